@@ -1,0 +1,152 @@
+"""Typed reading of environment variables: a missing or wrong one stops the start with a sentence."""
+
+import os
+from collections.abc import Callable
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
+
+
+class SettingsError(ImproperlyConfigured):
+    """A setting is missing or wrong; the message is one sentence that says what to do."""
+
+
+def text(name: str, *, default: str | None = None) -> str:
+    """Return the variable without surrounding blanks. Without a default it is required."""
+    # A variable that is set to nothing is treated as missing: `SECRET_KEY=` in a deployment file
+    # is a forgotten value, never a wish for an empty key.
+    value = os.environ.get(name, "").strip()
+    if value:
+        return value
+    if default is None:
+        raise SettingsError(f"{name} is not set: set this environment variable and start again.")
+    return default
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Return a yes-or-no variable."""
+    return _converted(name, _to_flag, "yes or no", default=default)
+
+
+def whole_number(name: str, *, default: int) -> int:
+    """Return a variable that is a whole number of at least 0."""
+    return _converted(name, _to_whole_number, "a whole number, 0 or more", default=default)
+
+
+def words(name: str, *, default: list[str] | None = None) -> list[str]:
+    """Return a comma-separated variable as a list. Without a default it is required."""
+    value = text(name, default=None if default is None else ",".join(default))
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def web_address(name: str, *, default: str | None = None) -> str:
+    """Return an http or https address without a slash at its end."""
+    value = text(name, default=default)
+    if not _is_web_address(value):
+        raise _wrong(name, value, "an address like https://courses.example.org")
+    return value.rstrip("/")
+
+
+def mail_address(name: str, *, default: str | None = None) -> str:
+    """Return a mail address, as `ana@example.org` or `Ana <ana@example.org>`; empty if so by default."""
+    value = text(name, default=default)
+    if value and not _is_mail_address(value):
+        raise _wrong(name, value, "a mail address like Courses <courses@example.org>")
+    return value
+
+
+def database(name: str) -> dict[str, Any]:
+    """Return Django's settings of one PostgreSQL database, read from an address.
+
+    Understands `postgresql://user:password@host:5432/name?sslmode=require`, and a server behind a
+    unix socket as `postgresql://user@/name?host=/folder`.
+    """
+    value = text(name)
+    url = _split(name, value, POSTGRES_SCHEMES, "postgresql://user:password@host:5432/name")
+    options = dict(parse_qsl(url.query))
+    database_name = unquote(url.path.lstrip("/"))
+    if not database_name:
+        raise _wrong(name, _without_password(value), "an address that ends in a database name")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": database_name,
+        "USER": unquote(url.username or options.pop("user", "")),
+        "PASSWORD": unquote(url.password or options.pop("password", "")),
+        "HOST": options.pop("host", "") or unquote(url.hostname or ""),
+        "PORT": str(options.pop("port", "") or url.port or ""),
+        "OPTIONS": options,
+    }
+
+
+def redis_address(name: str) -> str:
+    """Return the address of a Redis or Valkey server, also as `unix:///folder/valkey.sock`."""
+    value = text(name)
+    _split(name, value, REDIS_SCHEMES, "redis://host:6379/0")
+    return value
+
+
+def _converted(name: str, convert: Callable[[str], T], wanted: str, *, default: T) -> T:
+    value = text(name, default="")
+    if not value:
+        return default
+    try:
+        return convert(value)
+    except ValueError:
+        raise _wrong(name, value, wanted) from None
+
+
+def _to_flag(value: str) -> bool:
+    word = value.lower()
+    if word not in TRUE_WORDS | FALSE_WORDS:
+        raise ValueError(value)
+    return word in TRUE_WORDS
+
+
+def _to_whole_number(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError(value)
+    return number
+
+
+def _is_web_address(value: str) -> bool:
+    url = urlsplit(value)
+    return url.scheme in {"http", "https"} and bool(url.hostname) and not url.query
+
+
+def _is_mail_address(value: str) -> bool:
+    try:
+        return bool(Address(addr_spec=parseaddr(value)[1]).domain)
+    except (HeaderParseError, ValueError, IndexError):
+        return False
+
+
+def _split(name: str, value: str, schemes: frozenset[str], example: str) -> SplitResult:
+    try:
+        url = urlsplit(value)
+        port_fits = url.port is None or url.port > 0
+    except ValueError:
+        port_fits = False
+    if not port_fits or url.scheme not in schemes:
+        raise _wrong(name, _without_password(value), f"an address like {example}")
+    return url
+
+
+def _without_password(value: str) -> str:
+    # The sentence lands in logs: whatever stands before the last @ may hold a password.
+    return f"...@{value.rpartition('@')[2]}" if "@" in value else value
+
+
+def _wrong(name: str, value: str, wanted: str) -> SettingsError:
+    return SettingsError(f"{name} is {value!r}, but must be {wanted}: correct it and start again.")

@@ -1,0 +1,23 @@
+"""Settings for one's own machine: nothing has to be set, mail stays in the mailbox page."""
+
+from config import env
+from config.settings.base import *  # noqa: F403
+
+DEBUG = env.flag("DEBUG", default=False)
+# Known to everybody, and of no use elsewhere: production refuses to start without its own key.
+SECRET_KEY = "local-only-key-that-production-never-uses"  # noqa: S105
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+DEMO_LOGIN = True
+
+REDIS_URL = env.redis_address("REDIS_URL")
+
+BASE_URL = env.web_address("BASE_URL", default="http://127.0.0.1:8000")
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+EMAIL_BACKEND = env.text("EMAIL_BACKEND", default="interventions.channels.mailbox.MailboxBackend")
+DEFAULT_FROM_EMAIL = env.mail_address(
+    "DEFAULT_FROM_EMAIL", default="Nudgelab <courses@nudgelab.example>"
+)
+POSTAL_ADDRESS = env.text("POSTAL_ADDRESS", default="Nudgelab, 1 Example Street, Exampletown")
+
+# Static files are served from where they lie: no collectstatic before the first page.
+WHITENOISE_USE_FINDERS = True

@@ -1,0 +1,7 @@
+"""Settings for tools that read the code and reach no server, such as the type checker."""
+
+import os
+
+os.environ.setdefault("DATABASE_URL", "postgresql://nobody@localhost:1/none")
+
+from config.settings.test import *  # noqa: E402, F403

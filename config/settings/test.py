@@ -1,0 +1,18 @@
+"""Settings for the tests: PostgreSQL as everywhere, cheap passwords, mail in the mailbox."""
+
+import os
+
+# Tests that need a broker ask for the fixture `valkey_url`; the others must not depend on one.
+os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
+
+from config.settings.local import *  # noqa: E402, F403
+
+DEBUG = False
+DEMO_LOGIN = False
+BASE_URL = "http://testserver"
+ALLOWED_HOSTS = ["*"]
+EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
+EMAIL_REDIRECT_TO = ""
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Tests look a file up where it lies; the folder for collected files need not exist.
+WHITENOISE_AUTOREFRESH = True

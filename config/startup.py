@@ -1,0 +1,31 @@
+"""What every process does before Django: pick the settings, have the servers up, stop with a sentence."""
+
+import os
+import sys
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from config import embedded
+
+DEFAULT_SETTINGS = "config.settings.local"
+
+# Production never starts servers of its own: there a forgotten DATABASE_URL must stop the start,
+# not open an empty database beside the real one.
+SETTINGS_WITH_EMBEDDED_SERVERS = frozenset({DEFAULT_SETTINGS, "config.settings.test"})
+
+# These commands answer without a server; help must not take seconds or start anything.
+COMMANDS_WITHOUT_SERVERS = frozenset({"help", "--help", "-h", "version", "--version"})
+
+
+def prepare(*, default_settings: str = DEFAULT_SETTINGS) -> None:
+    """Make Django ready to load in this process, or end it with one sentence and status 2."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", default_settings)
+    try:
+        if os.environ["DJANGO_SETTINGS_MODULE"] in SETTINGS_WITH_EMBEDDED_SERVERS:
+            embedded.ensure()
+        # Any attribute loads the settings.
+        settings.DEBUG  # noqa: B018
+    except (ImproperlyConfigured, embedded.ServerError) as error:
+        print(f"Nudgelab cannot start. {error}", file=sys.stderr)
+        raise SystemExit(2) from None
