@@ -1,0 +1,15 @@
+"""Checks of single field values."""
+
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+
+
+def validate_time_zone(name: str) -> None:
+    """Raise ValidationError unless the name is a time zone of the pinned tz database."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValidationError(
+            f"'{name}' is not a time zone: write it like Europe/London."
+        ) from None

@@ -1,0 +1,40 @@
+"""Instants, local days and the clock type. Knows no business words and never reads the wall clock but in `utc_now`."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the wall clock's instant. Only tasks, commands and views call it; all else is given `now`."""
+    return datetime.now(UTC)
+
+
+def parse_instant(text: str) -> datetime:
+    """Return the aware instant written as ISO 8601 with an offset. Raise ValueError with a sentence otherwise."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise ValueError(f"'{text}' is not a time: write it like 2025-10-26T23:59:59+00:00.") from None
+    if instant.tzinfo is None:
+        raise ValueError(f"'{text}' has no offset: add one, as in 2025-10-26T23:59:59+00:00.")
+    return instant
+
+
+def local_date(instant: datetime, zone: str) -> date:
+    """Return the calendar date of the instant in the named zone."""
+    return instant.astimezone(ZoneInfo(zone)).date()
+
+
+def local_midnight(day: date, zone: str) -> datetime:
+    """Return the instant, in UTC, at which the day begins in the named zone."""
+    # ZoneInfo picks fold=0, the first of two midnights; where midnight does not exist
+    # the UTC conversion moves to the first instant after the gap, as PostgreSQL does.
+    return datetime.combine(day, time.min, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def next_local_midnight(instant: datetime, zone: str) -> datetime:
+    """Return the first local midnight after the instant, in UTC."""
+    return local_midnight(local_date(instant, zone) + timedelta(days=1), zone)

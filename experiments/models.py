@@ -1,0 +1,157 @@
+"""Experiments, their arms, who was drawn into which, and what each was exposed to."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from activity.models import Enrollment
+from segmentation.models import Playbook, Segment
+
+
+class ExperimentStatus(models.TextChoices):
+    DRAFT = "draft", "draft: not started"
+    RUNNING = "running", "running"
+    STOPPED = "stopped", "stopped: nobody new is drawn"
+
+
+class Experiment(models.Model):
+    """A comparison of arms among the members of a segment or of a whole playbook."""
+
+    key = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=200)
+    hypothesis = models.TextField(blank=True)
+    segment = models.ForeignKey(
+        Segment, null=True, blank=True, on_delete=models.PROTECT, related_name="experiments"
+    )
+    playbook = models.ForeignKey(
+        Playbook, null=True, blank=True, on_delete=models.PROTECT, related_name="experiments"
+    )
+    unit = models.CharField(
+        max_length=12, choices=[("enrollment", "enrollment")], default="enrollment"
+    )
+    method = models.CharField(max_length=12, choices=[("hash", "hash")], default="hash")
+    seed = models.CharField(
+        max_length=100, help_text="Any text. The same seed draws the same arms."
+    )
+    coverage = models.DecimalField(
+        max_digits=5,
+        decimal_places=4,
+        default=1,
+        help_text="Share of the members that takes part, 0 to 1. It may grow: nobody changes arm.",
+    )
+    status = models.CharField(
+        max_length=8, choices=ExperimentStatus.choices, default=ExperimentStatus.DRAFT
+    )
+    started_at = models.DateTimeField(null=True, blank=True)
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    # Written once, at the start: canonical JSON of metrics, window, alpha, arms; and its digest.
+    plan = models.TextField(blank=True, default="", editable=False)
+    plan_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
+
+    class Meta:
+        ordering = ("key",)
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(segment__isnull=True, playbook__isnull=False)
+                | Q(segment__isnull=False, playbook__isnull=True),
+                name="experiment_has_one_population",
+            ),
+            models.CheckConstraint(
+                condition=Q(coverage__gte=0, coverage__lte=1), name="experiment_coverage_is_a_share"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=ExperimentStatus.values), name="experiment_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="draft") | (Q(started_at__isnull=False) & ~Q(plan="")),
+                name="experiment_started_has_a_plan",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Arm(models.Model):
+    """One of the things compared. Exactly one arm of an experiment is the control."""
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="arms")
+    key = models.SlugField(max_length=50)
+    name = models.CharField(max_length=100, blank=True)
+    weight = models.DecimalField(max_digits=6, decimal_places=4)
+    is_control = models.BooleanField(default=False)
+    # Where its range of buckets starts depends on the order, so the order is kept.
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ("experiment_id", "position", "id")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("experiment", "key"), name="arm_key_once"),
+            models.UniqueConstraint(fields=("experiment", "position"), name="arm_position_once"),
+            models.UniqueConstraint(
+                fields=("experiment",), condition=Q(is_control=True), name="arm_one_control"
+            ),
+            models.CheckConstraint(
+                condition=Q(weight__gte=0, weight__lte=1), name="arm_weight_is_a_share"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.key
+
+
+class Assignment(models.Model):
+    """An enrollment's arm in an experiment: drawn once, never changed."""
+
+    experiment = models.ForeignKey(
+        Experiment, on_delete=models.PROTECT, related_name="assignments", db_index=False
+    )
+    arm = models.ForeignKey(Arm, on_delete=models.PROTECT, related_name="assignments")
+    enrollment = models.ForeignKey(Enrollment, on_delete=models.PROTECT, related_name="assignments")
+    unit_key = models.UUIDField(
+        help_text="The enrollment's, at the draw: erasure keeps the record."
+    )
+    bucket = models.PositiveSmallIntegerField(help_text="0 to 9999: the hash of seed and unit key.")
+    assigned_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("experiment", "enrollment"), name="assignment_once"),
+            models.CheckConstraint(
+                condition=Q(bucket__gte=0, bucket__lte=9999), name="assignment_bucket_in_range"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.enrollment_id} in {self.arm_id}"
+
+
+class ExposureOutcome(models.TextChoices):
+    HANDED_OFF = "handed_off", "handed to the mail server"
+    GHOST = "ghost", "would have been sent (control)"
+    DROPPED = "dropped"
+    DEFERRED = "deferred"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt", "in doubt"
+
+
+class Exposure(models.Model):
+    """What became of one delivery to an assigned enrollment; for a control, of its ghost."""
+
+    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="exposures")
+    delivery_key = models.UUIDField(unique=True)
+    outcome = models.CharField(max_length=10, choices=ExposureOutcome.choices)
+    reason = models.CharField(max_length=100, blank=True, default="")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(outcome__in=ExposureOutcome.values), name="exposure_outcome_is_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.assignment_id} {self.outcome}"
