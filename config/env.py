@@ -1,4 +1,4 @@
-"""Typed reading of environment variables: a missing or wrong one stops the start with a sentence."""
+"""Typed reading of environment variables; one that is missing or wrong stops the start."""
 
 import os
 from collections.abc import Callable
@@ -15,6 +15,8 @@ T = TypeVar("T")
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
+SHORTEST_SECRET = 50
+FEWEST_DIFFERENT_CHARACTERS = 10
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 
@@ -50,6 +52,31 @@ def words(name: str, *, default: list[str] | None = None) -> list[str]:
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
+def host_names(name: str) -> list[str]:
+    """Return the required host names that the site answers to, each of them by its own name."""
+    names = words(name)
+    if "*" in names:
+        # With any name accepted, a forged Host header ends up in links that we mail.
+        raise _wrong(name, "*", "the names of the site, like courses.example.org")
+    return names
+
+
+def secret(name: str) -> str:
+    """Return a required secret that is long enough not to be guessed."""
+    value = text(name)
+    if len(value) < SHORTEST_SECRET or len(set(value)) < FEWEST_DIFFERENT_CHARACTERS:
+        raise _wrong(name, "too easy to guess", f"{SHORTEST_SECRET} or more random characters")
+    return value
+
+
+def secure_web_address(name: str) -> str:
+    """Return a required https address without a slash at its end."""
+    value = web_address(name)
+    if not value.startswith("https://"):
+        raise _wrong(name, value, "an address like https://courses.example.org")
+    return value
+
+
 def web_address(name: str, *, default: str | None = None) -> str:
     """Return an http or https address without a slash at its end."""
     value = text(name, default=default)
@@ -59,7 +86,10 @@ def web_address(name: str, *, default: str | None = None) -> str:
 
 
 def mail_address(name: str, *, default: str | None = None) -> str:
-    """Return a mail address, as `ana@example.org` or `Ana <ana@example.org>`; empty if so by default."""
+    """Return a mail address, as `ana@example.org` or `Ana <ana@example.org>`.
+
+    Empty only if that is the default.
+    """
     value = text(name, default=default)
     if value and not _is_mail_address(value):
         raise _wrong(name, value, "a mail address like Courses <courses@example.org>")

@@ -1,4 +1,4 @@
-"""What every process does before Django: pick the settings, have the servers up, stop with a sentence."""
+"""What every process does before Django loads: have the servers up, or stop with a sentence."""
 
 import os
 import sys
@@ -13,9 +13,6 @@ DEFAULT_SETTINGS = "config.settings.local"
 # Production never starts servers of its own: there a forgotten DATABASE_URL must stop the start,
 # not open an empty database beside the real one.
 SETTINGS_WITH_EMBEDDED_SERVERS = frozenset({DEFAULT_SETTINGS, "config.settings.test"})
-
-# These commands answer without a server; help must not take seconds or start anything.
-COMMANDS_WITHOUT_SERVERS = frozenset({"help", "--help", "-h", "version", "--version"})
 
 
 def prepare(*, default_settings: str = DEFAULT_SETTINGS) -> None:

