@@ -251,6 +251,8 @@ class DailyActivity(models.Model):
     )
     day = models.DateField()
     acts = models.PositiveIntegerField(default=0)
+    # days_since_activity is exact to the second: without it every reading would search the event log.
+    last_act_at = models.DateTimeField(null=True, blank=True)
     logins = models.PositiveIntegerField(default=0)
     views = models.PositiveIntegerField(default=0)
     plays = models.PositiveIntegerField(default=0)
