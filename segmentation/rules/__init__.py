@@ -1,0 +1,24 @@
+"""Rules over signals: read from JSON, put in English, decided in plain Python. Pure."""
+
+from segmentation.rules.evaluate import evaluate
+from segmentation.rules.explain import explain
+from segmentation.rules.operators import OPERATORS, Operator
+from segmentation.rules.parse import MAX_CONDITIONS, MAX_DEPTH, parse, parse_text
+from segmentation.rules.types import Combinator, Condition, Group, RuleError, conditions, to_json
+
+__all__ = [
+    "MAX_CONDITIONS",
+    "MAX_DEPTH",
+    "OPERATORS",
+    "Combinator",
+    "Condition",
+    "Group",
+    "Operator",
+    "RuleError",
+    "conditions",
+    "evaluate",
+    "explain",
+    "parse",
+    "parse_text",
+    "to_json",
+]

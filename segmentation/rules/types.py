@@ -1,0 +1,92 @@
+"""What a rule is once it has been read: groups of conditions. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from segmentation.rules.operators import OPERATORS, Operator
+from segmentation.signals import SIGNALS_BY_NAME, Signal, SignalRef
+
+Operand = int | float | str
+# None for an operator without value, a tuple for one with several.
+RuleValue = Operand | tuple[Operand, ...] | None
+
+
+class RuleError(ValueError):
+    """A rule that cannot be read. `path` leads to the fault, as in rules[0].rules[2].value."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path or 'the rule'}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class Combinator(StrEnum):
+    AND = "and"
+    OR = "or"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One comparison of a signal. `window` None is "all", or a signal without window."""
+
+    field: str
+    window: int | None
+    operator: str
+    value: RuleValue
+    args: tuple[str, ...] = ()
+
+    @property
+    def signal(self) -> Signal:
+        return SIGNALS_BY_NAME[self.field]
+
+    @property
+    def ref(self) -> SignalRef:
+        return SignalRef(self.signal, self.window, self.args)
+
+    @property
+    def comparison(self) -> Operator:
+        return OPERATORS[self.operator]
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """Return the value as a tuple, whatever the operator takes."""
+        if self.value is None:
+            return ()
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Conditions and groups joined by one combinator, the whole perhaps negated. Never empty."""
+
+    combinator: Combinator
+    negated: bool
+    rules: tuple["Condition | Group", ...]
+
+
+def conditions(rule: Condition | Group) -> Iterator[Condition]:
+    """Yield every condition of the rule, from left to right."""
+    if isinstance(rule, Condition):
+        yield rule
+        return
+    for part in rule.rules:
+        yield from conditions(part)
+
+
+def to_json(rule: Condition | Group) -> dict[str, object]:
+    """Return the JSON shape that `parse` reads back to the same rule."""
+    if isinstance(rule, Group):
+        return {
+            "combinator": rule.combinator.value,
+            "not": rule.negated,
+            "rules": [to_json(part) for part in rule.rules],
+        }
+    shape: dict[str, object] = {"field": rule.field}
+    shape.update(zip(rule.signal.args, rule.args, strict=True))
+    if rule.window is not None:
+        shape["window"] = rule.window
+    shape["operator"] = rule.operator
+    if rule.value is not None:
+        shape["value"] = list(rule.value) if isinstance(rule.value, tuple) else rule.value
+    return shape

@@ -1,0 +1,71 @@
+"""The types of the signal catalogue. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# A signal as a reading gives it: a count, a rate or a number of days, a text, or unknown.
+SignalValue = int | float | str | None
+
+# A year and a day: a window longer than any course would only cost a longer scan.
+MAX_WINDOW = 366
+
+
+class SignalKind(StrEnum):
+    """What a signal's value is; `change` is a difference of counts and may be negative."""
+
+    COUNT = "count"
+    CHANGE = "change"
+    RATE = "rate"
+    DAYS = "days"
+    TEXT = "text"
+
+
+class Window(StrEnum):
+    """Whether a condition says over how many days; `optional`: left out means "since the start"."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """One entry of the catalogue.
+
+    `sentence` is a clause about the learner with `{amount}` ("at least 3 modules") and, where there
+    is a window, `{when}` ("in the last 7 days") or `{days}` ("7 days"). `label` names the signal.
+    `unit` is singular and plural, for signals whose clause names what is counted. `args` are the
+    further keys a condition must have, each a short name that becomes part of the column.
+    """
+
+    name: str
+    kind: SignalKind
+    window: Window
+    label: str
+    sentence: str
+    help: str
+    unit: tuple[str, str] | None = None
+    args: tuple[str, ...] = ()
+
+    @property
+    def is_text(self) -> bool:
+        return self.kind is SignalKind.TEXT
+
+
+@dataclass(frozen=True)
+class SignalRef:
+    """One signal as a rule asks for it: with its window (None: all or without) and arguments."""
+
+    signal: Signal
+    window: int | None = None
+    args: tuple[str, ...] = ()
+
+    @property
+    def column(self) -> str:
+        """Return the name under which readings and exports give it: active_days_7, modules_open."""
+        parts = [self.signal.name, *self.args]
+        if self.window is not None:
+            parts.append(str(self.window))
+        elif self.signal.window is Window.OPTIONAL:
+            parts.append("all")
+        return "_".join(parts)

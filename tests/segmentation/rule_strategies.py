@@ -1,0 +1,71 @@
+"""Random rules and signals for property tests, skewed towards the edges where readings differ."""
+
+from hypothesis import strategies as st
+
+from segmentation.rules import OPERATORS
+from segmentation.rules.operators import Takes
+from segmentation.signals import SIGNALS, Signal, SignalKind, Window
+
+TEXTS = ("Wales", "Scotland", "", "a%b", "it's", "ünï", "Wal", "\\")
+NUMBERS = st.one_of(
+    st.integers(-2, 20),
+    st.sampled_from((0.0, -0.0, 0.25, 0.3, 0.5, 0.85, 1.0, 7.0, 1e-9, 1e300, 5e-324, 2**53 + 1)),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+
+
+def values_for(signal: Signal):
+    """Return a strategy of what the signal can be, unknown included."""
+    by_kind = {
+        SignalKind.COUNT: st.integers(0, 20),
+        SignalKind.CHANGE: st.integers(-20, 20),
+        SignalKind.RATE: st.sampled_from((0.0, 0.25, 0.3, 1 / 3, 0.5, 0.6, 0.85, 1.0)),
+        SignalKind.DAYS: st.one_of(
+            st.integers(0, 30 * 86_400 * 10**6).map(lambda micros: micros / 10**6 / 86_400.0),
+            st.sampled_from((0.0, 1.0, 7.0, 14.0)),
+        ),
+        SignalKind.TEXT: st.sampled_from(TEXTS),
+    }
+    return st.one_of(st.none(), by_kind[signal.kind])
+
+
+def _operands(signal: Signal, takes: Takes):
+    one = st.sampled_from([text for text in TEXTS if text]) if signal.is_text else NUMBERS
+    return {
+        Takes.NOTHING: st.none(),
+        Takes.ONE: one,
+        Takes.TWO: st.tuples(one, one).map(lambda pair: sorted(pair, key=float)),
+        Takes.MANY: st.lists(one, min_size=1, max_size=3),
+    }[takes]
+
+
+@st.composite
+def condition_shapes(draw, signals=SIGNALS, windows=(1, 2, 7, 14)):
+    signal = draw(st.sampled_from(signals))
+    suitable = [entry for entry in OPERATORS.values() if entry.suits(text=signal.is_text)]
+    entry = draw(st.sampled_from(suitable))
+    shape = {"field": signal.name, "operator": entry.symbol}
+    shape |= dict.fromkeys(signal.args, "region")
+    window = draw(
+        st.sampled_from((*windows, None) if signal.window is Window.OPTIONAL else windows)
+    )
+    if signal.window is not Window.NONE and window is not None:
+        shape["window"] = window
+    if entry.takes is not Takes.NOTHING:
+        shape["value"] = draw(_operands(signal, entry.takes))
+    return shape
+
+
+def rule_shapes(signals=SIGNALS, windows=(1, 2, 7, 14)):
+    """Return a strategy of rules as JSON data, nested up to a few levels."""
+
+    def group(parts):
+        return st.fixed_dictionaries(
+            {
+                "combinator": st.sampled_from(("and", "or")),
+                "not": st.booleans(),
+                "rules": st.lists(parts, min_size=1, max_size=3),
+            }
+        )
+
+    return group(st.recursive(condition_shapes(signals, windows), group, max_leaves=8))
