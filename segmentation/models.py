@@ -12,8 +12,8 @@ from activity.models import Course, Enrollment
 class RulesRevision(models.Model):
     """One row: a number that grows with every activation and edit of a segment.
 
-    An edit takes the row lock, so numbers are committed in order; an evaluation notes the number it read
-    (Due.rules_revision). What changed since is then known exactly, without comparing clocks.
+    An edit takes the row lock, so numbers are committed in order; an evaluation notes the number it
+    read (Due.rules_revision). What changed since is then known exactly, without comparing clocks.
     """
 
     id = models.SmallIntegerField(primary_key=True, default=1)
@@ -41,7 +41,11 @@ class Playbook(models.Model):
     mode = models.CharField(
         max_length=12, choices=PlaybookMode.choices, default=PlaybookMode.OVERLAPPING
     )
-    courses = models.ManyToManyField(Course, blank=True, related_name="playbooks")
+    courses = models.ManyToManyField(
+        Course, blank=True, through="PlaybookCourse", related_name="playbooks"
+    )
+    # The RulesRevision number of the last change that could move anybody in or out.
+    changed_revision = models.BigIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ("key",)
@@ -53,6 +57,27 @@ class Playbook(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PlaybookCourse(models.Model):
+    """A course that a playbook is kept for, and which of its changes have reached the queue."""
+
+    playbook = models.ForeignKey(Playbook, on_delete=models.CASCADE, related_name="course_links")
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="playbook_links")
+    # The RulesRevision number at which the course was added; null: not noted yet, counts as now.
+    # An enrollment last evaluated before it is met for the first time: baseline, no messages.
+    added_revision = models.BigIntegerField(null=True, editable=False)
+    # Up to which of the playbook's changes the course's Due rows were pulled. Kept in the database,
+    # so that a process that dies after an edit cannot leave a course unevaluated.
+    pulled_revision = models.BigIntegerField(default=-1, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("playbook", "course"), name="playbook_course_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.playbook} for {self.course}"
 
 
 class SegmentStatus(models.TextChoices):
@@ -89,7 +114,7 @@ class Segment(models.Model):
     include_present = models.BooleanField(
         default=False,
         verbose_name="also those already in",
-        help_text="Start cadences and draws also for those who are in at the activation or edit itself.",
+        help_text="Start cadences and draws also for those who are in at the activation or edit.",
     )
     error = models.TextField(blank=True, default="", editable=False)
 
@@ -135,7 +160,9 @@ class SegmentVersion(models.Model):
 class Membership(models.Model):
     """An enrollment's stay in a segment. `left_at` null: still in."""
 
-    segment = models.ForeignKey(Segment, on_delete=models.PROTECT, related_name="memberships")
+    segment = models.ForeignKey(
+        Segment, on_delete=models.PROTECT, related_name="memberships", db_index=False
+    )
     enrollment = models.ForeignKey(
         Enrollment, on_delete=models.CASCADE, related_name="memberships", db_index=False
     )
@@ -155,6 +182,12 @@ class Membership(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=("enrollment", "entered_at"), name="membership_history"),
+            # Sizes and pages of members; who has left would only make it longer.
+            models.Index(
+                fields=("segment", "enrollment"),
+                condition=Q(left_at__isnull=True),
+                name="membership_current_of_segment",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -209,13 +242,17 @@ class TransitionCause(models.TextChoices):
 class Transition(models.Model):
     """The outbox: an entry or a leaving, written with its membership, processed once by react.
 
-    `starts` says whether it may start runs or draw arms; it is decided when it is written.
+    `starts` says whether it may start runs or draw arms; it is decided when it is written. An entry
+    that may not is written as processed: a playbook installed for a million would keep react busy
+    for an hour with nothing to do.
     """
 
     enrollment = models.ForeignKey(
-        Enrollment, on_delete=models.CASCADE, related_name="transitions"
+        Enrollment, on_delete=models.CASCADE, related_name="transitions", db_index=False
     )
-    segment = models.ForeignKey(Segment, on_delete=models.PROTECT, related_name="transitions")
+    segment = models.ForeignKey(
+        Segment, on_delete=models.PROTECT, related_name="transitions", db_index=False
+    )
     kind = models.CharField(max_length=5, choices=TransitionKind.choices)
     cause = models.CharField(max_length=11, choices=TransitionCause.choices)
     starts = models.BooleanField()
@@ -242,11 +279,8 @@ class Transition(models.Model):
                 condition=Q(processed_at__isnull=True),
                 name="transition_unprocessed",
             ),
-            models.Index(
-                fields=("enrollment", "id"),
-                condition=Q(processed_at__isnull=True),
-                name="transition_open_of_enrollment",
-            ),
+            models.Index(fields=("enrollment", "id"), name="transition_of_enrollment"),
+            models.Index(fields=("segment", "id"), name="transition_of_segment"),
         ]
 
     def __str__(self) -> str:
