@@ -71,6 +71,7 @@ def stop(data: Path) -> bool:
     result = _run(data, "pg_ctl", "stop", "-w", "-m", "fast", "-D", str(data))
     if result.returncode:
         raise ServerError(f"PostgreSQL did not stop: {result.stdout.strip()}")
+    shutil.rmtree(socket_folder(data), ignore_errors=True)
     return True
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import time
@@ -56,6 +57,7 @@ def stop(data: Path) -> bool:
         return False
     _ask(data, b"SHUTDOWN NOSAVE\r\n")
     _wait(data, running=False)
+    shutil.rmtree(_socket(data).parent, ignore_errors=True)
     return True
 
 

@@ -9,8 +9,6 @@ SECRET_KEY = "local-only-key-that-production-never-uses"  # noqa: S105
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 DEMO_LOGIN = True
 
-REDIS_URL = env.redis_address("REDIS_URL")
-
 BASE_URL = env.web_address("BASE_URL", default="http://127.0.0.1:8000")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", default="interventions.channels.mailbox.MailboxBackend")

@@ -6,7 +6,6 @@ from config.settings.base import *  # noqa: F403
 DEBUG = False
 SECRET_KEY = env.secret("SECRET_KEY")
 ALLOWED_HOSTS = env.host_names("ALLOWED_HOSTS")
-REDIS_URL = env.redis_address("REDIS_URL")
 
 BASE_URL = env.secure_web_address("BASE_URL")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]

@@ -1,0 +1,105 @@
+"""`manage.py serve`: web server, worker and beat together, kept running on one machine."""
+
+import os
+import socket
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+
+from config import embedded
+from config.processes import Child, run_all
+from config.startup import SETTINGS_WITH_EMBEDDED_SERVERS
+
+DEMO_NAME = "demo"
+DEMO_PASSWORD = "demo"  # noqa: S105
+SECONDS_TO_ANSWER = 60
+
+
+class Command(BaseCommand):
+    help = "Run the web server, a worker and the beat, and start again what dies."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the address to listen at."""
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen at")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        """Run until Ctrl-C or SIGTERM."""
+        _refuse_port_in_use(host, port)
+        address = f"http://{host}:{port}"
+        # Links in messages lead to this very server, unless another address is set.
+        if settings.DEMO_LOGIN:
+            os.environ.setdefault("BASE_URL", address)
+        login = self._demo_login()
+        threading.Thread(
+            target=self._announce, args=(host, port, f"{address}/", login), daemon=True
+        ).start()
+        run_all(_children(host, port), watch=self._watch)
+
+    def _demo_login(self) -> str:
+        """Return what to say about the demo login, after making sure that there is one."""
+        users = get_user_model().objects
+        if not settings.DEMO_LOGIN:
+            return ""
+        if not users.exists():
+            users.create_superuser(DEMO_NAME, "demo@nudgelab.example", DEMO_PASSWORD)
+            self.stdout.write(f"Created the user {DEMO_NAME} for this local copy.")
+        if users.filter(username=DEMO_NAME).exists():
+            return f" Log in as {DEMO_NAME} with the password {DEMO_PASSWORD}."
+        return ""
+
+    def _announce(self, host: str, port: int, address: str, login: str) -> None:
+        deadline = time.monotonic() + SECONDS_TO_ANSWER
+        while time.monotonic() < deadline:
+            if _answers(host, port):
+                self.stdout.write(f"\nNudgelab runs at {address}{login} Ctrl-C stops it.\n")
+                self.stdout.flush()
+                return
+            time.sleep(0.2)
+
+    def _watch(self) -> None:
+        if os.environ["DJANGO_SETTINGS_MODULE"] not in SETTINGS_WITH_EMBEDDED_SERVERS:
+            return
+        try:
+            embedded.ensure()
+        except embedded.ServerError as error:
+            # Tried again in a second: the pages say that the database is away until then.
+            self.stderr.write(str(error))
+
+
+def _children(host: str, port: int) -> list[Child]:
+    celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
+    web = [sys.executable, "-m", "gunicorn", "config.wsgi:application"]
+    # Threads, not more processes: the pages wait for the database most of their time.
+    web += ["--bind", f"{host}:{port}", "--workers", "2", "--threads", "4"]
+    return [
+        Child("The web server", web),
+        Child("The worker", [*celery, "worker", "--concurrency", "2", "--loglevel", "WARNING"]),
+        Child("The beat", [*celery, "beat", "--loglevel", "WARNING", "--pidfile="]),
+    ]
+
+
+def _refuse_port_in_use(host: str, port: int) -> None:
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise CommandError(
+            f"Cannot listen at {host}:{port} ({error}): end what uses this port, "
+            "or choose another with --port (make serve PORT=8001)."
+        ) from error
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
