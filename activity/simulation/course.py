@@ -1,0 +1,148 @@
+"""The simulated course: a module a week, each with video, page, quiz and assignment. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any
+
+DAYS_A_WEEK = 7
+# The clocks of London go back on this day: a course that ends on it has a 25-hour day inside.
+LAST_DAY = date(2025, 10, 26)
+TIME_ZONE = "Europe/London"
+PASS_MARK = "0.5"  # noqa: S105  a mark, not a password
+
+_TOPICS = (
+    "Reading data",
+    "Averages and spread",
+    "Chance",
+    "Samples",
+    "Comparing two groups",
+    "Relations",
+    "Trends over time",
+    "Telling the story",
+)
+
+
+@dataclass(frozen=True)
+class PlannedItem:
+    """An item of a module: its kind, and on which day of the week, from 0, it falls due."""
+
+    kind: str
+    title: str
+    due: int
+    minutes: int
+
+
+_WEEK = (
+    PlannedItem("video", "Watch: {topic}", due=2, minutes=12),
+    PlannedItem("page", "Read: {topic}", due=3, minutes=8),
+    PlannedItem("quiz", "Quiz: {topic}", due=4, minutes=10),
+    PlannedItem("assignment", "Assignment: {topic}", due=6, minutes=45),
+)
+
+
+@dataclass(frozen=True)
+class Module:
+    """One week's module."""
+
+    number: int
+    starts_on: date
+    ends_on: date
+
+    @property
+    def key(self) -> str:
+        """Return the module's item key."""
+        return f"module-{self.number}"
+
+    def item_key(self, kind: str) -> str:
+        """Return the key of the module's only item of this kind."""
+        return f"{kind}-{self.number}"
+
+
+@dataclass(frozen=True)
+class SimulatedCourse:
+    """A course of so many days that ends on the day the clocks go back."""
+
+    key: str
+    title: str
+    days: int
+    sections: int = 8
+
+    @property
+    def starts_on(self) -> date:
+        """Return the first day."""
+        return LAST_DAY - timedelta(days=self.days - 1)
+
+    @cached_property
+    def modules(self) -> tuple[Module, ...]:
+        """Return the modules in order, the last one cut where the course ends."""
+        weeks = range(-(-self.days // DAYS_A_WEEK))
+        starts = [self.starts_on + timedelta(days=DAYS_A_WEEK * week) for week in weeks]
+        return tuple(
+            Module(number + 1, start, min(start + timedelta(days=DAYS_A_WEEK - 1), LAST_DAY))
+            for number, start in enumerate(starts)
+        )
+
+    def module_on(self, day: date) -> Module:
+        """Return the module of the day's week. Raise IndexError after the course."""
+        return self.modules[(day - self.starts_on).days // DAYS_A_WEEK]
+
+
+def course_line(course: SimulatedCourse) -> dict[str, Any]:
+    """Return the course as import_jsonl reads it, without its type."""
+    return {
+        "key": course.key,
+        "title": course.title,
+        "time_zone": TIME_ZONE,
+        "starts_on": course.starts_on.isoformat(),
+        "ends_on": LAST_DAY.isoformat(),
+        "pass_mark": PASS_MARK,
+    }
+
+
+def section_lines(course: SimulatedCourse) -> list[dict[str, Any]]:
+    """Return the course's sections as import_jsonl reads them."""
+    return [
+        {"course": course.key, "key": section_key(number), "teacher": f"Teacher {number + 1}"}
+        for number in range(course.sections)
+    ]
+
+
+def section_key(number: int) -> str:
+    """Return the key of the section with this number, from 0."""
+    return f"section-{number + 1}"
+
+
+def item_lines(course: SimulatedCourse) -> list[dict[str, Any]]:
+    """Return modules and items as import_jsonl reads them, each module before what is in it."""
+    lines = [line for module in course.modules for line in _module_lines(course, module)]
+    return [line | {"position": position} for position, line in enumerate(lines)]
+
+
+def _module_lines(course: SimulatedCourse, module: Module) -> Iterator[dict[str, Any]]:
+    topic = _TOPICS[(module.number - 1) % len(_TOPICS)]
+    yield {
+        "course": course.key,
+        "key": module.key,
+        "kind": "module",
+        "title": f"Module {module.number}: {topic}",
+        "assigned_on": module.starts_on.isoformat(),
+        "due_on": module.ends_on.isoformat(),
+    }
+    for item in _WEEK:
+        yield {
+            "course": course.key,
+            "key": module.item_key(item.kind),
+            "kind": item.kind,
+            "title": item.title.format(topic=topic),
+            "parent": module.key,
+            "assigned_on": module.starts_on.isoformat(),
+            "due_on": _due_day(module, item),
+            "estimated_minutes": item.minutes,
+            "topic": topic,
+        }
+
+
+def _due_day(module: Module, item: PlannedItem) -> str:
+    return min(module.starts_on + timedelta(days=item.due), module.ends_on).isoformat()

@@ -1,0 +1,216 @@
+"""Who takes part in a simulated course: five kinds of learners, each with its habits. Pure."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import numpy as np
+
+from activity.simulation.course import TIME_ZONE, SimulatedCourse, section_key
+from common.clock import local_midnight
+
+# One stream of random numbers a purpose: with a single stream, another probability of the coin
+# would change what everybody does.
+_PERSON, _COIN, HISTORY = range(3)
+
+_GIVEN = ("Ana", "Bo", "Cy", "Dara", "Efe", "Fay", "Gil", "Hana", "Ines", "Jon", "Kit", "Lea")
+_FAMILY = (
+    "Adler",
+    "Berg",
+    "Costa",
+    "Duarte",
+    "Evans",
+    "Fischer",
+    "Okoro",
+    "Hale",
+    "Iyer",
+    "Jansen",
+)
+_ZONES = (TIME_ZONE, "Europe/Berlin", "America/New_York")
+_ZONE_SHARES = (0.88, 0.08, 0.04)
+_NO_ADDRESS = 0.01
+_OPTED_OUT = 0.02
+_LATE = 0.12
+_LATE_DAYS = 5
+
+
+class Kind(StrEnum):
+    """What a learner is like; each kind is made to fill one of the five segments."""
+
+    ACTIVE = "active"
+    VIDEO_ONLY = "video_only"
+    STRUGGLING = "struggling"
+    STALLED = "stalled"
+    VETERAN = "veteran"
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a kind of learner works. Rates and shares are 0 to 1; days and tasks are means."""
+
+    share: float
+    days_a_week: float
+    tasks_a_session: float
+    quiz_rate: float
+    skill: float
+    retry_rate: float
+    submit_rate: float
+    finish_rate: float
+    pause_rate: float
+
+
+HABITS = {
+    Kind.ACTIVE: Habits(
+        share=0.24,
+        days_a_week=4.2,
+        tasks_a_session=2.5,
+        quiz_rate=0.93,
+        skill=0.76,
+        retry_rate=0.8,
+        submit_rate=0.92,
+        finish_rate=0.95,
+        pause_rate=0.05,
+    ),
+    Kind.VIDEO_ONLY: Habits(
+        share=0.38,
+        days_a_week=2.8,
+        tasks_a_session=2.0,
+        quiz_rate=0.10,
+        skill=0.66,
+        retry_rate=0.3,
+        submit_rate=0.25,
+        finish_rate=0.3,
+        pause_rate=0.15,
+    ),
+    Kind.STRUGGLING: Habits(
+        share=0.16,
+        days_a_week=3.0,
+        tasks_a_session=2.2,
+        quiz_rate=0.75,
+        skill=0.44,
+        retry_rate=0.6,
+        submit_rate=0.4,
+        finish_rate=0.6,
+        pause_rate=0.15,
+    ),
+    Kind.STALLED: Habits(
+        share=0.13,
+        days_a_week=2.6,
+        tasks_a_session=2.4,
+        quiz_rate=0.6,
+        skill=0.68,
+        retry_rate=0.4,
+        submit_rate=0.6,
+        finish_rate=0.8,
+        pause_rate=1.0,
+    ),
+    Kind.VETERAN: Habits(
+        share=0.09,
+        days_a_week=2.5,
+        tasks_a_session=9.0,
+        quiz_rate=0.98,
+        skill=0.93,
+        retry_rate=0.9,
+        submit_rate=0.97,
+        finish_rate=1.0,
+        pause_rate=0.02,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Coin:
+    """What a message would do to a learner: drawn before any, and of no use to anything else."""
+
+    shows_one: bool
+    delay: timedelta
+    score: float
+
+
+@dataclass(frozen=True)
+class SimulatedLearner:
+    """One learner of the course. Email None: the roster has no address."""
+
+    index: int
+    external_id: str
+    name: str
+    email: str | None
+    time_zone: str
+    section: str
+    unit_key: UUID
+    enrolled_on: date
+    opted_out: bool
+    kind: Kind
+    coin: Coin
+
+
+def draw_learner(
+    course: SimulatedCourse, index: int, *, seed: int, probability: float
+) -> SimulatedLearner:
+    """Return learner `index` of the course, the same however many others there are."""
+    rng = stream(seed, index, _PERSON)
+    external_id = f"{course.key}-{index + 1:04d}"
+    name = f"{rng.choice(_GIVEN)} {rng.choice(_FAMILY)}"
+    address = f"{name.lower().replace(' ', '.')}.{index + 1}@{course.key}.example"
+    return SimulatedLearner(
+        index=index,
+        external_id=external_id,
+        name=name,
+        email=None if rng.random() < _NO_ADDRESS else address,
+        time_zone=str(rng.choice(_ZONES, p=_ZONE_SHARES)),
+        section=section_key(int(rng.integers(course.sections))),
+        unit_key=uuid5(NAMESPACE_URL, f"simulation:{course.key}:{seed}:{index}"),
+        enrolled_on=course.starts_on + _lateness(rng),
+        opted_out=bool(rng.random() < _OPTED_OUT),
+        kind=_draw_kind(rng),
+        coin=_draw_coin(seed, index, probability),
+    )
+
+
+def stream(seed: int, index: int, purpose: int) -> np.random.Generator:
+    """Return the learner's own random numbers for one purpose."""
+    return np.random.default_rng([seed, index, purpose])
+
+
+def learner_line(learner: SimulatedLearner) -> dict[str, Any]:
+    """Return the learner as import_jsonl reads it, without its type."""
+    # The kind is left out: a segment must find it from what the learner does.
+    return {
+        "external_id": learner.external_id,
+        "email": learner.email,
+        "name": learner.name,
+        "time_zone": learner.time_zone,
+        "locale": "en",
+    }
+
+
+def enrollment_line(course: SimulatedCourse, learner: SimulatedLearner) -> dict[str, Any]:
+    """Return the enrollment as import_jsonl reads it, without its type."""
+    return {
+        "course": course.key,
+        "learner": learner.external_id,
+        "section": learner.section,
+        "unit_key": str(learner.unit_key),
+        "enrolled_at": local_midnight(learner.enrolled_on, TIME_ZONE).isoformat(),
+    }
+
+
+def _lateness(rng: np.random.Generator) -> timedelta:
+    late = rng.random() < _LATE
+    return timedelta(days=int(rng.integers(1, _LATE_DAYS + 1)) if late else 0)
+
+
+def _draw_kind(rng: np.random.Generator) -> Kind:
+    kinds = list(HABITS)
+    return kinds[int(rng.choice(len(kinds), p=[HABITS[kind].share for kind in kinds]))]
+
+
+def _draw_coin(seed: int, index: int, probability: float) -> Coin:
+    rng = stream(seed, index, _COIN)
+    return Coin(
+        shows_one=bool(rng.random() < probability),
+        delay=timedelta(seconds=int(3600 * (1 + rng.gamma(2.0, 4.0)))),
+        score=round(float(rng.beta(6, 3)), 4),
+    )

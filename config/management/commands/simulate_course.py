@@ -1,0 +1,58 @@
+"""Write a simulated course as JSON lines that import_jsonl reads."""
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from activity.simulation.course import SimulatedCourse
+from activity.simulation.world import lines, simulate
+
+
+class Command(BaseCommand):
+    help = "Write a simulated course, its roster and its events as JSON lines."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--learners", type=positive, default=200)
+        parser.add_argument("--days", type=positive, default=56, help="the course ends 2025-10-26")
+        parser.add_argument("--seed", type=not_negative, default=1)
+        parser.add_argument("--out", type=Path, help="a file; without it: standard output")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        course = SimulatedCourse(
+            f"simulated-{options['seed']}", f"Simulated course {options['seed']}", options["days"]
+        )
+        world = simulate(course, options["learners"], seed=options["seed"])
+        with _opened(options["out"], self.stdout) as out:
+            for line in lines(world):
+                out.write(json.dumps(line) + "\n")
+
+
+def positive(text: str) -> int:
+    """Return a whole number from 1. Raise ArgumentTypeError with a sentence otherwise."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"'{text}' must be a whole number, 1 or more.")
+    return int(text)
+
+
+def not_negative(text: str) -> int:
+    """Return a whole number from 0. Raise ArgumentTypeError with a sentence otherwise."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"'{text}' must be a whole number, 0 or more.")
+    return int(text)
+
+
+@contextmanager
+def _opened(path: Path | None, stdout: Any) -> Iterator[TextIO | Any]:
+    if path is None:
+        yield stdout
+        return
+    try:
+        with path.open("w", encoding="utf-8") as out:
+            yield out
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
