@@ -1,0 +1,45 @@
+"""One estimated quantity: value, interval, p-value, and why a part of them is not known."""
+
+from dataclasses import dataclass
+from math import isnan
+
+UNKNOWN = float("nan")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate with its interval. What could not be computed is nan, and `reason` says why."""
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+    level: float
+    # The interval's method, and the test behind p_value, by the names readers look up.
+    method: str
+    test: str
+    reason: str = ""
+    # Only for tests with a statistic: z or t, its degrees of freedom, and the standard error.
+    statistic: float = UNKNOWN
+    df: float = UNKNOWN
+    standard_error: float = UNKNOWN
+
+    @property
+    def has_value(self) -> bool:
+        """Return whether there is an estimate at all."""
+        return not isnan(self.value)
+
+    @property
+    def has_interval(self) -> bool:
+        """Return whether it is known how sure the estimate is."""
+        return not (isnan(self.low) or isnan(self.high))
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Return whether zero lies outside the interval; False where there is none."""
+        return self.low > 0 or self.high < 0
+
+    @property
+    def is_significant(self) -> bool:
+        """Return whether the test rejects at the interval's level; False where there is no test."""
+        return self.p_value < 1 - self.level

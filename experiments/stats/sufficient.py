@@ -1,0 +1,101 @@
+"""What an arm's outcomes are boiled down to: sums that add, so that parts can be merged."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+# A spread this far below the values themselves is left over by rounding, not measured.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many of an arm's n units had the outcome."""
+
+    successes: int
+    n: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.successes <= self.n:
+            raise ValueError(f"{self.successes} of {self.n} is not a count of successes.")
+
+    def __add__(self, other: Self) -> "Counts":
+        return Counts(self.successes + other.successes, self.n + other.n)
+
+    @classmethod
+    def from_array(cls, outcomes: ArrayLike) -> "Counts":
+        """Return the counts of an array of zeros and ones. Raise ValueError for anything else."""
+        values = np.asarray(outcomes)
+        successes = int(np.count_nonzero(values == 1))
+        if successes + int(np.count_nonzero(values == 0)) != values.size:
+            raise ValueError("A binary outcome is 0 or 1.")
+        return cls(successes, values.size)
+
+    @property
+    def rate(self) -> float:
+        """Return the share with the outcome; nan for an arm that nobody entered."""
+        return self.successes / self.n if self.n else float("nan")
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Number, mean and sum of squared deviations from the mean of an arm's outcomes.
+
+    Deviations and not plain squares: subtracting two large sums from one another loses every digit
+    of a small spread around a large mean.
+    """
+
+    n: int
+    mean: float
+    deviations: float
+
+    def __add__(self, other: Self) -> "Moments":
+        # Chan, Golub and LeVeque (1983), The American Statistician 37:242.
+        if not self.n or not other.n:
+            return Moments(**vars(self if self.n else other))
+        n = self.n + other.n
+        apart = other.mean - self.mean
+        between = apart * apart * (self.n * other.n / n)
+        mean = self.mean + apart * (other.n / n)
+        return Moments(n, mean, self.deviations + other.deviations + between)
+
+    @classmethod
+    def from_array(cls, outcomes: ArrayLike) -> "Moments":
+        """Return the moments of an array of numbers. Raise ValueError for nan or infinity."""
+        values = np.asarray(outcomes, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("An outcome must be a finite number.")
+        if not values.size:
+            return cls(0, 0.0, 0.0)
+        mean = float(values.mean())
+        return cls(values.size, mean, float(np.square(values - mean).sum()))
+
+    @classmethod
+    def from_sums(
+        cls,
+        n: int,
+        *,
+        total: int | float | Fraction,
+        squares: int | float | Fraction,
+    ) -> "Moments":
+        """Return the moments from the number, the sum and the sum of squares, computed exactly."""
+        if not n:
+            return cls(0, 0.0, 0.0)
+        exact = Fraction(total)
+        return cls(n, float(exact / n), max(float(Fraction(squares) - exact * exact / n), 0.0))
+
+    @property
+    def variance(self) -> float:
+        """Return the sample variance: nan below two outcomes, zero where it is only rounding."""
+        if self.n < 2:
+            return float("nan")
+        variance = self.deviations / (self.n - 1)
+        return 0.0 if variance <= (_ROUNDING * self.mean) ** 2 else variance
+
+    @property
+    def average(self) -> float:
+        """Return the mean; nan for an arm that nobody entered."""
+        return self.mean if self.n else float("nan")

@@ -1,0 +1,129 @@
+"""What a comparison found, in plain English: what was shown, or ruled out, or why neither."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from experiments.stats.balance import SampleRatio
+from experiments.stats.comparison import Comparison, average
+from experiments.stats.figures import Figures, level_text, p_text
+from experiments.stats.sufficient import Counts
+
+
+class Finding(StrEnum):
+    """What can be said of an arm and an outcome."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NOT_SHOWN = "not shown"
+    UNSETTLED = "unsettled"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A finding and the sentences that say it."""
+
+    finding: Finding
+    text: str
+
+
+def verdict(comparison: Comparison, *, outcome: str) -> Verdict:
+    """Return what the comparison found.
+
+    `outcome` completes a number: "of learners attempted a quiz" after a rate, "quiz attempts a
+    learner" after a mean.
+    """
+    finding = find(comparison)
+    figures = Figures.of(comparison.difference, is_rate=_is_rate(comparison))
+    return Verdict(finding, _SENTENCES[finding](comparison, figures, outcome))
+
+
+def find(comparison: Comparison) -> Finding:
+    """Return the finding: shown only where the interval and the test agree that it is."""
+    difference = comparison.difference
+    if not difference.has_interval:
+        return Finding.UNKNOWN
+    if difference.excludes_zero != difference.is_significant:
+        return Finding.UNSETTLED
+    if not difference.excludes_zero:
+        return Finding.NOT_SHOWN
+    return Finding.HIGHER if difference.low > 0 else Finding.LOWER
+
+
+def balance_text(balance: SampleRatio) -> str:
+    """Return what the arm sizes say about the draw."""
+    if balance.reason:
+        return f"The arm sizes cannot be tested: {balance.reason}."
+    if balance.is_mismatch:
+        return (
+            f"The arms are not as large as they were meant to be ({p_text(balance.p_value)}). "
+            "Something other than the draw decides who is counted: do not trust the results below "
+            "until it is found."
+        )
+    return f"The arms are as large as they were meant to be ({p_text(balance.p_value)})."
+
+
+def _shown(comparison: Comparison, figures: Figures, outcome: str) -> str:
+    difference = comparison.difference
+    more = "more" if difference.value > 0 else "fewer" if figures.is_rate else "less"
+    return (
+        f"{_levels(comparison, figures, outcome)}: {figures.size(difference.value)} {more} "
+        f"({_interval(comparison, figures)}; {p_text(difference.p_value)}). "
+        "Chance alone would rarely make so large a difference."
+    )
+
+
+def _not_shown(comparison: Comparison, figures: Figures, outcome: str) -> str:
+    difference = comparison.difference
+    return (
+        f"{_levels(comparison, figures, outcome)}. No difference was shown "
+        f"({p_text(difference.p_value)}). Ruled out, with {level_text(difference.level)} "
+        f"confidence: a rise of more than {figures.size(difference.high)} and a fall of more than "
+        f"{figures.size(difference.low)}. Whatever lies between, no effect included, is possible."
+    )
+
+
+def _unsettled(comparison: Comparison, figures: Figures, outcome: str) -> str:
+    return (
+        f"{_levels(comparison, figures, outcome)}. This is on the edge: the interval "
+        f"({_interval(comparison, figures)}) and the test "
+        f"({p_text(comparison.difference.p_value)}) do not agree on whether there is a "
+        "difference. Take it as not shown."
+    )
+
+
+def _unknown(comparison: Comparison, figures: Figures, outcome: str) -> str:
+    difference = comparison.difference
+    if not difference.has_value:
+        return f"Nothing can be said about {comparison.arm} yet: {difference.reason}."
+    return (
+        f"{_levels(comparison, figures, outcome)}. Whether that is more than chance cannot be "
+        f"said: {difference.reason}."
+    )
+
+
+_SENTENCES = {
+    Finding.HIGHER: _shown,
+    Finding.LOWER: _shown,
+    Finding.NOT_SHOWN: _not_shown,
+    Finding.UNSETTLED: _unsettled,
+    Finding.UNKNOWN: _unknown,
+}
+
+
+def _levels(comparison: Comparison, figures: Figures, outcome: str) -> str:
+    found = figures.level(average(comparison.arm_outcomes))
+    against = figures.level(average(comparison.control_outcomes))
+    return f"{found} {outcome} in {comparison.arm}, against {against} in {comparison.control}"
+
+
+def _interval(comparison: Comparison, figures: Figures) -> str:
+    difference = comparison.difference
+    return (
+        f"{level_text(difference.level)} interval "
+        f"{figures.change(difference.low)} to {figures.change(difference.high)}"
+    )
+
+
+def _is_rate(comparison: Comparison) -> bool:
+    return isinstance(comparison.arm_outcomes, Counts)
