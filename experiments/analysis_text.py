@@ -1,0 +1,131 @@
+"""An analysis as text for a terminal and as plain data for JSON, where nan becomes null. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from math import isnan
+from typing import Any
+
+from experiments.analysis import Analysis, MetricAnalysis
+from experiments.stats.comparison import Comparison, Outcomes
+from experiments.stats.estimate import Estimate
+from experiments.stats.figures import Figures, level_text, p_text, percent_change
+from experiments.stats.sufficient import Counts
+from experiments.stats.verdict import verdict
+
+
+def analysis_lines(analysis: Analysis) -> Iterator[str]:
+    """Yield the lines of the analysis, verdicts first."""
+    sizes = ", ".join(f"{arm} {size:,}" for arm, size in analysis.sizes.items())
+    yield f"Rows by arm: {sizes}."
+    verb = "differ from" if analysis.balance.is_mismatch else "agree with"
+    yield f"The sizes {verb} an equal draw ({p_text(analysis.balance.p_value)})."
+    for metric in analysis.metrics:
+        yield ""
+        yield from _metric_lines(metric)
+
+
+def analysis_data(analysis: Analysis) -> dict[str, Any]:
+    """Return the analysis as dicts and lists for JSON. Rates and lifts are shares, 0..1."""
+    return {
+        "arm_column": analysis.request.arm_column,
+        "control": analysis.request.control,
+        "level": analysis.request.level,
+        "rows": sum(analysis.sizes.values()),
+        "arms": analysis.sizes,
+        "equal_sizes": {"p_value": _known(analysis.balance.p_value)},
+        "metrics": [_metric_data(metric) for metric in analysis.metrics],
+    }
+
+
+def _metric_lines(metric: MetricAnalysis) -> Iterator[str]:
+    yield f"{metric.column} ({'rate' if metric.kind == 'binary' else 'mean'})"
+    if any(metric.left_out.values()):
+        left_out = ", ".join(f"{arm} {count}" for arm, count in metric.left_out.items() if count)
+        yield f"  Rows left out because they have no value: {left_out}."
+    for arm, found in metric.outcomes.items():
+        yield f"  {arm}: {_level(found)}"
+    for comparison in metric.comparisons:
+        yield f"  {verdict(comparison, outcome=_outcome(metric)).text}"
+        yield f"    difference  {_numbers(comparison)}"
+        yield f"    relative    {_relative(comparison.relative)}"
+
+
+def _level(found: Outcomes) -> str:
+    if isinstance(found, Counts):
+        return f"{found.successes:,} of {found.n:,} ({Figures(is_rate=True).level(found.rate)})"
+    return f"mean {Figures(is_rate=False, decimals=4).level(found.average)} of {found.n:,}"
+
+
+def _numbers(comparison: Comparison) -> str:
+    found = comparison.difference
+    is_rate = isinstance(comparison.arm_outcomes, Counts)
+    figures = Figures.of(found, is_rate=is_rate)
+    unit = " points" if is_rate else ""
+    return (
+        f"{figures.change(found.value)}{unit}, {level_text(found.level)} interval "
+        f"{figures.change(found.low)} to {figures.change(found.high)} ({found.method}); "
+        f"{_test(found)}"
+    )
+
+
+def _relative(found: Estimate) -> str:
+    if not found.has_interval:
+        return f"{percent_change(found.value)} ({found.reason})"
+    low, high = percent_change(found.low), percent_change(found.high)
+    return f"{percent_change(found.value)}, {level_text(found.level)} interval {low} to {high}"
+
+
+def _test(found: Estimate) -> str:
+    if found.reason:
+        return found.reason
+    parts = [f"{found.test} test"]
+    if not isnan(found.statistic):
+        parts.append(f"{'z' if isnan(found.df) else 't'} = {found.statistic:.4f}")
+    if not isnan(found.df):
+        parts.append(f"df = {found.df:.2f}")
+    return ", ".join([*parts, p_text(found.p_value)])
+
+
+def _metric_data(metric: MetricAnalysis) -> dict[str, Any]:
+    return {
+        "metric": metric.column,
+        "kind": metric.kind,
+        "arms": [
+            {"arm": arm, **_outcome_data(found), "left_out": metric.left_out[arm]}
+            for arm, found in metric.outcomes.items()
+        ],
+        "comparisons": [_comparison_data(metric, each) for each in metric.comparisons],
+    }
+
+
+def _outcome_data(found: Outcomes) -> dict[str, Any]:
+    if isinstance(found, Counts):
+        return {"n": found.n, "successes": found.successes, "rate": _known(found.rate)}
+    return {"n": found.n, "mean": _known(found.average), "variance": _known(found.variance)}
+
+
+def _comparison_data(metric: MetricAnalysis, comparison: Comparison) -> dict[str, Any]:
+    said = verdict(comparison, outcome=_outcome(metric))
+    return {
+        "arm": comparison.arm,
+        "control": comparison.control,
+        "difference": _estimate_data(comparison.difference),
+        "relative": _estimate_data(comparison.relative),
+        "finding": said.finding.value,
+        "verdict": said.text,
+    }
+
+
+def _estimate_data(found: Estimate) -> dict[str, Any]:
+    return {
+        name: _known(value) if isinstance(value, float) else value
+        for name, value in asdict(found).items()
+    }
+
+
+def _outcome(metric: MetricAnalysis) -> str:
+    return f"{metric.column}" if metric.kind == "binary" else f"{metric.column} on average"
+
+
+def _known(value: float) -> float | None:
+    return None if isnan(value) else value

@@ -1,0 +1,91 @@
+"""Drawing the ids of a file into arms, dry: nothing is stored but the file that comes out. Pure."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.randomize.arms import Arms
+from experiments.randomize.hash import bucket_of_many
+from experiments.tables import Table, TableError, open_table
+
+# What the column of ids may be called, the first that is there being taken.
+ID_COLUMNS = ("id", "unit_key", "enrollment_id", "learner_id", "user_id", "student_id", "learner")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The ids of a file with their buckets and arms (None: takes no part)."""
+
+    ids: list[str]
+    buckets: list[int]
+    arms: list[str | None]
+    # Empty: the file is a bare list, an id a line.
+    column: str
+
+    @property
+    def sizes(self) -> Counter[str | None]:
+        """Return how many ids each arm got."""
+        return Counter(self.arms)
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """Return the weights written as `control=0.5,nudge=0.5`, in that order. Raise TableError."""
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = part.rpartition("=")
+        if not name.strip():
+            raise TableError(f"'{part}' is not a weight: write them like control=0.5,nudge=0.5.")
+        if name.strip() in weights:
+            raise TableError(f"The arm '{name.strip()}' has two weights.")
+        weights[name.strip()] = parse_share(share)
+    return weights
+
+
+def parse_share(text: str) -> float:
+    """Return the number in the text. Raise TableError where there is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise TableError(f"'{text}' is not a number.") from None
+
+
+def draw_file(path: Path, *, arms: Arms, seed: str) -> Draws:
+    """Return the draws of the file's ids, in its order. Raise TableError for a bad file."""
+    with open_table(path) as table:
+        column, ids = _read_ids(table)
+    buckets = bucket_of_many(ids, seed=seed).tolist()
+    return Draws(ids, buckets, [arms.arm_at(bucket) for bucket in buckets], column)
+
+
+def write_draws(draws: Draws, *, path: Path) -> None:
+    """Write id, bucket and arm of every draw as CSV; the arm is empty for who takes no part."""
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(("id", "bucket", "arm"))
+            writer.writerows(zip(draws.ids, draws.buckets, draws.arms, strict=True))
+    except OSError as error:
+        raise TableError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _read_ids(table: Table) -> tuple[str, list[str]]:
+    column = next((name for name in ID_COLUMNS if name in table.header), "")
+    if column:
+        return column, [_checked(line, cells) for line, cells in table.cells([column])]
+    if len(table.header) > 1:
+        raise TableError(
+            f"No column is called {', '.join(ID_COLUMNS[:-1])} or {ID_COLUMNS[-1]}. "
+            f"The columns are: {', '.join(table.header)}."
+        )
+    # One column whose first line is no name that we know: a bare list, and the first line an id
+    # like the others. Taking it for a header would leave one learner undrawn.
+    first = _checked(1, table.header)
+    return "", [first, *(_checked(line, cells) for line, cells in table.cells(table.header))]
+
+
+def _checked(line: int, cells: Sequence[str]) -> str:
+    if not cells[0]:
+        raise TableError(f"Line {line} has no id.")
+    return cells[0]

@@ -1,0 +1,64 @@
+"""`manage.py draw_arms`: draw the ids of a file by the hash method, dry."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from experiments.draws import Draws, draw_file, parse_weights, write_draws
+from experiments.randomize.arms import Arms
+
+
+class Command(BaseCommand):
+    help = (
+        "Draw the ids of a CSV file into arms by the hash method and write id, bucket and arm. "
+        "Nothing is stored: the same seed and weights always draw the same arms."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the file, the seed and the weights."""
+        parser.add_argument("ids", type=Path, help="CSV with a column id, or an id a line")
+        parser.add_argument("--seed", required=True, help="any text")
+        parser.add_argument("--weights", required=True, help="like control=0.5,nudge=0.5")
+        parser.add_argument("--coverage", type=float, default=1.0, help="share drawn, 0 to 1")
+        parser.add_argument("--out", type=Path, required=True, help="the CSV file to write")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Draw, write and say how large the arms came out."""
+        try:
+            arms = Arms.of(parse_weights(options["weights"]), coverage=options["coverage"])
+            _refuse_overwriting(options["ids"], options["out"])
+            draws = draw_file(options["ids"], arms=arms, seed=options["seed"])
+            write_draws(draws, path=options["out"])
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        result = _result(draws, arms)
+        self.stdout.write(json.dumps(result, indent=2) if options["json"] else _text(result))
+
+
+def _refuse_overwriting(ids: Path, out: Path) -> None:
+    if out.exists() and ids.exists() and out.samefile(ids):
+        raise CommandError(f"{out} is the file of ids itself: name another file with --out.")
+
+
+def _result(draws: Draws, arms: Arms) -> dict[str, Any]:
+    return {
+        "ids": len(draws.ids),
+        "column": draws.column,
+        "repeated": len(draws.ids) - len(set(draws.ids)),
+        "arms": {key: draws.sizes[key] for key in arms.keys},
+        "not_drawn": draws.sizes[None],
+    }
+
+
+def _text(result: dict[str, Any]) -> str:
+    source = f"column {result['column']}" if result["column"] else "a list without header"
+    sizes = ", ".join(f"{arm} {size:,}" for arm, size in result["arms"].items())
+    repeated = f" {result['repeated']:,} are repeated." if result["repeated"] else ""
+    return (
+        f"{result['ids']:,} ids from {source}.{repeated} "
+        f"Drawn: {sizes}. Not drawn: {result['not_drawn']:,}."
+    )

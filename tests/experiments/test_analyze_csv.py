@@ -1,0 +1,212 @@
+import gzip
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+SMALL = "arm,done,minutes\ncontrol,0,1.5\ncontrol,1,2.5\nnudge,1,4\nnudge,1,NA\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return written(tmp_path, SMALL)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "outcomes.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def analyze(path: Path, *args: str, arm: str = "arm", control: str = "control") -> dict[str, Any]:
+    out = StringIO()
+    call_command(
+        "analyze_csv", path, "--arm", arm, "--control", control, *args, "--json", stdout=out
+    )
+    found: dict[str, Any] = json.loads(out.getvalue())
+    return found
+
+
+def by_arm(found: dict[str, Any], metric: str) -> dict[str, dict[str, Any]]:
+    columns = {each["metric"]: each for each in found["metrics"]}
+    return {each["arm"]: each for each in columns[metric]["comparisons"]}
+
+
+def test_hillstrom_gives_the_published_numbers(shared_data: Path) -> None:
+    # Kevin Hillstrom's e-mail test (2008), as data/README.md of the shared data lists it.
+    found = analyze(
+        shared_data / "rct" / "hillstrom.csv.gz",
+        "--metric", "visit:binary", "--metric", "conversion", "--metric", "spend",
+        arm="segment", control="No E-Mail",
+    )  # fmt: skip
+
+    assert found["arms"] == {"No E-Mail": 21306, "Mens E-Mail": 21307, "Womens E-Mail": 21387}
+    visits = {each["arm"]: each["successes"] for each in found["metrics"][0]["arms"]}
+    assert visits == {"No E-Mail": 2262, "Mens E-Mail": 3894, "Womens E-Mail": 3238}
+    published = [
+        ("visit", "Mens E-Mail", 0.07659, 22.486),
+        ("conversion", "Mens E-Mail", 0.006805, 7.3851),
+        ("spend", "Mens E-Mail", 0.76983, 5.3001),
+        ("visit", "Womens E-Mail", 0.04523, 13.949),
+        ("conversion", "Womens E-Mail", 0.003111, 3.7796),
+        ("spend", "Womens E-Mail", 0.42441, 3.2564),
+    ]
+    for metric, arm, value, statistic in published:
+        difference = by_arm(found, metric)[arm]["difference"]
+        assert difference["value"] == pytest.approx(value, abs=5.1e-6)
+        assert difference["statistic"] == pytest.approx(statistic, rel=5e-5)
+
+
+def test_assistments_gives_the_published_numbers(shared_data: Path) -> None:
+    # ASSISTments, video or text help: data/README.md of the shared data.
+    found = analyze(
+        shared_data / "rct" / "assistments_video_help.csv.gz",
+        "--metric", "completion:mean", "--metric", "completion:binary",
+        arm="video", control="FALSE",
+    )  # fmt: skip
+
+    mean, rate = (metric["comparisons"][0]["difference"] for metric in found["metrics"])
+    assert mean["value"] == pytest.approx(0.05050514, abs=5e-9)
+    assert (mean["low"], mean["high"]) == pytest.approx((-0.02359, 0.12460), abs=5e-6)
+    assert mean["p_value"] == pytest.approx(0.1812, abs=5e-5)
+    assert mean["df"] == pytest.approx(680.94, abs=5e-3)
+    assert rate["method"] == "Newcombe hybrid score"
+    counts = [(each["successes"], each["n"]) for each in found["metrics"][1]["arms"]]
+    assert counts == [(193, 346), (205, 337)]
+
+
+def test_kind_is_found_from_the_values_where_it_is_not_given(small: Path) -> None:
+    found = analyze(small, "--metric", "done", "--metric", "minutes")
+
+    assert [metric["kind"] for metric in found["metrics"]] == ["binary", "mean"]
+
+
+def test_rows_without_a_value_are_left_out_and_counted(small: Path) -> None:
+    found = analyze(small, "--metric", "minutes")
+
+    assert [each["left_out"] for each in found["metrics"][0]["arms"]] == [0, 1]
+    assert [each["n"] for each in found["metrics"][0]["arms"]] == [2, 1]
+
+
+def test_what_cannot_be_known_is_null_with_a_reason(small: Path) -> None:
+    difference = by_arm(analyze(small, "--metric", "minutes"), "minutes")["nudge"]["difference"]
+
+    assert (difference["low"], difference["p_value"]) == (None, None)
+    assert "only one outcome" in difference["reason"]
+
+
+def test_text_tells_the_verdict_and_the_numbers(small: Path) -> None:
+    out = StringIO()
+    call_command(
+        "analyze_csv", small, "--arm=arm", "--control=control", "--metric=done",
+        "--metric=minutes", stdout=out,
+    )  # fmt: skip
+
+    text = out.getvalue()
+    assert "Rows by arm: control 2, nudge 2." in text
+    assert "control: 1 of 2 (50.0%)" in text
+    assert "100.0% done in nudge, against 50.0% in control. No difference was shown" in text
+    assert "Rows left out because they have no value: nudge 1." in text
+    assert "control: mean 2.0000 of 2" in text
+
+
+def test_words_for_true_and_false_are_zero_and_one(tmp_path: Path) -> None:
+    path = written(tmp_path, "arm,done\ncontrol,TRUE\ncontrol,false\nnudge,yes\nnudge,1.0\n")
+
+    found = analyze(path, "--metric", "done:binary")
+    assert [each["successes"] for each in found["metrics"][0]["arms"]] == [1, 2]
+
+
+def test_a_column_whose_name_holds_a_colon_is_taken_as_it_stands(tmp_path: Path) -> None:
+    path = written(tmp_path, "arm,quiz:1\ncontrol,1\nnudge,0\n")
+
+    assert analyze(path, "--metric", "quiz:1")["metrics"][0]["metric"] == "quiz:1"
+    assert analyze(path, "--metric", "quiz:1:mean")["metrics"][0]["kind"] == "mean"
+
+
+def test_a_higher_level_widens_the_interval(small: Path) -> None:
+    def width(level: str) -> float:
+        found = analyze(small, "--metric", "done", "--level", level)
+        difference = by_arm(found, "done")["nudge"]["difference"]
+        return float(difference["high"] - difference["low"])
+
+    assert width("0.99") > width("0.95") > width("0.5")
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (
+            ["--metric", "absent"],
+            "There is no column 'absent'. The columns are: arm, done, minutes",
+        ),
+        (["--metric", "minutes:binary"], "Line 2: '1.5' in column 'minutes' is not 0 or 1"),
+        (["--metric", "done:median"], "'median' is not a kind of metric"),
+        (["--metric", "done:ratio=minutes"], "ratio metrics are not available yet"),
+        (["--metric", "done:time=minutes"], "time metrics are not available yet"),
+        (["--metric", "done", "--covariate", "minutes"], "--covariate is not available yet"),
+        (["--metric", "done", "--cluster", "arm"], "--cluster is not available yet"),
+        (["--metric", "done", "--level", "95"], "--level must lie between 0 and 1"),
+        (["--metric", "done", "--level", "nan"], "--level must lie between 0 and 1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_cannot_be_analyzed_is_refused_in_a_sentence(
+    small: Path, args: list[str], sentence: str
+) -> None:
+    with pytest.raises(CommandError) as error:
+        analyze(small, *args)
+
+    assert sentence in str(error.value)
+
+
+def test_an_unknown_control_is_refused_with_the_arms_there_are(small: Path) -> None:
+    with pytest.raises(CommandError, match="No row has 'none' in column 'arm', which holds: contr"):
+        analyze(small, "--metric", "done", control="none")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is empty"),
+        ("arm,done\n", "which holds: nothing"),
+        ("arm,done\ncontrol,1\n", "nothing but the control"),
+        ("arm,done\ncontrol,1\nnudge\n", "Line 3 has 1 cells, the header has 2"),
+        ("arm,done\ncontrol,1\nnudge,many\n", "Line 3: 'many' in column 'done' is not a number"),
+        ("arm,done\ncontrol,1\nnudge,inf\n", "Line 3: 'inf' in column 'done' is not a number"),
+        ("arm,done\ncontrol,1\n,0\n", "Line 3 has no arm"),
+        ("arm,done,done\ncontrol,1,0\nnudge,1,0\n", "names the column 'done' more than once"),
+        ('arm,done\ncontrol,"1\n', "is not CSV"),
+        ("arm,done\n" + "".join(f"a{n},1\n" for n in range(60)), "holds 60 different values"),
+    ],
+    ids=["empty", "no row", "one arm", "short row", "word", "infinite", "no arm", "twice", "quote",
+         "many arms"],
+)  # fmt: skip
+def test_a_bad_file_is_refused_in_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(CommandError) as error:
+        analyze(written(tmp_path, text), "--metric", "done")
+
+    assert sentence in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    truncated = tmp_path / "cut.csv.gz"
+    truncated.write_bytes(gzip.compress((SMALL + "control,1,1\n" * 9999).encode())[:-20])
+    plain = tmp_path / "plain.csv.gz"
+    plain.write_text(SMALL, encoding="utf-8")
+    binary = tmp_path / "latin.csv"
+    binary.write_bytes("arm,done\ncontrol,é\n".encode("latin-1"))
+
+    for path, sentence in (
+        (tmp_path / "absent.csv", "absent.csv cannot be read: no such file"),
+        (tmp_path, "cannot be read: is a directory"),
+        (truncated, "cut.csv.gz cannot be read: compressed file ended"),
+        (plain, "plain.csv.gz cannot be read: not a gzipped file"),
+        (binary, "latin.csv is not text in UTF-8"),
+    ):
+        with pytest.raises(CommandError) as error:
+            analyze(path, "--metric", "done")
+        assert sentence in str(error.value)
