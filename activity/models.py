@@ -1,4 +1,4 @@
-"""What learners did: the roster, the event log, its two read models, and the queue of what to evaluate."""
+"""What learners did: roster, event log, its two read models, and the queue of what to evaluate."""
 
 import uuid
 from typing import ClassVar
@@ -10,7 +10,7 @@ from activity.validators import validate_time_zone
 
 
 class Course(models.Model):
-    """One run of a course. `live_since` null means: segments are kept, nobody is drawn or messaged."""
+    """One run of a course. `live_since` null: segments are kept, nobody is drawn or messaged."""
 
     key = models.CharField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
@@ -25,7 +25,7 @@ class Course(models.Model):
         help_text="Empty: segments are kept, but nobody is drawn or messaged. Set it to go live.",
     )
     # A simulated course keeps the instant at which its simulation ended as its clock: without it,
-    # the real clock would find the course long over and empty every segment that a reader came to see.
+    # the real clock would find the course long over and empty every segment.
     clock_stopped_at = models.DateTimeField(
         null=True,
         blank=True,
@@ -76,7 +76,7 @@ class ItemKind(models.TextChoices):
 
 
 class Item(models.Model):
-    """A piece of a course. A module is an item whose kind is module; its items name it as parent."""
+    """A piece of a course. A module is an item of kind module; its items name it as parent."""
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="items")
     key = models.CharField(max_length=200)
@@ -98,7 +98,8 @@ class Item(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=("course", "key"), name="item_key_once_a_course"),
             models.CheckConstraint(
-                condition=~Q(kind="module") | Q(parent__isnull=True), name="item_module_has_no_parent"
+                condition=~Q(kind="module") | Q(parent__isnull=True),
+                name="item_module_has_no_parent",
             ),
             models.CheckConstraint(
                 condition=Q(kind__in=ItemKind.values), name="item_kind_is_known"
@@ -152,7 +153,7 @@ class Enrollment(models.Model):
 
 
 class DueCause(models.IntegerChoices):
-    """Why a row was pulled, the stronger the higher: an edit must never look like an act of the learner."""
+    """Why a row was pulled, the strongest highest: an edit must not look like a learner's act."""
 
     TIME = 0, "time"
     EVENT = 1, "event"
@@ -162,9 +163,9 @@ class DueCause(models.IntegerChoices):
 class Due(models.Model):
     """When an enrollment's segments could next change. Null: nothing can change.
 
-    The row is its enrollment's mutex for evaluate, react and manual changes. `cause` is the strongest
-    reason for which it was pulled since `evaluated_at`; `rules_revision` is the revision of all rules
-    (segmentation.RulesRevision) that the last evaluation read, null before the first.
+    The row is its enrollment's mutex for evaluate, react and manual changes. `cause` is the
+    strongest reason for which it was pulled since `evaluated_at`; `rules_revision` is the revision
+    of all rules (segmentation.RulesRevision) that the last evaluation read, null before the first.
     """
 
     enrollment = models.OneToOneField(
@@ -180,7 +181,9 @@ class Due(models.Model):
     class Meta:
         verbose_name = "due evaluation"
         indexes: ClassVar = [
-            models.Index(fields=("due_at",), name="due_by_instant", condition=Q(due_at__isnull=False))
+            models.Index(
+                fields=("due_at",), name="due_by_instant", condition=Q(due_at__isnull=False)
+            )
         ]
 
     def __str__(self) -> str:
@@ -251,7 +254,7 @@ class DailyActivity(models.Model):
     )
     day = models.DateField()
     acts = models.PositiveIntegerField(default=0)
-    # days_since_activity is exact to the second: without it every reading would search the event log.
+    # days_since_activity is exact to the second: without it every reading would search the log.
     last_act_at = models.DateTimeField(null=True, blank=True)
     logins = models.PositiveIntegerField(default=0)
     views = models.PositiveIntegerField(default=0)
@@ -318,7 +321,7 @@ class RejectedReason(models.TextChoices):
 
 
 class RejectedEvent(models.Model):
-    """An event that could not be stored, with the reason. Replayable; nothing acknowledged is lost."""
+    """An event that could not be stored, and why. Replayable: nothing acknowledged is lost."""
 
     reason = models.CharField(max_length=20, choices=RejectedReason.choices)
     message = models.TextField()
@@ -338,7 +341,9 @@ class RejectedEvent(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(
-                fields=("replay_at",), name="rejected_to_replay", condition=Q(replayed_at__isnull=True)
+                fields=("replay_at",),
+                name="rejected_to_replay",
+                condition=Q(replayed_at__isnull=True),
             )
         ]
 

@@ -1,0 +1,240 @@
+"""Read one canonical event dict, or say in a sentence why it cannot be stored. Pure."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from activity.payloads import storable, storable_text
+from common.clock import parse_instant
+
+# A clock that runs a little ahead is no fault of the learner's: the event waits for its instant.
+EARLY_LIMIT = timedelta(minutes=5)
+# Nothing was learned online before it, and the first day of year 1 has no local date everywhere.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+MAX_COUNT = 2_147_483_647
+MAX_VALUE = Decimal(10) ** 14
+MAX_PROPERTIES = 1_000_000
+SIX_PLACES = Decimal("0.000001")
+SHOWN = 80
+MAX_MESSAGE = 1_000
+
+TEXT_LIMITS = {
+    "course": 100,
+    "learner": 200,
+    "item": 200,
+    "verb": 64,
+    "source": 64,
+    "source_id": 300,
+}
+FIELDS = frozenset({*TEXT_LIMITS, "occurred_at", "count", "score", "passed", "value", "properties"})
+# An escaped NUL in JSON text; a backslash before it that is itself escaped makes it harmless.
+ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Reason(StrEnum):
+    """Why an event was not stored. The values are those of the model's RejectedReason."""
+
+    UNKNOWN_COURSE = "unknown_course"
+    UNKNOWN_LEARNER = "unknown_learner"
+    UNKNOWN_ITEM = "unknown_item"
+    UNKNOWN_VERB = "unknown_verb"
+    BAD_SCORE = "bad_score"
+    BAD_TIME = "bad_time"
+    EARLY = "early"
+    FUTURE = "future"
+    BAD_FIELD = "bad_field"
+
+
+class Refused(Exception):  # noqa: N818 an event is refused, the program is not in error
+    """An event cannot be stored. `replay_at` is when it can be, if time alone mends it."""
+
+    def __init__(self, reason: Reason, message: str, replay_at: datetime | None = None) -> None:
+        self.message = storable_text(message[:MAX_MESSAGE])
+        super().__init__(self.message)
+        self.reason = reason
+        self.replay_at = replay_at
+
+
+class CanonicalEvent(NamedTuple):
+    """An event whose every field has its type; its keys are not yet looked up."""
+
+    course: str
+    learner: str
+    item: str | None
+    verb: str
+    occurred_at: datetime
+    total: int
+    score: Decimal | None
+    passed: bool | None
+    value: Decimal | None
+    properties: str
+    source: str
+    source_id: str
+
+
+def read_event(raw: object, *, now: datetime) -> CanonicalEvent:
+    """Return the event with typed fields. Raise Refused with a sentence for staff."""
+    if not isinstance(raw, Mapping):
+        raise _bad(f"An event must be an object with fields, but this one is {kind_of(raw)}.")
+    if not FIELDS.issuperset(raw):
+        unknown = next(name for name in raw if name not in FIELDS)
+        raise _bad(f"The field {shown(unknown)} is unknown.")
+    get = raw.get
+    event = CanonicalEvent(
+        course=_text("course", get("course")),
+        learner=_text("learner", get("learner")),
+        item=None if get("item") is None else _text("item", get("item")),
+        verb=_text("verb", get("verb")),
+        occurred_at=_instant(get("occurred_at")),
+        total=_count(get("count", 1)),
+        score=None if get("score") is None else _score(get("score")),
+        passed=None if get("passed") is None else _passed(get("passed")),
+        value=None if get("value") is None else _value(get("value")),
+        properties=_properties(get("properties")),
+        source=_text("source", get("source")),
+        source_id=_text("source_id", get("source_id")),
+    )
+    _check_total(event)
+    _check_not_ahead(event.occurred_at, now)
+    return event
+
+
+def shown(value: object) -> str:
+    """Return the value as it can stand in a sentence: quoted and not too long."""
+    text = value if isinstance(value, str) else str(storable(value))
+    return f"'{text}'" if len(text) <= SHOWN else f"'{text[:SHOWN]}...'"
+
+
+def kind_of(value: object) -> str:
+    """Return in words what kind of JSON value this is."""
+    words = {bool: "true or false", int: "a number", float: "a number", str: "text"}
+    words |= {list: "a list", tuple: "a list", dict: "an object", type(None): "empty"}
+    return words.get(type(value), f"of type {type(value).__name__}")
+
+
+def _bad(message: str) -> Refused:
+    return Refused(Reason.BAD_FIELD, message)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        if value is None:
+            raise _bad(f"The field {name} is missing.")
+        raise _bad(f"{name} must be text, but is {kind_of(value)}.")
+    if not value or value.isspace():
+        raise _bad(f"{name} is empty.")
+    if len(value) > TEXT_LIMITS[name]:
+        raise _bad(
+            f"{name} has {len(value):,} characters; at most {TEXT_LIMITS[name]} are allowed."
+        )
+    if not value.isascii() or "\0" in value:
+        _check_storable(name, value)
+    # An enumeration's member is text too, but the database driver has its own ideas about those.
+    return str.__str__(value)
+
+
+def _check_storable(name: str, text: str) -> None:
+    if "\0" in text:
+        raise _bad(f"{name} holds a NUL character, which cannot be stored.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _bad(f"{name} holds half a character, which cannot be stored.") from None
+
+
+def _instant(value: object) -> datetime:
+    if value is None:
+        raise Refused(Reason.BAD_TIME, "The field occurred_at is missing.")
+    if not isinstance(value, datetime | str):
+        raise Refused(Reason.BAD_TIME, f"occurred_at must be text, but is {kind_of(value)}.")
+    try:
+        # A datetime takes the same way as text, which knows how to refuse one without offset.
+        instant = parse_instant(value if isinstance(value, str) else value.isoformat())
+        instant = instant.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Refused(Reason.BAD_TIME, f"occurred_at: {error}") from None
+    if instant < EARLIEST:
+        raise Refused(Reason.BAD_TIME, f"occurred_at {shown(value)} is before 1970.")
+    return instant
+
+
+def _count(value: object) -> int:
+    if type(value) is not int:
+        raise _bad(f"count must be a whole number, but is {kind_of(value)}.")
+    if not 1 <= value <= MAX_COUNT:
+        raise _bad(f"count is {shown(value)}; it must lie between 1 and {MAX_COUNT:,}.")
+    return value
+
+
+def _number(name: str, value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise _bad(f"{name} must be a number, but is {kind_of(value)}.")
+    # By its shortest text: 0.1 is meant as 0.1, not as the binary number beside it.
+    return Decimal(str(value)) if isinstance(value, float) else Decimal(value)
+
+
+def _score(value: object) -> Decimal:
+    score = _number("score", value)
+    if not score.is_finite() or not 0 <= score <= 1:
+        raise Refused(Reason.BAD_SCORE, f"score is {shown(value)}; it must lie between 0 and 1.")
+    return score.quantize(SIX_PLACES)
+
+
+def _value(value: object) -> Decimal:
+    number = _number("value", value)
+    if not number.is_finite() or abs(number) >= MAX_VALUE:
+        raise _bad(f"value is {shown(value)}; it must be a number below a hundred trillion.")
+    return number.quantize(SIX_PLACES)
+
+
+def _passed(value: object) -> bool:
+    if type(value) is not bool:
+        raise _bad(f"passed must be true or false, but is {kind_of(value)}.")
+    return value
+
+
+def _properties(value: object) -> str:
+    if not value and value in (None, {}):
+        return "{}"
+    if not isinstance(value, Mapping):
+        raise _bad(f"properties must be an object, but is {kind_of(value)}.")
+    text = _json_text(dict(value))
+    if len(text) > MAX_PROPERTIES:
+        raise _bad(f"properties have {len(text):,} characters; {MAX_PROPERTIES:,} are allowed.")
+    _check_storable("properties", text)
+    if "\\u0000" in text and ESCAPED_NUL.search(text):
+        raise _bad("properties hold a NUL character, which cannot be stored.")
+    return text
+
+
+def _json_text(properties: dict[Any, Any]) -> str:
+    try:
+        return json.dumps(properties, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _bad(f"properties cannot be written as JSON: {error}.") from None
+
+
+def _check_total(event: CanonicalEvent) -> None:
+    if event.total > 1 and not (event.score is None and event.passed is None):
+        raise _bad(f"count is {event.total}: a total carries neither score nor passed.")
+
+
+def _check_not_ahead(instant: datetime, now: datetime) -> None:
+    if instant <= now:
+        return
+    ahead = f"occurred_at {instant.isoformat()} is {_length(instant - now)} ahead of now"
+    if instant - now <= EARLY_LIMIT:
+        message = f"{ahead}: kept, and stored by itself when its instant has come."
+        raise Refused(Reason.EARLY, message, replay_at=instant)
+    raise Refused(Reason.FUTURE, f"{ahead}; at most 5 minutes are allowed.")
+
+
+def _length(duration: timedelta) -> str:
+    seconds = math.ceil(duration.total_seconds())
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"

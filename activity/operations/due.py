@@ -1,0 +1,139 @@
+"""The queue of what to evaluate: the only way to pull, claim, push and fail a Due row."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from activity.models import Due, DueCause, Enrollment
+
+CHUNK = 5_000
+FIRST_BACK_OFF = timedelta(seconds=30)
+LONGEST_BACK_OFF = timedelta(hours=1)
+
+# The rows are locked in enrollment order, so that two pulls never wait for each other in a ring.
+# Then all of them are set, whatever their due_at: a condition on it would read the version before
+# the lock, and an event that arrives while its enrollment is being evaluated would be lost.
+PULL = """
+WITH locked AS (
+    SELECT enrollment_id FROM activity_due
+    WHERE enrollment_id = ANY(%(ids)s)
+    ORDER BY enrollment_id
+    FOR NO KEY UPDATE
+)
+UPDATE activity_due AS due
+SET due_at = LEAST(due.due_at, %(at)s), cause = GREATEST(due.cause, %(cause)s)
+FROM locked
+WHERE due.enrollment_id = locked.enrollment_id
+"""
+
+CLAIM = """
+SELECT due.enrollment_id
+FROM activity_due AS due
+JOIN activity_enrollment AS enrollment ON enrollment.id = due.enrollment_id
+WHERE enrollment.course_id = %(course_id)s AND due.due_at <= %(now)s
+ORDER BY due.due_at
+LIMIT %(limit)s
+FOR NO KEY UPDATE OF due SKIP LOCKED
+"""
+
+PUSH = """
+UPDATE activity_due AS due
+SET due_at = pushed.due_at, cause = %(time)s, attempts = 0, error = '',
+    evaluated_at = GREATEST(due.evaluated_at, %(evaluated_at)s), rules_revision = %(revision)s
+FROM unnest(%(ids)s::bigint[], %(due_ats)s::timestamptz[]) AS pushed (enrollment_id, due_at)
+WHERE due.enrollment_id = pushed.enrollment_id
+"""
+
+FAIL = """
+UPDATE activity_due
+SET attempts = attempts + 1, error = %(error)s,
+    due_at = %(now)s + LEAST(%(longest)s, %(first)s * power(2, LEAST(attempts, 10)))
+WHERE enrollment_id = ANY(%(ids)s)
+"""
+
+
+def pull_due(
+    enrollment_ids: Iterable[int], *, at: datetime, cause: DueCause = DueCause.EVENT
+) -> None:
+    """Have the enrollments evaluated at the instant, or earlier if they already were to be.
+
+    Locks their Due rows until the transaction ends: call it before any other write of theirs.
+    """
+    ids = sorted(set(enrollment_ids))
+    with connection.cursor() as cursor:
+        cursor.execute(PULL, {"ids": ids, "at": at, "cause": int(cause)})
+
+
+def pull_course(course_id: int, *, at: datetime, cause: DueCause = DueCause.EDIT) -> None:
+    """Pull every enrollment of the course, 5,000 a transaction. Call it outside a transaction."""
+    pull_chunks(
+        Enrollment.objects.filter(course_id=course_id).values_list("id", flat=True),
+        at=at,
+        cause=cause,
+    )
+
+
+def pull_chunks(enrollment_ids: Iterable[int], *, at: datetime, cause: DueCause) -> None:
+    """Pull the enrollments 5,000 a transaction, so that ingest never waits for a whole course."""
+    ids = sorted(enrollment_ids)
+    for start in range(0, len(ids), CHUNK):
+        with transaction.atomic():
+            pull_due(ids[start : start + CHUNK], at=at, cause=cause)
+
+
+def claim_due(*, course_id: int, now: datetime, limit: int) -> list[int]:
+    """Lock and return the enrollments of the course that are due, the longest waiting first.
+
+    Skips what another worker holds. Read their signals in later statements: this one's snapshot is
+    older than its locks. Raises TransactionManagementError outside a transaction.
+    """
+    # Without a transaction the locks would be gone before the caller reads the result.
+    _require_transaction()
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"course_id": course_id, "now": now, "limit": limit})
+        return [enrollment_id for (enrollment_id,) in cursor.fetchall()]
+
+
+def push_due(
+    enrollment_ids: Sequence[int],
+    due_ats: Sequence[datetime | None],
+    *,
+    evaluated_at: datetime,
+    rules_revision: int,
+) -> None:
+    """Note an evaluation of claimed enrollments and when each could next change (None: never)."""
+    values: dict[str, Any] = {
+        "ids": list(enrollment_ids),
+        "due_ats": list(due_ats),
+        "evaluated_at": evaluated_at,
+        "revision": rules_revision,
+        "time": int(DueCause.TIME),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(PUSH, values)
+
+
+def fail_due(enrollment_ids: Iterable[int], *, now: datetime, error: str) -> None:
+    """Put off enrollments whose evaluation failed: 30 s, then twice as long, up to 1 hour."""
+    values: dict[str, Any] = {
+        "ids": list(enrollment_ids),
+        "now": now,
+        "error": error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        "first": FIRST_BACK_OFF,
+        "longest": LONGEST_BACK_OFF,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(FAIL, values)
+
+
+def lock_due(enrollment_ids: Iterable[int]) -> None:
+    """Lock the Due rows in enrollment order until the transaction ends, and change nothing."""
+    rows = Due.objects.filter(pk__in=list(enrollment_ids)).order_by("pk")
+    list(rows.select_for_update(no_key=True).values_list("pk"))
+
+
+def _require_transaction() -> None:
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("claim_due needs an open transaction.")

@@ -1,0 +1,126 @@
+"""Look up the database's ids of the keys that a batch of events names, in a few queries."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from activity.canonical import CanonicalEvent, Reason, Refused, shown
+from activity.models import Course, Enrollment, Item, Verb
+from activity.verbs import BUILT_IN
+
+
+class EventRow(NamedTuple):
+    """An event whose keys are looked up, ready for the log."""
+
+    enrollment_id: int
+    item_id: int | None
+    verb: str
+    occurred_at: datetime
+    total: int
+    score: Decimal | None
+    passed: bool | None
+    value: Decimal | None
+    properties: str
+    source: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCourse:
+    """What a batch needs to know of one course."""
+
+    id: int
+    key: str
+    pass_mark: Decimal
+    enrollments: dict[str, int]
+    items: dict[str, int]
+
+    def enrollment_of(self, learner: str) -> int:
+        """Return the learner's enrollment id. Raise Refused if there is none."""
+        enrollment_id = self.enrollments.get(learner)
+        if enrollment_id is None:
+            message = f"Learner {shown(learner)} is unknown or not in course {shown(self.key)}."
+            raise Refused(Reason.UNKNOWN_LEARNER, message)
+        return enrollment_id
+
+    def item_of(self, key: str | None) -> int | None:
+        """Return the item's id, None for no item. Raise Refused if the course has none such."""
+        if key is None:
+            return None
+        item_id = self.items.get(key)
+        if item_id is None:
+            message = f"Item {shown(key)} is unknown in course {shown(self.key)}."
+            raise Refused(Reason.UNKNOWN_ITEM, message)
+        return item_id
+
+    def passed(self, event: CanonicalEvent) -> bool | None:
+        """Return `passed` as sent, else by the course's pass mark of this moment."""
+        if event.passed is not None or event.score is None:
+            return event.passed
+        return event.score >= self.pass_mark
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The courses and verbs that a batch names, as far as they exist."""
+
+    courses: dict[str, KnownCourse]
+    verbs: frozenset[str]
+
+    def resolve(self, event: CanonicalEvent) -> EventRow:
+        """Return the event as a row of the log. Raise Refused for a key that does not exist."""
+        course = self.courses.get(event.course)
+        if course is None:
+            raise Refused(Reason.UNKNOWN_COURSE, f"Course {shown(event.course)} is unknown.")
+        if event.verb not in self.verbs:
+            message = f"Verb {shown(event.verb)} is unknown; an admin can register it."
+            raise Refused(Reason.UNKNOWN_VERB, message)
+        return EventRow(
+            course.enrollment_of(event.learner),
+            course.item_of(event.item),
+            event.verb,
+            event.occurred_at,
+            event.total,
+            event.score,
+            course.passed(event),
+            event.value,
+            event.properties,
+            event.source,
+            event.source_id,
+        )
+
+
+def look_up(events: Sequence[CanonicalEvent]) -> Keys:
+    """Return what the events name, in at most four queries however many they are."""
+    rows = Course.objects.filter(key__in={event.course for event in events}).order_by()
+    by_id = {
+        pk: KnownCourse(pk, key, pass_mark, {}, {})
+        for pk, key, pass_mark in rows.values_list("pk", "key", "pass_mark")
+    }
+    for course_id, learner, pk in _enrollments(by_id, {event.learner for event in events}):
+        by_id[course_id].enrollments[learner] = pk
+    for course_id, key, pk in _items(by_id, {event.item for event in events if event.item}):
+        by_id[course_id].items[key] = pk
+    verbs = _verbs({event.verb for event in events})
+    return Keys({course.key: course for course in by_id.values()}, verbs)
+
+
+def _enrollments(course_ids: Iterable[int], learners: set[str]) -> Iterable[tuple[int, str, int]]:
+    rows = Enrollment.objects.filter(course__in=course_ids, learner__external_id__in=learners)
+    return rows.order_by().values_list("course_id", "learner__external_id", "pk")
+
+
+def _items(course_ids: Iterable[int], keys: set[str]) -> Iterable[tuple[int, str, int]]:
+    rows = Item.objects.filter(course__in=course_ids, key__in=keys)
+    return rows.order_by().values_list("course_id", "key", "pk")
+
+
+def _verbs(named: set[str]) -> frozenset[str]:
+    others = named.difference(BUILT_IN)
+    if not others:
+        return frozenset(BUILT_IN)
+    # Read anew for each batch: a verb that an admin registers is known at once in every process.
+    registered = Verb.objects.filter(name__in=others).values_list("name", flat=True)
+    return frozenset(BUILT_IN).union(registered)
