@@ -1,6 +1,6 @@
 """What a rule may ask about a learner: the catalogue of signals. Pure; their SQL: compiler."""
 
-from segmentation.signals.catalogue import SIGNALS, SIGNALS_BY_NAME
+from segmentation.signals.catalogue import SIGNALS, SIGNALS_BY_NAME, usual_refs
 from segmentation.signals.types import (
     MAX_WINDOW,
     Signal,
@@ -19,4 +19,5 @@ __all__ = [
     "SignalRef",
     "SignalValue",
     "Window",
+    "usual_refs",
 ]

@@ -1,6 +1,6 @@
 """Every signal that a rule can name. What each means exactly stands in docs/rules.md. Pure."""
 
-from segmentation.signals.types import Signal, SignalKind, Window
+from segmentation.signals.types import Signal, SignalKind, SignalRef, Window
 
 _ATTEMPT = ("quiz attempt", "quiz attempts")
 _MODULE = ("module", "modules")
@@ -208,3 +208,22 @@ _CONTEXT = (
 
 SIGNALS = _ACTIVITY + _QUIZZES + _COMPLETION + _CONTEXT
 SIGNALS_BY_NAME = {signal.name: signal for signal in SIGNALS}
+
+# What an export has of every signal that takes a window, beside "all" where that is allowed.
+_USUAL_WINDOWS = (7, 14, 30)
+
+
+def usual_refs() -> list[SignalRef]:
+    """Return every signal without arguments, over the usual windows and over all days."""
+    return [
+        SignalRef(signal, window)
+        for signal in SIGNALS
+        if not signal.args
+        for window in _windows(signal.window)
+    ]
+
+
+def _windows(window: Window) -> tuple[int | None, ...]:
+    if window is Window.NONE:
+        return (None,)
+    return (*_USUAL_WINDOWS, None) if window is Window.OPTIONAL else _USUAL_WINDOWS

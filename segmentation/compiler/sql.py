@@ -1,0 +1,44 @@
+"""Pieces of SQL that the whole compiler shares: bound parameters and local midnights."""
+
+# Every value is bound; what is put into the text are constants of this package.
+# ruff: noqa: S608
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Params:
+    """The parameters of one statement. Values are bound, never written into the text."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    _names: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def bind(self, value: object, cast: str) -> str:
+        """Return a placeholder for the value, cast to the PostgreSQL type.
+
+        Without the cast PostgreSQL reads 0.3 as numeric, and compares otherwise than Python does.
+        """
+        # Scalars are shared, by repr, as 1 equals True; arrays are long and each bound once.
+        key = (str(id(value)) if isinstance(value, list) else repr(value), cast)
+        name = self._names.setdefault(key, f"p{len(self._names)}")
+        self.values[name] = value
+        return f"%({name})s::{cast}"
+
+
+def midnight(day: str, zone: str) -> str:
+    """Return SQL for the instant at which the local day begins.
+
+    Where clocks go back from 01:00 to 00:00, the day has two midnights. PostgreSQL takes the
+    second; the day begins at the first, as its events' dates do.
+    """
+    return f"""(
+        SELECT CASE
+            WHEN ((m.at - interval '1 hour') AT TIME ZONE {zone})::date >= {day}
+            THEN m.at - interval '1 hour' ELSE m.at END
+        FROM (SELECT ({day})::timestamp AT TIME ZONE {zone} AS at) AS m)"""
+
+
+def indent(lines: list[str], separator: str = ",") -> str:
+    """Return the lines joined, one each, for a statement that people can read in a log."""
+    return f"{separator}\n        ".join(lines)

@@ -1,0 +1,34 @@
+"""What the commands of this app have in common: a course and an instant."""
+
+from datetime import datetime
+
+from django.core.management.base import CommandError, CommandParser
+
+from activity.models import Course
+from common.clock import parse_instant
+
+
+def add_instant(parser: CommandParser) -> None:
+    """Add --as-of, an instant that must be given: a default would hide which it was."""
+    parser.add_argument(
+        "--as-of",
+        required=True,
+        metavar="T",
+        help="ISO 8601 with an offset: 2025-10-26T12:00+00:00",
+    )
+
+
+def read_instant(text: str) -> datetime:
+    """Return the instant. Raise CommandError where it is unreadable or lacks its offset."""
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
+def find_course(key: str) -> Course:
+    """Return the course. Raise CommandError where there is none of that key."""
+    course = Course.objects.filter(key=key).first()
+    if course is None:
+        raise CommandError(f"There is no course '{key}'.")
+    return course

@@ -1,0 +1,189 @@
+"""What is asked of segments and rules. Reads only, at any instant, past ones included."""
+
+# Every value is bound; what is put into the text comes from the compiler.
+# ruff: noqa: S608
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count
+
+from activity.models import Course, Enrollment
+from common.clock import local_date
+from segmentation.compiler import (
+    Reading,
+    SegmentRules,
+    Subject,
+    compile_norms,
+    compile_reading,
+    compile_signals,
+    needs_norms,
+)
+from segmentation.models import Membership, Norms, Segment, SegmentStatus
+from segmentation.norms import NO_NORMS, NormsValues
+from segmentation.outbox import enrollments_to_react, open_transitions
+from segmentation.rules import Group, conditions, parse
+from segmentation.signals import SignalRef, SignalValue, usual_refs
+
+__all__ = [
+    "Preview",
+    "SignalRow",
+    "compute_norms",
+    "current_segment_ids",
+    "enrollments_to_react",
+    "export_refs",
+    "match_rule",
+    "norms_for",
+    "open_transitions",
+    "preview",
+    "read_signals",
+    "segment_sizes",
+]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Whom a rule would match: how many of how many in scope, and their external ids, sorted."""
+
+    matches: int
+    of: int
+    learners: list[str]
+
+
+@dataclass(frozen=True)
+class SignalRow:
+    """One enrollment in scope with the signals that were asked for, by column."""
+
+    enrollment_id: int
+    learner: str
+    signals: dict[str, SignalValue]
+
+
+def compute_norms(course_id: int, day: date) -> NormsValues:
+    """Return the course's norms on the day, from what occurred before it began. One query."""
+    sql, params = compile_norms(course_id, day)
+    ((module_ids, medians, paces),) = _rows(sql, params)
+    return NormsValues(dict(zip(module_ids or (), medians or (), strict=True)), paces or ())
+
+
+def norms_for(course_id: int, day: date) -> NormsValues:
+    """Return the stored norms of the day, else compute them, storing nothing. Up to two queries."""
+    stored = Norms.objects.filter(course_id=course_id, day=day).first()
+    if stored is None:
+        return compute_norms(course_id, day)
+    medians = {int(item_id): float(seconds) for item_id, seconds in stored.module_medians.items()}
+    return NormsValues(medians, [float(pace) for pace in stored.paces])
+
+
+def match_rule(rule: Group, *, enrollment_ids: Sequence[int], as_of: datetime) -> set[int]:
+    """Return those of the enrollments that are in scope and for which the rule is true.
+
+    Two queries, and for each course among them one more (up to three where the rule needs norms).
+    """
+    by_course: dict[int, list[int]] = {}
+    chosen = Enrollment.objects.filter(pk__in=enrollment_ids).values_list("course_id", "pk")
+    for course_id, enrollment_id in chosen:
+        by_course.setdefault(course_id, []).append(enrollment_id)
+    courses = Course.objects.in_bulk(by_course)
+    found: set[int] = set()
+    for course_id, ids in by_course.items():
+        reading = _read_rule(rule, courses[course_id], as_of=as_of, enrollment_ids=ids)
+        sql = f"SELECT x.enrollment_id FROM ({reading.sql}) x WHERE x.{reading.rule_columns[0]}"
+        found.update(enrollment_id for (enrollment_id,) in _rows(sql, reading.params))
+    return found
+
+
+def preview(rule: Group, course: Course, *, as_of: datetime) -> Preview:
+    """Return whom the rule matches in the course. One query, up to three where it needs norms."""
+    reading = _read_rule(rule, course, as_of=as_of, enrollment_ids=None)
+    sql = _with_learners(reading, [reading.rule_columns[0]])
+    rows = list(_rows(sql, reading.params))
+    learners = sorted(learner for _, learner, matches in rows if matches)
+    return Preview(matches=len(learners), of=len(rows), learners=learners)
+
+
+def read_signals(
+    course: Course,
+    refs: Sequence[SignalRef],
+    *,
+    as_of: datetime,
+    enrollment_ids: list[int] | None = None,
+) -> Iterator[SignalRow]:
+    """Yield the signals of every enrollment in scope, in enrollment order.
+
+    One query, up to three where a signal needs norms.
+    """
+    norms = _norms(course, as_of) if needs_norms(refs) else NO_NORMS
+    reading = compile_signals(refs, Subject(course.pk, as_of, enrollment_ids, norms))
+    columns = list(reading.signal_columns.values())
+    sql = f"{_with_learners(reading, columns)} ORDER BY x.enrollment_id"
+    for enrollment_id, learner, *values in _rows(sql, reading.params):
+        signals = dict(zip(reading.signal_columns, values, strict=True))
+        yield SignalRow(enrollment_id, learner, signals)
+
+
+def export_refs(course: Course) -> list[SignalRef]:
+    """Return the signals that an export of the course has, in the order of its columns. One query.
+
+    Every signal over the usual windows, then whatever else the course's active segments ask for.
+    """
+    kept = Segment.objects.filter(playbook__courses=course, status=SegmentStatus.ACTIVE)
+    rules = [
+        parse(shape)
+        for pair in kept.order_by("pk").values_list("rule", "leave_rule")
+        for shape in pair
+        if shape is not None
+    ]
+    asked = [condition.ref for rule in rules for condition in conditions(rule)]
+    return list(dict.fromkeys([*usual_refs(), *asked]))
+
+
+def current_segment_ids(enrollment_id: int) -> set[int]:
+    """Return the segments that the enrollment is in now. One query."""
+    current = Membership.objects.filter(enrollment_id=enrollment_id, left_at__isnull=True)
+    return set(current.values_list("segment_id", flat=True))
+
+
+def segment_sizes() -> dict[int, int]:
+    """Return how many enrollments are in each segment now, leaving out empty ones. One query."""
+    current = Membership.objects.filter(left_at__isnull=True)
+    sizes = current.order_by().values("segment_id").annotate(size=Count("pk"))
+    return dict(sizes.values_list("segment_id", "size"))
+
+
+def _norms(course: Course, as_of: datetime) -> NormsValues:
+    return norms_for(course.pk, local_date(as_of, course.time_zone))
+
+
+def _read_rule(
+    rule: Group, course: Course, *, as_of: datetime, enrollment_ids: list[int] | None
+) -> Reading:
+    """Return the reading of a rule that belongs to no segment: its column is that of segment 0."""
+    return compile_reading(
+        [SegmentRules(0, rule)],
+        course_id=course.pk,
+        as_of=as_of,
+        enrollment_ids=enrollment_ids,
+        norms=_norms(course, as_of) if needs_norms(conditions(rule)) else NO_NORMS,
+    )
+
+
+def _with_learners(reading: Reading, columns: list[str]) -> str:
+    """Return a SELECT of enrollment, external id and the columns, for those in scope."""
+    wanted = ", ".join(f'x."{column}"' for column in columns)
+    return f"""
+        SELECT x.enrollment_id, learner.external_id, {wanted}
+        FROM ({reading.sql}) x
+        JOIN activity_enrollment enrollment ON enrollment.id = x.enrollment_id
+        JOIN activity_learner learner ON learner.id = enrollment.learner_id
+        WHERE x.in_scope"""
+
+
+def _rows(sql: str, params: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of the statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        yield from cursor.fetchall()
