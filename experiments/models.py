@@ -67,6 +67,10 @@ class Experiment(models.Model):
                 condition=Q(status="draft") | (Q(started_at__isnull=False) & ~Q(plan="")),
                 name="experiment_started_has_a_plan",
             ),
+            models.CheckConstraint(
+                condition=~Q(status="stopped") | Q(stopped_at__isnull=False),
+                name="experiment_stopped_has_an_end",
+            ),
         ]
 
     def __str__(self) -> str:
