@@ -1,0 +1,61 @@
+"""What learners receive: templates, cadences, their runs, the delivery ledger, its limits."""
+
+from interventions.models.cadences import (
+    Cadence,
+    CadenceStatus,
+    Reentry,
+    Step,
+    Trigger,
+)
+from interventions.models.ledger import (
+    Delivery,
+    DeliveryState,
+    Run,
+    RunStatus,
+)
+from interventions.models.limits import (
+    CapScope,
+    CapWindow,
+    Consent,
+    ConsentState,
+    FrequencyCap,
+    OnExceed,
+    QuietHours,
+    SitePause,
+    Suppression,
+)
+from interventions.models.messages import (
+    Category,
+    Channel,
+    InDoubtPolicy,
+    MailboxMessage,
+    MessageTemplate,
+    TemplateText,
+)
+
+__all__ = [
+    "Cadence",
+    "CadenceStatus",
+    "CapScope",
+    "CapWindow",
+    "Category",
+    "Channel",
+    "Consent",
+    "ConsentState",
+    "Delivery",
+    "DeliveryState",
+    "FrequencyCap",
+    "InDoubtPolicy",
+    "MailboxMessage",
+    "MessageTemplate",
+    "OnExceed",
+    "QuietHours",
+    "Reentry",
+    "Run",
+    "RunStatus",
+    "SitePause",
+    "Step",
+    "Suppression",
+    "TemplateText",
+    "Trigger",
+]

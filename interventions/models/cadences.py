@@ -1,0 +1,140 @@
+"""Cadences: what starts them, whom they are for, and their steps."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from experiments.models import Arm
+from interventions.models.messages import Category, Channel, MessageTemplate
+from segmentation.models import Segment
+
+
+class Trigger(models.TextChoices):
+    ENTER = "enter", "entering the segment"
+    LEAVE = "leave", "leaving the segment"
+    MANUAL = "manual", "started by hand"
+
+
+class Reentry(models.TextChoices):
+    NEVER = "never", "once a learner and course"
+    COOLDOWN = "cooldown", "again after a pause"
+
+
+class CadenceStatus(models.TextChoices):
+    DRAFT = "draft"
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+class Cadence(models.Model):
+    """A sequence of steps that a learner runs through after a trigger."""
+
+    key = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=200)
+    status = models.CharField(
+        max_length=10, choices=CadenceStatus.choices, default=CadenceStatus.DRAFT
+    )
+    trigger = models.CharField(max_length=6, choices=Trigger.choices, default=Trigger.ENTER)
+    segment = models.ForeignKey(
+        Segment, null=True, blank=True, on_delete=models.PROTECT, related_name="cadences"
+    )
+    arm = models.ForeignKey(
+        Arm,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="cadences",
+        help_text="Empty: everybody. Else: only who was drawn into this arm.",
+    )
+    ghost_for = models.OneToOneField(
+        Arm,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="ghosted_cadence",
+        help_text="The control arm whose learners run through this cadence without being messaged.",
+    )
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="cadences")
+    priority = models.PositiveIntegerField(default=100, help_text="The lower number goes first.")
+    reentry = models.CharField(max_length=8, choices=Reentry.choices, default=Reentry.NEVER)
+    cooldown = models.DurationField(null=True, blank=True)
+    exit_on_leave = models.BooleanField(
+        default=True, help_text="The run ends when the learner leaves the segment."
+    )
+    goal_rule = models.JSONField(
+        null=True, blank=True, help_text="The run ends when this rule is true for the learner."
+    )
+    window_from = models.TimeField(
+        null=True, blank=True, help_text="Send only from this local time"
+    )
+    window_until = models.TimeField(null=True, blank=True, help_text="until this local time.")
+    max_age = models.DurationField(help_text="A message not sent this long after its plan expires.")
+    paused = models.BooleanField(
+        default=False, help_text="Its messages wait, and expire when they get too old."
+    )
+
+    class Meta:
+        ordering = ("priority", "key")
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(trigger="manual") | Q(segment__isnull=False),
+                name="cadence_trigger_has_a_segment",
+            ),
+            models.CheckConstraint(
+                condition=Q(ghost_for__isnull=True) | Q(arm__isnull=False),
+                name="cadence_ghost_needs_an_arm",
+            ),
+            models.CheckConstraint(
+                condition=~Q(reentry="cooldown") | Q(cooldown__isnull=False),
+                name="cadence_cooldown_has_a_length",
+            ),
+            models.CheckConstraint(
+                condition=Q(window_from__isnull=True, window_until__isnull=True)
+                | Q(window_from__isnull=False, window_until__isnull=False),
+                name="cadence_window_has_both_ends",
+            ),
+            # From 9:00 until 9:00 could mean never or always.
+            models.CheckConstraint(
+                condition=Q(window_from__isnull=True) | ~Q(window_from=F("window_until")),
+                name="cadence_window_has_a_length",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=CadenceStatus.values), name="cadence_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(trigger__in=Trigger.values), name="cadence_trigger_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_age__gt=timedelta(0)), name="cadence_max_age_is_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Step(models.Model):
+    """One message of a cadence."""
+
+    cadence = models.ForeignKey(Cadence, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField(default=0)
+    delay = models.DurationField(help_text="After the previous step's planned instant.")
+    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
+    template = models.ForeignKey(MessageTemplate, on_delete=models.PROTECT, related_name="steps")
+    condition = models.JSONField(
+        null=True, blank=True, help_text="A rule. Where it is not true, this step is dropped."
+    )
+
+    class Meta:
+        ordering = ("cadence_id", "position")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("cadence", "position"), name="step_position_once"),
+            models.CheckConstraint(
+                condition=Q(delay__gte=timedelta(0)), name="step_delay_is_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cadence} step {self.position}"

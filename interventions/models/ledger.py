@@ -1,0 +1,213 @@
+"""Runs of learners through cadences, and the ledger of every message planned for them."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from activity.models import Enrollment, Learner
+from experiments.models import Assignment
+from interventions.models.cadences import Cadence, Step
+from interventions.models.messages import Category, Channel, TemplateText
+from segmentation.models import Transition
+
+
+class RunStatus(models.TextChoices):
+    ACTIVE = "active"
+    FINISHED = "finished"
+    EXITED = "exited"
+
+
+class Run(models.Model):
+    """One learner's way through a cadence. A ghost run does all of it but the hand-off."""
+
+    cadence = models.ForeignKey(Cadence, on_delete=models.PROTECT, related_name="runs")
+    enrollment = models.ForeignKey(Enrollment, on_delete=models.CASCADE, related_name="runs")
+    transition = models.ForeignKey(
+        Transition, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
+    )
+    assignment = models.ForeignKey(
+        Assignment, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
+    )
+    ghost = models.BooleanField(default=False)
+    status = models.CharField(max_length=8, choices=RunStatus.choices, default=RunStatus.ACTIVE)
+    exit_reason = models.CharField(max_length=50, blank=True, default="")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    next_position = models.PositiveSmallIntegerField(null=True, blank=True)
+    next_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="The next step's planned instant; the delays count from it.",
+    )
+    # Planning failed: not tried again before this. next_at itself may not move, or every later
+    # step would move with it.
+    retry_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=("cadence", "enrollment"),
+                condition=Q(status="active"),
+                name="run_one_active",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="active") | Q(ended_at__isnull=False),
+                name="run_ended_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=RunStatus.values), name="run_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(next_at__isnull=True, next_position__isnull=True)
+                | Q(next_at__isnull=False, next_position__isnull=False),
+                name="run_next_step_has_an_instant",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=("next_at",),
+                condition=Q(status="active", next_at__isnull=False),
+                name="run_due",
+            ),
+            # Planned to the end and waiting for the last message: what `close_runs` looks at.
+            models.Index(
+                fields=("id",),
+                condition=Q(status="active", next_at__isnull=True),
+                name="run_to_close",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cadence} for {self.enrollment_id}"
+
+
+class DeliveryState(models.TextChoices):
+    PLANNED = "planned"
+    CLAIMED = "claimed"
+    HANDED_OFF = "handed_off", "handed to the mail server"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained", "marked as spam"
+    IN_DOUBT = "in_doubt", "in doubt: may or may not have been accepted"
+    GHOST = "ghost", "ghost: would have been sent"
+    DROPPED = "dropped"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+# What a frequency cap counts: the learner got it, may have got it, or (ghosts) would have got it.
+COUNTED_STATES = (
+    DeliveryState.CLAIMED,
+    DeliveryState.HANDED_OFF,
+    DeliveryState.DELIVERED,
+    DeliveryState.BOUNCED,
+    DeliveryState.COMPLAINED,
+    DeliveryState.IN_DOUBT,
+    DeliveryState.GHOST,
+)
+
+
+class Delivery(models.Model):
+    """The ledger: one row a run and step, written before the act.
+
+    planned → claimed → handed_off | failed | in_doubt, and back to planned only on proof that nothing
+    was accepted; in_doubt → handed_off | planned; planned → dropped | expired | ghost. The moves are
+    made in interventions.operations alone.
+    """
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    run = models.ForeignKey(
+        Run, on_delete=models.CASCADE, related_name="deliveries", db_index=False
+    )
+    step = models.ForeignKey(Step, on_delete=models.PROTECT, related_name="deliveries")
+    # Repeated from run, step and cadence, because the claim, the caps and the ledger page read them
+    # without a join, and because what was planned must not change when a cadence is edited.
+    learner = models.ForeignKey(
+        Learner, on_delete=models.CASCADE, related_name="deliveries", db_index=False
+    )
+    enrollment = models.ForeignKey(Enrollment, on_delete=models.CASCADE, related_name="deliveries")
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="deliveries")
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    priority = models.PositiveIntegerField()
+    ghost = models.BooleanField()
+
+    state = models.CharField(
+        max_length=10, choices=DeliveryState.choices, default=DeliveryState.PLANNED
+    )
+    reason = models.CharField(max_length=100, blank=True, default="")
+    planned_at = models.DateTimeField()
+    send_at = models.DateTimeField(help_text="Not before this instant; moved on by deferrals.")
+    expires_at = models.DateTimeField()
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    token = models.UUIDField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    message_id = models.CharField(max_length=200, blank=True, default="")
+    address = models.CharField(max_length=320, blank=True, default="")
+    template_text = models.ForeignKey(
+        TemplateText, null=True, blank=True, on_delete=models.PROTECT, related_name="deliveries"
+    )
+    # What was decided, one entry a change: {at, decision, reason, until, detail}.
+    trace = models.JSONField(default=list)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("run", "step"), name="delivery_once_a_step"),
+            models.UniqueConstraint(
+                fields=("message_id",), condition=~Q(message_id=""), name="delivery_message_id_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=DeliveryState.values), name="delivery_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="claimed")
+                | Q(
+                    token__isnull=False,
+                    lease_until__isnull=False,
+                ),
+                name="delivery_claimed_has_a_lease",
+            ),
+            models.CheckConstraint(
+                condition=Q(ghost=True) | ~Q(state="ghost"), name="delivery_ghost_state_is_a_ghost"
+            ),
+            models.CheckConstraint(
+                condition=Q(ghost=False)
+                | Q(state__in=("planned", "ghost", "dropped", "expired", "failed")),
+                name="delivery_ghost_is_never_sent",
+            ),
+            # So that the caps need only claimed_at, and no move can forget to count or uncount.
+            models.CheckConstraint(
+                condition=Q(state__in=COUNTED_STATES, claimed_at__isnull=False)
+                | (~Q(state__in=COUNTED_STATES) & Q(claimed_at__isnull=True)),
+                name="delivery_counts_by_claimed_at",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=("send_at",), condition=Q(state="planned"), name="delivery_due"),
+            models.Index(
+                fields=("lease_until",), condition=Q(state="claimed"), name="delivery_leased"
+            ),
+            models.Index(
+                fields=("category",), condition=Q(state="in_doubt"), name="delivery_in_doubt"
+            ),
+            # What the caps count.
+            models.Index(
+                fields=("learner", "claimed_at"),
+                condition=Q(claimed_at__isnull=False),
+                name="delivery_counted",
+            ),
+            models.Index(
+                fields=("learner", "send_at"),
+                condition=Q(state="planned"),
+                name="delivery_planned_of_learner",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.step} to {self.learner_id}: {self.state}"

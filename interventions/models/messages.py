@@ -1,0 +1,96 @@
+"""The words that go out: categories, templates, texts; and the mailbox that keeps them."""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class InDoubtPolicy(models.TextChoices):
+    PREFER_ONCE = "prefer_once", "never send twice, even if it may not have arrived"
+    PREFER_DELIVERY = "prefer_delivery", "send again, even if it may have arrived"
+
+
+class Category(models.Model):
+    """A kind of message that a learner can want or not want."""
+
+    key = models.SlugField(max_length=50, unique=True)
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=300, blank=True)
+    needs_opt_in = models.BooleanField(default=False)
+    capped = models.BooleanField(
+        default=True, help_text="Frequency caps hold these messages back. They count in any case."
+    )
+    quiet = models.BooleanField(default=True, help_text="Quiet hours apply.")
+    in_doubt_policy = models.CharField(
+        max_length=15, choices=InDoubtPolicy.choices, default=InDoubtPolicy.PREFER_ONCE
+    )
+    list_id = models.CharField(max_length=200, blank=True, help_text="The List-ID header's value.")
+
+    class Meta:
+        verbose_name_plural = "categories"
+        ordering = ("key",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Channel(models.TextChoices):
+    EMAIL = "email"
+
+
+class MessageTemplate(models.Model):
+    """A message's words. Every version is kept; a delivery names the text it used."""
+
+    key = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=200)
+    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="templates")
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ("key",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TemplateText(models.Model):
+    """Liquid subject and body of one version in one locale. Append only."""
+
+    template = models.ForeignKey(MessageTemplate, on_delete=models.CASCADE, related_name="texts")
+    version = models.PositiveIntegerField(default=1)
+    locale = models.CharField(max_length=16, default="en")
+    subject = models.CharField(max_length=300)
+    body = models.TextField(help_text="Liquid over simple HTML. Unknown variables are refused.")
+
+    class Meta:
+        ordering = ("template_id", "-version", "locale")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=("template", "version", "locale"), name="template_text_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} v{self.version} {self.locale}"
+
+
+class MailboxMessage(models.Model):
+    """A message that landed in the staff mailbox instead of going out."""
+
+    received_at = models.DateTimeField(help_text="The message's own date.")
+    message_id = models.CharField(max_length=998, db_index=True)
+    sender = models.CharField(max_length=998)
+    # Lower case, so that the search by how it begins can use the index.
+    recipient = models.CharField(max_length=998, db_index=True)
+    subject = models.CharField(max_length=998)
+    headers = models.JSONField(default=list)
+    text = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-received_at", "-id")
+        indexes: ClassVar = [models.Index(fields=("received_at", "id"), name="mailbox_by_instant")]
+
+    def __str__(self) -> str:
+        return self.subject

@@ -1,0 +1,113 @@
+"""Liquid for what admins write: no files, no clock, no endless loops, no unknown variables."""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from liquid import BoundTemplate, DictLoader, Environment, StrictUndefined
+from liquid.exceptions import LiquidError
+
+from interventions.render.context import KNOWN_VARIABLES, SAMPLE, MessageContext
+
+# Those left out read the clock (date), turn escaping off (safe), or build lists of any length.
+_FILTERS = """
+    abs append at_least at_most capitalize ceil default divided_by downcase escape escape_once
+    floor lstrip minus modulo plus prepend remove replace round rstrip size strip times truncate
+    truncatewords upcase url_encode
+"""
+_TAGS = """
+    assign break capture case comment continue cycle echo for if unless #
+    content output illegal
+"""
+
+
+class TemplateError(ValueError):
+    """A template that cannot be used; the message is a sentence for its author."""
+
+
+class _Sandbox(Environment):
+    loop_iteration_limit = 1_000
+    output_stream_limit = 200_000
+    local_namespace_limit = 200_000
+
+
+def _sandbox(*, autoescape: bool) -> Environment:
+    sandbox = _Sandbox(
+        undefined=StrictUndefined,
+        strict_filters=True,
+        autoescape=autoescape,
+        loader=DictLoader({}),
+    )
+    sandbox.filters = {name: sandbox.filters[name] for name in _FILTERS.split()}
+    sandbox.tags = {name: sandbox.tags[name] for name in _TAGS.split()}
+    return sandbox
+
+
+# A subject is no HTML: escaping it would show the reader "&amp;".
+_SUBJECT = _sandbox(autoescape=False)
+_BODY = _sandbox(autoescape=True)
+
+
+def render_subject(source: str, context: MessageContext) -> str:
+    """Return the subject as the template gives it. Raise TemplateError."""
+    return _render(_parse_subject, source, context)
+
+
+def render_body(source: str, context: MessageContext) -> str:
+    """Return the body, with every variable HTML-escaped. Raise TemplateError."""
+    return _render(_parse_body, source, context)
+
+
+def check(source: str, *, html: bool) -> None:
+    """Raise TemplateError with a sentence if the source cannot be rendered for every learner."""
+    parse, render = (_parse_body, render_body) if html else (_parse_subject, render_subject)
+    _check_variables(_parsed(parse, source))
+    render(source, SAMPLE)
+    try:
+        render(source, replace(SAMPLE, next_item=None))
+    except TemplateError:
+        raise TemplateError(
+            "A learner may have nothing left to do: put what speaks of next_item between "
+            "{% if next_item %} and {% endif %}."
+        ) from None
+
+
+def _check_variables(template: BoundTemplate) -> None:
+    paths = (found for uses in template.analyze().globals.values() for found in uses)
+    unknown = sorted({str(path) for path in paths} - set(KNOWN_VARIABLES))
+    if unknown:
+        raise TemplateError(
+            f"Unknown variable '{unknown[0]}'. Known are: {', '.join(KNOWN_VARIABLES)}."
+        )
+
+
+def _render(parse: Any, source: str, context: MessageContext) -> str:
+    try:
+        return str(parse(source).render(**context.variables()))
+    except (LiquidError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise TemplateError(_sentence(error)) from error
+
+
+def _parsed(parse: Any, source: str) -> BoundTemplate:
+    try:
+        template: BoundTemplate = parse(source)
+    except (LiquidError, RecursionError, ValueError) as error:
+        raise TemplateError(_sentence(error)) from error
+    return template
+
+
+@lru_cache(maxsize=512)
+def _parse_subject(source: str) -> BoundTemplate:
+    return _SUBJECT.from_string(source)
+
+
+@lru_cache(maxsize=512)
+def _parse_body(source: str) -> BoundTemplate:
+    return _BODY.from_string(source)
+
+
+def _sentence(error: Exception) -> str:
+    # Liquid appends a drawing of the place; its first line is the message.
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    place = next((line.split("'")[-1].strip() for line in lines if "->" in line), "")
+    return f"The template cannot be rendered: {lines[0]}" + (f" (at {place})." if place else ".")
