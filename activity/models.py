@@ -36,10 +36,14 @@ class Course(models.Model):
         ordering = ("key",)
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(ends_on__gte=F("starts_on")), name="course_ends_after_it_starts"
+                condition=Q(ends_on__gte=F("starts_on")),
+                name="course_ends_after_it_starts",
+                violation_error_message="The course ends before it starts.",
             ),
             models.CheckConstraint(
-                condition=Q(pass_mark__gte=0, pass_mark__lte=1), name="course_pass_mark_is_a_rate"
+                condition=Q(pass_mark__gte=0, pass_mark__lte=1),
+                name="course_pass_mark_is_a_rate",
+                violation_error_message="The pass mark must lie between 0 and 1.",
             ),
         ]
 
@@ -100,6 +104,7 @@ class Item(models.Model):
             models.CheckConstraint(
                 condition=~Q(kind="module") | Q(parent__isnull=True),
                 name="item_module_has_no_parent",
+                violation_error_message="A module has no parent.",
             ),
             models.CheckConstraint(
                 condition=Q(kind__in=ItemKind.values), name="item_kind_is_known"

@@ -55,5 +55,6 @@ def _single(value: object) -> object:
         # Python refuses to write out numbers of very many digits.
         return value if abs(value) < 10**30 else f"a number of {value.bit_length()} bits"
     if isinstance(value, float | Decimal):
-        return float(value) if math.isfinite(value) and abs(value) < 10**300 else str(value)[:100]
+        fits = math.isfinite(value) and abs(float(value)) < 1e300
+        return float(value) if fits else str(value)[:100]
     return storable_text(repr(value))

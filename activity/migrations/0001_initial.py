@@ -112,10 +112,12 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(("ends_on__gte", models.F("starts_on"))),
                         name="course_ends_after_it_starts",
+                        violation_error_message="The course ends before it starts.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("pass_mark__gte", 0), ("pass_mark__lte", 1)),
                         name="course_pass_mark_is_a_rate",
+                        violation_error_message="The pass mark must lie between 0 and 1.",
                     ),
                 ],
             },
@@ -484,6 +486,7 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="item_module_has_no_parent",
+                violation_error_message="A module has no parent.",
             ),
         ),
         migrations.AddConstraint(

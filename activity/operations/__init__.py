@@ -1,5 +1,6 @@
 """Everything that writes the activity tables."""
 
+from activity.operations.consequences import save_edited
 from activity.operations.due import (
     claim_due,
     fail_due,
@@ -10,10 +11,19 @@ from activity.operations.due import (
 )
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
 from activity.operations.read_models import rebuild_read_models
+from activity.operations.roster import (
+    save_course,
+    save_enrollment,
+    save_item,
+    save_learner,
+    save_section,
+)
+from activity.operations.roster_values import RosterError
 
 __all__ = [
     "IngestResult",
     "Rejection",
+    "RosterError",
     "claim_due",
     "fail_due",
     "ingest",
@@ -23,4 +33,10 @@ __all__ = [
     "push_due",
     "rebuild_read_models",
     "replay_rejected",
+    "save_course",
+    "save_edited",
+    "save_enrollment",
+    "save_item",
+    "save_learner",
+    "save_section",
 ]

@@ -1,0 +1,131 @@
+"""Save courses, sections, items, learners and enrollments from plain values."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import transaction
+from django.db.models import Model, QuerySet
+
+from activity.canonical import shown
+from activity.models import Course, Enrollment, Item, ItemKind, Learner, Section
+from activity.operations.consequences import Consequences, settle, store_row
+from activity.operations.roster_values import RosterError, fill, key_in
+
+Row = TypeVar("Row", bound=Model)
+
+Change = Callable[[Mapping[str, Any], Consequences, datetime], Row]
+
+
+def save_course(values: Mapping[str, Any], *, now: datetime) -> Course:
+    """Create or change the course with this `key`. Fields not named stay as they are.
+
+    Like every `save_...` here: days are dates or ISO text, instants carry an offset, and a fault
+    raises RosterError with a sentence.
+    """
+    return _saved(change_course, values, now=now)
+
+
+def save_section(values: Mapping[str, Any], *, now: datetime) -> Section:
+    """Create or change the section with this `course` (a course's key) and `key`."""
+    return _saved(change_section, values, now=now)
+
+
+def save_item(values: Mapping[str, Any], *, now: datetime) -> Item:
+    """Create or change the item with this `course` and `key`; `parent` is a module's key."""
+    return _saved(change_item, values, now=now)
+
+
+def save_learner(values: Mapping[str, Any], *, now: datetime) -> Learner:
+    """Create or change the learner with this `external_id`."""
+    return _saved(change_learner, values, now=now)
+
+
+def save_enrollment(values: Mapping[str, Any], *, now: datetime) -> Enrollment:
+    """Create or change the enrollment of `learner` (external id) in `course` (key).
+
+    `section` is a section's key. A new enrollment that does not name `enrolled_at` begins now.
+    """
+    return _saved(change_enrollment, values, now=now)
+
+
+def change_course(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Course:
+    """Do what save_course does, and leave what follows from it to the caller's `settle`."""
+    key = key_in(values, "key")
+    row = Course.objects.filter(key=key).first() or Course(key=key, title=key)
+    fill(row, values, looked_up=frozenset())
+    return store_row(row, consequences, now=now)
+
+
+def change_section(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Section:
+    """Do what save_section does, and leave what follows from it to the caller's `settle`."""
+    course = _course(values)
+    key = key_in(values, "key")
+    row = course.sections.filter(key=key).first() or Section(course=course, key=key)
+    fill(row, values, looked_up=frozenset({"course"}))
+    return store_row(row, consequences, now=now)
+
+
+def change_item(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Item:
+    """Do what save_item does, and leave what follows from it to the caller's `settle`."""
+    course = _course(values)
+    key = key_in(values, "key")
+    row = course.items.filter(key=key).first() or Item(course=course, key=key)
+    if "parent" in values:
+        row.parent = _module(course, values["parent"])
+    fill(row, values, looked_up=frozenset({"course", "parent"}))
+    return store_row(row, consequences, now=now)
+
+
+def change_learner(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Learner:
+    """Do what save_learner does, and leave what follows from it to the caller's `settle`."""
+    key = key_in(values, "external_id")
+    row = Learner.objects.filter(external_id=key).first() or Learner(external_id=key)
+    fill(row, values, looked_up=frozenset())
+    return store_row(row, consequences, now=now)
+
+
+def change_enrollment(
+    values: Mapping[str, Any], consequences: Consequences, now: datetime
+) -> Enrollment:
+    """Do what save_enrollment does, and leave what follows from it to the caller's `settle`."""
+    course = _course(values)
+    learner = _found(Learner.objects.all(), "Learner", external_id=key_in(values, "learner"))
+    row = Enrollment.objects.filter(course=course, learner=learner).first()
+    row = row or Enrollment(course=course, learner=learner, enrolled_at=now)
+    if "section" in values:
+        row.section = _section(course, values["section"])
+    fill(row, values, looked_up=frozenset({"course", "learner", "section"}))
+    return store_row(row, consequences, now=now)
+
+
+def _saved(change: Change[Row], values: Mapping[str, Any], *, now: datetime) -> Row:
+    consequences = Consequences()
+    with transaction.atomic():
+        row = change(values, consequences, now)
+    settle(consequences, now=now)
+    return row
+
+
+def _course(values: Mapping[str, Any]) -> Course:
+    return _found(Course.objects.all(), "Course", key=key_in(values, "course"))
+
+
+def _section(course: Course, key: str | None) -> Section | None:
+    return None if key is None else _found(course.sections.all(), "Section", key=key)
+
+
+def _module(course: Course, key: str | None) -> Item | None:
+    if key is None:
+        return None
+    module = _found(course.items.all(), "Item", key=key)
+    if module.kind != ItemKind.MODULE:
+        raise RosterError(f"The parent {shown(key)} is no module, but a {module.kind}.")
+    return module
+
+
+def _found(rows: QuerySet[Row], name: str, **where: str) -> Row:
+    row = rows.filter(**where).first()
+    if row is None:
+        raise RosterError(f"{name} {shown(next(iter(where.values())))} is unknown.")
+    return row

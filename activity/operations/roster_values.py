@@ -1,0 +1,145 @@
+"""Read the plain values of a roster line into a row, or say in a sentence what is wrong."""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from activity.canonical import kind_of, shown
+from activity.models import Course, Enrollment, Item, Learner, Section
+from activity.payloads import storable
+from common.clock import parse_instant
+
+# What a roster line may name, beside the keys of other rows that its operation looks up.
+OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
+    Course: frozenset(
+        {"key", "title", "time_zone", "locale", "starts_on", "ends_on", "pass_mark", "live_since"}
+        | {"clock_stopped_at"}
+    ),
+    Section: frozenset({"key", "teacher"}),
+    Item: frozenset(
+        {"key", "kind", "title", "position", "assigned_on", "due_on", "estimated_minutes", "topic"}
+        | {"difficulty", "url"}
+    ),
+    Learner: frozenset({"external_id", "email", "name", "time_zone", "locale", "traits"}),
+    Enrollment: frozenset({"enrolled_at", "withdrew_at", "completed_at", "unit_key"}),
+}
+
+
+class RosterError(ValueError):
+    """A row of the roster cannot be saved; the message is a sentence that says why."""
+
+
+def key_in(values: Mapping[str, Any], name: str) -> str:
+    """Return the key that the line must name. Raise RosterError if it is missing or no text."""
+    value = values.get(name)
+    if value is None or value == "":
+        raise RosterError(f"The field {name} is missing.")
+    return _one_line(name, value)
+
+
+def fill(row: models.Model, values: Mapping[str, Any], *, looked_up: frozenset[str]) -> None:
+    """Set the row's own fields from the values and check every one. Raise RosterError."""
+    own = OWN_FIELDS[type(row)]
+    for name in values:
+        if name not in own and name not in looked_up:
+            raise RosterError(f"The field {shown(name)} is unknown.")
+    for name in own.intersection(values):
+        setattr(row, name, _plain(row, name, values[name]))
+    _check(row)
+
+
+def _check(row: models.Model) -> None:
+    references = {f.name for f in row._meta.fields if f.is_relation}
+    try:
+        # References were looked up already; to check them again would be a query each.
+        row.clean_fields(exclude=references)
+        # The database would refuse the same, but only with the name of a constraint.
+        if isinstance(row, Course | Item):
+            row.validate_constraints()
+    except ValidationError as error:
+        raise RosterError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    parts = []
+    for name, faults in error.error_dict.items():
+        for fault in faults:
+            missing = fault.code in ("null", "blank")
+            text = " ".join(fault.messages)
+            prefix = "" if name == "__all__" else f"{name}: "
+            parts.append(f"The field {name} is missing." if missing else f"{prefix}{text}")
+    return " ".join(parts)
+
+
+def _plain(row: models.Model, name: str, value: object) -> object:
+    column = row._meta.get_field(name)
+    if value is None:
+        return "" if isinstance(column, models.CharField) and not column.null else None
+    for kind, read in _READERS:
+        if isinstance(column, kind):
+            return read(name, value)
+    return value
+
+
+def _one_line(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise RosterError(f"{name} must be text, but is {kind_of(value)}.")
+    # A line break in a name would end a mail header and begin another.
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise RosterError(f"{name} holds a line break or another character that cannot be shown.")
+    return value
+
+
+def _instant(name: str, value: object) -> datetime:
+    if not isinstance(value, str | datetime):
+        raise RosterError(f"{name} must be a time, but is {kind_of(value)}.")
+    try:
+        return parse_instant(value if isinstance(value, str) else value.isoformat())
+    except ValueError as error:
+        raise RosterError(f"{name}: {error}") from None
+
+
+def _day(name: str, value: object) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        message = f"{name} is {shown(value)}, but must be a date like 2025-10-26."
+        raise RosterError(message) from None
+
+
+def _number(name: str, value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise RosterError(f"{name} must be a number, but is {kind_of(value)}.")
+    return Decimal(str(value))
+
+
+def _whole(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise RosterError(f"{name} must be a whole number, but is {kind_of(value)}.")
+    return value
+
+
+def _traits(name: str, value: object) -> object:
+    if not isinstance(value, dict):
+        raise RosterError(f"{name} must be an object, but is {kind_of(value)}.")
+    if storable(value) != value:
+        raise RosterError(f"{name} hold something that cannot be stored as JSON.")
+    return value
+
+
+# The first that fits: a DateTimeField is a DateField too.
+_READERS: tuple[tuple["type[models.Field[Any, Any]]", Callable[[str, object], object]], ...] = (
+    (models.DateTimeField, _instant),
+    (models.DateField, _day),
+    (models.DecimalField, _number),
+    (models.IntegerField, _whole),
+    (models.JSONField, _traits),
+    (models.CharField, _one_line),
+)
