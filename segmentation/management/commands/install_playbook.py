@@ -1,0 +1,50 @@
+"""Install a playbook that ships with the project."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from common.clock import utc_now
+from segmentation.models import Playbook
+from segmentation.operations import SegmentationError, install_playbook, shipped_playbooks
+
+
+class Command(BaseCommand):
+    """Create a shipped playbook's segments and keep them for courses."""
+
+    help = "Install a shipped playbook. Nobody is messaged for being in a segment already."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("name", help=f"one of: {', '.join(shipped_playbooks())}")
+        parser.add_argument(
+            "--course", action="append", metavar="KEY", help="may be repeated; default: all courses"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON only")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Install it and say what there is now."""
+        try:
+            playbook = install_playbook(
+                options["name"], now=utc_now(), course_keys=options["course"]
+            )
+        except SegmentationError as error:
+            raise CommandError(str(error)) from None
+        installed = _describe(playbook)
+        if options["json"]:
+            self.stdout.write(json.dumps(installed))
+            return
+        courses = ", ".join(installed["courses"]) or "no course yet"
+        self.stdout.write(f"The playbook '{playbook.key}' is kept for {courses}.")
+        for key, status in installed["segments"].items():
+            self.stdout.write(f"  {key}: {status}")
+
+
+def _describe(playbook: Playbook) -> dict[str, Any]:
+    return {
+        "playbook": playbook.key,
+        "mode": playbook.mode,
+        "courses": list(playbook.courses.order_by("key").values_list("key", flat=True)),
+        "segments": dict(playbook.segments.values_list("key", "status")),
+    }

@@ -1,0 +1,46 @@
+"""Everything that writes the segmentation tables."""
+
+from segmentation.operations.errors import SegmentationError
+from segmentation.operations.evaluation import EvaluationCounts, evaluate_due
+from segmentation.operations.norms import ensure_norms
+from segmentation.operations.outbox import announce_members, fail_transitions, mark_processed
+from segmentation.operations.overrides import add_member, clear_override, remove_member
+from segmentation.operations.playbooks import (
+    add_courses,
+    install_playbook,
+    remove_course,
+    set_mode,
+    shipped_playbooks,
+)
+from segmentation.operations.segments import (
+    SegmentFields,
+    activate_segment,
+    archive_segment,
+    create_segment,
+    edit_segment,
+    thaw_segment,
+)
+
+__all__ = [
+    "EvaluationCounts",
+    "SegmentFields",
+    "SegmentationError",
+    "activate_segment",
+    "add_courses",
+    "add_member",
+    "announce_members",
+    "archive_segment",
+    "clear_override",
+    "create_segment",
+    "edit_segment",
+    "ensure_norms",
+    "evaluate_due",
+    "fail_transitions",
+    "install_playbook",
+    "mark_processed",
+    "remove_course",
+    "remove_member",
+    "set_mode",
+    "shipped_playbooks",
+    "thaw_segment",
+]

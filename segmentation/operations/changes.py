@@ -1,0 +1,236 @@
+"""Who enters and who leaves, decided and written in a few statements for a whole batch.
+
+The statements read the temporary table `segment_reading`, one row an enrollment, and fill
+`segment_change`, one row an entry or a leaving.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from activity.models import DueCause
+from segmentation.compiler import Reading
+from segmentation.models import TransitionCause as Cause
+from segmentation.operations.definitions import Definition, Definitions
+
+# jsonb_build_object takes at most 100 arguments.
+_SIGNALS_A_CALL = 50
+
+_DECIDE = """
+CREATE TEMPORARY TABLE segment_change ON COMMIT DROP AS
+WITH definition AS MATERIALIZED (
+    SELECT * FROM unnest(%(segment)s::bigint[], %(playbook)s::bigint[], %(is_exclusive)s::bool[],
+        %(rank)s::int[], %(version)s::int[], %(activated)s::bigint[], %(changed)s::bigint[],
+        %(moved)s::bigint[], %(added)s::bigint[], %(include_present)s::bool[])
+    AS one (segment_id, playbook_id, is_exclusive, rank, version, activated, changed,
+        moved, added, include_present)
+), held AS MATERIALIZED (
+    SELECT member.id, member.enrollment_id, member.segment_id, segment.playbook_id, member.version,
+        member.segment_id = ANY(%(frozen)s::bigint[]) AS is_frozen
+    FROM segment_reading AS reading
+    JOIN segmentation_membership AS member
+        ON member.enrollment_id = reading.enrollment_id AND member.left_at IS NULL
+    JOIN segmentation_segment AS segment ON segment.id = member.segment_id
+), hand AS MATERIALIZED (
+    SELECT made.enrollment_id, made.segment_id, made.kind, made.applied_at IS NULL AS is_new,
+        definition.playbook_id, definition.is_exclusive
+    FROM segment_reading AS reading
+    JOIN segmentation_override AS made ON made.enrollment_id = reading.enrollment_id
+    JOIN definition ON definition.segment_id = made.segment_id
+), candidate AS (
+    {candidates}
+    UNION
+    SELECT hand.enrollment_id, hand.segment_id
+    FROM hand JOIN segment_reading AS reading USING (enrollment_id)
+    WHERE hand.kind = 'added' AND reading.in_scope
+), allowed AS (
+    SELECT candidate.*, definition.playbook_id, definition.is_exclusive, definition.rank
+    FROM candidate JOIN definition USING (segment_id)
+    WHERE NOT EXISTS (
+        SELECT FROM hand WHERE hand.enrollment_id = candidate.enrollment_id
+            AND hand.segment_id = candidate.segment_id AND hand.kind = 'removed'
+    )
+), wanted AS (
+    SELECT enrollment_id, segment_id FROM allowed WHERE NOT is_exclusive
+    UNION ALL
+    -- A frozen segment keeps its members, so in an exclusive playbook they can enter no other.
+    (SELECT DISTINCT ON (enrollment_id, playbook_id) enrollment_id, segment_id
+    FROM allowed
+    WHERE is_exclusive AND NOT EXISTS (
+        SELECT FROM held WHERE held.is_frozen AND held.enrollment_id = allowed.enrollment_id
+            AND held.playbook_id = allowed.playbook_id
+    )
+    ORDER BY enrollment_id, playbook_id, rank)
+), change AS (
+    SELECT enrollment_id, segment_id, held.id AS membership_id, held.version AS held_version
+    FROM wanted FULL JOIN (SELECT * FROM held WHERE NOT is_frozen) AS held
+        USING (enrollment_id, segment_id)
+    WHERE held.id IS NULL OR wanted.segment_id IS NULL
+), caused AS (
+    SELECT change.*, definition.rank, definition.include_present, definition.changed,
+        definition.added, COALESCE(definition.version, change.held_version) AS version,
+        due.rules_revision, GREATEST(%(as_of)s, due.evaluated_at) AS at,
+        CASE WHEN reading.over THEN '{course_over}'
+            WHEN EXISTS (
+                SELECT FROM hand WHERE hand.enrollment_id = change.enrollment_id AND hand.is_new
+                    AND (hand.segment_id = change.segment_id
+                        OR hand.is_exclusive AND hand.playbook_id = definition.playbook_id)
+            ) THEN '{manual}'
+            -- Archived, or its playbook is no longer kept for the course.
+            WHEN definition.segment_id IS NULL THEN '{edit}'
+            WHEN due.rules_revision IS NULL OR definition.added IS NULL
+                OR due.rules_revision < GREATEST(definition.activated, definition.added)
+            THEN '{baseline}'
+            WHEN due.rules_revision < definition.moved OR due.cause = {edited} THEN '{edit}'
+            WHEN due.cause = {acted} THEN '{event}'
+            ELSE '{time}' END AS cause
+    FROM change
+    JOIN segment_reading AS reading USING (enrollment_id)
+    JOIN activity_due AS due USING (enrollment_id)
+    LEFT JOIN definition USING (segment_id)
+)
+SELECT enrollment_id, segment_id, membership_id, version, at, cause, rank,
+    CASE WHEN membership_id IS NULL THEN 'enter' ELSE 'leave' END AS kind,
+    cause IN ('{event}', '{time}', '{manual}') OR (
+        -- Ticked: those whom the segment's own activation or edit brings in, but nobody who is
+        -- new to the system or whose course was added since.
+        membership_id IS NULL AND include_present AND cause IN ('{baseline}', '{edit}')
+        AND rules_revision < changed AND added <= changed
+    ) IS TRUE AS starts,
+    %(is_silent)s AND cause = '{time}' AS is_held_back
+FROM caused
+"""
+
+_ENTER = """
+INSERT INTO segmentation_membership (segment_id, enrollment_id, entered_at, version, signals)
+SELECT change.segment_id, enrollment_id, change.at, change.version, {signals}
+FROM segment_change AS change JOIN segment_reading AS reading USING (enrollment_id)
+WHERE change.kind = 'enter' AND NOT change.is_held_back
+ORDER BY enrollment_id, change.segment_id
+"""
+
+_LEAVE = """
+UPDATE segmentation_membership AS member SET left_at = change.at
+FROM segment_change AS change
+WHERE member.id = change.membership_id AND NOT change.is_held_back
+"""
+
+# Leavings first: react handles them in this order, and ends the old runs before it starts new ones.
+_TRANSIT = """
+INSERT INTO segmentation_transition (enrollment_id, segment_id, kind, cause, starts, version,
+    occurred_at, processed_at, attempts, next_attempt_at, error)
+SELECT enrollment_id, segment_id, kind, cause, starts, version, at,
+    CASE WHEN kind = 'enter' AND NOT starts THEN at END, 0, at, ''
+FROM segment_change WHERE NOT is_held_back
+ORDER BY enrollment_id, kind DESC, rank, segment_id
+"""
+
+_APPLY_OVERRIDES = """
+UPDATE segmentation_override AS made SET applied_at = GREATEST(%(as_of)s, made.created_at)
+FROM segment_reading AS reading
+WHERE made.enrollment_id = reading.enrollment_id AND made.applied_at IS NULL
+    AND made.segment_id = ANY(%(segment)s::bigint[])
+"""
+
+
+@dataclass(frozen=True)
+class ChangeCounts:
+    """How many memberships began and ended."""
+
+    entered: int
+    left: int
+
+
+def apply_changes(
+    definitions: Definitions, reading: Reading | None, *, as_of: datetime, is_silent: bool
+) -> ChangeCounts:
+    """Write who enters and leaves by `segment_reading`: memberships, transitions, overrides.
+
+    `is_silent`: nobody moves because time passed, as their acts may only not have arrived.
+    """
+    active = definitions.active
+    params = _columns(active) | {
+        "frozen": list(definitions.frozen),
+        "as_of": as_of,
+        "is_silent": is_silent,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS pg_temp.segment_change")
+        cursor.execute(_decide(active, reading), params)
+        entered = _run(cursor, _ENTER.format(signals=_signals(active, reading)))
+        left = _run(cursor, _LEAVE)
+        if entered or left:
+            cursor.execute(_TRANSIT)
+        cursor.execute(_APPLY_OVERRIDES, params)
+    return ChangeCounts(entered=entered, left=left)
+
+
+def _run(cursor: CursorWrapper, sql: str) -> int:
+    cursor.execute(sql)
+    return int(cursor.rowcount)
+
+
+def _columns(active: Sequence[Definition]) -> dict[str, Any]:
+    """Return the definitions column by column, for unnest."""
+    names = ("rank", "is_exclusive", "version", "activated", "changed", "moved", "added")
+    columns: dict[str, Any] = {
+        name: [getattr(one, name) for one in active] for name in (*names, "include_present")
+    }
+    return columns | {
+        "segment": [one.segment_id for one in active],
+        "playbook": [one.playbook_id for one in active],
+    }
+
+
+def _decide(active: Sequence[Definition], reading: Reading | None) -> str:
+    parts = [_candidates(one, reading) for one in active if reading is not None]
+    # Nothing to evaluate: whoever is still held in anything that is not frozen leaves it.
+    nobody = "SELECT NULL::bigint AS enrollment_id, NULL::bigint AS segment_id WHERE false"
+    causes = {cause.name.lower(): cause.value for cause in Cause}
+    return _DECIDE.format(
+        candidates="\n    UNION ALL\n    ".join(parts) or nobody,
+        edited=int(DueCause.EDIT),
+        acted=int(DueCause.EVENT),
+        **causes,
+    )
+
+
+def _candidates(one: Definition, reading: Reading) -> str:
+    """Return the SELECT of those whom the segment's rules want in it."""
+    columns = f"SELECT reading.enrollment_id, {one.segment_id}::bigint AS segment_id"
+    rule = f"reading.{_quoted(reading.rule_columns[one.segment_id])}"
+    if one.rules.leave_rule is None:
+        return f"{columns} FROM segment_reading AS reading WHERE reading.in_scope AND {rule}"
+    leave = f"reading.{_quoted(reading.leave_columns[one.segment_id])}"
+    return f"""{columns} FROM segment_reading AS reading
+    LEFT JOIN held ON held.enrollment_id = reading.enrollment_id
+        AND held.segment_id = {one.segment_id}
+    WHERE reading.in_scope
+        AND CASE WHEN held.id IS NULL THEN {rule} ELSE {leave} IS NOT TRUE END"""
+
+
+def _signals(active: Sequence[Definition], reading: Reading | None) -> str:
+    """Return SQL for what the signals of the entered segment's rule are, as jsonb."""
+    if reading is None or not active:
+        return "'{}'::jsonb"
+    cases = " ".join(
+        f"WHEN {one.segment_id} THEN {_objects(one.signals, reading)}" for one in active
+    )
+    return f"CASE change.segment_id {cases} END"
+
+
+def _objects(names: Sequence[str], reading: Reading) -> str:
+    pairs = [f"'{name}', reading.{_quoted(reading.signal_columns[name])}" for name in names]
+    calls = [
+        f"jsonb_build_object({', '.join(pairs[start : start + _SIGNALS_A_CALL])})"
+        for start in range(0, len(pairs), _SIGNALS_A_CALL)
+    ]
+    return " || ".join(calls)
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)

@@ -1,0 +1,168 @@
+"""Keep the segments true: evaluate the enrollments that are due, a batch a transaction."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+
+from django.db import DatabaseError, connection, transaction
+
+from activity.models import Course
+from activity.operations import claim_due, fail_due, push_due
+from activity.queries import FeedHealth, due_courses, feed_health
+from segmentation.operations.changes import apply_changes
+from segmentation.operations.definitions import read_definitions
+from segmentation.operations.readings import Batch, fill_reading, is_outage
+from segmentation.operations.revisions import pull_changed
+from segmentation.operations.segments import freeze_segment
+
+log = logging.getLogger(__name__)
+
+FeedHealthOf = Callable[..., FeedHealth]
+
+# A few hash tables over a batch of enrollments; compiling such statements costs more than it saves.
+_SETTINGS = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
+
+# Whoever was held back is looked at again soon, not only at midnight: the feed may be back by then.
+# And no instant may lie in the past, or the loop would take the same rows again and again.
+_NEXT = """
+SELECT reading.enrollment_id,
+    CASE WHEN held_back.enrollment_id IS NOT NULL
+        THEN LEAST(reading.next_due, %(as_of)s + interval '15 minutes')
+        WHEN reading.next_due <= %(as_of)s THEN %(as_of)s + interval '1 second'
+        ELSE reading.next_due END
+FROM segment_reading AS reading
+LEFT JOIN (SELECT DISTINCT enrollment_id FROM segment_change WHERE is_held_back) AS held_back
+    USING (enrollment_id)
+"""
+
+
+@dataclass(frozen=True)
+class EvaluationCounts:
+    """How many enrollments were evaluated, how many memberships began and ended."""
+
+    evaluated: int = 0
+    entered: int = 0
+    left: int = 0
+
+    def __add__(self, other: "EvaluationCounts") -> "EvaluationCounts":
+        return EvaluationCounts(
+            self.evaluated + other.evaluated, self.entered + other.entered, self.left + other.left
+        )
+
+
+class BatchError(Exception):
+    """A batch could not be evaluated for a reason that lies in one of its enrollments."""
+
+    def __init__(self, enrollment_ids: Sequence[int]) -> None:
+        super().__init__(f"{len(enrollment_ids)} enrollments could not be evaluated")
+        self.enrollment_ids = enrollment_ids
+
+
+def evaluate_due(
+    *,
+    now: datetime,
+    budget_seconds: float = 30.0,
+    course_id: int | None = None,
+    batch: int = 5000,
+    health: FeedHealthOf = feed_health,
+) -> EvaluationCounts:
+    """Evaluate what is due, of one course or of all, until nothing is or the time is used up."""
+    deadline = monotonic() + budget_seconds
+    pull_changed(now=now, course_id=course_id)
+    ids = due_courses(now=now) if course_id is None else [course_id]
+    work = [
+        _CourseWork(course, now=now, largest=batch, health=health)
+        for course in Course.objects.filter(id__in=ids).order_by("id")
+    ]
+    total = EvaluationCounts()
+    # One batch a course in turn: a course of a million must not keep the others waiting.
+    while work and monotonic() < deadline:
+        total = sum((one.evaluate_batch() for one in work), total)
+        work = [one for one in work if not one.is_done]
+    return total
+
+
+@dataclass
+class _CourseWork:
+    """One course's evaluation in progress. A batch that fails is tried again in smaller parts."""
+
+    course: Course
+    now: datetime = field(kw_only=True)
+    largest: int = field(kw_only=True)
+    health: FeedHealthOf = field(kw_only=True)
+    is_done: bool = False
+    _limit: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._limit = self.largest
+
+    def evaluate_batch(self) -> EvaluationCounts:
+        """Evaluate the next batch. Put off the one enrollment whose evaluation fails."""
+        try:
+            counts = _evaluate_batch(
+                self.course, now=self.now, limit=self._limit, health=self.health
+            )
+        except BatchError as failure:
+            self._split(failure)
+            return EvaluationCounts()
+        self.is_done = counts.evaluated < self._limit
+        self._limit = min(self._limit * 2, self.largest)
+        return counts
+
+    def _split(self, failure: BatchError) -> None:
+        # The longest waiting are claimed first, so smaller and smaller batches close in on it.
+        if len(failure.enrollment_ids) > 1:
+            self._limit = max(1, len(failure.enrollment_ids) // 8)
+            return
+        cause = failure.__cause__
+        fail_due(failure.enrollment_ids, now=self.now, error=f"{type(cause).__name__}: {cause}")
+        log.error("Enrollment %s failed", failure.enrollment_ids[0], exc_info=cause)
+
+
+def _evaluate_batch(
+    course: Course, *, now: datetime, limit: int, health: FeedHealthOf
+) -> EvaluationCounts:
+    """Claim at most `limit` enrollments of the course and evaluate them in one transaction."""
+    # A stopped clock shows the course as of the end of its simulation, for good.
+    as_of = course.clock_stopped_at or now
+    with transaction.atomic():
+        ids = claim_due(course_id=course.id, now=now, limit=limit)
+        if not ids:
+            return EvaluationCounts()
+        batch = Batch(course=course, as_of=as_of, enrollment_ids=ids)
+        is_silent = health(course, now=as_of).status != "ok"
+        try:
+            return _evaluate_claimed(batch, is_silent=is_silent)
+        except Exception as error:
+            if isinstance(error, DatabaseError) and is_outage(error):
+                raise
+            raise BatchError(ids) from error
+
+
+def _evaluate_claimed(batch: Batch, *, is_silent: bool) -> EvaluationCounts:
+    # From here on every statement sees what was committed before the rows were locked. In the
+    # claiming statement itself the signals would be older than the locks.
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTINGS)
+    found = read_definitions(batch.course.id)
+    definitions, reading = fill_reading(found, batch)
+    for fault in definitions.faults:
+        freeze_segment(fault.segment_id, version=fault.version, error=fault.error)
+    changes = apply_changes(definitions, reading, as_of=batch.as_of, is_silent=is_silent)
+    _push(batch, revision=definitions.revision)
+    return EvaluationCounts(len(batch.enrollment_ids), changes.entered, changes.left)
+
+
+def _push(batch: Batch, *, revision: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, {"as_of": batch.as_of})
+        rows = cursor.fetchall()
+    is_stopped = batch.course.clock_stopped_at is not None
+    push_due(
+        [enrollment_id for enrollment_id, _ in rows],
+        [None if is_stopped else due_at for _, due_at in rows],
+        evaluated_at=batch.as_of,
+        rules_revision=revision,
+    )

@@ -1,0 +1,67 @@
+"""What becomes of transitions: processed, put off, or announced for those who are in already."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from activity.operations import lock_due
+from segmentation.models import Membership, Transition
+
+# Who has an unprocessed entry already is handled anyway.
+_ANNOUNCE = """
+INSERT INTO segmentation_transition (enrollment_id, segment_id, kind, cause, starts, version,
+    occurred_at, attempts, next_attempt_at, error)
+SELECT held.enrollment_id, held.segment_id, 'enter', 'baseline', true, held.version,
+    GREATEST(%(now)s, held.entered_at), 0, %(now)s, ''
+FROM segmentation_membership AS held
+WHERE held.segment_id = %(segment_id)s AND held.left_at IS NULL
+    AND held.enrollment_id = ANY(%(ids)s)
+    AND NOT EXISTS (
+        SELECT FROM segmentation_transition AS waiting
+        WHERE waiting.enrollment_id = held.enrollment_id AND waiting.segment_id = held.segment_id
+            AND waiting.processed_at IS NULL AND waiting.starts AND waiting.kind = 'enter'
+    )
+ORDER BY held.enrollment_id
+"""
+
+_FAIL = """
+UPDATE segmentation_transition
+SET attempts = LEAST(attempts + 1, 32767), error = %(error)s,
+    next_attempt_at = %(now)s + LEAST(interval '1 hour',
+        interval '30 seconds' * power(2, LEAST(attempts, 10)))
+WHERE id = ANY(%(ids)s) AND processed_at IS NULL
+"""
+
+
+def mark_processed(transition_ids: Iterable[int], *, now: datetime) -> None:
+    """Note that react has handled the transitions. Those handled before stay as they are."""
+    waiting = Transition.objects.filter(id__in=list(transition_ids), processed_at__isnull=True)
+    waiting.update(processed_at=now, error="")
+
+
+def fail_transitions(transition_ids: Iterable[int], *, now: datetime, error: str) -> None:
+    """Put the transitions off: 30 s, then twice as long, up to 1 hour."""
+    values: dict[str, Any] = {
+        "ids": list(transition_ids),
+        "now": now,
+        "error": error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_FAIL, values)
+
+
+@transaction.atomic
+def announce_members(segment_id: int, *, now: datetime) -> int:
+    """Write an entry for everybody who is in the segment, and return how many.
+
+    The entries start runs and draws: an experiment that starts takes its present members in.
+    """
+    present = Membership.objects.filter(segment_id=segment_id, left_at__isnull=True)
+    ids = sorted(present.values_list("enrollment_id", flat=True))
+    # Under the Due locks: an entry written after somebody's leaving would draw who is not there.
+    lock_due(ids)
+    with connection.cursor() as cursor:
+        cursor.execute(_ANNOUNCE, {"segment_id": segment_id, "ids": ids, "now": now})
+        return int(cursor.rowcount)

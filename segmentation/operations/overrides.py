@@ -1,0 +1,66 @@
+"""Members added and removed by hand. The next evaluation carries them out."""
+
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from activity.models import DueCause
+from activity.operations import pull_due
+from segmentation.models import Override, OverrideKind, PlaybookCourse, Segment
+from segmentation.operations.errors import SegmentationError
+from segmentation.operations.segments import EVALUATED
+
+
+def add_member(
+    segment_id: int, enrollment_id: int, *, now: datetime, by: User | None = None
+) -> Override:
+    """Keep the enrollment in the segment whatever the rule says, as long as it is in scope.
+
+    In an exclusive playbook a segment of higher priority still goes first. Raise SegmentationError
+    where the segment is not kept for the enrollment's course.
+    """
+    return _override(OverrideKind.ADDED, (segment_id, enrollment_id), now=now, by=by)
+
+
+def remove_member(
+    segment_id: int, enrollment_id: int, *, now: datetime, by: User | None = None
+) -> Override:
+    """Keep the enrollment out of the segment whatever the rule says."""
+    return _override(OverrideKind.REMOVED, (segment_id, enrollment_id), now=now, by=by)
+
+
+@transaction.atomic
+def clear_override(segment_id: int, enrollment_id: int, *, now: datetime) -> bool:
+    """Let the rule decide again. Return False if nothing was set by hand.
+
+    Whoever enters or leaves because of it does so by an edit: no run is started, nobody is drawn.
+    """
+    pull_due([enrollment_id], at=now, cause=DueCause.EDIT)
+    gone, _ = Override.objects.filter(segment_id=segment_id, enrollment_id=enrollment_id).delete()
+    return gone > 0
+
+
+@transaction.atomic
+def _override(
+    kind: OverrideKind, pair: tuple[int, int], *, now: datetime, by: User | None
+) -> Override:
+    segment_id, enrollment_id = pair
+    _check_kept(segment_id, enrollment_id)
+    # The Due row first: it is the mutex of its enrollment, and evaluation holds it while it reads
+    # the overrides. The cause stays "time", for the override itself says "by hand".
+    pull_due([enrollment_id], at=now, cause=DueCause.TIME)
+    values = {"kind": kind, "created_at": now, "created_by": by, "applied_at": None}
+    override, _ = Override.objects.update_or_create(
+        segment_id=segment_id, enrollment_id=enrollment_id, defaults=values
+    )
+    return override
+
+
+def _check_kept(segment_id: int, enrollment_id: int) -> None:
+    segment = Segment.objects.get(id=segment_id)
+    if segment.status not in EVALUATED:
+        raise SegmentationError(f"The segment '{segment.key}' is not active.")
+    links = PlaybookCourse.objects.filter(playbook=segment.playbook_id)
+    if not links.filter(course__enrollments=enrollment_id).exists():
+        raise SegmentationError(f"The segment '{segment.key}' is not kept for that course.")

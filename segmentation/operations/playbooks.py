@@ -1,0 +1,117 @@
+"""Playbooks: their courses, their mode, and installing one that ships with the project."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from activity.models import Course, DueCause
+from activity.operations import pull_course
+from segmentation.models import Playbook, PlaybookCourse, PlaybookMode, Segment, SegmentStatus
+from segmentation.operations.errors import SegmentationError
+from segmentation.operations.revisions import next_revision, note_change
+from segmentation.operations.segments import (
+    EVALUATED,
+    SegmentFields,
+    activate_segment,
+    create_segment,
+)
+
+PLAYBOOKS = Path(__file__).resolve().parents[1] / "playbooks"
+
+
+def shipped_playbooks() -> list[str]:
+    """Return the names that `install_playbook` knows."""
+    return sorted(path.stem for path in PLAYBOOKS.glob("*.json"))
+
+
+@transaction.atomic
+def install_playbook(
+    name: str,
+    *,
+    now: datetime,
+    course_keys: Sequence[str] | None = None,
+    activate: bool = True,
+) -> Playbook:
+    """Create the shipped playbook with its segments for the courses (None: for all), and return it.
+
+    Installing it again adds what is missing and leaves alone what was edited. Nobody is drawn or
+    messaged for being in a segment already. Raise SegmentationError for an unknown name or course.
+    """
+    shape = _read_shipped(name)
+    courses = _courses(course_keys)
+    values = {"name": shape["name"], "mode": shape["mode"]}
+    playbook, _ = Playbook.objects.get_or_create(key=shape["key"], defaults=values)
+    add_courses(playbook.id, [course.id for course in courses])
+    for fields in shape["segments"]:
+        segment = _create_once(playbook, SegmentFields(**fields), now=now)
+        if activate and segment.status == SegmentStatus.DRAFT:
+            activate_segment(segment.id, now=now)
+    return playbook
+
+
+@transaction.atomic
+def add_courses(playbook_id: int, course_ids: Iterable[int]) -> None:
+    """Keep the playbook for these courses too. Nobody is drawn or messaged for being in already."""
+    known = PlaybookCourse.objects.filter(playbook_id=playbook_id).values_list(
+        "course_id", flat=True
+    )
+    new = sorted(set(course_ids) - set(known))
+    if not new:
+        return
+    number = next_revision()
+    links = [
+        PlaybookCourse(playbook_id=playbook_id, course_id=course, added_revision=number)
+        for course in new
+    ]
+    # Two at once may add the same course; the first one's number stands.
+    PlaybookCourse.objects.bulk_create(links, ignore_conflicts=True)
+
+
+@transaction.atomic
+def remove_course(playbook_id: int, course_id: int, *, now: datetime) -> None:
+    """Stop keeping the playbook for the course. The next evaluation ends its memberships there."""
+    gone, _ = PlaybookCourse.objects.filter(playbook_id=playbook_id, course_id=course_id).delete()
+    if gone:
+        pull = partial(pull_course, course_id, at=now, cause=DueCause.EDIT)
+        transaction.on_commit(pull)
+
+
+@transaction.atomic
+def set_mode(playbook_id: int, mode: PlaybookMode) -> None:
+    """Let learners be in several segments of the playbook, or only in the first that fits."""
+    playbook = Playbook.objects.select_for_update(no_key=True).get(id=playbook_id)
+    if playbook.mode == mode:
+        return
+    Playbook.objects.filter(id=playbook_id).update(mode=mode)
+    # Whoever moves because of it moves by an edit, and is not to be messaged for it.
+    number = note_change(playbook_id)
+    segments = Segment.objects.filter(playbook_id=playbook_id, status__in=EVALUATED)
+    segments.update(changed_revision=number, include_present=False)
+
+
+def _read_shipped(name: str) -> dict[str, Any]:
+    if name not in shipped_playbooks():
+        known = ", ".join(shipped_playbooks())
+        raise SegmentationError(f"There is no playbook '{name}'. The known ones: {known}.")
+    shape: dict[str, Any] = json.loads((PLAYBOOKS / f"{name}.json").read_text(encoding="utf-8"))
+    return shape
+
+
+def _courses(keys: Sequence[str] | None) -> list[Course]:
+    if keys is None:
+        return list(Course.objects.all())
+    courses = list(Course.objects.filter(key__in=keys))
+    missing = sorted(set(keys) - {course.key for course in courses})
+    if missing:
+        raise SegmentationError(f"There is no course '{missing[0]}'.")
+    return courses
+
+
+def _create_once(playbook: Playbook, fields: SegmentFields, *, now: datetime) -> Segment:
+    present = Segment.objects.filter(playbook=playbook, key=fields.key).first()
+    return present or create_segment(playbook.id, fields, now=now)

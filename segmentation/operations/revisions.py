@@ -1,0 +1,71 @@
+"""The number of all rule changes, and bringing each change to the courses that it concerns."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from activity.models import DueCause
+from activity.operations import pull_course
+from segmentation.models import Playbook, PlaybookCourse, RulesRevision
+
+
+def next_revision() -> int:
+    """Take the next number. Its row stays locked until the transaction ends."""
+    # One statement, so that the first change of an empty database needs no row made beforehand.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO segmentation_rulesrevision (id, number) VALUES (1, 1)"
+            " ON CONFLICT (id) DO UPDATE SET number = segmentation_rulesrevision.number + 1"
+            " RETURNING number"
+        )
+        (number,) = cursor.fetchone()
+    return int(number)
+
+
+def current_revision() -> int:
+    """Return the number of the last committed change, 0 before the first."""
+    return RulesRevision.objects.values_list("number", flat=True).filter(id=1).first() or 0
+
+
+def note_change(playbook_id: int) -> int:
+    """Number a change of the playbook. Its courses are pulled by the next evaluation."""
+    number = next_revision()
+    Playbook.objects.filter(id=playbook_id).update(changed_revision=number)
+    return number
+
+
+def pull_changed(*, now: datetime, course_id: int | None = None) -> None:
+    """Pull the queue of every course that a change has not reached yet.
+
+    Evaluation does it, not the edit: saving a rule must not take as long as a million rows do, and
+    what a killed process left undone is found again.
+    """
+    links = PlaybookCourse.objects.filter(pulled_revision__lt=F("playbook__changed_revision"))
+    if course_id is not None:
+        links = links.filter(course_id=course_id)
+    reached: dict[int, list[tuple[int, int]]] = {}
+    for link in links.select_related("playbook").order_by("course_id", "id"):
+        pair = (link.id, link.playbook.changed_revision)
+        reached.setdefault(link.course_id, []).append(pair)
+    for course, pairs in reached.items():
+        _number_new_links([link for link, _ in pairs])
+        # The cause stays "time": which segment was edited, and when, its own revision says.
+        pull_course(course, at=now, cause=DueCause.TIME)
+        _note_pulled(pairs)
+
+
+def _number_new_links(link_ids: Sequence[int]) -> None:
+    with transaction.atomic():
+        new = PlaybookCourse.objects.filter(id__in=link_ids, added_revision__isnull=True)
+        if new.exists():
+            new.update(added_revision=next_revision())
+
+
+def _note_pulled(pairs: Sequence[tuple[int, int]]) -> None:
+    for link_id, revision in pairs:
+        # Never downwards: another evaluation may have brought a later change meanwhile.
+        PlaybookCourse.objects.filter(id=link_id, pulled_revision__lt=revision).update(
+            pulled_revision=revision
+        )

@@ -1,0 +1,161 @@
+"""Creating, editing, activating, archiving and thawing segments."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from segmentation import rules
+from segmentation.models import Segment, SegmentStatus, SegmentVersion
+from segmentation.operations.errors import SegmentationError
+from segmentation.operations.revisions import note_change
+
+EVALUATED = (SegmentStatus.ACTIVE, SegmentStatus.FROZEN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentFields:
+    """What an admin says of a segment. `rule` and `leave_rule` are the data of JSON documents."""
+
+    key: str
+    name: str
+    rule: Any
+    leave_rule: Any = None
+    priority: int = 100
+    description: str = ""
+
+    @classmethod
+    def of(cls, segment: Segment) -> "SegmentFields":
+        """Return what the segment says now; `dataclasses.replace` makes an edit of it."""
+        return cls(**{name: getattr(segment, name) for name in cls.__dataclass_fields__})
+
+
+@transaction.atomic
+def create_segment(
+    playbook_id: int, fields: SegmentFields, *, now: datetime, by: User | None = None
+) -> Segment:
+    """Save a draft with its first version. Raise RuleError, with the path to the fault."""
+    segment = Segment(playbook_id=playbook_id, **_checked(fields))
+    segment.save()
+    _keep_version(segment, now=now, by=by)
+    return segment
+
+
+@transaction.atomic
+def edit_segment(
+    segment_id: int,
+    fields: SegmentFields,
+    *,
+    now: datetime,
+    include_present: bool = False,
+    by: User | None = None,
+) -> Segment:
+    """Save the segment's new words and rules. Raise RuleError, with the path to the fault.
+
+    Other rules make a new version. Memberships stay until they are evaluated again, which starts no
+    run and draws nobody, unless `include_present`. New rules thaw a frozen segment.
+    """
+    segment = _locked(segment_id)
+    before = SegmentFields.of(segment)
+    for name, value in _checked(fields).items():
+        setattr(segment, name, value)
+    after = SegmentFields.of(segment)
+    other_rules = (before.rule, before.leave_rule) != (after.rule, after.leave_rule)
+    if other_rules:
+        segment.version += 1
+        _keep_version(segment, now=now, by=by)
+    if other_rules or before.priority != after.priority:
+        _note_edit(segment, include_present=include_present)
+    segment.save()
+    return segment
+
+
+@transaction.atomic
+def activate_segment(segment_id: int, *, now: datetime, include_present: bool = False) -> Segment:
+    """Keep the segment true from now on. Activating an active one changes nothing.
+
+    Who is in at the first evaluation starts no run and is not drawn, unless `include_present`.
+    """
+    segment = _locked(segment_id)
+    if segment.status in EVALUATED:
+        return segment
+    _check_rules(SegmentFields.of(segment))
+    segment.status = SegmentStatus.ACTIVE
+    segment.error = ""
+    segment.include_present = include_present
+    segment.activated_revision = segment.changed_revision = note_change(segment.playbook_id)
+    segment.save()
+    return segment
+
+
+@transaction.atomic
+def archive_segment(segment_id: int, *, now: datetime) -> Segment:
+    """Stop keeping the segment. The next evaluation ends its memberships and starts nothing."""
+    segment = _locked(segment_id)
+    if segment.status in EVALUATED:
+        segment.changed_revision = note_change(segment.playbook_id)
+    segment.status = SegmentStatus.ARCHIVED
+    segment.save()
+    return segment
+
+
+@transaction.atomic
+def thaw_segment(segment_id: int, *, now: datetime) -> Segment:
+    """Evaluate a frozen segment again. What changed meanwhile starts no run and draws nobody."""
+    segment = _locked(segment_id)
+    if segment.status != SegmentStatus.FROZEN:
+        raise SegmentationError(f"The segment '{segment.key}' is not frozen.")
+    _note_edit(segment, include_present=False)
+    segment.save()
+    return segment
+
+
+def freeze_segment(segment_id: int, *, version: int, error: str) -> bool:
+    """Keep the segment's members as they are and show the error.
+
+    Return False if it is no longer active in that version: the edit may have mended it.
+    """
+    frozen = Segment.objects.filter(id=segment_id, version=version, status=SegmentStatus.ACTIVE)
+    return bool(frozen.update(status=SegmentStatus.FROZEN, error=error[:2000]))
+
+
+def _locked(segment_id: int) -> Segment:
+    return Segment.objects.select_for_update(no_key=True).get(id=segment_id)
+
+
+def _note_edit(segment: Segment, *, include_present: bool) -> None:
+    """Number the edit of a segment that is being evaluated, and thaw it. A draft has no members."""
+    if segment.status not in EVALUATED:
+        return
+    segment.status = SegmentStatus.ACTIVE
+    segment.error = ""
+    segment.include_present = include_present
+    segment.changed_revision = note_change(segment.playbook_id)
+
+
+def _checked(fields: SegmentFields) -> dict[str, Any]:
+    """Return the values to save, the rules in their one canonical shape."""
+    rule, leave_rule = _check_rules(fields)
+    values = {name: getattr(fields, name) for name in fields.__dataclass_fields__}
+    return values | {
+        "rule": rules.to_json(rule),
+        "leave_rule": rules.to_json(leave_rule) if leave_rule else None,
+    }
+
+
+def _check_rules(fields: SegmentFields) -> tuple[rules.Group, rules.Group | None]:
+    leave_rule = None if fields.leave_rule is None else rules.parse(fields.leave_rule)
+    return rules.parse(fields.rule), leave_rule
+
+
+def _keep_version(segment: Segment, *, now: datetime, by: User | None) -> None:
+    SegmentVersion.objects.create(
+        segment=segment,
+        version=segment.version,
+        rule=segment.rule,
+        leave_rule=segment.leave_rule,
+        created_at=now,
+        created_by=by,
+    )

@@ -1,0 +1,12 @@
+"""The evaluate stage as Celery runs it."""
+
+from celery import shared_task
+
+from common.clock import utc_now
+from segmentation.operations import evaluate_due
+
+
+@shared_task
+def evaluate_due_task() -> None:
+    """Evaluate the enrollments that are due."""
+    evaluate_due(now=utc_now())

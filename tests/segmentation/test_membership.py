@@ -1,0 +1,236 @@
+"""Members by hand, the outbox, and what the database itself refuses."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from segmentation.models import Membership, Override, SegmentStatus, Transition
+from segmentation.operations import (
+    SegmentationError,
+    add_member,
+    announce_members,
+    archive_segment,
+    clear_override,
+    evaluate_due,
+    fail_transitions,
+    mark_processed,
+    remove_member,
+)
+from segmentation.outbox import enrollments_to_react, open_transitions
+from tests.factories import NOW, act, make_cast, make_course, make_enrollment
+from tests.segmentation.factories import (
+    ACTED_TODAY,
+    QUIET,
+    held_by,
+    make_playbook,
+    make_segment,
+    members,
+    names,
+    settle,
+    transitions,
+    where,
+)
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+def test_who_is_added_by_hand_is_in_whatever_the_rule_says():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
+    settle()
+    add_member(segment.id, cast.bo.id, now=NOW)
+    evaluate_due(now=NOW)
+    evaluate_due(now=NOW + 2 * DAY)
+    assert members(segment) == {cast.bo.id}
+    assert transitions(segment) == [("enter", "manual", True)]
+
+
+def test_who_is_removed_by_hand_stays_out_whatever_the_rule_says():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    settle()
+    remove_member(segment.id, cast.bo.id, now=NOW)
+    evaluate_due(now=NOW)
+    evaluate_due(now=NOW + 2 * DAY)
+    assert members(segment) == names([cast.ana, cast.cy])
+    assert transitions(segment) == [("leave", "manual", True)]
+
+
+def test_the_last_word_by_hand_counts():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    settle()
+    remove_member(segment.id, cast.bo.id, now=NOW)
+    evaluate_due(now=NOW)
+    add_member(segment.id, cast.bo.id, now=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    assert transitions(segment) == [("leave", "manual", True), ("enter", "manual", True)]
+    assert Override.objects.count() == 1
+
+
+def test_what_was_set_by_hand_is_applied_once():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
+    settle()
+    remove_member(segment.id, cast.bo.id, now=NOW)
+    evaluate_due(now=NOW + HOUR)
+    assert Override.objects.get().applied_at == NOW + HOUR
+
+
+def test_when_the_hand_lets_go_the_rule_decides_and_starts_nothing():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    settle()
+    remove_member(segment.id, cast.bo.id, now=NOW)
+    settle()
+    assert clear_override(segment.id, cast.bo.id, now=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    assert transitions(segment) == [("enter", "edit", False)]
+    assert not clear_override(segment.id, cast.bo.id, now=NOW + HOUR)
+
+
+def test_nobody_is_added_to_a_course_that_is_over_for_them():
+    course = make_course()
+    segment = make_segment(make_playbook(course), ACTED_TODAY)
+    withdrawn = make_enrollment(course, withdrew_at=NOW)
+    add_member(segment.id, withdrawn.id, now=NOW)
+    evaluate_due(now=NOW)
+    assert held_by(withdrawn) == set()
+
+
+def test_in_an_exclusive_playbook_the_hand_moves_a_member_from_a_lower_segment():
+    cast = make_cast()
+    playbook = make_playbook(cast.course, exclusive=True)
+    high = make_segment(playbook, ACTED_TODAY, priority=1)
+    low = make_segment(playbook, QUIET, priority=9)
+    settle()
+    add_member(high.id, cast.bo.id, now=NOW)
+    evaluate_due(now=NOW)
+    assert held_by(cast.bo) == {high.id}
+    assert transitions(low) == [("leave", "manual", True)]
+
+
+def test_nobody_is_added_to_a_segment_that_is_not_kept():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET, active=False)
+    with pytest.raises(SegmentationError, match="is not active"):
+        add_member(segment.id, cast.bo.id, now=NOW)
+
+
+def test_nobody_is_added_to_a_segment_of_another_course():
+    cast = make_cast()
+    segment = make_segment(make_playbook(make_course()), QUIET)
+    with pytest.raises(SegmentationError, match="not kept for that course"):
+        add_member(segment.id, cast.bo.id, now=NOW)
+
+
+def test_an_archived_segment_forgets_the_hand_but_not_the_past():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
+    settle()
+    add_member(segment.id, cast.bo.id, now=NOW)
+    evaluate_due(now=NOW)
+    archive_segment(segment.id, now=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    segment.refresh_from_db()
+    assert segment.status == SegmentStatus.ARCHIVED
+    stay = Membership.objects.get()
+    assert (stay.entered_at, stay.left_at) == (NOW, NOW + HOUR)
+
+
+def test_two_current_memberships_are_refused():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    values = {"segment": segment, "enrollment": cast.bo, "entered_at": NOW, "version": 1}
+    Membership.objects.create(**values, left_at=NOW)
+    Membership.objects.create(**values)
+    with pytest.raises(IntegrityError, match="membership_one_current"), transaction.atomic():
+        Membership.objects.create(**values)
+
+
+def make_moves():
+    """Return Bo, who left one segment and entered another, with both transitions waiting."""
+    cast = make_cast()
+    playbook = make_playbook(cast.course)
+    make_segment(playbook, ACTED_TODAY)
+    make_segment(playbook, QUIET)
+    settle()
+    act(cast.bo, occurred_at=NOW)
+    evaluate_due(now=NOW)
+    return cast.bo
+
+
+def test_open_transitions_come_in_order_once_an_enrollment(django_assert_num_queries):
+    bo = make_moves()
+    with django_assert_num_queries(2):
+        assert enrollments_to_react(now=NOW, limit=10) == [bo.id]
+        assert [move.kind for move in open_transitions(bo.id)] == ["leave", "enter"]
+
+
+def test_what_was_processed_does_not_come_again():
+    bo = make_moves()
+    mark_processed([move.id for move in open_transitions(bo.id)], now=NOW)
+    assert enrollments_to_react(now=NOW, limit=10) == []
+    assert set(Transition.objects.values_list("processed_at", flat=True)) == {NOW}
+
+
+def test_a_failure_puts_off_longer_each_time_up_to_an_hour():
+    bo = make_moves()
+    ids = [move.id for move in open_transitions(bo.id)]
+    waits = []
+    for _ in range(9):
+        fail_transitions(ids, now=NOW, error="no such cadence")
+        waits.append((Transition.objects.get(id=ids[0]).next_attempt_at - NOW) / SECOND)
+    assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert enrollments_to_react(now=NOW + HOUR - SECOND, limit=10) == []
+    assert enrollments_to_react(now=NOW + HOUR, limit=10) == [bo.id]
+    assert {move.error for move in open_transitions(bo.id)} == {"no such cadence"}
+
+
+def test_those_that_were_put_off_do_not_fill_the_line():
+    first, second = make_moves(), make_moves()
+    fail_transitions([move.id for move in open_transitions(first.id)], now=NOW, error="x")
+    assert enrollments_to_react(now=NOW, limit=1) == [second.id]
+
+
+def test_present_members_are_announced_once():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    settle()
+    assert announce_members(segment.id, now=NOW) == 3
+    assert announce_members(segment.id, now=NOW) == 0, "they wait already"
+    assert transitions(segment) == [("enter", "baseline", True)] * 3
+
+
+def test_who_has_left_is_not_announced():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    settle()
+    act(cast.bo, occurred_at=NOW)
+    evaluate_due(now=NOW)
+    assert announce_members(segment.id, now=NOW) == 2
+    assert transitions(segment, cast.bo) == [("leave", "event", True)]
+
+
+def test_signals_of_many_conditions_are_all_kept():
+    cast = make_cast()
+    parts = [where("logins", ">=", 0, window=days)["rules"][0] for days in range(1, 121)]
+    rule = {"combinator": "and", "rules": parts}
+    segment = make_segment(make_playbook(cast.course), rule)
+    evaluate_due(now=NOW)
+    kept = Membership.objects.filter(segment=segment).first().signals
+    assert len(kept) == 120
+
+
+def test_an_enrollment_deleted_takes_its_rows_along():
+    cast = make_cast()
+    make_segment(make_playbook(cast.course), QUIET)
+    evaluate_due(now=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    cast.cy.delete()
+    assert not Transition.objects.filter(enrollment_id=cast.cy.id).exists()
