@@ -1,0 +1,125 @@
+"""Start and stop experiments, draw arms and record what became of deliveries."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from activity.models import Enrollment
+from experiments.models import Arm, Assignment, Experiment, ExperimentStatus, ExposureOutcome
+from experiments.plan import Plan, PlanError, PlannedArm, digest, plan_text, read_plan
+from experiments.randomize.hash import bucket_of
+
+# A hand-off has happened, and so has a ghost's: nothing that is learned later undoes it.
+_FINAL = [ExposureOutcome.HANDED_OFF.value, ExposureOutcome.GHOST.value]
+
+_RECORD = """
+INSERT INTO experiments_exposure AS kept (assignment_id, delivery_key, outcome, reason, at)
+VALUES (%(assignment_id)s, %(delivery_key)s, %(outcome)s, %(reason)s, %(at)s)
+ON CONFLICT (delivery_key) DO UPDATE
+    SET outcome = excluded.outcome, reason = excluded.reason, at = excluded.at
+    WHERE kept.outcome <> ALL (%(final)s)
+"""
+
+
+@transaction.atomic
+def start_experiment(experiment_id: int, *, now: datetime) -> Experiment:
+    """Lock the plan and begin to draw. Raise PlanError where it is no draft or cannot be drawn."""
+    experiment = _locked(experiment_id)
+    if experiment.status != ExperimentStatus.DRAFT:
+        raise PlanError(f"The experiment is not a draft: it is {experiment.status}.")
+    experiment.plan = plan_text(_plan(experiment))
+    experiment.plan_sha256 = digest(experiment.plan)
+    experiment.status = ExperimentStatus.RUNNING
+    experiment.started_at = now
+    experiment.save(update_fields=["plan", "plan_sha256", "status", "started_at"])
+    return experiment
+
+
+@transaction.atomic
+def stop_experiment(experiment_id: int, *, now: datetime) -> Experiment:
+    """Draw nobody any more; who was drawn stays so. Raise PlanError for a draft."""
+    experiment = _locked(experiment_id)
+    if experiment.status == ExperimentStatus.DRAFT:
+        raise PlanError("The experiment was never started.")
+    if experiment.status == ExperimentStatus.RUNNING:
+        experiment.status = ExperimentStatus.STOPPED
+        experiment.stopped_at = now
+        experiment.save(update_fields=["status", "stopped_at"])
+    return experiment
+
+
+@transaction.atomic
+def draw_arm(experiment_id: int, enrollment_id: int, *, now: datetime) -> Assignment | None:
+    """Return the enrollment's assignment, drawing it the first time.
+
+    None where the experiment does not run or the enrollment is outside its coverage. Drawing again,
+    also at the same moment, returns the first draw with its instant.
+    """
+    experiment = Experiment.objects.get(pk=experiment_id)
+    if experiment.status != ExperimentStatus.RUNNING:
+        return None
+    return _assignment(experiment, enrollment_id) or _draw(experiment, enrollment_id, now)
+
+
+def record_exposure(
+    assignment_id: int, *, delivery_key: UUID, outcome: str, reason: str = "", at: datetime
+) -> None:
+    """Note what became of a delivery; the caller's transaction is the one that changes it.
+
+    A later outcome of the same delivery replaces the earlier, except that a hand-off and a ghost's
+    hand-off stay. Raise ValueError for an unknown outcome.
+    """
+    values: dict[str, Any] = {
+        "assignment_id": assignment_id,
+        "delivery_key": delivery_key,
+        "outcome": ExposureOutcome(outcome).value,
+        "reason": reason,
+        "at": at,
+        "final": _FINAL,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD, values)
+
+
+def _locked(experiment_id: int) -> Experiment:
+    return Experiment.objects.select_for_update(no_key=True).get(pk=experiment_id)
+
+
+def _plan(experiment: Experiment) -> Plan:
+    arms = experiment.arms.order_by("position", "id")
+    return Plan(
+        arms=tuple(PlannedArm(arm.key, float(arm.weight), arm.is_control) for arm in arms),
+        seed=experiment.seed,
+    )
+
+
+def _assignment(experiment: Experiment, enrollment_id: int) -> Assignment | None:
+    return (
+        Assignment.objects.select_related("arm")
+        .filter(experiment=experiment, enrollment_id=enrollment_id)
+        .first()
+    )
+
+
+def _draw(experiment: Experiment, enrollment_id: int, now: datetime) -> Assignment | None:
+    # Drawn from the locked plan: an arm or a seed edited since the start changes nobody.
+    plan = read_plan(experiment.plan)
+    unit_key = Enrollment.objects.values_list("unit_key", flat=True).get(pk=enrollment_id)
+    bucket = bucket_of(str(unit_key), seed=plan.seed)
+    arm_key = plan.draw(coverage=float(experiment.coverage)).arm_at(bucket)
+    if arm_key is None:
+        return None
+    drawn = Assignment(
+        experiment=experiment,
+        arm=Arm.objects.get(experiment=experiment, key=arm_key),
+        enrollment_id=enrollment_id,
+        unit_key=unit_key,
+        bucket=bucket,
+        assigned_at=now,
+    )
+    # Two workers may come this far for one enrollment. The second waits for the first to commit,
+    # inserts nothing, and then reads the row of the first.
+    Assignment.objects.bulk_create([drawn], ignore_conflicts=True)
+    return _assignment(experiment, enrollment_id)

@@ -1,0 +1,198 @@
+"""What is asked of experiments: who runs where, and what reports are made of. Writes nothing."""
+
+# Every value is bound; what is put into the text is written here.
+# ruff: noqa: S608
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Q, QuerySet
+
+from activity.models import Course
+from experiments.metrics import Metric, Sums
+from experiments.models import Assignment, Experiment, ExperimentStatus
+from experiments.plan import Plan, read_plan
+from experiments.report import ArmFacts, ExperimentFacts, Exposures, Report, build_report
+
+
+@dataclass(frozen=True)
+class ArmAggregate:
+    """How many were assigned to an arm by the instant, and each metric's sums by its key."""
+
+    assigned: int
+    sums: dict[str, Sums]
+
+
+def running_experiments(segment_id: int) -> list[Experiment]:
+    """Return the experiments that draw who enters the segment: its own and its playbook's."""
+    of_segment = Q(segment=segment_id) | Q(playbook__segments=segment_id)
+    running = Experiment.objects.filter(of_segment, status=ExperimentStatus.RUNNING)
+    return list(running.order_by("id").distinct())
+
+
+def assignments_of(enrollment_id: int) -> list[Assignment]:
+    """Return the enrollment's assignments with their arms and experiments, the oldest first."""
+    found = Assignment.objects.filter(enrollment=enrollment_id)
+    return list(found.select_related("arm", "experiment").order_by("assigned_at", "id"))
+
+
+def experiments_with_sizes() -> QuerySet[Experiment]:
+    """Return all experiments, the last started first, each with `assigned`, its number drawn."""
+    sized = Experiment.objects.select_related("segment", "playbook")
+    return sized.annotate(assigned=Count("assignments")).order_by("-started_at", "key")
+
+
+def clock_of(experiment: Experiment, *, now: datetime) -> datetime:
+    """Return the instant to report at: now, or where its simulated courses stopped."""
+    courses = Course.objects.filter(playbooks__segments__experiments=experiment)
+    if experiment.playbook_id is not None:
+        courses = Course.objects.filter(playbooks=experiment.playbook_id)
+    stops = list(courses.values_list("clock_stopped_at", flat=True).distinct())
+    stopped = [stop for stop in stops if stop is not None]
+    return max(stopped) if stopped and len(stopped) == len(stops) else now
+
+
+def report(experiment: Experiment, *, as_of: datetime) -> Report:
+    """Return the experiment's report at the instant. Raise ValueError for one never started."""
+    if not experiment.plan:
+        raise ValueError("The experiment was never started: there is nothing to report.")
+    plan = read_plan(experiment.plan)
+    metrics = plan.chosen_metrics()
+    aggregates = aggregates_by_arm(experiment.pk, metrics=metrics, as_of=as_of)
+    arms = _arm_facts(experiment, plan, aggregates)
+    return build_report(
+        _facts(experiment, plan, as_of),
+        arms=arms,
+        metrics=metrics,
+        sums={arm: found.sums for arm, found in aggregates.items()},
+        exposures=exposures_by_arm(experiment.pk, as_of=as_of),
+    )
+
+
+def aggregates_by_arm(
+    experiment_id: int, *, metrics: Sequence[Metric], as_of: datetime
+) -> dict[str, ArmAggregate]:
+    """Return by arm key what the metrics need, in one query over assignments and the event log.
+
+    An assignment counts for a metric once its window has ended by as_of. Arms that nobody was
+    drawn into are left out.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_aggregates_sql(metrics), _parameters(experiment_id, metrics, as_of))
+        rows = cursor.fetchall()
+    return {
+        arm: ArmAggregate(
+            assigned,
+            {
+                metric.key: Sums(*map(int, numbers[4 * place : 4 * place + 4]))
+                for place, metric in enumerate(metrics)
+            },
+        )
+        for arm, assigned, *numbers in rows
+    }
+
+
+def counted_units(
+    experiment_id: int, *, metric: Metric, as_of: datetime
+) -> list[tuple[str, str, bool]]:
+    """Return unit key, arm key and whether it is the control's, of each assignment that counts."""
+    counted = Assignment.objects.filter(
+        experiment=experiment_id, assigned_at__lte=as_of - metric.window
+    )
+    rows = counted.order_by("id").values_list("unit_key", "arm__key", "arm__is_control")
+    return [(str(unit_key), arm, is_control) for unit_key, arm, is_control in rows]
+
+
+def exposures_by_arm(experiment_id: int, *, as_of: datetime) -> dict[str, dict[str, Exposures]]:
+    """Return, by arm key and outcome, how many deliveries ended so, and of how many learners."""
+    found = Assignment.objects.filter(
+        experiment=experiment_id, assigned_at__lte=as_of, exposures__at__lte=as_of
+    )
+    counted = found.values_list("arm__key", "exposures__outcome").annotate(
+        deliveries=Count("exposures"), learners=Count("id", distinct=True)
+    )
+    by_arm: dict[str, dict[str, Exposures]] = {}
+    for arm, outcome, deliveries, learners in counted:
+        by_arm.setdefault(arm, {})[outcome] = Exposures(deliveries, learners)
+    return by_arm
+
+
+def _aggregates_sql(metrics: Sequence[Metric]) -> str:
+    places = range(len(metrics))
+    return f"""
+WITH outcome AS (
+    SELECT assigned.arm_id, assigned.assigned_at, {", ".join(map(_total_sql, places))}
+    FROM experiments_assignment assigned
+    LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
+        AND event.verb = ANY (%(verbs)s)
+        AND event.occurred_at >= assigned.assigned_at
+        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
+    WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
+    GROUP BY assigned.id
+)
+SELECT arm.key, count(*), {", ".join(map(_sums_sql, places))}
+FROM outcome JOIN experiments_arm arm ON arm.id = outcome.arm_id
+GROUP BY arm.key
+"""
+
+
+def _total_sql(place: int) -> str:
+    # Seconds, not days: an interval of days follows the session's time zone over a clock change.
+    return f"""COALESCE(sum(event.count) FILTER (WHERE event.verb = %(verb_{place})s
+        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(window_{place})s)
+    ), 0) AS total_{place}"""
+
+
+def _sums_sql(place: int) -> str:
+    total = f"total_{place}"
+    ended = f"assigned_at + make_interval(secs => %(window_{place})s) <= %(as_of)s"
+    return f"""count(*) FILTER (WHERE {ended}),
+    count(*) FILTER (WHERE {ended} AND {total} > 0),
+    COALESCE(sum({total}) FILTER (WHERE {ended}), 0),
+    COALESCE(sum({total} * {total}) FILTER (WHERE {ended}), 0)"""
+
+
+def _parameters(experiment_id: int, metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:
+    seconds = [metric.window.total_seconds() for metric in metrics]
+    return {
+        "experiment_id": experiment_id,
+        "as_of": as_of,
+        "verbs": sorted({metric.verb for metric in metrics}),
+        "longest": max(seconds),
+        **{f"verb_{place}": metric.verb for place, metric in enumerate(metrics)},
+        **{f"window_{place}": window for place, window in enumerate(seconds)},
+    }
+
+
+def _facts(experiment: Experiment, plan: Plan, as_of: datetime) -> ExperimentFacts:
+    return ExperimentFacts(
+        key=experiment.key,
+        name=experiment.name,
+        hypothesis=experiment.hypothesis,
+        population=str(experiment.segment or experiment.playbook),
+        is_running=experiment.status == ExperimentStatus.RUNNING,
+        started_at=experiment.started_at,
+        stopped_at=experiment.stopped_at,
+        as_of=as_of,
+        level=plan.level,
+        plan_sha256=experiment.plan_sha256,
+    )
+
+
+def _arm_facts(
+    experiment: Experiment, plan: Plan, aggregates: dict[str, ArmAggregate]
+) -> list[ArmFacts]:
+    names = dict(experiment.arms.values_list("key", "name"))
+    return [
+        ArmFacts(
+            key=arm.key,
+            name=names.get(arm.key) or arm.key,
+            is_control=arm.is_control,
+            weight=arm.weight,
+            assigned=aggregates[arm.key].assigned if arm.key in aggregates else 0,
+        )
+        for arm in plan.arms
+    ]

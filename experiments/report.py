@@ -1,0 +1,177 @@
+"""A report as data: what was found by intention to treat, each arm against the control. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from experiments.metrics import Metric, Sums
+from experiments.stats.balance import SampleRatio, sample_ratio
+from experiments.stats.comparison import Comparison, Outcomes, average, compare_arms
+from experiments.stats.verdict import Verdict, verdict
+
+
+@dataclass(frozen=True)
+class ExperimentFacts:
+    """What a report says of its experiment."""
+
+    key: str
+    name: str
+    hypothesis: str
+    population: str
+    is_running: bool
+    started_at: datetime | None
+    stopped_at: datetime | None
+    as_of: datetime
+    level: float
+    plan_sha256: str
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """How many deliveries ended in one way, and of how many learners."""
+
+    deliveries: int = 0
+    learners: int = 0
+
+
+@dataclass(frozen=True)
+class ArmFacts:
+    """An arm, its planned weight and how many were assigned to it."""
+
+    key: str
+    name: str
+    is_control: bool
+    weight: float
+    assigned: int
+    exposures: Mapping[str, Exposures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm against the control in one metric. Rates and lifts of rates are shares, 0..1."""
+
+    metric: Metric
+    arm: ArmFacts
+    control: ArmFacts
+    comparison: Comparison
+    verdict: Verdict
+
+    @property
+    def key(self) -> str:
+        """Return the metric's key."""
+        return self.metric.key
+
+    @property
+    def control_level(self) -> float:
+        """Return the control's rate or mean."""
+        return average(self.comparison.control_outcomes)
+
+    @property
+    def arm_level(self) -> float:
+        """Return the arm's rate or mean."""
+        return average(self.comparison.arm_outcomes)
+
+    @property
+    def lift(self) -> float:
+        """Return the arm's level minus the control's; nan where an arm is empty."""
+        return self.comparison.difference.value
+
+    @property
+    def low(self) -> float:
+        """Return the lift interval's lower limit."""
+        return self.comparison.difference.low
+
+    @property
+    def high(self) -> float:
+        """Return the lift interval's upper limit."""
+        return self.comparison.difference.high
+
+    @property
+    def p_value(self) -> float:
+        """Return the p-value of the test of no difference."""
+        return self.comparison.difference.p_value
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """A metric's outcomes by arm key, those whose window is still open, and the comparisons."""
+
+    metric: Metric
+    outcomes: Mapping[str, Outcomes]
+    waiting: Mapping[str, int]
+    rows: list[Row]
+
+    @property
+    def waits(self) -> int:
+        """Return how many assignments are not counted yet."""
+        return sum(self.waiting.values())
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a report page, its file and the demo show."""
+
+    facts: ExperimentFacts
+    arms: list[ArmFacts]
+    balance: SampleRatio
+    results: list[MetricResult]
+
+    @property
+    def assigned(self) -> int:
+        """Return how many were assigned in all."""
+        return sum(arm.assigned for arm in self.arms)
+
+    @property
+    def rows(self) -> list[Row]:
+        """Return every comparison, metric by metric."""
+        return [row for result in self.results for row in result.rows]
+
+
+def build_report(
+    facts: ExperimentFacts,
+    *,
+    arms: Sequence[ArmFacts],
+    metrics: Sequence[Metric],
+    sums: Mapping[str, Mapping[str, Sums]],
+    exposures: Mapping[str, Mapping[str, Exposures]],
+) -> Report:
+    """Return the report made of sums by arm and metric key, and exposures by arm and outcome.
+
+    An arm without sums is one that nobody was drawn into.
+    """
+    told = [replace(arm, exposures=exposures.get(arm.key, {})) for arm in arms]
+    return Report(
+        facts,
+        told,
+        sample_ratio([arm.assigned for arm in told], [arm.weight for arm in told]),
+        [
+            _result(metric, told, [_sums_of(arm, metric, sums) for arm in told], facts.level)
+            for metric in metrics
+        ],
+    )
+
+
+def _sums_of(arm: ArmFacts, metric: Metric, sums: Mapping[str, Mapping[str, Sums]]) -> Sums:
+    return sums.get(arm.key, {}).get(metric.key, Sums())
+
+
+def _result(
+    metric: Metric, arms: Sequence[ArmFacts], sums: Sequence[Sums], level: float
+) -> MetricResult:
+    outcomes = {arm.key: found.outcomes(metric) for arm, found in zip(arms, sums, strict=True)}
+    control = next(arm for arm in arms if arm.is_control)
+    by_key = {arm.key: arm for arm in arms}
+    return MetricResult(
+        metric,
+        outcomes,
+        {arm.key: arm.assigned - found.n for arm, found in zip(arms, sums, strict=True)},
+        [
+            _row(metric, by_key[comparison.arm], control, comparison)
+            for comparison in compare_arms(outcomes, control=control.key, level=level)
+        ],
+    )
+
+
+def _row(metric: Metric, arm: ArmFacts, control: ArmFacts, comparison: Comparison) -> Row:
+    named = replace(comparison, arm=arm.name, control=control.name)
+    return Row(metric, arm, control, comparison, verdict(named, outcome=metric.words))

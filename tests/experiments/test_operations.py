@@ -1,0 +1,206 @@
+import hashlib
+import json
+import threading
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from experiments.models import Arm, Assignment, Experiment, Exposure
+from experiments.operations import draw_arm, record_exposure, start_experiment, stop_experiment
+from experiments.plan import PlanError, plan_text, read_plan
+from experiments.randomize.arms import Arms
+from tests.experiments.factories import assign, make_experiment, running_experiment
+from tests.factories import NOW, make_course, make_enrollment
+
+pytestmark = pytest.mark.django_db
+
+LATER = NOW + timedelta(hours=1)
+
+
+def test_start_locks_the_plan_and_its_digest() -> None:
+    experiment = start_experiment(make_experiment().pk, now=NOW)
+
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.started_at) == ("running", NOW)
+    assert experiment.plan_sha256 == hashlib.sha256(experiment.plan.encode()).hexdigest()
+    plan = json.loads(experiment.plan)
+    assert [(arm["key"], arm["weight"]) for arm in plan["arms"]] == [
+        ("control", 0.5),
+        ("nudge", 0.5),
+    ]
+    assert plan["metrics"] == ["quiz_attempted_7d", "quiz_attempts_7d", "module_completed_7d"]
+    assert plan_text(read_plan(experiment.plan)) == experiment.plan
+
+
+@pytest.mark.parametrize(
+    ("weights", "control", "sentence"),
+    [
+        ({"control": 0.5, "nudge": 0.4}, "control", "must sum to 1"),
+        ({"control": 1}, "control", "an arm beside the control"),
+        ({"control": 1, "nudge": 0}, "control", "an arm beside the control"),
+        ({"control": 0, "nudge": 1}, "control", "one control arm"),
+        ({"a": 0.5, "b": 0.5}, "none", "one control arm"),
+        ({}, "none", "one control arm"),
+    ],
+    ids=["sum", "one arm", "weightless arm", "weightless control", "no control", "no arms"],
+)
+def test_start_refuses_what_cannot_be_compared(
+    weights: dict[str, float], control: str, sentence: str
+) -> None:
+    experiment = make_experiment(weights, control=control)
+
+    with pytest.raises(PlanError, match=sentence):
+        start_experiment(experiment.pk, now=NOW)
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.plan) == ("draft", "")
+
+
+def test_start_refuses_an_experiment_without_a_seed() -> None:
+    with pytest.raises(PlanError, match="needs a seed"):
+        start_experiment(make_experiment(seed="").pk, now=NOW)
+
+
+def test_start_refuses_a_second_start_and_a_restart() -> None:
+    experiment = running_experiment()
+    with pytest.raises(PlanError, match="it is running"):
+        start_experiment(experiment.pk, now=LATER)
+
+    stop_experiment(experiment.pk, now=LATER)
+    with pytest.raises(PlanError, match="it is stopped"):
+        start_experiment(experiment.pk, now=LATER)
+
+
+def test_stop_keeps_its_first_instant() -> None:
+    experiment = running_experiment()
+    stop_experiment(experiment.pk, now=LATER)
+    stopped = stop_experiment(experiment.pk, now=LATER + timedelta(days=1))
+
+    assert (stopped.status, stopped.stopped_at) == ("stopped", LATER)
+
+
+def test_stop_refuses_a_draft() -> None:
+    with pytest.raises(PlanError, match="never started"):
+        stop_experiment(make_experiment().pk, now=NOW)
+
+
+def test_draw_follows_the_hash_of_the_unit_key() -> None:
+    experiment, course = running_experiment(), make_course()
+    arms = Arms.of({"control": 0.5, "nudge": 0.5})
+
+    for _ in range(20):
+        enrollment = make_enrollment(course)
+        drawn = draw_arm(experiment.pk, enrollment.pk, now=LATER)
+        assert drawn is not None
+        assert drawn.arm.key == arms.draw(str(enrollment.unit_key), seed="s")
+        assert drawn.arm.key == arms.arm_at(drawn.bucket)
+        assert (drawn.unit_key, drawn.assigned_at) == (enrollment.unit_key, LATER)
+
+
+def test_drawing_again_keeps_arm_and_instant() -> None:
+    experiment, enrollment = running_experiment(), make_enrollment()
+    first = draw_arm(experiment.pk, enrollment.pk, now=NOW)
+    again = draw_arm(experiment.pk, enrollment.pk, now=LATER)
+
+    assert first is not None
+    assert again == first
+    assert again.assigned_at == NOW
+
+
+def test_nobody_is_drawn_into_a_draft_or_a_stopped_experiment() -> None:
+    enrollment, draft, stopped = make_enrollment(), make_experiment(), running_experiment()
+    stop_experiment(stopped.pk, now=NOW)
+
+    assert draw_arm(draft.pk, enrollment.pk, now=NOW) is None
+    assert draw_arm(stopped.pk, enrollment.pk, now=NOW) is None
+    assert not Assignment.objects.exists()
+
+
+def test_growing_coverage_draws_more_and_moves_nobody() -> None:
+    experiment, course = running_experiment(coverage="0.5"), make_course()
+    enrollments = [make_enrollment(course) for _ in range(40)]
+    before = {each.pk: draw_arm(experiment.pk, each.pk, now=NOW) for each in enrollments}
+    Experiment.objects.update(coverage=1)
+    after = {each.pk: draw_arm(experiment.pk, each.pk, now=LATER) for each in enrollments}
+
+    outside = [pk for pk, drawn in before.items() if drawn is None]
+    assert 5 < len(outside) < 35
+    assert None not in after.values()
+    assert all(after[pk] == drawn for pk, drawn in before.items() if drawn is not None)
+
+
+def test_arms_and_seed_edited_after_the_start_change_nobody() -> None:
+    experiment, enrollment = running_experiment(), make_enrollment()
+    expected = Arms.of({"control": 0.5, "nudge": 0.5}).draw(str(enrollment.unit_key), seed="s")
+    Experiment.objects.update(seed="another")
+    Arm.objects.filter(key="control").update(weight=0)
+    Arm.objects.filter(key="nudge").update(weight=1)
+
+    drawn = draw_arm(experiment.pk, enrollment.pk, now=NOW)
+    assert drawn is not None
+    assert drawn.arm.key == expected
+
+
+def test_draw_needs_few_queries(django_assert_num_queries) -> None:
+    experiment, enrollment = running_experiment(), make_enrollment()
+
+    # Savepoint and its release, experiment, assignment, unit key, arm, insert, assignment.
+    with django_assert_num_queries(8):
+        draw_arm(experiment.pk, enrollment.pk, now=NOW)
+    with django_assert_num_queries(4):
+        draw_arm(experiment.pk, enrollment.pk, now=NOW)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_draws_at_the_same_moment_make_one_assignment() -> None:
+    experiment, course = running_experiment(), make_course()
+    enrollments = [make_enrollment(course) for _ in range(12)]
+    barrier = threading.Barrier(4)
+    drawn: list[tuple[int, int]] = []
+
+    def work() -> None:
+        try:
+            for enrollment in enrollments:
+                barrier.wait(timeout=20)
+                found = draw_arm(experiment.pk, enrollment.pk, now=NOW)
+                assert found is not None
+                drawn.append((enrollment.pk, found.pk))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(drawn) == 48
+    assert len(set(drawn)) == Assignment.objects.count() == 12
+
+
+def test_exposure_is_recorded_once_a_delivery_and_follows_its_outcome() -> None:
+    assignment, key = assign(running_experiment(), "nudge", NOW), uuid4()
+    for outcome, reason in (("deferred", "cap"), ("in_doubt", "lease expired"), ("handed_off", "")):
+        record_exposure(assignment.pk, delivery_key=key, outcome=outcome, reason=reason, at=LATER)
+
+    exposure = Exposure.objects.get()
+    assert (exposure.outcome, exposure.reason, exposure.at) == ("handed_off", "", LATER)
+
+
+@pytest.mark.parametrize("final", ["handed_off", "ghost"])
+@pytest.mark.parametrize("late", ["in_doubt", "dropped", "handed_off", "ghost"])
+def test_a_hand_off_never_goes_back(final: str, late: str) -> None:
+    assignment, key = assign(running_experiment(), "control", NOW), uuid4()
+    record_exposure(assignment.pk, delivery_key=key, outcome=final, at=NOW)
+    record_exposure(assignment.pk, delivery_key=key, outcome=late, reason="late", at=LATER)
+
+    exposure = Exposure.objects.get()
+    assert (exposure.outcome, exposure.reason, exposure.at) == (final, "", NOW)
+
+
+def test_an_unknown_outcome_is_refused() -> None:
+    assignment = assign(running_experiment(), "nudge", NOW)
+
+    with pytest.raises(ValueError, match="opened"):
+        record_exposure(assignment.pk, delivery_key=uuid4(), outcome="opened", at=NOW)

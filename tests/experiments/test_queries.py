@@ -1,0 +1,237 @@
+import random
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from activity.models import Event
+from experiments.metrics import METRICS, WEEK, Metric, Sums, metric_of
+from experiments.models import Assignment, Experiment
+from experiments.operations import record_exposure, stop_experiment
+from experiments.queries import (
+    aggregates_by_arm,
+    assignments_of,
+    clock_of,
+    counted_units,
+    exposures_by_arm,
+    report,
+    running_experiments,
+)
+from experiments.report import Exposures
+from tests.experiments.factories import (
+    assign,
+    make_experiment,
+    make_segment,
+    running_experiment,
+)
+from tests.factories import NOW, act, make_course, make_enrollment
+
+pytestmark = pytest.mark.django_db
+
+AS_OF = NOW + timedelta(days=30)
+SECOND = timedelta(seconds=1)
+
+
+def sums_of(experiment: Experiment, arm: str, metric: str, as_of: datetime = AS_OF) -> Sums:
+    return aggregates_by_arm(experiment.pk, metrics=METRICS, as_of=as_of)[arm].sums[metric]
+
+
+def attempt(
+    assignment: Assignment, at: datetime, verb: str = "ATTEMPT_QUIZ", count: int = 1
+) -> None:
+    act(assignment.enrollment, verb, occurred_at=at, count=count)
+
+
+def test_what_is_done_in_the_window_counts_from_its_first_to_before_its_last_instant() -> None:
+    experiment = running_experiment()
+    assignment = assign(experiment, "nudge", NOW)
+    attempt(assignment, NOW - SECOND)
+    attempt(assignment, NOW)
+    attempt(assignment, NOW + WEEK - SECOND, count=3)
+    attempt(assignment, NOW + WEEK)
+
+    assert sums_of(experiment, "nudge", "quiz_attempts_7d") == Sums(1, 1, 4, 16)
+    assert sums_of(experiment, "nudge", "module_completed_7d") == Sums(1, 0, 0, 0)
+
+
+def test_a_window_is_a_week_of_hours_also_over_a_clock_change() -> None:
+    # London's clocks go back on 2025-10-26: seven local days are 169 hours.
+    experiment, start = running_experiment(), datetime.fromisoformat("2025-10-23T00:00:00+01:00")
+    assignment = assign(experiment, "nudge", start)
+    attempt(assignment, start + timedelta(hours=168))
+
+    assert sums_of(experiment, "nudge", "quiz_attempted_7d") == Sums(1, 0, 0, 0)
+
+
+def test_an_assignment_waits_until_its_window_has_ended() -> None:
+    experiment = running_experiment()
+    attempt(assign(experiment, "nudge", NOW), NOW)
+
+    before = aggregates_by_arm(experiment.pk, metrics=METRICS, as_of=NOW + WEEK - SECOND)["nudge"]
+    assert (before.assigned, before.sums["quiz_attempted_7d"]) == (1, Sums())
+    assert sums_of(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK) == Sums(1, 1, 1, 1)
+
+
+def test_who_is_assigned_after_the_instant_is_not_there_yet() -> None:
+    experiment = running_experiment()
+    assign(experiment, "nudge", NOW + SECOND)
+
+    assert aggregates_by_arm(experiment.pk, metrics=METRICS, as_of=NOW) == {}
+
+
+def test_another_experiment_and_another_enrollment_are_not_mixed_in() -> None:
+    experiment, other = running_experiment(), running_experiment()
+    assignment = assign(experiment, "control", NOW)
+    attempt(assign(other, "control", NOW), NOW)
+    attempt(assign(experiment, "nudge", NOW), NOW)
+    assign(other, "nudge", NOW, assignment.enrollment)
+
+    assert sums_of(experiment, "control", "quiz_attempted_7d") == Sums(1, 0, 0, 0)
+    assert sums_of(experiment, "nudge", "quiz_attempted_7d") == Sums(1, 1, 1, 1)
+
+
+def test_each_metric_has_its_own_window() -> None:
+    short = replace(metric_of("quiz_attempts_7d"), key="short", window=timedelta(days=1))
+    experiment = running_experiment()
+    assignment = assign(experiment, "nudge", NOW)
+    attempt(assignment, NOW)
+    attempt(assignment, NOW + timedelta(days=2))
+
+    found = aggregates_by_arm(
+        experiment.pk, metrics=[short, metric_of("quiz_attempts_7d")], as_of=NOW + timedelta(days=3)
+    )["nudge"]
+    assert found.sums == {"short": Sums(1, 1, 1, 1), "quiz_attempts_7d": Sums()}
+
+
+def test_aggregates_equal_a_plain_count_of_random_histories() -> None:
+    rng = random.Random(20250901)
+    experiment = running_experiment({"control": 0.4, "nudge": 0.3, "quiz": 0.3})
+    course = make_course()
+    metrics = [*METRICS, replace(METRICS[0], key="day", window=timedelta(days=1))]
+    as_of = NOW + timedelta(days=12)
+    for _ in range(40):
+        at = NOW + timedelta(hours=rng.randrange(24 * 13))
+        assignment = assign(
+            experiment, rng.choice(["control", "nudge", "quiz"]), at, make_enrollment(course)
+        )
+        for _ in range(rng.randrange(6)):
+            offset = timedelta(hours=rng.randrange(-24, 24 * 9))
+            verb = rng.choice(["ATTEMPT_QUIZ", "COMPLETE_MODULE", "LOGIN"])
+            attempt(assignment, at + offset, verb, rng.randrange(1, 4))
+
+    found = aggregates_by_arm(experiment.pk, metrics=metrics, as_of=as_of)
+
+    assert set(found) == {"control", "nudge", "quiz"}
+    for arm, aggregate in found.items():
+        drawn = [
+            each for each in Assignment.objects.filter(arm__key=arm) if each.assigned_at <= as_of
+        ]
+        assert aggregate.assigned == len(drawn)
+        for metric in metrics:
+            assert aggregate.sums[metric.key] == counted_plainly(drawn, metric, as_of)
+
+
+def counted_plainly(drawn: list[Assignment], metric: Metric, as_of: datetime) -> Sums:
+    totals = [
+        sum(
+            event.count
+            for event in Event.objects.filter(enrollment=each.enrollment_id, verb=metric.verb)
+            if each.assigned_at <= event.occurred_at < each.assigned_at + metric.window
+        )
+        for each in drawn
+        if each.assigned_at + metric.window <= as_of
+    ]
+    return Sums(
+        len(totals),
+        sum(total > 0 for total in totals),
+        sum(totals),
+        sum(total * total for total in totals),
+    )
+
+
+def test_aggregates_take_one_query(django_assert_num_queries) -> None:
+    experiment = running_experiment()
+    assign(experiment, "nudge", NOW)
+
+    with django_assert_num_queries(1):
+        aggregates_by_arm(experiment.pk, metrics=METRICS, as_of=AS_OF)
+
+
+def test_report_takes_three_queries(django_assert_num_queries) -> None:
+    experiment = running_experiment()
+    experiment = Experiment.objects.select_related("segment", "playbook").get(pk=experiment.pk)
+
+    with django_assert_num_queries(3):
+        report(experiment, as_of=AS_OF)
+
+
+def test_counted_units_are_those_whose_window_has_ended() -> None:
+    experiment = running_experiment()
+    counted = assign(experiment, "control", NOW)
+    assign(experiment, "nudge", NOW + SECOND)
+
+    found = counted_units(experiment.pk, metric=METRICS[0], as_of=NOW + WEEK)
+    assert found == [(str(counted.unit_key), "control", True)]
+
+
+def test_exposures_are_counted_by_arm_and_outcome() -> None:
+    experiment = running_experiment()
+    once, twice = assign(experiment, "nudge", NOW), assign(experiment, "nudge", NOW)
+    ghost = assign(experiment, "control", NOW)
+    for assignment, outcome in (
+        (once, "handed_off"), (twice, "handed_off"), (twice, "handed_off"), (twice, "dropped"),
+        (ghost, "ghost"),
+    ):  # fmt: skip
+        record_exposure(assignment.pk, delivery_key=uuid4(), outcome=outcome, at=NOW)
+    record_exposure(once.pk, delivery_key=uuid4(), outcome="failed", at=AS_OF + SECOND)
+
+    assert exposures_by_arm(experiment.pk, as_of=AS_OF) == {
+        "nudge": {"handed_off": Exposures(3, 2), "dropped": Exposures(1, 1)},
+        "control": {"ghost": Exposures(1, 1)},
+    }
+
+
+def test_an_experiment_runs_for_its_segment_or_for_all_of_its_playbook() -> None:
+    segment = make_segment()
+    sibling = make_segment(playbook=segment.playbook)
+    own = running_experiment(segment=segment)
+    whole = running_experiment(playbook=segment.playbook)
+    running_experiment()
+    make_experiment(segment=segment)
+    stop_experiment(running_experiment(segment=segment).pk, now=NOW)
+
+    assert running_experiments(segment.pk) == [own, whole]
+    assert running_experiments(sibling.pk) == [whole]
+
+
+def test_assignments_come_with_their_arm_and_experiment(django_assert_num_queries) -> None:
+    enrollment = make_enrollment()
+    late = assign(running_experiment(), "nudge", AS_OF, enrollment)
+    early = assign(running_experiment(), "control", NOW, enrollment)
+
+    with django_assert_num_queries(1):
+        found = assignments_of(enrollment.pk)
+        assert [each.arm.key for each in found] == ["control", "nudge"]
+        assert [each.experiment_id for each in found] == [early.experiment_id, late.experiment_id]
+
+
+@pytest.mark.parametrize("whole_playbook", [False, True])
+def test_simulated_courses_are_reported_at_the_instant_they_stopped(whole_playbook: bool) -> None:
+    stopped = make_course(clock_stopped_at=NOW)
+    segment = make_segment(stopped)
+    population = {"playbook": segment.playbook} if whole_playbook else {"segment": segment}
+    experiment = make_experiment(**population)
+
+    assert clock_of(experiment, now=AS_OF) == NOW
+    segment.playbook.courses.add(make_course())
+    assert clock_of(experiment, now=AS_OF) == AS_OF
+
+
+def test_an_experiment_without_courses_is_reported_at_now() -> None:
+    assert clock_of(make_experiment(), now=NOW) == NOW
+
+
+def test_a_draft_has_no_report() -> None:
+    with pytest.raises(ValueError, match="never started"):
+        report(make_experiment(), as_of=NOW)
