@@ -27,7 +27,7 @@ def where(field: str, operator: str, value: Any = None, **more: Any) -> dict[str
     return {"combinator": "and", "not": False, "rules": [condition]}
 
 
-# Somebody who acted today, and somebody quiet for a week: the one moves by an event, the other by time.
+# Who acted today moves by an event, who is quiet for a week by time.
 ACTED_TODAY = where("active_days", ">=", 1, window=1)
 QUIET = where("days_since_activity", ">=", 7)
 
