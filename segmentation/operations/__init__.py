@@ -2,6 +2,7 @@
 
 from segmentation.operations.errors import SegmentationError
 from segmentation.operations.evaluation import EvaluationCounts, evaluate_due
+from segmentation.operations.full import CourseEvaluation, evaluate_courses
 from segmentation.operations.norms import ensure_norms
 from segmentation.operations.outbox import announce_members, fail_transitions, mark_processed
 from segmentation.operations.overrides import add_member, clear_override, remove_member
@@ -22,6 +23,7 @@ from segmentation.operations.segments import (
 )
 
 __all__ = [
+    "CourseEvaluation",
     "EvaluationCounts",
     "SegmentFields",
     "SegmentationError",
@@ -34,6 +36,7 @@ __all__ = [
     "create_segment",
     "edit_segment",
     "ensure_norms",
+    "evaluate_courses",
     "evaluate_due",
     "fail_transitions",
     "install_playbook",

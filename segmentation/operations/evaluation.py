@@ -73,7 +73,7 @@ def evaluate_due(
     pull_changed(now=now, course_id=course_id)
     ids = due_courses(now=now) if course_id is None else [course_id]
     work = [
-        _CourseWork(course, now=now, largest=batch, health=health)
+        CourseWork(course, now=now, largest=batch, health=health)
         for course in Course.objects.filter(id__in=ids).order_by("id")
     ]
     total = EvaluationCounts()
@@ -85,7 +85,7 @@ def evaluate_due(
 
 
 @dataclass
-class _CourseWork:
+class CourseWork:
     """One course's evaluation in progress. A batch that fails is tried again in smaller parts."""
 
     course: Course
