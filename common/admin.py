@@ -1,20 +1,14 @@
 """What every admin page shares: pages that stay quick on tables of a million rows."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.db.models import Model
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-if TYPE_CHECKING:
-    BaseAdmin = ModelAdmin[Model]
-else:
-    BaseAdmin = ModelAdmin
 
-
-class BigTableAdmin(BaseAdmin):
-    """A list that never counts its table, pages by primary key and opens no list of related rows."""
+class BigTableAdmin(ModelAdmin):
+    """A list that never counts its table and pages by primary key."""
 
     # COUNT(*) over a million rows takes longer than everything else on the page together.
     paginator = InfinitePaginator
@@ -40,7 +34,7 @@ class ReadOnlyAdmin(BigTableAdmin):
         return False
 
 
-class KeptAdmin(BaseAdmin):
+class KeptAdmin(ModelAdmin):
     """Configuration that can be added and changed; deleting it would take its history along."""
 
     show_full_result_count = False

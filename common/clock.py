@@ -1,4 +1,4 @@
-"""Instants, local days and the clock type. Knows no business words and never reads the wall clock but in `utc_now`."""
+"""Instants, local days and the type of a clock. Only `utc_now` reads the wall clock."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -8,16 +8,18 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the wall clock's instant. Only tasks, commands and views call it; all else is given `now`."""
+    """Return the wall clock's instant. For tasks, commands and views; all else is given `now`."""
     return datetime.now(UTC)
 
 
 def parse_instant(text: str) -> datetime:
-    """Return the aware instant written as ISO 8601 with an offset. Raise ValueError with a sentence otherwise."""
+    """Return the instant written as ISO 8601 with an offset. Raise ValueError with a sentence."""
     try:
         instant = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise ValueError(f"'{text}' is not a time: write it like 2025-10-26T23:59:59+00:00.") from None
+        raise ValueError(
+            f"'{text}' is not a time: write it like 2025-10-26T23:59:59+00:00."
+        ) from None
     if instant.tzinfo is None:
         raise ValueError(f"'{text}' has no offset: add one, as in 2025-10-26T23:59:59+00:00.")
     return instant

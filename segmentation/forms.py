@@ -1,0 +1,86 @@
+"""Forms of the admin that check rules before they are saved."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from activity.models import Course
+from segmentation.models import Override, Playbook, Segment
+from segmentation.rules import RuleError, parse, to_json
+
+if TYPE_CHECKING:
+    SegmentModelForm = forms.ModelForm[Segment]
+    OverrideModelForm = forms.ModelForm[Override]
+    PlaybookModelForm = forms.ModelForm[Playbook]
+else:
+    SegmentModelForm = OverrideModelForm = PlaybookModelForm = forms.ModelForm
+
+RULE_HELP = (
+    "A group of conditions as JSON, for example "
+    '{"combinator": "and", "rules": [{"field": "active_days", "window": 7, '
+    '"operator": "<", "value": 1}]}'
+)
+
+
+def checked_rule(data: Any) -> dict[str, object]:
+    """Return the rule in its canonical form. Raise ValidationError with the path to the fault."""
+    try:
+        return to_json(parse(data))
+    except RuleError as error:
+        raise ValidationError(str(error)) from None
+
+
+class SegmentForm(SegmentModelForm):
+    """A segment; its rules are read before they are saved."""
+
+    class Meta:
+        model = Segment
+        fields = (
+            "name",
+            "key",
+            "description",
+            "playbook",
+            "priority",
+            "rule",
+            "leave_rule",
+            "include_present",
+        )
+        help_texts = {"rule": RULE_HELP}
+
+    def clean_rule(self) -> dict[str, object]:
+        """Return the rule in its canonical form."""
+        return checked_rule(self.cleaned_data["rule"])
+
+    def clean_leave_rule(self) -> dict[str, object] | None:
+        """Return the leave rule in its canonical form, or None."""
+        rule = self.cleaned_data["leave_rule"]
+        return None if rule is None else checked_rule(rule)
+
+
+class PlaybookForm(PlaybookModelForm):
+    """A playbook and the courses it is kept for."""
+
+    kept_for = forms.ModelMultipleChoiceField(
+        queryset=Course.objects.all(),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
+
+    class Meta:
+        model = Playbook
+        fields = ("name", "key", "mode")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["kept_for"].initial = self.instance.courses.all()
+
+
+class OverrideForm(OverrideModelForm):
+    """A learner added to or removed from a segment by hand."""
+
+    class Meta:
+        model = Override
+        fields = ("segment", "enrollment", "kind")
