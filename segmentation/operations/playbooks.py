@@ -36,16 +36,18 @@ def install_playbook(
     now: datetime,
     course_keys: Sequence[str] | None = None,
     activate: bool = True,
+    key: str | None = None,
 ) -> Playbook:
     """Create the shipped playbook with its segments for the courses (None: for all), and return it.
 
     Installing it again adds what is missing and leaves alone what was edited. Nobody is drawn or
-    messaged for being in a segment already. Raise SegmentationError for an unknown name or course.
+    messaged for being in a segment already. Another `key` makes a playbook of its own, whose
+    cadences concern its courses alone. Raise SegmentationError for an unknown name or course.
     """
     shape = _read_shipped(name)
     courses = _courses(course_keys)
     values = {"name": shape["name"], "mode": shape["mode"]}
-    playbook, _ = Playbook.objects.get_or_create(key=shape["key"], defaults=values)
+    playbook, _ = Playbook.objects.get_or_create(key=key or shape["key"], defaults=values)
     add_courses(playbook.id, [course.id for course in courses])
     for fields in shape["segments"]:
         segment = _create_once(playbook, SegmentFields(**fields), now=now)
