@@ -34,9 +34,9 @@ class Trace:
 class Outcome:
     """One world's metrics of one assignment, each counted in its window."""
 
-    quiz_attempted: bool
-    quiz_attempts: int
-    module_completed: bool
+    quiz_attempted_7d: bool
+    quiz_attempts_7d: int
+    module_completed_7d: bool
 
 
 @dataclass(frozen=True)

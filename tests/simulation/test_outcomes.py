@@ -40,8 +40,8 @@ def make_trace(*attempts, completions=(), shows_one=True, delay=5 * HOUR) -> Tra
 
 def test_coin_of_one_adds_one_attempt_after_the_hand_off():
     got = outcomes(make_trace(), Draw(ASSIGNED_AT, ASSIGNED_AT + DAY))
-    assert got.without == Outcome(quiz_attempted=False, quiz_attempts=0, module_completed=False)
-    assert got.messaged == Outcome(quiz_attempted=True, quiz_attempts=1, module_completed=False)
+    assert got.without == Outcome(quiz_attempted_7d=False, quiz_attempts_7d=0, module_completed_7d=False)
+    assert got.messaged == Outcome(quiz_attempted_7d=True, quiz_attempts_7d=1, module_completed_7d=False)
 
 
 @pytest.mark.parametrize(
@@ -67,23 +67,23 @@ def test_attempt_added_after_the_window_exists_but_does_not_count():
     trace = make_trace(delay=2 * DAY)
     draw = Draw(ASSIGNED_AT, ASSIGNED_AT + 6 * DAY)
     assert added_attempt_at(trace, draw) == ASSIGNED_AT + 8 * DAY
-    assert outcomes(trace, draw).messaged.quiz_attempts == 0
+    assert outcomes(trace, draw).messaged.quiz_attempts_7d == 0
 
 
 def test_who_attempts_anyway_gains_an_attempt_but_no_lift_in_attempted():
     got = outcomes(make_trace(ASSIGNED_AT + DAY), Draw(ASSIGNED_AT, ASSIGNED_AT))
-    assert (got.without.quiz_attempts, got.messaged.quiz_attempts) == (1, 2)
-    assert got.without.quiz_attempted
+    assert (got.without.quiz_attempts_7d, got.messaged.quiz_attempts_7d) == (1, 2)
+    assert got.without.quiz_attempted_7d
 
 
 def test_window_holds_its_beginning_and_not_its_end():
     trace = make_trace(ASSIGNED_AT - HOUR, ASSIGNED_AT, ASSIGNED_AT + 7 * DAY, shows_one=False)
-    assert outcomes(trace, Draw(ASSIGNED_AT, None)).without.quiz_attempts == 1
+    assert outcomes(trace, Draw(ASSIGNED_AT, None)).without.quiz_attempts_7d == 1
 
 
 def test_completion_is_the_same_with_and_without():
     got = outcomes(make_trace(completions=[ASSIGNED_AT + DAY]), Draw(ASSIGNED_AT, ASSIGNED_AT))
-    assert got.without.module_completed is got.messaged.module_completed is True
+    assert got.without.module_completed_7d is got.messaged.module_completed_7d is True
 
 
 def test_added_event_names_the_quiz_of_its_day_and_the_drawn_score():
@@ -117,8 +117,8 @@ def test_true_lift_equals_the_same_world_played_twice(seed):
     }
     got = true_lift(outcomes(trace, draws[name]) for name, trace in world.by_learner.items())
     assert got == pytest.approx(by_hand)
-    assert 0.05 < got["quiz_attempted"] <= got["quiz_attempts"]
-    assert got["module_completed"] == 0
+    assert 0.05 < got["quiz_attempted_7d"] <= got["quiz_attempts_7d"]
+    assert got["module_completed_7d"] == 0
 
 
 def _some_draw(seed, trace) -> Draw:
@@ -139,7 +139,7 @@ def _number(events, name, assigned_at, verb):
 
 
 COUNTS = {
-    "quiz_attempted": lambda *which: _number(*which, "ATTEMPT_QUIZ") > 0,
-    "quiz_attempts": lambda *which: _number(*which, "ATTEMPT_QUIZ"),
-    "module_completed": lambda *which: _number(*which, "COMPLETE_MODULE") > 0,
+    "quiz_attempted_7d": lambda *which: _number(*which, "ATTEMPT_QUIZ") > 0,
+    "quiz_attempts_7d": lambda *which: _number(*which, "ATTEMPT_QUIZ"),
+    "module_completed_7d": lambda *which: _number(*which, "COMPLETE_MODULE") > 0,
 }
