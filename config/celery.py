@@ -1,6 +1,9 @@
 """The Celery app and its beat: one entry a stage, and no stage calls the next."""
 
+import warnings
+
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from django.conf import settings
 
 from config.startup import prepare
@@ -16,6 +19,9 @@ STAGES = (
     "interventions.tasks.dispatch_task",
     "interventions.tasks.recover_task",
 )
+
+# In a container everything runs as root, and messages are plain JSON: nothing in them is executed.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("nudgelab")
 app.conf.update(

@@ -1,13 +1,20 @@
 """Child processes that are started again when they die, and ended together."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import psutil
+
+RECORD_NAME = "serve.json"
 LONGEST_PAUSE_SECONDS = 30.0
 SECONDS_TO_BE_WELL = 60.0
 SECONDS_TO_END = 20.0
@@ -34,46 +41,117 @@ class Child:
         )
         self.started = now
 
-    def look_after(self, *, now: float, say: Callable[[str], None]) -> None:
-        """Start the program again if it has died, later and later if it keeps dying."""
+    def look_after(self, *, now: float) -> bool:
+        """Start the program if it does not run, later and later if it keeps dying.
+
+        Return whether it was started just now.
+        """
         status = None if self.process is None else self.process.poll()
         if status is not None:
-            self._plan_restart(status, now=now, say=say)
-        if self.process is None and now >= self.starts_again:
-            self.start(now=now)
+            self._plan_restart(status, now=now)
+        if self.process is not None or now < self.starts_again:
+            return False
+        self.start(now=now)
+        return True
 
     def end(self, number: signal.Signals) -> None:
-        """Send the signal to the program and all that it started."""
+        """Send the signal to the program alone; each of ours ends its own children."""
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, number)
+            self.process.send_signal(number)
 
-    def _plan_restart(self, status: int, *, now: float, say: Callable[[str], None]) -> None:
+    def _plan_restart(self, status: int, *, now: float) -> None:
         well = now - self.started > SECONDS_TO_BE_WELL
         self.pause = 1.0 if well else min(max(1.0, self.pause * 2), LONGEST_PAUSE_SECONDS)
-        say(f"{self.name} ended with status {status}; starting it again in {self.pause:.0f} s.")
+        _say(
+            f"The {self.name} ended with status {status}; starting it again in {self.pause:.0f} s."
+        )
         self.process, self.starts_again = None, now + self.pause
 
 
-def run_all(children: list[Child], *, watch: Callable[[], None]) -> None:
+def run_all(children: list[Child], *, watch: Callable[[], None], record: Path) -> None:
     """Keep the children running until SIGTERM or Ctrl-C, then end them all.
 
-    `watch` is called every second and may start servers again that the children need.
+    `watch` is called every second and may start servers again that the children need. `record` is
+    the file that names the running processes, for `end_recorded`.
     """
+    with _interrupt_on_term():
+        try:
+            while True:
+                watch()
+                started = [child.look_after(now=time.monotonic()) for child in children]
+                if any(started):
+                    _write_record(record, children)
+                time.sleep(1)
+        except KeyboardInterrupt:
+            _say("Stopping ...")
+        finally:
+            _end(children)
+            record.unlink(missing_ok=True)
+
+
+def end_recorded(record: Path) -> list[str]:
+    """End the processes that the record names, and return the names of those that were running.
+
+    Finds them even when the process that started them was killed and could not end them.
+    """
+    rows = read_record(record)
+    running = [(row["name"], process) for row in rows if (process := same_process(row))]
+    # The first row is the parent: told to end, it ends the others; whoever is left is ended here.
+    for _, process in running:
+        _terminate(process)
+    record.unlink(missing_ok=True)
+    return [name for name, _ in running]
+
+
+def read_record(record: Path) -> list[dict[str, Any]]:
+    """Return name, pid and instant of creation of each process in the record."""
+    rows: list[dict[str, Any]] = json.loads(record.read_text()) if record.exists() else []
+    return rows
+
+
+def _terminate(process: psutil.Process) -> None:
     try:
-        signal.signal(signal.SIGTERM, _interrupt)
-        while True:
-            watch()
-            for child in children:
-                child.look_after(now=time.monotonic(), say=_say)
-            time.sleep(1)
-    except KeyboardInterrupt:
-        _say("Stopping ...")
+        process.terminate()
+        process.wait(SECONDS_TO_END * 2)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        process.kill()
+
+
+def same_process(row: dict[str, Any]) -> psutil.Process | None:
+    """Return the process of a row of the record, if it still runs."""
+    try:
+        process = psutil.Process(int(row["pid"]))
+        # The pid alone may belong to somebody else by now.
+        same = abs(process.create_time() - row["created"]) < 1
+        return process if same else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _write_record(record: Path, children: list[Child]) -> None:
+    pids = {"serve": os.getpid()}
+    pids |= {child.name: child.process.pid for child in children if child.process}
+    rows = [
+        {"name": name, "pid": pid, "created": psutil.Process(pid).create_time()}
+        for name, pid in pids.items()
+        if psutil.pid_exists(pid)
+    ]
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(rows))
+
+
+@contextmanager
+def _interrupt_on_term() -> Iterator[None]:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
     finally:
-        _end(children)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+        signal.signal(signal.SIGTERM, before)
 
 
 def _end(children: list[Child]) -> None:
@@ -93,7 +171,8 @@ def _wait(child: Child, *, seconds: float) -> None:
     try:
         child.process.wait(seconds)
     except subprocess.TimeoutExpired:
-        child.end(signal.SIGKILL)
+        # Its own session is its own group: this reaches the workers that it forked.
+        os.killpg(child.process.pid, signal.SIGKILL)
         child.process.wait()
 
 

@@ -1,11 +1,28 @@
 """Fixtures that every folder of tests may use."""
 
 import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+from config.embedded import valkey
+from tests import processes, smtp
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+class StartCelery(Protocol):
+    """Starts a worker and a beat on the test database for the time of a block."""
+
+    def __call__(
+        self, *, env: dict[str, str] | None = None
+    ) -> AbstractContextManager[list[subprocess.Popen[str]]]: ...
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +36,47 @@ def shared_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture
+def smtp_sink() -> Iterator[smtp.SmtpSink]:
+    """Run a mail server that keeps what it gets."""
+    with smtp.serve(smtp.SmtpSink()) as sink:
+        yield sink
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """Run a Valkey of the tests' own and return its REDIS_URL."""
+    with tempfile.TemporaryDirectory(prefix="nudgelab-valkey-") as folder:
+        data = Path(folder) / "valkey"
+        valkey.ensure_running(data)
+        yield valkey.address(data)
+        valkey.stop(data)
+
+
+@pytest.fixture
+def celery_processes(valkey_url: str) -> StartCelery:
+    """Return what starts a real worker and beat; the test must be one with transaction=True."""
+
+    @contextmanager
+    def start(*, env: dict[str, str] | None = None) -> Iterator[list[subprocess.Popen[str]]]:
+        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery"]
+        with tempfile.TemporaryDirectory(prefix="nudgelab-beat-") as folder:
+            beat = ["beat", "--pidfile=", "--schedule", f"{folder}/schedule"]
+            worker = ["worker", "--concurrency", "2", "--loglevel", "WARNING"]
+            given = {"REDIS_URL": valkey_url} | (env or {})
+            with Path(folder, "log").open("w+") as log:
+                started = [
+                    processes.start_command(*celery, *arguments, env=given, log=log)
+                    for arguments in (worker, beat)
+                ]
+                try:
+                    with processes.running(*started):
+                        yield started
+                finally:
+                    # Shown by pytest when the test fails.
+                    log.seek(0)
+                    print(log.read())
+
+    return start

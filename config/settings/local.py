@@ -19,3 +19,4 @@ POSTAL_ADDRESS = env.text("POSTAL_ADDRESS", default="Nudgelab, 1 Example Street,
 
 # Static files are served from where they lie: no collectstatic before the first page.
 WHITENOISE_USE_FINDERS = True
+STATIC_ROOT = None

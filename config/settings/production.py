@@ -10,12 +10,6 @@ ALLOWED_HOSTS = env.host_names("ALLOWED_HOSTS")
 BASE_URL = env.secure_web_address("BASE_URL")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
-EMAIL_HOST = env.text("EMAIL_HOST", default="localhost")
-EMAIL_PORT = env.whole_number("EMAIL_PORT", default=25)
-EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", default="")
-EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", default="")
-EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=False)
-EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", default=False)
 DEFAULT_FROM_EMAIL = env.mail_address("DEFAULT_FROM_EMAIL")
 POSTAL_ADDRESS = env.text("POSTAL_ADDRESS")
 

@@ -11,8 +11,5 @@ DEBUG = False
 DEMO_LOGIN = False
 BASE_URL = "http://testserver"
 ALLOWED_HOSTS = ["*"]
-EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
 EMAIL_REDIRECT_TO = ""
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# Tests look a file up where it lies; the folder for collected files need not exist.
-WHITENOISE_AUTOREFRESH = True

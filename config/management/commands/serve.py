@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
 from config import embedded
-from config.processes import Child, run_all
+from config.processes import RECORD_NAME, Child, run_all
 from config.startup import SETTINGS_WITH_EMBEDDED_SERVERS
 
 DEMO_NAME = "demo"
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         threading.Thread(
             target=self._announce, args=(host, port, f"{address}/", login), daemon=True
         ).start()
-        run_all(_children(host, port), watch=self._watch)
+        run_all(_children(host, port), watch=self._watch, record=settings.VAR_DIR / RECORD_NAME)
 
     def _demo_login(self) -> str:
         """Return what to say about the demo login, after making sure that there is one."""
@@ -74,14 +74,15 @@ class Command(BaseCommand):
 
 
 def _children(host: str, port: int) -> list[Child]:
-    celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
+    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery"]
     web = [sys.executable, "-m", "gunicorn", "config.wsgi:application"]
     # Threads, not more processes: the pages wait for the database most of their time.
     web += ["--bind", f"{host}:{port}", "--workers", "2", "--threads", "4"]
+    web += ["--log-level", "warning", "--no-control-socket"]
     return [
-        Child("The web server", web),
-        Child("The worker", [*celery, "worker", "--concurrency", "2", "--loglevel", "WARNING"]),
-        Child("The beat", [*celery, "beat", "--loglevel", "WARNING", "--pidfile="]),
+        Child("web server", web),
+        Child("worker", [*celery, "worker", "--concurrency", "2", "--loglevel", "WARNING"]),
+        Child("beat", [*celery, "beat", "--loglevel", "WARNING", "--pidfile="]),
     ]
 
 

@@ -1,0 +1,36 @@
+"""The events of the demo in the order in which they come in. No database."""
+
+import heapq
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import count
+
+from activity.simulation.history import Event
+from activity.simulation.world import World
+
+
+class Feed:
+    """Hands out each event once, as soon as its instant has come."""
+
+    def __init__(self, world: World) -> None:
+        self._drawn = world.events()
+        self._next = next(self._drawn, None)
+        self._added: list[tuple[datetime, int, Event]] = []
+        self._numbers = count()
+
+    def add(self, event: Event) -> None:
+        """Have an event come in that the world did not hold."""
+        heapq.heappush(self._added, (event["occurred_at"], next(self._numbers), event))
+
+    def until(self, now: datetime) -> list[Event]:
+        """Return what occurred up to now and was not handed out before."""
+        return [*self._drawn_until(now), *self._added_until(now)]
+
+    def _drawn_until(self, now: datetime) -> Iterator[Event]:
+        while self._next is not None and self._next["occurred_at"] <= now:
+            yield self._next
+            self._next = next(self._drawn, None)
+
+    def _added_until(self, now: datetime) -> Iterator[Event]:
+        while self._added and self._added[0][0] <= now:
+            yield heapq.heappop(self._added)[2]

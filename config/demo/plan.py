@@ -1,0 +1,198 @@
+"""What the demo configures beside the course: categories, messages, cadences, limits. No database."""
+
+from dataclasses import dataclass
+from datetime import time, timedelta
+
+COURSE_KEY = "nudgelab-demo"
+COURSE_TITLE = "Statistics for everybody"
+PLAYBOOK = "five-segments"
+EXPERIMENT_KEY = "demo-quiz-nudge"
+EXPERIMENT_SEGMENT = "video-only"
+CONTROL, NUDGE = "control", "nudge"
+# In the first week everybody looks video-only: nobody has come to a quiz yet.
+EXPERIMENT_STARTS_AFTER = timedelta(days=7, hours=12)
+QUIET_FROM, QUIET_UNTIL = time(21), time(8)
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class PlannedCategory:
+    """A kind of message."""
+
+    key: str
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A message of a cadence: how long after the previous one, and its words in Liquid."""
+
+    delay: timedelta
+    key: str
+    subject: str
+    body: str
+
+
+@dataclass(frozen=True)
+class PlannedCadence:
+    """What a segment receives. `is_treatment`: only the experiment's nudge arm receives it."""
+
+    key: str
+    name: str
+    segment: str
+    category: str
+    priority: int
+    steps: tuple[PlannedStep, ...]
+    is_treatment: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedCap:
+    """A frequency cap of the demo course. Category None: every message counts."""
+
+    name: str
+    category: str | None
+    limit: int
+    window: str
+    length: int
+    on_exceed: str
+
+
+CATEGORIES = (
+    PlannedCategory("demo-coaching", "Coaching", "What could help with the current module."),
+    PlannedCategory("demo-reminders", "Reminders", "When the course went on without you."),
+    PlannedCategory("demo-tips", "Tips", "Extras for those who are well on their way."),
+)
+
+CAPS = (
+    PlannedCap("One message a day", None, 1, "calendar_day", 1, "defer"),
+    PlannedCap("Three messages in seven days", None, 3, "rolling_days", 7, "drop"),
+    PlannedCap("One tip in ten days", "demo-tips", 1, "rolling_days", 10, "drop"),
+)
+
+_NEXT = (
+    "{% if next_item %}<p>Next up: {{ next_item.title }}"
+    "{% if next_item.minutes %}, {{ next_item.minutes }} minutes{% endif %}.</p>{% endif %}"
+)
+_PROGRESS = (
+    "<p>You have completed {{ progress.modules_completed }} of"
+    " {{ progress.modules_total }} modules.</p>"
+)
+
+
+def _hello(words: str) -> str:
+    return f"<p>Hello {{{{ learner.first_name }}}},</p><p>{words}</p>"
+
+
+CADENCES = (
+    PlannedCadence(
+        key="demo-pick-up-again",
+        name="Pick up again",
+        segment="stalled",
+        category="demo-reminders",
+        priority=30,
+        steps=(
+            PlannedStep(
+                2 * HOUR,
+                "demo-one-small-step",
+                "One small step back into {{ course.title }}",
+                _hello("A few minutes are enough to be back in.") + _NEXT,
+            ),
+            PlannedStep(
+                4 * DAY,
+                "demo-where-you-stand",
+                "Where you stand in {{ course.title }}",
+                _hello("Here is what you have done so far.") + _PROGRESS + _NEXT,
+            ),
+        ),
+    ),
+    PlannedCadence(
+        key="demo-catch-up",
+        name="Catch up",
+        segment="at-risk",
+        category="demo-coaching",
+        priority=20,
+        steps=(
+            PlannedStep(
+                HOUR,
+                "demo-a-second-look",
+                "A second look at what was hard",
+                _hello("Going over the page once more before the quiz helps most.") + _NEXT,
+            ),
+            PlannedStep(
+                5 * DAY,
+                "demo-ask-for-help",
+                "Shall we go through it together?",
+                _hello("Answer this message and your teacher will find a time.") + _NEXT,
+            ),
+        ),
+    ),
+    PlannedCadence(
+        key="demo-nudge-to-the-quiz",
+        name="Nudge to the quiz",
+        segment=EXPERIMENT_SEGMENT,
+        category="demo-coaching",
+        priority=10,
+        is_treatment=True,
+        steps=(
+            PlannedStep(
+                timedelta(0),
+                "demo-try-the-quiz",
+                "Ten minutes to see what stuck",
+                _hello("You have watched; now the quiz shows what stuck. It cannot go wrong.")
+                + _NEXT,
+            ),
+            PlannedStep(
+                3 * DAY,
+                "demo-watch-with-purpose",
+                "Watch with a question in mind",
+                _hello("Read the quiz first, then watch: you will know what to look for."),
+            ),
+            PlannedStep(
+                4 * DAY,
+                "demo-practice-quiz",
+                "A practice quiz that does not count",
+                _hello("Three questions, no mark, and the answers right after.") + _PROGRESS,
+            ),
+        ),
+    ),
+    PlannedCadence(
+        key="demo-skip-review",
+        name="Skip the review",
+        segment="veterans",
+        category="demo-tips",
+        priority=40,
+        steps=(
+            PlannedStep(
+                3 * HOUR,
+                "demo-go-deeper",
+                "Something harder for you",
+                _hello("You can skip the review and take the advanced reading."),
+            ),
+        ),
+    ),
+    PlannedCadence(
+        key="demo-next-up",
+        name="Next up",
+        segment="active-progress",
+        category="demo-tips",
+        priority=50,
+        steps=(
+            PlannedStep(
+                4 * HOUR,
+                "demo-keep-going",
+                "Well done, and what comes next",
+                _hello("You are keeping up well.") + _PROGRESS + _NEXT,
+            ),
+            PlannedStep(
+                7 * DAY,
+                "demo-stretch",
+                "A stretch activity",
+                _hello("If you like, try this week's question on data of your own."),
+            ),
+        ),
+    ),
+)

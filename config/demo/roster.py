@@ -1,0 +1,32 @@
+"""Save the simulated course and its learners, before anything has happened."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from activity.models import Course
+from activity.operations import (
+    save_course,
+    save_enrollment,
+    save_item,
+    save_learner,
+    save_section,
+)
+from activity.simulation.course import course_line, item_lines, section_lines
+from activity.simulation.learners import enrollment_line, learner_line
+from activity.simulation.world import World
+
+
+# One transaction: thousands of small ones would take longer than the rest of the set-up.
+@transaction.atomic
+def save_roster(world: World, *, now: datetime, live_since: datetime) -> Course:
+    """Save course, sections, items, learners and enrollments as of now, the day before it begins."""
+    course = save_course(course_line(world.course) | {"live_since": live_since}, now=now)
+    for section in section_lines(world.course):
+        save_section(section, now=now)
+    for item in item_lines(world.course):
+        save_item(item, now=now)
+    for trace in world.traces:
+        save_learner(learner_line(trace.learner), now=now)
+        save_enrollment(enrollment_line(world.course, trace.learner), now=now)
+    return course

@@ -1,0 +1,151 @@
+"""The means of other tests are tested too: a helper that always passes would hide everything."""
+
+import signal
+import smtplib
+import sys
+import time
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from config import processes as supervised
+from tests import processes
+from tests.smtp import SmtpSink
+
+COUNT_USERS = """
+from django.contrib.auth import get_user_model
+print(get_user_model().objects.count())
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_process_sees_what_the_test_committed() -> None:
+    get_user_model().objects.create_user("ana")
+
+    assert processes.run_python(COUNT_USERS) == "1\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_process_on_the_same_database_not_on_the_real_one() -> None:
+    name = processes.run_python("""
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT current_database()")
+    print(cursor.fetchone()[0])
+""")
+
+    assert name.strip() == connection.settings_dict["NAME"]
+    assert name.startswith("test_")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_process_that_fails_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match="ValueError: no"):
+        processes.run_python("raise ValueError('no')")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_process_waits_where_it_is_told_to() -> None:
+    process = processes.start_python("print('here'); import sys; sys.stdin.readline(); print('on')")
+
+    with processes.running(process):
+        processes.wait_for_line(process, "here")
+        assert process.poll() is None
+        assert processes.finish(process).output == "on\n"
+
+
+def letter() -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "a@example.org", "b@example.org", "Hi"
+    message.set_content("Well?")
+    return message
+
+
+def send(sink: SmtpSink, *, timeout: float = 5) -> None:
+    with smtplib.SMTP(sink.host, sink.port, timeout=timeout) as client:
+        client.send_message(letter())
+
+
+def test_sink_keeps_what_it_accepts(smtp_sink: SmtpSink) -> None:
+    send(smtp_sink)
+
+    assert [message["Subject"] for message in smtp_sink.of("b@example.org")] == ["Hi"]
+
+
+def test_sink_refuses_as_told(smtp_sink: SmtpSink) -> None:
+    smtp_sink.refuse_recipient = "550 No such user"
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        send(smtp_sink)
+    smtp_sink.refuse_recipient, smtp_sink.refuse_data = None, "451 Try later"
+    with pytest.raises(smtplib.SMTPDataError):
+        send(smtp_sink)
+
+    assert smtp_sink.messages == []
+
+
+def test_sink_drops_the_connection_after_it_took_the_message(smtp_sink: SmtpSink) -> None:
+    smtp_sink.drop = True
+
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        send(smtp_sink)
+
+    assert len(smtp_sink.messages) == 1
+
+
+def test_sink_hangs(smtp_sink: SmtpSink) -> None:
+    smtp_sink.hang = True
+
+    with pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
+        send(smtp_sink, timeout=0.5)
+
+
+SUPERVISE = """
+import sys
+from pathlib import Path
+from config.processes import Child, run_all
+endless = [sys.executable, "-c", "import time; time.sleep(600)"]
+short = [sys.executable, "-c", "print('again', flush=True)"]
+run_all(
+    [Child("endless", endless), Child("short", short)],
+    watch=lambda: print("watching", flush=True),
+    record=Path(sys.argv[1]),
+)
+"""
+
+
+def test_children_are_started_again_and_ended_together(tmp_path: Path) -> None:
+    record = tmp_path / "serve.json"
+    parent = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
+
+    with processes.running(parent):
+        processes.wait_for_line(parent, "again")
+        processes.wait_for_line(parent, "again")
+        pid = {row["name"]: row["pid"] for row in supervised.read_record(record)}["endless"]
+        parent.send_signal(signal.SIGTERM)
+        finished = processes.finish(parent)
+
+    assert finished.status == 0
+    assert "The short ended with status 0; starting it again in 1 s." in finished.errors
+    assert not Path(f"/proc/{pid}").exists()
+    assert not record.exists()
+
+
+def test_children_of_a_killed_parent_are_found_and_ended(tmp_path: Path) -> None:
+    record = tmp_path / "serve.json"
+    parent = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
+    with processes.running(parent):
+        processes.wait_for_line(parent, "again")
+        while not record.exists():
+            time.sleep(0.05)
+        rows = supervised.read_record(record)
+        parent.kill()
+        parent.wait()
+
+    ended = supervised.end_recorded(record)
+
+    assert "endless" in ended
+    assert "serve" not in ended
+    assert not any(supervised.same_process(row) for row in rows)

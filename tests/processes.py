@@ -1,0 +1,118 @@
+"""Real operating-system processes on the test database, for what only real processes can show.
+
+Use them in tests with `@pytest.mark.django_db(transaction=True)`: another process sees only what is
+committed. Code given here runs after `django.setup()`.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote, urlencode
+
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS_TO_FINISH = 60.0
+PREAMBLE = "import django; django.setup()\n"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a process said and how it ended."""
+
+    status: int
+    output: str
+    errors: str
+
+
+def database_url() -> str:
+    """Return the address of the database that the tests use at this moment."""
+    at = connection.settings_dict
+    # All of it as parameters: a host may be the folder of a unix socket.
+    options = {"host": at["HOST"], "port": at["PORT"], "password": at["PASSWORD"]} | at["OPTIONS"]
+    given = {name: value for name, value in options.items() if value and isinstance(value, str)}
+    return f"postgresql://{quote(at['USER'])}@/{quote(at['NAME'], safe='')}?{urlencode(given)}"
+
+
+def environment(env: dict[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process on the test database, with `env` on top."""
+    settings = {
+        "DATABASE_URL": database_url(),
+        "DJANGO_SETTINGS_MODULE": "config.settings.test",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return os.environ | settings | (env or {})
+
+
+def start_command(
+    *command: str, env: dict[str, str] | None = None, log: IO[str] | None = None
+) -> subprocess.Popen[str]:
+    """Start a program on the test database and return at once.
+
+    Give one that runs for long a file as its `log`: a pipe that nobody reads fills and stops it.
+    """
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(env),
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=log or subprocess.PIPE,
+        stderr=log or subprocess.PIPE,
+    )
+
+
+def start_python(
+    code: str, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start Python code on the test database and return at once; `sys.argv[1:]` is `arguments`."""
+    return start_command(sys.executable, "-c", PREAMBLE + code, *arguments, env=env)
+
+
+def finish(process: subprocess.Popen[str], *, seconds: float = SECONDS_TO_FINISH) -> Finished:
+    """Wait until the process ends; one that does not end in time is killed and fails the test."""
+    try:
+        output, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        raise AssertionError(f"did not end in {seconds} s:\n{output}\n{errors}") from None
+    return Finished(process.returncode, output, errors)
+
+
+def run_python(code: str, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """Run Python code on the test database to its end and return what it printed."""
+    finished = finish(start_python(code, *arguments, env=env))
+    assert finished.status == 0, finished.errors
+    return finished.output
+
+
+def wait_for_line(process: subprocess.Popen[str], wanted: str) -> None:
+    """Read what the process prints until a line equals `wanted`: it has come to that point."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == wanted:
+            return
+    assert process.stderr is not None
+    raise AssertionError(f"ended before it said {wanted!r}:\n{process.stderr.read()}")
+
+
+@contextmanager
+def running(*processes: subprocess.Popen[str]) -> Iterator[None]:
+    """Have the processes run during the block, and end them after it whatever happened."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            # Not read to their end: children of the process may hold them open.
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
