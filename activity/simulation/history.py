@@ -142,7 +142,7 @@ def _draw_attempts(module: Module, habits: Habits, rng: np.random.Generator) -> 
     if rng.random() >= habits.quiz_rate:
         return []
     first, second = (Task("ATTEMPT_QUIZ", "quiz", module, _draw_score(habits, rng)) for _ in "12")
-    failed = first.score is not None and first.score < float(PASS_MARK)
+    failed = first.score is not None and first.score < PASS_MARK
     return [first, second] if failed and rng.random() < habits.retry_rate else [first]
 
 
