@@ -206,11 +206,13 @@ def _candidates(one: Definition, reading: Reading) -> str:
     if one.rules.leave_rule is None:
         return f"{columns} FROM segment_reading AS reading WHERE reading.in_scope AND {rule}"
     leave = f"reading.{_quoted(reading.leave_columns[one.segment_id])}"
+    # Nobody enters while the leave rule is true: they would leave at the next evaluation and enter
+    # again at the one after it, with a message each time.
     return f"""{columns} FROM segment_reading AS reading
-    LEFT JOIN held ON held.enrollment_id = reading.enrollment_id
-        AND held.segment_id = {one.segment_id}
-    WHERE reading.in_scope
-        AND CASE WHEN held.id IS NULL THEN {rule} ELSE {leave} IS NOT TRUE END"""
+    WHERE reading.in_scope AND {leave} IS NOT TRUE AND ({rule} OR EXISTS (
+        SELECT FROM held WHERE held.enrollment_id = reading.enrollment_id
+            AND held.segment_id = {one.segment_id}
+    ))"""
 
 
 def _signals(active: Sequence[Definition], reading: Reading | None) -> str:

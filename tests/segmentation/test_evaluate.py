@@ -280,6 +280,15 @@ def test_a_leave_rule_keeps_a_member_until_it_is_true():
     assert members(segment) == set()
 
 
+def test_nobody_goes_in_and_out_where_both_rules_are_true():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET, leave_rule=QUIET)
+    for hour in range(3):
+        pull_due([cast.bo.id], at=NOW + hour * HOUR)
+        evaluate_due(now=NOW + hour * HOUR)
+    assert transitions(segment) == []
+
+
 def test_an_exclusive_playbook_keeps_the_first_that_fits():
     cast = make_cast()
     playbook = make_playbook(cast.course, exclusive=True)

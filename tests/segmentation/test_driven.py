@@ -1,0 +1,187 @@
+"""Evaluation driven by what is due, against evaluating everybody at every step."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from activity.models import Course, Due, DueCause, Enrollment, Item
+from activity.operations import ingest, pull_due
+from common.clock import local_midnight
+from segmentation.models import Membership, Norms, Playbook, Segment, Transition
+from segmentation.operations import (
+    SegmentFields,
+    add_member,
+    clear_override,
+    edit_segment,
+    evaluate_due,
+    remove_member,
+    set_mode,
+)
+from segmentation.queries import match_rule
+from segmentation.rules import parse
+from segmentation.signals import SIGNALS
+from tests.factories import make_course, make_enrollment, make_event, make_item
+from tests.segmentation.factories import make_playbook, make_segment, members
+from tests.segmentation.histories import LENGTH, STARTS_ON, VERBS, ZONES, dates
+from tests.segmentation.rule_strategies import rule_shapes
+
+pytestmark = pytest.mark.django_db
+thorough = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_text)
+shapes = rule_shapes(NUMBERS, (1, 2, 7))
+MICROSECOND = timedelta(microseconds=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A course with segments, and pairs of learners who do the same at the same instants."""
+
+    course: Course
+    items: list[Item]
+    playbook: Playbook
+    segments: list[Segment]
+    twins: list[tuple[Enrollment, Enrollment]]
+
+
+@st.composite
+def scenes(draw):
+    zone = draw(st.sampled_from(ZONES))
+    course = make_course(time_zone=zone, starts_on=STARTS_ON, ends_on=STARTS_ON + LENGTH * DAY)
+    modules = [make_item(course, "module", assigned_on=draw(dates)) for _ in range(2)]
+    kinds = draw(st.lists(st.sampled_from(("quiz", "assignment", "video")), max_size=4))
+    items = [
+        make_item(course, kind, parent=draw(st.sampled_from(modules)), due_on=draw(dates))
+        for kind in kinds
+    ]
+    playbook = make_playbook(course, exclusive=draw(st.booleans()))
+    segments = [
+        make_segment(playbook, draw(shapes), leave_rule=draw(st.none() | shapes), priority=rank)
+        for rank in range(draw(st.integers(1, 3)))
+    ]
+    first = local_midnight(course.starts_on, zone)
+    twins = []
+    for _ in range(2):
+        enrolled_at = first + draw(st.integers(-5, 100)) * HOUR
+        pair = [make_enrollment(course, enrolled_at=enrolled_at, due_at=first) for _ in range(2)]
+        twins.append(tuple(pair))
+    return Scene(course, [*modules, *items], playbook, segments, twins)
+
+
+def next_now(draw, scene: Scene, now: datetime) -> datetime:
+    """Return the clock's next position: by some span, or just at, before or after what is due."""
+    due = Due.objects.filter(enrollment__in=[pair[0] for pair in scene.twins], due_at__gt=now)
+    instants = [now, *due.values_list("due_at", flat=True)]
+    spans = (timedelta(0), MICROSECOND, HOUR, 5 * HOUR, DAY, 3 * DAY)
+    return max(now, draw(st.sampled_from(instants)) + draw(st.sampled_from((-MICROSECOND, *spans))))
+
+
+def do_acts(draw, scene: Scene, now: datetime, *, may_be_late: bool) -> None:
+    """Let both twins of each pair do the same, perhaps told late."""
+    for pair in scene.twins:
+        if not draw(st.booleans()):
+            continue
+        item = draw(st.sampled_from(scene.items))
+        verb = draw(st.sampled_from(VERBS[item.kind]))
+        late = draw(st.sampled_from((0, 0, 1, 30, 100))) * HOUR if may_be_late else 0 * HOUR
+        score = draw(st.sampled_from((None, 0.2, 0.9))) if verb == "ATTEMPT_QUIZ" else None
+        events = [
+            make_event(twin, verb, item=item, occurred_at=now - late, score=score) for twin in pair
+        ]
+        assert ingest(events, now=now).stored == 2
+
+
+def do_by_hand(draw, scene: Scene, now: datetime) -> None:
+    act = draw(st.sampled_from((add_member, remove_member, clear_override)))
+    segment = draw(st.sampled_from(scene.segments))
+    for twin in draw(st.sampled_from(scene.twins)):
+        act(segment.id, twin.id, now=now)
+
+
+def do_edit(draw, scene: Scene, now: datetime) -> None:
+    segment = Segment.objects.get(id=draw(st.sampled_from(scene.segments)).id)
+    fields = replace(SegmentFields.of(segment), rule=draw(shapes), priority=draw(st.integers(0, 3)))
+    edit_segment(segment.id, fields, now=now)
+
+
+def do_switch(draw, scene: Scene, now: datetime) -> None:
+    del now
+    set_mode(scene.playbook.id, draw(st.sampled_from(("exclusive", "overlapping"))))
+
+
+def story(enrollment: Enrollment) -> tuple[list, list]:
+    """Return all that ever became of an enrollment."""
+    stays = Membership.objects.filter(enrollment=enrollment).order_by("entered_at", "segment", "id")
+    moves = Transition.objects.filter(enrollment=enrollment).order_by("id")
+    return (
+        list(stays.values_list("segment", "entered_at", "left_at", "version", "signals")),
+        list(moves.values_list("segment", "kind", "cause", "starts", "occurred_at")),
+    )
+
+
+@thorough
+@given(data=st.data())
+def test_driven_by_what_is_due_everybody_fares_as_if_evaluated_at_every_step(data):
+    scene = data.draw(scenes())
+    now = local_midnight(scene.course.starts_on, scene.course.time_zone) - HOUR
+    changes = st.sampled_from((None, None, None, do_by_hand, do_edit, do_switch))
+    for _ in range(data.draw(st.integers(3, 10))):
+        now = next_now(data.draw, scene, now)
+        do_acts(data.draw, scene, now, may_be_late=True)
+        change = data.draw(changes)
+        if change is not None:
+            change(data.draw, scene, now)
+        pull_due([pair[1].id for pair in scene.twins], at=now, cause=DueCause.TIME)
+        evaluate_due(now=now, course_id=scene.course.id)
+        for driven, pulled in scene.twins:
+            assert story(driven) == story(pulled)
+
+
+@thorough
+@given(data=st.data())
+def test_an_exclusive_playbook_never_holds_anybody_twice(data):
+    scene = data.draw(scenes())
+    set_mode(scene.playbook.id, "exclusive")
+    now = local_midnight(scene.course.starts_on, scene.course.time_zone)
+    for _ in range(data.draw(st.integers(1, 6))):
+        now = next_now(data.draw, scene, now)
+        do_acts(data.draw, scene, now, may_be_late=True)
+        if data.draw(st.booleans()):
+            do_by_hand(data.draw, scene, now)
+        evaluate_due(now=now, course_id=scene.course.id)
+        for twin in (twin for pair in scene.twins for twin in pair):
+            held = Membership.objects.filter(enrollment=twin, left_at__isnull=True)
+            assert held.count() <= 1
+
+
+@thorough
+@given(data=st.data())
+def test_a_past_instant_read_from_the_log_is_what_was_computed_live(data):
+    scene = data.draw(scenes())
+    set_mode(scene.playbook.id, "overlapping")
+    Segment.objects.filter(id__in=[segment.id for segment in scene.segments]).update(
+        leave_rule=None
+    )
+    now = local_midnight(scene.course.starts_on, scene.course.time_zone)
+    live = {}
+    for _ in range(data.draw(st.integers(1, 8))):
+        now = next_now(data.draw, scene, now)
+        do_acts(data.draw, scene, now, may_be_late=False)
+        evaluate_due(now=now, course_id=scene.course.id)
+        live[now] = {segment.id: members(segment) for segment in scene.segments}
+    # Nothing that was kept meanwhile may be needed.
+    Norms.objects.all().delete()
+    everybody = [twin.id for pair in scene.twins for twin in pair]
+    for as_of, kept in live.items():
+        for segment in scene.segments:
+            read = match_rule(parse(segment.rule), enrollment_ids=everybody, as_of=as_of)
+            assert read == kept[segment.id]
