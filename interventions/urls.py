@@ -1,6 +1,13 @@
 """Addresses of the pages of this app."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from interventions import views
 
 app_name = "interventions"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("mailbox/", views.mailbox, name="mailbox"),
+    path("mailbox/<int:message_id>/", views.mailbox_message, name="mailbox_message"),
+    path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
+    path("preferences/<str:token>/", views.preferences, name="preferences"),
+]

@@ -8,6 +8,7 @@ from interventions.models.cadences import (
     Trigger,
 )
 from interventions.models.ledger import (
+    COUNTED_STATES,
     Delivery,
     DeliveryState,
     Run,
@@ -34,6 +35,7 @@ from interventions.models.messages import (
 )
 
 __all__ = [
+    "COUNTED_STATES",
     "Cadence",
     "CadenceStatus",
     "CapScope",

@@ -114,9 +114,9 @@ COUNTED_STATES = (
 class Delivery(models.Model):
     """The ledger: one row a run and step, written before the act.
 
-    planned → claimed → handed_off | failed | in_doubt, and back to planned only on proof that nothing
-    was accepted; in_doubt → handed_off | planned; planned → dropped | expired | ghost. The moves are
-    made in interventions.operations alone.
+    planned → claimed → handed_off | failed | in_doubt, and back to planned only on proof that
+    nothing was accepted; in_doubt → handed_off | planned; planned → dropped | expired | ghost.
+    Only interventions.operations makes these moves.
     """
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -152,7 +152,7 @@ class Delivery(models.Model):
     template_text = models.ForeignKey(
         TemplateText, null=True, blank=True, on_delete=models.PROTECT, related_name="deliveries"
     )
-    # What was decided, one entry a change: {at, decision, reason, until, detail}.
+    # What was decided and why, one entry a move: {at, state, reason, detail, until}.
     trace = models.JSONField(default=list)
 
     class Meta:

@@ -1,0 +1,51 @@
+"""A Django mail backend that keeps messages in the database, for the mailbox page of staff."""
+
+from collections.abc import Sequence
+from email.message import Message
+from email.utils import parseaddr, parsedate_to_datetime
+
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+
+from interventions.models import MailboxMessage
+
+MAX_HEADER = 998
+
+
+class MailboxBackend(BaseEmailBackend):
+    """Set as EMAIL_BACKEND, no mail leaves the house; staff read it at /mailbox/."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Keep one row a recipient and return the number of messages."""
+        rows = [row for message in email_messages for row in _rows(message)]
+        MailboxMessage.objects.bulk_create(rows)
+        return len(email_messages)
+
+
+def _rows(email_message: EmailMessage) -> list[MailboxMessage]:
+    message = email_message.message()
+    headers = [[name, str(value)] for name, value in message.items()]
+    return [
+        MailboxMessage(
+            # Django writes the header where the sender did not, so it is always there.
+            received_at=parsedate_to_datetime(str(message["Date"])),
+            message_id=str(message["Message-ID"])[:MAX_HEADER],
+            sender=str(email_message.from_email)[:MAX_HEADER],
+            recipient=parseaddr(address)[1].lower()[:MAX_HEADER],
+            subject=str(email_message.subject)[:MAX_HEADER],
+            headers=headers,
+            text=_part(message, "text/plain"),
+            html=_part(message, "text/html"),
+        )
+        for address in email_message.recipients()
+    ]
+
+
+def _part(message: Message, content_type: str) -> str:
+    """Return the decoded first part of this type, as a mail program would show it."""
+    for part in message.walk():
+        payload = part.get_payload(decode=True)
+        if part.get_content_type() == content_type and isinstance(payload, bytes):
+            charset = part.get_content_charset() or "utf-8"
+            return payload.decode(charset, errors="replace").replace("\0", "")
+    return ""

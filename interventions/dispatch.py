@@ -1,0 +1,149 @@
+"""The dispatch stage: claim, hand over, record, one message at a time."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import InterfaceError, OperationalError, connection
+
+from common.clock import Clock
+from interventions.channels import Channel, EmailChannel
+from interventions.models import Channel as ChannelName
+from interventions.operations.claim import Claim, claim_next, postpone
+from interventions.operations.desk import Desk
+from interventions.operations.finish import finish_delivery, release_claim
+from interventions.outgoing import Answer, ChannelDownError
+from interventions.queries.due import due_learners
+
+# No hand-over starts with less of its lease left: a hung mail server must have given up, and the
+# answer must be recorded, before recover would take the delivery for lost.
+LEASE_TO_START = timedelta(minutes=10)
+AFTER_ERROR = timedelta(minutes=5)
+ATTEMPTS_TO_RECORD = 3
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """What one run of the stage works with."""
+
+    clock: Clock
+    deadline: float
+    channels: Mapping[str, Channel]
+    desk: Desk
+    moves: Counter[str]
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the time is used up."""
+        return time.monotonic() >= self.deadline
+
+
+def dispatch_due(
+    *, clock: Clock, budget_seconds: float = 30.0, channels: Mapping[str, Channel] | None = None
+) -> Counter[str]:
+    """Work through the messages that are due, and return how many went into which state.
+
+    Several workers may run it at once: each learner is worked on by one at a time. A channel that
+    is down has its messages wait, unclaimed. Stops when nothing is due or the time is used up.
+    """
+    open_channels = {ChannelName.EMAIL.value: EmailChannel()} if channels is None else channels
+    loop = _Loop(
+        clock=clock,
+        deadline=time.monotonic() + budget_seconds,
+        channels=open_channels,
+        desk=Desk({name: channel.prepare for name, channel in open_channels.items()}),
+        moves=Counter(),
+    )
+    with _closing(open_channels):
+        for learner_id in _learners(loop):
+            if loop.is_over or not _serve(learner_id, loop):
+                break
+    return loop.moves
+
+
+def _learners(loop: _Loop) -> Iterator[int]:
+    after: tuple[datetime, int] | None = None
+    while True:
+        page = due_learners(now=loop.clock(), channels=loop.channels, after=after)
+        yield from page.learner_ids
+        after = page.after
+        if after is None:
+            return
+
+
+def _serve(learner_id: int, loop: _Loop) -> bool:
+    """Give one learner all that is due. Return False when no channel is up any more."""
+    has_more = True
+    while has_more and not loop.is_over:
+        up = _channels_up(loop.channels)
+        if not up:
+            return False
+        has_more = _take_turn(learner_id, up, loop)
+    return True
+
+
+def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
+    """Claim and hand over at most one message. Return whether more may be due."""
+    now = loop.clock()
+    try:
+        turn = claim_next(learner_id, now=now, desk=loop.desk, channels=channels)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        # One bad learner costs one learner: put off, they cannot stand at the head of every loop.
+        log.exception("Learner %s cannot be dispatched", learner_id)
+        postpone(learner_id, until=now + AFTER_ERROR, now=now, error=str(error))
+        return False
+    loop.moves.update(turn.moves)
+    if turn.claim is not None:
+        _hand_over(turn.claim, loop)
+    return turn.has_more
+
+
+def _hand_over(claim: Claim, loop: _Loop) -> None:
+    loop.moves["claimed"] -= 1
+    now = loop.clock()
+    if claim.lease_until - now < LEASE_TO_START:
+        release_claim(claim, now=now, reason="lease_too_short")
+        return
+    answer = loop.channels[claim.channel].send(claim.prepared)
+    state = _record(claim, answer, loop)
+    loop.moves[state or "lost"] += 1
+
+
+def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
+    """Finish, over a database that restarts or a deadlock too: what is not recorded is in doubt."""
+    for _ in range(ATTEMPTS_TO_RECORD - 1):
+        try:
+            return finish_delivery(claim, answer, now=loop.clock())
+        except (OperationalError, InterfaceError):
+            log.warning("Delivery %s: tried to record again", claim.delivery_id, exc_info=True)
+            connection.close_if_unusable_or_obsolete()
+    return finish_delivery(claim, answer, now=loop.clock())
+
+
+def _channels_up(channels: Mapping[str, Channel]) -> list[str]:
+    up = []
+    for name, channel in channels.items():
+        try:
+            channel.open()
+        except ChannelDownError as error:
+            log.warning("Channel %s is down: %s", name, error)
+        else:
+            up.append(name)
+    return up
+
+
+@contextmanager
+def _closing(channels: Mapping[str, Channel]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for channel in channels.values():
+            channel.close()

@@ -1,0 +1,41 @@
+"""Everything that writes the intervention tables."""
+
+from interventions.operations.cadences import (
+    CadenceFields,
+    StepFields,
+    check_cadence,
+    check_steps,
+    pause_cadence,
+    pause_site,
+    save_cadence,
+)
+from interventions.operations.consent import save_preferences, unsubscribe
+from interventions.operations.experiments import start_experiment
+from interventions.operations.limits import save_cap, save_quiet_hours, suppress
+from interventions.operations.plan import plan_due
+from interventions.operations.recover import recover, settle_in_doubt
+from interventions.operations.runs import start_by_hand
+from interventions.operations.templates import check_texts, save_category, save_template
+
+__all__ = [
+    "CadenceFields",
+    "StepFields",
+    "check_cadence",
+    "check_steps",
+    "check_texts",
+    "pause_cadence",
+    "pause_site",
+    "plan_due",
+    "recover",
+    "save_cadence",
+    "save_cap",
+    "save_category",
+    "save_preferences",
+    "save_quiet_hours",
+    "save_template",
+    "settle_in_doubt",
+    "start_by_hand",
+    "start_experiment",
+    "suppress",
+    "unsubscribe",
+]

@@ -1,0 +1,193 @@
+"""Save cadences and pause them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from experiments.models import Arm
+from experiments.queries import running_experiments
+from interventions.errors import InterventionError
+from interventions.models import (
+    Cadence,
+    CadenceStatus,
+    Category,
+    Delivery,
+    DeliveryState,
+    MessageTemplate,
+    Reentry,
+    SitePause,
+    Step,
+    Trigger,
+)
+from interventions.policy import Reason
+from interventions.queries.populations import lock_segments
+from segmentation.models import Segment
+from segmentation.rules import RuleError, parse, to_json
+
+
+@dataclass(frozen=True)
+class StepFields:
+    """One step: its template, its delay after the step before, and a rule it depends on."""
+
+    template: MessageTemplate
+    delay: timedelta = timedelta(0)
+    condition: Any = None
+
+
+@dataclass(frozen=True)
+class CadenceFields:
+    """What a cadence is made of, besides its key and its steps."""
+
+    name: str
+    category: Category
+    segment: Segment | None = None
+    trigger: str = Trigger.ENTER
+    arm: Arm | None = None
+    ghost_for: Arm | None = None
+    priority: int = 100
+    reentry: str = Reentry.NEVER
+    cooldown: timedelta | None = None
+    exit_on_leave: bool = True
+    goal_rule: Any = None
+    window_from: time | None = None
+    window_until: time | None = None
+    max_age: timedelta = timedelta(days=7)
+    status: str = CadenceStatus.ACTIVE
+
+
+@transaction.atomic
+def save_cadence(key: str, *, fields: CadenceFields, steps: Sequence[StepFields]) -> Cadence:
+    """Create or change a cadence with its steps. Raise InterventionError with a sentence.
+
+    Runs under way go on with the new steps from where they are.
+    """
+    values = {**vars(fields), "goal_rule": _checked_rule(fields.goal_rule, "The goal rule")}
+    cadence = Cadence.objects.filter(key=key).first() or Cadence(key=key)
+    for name, value in values.items():
+        setattr(cadence, name, value)
+    if not steps:
+        raise InterventionError(f"The cadence '{cadence}' has no steps: it would send nothing.")
+    check_cadence(cadence)
+    check_steps(cadence, steps)
+    cadence.save()
+    _save_steps(cadence, steps)
+    return cadence
+
+
+def check_cadence(cadence: Cadence) -> None:
+    """Raise InterventionError where the cadence, as it is to be saved, may not be.
+
+    Call it in the transaction that saves: it locks the segment, so that no experiment can start
+    there between the check and the commit.
+    """
+    if cadence.trigger != Trigger.MANUAL and cadence.segment is None:
+        raise InterventionError(f"The cadence '{cadence}' starts by a segment: choose one.")
+    if cadence.reentry == Reentry.COOLDOWN and cadence.cooldown is None:
+        raise InterventionError(
+            f"The cadence '{cadence}' starts again after a pause: say how long."
+        )
+    _check_arms(cadence)
+    _check_not_beside_an_experiment(cadence)
+
+
+def check_steps(cadence: Cadence, steps: Iterable[StepFields]) -> None:
+    """Raise InterventionError where a step does not fit its cadence."""
+    for step in steps:
+        # Learners say yes and no to categories: a template must not slip in under another one.
+        if step.template.category_id != cadence.category_id:
+            raise InterventionError(
+                f"The template '{step.template}' is of the category '{step.template.category}', "
+                f"the cadence '{cadence}' of '{cadence.category}'. They must be of the same."
+            )
+
+
+@transaction.atomic
+def pause_site(*, paused: bool, now: datetime) -> None:
+    """Hold or release all sending. What was held goes out as soon as it is released."""
+    SitePause.objects.update_or_create(pk=1, defaults={"paused": paused})
+    if not paused:
+        _release(Reason.SITE_PAUSED, now=now)
+
+
+@transaction.atomic
+def pause_cadence(cadence_id: int, *, paused: bool, now: datetime) -> None:
+    """Hold or release one cadence's messages."""
+    Cadence.objects.filter(pk=cadence_id).update(paused=paused)
+    if not paused:
+        _release(Reason.CADENCE_PAUSED, now=now, run__cadence=cadence_id)
+
+
+def _release(reason: Reason, *, now: datetime, **of: Any) -> None:
+    held = Delivery.objects.filter(
+        state=DeliveryState.PLANNED, reason=reason, send_at__gt=now, **of
+    )
+    # In one order, and past what a dispatch has in hand: that one is being decided on anyway.
+    rows = held.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by("pk")
+    Delivery.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(send_at=now)
+
+
+def _check_arms(cadence: Cadence) -> None:
+    arm, control = cadence.arm, cadence.ghost_for
+    if control is None:
+        return
+    if arm is None or arm.experiment_id != control.experiment_id:
+        raise InterventionError(
+            f"The cadence '{cadence}' has ghosts in the arm '{control}': it must itself be for "
+            "an arm of the same experiment."
+        )
+    if not control.is_control or arm.pk == control.pk:
+        raise InterventionError(f"Ghosts run in the control arm only; '{control}' is treated.")
+
+
+def _check_not_beside_an_experiment(cadence: Cadence) -> None:
+    if not is_for_everybody(cadence) or cadence.segment_id is None:
+        return
+    lock_segments([cadence.segment_id])
+    running = running_experiments(cadence.segment_id)
+    if running:
+        raise InterventionError(
+            f"The experiment '{running[0]}' runs in the segment '{cadence.segment}'. A cadence "
+            "without an arm would message its control learners too: choose an arm."
+        )
+
+
+def is_for_everybody(cadence: Cadence) -> bool:
+    """Return whether the cadence starts for all who enter its segment, whatever their arm."""
+    return (
+        cadence.status == CadenceStatus.ACTIVE
+        and cadence.trigger == Trigger.ENTER
+        and cadence.arm_id is None
+    )
+
+
+def _save_steps(cadence: Cadence, steps: Sequence[StepFields]) -> None:
+    for position, step in enumerate(steps):
+        Step.objects.update_or_create(
+            cadence=cadence,
+            position=position,
+            defaults={
+                "delay": step.delay,
+                "template": step.template,
+                "channel": step.template.channel,
+                "condition": _checked_rule(step.condition, f"The condition of step {position + 1}"),
+            },
+        )
+    surplus = Step.objects.filter(cadence=cadence, position__gte=len(steps))
+    if Delivery.objects.filter(step__in=surplus).exists():
+        raise InterventionError(
+            f"The cadence '{cadence}' has sent messages of a step that you take out. Archive the "
+            "cadence and make a new one, so that the record of what was sent stays whole."
+        )
+    surplus.delete()
+
+
+def _checked_rule(rule: Any, place: str) -> Any:
+    if rule is None:
+        return None
+    try:
+        return to_json(parse(rule))
+    except RuleError as error:
+        raise InterventionError(f"{place}: {error}") from None

@@ -1,0 +1,159 @@
+"""Claim a learner's next message: policy, rendering and the claim, committed before any I/O."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from activity.models import Learner
+from interventions.caps import Counted
+from interventions.models import Delivery, DeliveryState
+from interventions.operations.desk import Desk
+from interventions.operations.ledger import Move, move
+from interventions.policy import Allow, Defer, Deny, decide
+from interventions.queries.compose import compose
+from interventions.queries.due import lock_due_deliveries
+from interventions.queries.facts import Situation, facts_of, message_of, read_situation
+
+LEASE = timedelta(minutes=15)
+RENDER_ERROR = "render_error"
+TOO_OLD = "too_old"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A message that this worker alone may hand over, until its lease ends."""
+
+    delivery_id: int
+    token: UUID
+    lease_until: datetime
+    channel: str
+    message_id: str
+    # Of the EMAIL_SENT event that a hand-off writes.
+    course_key: str
+    learner_key: str
+    prepared: Any
+
+
+@dataclass
+class Turn:
+    """What one turn of a learner gave: at most one claim, and the moves of the others."""
+
+    claim: Claim | None = None
+    has_more: bool = False
+    moves: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class _Table:
+    """All that one turn works with."""
+
+    learner: Learner
+    situation: Situation
+    desk: Desk
+    now: datetime
+
+
+@transaction.atomic
+def claim_next(learner_id: int, *, now: datetime, desk: Desk, channels: Collection[str]) -> Turn:
+    """Work through the learner's due messages up to the first to hand over, and claim that one.
+
+    The learner's row is locked, so no other worker can pass a cap at the same moment; a learner
+    whom another worker has is left to it.
+    """
+    turn = Turn()
+    learner = _lock_learner(learner_id)
+    due = [] if learner is None else lock_due_deliveries(learner_id, now=now, channels=channels)
+    if learner is None or not due:
+        return turn
+    enrollment_ids = sorted({delivery.enrollment_id for delivery in due})
+    situation = read_situation(learner, enrollment_ids, limits=desk.limits, now=now)
+    table = _Table(learner, situation, desk, now)
+    for position, delivery in enumerate(due):
+        turn.claim = _work(delivery, table)
+        turn.moves[delivery.state] += 1
+        if turn.claim is not None:
+            turn.has_more = position + 1 < len(due)
+            break
+    return turn
+
+
+def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> None:
+    """Push a learner's due messages forward after a turn that failed, so that it blocks no loop."""
+    with transaction.atomic():
+        due = Delivery.objects.filter(
+            learner=learner_id, state=DeliveryState.PLANNED, send_at__lte=now
+        )
+        rows = due.select_related("run").select_for_update(no_key=True, of=("self",))
+        for delivery in rows.order_by("pk"):
+            move(delivery, Move(DeliveryState.PLANNED, "error", error[:300], until), now=now)
+
+
+def _lock_learner(learner_id: int) -> Learner | None:
+    rows = Learner.objects.select_for_update(no_key=True, skip_locked=True)
+    return rows.filter(pk=learner_id).first()
+
+
+def _work(delivery: Delivery, table: _Table) -> Claim | None:
+    """Decide on one message and write what follows. Return the claim if it is to be handed over."""
+    now = table.now
+    if delivery.expires_at <= now:
+        move(delivery, Move(DeliveryState.EXPIRED, delivery.reason or TOO_OLD), now=now)
+        return None
+    facts = facts_of(delivery, table.learner, table.situation, limits=table.desk.limits, now=now)
+    match decide(facts, now=now):
+        case Allow():
+            return _proceed(delivery, table)
+        case Deny(reason, detail):
+            move(delivery, Move(DeliveryState.DROPPED, reason, detail), now=now)
+        case Defer(until, reason, detail):
+            move(delivery, Move(DeliveryState.PLANNED, reason, detail, until), now=now)
+    return None
+
+
+def _proceed(delivery: Delivery, table: _Table) -> Claim | None:
+    """Render, then claim. A ghost takes the same way; only the hand-off is left out."""
+    now = table.now
+    locales = (table.learner.locale, delivery.enrollment.course.locale)
+    text = table.desk.shelf.choose(delivery.step.template, locales)
+    try:
+        outgoing = compose(delivery, text, table.learner, now=now)
+        prepared = table.desk.prepare[delivery.channel](outgoing)
+    except ValueError as error:
+        failed = Move(DeliveryState.FAILED, RENDER_ERROR, str(error)[:300])
+        move(delivery, failed, now=now, template_text=text)
+        return None
+    table.situation.counted.append(Counted(message_of(delivery), now))
+    values = {"template_text": text, "address": outgoing.address, "claimed_at": now}
+    if delivery.ghost:
+        move(delivery, Move(DeliveryState.GHOST), now=now, **values)
+        return None
+    values["message_id"] = outgoing.message_id
+    return _claim(delivery, prepared, table, values)
+
+
+def _claim(delivery: Delivery, prepared: Any, table: _Table, values: dict[str, Any]) -> Claim:
+    token, lease_until = uuid4(), table.now + LEASE
+    move(
+        delivery,
+        Move(DeliveryState.CLAIMED),
+        now=table.now,
+        token=token,
+        lease_until=lease_until,
+        attempts=delivery.attempts + 1,
+        **values,
+    )
+    return Claim(
+        delivery_id=delivery.pk,
+        token=token,
+        lease_until=lease_until,
+        channel=delivery.channel,
+        course_key=delivery.enrollment.course.key,
+        learner_key=table.learner.external_id,
+        message_id=values["message_id"],
+        prepared=prepared,
+    )

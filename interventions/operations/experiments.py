@@ -1,0 +1,49 @@
+"""Start an experiment: the one place that sees both experiments and cadences."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from experiments import operations
+from experiments.models import Experiment
+from interventions.errors import InterventionError
+from interventions.models import Cadence, CadenceStatus, Trigger
+from interventions.queries.populations import lock_segments, population_segments
+from segmentation.operations import announce_members
+
+
+@transaction.atomic
+def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = True) -> Experiment:
+    """Start the experiment; `draw_present` takes in those who are in its segments already.
+
+    Raise InterventionError while a cadence without an arm starts in one of its segments, and
+    experiments.plan.PlanError where the experiment itself cannot be started.
+    """
+    segment_ids = population_segments(experiment_id)
+    # A cadence that is saved at this moment takes the same locks.
+    lock_segments(segment_ids)
+    _check_no_cadence_for_everybody(segment_ids)
+    started = operations.start_experiment(experiment_id, now=now)
+    if draw_present:
+        for segment_id in segment_ids:
+            announce_members(segment_id, now=now)
+    return started
+
+
+def _check_no_cadence_for_everybody(segment_ids: list[int]) -> None:
+    cadence = (
+        Cadence.objects.filter(
+            segment__in=segment_ids,
+            status=CadenceStatus.ACTIVE,
+            trigger=Trigger.ENTER,
+            arm__isnull=True,
+        )
+        .select_related("segment")
+        .first()
+    )
+    if cadence is not None:
+        raise InterventionError(
+            f"The cadence '{cadence}' is for everybody who enters the segment "
+            f"'{cadence.segment}': it would message the control learners too. Give it an arm or "
+            "archive it, then start the experiment."
+        )

@@ -1,0 +1,91 @@
+"""Record what became of a hand-off."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from activity.operations import ingest
+from interventions.models import Delivery, DeliveryState
+from interventions.operations.claim import Claim
+from interventions.operations.ledger import Move, move
+from interventions.outgoing import Answer, Result
+
+MAX_ATTEMPTS = 6
+FIRST_RETRY = timedelta(minutes=1)
+LONGEST_RETRY = timedelta(hours=1)
+
+NOT_ACCEPTED = "not_accepted"
+REFUSED = "refused"
+TOO_MANY_ATTEMPTS = "too_many_attempts"
+
+# A finish that comes late finds the delivery in doubt, or (prefer_delivery) planned again. That it
+# was handed off is true all the same, and keeps it from being sent a second time.
+_STILL_OURS = {
+    Result.HANDED_OFF: (DeliveryState.CLAIMED, DeliveryState.IN_DOUBT, DeliveryState.PLANNED),
+    Result.NOT_ACCEPTED: (DeliveryState.CLAIMED,),
+    Result.REFUSED: (DeliveryState.CLAIMED,),
+    Result.IN_DOUBT: (DeliveryState.CLAIMED,),
+}
+
+
+@transaction.atomic
+def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | None:
+    """Write the answer to the ledger and return the new state; None if the claim was lost.
+
+    A hand-off goes into the event log first: the log's Due rows are locked before the delivery.
+    """
+    if answer.result is Result.HANDED_OFF:
+        write_sent_event(claim.course_key, claim.learner_key, claim.message_id, now=now)
+    delivery = _lock(claim, _STILL_OURS[answer.result])
+    if delivery is None:
+        return None
+    move(delivery, _next(delivery, answer, now), now=now)
+    return str(delivery.state)
+
+
+@transaction.atomic
+def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
+    """Give a claim back before anything was handed over."""
+    delivery = _lock(claim, (DeliveryState.CLAIMED,))
+    if delivery is not None:
+        move(delivery, Move(DeliveryState.PLANNED, reason, until=now), now=now)
+
+
+def write_sent_event(course_key: str, learner_key: str, message_id: str, *, now: datetime) -> None:
+    """Put the hand-off into the event log; the same message twice counts once."""
+    event = {
+        "course": course_key,
+        "learner": learner_key,
+        "verb": "EMAIL_SENT",
+        "occurred_at": now,
+        "source": "nudgelab",
+        "source_id": message_id,
+    }
+    ingest([event], now=now)
+
+
+def retry_at(attempts: int, *, now: datetime) -> datetime:
+    """Return when to try again after so many attempts: 1 minute, 4, 16, then every hour."""
+    factor: int = 4 ** (min(max(attempts, 1), 10) - 1)
+    return now + min(LONGEST_RETRY, FIRST_RETRY * factor)
+
+
+def _lock(claim: Claim, states: Collection[str]) -> Delivery | None:
+    rows = Delivery.objects.select_for_update(no_key=True, of=("self",)).select_related("run")
+    return rows.filter(pk=claim.delivery_id, token=claim.token, state__in=states).first()
+
+
+def _next(delivery: Delivery, answer: Answer, now: datetime) -> Move:
+    match answer.result:
+        case Result.HANDED_OFF:
+            return Move(DeliveryState.HANDED_OFF)
+        case Result.REFUSED:
+            return Move(DeliveryState.FAILED, REFUSED, answer.detail)
+        case Result.IN_DOUBT:
+            return Move(DeliveryState.IN_DOUBT, "", answer.detail)
+        case Result.NOT_ACCEPTED:
+            if delivery.attempts >= MAX_ATTEMPTS:
+                return Move(DeliveryState.FAILED, TOO_MANY_ATTEMPTS, answer.detail)
+            until = retry_at(delivery.attempts, now=now)
+            return Move(DeliveryState.PLANNED, NOT_ACCEPTED, answer.detail, until)

@@ -1,0 +1,92 @@
+"""The one way to move a delivery: its state, its trace, and what its experiment is told."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from experiments.operations import record_exposure
+from interventions.models import COUNTED_STATES, Delivery, DeliveryState
+
+# A message that is deferred for weeks must not grow its row without end.
+MAX_TRACE = 50
+
+_OUTCOMES = {
+    DeliveryState.PLANNED: "deferred",
+    DeliveryState.HANDED_OFF: "handed_off",
+    DeliveryState.GHOST: "ghost",
+    DeliveryState.DROPPED: "dropped",
+    DeliveryState.EXPIRED: "expired",
+    DeliveryState.FAILED: "failed",
+    DeliveryState.IN_DOUBT: "in_doubt",
+}
+_SETTLED = frozenset(
+    {
+        DeliveryState.HANDED_OFF,
+        DeliveryState.GHOST,
+        DeliveryState.DROPPED,
+        DeliveryState.EXPIRED,
+        DeliveryState.FAILED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where a delivery goes and why. `until` is the new send_at of one that is put off."""
+
+    state: DeliveryState
+    reason: str = ""
+    detail: str = ""
+    until: datetime | None = None
+
+
+def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> None:
+    """Write the move of a delivery whose row is locked. `fields` are set with it.
+
+    Its run has to be loaded. An assigned enrollment's exposure follows in the same transaction;
+    while a message is only put off again for the same reason, there is nothing new to tell.
+    """
+    is_news = (delivery.state, delivery.reason) != (to.state, to.reason)
+    values: dict[str, Any] = {
+        "state": to.state,
+        "reason": to.reason,
+        "trace": _traced(delivery.trace, to, now),
+        **_instants(delivery, to, now),
+        **fields,
+    }
+    for name, value in values.items():
+        setattr(delivery, name, value)
+    delivery.save(update_fields=list(values))
+    outcome = _OUTCOMES.get(to.state)
+    if is_news and outcome is not None and delivery.run.assignment_id is not None:
+        record_exposure(
+            delivery.run.assignment_id,
+            delivery_key=delivery.key,
+            outcome=outcome,
+            reason=to.reason,
+            at=now,
+        )
+
+
+def _instants(delivery: Delivery, to: Move, now: datetime) -> dict[str, Any]:
+    """Return what follows from the state alone, so that no move can forget it."""
+    values: dict[str, Any] = {}
+    # A late finish can find its delivery planned again, and no longer counted.
+    values["claimed_at"] = (delivery.claimed_at or now) if to.state in COUNTED_STATES else None
+    if to.state != DeliveryState.CLAIMED:
+        values["lease_until"] = None
+    if to.state in _SETTLED:
+        # A clock that was set back must not have a message end before it began.
+        values["finished_at"] = max(now, delivery.claimed_at or delivery.planned_at)
+    if to.until is not None:
+        values["send_at"] = min(to.until, delivery.expires_at)
+    return values
+
+
+def _traced(trace: list[dict[str, Any]], to: Move, now: datetime) -> list[dict[str, Any]]:
+    entry = {"at": now.isoformat(), "state": str(to.state), "reason": to.reason}
+    if to.detail:
+        entry["detail"] = to.detail
+    if to.until is not None:
+        entry["until"] = to.until.isoformat()
+    return [*trace[-MAX_TRACE + 1 :], entry]

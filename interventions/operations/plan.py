@@ -1,0 +1,196 @@
+"""The plan stage: from runs whose next step is due to rows in the ledger."""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from experiments.operations import record_exposure
+from interventions.models import Cadence, Delivery, DeliveryState, Run, RunStatus, Step
+from interventions.operations.runs import close_runs, exit_runs
+from interventions.queries.due import lock_due_runs
+from segmentation.queries import match_rule
+from segmentation.rules import parse
+
+BATCH = 500
+FIRST_RETRY = timedelta(seconds=30)
+LONGEST_RETRY = timedelta(hours=1)
+GOAL = "goal"
+CONDITION = "condition"
+
+log = logging.getLogger(__name__)
+
+_ADVANCE = """
+UPDATE interventions_run AS run
+SET next_position = next.position, next_at = next.at, attempts = 0, error = '', retry_at = NULL
+FROM unnest(%(runs)s::bigint[], %(positions)s::smallint[], %(instants)s::timestamptz[])
+    AS next (run_id, position, at)
+WHERE run.id = next.run_id
+"""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Runs of one cadence to plan at one instant, and the cadence's steps in order."""
+
+    cadence: Cadence
+    steps: tuple[Step, ...]
+    runs: tuple[Run, ...]
+    now: datetime
+
+
+def plan_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
+    """Write deliveries for the runs whose next step is due, and return how many steps.
+
+    One transaction a batch. A run that cannot be planned is put off and shows its error; the
+    others go on. Stops when nothing is due or the time is used up.
+    """
+    deadline = time.monotonic() + budget_seconds
+    planned = _plan_batch(now)
+    total = planned
+    while planned and time.monotonic() < deadline:
+        planned = _plan_batch(now)
+        total += planned
+    close_runs(now=now)
+    return total
+
+
+@transaction.atomic
+def _plan_batch(now: datetime) -> int:
+    count = 0
+    for cadence_id, runs in lock_due_runs(now=now, limit=BATCH):
+        steps = Step.objects.filter(cadence=cadence_id).order_by("position")
+        batch = Batch(runs[0].cadence, tuple(steps), tuple(runs), now)
+        if _failure(batch) is not None:
+            # One bad run costs one run: alone it shows itself, and the others get through.
+            _plan_singly(batch)
+        count += len(runs)
+    return count
+
+
+def _plan_singly(batch: Batch) -> None:
+    for run in batch.runs:
+        error = _failure(replace(batch, runs=(run,)))
+        if error is not None:
+            log.error("Run %s cannot be planned", run.pk, exc_info=error)
+            _put_off(run, error, batch.now)
+
+
+def _failure(batch: Batch) -> Exception | None:
+    """Plan the batch under a savepoint and return what went wrong, if anything did."""
+    try:
+        with transaction.atomic():
+            _plan(batch)
+    except (OperationalError, InterfaceError):
+        # The database is away: that is nobody's fault here, and puts nobody off.
+        raise
+    except Exception as error:  # noqa: BLE001
+        return error
+    return None
+
+
+def _plan(batch: Batch) -> None:
+    goal = batch.cadence.goal_rule
+    reached = set() if goal is None else _matching(goal, batch.runs, batch.now)
+    exit_runs(
+        [run for run in batch.runs if run.enrollment_id in reached], reason=GOAL, now=batch.now
+    )
+    going = [
+        (run, step)
+        for run in batch.runs
+        if run.enrollment_id not in reached and (step := _next_step(batch.steps, run)) is not None
+    ]
+    _write(batch, going)
+    _advance(batch, {run.pk: step for run, step in going})
+
+
+def _next_step(steps: Sequence[Step], run: Run) -> Step | None:
+    # A step that was taken out since: the one after it.
+    position = run.next_position
+    return next((s for s in steps if position is not None and s.position >= position), None)
+
+
+def _matching(rule: Any, runs: Iterable[Run], now: datetime) -> set[int]:
+    ids = [run.enrollment_id for run in runs]
+    return match_rule(parse(rule), enrollment_ids=ids, as_of=now)
+
+
+def _write(batch: Batch, going: Sequence[tuple[Run, Step]]) -> None:
+    dropped = _unmet(going, batch.now)
+    rows = [_delivery(batch, run, step, drop=run.pk in dropped) for run, step in going]
+    # A step was planned before only if a position was edited to and fro: then it is not repeated.
+    Delivery.objects.bulk_create(rows, ignore_conflicts=True)
+    assigned = {run.pk: run.assignment_id for run, _ in going if run.assignment_id is not None}
+    new = Delivery.objects.filter(
+        key__in=[row.key for row in rows if row.run_id in dropped and row.run_id in assigned]
+    )
+    for key, run_id in new.values_list("key", "run_id"):
+        record_exposure(
+            assigned[run_id], delivery_key=key, outcome="dropped", reason=CONDITION, at=batch.now
+        )
+
+
+def _unmet(going: Sequence[tuple[Run, Step]], now: datetime) -> set[int]:
+    """Return the ids of the runs whose step has a condition that is not true for the learner."""
+    unmet: set[int] = set()
+    for step in {step.pk: step for _, step in going if step.condition is not None}.values():
+        runs = [run for run, of_run in going if of_run.pk == step.pk]
+        met = _matching(step.condition, runs, now)
+        unmet |= {run.pk for run in runs if run.enrollment_id not in met}
+    return unmet
+
+
+def _delivery(batch: Batch, run: Run, step: Step, *, drop: bool) -> Delivery:
+    planned_at = run.next_at or batch.now
+    entry = {"at": batch.now.isoformat(), "state": "dropped", "reason": CONDITION}
+    return Delivery(
+        run=run,
+        step=step,
+        learner_id=run.enrollment.learner_id,
+        enrollment_id=run.enrollment_id,
+        category_id=batch.cadence.category_id,
+        channel=step.channel,
+        priority=batch.cadence.priority,
+        ghost=run.ghost,
+        state=DeliveryState.DROPPED if drop else DeliveryState.PLANNED,
+        reason=CONDITION if drop else "",
+        planned_at=planned_at,
+        send_at=planned_at,
+        expires_at=planned_at + batch.cadence.max_age,
+        finished_at=batch.now if drop else None,
+        trace=[entry] if drop else [],
+    )
+
+
+def _advance(batch: Batch, planned: dict[int, Step]) -> None:
+    """Set each run to the step after the planned one, or to none: then it waits to be closed."""
+    runs = [run for run in batch.runs if run.status == RunStatus.ACTIVE]
+    following = [_after(batch.steps, run, planned.get(run.pk)) for run in runs]
+    values: dict[str, Any] = {
+        "runs": [run.pk for run in runs],
+        "positions": [position for position, _ in following],
+        "instants": [instant for _, instant in following],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ADVANCE, values)
+
+
+def _after(
+    steps: Sequence[Step], run: Run, planned: Step | None
+) -> tuple[int | None, datetime | None]:
+    following = next((s for s in steps if planned and s.position > planned.position), None)
+    if following is None or run.next_at is None:
+        return None, None
+    # From the planned instant, not from now: a stage that was late does not delay what follows.
+    return following.position, run.next_at + following.delay
+
+
+def _put_off(run: Run, error: Exception, now: datetime) -> None:
+    run.attempts = min(run.attempts + 1, 1_000)
+    run.error = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
+    run.retry_at = now + min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(run.attempts - 1, 10))
+    run.save(update_fields=["attempts", "error", "retry_at"])

@@ -1,0 +1,125 @@
+"""Start, exit and close runs."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from activity.operations import lock_due
+from interventions.errors import InterventionError
+from interventions.models import (
+    Cadence,
+    CadenceStatus,
+    Delivery,
+    DeliveryState,
+    Reentry,
+    Run,
+    RunStatus,
+    Trigger,
+)
+from interventions.operations.ledger import Move, move
+
+# Locked in order and never waited for: whoever holds a run is about to change it anyway.
+_CLOSE = """
+WITH closable AS (
+    SELECT run.id FROM interventions_run AS run
+    WHERE run.status = 'active' AND run.next_at IS NULL
+        AND (%(enrollment)s::bigint IS NULL OR run.enrollment_id = %(enrollment)s)
+        AND NOT EXISTS (
+            SELECT FROM interventions_delivery AS delivery
+            WHERE delivery.run_id = run.id AND delivery.state IN ('planned', 'claimed')
+        )
+    ORDER BY run.id
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE interventions_run AS run
+SET status = 'finished', ended_at = GREATEST(%(now)s, run.started_at)
+FROM closable WHERE run.id = closable.id
+"""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Who starts, and what made them."""
+
+    enrollment_id: int
+    transition_id: int | None = None
+    assignment_id: int | None = None
+    ghost: bool = False
+
+
+def start_run(cadence: Cadence, start: Start, *, now: datetime) -> Run | None:
+    """Start a run, unless one is active or the cadence's re-entry forbids another.
+
+    The enrollment's Due row must be locked: it keeps two starters apart.
+    """
+    if not _may_start(cadence, start.enrollment_id, now):
+        return None
+    first = cadence.steps.order_by("position").first()
+    if first is None:
+        return None
+    return Run.objects.create(
+        cadence=cadence,
+        enrollment_id=start.enrollment_id,
+        transition_id=start.transition_id,
+        assignment_id=start.assignment_id,
+        ghost=start.ghost,
+        started_at=now,
+        next_position=first.position,
+        next_at=now + first.delay,
+    )
+
+
+@transaction.atomic
+def start_by_hand(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run | None:
+    """Start a run of a manual cadence. None where re-entry forbids it. Raise InterventionError."""
+    lock_due([enrollment_id])
+    cadence = Cadence.objects.get(pk=cadence_id)
+    if cadence.status != CadenceStatus.ACTIVE or cadence.trigger != Trigger.MANUAL:
+        raise InterventionError(f"The cadence '{cadence}' is not active, or not started by hand.")
+    return start_run(cadence, Start(enrollment_id), now=now)
+
+
+def lock_active_runs(enrollment_ids: Collection[int]) -> list[Run]:
+    """Lock and return the enrollments' active runs with their cadences."""
+    rows = Run.objects.filter(enrollment__in=enrollment_ids, status=RunStatus.ACTIVE)
+    locked = rows.select_for_update(no_key=True, of=("self",)).select_related("cadence")
+    return list(locked.order_by("pk"))
+
+
+def exit_runs(runs: Sequence[Run], *, reason: str, now: datetime) -> None:
+    """End locked runs before their end and drop what is planned for them.
+
+    What is claimed already is on its way and ends as it ends.
+    """
+    for run in runs:
+        run.status, run.exit_reason = RunStatus.EXITED, reason
+        run.ended_at = max(now, run.started_at)
+        run.next_position = run.next_at = None
+        run.save(update_fields=["status", "exit_reason", "ended_at", "next_position", "next_at"])
+    _drop_planned(Delivery.objects.filter(run__in=[run.pk for run in runs]), reason, now)
+
+
+def close_runs(*, now: datetime, enrollment_id: int | None = None) -> int:
+    """Finish the runs that are planned to the end and wait for nothing. Return how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLOSE, {"now": now, "enrollment": enrollment_id})
+        return int(cursor.rowcount)
+
+
+def _may_start(cadence: Cadence, enrollment_id: int, now: datetime) -> bool:
+    runs = Run.objects.filter(cadence=cadence, enrollment=enrollment_id)
+    last = runs.order_by("-started_at", "-pk").first()
+    if last is None:
+        return True
+    if last.ended_at is None or cadence.reentry == Reentry.NEVER or cadence.cooldown is None:
+        return False
+    return last.ended_at + cadence.cooldown <= now
+
+
+def _drop_planned(deliveries: QuerySet[Delivery], reason: str, now: datetime) -> None:
+    planned = deliveries.filter(state=DeliveryState.PLANNED).select_related("run").order_by("pk")
+    for delivery in planned.select_for_update(no_key=True, of=("self",)):
+        move(delivery, Move(DeliveryState.DROPPED, reason), now=now)

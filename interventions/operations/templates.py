@@ -1,0 +1,64 @@
+"""Save what goes out: categories and templates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from interventions.errors import InterventionError
+from interventions.models import Category, MessageTemplate, TemplateText
+from interventions.queries.texts import DEFAULT_LOCALE
+from interventions.render.liquid import TemplateError, check
+
+
+def save_category(key: str, *, name: str, **values: Any) -> Category:
+    """Create or change a category; `values` are its other fields."""
+    category, _ = Category.objects.update_or_create(key=key, defaults={"name": name, **values})
+    return category
+
+
+@transaction.atomic
+def save_template(
+    key: str, *, name: str, category: Category, texts: Mapping[str, tuple[str, str]]
+) -> MessageTemplate:
+    """Save a new version of a template; `texts` gives subject and body by locale, English always.
+
+    Earlier versions stay as they were sent. Raise TemplateError where a text cannot be rendered
+    for every learner, InterventionError where English is missing.
+    """
+    check_texts(texts)
+    template, is_new = MessageTemplate.objects.get_or_create(
+        key=key, defaults={"name": name, "category": category}
+    )
+    if not is_new:
+        template = MessageTemplate.objects.select_for_update(no_key=True).get(pk=template.pk)
+        template.name, template.category = name, category
+        template.version += 1
+        template.save(update_fields=["name", "category", "version"])
+    TemplateText.objects.bulk_create(
+        TemplateText(
+            template=template, version=template.version, locale=locale, subject=subject, body=body
+        )
+        for locale, (subject, body) in sorted(texts.items())
+    )
+    return template
+
+
+def check_texts(texts: Mapping[str, tuple[str, str]]) -> None:
+    """Raise TemplateError or InterventionError with a sentence where the texts cannot be used."""
+    if DEFAULT_LOCALE not in texts:
+        raise InterventionError(
+            "The template needs a text in English ('en'): who reads another language gets that."
+        )
+    for locale, (subject, body) in texts.items():
+        for part, source in (("subject", subject), ("body", body)):
+            _check(f"{part} in '{locale}'", source, is_html=part == "body")
+
+
+def _check(place: str, source: str, *, is_html: bool) -> None:
+    if not source.strip():
+        raise TemplateError(f"The {place} is empty.")
+    try:
+        check(source, html=is_html)
+    except TemplateError as error:
+        raise TemplateError(f"The {place}: {error}") from None

@@ -1,0 +1,52 @@
+"""From a due delivery to the finished message."""
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from activity.models import Learner
+from interventions.models import Category, Delivery, TemplateText
+from interventions.outgoing import Outgoing
+from interventions.queries.context import message_context
+from interventions.render.liquid import TemplateError
+from interventions.render.mail import one_line, render_message
+
+
+def compose(
+    delivery: Delivery, text: TemplateText | None, learner: Learner, *, now: datetime
+) -> Outgoing:
+    """Return the message in the learner's words. One query. Raise TemplateError with the reason."""
+    if text is None:
+        raise TemplateError("The template has no text in the learner's language, nor in English.")
+    context = message_context(delivery, learner, now=now)
+    rendered = render_message(
+        subject=text.subject,
+        body=text.body,
+        context=context,
+        postal_address=settings.POSTAL_ADDRESS,
+    )
+    return Outgoing(
+        address=learner.email or "",
+        name=one_line(learner.name),
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        # One message keeps one Message-ID over all its attempts, so that a mail program that gets
+        # it twice shows it once.
+        message_id=delivery.message_id or f"<{delivery.key}@{_host()}>",
+        written_at=now,
+        list_id=_list_id(delivery.category),
+        unsubscribe_url=context.unsubscribe_url,
+    )
+
+
+def _list_id(category: Category) -> str:
+    given = one_line(category.list_id)
+    if given:
+        return given if "<" in given else f"<{given}>"
+    return f"{one_line(category.name)} <{category.key}.{_host()}>"
+
+
+def _host() -> str:
+    return urlsplit(settings.BASE_URL).hostname or "localhost"

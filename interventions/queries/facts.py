@@ -1,0 +1,161 @@
+"""What the policy has to know of a learner's messages, in two queries however many there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import connection
+
+from activity.models import Learner
+from interventions.caps import Counted, Message, covers
+from interventions.consent import Word, is_wanted, last_word
+from interventions.hours import ClosedHours, outside
+from interventions.models import Cadence, CadenceStatus, Delivery, RunStatus
+from interventions.policy import Facts
+from interventions.queries.limits import Limits
+from segmentation.models import SegmentStatus
+
+_LEARNER = """
+SELECT
+    COALESCE((SELECT paused FROM interventions_sitepause), false),
+    EXISTS (SELECT FROM interventions_suppression WHERE address = lower(%(address)s)),
+    ARRAY(
+        SELECT enrollment_id FROM activity_due
+        WHERE enrollment_id = ANY(%(enrollments)s) AND due_at <= %(now)s
+        UNION
+        SELECT enrollment_id FROM segmentation_transition
+        WHERE enrollment_id = ANY(%(enrollments)s) AND processed_at IS NULL
+    ),
+    ARRAY(SELECT COALESCE(category_id, 0) FROM interventions_consent
+        WHERE learner_id = %(learner)s ORDER BY id),
+    ARRAY(SELECT state = 'in' FROM interventions_consent
+        WHERE learner_id = %(learner)s ORDER BY id),
+    ARRAY(SELECT changed_at FROM interventions_consent
+        WHERE learner_id = %(learner)s ORDER BY id)
+"""
+
+_COUNTED = """
+SELECT delivery.channel, delivery.category_id, enrollment.course_id, delivery.claimed_at
+FROM interventions_delivery AS delivery
+JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
+WHERE delivery.learner_id = %(learner)s AND delivery.claimed_at > %(since)s
+"""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What holds for all of a learner's messages at one instant."""
+
+    site_paused: bool
+    suppressed: bool
+    no_address: bool
+    unsettled: frozenset[int]
+    words: tuple[Word, ...]
+    counted: list[Counted]
+
+
+def read_situation(
+    learner: Learner, enrollment_ids: Sequence[int], *, limits: Limits, now: datetime
+) -> Situation:
+    """Return the learner's situation. Two queries; one where no cap is set."""
+    values: dict[str, Any] = {
+        "learner": learner.pk,
+        "address": learner.email or "",
+        "enrollments": list(enrollment_ids),
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_LEARNER, values)
+        paused, suppressed, unsettled, *columns = cursor.fetchone()
+    return Situation(
+        site_paused=paused,
+        suppressed=suppressed,
+        no_address=not _is_address(learner.email),
+        unsettled=frozenset(unsettled),
+        words=tuple(Word(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)),
+        counted=_counted(learner.pk, since=now - limits.horizon) if limits.caps else [],
+    )
+
+
+def message_of(delivery: Delivery) -> Message:
+    """Return what caps look at."""
+    return Message(delivery.channel, delivery.category_id, delivery.enrollment.course_id)
+
+
+def facts_of(
+    delivery: Delivery, learner: Learner, situation: Situation, *, limits: Limits, now: datetime
+) -> Facts:
+    """Return the facts of one message, from rows that are loaded already. No query."""
+    course, cadence = delivery.enrollment.course, delivery.run.cadence
+    message = message_of(delivery)
+    opted_out, not_opted_in = _consent(delivery, situation.words)
+    withdrew_at = delivery.enrollment.withdrew_at
+    return Facts(
+        message=message,
+        zone=learner.time_zone or course.time_zone,
+        withdrawn=withdrew_at is not None and withdrew_at <= now,
+        run_ended=_has_ended(delivery),
+        opted_out=opted_out,
+        not_opted_in=not_opted_in,
+        suppressed=situation.suppressed,
+        no_address=situation.no_address,
+        course_not_live=course.live_since is None or course.live_since > now,
+        site_paused=situation.site_paused,
+        cadence_paused=cadence.paused,
+        segment_frozen=_is_frozen(cadence),
+        feed_silent=limits.is_silent(course, now=now),
+        quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,
+        outside_window=_outside_window(cadence),
+        unsettled=delivery.enrollment_id in situation.unsettled,
+        caps=tuple(cap for cap in limits.caps if delivery.category.capped and covers(cap, message)),
+        counted=tuple(situation.counted),
+    )
+
+
+def _is_address(address: str | None) -> bool:
+    try:
+        validate_email(address or "")
+    except ValidationError:
+        return False
+    return True
+
+
+def _counted(learner_id: int, *, since: datetime) -> list[Counted]:
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTED, {"learner": learner_id, "since": since})
+        return [
+            Counted(Message(channel, category, course), at)
+            for channel, category, course, at in cursor.fetchall()
+        ]
+
+
+def _consent(delivery: Delivery, words: Sequence[Word]) -> tuple[bool, bool]:
+    category = delivery.category
+    word = last_word(category.pk, words)
+    opted_out = word is not None and not word.wants
+    wanted = is_wanted(category.pk, words, needs_opt_in=category.needs_opt_in)
+    return opted_out, not wanted and not opted_out
+
+
+def _has_ended(delivery: Delivery) -> bool:
+    # A finished run has planned all its steps; what is planned still goes out.
+    cadence = delivery.run.cadence
+    segment = cadence.segment
+    return (
+        delivery.run.status == RunStatus.EXITED
+        or cadence.status != CadenceStatus.ACTIVE
+        or (segment is not None and segment.status == SegmentStatus.ARCHIVED)
+    )
+
+
+def _is_frozen(cadence: Cadence) -> bool:
+    return cadence.segment is not None and cadence.segment.status == SegmentStatus.FROZEN
+
+
+def _outside_window(cadence: Cadence) -> ClosedHours | None:
+    if cadence.window_from is None or cadence.window_until is None:
+        return None
+    return outside(opens=cadence.window_from, closes=cadence.window_until)

@@ -1,0 +1,57 @@
+"""The limits that an admin has set, as the policy reads them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from activity.models import Course
+from activity.queries import feed_health
+from interventions.caps import Cap, Window, horizon
+from interventions.hours import ClosedHours
+from interventions.models import FrequencyCap, OnExceed, QuietHours
+
+
+@dataclass
+class Limits:
+    """Caps, quiet hours (None: the site's) and the health of feeds, as read at one moment."""
+
+    caps: tuple[Cap, ...]
+    quiet_hours: dict[int | None, ClosedHours]
+    silent_feeds: dict[int, bool] = field(default_factory=dict)
+
+    @property
+    def horizon(self) -> timedelta:
+        """Return how far back a message can still count."""
+        return max((horizon(cap) for cap in self.caps), default=timedelta(0))
+
+    def quiet_hours_of(self, course_id: int) -> ClosedHours | None:
+        """Return the course's quiet hours, else the site's."""
+        return self.quiet_hours.get(course_id, self.quiet_hours.get(None))
+
+    def is_silent(self, course: Course, *, now: datetime) -> bool:
+        """Return whether the course's feed is silent. Asked once a course."""
+        if course.pk not in self.silent_feeds:
+            self.silent_feeds[course.pk] = feed_health(course, now=now).status != "ok"
+        return self.silent_feeds[course.pk]
+
+
+def read_limits() -> Limits:
+    """Return all limits in force. Two queries."""
+    caps = FrequencyCap.objects.filter(active=True).order_by("id")
+    hours = QuietHours.objects.values_list("course_id", "begins", "ends")
+    return Limits(
+        caps=tuple(_cap(row) for row in caps),
+        quiet_hours={course: ClosedHours(begins, ends) for course, begins, ends in hours},
+    )
+
+
+def _cap(row: FrequencyCap) -> Cap:
+    return Cap(
+        name=row.name,
+        limit=row.limit,
+        window=Window(row.window),
+        length=row.length,
+        drops=row.on_exceed == OnExceed.DROP,
+        channel=row.channel or None,
+        category_id=row.category_id,
+        course_id=row.course_id,
+    )

@@ -1,0 +1,41 @@
+"""Pages of the staff mailbox. Nothing here counts or scans the whole table."""
+
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from interventions.models import MailboxMessage
+
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class MailboxPage:
+    """Messages, the newest first, and the message behind which the next page begins."""
+
+    messages: list[MailboxMessage]
+    older: MailboxMessage | None
+
+
+def mailbox_page(*, recipient: str = "", behind: MailboxMessage | None = None) -> MailboxPage:
+    """Return the messages whose recipient begins so, from behind the given one on. One query."""
+    rows = _behind(behind)
+    if recipient:
+        rows = rows.filter(recipient__startswith=recipient.strip().lower())
+    found = list(rows.order_by("-received_at", "-id").defer("headers", "text", "html")[: PAGE + 1])
+    return MailboxPage(found[:PAGE], found[PAGE - 1] if len(found) > PAGE else None)
+
+
+def mailbox_message(message_id: int) -> MailboxMessage | None:
+    """Return one message whole. One query."""
+    return MailboxMessage.objects.filter(pk=message_id).first()
+
+
+def _behind(message: MailboxMessage | None) -> QuerySet[MailboxMessage]:
+    # By place, not by page number: an offset would read all that it skips.
+    if message is None:
+        return MailboxMessage.objects.all()
+    at = message.received_at
+    return MailboxMessage.objects.filter(
+        Q(received_at__lt=at) | Q(received_at=at, pk__lt=message.pk), received_at__lte=at
+    )

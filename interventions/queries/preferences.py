@@ -1,0 +1,40 @@
+"""What a learner said they want, for the policy's twin: their own page."""
+
+from dataclasses import dataclass
+
+from activity.models import Learner
+from interventions.consent import Word, is_wanted
+from interventions.models import Category, Consent, ConsentState
+
+
+@dataclass(frozen=True)
+class Preference:
+    """One line of the preference page."""
+
+    category: Category
+    is_wanted: bool
+
+
+def words_of(learner_id: int) -> list[Word]:
+    """Return all that the learner said. One query."""
+    rows = Consent.objects.filter(learner=learner_id)
+    return [
+        Word(category_id, state == ConsentState.IN, changed_at)
+        for category_id, state, changed_at in rows.values_list("category_id", "state", "changed_at")
+    ]
+
+
+def preferences_of(learner_id: int) -> list[Preference]:
+    """Return every category with whether the learner gets it. Two queries."""
+    words = words_of(learner_id)
+    return [
+        Preference(category, is_wanted(category.pk, words, needs_opt_in=category.needs_opt_in))
+        for category in Category.objects.order_by("name", "pk")
+    ]
+
+
+def masked_address(learner_id: int) -> str:
+    """Return the learner's address with most of it hidden: links get forwarded. One query."""
+    email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
+    name, at, domain = (email or "").partition("@")
+    return f"{name[:1]}•••{at}{domain}" if at else ""

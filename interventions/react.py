@@ -1,0 +1,179 @@
+"""The react stage: an enrollment's transitions, in order, become draws, runs and exits."""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from activity.models import Due, Enrollment
+from experiments.models import Assignment
+from experiments.operations import draw_arm
+from experiments.queries import assignments_of, running_experiments
+from interventions.models import Cadence, CadenceStatus, Run, RunStatus, Trigger
+from interventions.operations.runs import Start, close_runs, exit_runs, lock_active_runs, start_run
+from segmentation.models import Transition, TransitionCause, TransitionKind
+from segmentation.operations import fail_transitions, mark_processed
+from segmentation.queries import enrollments_to_react, open_transitions
+
+BATCH = 500
+LEFT_SEGMENT = "left_segment"
+COURSE_OVER = "course_over"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Case:
+    """One enrollment's transitions being handled."""
+
+    enrollment: Enrollment
+    now: datetime
+    runs: list[Run]
+    assignments: dict[int, Assignment] | None = field(default=None)
+
+    def assignment_to(self, arm_id: int) -> Assignment | None:
+        """Return the enrollment's assignment to the arm, if it was drawn into it."""
+        if self.assignments is None:
+            found = assignments_of(self.enrollment.pk)
+            self.assignments = {assignment.arm_id: assignment for assignment in found}
+        return self.assignments.get(arm_id)
+
+
+class _Cadences:
+    """The active cadences by what triggers them, read once a batch."""
+
+    def __init__(self) -> None:
+        self._by_trigger: dict[tuple[Any, Any], list[Cadence]] = defaultdict(list)
+        active = Cadence.objects.filter(status=CadenceStatus.ACTIVE).exclude(trigger=Trigger.MANUAL)
+        for cadence in active.order_by("priority", "pk"):
+            self._by_trigger[cadence.trigger, cadence.segment_id].append(cadence)
+
+    def started_by(self, transition: Transition) -> list[Cadence]:
+        """Return the cadences that this transition starts."""
+        # The kinds of transitions and the triggers have the same names.
+        return self._by_trigger.get((transition.kind, transition.segment_id), [])
+
+
+def react_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
+    """Handle the transitions that wait, and return how many.
+
+    One transaction an enrollment. A failure puts off that enrollment alone. Stops when nothing
+    waits or the time is used up.
+    """
+    deadline = time.monotonic() + budget_seconds
+    handled = 0
+    tried: set[int] = set()
+    while time.monotonic() < deadline:
+        waiting = [each for each in enrollments_to_react(now=now, limit=BATCH) if each not in tried]
+        if not waiting:
+            break
+        cadences = _Cadences()
+        for enrollment_id in waiting:
+            if time.monotonic() >= deadline:
+                break
+            tried.add(enrollment_id)
+            handled += _react_safely(enrollment_id, cadences, now)
+    return handled
+
+
+def _react_safely(enrollment_id: int, cadences: _Cadences, now: datetime) -> int:
+    try:
+        return _react(enrollment_id, cadences, now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.exception("Transitions of enrollment %s failed", enrollment_id)
+        waiting = [transition.pk for transition in open_transitions(enrollment_id)]
+        fail_transitions(waiting, now=now, error=f"{type(error).__name__}: {error}")
+        return 0
+
+
+@transaction.atomic
+def _react(enrollment_id: int, cadences: _Cadences, now: datetime) -> int:
+    due = Due.objects.select_for_update(no_key=True, skip_locked=True)
+    if not due.filter(pk=enrollment_id).values_list("pk"):
+        # Evaluate or another worker has it; it waits for the next beat.
+        return 0
+    transitions = open_transitions(enrollment_id)
+    if not transitions:
+        return 0
+    enrollment = Enrollment.objects.select_related("course").get(pk=enrollment_id)
+    # A run whose last message went out a moment ago must not stand in the way of the next.
+    close_runs(now=now, enrollment_id=enrollment_id)
+    # All run locks before the first draw or exposure: experiments come last in the lock order.
+    case = _Case(enrollment, now, lock_active_runs([enrollment_id]))
+    for transition in transitions:
+        _handle(transition, cadences, case)
+    mark_processed([transition.pk for transition in transitions], now=now)
+    return len(transitions)
+
+
+def _handle(transition: Transition, cadences: _Cadences, case: _Case) -> None:
+    _exit(transition, case)
+    if not transition.starts or not _is_live(transition, case):
+        return
+    if transition.kind == TransitionKind.ENTER:
+        _draw(transition, case)
+    _start(cadences.started_by(transition), transition, case)
+
+
+def _is_live(transition: Transition, case: _Case) -> bool:
+    course = case.enrollment.course
+    # What happened before the course went live is not made up for.
+    return (
+        course.clock_stopped_at is None
+        and course.live_since is not None
+        and course.live_since <= transition.occurred_at
+    )
+
+
+def _exit(transition: Transition, case: _Case) -> None:
+    if transition.cause == TransitionCause.COURSE_OVER:
+        leaving, reason = list(case.runs), COURSE_OVER
+    elif transition.kind == TransitionKind.LEAVE:
+        leaving, reason = [run for run in case.runs if _ends_with(run, transition)], LEFT_SEGMENT
+    else:
+        return
+    exit_runs(leaving, reason=reason, now=case.now)
+    case.runs = [run for run in case.runs if run.status == RunStatus.ACTIVE]
+
+
+def _ends_with(run: Run, transition: Transition) -> bool:
+    cadence = run.cadence
+    return (
+        cadence.exit_on_leave
+        and cadence.trigger == Trigger.ENTER
+        and cadence.segment_id == transition.segment_id
+    )
+
+
+def _draw(transition: Transition, case: _Case) -> None:
+    for experiment in running_experiments(transition.segment_id):
+        draw_arm(experiment.pk, case.enrollment.pk, now=case.now)
+        case.assignments = None
+
+
+def _start(cadences: Sequence[Cadence], transition: Transition, case: _Case) -> None:
+    for cadence in cadences:
+        start = _start_of(cadence, transition, case)
+        run = None if start is None else start_run(cadence, start, now=case.now)
+        if run is not None:
+            case.runs.append(run)
+
+
+def _start_of(cadence: Cadence, transition: Transition, case: _Case) -> Start | None:
+    """Return whether and how the enrollment starts: as everybody, as treated, or as a ghost."""
+    if cadence.arm_id is None:
+        return Start(case.enrollment.pk, transition.pk)
+    treated = case.assignment_to(cadence.arm_id)
+    if treated is not None:
+        return Start(case.enrollment.pk, transition.pk, treated.pk)
+    control = None if cadence.ghost_for_id is None else case.assignment_to(cadence.ghost_for_id)
+    if control is None:
+        return None
+    return Start(case.enrollment.pk, transition.pk, control.pk, ghost=True)

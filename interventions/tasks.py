@@ -1,0 +1,32 @@
+"""The stages react, plan, dispatch and recover as Celery runs them."""
+
+from celery import shared_task
+
+from common.clock import utc_now
+from interventions.dispatch import dispatch_due
+from interventions.operations import plan_due, recover
+from interventions.react import react_due
+
+
+@shared_task
+def react_task() -> None:
+    """Handle the transitions that wait."""
+    react_due(now=utc_now())
+
+
+@shared_task
+def plan_task() -> None:
+    """Plan the steps that are due."""
+    plan_due(now=utc_now())
+
+
+@shared_task
+def dispatch_task() -> None:
+    """Send the messages that are due."""
+    dispatch_due(clock=utc_now)
+
+
+@shared_task
+def recover_task() -> None:
+    """Bring back what was left lying."""
+    recover(now=utc_now())

@@ -1,0 +1,110 @@
+"""Pages for learners, by signed link and without login, and the mailbox for staff."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods
+
+from common.clock import utc_now
+from interventions import operations
+from interventions.queries import mailbox as mailbox_queries
+from interventions.queries.preferences import masked_address, preferences_of
+from interventions.render.links import LinkOwner, read_token
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+# The message is shown in a frame without rights; this is the second lock on the same door.
+MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def staff_mailbox(view: View[P]) -> View[P]:
+    """Let in staff who may view mailbox messages; ask others to log in, or refuse them."""
+    allowed = permission_required("interventions.view_mailboxmessage", raise_exception=True)(view)
+    return staff_member_required(allowed)
+
+
+@require_GET
+@staff_mailbox
+def mailbox(request: HttpRequest) -> HttpResponse:
+    """List the messages that landed in the mailbox, the newest first."""
+    recipient = request.GET.get("recipient", "").strip()
+    before = request.GET.get("before", "")
+    behind = mailbox_queries.mailbox_message(int(before)) if before.isdecimal() else None
+    page = mailbox_queries.mailbox_page(recipient=recipient, behind=behind)
+    context = {"page": page, "recipient": recipient, "is_first": behind is None}
+    return render(request, "interventions/mailbox.html", context)
+
+
+@require_GET
+@staff_mailbox
+def mailbox_message(request: HttpRequest, message_id: int) -> HttpResponse:
+    """Show one message as its reader sees it, as text, and with its headers."""
+    message = mailbox_queries.mailbox_message(message_id)
+    context = {"mail": message, "policy": MAIL_POLICY}
+    status = 200 if message else 404
+    return render(request, "interventions/mailbox_message.html", context, status=status)
+
+
+def learner_page(view: Callable[[HttpRequest, LinkOwner, str], HttpResponse]) -> Any:
+    """Give the view the link's owner; answer a broken link with a page that says so.
+
+    No session, no login, no CSRF token: the signed link is the proof, and RFC 8058 has mail
+    providers post without any of them.
+    """
+
+    @csrf_exempt
+    @wraps(view)
+    def with_owner(request: HttpRequest, token: str) -> HttpResponse:
+        owner = read_token(token)
+        if owner is None:
+            response = _page("interventions/broken_link.html", {}, status=404)
+        else:
+            response = view(request, owner, token)
+        # The address of the page is the key to it.
+        response["Referrer-Policy"] = "no-referrer"
+        response["Cache-Control"] = "no-store"
+        response["X-Robots-Tag"] = "noindex"
+        return response
+
+    return with_owner
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@learner_page
+def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
+    """Ask on GET, which mail scanners follow too; unsubscribe on POST, in one click."""
+    context: dict[str, Any] = {"token": token, "is_done": request.method == "POST"}
+    if request.method == "POST":
+        source = "one_click" if request.POST.get("List-Unsubscribe") == "One-Click" else "page"
+        operations.unsubscribe(owner, source=source, now=utc_now())
+    context["address"] = masked_address(owner.learner_id)
+    return _page("interventions/unsubscribe.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@learner_page
+def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
+    """Show the kinds of messages with a tick where the learner wants them, and keep changes."""
+    if request.method == "POST":
+        wanted = {int(each) for each in request.POST.getlist("category") if each.isdecimal()}
+        operations.save_preferences(owner, wanted=wanted, source="preferences", now=utc_now())
+    context = {
+        "token": token,
+        "is_done": request.method == "POST",
+        "preferences": preferences_of(owner.learner_id),
+        "address": masked_address(owner.learner_id),
+    }
+    return _page("interventions/preferences.html", context)
+
+
+def _page(template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    # Without the request: with it, the page would open a session and show staff their menu.
+    return HttpResponse(render_to_string(template, context), status=status)
