@@ -36,13 +36,13 @@ class Command(BaseCommand):
         # Links in messages lead to this very server, unless another address is set.
         if settings.DEMO_LOGIN:
             os.environ.setdefault("BASE_URL", address)
-        login = self._demo_login()
+        login = self.demo_login()
         threading.Thread(
             target=self._announce, args=(host, port, f"{address}/", login), daemon=True
         ).start()
         run_all(_children(host, port), watch=self._watch, record=settings.VAR_DIR / RECORD_NAME)
 
-    def _demo_login(self) -> str:
+    def demo_login(self) -> str:
         """Return what to say about the demo login, after making sure that there is one."""
         users = get_user_model().objects
         if not settings.DEMO_LOGIN:

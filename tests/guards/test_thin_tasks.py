@@ -1,0 +1,56 @@
+"""A task reads the clock, calls one function and returns nothing: beat may run it twice."""
+
+import ast
+
+import pytest
+
+from tests.guards.code import APPS, ROOT, Function, body, body_lines, functions
+
+MOST_LINES = 6
+FILES = [path for app in APPS if (path := ROOT / app / "tasks.py").exists()]
+
+
+def is_task(node: Function) -> bool:
+    return any("shared_task" in ast.dump(decorator) for decorator in node.decorator_list)
+
+
+def called(node: Function) -> list[str]:
+    calls = [
+        part.func for line in body(node) for part in ast.walk(line) if isinstance(part, ast.Call)
+    ]
+    return [ast.unparse(call) for call in calls if ast.unparse(call) != "utc_now"]
+
+
+TASKS = [node for path in FILES for node in functions(path) if is_task(node)]
+
+
+def test_there_are_tasks_to_look_at() -> None:
+    assert TASKS
+
+
+@pytest.mark.parametrize("node", TASKS, ids=lambda node: node.name)
+def test_task_is_thin(node: Function) -> None:
+    assert node.name.endswith("_task")
+    assert body_lines(node) <= MOST_LINES
+    assert len(called(node)) == 1, called(node)
+
+
+@pytest.mark.parametrize("node", TASKS, ids=lambda node: node.name)
+def test_task_returns_nothing_and_takes_ids_by_keyword(node: Function) -> None:
+    returned = [part for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
+
+    assert returned == []
+    assert node.args.args == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+def test_tasks_module_holds_tasks_alone(path) -> None:
+    assert all(is_task(node) for node in functions(path))
+
+
+def test_every_stage_of_the_beat_is_a_task_that_exists() -> None:
+    from config.celery import STAGES  # noqa: PLC0415 (loads every app; only this test needs it)
+
+    found = {f"{path.parent.name}.tasks.{node.name}" for path in FILES for node in functions(path)}
+
+    assert set(STAGES) <= found
