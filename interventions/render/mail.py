@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import nh3
 from django.utils.html import escape
-from inscriptis import ParserConfig, get_text
+from inscriptis import get_text
+from inscriptis.model.config import ParserConfig
 
 from interventions.render import liquid
 from interventions.render.context import MessageContext
