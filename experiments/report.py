@@ -6,7 +6,7 @@ from datetime import datetime
 
 from experiments.metrics import Metric, Sums
 from experiments.stats.balance import SampleRatio, sample_ratio
-from experiments.stats.comparison import Comparison, Outcomes, average, compare_arms
+from experiments.stats.comparison import Comparison, average, compare_arms
 from experiments.stats.verdict import Verdict, verdict
 
 
@@ -94,10 +94,10 @@ class Row:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """A metric's outcomes by arm key, those whose window is still open, and the comparisons."""
+    """A metric's sums by arm key, how many still wait for their window to end, and comparisons."""
 
     metric: Metric
-    outcomes: Mapping[str, Outcomes]
+    sums: Mapping[str, Sums]
     waiting: Mapping[str, int]
     rows: list[Row]
 
@@ -158,13 +158,14 @@ def _sums_of(arm: ArmFacts, metric: Metric, sums: Mapping[str, Mapping[str, Sums
 def _result(
     metric: Metric, arms: Sequence[ArmFacts], sums: Sequence[Sums], level: float
 ) -> MetricResult:
-    outcomes = {arm.key: found.outcomes(metric) for arm, found in zip(arms, sums, strict=True)}
+    by_arm = {arm.key: found for arm, found in zip(arms, sums, strict=True)}
+    outcomes = {key: found.outcomes(metric) for key, found in by_arm.items()}
     control = next(arm for arm in arms if arm.is_control)
     by_key = {arm.key: arm for arm in arms}
     return MetricResult(
         metric,
-        outcomes,
-        {arm.key: arm.assigned - found.n for arm, found in zip(arms, sums, strict=True)},
+        by_arm,
+        {arm.key: arm.assigned - by_arm[arm.key].n for arm in arms},
         [
             _row(metric, by_key[comparison.arm], control, comparison)
             for comparison in compare_arms(outcomes, control=control.key, level=level)

@@ -1,6 +1,12 @@
 """Addresses of the pages of this app."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from experiments import views
 
 app_name = "experiments"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("reports/", views.report_list, name="report-list"),
+    path("reports/<slug:key>/", views.report, name="report"),
+    path("reports/<slug:key>.csv", views.report_csv, name="report-csv"),
+]

@@ -60,7 +60,7 @@ def balance_text(balance: SampleRatio) -> str:
             "Something other than the draw decides who is counted: do not trust the results below "
             "until it is found."
         )
-    return f"The arms are as large as they were meant to be ({p_text(balance.p_value)})."
+    return f"The arm sizes are no surprise for the planned draw ({p_text(balance.p_value)})."
 
 
 def _shown(comparison: Comparison, figures: Figures, outcome: str) -> str:

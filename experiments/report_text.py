@@ -1,0 +1,179 @@
+"""A report's words and cells for a page, and its rows for a file. Pure: no markup."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from experiments.report import ArmFacts, Exposures, MetricResult, Report, Row
+from experiments.stats.comparison import average
+from experiments.stats.figures import MISSING, Figures, level_text, p_text, percent_change
+
+CSV_COLUMNS = (
+    "experiment", "as_of", "metric", "kind", "arm", "is_control", "assigned", "counted", "waiting",
+    "successes", "total", "rate_or_mean", "lift", "low", "high", "relative_lift", "relative_low",
+    "relative_high", "p_value", "interval_level", "method", "test", "finding", "reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NumberRow:
+    """The cells of one arm in one metric; a control has no difference from itself."""
+
+    metric: str
+    # How many rows the metric's name stands for; 0 where an earlier row shows it.
+    span: int
+    arm: str
+    counted: str
+    total: str
+    level: str
+    difference: str = ""
+    interval: str = ""
+    relative: str = ""
+    p_value: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DrawRow:
+    """The cells of one arm's size."""
+
+    arm: str
+    share: str
+    assigned: str
+    expected: str
+
+
+def opening(report: Report) -> str:
+    """Return who was drawn into what, in a sentence."""
+    if not report.assigned:
+        return "Nobody has been drawn yet."
+    arms = ", ".join(f"{arm.assigned:,} into {arm.name}" for arm in report.arms)
+    learners = "learner was" if report.assigned == 1 else "learners were"
+    return f"{report.assigned:,} {learners} drawn: {arms}."
+
+
+def cautions(report: Report) -> list[str]:
+    """Return what a reader must know before believing the numbers, beside the arm sizes."""
+    found = []
+    waits = max((result.waits for result in report.results), default=0)
+    if waits:
+        found.append(
+            f"{waits:,} of {report.assigned:,} learners wait: they count once the days after their "
+            "draw in which they are watched are over."
+        )
+    if report.facts.is_running:
+        found.append(
+            "The experiment is still running. Whoever looks often and stops at the first "
+            "difference finds one too often: fix the end beforehand."
+        )
+    if len(report.rows) > 1:
+        found.append(
+            f"{len(report.rows)} comparisons are shown, none corrected for their number. Where "
+            f"nothing works at all, each still shows a difference once in {_once_in(report)}."
+        )
+    return found
+
+
+def number_rows(report: Report) -> Iterator[NumberRow]:
+    """Yield the table of numbers, each metric's control first."""
+    for result in report.results:
+        by_arm = {row.arm.key: row for row in result.rows}
+        arms = sorted(report.arms, key=lambda arm: not arm.is_control)
+        for place, arm in enumerate(arms):
+            span = 0 if place else len(arms)
+            yield _number_row(result, arm, by_arm.get(arm.key), span)
+
+
+def draw_rows(report: Report) -> Iterator[DrawRow]:
+    """Yield how large each arm was meant to be and came out."""
+    weights = sum(arm.weight for arm in report.arms)
+    for arm, expected in zip(report.arms, report.balance.expected, strict=True):
+        share = f"{arm.weight / weights:.1%}"
+        yield DrawRow(_arm_name(arm), share, f"{arm.assigned:,}", f"{expected:,.1f}")
+
+
+def exposure_rows(
+    report: Report, *, words: Mapping[str, str]
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return, an outcome a row, its words and each arm's deliveries and learners.
+
+    Outcomes that occurred in no arm are left out.
+    """
+    return [
+        (words[outcome], [_exposure_cells(arm.exposures.get(outcome)) for arm in report.arms])
+        for outcome in words
+        if any(outcome in arm.exposures for arm in report.arms)
+    ]
+
+
+def csv_rows(report: Report) -> Iterator[list[str]]:
+    """Yield the file's rows, an arm in a metric each, under CSV_COLUMNS; nan is empty."""
+    for result in report.results:
+        by_arm = {row.arm.key: row for row in result.rows}
+        for arm in report.arms:
+            yield [_csv_cell(value) for value in _csv_values(report, result, arm, by_arm)]
+
+
+def _number_row(result: MetricResult, arm: ArmFacts, row: Row | None, span: int) -> NumberRow:
+    found, is_rate = result.sums[arm.key], result.metric.is_rate
+    difference = row.comparison.difference if row else result.rows[0].comparison.difference
+    figures = Figures.of(difference, is_rate=is_rate)
+    cells = NumberRow(
+        metric=result.metric.name,
+        span=span,
+        arm=_arm_name(arm),
+        counted=f"{found.n:,}",
+        total=f"{found.reached if is_rate else found.total:,}",
+        level=figures.level(average(found.outcomes(result.metric))),
+    )
+    return _with_difference(cells, row, figures) if row else cells
+
+
+def _with_difference(cells: NumberRow, row: Row, figures: Figures) -> NumberRow:
+    difference, relative = row.comparison.difference, row.comparison.relative
+    known = difference.has_interval
+    unit = " points" if figures.is_rate and difference.has_value else ""
+    words = {
+        "difference": figures.change(difference.value) + unit,
+        "interval": f"{figures.change(difference.low)} to {figures.change(difference.high)}",
+        "relative": percent_change(relative.value),
+        "p_value": p_text(difference.p_value).removeprefix("p ").removeprefix("= "),
+    }
+    if not known:
+        words |= {"interval": MISSING, "p_value": MISSING}
+    return NumberRow(**{**vars(cells), **words, "reason": difference.reason})
+
+
+def _arm_name(arm: ArmFacts) -> str:
+    return f"{arm.name} (control)" if arm.is_control and arm.name != "control" else arm.name
+
+
+def _exposure_cells(found: Exposures | None) -> tuple[str, str]:
+    return (f"{found.deliveries:,}", f"{found.learners:,}") if found else ("0", "0")
+
+
+def _csv_values(
+    report: Report, result: MetricResult, arm: ArmFacts, rows: Mapping[str, Row]
+) -> Iterator[object]:
+    sums, metric, row = result.sums[arm.key], result.metric, rows.get(arm.key)
+    yield from (report.facts.key, report.facts.as_of.isoformat(), metric.key, metric.kind)
+    yield from (arm.key, arm.is_control, arm.assigned, sums.n, result.waiting[arm.key])
+    yield from (sums.reached, sums.total, average(sums.outcomes(metric)))
+    if row is None:
+        yield from [""] * 12
+        return
+    difference, relative = row.comparison.difference, row.comparison.relative
+    yield from (difference.value, difference.low, difference.high)
+    yield from (relative.value, relative.low, relative.high)
+    yield from (difference.p_value, difference.level, difference.method, difference.test)
+    yield from (row.verdict.finding.value, difference.reason)
+
+
+def _csv_cell(value: object) -> str:
+    if isinstance(value, float):
+        return repr(value) if isfinite(value) else ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _once_in(report: Report) -> str:
+    return f"{1 / (1 - report.facts.level):.0f} ({level_text(report.facts.level)} level)"

@@ -1,0 +1,97 @@
+"""The report pages, for who may view experiments."""
+
+import csv
+from typing import Any
+
+from django.contrib.auth.decorators import login_required, permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_safe
+
+from common.clock import utc_now
+from experiments.charts import NARROW, WIDE, interval_svg, report_panels
+from experiments.models import Experiment, ExposureOutcome
+from experiments.queries import clock_of, experiments_with_sizes
+from experiments.queries import report as make_report
+from experiments.report import Report
+from experiments.report_text import (
+    CSV_COLUMNS,
+    cautions,
+    csv_rows,
+    draw_rows,
+    exposure_rows,
+    number_rows,
+    opening,
+)
+from experiments.stats.figures import level_text
+from experiments.stats.verdict import balance_text
+
+_PERMISSION = "experiments.view_experiment"
+
+
+@require_safe
+@login_required
+@permission_required(_PERMISSION, raise_exception=True)
+def report_list(request: HttpRequest) -> HttpResponse:
+    """Show all experiments and how many each has drawn."""
+    context = {"experiments": experiments_with_sizes()}
+    return render(request, "experiments/report_list.html", context)
+
+
+@require_safe
+@login_required
+@permission_required(_PERMISSION, raise_exception=True)
+def report(request: HttpRequest, key: str) -> HttpResponse:
+    """Show what an experiment found, or that it has not started."""
+    experiment = _experiment(key)
+    if not experiment.plan:
+        return render(request, "experiments/not_started.html", {"experiment": experiment})
+    found = make_report(experiment, as_of=clock_of(experiment, now=utc_now()))
+    return render(request, "experiments/report.html", _context(experiment, found))
+
+
+@require_safe
+@login_required
+@permission_required(_PERMISSION, raise_exception=True)
+def report_csv(request: HttpRequest, key: str) -> HttpResponse:
+    """Send the report's numbers as a file: the header alone for an experiment not started."""
+    experiment = _experiment(key)
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{experiment.key}.csv"'
+    writer = csv.writer(response, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    if experiment.plan:
+        as_of = clock_of(experiment, now=utc_now())
+        writer.writerows(csv_rows(make_report(experiment, as_of=as_of)))
+    return response
+
+
+def _experiment(key: str) -> Experiment:
+    return get_object_or_404(Experiment.objects.select_related("segment", "playbook"), key=key)
+
+
+def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
+    return {
+        "experiment": experiment,
+        "report": found,
+        "opening": opening(found),
+        "balance": balance_text(found.balance),
+        "cautions": cautions(found),
+        "numbers": list(number_rows(found)),
+        "draw": list(draw_rows(found)),
+        "level": level_text(found.facts.level),
+        "exposures": exposure_rows(found, words=dict(ExposureOutcome.choices)),
+        "plots": _plots(found),
+    }
+
+
+def _plots(found: Report) -> list[dict[str, str]]:
+    panels = report_panels(found)
+    if not panels:
+        return []
+    # The drawing library escapes every label, so its SVG is safe to embed.
+    return [
+        {"size": size, "svg": mark_safe(interval_svg(panels, width=width))}  # noqa: S308
+        for size, width in (("wide", WIDE), ("narrow", NARROW))
+    ]

@@ -1,0 +1,216 @@
+import csv
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from math import isnan
+
+import pytest
+
+from experiments.charts import NARROW, WIDE, interval_svg, report_panels
+from experiments.metrics import METRICS, Sums
+from experiments.report import ArmFacts, ExperimentFacts, Exposures, Report, build_report
+from experiments.report_text import (
+    CSV_COLUMNS,
+    cautions,
+    csv_rows,
+    draw_rows,
+    exposure_rows,
+    number_rows,
+    opening,
+)
+from experiments.stats.rates import newcombe_difference
+from experiments.stats.sufficient import Counts
+from experiments.stats.verdict import Finding
+
+AS_OF = datetime(2025, 10, 26, 12, 0, tzinfo=UTC)
+FACTS = ExperimentFacts(
+    key="nudge", name="Nudge", hypothesis="", population="Video-only", is_running=False,
+    started_at=AS_OF - timedelta(days=30), stopped_at=None, as_of=AS_OF, level=0.95,
+    plan_sha256="0" * 64,
+)  # fmt: skip
+
+
+def arm(key: str, assigned: int, *, weight: float = 0.5, name: str = "") -> ArmFacts:
+    return ArmFacts(key, name or key, key == "control", weight, assigned)
+
+
+def of_all_metrics(n: int, reached: int, total: int = 0, squares: int = 0) -> dict[str, Sums]:
+    return {
+        metric.key: Sums(n, reached, total or reached, squares or reached) for metric in METRICS
+    }
+
+
+def two_arms(**facts: object) -> Report:
+    return build_report(
+        ExperimentFacts(**{**vars(FACTS), **facts}),
+        arms=[arm("control", 210), arm("nudge", 205)],
+        metrics=METRICS,
+        sums={"control": of_all_metrics(200, 80), "nudge": of_all_metrics(195, 117)},
+        exposures={
+            "nudge": {"handed_off": Exposures(190, 180)},
+            "control": {"ghost": Exposures(9, 8)},
+        },
+    )
+
+
+def three_arms(name: str = "") -> Report:
+    return build_report(
+        FACTS,
+        arms=[arm("nudge", 90, weight=0.3, name=name), arm("control", 120, weight=0.4),
+              arm("guide", 90, weight=0.3)],
+        metrics=METRICS,
+        sums={key: of_all_metrics(90, 40) for key in ("nudge", "control", "guide")},
+        exposures={},
+    )  # fmt: skip
+
+
+def nobody() -> Report:
+    return build_report(
+        FACTS, arms=[arm("control", 0), arm("nudge", 0)], metrics=METRICS, sums={}, exposures={}
+    )
+
+
+def test_each_metric_compares_the_arm_with_the_control() -> None:
+    report = two_arms()
+    row = report.rows[0]
+    expected = newcombe_difference(Counts(80, 200), Counts(117, 195))
+
+    assert [each.key for each in report.rows] == [metric.key for metric in METRICS]
+    assert (row.lift, row.low, row.high) == (expected.value, expected.low, expected.high)
+    assert row.p_value == expected.p_value
+    assert (row.control_level, row.arm_level) == (0.4, 0.6)
+    assert row.verdict.finding == Finding.HIGHER
+    assert "60.0% of learners attempted a quiz within 7 days in nudge" in row.verdict.text
+
+
+def test_each_other_arm_is_compared_with_the_control_wherever_it_stands() -> None:
+    report = three_arms()
+
+    assert [(row.arm.key, row.control.key) for row in report.rows[:2]] == [
+        ("nudge", "control"),
+        ("guide", "control"),
+    ]
+    assert len(report.rows) == 6
+
+
+def test_who_waits_is_what_was_assigned_and_not_counted() -> None:
+    report = two_arms()
+
+    assert report.results[0].waiting == {"control": 10, "nudge": 10}
+    assert report.results[0].waits == 20
+    assert "20 of 415 learners wait" in " ".join(cautions(report))
+
+
+def test_arm_sizes_are_tested_against_the_planned_weights() -> None:
+    report = three_arms()
+
+    assert report.balance.expected == pytest.approx((90, 120, 90))
+    assert report.balance.p_value == pytest.approx(1)
+    assert [row.expected for row in draw_rows(report)] == ["90.0", "120.0", "90.0"]
+
+
+def test_nobody_drawn_gives_reasons_and_no_numbers() -> None:
+    report = nobody()
+
+    assert opening(report) == "Nobody has been drawn yet."
+    assert all(isnan(row.lift) and isnan(row.p_value) for row in report.rows)
+    assert all(row.verdict.finding == Finding.UNKNOWN for row in report.rows)
+    assert isnan(report.balance.p_value)
+    assert {cell.difference for cell in number_rows(report)} == {"", "-"}
+
+
+def test_opening_says_who_was_drawn_into_what() -> None:
+    assert opening(two_arms()) == "415 learners were drawn: 210 into control, 205 into nudge."
+
+
+def test_a_running_experiment_and_many_comparisons_are_cautioned_about() -> None:
+    assert "still running" in " ".join(cautions(two_arms(is_running=True)))
+    assert "still running" not in " ".join(cautions(two_arms()))
+    assert "6 comparisons are shown" in " ".join(cautions(three_arms()))
+    assert "once in 20 (95% level)" in " ".join(cautions(three_arms()))
+
+
+def test_numbers_show_the_control_first_and_no_difference_from_itself() -> None:
+    rows = list(number_rows(three_arms()))
+
+    assert [row.arm for row in rows[:3]] == ["control", "nudge", "guide"]
+    assert [row.span for row in rows[:3]] == [3, 0, 0]
+    assert (rows[0].difference, rows[0].p_value) == ("", "")
+    assert (rows[1].counted, rows[1].total, rows[1].level) == ("90", "40", "44.4%")
+    assert rows[1].difference == "+0.0 points"
+
+
+def test_exposures_are_listed_in_the_given_order_without_empty_outcomes() -> None:
+    words = {"handed_off": "handed over", "ghost": "would have been sent", "failed": "failed"}
+
+    assert exposure_rows(two_arms(), words=words) == [
+        ("handed over", [("0", "0"), ("190", "180")]),
+        ("would have been sent", [("9", "8"), ("0", "0")]),
+    ]
+
+
+def test_file_holds_a_row_an_arm_and_metric_in_full_precision() -> None:
+    report = two_arms()
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerows([CSV_COLUMNS, *csv_rows(report)])
+    rows = list(csv.DictReader(StringIO(text.getvalue())))
+
+    assert len(rows) == 6
+    control, nudge = rows[:2]
+    assert (control["is_control"], control["lift"], control["finding"]) == ("true", "", "")
+    assert (nudge["successes"], nudge["counted"], nudge["waiting"]) == ("117", "195", "10")
+    assert float(nudge["lift"]) == report.rows[0].lift
+    assert float(nudge["relative_high"]) == report.rows[0].comparison.relative.high
+    assert (nudge["method"], nudge["finding"]) == ("Newcombe hybrid score", "higher")
+
+
+def test_file_leaves_unknown_numbers_empty_and_says_why() -> None:
+    cells = dict(zip(CSV_COLUMNS, list(csv_rows(nobody()))[1], strict=True))
+
+    assert (cells["rate_or_mean"], cells["lift"], cells["p_value"]) == ("", "", "")
+    assert "nobody is counted" in cells["reason"]
+
+
+def test_plot_puts_rates_on_one_axis_and_each_mean_on_its_own() -> None:
+    rates, mean = report_panels(two_arms())
+
+    assert [each.label for each in rates.intervals] == [
+        ("Quiz attempted within 7 days",),
+        ("Module completed within 7 days",),
+    ]
+    assert rates.intervals[0].value == pytest.approx(20)
+    assert "percentage points" in rates.title
+    assert mean.intervals[0].value == pytest.approx(0.2)
+
+
+def test_plot_takes_its_colors_from_the_page_and_holds_no_script() -> None:
+    svg = interval_svg(report_panels(two_arms()), width=WIDE)
+
+    assert svg.startswith("<svg")
+    assert {"var(--ink)", "var(--accent)", "var(--line)"} <= {
+        f"var(--{name})" for name in ("ink", "accent", "line") if f"var(--{name})" in svg
+    }
+    assert "#0102" not in svg
+    assert "<script" not in svg
+    assert "Module completed within 7 days" in svg
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_plot_escapes_the_names_it_shows(width: int) -> None:
+    svg = interval_svg(report_panels(three_arms("<script>alert(1)</script>")), width=width)
+
+    assert "<script" not in svg
+    assert "&lt;script" in svg
+
+
+def test_narrow_plot_is_narrower_and_names_arms_on_a_line_of_their_own() -> None:
+    panels = report_panels(three_arms("Quiz nudge"))
+
+    assert "Quiz attempted within 7 days: Quiz nudge" in interval_svg(panels, width=WIDE)
+    narrow = interval_svg(panels, width=NARROW)
+    assert "Quiz attempted within 7 days: Quiz nudge" not in narrow
+    assert ">Quiz nudge<" in narrow
+
+
+def test_nothing_known_makes_no_plot() -> None:
+    assert report_panels(nobody()) == ()
