@@ -1,0 +1,190 @@
+"""Plain functions that make categories, templates, cadences, transitions and due deliveries."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from activity.models import Course, Due, Enrollment, Learner
+from experiments.models import Arm, Assignment, Experiment
+from interventions.channels import MemoryChannel
+from interventions.dispatch import dispatch_due
+from interventions.models import Cadence, Category, Delivery, MessageTemplate, Run, Step
+from interventions.operations import (
+    CadenceFields,
+    StepFields,
+    save_cadence,
+    save_category,
+    save_template,
+    start_experiment,
+)
+from interventions.outgoing import Answer, Outgoing
+from segmentation.models import Segment, Transition
+from tests.factories import NOW, make_course, make_enrollment
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
+
+LIVE_SINCE = NOW - timedelta(days=20)
+SUBJECT = "Next up in {{ course.title }}"
+BODY = "<p>Hello {{ learner.first_name }}, here is what comes next.</p>"
+
+_numbers = count(1)
+
+
+def make_live_course(**fields: Any) -> Course:
+    """Return a course in London that went live three weeks ago."""
+    return make_course(**{"live_since": LIVE_SINCE, **fields})
+
+
+def make_settled(course: Course | None = None, learner: Learner | None = None) -> Enrollment:
+    """Return an enrollment in a live course whose segments are up to date."""
+    return make_enrollment(course or make_live_course(), learner, due_at=None)
+
+
+def make_category(**fields: Any) -> Category:
+    """Return a category that needs no opt-in."""
+    number = next(_numbers)
+    return save_category(f"category-{number}", **{"name": f"Category {number}", **fields})
+
+
+def make_template(category: Category | None = None, **texts: tuple[str, str]) -> MessageTemplate:
+    """Return a template; `texts` gives (subject, body) by locale, English by itself."""
+    number = next(_numbers)
+    return save_template(
+        f"template-{number}",
+        name=f"Template {number}",
+        category=category or make_category(),
+        texts={"en": (SUBJECT, BODY), **texts},
+    )
+
+
+def make_any_segment(course: Course | None = None) -> Segment:
+    """Return an active segment; what its rule says does not matter here."""
+    return make_segment(make_playbook(*([course] if course else [])), ACTED_TODAY)
+
+
+def make_cadence(
+    *, template: MessageTemplate | None = None, steps: int | list[StepFields] = 1, **fields: Any
+) -> Cadence:
+    """Return an active cadence; with a number of steps, each comes a day after the one before."""
+    template = template or make_template(fields.get("category"))
+    number = next(_numbers)
+    if "segment" not in fields and fields.get("trigger") != "manual":
+        fields["segment"] = make_any_segment()
+    if isinstance(steps, int):
+        steps = [StepFields(template, timedelta(days=min(each, 1))) for each in range(steps)]
+    values = {"name": f"Cadence {number}", "category": template.category, **fields}
+    return save_cadence(f"cadence-{number}", fields=CadenceFields(**values), steps=steps)
+
+
+def make_transition(
+    enrollment: Enrollment, segment: Segment, kind: str = "enter", **fields: Any
+) -> Transition:
+    """Return an unprocessed transition that may start runs."""
+    values = {
+        "cause": "event",
+        "starts": True,
+        "version": 1,
+        "occurred_at": NOW,
+        "next_attempt_at": NOW,
+        **fields,
+    }
+    return Transition.objects.create(enrollment=enrollment, segment=segment, kind=kind, **values)
+
+
+def make_run(enrollment: Enrollment, cadence: Cadence | None = None, **fields: Any) -> Run:
+    """Return a run whose only step is planned."""
+    values = {"started_at": NOW, **fields}
+    return Run.objects.create(cadence=cadence or make_cadence(), enrollment=enrollment, **values)
+
+
+def make_delivery(
+    enrollment: Enrollment | None = None,
+    cadence: Cadence | None = None,
+    *,
+    run: Run | None = None,
+    **fields: Any,
+) -> Delivery:
+    """Return a message that is due at NOW."""
+    enrollment = enrollment or make_settled()
+    run = run or make_run(enrollment, cadence)
+    step = Step.objects.filter(cadence=run.cadence).first()
+    values = {
+        "planned_at": NOW,
+        "send_at": NOW,
+        "expires_at": NOW + timedelta(days=7),
+        "priority": run.cadence.priority,
+        "category": run.cadence.category,
+        "ghost": run.ghost,
+        "channel": "email",
+        **fields,
+    }
+    return Delivery.objects.create(
+        run=run, step=step, learner=enrollment.learner, enrollment=enrollment, **values
+    )
+
+
+def make_counted(enrollment: Enrollment, at: datetime, **fields: Any) -> Delivery:
+    """Return a message that was handed off at the instant, so that caps count it."""
+    return make_delivery(
+        enrollment,
+        state="handed_off",
+        planned_at=at,
+        send_at=at,
+        claimed_at=at,
+        finished_at=at,
+        **fields,
+    )
+
+
+def make_experiment(segment: Segment, *, start: bool = True, **fields: Any) -> Experiment:
+    """Return an experiment with a control and a treated arm of one half each."""
+    number = next(_numbers)
+    values = {"key": f"experiment-{number}", "name": f"Experiment {number}", "seed": "seed"}
+    experiment = Experiment.objects.create(segment=segment, **{**values, **fields})
+    for position, key in enumerate(("control", "nudge")):
+        Arm.objects.create(
+            experiment=experiment,
+            key=key,
+            weight="0.5",
+            is_control=key == "control",
+            position=position,
+        )
+    if start:
+        start_experiment(experiment.pk, now=NOW)
+    return experiment
+
+
+def arm_of(experiment: Experiment, key: str) -> Arm:
+    """Return one of the experiment's arms."""
+    return Arm.objects.get(experiment=experiment, key=key)
+
+
+def assign(enrollment: Enrollment, arm: Arm) -> Assignment:
+    """Return an assignment made by hand."""
+    return Assignment.objects.create(
+        experiment=arm.experiment,
+        arm=arm,
+        enrollment=enrollment,
+        unit_key=enrollment.unit_key,
+        bucket=0,
+        assigned_at=NOW,
+    )
+
+
+def dispatch(
+    now: datetime = NOW,
+    *,
+    channel: MemoryChannel | None = None,
+    answer: Callable[[Outgoing], Answer] | None = None,
+) -> tuple[list[Outgoing], Counter[str]]:
+    """Run the dispatch stage once at the instant. Return what went out and the counts."""
+    channel = channel or (MemoryChannel(answer) if answer else MemoryChannel())
+    already = len(channel.sent)
+    counts = dispatch_due(clock=lambda: now, channels={"email": channel})
+    return channel.sent[already:], +counts
+
+
+def settle_due(*enrollments: Enrollment) -> None:
+    """Make the enrollments look evaluated: a hand-off has them evaluated again."""
+    Due.objects.filter(pk__in=[each.pk for each in enrollments]).update(due_at=None)

@@ -1,0 +1,377 @@
+"""One message out, recorded once; and all that must not go out."""
+
+from datetime import timedelta
+
+import pytest
+
+from activity.models import Event
+from experiments.models import Exposure
+from interventions.channels import MemoryChannel
+from interventions.dispatch import dispatch_due
+from interventions.models import Delivery, DeliveryState, SitePause
+from interventions.operations import pause_cadence, pause_site, suppress
+from interventions.outgoing import Answer, Result
+from segmentation.models import Segment
+from tests.factories import NOW, make_learner
+from tests.interventions.factories import (
+    arm_of,
+    assign,
+    dispatch,
+    make_cadence,
+    make_category,
+    make_delivery,
+    make_experiment,
+    make_live_course,
+    make_run,
+    make_settled,
+    make_template,
+    make_transition,
+    settle_due,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def state_of(delivery: Delivery) -> tuple[str, str]:
+    delivery.refresh_from_db()
+    return delivery.state, delivery.reason
+
+
+def test_a_due_message_goes_out_once_and_is_recorded() -> None:
+    delivery = make_delivery()
+
+    sent, counts = dispatch()
+    again, _ = dispatch(NOW + timedelta(minutes=1))
+
+    assert [(each.address, each.subject) for each in sent] == [
+        (delivery.learner.email, f"Next up in {delivery.enrollment.course.title}")
+    ]
+    assert again == []
+    assert counts == {"handed_off": 1}
+    assert state_of(delivery) == ("handed_off", "")
+    assert (delivery.attempts, delivery.claimed_at, delivery.finished_at) == (1, NOW, NOW)
+    assert delivery.message_id == f"<{delivery.key}@testserver>" == sent[0].message_id
+    assert delivery.template_text.template == delivery.step.template
+    assert delivery.address == delivery.learner.email
+    event = Event.objects.get(verb="EMAIL_SENT")
+    assert (event.enrollment_id, event.source_id, event.occurred_at) == (
+        delivery.enrollment_id,
+        delivery.message_id,
+        NOW,
+    )
+
+
+def test_a_message_that_is_not_due_yet_stays() -> None:
+    delivery = make_delivery(send_at=NOW + timedelta(seconds=1))
+
+    assert dispatch()[0] == []
+    assert state_of(delivery) == ("planned", "")
+
+
+def test_the_more_important_message_of_a_learner_goes_first() -> None:
+    learner = make_learner()
+    first, second = (make_settled(make_live_course(), learner) for _ in range(2))
+    late = make_delivery(first, make_cadence(priority=50))
+    early = make_delivery(
+        second,
+        make_cadence(priority=10),
+        planned_at=NOW - timedelta(hours=1),
+    )
+
+    sent, _ = dispatch()
+
+    assert [each.message_id for each in sent] == [
+        f"<{each.key}@testserver>" for each in (early, late)
+    ]
+
+
+def test_a_ghost_is_never_sent_and_writes_no_event_but_counts() -> None:
+    delivery = make_delivery(run=make_run(make_settled(), ghost=True))
+
+    sent, counts = dispatch()
+
+    assert sent == []
+    assert counts == {"ghost": 1}
+    assert state_of(delivery) == ("ghost", "")
+    assert (delivery.claimed_at, delivery.finished_at) == (NOW, NOW)
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("ghost", "outcome"), [(False, "handed_off"), (True, "ghost")], ids=["treated", "control"]
+)
+def test_an_exposure_is_recorded_with_the_delivery(ghost: bool, outcome: str) -> None:
+    enrollment = make_settled()
+    cadence = make_cadence()
+    experiment = make_experiment(cadence.segment, start=False)
+    assignment = assign(enrollment, arm_of(experiment, "control" if ghost else "nudge"))
+    delivery = make_delivery(run=make_run(enrollment, cadence, ghost=ghost, assignment=assignment))
+
+    dispatch()
+
+    exposure = Exposure.objects.get()
+    assert (exposure.assignment, exposure.delivery_key) == (assignment, delivery.key)
+    assert (exposure.outcome, exposure.at) == (outcome, NOW)
+
+
+def withdrawn(delivery: Delivery) -> None:
+    type(delivery.enrollment).objects.filter(pk=delivery.enrollment_id).update(withdrew_at=NOW)
+
+
+def run_exited(delivery: Delivery) -> None:
+    type(delivery.run).objects.filter(pk=delivery.run_id).update(
+        status="exited", ended_at=NOW, exit_reason="goal"
+    )
+
+
+def cadence_archived(delivery: Delivery) -> None:
+    type(delivery.run.cadence).objects.filter(pk=delivery.run.cadence_id).update(status="archived")
+
+
+def segment_archived(delivery: Delivery) -> None:
+    Segment.objects.filter(pk=delivery.run.cadence.segment_id).update(status="archived")
+
+
+def opted_out_of_all(delivery: Delivery) -> None:
+    delivery.learner.consents.create(state="out", changed_at=NOW, source="test")
+
+
+def opted_out_of_the_category(delivery: Delivery) -> None:
+    delivery.learner.consents.create(
+        category=delivery.category, state="out", changed_at=NOW, source="test"
+    )
+
+
+def not_opted_in(delivery: Delivery) -> None:
+    type(delivery.category).objects.filter(pk=delivery.category_id).update(needs_opt_in=True)
+
+
+def suppressed(delivery: Delivery) -> None:
+    suppress(delivery.learner.email.upper(), reason="bounced", now=NOW)
+
+
+def without_address(delivery: Delivery) -> None:
+    type(delivery.learner).objects.filter(pk=delivery.learner_id).update(email=None)
+
+
+def with_a_broken_address(delivery: Delivery) -> None:
+    type(delivery.learner).objects.filter(pk=delivery.learner_id).update(
+        email="ana@example.org\nBcc: all@example.org"
+    )
+
+
+@pytest.mark.parametrize(
+    ("against", "reason"),
+    [
+        (withdrawn, "withdrawn"),
+        (run_exited, "run_ended"),
+        (cadence_archived, "run_ended"),
+        (segment_archived, "run_ended"),
+        (opted_out_of_all, "opted_out"),
+        (opted_out_of_the_category, "opted_out"),
+        (not_opted_in, "not_opted_in"),
+        (suppressed, "suppressed"),
+        (without_address, "no_address"),
+        (with_a_broken_address, "no_address"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_must_never_go_out_is_dropped_with_its_reason(against, reason: str) -> None:
+    delivery = make_delivery()
+    against(delivery)
+
+    sent, counts = dispatch()
+
+    assert sent == []
+    assert counts == {"dropped": 1}
+    assert state_of(delivery) == ("dropped", reason)
+    assert delivery.trace[-1]["reason"] == reason
+    assert delivery.claimed_at is None
+
+
+def course_not_live(delivery: Delivery) -> None:
+    course = delivery.enrollment.course
+    type(course).objects.filter(pk=course.pk).update(live_since=None)
+
+
+def site_paused(delivery: Delivery) -> None:
+    pause_site(paused=True, now=NOW)
+
+
+def cadence_paused(delivery: Delivery) -> None:
+    pause_cadence(delivery.run.cadence_id, paused=True, now=NOW)
+
+
+def segment_frozen(delivery: Delivery) -> None:
+    Segment.objects.filter(pk=delivery.run.cadence.segment_id).update(status="frozen")
+
+
+@pytest.mark.parametrize("against", [course_not_live, site_paused, cadence_paused, segment_frozen])
+def test_what_is_held_waits_and_is_asked_about_again(against) -> None:
+    delivery = make_delivery()
+    against(delivery)
+
+    sent, counts = dispatch()
+
+    assert sent == []
+    assert counts == {"planned": 1}
+    assert state_of(delivery) == ("planned", against.__name__)
+    assert delivery.send_at == NOW + timedelta(minutes=10)
+    assert delivery.trace[-1]["until"] == delivery.send_at.isoformat()
+
+
+def test_a_release_sends_what_was_held_at_once() -> None:
+    delivery = make_delivery()
+    pause_site(paused=True, now=NOW)
+    dispatch()
+
+    pause_site(paused=False, now=NOW + timedelta(minutes=1))
+    sent, _ = dispatch(NOW + timedelta(minutes=1))
+
+    assert len(sent) == 1
+    assert not SitePause.objects.get().paused
+    assert state_of(delivery) == ("handed_off", "")
+
+
+def test_a_message_waits_while_its_enrollment_is_to_be_evaluated() -> None:
+    delivery = make_delivery()
+    delivery.enrollment.due.due_at = NOW
+    delivery.enrollment.due.save()
+
+    assert dispatch()[0] == []
+    assert state_of(delivery) == ("planned", "unsettled")
+    assert delivery.send_at == NOW + timedelta(seconds=30)
+
+    settle_due(delivery.enrollment)
+    assert len(dispatch(NOW + timedelta(seconds=30))[0]) == 1
+
+
+def test_a_message_waits_while_a_transition_is_not_handled() -> None:
+    delivery = make_delivery()
+    make_transition(delivery.enrollment, delivery.run.cadence.segment, "leave")
+
+    assert dispatch()[0] == []
+    assert state_of(delivery) == ("planned", "unsettled")
+
+
+def test_a_message_that_got_too_old_expires_with_what_held_it() -> None:
+    delivery = make_delivery(reason="site_paused", expires_at=NOW)
+
+    sent, counts = dispatch()
+
+    assert sent == []
+    assert counts == {"expired": 1}
+    assert state_of(delivery) == ("expired", "site_paused")
+
+
+def test_a_deferral_never_goes_past_the_end_of_the_message() -> None:
+    end = NOW + timedelta(minutes=3)
+    delivery = make_delivery(expires_at=end)
+    pause_site(paused=True, now=NOW)
+
+    dispatch()
+
+    delivery.refresh_from_db()
+    assert delivery.send_at == end
+
+
+def test_a_simulated_course_is_left_alone() -> None:
+    delivery = make_delivery(make_settled(make_live_course(clock_stopped_at=NOW)))
+
+    sent, counts = dispatch()
+
+    assert (sent, counts) == ([], {})
+    assert state_of(delivery) == ("planned", "")
+
+
+def test_one_template_that_raises_costs_one_message() -> None:
+    category = make_category()
+    template = make_template(category, fr=("x", "{{ 100 | divided_by: progress.modules_total }}"))
+    cadence = make_cadence(template=template)
+    bad = make_delivery(make_settled(learner=make_learner(locale="fr")), cadence)
+    good = make_delivery(make_settled(), cadence)
+
+    sent, counts = dispatch()
+
+    assert len(sent) == 1
+    assert counts == {"failed": 1, "handed_off": 1}
+    assert state_of(bad) == ("failed", "render_error")
+    assert "can't divide by 0" in bad.trace[-1]["detail"]
+    assert state_of(good) == ("handed_off", "")
+
+
+def test_one_learner_that_raises_costs_one_learner() -> None:
+    bad = make_delivery(make_settled(make_live_course(time_zone="UTC")))
+    type(bad.learner).objects.filter(pk=bad.learner_id).update(time_zone="No/Where")
+    bad.run.cadence.window_from, bad.run.cadence.window_until = "01:00", "23:00"
+    bad.run.cadence.save()
+    good = make_delivery()
+
+    sent, _ = dispatch()
+
+    assert len(sent) == 1
+    assert state_of(good) == ("handed_off", "")
+    assert state_of(bad) == ("planned", "error")
+    assert bad.send_at == NOW + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("result", "state", "reason"),
+    [
+        (Result.NOT_ACCEPTED, "planned", "not_accepted"),
+        (Result.REFUSED, "failed", "refused"),
+        (Result.IN_DOUBT, "in_doubt", ""),
+    ],
+)
+def test_each_answer_has_its_state(result: Result, state: str, reason: str) -> None:
+    delivery = make_delivery()
+
+    _, counts = dispatch(answer=lambda outgoing: Answer(result, "451 later"))
+
+    assert counts == {state: 1}
+    assert state_of(delivery) == (state, reason)
+    assert delivery.trace[-1]["detail"] == "451 later"
+    # What was not accepted does not count against a cap; what may have been does.
+    assert (delivery.claimed_at is None) == (state != "in_doubt")
+    assert not Event.objects.exists()
+
+
+def test_a_refusal_for_now_is_tried_again_later_and_later_then_fails() -> None:
+    delivery = make_delivery()
+    channel = MemoryChannel(lambda outgoing: Answer(Result.NOT_ACCEPTED, "451"))
+    now, waits = NOW, []
+    while True:
+        dispatch(now, channel=channel)
+        delivery.refresh_from_db()
+        if delivery.state != DeliveryState.PLANNED:
+            break
+        waits.append(delivery.send_at - now)
+        now = delivery.send_at
+
+    assert [wait.total_seconds() / 60 for wait in waits] == [1, 4, 16, 60, 60]
+    assert state_of(delivery) == ("failed", "too_many_attempts")
+    assert delivery.attempts == 6
+
+
+def test_nothing_is_claimed_while_the_channel_is_down() -> None:
+    delivery = make_delivery()
+    channel = MemoryChannel()
+    channel.down = True
+
+    assert dispatch(channel=channel) == ([], {})
+    assert state_of(delivery) == ("planned", "")
+    assert delivery.attempts == 0
+
+    channel.down = False
+    assert len(dispatch(channel=channel)[0]) == 1
+
+
+def test_no_hand_over_starts_late_in_a_lease() -> None:
+    delivery = make_delivery()
+    channel = MemoryChannel()
+    instants = iter([NOW, NOW, NOW + timedelta(minutes=6)])
+
+    dispatch_due(clock=lambda: next(instants), channels={"email": channel})
+
+    assert channel.sent == []
+    assert state_of(delivery) == ("planned", "lease_too_short")
