@@ -9,7 +9,7 @@ class NormsValues:
     """Median seconds from first touch to completion by module, and the sorted relative paces."""
 
     module_medians: Mapping[int, float] = field(default_factory=dict)
-    paces: Sequence[float] = ()
+    paces: Sequence[float] = field(default_factory=list)
 
 
 # For readings in which no signal asks for norms: computing them would be a scan for nothing.

@@ -40,6 +40,7 @@ __all__ = [
     "open_transitions",
     "preview",
     "read_signals",
+    "segment_size",
     "segment_sizes",
 ]
 
@@ -66,7 +67,7 @@ def compute_norms(course_id: int, day: date) -> NormsValues:
     """Return the course's norms on the day, from what occurred before it began. One query."""
     sql, params = compile_norms(course_id, day)
     ((module_ids, medians, paces),) = _rows(sql, params)
-    return NormsValues(dict(zip(module_ids or (), medians or (), strict=True)), paces or ())
+    return NormsValues(dict(zip(module_ids or (), medians or (), strict=True)), paces or [])
 
 
 def norms_for(course_id: int, day: date) -> NormsValues:
@@ -152,6 +153,13 @@ def segment_sizes() -> dict[int, int]:
     current = Membership.objects.filter(left_at__isnull=True)
     sizes = current.order_by().values("segment_id").annotate(size=Count("pk"))
     return dict(sizes.values_list("segment_id", "size"))
+
+
+def segment_size(segment_id: int, *, up_to: int) -> int:
+    """Return how many enrollments are in the segment now, at most `up_to` + 1. One query."""
+    current = Membership.objects.filter(segment_id=segment_id, left_at__isnull=True)
+    # Counting stops there: a list of segments must not read a million rows to say "many".
+    return current.order_by()[: up_to + 1].count()
 
 
 def _norms(course: Course, as_of: datetime) -> NormsValues:

@@ -1,0 +1,246 @@
+"""The signals again, one learner at a time from a list of acts: slow, plain and without SQL.
+
+Written from the definitions, not from the compiler, so that the two can disagree.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from activity.models import Course, Enrollment, Item
+from common.clock import local_midnight
+
+HOUR = 3600.0
+COMPLETING = {
+    "module": "COMPLETE_MODULE",
+    "quiz": "ATTEMPT_QUIZ",
+    "assignment": "SUBMIT_ASSIGNMENT",
+}
+VIEWS = ("VIEW_MODULE", "VIEW_ITEM", "PLAY_VIDEO", "DOWNLOAD_RESOURCE")
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something a learner did."""
+
+    enrollment: Enrollment
+    verb: str
+    occurred_at: datetime
+    item: Item | None = None
+    count: int = 1
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class World:
+    """A course with its items and everything that was ever done in it."""
+
+    course: Course
+    items: Sequence[Item]
+    acts: Sequence[Act] = field(default_factory=list)
+
+    def local_day(self, instant: datetime) -> date:
+        return instant.astimezone(ZoneInfo(self.course.time_zone)).date()
+
+    def modules(self, day: date) -> list[Item]:
+        return [item for item in self.items if item.kind == "module" and is_assigned(item, day)]
+
+
+def is_assigned(item: Item, day: date) -> bool:
+    return item.assigned_on is None or item.assigned_on <= day
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median by the formula of percentile_cont, to the last bit."""
+    ordered, half = sorted(values), (len(values) - 1) / 2
+    low, high = ordered[int(half)], ordered[int(half + 0.5)]
+    return low if low == high else low + (half - int(half)) * (high - low)
+
+
+def first(instants: Sequence[datetime]) -> datetime | None:
+    return min(instants, default=None)
+
+
+class LearnerReading:
+    """One enrollment's acts up to an instant, and every signal of them."""
+
+    def __init__(self, world: World, enrollment: Enrollment, as_of: datetime) -> None:
+        self.world, self.enrollment, self.as_of = world, enrollment, as_of
+        self.day = world.local_day(as_of)
+        self.acts = [
+            act for act in world.acts if act.enrollment == enrollment and act.occurred_at <= as_of
+        ]
+        starts_at = local_midnight(world.course.starts_on, world.course.time_zone)
+        self.began_at = max(enrollment.enrolled_at, starts_at)
+
+    def last(self, window: int | None, *, skip: int = 0) -> list[Act]:
+        """Return the acts of the last N days, or of the N days before the last `skip`."""
+        if window is None:
+            return self.acts
+        newest = self.day - timedelta(days=skip)
+        oldest = newest - timedelta(days=window - 1)
+        return [
+            act for act in self.acts if oldest <= self.world.local_day(act.occurred_at) <= newest
+        ]
+
+    def completed_at(self, item: Item) -> datetime | None:
+        verb = COMPLETING.get(item.kind, "COMPLETE_ITEM")
+        return first(
+            [act.occurred_at for act in self.acts if act.item == item and act.verb == verb]
+        )
+
+    def touches(self, module: Item, acts: Sequence[Act]) -> list[datetime]:
+        return [
+            act.occurred_at
+            for act in acts
+            if act.item and (act.item == module or act.item.parent_id == module.pk)
+        ]
+
+    def total(self, verbs: Sequence[str], window: int | None, *, skip: int = 0) -> int:
+        return sum(act.count for act in self.last(window, skip=skip) if act.verb in verbs)
+
+    def scored(self, window: int | None) -> list[float]:
+        return [
+            act.score
+            for act in self.last(window)
+            if act.verb == "ATTEMPT_QUIZ" and act.score is not None
+        ]
+
+    def active_days(self, window):
+        return len({self.world.local_day(act.occurred_at) for act in self.last(window)})
+
+    def logins(self, window):
+        return self.total(["LOGIN"], window)
+
+    def content_views(self, window):
+        return self.total(VIEWS, window)
+
+    def video_plays(self, window):
+        return self.total(["PLAY_VIDEO"], window)
+
+    def downloads(self, window):
+        return self.total(["DOWNLOAD_RESOURCE"], window)
+
+    def assignments_started(self, window):
+        return self.total(["START_ASSIGNMENT"], window)
+
+    def quiz_attempts(self, window):
+        return self.total(["ATTEMPT_QUIZ"], window)
+
+    def quiz_attempts_change(self, window):
+        attempts = ["ATTEMPT_QUIZ"]
+        return self.total(attempts, window) - self.total(attempts, window, skip=window)
+
+    def quiz_attempt_rate(self, window):
+        recent = self.last(window)
+        offered = [
+            item
+            for item in self.world.items
+            if item.kind == "quiz"
+            and item.parent is not None
+            and is_assigned(item, self.day)
+            and self.touches(item.parent, recent)
+        ]
+        attempted = {act.item.pk for act in recent if act.verb == "ATTEMPT_QUIZ" and act.item}
+        return self.share([item.pk in attempted for item in offered])
+
+    def quiz_pass_rate(self, window):
+        mark = float(self.world.course.pass_mark)
+        return self.share([score >= mark for score in self.scored(window)])
+
+    def average_score(self, window):
+        scores = self.scored(window)
+        # In millionths, as scores are kept: sums of floats would depend on the order.
+        total = sum(round(score * 10**6) for score in scores) / 10**6
+        return total / len(scores) if scores else None
+
+    def modules_completed(self, window):
+        found = [self.completed_at(item) for item in self.world.items if item.kind == "module"]
+        days = [self.world.local_day(at) for at in found if at is not None]
+        if window is None:
+            return len(days)
+        return sum(day > self.day - timedelta(days=window) for day in days)
+
+    def completion_rate(self, _):
+        modules = self.world.modules(self.day)
+        return self.share([self.completed_at(module) is not None for module in modules])
+
+    def activities_completed_rate(self, window):
+        enrolled_on = self.world.local_day(self.enrollment.enrolled_at)
+        owed = [
+            item
+            for item in self.world.items
+            if item.kind != "module"
+            and (owed_on := item.due_on or item.assigned_on) is not None
+            and self.day - timedelta(days=window) <= owed_on < self.day
+            and owed_on >= enrolled_on
+        ]
+        return self.share([self.completed_at(item) is not None for item in owed])
+
+    def days_since_activity(self, _):
+        return self.days_since([act.occurred_at for act in self.acts])
+
+    def days_since_quiz_attempt(self, _):
+        return self.days_since([act.occurred_at for act in self.acts if act.verb == "ATTEMPT_QUIZ"])
+
+    def days_since_completion(self, _):
+        found = [self.completed_at(item) for item in self.world.items if item.kind == "module"]
+        return self.days_since([at for at in found if at is not None])
+
+    def modules_open(self, _):
+        modules = self.world.modules(self.day)
+        return sum(self.completed_at(module) is None for module in modules)
+
+    def modules_stalled(self, window):
+        return sum(
+            self.completed_at(module) is None
+            and bool(self.touches(module, self.acts))
+            and not self.touches(module, self.last(window))
+            for module in self.world.modules(self.day)
+        )
+
+    def pace_percentile(self, _):
+        medians, paces = norms(self.world, self.day)
+        own = self.pace(medians)
+        return self.share([pace < own for pace in paces]) if own is not None else None
+
+    def pace(self, medians: dict[int, float]) -> float | None:
+        relative = [
+            seconds / medians[item_id]
+            for item_id, seconds in self.durations().items()
+            if item_id in medians
+        ]
+        return median(relative) if relative else None
+
+    def durations(self) -> dict[int, float]:
+        """Return the seconds from first touch to completion, at least an hour, by module."""
+        found = {}
+        for module in (item for item in self.world.items if item.kind == "module"):
+            completed_at = self.completed_at(module)
+            if completed_at is not None:
+                spent = completed_at - min(self.touches(module, self.acts))
+                found[module.pk] = max(spent.total_seconds(), HOUR)
+        return found
+
+    def days_since(self, instants: Sequence[datetime]) -> float:
+        since = max([*instants, self.began_at])
+        return (self.as_of - since).total_seconds() / 86_400
+
+    @staticmethod
+    def share(hits: Sequence[bool]) -> float | None:
+        return sum(hits) / len(hits) if hits else None
+
+
+def norms(world: World, day: date) -> tuple[dict[int, float], list[float]]:
+    """Return the module medians and the paces, from what occurred before the day began."""
+    before = local_midnight(day, world.course.time_zone) - timedelta(microseconds=1)
+    learners = dict.fromkeys(act.enrollment for act in world.acts)
+    readings = [LearnerReading(world, learner, before) for learner in learners]
+    by_module: dict[int, list[float]] = {}
+    for reading in readings:
+        for item_id, seconds in reading.durations().items():
+            by_module.setdefault(item_id, []).append(seconds)
+    medians = {item_id: median(seconds) for item_id, seconds in by_module.items()}
+    paces = [reading.pace(medians) for reading in readings]
+    return medians, [pace for pace in paces if pace is not None]

@@ -1,0 +1,106 @@
+import csv
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.factories import make_cast, make_course
+
+pytestmark = pytest.mark.django_db
+
+NOON = "2025-09-30T13:00:00+01:00"
+QUIET = {"field": "active_days", "window": 30, "operator": "<", "value": 1}
+
+
+@pytest.fixture
+def cast():
+    return make_cast()
+
+
+@pytest.fixture
+def rule_file(tmp_path):
+    path = tmp_path / "rule.json"
+    path.write_text(json.dumps(QUIET))
+    return path
+
+
+def preview_rule(path, course, *options, as_of=NOON):
+    call_command("preview_rule", path, "--course", course, "--as-of", as_of, *options)
+
+
+def test_a_preview_in_json_is_all_that_is_printed(cast, rule_file, capsys):
+    preview_rule(rule_file, cast.course.key, "--json")
+    assert json.loads(capsys.readouterr().out) == {
+        "matches": 1,
+        "of": 3,
+        "learners": [cast.cy.learner.external_id],
+    }
+
+
+def test_a_preview_in_words_says_what_the_rule_means(cast, rule_file, capsys):
+    preview_rule(rule_file, cast.course.key)
+    printed = capsys.readouterr().out
+    assert "Active on fewer than 1 of the last 30 days." in printed
+    assert "1 of 3 learners in scope." in printed
+    assert cast.cy.learner.external_id in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"field": "active_days", "window": 30', "is refused: the rule: is not JSON"),
+        (json.dumps(QUIET | {"field": "activ"}), "is refused: field: 'activ' is not a signal"),
+        (json.dumps({"combinator": "or", "rules": []}), "is refused: rules: is empty"),
+        ("\udcff", "cannot be read from"),
+    ],
+)
+def test_a_rule_that_is_refused_gets_a_sentence(cast, tmp_path, text, sentence):
+    path = tmp_path / "rule.json"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(CommandError, match=sentence):
+        preview_rule(path, cast.course.key)
+
+
+def test_a_missing_file_gets_a_sentence(cast, tmp_path):
+    with pytest.raises(CommandError, match=r"cannot be read from .*No such file"):
+        preview_rule(tmp_path / "none.json", cast.course.key)
+
+
+def test_an_unknown_course_gets_a_sentence(rule_file):
+    with pytest.raises(CommandError, match="There is no course 'none'"):
+        preview_rule(rule_file, "none")
+
+
+@pytest.mark.parametrize("as_of", ["2025-09-30T13:00:00", "2025-09-30", "yesterday"])
+def test_an_instant_without_offset_is_refused(cast, rule_file, as_of):
+    with pytest.raises(CommandError, match=r"offset|not a time"):
+        preview_rule(rule_file, cast.course.key, as_of=as_of)
+
+
+def export(course, path):
+    arguments = ("--course", course.key, "--as-of", NOON, "--out", str(path))
+    call_command("export_signals", *arguments)
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_an_export_has_a_row_a_learner_with_empty_cells_for_unknown(cast, tmp_path, capsys):
+    rows = export(cast.course, tmp_path / "signals.csv")
+    by_learner = {row["learner"]: row for row in rows}
+    bo = by_learner[cast.bo.learner.external_id]
+    assert len(rows) == 3
+    assert bo["days_since_activity"] == "22.0"
+    assert bo["quiz_pass_rate_all"] == ""
+    assert bo["modules_open"] == "2"
+    assert "3 learners" in capsys.readouterr().out
+
+
+def test_a_course_without_learners_exports_its_header(tmp_path):
+    path = tmp_path / "signals.csv"
+    assert export(make_course(), path) == []
+    assert path.read_text().startswith("learner,active_days_7,")
+
+
+def test_an_export_that_cannot_be_written_gets_a_sentence(cast, tmp_path):
+    with pytest.raises(CommandError, match="cannot be written: No such file"):
+        export(cast.course, tmp_path / "none" / "signals.csv")

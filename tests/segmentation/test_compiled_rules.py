@@ -1,0 +1,96 @@
+"""The SQL of a rule against its Python, over signals that no course could have."""
+
+import pytest
+from django.db import connection
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segmentation.compiler.conditions import compile_rule
+from segmentation.compiler.due import flips
+from segmentation.compiler.sql import Params
+from segmentation.rules import OPERATORS, conditions, evaluate, parse
+from segmentation.signals import SIGNALS_BY_NAME, SignalKind
+from tests.segmentation.rule_strategies import rule_shapes, values_for
+
+DAY = 86_400 * 10**6
+
+
+def in_sql(rule, signals):
+    """Return what PostgreSQL makes of the rule over one row of signals."""
+    params = Params()
+    casts = {
+        condition.ref.column: {SignalKind.TEXT: "text", SignalKind.COUNT: "bigint"}.get(
+            condition.signal.kind, "float8"
+        )
+        for condition in conditions(rule)
+    }
+    row = ", ".join(
+        f'{params.bind(signals[column], cast)} AS "{column}"' for column, cast in casts.items()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {compile_rule(rule, params)} FROM (SELECT {row}) r", params.values)
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db
+@settings(max_examples=400, deadline=None)
+@given(shape=rule_shapes(), data=st.data())
+def test_sql_and_python_agree_unknowns_too(shape, data):
+    rule = parse(shape)
+    signals = {
+        condition.ref.column: data.draw(values_for(SIGNALS_BY_NAME[condition.field]))
+        for condition in conditions(rule)
+    }
+    assert in_sql(rule, signals) is evaluate(rule, signals)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "text", ["it's", 'a"b', "100%", "%s", "%(p0)s", "\\", "{0}", "'; DROP TABLE x; --"]
+)
+@pytest.mark.parametrize("operator", ["=", "contains", "in"])
+def test_texts_are_bound_and_never_read_as_sql(text, operator):
+    value = [text] if operator == "in" else text
+    rule = parse({"field": "trait", "key": "region", "operator": operator, "value": value})
+    assert in_sql(rule, {"trait_region": text}) is True
+    assert in_sql(rule, {"trait_region": "other"}) is False
+
+
+def test_every_operator_has_its_sql_and_its_words():
+    for symbol, entry in OPERATORS.items():
+        assert entry.symbol == symbol
+        assert "{signal}" in entry.sql
+        assert entry.suits(text=True) or entry.suits(text=False)
+
+
+@pytest.mark.parametrize(
+    ("days", "micros"),
+    [
+        pytest.param(7, (7 * DAY, 7 * DAY + 1), id="week"),
+        pytest.param(0, (0, 1), id="now"),
+        pytest.param(0.1, (DAY // 10, DAY // 10 + 1), id="tenth, a float above it"),
+        pytest.param(-1, (), id="past"),
+        pytest.param(1e300, (), id="never"),
+    ],
+)
+def test_thresholds_turn_at_their_instant_and_just_after(days, micros):
+    assert flips(days) == micros
+
+
+@given(
+    days=st.one_of(
+        st.floats(0, 400),
+        st.integers(0, 400 * 1440).map(lambda minutes: minutes / 1440),
+        st.integers(0, 400 * DAY).map(lambda micros: micros / 10**6 / 86_400),
+    )
+)
+def test_no_comparison_turns_at_another_microsecond(days):
+    reached, passed = flips(days)
+
+    def compared(micros):
+        value = micros / 10**6 / 86_400
+        return (value < days, value <= days, value == days)
+
+    if reached:
+        assert compared(reached - 1) == compared(0) == (True, True, False)
+    assert compared(passed) == compared(passed + 10**9) == (False, False, False)

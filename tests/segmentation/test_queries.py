@@ -1,0 +1,135 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from segmentation.models import Membership, Norms, Playbook, Segment
+from segmentation.norms import NormsValues
+from segmentation.queries import (
+    compute_norms,
+    current_segment_ids,
+    export_refs,
+    match_rule,
+    norms_for,
+    preview,
+    read_signals,
+    segment_sizes,
+)
+from segmentation.rules import parse
+from segmentation.signals import usual_refs
+from tests.factories import NOW, act, make_cast, make_course, make_enrollment, make_item
+
+pytestmark = pytest.mark.django_db
+
+PLAYED = parse({"field": "video_plays", "window": 30, "operator": ">=", "value": 1})
+FAST = parse({"field": "pace_percentile", "operator": "<", "value": 0.5})
+DAY = NOW.date()
+
+
+@pytest.fixture
+def cast():
+    return make_cast()
+
+
+def make_segment(key="quiet", **fields):
+    playbook, _ = Playbook.objects.get_or_create(key="playbook", name="Playbook")
+    values = {"name": key, "rule": {}, "status": "active", "changed_revision": 1}
+    return Segment.objects.create(playbook=playbook, key=key, **(values | fields))
+
+
+def test_a_preview_says_who_matches_of_whom_in_scope(cast, django_assert_num_queries):
+    make_enrollment(cast.course, withdrew_at=NOW)
+    act(make_enrollment(), "PLAY_VIDEO")
+    with django_assert_num_queries(1):
+        found = preview(PLAYED, cast.course, as_of=NOW)
+    names = [cast.ana.learner.external_id, cast.bo.learner.external_id]
+    assert (found.matches, found.of, found.learners) == (2, 3, sorted(names))
+
+
+def test_a_preview_looks_at_a_past_instant_as_it_was(cast):
+    before = datetime(2025, 9, 8, 11, 59, 59, tzinfo=UTC)
+    assert preview(PLAYED, cast.course, as_of=before).matches == 0
+    assert preview(PLAYED, cast.course, as_of=before + timedelta(seconds=1)).matches == 2
+
+
+def test_norms_are_read_only_where_a_rule_asks_for_them(cast, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        found = preview(FAST, cast.course, as_of=NOW)
+    assert found.learners == [cast.ana.learner.external_id]
+    assert not Norms.objects.exists()
+
+
+def test_stored_norms_hold_even_if_late_events_would_change_them(cast, django_assert_num_queries):
+    computed = compute_norms(cast.course.pk, DAY)
+    first, second = (module.pk for module in cast.modules)
+    assert computed == NormsValues({first: 7200.0, second: 7200.0}, [1.0])
+    Norms.objects.create(
+        course=cast.course,
+        day=DAY,
+        module_medians={str(first): 3600.0},
+        paces=[1.0, 1.5, 2.0, 2.0],
+        computed_at=NOW,
+    )
+    with django_assert_num_queries(1):
+        stored = norms_for(cast.course.pk, DAY)
+    assert stored == NormsValues({first: 3600.0}, [1.0, 1.5, 2.0, 2.0])
+    with django_assert_num_queries(2):
+        (row,) = read_signals(
+            cast.course,
+            [condition.ref for condition in FAST.rules],
+            as_of=NOW,
+            enrollment_ids=[cast.ana.pk],
+        )
+    assert row.signals == {"pace_percentile": 0.5}
+
+
+def test_a_norm_counts_what_came_before_midnight_and_not_at_it():
+    module = make_item(make_course(time_zone="UTC"), "module")
+    learner = make_enrollment(module.course)
+    act(learner, "COMPLETE_MODULE", item=module, occurred_at=datetime(2025, 9, 30, tzinfo=UTC))
+    assert compute_norms(module.course_id, DAY) == NormsValues({}, [])
+    assert compute_norms(module.course_id, DAY + timedelta(days=1)).paces == [1.0]
+
+
+def test_a_rule_is_matched_over_courses_and_only_in_scope(cast, django_assert_num_queries):
+    other = make_enrollment(make_course(time_zone="Asia/Kathmandu"))
+    gone = make_enrollment(cast.course, withdrew_at=NOW)
+    for enrollment in (other, gone):
+        act(enrollment, "PLAY_VIDEO")
+    ids = [cast.ana.pk, cast.cy.pk, other.pk, gone.pk]
+    with django_assert_num_queries(4):
+        assert match_rule(PLAYED, enrollment_ids=ids, as_of=NOW) == {cast.ana.pk, other.pk}
+
+
+def test_nobody_is_matched_by_no_query_of_a_course(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert match_rule(PLAYED, enrollment_ids=[], as_of=NOW) == set()
+
+
+def test_signals_come_in_enrollment_order_in_one_query(cast, django_assert_num_queries):
+    refs = [ref for ref in usual_refs() if ref.signal.name != "pace_percentile"]
+    with django_assert_num_queries(1):
+        rows = list(read_signals(cast.course, refs, as_of=NOW))
+    assert [row.enrollment_id for row in rows] == [cast.ana.pk, cast.bo.pk, cast.cy.pk]
+    assert list(rows[0].signals) == [ref.column for ref in refs]
+
+
+def test_an_export_has_the_usual_signals_and_those_of_the_courses_segments(cast):
+    own = {"field": "trait", "key": "region", "operator": "=", "value": "Wales"}
+    leave = {"field": "logins", "window": 3, "operator": ">", "value": 1}
+    make_segment(rule=own, leave_rule=leave).playbook.courses.add(cast.course)
+    make_segment("draft", rule=leave | {"window": 5}, status="draft")
+    columns = [ref.column for ref in export_refs(cast.course)]
+    assert columns == [*(ref.column for ref in usual_refs()), "trait_region", "logins_3"]
+    assert len(export_refs(make_course())) == len(usual_refs())
+
+
+def test_segments_say_their_size_and_an_enrollment_its_segments(cast, django_assert_num_queries):
+    quiet, busy, empty = (make_segment(key) for key in ("quiet", "busy", "empty"))
+    for enrollment, segment in ((cast.ana, quiet), (cast.bo, quiet), (cast.ana, busy)):
+        Membership.objects.create(enrollment=enrollment, segment=segment, entered_at=NOW, version=1)
+    Membership.objects.create(
+        enrollment=cast.ana, segment=empty, entered_at=NOW, left_at=NOW, version=1
+    )
+    with django_assert_num_queries(2):
+        assert segment_sizes() == {quiet.pk: 2, busy.pk: 1}
+        assert current_segment_ids(cast.ana.pk) == {quiet.pk, busy.pk}
