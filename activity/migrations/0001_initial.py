@@ -289,6 +289,7 @@ class Migration(migrations.Migration):
                     "enrollment",
                     models.ForeignKey(
                         db_index=False,
+                        db_constraint=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="progress",
                         to="activity.enrollment",
@@ -298,6 +299,7 @@ class Migration(migrations.Migration):
                     "item",
                     models.ForeignKey(
                         db_index=False,
+                        db_constraint=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="progress",
                         to="activity.item",
@@ -457,6 +459,7 @@ class Migration(migrations.Migration):
                     "enrollment",
                     models.ForeignKey(
                         db_index=False,
+                        db_constraint=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="daily_activity",
                         to="activity.enrollment",

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from activity.canonical import CanonicalEvent, Refused, read_event
 from activity.models import RejectedEvent
+from activity.operations.binary import fetch_binary
 from activity.operations.due import pull_due
 from activity.operations.keys import EventRow, look_up
 from activity.operations.read_models import merge_daily_activity, merge_progress
@@ -23,11 +24,11 @@ _STORE = f"""
 WITH fresh AS (
     INSERT INTO activity_event (enrollment_id, item_id, verb, occurred_at, count, score, passed,
         value, properties, source, source_id, received_at)
-    SELECT sent.*, %(now)s
-    FROM unnest(%(enrollment_id)s::bigint[], %(item_id)s::bigint[], %(verb)s::text[],
-        %(occurred_at)s::timestamptz[], %(total)s::int[], %(score)s::numeric[],
-        %(passed)s::bool[], %(value)s::numeric[], %(properties)s::jsonb[], %(source)s::text[],
-        %(source_id)s::text[]) AS sent (enrollment_id, item_id, verb, occurred_at, count, score,
+    SELECT sent.*, %(now)b
+    FROM unnest(%(enrollment_id)b::bigint[], %(item_id)b::bigint[], %(verb)b::text[],
+        %(occurred_at)b::timestamptz[], %(total)b::int[], %(score)b::numeric[],
+        %(passed)b::bool[], %(value)b::numeric[], %(properties)b::jsonb[], %(source)b::text[],
+        %(source_id)b::text[]) AS sent (enrollment_id, item_id, verb, occurred_at, count, score,
         passed, value, properties, source, source_id)
     ORDER BY sent.source, sent.source_id
     ON CONFLICT (source, source_id) DO NOTHING
@@ -132,7 +133,5 @@ def _store(rows: Sequence[EventRow], *, now: datetime) -> int:
     pull_due({row.enrollment_id for row in rows}, at=now)
     columns = zip(*rows, strict=True)
     values: dict[str, Any] = dict(zip(EventRow._fields, map(list, columns), strict=True))
-    with connection.cursor() as cursor:
-        cursor.execute(_STORE, {**values, "now": now})
-        (stored,) = cursor.fetchone()
+    ((stored,),) = fetch_binary(_STORE, {**values, "now": now})
     return int(stored)

@@ -7,8 +7,20 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from activity.canonical import CanonicalEvent, Reason, Refused, shown
-from activity.models import Course, Enrollment, Item, Verb
+from activity.models import Course, Verb
+from activity.operations.binary import fetch_binary
 from activity.verbs import BUILT_IN
+
+_ENROLLMENTS = """
+SELECT enrollment.course_id, learner.external_id, enrollment.id
+FROM activity_learner AS learner
+JOIN activity_enrollment AS enrollment ON enrollment.learner_id = learner.id
+WHERE learner.external_id = ANY(%(keys)b::text[]) AND enrollment.course_id = ANY(%(courses)b::bigint[])
+"""
+_ITEMS = """
+SELECT course_id, key, id FROM activity_item
+WHERE key = ANY(%(keys)b::text[]) AND course_id = ANY(%(courses)b::bigint[])
+"""
 
 
 class EventRow(NamedTuple):
@@ -107,14 +119,12 @@ def look_up(events: Sequence[CanonicalEvent]) -> Keys:
     return Keys({course.key: course for course in by_id.values()}, verbs)
 
 
-def _enrollments(course_ids: Iterable[int], learners: set[str]) -> Iterable[tuple[int, str, int]]:
-    rows = Enrollment.objects.filter(course__in=course_ids, learner__external_id__in=learners)
-    return rows.order_by().values_list("course_id", "learner__external_id", "pk")
+def _enrollments(course_ids: Iterable[int], learners: set[str]) -> list[tuple[int, str, int]]:
+    return fetch_binary(_ENROLLMENTS, {"courses": list(course_ids), "keys": list(learners)})
 
 
-def _items(course_ids: Iterable[int], keys: set[str]) -> Iterable[tuple[int, str, int]]:
-    rows = Item.objects.filter(course__in=course_ids, key__in=keys)
-    return rows.order_by().values_list("course_id", "key", "pk")
+def _items(course_ids: Iterable[int], keys: set[str]) -> list[tuple[int, str, int]]:
+    return fetch_binary(_ITEMS, {"courses": list(course_ids), "keys": list(keys)})
 
 
 def _verbs(named: set[str]) -> frozenset[str]:
