@@ -8,6 +8,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from activity.models import Course
 from segmentation.models import Override, Playbook, Segment
+from segmentation.operations import SegmentationError, check_kept
 from segmentation.rules import RuleError, parse, to_json
 
 if TYPE_CHECKING:
@@ -84,3 +85,13 @@ class OverrideForm(OverrideModelForm):
     class Meta:
         model = Override
         fields = ("segment", "enrollment", "kind")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a segment that is not kept for the learner's course."""
+        data = super().clean() or {}
+        if "segment" in data and "enrollment" in data:
+            try:
+                check_kept(data["segment"].pk, data["enrollment"].pk)
+            except SegmentationError as error:
+                raise ValidationError(str(error)) from None
+        return data

@@ -5,7 +5,12 @@ from segmentation.operations.evaluation import EvaluationCounts, evaluate_due
 from segmentation.operations.full import CourseEvaluation, evaluate_courses
 from segmentation.operations.norms import ensure_norms
 from segmentation.operations.outbox import announce_members, fail_transitions, mark_processed
-from segmentation.operations.overrides import add_member, clear_override, remove_member
+from segmentation.operations.overrides import (
+    add_member,
+    check_kept,
+    clear_override,
+    remove_member,
+)
 from segmentation.operations.playbooks import (
     add_courses,
     install_playbook,
@@ -32,6 +37,7 @@ __all__ = [
     "add_member",
     "announce_members",
     "archive_segment",
+    "check_kept",
     "clear_override",
     "create_segment",
     "edit_segment",

@@ -46,7 +46,7 @@ def _override(
     kind: OverrideKind, pair: tuple[int, int], *, now: datetime, by: User | None
 ) -> Override:
     segment_id, enrollment_id = pair
-    _check_kept(segment_id, enrollment_id)
+    check_kept(segment_id, enrollment_id)
     # The Due row first: it is the mutex of its enrollment, and evaluation holds it while it reads
     # the overrides. The cause stays "time", for the override itself says "by hand".
     pull_due([enrollment_id], at=now, cause=DueCause.TIME)
@@ -57,7 +57,8 @@ def _override(
     return override
 
 
-def _check_kept(segment_id: int, enrollment_id: int) -> None:
+def check_kept(segment_id: int, enrollment_id: int) -> None:
+    """Raise SegmentationError unless the segment is kept for the enrollment's course."""
     segment = Segment.objects.get(id=segment_id)
     if segment.status not in EVALUATED:
         raise SegmentationError(f"The segment '{segment.key}' is not active.")

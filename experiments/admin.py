@@ -1,0 +1,122 @@
+"""Admin pages of experiments, arms, assignments and exposures."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from common.admin import KeptAdmin, ReadOnlyAdmin
+from experiments import models
+
+STATUS_COLORS = {"draft": "info", "running": "success", "stopped": "warning"}
+LOCKED = ("key", "segment", "playbook", "unit", "method", "seed")
+
+
+def is_draft(experiment: models.Experiment | None) -> bool:
+    """Return whether nobody can have been drawn yet."""
+    return experiment is None or experiment.status == models.ExperimentStatus.DRAFT
+
+
+class ArmInline(TabularInline):
+    """The arms; fixed once the experiment has started."""
+
+    model = models.Arm
+    extra = 0
+    fields = ("position", "key", "name", "weight", "is_control")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether arms may still be added."""
+        return is_draft(obj) and super().has_add_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether arms may still be changed."""
+        return is_draft(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether arms may still be removed."""
+        return is_draft(obj) and super().has_delete_permission(request, obj)
+
+
+class ExperimentAdmin(KeptAdmin):
+    """Experiments. Interventions registers it with the actions that start and stop one."""
+
+    list_display = ("name", "shown_status", "shown_population", "started_at", "shown_report")
+    list_select_related = ("segment", "playbook")
+    list_filter = ("status",)
+    search_fields = ("key", "name")
+    autocomplete_fields = ("segment", "playbook")
+    inlines = (ArmInline,)
+    readonly_fields = ("status", "started_at", "stopped_at", "plan", "plan_sha256")
+
+    @display(description="Status", label=STATUS_COLORS)
+    def shown_status(self, experiment: models.Experiment) -> tuple[str, str]:
+        """Return the status with its colour."""
+        return experiment.status, experiment.get_status_display()
+
+    @display(description="Among the members of")
+    def shown_population(self, experiment: models.Experiment) -> str:
+        """Return the segment or playbook."""
+        return str(experiment.segment or experiment.playbook)
+
+    @display(description="Report")
+    def shown_report(self, experiment: models.Experiment) -> SafeString:
+        """Return a link to the report."""
+        url = reverse("experiments:report", args=(experiment.key,))
+        return format_html('<a href="{}">Read the report</a>', url)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Lock what the draws depend on once the experiment has started."""
+        return self.readonly_fields if is_draft(obj) else (*self.readonly_fields, *LOCKED)
+
+
+@admin.register(models.Arm)
+class ArmAdmin(ReadOnlyAdmin):
+    """Arms of all experiments, to look at; they are edited on their experiment's page."""
+
+    list_display = ("shown_name", "experiment", "weight", "is_control")
+    list_select_related = ("experiment",)
+    list_filter = (("experiment", AutocompleteSelectFilter),)
+    search_fields = ("key", "name", "experiment__key")
+
+    @display(description="Arm")
+    def shown_name(self, arm: models.Arm) -> str:
+        """Return the name, or the key where there is none."""
+        return str(arm)
+
+
+@admin.register(models.Assignment)
+class AssignmentAdmin(ReadOnlyAdmin):
+    """Who was drawn into which arm, when, and by which number."""
+
+    list_display = ("enrollment", "experiment", "arm", "bucket", "assigned_at")
+    list_select_related = ("enrollment__learner", "enrollment__course", "experiment", "arm")
+    list_filter = (("experiment", AutocompleteSelectFilter),)
+    search_fields = ("enrollment__learner__external_id__exact",)
+    search_help_text = "The whole external id of a learner"
+
+
+@admin.register(models.Exposure)
+class ExposureAdmin(ReadOnlyAdmin):
+    """What became of each delivery to an assigned learner; for a control, of its ghost."""
+
+    list_display = ("shown_learner", "shown_arm", "outcome", "reason", "at")
+    list_select_related = ("assignment__enrollment__learner", "assignment__arm")
+    list_filter = ("outcome",)
+    search_fields = ("assignment__enrollment__learner__external_id__exact",)
+    search_help_text = "The whole external id of a learner"
+
+    @display(description="Learner")
+    def shown_learner(self, exposure: models.Exposure) -> str:
+        """Return the learner."""
+        return str(exposure.assignment.enrollment.learner)
+
+    @display(description="Arm")
+    def shown_arm(self, exposure: models.Exposure) -> str:
+        """Return the arm."""
+        return str(exposure.assignment.arm)

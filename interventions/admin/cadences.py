@@ -1,0 +1,142 @@
+"""Admin pages of cadences, their runs, and the start of experiments."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from common.admin import KeptAdmin, ReadOnlyAdmin
+from common.clock import utc_now
+from experiments.admin import ExperimentAdmin
+from experiments.models import Experiment
+from experiments.operations import stop_experiment
+from experiments.plan import PlanError
+from interventions import models, operations
+from interventions.errors import InterventionError
+from interventions.forms import CadenceForm, StepForm, StepFormSet
+
+WHOLE_ID = "The whole external id of a learner"
+
+
+class StepInline(TabularInline):
+    """The steps of a cadence, in order."""
+
+    model = models.Step
+    form = StepForm
+    formset = StepFormSet
+    fields = ("position", "delay", "template", "condition")
+    extra = 0
+    autocomplete_fields = ("template",)
+
+
+@admin.register(models.Cadence)
+class CadenceAdmin(KeptAdmin):
+    """Cadences: what is sent after which trigger."""
+
+    form = CadenceForm
+    list_display = ("name", "shown_status", "shown_trigger", "shown_for", "category", "priority")
+    list_select_related = ("segment", "arm", "ghost_for", "category")
+    list_filter = ("status", "paused", ("segment", AutocompleteSelectFilter))
+    search_fields = ("key", "name")
+    autocomplete_fields = ("segment", "arm", "ghost_for", "category")
+    inlines = (StepInline,)
+    actions = ("pause", "resume")
+
+    @display(description="Status", label={"active": "success", "paused": "warning"})
+    def shown_status(self, cadence: models.Cadence) -> tuple[str, str]:
+        """Return the status in words; paused where its messages are held."""
+        if cadence.paused:
+            return "paused", "paused: its messages are held"
+        return cadence.status, cadence.get_status_display()
+
+    @display(description="Starts on")
+    def shown_trigger(self, cadence: models.Cadence) -> str:
+        """Return the trigger in words."""
+        if cadence.segment is None:
+            return "started by hand"
+        verb = "entering" if cadence.trigger == models.Trigger.ENTER else "leaving"
+        return f"{verb} {cadence.segment}"
+
+    @display(description="For")
+    def shown_for(self, cadence: models.Cadence) -> str:
+        """Return whom it is for: everybody, or an arm with its ghost."""
+        if cadence.arm is None:
+            return "everybody"
+        ghost = f", ghosted for {cadence.ghost_for}" if cadence.ghost_for else ""
+        return f"arm {cadence.arm}{ghost}"
+
+    @admin.action(description="Pause: hold its messages", permissions=["change"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[models.Cadence]) -> None:
+        """Pause the chosen cadences."""
+        for cadence in queryset:
+            operations.pause_cadence(cadence.pk, paused=True, now=utc_now())
+        messages.success(request, "Paused. Planned messages are held.")
+
+    @admin.action(description="Resume", permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[models.Cadence]) -> None:
+        """Resume the chosen cadences."""
+        for cadence in queryset:
+            operations.pause_cadence(cadence.pk, paused=False, now=utc_now())
+        messages.success(request, "Resumed. What was held goes out within seconds.")
+
+
+@admin.register(models.Step)
+class StepAdmin(ReadOnlyAdmin):
+    """Steps of all cadences, to look at; they are edited on their cadence's page."""
+
+    list_display = ("cadence", "position", "delay", "channel", "template")
+    list_select_related = ("cadence", "template")
+    list_filter = ("channel", ("cadence", AutocompleteSelectFilter))
+
+
+@admin.register(models.Run)
+class RunAdmin(ReadOnlyAdmin):
+    """Each learner's way through a cadence."""
+
+    list_display = ("enrollment", "cadence", "shown_state", "ghost", "started_at", "next_at")
+    list_select_related = ("enrollment__learner", "enrollment__course", "cadence")
+    list_filter = ("status", "ghost", ("cadence", AutocompleteSelectFilter))
+    search_fields = ("enrollment__learner__external_id__exact",)
+    search_help_text = WHOLE_ID
+
+    @display(description="State")
+    def shown_state(self, run: models.Run) -> str:
+        """Return the status with the reason of an exit or the last error."""
+        if run.error:
+            return f"failing: {run.error}"
+        return f"exited: {run.exit_reason}" if run.exit_reason else run.get_status_display()
+
+
+@admin.register(Experiment)
+class StartableExperimentAdmin(ExperimentAdmin):
+    """Experiments with their start: it is refused while a cadence would message everybody."""
+
+    actions = ("start", "start_without_present", "stop")
+
+    def _start(self, request: HttpRequest, queryset: QuerySet[Experiment], present: bool) -> None:
+        for experiment in queryset:
+            try:
+                operations.start_experiment(experiment.pk, now=utc_now(), draw_present=present)
+            except (InterventionError, PlanError) as error:
+                messages.error(request, f"{experiment}: {error}")
+            else:
+                messages.success(request, f"{experiment} runs.")
+
+    @admin.action(description="Start, and draw those already in", permissions=["change"])
+    def start(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        """Start the chosen experiments and draw present members."""
+        self._start(request, queryset, present=True)
+
+    @admin.action(description="Start for those who enter from now on", permissions=["change"])
+    def start_without_present(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        """Start the chosen experiments; present members are not drawn."""
+        self._start(request, queryset, present=False)
+
+    @admin.action(description="Stop: draw nobody new", permissions=["change"])
+    def stop(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        """Stop the chosen experiments."""
+        for experiment in queryset.filter(status="running"):
+            stop_experiment(experiment.pk, now=utc_now())
+        messages.success(request, "Stopped. Reports go on counting who was drawn.")

@@ -1,0 +1,133 @@
+"""Admin pages of the delivery ledger and of what limits sending."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from common.admin import BigTableAdmin, KeptAdmin, ReadOnlyAdmin
+from common.clock import utc_now
+from interventions import models, operations
+
+WHOLE_ID = "The whole external id of a learner"
+STATE_COLORS = {
+    "planned": "info",
+    "claimed": "info",
+    "handed_off": "success",
+    "delivered": "success",
+    "ghost": "info",
+    "in_doubt": "warning",
+    "dropped": "warning",
+    "expired": "warning",
+    "failed": "danger",
+    "bounced": "danger",
+    "complained": "danger",
+}
+
+
+@admin.register(models.Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """The ledger: every message planned, and why it went out or did not."""
+
+    list_display = (
+        "learner",
+        "step",
+        "shown_state",
+        "reason",
+        "planned_at",
+        "send_at",
+        "claimed_at",
+    )
+    list_select_related = ("learner", "step__cadence")
+    list_filter = ("state", "ghost", "category")
+    search_fields = ("learner__external_id__exact",)
+    search_help_text = WHOLE_ID
+    exclude = ("trace", "token")
+    readonly_fields = ("shown_trace",)
+
+    @display(description="State", label=STATE_COLORS)
+    def shown_state(self, delivery: models.Delivery) -> tuple[str, str]:
+        """Return the state with its colour."""
+        return delivery.state, delivery.get_state_display()
+
+    @display(description="What the policy decided")
+    def shown_trace(self, delivery: models.Delivery) -> SafeString:
+        """Return the decisions, one a line."""
+        rows = ((", ".join(f"{k} {v}" for k, v in entry.items()),) for entry in delivery.trace)
+        return format_html_join("", "<div>{}</div>", rows)
+
+
+@admin.register(models.FrequencyCap)
+class FrequencyCapAdmin(KeptAdmin):
+    """Frequency caps. One that is not wanted any more is made inactive."""
+
+    list_display = ("name", "shown_cap", "active")
+    list_filter = ("active", "scope", "window", "on_exceed")
+    autocomplete_fields = ("category", "course")
+
+    @display(description="Says")
+    def shown_cap(self, cap: models.FrequencyCap) -> str:
+        """Return the cap as a sentence."""
+        window = cap.get_window_display().replace("N", str(cap.length))
+        what = cap.category or cap.channel or "messages"
+        where = f" in {cap.course}" if cap.course else ""
+        return (
+            f"at most {cap.limit} ({what}){where} in {window}; else {cap.get_on_exceed_display()}"
+        )
+
+
+@admin.register(models.QuietHours)
+class QuietHoursAdmin(KeptAdmin):
+    """Quiet hours of the site and of courses."""
+
+    list_display = ("__str__", "shown_course")
+    list_select_related = ("course",)
+    autocomplete_fields = ("course",)
+
+    @display(description="For")
+    def shown_course(self, quiet: models.QuietHours) -> str:
+        """Return the course, or that it is the whole site."""
+        return str(quiet.course or "every course without its own")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the user may delete quiet hours: nothing hangs on them."""
+        return bool(request.user.has_perm("interventions.delete_quiethours"))
+
+
+@admin.register(models.Consent)
+class ConsentAdmin(ReadOnlyAdmin):
+    """What learners said they want and do not want."""
+
+    list_display = ("learner", "category", "state", "changed_at", "source")
+    list_select_related = ("learner", "category")
+    list_filter = ("state", "category")
+    search_fields = ("learner__external_id__exact",)
+    search_help_text = WHOLE_ID
+
+
+@admin.register(models.Suppression)
+class SuppressionAdmin(BigTableAdmin):
+    """Addresses that are never written to."""
+
+    list_display = ("address", "reason", "created_at")
+    search_fields = ("address__exact",)
+    search_help_text = "The whole address, in lower case"
+
+
+@admin.register(models.SitePause)
+class SitePauseAdmin(KeptAdmin):
+    """The switch that holds all sending."""
+
+    list_display = ("__str__",)
+    fields = ("paused",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Hold or release all sending."""
+        operations.pause_site(paused=obj.paused, now=utc_now())
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether the one row is still missing."""
+        return not models.SitePause.objects.exists()
