@@ -5,8 +5,12 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from config.startup import prepare
+from config.startup import OFFLINE_SETTINGS, prepare
 
 if __name__ == "__main__":
-    prepare()
+    # Help needs no server, and must not start one.
+    if not sys.argv[1:] or {"help", "--help", "-h", "version", "--version"} & set(sys.argv[1:]):
+        prepare(default_settings=OFFLINE_SETTINGS)
+    else:
+        prepare()
     execute_from_command_line(sys.argv)

@@ -46,6 +46,14 @@ def whole_number(name: str, *, default: int) -> int:
     return _converted(name, _to_whole_number, "a whole number, 0 or more", default=default)
 
 
+def choice(name: str, options: tuple[str, ...], *, default: str) -> str:
+    """Return a variable that is one of the options."""
+    value = text(name, default=default)
+    if value not in options:
+        raise _wrong(name, value, f"one of {', '.join(options)}")
+    return value
+
+
 def words(name: str, *, default: list[str] | None = None) -> list[str]:
     """Return a comma-separated variable as a list. Without a default it is required."""
     value = text(name, default=None if default is None else ",".join(default))

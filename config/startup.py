@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config import embedded
 
 DEFAULT_SETTINGS = "config.settings.local"
+OFFLINE_SETTINGS = "config.settings.offline"
 
 # Production never starts servers of its own: there a forgotten DATABASE_URL must stop the start,
 # not open an empty database beside the real one.

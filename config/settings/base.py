@@ -97,6 +97,20 @@ EMAIL_REDIRECT_TO = env.mail_address("EMAIL_REDIRECT_TO", default="")
 # True only where `manage.py serve` may offer the login demo/demo.
 DEMO_LOGIN = False
 
+LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="WARNING")
+# One line an event on standard error, where whatever runs the process collects it.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    # Django's own handlers print only while DEBUG is on and mail the rest to nobody.
+    "loggers": {"django": {"handlers": [], "propagate": True}},
+}
+
 UNFOLD = {
     "SITE_TITLE": "Nudgelab",
     "SITE_HEADER": "Nudgelab",

@@ -7,6 +7,9 @@ os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 
 from config.settings.local import *  # noqa: F403
 
+# What tests write must not be taken for the state of a copy that is running beside them.
+VAR_DIR = VAR_DIR / "test"  # noqa: F405
+
 DEBUG = False
 DEMO_LOGIN = False
 BASE_URL = "http://testserver"

@@ -30,6 +30,7 @@ def test_variable_set_to_blanks_counts_as_missing(monkeypatch: pytest.MonkeyPatc
         (lambda: env.mail_address("IT"), "courses", "must be a mail address"),
         (lambda: env.mail_address("IT"), "a b@example.org", "must be a mail address"),
         (lambda: env.mail_address("IT"), "Courses <>", "must be a mail address"),
+        (lambda: env.choice("IT", ("A", "B"), default="A"), "C", "must be one of A, B"),
         (lambda: env.database("IT"), "sqlite:///file.db", "must be an address like postgresql"),
         (lambda: env.database("IT"), "postgresql://ana@host", "that ends in a database name"),
         (lambda: env.database("IT"), "postgresql://host:port/name", "like postgresql"),

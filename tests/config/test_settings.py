@@ -67,6 +67,14 @@ def test_production_refuses_an_unsafe_value(variable: str, value: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_help_needs_no_server_and_no_setting() -> None:
+    for arguments in ([], ["help"], ["migrate", "--help"]):
+        result = manage(*arguments)
+
+        assert (result.returncode, result.stderr) == (0, ""), result.stderr
+        assert "usage: " in result.stdout or "Available subcommands" in result.stdout
+
+
 def test_web_server_and_worker_stop_with_the_same_sentence() -> None:
     environment = PRODUCTION | {"SECRET_KEY": ""}
     for module in ("config.wsgi", "config.celery"):
