@@ -12,7 +12,7 @@ from experiments.stats.balance import sample_ratio
 @pytest.mark.parametrize(
     ("observed", "weights", "p_value", "digits"),
     [
-        # Published: gbstats tests and the sources named in docs/statistics.md.
+        # Published in the tests of gbstats (GrowthBook) and in the literature on sample ratios.
         ([821588, 815482], [0.5, 0.5], 1.8218e-6, 5e-11),
         ([100, 120, 80], [1, 1, 1], 0.018316, 5e-7),
         ([700, 320], [0.7, 0.3], 0.33878, 5e-6),
