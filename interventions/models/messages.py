@@ -24,7 +24,9 @@ class Category(models.Model):
     in_doubt_policy = models.CharField(
         max_length=15, choices=InDoubtPolicy.choices, default=InDoubtPolicy.PREFER_ONCE
     )
-    list_id = models.CharField(max_length=200, blank=True, help_text="The List-ID header's value.")
+    list_id = models.CharField(
+        max_length=200, blank=True, help_text="Of the List-ID header, such as tips.example.org."
+    )
 
     class Meta:
         verbose_name_plural = "categories"

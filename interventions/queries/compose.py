@@ -42,10 +42,9 @@ def compose(
 
 
 def _list_id(category: Category) -> str:
-    given = one_line(category.list_id)
-    if given:
-        return given if "<" in given else f"<{given}>"
-    return f"{one_line(category.name)} <{category.key}.{_host()}>"
+    # Without a name before it: a name with an accent would be encoded, and the id with it.
+    given = one_line(category.list_id).strip("<>")
+    return f"<{given or f'{category.key}.{_host()}'}>"
 
 
 def _host() -> str:

@@ -1,0 +1,259 @@
+"""Transitions become draws, runs and exits; and all that they must not start."""
+
+from datetime import timedelta
+
+import pytest
+
+from activity.models import Due
+from experiments.models import Assignment, Exposure
+from interventions.models import Cadence, CadenceStatus, Delivery, Run
+from interventions.react import react_due
+from segmentation.models import Transition
+from tests.factories import NOW
+from tests.interventions.factories import (
+    LIVE_SINCE,
+    arm_of,
+    assign,
+    make_any_segment,
+    make_cadence,
+    make_delivery,
+    make_experiment,
+    make_live_course,
+    make_run,
+    make_settled,
+    make_transition,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def runs() -> list[tuple[int, str, bool]]:
+    return list(Run.objects.order_by("id").values_list("enrollment_id", "status", "ghost"))
+
+
+def test_entering_a_segment_starts_its_cadence_once() -> None:
+    enrollment, cadence = make_settled(), make_cadence(steps=2)
+    transition = make_transition(enrollment, cadence.segment)
+
+    assert react_due(now=NOW) == 1
+    assert react_due(now=NOW) == 0
+
+    run = Run.objects.get()
+    assert (run.cadence, run.enrollment, run.transition) == (cadence, enrollment, transition)
+    assert (run.status, run.ghost, run.assignment) == ("active", False, None)
+    assert (run.started_at, run.next_position, run.next_at) == (NOW, 0, NOW)
+    transition.refresh_from_db()
+    assert transition.processed_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("course", "transition"),
+    [
+        ({}, {"starts": False, "cause": "baseline"}),
+        ({}, {"starts": False, "cause": "edit"}),
+        ({"live_since": None}, {}),
+        ({"live_since": NOW + timedelta(seconds=1)}, {}),
+        ({"clock_stopped_at": NOW}, {}),
+        ({}, {"occurred_at": LIVE_SINCE - timedelta(seconds=1)}),
+        ({}, {"kind": "leave"}),
+    ],
+    ids=["roster", "edit", "never live", "live later", "simulated", "before live", "leaving"],
+)
+def test_what_must_not_start_a_run_or_draw_does_not(course: dict, transition: dict) -> None:
+    enrollment = make_settled(make_live_course(**course))
+    cadence = make_cadence()
+    other = make_any_segment()
+    make_experiment(other)
+    for segment in (cadence.segment, other):
+        make_transition(enrollment, segment, **transition)
+
+    assert react_due(now=NOW) == 2
+
+    assert runs() == []
+    assert not Assignment.objects.exists()
+
+
+@pytest.mark.parametrize("status", [CadenceStatus.DRAFT, CadenceStatus.ARCHIVED])
+def test_a_cadence_that_is_not_active_starts_nothing(status: str) -> None:
+    enrollment, cadence = make_settled(), make_cadence(status=status)
+    make_transition(enrollment, cadence.segment)
+
+    react_due(now=NOW)
+
+    assert runs() == []
+
+
+def test_leaving_starts_the_cadences_of_leaving() -> None:
+    enrollment, cadence = make_settled(), make_cadence(trigger="leave")
+    make_transition(enrollment, cadence.segment, "enter")
+    make_transition(enrollment, cadence.segment, "leave")
+
+    react_due(now=NOW)
+
+    assert runs() == [(enrollment.pk, "active", False)]
+
+
+def test_leaving_ends_the_run_and_drops_what_is_planned() -> None:
+    enrollment, cadence = make_settled(), make_cadence()
+    experiment = make_experiment(cadence.segment, start=False)
+    assignment = assign(enrollment, arm_of(experiment, "nudge"))
+    run = make_run(enrollment, cadence, assignment=assignment)
+    delivery = make_delivery(enrollment, run=run)
+    make_transition(enrollment, cadence.segment, "leave", cause="edit", starts=False)
+
+    react_due(now=NOW)
+
+    run.refresh_from_db()
+    delivery.refresh_from_db()
+    assert (run.status, run.exit_reason, run.ended_at) == ("exited", "left_segment", NOW)
+    assert (run.next_position, run.next_at) == (None, None)
+    assert (delivery.state, delivery.reason) == ("dropped", "left_segment")
+    assert Exposure.objects.get().outcome == "dropped"
+
+
+def test_what_is_claimed_already_stays_when_the_run_ends() -> None:
+    enrollment, cadence = make_settled(), make_cadence()
+    run = make_run(enrollment, cadence)
+    claimed = {
+        "state": "claimed",
+        "claimed_at": NOW,
+        "lease_until": NOW + timedelta(minutes=15),
+        "token": "3e0b7b5c-0000-4000-8000-000000000000",
+    }
+    delivery = make_delivery(enrollment, run=run, **claimed)
+    make_transition(enrollment, cadence.segment, "leave")
+
+    react_due(now=NOW)
+
+    delivery.refresh_from_db()
+    assert delivery.state == "claimed"
+
+
+def test_a_run_that_is_to_go_on_survives_leaving_but_not_the_end_of_the_course() -> None:
+    enrollment, cadence = make_settled(), make_cadence(exit_on_leave=False)
+    run = make_run(enrollment, cadence, next_at=NOW, next_position=0)
+    make_transition(enrollment, cadence.segment, "leave")
+    react_due(now=NOW)
+    run.refresh_from_db()
+    assert run.status == "active"
+
+    make_transition(enrollment, cadence.segment, "leave", cause="course_over", starts=False)
+    react_due(now=NOW)
+
+    run.refresh_from_db()
+    assert (run.status, run.exit_reason) == ("exited", "course_over")
+
+
+def test_in_and_out_and_in_again_is_handled_in_order() -> None:
+    enrollment = make_settled()
+    cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
+    for kind in ("enter", "leave", "enter"):
+        make_transition(enrollment, cadence.segment, kind)
+
+    react_due(now=NOW)
+
+    assert [status for _, status, _ in runs()] == ["exited", "active"]
+
+
+@pytest.mark.parametrize(
+    ("reentry", "ended_ago", "starts"),
+    [
+        ({"reentry": "never"}, timedelta(days=300), False),
+        (
+            {"reentry": "cooldown", "cooldown": timedelta(days=7)},
+            timedelta(days=6, hours=23),
+            False,
+        ),
+        ({"reentry": "cooldown", "cooldown": timedelta(days=7)}, timedelta(days=7), True),
+    ],
+    ids=["never", "too early", "cooled down"],
+)
+def test_re_entry(reentry: dict, ended_ago: timedelta, starts: bool) -> None:
+    enrollment, cadence = make_settled(), make_cadence(**reentry)
+    ended_at = NOW - ended_ago
+    make_run(enrollment, cadence, status="finished", started_at=ended_at, ended_at=ended_at)
+    make_transition(enrollment, cadence.segment)
+
+    react_due(now=NOW)
+
+    assert len(runs()) == 1 + starts
+
+
+def test_an_active_run_keeps_out_a_second() -> None:
+    enrollment = make_settled()
+    cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0), exit_on_leave=False)
+    make_run(enrollment, cadence, next_at=NOW, next_position=0)
+    make_transition(enrollment, cadence.segment)
+
+    react_due(now=NOW)
+
+    assert len(runs()) == 1
+
+
+def test_a_run_whose_last_message_went_out_makes_room() -> None:
+    enrollment = make_settled()
+    cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
+    make_run(enrollment, cadence)
+    make_transition(enrollment, cadence.segment)
+
+    react_due(now=NOW)
+
+    assert [status for _, status, _ in runs()] == ["finished", "active"]
+
+
+def test_the_arm_decides_who_is_messaged_and_who_is_a_ghost() -> None:
+    segment = make_any_segment()
+    experiment = make_experiment(segment)
+    nudge, control = arm_of(experiment, "nudge"), arm_of(experiment, "control")
+    make_cadence(segment=segment, arm=nudge, ghost_for=control)
+    enrollments = [make_settled() for _ in range(12)]
+    for enrollment in enrollments:
+        make_transition(enrollment, segment)
+
+    react_due(now=NOW)
+
+    drawn = dict(Assignment.objects.values_list("enrollment_id", "arm__key"))
+    assert set(drawn) == {each.pk for each in enrollments}
+    assert set(drawn.values()) == {"control", "nudge"}
+    assert {(each, ghost) for each, _, ghost in runs()} == {
+        (each, arm == "control") for each, arm in drawn.items()
+    }
+    for run in Run.objects.select_related("assignment"):
+        assert run.assignment.enrollment_id == run.enrollment_id
+
+
+def test_control_learners_get_nothing_from_a_cadence_without_ghosts() -> None:
+    segment = make_any_segment()
+    experiment = make_experiment(segment)
+    make_cadence(segment=segment, arm=arm_of(experiment, "nudge"))
+    enrollment = make_settled()
+    assign(enrollment, arm_of(experiment, "control"))
+    make_transition(enrollment, segment)
+
+    react_due(now=NOW)
+
+    assert runs() == []
+
+
+def test_one_enrollment_that_fails_holds_up_no_other() -> None:
+    cadence = make_cadence()
+    bad, good = make_settled(), make_settled()
+    transition = make_transition(bad, cadence.segment)
+    make_transition(good, cadence.segment)
+    # A run without an instant but with a position: the table refuses to end it.
+    Due.objects.filter(pk=bad.pk).update(due_at=NOW)
+    Run.objects.create(
+        cadence=cadence, enrollment=bad, started_at=NOW, next_at=NOW, next_position=0
+    )
+    Cadence.objects.filter(pk=cadence.pk).update(exit_on_leave=True)
+    Transition.objects.filter(pk=transition.pk).update(kind="leave")
+    Delivery.objects.filter(pk=make_delivery(bad, run=Run.objects.get()).pk).update(trace={})
+
+    assert react_due(now=NOW) == 1
+
+    transition.refresh_from_db()
+    assert (transition.processed_at, transition.attempts) == (None, 1)
+    assert "Error" in transition.error
+    assert transition.next_attempt_at == NOW + timedelta(seconds=30)
+    assert (good.pk, "active", False) in runs()
+    assert react_due(now=NOW + timedelta(seconds=29)) == 0

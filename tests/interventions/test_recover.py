@@ -1,0 +1,191 @@
+"""What a dead or slow worker leaves behind."""
+
+from datetime import timedelta
+
+import pytest
+
+from activity.models import Event, RejectedEvent
+from activity.operations import ingest
+from experiments.models import Exposure
+from interventions.errors import InterventionError
+from interventions.models import Delivery
+from interventions.operations import recover, settle_in_doubt
+from interventions.operations.claim import Claim, claim_next
+from interventions.operations.desk import Desk
+from interventions.operations.finish import finish_delivery, release_claim
+from interventions.outgoing import Answer, Result
+from tests.factories import NOW, make_event
+from tests.interventions.factories import (
+    arm_of,
+    assign,
+    dispatch,
+    make_cadence,
+    make_category,
+    make_delivery,
+    make_experiment,
+    make_run,
+    make_settled,
+    settle_due,
+)
+
+pytestmark = pytest.mark.django_db
+
+LEASE_ENDS = NOW + timedelta(minutes=15)
+HANDED_OFF = Answer(Result.HANDED_OFF)
+
+
+def claim(delivery: Delivery) -> Claim:
+    desk = Desk({"email": lambda outgoing: outgoing})
+    turn = claim_next(delivery.learner_id, now=NOW, desk=desk, channels=["email"])
+    assert turn.claim is not None
+    return turn.claim
+
+
+def make_doubtful(policy: str = "prefer_once") -> tuple[Delivery, Claim]:
+    category = make_category(in_doubt_policy=policy)
+    enrollment, cadence = make_settled(), make_cadence(category=category)
+    experiment = make_experiment(cadence.segment, start=False)
+    assignment = assign(enrollment, arm_of(experiment, "nudge"))
+    delivery = make_delivery(run=make_run(enrollment, cadence, assignment=assignment))
+    return delivery, claim(delivery)
+
+
+def state_of(delivery: Delivery) -> tuple[str, str]:
+    delivery.refresh_from_db()
+    return delivery.state, delivery.reason
+
+
+def test_a_claim_is_left_alone_while_its_lease_runs() -> None:
+    delivery, _ = make_doubtful()
+
+    recover(now=LEASE_ENDS - timedelta(seconds=1))
+
+    assert state_of(delivery) == ("claimed", "")
+
+
+def test_an_expired_lease_is_in_doubt_and_never_sent_again() -> None:
+    delivery, _ = make_doubtful()
+
+    recover(now=LEASE_ENDS)
+
+    assert state_of(delivery) == ("in_doubt", "lease_expired")
+    assert delivery.claimed_at == NOW
+    assert Exposure.objects.get().outcome == "in_doubt"
+    recover(now=LEASE_ENDS + timedelta(days=1))
+    assert dispatch(LEASE_ENDS + timedelta(days=1))[0] == []
+    assert state_of(delivery) == ("in_doubt", "lease_expired")
+
+
+def test_a_late_finish_with_the_same_token_settles_the_doubt() -> None:
+    delivery, late = make_doubtful()
+    recover(now=LEASE_ENDS)
+
+    assert finish_delivery(late, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
+
+    assert state_of(delivery) == ("handed_off", "")
+    assert Exposure.objects.get().outcome == "handed_off"
+    assert Event.objects.filter(verb="EMAIL_SENT").count() == 1
+
+
+def test_a_late_refusal_leaves_the_doubt() -> None:
+    delivery, late = make_doubtful()
+    recover(now=LEASE_ENDS)
+
+    assert finish_delivery(late, Answer(Result.NOT_ACCEPTED), now=LEASE_ENDS) is None
+    assert state_of(delivery) == ("in_doubt", "lease_expired")
+
+
+def test_prefer_delivery_plans_again_under_the_same_message_id() -> None:
+    delivery, first = make_doubtful("prefer_delivery")
+
+    recover(now=LEASE_ENDS)
+
+    assert state_of(delivery) == ("planned", "sent_again")
+    assert delivery.claimed_at is None
+    assert delivery.send_at == LEASE_ENDS + timedelta(minutes=1)
+    sent, _ = dispatch(delivery.send_at)
+    assert [each.message_id for each in sent] == [first.message_id]
+    assert delivery.run.deliveries.get().attempts == 2
+
+
+def test_a_late_finish_keeps_prefer_delivery_from_sending_twice() -> None:
+    delivery, late = make_doubtful("prefer_delivery")
+    recover(now=LEASE_ENDS)
+
+    finish_delivery(late, HANDED_OFF, now=LEASE_ENDS)
+
+    assert state_of(delivery) == ("handed_off", "")
+    assert dispatch(LEASE_ENDS + timedelta(hours=1))[0] == []
+
+
+def test_a_finish_after_the_message_was_claimed_anew_changes_nothing() -> None:
+    delivery, old = make_doubtful("prefer_delivery")
+    recover(now=LEASE_ENDS)
+    Delivery.objects.update(send_at=NOW)
+    new = claim(delivery)
+
+    assert finish_delivery(old, Answer(Result.REFUSED), now=LEASE_ENDS) is None
+    assert finish_delivery(old, HANDED_OFF, now=LEASE_ENDS) is None
+    settle_due(delivery.enrollment)
+
+    assert state_of(delivery) == ("claimed", "")
+    assert finish_delivery(new, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
+    # The mail did go out twice at most once: both hand-offs are one message in the log.
+    assert Event.objects.filter(verb="EMAIL_SENT").count() == 1
+
+
+def test_prefer_delivery_gives_up_after_the_last_attempt() -> None:
+    delivery, _ = make_doubtful("prefer_delivery")
+    Delivery.objects.update(attempts=6)
+
+    recover(now=LEASE_ENDS)
+    recover(now=LEASE_ENDS + timedelta(hours=1))
+
+    assert state_of(delivery) == ("in_doubt", "lease_expired")
+
+
+def test_finishing_twice_writes_one_event() -> None:
+    delivery, mine = make_doubtful()
+
+    finish_delivery(mine, HANDED_OFF, now=NOW)
+
+    assert finish_delivery(mine, HANDED_OFF, now=NOW) is None
+    assert Event.objects.filter(verb="EMAIL_SENT").count() == 1
+    assert state_of(delivery) == ("handed_off", "")
+
+
+def test_a_released_claim_is_planned_again_at_once() -> None:
+    delivery, mine = make_doubtful()
+
+    release_claim(mine, now=NOW, reason="lease_too_short")
+
+    assert state_of(delivery) == ("planned", "lease_too_short")
+    assert (delivery.send_at, delivery.claimed_at) == (NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "state", "events"), [(True, "handed_off", 1), (False, "failed", 0)]
+)
+def test_staff_settle_a_doubt(accepted: bool, state: str, events: int) -> None:
+    delivery, _ = make_doubtful()
+    recover(now=LEASE_ENDS)
+
+    settle_in_doubt(delivery.pk, accepted=accepted, now=LEASE_ENDS)
+
+    assert state_of(delivery) == (state, "by_staff")
+    assert Event.objects.filter(verb="EMAIL_SENT").count() == events
+    with pytest.raises(InterventionError, match="not in doubt any more"):
+        settle_in_doubt(delivery.pk, accepted=not accepted, now=LEASE_ENDS)
+
+
+def test_early_events_are_replayed_when_their_instant_has_come() -> None:
+    enrollment = make_settled()
+    soon = NOW + timedelta(minutes=3)
+    ingest([make_event(enrollment, occurred_at=soon)], now=NOW)
+    assert RejectedEvent.objects.get().reason == "early"
+
+    recover(now=soon - timedelta(seconds=1))
+    assert not Event.objects.exists()
+    recover(now=soon)
+
+    assert Event.objects.get().occurred_at == soon

@@ -1,0 +1,204 @@
+"""Templates: what is refused when saving, and what learners' data cannot do when rendering."""
+
+from dataclasses import replace
+
+import pytest
+
+from interventions.errors import InterventionError
+from interventions.models import TemplateText
+from interventions.operations import save_template
+from interventions.queries.texts import TextShelf
+from interventions.render.context import KNOWN_VARIABLES, SAMPLE
+from interventions.render.liquid import TemplateError, check, render_body, render_subject
+from interventions.render.mail import one_line, render_message
+from tests.interventions.factories import make_category, make_template
+
+POSTAL = "Nudgelab, 1 Example Street"
+
+
+def mail(subject: str = "Hello", body: str = "<p>Hello</p>", **facts: object):
+    return render_message(
+        subject=subject, body=body, context=replace(SAMPLE, **facts), postal_address=POSTAL
+    )
+
+
+def test_every_known_variable_can_be_used() -> None:
+    names = [name for name in KNOWN_VARIABLES if not name.startswith("next_item")]
+    body = "".join(f"{{{{ {name} }}}}" for name in names)
+    body += "{% if next_item %}{{ next_item.title }}: {{ next_item.minutes }}{% endif %}"
+
+    check(body, html=True)
+
+    assert "Module 3: 6" in render_body(body, SAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("{{ learner.nmae }}", "Unknown variable 'learner.nmae'. Known are: course.title, "),
+        ("{{ settings.SECRET_KEY }}", "Unknown variable 'settings.SECRET_KEY'"),
+        ("{{ learner }}", "Unknown variable 'learner'"),
+        ("{% if false %}{{ hidden }}{% endif %}", "Unknown variable 'hidden'"),
+        ("{{ nothing | default: 'x' }}", "Unknown variable 'nothing'"),
+        ("{{ learner['__class__'] }}", "Unknown variable"),
+        ("{{ next_item.title }}", "put what speaks of next_item between"),
+        ("{% if %}", "missing expression"),
+        ("{{ learner.name | shout }}", "unknown filter 'shout'"),
+        ("{{ learner.name | safe }}", "unknown filter 'safe'"),
+        ("{{ 'now' | date: '%Y' }}", "unknown filter 'date'"),
+        ("{{ (1..9) | join: '' }}", "unknown filter 'join'"),
+        ("{% include 'x' %}", "include"),
+        ("{% render 'x' %}", "render"),
+        ("{% for i in (1..1000000) %}x{% endfor %}", "loop"),
+        ("{{ learner.name | divided_by: 0 }}", "can't divide by 0"),
+        ("{{ learner.name", "expected '}}'"),
+    ],
+)
+def test_what_cannot_be_rendered_is_refused_with_a_sentence(source: str, sentence: str) -> None:
+    with pytest.raises(TemplateError, match=r"\.$") as refused:
+        check(source, html=True)
+
+    assert sentence in str(refused.value)
+
+
+def test_a_learners_name_is_escaped_in_the_body_and_not_in_the_subject() -> None:
+    name = "<b>Ana</b> & Bo"
+
+    assert render_body("{{ learner.name }}", replace(SAMPLE, learner_name=name)) == (
+        "&lt;b&gt;Ana&lt;/b&gt; &amp; Bo"
+    )
+    assert render_subject("{{ learner.name }}", replace(SAMPLE, learner_name=name)) == name
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<script>alert(1)</script>",
+        "<p onclick='alert(1)'>x</p>",
+        "<a href='javascript:alert(1)'>x</a>",
+        "<iframe src='https://example.org'></iframe>",
+        "<form action='https://example.org'><input></form>",
+        "<img src='data:text/html,x'>",
+        "<p style='background-image: url(https://example.org/x)'>x</p>",
+        "<link rel='stylesheet' href='https://example.org/x.css'>",
+        "<style>@import url(https://example.org)</style>",
+    ],
+)
+def test_what_could_act_or_load_is_taken_out_of_the_html(body: str) -> None:
+    html = mail(body=body).html
+    inner = html[html.index('<div class="mail">') : html.index('<div class="foot">')]
+
+    for danger in ("alert", "example.org", "data:", "javascript", "<form", "<iframe"):
+        assert danger not in inner
+
+
+def test_simple_html_stays() -> None:
+    body = '<h2 style="color:red">Hi</h2><p><a href="https://x.example/a?b=1&amp;c=2">go</a></p>'
+
+    assert body in mail(body=body).html
+
+
+def test_a_link_from_data_cannot_run_a_script() -> None:
+    item = replace(SAMPLE.next_item, url="javascript:alert(1)")
+
+    assert "javascript" not in mail(body='<a href="{{ next_item.url }}">x</a>', next_item=item).html
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Hello\r\nBcc: all@example.org", "Hello Bcc: all@example.org"),
+        ("a\nb\rc\x0bd\x0ce\x85f\u2028g\u2029h", "a b c d e f g h"),
+        ("a\x00b\x1b[31m", "ab[31m"),
+        ("abc\u202egpj.exe", "abcgpj.exe"),
+        ("  a   b  ", "a b"),
+        ("Zoë 👩\u200d🎓", "Zoë 👩\u200d🎓"),
+    ],
+)
+def test_one_line_has_no_breaks_and_no_control_characters(text: str, line: str) -> None:
+    assert one_line(text) == line
+
+
+def test_a_subject_is_one_line_of_limited_length() -> None:
+    rendered = mail(
+        subject="{{ learner.name }}", learner_name="a\r\nBcc: x@example.org" + "b" * 500
+    )
+
+    assert "\n" not in rendered.subject
+    assert "\r" not in rendered.subject
+    assert len(rendered.subject) == 250
+
+
+def test_every_mail_says_who_sent_it_and_how_to_stop_it_in_both_parts() -> None:
+    rendered = mail()
+
+    for part in (rendered.html, rendered.text):
+        assert POSTAL in part
+        assert SAMPLE.unsubscribe_url in part
+        assert SAMPLE.preferences_url in part
+
+
+def test_the_text_part_reads_like_the_html() -> None:
+    text = mail(body="<p>Hello Ana,</p><ul><li>one</li></ul><p><a href='https://x.example/'>Go</a>")
+
+    assert "Hello Ana," in text.text
+    assert "one" in text.text
+    assert "[Go](https://x.example/)" in text.text
+    assert "<" not in text.text
+
+
+@pytest.mark.django_db
+def test_an_unknown_variable_is_refused_when_saving_and_nothing_is_saved() -> None:
+    with pytest.raises(TemplateError, match=r"The body in 'en': Unknown variable 'learner\.nmae'"):
+        make_template(en=("Hi", "{{ learner.nmae }}"))
+
+    assert not TemplateText.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        ({"fr": ("x", "y")}, "needs a text in English"),
+        ({"en": ("x", "y"), "fr": (" ", "y")}, "The subject in 'fr' is empty"),
+        ({"en": ("x", "")}, "The body in 'en' is empty"),
+    ],
+)
+def test_missing_texts_are_refused(texts: dict, sentence: str) -> None:
+    with pytest.raises((InterventionError, TemplateError), match=sentence):
+        save_template("key", name="Name", category=make_category(), texts=texts)
+
+
+@pytest.mark.django_db
+def test_saving_again_makes_a_version_and_keeps_the_old_texts() -> None:
+    template = make_template()
+    save_template(
+        template.key, name="New", category=template.category, texts={"en": ("New", "<p>New</p>")}
+    )
+
+    template.refresh_from_db()
+    assert (template.version, template.name) == (2, "New")
+    assert sorted(template.texts.values_list("version", "subject"))[1] == (2, "New")
+    assert TextShelf().choose(template, []).subject == "New"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("locales", "subject"),
+    [
+        (["fr", "pt"], "fr"),
+        (["FR-ca", "pt"], "fr"),
+        (["pt_BR"], "pt-br"),
+        (["pt-PT"], "pt"),
+        (["de", "pt"], "pt"),
+        (["de", ""], "en"),
+        (["", ""], "en"),
+    ],
+)
+def test_the_text_is_the_learners_then_the_courses_then_english(
+    locales: list[str], subject: str
+) -> None:
+    texts = {name: (name, "x") for name in ("en", "fr", "pt", "pt-br")}
+    template = make_template(**texts)
+
+    assert TextShelf().choose(template, locales).subject == subject
