@@ -23,7 +23,7 @@ from config.embedded.folders import make_private, socket_folder
 
 VERSION = "18"
 DATABASE = "nudgelab"
-SECONDS_TO_START = 90
+SECONDS_TO_START = 15
 
 SETTINGS = {
     "listen_addresses": "",
@@ -123,18 +123,27 @@ def _start(data: Path) -> None:
     account = server_account()
     open_the_way(data.parent, _programs())
     sockets = socket_folder(data)
-    make_private(sockets, uid=account.pw_uid, gid=account.pw_gid)
+    for folder in (data, sockets):
+        make_private(folder, uid=account.pw_uid, gid=account.pw_gid)
     settings = SETTINGS | {"unix_socket_directories": str(sockets)}
     options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
-    deadline = time.monotonic() + SECONDS_TO_START
-    # More than one try: after a kill -9 the old server's children hold its memory for a moment,
-    # and a server that is still recovering answers late.
     log = data / "server.log"
+    deadline = time.monotonic() + SECONDS_TO_START
     while not _accepts(data, "postgres"):
-        if time.monotonic() > deadline:
-            raise ServerError(f"PostgreSQL did not start; {log} says why.")
         _run(data, "pg_ctl", "start", "-w", "-D", str(data), "-l", str(log), "-o", options)
+        # More than one try: after a kill -9 the old server's children hold its memory for a
+        # moment. A server that is there but does not answer is still mending its data.
+        if _server_process(data):
+            deadline = time.monotonic() + SECONDS_TO_START
+        if time.monotonic() > deadline:
+            raise ServerError(f"PostgreSQL did not start; {log} says why: {_last_fault(log)}")
         time.sleep(0.2)
+
+
+def _last_fault(log: Path) -> str:
+    text = log.read_text() if log.exists() else ""
+    faults = [line for line in text.splitlines() if "FATAL:" in line]
+    return faults[-1].partition("FATAL:")[2].strip() if faults else "it holds no reason."
 
 
 def _accepts(data: Path, database: str) -> bool:

@@ -186,3 +186,13 @@ def test_data_of_another_version_is_refused_with_a_sentence(tmp_path: Path) -> N
 
     with pytest.raises(embedded.ServerError, match="of PostgreSQL 16, but the program is of 18"):
         postgres.ensure_running(tmp_path / "postgres")
+
+
+def test_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "SECONDS_TO_START", 1)
+    monkeypatch.setitem(postgres.SETTINGS, "max_connections", "0")
+    with (
+        tempfile.TemporaryDirectory(prefix="nudgelab-") as folder,
+        pytest.raises(embedded.ServerError, match=r"server\.log says why: .*max_connections"),
+    ):
+        postgres.ensure_running(Path(folder) / "postgres")
