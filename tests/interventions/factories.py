@@ -106,7 +106,7 @@ def make_delivery(
     **fields: Any,
 ) -> Delivery:
     """Return a message that is due at NOW."""
-    enrollment = enrollment or make_settled()
+    enrollment = enrollment or (run.enrollment if run else make_settled())
     run = run or make_run(enrollment, cadence)
     step = Step.objects.filter(cadence=run.cadence).first()
     values = {

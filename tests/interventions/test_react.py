@@ -4,11 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from activity.models import Due
 from experiments.models import Assignment, Exposure
-from interventions.models import Cadence, CadenceStatus, Delivery, Run
+from interventions.models import CadenceStatus, Run
 from interventions.react import react_due
-from segmentation.models import Transition
 from tests.factories import NOW
 from tests.interventions.factories import (
     LIVE_SINCE,
@@ -238,16 +236,11 @@ def test_control_learners_get_nothing_from_a_cadence_without_ghosts() -> None:
 def test_one_enrollment_that_fails_holds_up_no_other() -> None:
     cadence = make_cadence()
     bad, good = make_settled(), make_settled()
-    transition = make_transition(bad, cadence.segment)
+    run = make_run(bad, cadence)
+    # A trace that is no list: dropping this message raises.
+    make_delivery(bad, run=run, trace={})
+    transition = make_transition(bad, cadence.segment, "leave")
     make_transition(good, cadence.segment)
-    # A run without an instant but with a position: the table refuses to end it.
-    Due.objects.filter(pk=bad.pk).update(due_at=NOW)
-    Run.objects.create(
-        cadence=cadence, enrollment=bad, started_at=NOW, next_at=NOW, next_position=0
-    )
-    Cadence.objects.filter(pk=cadence.pk).update(exit_on_leave=True)
-    Transition.objects.filter(pk=transition.pk).update(kind="leave")
-    Delivery.objects.filter(pk=make_delivery(bad, run=Run.objects.get()).pk).update(trace={})
 
     assert react_due(now=NOW) == 1
 
@@ -255,5 +248,5 @@ def test_one_enrollment_that_fails_holds_up_no_other() -> None:
     assert (transition.processed_at, transition.attempts) == (None, 1)
     assert "Error" in transition.error
     assert transition.next_attempt_at == NOW + timedelta(seconds=30)
-    assert (good.pk, "active", False) in runs()
+    assert runs() == [(bad.pk, "active", False), (good.pk, "active", False)]
     assert react_due(now=NOW + timedelta(seconds=29)) == 0

@@ -1,0 +1,203 @@
+"""What may be saved and started, and what is refused with a sentence."""
+
+from dataclasses import replace
+from datetime import time, timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from experiments.models import Assignment, Experiment
+from interventions.errors import InterventionError
+from interventions.models import Cadence, Delivery, QuietHours
+from interventions.operations import (
+    CadenceFields,
+    StepFields,
+    save_cadence,
+    start_experiment,
+)
+from interventions.react import react_due
+from segmentation.models import Membership
+from tests.factories import NOW
+from tests.interventions.factories import (
+    arm_of,
+    make_any_segment,
+    make_cadence,
+    make_category,
+    make_counted,
+    make_experiment,
+    make_settled,
+    make_template,
+)
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def fields() -> CadenceFields:
+    return CadenceFields(name="Nudge", category=make_category(), segment=make_any_segment())
+
+
+def save(fields: CadenceFields, *steps: StepFields, **changes: Any) -> Cadence:
+    steps = steps or (StepFields(make_template(fields.category)),)
+    return save_cadence("nudge", fields=replace(fields, **changes), steps=steps)
+
+
+def test_saving_again_changes_the_cadence_and_its_steps(fields: CadenceFields) -> None:
+    template = make_template(fields.category)
+    first = save(fields, StepFields(template), StepFields(template, timedelta(days=1)))
+
+    second = save(fields, StepFields(template, timedelta(hours=2)), name="New")
+
+    assert (second.pk, second.name) == (first.pk, "New")
+    assert list(second.steps.values_list("position", "delay")) == [(0, timedelta(hours=2))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"segment": None}, "starts by a segment: choose one"),
+        ({"reentry": "cooldown"}, "say how long"),
+        ({"goal_rule": {"field": "active_days"}}, "The goal rule"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    fields: CadenceFields, changes: dict, sentence: str
+) -> None:
+    with pytest.raises(InterventionError, match=sentence):
+        save(fields, **changes)
+
+    assert not Cadence.objects.exists()
+
+
+def test_a_cadence_without_steps_is_refused(fields: CadenceFields) -> None:
+    with pytest.raises(InterventionError, match="has no steps"):
+        save_cadence("nudge", fields=fields, steps=[])
+
+
+def test_a_condition_that_is_no_rule_is_refused_with_its_step(fields: CadenceFields) -> None:
+    template = make_template(fields.category)
+    steps = [StepFields(template), StepFields(template, condition={"field": "wrong"})]
+
+    with pytest.raises(InterventionError, match="The condition of step 2"):
+        save(fields, *steps)
+
+
+def test_a_template_of_another_category_is_refused(fields: CadenceFields) -> None:
+    with pytest.raises(InterventionError, match="They must be of the same"):
+        save(fields, StepFields(make_template()))
+
+
+def test_a_step_that_was_sent_is_not_taken_out(fields: CadenceFields) -> None:
+    template = make_template(fields.category)
+    cadence = save(fields, StepFields(template), StepFields(template))
+    delivery = make_counted(make_settled(), NOW, cadence=cadence)
+    Delivery.objects.filter(pk=delivery.pk).update(step=cadence.steps.last())
+
+    with pytest.raises(InterventionError, match="Archive the cadence"):
+        save(fields, StepFields(template))
+
+
+def test_ghosts_run_in_the_control_arm_of_the_cadences_own_experiment(
+    fields: CadenceFields,
+) -> None:
+    experiment, other = (make_experiment(fields.segment, start=False) for _ in range(2))
+    nudge, control = arm_of(experiment, "nudge"), arm_of(experiment, "control")
+
+    with pytest.raises(InterventionError, match="of the same experiment"):
+        save(fields, ghost_for=control)
+    with pytest.raises(InterventionError, match="of the same experiment"):
+        save(fields, arm=nudge, ghost_for=arm_of(other, "control"))
+    with pytest.raises(InterventionError, match="control arm only"):
+        save(fields, arm=control, ghost_for=nudge)
+
+    assert save(fields, arm=nudge, ghost_for=control).ghost_for == control
+
+
+def test_an_experiment_does_not_start_beside_a_cadence_for_everybody() -> None:
+    cadence = make_cadence()
+    experiment = make_experiment(cadence.segment, start=False)
+
+    with pytest.raises(InterventionError, match="would message the control learners too"):
+        start_experiment(experiment.pk, now=NOW)
+
+    experiment.refresh_from_db()
+    assert experiment.status == "draft"
+    Cadence.objects.update(status="archived")
+    assert start_experiment(experiment.pk, now=NOW).status == "running"
+
+
+def test_an_experiment_over_a_playbook_looks_at_all_its_segments() -> None:
+    playbook = make_playbook()
+    make_segment(playbook, ACTED_TODAY)
+    make_cadence(segment=make_segment(playbook, ACTED_TODAY))
+    experiment = make_experiment(make_any_segment(), start=False)
+    Experiment.objects.filter(pk=experiment.pk).update(segment=None, playbook=playbook)
+
+    with pytest.raises(InterventionError, match="for everybody"):
+        start_experiment(experiment.pk, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_refused"),
+    [
+        ({}, True),
+        ({"status": "draft"}, False),
+        ({"trigger": "leave"}, False),
+        ({"segment": "another"}, False),
+    ],
+    ids=["for everybody", "draft", "on leaving", "another segment"],
+)
+def test_a_cadence_for_everybody_is_not_saved_beside_a_running_experiment(
+    fields: CadenceFields, changes: dict, is_refused: bool
+) -> None:
+    make_experiment(fields.segment)
+    if "segment" in changes:
+        changes = {"segment": make_any_segment()}
+
+    if is_refused:
+        with pytest.raises(InterventionError, match="choose an arm"):
+            save(fields, **changes)
+    else:
+        assert save(fields, **changes).pk
+
+
+@pytest.mark.parametrize("draw_present", [True, False])
+def test_starting_draws_who_is_in_the_segment_already(draw_present: bool) -> None:
+    segment = make_any_segment()
+    inside, outside = make_settled(), make_settled()
+    Membership.objects.create(segment=segment, enrollment=inside, entered_at=NOW, version=1)
+    experiment = make_experiment(segment, start=False)
+
+    start_experiment(experiment.pk, now=NOW, draw_present=draw_present)
+    react_due(now=NOW)
+
+    drawn = set(Assignment.objects.values_list("enrollment_id", flat=True))
+    assert drawn == ({inside.pk} if draw_present else set())
+    assert outside.pk not in drawn
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"window_from": time(9), "window_until": time(9)},
+        {"window_from": time(9)},
+        {"max_age": timedelta(0)},
+        {"status": "odd"},
+        {"trigger": "odd"},
+    ],
+    ids=str,
+)
+def test_the_table_itself_refuses_nonsense(values: dict) -> None:
+    cadence = make_cadence()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Cadence.objects.filter(pk=cadence.pk).update(**values)
+
+
+def test_the_site_has_one_row_of_quiet_hours() -> None:
+    QuietHours.objects.create(begins=time(22), ends=time(8))
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        QuietHours.objects.create(begins=time(21), ends=time(7))

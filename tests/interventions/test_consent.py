@@ -1,0 +1,235 @@
+"""Unsubscribing and preferences, by signed link, from the page and in one click."""
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from django.core.signing import Signer
+from django.test import Client
+
+from activity.models import Event, Learner
+from interventions.models import Consent, Delivery, Run
+from interventions.operations import save_preferences, unsubscribe
+from interventions.render.links import LinkOwner, make_token, read_token
+from tests.factories import NOW, make_learner
+from tests.interventions.factories import (
+    dispatch,
+    make_cadence,
+    make_category,
+    make_delivery,
+    make_live_course,
+    make_settled,
+    settle_due,
+)
+
+pytestmark = pytest.mark.django_db
+
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+def owner_of(delivery: Delivery) -> LinkOwner:
+    return LinkOwner(delivery.learner_id, delivery.enrollment_id, delivery.key)
+
+
+def link(delivery: Delivery, page: str = "unsubscribe") -> str:
+    return f"/{page}/{make_token(owner_of(delivery))}/"
+
+
+@pytest.fixture
+def strict() -> Client:
+    """Return a client that insists on CSRF tokens, as browsers and mail providers meet us."""
+    return Client(enforce_csrf_checks=True)
+
+
+def words() -> list[tuple[str | None, str, str]]:
+    return list(Consent.objects.values_list("category__key", "state", "source").order_by("id"))
+
+
+def test_a_token_gives_its_owner_back_and_no_other_text_does() -> None:
+    owner = owner_of(make_delivery())
+    token = make_token(owner)
+
+    assert read_token(token) == owner
+    forged = Signer(salt="something else").sign_object([1, 2, owner.delivery_key.hex])
+    for broken in (token[:-1], token[5:], f"x{token}", "", "a:b", forged):
+        assert read_token(broken) is None
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_opening_the_link_changes_nothing(strict: Client, method: str) -> None:
+    response = getattr(strict, method)(link(make_delivery()))
+
+    assert response.status_code == 200
+    assert words() == []
+    assert not Event.objects.exists()
+    assert response.cookies == {}
+
+
+def test_one_click_unsubscribes_without_token_session_or_redirect(strict: Client) -> None:
+    delivery = make_delivery()
+
+    response = strict.post(link(delivery), ONE_CLICK)
+
+    assert response.status_code == 200
+    assert response.cookies == {}
+    assert words() == [(None, "out", "one_click")]
+    event = Event.objects.get()
+    assert (event.verb, event.enrollment) == ("UNSUBSCRIBED", delivery.enrollment)
+    assert event.properties == {"delivery": str(delivery.key)}
+
+
+def test_the_link_in_a_sent_mail_works(strict: Client) -> None:
+    make_delivery()
+    (mail,), _ = dispatch()
+
+    response = strict.post(urlsplit(mail.unsubscribe_url).path, ONE_CLICK)
+
+    assert response.status_code == 200
+    assert len(words()) == 1
+
+
+def test_the_button_of_the_page_unsubscribes(strict: Client) -> None:
+    delivery = make_delivery()
+    assert "Stop all messages?" in strict.get(link(delivery)).text
+
+    page = strict.post(link(delivery)).text
+
+    assert "You are unsubscribed" in page
+    assert words() == [(None, "out", "page")]
+
+
+def test_a_second_click_counts_once() -> None:
+    delivery = make_delivery()
+    assert unsubscribe(owner_of(delivery), source="page", now=NOW)
+
+    assert not unsubscribe(owner_of(delivery), source="page", now=NOW + timedelta(days=1))
+    assert Event.objects.filter(verb="UNSUBSCRIBED").count() == 1
+
+
+def test_unsubscribing_stops_what_is_due_in_all_courses() -> None:
+    learner = make_learner()
+    enrollments = [make_settled(make_live_course(), learner) for _ in range(2)]
+    mine = [make_delivery(each) for each in enrollments]
+    other = make_delivery()
+
+    unsubscribe(owner_of(mine[0]), source="page", now=NOW)
+    sent, _ = dispatch(NOW + timedelta(minutes=1))
+
+    assert [each.address for each in sent] == [other.learner.email]
+    for delivery in mine:
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.reason) == ("dropped", "unsubscribed")
+        assert delivery.run.exit_reason == "unsubscribed"
+
+
+def test_what_is_planned_after_unsubscribing_is_dropped_too() -> None:
+    first = make_delivery()
+    unsubscribe(owner_of(first), source="page", now=NOW)
+    late = make_delivery(first.enrollment)
+
+    assert dispatch(NOW + timedelta(minutes=1))[0] == []
+    late.refresh_from_db()
+    assert (late.state, late.reason) == ("dropped", "opted_out")
+
+
+@pytest.mark.parametrize("token", ["broken", "a:b:c", "x" * 500])
+@pytest.mark.parametrize("page", ["unsubscribe", "preferences"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_broken_link_says_so_and_changes_nothing(
+    strict: Client, token: str, page: str, method: str
+) -> None:
+    response = getattr(strict, method)(f"/{page}/{token}/")
+
+    assert response.status_code == 404
+    assert "This link does not work" in response.text
+    assert words() == []
+
+
+@pytest.mark.parametrize("page", ["unsubscribe", "preferences"])
+def test_the_link_of_a_learner_who_is_gone_harms_nobody(strict: Client, page: str) -> None:
+    delivery = make_delivery()
+    address = link(delivery, page)
+    Delivery.objects.all().delete()
+    Run.objects.all().delete()
+    Learner.objects.all().delete()
+
+    assert strict.get(address).status_code == 200
+    assert strict.post(address).status_code == 200
+    assert words() == []
+
+
+def test_preferences_show_and_keep_each_category(strict: Client) -> None:
+    delivery = make_delivery()
+    news = make_category(name="News", needs_opt_in=True)
+    other = make_category(name="Other")
+    page = strict.get(link(delivery, "preferences")).text
+    assert page.count("checked") == 2
+
+    response = strict.post(
+        link(delivery, "preferences"), {"category": [news.pk, delivery.category_id]}
+    )
+
+    assert "Saved." in response.text
+    assert response.text.count("checked") == 2
+    assert {key: state for key, state, _ in words()} == {
+        news.key: "in",
+        delivery.category.key: "in",
+        other.key: "out",
+    }
+    assert len(dispatch()[0]) == 1
+
+
+def test_opting_out_of_a_category_ends_its_runs_only() -> None:
+    learner = make_learner()
+    enrollment = make_settled(learner=learner)
+    out, kept = (make_delivery(enrollment, make_cadence()) for _ in range(2))
+
+    save_preferences(owner_of(out), wanted={kept.category_id}, source="page", now=NOW)
+    sent, _ = dispatch(NOW)
+
+    assert [each.message_id for each in sent] == [f"<{kept.key}@testserver>"]
+    out.refresh_from_db()
+    assert (out.state, out.reason) == ("dropped", "opted_out")
+    assert not Event.objects.filter(verb="UNSUBSCRIBED").exists()
+
+
+def test_wanting_nothing_any_more_is_unsubscribing() -> None:
+    delivery = make_delivery()
+
+    save_preferences(owner_of(delivery), wanted=set(), source="page", now=NOW)
+    save_preferences(owner_of(delivery), wanted=set(), source="page", now=NOW)
+
+    assert Event.objects.filter(verb="UNSUBSCRIBED").count() == 1
+
+
+def test_who_unsubscribed_can_come_back_for_one_category_even_at_the_same_instant() -> None:
+    delivery = make_delivery()
+    unsubscribe(owner_of(delivery), source="page", now=NOW)
+    save_preferences(owner_of(delivery), wanted={delivery.category_id}, source="page", now=NOW)
+    settle_due(delivery.enrollment)
+    cadence = make_cadence(category=delivery.category)
+    back = make_delivery(delivery.enrollment, cadence)
+    of_a_new_category = make_delivery(delivery.enrollment)
+
+    sent, _ = dispatch(NOW + timedelta(minutes=1))
+
+    assert [each.message_id for each in sent] == [f"<{back.key}@testserver>"]
+    of_a_new_category.refresh_from_db()
+    assert of_a_new_category.reason == "opted_out"
+    unsubscribe(owner_of(delivery), source="page", now=NOW)
+    assert Consent.objects.get(category=None).changed_at > NOW
+
+
+def test_pages_for_learners_show_no_menu_and_leave_no_trace(client: Client, admin_user) -> None:
+    client.force_login(admin_user)
+    delivery = make_delivery()
+
+    response = client.get(link(delivery, "preferences"))
+
+    assert "/admin/" not in response.text
+    assert "/mailbox/" not in response.text
+    assert delivery.learner.email not in response.text
+    assert f"{delivery.learner.email[0]}•••@example.org" in response.text
+    assert response["Referrer-Policy"] == "no-referrer"
+    assert response["Cache-Control"] == "no-store"
+    assert "Cookie" not in response.get("Vary", "")

@@ -1,0 +1,205 @@
+"""Caps, quiet hours and send windows as an admin sets them, through the whole dispatch."""
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from interventions.models import Delivery
+from interventions.operations import save_cap, save_quiet_hours
+from tests.factories import NOW, make_learner
+from tests.interventions.factories import (
+    dispatch,
+    make_cadence,
+    make_category,
+    make_counted,
+    make_delivery,
+    make_live_course,
+    make_run,
+    make_settled,
+)
+
+pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
+
+
+def state_of(delivery: Delivery) -> tuple[str, str]:
+    delivery.refresh_from_db()
+    return delivery.state, delivery.reason
+
+
+def test_a_second_message_of_one_loop_is_held_by_the_cap_the_first_used_up() -> None:
+    save_cap("one", limit=1, window="rolling_hours", length=4)
+    learner = make_learner()
+    first, second = (make_delivery(make_settled(make_live_course(), learner)) for _ in range(2))
+
+    sent, counts = dispatch()
+
+    assert len(sent) == 1
+    assert counts == {"handed_off": 1, "planned": 1}
+    assert state_of(first) == ("handed_off", "")
+    assert state_of(second) == ("planned", "frequency_cap")
+    assert second.send_at == NOW + 4 * HOUR
+    assert second.trace[-1]["detail"] == "one"
+    assert dispatch(NOW + 4 * HOUR - timedelta(seconds=1))[0] == []
+    assert len(dispatch(NOW + 4 * HOUR)[0]) == 1
+
+
+def test_a_ghost_uses_up_the_cap_of_the_same_turn() -> None:
+    save_cap("one", limit=1, window="calendar_day")
+    enrollment = make_settled()
+    ghost = make_delivery(run=make_run(enrollment, ghost=True))
+    second = make_delivery(enrollment)
+
+    assert dispatch()[0] == []
+
+    assert state_of(ghost) == ("ghost", "")
+    assert state_of(second) == ("planned", "frequency_cap")
+
+
+@pytest.mark.parametrize(
+    ("state", "counts"),
+    [
+        ("handed_off", True),
+        ("delivered", True),
+        ("bounced", True),
+        ("complained", True),
+        ("in_doubt", True),
+        ("ghost", True),
+        ("claimed", True),
+        ("dropped", False),
+        ("expired", False),
+        ("failed", False),
+    ],
+)
+def test_what_the_learner_got_or_may_have_got_counts(state: str, counts: bool) -> None:
+    save_cap("one", limit=1, window="rolling_days", length=1)
+    enrollment = make_settled()
+    fields = {"state": state, "claimed_at": (NOW - HOUR) if counts else None}
+    if state == "claimed":
+        fields |= {"lease_until": NOW + HOUR, "token": "3e0b7b5c-0000-4000-8000-000000000000"}
+    make_delivery(run=make_run(enrollment, ghost=state == "ghost"), **fields)
+    make_delivery(enrollment)
+
+    assert len(dispatch()[0]) == (0 if counts else 1)
+
+
+def test_a_cap_that_drops_drops() -> None:
+    save_cap("one", limit=1, window="rolling_hours", length=4, on_exceed="drop")
+    enrollment = make_settled()
+    make_counted(enrollment, NOW - HOUR)
+    delivery = make_delivery(enrollment)
+
+    dispatch()
+
+    assert state_of(delivery) == ("dropped", "frequency_cap")
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_held"),
+    [
+        ({}, True),
+        ({"course": "this"}, True),
+        ({"course": "other"}, False),
+        ({"scope": "category", "category": "this"}, True),
+        ({"scope": "category", "category": "other"}, False),
+        ({"scope": "channel", "channel": "email"}, True),
+        ({"active": False}, False),
+    ],
+    ids=str,
+)
+def test_a_cap_holds_what_its_scope_says(scope: dict, is_held: bool) -> None:
+    enrollment = make_settled()
+    delivery = make_delivery(enrollment)
+    make_counted(enrollment, NOW - HOUR, category=delivery.category)
+    named = {
+        "course": {"this": enrollment.course, "other": make_live_course()},
+        "category": {"this": delivery.category, "other": make_category()},
+    }
+    values = {name: named.get(name, {}).get(value, value) for name, value in scope.items()}
+    save_cap("one", limit=1, window="rolling_hours", length=4, **values)
+
+    assert len(dispatch()[0]) == (0 if is_held else 1)
+
+
+def test_a_category_without_caps_goes_out_and_still_counts() -> None:
+    save_cap("one", limit=1, window="rolling_hours", length=4)
+    enrollment = make_settled()
+    make_counted(enrollment, NOW - HOUR)
+    free = make_delivery(enrollment, make_cadence(category=make_category(capped=False)))
+
+    dispatch()
+
+    assert state_of(free) == ("handed_off", "")
+
+
+def test_a_message_that_fits_only_after_its_end_expires() -> None:
+    save_cap("one", limit=1, window="rolling_days", length=7)
+    enrollment = make_settled()
+    make_counted(enrollment, NOW)
+    delivery = make_delivery(enrollment, expires_at=NOW + 2 * HOUR)
+
+    dispatch()
+    assert Delivery.objects.get(pk=delivery.pk).send_at == NOW + 2 * HOUR
+    dispatch(NOW + 2 * HOUR)
+
+    assert state_of(delivery) == ("expired", "frequency_cap")
+
+
+# NOW is 12:00 in UTC, 13:00 in London.
+@pytest.mark.parametrize(
+    ("zone", "opens"),
+    [("", datetime(2025, 9, 30, 13, 0, tzinfo=UTC)), ("Asia/Kolkata", None)],
+    ids=["the course's zone", "the learner's own"],
+)
+def test_quiet_hours_hold_in_the_learners_zone(zone: str, opens: datetime | None) -> None:
+    save_quiet_hours(begins=time(12, 30), ends=time(14))
+    delivery = make_delivery(make_settled(learner=make_learner(time_zone=zone)))
+
+    sent, _ = dispatch()
+
+    if opens is None:
+        assert len(sent) == 1
+    else:
+        assert state_of(delivery) == ("planned", "quiet_hours")
+        assert delivery.send_at == opens
+
+
+def test_a_courses_quiet_hours_replace_the_sites() -> None:
+    save_quiet_hours(begins=time(12, 30), ends=time(14))
+    delivery = make_delivery()
+    save_quiet_hours(begins=time(1), ends=time(2), course=delivery.enrollment.course)
+
+    assert len(dispatch()[0]) == 1
+
+
+def test_a_category_that_is_not_quiet_goes_out_at_night() -> None:
+    save_quiet_hours(begins=time(12, 30), ends=time(14))
+    make_delivery(cadence=make_cadence(category=make_category(quiet=False)))
+
+    assert len(dispatch()[0]) == 1
+
+
+def test_a_cadence_sends_in_its_window_only() -> None:
+    cadence = make_cadence(window_from=time(16), window_until=time(18))
+    delivery = make_delivery(cadence=cadence)
+
+    assert dispatch()[0] == []
+    assert state_of(delivery) == ("planned", "send_window")
+    assert delivery.send_at == datetime(2025, 9, 30, 15, 0, tzinfo=UTC)
+    assert len(dispatch(delivery.send_at)[0]) == 1
+
+
+def test_the_trace_keeps_every_decision_but_not_without_end() -> None:
+    delivery = make_delivery(expires_at=NOW + timedelta(days=30))
+    delivery.enrollment.course.live_since = None
+    delivery.enrollment.course.save()
+
+    now = NOW
+    for _ in range(60):
+        dispatch(now)
+        delivery.refresh_from_db()
+        now = delivery.send_at
+
+    assert len(delivery.trace) == 50
+    assert delivery.trace[-1]["reason"] == "course_not_live"

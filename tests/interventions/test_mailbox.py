@@ -1,0 +1,146 @@
+"""The staff mailbox: what lands in it, who may look, and how it is shown."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from interventions.dispatch import dispatch_due
+from interventions.models import MailboxMessage
+from interventions.queries.mailbox import PAGE, mailbox_page
+from tests.factories import NOW, make_learner
+from tests.interventions.factories import (
+    make_cadence,
+    make_delivery,
+    make_settled,
+    make_template,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_mailboxmessage"))
+    client.force_login(user)
+    return client
+
+
+def make_message(number: int = 0, **fields) -> MailboxMessage:
+    values = {
+        "received_at": NOW + timedelta(minutes=number),
+        "message_id": f"<{number}@example.org>",
+        "sender": "courses@example.org",
+        "recipient": f"ana-{number}@example.org",
+        "subject": f"Subject {number}",
+        "headers": [["X-Header", "value"]],
+        "text": "Plain words",
+        "html": "<p>Rich words</p>",
+        **fields,
+    }
+    return MailboxMessage.objects.create(**values)
+
+
+def test_a_dispatched_mail_lands_in_the_mailbox_with_the_clocks_date(settings) -> None:
+    # While tests run, Django's own memory backend stands in for the one in the settings.
+    settings.EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
+    learner = make_learner(name="Zoë Ünal", email="Zoe@Example.org")
+    template = make_template(en=("For {{ learner.name }}", "<p>Ça va, {{ learner.name }}?</p>"))
+    delivery = make_delivery(make_settled(learner=learner), make_cadence(template=template))
+
+    dispatch_due(clock=lambda: NOW)
+
+    message = MailboxMessage.objects.get()
+    assert message.received_at == NOW
+    assert message.recipient == "zoe@example.org"
+    assert message.subject == "For Zoë Ünal"
+    assert "Ça va, Zoë Ünal?" in message.html
+    assert "Ça va, Zoë Ünal?" in message.text
+    assert ["Message-ID", f"<{delivery.key}@testserver>"] in message.headers
+    assert message.message_id == f"<{delivery.key}@testserver>"
+
+
+@pytest.mark.parametrize("address", ["/mailbox/", "/mailbox/1/"])
+def test_nobody_without_the_right_sees_the_mailbox(client: Client, address: str) -> None:
+    make_message()
+    assert client.get(address).status_code == 302
+
+    client.force_login(User.objects.create_user("learner"))
+    assert client.get(address).status_code == 302
+
+    client.force_login(User.objects.create_user("helper", is_staff=True))
+    assert client.get(address).status_code == 403
+
+
+def test_an_empty_mailbox_explains_itself(staff: Client) -> None:
+    page = staff.get("/mailbox/").text
+
+    assert "No mail yet." in page
+    assert "the course is live" in page
+
+
+def test_the_list_is_searched_by_how_the_address_begins(staff: Client) -> None:
+    make_message(1, recipient="ana@example.org", subject="To Ana")
+    make_message(2, recipient="bo@example.org", subject="To Bo")
+
+    page = staff.get("/mailbox/", {"recipient": "ANA@"}).text
+    assert "To Ana" in page
+    assert "To Bo" not in page
+    assert "No message to an address" in staff.get("/mailbox/", {"recipient": "cy"}).text
+    assert "&lt;script&gt;" in staff.get("/mailbox/", {"recipient": "<script>"}).text
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(staff: Client) -> None:
+    # Many at one instant: the place in the list needs more than the instant.
+    ids = [make_message(number // 7).pk for number in range(2 * PAGE + 3)]
+
+    seen, behind = [], None
+    while True:
+        page = mailbox_page(behind=behind)
+        seen += [message.pk for message in page.messages]
+        behind = page.older
+        if behind is None:
+            break
+
+    assert seen == sorted(ids, reverse=True)
+    first = staff.get("/mailbox/").text
+    assert f"before={seen[PAGE - 1]}" in first
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "9" * 40, "²"])
+def test_a_made_up_page_is_the_first(staff: Client, before: str) -> None:
+    make_message()
+
+    assert "Subject 0" in staff.get("/mailbox/", {"before": before}).text
+
+
+def test_a_message_is_shown_in_a_frame_without_rights(staff: Client) -> None:
+    evil = '<script>parent.alert(1)</script>"></iframe><b>out</b>'
+    message = make_message(html=evil, subject="<i>Subject</i>")
+
+    page = staff.get(f"/mailbox/{message.pk}/").text
+
+    assert 'sandbox=""' in page
+    assert "default-src &#x27;none&#x27;" in page.replace("&amp;", "&")
+    assert evil not in page
+    assert "<b>out</b>" not in page
+    assert "<i>Subject</i>" not in page
+    assert "X-Header" in page
+    assert "Plain words" in page
+
+
+def test_a_message_that_is_not_there_says_so(staff: Client) -> None:
+    response = staff.get("/mailbox/12345/")
+
+    assert response.status_code == 404
+    assert "No such message" in response.text
+
+
+def test_the_list_takes_one_query_however_many_messages(django_assert_num_queries) -> None:
+    for number in range(5):
+        make_message(number)
+
+    with django_assert_num_queries(1):
+        mailbox_page(recipient="ana")
