@@ -3,7 +3,7 @@
 import zoneinfo
 from pathlib import Path
 
-from config import env
+from config import env, navigation
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 VAR_DIR = BASE_DIR / "var"
@@ -111,10 +111,4 @@ LOGGING = {
     "loggers": {"django": {"handlers": [], "propagate": True}},
 }
 
-UNFOLD = {
-    "SITE_TITLE": "Nudgelab",
-    "SITE_HEADER": "Nudgelab",
-    "SITE_URL": "/",
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-}
+UNFOLD = navigation.look()

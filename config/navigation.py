@@ -1,0 +1,99 @@
+"""The admin's look and its menu, in the order in which a course admin works."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+GROUPS = {
+    "Results": {
+        "Reports": ("monitoring", "reports"),
+        "Mailbox": ("mail", "mailbox"),
+    },
+    "Who needs what": {
+        "Segments": ("group_work", "segmentation.segment"),
+        "Playbooks": ("menu_book", "segmentation.playbook"),
+        "Members": ("groups", "segmentation.membership"),
+        "Entered and left": ("swap_horiz", "segmentation.transition"),
+    },
+    "What each receives": {
+        "Cadences": ("schedule_send", "interventions.cadence"),
+        "Templates": ("article", "interventions.messagetemplate"),
+        "Deliveries": ("outgoing_mail", "interventions.delivery"),
+        "Frequency caps": ("speed", "interventions.frequencycap"),
+        "Quiet hours": ("bedtime", "interventions.quiethours"),
+        "Pause everything": ("pause_circle", "interventions.sitepause"),
+    },
+    "Does it work": {
+        "Experiments": ("science", "experiments.experiment"),
+        "Assignments": ("call_split", "experiments.assignment"),
+    },
+    "What learners did": {
+        "Courses": ("school", "activity.course"),
+        "Learners": ("person", "activity.learner"),
+        "Enrollments": ("how_to_reg", "activity.enrollment"),
+        "Events": ("timeline", "activity.event"),
+        "Rejected events": ("report", "activity.rejectedevent"),
+    },
+    "Access": {
+        "Users": ("manage_accounts", "auth.user"),
+        "Groups": ("shield_person", "auth.group"),
+    },
+}
+PAGES = {"reports": "/reports/", "mailbox": "/mailbox/"}
+
+
+def look() -> dict[str, Any]:
+    """Return the settings of the admin's look."""
+    return {
+        "SITE_TITLE": "Nudgelab",
+        "SITE_HEADER": "Nudgelab",
+        "SITE_SYMBOL": "insights",
+        # The front page leads back into the admin: a link to it would go in circles.
+        "SITE_URL": None,
+        "SITE_FAVICONS": [
+            {
+                "rel": "icon",
+                "type": "image/svg+xml",
+                "href": lambda request: static("favicon.svg"),
+            }
+        ],
+        "SHOW_HISTORY": True,
+        "SHOW_VIEW_ON_SITE": False,
+        "SIDEBAR": {
+            "show_search": True,
+            # Every other table is found here.
+            "show_all_applications": True,
+            "navigation": [
+                {"title": title, "separator": True, "items": _items(group)}
+                for title, group in GROUPS.items()
+            ],
+        },
+    }
+
+
+def _items(group: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "title": title,
+            "icon": icon,
+            "link": _link(target),
+            "permission": _may_see(target),
+        }
+        for title, (icon, target) in group.items()
+    ]
+
+
+def _link(target: str) -> Any:
+    if target in PAGES:
+        return PAGES[target]
+    return reverse_lazy(f"admin:{target.replace('.', '_')}_changelist")
+
+
+def _may_see(target: str) -> Callable[[HttpRequest], bool]:
+    if target in PAGES:
+        return lambda request: bool(request.user.is_staff)
+    app, model = target.split(".")
+    return lambda request: request.user.has_perm(f"{app}.view_{model}")

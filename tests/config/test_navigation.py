@@ -1,0 +1,27 @@
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from config.navigation import GROUPS
+
+
+@pytest.mark.django_db
+def test_every_entry_of_the_menu_opens_a_page(admin_client: Client) -> None:
+    page = admin_client.get("/admin/").content.decode()
+
+    for entries in GROUPS.values():
+        for title in entries:
+            assert title in page
+    links = {line.split('"')[1] for line in page.splitlines() if 'href="/' in line and "<a" in line}
+    answers = {link: admin_client.get(link, follow=True).status_code for link in links}
+    assert {link for link, status in answers.items() if status != 200} == set()
+
+
+@pytest.mark.django_db
+def test_menu_shows_nobody_what_they_may_not_see(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_user("cy", is_staff=True))
+
+    page = client.get("/admin/").content.decode()
+
+    assert "/admin/activity/learner/" not in page
+    assert "/admin/auth/user/" not in page
