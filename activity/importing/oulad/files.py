@@ -1,0 +1,148 @@
+"""Read the files of the dataset into Arrow tables. Knows their columns and no database."""
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import or_
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+_NUMBER = pa.int32()
+_TEXT = pa.string()
+_RUN = {"code_module": _TEXT, "code_presentation": _TEXT}
+_CLICKS = {"id_student": _NUMBER, "id_site": _NUMBER, "date": _NUMBER, "sum_click": _NUMBER}
+_TABLES = {
+    "courses": _RUN | {"module_presentation_length": _NUMBER},
+    "assessments": _RUN | {"id_assessment": _NUMBER, "assessment_type": _TEXT, "date": _NUMBER},
+    "vle": _RUN | {"id_site": _NUMBER, "activity_type": _TEXT, "week_from": _NUMBER},
+    "studentInfo": _RUN
+    | {"id_student": _NUMBER}
+    | dict.fromkeys(("gender", "region", "highest_education", "imd_band", "age_band"), _TEXT)
+    | {"num_of_prev_attempts": _NUMBER, "studied_credits": _NUMBER}
+    | {"disability": _TEXT, "final_result": _TEXT},
+    "studentRegistration": _RUN
+    | {"id_student": _NUMBER, "date_registration": _NUMBER, "date_unregistration": _NUMBER},
+    "studentAssessment": {
+        "id_assessment": _NUMBER,
+        "id_student": _NUMBER,
+        "date_submitted": _NUMBER,
+        "is_banked": _NUMBER,
+        "score": pa.float64(),
+    },
+}
+
+
+class OuladError(Exception):
+    """The dataset cannot be imported; the message is one sentence that says what is wrong."""
+
+
+@dataclass(frozen=True)
+class OuladFolder:
+    """The tables of the dataset. The small ones are read once; clicks are read a run at a time.
+
+    `wanted` are the runs that will be asked for: what is read from the parquet file is limited to
+    them, and read in one pass however many they are.
+    """
+
+    path: Path
+    tables: dict[str, pa.Table]
+    wanted: Sequence[str]
+
+    def clicks(self, run: str) -> pa.Table:
+        """Return id_student, id_site, date and their sum_click, a row each. Raise OuladError."""
+        own = self._own_file(run)
+        rows = _read_csv(own, _CLICKS) if own.is_file() else of_run(self._shared_clicks, run)
+        keys = ["id_student", "id_site", "date"]
+        # Rows that repeat a key are groups of clicks of their own, so they are summed.
+        summed = rows.group_by(keys).aggregate([("sum_click", "sum")])
+        return summed.select([*keys, "sum_click_sum"]).rename_columns([*keys, "sum_click"])
+
+    def clicks_file(self, run: str) -> Path:
+        """Return the file that the clicks of the run are read from."""
+        own = self._own_file(run)
+        return own if own.is_file() else self.path / "studentVle.parquet"
+
+    def _own_file(self, run: str) -> Path:
+        return self.path / "studentVle" / f"{run}.csv.gz"
+
+    @cached_property
+    def _shared_clicks(self) -> pa.Table:
+        runs = [run for run in self.wanted if not self._own_file(run).is_file()]
+        return _read_parquet(self.path / "studentVle.parquet", runs)
+
+
+def open_folder(path: Path, wanted: Sequence[str]) -> OuladFolder:
+    """Return the folder with its small tables read. Raise OuladError naming the file at fault."""
+    tables = {
+        name: _read_csv(path / f"{name}.csv.gz", columns) for name, columns in _TABLES.items()
+    }
+    return OuladFolder(path, tables, wanted)
+
+
+def read_runs(path: Path) -> list[str]:
+    """Return the runs that the folder knows, sorted. Raise OuladError."""
+    courses = _read_csv(path / "courses.csv.gz", _TABLES["courses"]).to_pylist()
+    return sorted(f"{row['code_module']}_{row['code_presentation']}" for row in courses)
+
+
+def of_run(table: pa.Table, run: str) -> pa.Table:
+    """Return the rows of one run."""
+    return table.filter(_is_run(run))
+
+
+def _is_run(run: str) -> Any:
+    module, presentation = run.split("_")
+    return (pc.field("code_module") == module) & (pc.field("code_presentation") == presentation)
+
+
+def _read_csv(path: Path, columns: dict[str, Any]) -> pa.Table:
+    options = pyarrow.csv.ConvertOptions(
+        column_types=columns,
+        include_columns=list(columns),
+        null_values=["", "NA"],
+        strings_can_be_null=True,
+    )
+    content = pa.BufferReader(_unpacked(path))
+    try:
+        return pyarrow.csv.read_csv(content, convert_options=options)
+    except pa.ArrowException as error:
+        raise OuladError(f"{path} cannot be read as a table: {_first_line(error)}") from None
+
+
+def _unpacked(path: Path) -> bytes:
+    # Arrow unpacks too, but does not tell a file that ends in the middle from a whole one.
+    try:
+        with gzip.open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        raise OuladError(f"{path} is missing.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise OuladError(f"{path} is truncated or damaged: it cannot be unpacked.") from None
+    except OSError as error:
+        raise OuladError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _read_parquet(path: Path, runs: Sequence[str]) -> pa.Table:
+    try:
+        return pyarrow.parquet.read_table(
+            path,
+            columns=[*_RUN, *_CLICKS],
+            filters=reduce(or_, map(_is_run, runs)),
+            # Ten million rows name twenty-two runs: as numbers they take a tenth of the memory.
+            read_dictionary=list(_RUN),
+        )
+    except FileNotFoundError:
+        raise OuladError(f"{path} is missing.") from None
+    except (pa.ArrowException, OSError) as error:
+        raise OuladError(f"{path} is truncated or damaged: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return f"{str(error).strip().splitlines()[0].rstrip('.')}."

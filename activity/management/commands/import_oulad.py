@@ -1,0 +1,66 @@
+"""Import course runs of the Open University Learning Analytics Dataset."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from activity.importing.oulad import OuladError, RunImport, import_runs, known_runs
+from common.clock import utc_now
+
+
+class Command(BaseCommand):
+    help = "Import runs of the OULAD from the folder DIR. What is there already is left as it is."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", metavar="DIR", type=Path)
+        chosen = parser.add_mutually_exclusive_group(required=True)
+        chosen.add_argument("--runs", metavar="RUN,RUN", help="for example AAA_2013J,GGG_2014J")
+        chosen.add_argument("--all", action="store_true", help="import every run in the folder")
+        parser.add_argument(
+            "--until-day",
+            type=int,
+            metavar="N",
+            help="leave out what happened after day N of each run",
+        )
+        parser.add_argument("--json", action="store_true", help="print the result as JSON alone")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        done: list[RunImport] = []
+        try:
+            self._import(done, options)
+        except OuladError as error:
+            raise CommandError(str(error)) from None
+        finally:
+            # What landed before a run at fault is said too: it stays.
+            if done and not options["json"]:
+                self.stdout.write("\n".join(map(_sentence, done)))
+        if options["json"]:
+            self.stdout.write(json.dumps({"runs": [asdict(run) for run in done]}))
+
+    def _import(self, done: list[RunImport], options: dict[str, Any]) -> None:
+        folder = options["folder"]
+        runs = known_runs(folder) if options["all"] else _named(options["runs"])
+        imports = import_runs(folder, runs=runs, now=utc_now(), until_day=options["until_day"])
+        with tqdm(total=len(runs), unit="run", disable=options["json"]) as bar:
+            for imported in imports:
+                done.append(imported)
+                bar.set_postfix_str(imported.run, refresh=False)
+                bar.update()
+
+
+def _named(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _sentence(imported: RunImport) -> str:
+    if imported.is_empty:
+        return f"{imported.run}: nothing new, all of it was imported already."
+    return (
+        f"{imported.run}: {imported.enrollments:,} enrollments, {imported.learners:,} new learners,"
+        f" {imported.items:,} items, {imported.events:,} events."
+    )
