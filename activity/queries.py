@@ -142,3 +142,8 @@ def due_courses(*, now: datetime) -> list[int]:
     """Return the ids of the courses with enrollments that are due."""
     due = Due.objects.filter(enrollment__course=OuterRef("pk"), due_at__lte=now)
     return list(Course.objects.filter(Exists(due)).order_by("pk").values_list("pk", flat=True))
+
+
+def course_id_of(key: str) -> int | None:
+    """Return the id of the course with this key, None if there is none."""
+    return Course.objects.filter(key=key).values_list("pk", flat=True).first()

@@ -15,7 +15,8 @@ _ENROLLMENTS = """
 SELECT enrollment.course_id, learner.external_id, enrollment.id
 FROM activity_learner AS learner
 JOIN activity_enrollment AS enrollment ON enrollment.learner_id = learner.id
-WHERE learner.external_id = ANY(%(keys)b::text[]) AND enrollment.course_id = ANY(%(courses)b::bigint[])
+WHERE learner.external_id = ANY(%(keys)b::text[])
+    AND enrollment.course_id = ANY(%(courses)b::bigint[])
 """
 _ITEMS = """
 SELECT course_id, key, id FROM activity_item
