@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 SECOND = timedelta(seconds=1)
 EVERYBODY = where("modules_open", ">=", 0)
 
-# Evaluates, then holds the transaction open, with all that was read and written, until told to go on.
+# Evaluates, then holds the transaction open, with all it read and wrote, until told to go on.
 EVALUATE_AND_WAIT = """
 import sys
 from datetime import datetime
