@@ -1,0 +1,173 @@
+"""The pages in a real browser: wide and narrow, light and dark, without errors."""
+
+import shutil
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+from playwright.sync_api import sync_playwright
+
+from experiments.models import Experiment
+from interventions.models import MailboxMessage
+from interventions.render.links import LinkOwner, make_token
+from segmentation.models import Segment
+from tests.factories import NOW, make_course, make_enrollment, make_item
+from tests.journeys.test_main_path import everybody_acts, make_experiment, run_stages
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
+
+CHROMIUM = shutil.which("chromium")
+# Nothing of the browser's own may go out or get in the way of a test.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WINDOWS = {
+    "wide": {"viewport": {"width": 1280, "height": 900}},
+    "narrow": {"viewport": {"width": 390, "height": 844}},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+    pytest.mark.django_db(transaction=True),
+]
+
+
+@pytest.fixture(autouse=True)
+def database_beside_the_browser(monkeypatch):
+    # The browser's driver runs an event loop in this thread; Django then asks to be told that its
+    # synchronous database calls are meant.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+
+@pytest.fixture
+def browser():
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def enrollments(settings):
+    """Return learners who were drawn and messaged: something to see on every page."""
+    # pytest-django keeps mail in memory; the mailbox page shows what landed in the mailbox.
+    settings.EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
+    course = make_course(live_since=NOW - timedelta(days=20))
+    make_item(course, "quiz")
+    learners = [make_enrollment(course) for _ in range(8)]
+    make_experiment(make_segment(make_playbook(course), ACTED_TODAY))
+    run_stages(NOW)
+    everybody_acts(learners, NOW)
+    run_stages(NOW + timedelta(hours=1))
+    return learners
+
+
+def staff_session(client):
+    """Return the cookie of a member of staff who is logged in."""
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    return client.cookies["sessionid"].value
+
+
+def staff_pages():
+    """Return the addresses that staff look at."""
+    segment = Segment.objects.get()
+    message = MailboxMessage.objects.first()
+    return [
+        reverse("admin:index"),
+        reverse("admin:segmentation_segment_changelist"),
+        reverse("admin:segmentation_segment_change", args=(segment.pk,)),
+        reverse("admin:interventions_delivery_changelist"),
+        reverse("experiments:report-list"),
+        reverse("experiments:report", args=(Experiment.objects.get().key,)),
+        reverse("interventions:mailbox"),
+        reverse("interventions:mailbox_message", args=(message.pk,)),
+    ]
+
+
+def visit(context, address):
+    """Open the page and return it with what went wrong on it."""
+    page = context.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(f"{address}: {error}"))
+    page.on(
+        "console",
+        lambda line: faults.append(f"{address}: {line.text}") if line.type == "error" else None,
+    )
+    response = page.goto(address, wait_until="load")
+    if response is None or response.status != 200:
+        faults.append(f"{address}: status {response and response.status}")
+    return page, faults
+
+
+def sticks_out(page):
+    """Return by how many pixels the page is wider than its window."""
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_staff_pages_open_without_errors_and_fit(window, client, live_server, browser, enrollments):
+    context = browser.new_context(**WINDOWS[window])
+    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
+    context.add_cookies([cookie])
+
+    for address in staff_pages():
+        page, faults = visit(context, live_server.url + address)
+        assert faults == []
+        assert sticks_out(page) <= 0, address
+        page.close()
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_learner_pages_need_no_login_and_fit(window, live_server, browser, enrollments):
+    one = enrollments[0]
+    token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
+    context = browser.new_context(**WINDOWS[window])
+
+    for name in ("unsubscribe", "preferences"):
+        address = live_server.url + reverse(f"interventions:{name}", args=(token,))
+        page, faults = visit(context, address)
+        assert faults == []
+        assert sticks_out(page) <= 0, name
+        assert page.locator("nav[aria-label=Main]").count() == 0
+        page.close()
+
+
+def test_learner_unsubscribes_with_the_keyboard(live_server, browser, enrollments):
+    one = enrollments[0]
+    token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
+    page = browser.new_context().new_page()
+    page.goto(live_server.url + reverse("interventions:unsubscribe", args=(token,)))
+    assert not one.learner.consents.exists()
+
+    page.locator("main button").first.focus()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+    assert one.learner.consents.filter(category=None, state="out").exists()
+
+
+def test_mail_shown_to_staff_runs_no_script(client, live_server, browser, enrollments):
+    message = MailboxMessage.objects.first()
+    message.html = "<p>Hello</p><script>parent.document.title = 'broken into'</script>"
+    message.save()
+    context = browser.new_context()
+    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
+    context.add_cookies([cookie])
+
+    page = context.new_page()
+    page.goto(
+        live_server.url + reverse("interventions:mailbox_message", args=(message.pk,)),
+        wait_until="load",
+    )
+
+    assert page.frame_locator("iframe").locator("p").inner_text() == "Hello"
+    assert page.title() != "broken into"
