@@ -1,1 +1,0 @@
-"""The Open University Learning Analytics Dataset: read its files and map them. Pure."""
