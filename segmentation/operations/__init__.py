@@ -18,6 +18,7 @@ from segmentation.operations.playbooks import (
     set_mode,
     shipped_playbooks,
 )
+from segmentation.operations.proof import Proof, prove_course, prove_generated
 from segmentation.operations.segments import (
     SegmentFields,
     activate_segment,
@@ -30,6 +31,7 @@ from segmentation.operations.segments import (
 __all__ = [
     "CourseEvaluation",
     "EvaluationCounts",
+    "Proof",
     "SegmentFields",
     "SegmentationError",
     "activate_segment",
@@ -47,6 +49,8 @@ __all__ = [
     "fail_transitions",
     "install_playbook",
     "mark_processed",
+    "prove_course",
+    "prove_generated",
     "remove_course",
     "remove_member",
     "set_mode",

@@ -1,0 +1,78 @@
+"""The command that holds SQL, Python and evaluation driven by Due against each other."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from activity.models import Course, Due, Event, Learner
+from segmentation.models import Membership, Norms, Playbook, Transition
+from segmentation.operations import evaluate_due, install_playbook
+from tests.factories import NOW, make_cast
+from tests.segmentation.factories import ACTED_TODAY, QUIET, make_playbook, make_segment, members
+
+pytestmark = pytest.mark.django_db
+KEPT = (Course, Due, Event, Learner, Membership, Norms, Playbook, Transition)
+
+
+def run(*arguments):
+    out = StringIO()
+    call_command("prove_segments", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def everything():
+    return [list(model.objects.order_by("pk").values()) for model in KEPT]
+
+
+def test_on_a_live_course_they_agree_and_nothing_is_kept():
+    cast = make_cast()
+    install_playbook("five-segments", now=NOW)
+    evaluate_due(now=NOW)
+    before = everything()
+    said = json.loads(run("--course", cast.course.key, "--as-of", NOW.isoformat(), "--json"))
+    assert said == {
+        "agree": True,
+        "instants": 8,
+        "comparisons": 8 * 5 * 3,
+        "difference": None,
+    }
+    assert everything() == before
+
+
+def test_a_learner_who_was_not_due_but_would_move_is_named():
+    cast = make_cast()
+    make_segment(make_playbook(cast.course), QUIET, key="quiet")
+    evaluate_due(now=NOW)
+    # As if evaluation had computed a wrong instant and somebody's membership were out of date.
+    Membership.objects.filter(enrollment=cast.bo).update(left_at=NOW)
+    with pytest.raises(CommandError) as refused:
+        run("--as-of", NOW.isoformat())
+    said = str(refused.value)
+    assert f"'{cast.bo.learner.external_id}'" in said
+    assert "'quiet'" in said
+    assert "would enter if evaluated now, but was not due" in said
+
+
+def test_a_past_instant_is_read_only():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
+    evaluate_due(now=NOW)
+    said = json.loads(run("--as-of", (NOW - timedelta(days=20)).isoformat(), "--json"))
+    assert (said["agree"], said["instants"]) == (True, 1)
+    assert members(segment) == set()
+
+
+@pytest.mark.slow
+def test_without_courses_a_simulated_one_is_used_and_not_kept():
+    assert "agree" in run()
+    assert not Course.objects.exists()
+    assert not Playbook.objects.exists()
+
+
+def test_an_unclear_instant_is_refused():
+    make_cast()
+    with pytest.raises(CommandError, match="no offset"):
+        run("--as-of", "2025-09-30T12:00:00")
