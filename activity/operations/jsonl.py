@@ -1,0 +1,129 @@
+"""Bring a file of JSON lines in: rosters are created or changed, events go through ingest."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import DataError, IntegrityError, transaction
+
+from activity.jsonl import FAULTY, Line, grouped, read_lines
+from activity.models import Enrollment
+from activity.operations.consequences import Consequences, settle
+from activity.operations.due import lock_due
+from activity.operations.ingest import ingest
+from activity.operations.roster import (
+    change_course,
+    change_enrollment,
+    change_item,
+    change_learner,
+    change_section,
+)
+from activity.operations.roster_values import RosterError
+
+CHANGES: Mapping[str, Callable[[Mapping[str, Any], Consequences, datetime], object]] = {
+    "course": change_course,
+    "section": change_section,
+    "item": change_item,
+    "learner": change_learner,
+    "enrollment": change_enrollment,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """A line that was not taken over, and why."""
+
+    line: int
+    message: str
+
+
+@dataclass(slots=True)
+class JsonlResult:
+    """What became of a file. `saved` counts roster lines by type, new or not."""
+
+    saved: dict[str, int] = field(default_factory=dict)
+    stored: int = 0
+    repeated: int = 0
+    faults: list[LineFault] = field(default_factory=list)
+
+
+def import_jsonl(
+    lines: Iterable[bytes],
+    *,
+    now: datetime,
+    dry_run: bool = False,
+    on_bytes: Callable[[int], object] = lambda count: None,
+) -> JsonlResult:
+    """Take over the lines, up to 1,000 neighbours of one type in a transaction.
+
+    A faulty line costs only itself. Running it again changes nothing. A dry run does everything in
+    one transaction and takes it back, so it reports the same and keeps nothing; meanwhile it holds
+    the locks of what it touches.
+    """
+    result = JsonlResult()
+    if dry_run:
+        with transaction.atomic():
+            _take_over(lines, result, now=now, on_bytes=on_bytes)
+            transaction.set_rollback(True)
+    else:
+        _take_over(lines, result, now=now, on_bytes=on_bytes)
+    result.faults.sort(key=lambda fault: fault.line)
+    return result
+
+
+def _take_over(
+    lines: Iterable[bytes],
+    result: JsonlResult,
+    *,
+    now: datetime,
+    on_bytes: Callable[[int], object],
+) -> None:
+    for type_, group in grouped(read_lines(lines, on_bytes=on_bytes)):
+        if type_ == FAULTY:
+            result.faults.extend(LineFault(line.number, line.fault) for line in group)
+        elif type_ == "event":
+            _ingest(group, result, now=now)
+        else:
+            _save(type_, group, result, now=now)
+
+
+def _ingest(group: Sequence[Line], result: JsonlResult, *, now: datetime) -> None:
+    ingested = ingest([line.values for line in group], now=now)
+    result.stored += ingested.stored
+    result.repeated += ingested.repeated
+    result.faults.extend(
+        LineFault(group[rejection.index].number, rejection.message)
+        for rejection in ingested.rejected
+    )
+
+
+def _save(type_: str, group: Sequence[Line], result: JsonlResult, *, now: datetime) -> None:
+    consequences = Consequences()
+    with transaction.atomic():
+        if type_ == "enrollment":
+            # All at once and in order: one by one, in the order of the file, they could deadlock
+            # with an ingest of the same enrollments.
+            lock_due(_known_enrollments(group))
+        for line in group:
+            try:
+                with transaction.atomic():
+                    CHANGES[type_](line.values, consequences, now)
+            except (RosterError, IntegrityError, DataError) as error:
+                result.faults.append(LineFault(line.number, str(error)))
+            else:
+                result.saved[type_] = result.saved.get(type_, 0) + 1
+    settle(consequences, now=now)
+
+
+def _known_enrollments(group: Sequence[Line]) -> list[int]:
+    courses, learners = (
+        {line.values[name] for line in group if _is_key(line.values.get(name))}
+        for name in ("course", "learner")
+    )
+    rows = Enrollment.objects.filter(course__key__in=courses, learner__external_id__in=learners)
+    return list(rows.order_by("pk").values_list("pk", flat=True))
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value and value.isprintable()
