@@ -6,7 +6,7 @@
 from datetime import date
 from typing import Any
 
-from segmentation.compiler.sql import Params, midnight
+from segmentation.compiler.sql import Params, median_of, midnight, module_seconds
 
 
 def compile_norms(course_id: int, day: date) -> tuple[str, dict[str, Any]]:
@@ -26,22 +26,21 @@ def compile_norms(course_id: int, day: date) -> tuple[str, dict[str, Any]]:
         WHERE i.kind = 'module'
     ),
     completion AS MATERIALIZED (
-        SELECT p.enrollment_id, p.item_id, greatest(
-            extract(epoch FROM p.first_completed_at - p.first_touched_at)::float8, 3600
-        ) AS seconds
+        SELECT p.enrollment_id, p.item_id, {module_seconds("p")} AS seconds
         FROM activity_enrollment e JOIN course c ON c.id = e.course_id
         JOIN activity_progress p ON p.enrollment_id = e.id
-        JOIN module ON module.id = p.item_id
+            AND p.item_id = ANY(ARRAY(SELECT id FROM module))
         WHERE p.first_completed_at < c.begins_at
     ),
     median AS (
         SELECT item_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS seconds
         FROM completion GROUP BY item_id
     ),
-    pace AS (
-        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY n.seconds / median.seconds) AS pace
+    times AS (
+        SELECT array_agg(n.seconds / median.seconds ORDER BY n.seconds / median.seconds) AS relative
         FROM completion n JOIN median USING (item_id) GROUP BY n.enrollment_id
-    )
+    ),
+    pace AS (SELECT {median_of("relative")} AS pace FROM times)
     SELECT
         (SELECT array_agg(item_id ORDER BY item_id) FROM median) AS module_ids,
         (SELECT array_agg(seconds ORDER BY item_id) FROM median) AS medians,

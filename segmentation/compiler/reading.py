@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from segmentation.compiler.clauses import from_clause, with_clause
 from segmentation.compiler.conditions import compile_rule
 from segmentation.compiler.due import next_due
 from segmentation.compiler.signals import Compiled, compile_signal
-from segmentation.compiler.sources import Sources, Subject, from_clause, with_clause
+from segmentation.compiler.sources import Sources, Subject
 from segmentation.compiler.sql import indent
 from segmentation.norms import NormsValues
 from segmentation.rules import Condition, Group, conditions

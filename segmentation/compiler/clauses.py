@@ -1,0 +1,182 @@
+"""The table expressions that a reading draws from, each left out where nothing asks for it."""
+
+# Every value is bound; what is put into the text are constants of this package.
+# ruff: noqa: S608
+
+import re
+from collections.abc import Callable
+
+from activity.queries import daily_activity_select, progress_select
+from segmentation.compiler.sources import Sources
+from segmentation.compiler.sql import indent, median_of, midnight, module_seconds
+
+
+def with_clause(sources: Sources) -> str:
+    """Return the WITH clause of everything that was asked for."""
+    parts: list[tuple[str, bool, Callable[[Sources], str]]] = [
+        ("course AS MATERIALIZED", True, _course),
+        ("fact AS MATERIALIZED", bool(sources.facts.names), _fact),
+        ("scope AS MATERIALIZED", True, _scope),
+        ("live AS", _reads_days(sources) or _reads_progress(sources), _live),
+        ("cut AS", _reads_days(sources) or _reads_progress(sources), _cut),
+        ("item AS MATERIALIZED", _reads_progress(sources), _item),
+        ("daily AS", _reads_days(sources), _daily),
+        # Materialized: the planner, who expects few rows, would else join the items by a loop.
+        ("progress_row AS MATERIALIZED", _reads_progress(sources), _progress_row),
+        ("item_progress AS", _reads_progress(sources), _item_progress),
+        ("progress AS", bool(sources.progress.names), _progress),
+        ("pace AS", sources.needs_pace, _pace),
+    ]
+    texts = [f"{name} ({write(sources)})" for name, wanted, write in parts if wanted]
+    return "WITH " + ",\n".join(texts)
+
+
+def from_clause(sources: Sources) -> str:
+    """Return the FROM clause: the enrollments `s` with their aggregates `d`, `g` and pace `w`."""
+    joins = ["scope s"]
+    if _reads_days(sources):
+        joins.append("LEFT JOIN daily d ON d.enrollment_id = s.enrollment_id")
+    if sources.progress.names:
+        joins.append("LEFT JOIN progress g ON g.enrollment_id = s.enrollment_id")
+    if sources.needs_pace:
+        joins.append("LEFT JOIN pace w ON w.enrollment_id = s.enrollment_id")
+    if sources.needs_traits:
+        joins.append("LEFT JOIN activity_learner t ON t.id = s.learner_id")
+    return "FROM " + "\n    ".join(joins)
+
+
+def _reads_days(sources: Sources) -> bool:
+    return bool(sources.daily.names)
+
+
+def _reads_progress(sources: Sources) -> bool:
+    return bool(sources.progress.names) or sources.needs_pace
+
+
+def _course(sources: Sources) -> str:
+    starts_at = midnight("c.starts_on", "c.time_zone")
+    next_day_at = midnight("(x.day_on + 1)", "c.time_zone")
+    over_at = midnight("(c.ends_on + 1)", "c.time_zone")
+    return f"""
+        SELECT c.id, c.time_zone, c.ends_on, x.day_on, {starts_at} AS starts_at,
+            {next_day_at} AS next_day_at, {over_at} AS over_at
+        FROM activity_course c
+        CROSS JOIN LATERAL (SELECT ({sources.as_of} AT TIME ZONE c.time_zone)::date AS day_on) x
+        WHERE c.id = {sources.params.bind(sources.subject.course_id, "bigint")}"""
+
+
+def _fact(sources: Sources) -> str:
+    return f"SELECT\n        {indent(sources.facts.select())}\n    FROM course c"
+
+
+def _scope(sources: Sources) -> str:
+    ids = sources.subject.enrollment_ids
+    only = "" if ids is None else f" AND e.id = ANY({sources.params.bind(ids, 'bigint[]')})"
+    return f"""
+        SELECT x.*, x.began_at <= {sources.as_of} AND NOT x.over AS in_scope FROM (
+            SELECT e.id AS enrollment_id, e.learner_id, e.withdrew_at, e.completed_at,
+                greatest(e.enrolled_at, c.starts_at) AS began_at,
+                (e.enrolled_at AT TIME ZONE c.time_zone)::date AS enrolled_on,
+                coalesce(e.last_event_at > {sources.as_of}, false) AS is_past,
+                coalesce(e.withdrew_at <= {sources.as_of}, false)
+                    OR coalesce(e.completed_at <= {sources.as_of}, false)
+                    OR c.day_on > c.ends_on AS over
+            FROM activity_enrollment e JOIN course c ON c.id = e.course_id
+            WHERE e.course_id = {sources.params.bind(sources.subject.course_id, "bigint")}{only}
+        ) x"""
+
+
+def _live(_: Sources) -> str:
+    return "SELECT enrollment_id, enrolled_on, is_past FROM scope WHERE in_scope"
+
+
+def _cut(sources: Sources) -> str:
+    """Return the event log, cut at as_of, of those whose read models have gone past it."""
+    return f"""
+        SELECT v.enrollment_id, v.item_id, v.verb, v.occurred_at, v.count, v.score, v.passed
+        FROM live l JOIN activity_event v ON v.enrollment_id = l.enrollment_id
+        WHERE l.is_past AND v.occurred_at <= {sources.as_of}"""
+
+
+def _daily(sources: Sources) -> str:
+    reach = sources.reach
+    recent = "true" if reach is None else f"a.day > {sources.day()} - {sources.days(reach)}"
+    aggregates = indent(sources.daily.select())
+    # Only the columns that are asked for, in the order in which they are: then PostgreSQL passes
+    # the rows of the table on as they are, without a step for each.
+    columns = ", ".join(dict.fromkeys(["a.enrollment_id", *re.findall(r"\ba\.\w+", aggregates)]))
+    return f"""
+        SELECT a.enrollment_id,
+        {aggregates}
+        FROM (
+            SELECT {columns} FROM live l
+            JOIN activity_dailyactivity a ON a.enrollment_id = l.enrollment_id
+            WHERE NOT l.is_past AND {recent}
+            UNION ALL
+            SELECT {columns} FROM ({daily_activity_select("cut")}) a WHERE {recent}
+        ) a GROUP BY a.enrollment_id"""
+
+
+def _item(sources: Sources) -> str:
+    """Return the items that matter, with what the aggregates ask about them."""
+    norms = sources.subject.norms
+    ids = sources.params.bind(list(norms.module_medians), "bigint[]")
+    medians = sources.params.bind(list(norms.module_medians.values()), "float8[]")
+    return f"""
+        SELECT i.id, i.kind = 'module' AS is_module,
+            i.kind = 'quiz' AND u.id IS NOT NULL AS is_quiz,
+            i.assigned_on IS NULL OR i.assigned_on <= c.day_on AS is_assigned,
+            CASE WHEN i.kind <> 'module' THEN coalesce(i.due_on, i.assigned_on) END AS owed_on,
+            coalesce(q.quizzes, 0) AS quizzes, m.median
+        FROM activity_item i JOIN course c ON c.id = i.course_id
+        LEFT JOIN activity_item u ON u.id = i.parent_id AND u.kind = 'module'
+        LEFT JOIN (
+            SELECT z.parent_id, count(*) AS quizzes
+            FROM activity_item z JOIN course c ON c.id = z.course_id
+            WHERE z.kind = 'quiz' AND (z.assigned_on IS NULL OR z.assigned_on <= c.day_on)
+            GROUP BY z.parent_id
+        ) q ON q.parent_id = i.id
+        LEFT JOIN unnest({ids}, {medians}) AS m(item_id, median) ON m.item_id = i.id
+        WHERE {" OR ".join(f"({condition})" for condition in sorted(sources.items))}"""
+
+
+def _progress_row(_: Sources) -> str:
+    # The array makes the index skip the other items, nine in ten of a course's.
+    return f"""
+        SELECT {_PROGRESS_COLUMNS}, l.enrolled_on FROM live l
+        JOIN activity_progress p ON p.enrollment_id = l.enrollment_id
+            AND p.item_id = ANY(ARRAY(SELECT id FROM item))
+        WHERE NOT l.is_past
+        UNION ALL
+        SELECT {_PROGRESS_COLUMNS}, l.enrolled_on FROM ({progress_select("cut")}) p
+        JOIN live l ON l.enrollment_id = p.enrollment_id"""
+
+
+_PROGRESS_COLUMNS = (
+    "p.enrollment_id, p.item_id, p.first_touched_at, p.last_touched_at, p.last_attempt_at,"
+    " p.first_completed_at"
+)
+
+
+def _item_progress(_: Sources) -> str:
+    return "SELECT p.*, i.* FROM progress_row p JOIN item i ON i.id = p.item_id"
+
+
+def _progress(sources: Sources) -> str:
+    return f"""
+        SELECT p.enrollment_id,
+        {indent(sources.progress.select())}
+        FROM item_progress p GROUP BY p.enrollment_id"""
+
+
+def _pace(_: Sources) -> str:
+    """Return each learner's pace: the median of the completed modules' times against the norm."""
+    relative = f"{module_seconds('p')} / p.median"
+    return f"""
+        SELECT x.enrollment_id, {median_of("x.times")} AS pace
+        FROM (
+            SELECT p.enrollment_id, array_agg({relative} ORDER BY {relative}) AS times
+            FROM item_progress p
+            WHERE p.median IS NOT NULL AND p.first_completed_at IS NOT NULL
+            GROUP BY p.enrollment_id
+        ) x"""
