@@ -26,19 +26,18 @@ _TOPICS = (
 
 @dataclass(frozen=True)
 class PlannedItem:
-    """An item of a module: its kind, and on which day of the week, from 0, it falls due."""
+    """An item of a module. It opens and falls due with its module."""
 
     kind: str
     title: str
-    due: int
     minutes: int
 
 
 _WEEK = (
-    PlannedItem("video", "Watch: {topic}", due=2, minutes=12),
-    PlannedItem("page", "Read: {topic}", due=3, minutes=8),
-    PlannedItem("quiz", "Quiz: {topic}", due=4, minutes=10),
-    PlannedItem("assignment", "Assignment: {topic}", due=6, minutes=45),
+    PlannedItem("video", "Watch: {topic}", minutes=12),
+    PlannedItem("page", "Read: {topic}", minutes=8),
+    PlannedItem("quiz", "Quiz: {topic}", minutes=10),
+    PlannedItem("assignment", "Assignment: {topic}", minutes=45),
 )
 
 
@@ -138,11 +137,7 @@ def _module_lines(course: SimulatedCourse, module: Module) -> Iterator[dict[str,
             "title": item.title.format(topic=topic),
             "parent": module.key,
             "assigned_on": module.starts_on.isoformat(),
-            "due_on": _due_day(module, item),
+            "due_on": module.ends_on.isoformat(),
             "estimated_minutes": item.minutes,
             "topic": topic,
         }
-
-
-def _due_day(module: Module, item: PlannedItem) -> str:
-    return min(module.starts_on + timedelta(days=item.due), module.ends_on).isoformat()

@@ -133,9 +133,8 @@ def _draw_agenda(module: Module, habits: Habits, rng: np.random.Generator) -> li
         Task("COMPLETE_ITEM", "page", module),
     ]
     proven = _draw_attempts(module, habits, rng) + _draw_submission(module, habits, rng)
-    if proven and rng.random() < habits.finish_rate:
-        proven.append(Task("COMPLETE_MODULE", "module", module))
-    return studied + proven
+    finished = rng.random() < habits.finish_rate
+    return studied + proven + ([Task("COMPLETE_MODULE", "module", module)] if finished else [])
 
 
 def _draw_attempts(module: Module, habits: Habits, rng: np.random.Generator) -> list[Task]:

@@ -52,8 +52,10 @@ def lines(world: World) -> Iterator[dict[str, Any]]:
         yield {"type": "section"} | section
     for item in item_lines(world.course):
         yield {"type": "item"} | item
+    # All of one type in a row: import_jsonl saves neighbours of a type in one transaction.
     for trace in world.traces:
         yield {"type": "learner"} | learner_line(trace.learner)
+    for trace in world.traces:
         yield {"type": "enrollment"} | enrollment_line(world.course, trace.learner)
     for event in world.events():
         yield {"type": "event"} | event | {"occurred_at": _text(event["occurred_at"])}

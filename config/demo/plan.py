@@ -1,4 +1,4 @@
-"""What the demo configures beside the course: categories, messages, cadences, limits. No database."""
+"""What the demo configures beside the course: messages, cadences, limits. No database."""
 
 from dataclasses import dataclass
 from datetime import time, timedelta
@@ -6,6 +6,8 @@ from datetime import time, timedelta
 COURSE_KEY = "nudgelab-demo"
 COURSE_TITLE = "Statistics for everybody"
 PLAYBOOK = "five-segments"
+# A playbook of its own: with the shared one, its cadences would message other courses too.
+PLAYBOOK_KEY = "demo-five-segments"
 EXPERIMENT_KEY = "demo-quiz-nudge"
 EXPERIMENT_SEGMENT = "video-only"
 CONTROL, NUDGE = "control", "nudge"
@@ -68,9 +70,9 @@ CATEGORIES = (
 )
 
 CAPS = (
-    PlannedCap("One message a day", None, 1, "calendar_day", 1, "defer"),
-    PlannedCap("Three messages in seven days", None, 3, "rolling_days", 7, "drop"),
-    PlannedCap("One tip in ten days", "demo-tips", 1, "rolling_days", 10, "drop"),
+    PlannedCap("Demo: one message a day", None, 1, "calendar_day", 1, "defer"),
+    PlannedCap("Demo: three messages in seven days", None, 3, "rolling_days", 7, "drop"),
+    PlannedCap("Demo: one tip in ten days", "demo-tips", 1, "rolling_days", 10, "drop"),
 )
 
 _NEXT = (

@@ -20,7 +20,7 @@ from activity.simulation.world import World
 # One transaction: thousands of small ones would take longer than the rest of the set-up.
 @transaction.atomic
 def save_roster(world: World, *, now: datetime, live_since: datetime) -> Course:
-    """Save course, sections, items, learners and enrollments as of now, the day before it begins."""
+    """Save the course with everything in it and everybody in it."""
     course = save_course(course_line(world.course) | {"live_since": live_since}, now=now)
     for section in section_lines(world.course):
         save_section(section, now=now)

@@ -1,7 +1,6 @@
 """Write a simulated course as JSON lines that import_jsonl reads."""
 
 import json
-from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from activity.simulation.course import SimulatedCourse
 from activity.simulation.world import lines, simulate
+from config.demo.arguments import not_negative, positive
 
 
 class Command(BaseCommand):
@@ -30,20 +30,6 @@ class Command(BaseCommand):
         with _opened(options["out"], self.stdout) as out:
             for line in lines(world):
                 out.write(json.dumps(line) + "\n")
-
-
-def positive(text: str) -> int:
-    """Return a whole number from 1. Raise ArgumentTypeError with a sentence otherwise."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"'{text}' must be a whole number, 1 or more.")
-    return int(text)
-
-
-def not_negative(text: str) -> int:
-    """Return a whole number from 0. Raise ArgumentTypeError with a sentence otherwise."""
-    if not text.isdecimal():
-        raise ArgumentTypeError(f"'{text}' must be a whole number, 0 or more.")
-    return int(text)
 
 
 @contextmanager

@@ -1,0 +1,112 @@
+"""Configure the demo as an admin would: playbook, messages, cadences, limits, the experiment."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from activity.models import Course, Enrollment
+from activity.simulation.world import World
+from config.demo import plan
+from experiments.models import Arm, Experiment
+from interventions.models import Category, MessageTemplate
+from interventions.operations import (
+    CadenceFields,
+    StepFields,
+    save_cadence,
+    save_cap,
+    save_category,
+    save_quiet_hours,
+    save_template,
+    unsubscribe,
+)
+from interventions.render.links import LinkOwner
+from segmentation.models import Segment
+from segmentation.operations import install_playbook
+
+# The first words a learner said came before any message, so no delivery carried their link.
+_NO_DELIVERY = UUID(int=0)
+
+
+@transaction.atomic
+def configure(course: Course, *, seed: int, now: datetime) -> Experiment:
+    """Set up all that the stages need, and return the experiment, not started yet."""
+    playbook = install_playbook(
+        plan.PLAYBOOK, key=plan.PLAYBOOK_KEY, course_keys=[course.key], now=now
+    )
+    segments = {segment.key: segment for segment in playbook.segments.all()}
+    experiment = _create_experiment(segments[plan.EXPERIMENT_SEGMENT], seed=seed)
+    categories = {
+        one.key: save_category(one.key, name=one.name, description=one.description)
+        for one in plan.CATEGORIES
+    }
+    _save_limits(course, categories)
+    for cadence in plan.CADENCES:
+        _save_cadence(cadence, segments[cadence.segment], categories[cadence.category], experiment)
+    return experiment
+
+
+def opt_out(world: World, course: Course, *, now: datetime) -> None:
+    """Have the learners who want no mail say so before the course begins."""
+    names = [trace.learner.external_id for trace in world.traces if trace.learner.opted_out]
+    rows = Enrollment.objects.filter(course=course, learner__external_id__in=names)
+    for enrollment_id, learner_id in rows.order_by("learner").values_list("id", "learner"):
+        unsubscribe(LinkOwner(learner_id, enrollment_id, _NO_DELIVERY), source="demo", now=now)
+
+
+def _create_experiment(segment: Segment, *, seed: int) -> Experiment:
+    experiment = Experiment.objects.create(
+        key=plan.EXPERIMENT_KEY,
+        name="Does a nudge bring video-only learners to the quiz?",
+        hypothesis="Learners who watch without trying a quiz try one within a week of a nudge.",
+        segment=segment,
+        # Not the bare seed: two experiments with the same one would draw the same arms.
+        seed=f"{plan.EXPERIMENT_KEY}-{seed}",
+    )
+    for position, key in enumerate((plan.CONTROL, plan.NUDGE)):
+        Arm.objects.create(
+            experiment=experiment,
+            key=key,
+            name=key.capitalize(),
+            weight="0.5",
+            is_control=key == plan.CONTROL,
+            position=position,
+        )
+    return experiment
+
+
+def _save_limits(course: Course, categories: Mapping[str, Category]) -> None:
+    save_quiet_hours(begins=plan.QUIET_FROM, ends=plan.QUIET_UNTIL, course=course)
+    for cap in plan.CAPS:
+        save_cap(
+            cap.name,
+            limit=cap.limit,
+            window=cap.window,
+            length=cap.length,
+            on_exceed=cap.on_exceed,
+            scope="category" if cap.category else "everything",
+            category=categories[cap.category] if cap.category else None,
+            course=course,
+        )
+
+
+def _save_cadence(
+    planned: plan.PlannedCadence, segment: Segment, category: Category, experiment: Experiment
+) -> None:
+    arms = {arm.key: arm for arm in experiment.arms.all()} if planned.is_treatment else {}
+    fields = CadenceFields(
+        name=planned.name,
+        category=category,
+        segment=segment,
+        arm=arms.get(plan.NUDGE),
+        ghost_for=arms.get(plan.CONTROL),
+        priority=planned.priority,
+    )
+    steps = [StepFields(_template(step, category), step.delay) for step in planned.steps]
+    save_cadence(planned.key, fields=fields, steps=steps)
+
+
+def _template(step: plan.PlannedStep, category: Category) -> MessageTemplate:
+    texts = {"en": (step.subject, step.body)}
+    return save_template(step.key, name=step.subject, category=category, texts=texts)
