@@ -1,0 +1,263 @@
+"""The OULAD importer when it runs again, when files are at fault, and when it is killed."""
+
+import gzip
+import json
+import sys
+import time
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+
+from activity.importing.oulad import OuladError
+from activity.importing.oulad.runs import later_runs
+from activity.models import Course, Due, DueCause, Enrollment, Event, Item, Learner
+from tests.activity.oulad_folder import ANA, BBB, NOW, SMALL, run_import, write_folder, write_table
+from tests.processes import running, start_command
+
+pytestmark = pytest.mark.django_db
+
+TABLES = sorted(SMALL)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path)
+
+
+def due_rows():
+    return list(Due.objects.order_by("pk").values_list("due_at", "cause"))
+
+
+def settle_due():
+    Due.objects.update(due_at=None, cause=DueCause.TIME)
+
+
+def nothing_landed():
+    return not (Course.objects.exists() or Learner.objects.exists() or Event.objects.exists())
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def test_clicks_come_from_the_parquet_file_where_the_run_has_none_of_its_own(folder):
+    (imported,) = run_import(folder, "BBB_2014B")
+    assert imported.events == 3
+    assert Event.objects.get(source_id="vle:BBB_2014B:1:201:0").count == 3
+    assert Course.objects.get().starts_on == date(2014, 2, 1)
+
+
+def test_new_enrollments_are_due_now(folder):
+    run_import(folder)
+    assert [due_at for due_at, _ in due_rows()] == [NOW] * 5
+
+
+def test_a_second_import_changes_nothing_and_says_so(folder, capsys):
+    run_import(folder)
+    settle_due()
+    events = Event.objects.count()
+    call_command("import_oulad", folder, "--runs", "AAA_2013J")
+    printed = capsys.readouterr()
+    assert printed.out == "AAA_2013J: nothing new, all of it was imported already.\n"
+    assert Event.objects.count() == events
+    assert due_rows() == [(None, DueCause.TIME)] * 5
+
+
+def test_days_left_out_come_with_a_later_import(folder):
+    (some,) = run_import(folder, until_day=20)
+    assert max(event.occurred_at.date() for event in Event.objects.all()) <= date(2013, 10, 21)
+    settle_due()
+    (rest,) = run_import(folder)
+    assert (some.events, rest.events, rest.enrollments) == (4, 7, 0)
+    # As an edit: a history that arrives late must not start a message to anybody.
+    assert {cause for _, cause in due_rows()} == {DueCause.EDIT}
+
+
+def test_all_runs_can_be_moved_to_one_first_day(folder):
+    run_import(folder, "AAA_2013J", "BBB_2014B", day0=date(2013, 10, 1))
+    assert set(Course.objects.values_list("starts_on", flat=True)) == {date(2013, 10, 1)}
+    first_days = Event.objects.filter(source_id__endswith=":0")
+    assert first_days.values("occurred_at").distinct().count() == 1
+
+
+def test_a_run_that_is_there_with_another_first_day_is_refused(folder):
+    run_import(folder)
+    with pytest.raises(OuladError, match="AAA_2013J is there already, but with 2013-10-01 as its"):
+        run_import(folder, day0=date(2020, 1, 1))
+
+
+@pytest.mark.parametrize("order", [("AAA_2013J", "BBB_2014B"), ("BBB_2014B", "AAA_2013J")])
+def test_traits_of_the_latest_run_hold_in_any_order(folder, order):
+    run_import(folder, *order)
+    learner = Learner.objects.get(external_id=f"oulad-{ANA}")
+    assert learner.traits["num_of_prev_attempts"] == 2
+    assert learner.traits["imd_band"] == "20-30%"
+    assert learner.enrollments.count() == 2
+
+
+def test_new_traits_pull_the_learner_in_the_other_course(folder):
+    run_import(folder)
+    settle_due()
+    run_import(folder, "BBB_2014B")
+    pulled = Due.objects.filter(enrollment__course__key="AAA_2013J", due_at=NOW)
+    assert [due.enrollment.learner.external_id for due in pulled] == [f"oulad-{ANA}"]
+
+
+def test_what_an_admin_added_to_traits_stays(folder):
+    run_import(folder)
+    Learner.objects.filter(external_id=f"oulad-{ANA}").update(traits={"club": "chess"})
+    run_import(folder)
+    assert Learner.objects.get(external_id=f"oulad-{ANA}").traits == {"club": "chess"}
+    run_import(folder, "BBB_2014B")
+    traits = Learner.objects.get(external_id=f"oulad-{ANA}").traits
+    assert (traits["club"], traits["region"]) == ("chess", "Wales")
+
+
+def test_later_runs_are_ordered_by_presentation_then_module():
+    known = ["AAA_2014J", "BBB_2013B", "BBB_2014B", "AAA_2014B"]
+    assert later_runs("AAA_2014B", known) == ["BBB_2014B", "AAA_2014J"]
+
+
+def test_json_is_all_that_is_printed(folder, capfd):
+    call_command("import_oulad", folder, "--all", "--json")
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    assert [run["run"] for run in json.loads(printed.out)["runs"]] == ["AAA_2013J", "BBB_2014B"]
+
+
+def test_a_bar_is_shown_on_standard_error_alone(folder, capfd):
+    call_command("import_oulad", folder, "--runs", "AAA_2013J, BBB_2014B")
+    printed = capfd.readouterr()
+    assert "2/2" in printed.err
+    assert printed.out.splitlines() == [
+        "AAA_2013J: 5 enrollments, 5 new learners, 11 items, 11 events.",
+        "BBB_2014B: 1 enrollments, 0 new learners, 3 items, 3 events.",
+    ]
+
+
+# Refusals: a sentence, and nothing of the run.
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_missing_file_is_named(folder, name):
+    (folder / f"{name}.csv.gz").unlink()
+    with pytest.raises(CommandError, match=f"{name}.csv.gz is missing.") as refusal:
+        call_command("import_oulad", folder, "--all")
+    assert refusal.value.returncode == 1
+    assert nothing_landed()
+
+
+@pytest.mark.parametrize("name", [*TABLES, "studentVle/AAA_2013J"])
+def test_a_truncated_file_is_named(folder, name):
+    truncate(folder / f"{name}.csv.gz")
+    with pytest.raises(CommandError, match=f"{name}.csv.gz is truncated or damaged"):
+        call_command("import_oulad", folder, "--runs", "AAA_2013J")
+    assert nothing_landed()
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"a,b\n1,2\n")])
+def test_a_file_that_is_no_such_table_is_named(folder, content):
+    (folder / "vle.csv.gz").write_bytes(content)
+    with pytest.raises(CommandError, match=r"vle.csv.gz (is|cannot be read as a table)"):
+        call_command("import_oulad", folder, "--all")
+    assert nothing_landed()
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(CommandError, match=r"The folder .*nowhere is missing."):
+        call_command("import_oulad", tmp_path / "nowhere", "--all")
+
+
+def test_runs_before_a_truncated_one_stay_and_nothing_of_it_lands(folder, capsys):
+    truncate(folder / "studentVle.parquet")
+    with pytest.raises(CommandError, match=r"studentVle.parquet is truncated or damaged"):
+        call_command("import_oulad", folder, "--all")
+    assert capsys.readouterr().out.startswith("AAA_2013J: 5 enrollments")
+    assert list(Course.objects.values_list("key", flat=True)) == ["AAA_2013J"]
+
+
+def test_a_missing_parquet_file_is_named_only_where_it_is_needed(folder):
+    (folder / "studentVle.parquet").unlink()
+    run_import(folder)
+    with pytest.raises(OuladError, match=r"studentVle.parquet is missing."):
+        run_import(folder, "BBB_2014B")
+
+
+def test_an_unknown_run_is_named_with_the_known_ones(folder):
+    sentence = "Run 'CCC_2013J' is unknown; the runs are AAA_2013J, BBB_2014B."
+    with pytest.raises(CommandError, match=sentence):
+        call_command("import_oulad", folder, "--runs", "AAA_2013J,CCC_2013J,BBB_2014B")
+    assert list(Course.objects.values_list("key", flat=True)) == ["AAA_2013J"]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"id_student": 7, "id_site": 201}, "has clicks of student 7"),
+        ({"id_student": 1, "id_site": 101}, "has clicks on site 101"),
+    ],
+)
+def test_a_click_that_fits_no_roster_or_site_is_refused(folder, row, sentence):
+    rows = [BBB | {"date": 0, "sum_click": 1} | row]
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), folder / "studentVle.parquet")
+    with pytest.raises(OuladError, match=sentence):
+        run_import(folder, "BBB_2014B")
+    assert nothing_landed()
+
+
+def test_a_score_out_of_range_is_refused(folder):
+    rows = [row | {"score": 170} for row in SMALL["studentAssessment"]]
+    write_table(folder / "studentAssessment.csv.gz", rows)
+    with pytest.raises(OuladError, match="Run AAA_2013J holds a value that cannot be stored"):
+        run_import(folder)
+    assert nothing_landed()
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_import_leaves_nothing_half_done(folder):
+    command = (sys.executable, "manage.py", "import_oulad", str(folder), "--runs", "AAA_2013J")
+    process = start_command(*command)
+    with running(process), transaction.atomic(), connection.cursor() as cursor:
+        # The import has stored its roster when it comes to the events, and waits there.
+        cursor.execute("LOCK TABLE activity_event IN EXCLUSIVE MODE")
+        wait_for_lock(cursor, process)
+        process.kill()
+        process.wait()
+    wait_until_gone()
+    assert nothing_landed()
+    assert not Enrollment.objects.exists()
+    assert not Item.objects.exists()
+    assert not Due.objects.exists()
+
+
+def wait_for_lock(cursor, process):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            " AND relation = 'activity_event'::regclass"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        if cursor.fetchone()[0]:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the import never came to the events")
+
+
+def wait_until_gone():
+    # The server notices the dead client only when it has something to say to it.
+    with connection.cursor() as cursor:
+        for _ in range(200):
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            if not cursor.fetchone()[0]:
+                return
+            time.sleep(0.05)
+    raise AssertionError("the killed import still has its connection")
