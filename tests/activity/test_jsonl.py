@@ -1,0 +1,152 @@
+"""Importing JSON lines: the good rest lands, a fault names its line, a dry run keeps nothing."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from activity.models import Course, Enrollment, Event, Item, Learner, RejectedEvent, Section
+from activity.operations import jsonl
+from activity.operations.jsonl import import_jsonl
+from tests.factories import NOW
+
+pytestmark = pytest.mark.django_db
+
+GOOD = [
+    {"type": "course", "key": "c", "starts_on": "2025-09-01", "ends_on": "2025-10-26"},
+    {"type": "section", "course": "c", "key": "s"},
+    {"type": "item", "course": "c", "key": "m", "kind": "module"},
+    {"type": "item", "course": "c", "key": "q", "kind": "quiz", "parent": "m"},
+    {"type": "learner", "external_id": "ana", "name": "Ana"},
+    {"type": "learner", "external_id": "bo", "name": "Bo"},
+    {"type": "enrollment", "course": "c", "learner": "ana", "section": "s"},
+    {"type": "enrollment", "course": "c", "learner": "bo"},
+    {
+        "type": "event",
+        "course": "c",
+        "learner": "ana",
+        "verb": "ATTEMPT_QUIZ",
+        "item": "q",
+        "score": 0.75,
+        "occurred_at": "2025-09-10T10:00:00+01:00",
+        "source": "lms",
+        "source_id": "1",
+    },
+]
+
+
+def lines_of(*rows):
+    """Return the rows as the lines of a file; text and bytes stay as they are."""
+    return [_line(row) for row in rows]
+
+
+def _line(row):
+    if isinstance(row, bytes):
+        return row
+    return row.encode() if isinstance(row, str) else json.dumps(row).encode()
+
+
+def test_a_whole_course_comes_in_and_again_without_change():
+    first = import_jsonl(lines_of(*GOOD), now=NOW)
+    assert first.faults == []
+    assert first.saved == {"course": 1, "section": 1, "item": 2, "learner": 2, "enrollment": 2}
+    assert (first.stored, first.repeated) == (1, 0)
+    again = import_jsonl(lines_of(*GOOD), now=NOW)
+    assert (again.stored, again.repeated) == (0, 1)
+    assert [model.objects.count() for model in (Course, Section, Item, Learner, Enrollment)] == [
+        1,
+        1,
+        2,
+        2,
+        2,
+    ]
+
+
+def test_every_fault_names_its_line_and_the_rest_lands():
+    event = GOOD[-1]
+    result = import_jsonl(
+        lines_of(
+            *GOOD,
+            "",
+            "nonsense",
+            "[1]",
+            '{"type": "evnt"}',
+            '{"key": "x"}',
+            '{"type": "event", "score": NaN}',
+            b'{"type": "\xff"}',
+            {"type": "learner", "external_id": "cy", "name": "Cy\nBcc: x"},
+            {**event, "source_id": "2", "score": 1.7},
+            {**event, "source_id": "3", "occurred_at": "2025-09-10T10:00:00"},
+            {**event, "source_id": "4", "learner": "cy"},
+            {**event, "source_id": "5"},
+            "[" * 100_000,
+        ),
+        now=NOW,
+    )
+    assert result.stored == 2
+    assert [fault.line for fault in result.faults] == [11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22]
+    said = {fault.line: fault.message for fault in result.faults}
+    assert said[11].startswith("The line is not JSON: Expecting value")
+    assert said[12] == "A line must be an object, but this is a list."
+    assert said[13].startswith("The type is 'evnt'; it must be one of course, section,")
+    assert said[14].startswith("The type is missing; it must be one of")
+    assert said[15] == "The line is not JSON: NaN is no number of JSON."
+    assert said[16].startswith("The line is not JSON: 'utf-8' codec can't decode byte 0xff")
+    assert said[17].startswith("name holds a line break")
+    assert said[18] == "score is '1.7'; it must lie between 0 and 1."
+    assert said[20] == "Learner 'cy' is unknown or not in course 'c'."
+    assert said[22] == "The line is nested too deep."
+    assert RejectedEvent.objects.count() == 3
+
+
+def test_a_dry_run_reports_the_same_and_keeps_nothing():
+    rows = lines_of(*GOOD, {**GOOD[-1], "score": 2}, "nonsense")
+    dry = import_jsonl(rows, now=NOW, dry_run=True)
+    assert not Course.objects.exists()
+    assert not Event.objects.exists()
+    assert not RejectedEvent.objects.exists()
+    assert dry == import_jsonl(rows, now=NOW)
+
+
+def test_lines_of_a_type_go_together_up_to_the_size_of_a_group(monkeypatch):
+    sizes = []
+
+    def watched(events, *, now):
+        sizes.append(len(events))
+        return real(events, now=now)
+
+    real = jsonl.ingest
+    monkeypatch.setattr(jsonl, "ingest", watched)
+    events = [{**GOOD[-1], "source_id": str(number)} for number in range(2_500)]
+    assert import_jsonl(lines_of(*GOOD[:-1], *events), now=NOW).stored == 2_500
+    assert sizes == [1_000, 1_000, 500]
+
+
+def test_the_command_prints_only_json_when_asked(tmp_path):
+    path = tmp_path / "course.jsonl"
+    path.write_bytes(b"\n".join(lines_of(*GOOD, "nonsense")))
+    out = StringIO()
+    call_command("import_jsonl", path, "--json", stdout=out)
+    said = json.loads(out.getvalue())
+    assert said["stored"] == 1
+    assert said["dry_run"] is False
+    assert said["faults"][0]["line"] == len(GOOD) + 1
+
+
+def test_the_command_says_in_words_what_became_of_the_file(tmp_path):
+    path = tmp_path / "course.jsonl"
+    path.write_bytes(b"\n".join(lines_of(*GOOD, *["nonsense"] * 60)))
+    out = StringIO()
+    call_command("import_jsonl", path, "--dry-run", stdout=out)
+    said = out.getvalue()
+    assert "A dry run: nothing was kept." in said
+    assert "learner: 2 saved" in said
+    assert "  line 10: The line is not JSON" in said
+    assert "... and 10 more" in said
+    assert not Course.objects.exists()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CommandError, match=r"gone\.jsonl cannot be read: No such file"):
+        call_command("import_jsonl", tmp_path / "gone.jsonl")
