@@ -125,7 +125,9 @@ class SegmentAdmin(KeptAdmin):
         if not segment.pk:
             return "0"
         size = queries.segment_size(segment.pk, up_to=SIZE_LIMIT)
-        return f"{size:,}" if size <= SIZE_LIMIT else f"more than {SIZE_LIMIT:,}"
+        shown = f"{size:,}" if size <= SIZE_LIMIT else f"more than {SIZE_LIMIT:,}"
+        stopped_at = queries.clock_of_playbook(segment.playbook_id)
+        return f"{shown}, as of {stopped_at:%-d %b %Y, %H:%M} UTC" if stopped_at else shown
 
     @display(description="Status", label=STATUS_COLORS)
     def shown_status(self, segment: models.Segment) -> tuple[str, str]:

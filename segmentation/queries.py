@@ -31,6 +31,7 @@ from segmentation.signals import SignalRef, SignalValue, usual_refs
 __all__ = [
     "Preview",
     "SignalRow",
+    "clock_of_playbook",
     "compute_norms",
     "current_segment_ids",
     "enrollments_to_react",
@@ -160,6 +161,14 @@ def segment_size(segment_id: int, *, up_to: int) -> int:
     current = Membership.objects.filter(segment_id=segment_id, left_at__isnull=True)
     # Counting stops there: a list of segments must not read a million rows to say "many".
     return current.order_by()[: up_to + 1].count()
+
+
+def clock_of_playbook(playbook_id: int) -> datetime | None:
+    """Return where the clock of the playbook's courses stopped, None where one of them runs on."""
+    clocks = Course.objects.filter(playbooks=playbook_id)
+    stopped = list(clocks.order_by().values_list("clock_stopped_at", flat=True).distinct())
+    # None, a clock that runs, is among them or nothing is.
+    return max((at for at in stopped if at), default=None) if None not in stopped else None
 
 
 def _norms(course: Course, as_of: datetime) -> NormsValues:

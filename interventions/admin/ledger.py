@@ -36,7 +36,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "learner",
         "step",
         "shown_state",
-        "reason",
+        "shown_reason",
         "planned_at",
         "send_at",
         "claimed_at",
@@ -45,13 +45,18 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_filter = ("state", "ghost", "category")
     search_fields = ("learner__external_id__exact",)
     search_help_text = WHOLE_ID
-    exclude = ("trace", "token")
-    readonly_fields = ("shown_trace",)
+    exclude = ("trace", "token", "reason")
+    readonly_fields = ("shown_reason", "shown_trace")
 
     @display(description="State", label=STATE_COLORS)
     def shown_state(self, delivery: models.Delivery) -> tuple[str, str]:
         """Return the state with its colour."""
         return delivery.state, delivery.get_state_display()
+
+    @display(description="Reason")
+    def shown_reason(self, delivery: models.Delivery) -> str:
+        """Return the reason in words."""
+        return delivery.reason.replace("_", " ")
 
     @display(description="What the policy decided")
     def shown_trace(self, delivery: models.Delivery) -> SafeString:

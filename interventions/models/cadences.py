@@ -137,4 +137,5 @@ class Step(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.cadence} step {self.position}"
+        # Positions count from 0; people count from 1.
+        return f"{self.cadence}, step {self.position + 1}"

@@ -82,7 +82,7 @@ class Run(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.cadence} for {self.enrollment_id}"
+        return f"{self.cadence} for enrollment {self.enrollment_id}"
 
 
 class DeliveryState(models.TextChoices):
