@@ -64,7 +64,7 @@ def dispatch_due(
         for learner_id in _learners(loop):
             if loop.is_over or not _serve(learner_id, loop):
                 break
-    return loop.moves
+    return +loop.moves
 
 
 def _learners(loop: _Loop) -> Iterator[int]:

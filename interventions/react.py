@@ -16,6 +16,7 @@ from experiments.operations import draw_arm
 from experiments.queries import assignments_of, running_experiments
 from interventions.models import Cadence, CadenceStatus, Run, RunStatus, Trigger
 from interventions.operations.runs import Start, close_runs, exit_runs, lock_active_runs, start_run
+from interventions.queries.idle import idle_transitions
 from segmentation.models import Transition, TransitionCause, TransitionKind
 from segmentation.operations import fail_transitions, mark_processed
 from segmentation.queries import enrollments_to_react, open_transitions
@@ -62,8 +63,9 @@ class _Cadences:
 def react_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
     """Handle the transitions that wait, and return how many.
 
-    One transaction an enrollment. A failure puts off that enrollment alone. Stops when nothing
-    waits or the time is used up.
+    Those that change nothing are passed over, a batch at once; of the others each enrollment has
+    a transaction of its own. A failure puts off that enrollment alone. Stops when nothing waits or
+    the time is used up.
     """
     deadline = time.monotonic() + budget_seconds
     handled = 0
@@ -72,13 +74,26 @@ def react_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
         waiting = [each for each in enrollments_to_react(now=now, limit=BATCH) if each not in tried]
         if not waiting:
             break
+        idle = _pass_over_idle(waiting, now)
+        handled += len(idle)
+        tried.update(idle.values())
         cadences = _Cadences()
-        for enrollment_id in waiting:
+        for enrollment_id in (each for each in waiting if each not in tried):
             if time.monotonic() >= deadline:
                 break
             tried.add(enrollment_id)
             handled += _react_safely(enrollment_id, cadences, now)
     return handled
+
+
+@transaction.atomic
+def _pass_over_idle(enrollment_ids: Sequence[int], now: datetime) -> dict[int, int]:
+    """Mark what starts and ends nothing as handled. Return the enrollments by transition."""
+    due = Due.objects.select_for_update(no_key=True, skip_locked=True)
+    rows = due.filter(pk__in=enrollment_ids).order_by("pk")
+    idle = dict(idle_transitions(list(rows.values_list("pk", flat=True))))
+    mark_processed(idle, now=now)
+    return idle
 
 
 def _react_safely(enrollment_id: int, cadences: _Cadences, now: datetime) -> int:

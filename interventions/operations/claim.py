@@ -11,7 +11,7 @@ from django.db import transaction
 
 from activity.models import Learner
 from interventions.caps import Counted
-from interventions.models import Delivery, DeliveryState
+from interventions.models import Delivery, DeliveryState, Run
 from interventions.operations.desk import Desk
 from interventions.operations.ledger import Move, move
 from interventions.policy import Allow, Defer, Deny, decide
@@ -33,6 +33,7 @@ class Claim:
     lease_until: datetime
     channel: str
     message_id: str
+    run: Run
     # Of the EMAIL_SENT event that a hand-off writes.
     course_key: str
     learner_key: str
@@ -66,16 +67,19 @@ def claim_next(learner_id: int, *, now: datetime, desk: Desk, channels: Collecti
     whom another worker has is left to it.
     """
     turn = Turn()
+    desk.refresh()
     learner = _lock_learner(learner_id)
-    due = [] if learner is None else lock_due_deliveries(learner_id, now=now, channels=channels)
-    if learner is None or not due:
+    if learner is None:
+        return turn
+    due = lock_due_deliveries(learner_id, now=now, channels=channels, catalogue=desk.catalogue)
+    if not due:
         return turn
     enrollment_ids = sorted({delivery.enrollment_id for delivery in due})
     situation = read_situation(learner, enrollment_ids, limits=desk.limits, now=now)
     table = _Table(learner, situation, desk, now)
     for position, delivery in enumerate(due):
         turn.claim = _work(delivery, table)
-        turn.moves[delivery.state] += 1
+        turn.moves[str(delivery.state)] += 1
         if turn.claim is not None:
             turn.has_more = position + 1 < len(due)
             break
@@ -152,6 +156,7 @@ def _claim(delivery: Delivery, prepared: Any, table: _Table, values: dict[str, A
         token=token,
         lease_until=lease_until,
         channel=delivery.channel,
+        run=delivery.run,
         course_key=delivery.enrollment.course.key,
         learner_key=table.learner.external_id,
         message_id=values["message_id"],

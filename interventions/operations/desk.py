@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interventions.outgoing import Outgoing
+from interventions.queries.catalogue import Catalogue
 from interventions.queries.limits import Limits, read_limits
 from interventions.queries.texts import TextShelf
 
-# An admin who sets a cap or quiet hours has them obeyed within this time.
-SECONDS_TO_KEEP_LIMITS = 1.0
+# An admin who sets a cap, pauses a cadence or takes a course offline is obeyed within this time.
+SECONDS_TO_KEEP = 1.0
 
 
 @dataclass
@@ -19,12 +20,12 @@ class Desk:
 
     prepare: Mapping[str, Callable[[Outgoing], Any]]
     shelf: TextShelf = field(default_factory=TextShelf)
-    _limits: Limits | None = None
-    _read_at: float = 0.0
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    limits: Limits = field(default_factory=read_limits)
+    _read_at: float = field(default_factory=time.monotonic)
 
-    @property
-    def limits(self) -> Limits:
-        """Return the limits in force, read again when they are more than a second old."""
-        if self._limits is None or time.monotonic() - self._read_at > SECONDS_TO_KEEP_LIMITS:
-            self._limits, self._read_at = read_limits(), time.monotonic()
-        return self._limits
+    def refresh(self) -> None:
+        """Read again what an admin may have changed, when it is more than a second old."""
+        if time.monotonic() - self._read_at > SECONDS_TO_KEEP:
+            self.catalogue, self.limits = Catalogue(), read_limits()
+            self._read_at = time.monotonic()

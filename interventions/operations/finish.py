@@ -72,8 +72,11 @@ def retry_at(attempts: int, *, now: datetime) -> datetime:
 
 
 def _lock(claim: Claim, states: Collection[str]) -> Delivery | None:
-    rows = Delivery.objects.select_for_update(no_key=True, of=("self",)).select_related("run")
-    return rows.filter(pk=claim.delivery_id, token=claim.token, state__in=states).first()
+    rows = Delivery.objects.select_for_update(no_key=True).order_by()
+    delivery = rows.filter(pk=claim.delivery_id, token=claim.token, state__in=states).first()
+    if delivery is not None:
+        delivery.run = claim.run
+    return delivery
 
 
 def _next(delivery: Delivery, answer: Answer, now: datetime) -> Move:

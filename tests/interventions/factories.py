@@ -182,7 +182,7 @@ def dispatch(
     channel = channel or (MemoryChannel(answer) if answer else MemoryChannel())
     already = len(channel.sent)
     counts = dispatch_due(clock=lambda: now, channels={"email": channel})
-    return channel.sent[already:], +counts
+    return channel.sent[already:], counts
 
 
 def settle_due(*enrollments: Enrollment) -> None:

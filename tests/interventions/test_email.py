@@ -36,7 +36,7 @@ def sink(smtp_sink: SmtpSink, settings) -> SmtpSink:
 
 
 def send(now=NOW):
-    return +dispatch_due(clock=lambda: now)
+    return dispatch_due(clock=lambda: now)
 
 
 def test_a_mail_arrives_with_its_headers_and_both_parts(sink: SmtpSink) -> None:

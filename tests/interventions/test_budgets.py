@@ -1,0 +1,76 @@
+"""How many queries the stages take: fixed numbers, whatever limits are set."""
+
+from datetime import time
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from interventions.operations import recover, save_cap, save_quiet_hours
+from interventions.react import react_due
+from tests.factories import NOW, make_item
+from tests.interventions.factories import (
+    dispatch,
+    make_cadence,
+    make_counted,
+    make_delivery,
+    make_live_course,
+    make_settled,
+    make_transition,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def queries_of(work) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        work()
+    return sum("SAVEPOINT" not in query["sql"] for query in captured.captured_queries)
+
+
+def make_busy(number: int) -> None:
+    """Make messages of as many learners, each with a past, in a course with many items."""
+    course, cadence = make_live_course(), make_cadence()
+    for _ in range(10):
+        make_item(course, "module")
+    for _ in range(number):
+        enrollment = make_settled(course)
+        make_counted(enrollment, NOW, cadence=make_cadence())
+        enrollment.learner.consents.create(state="in", changed_at=NOW, source="test")
+        make_delivery(enrollment, cadence)
+
+
+def test_one_more_message_costs_a_fixed_number_of_queries() -> None:
+    save_quiet_hours(begins=time(1), ends=time(2))
+    for number in range(5):
+        save_cap(f"cap {number}", limit=9, window="rolling_days", length=7)
+    make_busy(1)
+    one = queries_of(dispatch)
+    make_busy(11)
+
+    eleven = queries_of(dispatch)
+
+    # Claim: learner, runs, messages, enrollments, two of facts, context, update. Finish: five of
+    # ingest, message, update. Cadence, step, category, course, text and limits are shared.
+    assert (eleven - one) / 10 <= 15
+    assert one <= 30
+
+
+def test_reacting_to_one_more_enrollment_costs_a_fixed_number_of_queries() -> None:
+    cadence = make_cadence()
+    make_transition(make_settled(), cadence.segment)
+    one = queries_of(lambda: react_due(now=NOW))
+    for _ in range(11):
+        make_transition(make_settled(), cadence.segment)
+
+    eleven = queries_of(lambda: react_due(now=NOW))
+
+    assert (eleven - one) / 10 <= 10
+
+
+def test_looking_for_work_where_there_is_none_is_cheap() -> None:
+    assert queries_of(dispatch) <= 3
+    assert queries_of(lambda: react_due(now=NOW)) <= 1
+    assert queries_of(lambda: recover(now=NOW)) <= 5

@@ -1,0 +1,256 @@
+"""What only real processes show: two workers, a killed one, a learner who says no meanwhile."""
+
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from common.clock import utc_now
+from interventions.dispatch import dispatch_due
+from interventions.errors import InterventionError
+from interventions.models import Cadence, Delivery, Run
+from interventions.operations import recover, save_cap, start_experiment, unsubscribe
+from interventions.render.links import LinkOwner
+from tests.factories import NOW, make_learner
+from tests.interventions.factories import (
+    dispatch,
+    make_any_segment,
+    make_cadence,
+    make_delivery,
+    make_experiment,
+    make_live_course,
+    make_settled,
+    make_transition,
+)
+from tests.processes import finish, running, start_python, wait_for_line
+from tests.smtp import SmtpSink
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+# Says when it is ready, and starts when told: both workers begin at the same moment.
+BARRIER = 'import sys; print("ready", flush=True); sys.stdin.readline()\n'
+
+DISPATCH = (
+    BARRIER
+    + """
+from common.clock import utc_now
+from interventions.dispatch import dispatch_due
+print(dict(dispatch_due(clock=utc_now)))
+"""
+)
+
+REACT = (
+    BARRIER
+    + """
+from common.clock import utc_now
+from interventions.react import react_due
+print(react_due(now=utc_now()))
+"""
+)
+
+# In the middle of its decision, with nothing committed yet.
+CLAIM_AND_WAIT = """
+import sys
+from django.db import transaction
+from common.clock import utc_now
+from interventions.operations.claim import claim_next
+from interventions.operations.desk import Desk
+with transaction.atomic():
+    desk = Desk({"email": lambda outgoing: outgoing})
+    turn = claim_next(int(sys.argv[1]), now=utc_now(), desk=desk, channels=["email"])
+    print("claimed" if turn.claim else "nothing", flush=True)
+    sys.stdin.readline()
+"""
+
+# The mail server has taken the message, and the worker never gets to write it down.
+SEND_AND_HANG = """
+import time
+from common.clock import utc_now
+from interventions.channels import EmailChannel
+from interventions.dispatch import dispatch_due
+
+class Hanging(EmailChannel):
+    def send(self, prepared):
+        answer = super().send(prepared)
+        print(answer.result, flush=True)
+        time.sleep(600)
+
+dispatch_due(clock=utc_now, channels={"email": Hanging()})
+"""
+
+
+def start_together(code: str, *, workers: int = 2, env: dict[str, str] | None = None) -> list[str]:
+    """Run the code in several processes that begin at one moment. Return what they printed."""
+    processes = [start_python(code, env=env) for _ in range(workers)]
+    with running(*processes):
+        for process in processes:
+            wait_for_line(process, "ready")
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        done = [finish(process) for process in processes]
+    assert [each.status for each in done] == [0] * workers, [each.errors for each in done]
+    return [each.output for each in done]
+
+
+def make_due(learners: int, courses: int) -> list[Delivery]:
+    """Return a message a learner and course, all due for some minutes."""
+    cadence = make_cadence()
+    of_courses = [make_live_course() for _ in range(courses)]
+    at = utc_now() - timedelta(minutes=5)
+    return [
+        make_delivery(
+            make_settled(course, learner),
+            cadence,
+            planned_at=at,
+            send_at=at,
+            expires_at=at + timedelta(days=1),
+        )
+        for learner in [make_learner() for _ in range(learners)]
+        for course in of_courses
+    ]
+
+
+def test_two_workers_make_no_duplicate_and_break_no_cap(smtp_sink: SmtpSink) -> None:
+    save_cap("two a day", limit=2, window="rolling_days", length=1)
+    deliveries = make_due(learners=12, courses=4)
+
+    start_together(DISPATCH, env=smtp_sink.environment)
+
+    got = Counter(smtp_sink.recipients)
+    assert got == {delivery.learner.email: 2 for delivery in deliveries}
+    ids = [message["Message-ID"] for message in smtp_sink.messages]
+    assert len(ids) == len(set(ids)) == 24
+    states = Counter(Delivery.objects.values_list("state", "reason"))
+    assert states == {("handed_off", ""): 24, ("planned", "frequency_cap"): 24}
+
+
+def test_a_learner_whom_another_worker_has_is_left_to_it() -> None:
+    save_cap("one a day", limit=1, window="rolling_days", length=1)
+    (first,) = make_due(learners=1, courses=1)
+    deciding = start_python(CLAIM_AND_WAIT, str(first.learner_id))
+    with running(deciding):
+        wait_for_line(deciding, "claimed")
+        # Planned only now: this worker finds it, and cannot see yet that the cap is used up.
+        enrollment = make_settled(make_live_course(), first.learner)
+        expires_at = utc_now() + timedelta(days=1)
+        second = make_delivery(enrollment, first.run.cadence, expires_at=expires_at)
+        with connection.cursor() as cursor:
+            # A worker that waited for the other instead of leaving it alone fails here.
+            cursor.execute("SET lock_timeout = '5s'")
+            assert dispatch(utc_now())[0] == []
+            cursor.execute("RESET lock_timeout")
+        second.refresh_from_db()
+        assert (second.state, second.reason) == ("planned", "")
+        assert deciding.communicate("go\n") is not None
+
+    assert dispatch(utc_now())[0] == []
+    second.refresh_from_db()
+    assert (second.state, second.reason) == ("planned", "frequency_cap")
+
+
+def test_a_worker_killed_before_it_records_leaves_one_doubt_and_no_second_mail(
+    smtp_sink: SmtpSink, settings
+) -> None:
+    (delivery,) = make_due(learners=1, courses=1)
+    worker = start_python(SEND_AND_HANG, env=smtp_sink.environment)
+    with running(worker):
+        wait_for_line(worker, "handed_off")
+        worker.kill()
+        worker.wait()
+    delivery.refresh_from_db()
+    assert (delivery.state, len(smtp_sink.messages)) == ("claimed", 1)
+
+    after_lease = utc_now() + timedelta(minutes=15)
+    recover(now=after_lease)
+    settings.EMAIL_BACKEND = smtp_sink.environment["EMAIL_BACKEND"]
+    settings.EMAIL_HOST, settings.EMAIL_PORT = smtp_sink.host, smtp_sink.port
+    for minutes in range(0, 600, 60):
+        dispatch_due(clock=lambda minutes=minutes: after_lease + timedelta(minutes=minutes))
+        recover(now=after_lease + timedelta(minutes=minutes))
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == ("in_doubt", "lease_expired")
+    assert len(smtp_sink.messages) == 1
+
+
+def test_nobody_is_mailed_after_unsubscribing_while_mails_are_due(smtp_sink: SmtpSink) -> None:
+    deliveries = make_due(learners=30, courses=2)
+    # From the last on, against the worker's direction: they meet in the middle.
+    said_no = deliveries[::-2][:20]
+    claimed: dict[str, int] = {}
+    worker = start_python(DISPATCH, env=smtp_sink.environment)
+    with running(worker):
+        wait_for_line(worker, "ready")
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+        for delivery in said_no:
+            owner = LinkOwner(delivery.learner_id, delivery.enrollment_id, delivery.key)
+            unsubscribe(owner, source="one_click", now=utc_now())
+            mine = Delivery.objects.filter(learner=delivery.learner, claimed_at__isnull=False)
+            claimed[delivery.learner.email] = mine.count()
+        assert finish(worker).status == 0
+
+    got = Counter(smtp_sink.recipients)
+    assert {address: got[address] for address in claimed} == claimed
+    left = Delivery.objects.filter(learner__email__in=claimed, state="planned")
+    assert not left.exists()
+    others = {delivery.learner.email for delivery in deliveries} - set(claimed)
+    assert {address: got[address] for address in others} == dict.fromkeys(others, 2)
+
+
+def test_two_workers_react_once_to_each_transition() -> None:
+    cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0), exit_on_leave=False)
+    course = make_live_course()
+    transitions = [make_transition(make_settled(course), cadence.segment) for _ in range(40)]
+
+    handled = start_together(REACT)
+
+    assert sum(map(int, handled)) == 40
+    started = Counter(Run.objects.values_list("transition", flat=True))
+    assert started == {transition.pk: 1 for transition in transitions}
+
+
+def test_an_experiment_and_a_cadence_for_everybody_cannot_slip_past_each_other() -> None:
+    segment = make_any_segment()
+    experiment = make_experiment(segment, start=False)
+    holding = start_python(
+        """
+import sys
+from django.db import transaction
+from common.clock import utc_now
+from interventions.operations import start_experiment
+with transaction.atomic():
+    start_experiment(int(sys.argv[1]), now=utc_now())
+    print("started", flush=True)
+    sys.stdin.readline()
+""",
+        str(experiment.pk),
+    )
+    with running(holding):
+        wait_for_line(holding, "started")
+        assert holding.stdin is not None
+        release = threading.Timer(1.0, lambda: holding.communicate("go\n"))
+        release.start()
+        began = time.monotonic()
+        with pytest.raises(InterventionError, match="choose an arm"):
+            make_cadence(segment=segment)
+        waited = time.monotonic() - began
+        release.join()
+
+    assert waited > 0.5
+    assert not Cadence.objects.exists()
+
+
+def test_the_reverse_order_refuses_the_experiment() -> None:
+    segment = make_any_segment()
+    experiment = make_experiment(segment, start=False)
+    make_cadence(segment=segment)
+
+    with pytest.raises(InterventionError, match="for everybody"):
+        start_experiment(experiment.pk, now=NOW)
