@@ -1,4 +1,4 @@
-"""Transitions passed over a batch at once: only those that one by one would have changed nothing."""
+"""Transitions passed over a batch at once: those that one by one would have changed nothing."""
 
 from datetime import timedelta
 from random import Random
@@ -42,8 +42,8 @@ def test_entering_again_after_its_cadence_is_idle_and_is_handled_once(django_ass
         make_run(enrollment, cadence, **DONE)
         make_transition(enrollment, cadence.segment)
         make_transition(enrollment, cadence.segment, "leave")
-    # Two of the line, two of the transaction, and three however many there are.
-    with django_assert_num_queries(7):
+    # Twice the line, the cadences, a transaction, and three of its own: however many there are.
+    with django_assert_num_queries(8):
         assert react_due(now=NOW) == 6
     assert not Transition.objects.filter(processed_at__isnull=True).exists()
     assert Run.objects.count() == 3
@@ -150,7 +150,9 @@ def _random_world(random):
         if random.random() < 0.6:
             assign(enrollment, random.choice([control, nudge]))
         for cadence in random.sample(cadences, random.randint(0, 3)):
-            make_run(enrollment, cadence, **random.choice([DONE, {}]))
+            make_run(
+                enrollment, cadence, **random.choice([DONE, {"next_position": 0, "next_at": NOW}])
+            )
         for segment in random.sample(segments, random.randint(1, 3)):
             make_transition(
                 enrollment,
