@@ -56,6 +56,6 @@ def median_of(array: str) -> str:
     return f"({low} + 0.5 * ({high} - {low}))"
 
 
-def indent(lines: list[str], separator: str = ",") -> str:
+def indent(lines: list[str]) -> str:
     """Return the lines joined, one each, for a statement that people can read in a log."""
-    return f"{separator}\n        ".join(lines)
+    return ",\n        ".join(lines)
