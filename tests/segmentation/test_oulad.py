@@ -1,0 +1,118 @@
+"""The five segments on real courses: SQL, plain Python over the export, and an independent oracle.
+
+The oracle (oracle_oulad.py) reads the raw files with pandas and was written from the definitions
+alone. So the importer, the read models, the signals and the rules are all held to it at once.
+"""
+
+import csv
+import json
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+
+import segmentation
+from activity.models import Course
+from segmentation.queries import preview
+from segmentation.rules import conditions, evaluate, parse
+from tests.segmentation.oracle_oulad import five_segments, in_scope
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+
+RUNS = ("AAA_2013J", "GGG_2014J", "FFF_2014J", "CCC_2014J")
+DAYS = (10, 30, 60, 120)
+CODES = {
+    "active-progress": "AP",
+    "video-only": "VO",
+    "at-risk": "AR",
+    "stalled": "SP",
+    "veterans": "VC",
+}
+PLAYBOOK = Path(segmentation.__file__).parent / "playbooks" / "five-segments.json"
+RULES = {
+    CODES[segment["key"]]: parse(segment["rule"])
+    for segment in json.loads(PLAYBOOK.read_text())["segments"]
+}
+
+
+@pytest.fixture(scope="module")
+def data(shared_data):
+    return shared_data / "oulad"
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def course(request, data, django_db_setup, django_db_blocker):
+    """Import a run once for all of its days, in a transaction that is rolled back after them."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        call_command("import_oulad", data, "--runs", request.param, "--json")
+        # Once, here: each test would else check the keys of every event of the import again.
+        connection.check_constraints()
+        yield Course.objects.get(key=request.param)
+        transaction.set_rollback(True)
+
+
+def end_of(course, day):
+    last_second = datetime.combine(course.starts_on + timedelta(days=day), time(23, 59, 59))
+    return last_second.replace(tzinfo=ZoneInfo(course.time_zone))
+
+
+def read_in_sql(course, as_of):
+    """Return the learners in each segment as the compiled rules see them."""
+    return {code: set(preview(rule, course, as_of=as_of).learners) for code, rule in RULES.items()}
+
+
+def read_in_python(rows):
+    """Return the learners in each segment as plain Python decides over exported signals."""
+    return {
+        code: {row["learner"] for row in rows if evaluate(rule, signals_of(rule, row)) is True}
+        for code, rule in RULES.items()
+    }
+
+
+def exported(course, as_of, path):
+    """Return the rows of the file that export_signals writes."""
+    arguments = ("--course", course.key, "--as-of", as_of.isoformat(), "--out", str(path))
+    call_command("export_signals", *arguments)
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def signals_of(rule, row):
+    """Return the numbers that the rule asks for; an empty cell is unknown."""
+    columns = {condition.ref.column for condition in conditions(rule)}
+    return {column: float(row[column]) if row[column] else None for column in columns}
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_sql_python_and_the_oracle_agree(course, data, tmp_path, day):
+    as_of = end_of(course, day)
+    expected = five_segments(data, course.key, day)
+    rows = exported(course, as_of, tmp_path / "signals.csv")
+    in_sql, in_python = read_in_sql(course, as_of), read_in_python(rows)
+
+    assert {row["learner"] for row in rows} == in_scope(data, course.key, day)
+    assert set(expected) == set(RULES)
+    for code in RULES:
+        assert in_sql[code] == expected[code], code
+        assert in_python[code] == expected[code], code
+
+
+# What the tests above found equal, so that it speaks of the engine too. Read from the oracle: a
+# test that runs alone, or beside others on another process, says the same.
+def test_no_segment_is_empty_on_all_run_days(data):
+    filled = set()
+    for run in RUNS:
+        for day in DAYS:
+            segments = five_segments(data, run, day)
+            print(f"{run} day {day:3}", *(f"{key} {len(ids):5}" for key, ids in segments.items()))
+            filled |= {key for key, ids in segments.items() if ids}
+    assert filled == set(RULES)
+
+
+def test_sizes_of_a_known_day_are_as_published(data):
+    sizes = {key: len(ids) for key, ids in five_segments(data, "AAA_2013J", 30).items()}
+    assert sizes == {"AP": 178, "VO": 0, "AR": 19, "SP": 59, "VC": 0}
+    assert len(in_scope(data, "AAA_2013J", 30)) == 368
