@@ -86,6 +86,9 @@ def _check(values: pa.ChunkedArray, known: Any, what: str) -> None:
 
 def _create() -> None:
     with connection.cursor() as cursor:
+        # Sorting and joining a million clicks takes more than a page is given.
+        cursor.execute("SET LOCAL work_mem = '128MB'")
+        cursor.execute("SET LOCAL jit = off")
         for name, columns in _COLUMNS.items():
             # Dropped first: an outer transaction may import several runs.
             cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
