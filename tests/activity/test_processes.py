@@ -14,10 +14,11 @@ from tests.processes import finish, running, start_python, wait_for_line
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-ROUNDS = 40
+ROUNDS = 20
+BATCH = 400
 NOW_TEXT = NOW.isoformat()
 
-# Ingests the batches of a file one after the other, once it is told to start.
+# Ingests the batches of a file, each when it is told to go on.
 INGEST = """
 import json, sys
 from datetime import datetime
@@ -26,11 +27,23 @@ from activity.operations import ingest
 now = datetime.fromisoformat(sys.argv[2])
 batches = json.load(open(sys.argv[1]))
 print("ready", flush=True)
-sys.stdin.readline()
 for number, batch in enumerate(batches):
+    sys.stdin.readline()
     result = ingest(batch, now=now)
     assert result.rejected == [], result
     print(f"batch {number}", flush=True)
+"""
+
+# Makes the read models again and again until its input ends.
+REBUILD = """
+import sys, threading
+from activity.operations import rebuild_read_models
+
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+print("ready", flush=True)
+while not ended.is_set():
+    rebuild_read_models()
 """
 
 # Stops in the middle of the transaction, with everything written and nothing committed.
@@ -68,8 +81,9 @@ def make_events(enrollments, quiz, count):
 
 
 def in_overlapping_batches(events):
-    """Return batches of 90 of which each repeats the last 30 of the one before."""
-    return [events[max(start - 30, 0) : start + 60] for start in range(0, len(events), 60)]
+    """Return batches of which each repeats the last half batch of the one before."""
+    step = BATCH // 2
+    return [events[start : start + BATCH] for start in range(0, len(events) - step, step)]
 
 
 def written(tmp_path, name, content):
@@ -90,10 +104,8 @@ def read_models():
     ]
 
 
-def start_together(*processes):
-    """Have the processes begin at the same moment."""
-    for process in processes:
-        wait_for_line(process, "ready")
+def go(*processes):
+    """Have the processes ingest their next batch."""
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
@@ -105,21 +117,43 @@ def test_overlapping_batches_in_opposite_order_do_not_deadlock(tmp_path, same_le
     # keeps the two apart, only the order in which the events are inserted.
     enrollments, quiz = make_learners()
     others, other_quiz = (enrollments, quiz) if same_learners else make_learners()
-    events = make_events(enrollments, quiz, ROUNDS * 60)
-    forth = in_overlapping_batches(events)
-    back = [
-        list(reversed(batch))
-        for batch in in_overlapping_batches(make_events(others, other_quiz, ROUNDS * 60))
-    ]
+    count = (ROUNDS + 1) * BATCH // 2
+    forth = in_overlapping_batches(make_events(enrollments, quiz, count))
+    back = in_overlapping_batches(make_events(others, other_quiz, count))
     both = [
         start_python(INGEST, written(tmp_path, name, batches), NOW_TEXT)
-        for name, batches in (("forth", forth), ("back", back))
+        for name, batches in (("forth", forth), ("back", [batch[::-1] for batch in back]))
     ]
     with running(*both):
-        start_together(*both)
-        ended = [finish(process, seconds=120) for process in both]
+        for process in both:
+            wait_for_line(process, "ready")
+        for number in range(ROUNDS):
+            go(*both)
+            for process in both:
+                wait_for_line(process, f"batch {number}")
+        ended = [finish(process) for process in both]
     assert [end.status for end in ended] == [0, 0], ended[0].errors + ended[1].errors
-    assert Event.objects.count() == len(events)
+    assert Event.objects.count() == count
+    live = read_models()
+    rebuild_read_models()
+    assert live == read_models()
+
+
+def test_a_rebuild_beside_ingest_loses_and_doubles_nothing(tmp_path):
+    events = make_events(*make_learners(), 1_500)
+    batches = [events[start : start + 50] for start in range(0, 1_500, 50)]
+    ingesting = start_python(INGEST, written(tmp_path, "events", batches), NOW_TEXT)
+    rebuilding = start_python(REBUILD)
+    with running(ingesting, rebuilding):
+        for process in (ingesting, rebuilding):
+            wait_for_line(process, "ready")
+        for number in range(len(batches)):
+            go(ingesting)
+            wait_for_line(ingesting, f"batch {number}")
+        for process in (ingesting, rebuilding):
+            ended = finish(process)
+            assert ended.status == 0, ended.errors
+    assert Event.objects.count() == 1_500
     live = read_models()
     rebuild_read_models()
     assert live == read_models()
@@ -146,7 +180,8 @@ def test_an_ingest_killed_at_any_moment_leaves_whole_batches(tmp_path, milliseco
     batches = [events[start : start + 300] for start in range(0, 3_000, 300)]
     process = start_python(INGEST, written(tmp_path, "events", batches), NOW_TEXT)
     with running(process):
-        start_together(process)
+        wait_for_line(process, "ready")
+        go(*[process] * 10)
         wait_for_line(process, "batch 3")
         time.sleep(milliseconds / 1000)
         process.kill()
