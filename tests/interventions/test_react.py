@@ -57,17 +57,24 @@ def test_entering_a_segment_starts_its_cadence_once() -> None:
     ],
     ids=["roster", "edit", "never live", "live later", "simulated", "before live", "leaving"],
 )
-def test_what_must_not_start_a_run_or_draw_does_not(course: dict, transition: dict) -> None:
+@pytest.mark.parametrize("is_busy", [False, True], ids=["idle", "busy"])
+def test_what_must_not_start_a_run_or_draw_does_not(
+    course: dict, transition: dict, is_busy: bool
+) -> None:
     enrollment = make_settled(make_live_course(**course))
     cadence = make_cadence()
     other = make_any_segment()
     make_experiment(other)
     for segment in (cadence.segment, other):
         make_transition(enrollment, segment, **transition)
+    if is_busy:
+        # Who has a run to end is not passed over with the many who have nothing to do.
+        leaving = make_run(enrollment, make_cadence(), next_at=NOW, next_position=0)
+        make_transition(enrollment, leaving.cadence.segment, "leave", starts=False)
 
-    assert react_due(now=NOW) == 2
+    assert react_due(now=NOW) == 2 + is_busy
 
-    assert runs() == []
+    assert [status for _, status, _ in runs()] == ["exited"] * is_busy
     assert not Assignment.objects.exists()
 
 
