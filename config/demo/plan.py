@@ -13,7 +13,7 @@ EXPERIMENT_SEGMENT = "video-only"
 CONTROL, NUDGE = "control", "nudge"
 # In the first week everybody looks video-only: nobody has come to a quiz yet.
 EXPERIMENT_STARTS_AFTER = timedelta(days=7, hours=12)
-QUIET_FROM, QUIET_UNTIL = time(21), time(8)
+QUIET_FROM, QUIET_UNTIL = time(21), time(6)
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -5,19 +5,13 @@ from datetime import datetime
 from django.db import transaction
 
 from activity.models import Course
-from activity.operations import (
-    save_course,
-    save_enrollment,
-    save_item,
-    save_learner,
-    save_section,
-)
+from activity.operations import save_course, save_item, save_section
+from activity.operations.newcomers import enroll_newcomers
 from activity.simulation.course import course_line, item_lines, section_lines
 from activity.simulation.learners import enrollment_line, learner_line
 from activity.simulation.world import World
 
 
-# One transaction: thousands of small ones would take longer than the rest of the set-up.
 @transaction.atomic
 def save_roster(world: World, *, now: datetime, live_since: datetime) -> Course:
     """Save the course with everything in it and everybody in it."""
@@ -26,7 +20,11 @@ def save_roster(world: World, *, now: datetime, live_since: datetime) -> Course:
         save_section(section, now=now)
     for item in item_lines(world.course):
         save_item(item, now=now)
-    for trace in world.traces:
-        save_learner(learner_line(trace.learner), now=now)
-        save_enrollment(enrollment_line(world.course, trace.learner), now=now)
+    people = [trace.learner for trace in world.traces]
+    enroll_newcomers(
+        course,
+        [learner_line(person) for person in people],
+        [enrollment_line(world.course, person) for person in people],
+        now=now,
+    )
     return course
