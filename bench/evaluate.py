@@ -1,0 +1,329 @@
+"""Evaluate the five segments for every OULAD enrollment at day 60, against DuckDB.
+
+All runs share one day 0; what happened up to day 60 is imported first, into a database of its own.
+Timed then, in turns with DuckDB computing the same sets from the raw files on as many threads:
+reading the five sets, checked equal; the full evaluation, whose time beyond reading is what the
+writes take; one more simulated hour; and 1,000 enrollments with a new event. With --million the
+runs are repeated until there are a million enrollments, and those are evaluated.
+
+    python -m bench.evaluate [--keep] [--million] [--json]
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from time import perf_counter, sleep
+from typing import Any
+
+import django
+
+from config.startup import prepare
+
+prepare(default_settings="config.settings.test")
+django.setup()
+
+from django.db import connection, transaction  # noqa: E402
+
+from activity.importing.oulad import import_runs, known_runs  # noqa: E402
+from activity.models import Course, Due, DueCause, Enrollment  # noqa: E402
+from activity.operations import ingest, pull_course  # noqa: E402
+from bench.duckdb_five_segments import five_segments  # noqa: E402
+from bench.replicate import replicate  # noqa: E402
+from common.clock import local_date  # noqa: E402
+from segmentation.compiler import SegmentRules, compile_reading  # noqa: E402
+from segmentation.models import Segment  # noqa: E402
+from segmentation.operations import EvaluationCounts, evaluate_due, install_playbook  # noqa: E402
+from segmentation.queries import compute_norms  # noqa: E402
+from segmentation.rules import parse  # noqa: E402
+
+DATABASE = "nudgelab_bench_evaluate"
+DAY = 60
+DAY_0 = date(2013, 10, 1)
+# Late in the evening: what is done on a day is dated 12:00 or 13:00.
+AS_OF = datetime(2013, 11, 30, 22, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+CHANGED = 1_000
+ROUNDS = 5
+# A batch holds a whole run: each batch reads a course's items and plans its statements anew.
+BATCH = 50_000
+RIVAL_NAMES = {
+    "AP": "active-progress",
+    "VO": "video-only",
+    "AR": "at-risk",
+    "SP": "stalled",
+    "VC": "veterans",
+}
+MILLION = 1_000_000
+Sets = dict[str, set[tuple[str, int]]]
+
+
+@dataclass
+class Row:
+    """One measured line: our time, the rival's, and the ratio that is aimed at."""
+
+    work: str
+    seconds: float
+    rival: str = ""
+    rival_seconds: float | None = None
+    aim: float | None = None
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.rival_seconds is None else self.seconds / self.rival_seconds
+
+    @property
+    def is_met(self) -> bool:
+        return self.aim is None or self.ratio is None or self.ratio <= self.aim
+
+
+@dataclass
+class Bench:
+    """What all measurements share."""
+
+    data: Path
+    # As many as DuckDB has threads, each with a connection that it keeps.
+    pool: ThreadPoolExecutor
+    workers: int
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, work: str, seconds: float, **more: Any) -> Row:
+        row = Row(work, seconds, **more)
+        self.rows.append(row)
+        print(_line(row), file=sys.stderr)
+        return row
+
+
+def main() -> int:
+    """Run the benchmark, print what was measured, and return 1 if an aim is missed."""
+    options = _options()
+    pool = ThreadPoolExecutor(options.workers)
+    bench = Bench(options.data, pool, options.workers)
+    # Nobody wants to keep a million.
+    with _own_database(keep=options.keep and not options.million), _shut_down(bench):
+        _load(options.data)
+        measure_evaluation(bench)
+        if options.million:
+            measure_million(bench)
+    if options.json:
+        print(json.dumps([vars(row) | {"ratio": row.ratio} for row in bench.rows]))
+    return 0 if all(row.is_met for row in bench.rows) else 1
+
+
+def measure_evaluation(bench: Bench) -> None:
+    """Measure the rows that speak of the OULAD as it is."""
+    count = Enrollment.objects.count()
+    reading, rival = _reading_against_rival(bench)
+    bench.add(
+        f"five sets of {count:,} enrollments", reading, rival="DuckDB", rival_seconds=rival, aim=3.0
+    )
+    seconds, counts = _timed(lambda: _evaluate(bench, AS_OF))
+    assert counts.evaluated == count, counts
+    bench.add("  their writes", seconds - reading, note=f"{counts.entered:,} memberships")
+    full = bench.add("full evaluation, read and written", seconds).seconds
+    hours = {"one more hour, in the evening": AS_OF + HOUR}
+    noon = AS_OF + timedelta(hours=14, minutes=30)
+    _evaluate(bench, noon)
+    hours["one more hour, at noon of the next day"] = noon + HOUR
+    for work, now in hours.items():
+        due = Due.objects.filter(due_at__lte=now).count()
+        seconds, counts = _timed(lambda now=now: _evaluate(bench, now))
+        note = f"{due:,} were due"
+        aim = 0.3 if now < noon else None
+        bench.add(work, seconds, rival="DuckDB", rival_seconds=rival, aim=aim, note=note)
+    for where, ids in _samples().items():
+        _act(ids, noon + HOUR)
+        seconds, counts = _timed(lambda: _evaluate(bench, noon + HOUR))
+        assert counts.evaluated == CHANGED, counts
+        work = f"{CHANGED:,} changed, {where}"
+        aim = 1 / 20 if where == "of one run" else None
+        bench.add(work, seconds, rival="full evaluation", rival_seconds=full, aim=aim)
+
+
+def measure_million(bench: Bench) -> None:
+    """Repeat the runs up to a million enrollments and evaluate them all for the first time."""
+    replicate(MILLION)
+    count = Enrollment.objects.count()
+    for course_id in Course.objects.values_list("id", flat=True):
+        pull_course(course_id, at=AS_OF, cause=DueCause.TIME)
+    seconds, counts = _timed(lambda: _evaluate(bench, AS_OF))
+    assert counts.evaluated == count, counts
+    note = f"{counts.entered:,} memberships; under 30 s is aimed at"
+    bench.add(f"{count:,} enrollments, read and written", seconds, note=note)
+
+
+def _reading_against_rival(bench: Bench) -> tuple[float, float]:
+    """Return the median seconds of both, in turns, having checked that the sets are equal."""
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        seconds, read = _timed(lambda: _read_sets(bench))
+        ours.append(seconds)
+        seconds, expected = _timed(lambda: five_segments(bench.data, DAY, bench.workers))
+        theirs.append(seconds)
+        for name, key in RIVAL_NAMES.items():
+            assert read[key] == expected[name], f"{key} differs from DuckDB's"
+    return median(ours), median(theirs)
+
+
+def _read_sets(bench: Bench) -> Sets:
+    """Return who is in each of the five segments by the rules alone."""
+    rules = {one.key: SegmentRules(one.id, parse(one.rule)) for one in Segment.objects.all()}
+    courses = list(Course.objects.order_by("id"))
+    found = list(bench.pool.map(lambda course: _read_course(course, rules), courses))
+    sets: Sets = {key: set() for key in rules}
+    for course, members in zip(courses, found, strict=True):
+        for key, students in members.items():
+            sets[key].update((course.key, student) for student in students)
+    return sets
+
+
+def _read_course(course: Course, rules: dict[str, SegmentRules]) -> dict[str, list[int]]:
+    reading = compile_reading(
+        list(rules.values()),
+        course_id=course.id,
+        as_of=AS_OF,
+        enrollment_ids=None,
+        norms=compute_norms(course.id, local_date(AS_OF, course.time_zone)),
+    )
+    student = "substr(learner.external_id, 7)::int"
+    columns = [
+        f"array_agg({student}) FILTER (WHERE x.{reading.rule_columns[one.segment_id]})"
+        for one in rules.values()
+    ]
+    sql = f"""SELECT {", ".join(columns)} FROM ({reading.sql}) x
+        JOIN activity_enrollment enrollment ON enrollment.id = x.enrollment_id
+        JOIN activity_learner learner ON learner.id = enrollment.learner_id"""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1")
+        cursor.execute(sql, reading.params)
+        row = cursor.fetchone()
+    return {key: students or [] for key, students in zip(rules, row, strict=True)}
+
+
+def _evaluate(bench: Bench, now: datetime) -> EvaluationCounts:
+    """Evaluate what is due with as many workers as DuckDB has threads."""
+    parts = bench.pool.map(
+        lambda _: evaluate_due(now=now, budget_seconds=3600, batch=BATCH), range(bench.workers)
+    )
+    return sum(parts, EvaluationCounts())
+
+
+def _samples() -> dict[str, list[int]]:
+    """Return 1,000 enrollments of one run, and 1,000 of all runs, that are in scope."""
+    chance = random.Random(1)
+    present = Due.objects.filter(due_at__isnull=False).values_list("enrollment_id", flat=True)
+    largest = present.filter(enrollment__course__key="BBB_2014J")
+    return {
+        "of one run": chance.sample(sorted(largest), CHANGED),
+        "over all runs": chance.sample(sorted(present), CHANGED),
+    }
+
+
+def _act(enrollment_ids: Sequence[int], now: datetime) -> None:
+    chosen = Enrollment.objects.filter(id__in=enrollment_ids).select_related("course", "learner")
+    events = [
+        {
+            "course": one.course.key,
+            "learner": one.learner.external_id,
+            "verb": "LOGIN",
+            "occurred_at": now,
+            "source": "bench",
+            "source_id": f"{perf_counter()}-{one.id}",
+        }
+        for one in chosen
+    ]
+    assert ingest(events, now=now).stored == len(enrollment_ids)
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    begun = perf_counter()
+    result = work()
+    return perf_counter() - begun, result
+
+
+def _load(data: Path) -> None:
+    """Import what is missing, install the playbook and forget what an earlier run evaluated."""
+    runs = [run for run in known_runs(data) if not Course.objects.filter(key=run).exists()]
+    for number, done in enumerate(
+        import_runs(data, runs=runs, now=AS_OF, day0=DAY_0, until_day=DAY), start=1
+    ):
+        print(f"imported {done.run}, {number} of {len(runs)}", file=sys.stderr)
+    install_playbook("five-segments", now=AS_OF)
+    _forget()
+
+
+def _forget() -> None:
+    """Put back what an earlier run on the same database evaluated and added."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            TRUNCATE segmentation_membership, segmentation_transition, segmentation_norms CASCADE;
+            DELETE FROM activity_event WHERE source = 'bench'"""
+        )
+        cursor.execute("DELETE FROM activity_dailyactivity WHERE last_act_at > %s", [AS_OF])
+        cursor.execute(
+            "UPDATE activity_enrollment SET last_event_at = LEAST(last_event_at, %s)", [AS_OF]
+        )
+        cursor.execute(
+            """UPDATE activity_due SET due_at = %s, cause = 0, evaluated_at = NULL,
+            rules_revision = NULL""",
+            [AS_OF],
+        )
+        # As it is after a while of work: without it the first readings clean up after the import.
+        cursor.execute("VACUUM (ANALYZE)")
+
+
+def _line(row: Row) -> str:
+    text = f"{row.work:46} {row.seconds:8.3f} s"
+    if row.rival_seconds is not None:
+        text += f"   {row.rival} {row.rival_seconds:.3f} s   ratio {row.ratio:.3f}"
+    if row.aim is not None:
+        text += f" (aim {row.aim:g}{'' if row.is_met else ', MISSED'})"
+    return f"{text}   {row.note}".rstrip()
+
+
+@contextmanager
+def _shut_down(bench: Bench) -> Iterator[None]:
+    """Have the workers close their connections at the end, so that the database can be dropped."""
+    try:
+        yield
+    finally:
+        list(bench.pool.map(lambda _: (connection.close(), sleep(0.1)), range(bench.workers)))
+        bench.pool.shutdown()
+
+
+@contextmanager
+def _own_database(*, keep: bool) -> Iterator[None]:
+    name = connection.settings_dict["NAME"]
+    connection.settings_dict["TEST"]["NAME"] = DATABASE
+    # Serialized, Django would read the whole database into memory first.
+    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=keep)
+    try:
+        yield
+    finally:
+        if not keep:
+            connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def _options() -> argparse.Namespace:
+    shared = os.environ.get("NUDGELAB_SHARED_DATA", "../shared/data")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path(shared) / "oulad", help="OULAD's folder")
+    parser.add_argument("--workers", type=int, default=2, help="threads, DuckDB's too")
+    parser.add_argument("--keep", action="store_true", help="keep the imported data, and use it")
+    parser.add_argument("--million", action="store_true", help="also a million enrollments")
+    parser.add_argument("--json", action="store_true", help="print JSON as well")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
