@@ -40,9 +40,12 @@ FOR NO KEY UPDATE OF due SKIP LOCKED
 
 PUSH = """
 UPDATE activity_due AS due
-SET due_at = pushed.due_at, cause = %(time)s, attempts = 0, error = '',
+SET due_at = pushed.due_at, attempts = 0, error = '',
+    -- What occurred after the instant evaluated at is still to be answered, as the event it is.
+    cause = CASE WHEN enrollment.last_event_at > %(evaluated_at)s THEN %(event)s ELSE %(time)s END,
     evaluated_at = GREATEST(due.evaluated_at, %(evaluated_at)s), rules_revision = %(revision)s
 FROM unnest(%(ids)s::bigint[], %(due_ats)s::timestamptz[]) AS pushed (enrollment_id, due_at)
+JOIN activity_enrollment AS enrollment ON enrollment.id = pushed.enrollment_id
 WHERE due.enrollment_id = pushed.enrollment_id
 """
 
@@ -110,6 +113,7 @@ def push_due(
         "evaluated_at": evaluated_at,
         "revision": rules_revision,
         "time": int(DueCause.TIME),
+        "event": int(DueCause.EVENT),
     }
     with connection.cursor() as cursor:
         cursor.execute(PUSH, values)

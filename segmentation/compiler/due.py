@@ -26,11 +26,22 @@ def next_due(
     if any(compiled[condition.ref.column].daily for condition in conditions):
         candidates.append("(SELECT next_day_at FROM course)")
     candidates += sorted(set(_thresholds(conditions, compiled, sources)))
+    candidates.append(_later_event(sources))
     later = ", ".join(f"CASE WHEN {at} > {sources.as_of} THEN {at} END" for at in candidates)
     return (
         "CASE WHEN r.over THEN NULL"
         " WHEN NOT r.in_scope THEN least(r.began_at, (SELECT over_at FROM course))"
         f" ELSE least({later}) END"
+    )
+
+
+def _later_event(sources: Sources) -> str:
+    """Return SQL for the first event after the instant read at, where there is one already."""
+    # A stage reads its clock once: what a learner does while it works is stored, pulls nothing
+    # forward of a row that is due anyway, and would wait for midnight after that row's evaluation.
+    return (
+        "CASE WHEN r.is_past THEN (SELECT min(v.occurred_at) FROM activity_event v"
+        f" WHERE v.enrollment_id = r.enrollment_id AND v.occurred_at > {sources.as_of}) END"
     )
 
 
