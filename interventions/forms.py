@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from common.forms import JSONTextField
 from interventions.errors import InterventionError
 from interventions.models import Cadence, MessageTemplate, Step
 from interventions.operations import StepFields, check_cadence, check_steps, check_texts
@@ -81,6 +82,7 @@ class CadenceForm(CadenceModelForm):
     class Meta:
         model = Cadence
         fields = "__all__"
+        field_classes = {"goal_rule": JSONTextField}
 
     def clean_goal_rule(self) -> Any:
         """Return the goal rule in its canonical form."""
@@ -103,6 +105,7 @@ class StepForm(StepModelForm):
     class Meta:
         model = Step
         fields = ("position", "delay", "template", "condition")
+        field_classes = {"condition": JSONTextField}
         help_texts = {"delay": "After the step before, as days hours:minutes:seconds."}
 
     def clean_condition(self) -> Any:

@@ -101,7 +101,7 @@ class SegmentAdmin(KeptAdmin):
         ("Rule", {"fields": ("rule", "leave_rule", "include_present")}),
         ("State", {"fields": ("status", "version", "error")}),
     )
-    actions = ("activate", "archive", "thaw")
+    actions = ("activate", "activate_with_present", "archive", "thaw")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep a saved segment in its playbook."""
@@ -148,14 +148,26 @@ class SegmentAdmin(KeptAdmin):
             )
         obj.pk = stored.pk
 
+    def _activate(
+        self, request: HttpRequest, queryset: QuerySet[models.Segment], *, present: bool
+    ) -> None:
+        for segment in queryset:
+            operations.activate_segment(segment.pk, now=utc_now(), include_present=present)
+        messages.success(request, "Activated. Members appear within seconds.")
+
     @admin.action(description="Activate: keep it true from now on", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[models.Segment]) -> None:
-        """Activate the chosen segments."""
-        for segment in queryset:
-            operations.activate_segment(
-                segment.pk, now=utc_now(), include_present=segment.include_present
-            )
-        messages.success(request, "Activated. Members appear within seconds.")
+        """Activate the chosen segments; nobody is messaged for being in already."""
+        self._activate(request, queryset, present=False)
+
+    @admin.action(
+        description="Activate, and message or draw also those already in", permissions=["change"]
+    )
+    def activate_with_present(
+        self, request: HttpRequest, queryset: QuerySet[models.Segment]
+    ) -> None:
+        """Activate the chosen segments; those who are in already start cadences and are drawn."""
+        self._activate(request, queryset, present=True)
 
     @admin.action(description="Archive: stop keeping it", permissions=["change"])
     def archive(self, request: HttpRequest, queryset: QuerySet[models.Segment]) -> None:

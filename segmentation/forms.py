@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from activity.models import Course
+from common.forms import JSONTextField
 from segmentation.models import Override, Playbook, Segment
 from segmentation.operations import SegmentationError, check_kept
 from segmentation.rules import RuleError, parse, to_json
@@ -38,6 +39,7 @@ class SegmentForm(SegmentModelForm):
 
     class Meta:
         model = Segment
+        field_classes = {"rule": JSONTextField, "leave_rule": JSONTextField}
         fields = (
             "name",
             "key",
@@ -49,6 +51,11 @@ class SegmentForm(SegmentModelForm):
             "include_present",
         )
         help_texts = {"rule": RULE_HELP}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Ticked for one edit only: left ticked, the next edit would message whom it brings in.
+        self.initial["include_present"] = False
 
     def clean_rule(self) -> dict[str, object]:
         """Return the rule in its canonical form."""

@@ -96,7 +96,7 @@ def archive_segment(segment_id: int, *, now: datetime) -> Segment:
     segment = _locked(segment_id)
     if segment.status in EVALUATED:
         segment.changed_revision = note_change(segment.playbook_id)
-    segment.status = SegmentStatus.ARCHIVED
+    segment.status, segment.include_present = SegmentStatus.ARCHIVED, False
     segment.save()
     return segment
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from common.json_text import deep_path
 from segmentation.rules.operators import OPERATORS, Operator, Takes
 from segmentation.rules.types import Combinator, Condition, Group, Operand, RuleError, RuleValue
 from segmentation.signals import MAX_WINDOW, SIGNALS_BY_NAME, Signal, Window
@@ -29,7 +30,9 @@ def parse_text(text: str) -> Group:
     try:
         data = json.loads(text, object_pairs_hook=_unique_keys)
     except RecursionError:
-        raise RuleError("", f"nested deeper than {MAX_DEPTH} levels") from None
+        raise RuleError(
+            deep_path(text, depth=2 * MAX_DEPTH), f"nested deeper than {MAX_DEPTH} levels"
+        ) from None
     except json.JSONDecodeError as error:
         raise RuleError("", f"is not JSON: {error.msg} at line {error.lineno}") from None
     return parse(data)

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from activity.models import Due
 from experiments.models import Arm, Experiment
-from interventions.models import Cadence, Category, MessageTemplate
+from interventions.models import Cadence, Category, MessageTemplate, SitePause
 from interventions.operations import CadenceFields, StepFields, save_cadence, save_template
 from segmentation.models import Override, Segment, SegmentVersion
 from segmentation.operations import evaluate_due
@@ -324,3 +324,41 @@ def test_staff_without_rights_sees_nothing(client):
 
     assert client.get(page(Segment, segment)).status_code == 403
     assert client.get(page(Segment, action="changelist")).status_code == 403
+
+
+def test_also_those_already_in_is_ticked_for_one_edit_only(staff):
+    segment = make_segment(make_playbook(), BUSY, include_present=True)
+    assert segment.include_present
+
+    form = staff.get(page(Segment, segment)).context["adminform"].form
+
+    assert form["include_present"].value() is False
+
+
+def test_archived_segment_forgets_the_tick(staff):
+    segment = make_segment(make_playbook(), BUSY, include_present=True)
+
+    act_on(staff, segment, "archive")
+    act_on(staff, segment, "activate")
+
+    segment.refresh_from_db()
+    assert (segment.status, segment.include_present) == ("active", False)
+
+
+def test_rule_of_500_levels_is_refused_with_its_path(staff):
+    segment = make_segment(make_playbook(), BUSY)
+    rule = '{"combinator": "and", "rules": [' * 500 + json.dumps(BUSY) + "]}" * 500
+
+    response = staff.post(page(Segment, segment), segment_form(segment, rule=rule))
+
+    assert response.status_code == 200
+    assert "rules[0].rules[0]" in response.content.decode()
+
+
+def test_staff_without_rights_cannot_pause_everything(client):
+    client.force_login(get_user_model().objects.create_user("guest", is_staff=True))
+
+    response = client.post(page(SitePause, action="add"), {"paused": "on"})
+
+    assert response.status_code == 403
+    assert not SitePause.objects.exists()
