@@ -1,0 +1,160 @@
+"""Rules that fail, feeds that fall silent, enrollments that cannot be evaluated."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from activity.models import Due, Enrollment
+from activity.queries import FeedHealth
+from segmentation.models import Segment, SegmentStatus
+from segmentation.operations import (
+    evaluate_due,
+    thaw_segment,
+)
+from tests.factories import NOW, act, make_cast, make_course, make_enrollment
+from tests.segmentation.factories import (
+    ACTED_TODAY,
+    QUIET,
+    due_at,
+    held_by,
+    make_playbook,
+    make_segment,
+    members,
+    names,
+    settle,
+    transitions,
+    where,
+)
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def test_a_rule_that_cannot_be_read_freezes_its_segment_alone():
+    cast = make_cast()
+    playbook = make_playbook(cast.course)
+    broken, sound = make_segment(playbook, QUIET), make_segment(playbook, QUIET)
+    settle()
+    Segment.objects.filter(id=broken.id).update(rule=where("charm", ">=", 7))
+    act(cast.bo, occurred_at=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    broken.refresh_from_db()
+    assert broken.status == SegmentStatus.FROZEN
+    assert "charm" in broken.error
+    assert len(members(broken)) == 3
+    assert transitions(broken) == []
+    assert transitions(sound) == [("leave", "event", True)]
+
+
+def test_a_rule_that_fails_when_run_freezes_its_segment_alone():
+    cast = make_cast()
+    playbook = make_playbook(cast.course)
+    broken = make_segment(playbook, where("trait", "=", "Wales", key="region"))
+    sound = make_segment(playbook, QUIET)
+    with connection.cursor() as cursor:
+        # What the rule reads is not there: a fault that only running it shows.
+        cursor.execute("ALTER TABLE activity_learner RENAME COLUMN traits TO gone")
+    counts = evaluate_due(now=NOW)
+    broken.refresh_from_db()
+    sound.refresh_from_db()
+    assert (counts.evaluated, counts.entered) == (3, 3)
+    assert (broken.status, sound.status) == (SegmentStatus.FROZEN, SegmentStatus.ACTIVE)
+    assert "traits" in broken.error
+
+
+def test_thawing_starts_nothing_for_what_changed_meanwhile():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    settle()
+    Segment.objects.filter(id=segment.id).update(status=SegmentStatus.FROZEN, error="it failed")
+    act(cast.bo, occurred_at=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    assert transitions(segment) == []
+    segment = thaw_segment(segment.id, now=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    assert (segment.status, segment.error) == (SegmentStatus.ACTIVE, "")
+    assert transitions(segment) == [("leave", "edit", False)]
+
+
+def test_a_frozen_segment_keeps_its_place_in_an_exclusive_playbook():
+    cast = make_cast()
+    playbook = make_playbook(cast.course, exclusive=True)
+    frozen = make_segment(playbook, QUIET, priority=20)
+    make_segment(playbook, ACTED_TODAY, priority=10)
+    settle()
+    Segment.objects.filter(id=frozen.id).update(status=SegmentStatus.FROZEN)
+    act(cast.bo, occurred_at=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    assert held_by(cast.bo) == {frozen.id}
+
+
+def silent(course, *, now):
+    return FeedHealth(status="silent", since=now - DAY)
+
+
+def test_a_silent_feed_makes_nobody_inactive():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    act(cast.bo, occurred_at=NOW)
+    settle()
+    week = NOW + timedelta(days=7)
+    assert evaluate_due(now=week, health=silent).entered == 0
+    assert transitions(segment) == []
+    soon = week + timedelta(minutes=15)
+    assert due_at(cast.bo) <= soon
+    evaluate_due(now=soon, health=silent)
+    assert due_at(cast.bo) == soon + timedelta(minutes=15)
+    evaluate_due(now=soon + timedelta(minutes=15))
+    assert transitions(segment) == [("enter", "time", True)]
+
+
+def test_a_silent_feed_does_not_hold_up_what_events_and_people_do():
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    settle()
+    act(cast.bo, occurred_at=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR, health=silent)
+    assert transitions(segment) == [("leave", "event", True)]
+
+
+@pytest.fixture
+def refused_member(db):
+    """Return a function that makes PostgreSQL refuse every membership of an enrollment."""
+
+    def refuse(enrollment: Enrollment) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "ALTER TABLE segmentation_membership"
+                f" ADD CONSTRAINT refused CHECK (enrollment_id <> {enrollment.id}) NOT VALID"
+            )
+
+    return refuse
+
+
+def test_one_enrollment_that_fails_does_not_hold_up_the_rest(refused_member):
+    course = make_course()
+    segment = make_segment(make_playbook(course), QUIET)
+    everybody = [make_enrollment(course, due_at=NOW - HOUR) for _ in range(30)]
+    unlucky = everybody[17]
+    refused_member(unlucky)
+    counts = evaluate_due(now=NOW)
+    assert counts.evaluated == counts.entered == 29
+    assert members(segment) == names(everybody) - {unlucky.id}
+    due = Due.objects.get(enrollment=unlucky)
+    assert (due.attempts, due.due_at) == (1, NOW + timedelta(seconds=30))
+    assert "refused" in due.error
+
+
+def test_after_a_failure_it_is_tried_again_and_the_error_goes(refused_member):
+    course = make_course()
+    make_segment(make_playbook(course), QUIET)
+    enrollment = make_enrollment(course)
+    refused_member(enrollment)
+    evaluate_due(now=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE segmentation_membership DROP CONSTRAINT refused")
+    assert evaluate_due(now=NOW + HOUR).entered == 1
+    due = Due.objects.get(enrollment=enrollment)
+    assert (due.attempts, due.error) == (0, "")
