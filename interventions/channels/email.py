@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
+from interventions.addresses import deliverable
 from interventions.outgoing import Answer, ChannelDownError, Outgoing, Result
 
 MAX_DETAIL = 300
@@ -32,7 +33,7 @@ class EmailChannel:
             subject=outgoing.subject,
             body=outgoing.text,
             from_email=settings.DEFAULT_FROM_EMAIL,
-            to=[settings.EMAIL_REDIRECT_TO or formataddr((outgoing.name, outgoing.address))],
+            to=[settings.EMAIL_REDIRECT_TO or _recipient(outgoing)],
             headers=_headers(outgoing),
         )
         mail.attach_alternative(outgoing.html, "text/html")
@@ -97,6 +98,10 @@ def _code(error: Exception) -> int | None:
     elif isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPDataError):
         code = error.smtp_code
     return code if isinstance(code, int) and 400 <= code < 600 else None
+
+
+def _recipient(outgoing: Outgoing) -> str:
+    return formataddr((outgoing.name, deliverable(outgoing.address)))
 
 
 def _headers(outgoing: Outgoing) -> dict[str, str]:

@@ -60,6 +60,15 @@ def test_a_mail_arrives_with_its_headers_and_both_parts(sink: SmtpSink) -> None:
     assert link in mail.get_body(["plain"]).get_content().replace("\n", "")
 
 
+def test_a_domain_with_an_accent_is_written_in_ascii(sink: SmtpSink) -> None:
+    make_delivery(make_settled(learner=make_learner(name="Zoë", email="Ana@münchen.de")))
+
+    assert send() == {"handed_off": 1}
+
+    (mail,) = sink.of("Ana@xn--mnchen-3ya.de")
+    assert mail["To"] == "Zoë <Ana@xn--mnchen-3ya.de>"
+
+
 @pytest.mark.parametrize(
     "evil", ["Ana\r\nBcc: all@example.org", "Ana\nSubject: Free", 'A\x00\x0b,"']
 )
