@@ -23,6 +23,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 # The message is shown in a frame without rights; this is the second lock on the same door.
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+MAX_ID_DIGITS = 18
 
 
 def staff_mailbox(view: View[P]) -> View[P]:
@@ -35,9 +36,9 @@ def staff_mailbox(view: View[P]) -> View[P]:
 @staff_mailbox
 def mailbox(request: HttpRequest) -> HttpResponse:
     """List the messages that landed in the mailbox, the newest first."""
-    recipient = request.GET.get("recipient", "").strip()
-    before = request.GET.get("before", "")
-    behind = mailbox_queries.mailbox_message(int(before)) if before.isdecimal() else None
+    recipient = request.GET.get("recipient", "").replace("\0", "").strip()
+    before = _row_id(request.GET.get("before", ""))
+    behind = None if before is None else mailbox_queries.mailbox_message(before)
     page = mailbox_queries.mailbox_page(recipient=recipient, behind=behind)
     context = {"page": page, "recipient": recipient, "is_first": behind is None}
     return render(request, "interventions/mailbox.html", context)
@@ -94,7 +95,8 @@ def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpRespo
 def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
     """Show the kinds of messages with a tick where the learner wants them, and keep changes."""
     if request.method == "POST":
-        wanted = {int(each) for each in request.POST.getlist("category") if each.isdecimal()}
+        given = {_row_id(each) for each in request.POST.getlist("category")}
+        wanted = {each for each in given if each is not None}
         operations.save_preferences(owner, wanted=wanted, source="preferences", now=utc_now())
     context = {
         "token": token,
@@ -103,6 +105,12 @@ def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpRespo
         "address": masked_address(owner.learner_id),
     }
     return _page("interventions/preferences.html", context)
+
+
+def _row_id(text: str) -> int | None:
+    """Return the number of a row, or None for what cannot be one."""
+    # int() refuses thousands of digits with an error, and no table has that many rows.
+    return int(text) if text.isdecimal() and len(text) <= MAX_ID_DIGITS else None
 
 
 def _page(template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:

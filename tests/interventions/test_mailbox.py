@@ -109,11 +109,19 @@ def test_pages_follow_each_other_without_gap_or_repetition(staff: Client) -> Non
     assert f"before={seen[PAGE - 1]}" in first
 
 
-@pytest.mark.parametrize("before", ["x", "-1", "9" * 40, "²"])
+@pytest.mark.parametrize("before", ["x", "-1", "9" * 40, "9" * 5000, "²"])
 def test_a_made_up_page_is_the_first(staff: Client, before: str) -> None:
     make_message()
 
     assert "Subject 0" in staff.get("/mailbox/", {"before": before}).text
+
+
+def test_a_made_up_recipient_or_message_is_no_error(staff: Client) -> None:
+    make_message()
+
+    assert "Subject 0" in staff.get("/mailbox/", {"recipient": "\0ana"}).text
+    assert staff.get(f"/mailbox/{'9' * 5000}/").status_code == 404
+    assert staff.get(f"/mailbox/{'9' * 40}/").status_code == 404
 
 
 def test_a_message_is_shown_in_a_frame_without_rights(staff: Client) -> None:
