@@ -46,11 +46,14 @@ def save_preferences(
         if is_wanted(category.pk, words, needs_opt_in=category.needs_opt_in)
     }
     every = set(Category.objects.values_list("pk", flat=True))
-    out = every - set(wanted)
-    if had and not wanted:
+    kept = every & set(wanted)
+    out = every - kept
+    if had and not kept:
         _write_event(owner, now=now)
-    _set_words(owner.learner_id, every & set(wanted), ConsentState.IN, source=source, now=now)
-    _set_words(owner.learner_id, out, ConsentState.OUT, source=source, now=now)
+    _set_words(owner.learner_id, kept, ConsentState.IN, source=source, now=now)
+    # A no to every kind that there is means every kind that there will be, too.
+    said_no = out if kept else {*out, None}
+    _set_words(owner.learner_id, said_no, ConsentState.OUT, source=source, now=now)
     _exit(owner.learner_id, reason=OPTED_OUT, now=now, category_ids=out)
 
 

@@ -202,6 +202,41 @@ def test_wanting_nothing_any_more_is_unsubscribing() -> None:
     assert Event.objects.filter(verb="UNSUBSCRIBED").count() == 1
 
 
+def test_a_no_to_everything_holds_for_a_category_made_afterwards(strict: Client) -> None:
+    first = make_delivery()
+    strict.post(link(first, "preferences"))
+    settle_due(first.enrollment)
+    late = make_delivery(first.enrollment, make_cadence(category=make_category()))
+
+    assert dispatch(NOW + timedelta(minutes=1))[0] == []
+    late.refresh_from_db()
+    assert (late.state, late.reason) == ("dropped", "opted_out")
+
+
+def test_who_said_no_to_everything_can_come_back_for_one_category() -> None:
+    first = make_delivery()
+    save_preferences(owner_of(first), wanted={10**9}, source="page", now=NOW)
+    save_preferences(owner_of(first), wanted={first.category_id}, source="page", now=NOW)
+    settle_due(first.enrollment)
+    back = make_delivery(first.enrollment, make_cadence(category=first.category))
+
+    sent, _ = dispatch(NOW + timedelta(minutes=1))
+
+    assert [each.message_id for each in sent] == [f"<{back.key}@testserver>"]
+
+
+@pytest.mark.parametrize("made_up", ["9" * 5000, "9" * 19, "x", "-1", "²", "\0"])
+def test_a_made_up_category_is_ignored(strict: Client, made_up: str) -> None:
+    delivery = make_delivery()
+
+    response = strict.post(
+        link(delivery, "preferences"), {"category": [made_up, delivery.category_id]}
+    )
+
+    assert response.status_code == 200
+    assert words() == [(delivery.category.key, "in", "preferences")]
+
+
 def test_who_unsubscribed_can_come_back_for_one_category_even_at_the_same_instant() -> None:
     delivery = make_delivery()
     unsubscribe(owner_of(delivery), source="page", now=NOW)
