@@ -1,6 +1,7 @@
 """Save what goes out: categories and templates."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
@@ -9,6 +10,7 @@ from interventions.errors import InterventionError
 from interventions.models import Category, MessageTemplate, TemplateText
 from interventions.queries.texts import DEFAULT_LOCALE
 from interventions.render.liquid import TemplateError, check
+from interventions.render.mail import check_message
 
 
 def save_category(key: str, *, name: str, **values: Any) -> Category:
@@ -51,14 +53,22 @@ def check_texts(texts: Mapping[str, tuple[str, str]]) -> None:
             "The template needs a text in English ('en'): who reads another language gets that."
         )
     for locale, (subject, body) in texts.items():
-        for part, source in (("subject", subject), ("body", body)):
-            _check(f"{part} in '{locale}'", source, is_html=part == "body")
+        _check(f"subject in '{locale}'", subject, is_html=False)
+        _check(f"body in '{locale}'", body, is_html=True)
+        with _placed(f"message in '{locale}'"):
+            check_message(subject=subject, body=body)
 
 
 def _check(place: str, source: str, *, is_html: bool) -> None:
     if not source.strip():
         raise TemplateError(f"The {place} is empty.")
-    try:
+    with _placed(place):
         check(source, html=is_html)
+
+
+@contextmanager
+def _placed(place: str) -> Iterator[None]:
+    try:
+        yield
     except TemplateError as error:
         raise TemplateError(f"The {place}: {error}") from None

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nh3
 from django.utils.html import escape
@@ -10,7 +10,7 @@ from inscriptis import get_text
 from inscriptis.model.config import ParserConfig
 
 from interventions.render import liquid
-from interventions.render.context import MessageContext
+from interventions.render.context import SAMPLE, MessageContext
 
 MAX_SUBJECT = 250
 
@@ -51,7 +51,19 @@ def render_message(
     inner = sanitize(liquid.render_body(body, context))
     footer = _footer(context, postal_address)
     html = _PAGE.format(subject=escape(line), body=inner, footer=footer)
-    return Rendered(subject=line, html=html, text=_plain(f"{inner}<hr>{footer}"))
+    text = _plain(f"{inner}<hr>{footer}")
+    # Elements laid hundreds deep make the reader of HTML give up, and the text comes out empty.
+    if context.unsubscribe_url not in text:
+        raise liquid.TemplateError(
+            "The text part of the mail comes out empty: put fewer elements inside one another."
+        )
+    return Rendered(subject=line, html=html, text=text)
+
+
+def check_message(*, subject: str, body: str) -> None:
+    """Raise liquid.TemplateError with a sentence if no whole mail can be made of the texts."""
+    for context in (SAMPLE, replace(SAMPLE, next_item=None)):
+        render_message(subject=subject, body=body, context=context, postal_address="")
 
 
 def one_line(text: str) -> str:
@@ -92,7 +104,8 @@ def _footer(context: MessageContext, postal_address: str) -> str:
 def _plain(html: str) -> str:
     text = get_text(html, ParserConfig(display_links=True))
     # A link whose words are its address would stand there twice.
-    text = re.sub(r"\[(\S+)\]\(\1\)", r"\1", text)
+    # No bracket inside: a run of brackets would be tried from each of them to its end.
+    text = re.sub(r"\[([^\s\[\]]+)\]\(\1\)", r"\1", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 

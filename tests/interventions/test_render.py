@@ -1,12 +1,13 @@
 """Templates: what is refused when saving, and what learners' data cannot do when rendering."""
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from interventions.errors import InterventionError
 from interventions.models import TemplateText
-from interventions.operations import save_template
+from interventions.operations import check_texts, save_template
 from interventions.queries.texts import TextShelf
 from interventions.render.context import KNOWN_VARIABLES, SAMPLE
 from interventions.render.liquid import TemplateError, check, render_body, render_subject
@@ -145,6 +146,32 @@ def test_the_text_part_reads_like_the_html() -> None:
     assert "one" in text.text
     assert "[Go](https://x.example/)" in text.text
     assert "<" not in text.text
+
+
+def test_many_brackets_cost_no_time() -> None:
+    started = time.monotonic()
+
+    mail(body="[" * 60_000)
+
+    assert time.monotonic() - started < 5
+
+
+def test_a_link_whose_words_are_its_address_stands_there_once() -> None:
+    body = "<a href='https://x.example/'>https://x.example/</a> <a href='https://y.example/'>y</a>"
+
+    text = mail(body=body).text
+
+    assert text.startswith("https://x.example/ [y](https://y.example/)")
+
+
+def test_elements_laid_too_deep_for_a_text_part_are_refused_when_saving() -> None:
+    def texts(depth: int) -> dict[str, tuple[str, str]]:
+        return {"en": ("Hello", "<div>" * depth + "Hello" + "</div>" * depth)}
+
+    check_texts(texts(100))
+
+    with pytest.raises(TemplateError, match=r"The message in 'en': The text part .* comes out"):
+        check_texts(texts(300))
 
 
 @pytest.mark.django_db
