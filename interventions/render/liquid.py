@@ -7,6 +7,7 @@ from typing import Any
 from liquid import BoundTemplate, DictLoader, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 
+from interventions.render.bounds import MAX_RANGE, MAX_TEXT, bounded, check_ranges, replace_text
 from interventions.render.context import KNOWN_VARIABLES, SAMPLE, MessageContext
 
 # Those left out read the clock (date), turn escaping off (safe), or build lists of any length.
@@ -26,9 +27,9 @@ class TemplateError(ValueError):
 
 
 class _Sandbox(Environment):
-    loop_iteration_limit = 1_000
-    output_stream_limit = 200_000
-    local_namespace_limit = 200_000
+    loop_iteration_limit = MAX_RANGE
+    output_stream_limit = MAX_TEXT
+    local_namespace_limit = MAX_TEXT
 
 
 def _sandbox(*, autoescape: bool) -> Environment:
@@ -38,7 +39,8 @@ def _sandbox(*, autoescape: bool) -> Environment:
         autoescape=autoescape,
         loader=DictLoader({}),
     )
-    sandbox.filters = {name: sandbox.filters[name] for name in _FILTERS.split()}
+    sandbox.filters = {name: bounded(sandbox.filters[name]) for name in _FILTERS.split()}
+    sandbox.filters["replace"] = bounded(replace_text)
     sandbox.tags = {name: sandbox.tags[name] for name in _TAGS.split()}
     return sandbox
 
@@ -98,12 +100,12 @@ def _parsed(parse: Any, source: str) -> BoundTemplate:
 
 @lru_cache(maxsize=512)
 def _parse_subject(source: str) -> BoundTemplate:
-    return _SUBJECT.from_string(source)
+    return check_ranges(_SUBJECT.from_string(source))
 
 
 @lru_cache(maxsize=512)
 def _parse_body(source: str) -> BoundTemplate:
-    return _BODY.from_string(source)
+    return check_ranges(_BODY.from_string(source))
 
 
 def _sentence(error: Exception) -> str:
