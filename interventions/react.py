@@ -14,7 +14,7 @@ from activity.models import Due, Enrollment
 from experiments.models import Assignment
 from experiments.operations import draw_arm
 from experiments.queries import assignments_of, running_experiments
-from interventions.models import Cadence, CadenceStatus, Run, RunStatus, Trigger
+from interventions.models import Cadence, CadenceStatus, Reentry, Run, RunStatus, Trigger
 from interventions.operations.runs import Start, close_runs, exit_runs, lock_active_runs, start_run
 from interventions.queries.idle import idle_transitions
 from segmentation.models import Transition, TransitionCause, TransitionKind
@@ -51,7 +51,7 @@ class _Cadences:
     def __init__(self) -> None:
         self._by_trigger: dict[tuple[Any, Any], list[Cadence]] = defaultdict(list)
         active = Cadence.objects.filter(status=CadenceStatus.ACTIVE).exclude(trigger=Trigger.MANUAL)
-        for cadence in active.order_by("priority", "pk"):
+        for cadence in active.order_by("priority", "pk").prefetch_related("steps"):
             self._by_trigger[cadence.trigger, cadence.segment_id].append(cadence)
 
     def started_by(self, transition: Transition) -> list[Cadence]:
@@ -110,22 +110,33 @@ def _react_safely(enrollment_id: int, cadences: _Cadences, now: datetime) -> int
 
 @transaction.atomic
 def _react(enrollment_id: int, cadences: _Cadences, now: datetime) -> int:
-    due = Due.objects.select_for_update(no_key=True, skip_locked=True)
-    if not due.filter(pk=enrollment_id).values_list("pk"):
+    rows = Due.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+    due = rows.select_related("enrollment__course").filter(pk=enrollment_id).first()
+    if due is None:
         # Evaluate or another worker has it; it waits for the next beat.
         return 0
     transitions = open_transitions(enrollment_id)
     if not transitions:
         return 0
-    enrollment = Enrollment.objects.select_related("course").get(pk=enrollment_id)
-    # A run whose last message went out a moment ago must not stand in the way of the next.
-    close_runs(now=now, enrollment_id=enrollment_id)
+    if any(_may_start_again(transition, cadences) for transition in transitions):
+        # A run whose last message went out a moment ago must not stand in the way of the next.
+        close_runs(now=now, enrollment_id=enrollment_id)
     # All run locks before the first draw or exposure: experiments come last in the lock order.
-    case = _Case(enrollment, now, lock_active_runs([enrollment_id]))
+    runs = lock_active_runs([enrollment_id]) if any(map(_may_end_runs, transitions)) else []
+    case = _Case(due.enrollment, now, runs)
     for transition in transitions:
         _handle(transition, cadences, case)
     mark_processed([transition.pk for transition in transitions], now=now)
     return len(transitions)
+
+
+def _may_start_again(transition: Transition, cadences: _Cadences) -> bool:
+    return any(each.reentry != Reentry.NEVER for each in cadences.started_by(transition))
+
+
+def _may_end_runs(transition: Transition) -> bool:
+    ends = transition.cause == TransitionCause.COURSE_OVER
+    return ends or transition.kind == TransitionKind.LEAVE
 
 
 def _handle(transition: Transition, cadences: _Cadences, case: _Case) -> None:
