@@ -31,6 +31,10 @@ class Course(models.Model):
         blank=True,
         help_text="Only for simulated courses: the instant that every page shows as its 'as of'.",
     )
+    # Edits of the course or its items, and how many of them everybody concerned was pulled for.
+    # While they differ, a process may have died in between: settle_edits finishes its work.
+    edits = models.PositiveIntegerField(default=0, editable=False)
+    settled_edits = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ("key",)

@@ -9,6 +9,7 @@ from activity.operations.due import (
     pull_due,
     push_due,
 )
+from activity.operations.edits import settle_edits
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
 from activity.operations.read_models import rebuild_read_models
 from activity.operations.roster import (
@@ -39,4 +40,5 @@ __all__ = [
     "save_item",
     "save_learner",
     "save_section",
+    "settle_edits",
 ]

@@ -1,16 +1,18 @@
 """Store a changed row of the roster and do what follows from it: rebuild, pull."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from activity.canonical import shown
 from activity.models import Course, Due, DueCause, Enrollment, Item, Learner
-from activity.operations.due import lock_due, pull_chunks
-from activity.operations.read_models import rebuild_read_models
+from activity.operations.due import lock_due, pull_due
+from activity.operations.edits import count_edits, settle_edit
 from activity.operations.roster_values import RosterError
 
 Row = TypeVar("Row", bound=Model)
@@ -26,13 +28,13 @@ READ_MODELS: dict[type[Model], tuple[str, ...]] = {
     Course: ("time_zone", "pass_mark"),
     Item: ("kind", "parent_id"),
 }
-# Ingest writes this column; a form that was open meanwhile must not set it back.
-NOT_EDITED = frozenset({"last_event_at"})
+# Others write these columns; a form that was open meanwhile must not set them back.
+NOT_EDITED = frozenset({"last_event_at", "edits", "settled_edits"})
 
 
 @dataclass(slots=True)
 class Consequences:
-    """What has to follow from changed rows: rebuilds first, then pulls."""
+    """Whom changed rows concern. `rebuilds` are those of the courses that need one."""
 
     rebuilds: set[int] = field(default_factory=set)
     courses: set[int] = field(default_factory=set)
@@ -42,14 +44,30 @@ class Consequences:
 
 def save_edited(row: Model, *, now: datetime) -> None:
     """Save a row of the roster that a form has changed and validated, with all that follows."""
+    with changing(now=now) as consequences:
+        store_row(row, consequences, now=now)
+
+
+@contextmanager
+def changing(*, now: datetime) -> Iterator[Consequences]:
+    """Change rows of the roster in one transaction, with all that follows.
+
+    The few enrollments of a learner are pulled in the same transaction. A course is rebuilt and
+    pulled after it, in chunks, so that ingest never waits for a whole course; its count of edits
+    tells `settle_edits` if that did not happen.
+    """
     consequences = Consequences()
     with transaction.atomic():
-        store_row(row, consequences, now=now)
-    settle(consequences, now=now)
+        yield consequences
+        # Last and all at once: Due rows come after learners, and in enrollment order.
+        pull_due(_concerned(consequences), at=now, cause=DueCause.EDIT)
+        numbers = count_edits(consequences.courses)
+    for course_id, number in numbers.items():
+        settle_edit(course_id, number, rebuild=course_id in consequences.rebuilds, now=now)
 
 
 def store_row(row: Row, consequences: Consequences, *, now: datetime) -> Row:
-    """Save the row, and note in `consequences` what the caller has to settle afterwards."""
+    """Save the row, and note in `consequences` whom it concerns. Call it within `changing`."""
     if isinstance(row, Course):
         _check_zone(row)
     if row.pk is None:
@@ -59,20 +77,20 @@ def store_row(row: Row, consequences: Consequences, *, now: datetime) -> Row:
     return row
 
 
-def settle(consequences: Consequences, *, now: datetime) -> None:
-    """Rebuild and pull what the changed rows concern, in chunks unless a transaction is open."""
-    for course_id in sorted(consequences.rebuilds):
-        rebuild_read_models(course_id=course_id)
-    ids = Enrollment.objects.order_by().values_list("pk", flat=True)
-    concerned = set(consequences.enrollments)
-    if consequences.courses:
-        concerned.update(ids.filter(course__in=consequences.courses))
-    if consequences.learners:
-        concerned.update(ids.filter(learner__in=consequences.learners))
-    pull_chunks(concerned, at=now, cause=DueCause.EDIT)
+def lock_learners(learners: QuerySet[Learner]) -> None:
+    """Lock the learners in order until the transaction ends, and change nothing."""
+    list(learners.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+
+
+def _concerned(consequences: Consequences) -> set[int]:
+    enrolled = Enrollment.objects.filter(learner__in=consequences.learners)
+    return consequences.enrollments.union(enrolled.order_by().values_list("pk", flat=True))
 
 
 def _insert(row: Model, consequences: Consequences, *, now: datetime) -> None:
+    if isinstance(row, Enrollment):
+        # A change of traits that does not see this enrollment yet would not pull it.
+        lock_learners(Learner.objects.filter(pk=row.learner_id))
     row.save(force_insert=True)
     if isinstance(row, Enrollment):
         Due.objects.create(enrollment=row, due_at=now)

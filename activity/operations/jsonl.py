@@ -8,8 +8,8 @@ from typing import Any
 from django.db import DataError, IntegrityError, transaction
 
 from activity.jsonl import FAULTY, Line, grouped, read_lines
-from activity.models import Enrollment
-from activity.operations.consequences import Consequences, settle
+from activity.models import Enrollment, Learner
+from activity.operations.consequences import Consequences, changing, lock_learners
 from activity.operations.due import lock_due
 from activity.operations.ingest import ingest
 from activity.operations.roster import (
@@ -99,12 +99,8 @@ def _ingest(group: Sequence[Line], result: JsonlResult, *, now: datetime) -> Non
 
 
 def _save(type_: str, group: Sequence[Line], result: JsonlResult, *, now: datetime) -> None:
-    consequences = Consequences()
-    with transaction.atomic():
-        if type_ == "enrollment":
-            # All at once and in order: one by one, in the order of the file, they could deadlock
-            # with an ingest of the same enrollments.
-            lock_due(_known_enrollments(group))
+    with changing(now=now) as consequences:
+        _lock_known(type_, group)
         for line in group:
             try:
                 with transaction.atomic():
@@ -113,16 +109,24 @@ def _save(type_: str, group: Sequence[Line], result: JsonlResult, *, now: dateti
                 result.faults.append(LineFault(line.number, str(error)))
             else:
                 result.saved[type_] = result.saved.get(type_, 0) + 1
-    settle(consequences, now=now)
 
 
-def _known_enrollments(group: Sequence[Line]) -> list[int]:
-    courses, learners = (
-        {line.values[name] for line in group if _is_key(line.values.get(name))}
-        for name in ("course", "learner")
-    )
-    rows = Enrollment.objects.filter(course__key__in=courses, learner__external_id__in=learners)
-    return list(rows.order_by("pk").values_list("pk", flat=True))
+def _lock_known(type_: str, group: Sequence[Line]) -> None:
+    # All at once and in order: one by one, in the order of the file, they could deadlock with an
+    # ingest of the same enrollments or another import of the same learners.
+    if type_ == "learner":
+        lock_learners(Learner.objects.filter(external_id__in=_keys(group, "external_id")))
+    elif type_ == "enrollment":
+        learners = _keys(group, "learner")
+        lock_learners(Learner.objects.filter(external_id__in=learners))
+        known = Enrollment.objects.filter(
+            course__key__in=_keys(group, "course"), learner__external_id__in=learners
+        )
+        lock_due(known.values_list("pk", flat=True))
+
+
+def _keys(group: Sequence[Line], name: str) -> set[str]:
+    return {line.values[name] for line in group if _is_key(line.values.get(name))}
 
 
 def _is_key(value: object) -> bool:

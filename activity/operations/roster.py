@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from activity.canonical import shown
 from activity.models import Course, Enrollment, Item, ItemKind, Learner, Section
-from activity.operations.consequences import Consequences, settle, store_row
+from activity.operations.consequences import Consequences, changing, store_row
 from activity.operations.roster_values import RosterError, fill, key_in
 
 Row = TypeVar("Row", bound=Model)
@@ -50,7 +49,7 @@ def save_enrollment(values: Mapping[str, Any], *, now: datetime) -> Enrollment:
 
 
 def change_course(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Course:
-    """Do what save_course does, and leave what follows from it to the caller's `settle`."""
+    """Do what save_course does, and leave what follows to the caller's `changing`."""
     key = key_in(values, "key")
     row = Course.objects.filter(key=key).first() or Course(key=key, title=key)
     fill(row, values, looked_up=frozenset())
@@ -58,7 +57,7 @@ def change_course(values: Mapping[str, Any], consequences: Consequences, now: da
 
 
 def change_section(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Section:
-    """Do what save_section does, and leave what follows from it to the caller's `settle`."""
+    """Do what save_section does, and leave what follows to the caller's `changing`."""
     course = _course(values)
     key = key_in(values, "key")
     row = course.sections.filter(key=key).first() or Section(course=course, key=key)
@@ -67,7 +66,7 @@ def change_section(values: Mapping[str, Any], consequences: Consequences, now: d
 
 
 def change_item(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Item:
-    """Do what save_item does, and leave what follows from it to the caller's `settle`."""
+    """Do what save_item does, and leave what follows to the caller's `changing`."""
     course = _course(values)
     key = key_in(values, "key")
     row = course.items.filter(key=key).first() or Item(course=course, key=key)
@@ -78,7 +77,7 @@ def change_item(values: Mapping[str, Any], consequences: Consequences, now: date
 
 
 def change_learner(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Learner:
-    """Do what save_learner does, and leave what follows from it to the caller's `settle`."""
+    """Do what save_learner does, and leave what follows to the caller's `changing`."""
     key = key_in(values, "external_id")
     row = Learner.objects.filter(external_id=key).first() or Learner(external_id=key)
     fill(row, values, looked_up=frozenset())
@@ -88,7 +87,7 @@ def change_learner(values: Mapping[str, Any], consequences: Consequences, now: d
 def change_enrollment(
     values: Mapping[str, Any], consequences: Consequences, now: datetime
 ) -> Enrollment:
-    """Do what save_enrollment does, and leave what follows from it to the caller's `settle`."""
+    """Do what save_enrollment does, and leave what follows to the caller's `changing`."""
     course = _course(values)
     learner = _found(Learner.objects.all(), "Learner", external_id=key_in(values, "learner"))
     row = Enrollment.objects.filter(course=course, learner=learner).first()
@@ -100,11 +99,8 @@ def change_enrollment(
 
 
 def _saved(change: Change[Row], values: Mapping[str, Any], *, now: datetime) -> Row:
-    consequences = Consequences()
-    with transaction.atomic():
-        row = change(values, consequences, now)
-    settle(consequences, now=now)
-    return row
+    with changing(now=now) as consequences:
+        return change(values, consequences, now)
 
 
 def _course(values: Mapping[str, Any]) -> Course:

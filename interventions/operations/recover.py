@@ -1,11 +1,11 @@
-"""The recover stage: claims whose worker is gone, messages to send again, early events."""
+"""The recover stage: claims whose worker is gone, messages to send again, early events, edits."""
 
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from activity.operations import replay_rejected
+from activity.operations import replay_rejected, settle_edits
 from interventions.errors import InterventionError
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
 from interventions.operations.finish import MAX_ATTEMPTS, retry_at, write_sent_event
@@ -24,6 +24,7 @@ def recover(*, now: datetime) -> None:
     while _plan_again(now) == BATCH:
         continue
     replay_rejected(now=now)
+    settle_edits(now=now)
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from activity.models import Event, RejectedEvent
+from activity.models import Course, Due, Event, RejectedEvent
 from activity.operations import ingest
 from experiments.models import Exposure
 from interventions.errors import InterventionError
@@ -189,3 +189,14 @@ def test_early_events_are_replayed_when_their_instant_has_come() -> None:
     recover(now=soon)
 
     assert Event.objects.get().occurred_at == soon
+
+
+def test_an_edit_that_nobody_settled_is_settled() -> None:
+    enrollment = make_settled()
+    Due.objects.update(due_at=None)
+    Course.objects.update(edits=1)
+
+    recover(now=NOW)
+
+    assert Due.objects.get(pk=enrollment.pk).due_at == NOW
+    assert Course.objects.get().settled_edits == 1

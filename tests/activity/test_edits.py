@@ -1,0 +1,256 @@
+"""What follows from a change of the roster happens even if the process that made it dies."""
+
+import time
+from datetime import date
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+
+from activity.models import Course, DailyActivity, Due, DueCause, Enrollment, Learner
+from activity.operations import (
+    save_course,
+    save_edited,
+    save_enrollment,
+    save_item,
+    save_learner,
+    settle_edits,
+)
+from activity.operations.due import lock_due
+from activity.operations.edits import count_edits, settle_edit
+from activity.operations.jsonl import import_jsonl
+from tests.activity.test_jsonl import lines_of
+from tests.factories import NOW, act, make_course, make_enrollment, make_item
+from tests.processes import database_url, running, start_python
+
+committed = pytest.mark.django_db(transaction=True)
+
+SAVE = """
+import sys
+from datetime import datetime
+from activity import operations
+
+operations.{name}({values!r}, now=datetime.fromisoformat(sys.argv[1]))
+"""
+
+IMPORT = """
+import sys
+from datetime import datetime
+from activity.operations.jsonl import import_jsonl
+
+import_jsonl({lines!r}, now=datetime.fromisoformat(sys.argv[1]))
+"""
+
+
+def wait_until(true_now):
+    """Return once the condition holds; fail if it does not within half a minute."""
+    for _ in range(600):
+        if true_now():
+            return
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def is_waiting():
+    """Return whether another connection waits for what the open transaction holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted"
+            " AND transactionid = pg_current_xact_id_if_assigned()::xid)"
+        )
+        return cursor.fetchone()[0]
+
+
+def kill_while_it_waits_for(enrollment, code):
+    """Run the code up to the point where it pulls the enrollment, and kill it there."""
+    with transaction.atomic():
+        lock_due([enrollment.pk])
+        process = start_python(code, NOW.isoformat())
+        with running(process):
+            wait_until(is_waiting)
+
+
+def due_of(enrollment):
+    return Due.objects.values_list("due_at", "cause").get(pk=enrollment.pk)
+
+
+def settled(course):
+    return Course.objects.values_list("edits", "settled_edits").get(pk=course.pk)
+
+
+def item_line(course):
+    return {"course": course.key, "key": "new", "kind": "quiz"}
+
+
+def by_save(course):
+    return SAVE.format(name="save_item", values=item_line(course))
+
+
+def by_import(course):
+    return IMPORT.format(lines=lines_of({"type": "item", **item_line(course)}))
+
+
+@committed
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [by_save, by_import], ids=["save_item", "import_jsonl"])
+def test_an_edit_whose_process_died_before_the_pull_is_settled_later(code):
+    enrollment = make_enrollment(due_at=None)
+    course = enrollment.course
+
+    kill_while_it_waits_for(enrollment, code(course))
+
+    assert course.items.get().key == "new"
+    assert due_of(enrollment) == (None, DueCause.TIME)
+    assert settled(course) == (1, 0)
+    # The server sees the death only when it answers; until then the course counts as being settled.
+    wait_until(lambda: settle_edits(now=NOW) or settled(course) == (1, 1))
+    assert due_of(enrollment) == (NOW, DueCause.EDIT)
+
+
+@committed
+@pytest.mark.slow
+def test_a_process_that_dies_before_the_pull_of_a_learner_takes_the_change_along():
+    enrollment = make_enrollment(due_at=None)
+    values = {"external_id": enrollment.learner.external_id, "traits": {"level": 2}}
+
+    kill_while_it_waits_for(enrollment, SAVE.format(name="save_learner", values=values))
+
+    assert Learner.objects.get().traits == {}
+
+
+def change_traits(enrollment):
+    save_learner({"external_id": enrollment.learner.external_id, "traits": {"a": 1}}, now=NOW)
+
+
+def withdraw(enrollment):
+    names = {"course": enrollment.course.key, "learner": enrollment.learner.external_id}
+    save_enrollment({**names, "withdrew_at": NOW}, now=NOW)
+
+
+def import_a_withdrawal(enrollment):
+    names = {"course": enrollment.course.key, "learner": enrollment.learner.external_id}
+    line = {"type": "enrollment", **names, "withdrew_at": NOW.isoformat()}
+    assert import_jsonl(lines_of(line), now=NOW).faults == []
+
+
+@committed
+@pytest.mark.parametrize("change", [change_traits, withdraw, import_a_withdrawal])
+def test_a_learner_is_changed_and_pulled_in_one_transaction(change):
+    enrollment = make_enrollment(due_at=None)
+    with CaptureQueriesContext(connection) as captured:
+        change(enrollment)
+    assert due_of(enrollment) == (NOW, DueCause.EDIT)
+    statements = [query["sql"] for query in captured.captured_queries]
+    assert statements.count("COMMIT") == 1
+    assert statements[-1] == "COMMIT"
+
+
+@committed
+def test_an_enrollment_waits_for_a_change_of_its_learner():
+    learner = make_enrollment().learner
+    values = {"course": make_course().key, "learner": learner.external_id}
+    code = SAVE.format(name="save_enrollment", values=values)
+    with transaction.atomic():
+        Learner.objects.filter(pk=learner.pk).update(traits={"a": 1})
+        process = start_python(code, NOW.isoformat())
+        with running(process):
+            wait_until(lambda: is_waiting() or process.poll() is not None)
+            assert process.poll() is None
+    assert Enrollment.objects.count() == 1
+
+
+EDITS = {
+    "item": lambda course: save_item(item_line(course), now=NOW),
+    "course": lambda course: save_course({"key": course.key, "ends_on": "2025-11-30"}, now=NOW),
+    "zone": lambda course: save_course({"key": course.key, "time_zone": "UTC"}, now=NOW),
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_an_edit_counts_itself_and_is_settled_at_once(edit):
+    course = make_course()
+    edit(course)
+    assert settled(course) == (1, 1)
+
+
+@pytest.mark.django_db
+def test_what_changes_no_signal_is_no_edit():
+    course = make_course()
+    item = make_item(course)
+    save_course({"key": course.key, "title": "New"}, now=NOW)
+    save_item({"course": course.key, "key": item.key, "title": "New"}, now=NOW)
+    assert settled(course) == (0, 0)
+
+
+@pytest.mark.django_db
+def test_a_form_that_was_open_meanwhile_does_not_set_the_counts_back():
+    course = make_course()
+    opened = Course.objects.get(pk=course.pk)
+    save_item(item_line(course), now=NOW)
+    opened.ends_on = date(2025, 12, 1)
+    save_edited(opened, now=NOW)
+    assert settled(course) == (2, 2)
+
+
+def damaged(enrollment):
+    """Have the enrollment's read model be what a change of zone that died left behind."""
+    act(enrollment)
+    Due.objects.update(due_at=None)
+    DailyActivity.objects.update(acts=99)
+    return count_edits([enrollment.course_id])[enrollment.course_id]
+
+
+@pytest.mark.django_db
+def test_settling_rebuilds_pulls_and_does_so_once():
+    enrollment = make_enrollment()
+    damaged(enrollment)
+    settle_edits(now=NOW)
+    assert DailyActivity.objects.get().acts == 1
+    assert due_of(enrollment)[0] == NOW
+    assert settled(enrollment.course) == (1, 1)
+    Due.objects.update(due_at=None)
+    settle_edits(now=NOW)
+    assert due_of(enrollment)[0] is None
+
+
+@pytest.mark.django_db
+def test_an_edit_without_a_rebuild_does_not_hide_one_that_needed_it():
+    enrollment = make_enrollment()
+    damaged(enrollment)
+    save_item(item_line(enrollment.course), now=NOW)
+    assert DailyActivity.objects.get().acts == 1
+    assert settled(enrollment.course) == (2, 2)
+
+
+@pytest.mark.django_db
+def test_an_edit_on_its_own_does_not_rebuild():
+    enrollment = make_enrollment()
+    act(enrollment)
+    DailyActivity.objects.update(acts=99)
+    save_item(item_line(enrollment.course), now=NOW)
+    assert DailyActivity.objects.get().acts == 99
+
+
+@pytest.mark.django_db
+def test_an_older_edit_that_ends_late_does_not_open_a_newer_one_again():
+    course = make_course()
+    first = count_edits([course.pk])[course.pk]
+    save_item(item_line(course), now=NOW)
+    settle_edit(course.pk, first, rebuild=False, now=NOW)
+    assert settled(course) == (2, 2)
+    assert not Course.objects.filter(settled_edits__lt=F("edits")).exists()
+
+
+@committed
+def test_a_course_that_another_process_is_settling_is_left_alone():
+    enrollment = make_enrollment(due_at=None)
+    count_edits([enrollment.course_id])
+    with psycopg.connect(database_url(), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(20250, %s::int)", [enrollment.course_id])
+        settle_edits(now=NOW)
+        assert due_of(enrollment)[0] is None
+    wait_until(lambda: settle_edits(now=NOW) or settled(enrollment.course) == (1, 1))
+    assert due_of(enrollment)[0] == NOW
