@@ -65,11 +65,15 @@ def test_a_short_range_is_fine() -> None:
             "a text becomes longer",
         ),
         (
+            "{% assign s = '" + "x" * 10_000 + "' %}{{ s" + " | append: s" * 20 + " | size }}",
+            "a text becomes longer",
+        ),
+        (
             "{% assign n = 9 %}{% for i in (1..30) %}{% assign n = n | times: n %}{% endfor %}",
             "a number becomes too large",
         ),
     ],
-    ids=["power", "empty search", "chain", "number"],
+    ids=["power", "empty search", "chain", "append", "number"],
 )
 def test_what_grows_without_end_is_refused_before_it_has_grown(
     render, source: str, sentence: str
