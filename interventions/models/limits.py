@@ -1,12 +1,19 @@
 """What limits sending: caps, quiet hours, consent, suppressed addresses, the site's pause."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Lower
 
 from activity.models import Course, Learner
+from interventions.addresses import comparable
 from interventions.models.messages import Category, Channel
+
+if TYPE_CHECKING:
+    _TextField = models.CharField[str, str]
+else:
+    _TextField = models.CharField
 
 
 class CapScope(models.TextChoices):
@@ -129,12 +136,32 @@ class Consent(models.Model):
         return f"{self.learner}: {self.get_state_display()}"
 
 
+class AddressField(_TextField):
+    """An address in the one form in which addresses are compared, however it was typed."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the address as forms are to check it: a second spelling of it is no second row."""
+        given = super().to_python(value)
+        return comparable(given) if isinstance(given, str) else given
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the address as every query and every way of saving is to use it."""
+        return self.to_python(super().get_prep_value(value))
+
+
 class Suppression(models.Model):
     """An address that must not be written to: it bounced for good, or its owner complained."""
 
-    address = models.CharField(max_length=320, unique=True, help_text="Lower case.")
+    address = AddressField(max_length=320, unique=True)
     reason = models.CharField(max_length=100)
     created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(address=Lower("address")), name="suppression_address_is_lower_case"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.address

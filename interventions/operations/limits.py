@@ -26,5 +26,5 @@ def save_quiet_hours(*, begins: time, ends: time, course: Course | None = None) 
 def suppress(address: str, *, reason: str, now: datetime) -> None:
     """Never write to the address again. Once suppressed, it keeps its first reason."""
     Suppression.objects.get_or_create(
-        address=address.strip().lower(), defaults={"reason": reason, "created_at": now}
+        address=address, defaults={"reason": reason, "created_at": now}
     )

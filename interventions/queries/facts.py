@@ -10,6 +10,7 @@ from django.core.validators import validate_email
 from django.db import connection
 
 from activity.models import Learner
+from interventions.addresses import comparable
 from interventions.caps import Counted, Message, covers
 from interventions.consent import Word, is_wanted, last_word
 from interventions.hours import ClosedHours, outside
@@ -21,7 +22,7 @@ from segmentation.models import SegmentStatus
 _LEARNER = """
 SELECT
     COALESCE((SELECT paused FROM interventions_sitepause), false),
-    EXISTS (SELECT FROM interventions_suppression WHERE address = lower(%(address)s)),
+    EXISTS (SELECT FROM interventions_suppression WHERE address = %(address)s),
     ARRAY(
         SELECT enrollment_id FROM activity_due
         WHERE enrollment_id = ANY(%(enrollments)s) AND due_at <= %(now)s
@@ -38,7 +39,8 @@ SELECT
 """
 
 _COUNTED = """
-SELECT delivery.channel, delivery.category_id, enrollment.course_id, delivery.claimed_at
+SELECT delivery.channel, delivery.category_id, enrollment.course_id, delivery.claimed_at,
+    delivery.id
 FROM interventions_delivery AS delivery
 JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
 WHERE delivery.learner_id = %(learner)s AND delivery.claimed_at > %(since)s
@@ -63,7 +65,7 @@ def read_situation(
     """Return the learner's situation. Two queries; one where no cap is set."""
     values: dict[str, Any] = {
         "learner": learner.pk,
-        "address": learner.email or "",
+        "address": comparable(learner.email or ""),
         "enrollments": list(enrollment_ids),
         "now": now,
     }
@@ -111,7 +113,8 @@ def facts_of(
         outside_window=_outside_window(cadence),
         unsettled=delivery.enrollment_id in situation.unsettled,
         caps=tuple(cap for cap in limits.caps if delivery.category.capped and covers(cap, message)),
-        counted=tuple(situation.counted),
+        # A message that is sent again stands in for its own earlier copy, not beside it.
+        counted=tuple(each for each in situation.counted if each.delivery_id != delivery.pk),
     )
 
 
@@ -127,8 +130,8 @@ def _counted(learner_id: int, *, since: datetime) -> list[Counted]:
     with connection.cursor() as cursor:
         cursor.execute(_COUNTED, {"learner": learner_id, "since": since})
         return [
-            Counted(Message(channel, category, course), at)
-            for channel, category, course, at in cursor.fetchall()
+            Counted(Message(channel, category, course), at, delivery_id)
+            for channel, category, course, at, delivery_id in cursor.fetchall()
         ]
 
 
