@@ -88,7 +88,15 @@ WITH reading AS MATERIALIZED (
             WHEN due.rules_revision IS NULL OR definition.added IS NULL
                 OR due.rules_revision < GREATEST(definition.activated, definition.added)
             THEN '{baseline}'
-            WHEN due.rules_revision < definition.moved OR due.cause = {edited} THEN '{edit}'
+            WHEN due.rules_revision < definition.moved OR due.cause = {edited}
+                -- An item or the course itself was edited, and not everybody has been pulled for
+                -- it yet: an event that comes first must not pass for the cause. All of a batch
+                -- are of one course.
+                OR (SELECT course.settled_edits < course.edits
+                    FROM activity_course AS course
+                    JOIN activity_enrollment AS one ON one.course_id = course.id
+                    WHERE one.id = (SELECT enrollment_id FROM reading LIMIT 1))
+            THEN '{edit}'
             WHEN due.cause = {acted} THEN '{event}'
             ELSE '{time}' END AS cause,
         CASE WHEN membership_id IS NULL THEN {signals} END AS signals
