@@ -23,6 +23,14 @@ def server_account() -> pwd.struct_passwd:
         return _create_account()
 
 
+def trusted_uids() -> set[int]:
+    """Return whom we believe to be our own server: ourselves, and for root the system user."""
+    try:
+        return {os.geteuid()} | ({pwd.getpwnam(NAME).pw_uid} if os.geteuid() == 0 else set())
+    except KeyError:
+        return {os.geteuid()}
+
+
 def as_account(account: pwd.struct_passwd) -> dict[str, Any]:
     """Return the arguments with which subprocess runs a program under the account."""
     if os.geteuid() != 0:

@@ -19,7 +19,7 @@ import psycopg
 
 from config.embedded.accounts import as_account, let_read, open_the_way, say, server_account
 from config.embedded.errors import ServerError
-from config.embedded.folders import make_private, socket_folder
+from config.embedded.folders import is_safe, make_private, socket_folder
 
 VERSION = "18"
 DATABASE = "nudgelab"
@@ -60,7 +60,10 @@ def ensure_running(data: Path) -> None:
 
 
 def answers(data: Path) -> bool:
-    """Say whether the server takes connections to the project's database."""
+    """Say whether the server takes connections to the project's database.
+
+    Raises ServerError if somebody else could be the one who answers.
+    """
     return _accepts(data, DATABASE)
 
 
@@ -147,6 +150,8 @@ def _last_fault(log: Path) -> str:
 
 
 def _accepts(data: Path, database: str) -> bool:
+    if not is_safe(socket_folder(data)):
+        return False
     try:
         psycopg.connect(address(data, database=database), connect_timeout=5).close()
     except psycopg.OperationalError:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from config.embedded.accounts import say
 from config.embedded.errors import ServerError
-from config.embedded.folders import make_private, socket_folder
+from config.embedded.folders import is_safe, make_private, socket_folder
 
 SECONDS_TO_START = 30
 SECONDS_TO_ANSWER = 5
@@ -47,7 +47,7 @@ def ensure_running(data: Path) -> None:
 
 
 def answers(data: Path) -> bool:
-    """Say whether the server answers."""
+    """Say whether the server answers. Raise ServerError if somebody else could be it."""
     return _ask(data, b"PING\r\n").startswith(b"+PONG")
 
 
@@ -62,6 +62,8 @@ def stop(data: Path) -> bool:
 
 
 def _ask(data: Path, command: bytes) -> bytes:
+    if not is_safe(_socket(data).parent):
+        return b""
     # Spoken by hand: three words of the protocol, without a client library for each command line.
     try:
         with socket.socket(socket.AF_UNIX) as connection:
