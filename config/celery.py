@@ -5,20 +5,15 @@ import warnings
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from django.conf import settings
+from kombu import Queue
 
 from config.startup import prepare
+from config.workers import STAGES
 
 prepare()
 
 # Each stage finds its own work in the database, so a beat that is lost costs five seconds.
 SECONDS_BETWEEN_BEATS = 5
-STAGES = (
-    "segmentation.tasks.evaluate_due_task",
-    "interventions.tasks.react_task",
-    "interventions.tasks.plan_task",
-    "interventions.tasks.dispatch_task",
-    "interventions.tasks.recover_task",
-)
 
 # In a container everything runs as root, and messages are plain JSON: nothing in them is executed.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -30,6 +25,14 @@ app.conf.update(
     # A worker waits for a broker that is away, however long, instead of ending.
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    # The broker's client asks the queues in turn, the one served last at the end: no queue of a
+    # worker waits for ever behind a busy one. That is its default, but we depend on it.
+    broker_transport_options={"queue_order_strategy": "round_robin"},
+    # A worker that is given no queues serves all of these.
+    task_queues=[Queue(stage) for stage in STAGES],
+    task_routes={task: {"queue": stage} for stage, task in STAGES.items()},
+    # A task without a stage would wait for ever in a queue that nobody serves: it raises instead.
+    task_create_missing_queues=False,
     task_ignore_result=True,
     # A stage stops by itself after half a minute. One that hangs is ended before the lease of a
     # claimed delivery runs out, so that nobody else takes the delivery while it still lives.
@@ -38,12 +41,12 @@ app.conf.update(
     beat_schedule_filename=str(settings.VAR_DIR / "celerybeat-schedule"),
     beat_schedule={
         stage: {
-            "task": stage,
+            "task": task,
             "schedule": SECONDS_BETWEEN_BEATS,
             # While all workers are busy beats must not pile up: one waiting beat does the same.
             "options": {"expires": SECONDS_BETWEEN_BEATS},
         }
-        for stage in STAGES
+        for stage, task in STAGES.items()
     },
     timezone="UTC",
 )

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +10,7 @@ from typing import Protocol
 
 import pytest
 
+from config import workers
 from config.embedded import valkey
 from tests import processes, smtp
 
@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class StartCelery(Protocol):
-    """Starts a worker and a beat on the test database for the time of a block."""
+    """Starts the workers of one machine and a beat on the test database for the time of a block."""
 
     def __call__(
-        self, *, env: dict[str, str] | None = None
+        self, *, env: dict[str, str] | None = None, app: str = workers.APP
     ) -> AbstractContextManager[list[subprocess.Popen[str]]]: ...
 
 
@@ -57,19 +57,20 @@ def valkey_url() -> Iterator[str]:
 
 @pytest.fixture
 def celery_processes(valkey_url: str) -> StartCelery:
-    """Return what starts a real worker and beat; the test must be one with transaction=True."""
+    """Return what starts real workers and a beat; the test must be one with transaction=True."""
 
     @contextmanager
-    def start(*, env: dict[str, str] | None = None) -> Iterator[list[subprocess.Popen[str]]]:
-        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery"]
+    def start(
+        *, env: dict[str, str] | None = None, app: str = workers.APP
+    ) -> Iterator[list[subprocess.Popen[str]]]:
         with tempfile.TemporaryDirectory(prefix="nudgelab-beat-") as folder:
-            beat = ["beat", "--pidfile=", "--schedule", f"{folder}/schedule"]
-            worker = ["worker", "--concurrency", "2", "--loglevel", "WARNING"]
+            schedule = ["--pidfile=", "--schedule", f"{folder}/schedule"]
+            beat = workers.celery_command("beat", *schedule, app=app)
             given = {"REDIS_URL": valkey_url} | (env or {})
             with Path(folder, "log").open("w+") as log:
                 started = [
-                    processes.start_command(*celery, *arguments, env=given, log=log)
-                    for arguments in (worker, beat)
+                    processes.start_command(*command, env=given, log=log)
+                    for command in (*workers.worker_commands(app=app).values(), beat)
                 ]
                 try:
                     with processes.running(*started):

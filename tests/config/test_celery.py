@@ -1,19 +1,27 @@
-"""A real worker and beat on a real Valkey, on the test database: nobody calls a stage by hand."""
+"""Real workers and a beat on a real Valkey, on the test database: nobody calls a stage by hand."""
 
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from activity.models import Due
-from config.celery import STAGES, app
+from config.celery import app
 from config.embedded import valkey
+from config.workers import STAGES, worker_commands
 from tests.conftest import StartCelery
 from tests.factories import make_course, make_enrollment
 
-SECONDS_TO_REACT = 30.0
+# Three Python processes have to import everything first.
+SECONDS_TO_REACT = 60.0
+
+
+# Longer than a few beats, so that runs of a busy stage lie on top of each other.
+SECONDS_OF_A_BUSY_STAGE = 20.0
+SECONDS_TO_WATCH = 26.0
 
 
 def wait_until(happened: Callable[[], bool], *, seconds: float = SECONDS_TO_REACT) -> bool:
@@ -36,7 +44,7 @@ def test_beat_and_worker_evaluate_what_is_due(celery_processes: StartCelery) -> 
 
     with celery_processes() as started:
         assert wait_until(lambda: evaluated(enrollment.pk))
-        assert [process.poll() for process in started] == [None, None]
+        assert [process.poll() for process in started] == [None, None, None]
 
 
 @pytest.mark.slow
@@ -50,19 +58,67 @@ def test_worker_and_beat_wait_for_a_broker_that_comes_late_and_goes(
             time.sleep(3)
             valkey.ensure_running(data)
             first = make_enrollment(make_course())
-            assert wait_until(lambda: evaluated(first.pk), seconds=60)
+            assert wait_until(lambda: evaluated(first.pk))
 
             valkey.stop(data)
             time.sleep(3)
             valkey.ensure_running(data)
             second = make_enrollment(make_course())
-            assert wait_until(lambda: evaluated(second.pk), seconds=60)
-            assert [process.poll() for process in started] == [None, None]
+            assert wait_until(lambda: evaluated(second.pk))
+            assert [process.poll() for process in started] == [None, None, None]
         valkey.stop(data)
 
 
 def test_beats_do_not_pile_up_while_workers_are_busy() -> None:
     entries = app.conf.beat_schedule.values()
 
-    assert {entry["task"] for entry in entries} == set(STAGES)
+    assert {entry["task"] for entry in entries} == set(STAGES.values())
     assert all(entry["options"]["expires"] <= entry["schedule"] for entry in entries)
+
+
+def seconds_of(stage: str, log: Path) -> list[float]:
+    """Return the instants at which the stage ran."""
+    rows = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+    return [float(instant) for name, instant in rows if name == stage]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_messages_go_out_at_every_beat_while_evaluation_is_busy(
+    celery_processes: StartCelery, tmp_path: Path
+) -> None:
+    log = tmp_path / "runs"
+    env = {"RUNS": str(log), "SLEEPS": f"evaluate={SECONDS_OF_A_BUSY_STAGE}"}
+
+    with celery_processes(env=env, app="tests.config.sleeping_stages"):
+        assert wait_until(lambda: bool(seconds_of("dispatch", log)))
+        assert wait_until(lambda: bool(seconds_of("evaluate", log)))
+        time.sleep(SECONDS_TO_WATCH)
+
+    assert len(seconds_of("evaluate", log)) <= 3
+    for stage in STAGES.keys() - {"evaluate"}:
+        ran = seconds_of(stage, log)
+        pauses = [later - earlier for earlier, later in pairwise(ran)]
+        assert len(pauses) >= 4, stage
+        assert max(pauses) < 8, (stage, pauses)
+
+
+def test_every_queue_has_a_worker_and_every_stage_a_queue() -> None:
+    served = [
+        queue
+        for command in worker_commands().values()
+        for queue in command[command.index("--queues") + 1].split(",")
+    ]
+
+    assert sorted(served) == sorted(STAGES)
+    assert {app.amqp.router.route({}, task)["queue"].name for task in STAGES.values()} == set(
+        STAGES
+    )
+    app.loader.import_default_modules()
+    ours = {name for name in app.tasks if not name.startswith("celery.")}
+    assert ours == set(STAGES.values())
+
+
+def test_client_of_the_broker_goes_round_the_queues() -> None:
+    with app.connection_for_read() as connection:
+        assert connection.transport_options["queue_order_strategy"] == "round_robin"

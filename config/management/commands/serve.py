@@ -1,4 +1,4 @@
-"""`manage.py serve`: web server, worker and beat together, kept running on one machine."""
+"""`manage.py serve`: web server, workers and beat together, kept running on one machine."""
 
 import os
 import socket
@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from config import embedded
 from config.processes import RECORD_NAME, Child, run_all
 from config.startup import SETTINGS_WITH_EMBEDDED_SERVERS
+from config.workers import celery_command, worker_commands
 
 DEMO_NAME = "demo"
 DEMO_PASSWORD = "demo"  # noqa: S105
@@ -22,7 +23,7 @@ SECONDS_TO_ANSWER = 60
 
 
 class Command(BaseCommand):
-    help = "Run the web server, a worker and the beat, and start again what dies."
+    help = "Run the web server, the workers and the beat, and start again what dies."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the address to listen at."""
@@ -74,15 +75,14 @@ class Command(BaseCommand):
 
 
 def _children(host: str, port: int) -> list[Child]:
-    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery"]
     web = [sys.executable, "-m", "gunicorn", "config.wsgi:application"]
     # Threads, not more processes: the pages wait for the database most of their time.
     web += ["--bind", f"{host}:{port}", "--workers", "2", "--threads", "4"]
     web += ["--log-level", "warning", "--no-control-socket"]
     return [
         Child("web server", web),
-        Child("worker", [*celery, "worker", "--concurrency", "2", "--loglevel", "WARNING"]),
-        Child("beat", [*celery, "beat", "--loglevel", "WARNING", "--pidfile="]),
+        *(Child(name, command) for name, command in worker_commands().items()),
+        Child("beat", celery_command("beat", "--loglevel", "WARNING", "--pidfile=")),
     ]
 
 

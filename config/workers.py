@@ -1,0 +1,36 @@
+"""The stages, each with a queue of its own, and the workers that one machine runs for them."""
+
+import sys
+
+# The name of a stage is the name of its queue.
+STAGES = {
+    "evaluate": "segmentation.tasks.evaluate_due_task",
+    "react": "interventions.tasks.react_task",
+    "plan": "interventions.tasks.plan_task",
+    "dispatch": "interventions.tasks.dispatch_task",
+    "recover": "interventions.tasks.recover_task",
+}
+APP = "config.celery"
+
+
+def celery_command(*arguments: str, app: str = APP) -> list[str]:
+    """Return the command line of a Celery program of this project."""
+    return [sys.executable, "-m", "celery", "--quiet", "-A", app, *arguments]
+
+
+def worker_commands(*, app: str = APP) -> dict[str, list[str]]:
+    """Return the command lines of the workers of one machine, each under its name."""
+    # After a large import evaluation is busy for minutes, half a minute a run. In a shared pool
+    # its runs would take every slot, and no message would go out until the import is worked off.
+    others = [stage for stage in STAGES if stage != "evaluate"]
+    return {
+        "evaluate worker": _worker("evaluate", slots=1, queues=["evaluate"], app=app),
+        "worker": _worker("stages", slots=2, queues=others, app=app),
+    }
+
+
+def _worker(name: str, *, slots: int, queues: list[str], app: str) -> list[str]:
+    # Two workers of one machine must not share a name, or they answer for each other.
+    options = ["--hostname", f"{name}@%h", "--queues", ",".join(queues)]
+    options += ["--concurrency", str(slots), "--loglevel", "WARNING"]
+    return celery_command("worker", *options, app=app)
