@@ -5,12 +5,12 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from config.startup import OFFLINE_SETTINGS, prepare
+from config.startup import LOCAL_SETTINGS, OFFLINE_SETTINGS, prepare
 
 if __name__ == "__main__":
     # Help needs no server, and must not start one.
     if not sys.argv[1:] or {"help", "--help", "-h", "version", "--version"} & set(sys.argv[1:]):
         prepare(default_settings=OFFLINE_SETTINGS)
     else:
-        prepare()
+        prepare(default_settings=LOCAL_SETTINGS)
     execute_from_command_line(sys.argv)

@@ -7,10 +7,12 @@ from celery.exceptions import SecurityWarning
 from django.conf import settings
 from kombu import Queue
 
-from config.startup import prepare
+from config.startup import PRODUCTION_SETTINGS, prepare
 from config.workers import STAGES
 
-prepare()
+# A server where the settings were forgotten must not run on the local ones: their secret key is
+# known to everybody. `manage.py serve` names its settings to its children.
+prepare(default_settings=PRODUCTION_SETTINGS)
 
 # Each stage finds its own work in the database, so a beat that is lost costs five seconds.
 SECONDS_BETWEEN_BEATS = 5

@@ -8,15 +8,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import embedded
 
-DEFAULT_SETTINGS = "config.settings.local"
+LOCAL_SETTINGS = "config.settings.local"
+PRODUCTION_SETTINGS = "config.settings.production"
 OFFLINE_SETTINGS = "config.settings.offline"
 
 # Production never starts servers of its own: there a forgotten DATABASE_URL must stop the start,
 # not open an empty database beside the real one.
-SETTINGS_WITH_EMBEDDED_SERVERS = frozenset({DEFAULT_SETTINGS, "config.settings.test"})
+SETTINGS_WITH_EMBEDDED_SERVERS = frozenset({LOCAL_SETTINGS, "config.settings.test"})
 
 
-def prepare(*, default_settings: str = DEFAULT_SETTINGS) -> None:
+def prepare(*, default_settings: str) -> None:
     """Make Django ready to load in this process, or end it with one sentence and status 2."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", default_settings)
     try:

@@ -11,7 +11,7 @@ from config.embedded import postgres, valkey
 from config.embedded.errors import ServerError
 from config.embedded.folders import only_one
 
-__all__ = ["ServerError", "ensure", "stop"]
+__all__ = ["ServerError", "ensure", "owns_database", "stop"]
 
 VAR = Path(__file__).resolve().parents[2] / "var"
 SERVERS: dict[str, tuple[str, ModuleType]] = {
@@ -34,6 +34,11 @@ def ensure(*, var: Path = VAR) -> None:
                 with only_one(var):
                     server.ensure_running(var / name)
             os.environ[variable] = ours
+
+
+def owns_database(*, var: Path = VAR) -> bool:
+    """Say whether DATABASE_URL names our own server, after `ensure`."""
+    return os.environ.get("DATABASE_URL", "").strip() == postgres.address(var / "postgres")
 
 
 def stop(*, var: Path = VAR) -> list[str]:

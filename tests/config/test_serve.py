@@ -16,6 +16,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
+from config import embedded
+from config.embedded import postgres
 from config.management.commands import serve
 from tests import processes
 
@@ -82,20 +84,59 @@ def test_port_in_use_is_said_in_a_sentence() -> None:
             call_command("serve", port=port)
 
 
+@pytest.fixture
+def own_database(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the local settings, and DATABASE_URL name the database under var/."""
+    settings.DEMO_LOGIN = True
+    monkeypatch.setenv("DATABASE_URL", postgres.address(embedded.VAR / "postgres"))
+
+
 @pytest.mark.django_db
-def test_demo_login_is_made_on_an_empty_local_copy_alone(settings) -> None:
+@pytest.mark.usefixtures("own_database")
+def test_demo_login_is_made_on_an_empty_local_copy_alone() -> None:
     users = get_user_model().objects
     command = serve.Command(stdout=StringIO())
 
-    assert command.demo_login() == ""
-    assert not users.exists()
-
-    settings.DEMO_LOGIN = True
-    assert command.demo_login() == " Log in as demo with the password demo."
+    assert command.demo_login("127.0.0.1") == " Log in as demo with the password demo."
     assert users.get().check_password("demo")
-    assert command.demo_login() == " Log in as demo with the password demo."
+    assert command.demo_login("127.0.0.1") == " Log in as demo with the password demo."
 
     users.all().delete()
     users.create_user("ana")
-    assert command.demo_login() == ""
+    assert command.demo_login("127.0.0.1") == ""
     assert users.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("own_database")
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "courses.example.org", ""])
+def test_demo_login_is_not_made_where_other_machines_can_reach_it(host: str) -> None:
+    said = serve.Command(stdout=StringIO()).demo_login(host)
+
+    assert said == " Nobody can log in yet: run manage.py createsuperuser."
+    assert not get_user_model().objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("own_database")
+def test_demo_login_is_not_made_on_a_database_that_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ana@db.example.org/courses")
+    command = serve.Command(stdout=StringIO())
+
+    assert "createsuperuser" in command.demo_login("127.0.0.1")
+    assert not get_user_model().objects.exists()
+
+    # The demo command was asked to make it.
+    get_user_model().objects.create_superuser("demo", "demo@nudgelab.example", "demo")
+    assert command.demo_login("127.0.0.1") == " Log in as demo with the password demo."
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("own_database")
+def test_demo_login_is_not_made_in_production(settings) -> None:
+    settings.DEMO_LOGIN = False
+
+    assert serve.Command(stdout=StringIO()).demo_login("127.0.0.1") == ""
+    assert not get_user_model().objects.exists()

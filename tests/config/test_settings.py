@@ -75,17 +75,40 @@ def test_help_needs_no_server_and_no_setting() -> None:
         assert "usage: " in result.stdout or "Available subcommands" in result.stdout
 
 
-def test_web_server_and_worker_stop_with_the_same_sentence() -> None:
-    environment = PRODUCTION | {"SECRET_KEY": ""}
-    for module in ("config.wsgi", "config.celery"):
-        result = subprocess.run(
-            [sys.executable, "-c", f"import {module}"],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-        assert "SECRET_KEY is not set" in result.stderr
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("module", ["config.wsgi", "config.celery"])
+def test_web_server_and_worker_stop_with_the_same_sentence(module: str) -> None:
+    result = python(f"import {module}", **PRODUCTION | {"SECRET_KEY": ""})
+
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "SECRET_KEY is not set" in result.stderr
+
+
+@pytest.mark.parametrize("module", ["config.wsgi", "config.celery"])
+def test_web_server_and_worker_are_in_production_unless_told_otherwise(module: str) -> None:
+    given = {name: PRODUCTION[name] for name in ("DATABASE_URL", "REDIS_URL")}
+
+    result = python(f"import {module}", **given)
+
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "is not set" in result.stderr
+
+
+def test_command_line_is_local_and_names_its_settings_to_its_children() -> None:
+    given = {name: PRODUCTION[name] for name in ("DATABASE_URL", "REDIS_URL")}
+
+    code = "import os; print(os.environ['DJANGO_SETTINGS_MODULE'])"
+    result = manage("shell", "--no-imports", "-c", code, **given)
+
+    assert (result.returncode, result.stdout) == (0, "config.settings.local\n"), result.stderr

@@ -6,11 +6,13 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.http.request import validate_host
 
 from config import embedded
 from config.processes import RECORD_NAME, Child, run_all
@@ -34,26 +36,27 @@ class Command(BaseCommand):
         """Run until Ctrl-C or SIGTERM."""
         _refuse_port_in_use(host, port)
         address = f"http://{host}:{port}"
-        # Links in messages lead to this very server, unless another address is set.
         if settings.DEMO_LOGIN:
-            os.environ.setdefault("BASE_URL", address)
-        login = self.demo_login()
+            os.environ.setdefault("BASE_URL", _link_address(host, port))
+        login = self.demo_login(host)
         threading.Thread(
             target=self._announce, args=(host, port, f"{address}/", login), daemon=True
         ).start()
         run_all(_children(host, port), watch=self._watch, record=settings.VAR_DIR / RECORD_NAME)
 
-    def demo_login(self) -> str:
-        """Return what to say about the demo login, after making sure that there is one."""
+    def demo_login(self, host: str) -> str:
+        """Return what to say about the demo login, after making one where only we can reach it."""
         users = get_user_model().objects
         if not settings.DEMO_LOGIN:
             return ""
-        if not users.exists():
+        # Everybody knows this password: it must not open the door of a database that somebody
+        # gave us, nor one that other machines can knock at.
+        if _is_loopback(host) and embedded.owns_database() and not users.exists():
             users.create_superuser(DEMO_NAME, "demo@nudgelab.example", DEMO_PASSWORD)
             self.stdout.write(f"Created the user {DEMO_NAME} for this local copy.")
         if users.filter(username=DEMO_NAME).exists():
             return f" Log in as {DEMO_NAME} with the password {DEMO_PASSWORD}."
-        return ""
+        return "" if users.exists() else " Nobody can log in yet: run manage.py createsuperuser."
 
     def _announce(self, host: str, port: int, address: str, login: str) -> None:
         deadline = time.monotonic() + SECONDS_TO_ANSWER
@@ -84,6 +87,20 @@ def _children(host: str, port: int) -> list[Child]:
         *(Child(name, command) for name, command in worker_commands().items()),
         Child("beat", celery_command("beat", "--loglevel", "WARNING", "--pidfile=")),
     ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _link_address(host: str, port: int) -> str:
+    # Links in messages lead to this very server. One that listens at every address, as 0.0.0.0, is
+    # still reached by the local one.
+    name = host if validate_host(host, settings.ALLOWED_HOSTS) else "127.0.0.1"
+    return f"http://{name}:{port}"
 
 
 def _refuse_port_in_use(host: str, port: int) -> None:
