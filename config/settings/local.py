@@ -16,7 +16,3 @@ DEFAULT_FROM_EMAIL = env.mail_address(
     "DEFAULT_FROM_EMAIL", default="Nudgelab <courses@nudgelab.example>"
 )
 POSTAL_ADDRESS = env.text("POSTAL_ADDRESS", default="Nudgelab, 1 Example Street, Exampletown")
-
-# Static files are served from where they lie: no collectstatic before the first page.
-WHITENOISE_USE_FINDERS = True
-STATIC_ROOT = None

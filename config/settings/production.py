@@ -27,8 +27,3 @@ CSRF_COOKIE_SECURE = True
 X_FRAME_OPTIONS = "DENY"
 # Whether a domain goes into the browsers' own lists is for its owner to decide, not for a default.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
-}

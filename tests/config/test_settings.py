@@ -112,3 +112,25 @@ def test_command_line_is_local_and_names_its_settings_to_its_children() -> None:
     result = manage("shell", "--no-imports", "-c", code, **given)
 
     assert (result.returncode, result.stdout) == (0, "config.settings.local\n"), result.stderr
+
+
+OPEN_UNSUBSCRIBE_PAGE = """
+import re
+from config.wsgi import application
+from django.test import Client
+client = Client(headers={"host": "courses.example.org"})
+page = client.get("/unsubscribe/made-up/", secure=True)
+print(page.status_code)
+for path in re.findall('(?:href|src)="(/static/[^"]+)"', page.content.decode()):
+    print(client.get(path, secure=True).status_code)
+"""
+
+
+def test_page_that_mails_lead_to_and_its_looks_are_there_without_any_preparation() -> None:
+    result = python(OPEN_UNSUBSCRIBE_PAGE, **PRODUCTION)
+
+    assert result.returncode == 0, result.stderr
+    page, *looks = result.stdout.split()
+    assert page == "404"
+    assert len(looks) >= 2
+    assert set(looks) == {"200"}
