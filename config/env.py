@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.http.request import split_domain_port, validate_host
 
 T = TypeVar("T")
 
@@ -77,19 +78,23 @@ def secret(name: str) -> str:
     return value
 
 
-def secure_web_address(name: str) -> str:
-    """Return a required https address without a slash at its end."""
-    value = web_address(name)
+def secure_web_address(name: str, *, hosts: list[str]) -> str:
+    """Return a required https address at one of the hosts, without a slash at its end."""
+    value = web_address(name, hosts=hosts)
     if not value.startswith("https://"):
         raise _wrong(name, value, "an address like https://courses.example.org")
     return value
 
 
-def web_address(name: str, *, default: str | None = None) -> str:
-    """Return an http or https address without a slash at its end."""
+def web_address(name: str, *, hosts: list[str], default: str | None = None) -> str:
+    """Return an http or https address at one of the hosts, without a slash at its end."""
     value = text(name, default=default)
+    shown = _without_password(value)
     if not _is_web_address(value):
-        raise _wrong(name, value, "an address like https://courses.example.org")
+        raise _wrong(name, shown, "an address like https://courses.example.org")
+    # A page answers under the names in ALLOWED_HOSTS alone: every other link would be an error.
+    if not validate_host(split_domain_port(urlsplit(value).netloc)[0], hosts):
+        raise _wrong(name, shown, "an address whose host is in ALLOWED_HOSTS")
     return value.rstrip("/")
 
 
@@ -159,8 +164,16 @@ def _to_whole_number(value: str) -> int:
 
 
 def _is_web_address(value: str) -> bool:
-    url = urlsplit(value)
-    return url.scheme in {"http", "https"} and bool(url.hostname) and not url.query
+    # The path of a page is put behind it, so nothing may follow the path. And a name before the
+    # host would be mailed to everybody, with its password.
+    if set(value) & set("?#@\\ "):
+        return False
+    try:
+        url = urlsplit(value)
+        port_fits = url.port is None or url.port > 0
+    except ValueError:
+        return False
+    return url.scheme in {"http", "https"} and bool(url.hostname) and port_fits
 
 
 def _is_mail_address(value: str) -> bool:

@@ -9,7 +9,7 @@ SECRET_KEY = "local-only-key-that-production-never-uses"  # noqa: S105
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 DEMO_LOGIN = True
 
-BASE_URL = env.web_address("BASE_URL", default="http://127.0.0.1:8000")
+BASE_URL = env.web_address("BASE_URL", hosts=ALLOWED_HOSTS, default="http://127.0.0.1:8000")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", default="interventions.channels.mailbox.MailboxBackend")
 DEFAULT_FROM_EMAIL = env.mail_address(

@@ -5,9 +5,11 @@ from config.settings.base import *  # noqa: F403
 
 DEBUG = False
 SECRET_KEY = env.secret("SECRET_KEY")
+# Links in messages never expire: keys of former times still have to read them.
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.host_names("ALLOWED_HOSTS")
 
-BASE_URL = env.secure_web_address("BASE_URL")
+BASE_URL = env.secure_web_address("BASE_URL", hosts=ALLOWED_HOSTS)
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
 DEFAULT_FROM_EMAIL = env.mail_address("DEFAULT_FROM_EMAIL")

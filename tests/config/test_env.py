@@ -25,8 +25,21 @@ def test_variable_set_to_blanks_counts_as_missing(monkeypatch: pytest.MonkeyPatc
         (lambda: env.flag("IT", default=False), "perhaps", "must be yes or no"),
         (lambda: env.whole_number("IT", default=1), "-3", "must be a whole number"),
         (lambda: env.whole_number("IT", default=1), "2.5", "must be a whole number"),
-        (lambda: env.web_address("IT"), "courses.example.org", "must be an address like https"),
-        (lambda: env.web_address("IT"), "ftp://example.org", "must be an address like https"),
+        *(
+            (lambda: env.web_address("IT", hosts=["*"]), value, "must be an address like https")
+            for value in (
+                "courses.example.org",
+                "ftp://example.org",
+                "https://",
+                "https://[::1",
+                "https://example.org:port",
+                "https://ana@example.org",
+                "https://ana:secret@example.org",
+                "https://example.org/?",
+                "https://example.org/?course=1",
+                "https://example.org/#top",
+            )
+        ),
         (lambda: env.mail_address("IT"), "courses", "must be a mail address"),
         (lambda: env.mail_address("IT"), "a b@example.org", "must be a mail address"),
         (lambda: env.mail_address("IT"), "Courses <>", "must be a mail address"),
@@ -71,7 +84,34 @@ def test_words_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_address_loses_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IT", "https://courses.example.org/")
 
-    assert env.web_address("IT") == "https://courses.example.org"
+    assert env.web_address("IT", hosts=["courses.example.org"]) == "https://courses.example.org"
+
+
+@pytest.mark.parametrize(
+    ("value", "hosts"),
+    [
+        ("https://courses.example.org", ["courses.example.org"]),
+        ("https://Courses.Example.org:8443", ["www.example.org", "courses.example.org"]),
+        ("https://courses.example.org/college", [".example.org"]),
+        ("http://[::1]:8000", ["[::1]"]),
+    ],
+)
+def test_address_at_one_of_the_hosts_is_taken(
+    monkeypatch: pytest.MonkeyPatch, value: str, hosts: list[str]
+) -> None:
+    monkeypatch.setenv("IT", value)
+
+    assert env.web_address("IT", hosts=hosts) == value
+
+
+@pytest.mark.parametrize("value", ["https://other.example.org", "https://example.org.evil.com"])
+def test_address_at_a_host_that_does_not_answer_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("IT", value)
+
+    with pytest.raises(env.SettingsError, match=r"must be an address whose host is in ALLOWED_H"):
+        env.web_address("IT", hosts=["example.org"])
 
 
 @pytest.mark.parametrize("value", ["ana@example.org", "Ana B. <ana@example.org>"])
@@ -111,12 +151,20 @@ def test_database_address_is_read(
     assert tuple(read[name] for name in names) == expected
 
 
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (lambda: env.database("IT"), "postgresql://ana:secret@host"),
+        (lambda: env.web_address("IT", hosts=["*"]), "https://ana:secret@host"),
+    ],
+    ids=["database", "web"],
+)
 def test_sentence_about_a_wrong_address_hides_the_password(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[], object], value: str
 ) -> None:
-    monkeypatch.setenv("IT", "postgresql://ana:secret@host")
+    monkeypatch.setenv("IT", value)
 
     with pytest.raises(env.SettingsError) as error:
-        env.database("IT")
+        read()
 
     assert "secret" not in str(error.value)

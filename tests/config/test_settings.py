@@ -54,6 +54,8 @@ def test_production_does_not_start_without(missing: str) -> None:
     ("variable", "value"),
     [
         ("BASE_URL", "http://courses.example.org"),
+        ("BASE_URL", "https://ana:secret@courses.example.org"),
+        ("BASE_URL", "https://www.example.org"),
         ("SECRET_KEY", "short"),
         ("ALLOWED_HOSTS", "*"),
         ("SECURE_HSTS_SECONDS", "soon"),
@@ -134,3 +136,27 @@ def test_page_that_mails_lead_to_and_its_looks_are_there_without_any_preparation
     assert page == "404"
     assert len(looks) >= 2
     assert set(looks) == {"200"}
+
+
+MAKE_TOKEN = """
+from uuid import UUID
+import django; django.setup()
+from interventions.render.links import LinkOwner, make_token
+print(make_token(LinkOwner(1, 2, UUID(int=3))))
+"""
+READ_TOKEN = """
+import django; django.setup()
+from interventions.render.links import read_token
+print(read_token({token!r}) is not None)
+"""
+
+
+def test_links_in_mails_outlive_a_new_secret_key() -> None:
+    token = python(MAKE_TOKEN, **PRODUCTION).stdout.strip()
+    old = PRODUCTION["SECRET_KEY"]
+    renewed = PRODUCTION | {"SECRET_KEY": old[::-1]}
+
+    read = READ_TOKEN.format(token=token)
+    assert token
+    assert python(read, **renewed).stdout == "False\n"
+    assert python(read, **renewed, SECRET_KEY_FALLBACKS=f"another, {old}").stdout == "True\n"
