@@ -278,6 +278,8 @@ class DailyActivity(models.Model):
     starts = models.PositiveIntegerField(default=0)
     submissions = models.PositiveIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
+    # An attempt need not name an item, so that Progress does not know of every one.
+    last_attempt_at = models.DateTimeField(null=True, blank=True)
     scored = models.PositiveIntegerField(default=0)
     passed = models.PositiveIntegerField(default=0)
     score_sum = models.DecimalField(max_digits=16, decimal_places=6, default=0)

@@ -25,7 +25,7 @@ DAILY_COUNTERS = (
     "scored",
     "passed",
 )
-DAILY_COLUMNS = (*DAILY_KEY, "last_act_at", *DAILY_COUNTERS, "score_sum")
+DAILY_COLUMNS = (*DAILY_KEY, "last_act_at", "last_attempt_at", *DAILY_COUNTERS, "score_sum")
 
 PROGRESS_KEY = ("enrollment_id", "item_id")
 PROGRESS_COLUMNS = (
@@ -63,6 +63,7 @@ SELECT
     event.enrollment_id,
     (event.occurred_at AT TIME ZONE course.time_zone)::date AS day,
     max(event.occurred_at) AS last_act_at,
+    max(event.occurred_at) FILTER (WHERE {_ATTEMPT}) AS last_attempt_at,
     {_total("true", "acts")},
     {_total("event.verb = 'LOGIN'", "logins")},
     {_total("event.verb IN ('VIEW_MODULE', 'VIEW_ITEM')", "views")},

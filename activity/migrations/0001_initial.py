@@ -454,6 +454,7 @@ class Migration(migrations.Migration):
                 ("starts", models.PositiveIntegerField(default=0)),
                 ("submissions", models.PositiveIntegerField(default=0)),
                 ("attempts", models.PositiveIntegerField(default=0)),
+                ("last_attempt_at", models.DateTimeField(blank=True, null=True)),
                 ("scored", models.PositiveIntegerField(default=0)),
                 ("passed", models.PositiveIntegerField(default=0)),
                 ("score_sum", models.DecimalField(decimal_places=6, default=0, max_digits=16)),

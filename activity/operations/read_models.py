@@ -47,6 +47,7 @@ _MERGE_DAILY = _merge(
     DAILY_KEY,
     (
         _latest("last_act_at"),
+        _latest("last_attempt_at"),
         *map(_added, DAILY_COUNTERS),
         "score_sum = kept.score_sum + excluded.score_sum",
     ),

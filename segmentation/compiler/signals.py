@@ -11,7 +11,6 @@ from segmentation.signals import SignalRef
 
 MODULES = "i.kind = 'module'"
 QUIZZES = "i.kind = 'quiz'"
-ANY_ITEM = "true"
 _OPEN = "p.is_module AND p.is_assigned AND p.first_completed_at IS NULL"
 _DONE = "p.is_module AND p.is_assigned AND p.first_completed_at IS NOT NULL"
 
@@ -156,7 +155,7 @@ def _last_act(sources: Sources) -> str:
 
 
 def _last_attempt(sources: Sources) -> str:
-    return sources.of_progress("max(p.last_attempt_at)", items=ANY_ITEM)
+    return sources.sum_of_day("max(a.last_attempt_at)", None)
 
 
 def _last_completion(sources: Sources) -> str:

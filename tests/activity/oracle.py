@@ -63,6 +63,9 @@ def daily_activity(
         row["last_act_at"] = max(row["last_act_at"] or event.at, event.at)
         if event.verb in COUNTED:
             row[COUNTED[event.verb]] += event.count
+        row.setdefault("last_attempt_at", None)
+        if event.verb == "ATTEMPT_QUIZ":
+            row["last_attempt_at"] = max(row["last_attempt_at"] or event.at, event.at)
         if event.verb == "ATTEMPT_QUIZ" and event.score is not None:
             row["scored"] += 1
             row["passed"] += bool(event.passed)

@@ -252,6 +252,17 @@ def test_days_since_are_exact_days_of_24_hours(name, verb, kind):
     assert read(learner, name, as_of=as_of) == (7 * 86_400 + 3600.000001) / 86_400
 
 
+def test_an_attempt_that_names_no_quiz_is_the_last_attempt_too(learner, course):
+    act(learner, "ATTEMPT_QUIZ", item=make_item(course, "quiz"), occurred_at=ago(days=5))
+    act(learner, "ATTEMPT_QUIZ", occurred_at=ago(days=2, hours=12))
+    act(learner, occurred_at=ago(days=1))
+    act(learner, "EMAIL_OPENED")
+    assert read(learner, "quiz_attempts", 7) == 2
+    assert read(learner, "days_since_quiz_attempt") == 2.5
+    # As of an instant that the read models are past, the log answers the same.
+    assert read(learner, "days_since_quiz_attempt", as_of=ago(days=3)) == 2.0
+
+
 def test_days_since_begin_with_the_later_of_enrollment_and_course_start():
     course = make_course()
     early = make_enrollment(course, enrolled_at=ago(days=90))
