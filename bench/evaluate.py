@@ -108,12 +108,11 @@ def main() -> int:
     options = _options()
     pool = ThreadPoolExecutor(options.workers)
     bench = Bench(options.data, pool, options.workers)
-    # Nobody wants to keep a million.
-    with _own_database(keep=options.keep and not options.million), _shut_down(bench):
+    with _own_database(options), _shut_down(bench):
         _load(options.data)
         measure_evaluation(bench)
         if options.million:
-            measure_million(bench)
+            measure_million(bench, options.million)
     if options.json:
         print(json.dumps([vars(row) | {"ratio": row.ratio} for row in bench.rows]))
     return 0 if all(row.is_met for row in bench.rows) else 1
@@ -149,9 +148,9 @@ def measure_evaluation(bench: Bench) -> None:
         bench.add(work, seconds, rival="full evaluation", rival_seconds=full, aim=aim)
 
 
-def measure_million(bench: Bench) -> None:
-    """Repeat the runs up to a million enrollments and evaluate them all for the first time."""
-    replicate(MILLION)
+def measure_million(bench: Bench, enrollments: int) -> None:
+    """Repeat the runs up to so many enrollments and evaluate them all for the first time."""
+    replicate(enrollments)
     count = Enrollment.objects.count()
     for course_id in Course.objects.values_list("id", flat=True):
         pull_course(course_id, at=AS_OF, cause=DueCause.TIME)
@@ -302,15 +301,18 @@ def _shut_down(bench: Bench) -> Iterator[None]:
 
 
 @contextmanager
-def _own_database(*, keep: bool) -> Iterator[None]:
+def _own_database(options: argparse.Namespace) -> Iterator[None]:
     name = connection.settings_dict["NAME"]
     connection.settings_dict["TEST"]["NAME"] = DATABASE
     # Serialized, Django would read the whole database into memory first.
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=keep)
+    connection.creation.create_test_db(
+        verbosity=0, autoclobber=True, serialize=False, keepdb=options.keep
+    )
     try:
         yield
     finally:
-        if not keep:
+        # Nobody wants to keep a million.
+        if options.million or not options.keep:
             connection.creation.destroy_test_db(name, verbosity=0)
 
 
@@ -320,7 +322,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path(shared) / "oulad", help="OULAD's folder")
     parser.add_argument("--workers", type=int, default=2, help="threads, DuckDB's too")
     parser.add_argument("--keep", action="store_true", help="keep the imported data, and use it")
-    parser.add_argument("--million", action="store_true", help="also a million enrollments")
+    parser.add_argument(
+        "--million", nargs="?", type=int, const=MILLION, help="also so many enrollments, or 1000000"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON as well")
     return parser.parse_args()
 

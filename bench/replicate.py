@@ -1,10 +1,15 @@
 """Repeat everything in the database until there are so many enrollments."""
 
-from django.db import connection
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-# Keys of rows are moved by a multiple of this for each copy.
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+# Ids of rows are moved by a multiple of this for each copy.
 STRIDE = 100_000_000
 
+# By table, the columns of a copy that are not the original's: "id" moves an id or a foreign key.
 TABLES: dict[str, dict[str, str]] = {
     "activity_course": {"id": "id", "key": "key || '#' || n"},
     "activity_item": {"id": "id", "course_id": "id", "parent_id": "id"},
@@ -16,10 +21,11 @@ TABLES: dict[str, dict[str, str]] = {
         "unit_key": "gen_random_uuid()",
     },
     "activity_due": {"enrollment_id": "id"},
+    "segmentation_playbookcourse": {"id": "id", "course_id": "id"},
     "activity_dailyactivity": {"id": "id", "enrollment_id": "id"},
     "activity_progress": {"id": "id", "enrollment_id": "id", "item_id": "id"},
-    "segmentation_playbookcourse": {"id": "id", "course_id": "id"},
 }
+LARGE = ("activity_dailyactivity", "activity_progress")
 
 
 def replicate(enrollments: int) -> None:
@@ -38,28 +44,39 @@ def replicate(enrollments: int) -> None:
         # The copies refer to each other as the originals do: checking each costs half an hour.
         cursor.execute("SET session_replication_role = replica")
         for table, changed in TABLES.items():
-            cursor.execute(_copy(table, _columns(table), changed), [copies])
+            with _without_keys(cursor, table):
+                cursor.execute(_copy(cursor, table, changed), [copies])
         cursor.execute("RESET session_replication_role")
         cursor.execute("VACUUM (ANALYZE)")
 
 
-def _columns(table: str) -> list[str]:
-    with connection.cursor() as cursor:
-        return [
-            column.name for column in connection.introspection.get_table_description(cursor, table)
-        ]
+@contextmanager
+def _without_keys(cursor: CursorWrapper, table: str) -> Iterator[None]:
+    """Build the keys of a large table once, after the block, and not row by row."""
+    cursor.execute(
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = %s::regclass AND contype IN ('p', 'u')",
+        [table],
+    )
+    keys = cursor.fetchall() if table in LARGE else []
+    for name, _ in keys:
+        cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    yield
+    for name, definition in keys:
+        cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
 
 
-def _copy(table: str, columns: list[str], changed: dict[str, str]) -> str:
+def _copy(cursor: CursorWrapper, table: str, changed: dict[str, str]) -> str:
+    columns = [one.name for one in connection.introspection.get_table_description(cursor, table)]
     values = [_value(name, changed.get(name)) for name in columns]
     quoted = ", ".join(f'"{name}"' for name in columns)
     return (
         f"INSERT INTO {table} ({quoted}) SELECT {', '.join(values)}"
-        f" FROM {table} CROSS JOIN generate_series(1, %s) AS n ORDER BY n, {table}.ctid"
+        f" FROM generate_series(1, %s) AS n CROSS JOIN LATERAL (SELECT * FROM {table} OFFSET 0) one"
     )
 
 
 def _value(name: str, how: str | None) -> str:
     if how is None:
-        return f'"{name}"'
-    return f'"{name}" + n * {STRIDE}::bigint' if how == "id" else how
+        return f'one."{name}"'
+    return f'one."{name}" + n * {STRIDE}::bigint' if how == "id" else how
