@@ -1,4 +1,4 @@
-"""The simulated course: a module a week, each with video, page, quiz and assignment. Pure."""
+"""The simulated course: a module a week, with things to watch, read and prove in it. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ class PlannedItem:
 _WEEK = (
     PlannedItem("video", "Watch: {topic}", minutes=12),
     PlannedItem("page", "Read: {topic}", minutes=8),
+    PlannedItem("resource", "Summary: {topic}", minutes=4),
     PlannedItem("quiz", "Quiz: {topic}", minutes=10),
     PlannedItem("assignment", "Assignment: {topic}", minutes=45),
 )

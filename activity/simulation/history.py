@@ -131,6 +131,8 @@ def _draw_agenda(module: Module, habits: Habits, rng: np.random.Generator) -> li
         Task("COMPLETE_ITEM", "video", module),
         Task("VIEW_ITEM", "page", module),
         Task("COMPLETE_ITEM", "page", module),
+        Task("DOWNLOAD_RESOURCE", "resource", module),
+        Task("COMPLETE_ITEM", "resource", module),
     ]
     proven = _draw_attempts(module, habits, rng) + _draw_submission(module, habits, rng)
     finished = rng.random() < habits.finish_rate

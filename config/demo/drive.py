@@ -62,15 +62,14 @@ class Drive:
             self._feed.add(event)
 
     def _run_stages(self) -> bool:
-        """Run each stage once and return whether any found work."""
+        """Run each stage once and return whether there may be more for them at this instant."""
         now = self._now
-        evaluated = evaluate_due(
-            now=now, course_id=self._course.pk, budget_seconds=BUDGET_SECONDS
-        ).evaluated
+        evaluate_due(now=now, course_id=self._course.pk, budget_seconds=BUDGET_SECONDS)
         reacted = react_due(now=now, budget_seconds=BUDGET_SECONDS)
         planned = plan_due(now=now, budget_seconds=BUDGET_SECONDS)
         moves = dispatch_due(clock=lambda: now, budget_seconds=BUDGET_SECONDS)
-        return bool(evaluated or reacted or planned or moves.total())
+        # What evaluation found has been reacted to in the same round.
+        return bool(reacted or planned or moves.total())
 
     def _start_experiment(self) -> None:
         is_time = self._now >= self._begins_at + EXPERIMENT_STARTS_AFTER

@@ -40,8 +40,12 @@ def make_trace(*attempts, completions=(), shows_one=True, delay=5 * HOUR) -> Tra
 
 def test_coin_of_one_adds_one_attempt_after_the_hand_off():
     got = outcomes(make_trace(), Draw(ASSIGNED_AT, ASSIGNED_AT + DAY))
-    assert got.without == Outcome(quiz_attempted_7d=False, quiz_attempts_7d=0, module_completed_7d=False)
-    assert got.messaged == Outcome(quiz_attempted_7d=True, quiz_attempts_7d=1, module_completed_7d=False)
+    assert got.without == Outcome(
+        quiz_attempted_7d=False, quiz_attempts_7d=0, module_completed_7d=False
+    )
+    assert got.messaged == Outcome(
+        quiz_attempted_7d=True, quiz_attempts_7d=1, module_completed_7d=False
+    )
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_every_module_comes_before_its_items_and_no_item_is_due_before_it_opens(
         assert line.get("parent") is None or line["parent"] in seen
         assert line["assigned_on"] <= line["due_on"] <= "2025-10-26"
         seen.add(line["key"])
-    assert len(seen) == 8 * 5
+    assert len(seen) == 8 * 6
 
 
 def test_same_seed_gives_the_same_world(course, world):

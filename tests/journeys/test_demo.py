@@ -1,0 +1,190 @@
+"""The demo on a small class: what it reports is what the simulator knows, and nobody is spammed."""
+
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.management import call_command
+from django.db.models import ProtectedError
+from django.test import override_settings
+
+from activity.models import Course, Due, Enrollment, Event, Learner, RejectedEvent
+from activity.simulation.history import course_ends_at
+from common.clock import utc_now
+from config.demo.plan import COURSE_KEY, EXPERIMENT_KEY, QUIET_FROM, QUIET_UNTIL
+from config.demo.removal import remove_demo
+from config.demo.run import DemoOptions, run_demo
+from config.demo.timetable import LONGEST_WAIT, stops
+from experiments.models import Assignment, Experiment, Exposure
+from interventions.models import Delivery, DeliveryState, MailboxMessage, Run
+from interventions.operations import save_category, save_template
+from segmentation.models import Playbook, Transition
+from segmentation.operations import evaluate_due, install_playbook
+from tests.factories import make_course, make_enrollment, make_learner
+from tests.journeys.demo import Demo
+
+OPTIONS = DemoOptions(learners=80, weeks=4, seed=3)
+HANDED_OFF = DeliveryState.HANDED_OFF
+
+
+@pytest.fixture(scope="module")
+def demo(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock():
+        # The test runner puts a backend in its place that keeps mails in memory.
+        with override_settings(EMAIL_BACKEND="interventions.channels.mailbox.MailboxBackend"):
+            played = Demo(OPTIONS)
+        yield played
+        # As after a test that commits: the next one starts from empty tables.
+        call_command("flush", interactive=False, verbosity=0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("key", ["quiz_attempted_7d", "quiz_attempts_7d", "module_completed_7d"])
+def test_report_says_of_both_arms_what_the_simulator_knows(demo, key):
+    row = demo.metric(key)
+    assert {arm: row[arm] for arm in ("control", "nudge")} == pytest.approx(demo.known_levels(key))
+
+
+@pytest.mark.django_db
+def test_messages_bring_learners_to_the_quiz_and_change_nothing_else(demo):
+    assert demo.metric("quiz_attempted_7d")["true_lift"] > 0.05
+    assert demo.metric("module_completed_7d")["true_lift"] == 0
+
+
+@pytest.mark.django_db
+def test_every_segment_has_members(demo):
+    assert len(demo.found["segments"]) == 5
+    assert all(segment["members"] > 0 for segment in demo.found["segments"])
+
+
+@pytest.mark.django_db
+def test_every_hand_off_is_one_mail_and_one_event(demo):
+    sent = set(Delivery.objects.filter(state=HANDED_OFF).values_list("message_id", flat=True))
+    mailed = Counter(MailboxMessage.objects.values_list("message_id", flat=True))
+    logged = set(Event.objects.filter(verb="EMAIL_SENT").values_list("source_id", flat=True))
+    assert len(sent) == demo.found["messages"]["handed_off"] > 50
+    assert sent == logged == set(mailed)
+    assert set(mailed.values()) == {1}
+
+
+@pytest.mark.django_db
+def test_no_mail_is_sent_in_the_quiet_hours_of_its_learner(demo):
+    for at, zone in _hand_offs("learner__time_zone"):
+        assert QUIET_UNTIL <= at.astimezone(ZoneInfo(zone)).time() < QUIET_FROM
+
+
+@pytest.mark.django_db
+def test_nobody_gets_two_mails_a_day_or_four_in_seven_days(demo):
+    by_learner = {}
+    for at, learner, zone in _hand_offs("learner", "learner__time_zone"):
+        by_learner.setdefault(learner, []).append(at.astimezone(ZoneInfo(zone)))
+    for instants in by_learner.values():
+        assert all(a.date() < b.date() for a, b in pairwise(instants))
+        assert all(
+            later - first >= timedelta(days=7)
+            for first, later in zip(instants, instants[3:], strict=False)
+        )
+
+
+@pytest.mark.django_db
+def test_who_opted_out_or_has_no_address_gets_nothing(demo):
+    unreachable = {
+        trace.learner.external_id
+        for trace in demo.world.traces
+        if trace.learner.opted_out or trace.learner.email is None
+    }
+    mailed = Delivery.objects.filter(state=HANDED_OFF)
+    assert unreachable
+    assert not mailed.filter(learner__external_id__in=unreachable).exists()
+
+
+@pytest.mark.django_db
+def test_ghosts_are_held_to_the_same_steps_and_never_mailed(demo):
+    ghosts = Delivery.objects.filter(ghost=True)
+    assert ghosts.filter(state=DeliveryState.GHOST).count() == demo.found["messages"]["ghost"] > 10
+    assert not ghosts.exclude(message_id="").exists()
+    steps = Delivery.objects.filter(run__assignment__isnull=False).values_list("step", "ghost")
+    assert {step for step, ghost in steps if ghost} == {step for step, ghost in steps if not ghost}
+
+
+@pytest.mark.django_db
+def test_nobody_is_drawn_before_the_experiment_starts(demo):
+    first = Assignment.objects.order_by("assigned_at").first()
+    assert first.assigned_at >= demo.experiment.started_at
+
+
+@pytest.mark.django_db
+def test_every_event_of_the_world_is_in_the_log_and_none_was_rejected(demo):
+    drawn = sum(len(trace.events) for trace in demo.world.traces)
+    assert Event.objects.filter(source="simulator", source_id__contains=":added:").exists()
+    assert (
+        Event.objects.filter(source="simulator").exclude(source_id__contains=":added:").count()
+        == drawn
+    )
+    assert not RejectedEvent.objects.exists()
+
+
+@pytest.mark.django_db
+def test_events_are_received_within_six_hours(demo):
+    for occurred_at, received_at in Event.objects.values_list("occurred_at", "received_at"):
+        assert timedelta(0) <= received_at - occurred_at <= LONGEST_WAIT
+
+
+@pytest.mark.django_db
+def test_nothing_is_left_to_do_when_the_clock_has_stopped(demo):
+    course = Course.objects.get(key=COURSE_KEY)
+    assert course.clock_stopped_at == course_ends_at()
+    assert not Due.objects.filter(due_at__isnull=False).exists()
+    assert not Transition.objects.filter(processed_at__isnull=True).exists()
+    sizes = demo.found["segments"]
+    assert evaluate_due(now=utc_now()).evaluated == 0
+    assert sizes == demo.found["segments"]
+
+
+def _hand_offs(*names):
+    rows = Delivery.objects.filter(state=HANDED_OFF).order_by("finished_at")
+    return rows.values_list("finished_at", *names)
+
+
+def test_clock_never_goes_more_than_six_hours_at_once():
+    ends_at = course_ends_at()
+    instants = list(stops(ends_at - timedelta(days=3), ends_at))
+    assert instants[-1] == ends_at
+    assert all(timedelta(0) < b - a <= LONGEST_WAIT for a, b in pairwise(instants))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_demo_replaces_the_earlier_one_and_leaves_everything_else():
+    tiny = DemoOptions(learners=12, weeks=3, seed=1)
+    mine = make_enrollment(make_course(key="mine"), make_learner(email="me@mine.example"))
+    shared = install_playbook("five-segments", course_keys=["mine"], now=course_ends_at())
+    run_demo(tiny)
+    run_demo(DemoOptions(learners=9, weeks=3, seed=2))
+    assert Enrollment.objects.filter(course__key=COURSE_KEY).count() == 9
+    assert set(Course.objects.values_list("key", flat=True)) == {"mine", COURSE_KEY}
+    assert remove_demo()
+    assert list(Enrollment.objects.all()) == [mine]
+    assert list(Learner.objects.all()) == [mine.learner]
+    assert list(Playbook.objects.all()) == [shared]
+    for model in (Experiment, Exposure, Run, Delivery, MailboxMessage, Event, Transition):
+        assert not model.objects.exists()
+    assert not remove_demo()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_demo_on_which_something_hangs_is_left_whole():
+    run_demo(DemoOptions(learners=9, weeks=3, seed=1))
+    before = Event.objects.count()
+    template = save_template(
+        "mine",
+        name="Mine",
+        category=save_category("demo-tips", name="Tips"),
+        texts={"en": ("Mine", "<p>Mine</p>")},
+    )
+    with pytest.raises(ProtectedError):
+        remove_demo()
+    assert Event.objects.count() == before
+    assert template.category.key == "demo-tips"
+    assert Experiment.objects.filter(key=EXPERIMENT_KEY).exists()

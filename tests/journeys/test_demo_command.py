@@ -1,0 +1,105 @@
+"""The commands demo and simulate_course: what they print, and what they refuse."""
+
+import json
+import os
+from datetime import UTC, datetime
+
+import psutil
+import pytest
+from django.contrib.auth import authenticate, get_user_model
+from django.core.management import CommandError, call_command
+
+from activity.models import Course
+from activity.operations.jsonl import import_jsonl
+from config.demo.plan import COURSE_KEY
+from config.processes import RECORD_NAME
+
+SMALL = ("--learners", "20", "--weeks", "3", "--seed", "5")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(settings, tmp_path):
+    settings.DEMO_LOGIN = True
+    settings.VAR_DIR = tmp_path
+
+
+@pytest.mark.django_db(transaction=True)
+def test_json_is_all_that_goes_to_standard_output_and_the_login_is_there(capsys):
+    call_command("demo", *SMALL, "--json")
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert (found["learners"], found["weeks"], found["seed"]) == (20, 3, 5)
+    assert [metric["key"] for metric in found["experiment"]["metrics"]] == [
+        "quiz_attempted_7d",
+        "quiz_attempts_7d",
+        "module_completed_7d",
+    ]
+    assert "2025-10-26" in printed.err
+    assert authenticate(username="demo", password="demo").is_superuser
+
+
+@pytest.mark.django_db(transaction=True)
+def test_demo_prints_what_came_of_it_and_leaves_a_user_named_demo_alone(capsys):
+    get_user_model().objects.create_user("demo", password="mine")
+    call_command("demo", *SMALL)
+    printed = capsys.readouterr().out
+    for words in ("Video-only", "handed off", "quiet hours", "true lift", "covered"):
+        assert words in printed
+    assert authenticate(username="demo", password="mine") is not None
+
+
+@pytest.mark.django_db
+def test_demo_does_not_run_in_production(settings):
+    settings.DEMO_LOGIN = False
+    with pytest.raises(CommandError, match="production"):
+        call_command("demo", *SMALL)
+    assert not Course.objects.exists()
+
+
+@pytest.mark.django_db
+def test_demo_does_not_run_beside_workers(settings):
+    me = psutil.Process(os.getpid())
+    row = {"name": "serve", "pid": me.pid, "created": me.create_time()}
+    (settings.VAR_DIR / RECORD_NAME).write_text(json.dumps([row]))
+    with pytest.raises(CommandError, match="make stop"):
+        call_command("demo", *SMALL)
+    assert not Course.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--learners", "0", "1 or more"),
+        ("--learners", "many", "whole number"),
+        ("--weeks", "2", "between 3 and 26"),
+        ("--seed", "-1", "0 or more"),
+        ("--probability", "1.5", "between 0 and 1"),
+        ("--probability", "nan", "between 0 and 1"),
+    ],
+)
+def test_option_out_of_range_is_refused_with_a_sentence(option, value, sentence):
+    with pytest.raises(CommandError, match=sentence):
+        call_command("demo", f"{option}={value}")
+
+
+@pytest.mark.django_db
+def test_simulated_course_is_what_import_jsonl_reads(tmp_path):
+    file = tmp_path / "course.jsonl"
+    call_command("simulate_course", "--learners=15", "--days=20", "--seed=4", "--out", str(file))
+    content = file.read_bytes().splitlines()
+    result = import_jsonl(content, now=datetime(2025, 10, 27, tzinfo=UTC))
+    assert result.faults == []
+    assert result.saved == {"course": 1, "section": 8, "item": 18, "learner": 15, "enrollment": 15}
+    assert result.stored == len(content) - sum(result.saved.values()) > 50
+
+
+def test_simulated_course_goes_to_standard_output(capsys):
+    call_command("simulate_course", "--learners=2", "--days=7", "--seed=4")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0]["type"] == "course"
+    assert lines[0]["key"] == f"simulated-{4}" != COURSE_KEY
+
+
+def test_file_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(CommandError, match="cannot be written"):
+        call_command("simulate_course", "--learners=2", "--out", str(tmp_path))
