@@ -49,6 +49,7 @@ class Counted:
 
     message: Message
     at: datetime
+    delivery_id: int | None = None
 
 
 def covers(cap: Cap, message: Message) -> bool:

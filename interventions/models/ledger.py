@@ -115,7 +115,8 @@ class Delivery(models.Model):
     """The ledger: one row a run and step, written before the act.
 
     planned → claimed → handed_off | failed | in_doubt, and back to planned only on proof that
-    nothing was accepted; in_doubt → handed_off | planned; planned → dropped | expired | ghost.
+    nothing was accepted; in_doubt → handed_off | failed | planned, still counted by the caps;
+    planned → dropped | expired | ghost.
     Only interventions.operations makes these moves.
     """
 
@@ -147,6 +148,9 @@ class Delivery(models.Model):
     token = models.UUIDField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    # Planned again out of a doubt (prefer_delivery): the learner may hold a copy already, so the
+    # caps go on counting it whatever becomes of the next one.
+    doubted = models.BooleanField(default=False)
     message_id = models.CharField(max_length=200, blank=True, default="")
     address = models.CharField(max_length=320, blank=True, default="")
     template_text = models.ForeignKey(
@@ -183,8 +187,10 @@ class Delivery(models.Model):
             ),
             # So that the caps need only claimed_at, and no move can forget to count or uncount.
             models.CheckConstraint(
-                condition=Q(state__in=COUNTED_STATES, claimed_at__isnull=False)
-                | (~Q(state__in=COUNTED_STATES) & Q(claimed_at__isnull=True)),
+                condition=(
+                    (Q(state__in=COUNTED_STATES) | Q(doubted=True)) & Q(claimed_at__isnull=False)
+                )
+                | (~Q(state__in=COUNTED_STATES) & Q(doubted=False, claimed_at__isnull=True)),
                 name="delivery_counts_by_claimed_at",
             ),
         ]

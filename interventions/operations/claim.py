@@ -131,7 +131,7 @@ def _proceed(delivery: Delivery, table: _Table) -> Claim | None:
         failed = Move(DeliveryState.FAILED, RENDER_ERROR, str(error)[:300])
         move(delivery, failed, now=now, template_text=text)
         return None
-    table.situation.counted.append(Counted(message_of(delivery), now))
+    table.situation.counted.append(Counted(message_of(delivery), now, delivery.pk))
     values = {"template_text": text, "address": outgoing.address, "claimed_at": now}
     if delivery.ghost:
         move(delivery, Move(DeliveryState.GHOST), now=now, **values)

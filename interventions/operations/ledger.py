@@ -71,8 +71,12 @@ def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> None:
 def _instants(delivery: Delivery, to: Move, now: datetime) -> dict[str, Any]:
     """Return what follows from the state alone, so that no move can forget it."""
     values: dict[str, Any] = {}
-    # A late finish can find its delivery planned again, and no longer counted.
-    values["claimed_at"] = (delivery.claimed_at or now) if to.state in COUNTED_STATES else None
+    if (delivery.state, to.state) == (DeliveryState.IN_DOUBT, DeliveryState.PLANNED):
+        values["doubted"] = True
+    # The learner may hold the doubtful copy: not counting it would let another message past a cap
+    # while this one waits to be sent again.
+    counts = to.state in COUNTED_STATES or values.get("doubted", delivery.doubted)
+    values["claimed_at"] = (delivery.claimed_at or now) if counts else None
     if to.state != DeliveryState.CLAIMED:
         values["lease_until"] = None
     if to.state in _SETTLED:

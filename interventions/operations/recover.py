@@ -38,8 +38,12 @@ def settle_in_doubt(delivery_id: int, *, accepted: bool, now: datetime) -> None:
     delivery = _locked(Delivery.objects.filter(pk=delivery_id)).first()
     if delivery is None:
         raise InterventionError("The message is not in doubt any more.")
-    state = DeliveryState.HANDED_OFF if accepted else DeliveryState.FAILED
-    move(delivery, Move(state, BY_STAFF), now=now)
+    if accepted:
+        move(delivery, Move(DeliveryState.HANDED_OFF, BY_STAFF), now=now)
+    else:
+        # Staff know it of every copy: none is in the learner's mailbox, and no cap counts one.
+        failed = Move(DeliveryState.FAILED, BY_STAFF)
+        move(delivery, failed, now=now, doubted=False, claimed_at=None)
 
 
 @transaction.atomic

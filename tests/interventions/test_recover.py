@@ -9,7 +9,7 @@ from activity.operations import ingest
 from experiments.models import Exposure
 from interventions.errors import InterventionError
 from interventions.models import Delivery
-from interventions.operations import recover, settle_in_doubt
+from interventions.operations import recover, save_cap, settle_in_doubt
 from interventions.operations.claim import Claim, claim_next
 from interventions.operations.desk import Desk
 from interventions.operations.finish import finish_delivery, release_claim
@@ -101,11 +101,77 @@ def test_prefer_delivery_plans_again_under_the_same_message_id() -> None:
     recover(now=LEASE_ENDS)
 
     assert state_of(delivery) == ("planned", "sent_again")
-    assert delivery.claimed_at is None
+    assert delivery.claimed_at == NOW
     assert delivery.send_at == LEASE_ENDS + timedelta(minutes=1)
     sent, _ = dispatch(delivery.send_at)
     assert [each.message_id for each in sent] == [first.message_id]
     assert delivery.run.deliveries.get().attempts == 2
+
+
+def make_waiting(doubtful: Delivery) -> Delivery:
+    """Return another message to the same learner, held by the cap of one a day."""
+    save_cap("one a day", limit=1, window="rolling_days", length=1)
+    other = make_delivery(make_settled(learner=doubtful.learner), planned_at=LEASE_ENDS)
+    assert dispatch(LEASE_ENDS)[0] == []
+    assert state_of(other) == ("planned", "frequency_cap")
+    return other
+
+
+@pytest.mark.parametrize("proof", [None, Result.NOT_ACCEPTED, Result.REFUSED])
+def test_a_cap_counts_the_doubtful_copy_whatever_becomes_of_the_next(proof: Result | None) -> None:
+    delivery, _ = make_doubtful("prefer_delivery")
+    other = make_waiting(delivery)
+    recover(now=LEASE_ENDS)
+    later = LEASE_ENDS + timedelta(minutes=1)
+    if proof:
+        assert dispatch(later, answer=lambda outgoing: Answer(proof))[1].total() == 1
+        assert state_of(delivery)[1] == proof
+    else:
+        later = LEASE_ENDS
+    Delivery.objects.filter(pk=other.pk).update(send_at=later)
+
+    sent, _ = dispatch(later)
+
+    assert sent == []
+    assert state_of(other) == ("planned", "frequency_cap")
+
+
+def test_a_doubtful_copy_does_not_count_against_its_own_resend() -> None:
+    delivery, first = make_doubtful("prefer_delivery")
+    make_waiting(delivery)
+    recover(now=LEASE_ENDS)
+    again_at = LEASE_ENDS + timedelta(minutes=1)
+
+    sent, _ = dispatch(again_at)
+
+    assert [each.message_id for each in sent] == [first.message_id]
+    assert state_of(delivery) == ("handed_off", "")
+    assert delivery.claimed_at == again_at
+
+
+def test_a_resend_that_the_policy_refuses_leaves_the_doubtful_copy_counted() -> None:
+    delivery, _ = make_doubtful("prefer_delivery")
+    other = make_waiting(delivery)
+    recover(now=LEASE_ENDS)
+    Delivery.objects.filter(pk=delivery.pk).update(expires_at=LEASE_ENDS)
+    Delivery.objects.update(send_at=LEASE_ENDS)
+
+    assert dispatch(LEASE_ENDS)[0] == []
+
+    assert state_of(delivery)[0] == "expired"
+    assert state_of(other) == ("planned", "frequency_cap")
+
+
+def test_what_staff_say_was_never_accepted_counts_no_more() -> None:
+    delivery, _ = make_doubtful("prefer_delivery")
+    other = make_waiting(delivery)
+    recover(now=LEASE_ENDS)
+    Delivery.objects.filter(pk=delivery.pk).update(state="in_doubt")
+    settle_in_doubt(delivery.pk, accepted=False, now=LEASE_ENDS)
+    Delivery.objects.filter(pk=other.pk).update(send_at=LEASE_ENDS)
+
+    assert len(dispatch(LEASE_ENDS)[0]) == 1
+    assert state_of(other) == ("handed_off", "")
 
 
 def test_a_late_finish_keeps_prefer_delivery_from_sending_twice() -> None:
