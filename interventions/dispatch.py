@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from common.clock import Clock
+from common.database import is_outage
 from interventions.channels import Channel, EmailChannel
 from interventions.models import Channel as ChannelName
 from interventions.operations.claim import Claim, claim_next, postpone
@@ -93,9 +94,9 @@ def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
     now = loop.clock()
     try:
         turn = claim_next(learner_id, now=now, desk=loop.desk, channels=channels)
-    except (OperationalError, InterfaceError):
-        raise
     except Exception as error:
+        if is_outage(error):
+            raise
         # One bad learner costs one learner: put off, they cannot stand at the head of every loop.
         log.exception("Learner %s cannot be dispatched", learner_id)
         postpone(learner_id, until=now + AFTER_ERROR, now=now, error=str(error))
@@ -122,7 +123,9 @@ def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
     for _ in range(ATTEMPTS_TO_RECORD - 1):
         try:
             return finish_delivery(claim, answer, now=loop.clock())
-        except (OperationalError, InterfaceError):
+        except Exception as error:
+            if not is_outage(error):
+                raise
             log.warning("Delivery %s: tried to record again", claim.delivery_id, exc_info=True)
             connection.close_if_unusable_or_obsolete()
     return finish_delivery(claim, answer, now=loop.clock())

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from activity.models import Due, Enrollment
+from common.database import is_outage
 from experiments.models import Assignment
 from experiments.operations import draw_arm
 from experiments.queries import assignments_of, running_experiments
@@ -99,9 +100,9 @@ def _pass_over_idle(enrollment_ids: Sequence[int], now: datetime) -> dict[int, i
 def _react_safely(enrollment_id: int, cadences: _Cadences, now: datetime) -> int:
     try:
         return _react(enrollment_id, cadences, now)
-    except (OperationalError, InterfaceError):
-        raise
     except Exception as error:
+        if is_outage(error):
+            raise
         log.exception("Transitions of enrollment %s failed", enrollment_id)
         waiting = [transition.pk for transition in open_transitions(enrollment_id)]
         fail_transitions(waiting, now=now, error=f"{type(error).__name__}: {error}")

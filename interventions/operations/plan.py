@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 
+from common.database import is_outage
 from experiments.operations import record_exposure
 from interventions.models import Cadence, Delivery, DeliveryState, Run, RunStatus, Step
 from interventions.operations.runs import close_runs, exit_runs
@@ -85,10 +86,10 @@ def _failure(batch: Batch) -> Exception | None:
     try:
         with transaction.atomic():
             _plan(batch)
-    except (OperationalError, InterfaceError):
-        # The database is away: that is nobody's fault here, and puts nobody off.
-        raise
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
+        if is_outage(error):
+            # The database is away: that is nobody's fault here, and puts nobody off.
+            raise
         return error
     return None
 

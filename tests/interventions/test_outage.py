@@ -1,0 +1,111 @@
+"""An outage puts nobody off; what the database refuses to do for one costs that one alone."""
+
+import pytest
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection
+
+from common.database import is_outage
+from interventions.models import Delivery, Run
+from interventions.operations import plan_due
+from interventions.react import react_due
+from tests.factories import NOW
+from tests.interventions.factories import (
+    dispatch,
+    make_cadence,
+    make_delivery,
+    make_run,
+    make_settled,
+    make_transition,
+)
+
+
+def refuse(table: str, when: str, condition: str) -> None:
+    """Have the database fail on some rows as on a statement that is too complex."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION too_complex() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'too complex' USING ERRCODE = '54001'; END $$"
+        )
+        cursor.execute(
+            f"CREATE TRIGGER too_complex BEFORE {when} ON {table} FOR EACH ROW "
+            f"WHEN ({condition}) EXECUTE FUNCTION too_complex()"
+        )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("state", "outage"),
+    [
+        ("08006", True),
+        ("40P01", True),
+        ("53300", True),
+        ("55P03", True),
+        ("57P01", True),
+        ("58030", True),
+        ("XX000", True),
+        ("54001", False),
+        ("22012", False),
+        ("23505", False),
+        ("42883", False),
+    ],
+)
+def test_the_state_says_whether_the_server_failed(state: str, outage: bool) -> None:
+    with pytest.raises(DatabaseError) as raised, connection.cursor() as cursor:
+        cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$")
+
+    assert is_outage(raised.value) is outage
+
+
+@pytest.mark.parametrize(
+    ("error", "outage"),
+    [
+        (OperationalError("no connection"), True),
+        (InterfaceError("the connection is closed"), True),
+        (DatabaseError("Save with update_fields did not affect any rows."), False),
+        (IntegrityError("without a state"), False),
+        (ValueError("no database at all"), False),
+    ],
+)
+def test_without_a_state_only_a_lost_connection_is_an_outage(
+    error: Exception, outage: bool
+) -> None:
+    assert is_outage(error) is outage
+
+
+@pytest.mark.django_db
+def test_a_transition_too_complex_for_the_database_holds_up_no_other() -> None:
+    cadence = make_cadence()
+    bad, good = make_settled(), make_settled()
+    failing = make_transition(bad, cadence.segment)
+    make_transition(good, cadence.segment)
+    refuse("interventions_run", "INSERT", f"NEW.enrollment_id = {bad.pk}")
+
+    react_due(now=NOW)
+
+    assert Run.objects.get().enrollment == good
+    failing.refresh_from_db()
+    assert "too complex" in failing.error
+
+
+@pytest.mark.django_db
+def test_a_step_too_complex_for_the_database_holds_up_no_other() -> None:
+    cadence = make_cadence()
+    bad, good = (make_run(make_settled(), cadence, next_position=0, next_at=NOW) for _ in range(2))
+    refuse("interventions_delivery", "INSERT", f"NEW.run_id = {bad.pk}")
+
+    plan_due(now=NOW)
+
+    assert Delivery.objects.get().run == good
+    bad.refresh_from_db()
+    assert "too complex" in bad.error
+
+
+@pytest.mark.django_db
+def test_a_learner_too_complex_for_the_database_holds_up_no_other() -> None:
+    bad, good = make_delivery(), make_delivery()
+    refuse("interventions_delivery", "UPDATE", f"NEW.id = {bad.pk} AND NEW.state = 'claimed'")
+
+    dispatch()
+
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert (bad.state, bad.reason, good.state) == ("planned", "error", "handed_off")
