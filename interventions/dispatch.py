@@ -24,7 +24,9 @@ from interventions.queries.due import due_learners
 # answer must be recorded, before recover would take the delivery for lost.
 LEASE_TO_START = timedelta(minutes=10)
 AFTER_ERROR = timedelta(minutes=5)
-ATTEMPTS_TO_RECORD = 3
+# The pauses between attempts to record, in seconds: at once after a deadlock, and about a minute in
+# all, in which a database restarts; the lease has ten minutes left when a hand-over starts.
+PAUSES_TO_RECORD = (0, 0.5, 1, 2, 4, 8, 15, 30)
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ def _hand_over(claim: Claim, loop: _Loop) -> None:
 
 def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
     """Finish, over a database that restarts or a deadlock too: what is not recorded is in doubt."""
-    for _ in range(ATTEMPTS_TO_RECORD - 1):
+    for pause in PAUSES_TO_RECORD:
         try:
             return finish_delivery(claim, answer, now=loop.clock())
         except Exception as error:
@@ -128,6 +130,9 @@ def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
                 raise
             log.warning("Delivery %s: tried to record again", claim.delivery_id, exc_info=True)
             connection.close_if_unusable_or_obsolete()
+        # Waiting in a worker is right here and nowhere else: what the mail server answered is in
+        # this process alone, and no later beat could read it from the database.
+        time.sleep(pause)
     return finish_delivery(claim, answer, now=loop.clock())
 
 

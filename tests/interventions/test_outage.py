@@ -1,9 +1,15 @@
 """An outage puts nobody off; what the database refuses to do for one costs that one alone."""
 
+import tempfile
+import time
+from pathlib import Path
+
 import pytest
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection
 
 from common.database import is_outage
+from config.embedded import postgres
+from interventions.dispatch import PAUSES_TO_RECORD
 from interventions.models import Delivery, Run
 from interventions.operations import plan_due
 from interventions.react import react_due
@@ -16,6 +22,27 @@ from tests.interventions.factories import (
     make_settled,
     make_transition,
 )
+from tests.processes import finish, running, start_python, wait_for_line
+
+# Sends to nobody, and has the mail server's answer while the database goes away and comes back.
+SEND_AND_WAIT = """
+import sys
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from interventions.channels import MemoryChannel
+from interventions.models import Delivery
+from interventions.outgoing import Answer, Result
+from tests.interventions.factories import dispatch, make_delivery
+
+def answer(outgoing):
+    print("sent", flush=True)
+    sys.stdin.readline()
+    return Answer(Result.HANDED_OFF)
+
+make_delivery()
+sent, counts = dispatch(channel=MemoryChannel(answer))
+print(len(sent), dict(counts), *Delivery.objects.values_list("state", "attempts"))
+"""
 
 
 def refuse(table: str, when: str, condition: str) -> None:
@@ -109,3 +136,31 @@ def test_a_learner_too_complex_for_the_database_holds_up_no_other() -> None:
     bad.refresh_from_db()
     good.refresh_from_db()
     assert (bad.state, bad.reason, good.state) == ("planned", "error", "handed_off")
+
+
+def test_a_worker_tries_to_record_for_about_a_minute() -> None:
+    assert 50 <= sum(PAUSES_TO_RECORD) <= 90
+
+
+@pytest.mark.slow
+def test_a_hand_off_is_recorded_over_a_restart_of_the_database() -> None:
+    with tempfile.TemporaryDirectory(prefix="nudgelab-pg-") as folder:
+        data = Path(folder) / "postgres"
+        postgres.ensure_running(data)
+        try:
+            worker = start_python(SEND_AND_WAIT, env={"DATABASE_URL": postgres.address(data)})
+            with running(worker):
+                wait_for_line(worker, "sent")
+                postgres.stop(data)
+                assert worker.stdin is not None
+                worker.stdin.write("go\n")
+                worker.stdin.flush()
+                time.sleep(2)
+                assert worker.poll() is None, "it gave up"
+                postgres.ensure_running(data)
+                done = finish(worker)
+        finally:
+            postgres.stop(data)
+
+    assert done.status == 0, done.errors
+    assert done.output.strip() == "1 {'handed_off': 1} ('handed_off', 1)"
