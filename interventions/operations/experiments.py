@@ -9,7 +9,7 @@ from experiments.models import Experiment
 from interventions.errors import InterventionError
 from interventions.models import Cadence, CadenceStatus, Trigger
 from interventions.queries.populations import lock_segments, population_segments
-from segmentation.operations import announce_members
+from segmentation.operations import announce_members, lock_members
 
 
 @transaction.atomic
@@ -20,13 +20,16 @@ def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = 
     experiments.plan.PlanError where the experiment itself cannot be started.
     """
     segment_ids = population_segments(experiment_id)
+    # All Due rows first and in one order, as ingest takes them: segment by segment, or after the
+    # experiment, the two would wait for each other.
+    present = lock_members(segment_ids) if draw_present else []
     # A cadence that is saved at this moment takes the same locks.
     lock_segments(segment_ids)
     _check_no_cadence_for_everybody(segment_ids)
     started = operations.start_experiment(experiment_id, now=now)
     if draw_present:
         for segment_id in segment_ids:
-            announce_members(segment_id, now=now)
+            announce_members(segment_id, now=now, among=present)
     return started
 
 

@@ -4,7 +4,12 @@ from segmentation.operations.errors import SegmentationError
 from segmentation.operations.evaluation import EvaluationCounts, evaluate_due
 from segmentation.operations.full import CourseEvaluation, evaluate_courses
 from segmentation.operations.norms import ensure_norms
-from segmentation.operations.outbox import announce_members, fail_transitions, mark_processed
+from segmentation.operations.outbox import (
+    announce_members,
+    fail_transitions,
+    lock_members,
+    mark_processed,
+)
 from segmentation.operations.overrides import (
     add_member,
     check_kept,
@@ -48,6 +53,7 @@ __all__ = [
     "evaluate_due",
     "fail_transitions",
     "install_playbook",
+    "lock_members",
     "mark_processed",
     "prove_course",
     "prove_generated",

@@ -1,6 +1,6 @@
 """What becomes of transitions: processed, put off, or announced for those who are in already."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -52,16 +52,25 @@ def fail_transitions(transition_ids: Iterable[int], *, now: datetime, error: str
         cursor.execute(_FAIL, values)
 
 
+def lock_members(segment_ids: Iterable[int]) -> list[int]:
+    """Lock everybody who is in one of the segments, in enrollment order, and return their ids."""
+    present = Membership.objects.filter(segment_id__in=list(segment_ids), left_at__isnull=True)
+    ids = sorted(set(present.values_list("enrollment_id", flat=True)))
+    lock_due(ids)
+    return ids
+
+
 @transaction.atomic
-def announce_members(segment_id: int, *, now: datetime) -> int:
+def announce_members(
+    segment_id: int, *, now: datetime, among: Collection[int] | None = None
+) -> int:
     """Write an entry for everybody who is in the segment, and return how many.
 
     The entries start runs and draws: an experiment that starts takes its present members in.
+    `among` names the enrollments that the transaction has locked already: only they are announced.
     """
-    present = Membership.objects.filter(segment_id=segment_id, left_at__isnull=True)
-    ids = sorted(present.values_list("enrollment_id", flat=True))
     # Under the Due locks: an entry written after somebody's leaving would draw who is not there.
-    lock_due(ids)
+    ids = lock_members([segment_id]) if among is None else list(among)
     with connection.cursor() as cursor:
         cursor.execute(_ANNOUNCE, {"segment_id": segment_id, "ids": ids, "now": now})
         return int(cursor.rowcount)

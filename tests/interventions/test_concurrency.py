@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from common.clock import utc_now
 from interventions.dispatch import dispatch_due
@@ -14,6 +14,7 @@ from interventions.errors import InterventionError
 from interventions.models import Cadence, Delivery, Run
 from interventions.operations import recover, save_cap, start_experiment, unsubscribe
 from interventions.render.links import LinkOwner
+from segmentation.models import Membership, Transition
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     dispatch,
@@ -26,6 +27,7 @@ from tests.interventions.factories import (
     make_transition,
 )
 from tests.processes import finish, running, start_python, wait_for_line
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 from tests.smtp import SmtpSink
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -254,3 +256,50 @@ def test_the_reverse_order_refuses_the_experiment() -> None:
 
     with pytest.raises(InterventionError, match="for everybody"):
         start_experiment(experiment.pk, now=NOW)
+
+
+INGEST = (
+    BARRIER
+    + """
+from itertools import count
+from activity.models import Enrollment
+from activity.operations import ingest
+from common.clock import utc_now
+from tests.factories import make_event
+print("begun", flush=True)
+everybody = list(Enrollment.objects.select_related("course", "learner"))
+for number in count():
+    now = utc_now()
+    events = [make_event(each, occurred_at=now) for each in everybody]
+    assert ingest(events, now=now).stored == len(events)
+    print(number, flush=True)
+"""
+)
+
+
+def test_an_experiment_on_a_playbook_starts_beside_ingest_without_a_deadlock() -> None:
+    course = make_live_course()
+    playbook = make_playbook(course)
+    # The segments' order is against that of their members: taken one by one, they cross.
+    late, early = (make_segment(playbook, ACTED_TODAY) for _ in range(2))
+    everybody = [make_settled(course) for _ in range(40)]
+    for position, enrollment in enumerate(everybody):
+        segment = early if position < 20 else late
+        Membership.objects.create(segment=segment, enrollment=enrollment, entered_at=NOW, version=1)
+    experiment = make_experiment(None, playbook=playbook, start=False)
+    worker = start_python(INGEST)
+    with running(worker):
+        wait_for_line(worker, "ready")
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+        wait_for_line(worker, "0")
+        for _ in range(150):
+            with transaction.atomic():
+                start_experiment(experiment.pk, now=utc_now())
+                assert Transition.objects.filter(starts=True).count() == 40
+                # As if it had never been: the next round starts it again.
+                transaction.set_rollback(True)
+        assert worker.poll() is None, "ingest failed"
+        # Both went on beside each other, not one after the other.
+        wait_for_line(worker, "10")
