@@ -42,6 +42,8 @@ class CadenceAdmin(KeptAdmin):
     search_fields = ("key", "name")
     autocomplete_fields = ("segment", "arm", "ghost_for", "category")
     inlines = (StepInline,)
+    # Only the actions pause and resume: a tick in the form would release nothing of what waits.
+    readonly_fields = ("paused",)
     actions = ("pause", "resume")
 
     @display(description="Status", label={"active": "success", "paused": "warning"})

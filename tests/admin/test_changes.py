@@ -362,3 +362,27 @@ def test_staff_without_rights_cannot_pause_everything(client):
 
     assert response.status_code == 403
     assert not SitePause.objects.exists()
+
+
+def test_only_the_actions_pause_and_resume_a_cadence(staff):
+    category = Category.objects.create(key="tips", name="Tips")
+    template = save_template(
+        "hello", name="Hello", category=category, texts={"en": ("Hello", "<p>Hello</p>")}
+    )
+    fields = CadenceFields(
+        name="Welcome",
+        category=category,
+        segment=make_segment(make_playbook(make_course()), BUSY),
+    )
+    cadence = save_cadence("welcome", fields=fields, steps=[StepFields(template)])
+
+    form = staff.get(page(Cadence, cadence)).context["adminform"].form
+
+    # A tick in the form would change the row and release nothing of what waits.
+    assert "paused" not in form.fields
+    act_on(staff, cadence, "pause")
+    cadence.refresh_from_db()
+    assert cadence.paused
+    act_on(staff, cadence, "resume")
+    cadence.refresh_from_db()
+    assert not cadence.paused
