@@ -119,7 +119,7 @@ class SuppressionAdmin(BigTableAdmin):
 
     list_display = ("address", "reason", "created_at")
     search_fields = ("address__exact",)
-    search_help_text = "The whole address, in lower case"
+    search_help_text = "The whole address"
 
 
 @admin.register(models.SitePause)
@@ -135,4 +135,4 @@ class SitePauseAdmin(KeptAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the one row is still missing."""
-        return not models.SitePause.objects.exists()
+        return super().has_add_permission(request) and not models.SitePause.objects.exists()
