@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from activity.models import Course
 from common.clock import local_date
+from common.database import is_outage
 from segmentation.compiler import Reading, compile_reading, needs_norms
 from segmentation.norms import NO_NORMS, NormsValues
 from segmentation.operations.changes import Outcome, write_changes
@@ -16,10 +17,6 @@ from segmentation.operations.definitions import Definition, Definitions, Fault
 from segmentation.operations.norms import ensure_norms
 
 log = logging.getLogger(__name__)
-
-# SQLSTATE classes that say something of the server, not of the work: connection, rollback,
-# resources, locks, an operator's intervention, the system. 54, a limit exceeded, is the rule's.
-_OUTAGES = ("08", "40", "53", "55", "57", "58", "XX")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +27,6 @@ class Batch:
     as_of: datetime
     enrollment_ids: list[int]
     is_silent: bool = False
-
-
-def is_outage(error: Exception) -> bool:
-    """Return whether the server failed, and not the work: trying a part of it would not help."""
-    if not isinstance(error, DatabaseError):
-        return False
-    state = getattr(error.__cause__, "sqlstate", None)
-    return state is None or state.startswith(_OUTAGES)
 
 
 def decide(definitions: Definitions, batch: Batch) -> tuple[Definitions, Outcome]:

@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from activity.models import Course
 from activity.operations import claim_due, fail_due, push_due
 from activity.queries import FeedHealth, due_courses, feed_health
-from segmentation.operations.batches import Batch, decide, is_outage
+from common.database import is_outage
+from segmentation.operations.batches import Batch, decide
 from segmentation.operations.definitions import read_definitions
 from segmentation.operations.revisions import pull_changed
 from segmentation.operations.segments import freeze_segment
