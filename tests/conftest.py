@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from config import workers
 from config.embedded import valkey
@@ -36,6 +38,19 @@ def shared_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Make the test database, and end who is still connected before it is dropped."""
+    yield
+    # A process or thread that a test ended may take a moment to leave, and a database with a
+    # session cannot be dropped.
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture
