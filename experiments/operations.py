@@ -1,5 +1,6 @@
 """Start and stop experiments, draw arms and record what became of deliveries."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from activity.models import Enrollment
-from experiments.models import Arm, Assignment, Experiment, ExperimentStatus, ExposureOutcome
+from experiments.models import Assignment, Experiment, ExperimentStatus, ExposureOutcome
 from experiments.plan import Plan, PlanError, PlannedArm, digest, plan_text, read_plan
 from experiments.randomize.hash import bucket_of
 
@@ -51,16 +52,22 @@ def stop_experiment(experiment_id: int, *, now: datetime) -> Experiment:
 
 
 @transaction.atomic
-def draw_arm(experiment_id: int, enrollment_id: int, *, now: datetime) -> Assignment | None:
-    """Return the enrollment's assignment, drawing it the first time.
+def draw_arms(
+    experiment_id: int, enrollment_ids: Collection[int], *, now: datetime
+) -> dict[int, Assignment]:
+    """Return the enrollments' assignments by enrollment, drawing those who have none yet.
 
-    None where the experiment does not run or the enrollment is outside its coverage. Drawing again,
-    also at the same moment, returns the first draw with its instant.
+    Empty where the experiment does not run; without those who are outside its coverage. Drawing
+    again, also at the same moment, returns the first draw with its instant. At most six queries.
     """
     experiment = Experiment.objects.get(pk=experiment_id)
     if experiment.status != ExperimentStatus.RUNNING:
-        return None
-    return _assignment(experiment, enrollment_id) or _draw(experiment, enrollment_id, now)
+        return {}
+    assignments = _assignments(experiment, enrollment_ids)
+    missing = [each for each in enrollment_ids if each not in assignments]
+    if missing and _draw(experiment, missing, now):
+        assignments |= _assignments(experiment, missing)
+    return assignments
 
 
 def record_exposure(
@@ -95,31 +102,35 @@ def _plan(experiment: Experiment) -> Plan:
     )
 
 
-def _assignment(experiment: Experiment, enrollment_id: int) -> Assignment | None:
-    return (
-        Assignment.objects.select_related("arm")
-        .filter(experiment=experiment, enrollment_id=enrollment_id)
-        .first()
-    )
+def _assignments(experiment: Experiment, enrollment_ids: Collection[int]) -> dict[int, Assignment]:
+    found = Assignment.objects.filter(experiment=experiment, enrollment__in=enrollment_ids)
+    return {each.enrollment_id: each for each in found.select_related("arm")}
 
 
-def _draw(experiment: Experiment, enrollment_id: int, now: datetime) -> Assignment | None:
+def _draw(experiment: Experiment, enrollment_ids: Collection[int], now: datetime) -> bool:
+    """Write a draw for each enrollment inside the coverage, and return whether there are any."""
     # Drawn from the locked plan: an arm or a seed edited since the start changes nobody.
     plan = read_plan(experiment.plan)
-    unit_key = Enrollment.objects.values_list("unit_key", flat=True).get(pk=enrollment_id)
-    bucket = bucket_of(str(unit_key), seed=plan.seed)
-    arm_key = plan.draw(coverage=float(experiment.coverage)).arm_at(bucket)
-    if arm_key is None:
-        return None
-    drawn = Assignment(
-        experiment=experiment,
-        arm=Arm.objects.get(experiment=experiment, key=arm_key),
-        enrollment_id=enrollment_id,
-        unit_key=unit_key,
-        bucket=bucket,
-        assigned_at=now,
-    )
+    draws = plan.draw(coverage=float(experiment.coverage))
+    arms = dict(experiment.arms.values_list("key", "pk"))
+    rows = []
+    # In one order: two workers with the same enrollments wait for each other and do not deadlock.
+    units = Enrollment.objects.filter(pk__in=enrollment_ids).order_by("pk")
+    for enrollment_id, unit_key in units.values_list("pk", "unit_key"):
+        bucket = bucket_of(str(unit_key), seed=plan.seed)
+        arm_key = draws.arm_at(bucket)
+        if arm_key is not None:
+            rows.append(
+                Assignment(
+                    experiment=experiment,
+                    arm_id=arms[arm_key],
+                    enrollment_id=enrollment_id,
+                    unit_key=unit_key,
+                    bucket=bucket,
+                    assigned_at=now,
+                )
+            )
     # Two workers may come this far for one enrollment. The second waits for the first to commit,
     # inserts nothing, and then reads the row of the first.
-    Assignment.objects.bulk_create([drawn], ignore_conflicts=True)
-    return _assignment(experiment, enrollment_id)
+    Assignment.objects.bulk_create(rows, ignore_conflicts=True)
+    return bool(rows)

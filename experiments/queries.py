@@ -3,7 +3,7 @@
 # Every value is bound; what is put into the text is written here.
 # ruff: noqa: S608
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from experiments.metrics import Metric, Sums
 from experiments.models import Assignment, Experiment, ExperimentStatus
 from experiments.plan import Plan, read_plan
 from experiments.report import ArmFacts, ExperimentFacts, Exposures, Report, build_report
+from segmentation.models import Segment
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,22 @@ class ArmAggregate:
     sums: dict[str, Sums]
 
 
-def running_experiments(segment_id: int) -> list[Experiment]:
-    """Return the experiments that draw who enters the segment: its own and its playbook's."""
-    of_segment = Q(segment=segment_id) | Q(playbook__segments=segment_id)
-    running = Experiment.objects.filter(of_segment, status=ExperimentStatus.RUNNING)
-    return list(running.order_by("id").distinct())
+def running_experiments(segment_ids: Collection[int]) -> dict[int, list[Experiment]]:
+    """Return, by segment, the experiments that draw who enters it: its own and its playbook's."""
+    segments = Segment.objects.filter(pk__in=segment_ids)
+    playbooks = dict(segments.values_list("pk", "playbook"))
+    of_segments = Q(segment__in=playbooks) | Q(playbook__in=set(playbooks.values()))
+    running = Experiment.objects.filter(of_segments, status=ExperimentStatus.RUNNING)
+    found = list(running.order_by("id"))
+    return {
+        segment: [e for e in found if e.segment_id == segment or e.playbook_id == playbook]
+        for segment, playbook in playbooks.items()
+    }
 
 
-def assignments_of(enrollment_id: int) -> list[Assignment]:
-    """Return the enrollment's assignments with their arms and experiments, the oldest first."""
-    found = Assignment.objects.filter(enrollment=enrollment_id)
+def assignments_of(enrollment_ids: Collection[int]) -> list[Assignment]:
+    """Return the enrollments' assignments with their arms and experiments, the oldest first."""
+    found = Assignment.objects.filter(enrollment__in=enrollment_ids)
     return list(found.select_related("arm", "experiment").order_by("assigned_at", "id"))
 
 

@@ -1,5 +1,6 @@
 """Which transitions wait to be handled. Writes nothing."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import connection
@@ -29,7 +30,9 @@ def enrollments_to_react(*, now: datetime, limit: int) -> list[int]:
         return [enrollment_id for (enrollment_id,) in cursor.fetchall()]
 
 
-def open_transitions(enrollment_id: int) -> list[Transition]:
-    """Return the enrollment's unprocessed transitions, in the order to handle them."""
-    waiting = Transition.objects.filter(enrollment_id=enrollment_id, processed_at__isnull=True)
-    return list(waiting.select_related("segment").order_by("id"))
+def open_transitions(enrollment_ids: Iterable[int]) -> list[Transition]:
+    """Return the enrollments' unprocessed transitions, each one's in the order to handle them."""
+    waiting = Transition.objects.filter(
+        enrollment__in=list(enrollment_ids), processed_at__isnull=True
+    )
+    return list(waiting.order_by("id"))

@@ -146,7 +146,7 @@ def _check_not_beside_an_experiment(cadence: Cadence) -> None:
     if not is_for_everybody(cadence) or cadence.segment_id is None:
         return
     lock_segments([cadence.segment_id])
-    running = running_experiments(cadence.segment_id)
+    running = running_experiments([cadence.segment_id])[cadence.segment_id]
     if running:
         raise InterventionError(
             f"The experiment '{running[0]}' runs in the segment '{cadence.segment}'. A cadence "

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Greatest
 
 from activity.operations import lock_due
 from interventions.errors import InterventionError
@@ -20,13 +21,14 @@ from interventions.models import (
     Trigger,
 )
 from interventions.operations.ledger import Move, move
+from interventions.queries.runs import last_runs
 
 # Locked in order and never waited for: whoever holds a run is about to change it anyway.
 _CLOSE = """
 WITH closable AS (
     SELECT run.id FROM interventions_run AS run
     WHERE run.status = 'active' AND run.next_at IS NULL
-        AND (%(enrollment)s::bigint IS NULL OR run.enrollment_id = %(enrollment)s)
+        AND (%(enrollments)s::bigint[] IS NULL OR run.enrollment_id = ANY(%(enrollments)s))
         AND NOT EXISTS (
             SELECT FROM interventions_delivery AS delivery
             WHERE delivery.run_id = run.id AND delivery.state IN ('planned', 'claimed')
@@ -50,18 +52,19 @@ class Start:
     ghost: bool = False
 
 
-def start_run(cadence: Cadence, start: Start, *, now: datetime) -> Run | None:
-    """Start a run, unless one is active or the cadence's re-entry forbids another.
+def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) -> Run | None:
+    """Return a run to save, unless one is active or the cadence's re-entry forbids another.
 
-    The enrollment's Due row must be locked: it keeps two starters apart.
+    `last` is the enrollment's active or last run of the cadence. Its Due row must be locked: that
+    keeps two starters apart.
     """
-    if not _may_start(cadence, start.enrollment_id, now):
+    if not _may_start(cadence, last, now):
         return None
     # In their own order: a caller who starts many runs has fetched the steps already.
     first = next(iter(cadence.steps.all()), None)
     if first is None:
         return None
-    return Run.objects.create(
+    return Run(
         cadence=cadence,
         enrollment_id=start.enrollment_id,
         transition_id=start.transition_id,
@@ -80,7 +83,11 @@ def start_by_hand(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run 
     cadence = Cadence.objects.get(pk=cadence_id)
     if cadence.status != CadenceStatus.ACTIVE or cadence.trigger != Trigger.MANUAL:
         raise InterventionError(f"The cadence '{cadence}' is not active, or not started by hand.")
-    return start_run(cadence, Start(enrollment_id), now=now)
+    last = last_runs([enrollment_id], [cadence_id]).get((enrollment_id, cadence_id))
+    run = new_run(cadence, Start(enrollment_id), last=last, now=now)
+    if run is not None:
+        run.save()
+    return run
 
 
 def lock_active_runs(enrollment_ids: Collection[int]) -> list[Run]:
@@ -95,24 +102,38 @@ def exit_runs(runs: Sequence[Run], *, reason: str, now: datetime) -> None:
 
     What is claimed already is on its way and ends as it ends.
     """
+    ids = [run.pk for run in runs]
     for run in runs:
-        run.status, run.exit_reason = RunStatus.EXITED, reason
-        run.ended_at = max(now, run.started_at)
-        run.next_position = run.next_at = None
-        run.save(update_fields=["status", "exit_reason", "ended_at", "next_position", "next_at"])
-    _drop_planned(Delivery.objects.filter(run__in=[run.pk for run in runs]), reason, now)
+        mark_exited(run, reason=reason, now=now)
+    Run.objects.filter(pk__in=ids).update(
+        status=RunStatus.EXITED,
+        exit_reason=reason,
+        ended_at=Greatest(Value(now), F("started_at")),
+        next_position=None,
+        next_at=None,
+    )
+    _drop_planned(Delivery.objects.filter(run__in=ids), reason, now)
 
 
-def close_runs(*, now: datetime, enrollment_id: int | None = None) -> int:
-    """Finish the runs that are planned to the end and wait for nothing. Return how many."""
+def mark_exited(run: Run, *, reason: str, now: datetime) -> None:
+    """Set on the object what `exit_runs` writes."""
+    run.status, run.exit_reason = RunStatus.EXITED, reason
+    run.ended_at = max(now, run.started_at)
+    run.next_position = run.next_at = None
+
+
+def close_runs(*, now: datetime, enrollment_ids: Collection[int] | None = None) -> int:
+    """Finish the runs that are planned to the end and wait for nothing. Return how many.
+
+    `enrollment_ids` None: everybody's.
+    """
+    ids = None if enrollment_ids is None else list(enrollment_ids)
     with connection.cursor() as cursor:
-        cursor.execute(_CLOSE, {"now": now, "enrollment": enrollment_id})
+        cursor.execute(_CLOSE, {"now": now, "enrollments": ids})
         return int(cursor.rowcount)
 
 
-def _may_start(cadence: Cadence, enrollment_id: int, now: datetime) -> bool:
-    runs = Run.objects.filter(cadence=cadence, enrollment=enrollment_id)
-    last = runs.order_by("-started_at", "-pk").first()
+def _may_start(cadence: Cadence, last: Run | None, now: datetime) -> bool:
     if last is None:
         return True
     if last.ended_at is None or cadence.reentry == Reentry.NEVER or cadence.cooldown is None:

@@ -1,14 +1,14 @@
 import hashlib
 import json
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import connection
 
 from experiments.models import Arm, Assignment, Experiment, Exposure
-from experiments.operations import draw_arm, record_exposure, start_experiment, stop_experiment
+from experiments.operations import draw_arms, record_exposure, start_experiment, stop_experiment
 from experiments.plan import PlanError, plan_text, read_plan
 from experiments.randomize.arms import Arms
 from tests.experiments.factories import assign, make_experiment, running_experiment
@@ -85,6 +85,10 @@ def test_stop_refuses_a_draft() -> None:
         stop_experiment(make_experiment().pk, now=NOW)
 
 
+def draw_arm(experiment_id: int, enrollment_id: int, *, now: datetime) -> Assignment | None:
+    return draw_arms(experiment_id, [enrollment_id], now=now).get(enrollment_id)
+
+
 def test_draw_follows_the_hash_of_the_unit_key() -> None:
     experiment, course = running_experiment(), make_course()
     arms = Arms.of({"control": 0.5, "nudge": 0.5})
@@ -143,13 +147,26 @@ def test_arms_and_seed_edited_after_the_start_change_nobody() -> None:
 
 
 def test_draw_needs_few_queries(django_assert_num_queries) -> None:
-    experiment, enrollment = running_experiment(), make_enrollment()
+    experiment, course = running_experiment(), make_course()
+    ids = [make_enrollment(course).pk for _ in range(20)]
 
-    # Savepoint and its release, experiment, assignment, unit key, arm, insert, assignment.
+    # Savepoint and its release, experiment, assignments, arms, unit keys, insert, assignments.
     with django_assert_num_queries(8):
-        draw_arm(experiment.pk, enrollment.pk, now=NOW)
+        drawn = draw_arms(experiment.pk, ids, now=NOW)
     with django_assert_num_queries(4):
-        draw_arm(experiment.pk, enrollment.pk, now=NOW)
+        assert draw_arms(experiment.pk, ids, now=NOW) == drawn
+    assert sorted(drawn) == ids
+
+
+def test_drawing_many_keeps_those_who_were_drawn_before() -> None:
+    experiment, course = running_experiment(), make_course()
+    first, second = make_enrollment(course), make_enrollment(course)
+    before = draw_arm(experiment.pk, first.pk, now=NOW)
+
+    drawn = draw_arms(experiment.pk, [second.pk, first.pk], now=LATER)
+
+    assert drawn[first.pk] == before
+    assert [drawn[each.pk].assigned_at for each in (first, second)] == [NOW, LATER]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -201,8 +201,8 @@ def test_an_experiment_runs_for_its_segment_or_for_all_of_its_playbook() -> None
     make_experiment(segment=segment)
     stop_experiment(running_experiment(segment=segment).pk, now=NOW)
 
-    assert running_experiments(segment.pk) == [own, whole]
-    assert running_experiments(sibling.pk) == [whole]
+    found = running_experiments([segment.pk, sibling.pk])
+    assert found == {segment.pk: [own, whole], sibling.pk: [whole]}
 
 
 def test_assignments_come_with_their_arm_and_experiment(django_assert_num_queries) -> None:
@@ -211,7 +211,7 @@ def test_assignments_come_with_their_arm_and_experiment(django_assert_num_querie
     early = assign(running_experiment(), "control", NOW, enrollment)
 
     with django_assert_num_queries(1):
-        found = assignments_of(enrollment.pk)
+        found = assignments_of([enrollment.pk])
         assert [each.arm.key for each in found] == ["control", "nudge"]
         assert [each.experiment_id for each in found] == [early.experiment_id, late.experiment_id]
 

@@ -1,20 +1,26 @@
 """How many queries the stages take: fixed numbers, whatever limits are set."""
 
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from experiments.models import Assignment
+from interventions.models import Cadence, Run
 from interventions.operations import recover, save_cap, save_quiet_hours
 from interventions.react import react_due
 from tests.factories import NOW, make_item
 from tests.interventions.factories import (
+    arm_of,
     dispatch,
+    make_any_segment,
     make_cadence,
     make_counted,
     make_delivery,
+    make_experiment,
     make_live_course,
+    make_run,
     make_settled,
     make_transition,
 )
@@ -58,16 +64,35 @@ def test_one_more_message_costs_a_fixed_number_of_queries() -> None:
     assert one <= 30
 
 
-def test_reacting_to_one_more_enrollment_costs_a_fixed_number_of_queries() -> None:
-    cadence = make_cadence()
-    make_transition(make_settled(), cadence.segment)
-    one = queries_of(lambda: react_due(now=NOW))
-    for _ in range(11):
-        make_transition(make_settled(), cadence.segment)
+def make_entries(number: int, experiment_of: Cadence, plain: Cadence) -> None:
+    """Make as many learners enter both cadences' segments and leave one they have a run of."""
+    course = plain.segment.playbook.courses.get()
+    left = make_cadence()
+    for _ in range(number):
+        enrollment = make_settled(course)
+        make_run(enrollment, left, next_position=0, next_at=NOW)
+        for segment in (experiment_of.segment, plain.segment):
+            make_transition(enrollment, segment)
+        make_transition(enrollment, left.segment, "leave")
 
+
+def test_reacting_takes_as_many_queries_for_eleven_enrollments_as_for_one() -> None:
+    course = make_live_course()
+    segment = make_any_segment(course)
+    experiment = make_experiment(segment)
+    nudge, control = arm_of(experiment, "nudge"), arm_of(experiment, "control")
+    treatment = make_cadence(segment=segment, arm=nudge, ghost_for=control)
+    again = {"reentry": "cooldown", "cooldown": timedelta(0)}
+    plain = make_cadence(segment=make_any_segment(course), **again)
+    make_entries(1, treatment, plain)
+    one = queries_of(lambda: react_due(now=NOW))
+
+    make_entries(11, treatment, plain)
     eleven = queries_of(lambda: react_due(now=NOW))
 
-    assert (eleven - one) / 10 <= 10
+    assert eleven == one <= 25
+    assert Assignment.objects.count() == 12
+    assert Run.objects.count() == 3 * 12
 
 
 def test_looking_for_work_where_there_is_none_is_cheap() -> None:

@@ -76,7 +76,7 @@ def run_stages(now):
 def arms_of(enrollments):
     """Return each enrollment's arm by its id."""
     return {
-        enrollment.pk: experiment_queries.assignments_of(enrollment.pk)[0].arm.key
+        enrollment.pk: experiment_queries.assignments_of([enrollment.pk])[0].arm.key
         for enrollment in enrollments
     }
 
@@ -155,4 +155,4 @@ def test_course_that_is_not_live_draws_and_mails_nobody(class_of_learners):
     run_stages(NOW + 2 * HOUR)
 
     assert mail.outbox == []
-    assert all(experiment_queries.assignments_of(one.pk) == [] for one in enrollments)
+    assert all(experiment_queries.assignments_of([one.pk]) == [] for one in enrollments)

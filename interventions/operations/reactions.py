@@ -1,0 +1,228 @@
+"""What transitions end, draw and start: decided in memory, in order, and written at once."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from activity.models import Course, Enrollment
+from experiments.models import Assignment, Experiment
+from experiments.operations import draw_arms
+from experiments.queries import assignments_of, running_experiments
+from interventions.models import Cadence, CadenceStatus, Reentry, Run, RunStatus, Trigger
+from interventions.operations.runs import (
+    Start,
+    close_runs,
+    exit_runs,
+    lock_active_runs,
+    mark_exited,
+    new_run,
+)
+from interventions.queries.runs import last_runs
+from segmentation.models import Transition, TransitionCause, TransitionKind
+
+LEFT_SEGMENT = "left_segment"
+COURSE_OVER = "course_over"
+
+
+def handle_transitions(
+    transitions: Sequence[Transition], enrollments: Mapping[int, Enrollment], *, now: datetime
+) -> None:
+    """End runs, draw arms and start runs as the transitions ask for, each enrollment's in order.
+
+    A fixed number of queries, and a few for each message that is dropped. `transitions` are those
+    of the enrollments given by id, whose Due rows are locked and whose courses are loaded.
+    """
+    facts = _read(transitions, enrollments, now)
+    cases = []
+    of_enrollment = sorted(transitions, key=lambda each: (each.enrollment_id, each.pk))
+    for enrollment_id, own in groupby(of_enrollment, key=lambda each: each.enrollment_id):
+        case = _Case(enrollments[enrollment_id], facts, arms=dict(facts.arms[enrollment_id]))
+        for transition in own:
+            case.handle(transition)
+        cases.append(case)
+    _write(cases, now)
+
+
+class _Cadences:
+    """The active cadences by what triggers them."""
+
+    def __init__(self) -> None:
+        self._by_trigger: dict[tuple[Any, Any], list[Cadence]] = defaultdict(list)
+        active = Cadence.objects.filter(status=CadenceStatus.ACTIVE).exclude(trigger=Trigger.MANUAL)
+        for cadence in active.order_by("priority", "pk").prefetch_related("steps"):
+            self._by_trigger[cadence.trigger, cadence.segment_id].append(cadence)
+
+    def started_by(self, transition: Transition) -> list[Cadence]:
+        """Return the cadences that this transition starts."""
+        # The kinds of transitions and the triggers have the same names.
+        return self._by_trigger.get((transition.kind, transition.segment_id), [])
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What holds for a batch of enrollments before any of their transitions is handled."""
+
+    now: datetime
+    cadences: _Cadences
+    # By enrollment: the runs that a transition may end, locked.
+    active: Mapping[int, list[Run]]
+    # By enrollment and cadence.
+    last: Mapping[tuple[int, int], Run]
+    # By enrollment, then by arm: the assignments that there were already.
+    arms: Mapping[int, Mapping[int, Assignment]]
+    # By segment and enrollment: what entering the segment draws.
+    draws: Mapping[tuple[int, int], list[Assignment]]
+
+
+@dataclass
+class _Case:
+    """One enrollment's transitions being handled. Nothing is written here."""
+
+    enrollment: Enrollment
+    facts: _Facts
+    arms: dict[int, Assignment]
+    exits: list[Run] = field(default_factory=list)
+    started: list[Run] = field(default_factory=list)
+
+    def handle(self, transition: Transition) -> None:
+        """End what ends with the transition, then start what starts with it."""
+        self._exit(transition)
+        if not _is_live(transition, self.enrollment.course):
+            return
+        if transition.kind == TransitionKind.ENTER:
+            drawn = self.facts.draws.get((transition.segment_id, self.enrollment.pk), [])
+            self.arms |= {assignment.arm_id: assignment for assignment in drawn}
+        for cadence in self.facts.cadences.started_by(transition):
+            self._start(cadence, transition)
+
+    def _exit(self, transition: Transition) -> None:
+        reason = _reason_to_exit(transition)
+        for run in [*self.facts.active[self.enrollment.pk], *self.started]:
+            if reason and run.status == RunStatus.ACTIVE and _ends_with(run, transition):
+                mark_exited(run, reason=reason, now=self.facts.now)
+                if run.pk is not None:
+                    self.exits.append(run)
+
+    def _start(self, cadence: Cadence, transition: Transition) -> None:
+        start = self._start_of(cadence, transition)
+        if start is None:
+            return
+        before = [run for run in self.started if run.cadence_id == cadence.pk]
+        last = before[-1] if before else self.facts.last.get((self.enrollment.pk, cadence.pk))
+        run = new_run(cadence, start, last=last, now=self.facts.now)
+        if run is not None:
+            self.started.append(run)
+
+    def _start_of(self, cadence: Cadence, transition: Transition) -> Start | None:
+        """Return whether and how the enrollment starts: as everybody, as treated, as a ghost."""
+        enrollment_id = self.enrollment.pk
+        if cadence.arm_id is None:
+            return Start(enrollment_id, transition.pk)
+        treated = self.arms.get(cadence.arm_id)
+        if treated is not None:
+            return Start(enrollment_id, transition.pk, treated.pk)
+        control = None if cadence.ghost_for_id is None else self.arms.get(cadence.ghost_for_id)
+        if control is None:
+            return None
+        return Start(enrollment_id, transition.pk, control.pk, ghost=True)
+
+
+def _is_live(transition: Transition, course: Course) -> bool:
+    # What happened before the course went live is not made up for.
+    return (
+        transition.starts
+        and course.clock_stopped_at is None
+        and course.live_since is not None
+        and course.live_since <= transition.occurred_at
+    )
+
+
+def _reason_to_exit(transition: Transition) -> str:
+    if transition.cause == TransitionCause.COURSE_OVER:
+        return COURSE_OVER
+    return LEFT_SEGMENT if transition.kind == TransitionKind.LEAVE else ""
+
+
+def _ends_with(run: Run, transition: Transition) -> bool:
+    if transition.cause == TransitionCause.COURSE_OVER:
+        return True
+    cadence = run.cadence
+    return (
+        cadence.exit_on_leave
+        and cadence.trigger == Trigger.ENTER
+        and cadence.segment_id == transition.segment_id
+    )
+
+
+def _read(
+    transitions: Sequence[Transition], enrollments: Mapping[int, Enrollment], now: datetime
+) -> _Facts:
+    cadences = _Cadences()
+    live = [each for each in transitions if _is_live(each, enrollments[each.enrollment_id].course)]
+    again = {each.enrollment_id for each in live if _may_start_again(cadences.started_by(each))}
+    if again:
+        # A run whose last message went out a moment ago must not stand in the way of the next.
+        close_runs(now=now, enrollment_ids=again)
+    # All run locks before the first draw or exposure: experiments come last in the lock order.
+    active = _active_runs(transitions)
+    starting = {cadence.pk for each in live for cadence in cadences.started_by(each)}
+    last = last_runs({each.enrollment_id for each in live}, starting) if starting else {}
+    # What is both is one object: a run that ends here must look ended to what starts after it.
+    held = {run.pk: run for runs in active.values() for run in runs}
+    arms: dict[int, dict[int, Assignment]] = defaultdict(dict)
+    for assignment in assignments_of({each.enrollment_id for each in live}):
+        arms[assignment.enrollment_id][assignment.arm_id] = assignment
+    return _Facts(
+        now=now,
+        cadences=cadences,
+        active=active,
+        last={key: held.get(run.pk, run) for key, run in last.items()},
+        arms=arms,
+        draws=_draw([each for each in live if each.kind == TransitionKind.ENTER], now),
+    )
+
+
+def _may_start_again(cadences: Iterable[Cadence]) -> bool:
+    return any(each.reentry != Reentry.NEVER for each in cadences)
+
+
+def _active_runs(transitions: Iterable[Transition]) -> Mapping[int, list[Run]]:
+    """Lock and return, by enrollment, the runs that one of the transitions may end."""
+    by_enrollment: dict[int, list[Run]] = defaultdict(list)
+    leaving = {each.enrollment_id for each in transitions if _reason_to_exit(each)}
+    for run in lock_active_runs(leaving) if leaving else []:
+        by_enrollment[run.enrollment_id].append(run)
+    return by_enrollment
+
+
+def _draw(
+    entries: Sequence[Transition], now: datetime
+) -> Mapping[tuple[int, int], list[Assignment]]:
+    """Draw all who enter a segment in which an experiment runs."""
+    draws: dict[tuple[int, int], list[Assignment]] = defaultdict(list)
+    by_segment = running_experiments({each.segment_id for each in entries})
+    for segment_id, experiment in _in_order(by_segment):
+        entering = {each.enrollment_id for each in entries if each.segment_id == segment_id}
+        for enrollment_id, drawn in draw_arms(experiment.pk, entering, now=now).items():
+            draws[segment_id, enrollment_id].append(drawn)
+    return draws
+
+
+def _in_order(by_segment: Mapping[int, Collection[Experiment]]) -> list[tuple[int, Experiment]]:
+    pairs = [(segment, each) for segment, found in by_segment.items() for each in found]
+    return sorted(pairs, key=lambda pair: (pair[1].pk, pair[0]))
+
+
+def _write(cases: Iterable[_Case], now: datetime) -> None:
+    exits: dict[str, list[Run]] = defaultdict(list)
+    started: list[Run] = []
+    for case in cases:
+        started += case.started
+        for run in case.exits:
+            exits[run.exit_reason].append(run)
+    for reason, runs in exits.items():
+        exit_runs(runs, reason=reason, now=now)
+    Run.objects.bulk_create(started)

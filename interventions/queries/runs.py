@@ -1,0 +1,16 @@
+"""The runs that a cadence's re-entry looks at."""
+
+from collections.abc import Collection
+
+from interventions.models import Run
+
+
+def last_runs(
+    enrollment_ids: Collection[int], cadence_ids: Collection[int]
+) -> dict[tuple[int, int], Run]:
+    """Return, by enrollment and cadence, the active run, else the last started. One query."""
+    runs = Run.objects.filter(enrollment__in=enrollment_ids, cadence__in=cadence_ids)
+    last = runs.order_by("enrollment_id", "cadence_id", "status", "-started_at", "-pk")
+    # In the alphabet, "active" comes before every other status.
+    found = last.distinct("enrollment_id", "cadence_id")
+    return {(run.enrollment_id, run.cadence_id): run for run in found}
