@@ -11,6 +11,7 @@ from activity.operations.due import (
 )
 from activity.operations.edits import settle_edits
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
+from activity.operations.own_events import append_own_event
 from activity.operations.read_models import rebuild_read_models
 from activity.operations.roster import (
     save_course,
@@ -25,6 +26,7 @@ __all__ = [
     "IngestResult",
     "Rejection",
     "RosterError",
+    "append_own_event",
     "claim_due",
     "fail_due",
     "ingest",

@@ -23,6 +23,12 @@ LEASE = timedelta(minutes=15)
 RENDER_ERROR = "render_error"
 TOO_OLD = "too_old"
 
+# Asked for every message: as SQL it takes a third of the time that putting it together would.
+_LOCK_LEARNER = """
+SELECT learner.* FROM activity_learner AS learner WHERE learner.id = %(learner)s
+FOR NO KEY UPDATE SKIP LOCKED
+"""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -34,9 +40,6 @@ class Claim:
     channel: str
     message_id: str
     run: Run
-    # Of the EMAIL_SENT event that a hand-off writes.
-    course_key: str
-    learner_key: str
     prepared: Any
 
 
@@ -98,8 +101,7 @@ def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> 
 
 
 def _lock_learner(learner_id: int) -> Learner | None:
-    rows = Learner.objects.select_for_update(no_key=True, skip_locked=True)
-    return rows.filter(pk=learner_id).first()
+    return next(iter(Learner.objects.raw(_LOCK_LEARNER, {"learner": learner_id})), None)
 
 
 def _work(delivery: Delivery, table: _Table) -> Claim | None:
@@ -157,8 +159,6 @@ def _claim(delivery: Delivery, prepared: Any, table: _Table, values: dict[str, A
         lease_until=lease_until,
         channel=delivery.channel,
         run=delivery.run,
-        course_key=delivery.enrollment.course.key,
-        learner_key=table.learner.external_id,
         message_id=values["message_id"],
         prepared=prepared,
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from activity.models import Enrollment, Learner
-from activity.operations import ingest
+from activity.operations import append_own_event
 from interventions.consent import is_wanted
 from interventions.models import Category, Consent, ConsentState
 from interventions.operations.runs import exit_runs, lock_active_runs
@@ -74,20 +74,15 @@ def _wants_anything(learner_id: int) -> bool:
 
 
 def _write_event(owner: LinkOwner, *, now: datetime) -> None:
-    found = Enrollment.objects.filter(pk=owner.enrollment_id, learner=owner.learner_id)
-    keys = found.values_list("course__key", "learner__external_id").first()
-    if keys is None:
+    if not Enrollment.objects.filter(pk=owner.enrollment_id, learner=owner.learner_id).exists():
         return
-    event = {
-        "course": keys[0],
-        "learner": keys[1],
-        "verb": "UNSUBSCRIBED",
-        "occurred_at": now,
-        "source": "nudgelab",
-        "source_id": f"unsubscribed:{owner.delivery_key}:{now.isoformat()}",
-        "properties": {"delivery": str(owner.delivery_key)},
-    }
-    ingest([event], now=now)
+    append_own_event(
+        owner.enrollment_id,
+        "UNSUBSCRIBED",
+        source_id=f"unsubscribed:{owner.delivery_key}:{now.isoformat()}",
+        properties={"delivery": str(owner.delivery_key)},
+        now=now,
+    )
 
 
 def _set_words(

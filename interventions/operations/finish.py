@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from activity.operations import ingest
+from activity.operations import append_own_event
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.claim import Claim
 from interventions.operations.ledger import Move, move
@@ -28,6 +28,12 @@ _STILL_OURS = {
     Result.IN_DOUBT: (DeliveryState.CLAIMED,),
 }
 
+_LOCK = """
+SELECT delivery.* FROM interventions_delivery AS delivery
+WHERE delivery.id = %(id)s AND delivery.token = %(token)s AND delivery.state = ANY(%(states)s)
+FOR NO KEY UPDATE
+"""
+
 
 @transaction.atomic
 def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | None:
@@ -36,7 +42,7 @@ def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | Non
     A hand-off goes into the event log first: the log's Due rows are locked before the delivery.
     """
     if answer.result is Result.HANDED_OFF:
-        write_sent_event(claim.course_key, claim.learner_key, claim.message_id, now=now)
+        write_sent_event(claim.run.enrollment_id, claim.message_id, now=now)
     delivery = _lock(claim, _STILL_OURS[answer.result])
     if delivery is None:
         return None
@@ -52,17 +58,9 @@ def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
         move(delivery, Move(DeliveryState.PLANNED, reason, until=now), now=now)
 
 
-def write_sent_event(course_key: str, learner_key: str, message_id: str, *, now: datetime) -> None:
+def write_sent_event(enrollment_id: int, message_id: str, *, now: datetime) -> None:
     """Put the hand-off into the event log; the same message twice counts once."""
-    event = {
-        "course": course_key,
-        "learner": learner_key,
-        "verb": "EMAIL_SENT",
-        "occurred_at": now,
-        "source": "nudgelab",
-        "source_id": message_id,
-    }
-    ingest([event], now=now)
+    append_own_event(enrollment_id, "EMAIL_SENT", source_id=message_id, now=now)
 
 
 def retry_at(attempts: int, *, now: datetime) -> datetime:
@@ -72,8 +70,8 @@ def retry_at(attempts: int, *, now: datetime) -> datetime:
 
 
 def _lock(claim: Claim, states: Collection[str]) -> Delivery | None:
-    rows = Delivery.objects.select_for_update(no_key=True).order_by()
-    delivery = rows.filter(pk=claim.delivery_id, token=claim.token, state__in=states).first()
+    values = {"id": claim.delivery_id, "token": claim.token, "states": [str(s) for s in states]}
+    delivery = next(iter(Delivery.objects.raw(_LOCK, values)), None)
     if delivery is not None:
         delivery.run = claim.run
     return delivery

@@ -30,11 +30,9 @@ def recover(*, now: datetime) -> None:
 @transaction.atomic
 def settle_in_doubt(delivery_id: int, *, accepted: bool, now: datetime) -> None:
     """Say, as staff, whether a message in doubt had been accepted. Raise InterventionError."""
-    found = Delivery.objects.select_related("enrollment__course", "learner").get(pk=delivery_id)
+    found = Delivery.objects.get(pk=delivery_id)
     if accepted:
-        write_sent_event(
-            found.enrollment.course.key, found.learner.external_id, found.message_id, now=now
-        )
+        write_sent_event(found.enrollment_id, found.message_id, now=now)
     delivery = _locked(Delivery.objects.filter(pk=delivery_id)).first()
     if delivery is None:
         raise InterventionError("The message is not in doubt any more.")

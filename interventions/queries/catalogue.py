@@ -10,6 +10,8 @@ from interventions.models import Cadence, Category, Delivery, Run, Step
 
 Row = TypeVar("Row", bound=Model)
 
+_ENROLLMENTS = "SELECT * FROM activity_enrollment WHERE id = ANY(%(ids)s)"
+
 
 class _Shelf(Generic[Row]):
     """Rows by id, read when first asked for."""
@@ -54,7 +56,8 @@ class Catalogue:
             delivery.enrollment = enrollments[delivery.enrollment_id]
 
     def _enrollments(self, ids: Iterable[int]) -> dict[int, Enrollment]:
-        found = Enrollment.objects.in_bulk(set(ids))
+        rows = Enrollment.objects.raw(_ENROLLMENTS, {"ids": list(set(ids))})
+        found = {enrollment.pk: enrollment for enrollment in rows}
         courses = self._courses.get(each.course_id for each in found.values())
         for enrollment in found.values():
             enrollment.course = courses[enrollment.course_id]

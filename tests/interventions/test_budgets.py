@@ -58,9 +58,9 @@ def test_one_more_message_costs_a_fixed_number_of_queries() -> None:
 
     eleven = queries_of(dispatch)
 
-    # Claim: learner, runs, messages, enrollments, two of facts, context, update. Finish: five of
-    # ingest, message, update. Cadence, step, category, course, text and limits are shared.
-    assert (eleven - one) / 10 <= 15
+    # Claim: learner, runs, messages, enrollments, two of facts, context, update. Finish: two of the
+    # event, message, update. Cadence, step, category, course, text and limits are shared.
+    assert (eleven - one) / 10 <= 12
     assert one <= 30
 
 

@@ -1,0 +1,57 @@
+"""Events of Nudgelab's own making: a message went out, a learner unsubscribed."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from psycopg.types.json import Jsonb
+
+from activity.models import DueCause
+from activity.operations.due import pull_due
+
+SOURCE = "nudgelab"
+
+# Neither read model counts what is no act of the learner, so there is nothing to merge.
+_APPEND = """
+WITH fresh AS (
+    INSERT INTO activity_event (enrollment_id, verb, occurred_at, count, properties, source,
+        source_id, received_at)
+    VALUES (%(enrollment_id)s, %(verb)s, %(now)s, 1, %(properties)s, %(source)s, %(source_id)s,
+        %(now)s)
+    ON CONFLICT (source, source_id) DO NOTHING
+    RETURNING enrollment_id, occurred_at
+)
+UPDATE activity_enrollment AS enrollment
+SET last_event_at = GREATEST(enrollment.last_event_at, fresh.occurred_at)
+FROM fresh WHERE enrollment.id = fresh.enrollment_id
+"""
+
+
+@transaction.atomic
+def append_own_event(
+    enrollment_id: int,
+    verb: str,
+    *,
+    source_id: str,
+    now: datetime,
+    properties: Mapping[str, Any] | None = None,
+) -> bool:
+    """Log something that Nudgelab itself did, and return whether it was new.
+
+    `verb` is a built-in that is no act of the learner. The same `source_id` twice counts once. The
+    enrollment is due for evaluation at `now`, but not because its learner did anything. Locks its
+    Due row first, as every ingest does.
+    """
+    pull_due([enrollment_id], at=now, cause=DueCause.TIME)
+    values: dict[str, Any] = {
+        "enrollment_id": enrollment_id,
+        "verb": verb,
+        "now": now,
+        "properties": Jsonb(dict(properties or {})),
+        "source": SOURCE,
+        "source_id": source_id,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND, values)
+        return bool(cursor.rowcount)
