@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from activity.payloads import storable, storable_text
+from activity.payloads import MAX_LEVELS, is_nested_deeper, storable, storable_text
 from common.clock import parse_instant
 
 # A clock that runs a little ahead is no fault of the learner's: the event waits for its instant.
@@ -204,6 +204,9 @@ def _properties(value: object) -> str:
         return "{}"
     if not isinstance(value, Mapping):
         raise _bad(f"properties must be an object, but is {kind_of(value)}.")
+    # Before they are written as JSON, which would run out of the stack.
+    if is_nested_deeper(value, levels=MAX_LEVELS):
+        raise _bad(f"properties are nested too deep: at most {MAX_LEVELS} levels are allowed.")
     text = _json_text(dict(value))
     if len(text) > MAX_PROPERTIES:
         raise _bad(f"properties have {len(text):,} characters; {MAX_PROPERTIES:,} are allowed.")

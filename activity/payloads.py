@@ -3,15 +3,20 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
-MAX_DEPTH = 50
+# Levels of objects and lists in an event's properties. Nobody reads what is nested deeper, and what
+# is nested hundreds of levels deep can be stored but not shown again.
+MAX_LEVELS = 50
+# A valid event comes back whole: it is a level itself, and the innermost values lie one further in.
+MAX_DEPTH = MAX_LEVELS + 1
 # Longer text cannot belong to a storable event (its properties are limited to a million characters
 # in all), so the rest of it is of no use to anybody.
 MAX_TEXT = 1_000_000
 MAX_ENTRIES = 100_000
+_NESTING = (Mapping, list, tuple)
 
 
 def storable(value: object, depth: int = 0) -> object:
@@ -32,6 +37,19 @@ def storable(value: object, depth: int = 0) -> object:
     return _single(value)
 
 
+def is_nested_deeper(value: object, *, levels: int) -> bool:
+    """Return whether objects and lists lie in each other more than this many levels deep."""
+    found: list[object] = [value]
+    # Level by level, for to follow each into its depth would run out of the stack.
+    for _ in range(levels + 1):
+        # Each once: lists that share their parts would double with every level.
+        found = list({id(part): part for part in found if isinstance(part, _NESTING)}.values())
+        if not found:
+            return False
+        found = [inner for part in found for inner in _parts(part)]
+    return True
+
+
 def storable_text(value: str) -> str:
     """Return the text without NUL and half characters, cut to a million characters."""
     cut = value[:MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -42,6 +60,12 @@ def digest(payload: object) -> str:
     """Return the SHA-256 of the payload's canonical JSON: the same event has the same digest."""
     text = json.dumps(payload, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _single(value: object) -> object:

@@ -1,5 +1,6 @@
 """Every way in which an event can be wrong has its own sentence."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ import pytest
 
 from activity.canonical import Reason, Refused, read_event
 from activity.models import RejectedReason
+from activity.payloads import storable
 
 NOW = datetime(2025, 9, 30, 12, 0, tzinfo=UTC)
 GOOD = {
@@ -18,6 +20,14 @@ GOOD = {
     "source": "lms",
     "source_id": "1",
 }
+
+
+def nested(levels: int, *, key: str | None = "a") -> dict[str, object]:
+    """Return properties of so many levels: objects in each other, or lists in one object."""
+    inner: object = "inmost"
+    for _ in range(levels - 1):
+        inner = [inner] if key is None else {key: inner}
+    return {"a": inner}
 
 
 def refusal(**changes: object) -> Refused:
@@ -82,6 +92,18 @@ FAULTS = {
         "properties holds half a character, which cannot be stored.",
     ),
     "properties NaN": ({"properties": {"a": float("nan")}}, "properties cannot be written as JSON"),
+    "properties of 51 levels": (
+        {"properties": nested(51)},
+        "properties are nested too deep: at most 50 levels are allowed.",
+    ),
+    "properties of 51 levels of lists": (
+        {"properties": nested(51, key=None)},
+        "properties are nested too deep: at most 50 levels are allowed.",
+    ),
+    "properties of 100,000 levels": (
+        {"properties": nested(100_000)},
+        "properties are nested too deep: at most 50 levels are allowed.",
+    ),
     "properties set": ({"properties": {"a": {1}}}, "properties cannot be written as JSON"),
     "properties big": (
         {"properties": {"a": "x" * 10**6}},
@@ -173,6 +195,14 @@ def test_a_good_event_is_read_with_its_types():
     assert event.value == Decimal("12.000000")
     assert event.properties == '{"Ä": [1, null]}'
     assert (event.total, event.item, event.passed) == (1, None, None)
+
+
+@pytest.mark.parametrize("properties", [nested(50), nested(50, key=None)], ids=["dict", "list"])
+def test_properties_of_50_levels_are_taken_and_kept_whole(properties):
+    event = {**GOOD, "properties": properties}
+    assert json.loads(read_event(event, now=NOW).properties) == properties
+    # As they would be kept while the event waits for its instant.
+    assert storable(event) == event
 
 
 def test_an_instant_in_another_zone_is_the_same_instant():

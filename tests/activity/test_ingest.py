@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import transaction
+from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from activity.models import (
     Verb,
 )
 from activity.operations import ingest, replay_rejected, save_enrollment
+from tests.activity.test_canonical import nested
 from tests.factories import (
     NOW,
     make_course,
@@ -151,6 +153,20 @@ def test_what_no_json_can_hold_is_kept_too():
     assert RejectedEvent.objects.count() == 8
     assert payloads["bad_score"]["score"] == "nan"
     assert RejectedEvent.objects.filter(payload="no event").exists()
+
+
+def test_properties_too_deep_to_be_shown_are_refused_and_the_rest_lands(admin_client):
+    enrollment = make_enrollment()
+    batch = [make_event(enrollment, properties=nested(n)) for n in (50, 51, 900, 100_000)]
+    result = ingest(batch, now=NOW)
+    assert (result.stored, reasons(result)) == (1, [(n, "bad_field") for n in (1, 2, 3)])
+    assert Event.objects.get().properties == nested(50)
+    # Tried again they are refused again: what was cut off must not make an event of them.
+    kept = list(RejectedEvent.objects.values_list("pk", flat=True))
+    assert replay_rejected(now=NOW, ids=kept).stored == 0
+    for row in (Event.objects.get(), *RejectedEvent.objects.all()):
+        url = reverse(f"admin:activity_{row._meta.model_name}_change", args=[row.pk])
+        assert admin_client.get(url).status_code == 200
 
 
 def test_a_repeated_event_counts_once():
