@@ -12,6 +12,7 @@ RelativeMean = Estimate
 
 _METHOD = "Welch t"
 _RELATIVE_METHOD = "delta method"
+_ALL_ZERO = "every outcome in this arm is 0, which says nothing about the spread of the ratio"
 
 
 def welch_difference(
@@ -34,7 +35,8 @@ def welch_difference(
 def relative_mean(control: Moments, treatment: Moments, *, level: float = 0.95) -> RelativeMean:
     """Return treatment mean / control mean - 1 (0.1 is ten percent more) by the delta method.
 
-    The degrees of freedom are Welch's. A control mean that is not above 0 gives nan with a reason.
+    The degrees of freedom are Welch's. A control mean that is not above 0 gives nan with a reason,
+    and where all of the treatment's outcomes are 0 the lift of -1 has no interval.
     Variance of a ratio: Casella and Berger (2002), Statistical Inference, example 5.5.27.
     """
     reason = _reason(control, treatment)
@@ -45,6 +47,8 @@ def relative_mean(control: Moments, treatment: Moments, *, level: float = 0.95) 
         return _unknown(value, _RELATIVE_METHOD, level, reason)
     ratio = treatment.mean / control.mean
     spread = treatment.variance / treatment.n + ratio * ratio * control.variance / control.n
+    if not spread:
+        return _unknown(value, _RELATIVE_METHOD, level, _ALL_ZERO)
     df = _degrees_of_freedom(control, treatment)
     error = sqrt(spread) / control.mean
     return _with_t(value, error, df, method=_RELATIVE_METHOD, level=level)

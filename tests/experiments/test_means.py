@@ -1,3 +1,4 @@
+from itertools import product
 from math import isnan
 
 import numpy as np
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
+from experiments.stats.comparison import compare
 from experiments.stats.means import relative_mean, welch_difference
 from experiments.stats.sufficient import Moments
 
@@ -192,3 +194,23 @@ def test_one_arm_without_variance_is_no_obstacle() -> None:
 def test_outcomes_that_are_no_numbers_are_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         Moments.from_array([1.0, bad])
+
+
+def test_an_arm_of_zeros_has_a_difference_but_no_interval_of_the_ratio() -> None:
+    control, zeros = Moments.from_array([0, 1, 2]), Moments.from_array([0, 0, 0])
+
+    assert welch_difference(control, zeros).has_interval
+    found = relative_mean(control, zeros)
+    assert found.value == -1
+    assert all(map(isnan, (found.low, found.high, found.p_value)))
+    assert "every outcome in this arm is 0" in found.reason
+
+
+def test_every_class_of_up_to_three_is_compared_or_told_why_not() -> None:
+    classes = [each for size in range(4) for each in product([0, 1, 3], repeat=size)]
+    arms = [Moments.from_array(each) for each in classes]
+
+    for control, treatment in product(arms, repeat=2):
+        for found in compare(control, treatment):
+            assert found.has_interval != bool(found.reason)
+            assert not found.has_interval or found.low <= found.value <= found.high
