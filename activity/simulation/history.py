@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from activity.simulation.course import LAST_DAY, PASS_MARK, TIME_ZONE, Module, SimulatedCourse
+from activity.simulation.course import (
+    DAYS_A_WEEK,
+    LAST_DAY,
+    PASS_MARK,
+    TIME_ZONE,
+    Module,
+    SimulatedCourse,
+)
 from activity.simulation.learners import HABITS, HISTORY, Habits, SimulatedLearner, stream
 from common.clock import local_midnight
 
@@ -20,6 +27,8 @@ _SCORE_SPREAD = 0.13
 _EARLIEST_HOUR, _LATEST_HOUR = 7.0, 22.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 9, 28
 _RETURN_RATE = 0.65
+# People study on days of their own: drawn anew each day, everybody would now and then look busy.
+_ON_USUAL_DAYS, _ON_OTHER_DAYS = 0.95, 0.005
 
 
 @dataclass(frozen=True)
@@ -91,12 +100,13 @@ def _sessions(
 ) -> Iterator[Session]:
     habits = HABITS[learner.kind]
     away = _draw_pause(course, habits, rng)
-    daily_rate = min(0.95, habits.days_a_week / 7 * rng.gamma(16, 1 / 16))
+    usual_days = _draw_usual_days(habits, rng)
     usual_hour = rng.normal(17, 3)
     agenda: deque[Task] = deque()
     begun: set[int] = set()
     for day in _days(learner.enrolled_on):
-        if day in away or rng.random() >= daily_rate:
+        rate = _ON_USUAL_DAYS if day.weekday() in usual_days else _ON_OTHER_DAYS
+        if day in away or rng.random() >= rate:
             continue
         module = course.module_on(day)
         if module.number not in begun:
@@ -107,6 +117,13 @@ def _sessions(
 
 def _days(first: date) -> Iterator[date]:
     return (first + timedelta(days=offset) for offset in range((LAST_DAY - first).days + 1))
+
+
+def _draw_usual_days(habits: Habits, rng: np.random.Generator) -> frozenset[int]:
+    """Return the days of the week (0 is Monday) on which the learner has made time."""
+    whole, part = divmod(habits.days_a_week, 1)
+    number = int(whole) + (rng.random() < part)
+    return frozenset(rng.permutation(DAYS_A_WEEK)[:number].tolist())
 
 
 def _draw_pause(

@@ -15,8 +15,9 @@ CONTROL, NUDGE = "control", "nudge"
 EXPERIMENT_STARTS_AFTER = timedelta(days=7, hours=12)
 QUIET_FROM, QUIET_UNTIL = time(21), time(6)
 
-HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+# Most learners enter a segment in the evening or at midnight. Seven hours later they are awake.
+NEXT_MORNING = timedelta(hours=7)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ CATEGORIES = (
 CAPS = (
     PlannedCap("Demo: one message a day", None, 1, "calendar_day", 1, "defer"),
     PlannedCap("Demo: three messages in seven days", None, 3, "rolling_days", 7, "drop"),
-    PlannedCap("Demo: one tip in ten days", "demo-tips", 1, "rolling_days", 10, "drop"),
+    PlannedCap("Demo: one tip in seven days", "demo-tips", 1, "rolling_days", 7, "drop"),
 )
 
 _NEXT = (
@@ -98,7 +99,7 @@ CADENCES = (
         priority=30,
         steps=(
             PlannedStep(
-                2 * HOUR,
+                NEXT_MORNING,
                 "demo-one-small-step",
                 "One small step back into {{ course.title }}",
                 _hello("A few minutes are enough to be back in.") + _NEXT,
@@ -119,7 +120,7 @@ CADENCES = (
         priority=20,
         steps=(
             PlannedStep(
-                HOUR,
+                NEXT_MORNING,
                 "demo-a-second-look",
                 "A second look at what was hard",
                 _hello("Going over the page once more before the quiz helps most.") + _NEXT,
@@ -141,7 +142,7 @@ CADENCES = (
         is_treatment=True,
         steps=(
             PlannedStep(
-                timedelta(0),
+                NEXT_MORNING,
                 "demo-try-the-quiz",
                 "Ten minutes to see what stuck",
                 _hello("You have watched; now the quiz shows what stuck. It cannot go wrong.")
@@ -169,7 +170,7 @@ CADENCES = (
         priority=40,
         steps=(
             PlannedStep(
-                3 * HOUR,
+                NEXT_MORNING,
                 "demo-go-deeper",
                 "Something harder for you",
                 _hello("You can skip the review and take the advanced reading."),
@@ -184,13 +185,13 @@ CADENCES = (
         priority=50,
         steps=(
             PlannedStep(
-                4 * HOUR,
+                NEXT_MORNING,
                 "demo-keep-going",
                 "Well done, and what comes next",
                 _hello("You are keeping up well.") + _PROGRESS + _NEXT,
             ),
             PlannedStep(
-                7 * DAY,
+                14 * DAY,
                 "demo-stretch",
                 "A stretch activity",
                 _hello("If you like, try this week's question on data of your own."),
