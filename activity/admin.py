@@ -39,7 +39,7 @@ class CourseAdmin(KeptAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save through the operation that also re-evaluates whom the change concerns."""
-        operations.save_edited(obj, now=utc_now())
+        operations.save_edited(obj, columns=form.changed_data, now=utc_now())
 
 
 @admin.register(models.Section)
@@ -73,7 +73,7 @@ class ItemAdmin(BigTableAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save through the operation that also re-evaluates whom the change concerns."""
-        operations.save_edited(obj, now=utc_now())
+        operations.save_edited(obj, columns=form.changed_data, now=utc_now())
 
 
 @admin.register(models.Learner)
@@ -90,7 +90,7 @@ class LearnerAdmin(BigTableAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save through the operation that also re-evaluates whom the change concerns."""
-        operations.save_edited(obj, now=utc_now())
+        operations.save_edited(obj, columns=form.changed_data, now=utc_now())
 
 
 @admin.register(models.Enrollment)
@@ -120,7 +120,7 @@ class EnrollmentAdmin(BigTableAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save through the operation that also re-evaluates whom the change concerns."""
-        operations.save_edited(obj, now=utc_now())
+        operations.save_edited(obj, columns=form.changed_data, now=utc_now())
 
 
 @admin.register(models.Verb)

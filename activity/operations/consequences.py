@@ -1,6 +1,7 @@
 """Store a changed row of the roster and do what follows from it: rebuild, pull."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,10 +43,15 @@ class Consequences:
     enrollments: set[int] = field(default_factory=set)
 
 
-def save_edited(row: Model, *, now: datetime) -> None:
-    """Save a row of the roster that a form has changed and validated, with all that follows."""
+def save_edited(row: Model, *, now: datetime, columns: Collection[str] | None = None) -> None:
+    """Save a row of the roster that a form has changed and validated, with all that follows.
+
+    `columns` are the fields that the form changed (None: it may be any). What somebody else saved
+    in other columns since the form read the row stays.
+    """
     with changing(now=now) as consequences:
-        store_row(row, consequences, now=now)
+        before = None if row.pk is None else _lock(row)
+        store_row(row, consequences, before=before, columns=columns, now=now)
 
 
 @contextmanager
@@ -66,20 +72,41 @@ def changing(*, now: datetime) -> Iterator[Consequences]:
         settle_edit(course_id, number, rebuild=course_id in consequences.rebuilds, now=now)
 
 
-def store_row(row: Row, consequences: Consequences, *, now: datetime) -> Row:
-    """Save the row, and note in `consequences` whom it concerns. Call it within `changing`."""
+def store_row(
+    row: Row,
+    consequences: Consequences,
+    *,
+    before: Row | None,
+    now: datetime,
+    columns: Collection[str] | None = None,
+) -> Row:
+    """Save the row, and note in `consequences` whom it concerns. Call it within `changing`.
+
+    `before` is the row as it was read under its lock, None for a new one: only what differs from it
+    is written, and of that only `columns`, if they are named.
+    """
     if isinstance(row, Course):
         _check_zone(row)
-    if row.pk is None:
+    if before is None:
         _insert(row, consequences, now=now)
     else:
-        _update(row, consequences)
+        _update(row, _changed(row, before, columns), consequences)
     return row
 
 
-def lock_learners(learners: QuerySet[Learner]) -> None:
-    """Lock the learners in order until the transaction ends, and change nothing."""
-    list(learners.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+def lock_rows(rows: QuerySet[Row]) -> None:
+    """Lock the rows in order until the transaction ends, and change nothing."""
+    # Only these: the rows of a table that the query joins are nobody's to change here.
+    locked = rows.order_by("pk").select_for_update(no_key=True, of=("self",))
+    list(locked.values_list("pk"))
+
+
+def _lock(row: Row) -> Row:
+    """Return the row as it is now, and keep it so until the transaction ends."""
+    if isinstance(row, Enrollment):
+        # First: whoever ingests or evaluates holds the Due row when it comes to the enrollment.
+        lock_due([row.pk])
+    return type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)
 
 
 def _concerned(consequences: Consequences) -> set[int]:
@@ -90,7 +117,7 @@ def _concerned(consequences: Consequences) -> set[int]:
 def _insert(row: Model, consequences: Consequences, *, now: datetime) -> None:
     if isinstance(row, Enrollment):
         # A change of traits that does not see this enrollment yet would not pull it.
-        lock_learners(Learner.objects.filter(pk=row.learner_id))
+        lock_rows(Learner.objects.filter(pk=row.learner_id))
     row.save(force_insert=True)
     if isinstance(row, Enrollment):
         Due.objects.create(enrollment=row, due_at=now)
@@ -99,20 +126,30 @@ def _insert(row: Model, consequences: Consequences, *, now: datetime) -> None:
         consequences.courses.add(row.course_id)
 
 
-def _update(row: Model, consequences: Consequences) -> None:
-    if isinstance(row, Enrollment):
-        lock_due([row.pk])
-    before = type(row)._default_manager.get(pk=row.pk)
-    columns = [column.name for column in row._meta.concrete_fields if not column.primary_key]
-    row.save(update_fields=[name for name in columns if name not in NOT_EDITED])
-    if _differ(before, row, SIGNALS):
+def _update(row: Model, changed: frozenset[str], consequences: Consequences) -> None:
+    if not changed:
+        return
+    # Not the rest: ingest, an import or another form may be writing it.
+    row.save(update_fields=changed)
+    if changed.intersection(SIGNALS.get(type(row), ())):
         _concern(row, consequences)
-    if _differ(before, row, READ_MODELS):
+    if changed.intersection(READ_MODELS.get(type(row), ())):
         consequences.rebuilds.add(row.course_id if isinstance(row, Item) else row.pk)
 
 
-def _differ(before: Model, row: Model, names: dict[type[Model], tuple[str, ...]]) -> bool:
-    return any(getattr(before, name) != getattr(row, name) for name in names.get(type(row), ()))
+def _changed(row: Model, before: Model, columns: Collection[str] | None) -> frozenset[str]:
+    edited = {
+        column.attname
+        for column in row._meta.concrete_fields
+        if column.name not in NOT_EDITED and (columns is None or column.name in columns)
+    }
+    return frozenset(name for name in edited if _comparable(before, name) != _comparable(row, name))
+
+
+def _comparable(row: Model, name: str) -> object:
+    value = getattr(row, name)
+    # In Python true equals 1 and 1.0; in JSON they are three values.
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
 
 
 def _concern(row: Model, consequences: Consequences) -> None:

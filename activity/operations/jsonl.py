@@ -8,8 +8,8 @@ from typing import Any
 from django.db import DataError, IntegrityError, transaction
 
 from activity.jsonl import FAULTY, Line, grouped, read_lines
-from activity.models import Enrollment, Learner
-from activity.operations.consequences import Consequences, changing, lock_learners
+from activity.models import Course, Enrollment, Item, Learner, Section
+from activity.operations.consequences import Consequences, changing, lock_rows
 from activity.operations.due import lock_due
 from activity.operations.ingest import ingest
 from activity.operations.roster import (
@@ -113,16 +113,31 @@ def _save(type_: str, group: Sequence[Line], result: JsonlResult, *, now: dateti
 
 def _lock_known(type_: str, group: Sequence[Line]) -> None:
     # All at once and in order: one by one, in the order of the file, they could deadlock with an
-    # ingest of the same enrollments or another import of the same learners.
-    if type_ == "learner":
-        lock_learners(Learner.objects.filter(external_id__in=_keys(group, "external_id")))
-    elif type_ == "enrollment":
-        learners = _keys(group, "learner")
-        lock_learners(Learner.objects.filter(external_id__in=learners))
-        known = Enrollment.objects.filter(
-            course__key__in=_keys(group, "course"), learner__external_id__in=learners
-        )
-        lock_due(known.values_list("pk", flat=True))
+    # ingest of the same enrollments or another import of the same rows.
+    match type_:
+        case "course":
+            lock_rows(Course.objects.filter(key__in=_keys(group, "key")))
+        case "section":
+            lock_rows(Section.objects.filter(**_in_courses(group)))
+        case "item":
+            lock_rows(Item.objects.filter(**_in_courses(group)))
+        case "learner":
+            lock_rows(Learner.objects.filter(external_id__in=_keys(group, "external_id")))
+        case "enrollment":
+            _lock_enrolled(group)
+
+
+def _lock_enrolled(group: Sequence[Line]) -> None:
+    learners = _keys(group, "learner")
+    lock_rows(Learner.objects.filter(external_id__in=learners))
+    known = Enrollment.objects.filter(
+        course__key__in=_keys(group, "course"), learner__external_id__in=learners
+    )
+    lock_due(known.values_list("pk", flat=True))
+
+
+def _in_courses(group: Sequence[Line]) -> dict[str, set[str]]:
+    return {"course__key__in": _keys(group, "course"), "key__in": _keys(group, "key")}
 
 
 def _keys(group: Sequence[Line], name: str) -> set[str]:

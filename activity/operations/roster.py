@@ -1,6 +1,11 @@
-"""Save courses, sections, items, learners and enrollments from plain values."""
+"""Save courses, sections, items, learners and enrollments from plain values.
+
+Each row is locked before it is read, and of it only what changes is written: of two who change one
+row at once, the second waits and changes what the first has left.
+"""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,6 +14,7 @@ from django.db.models import Model, QuerySet
 from activity.canonical import shown
 from activity.models import Course, Enrollment, Item, ItemKind, Learner, Section
 from activity.operations.consequences import Consequences, changing, store_row
+from activity.operations.due import lock_due
 from activity.operations.roster_values import RosterError, fill, key_in
 
 Row = TypeVar("Row", bound=Model)
@@ -51,37 +57,41 @@ def save_enrollment(values: Mapping[str, Any], *, now: datetime) -> Enrollment:
 def change_course(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Course:
     """Do what save_course does, and leave what follows to the caller's `changing`."""
     key = key_in(values, "key")
-    row = Course.objects.filter(key=key).first() or Course(key=key, title=key)
+    before = _locked(Course.objects.filter(key=key))
+    row = copy(before) or Course(key=key, title=key)
     fill(row, values, looked_up=frozenset())
-    return store_row(row, consequences, now=now)
+    return store_row(row, consequences, before=before, now=now)
 
 
 def change_section(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Section:
     """Do what save_section does, and leave what follows to the caller's `changing`."""
     course = _course(values)
     key = key_in(values, "key")
-    row = course.sections.filter(key=key).first() or Section(course=course, key=key)
+    before = _locked(course.sections.filter(key=key))
+    row = copy(before) or Section(course=course, key=key)
     fill(row, values, looked_up=frozenset({"course"}))
-    return store_row(row, consequences, now=now)
+    return store_row(row, consequences, before=before, now=now)
 
 
 def change_item(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Item:
     """Do what save_item does, and leave what follows to the caller's `changing`."""
     course = _course(values)
     key = key_in(values, "key")
-    row = course.items.filter(key=key).first() or Item(course=course, key=key)
+    before = _locked(course.items.filter(key=key))
+    row = copy(before) or Item(course=course, key=key)
     if "parent" in values:
         row.parent = _module(course, values["parent"])
     fill(row, values, looked_up=frozenset({"course", "parent"}))
-    return store_row(row, consequences, now=now)
+    return store_row(row, consequences, before=before, now=now)
 
 
 def change_learner(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Learner:
     """Do what save_learner does, and leave what follows to the caller's `changing`."""
     key = key_in(values, "external_id")
-    row = Learner.objects.filter(external_id=key).first() or Learner(external_id=key)
+    before = _locked(Learner.objects.filter(external_id=key))
+    row = copy(before) or Learner(external_id=key)
     fill(row, values, looked_up=frozenset())
-    return store_row(row, consequences, now=now)
+    return store_row(row, consequences, before=before, now=now)
 
 
 def change_enrollment(
@@ -89,18 +99,31 @@ def change_enrollment(
 ) -> Enrollment:
     """Do what save_enrollment does, and leave what follows to the caller's `changing`."""
     course = _course(values)
-    learner = _found(Learner.objects.all(), "Learner", external_id=key_in(values, "learner"))
-    row = Enrollment.objects.filter(course=course, learner=learner).first()
-    row = row or Enrollment(course=course, learner=learner, enrolled_at=now)
+    # The learner first, so that of two who enroll the same one, the second finds the first's row.
+    people = Learner.objects.select_for_update(no_key=True)
+    learner = _found(people, "Learner", external_id=key_in(values, "learner"))
+    before = _locked_enrollment(course, learner)
+    row = copy(before) or Enrollment(course=course, learner=learner, enrolled_at=now)
     if "section" in values:
         row.section = _section(course, values["section"])
     fill(row, values, looked_up=frozenset({"course", "learner", "section"}))
-    return store_row(row, consequences, now=now)
+    return store_row(row, consequences, before=before, now=now)
 
 
 def _saved(change: Change[Row], values: Mapping[str, Any], *, now: datetime) -> Row:
     with changing(now=now) as consequences:
         return change(values, consequences, now)
+
+
+def _locked(rows: QuerySet[Row]) -> Row | None:
+    return rows.select_for_update(no_key=True).first()
+
+
+def _locked_enrollment(course: Course, learner: Learner) -> Enrollment | None:
+    ids = list(course.enrollments.filter(learner=learner).values_list("pk", flat=True))
+    # Before the enrollment: whoever ingests or evaluates takes them in this order too.
+    lock_due(ids)
+    return _locked(course.enrollments.filter(pk__in=ids))
 
 
 def _course(values: Mapping[str, Any]) -> Course:

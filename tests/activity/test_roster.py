@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib import admin
 
-from activity.models import Due, DueCause, Enrollment
+from activity.models import Due, DueCause, Enrollment, Learner
 from activity.operations import (
     RosterError,
     ingest,
@@ -229,6 +230,33 @@ def test_a_form_that_was_open_meanwhile_does_not_set_the_last_event_back():
     enrollment.refresh_from_db()
     assert enrollment.last_event_at == NOW - timedelta(hours=1)
     assert enrollment.withdrew_at == datetime(2025, 9, 15, tzinfo=UTC)
+
+
+def test_a_form_writes_only_what_it_changed():
+    learner = make_learner(name="Old", traits={"level": True})
+    opened = Learner.objects.get(pk=learner.pk)
+    names = {"external_id": learner.external_id}
+    save_learner({**names, "name": "New", "traits": {"level": 1}}, now=NOW)
+    opened.time_zone = "Europe/Berlin"
+    save_edited(opened, columns=["time_zone"], now=NOW)
+    learner.refresh_from_db()
+    assert (learner.name, learner.time_zone) == ("New", "Europe/Berlin")
+    assert learner.traits["level"] is not True
+
+
+def test_the_admin_writes_only_what_its_form_changed(rf):
+    learner = make_learner(name="Old")
+    pages = admin.site.get_model_admin(Learner)
+    request = rf.get("/")
+    opened = Learner.objects.get(pk=learner.pk)
+    given = {"external_id": learner.external_id, "email": learner.email, "name": "Old"}
+    values = {**given, "locale": "de", "traits": "{}"}
+    form = pages.get_form(request, opened)(values, instance=opened)
+    assert form.is_valid(), form.errors
+    save_learner({"external_id": learner.external_id, "name": "New"}, now=NOW)
+    pages.save_model(request, form.save(commit=False), form, change=True)
+    learner.refresh_from_db()
+    assert (learner.name, learner.locale) == ("New", "de")
 
 
 def test_a_form_may_create_an_enrollment():
