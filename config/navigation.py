@@ -60,6 +60,7 @@ def look() -> dict[str, Any]:
                 "href": lambda request: static("favicon.svg"),
             }
         ],
+        "STYLES": [lambda request: static("admin.css")],
         "SHOW_HISTORY": True,
         "SHOW_VIEW_ON_SITE": False,
         "SIDEBAR": {

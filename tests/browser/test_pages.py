@@ -13,6 +13,7 @@ from experiments.models import Experiment
 from interventions.models import MailboxMessage
 from interventions.render.links import LinkOwner, make_token
 from segmentation.models import Segment
+from segmentation.operations import install_playbook
 from tests.factories import NOW, make_course, make_enrollment, make_item
 from tests.journeys.test_main_path import everybody_acts, make_experiment, run_stages
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
@@ -124,6 +125,23 @@ def test_staff_pages_open_without_errors_and_fit(window, client, live_server, br
         assert faults == []
         assert sticks_out(page) <= 0, address
         page.close()
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_rules_in_a_list_are_read_to_their_end(window, client, live_server, browser):
+    install_playbook("five-segments", now=NOW)
+    context = browser.new_context(**WINDOWS[window])
+    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
+    context.add_cookies([cookie])
+
+    address = live_server.url + reverse("admin:segmentation_segment_changelist")
+    page, faults = visit(context, address)
+
+    assert faults == []
+    rules = page.locator("#result_list td.field-shown_rule")
+    assert rules.count() == 5
+    cut_off = "cells => cells.filter(cell => cell.scrollHeight > cell.clientHeight).length"
+    assert rules.evaluate_all(cut_off) == 0
 
 
 @pytest.mark.parametrize("window", WINDOWS)
