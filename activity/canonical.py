@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 from activity.payloads import MAX_LEVELS, is_nested_deeper, storable, storable_text
 from common.clock import parse_instant
 
+# Of the events that Nudgelab writes itself. From outside they could pass for a message that went
+# out, or take the place of one.
+OWN_SOURCE = "nudgelab"
 # A clock that runs a little ahead is no fault of the learner's: the event waits for its instant.
 EARLY_LIMIT = timedelta(minutes=5)
 # Nothing was learned online before it, and the first day of year 1 has no local date everywhere.
@@ -97,7 +100,7 @@ def read_event(raw: object, *, now: datetime) -> CanonicalEvent:
         passed=None if get("passed") is None else _passed(get("passed")),
         value=None if get("value") is None else _value(get("value")),
         properties=_properties(get("properties")),
-        source=_text("source", get("source")),
+        source=_source(get("source")),
         source_id=_text("source_id", get("source_id")),
     )
     _check_total(event)
@@ -137,6 +140,13 @@ def _text(name: str, value: object) -> str:
         _check_storable(name, value)
     # An enumeration's member is text too, but the database driver has its own ideas about those.
     return str.__str__(value)
+
+
+def _source(value: object) -> str:
+    source = _text("source", value)
+    if source == OWN_SOURCE:
+        raise _bad(f"The source {shown(source)} is kept for what Nudgelab itself writes.")
+    return source
 
 
 def _check_storable(name: str, text: str) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
+from activity.canonical import OWN_SOURCE
 from activity.models import DueCause
 from activity.operations.due import pull_due
-
-SOURCE = "nudgelab"
 
 # Neither read model counts what is no act of the learner, so there is nothing to merge.
 _APPEND = """
@@ -49,7 +48,7 @@ def append_own_event(
         "verb": verb,
         "now": now,
         "properties": Jsonb(dict(properties or {})),
-        "source": SOURCE,
+        "source": OWN_SOURCE,
         "source_id": source_id,
     }
     with connection.cursor() as cursor:

@@ -18,16 +18,14 @@ def test_an_own_event_is_what_ingest_would_have_written() -> None:
     ours, theirs = make_enrollment(), make_enrollment()
 
     assert append_own_event(ours.pk, "EMAIL_SENT", source_id="a", now=NOW, properties={"k": 1})
-    event = make_event(
-        theirs, "EMAIL_SENT", occurred_at=NOW, source="nudgelab", source_id="b", properties={"k": 1}
-    )
+    event = make_event(theirs, "EMAIL_SENT", occurred_at=NOW, properties={"k": 1})
     ingest([event], now=NOW)
 
     written, expected = (
         Event.objects.filter(enrollment=each).values().get() for each in (ours, theirs)
     )
     different = {name for name in written if written[name] != expected[name]}
-    assert different == {"id", "enrollment_id", "source_id"}
+    assert different == {"id", "enrollment_id", "source", "source_id"}
 
 
 def test_the_same_own_event_counts_once() -> None:
@@ -78,3 +76,16 @@ def test_due_is_locked_before_anything_is_written() -> None:
     written = [sql for sql in statements if "activity_" in sql]
     assert "activity_due" in written[0]
     assert "activity_event" in written[1]
+
+
+def test_nobody_else_writes_under_our_name() -> None:
+    enrollment = make_enrollment()
+    events = [
+        make_event(enrollment, "UNSUBSCRIBED", source="nudgelab"),
+        make_event(enrollment, "LOGIN"),
+    ]
+
+    result = ingest(events, now=NOW)
+
+    assert (result.stored, [each.index for each in result.rejected]) == (1, [0])
+    assert "kept for what Nudgelab itself writes" in result.rejected[0].message
