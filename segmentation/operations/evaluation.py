@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from time import monotonic
 
 from django.db import connection, transaction
@@ -21,6 +22,8 @@ from segmentation.operations.segments import freeze_segment
 log = logging.getLogger(__name__)
 
 FeedHealthOf = Callable[..., FeedHealth]
+# Locks the Due rows of enrollments in the open transaction and returns their ids.
+Claim = Callable[[], list[int]]
 
 # A few hash tables over a batch of enrollments; compiling such statements costs more than it saves.
 # A batch is found by index, which on disks without a moving arm hardly costs more than a scan.
@@ -101,9 +104,7 @@ class CourseWork:
     def evaluate_batch(self) -> EvaluationCounts:
         """Evaluate the next batch. Put off the one enrollment whose evaluation fails."""
         try:
-            counts = _evaluate_batch(
-                self.course, now=self.now, limit=self._limit, health=self.health
-            )
+            counts = evaluate_batch(self.course, self._claim(), now=self.now, health=self.health)
         except BatchError as failure:
             self._split(failure)
             return EvaluationCounts()
@@ -111,26 +112,37 @@ class CourseWork:
         self._limit = min(self._limit * 2, self.largest)
         return counts
 
+    def _claim(self) -> Claim:
+        return partial(claim_due, course_id=self.course.id, now=self.now, limit=self._limit)
+
     def _split(self, failure: BatchError) -> None:
         # The longest waiting are claimed first, so smaller and smaller batches close in on it.
         if len(failure.enrollment_ids) > 1:
             self._limit = max(1, len(failure.enrollment_ids) // 8)
             return
-        cause = failure.__cause__
-        fail_due(failure.enrollment_ids, now=self.now, error=f"{type(cause).__name__}: {cause}")
-        log.error("Enrollment %s failed", failure.enrollment_ids[0], exc_info=cause)
+        put_off(failure, now=self.now)
 
 
-def _evaluate_batch(
-    course: Course, *, now: datetime, limit: int, health: FeedHealthOf
+def put_off(failure: BatchError, *, now: datetime) -> None:
+    """Have the one enrollment of the failed batch evaluated later, and show staff why."""
+    cause = failure.__cause__
+    fail_due(failure.enrollment_ids, now=now, error=f"{type(cause).__name__}: {cause}")
+    log.error("Enrollment %s failed", failure.enrollment_ids[0], exc_info=cause)
+
+
+def evaluate_batch(
+    course: Course, claim: Claim, *, now: datetime, health: FeedHealthOf
 ) -> EvaluationCounts:
-    """Claim at most `limit` enrollments of the course and evaluate them in one transaction."""
+    """Evaluate the enrollments of the course that `claim` locks, in one transaction.
+
+    Raise BatchError where that fails for one of them: then nothing of the batch was written.
+    """
     # A stopped clock shows the course as of the end of its simulation, for good.
     as_of = course.clock_stopped_at or now
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_SETTINGS)
-        ids = claim_due(course_id=course.id, now=now, limit=limit)
+        ids = claim()
         if not ids:
             return EvaluationCounts()
         is_silent = health(course, now=as_of).status != "ok"

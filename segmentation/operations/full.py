@@ -1,17 +1,24 @@
 """Evaluate every enrollment of courses at one instant, due or not."""
 
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.db.models import Count, Max
 
-from activity.models import Course, Due, DueCause
-from activity.operations import pull_course
+from activity.models import Course, Due
 from activity.queries import feed_health
 from segmentation.models import Membership, Segment
 from segmentation.operations.errors import SegmentationError
-from segmentation.operations.evaluation import CourseWork, EvaluationCounts
+from segmentation.operations.evaluation import (
+    BatchError,
+    EvaluationCounts,
+    evaluate_batch,
+    put_off,
+)
 from segmentation.operations.revisions import pull_changed
 from segmentation.operations.segments import EVALUATED
 
@@ -21,10 +28,15 @@ LARGE_BATCH = 50_000
 
 @dataclass(frozen=True)
 class CourseEvaluation:
-    """What a full evaluation did, and how many members each segment then has, by its key."""
+    """What a full evaluation did, and how many members each segment then has, by its key.
+
+    `left_out` enrollments are as they were: their evaluation failed and is put off, or meanwhile
+    they were evaluated as of a later instant.
+    """
 
     counts: EvaluationCounts
     members: dict[str, int]
+    left_out: int
 
 
 def evaluate_courses(
@@ -36,15 +48,17 @@ def evaluate_courses(
 ) -> CourseEvaluation:
     """Evaluate everybody in the courses as of the instant. `on_batch` hears how many were done.
 
+    Waits for enrollments that an ingest, a message or another evaluation holds at the moment.
     Raise SegmentationError, before anything is written, for an instant before a course's last
     evaluation: memberships only go forward. The past is read with `preview` and `read_signals`.
     """
     for course in courses:
         _check_instant(course, as_of=as_of)
-    counts = EvaluationCounts()
+    counts, left_out = EvaluationCounts(), 0
     for course in courses:
-        counts += _evaluate(course, as_of=as_of, batch=batch, on_batch=on_batch)
-    return CourseEvaluation(counts, _members(courses))
+        done, missing = _evaluate(course, as_of=as_of, batch=batch, on_batch=on_batch)
+        counts, left_out = counts + done, left_out + missing
+    return CourseEvaluation(counts, _members(courses), left_out)
 
 
 def _check_instant(course: Course, *, as_of: datetime) -> None:
@@ -64,16 +78,48 @@ def _check_instant(course: Course, *, as_of: datetime) -> None:
 
 def _evaluate(
     course: Course, *, as_of: datetime, batch: int, on_batch: Callable[[int], object]
-) -> EvaluationCounts:
+) -> tuple[EvaluationCounts, int]:
+    """Return what was done, and how many enrollments were left as they were."""
     pull_changed(now=as_of, course_id=course.id)
-    pull_course(course.id, at=as_of, cause=DueCause.TIME)
-    work = CourseWork(course, now=as_of, largest=batch, health=feed_health)
+    ids = list(course.enrollments.order_by("pk").values_list("pk", flat=True))
+    waiting = deque(_parts(ids, batch))
     total = EvaluationCounts()
-    while not work.is_done:
-        counts = work.evaluate_batch()
+    while waiting:
+        part = waiting.popleft()
+        try:
+            counts = evaluate_batch(
+                course, partial(_wait_for, part, as_of=as_of), now=as_of, health=feed_health
+            )
+        except BatchError as failure:
+            waiting.extendleft(reversed(_retried(failure, as_of=as_of)))
+            continue
         on_batch(counts.evaluated)
         total += counts
-    return total
+    # With those counted that fail or are ahead: nobody may be missing without a word.
+    return total, len(ids) - total.evaluated
+
+
+def _wait_for(enrollment_ids: Sequence[int], *, as_of: datetime) -> list[int]:
+    """Lock the Due rows and return their enrollments, without those evaluated as of later."""
+    # In enrollment order, as everybody does who waits; and without SKIP LOCKED: who says everybody
+    # does not mean those alone whom no ingest or evaluation holds at the moment.
+    rows = Due.objects.filter(pk__in=enrollment_ids).order_by("pk").select_for_update(no_key=True)
+    # Read with the lock: while this waited, an evaluation may have brought them to its own now.
+    instants = rows.values_list("pk", "evaluated_at")
+    return [pk for pk, at in instants if at is None or at <= as_of]
+
+
+def _retried(failure: BatchError, *, as_of: datetime) -> list[list[int]]:
+    """Return the parts to try instead of the batch; the one enrollment that fails is put off."""
+    ids = list(failure.enrollment_ids)
+    if len(ids) == 1:
+        put_off(failure, now=as_of)
+        return []
+    return _parts(ids, math.ceil(len(ids) / 8))
+
+
+def _parts(ids: list[int], size: int) -> list[list[int]]:
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 def _members(courses: Sequence[Course]) -> dict[str, int]:

@@ -1,8 +1,10 @@
 """Rules that fail, feeds that fall silent, enrollments that cannot be evaluated."""
 
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from activity.models import Due, Enrollment
@@ -145,6 +147,19 @@ def test_one_enrollment_that_fails_does_not_hold_up_the_rest(refused_member):
     due = Due.objects.get(enrollment=unlucky)
     assert (due.attempts, due.due_at) == (1, NOW + timedelta(seconds=30))
     assert "refused" in due.error
+
+
+def test_a_full_evaluation_says_how_many_failed(refused_member):
+    course = make_course()
+    segment = make_segment(make_playbook(course), QUIET)
+    everybody = [make_enrollment(course, due_at=None) for _ in range(30)]
+    refused_member(everybody[17])
+    out, errors = StringIO(), StringIO()
+    call_command("evaluate_segments", "--as-of", NOW.isoformat(), stdout=out, stderr=errors)
+    assert out.getvalue().startswith("evaluated 29, entered 29, left 0\n")
+    assert errors.getvalue().startswith("Enrollments left as they were: 1. ")
+    assert members(segment) == names(everybody) - {everybody[17].id}
+    assert Due.objects.get(enrollment=everybody[17]).attempts == 1
 
 
 def test_after_a_failure_it_is_tried_again_and_the_error_goes(refused_member):

@@ -3,13 +3,17 @@
 import json
 from datetime import timedelta
 from io import StringIO
+from threading import Timer
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
+from activity.models import Due
 from segmentation.models import Transition
-from segmentation.operations import evaluate_due
+from segmentation.operations import evaluate_courses, evaluate_due
 from tests.factories import NOW, act, make_cast
+from tests.processes import database_url
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
@@ -113,3 +117,48 @@ def test_an_unclear_instant_is_refused(text, reason):
 def test_an_unknown_course_is_refused():
     with pytest.raises(CommandError, match="no course 'nowhere'"):
         run("--as-of", NOW.isoformat(), "--course", "nowhere")
+
+
+@pytest.fixture
+def other():
+    """Return another connection to the test database."""
+    with psycopg.connect(database_url()) as connection:
+        yield connection
+
+
+def locking_the_last(other, change):
+    """Return what holds the last Due row on the other connection for half a second.
+
+    It does so when it is first told of a batch, and commits what `change` does to the row.
+    """
+    timers = []
+
+    def on_batch(_evaluated):
+        if not timers:
+            last = Due.objects.latest("pk").pk
+            other.execute(f"UPDATE activity_due SET {change} WHERE enrollment_id = %s", [last])
+            timers.append(Timer(0.5, other.commit))
+            timers[0].start()
+
+    return on_batch
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_enrollment_that_another_transaction_holds_is_waited_for(other):
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    hold = locking_the_last(other, "attempts = attempts")
+    done = evaluate_courses([cast.course], as_of=NOW, batch=1, on_batch=hold)
+    assert (done.counts.evaluated, done.left_out) == (3, 0)
+    assert len(members(segment)) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_enrollment_that_was_evaluated_as_of_later_meanwhile_is_left_so(other):
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    hold = locking_the_last(other, f"evaluated_at = '{NOW + HOUR}'")
+    done = evaluate_courses([cast.course], as_of=NOW, batch=1, on_batch=hold)
+    assert (done.counts.evaluated, done.left_out) == (2, 1)
+    assert len(members(segment)) == 2
+    assert Due.objects.latest("pk").evaluated_at == NOW + HOUR

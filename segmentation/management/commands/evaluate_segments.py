@@ -11,13 +11,19 @@ from activity.models import Course, Enrollment
 from segmentation.management.arguments import add_instant, find_course, read_instant
 from segmentation.operations import CourseEvaluation, SegmentationError, evaluate_courses
 
+LEFT_OUT = (
+    "Enrollments left as they were: {count:,}. Their evaluation failed and is put off, or they were"
+    " evaluated as of a later instant meanwhile; the admin's due evaluations say which."
+)
+
 
 class Command(BaseCommand):
     """Bring the memberships of one course, or of all, to an instant."""
 
     help = (
         "Evaluate every enrollment as of an instant, which may not lie before the last evaluation."
-        " Prints evaluated, entered, left, and the members of each segment."
+        " Waits for enrollments that are just being changed. Prints evaluated, entered, left, and"
+        " the members of each segment."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,6 +38,9 @@ class Command(BaseCommand):
         key = options["course"]
         courses = [find_course(key)] if key else list(Course.objects.all())
         result = _evaluate(courses, as_of=as_of)
+        if result.left_out:
+            # On the error stream: standard output keeps its shape for scripts.
+            self.stderr.write(LEFT_OUT.format(count=result.left_out))
         values = {
             "evaluated": result.counts.evaluated,
             "entered": result.counts.entered,
