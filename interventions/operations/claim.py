@@ -92,6 +92,8 @@ def claim_next(learner_id: int, *, now: datetime, desk: Desk, channels: Collecti
 def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> None:
     """Push a learner's due messages forward after a turn that failed, so that it blocks no loop."""
     with transaction.atomic():
+        # First of all, as everybody does who takes several of a learner's messages.
+        list(Learner.objects.select_for_update(no_key=True).filter(pk=learner_id).values("pk"))
         due = Delivery.objects.filter(
             learner=learner_id, state=DeliveryState.PLANNED, send_at__lte=now
         )

@@ -163,11 +163,7 @@ def _read(
     cadences = _Cadences()
     live = [each for each in transitions if _is_live(each, enrollments[each.enrollment_id].course)]
     again = {each.enrollment_id for each in live if _may_start_again(cadences.started_by(each))}
-    if again:
-        # A run whose last message went out a moment ago must not stand in the way of the next.
-        close_runs(now=now, enrollment_ids=again)
-    # All run locks before the first draw or exposure: experiments come last in the lock order.
-    active = _active_runs(transitions)
+    active = _active_runs(transitions, again, now)
     starting = {cadence.pk for each in live for cadence in cadences.started_by(each)}
     last = last_runs({each.enrollment_id for each in live}, starting) if starting else {}
     # What is both is one object: a run that ends here must look ended to what starts after it.
@@ -189,12 +185,23 @@ def _may_start_again(cadences: Iterable[Cadence]) -> bool:
     return any(each.reentry != Reentry.NEVER for each in cadences)
 
 
-def _active_runs(transitions: Iterable[Transition]) -> Mapping[int, list[Run]]:
-    """Lock and return, by enrollment, the runs that one of the transitions may end."""
+def _active_runs(
+    transitions: Iterable[Transition], again: Collection[int], now: datetime
+) -> Mapping[int, list[Run]]:
+    """Lock and return, by enrollment, the runs that one of the transitions may end.
+
+    `again`: enrollments that may start a cadence once more. A run of theirs whose last message went
+    out a moment ago must not stand in the way of the next, and is closed.
+    """
     by_enrollment: dict[int, list[Run]] = defaultdict(list)
     leaving = {each.enrollment_id for each in transitions if _reason_to_exit(each)}
-    for run in lock_active_runs(leaving) if leaving else []:
-        by_enrollment[run.enrollment_id].append(run)
+    # All run locks in one statement, in order, and before the first draw or exposure: experiments
+    # come last in the lock order.
+    runs = lock_active_runs(leaving | set(again)) if leaving or again else []
+    closed = close_runs(now=now, enrollment_ids=again) if again else set()
+    for run in runs:
+        if run.pk not in closed:
+            by_enrollment[run.enrollment_id].append(run)
     return by_enrollment
 
 

@@ -39,6 +39,7 @@ WITH closable AS (
 UPDATE interventions_run AS run
 SET status = 'finished', ended_at = GREATEST(%(now)s, run.started_at)
 FROM closable WHERE run.id = closable.id
+RETURNING run.id
 """
 
 
@@ -122,15 +123,15 @@ def mark_exited(run: Run, *, reason: str, now: datetime) -> None:
     run.next_position = run.next_at = None
 
 
-def close_runs(*, now: datetime, enrollment_ids: Collection[int] | None = None) -> int:
-    """Finish the runs that are planned to the end and wait for nothing. Return how many.
+def close_runs(*, now: datetime, enrollment_ids: Collection[int] | None = None) -> set[int]:
+    """Finish the runs that are planned to the end and wait for nothing. Return their ids.
 
-    `enrollment_ids` None: everybody's.
+    `enrollment_ids` None: everybody's. Runs that another transaction holds are passed over.
     """
     ids = None if enrollment_ids is None else list(enrollment_ids)
     with connection.cursor() as cursor:
         cursor.execute(_CLOSE, {"now": now, "enrollments": ids})
-        return int(cursor.rowcount)
+        return {run_id for (run_id,) in cursor.fetchall()}
 
 
 def _may_start(cadence: Cadence, last: Run | None, now: datetime) -> bool:

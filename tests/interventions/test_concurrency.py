@@ -23,6 +23,7 @@ from tests.interventions.factories import (
     make_delivery,
     make_experiment,
     make_live_course,
+    make_run,
     make_settled,
     make_transition,
 )
@@ -216,6 +217,47 @@ def test_two_workers_react_once_to_each_transition() -> None:
     assert sum(map(int, handled)) == 40
     started = Counter(Run.objects.values_list("transition", flat=True))
     assert started == {transition.pk: 1 for transition in transitions}
+
+
+def test_reacting_takes_the_runs_of_an_enrollment_in_order() -> None:
+    enrollment, left = make_settled(make_live_course()), make_cadence()
+    again = make_cadence(reentry="cooldown", cooldown=timedelta(0))
+    # The later run can be closed, the earlier one is to be ended: taken in that order, two workers
+    # could wait for each other.
+    to_end = make_run(enrollment, left, next_position=0, next_at=NOW)
+    to_close = make_run(enrollment, again)
+    make_transition(enrollment, left.segment, "leave")
+    make_transition(enrollment, again.segment)
+    worker = start_python(REACT)
+    with running(worker):
+        wait_for_line(worker, "ready")
+        with transaction.atomic():
+            assert Run.objects.select_for_update(no_key=True).get(pk=to_end.pk)
+            assert worker.stdin is not None
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+            wait_for_a_waiting_lock()
+            assert Run.objects.select_for_update(no_key=True, nowait=True).get(pk=to_close.pk)
+        assert finish(worker).status == 0
+
+    runs = Run.objects.order_by("pk").values_list("cadence", "status")
+    assert list(runs) == [(left.pk, "exited"), (again.pk, "finished"), (again.pk, "active")]
+
+
+def wait_for_a_waiting_lock() -> None:
+    """Return when another session waits for a lock. Fail after twenty seconds."""
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+    )
+    for _ in range(400):
+        with connection.cursor() as cursor:
+            # A transaction would otherwise see again what it saw first.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(waiting, [connection.settings_dict["NAME"]])
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody waits")
 
 
 def test_an_experiment_and_a_cadence_for_everybody_cannot_slip_past_each_other() -> None:
