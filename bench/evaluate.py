@@ -33,7 +33,7 @@ django.setup()
 
 from django.db import connection, transaction  # noqa: E402
 
-from activity.importing.oulad import import_runs, known_runs  # noqa: E402
+from activity.importing.oulad import ImportOptions, import_runs, known_runs  # noqa: E402
 from activity.models import Course, Due, DueCause, Enrollment  # noqa: E402
 from activity.operations import ingest, pull_course  # noqa: E402
 from bench.duckdb_five_segments import five_segments  # noqa: E402
@@ -252,9 +252,8 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def _load(data: Path) -> None:
     """Import what is missing, install the playbook and forget what an earlier run evaluated."""
     runs = [run for run in known_runs(data) if not Course.objects.filter(key=run).exists()]
-    for number, done in enumerate(
-        import_runs(data, runs=runs, now=AS_OF, day0=DAY_0, until_day=DAY), start=1
-    ):
+    options = ImportOptions(AS_OF, day0=DAY_0, until_day=DAY)
+    for number, done in enumerate(import_runs(data, runs=runs, options=options), start=1):
         print(f"imported {done.run}, {number} of {len(runs)}", file=sys.stderr)
     install_playbook("five-segments", now=AS_OF)
     _forget()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet
 
-from activity.importing.oulad import import_runs
+from activity.importing.oulad import ImportOptions, import_runs
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PERSON = {
@@ -111,4 +111,5 @@ def write_folder(path):
 
 def run_import(folder, *runs, **options):
     """Import the runs, AAA_2013J if none is named."""
-    return list(import_runs(folder, runs=runs or ("AAA_2013J",), now=NOW, **options))
+    chosen = ImportOptions(NOW, **options)
+    return list(import_runs(folder, runs=runs or ("AAA_2013J",), options=chosen))

@@ -12,7 +12,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from activity.importing.oulad import OuladError
+from activity.importing.oulad import (
+    ImportOptions,
+    OuladError,
+    count_enrollments,
+    import_runs,
+    runs,
+)
 from activity.importing.oulad.runs import later_runs
 from activity.models import Course, Due, DueCause, Enrollment, Event, Item, Learner
 from tests.activity.oulad_folder import ANA, BBB, NOW, SMALL, run_import, write_folder, write_table
@@ -129,10 +135,30 @@ def test_json_is_all_that_is_printed(folder, capfd):
     assert [run["run"] for run in json.loads(printed.out)["runs"]] == ["AAA_2013J", "BBB_2014B"]
 
 
+def test_the_progress_moves_within_a_run_and_ends_at_what_was_counted(folder, monkeypatch):
+    monkeypatch.setattr(runs, "CHUNK", 2)
+    heard = []
+    (imported,) = import_runs(
+        folder,
+        runs=["AAA_2013J"],
+        options=ImportOptions(NOW),
+        on_progress=lambda run, count: heard.append((run, count, Event.objects.count())),
+    )
+    counts = [count for _, count, _ in heard]
+    assert counts == [0, 2, 2, 1]
+    assert sum(counts) == count_enrollments(folder, ["AAA_2013J"])
+    assert {run for run, _, _ in heard} == {"AAA_2013J"}
+    # What it counts as done is done: the events of those enrollments are stored.
+    assert [events for _, _, events in heard] == [0, 8, 9, 11]
+    assert imported.events == 11
+
+
 def test_a_bar_is_shown_on_standard_error_alone(folder, capfd):
     call_command("import_oulad", folder, "--runs", "AAA_2013J, BBB_2014B")
     printed = capfd.readouterr()
-    assert "2/2" in printed.err
+    assert "6/6" in printed.err
+    assert "enrollments/s" in printed.err
+    assert "BBB_2014B" in printed.err
     assert printed.out.splitlines() == [
         "AAA_2013J: 5 enrollments, 5 new learners, 11 items, 11 events.",
         "BBB_2014B: 1 enrollments, 0 new learners, 3 items, 3 events.",

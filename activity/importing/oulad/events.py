@@ -3,6 +3,7 @@
 # Every value is bound; the statements share the list of columns.
 # ruff: noqa: S608
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ SELECT enrolled.id, item.id,
 FROM pg_temp.oulad_clicks
 JOIN pg_temp.oulad_enrolled AS enrolled USING (student)
 JOIN activity_item AS item ON item.course_id = %(course)s AND item.key = 'site-' || site
+WHERE enrolled.id = ANY(%(ids)s)
 ORDER BY student, site, day
 ON CONFLICT (source, source_id) DO NOTHING
 """
@@ -45,7 +47,7 @@ CROSS JOIN LATERAL (VALUES
         CASE item.kind WHEN 'quiz' THEN 'ATTEMPT_QUIZ' ELSE 'SUBMIT_ASSIGNMENT' END),
     ('unit', item.parent_id, NULL, 'COMPLETE_MODULE')
 ) AS stored (prefix, item_id, score, verb)
-WHERE stored.item_id IS NOT NULL
+WHERE stored.item_id IS NOT NULL AND enrolled.id = ANY(%(ids)s)
 ORDER BY stored.prefix, student, assessment
 ON CONFLICT (source, source_id) DO NOTHING
 """
@@ -60,10 +62,23 @@ JOIN activity_enrollment AS enrollment
 """
 
 
-def store_events(course: Course, *, now: datetime) -> int:
-    """Store the staged events that are new and return how many there were.
+def match_enrollments(course: Course) -> list[int]:
+    """Find the enrollments of the staged roster, for `store_events`, and return them in order."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS pg_temp.oulad_enrolled")
+        cursor.execute(_ENROLLED, {"course": course.pk})
+        # The clicks are stored some students at a time.
+        cursor.execute("CREATE INDEX ON pg_temp.oulad_clicks (student)")
+        # Without statistics the planner joins a million clicks by nested loops.
+        cursor.execute("ANALYZE pg_temp.oulad_enrolled, pg_temp.oulad_clicks, activity_item")
+        cursor.execute("SELECT id FROM pg_temp.oulad_enrolled ORDER BY id")
+        return [pk for (pk,) in cursor.fetchall()]
 
-    The caller holds the Due rows of the course.
+
+def store_events(course: Course, enrollment_ids: Sequence[int], *, now: datetime) -> int:
+    """Store these enrollments' staged events that are new, and return how many there were.
+
+    They are among those of `match_enrollments`, and the caller holds their Due rows.
     """
     values: dict[str, Any] = {
         "course": course.pk,
@@ -72,12 +87,9 @@ def store_events(course: Course, *, now: datetime) -> int:
         "pass_mark": course.pass_mark,
         "zone": ZONE,
         "now": now,
+        "ids": list(enrollment_ids),
     }
     with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS pg_temp.oulad_enrolled")
-        cursor.execute(_ENROLLED, values)
-        # Without statistics the planner joins a million clicks by nested loops.
-        cursor.execute("ANALYZE pg_temp.oulad_enrolled, pg_temp.oulad_clicks, activity_item")
         cursor.execute(_CLICKS, values)
         clicked = int(cursor.rowcount)
         cursor.execute(_SUBMISSIONS, values)

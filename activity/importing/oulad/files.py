@@ -92,6 +92,13 @@ def read_runs(path: Path) -> list[str]:
     return sorted(f"{row['code_module']}_{row['code_presentation']}" for row in courses)
 
 
+def read_roster_sizes(path: Path) -> dict[str, int]:
+    """Return how many students each run of the folder has. Raise OuladError."""
+    info = _read_csv(path / "studentInfo.csv.gz", _TABLES["studentInfo"])
+    counted = info.group_by(list(_RUN)).aggregate([([], "count_all")]).to_pylist()
+    return {f"{row['code_module']}_{row['code_presentation']}": row["count_all"] for row in counted}
+
+
 def of_run(table: pa.Table, run: str) -> pa.Table:
     """Return the rows of one run."""
     return table.filter(_is_run(run))

@@ -1,6 +1,6 @@
 """Import runs of the dataset, each in one transaction, so that a kill leaves nothing half done."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -8,8 +8,14 @@ from pathlib import Path
 from django.db import DataError, IntegrityError, connection, transaction
 
 from activity.importing.oulad.course import day_0_of, items_of, length_of
-from activity.importing.oulad.events import store_events
-from activity.importing.oulad.files import OuladError, OuladFolder, open_folder, read_runs
+from activity.importing.oulad.events import match_enrollments, store_events
+from activity.importing.oulad.files import (
+    OuladError,
+    OuladFolder,
+    open_folder,
+    read_roster_sizes,
+    read_runs,
+)
 from activity.importing.oulad.roster import (
     StoredRoster,
     store_course,
@@ -17,11 +23,13 @@ from activity.importing.oulad.roster import (
     store_people,
 )
 from activity.importing.oulad.staging import stage
-from activity.models import Course, DueCause, Enrollment
+from activity.models import Course, DueCause
 from activity.operations.due import lock_due, pull_due
 from activity.operations.read_models import rebuild_enrollments
 
-CHUNK = 2_000
+# So many enrollments at a time: somebody watches how it goes on, and the statements that make the
+# read models of a whole run at once take several times as long.
+CHUNK = 100
 
 _TOUCHED = (
     "activity_course, activity_item, activity_learner, activity_enrollment, activity_due,"
@@ -46,10 +54,66 @@ class RunImport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Options:
+class ImportOptions:
+    """When runs are imported, and which part of them.
+
+    `day0` moves all runs to one first day in place of their own; events after `until_day` are left
+    out.
+    """
+
     now: datetime
-    day0: date | None
-    until_day: int | None
+    day0: date | None = None
+    until_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Importer:
+    folder: OuladFolder
+    options: ImportOptions
+    on_progress: Callable[[str, int], object]
+
+    def run(self, run: str, later: Sequence[str]) -> RunImport:
+        """Import the run in one transaction."""
+        self.on_progress(run, 0)
+        try:
+            with transaction.atomic():
+                imported = self._store(run, later)
+        except (IntegrityError, DataError) as error:
+            reason = str(error).splitlines()[0]
+            raise OuladError(f"Run {run} holds a value that cannot be stored: {reason}.") from None
+        if not imported.is_empty:
+            _analyze()
+        return imported
+
+    def _store(self, run: str, later: Sequence[str]) -> RunImport:
+        stage(self.folder, run, until_day=self.options.until_day)
+        day_0 = self.options.day0 or day_0_of(run)
+        course = store_course(run, day_0=day_0, length=length_of(self.folder, run))
+        items = store_items(course, items_of(self.folder, run), day_0=day_0)
+        people = store_people(course, later, now=self.options.now)
+        events = self._store_log(course, replace(people, items=items))
+        return RunImport(run, items, people.learners, people.enrollments, events)
+
+    def _store_log(self, course: Course, roster: StoredRoster) -> int:
+        enrolled = list(course.enrollments.order_by("pk").values_list("pk", flat=True))
+        lock_due([*enrolled, *roster.concerned])
+        events = self._store_events(course)
+        concerned = [*roster.concerned, *(enrolled if events or roster.items else ())]
+        # An edit, not an event: what a whole history brings must not start a message to anybody.
+        pull_due(concerned, at=self.options.now, cause=DueCause.EDIT)
+        return events
+
+    def _store_events(self, course: Course) -> int:
+        total = 0
+        ids = match_enrollments(course)
+        for start in range(0, len(ids), CHUNK):
+            part = ids[start : start + CHUNK]
+            stored = store_events(course, part, now=self.options.now)
+            if stored:
+                rebuild_enrollments(part)
+            total += stored
+            self.on_progress(course.key, len(part))
+        return total
 
 
 def known_runs(path: Path) -> list[str]:
@@ -59,73 +123,45 @@ def known_runs(path: Path) -> list[str]:
     return read_runs(path)
 
 
+def count_enrollments(path: Path, runs: Sequence[str]) -> int:
+    """Return how many enrollments the runs have in the folder; an unknown run has none.
+
+    Raise OuladError naming a file at fault.
+    """
+    sizes = read_roster_sizes(path)
+    return sum(sizes.get(run, 0) for run in runs)
+
+
 def import_runs(
     path: Path,
     *,
     runs: Sequence[str] | None,
-    now: datetime,
-    day0: date | None = None,
-    until_day: int | None = None,
+    options: ImportOptions,
+    on_progress: Callable[[str, int], object] = lambda run, count: None,
 ) -> Iterator[RunImport]:
     """Import the runs (None: all) from the folder, yielding each when it is committed.
 
-    What is stored already is left as it is, so running it again imports nothing twice. `day0` moves
-    all runs to one first day in place of their own; events after `until_day` are left out. Raises
-    OuladError with a sentence; of the run at fault nothing lands, and the runs before it stay.
+    What is stored already is left as it is, so running it again imports nothing twice.
+    `on_progress` hears the run when it begins, and then of how many more enrollments the events
+    are stored. Raises OuladError with a sentence; of the run at fault nothing lands, and the runs
+    before it stay.
     """
     known = known_runs(path)
     wanted = known if runs is None else list(dict.fromkeys(runs))
-    options = _Options(now, day0, until_day)
-    folder: OuladFolder | None = None
+    importer: _Importer | None = None
     for run in wanted:
         if run not in known:
             raise OuladError(f"Run {run!r} is unknown; the runs are {', '.join(known)}.")
-        folder = folder or open_folder(path, [run for run in wanted if run in known])
-        yield _import_run(folder, run, later_runs(run, known), options)
+        importer = importer or _Importer(
+            open_folder(path, [run for run in wanted if run in known]), options, on_progress
+        )
+        yield importer.run(run, later_runs(run, known))
 
 
 def later_runs(run: str, known: Sequence[str]) -> list[str]:
     """Return the runs after this one: by presentation, and by module within the same."""
     order = sorted(known, key=lambda name: name.split("_")[::-1])
     return order[order.index(run) + 1 :]
-
-
-def _import_run(
-    folder: OuladFolder, run: str, later: Sequence[str], options: _Options
-) -> RunImport:
-    try:
-        with transaction.atomic():
-            imported = _store_run(folder, run, later, options)
-    except (IntegrityError, DataError) as error:
-        reason = str(error).splitlines()[0]
-        raise OuladError(f"Run {run} holds a value that cannot be stored: {reason}.") from None
-    if not imported.is_empty:
-        _analyze()
-    return imported
-
-
-def _store_run(folder: OuladFolder, run: str, later: Sequence[str], options: _Options) -> RunImport:
-    stage(folder, run, until_day=options.until_day)
-    day_0 = options.day0 or day_0_of(run)
-    course = store_course(run, day_0=day_0, length=length_of(folder, run))
-    items = store_items(course, items_of(folder, run), day_0=day_0)
-    stored = replace(store_people(course, later, now=options.now), items=items)
-    events = _store_log(course, stored, now=options.now)
-    return RunImport(run, items, stored.learners, stored.enrollments, events)
-
-
-def _store_log(course: Course, roster: StoredRoster, *, now: datetime) -> int:
-    enrolled = Enrollment.objects.filter(course=course).order_by("pk")
-    ids = list(enrolled.values_list("pk", flat=True))
-    lock_due([*ids, *roster.concerned])
-    events = store_events(course, now=now)
-    if events:
-        for start in range(0, len(ids), CHUNK):
-            rebuild_enrollments(ids[start : start + CHUNK])
-    concerned = [*roster.concerned, *(ids if events or roster.items else ())]
-    # An edit, not an event: what a whole history brings must not start a message to anybody.
-    pull_due(concerned, at=now, cause=DueCause.EDIT)
-    return events
 
 
 def _analyze() -> None:

@@ -8,7 +8,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from activity.importing.oulad import OuladError, RunImport, import_runs, known_runs
+from activity.importing.oulad import (
+    ImportOptions,
+    OuladError,
+    RunImport,
+    count_enrollments,
+    import_runs,
+    known_runs,
+)
 from common.clock import utc_now
 
 
@@ -43,13 +50,18 @@ class Command(BaseCommand):
 
     def _import(self, done: list[RunImport], options: dict[str, Any]) -> None:
         folder = options["folder"]
-        runs = known_runs(folder) if options["all"] else _named(options["runs"])
-        imports = import_runs(folder, runs=runs, now=utc_now(), until_day=options["until_day"])
-        with tqdm(total=len(runs), unit="run", disable=options["json"]) as bar:
-            for imported in imports:
-                done.append(imported)
-                bar.set_postfix_str(imported.run, refresh=False)
-                bar.update()
+        known = known_runs(folder)
+        runs = known if options["all"] else _named(options["runs"])
+        chosen = ImportOptions(utc_now(), until_day=options["until_day"])
+        total = count_enrollments(folder, runs)
+        with tqdm(total=total, unit=" enrollments", disable=options["json"]) as bar:
+
+            def show(run: str, count: int) -> None:
+                bar.set_postfix_str(run)
+                bar.update(count)
+
+            # It takes them one by one: what landed before a run at fault is still to be said.
+            done.extend(import_runs(folder, runs=runs, options=chosen, on_progress=show))
 
 
 def _named(text: str) -> list[str]:
