@@ -1,10 +1,12 @@
 import csv
 import json
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from tests.factories import make_cast, make_course
+from tests.factories import NOW, act, make_cast, make_course, make_enrollment, make_learner
+from tests.segmentation.factories import make_playbook, make_segment, where
 
 pytestmark = pytest.mark.django_db
 
@@ -77,8 +79,8 @@ def test_an_instant_without_offset_is_refused(cast, rule_file, as_of):
         preview_rule(rule_file, cast.course.key, as_of=as_of)
 
 
-def export(course, path):
-    arguments = ("--course", course.key, "--as-of", NOON, "--out", str(path))
+def export(course, path, *options):
+    arguments = ("--course", course.key, "--as-of", NOON, "--out", str(path), *options)
     call_command("export_signals", *arguments)
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -93,6 +95,47 @@ def test_an_export_has_a_row_a_learner_with_empty_cells_for_unknown(cast, tmp_pa
     assert bo["quiz_pass_rate_all"] == ""
     assert bo["modules_open"] == "2"
     assert "3 learners" in capsys.readouterr().out
+
+
+FORMULAS = ["=1+1", "+49 30 1", "-7", "@bo", "\t=1", "\r=1"]
+
+
+@pytest.fixture
+def formulas():
+    """Return a course whose learners and traits begin as formulas do, but for one learner."""
+    course = make_course()
+    for text in [*FORMULAS, "ana=1"]:
+        make_enrollment(course, make_learner(external_id=text, traits={"region": text}))
+    make_segment(make_playbook(course), where("trait", "=", "x", key="region"))
+    return course
+
+
+def texts(rows):
+    """Return the learners, and their traits, of the exported rows."""
+    (region,) = [name for name in rows[0] if "region" in name]
+    return [row["learner"] for row in rows], [row[region] for row in rows]
+
+
+def test_an_export_keeps_every_id_and_says_that_it_is_for_programs(formulas, tmp_path, capsys):
+    learners, regions = texts(export(formulas, tmp_path / "signals.csv"))
+    assert learners == regions == [*FORMULAS, "ana=1"]
+    assert capsys.readouterr().err.startswith("12 texts in it begin as a formula does")
+
+
+def test_an_export_for_a_spreadsheet_has_no_formula(formulas, tmp_path, capsys):
+    path = tmp_path / "signals.csv"
+    learners, regions = texts(export(formulas, path, "--for-spreadsheet"))
+    assert learners == regions == [*(f"'{text}" for text in FORMULAS), "ana=1"]
+    assert capsys.readouterr().err == ""
+
+
+def test_numbers_below_zero_stay_numbers_in_a_spreadsheet(tmp_path):
+    enrollment = make_enrollment()
+    act(enrollment, "ATTEMPT_QUIZ", occurred_at=NOW - timedelta(days=10))
+    change = where("quiz_attempts_change", "<", 0, window=7)
+    make_segment(make_playbook(enrollment.course), change)
+    (row,) = export(enrollment.course, tmp_path / "signals.csv", "--for-spreadsheet")
+    assert row["quiz_attempts_change_7"] == "-1"
 
 
 def test_a_course_without_learners_exports_its_header(tmp_path):

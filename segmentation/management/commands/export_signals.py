@@ -2,8 +2,9 @@
 
 import csv
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -11,44 +12,94 @@ from segmentation.management.arguments import add_instant, find_course, read_ins
 from segmentation.queries import SignalRow, export_refs, read_signals
 from segmentation.signals import SignalRef, SignalValue
 
+# What a spreadsheet takes for the beginning of a formula, and then runs.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_BOTH = "\r\n"
+NOT_FOR_SPREADSHEETS = (
+    "{count:,} texts in it begin as a formula does: do not open it in a spreadsheet, but write it"
+    " again with --for-spreadsheet."
+)
+
 
 class Command(BaseCommand):
     help = (
         "Write a row for each enrollment in scope: the learner, then a column for each signal, over"
         " the usual windows and those that the course's segments ask for. Empty means unknown."
+        " Ids and other texts are written as they are, for programs to read. A spreadsheet runs one"
+        " that begins with = + - or @ as a formula: for a spreadsheet, use --for-spreadsheet."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--course", required=True, metavar="KEY")
         add_instant(parser)
         parser.add_argument("--out", required=True, metavar="FILE.csv")
+        parser.add_argument(
+            "--for-spreadsheet",
+            action="store_true",
+            help="put an apostrophe before each text that would run as a formula",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         course = find_course(options["course"])
         refs = export_refs(course)
         rows = read_signals(course, refs, as_of=read_instant(options["as_of"]))
         path = Path(options["out"])
+        texts = Texts(marks=options["for_spreadsheet"])
         try:
-            written = _write(path, refs, rows)
+            written = _write(path, refs, rows, texts)
         except OSError as error:
             raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
         self.stdout.write(f"{written:,} learners, {len(refs)} signals each, written to {path}.")
+        if texts.formulas and not texts.marks:
+            self.stderr.write(NOT_FOR_SPREADSHEETS.format(count=texts.formulas))
 
 
-def _write(path: Path, refs: list[SignalRef], rows: Iterable[SignalRow]) -> int:
+@dataclass
+class Texts:
+    """How texts are written, and how many so far are formulas to a spreadsheet."""
+
+    marks: bool
+    formulas: int = 0
+
+    def cell(self, text: str) -> str:
+        """Return the text as it is; if `marks` is set, a formula with an apostrophe before it."""
+        if not text.startswith(FORMULA):
+            return text
+        self.formulas += 1
+        return f"'{text}" if self.marks else text
+
+
+class _Lines:
+    """A file whose lines end with a line feed alone."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, line: str) -> int:
+        """Write a line that ends with both."""
+        # If the writer were told of a line feed alone, it would not quote a text with a carriage
+        # return in it, and whoever reads the file would find a row torn in two.
+        return self.file.write(f"{line.removesuffix(_BOTH)}\n")
+
+
+def _write(path: Path, refs: list[SignalRef], rows: Iterable[SignalRow], texts: Texts) -> int:
     """Write the file and return the number of rows."""
     written = 0
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(_Lines(file), lineterminator=_BOTH)
         writer.writerow(["learner", *(ref.column for ref in refs)])
         for row in rows:
-            writer.writerow([row.learner, *(_cell(row.signals[ref.column]) for ref in refs)])
+            signals = (_cell(row.signals[ref.column], texts) for ref in refs)
+            writer.writerow([texts.cell(row.learner), *signals])
             written += 1
     return written
 
 
-def _cell(value: SignalValue) -> str:
+def _cell(value: SignalValue, texts: Texts) -> str:
     """Return the value as text that reads back to the same value; unknown is empty."""
     if value is None:
         return ""
+    # Only texts: a number that begins with a minus is a number to a spreadsheet too.
+    if isinstance(value, str):
+        return texts.cell(value)
     return repr(value) if isinstance(value, float) else str(value)
