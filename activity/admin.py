@@ -9,11 +9,47 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
 from activity import models, operations
-from common.admin import BigTableAdmin, KeptAdmin, ReadOnlyAdmin
+from common.admin import BigTableAdmin, KeptAdmin, ListLink, ReadOnlyAdmin
 from common.clock import utc_now
 
 # A part of an id would read the whole table; the whole id is found in an index.
 WHOLE_ID = "The whole external id of a learner"
+
+
+def _by_id(learner: models.Learner) -> dict[str, object]:
+    """Narrow a list by what it is searched for: the id, which is in no other learner's."""
+    return {"q": learner.external_id}
+
+
+def _by_enrollments(learner: models.Learner) -> dict[str, object]:
+    # The ledger has an index by enrollment, none by learner. Nobody is in many courses.
+    ids = models.Enrollment.objects.filter(learner=learner).values_list("pk", flat=True)[:100]
+    return {"enrollment__in": ",".join(map(str, ids)) or "0"}
+
+
+def _by_enrollment(enrollment: models.Enrollment) -> dict[str, object]:
+    return {"enrollment__id__exact": enrollment.pk}
+
+
+LISTS_OF_LEARNER = (
+    ListLink("Enrollments", "activity.enrollment", _by_id),
+    ListLink("Segments", "segmentation.membership", _by_id),
+    ListLink("Entered and left", "segmentation.transition", _by_id),
+    ListLink("Messages", "interventions.delivery", _by_enrollments),
+    ListLink("Consent", "interventions.consent", _by_id),
+    ListLink("Experiments", "experiments.assignment", _by_id),
+    ListLink("Events", "activity.event", _by_id),
+)
+LISTS_OF_ENROLLMENT = (
+    ListLink("Learner", "activity.learner", lambda each: {"id__exact": each.learner_id}),
+    ListLink("Segments", "segmentation.membership", _by_enrollment),
+    ListLink("Entered and left", "segmentation.transition", _by_enrollment),
+    ListLink("Messages", "interventions.delivery", _by_enrollment),
+    ListLink("Experiments", "experiments.assignment", _by_enrollment),
+    ListLink("Progress", "activity.progress", _by_enrollment),
+    ListLink("Daily activity", "activity.dailyactivity", _by_enrollment),
+    ListLink("Events", "activity.event", _by_enrollment),
+)
 
 
 @admin.register(models.Course)
@@ -78,8 +114,12 @@ class ItemAdmin(BigTableAdmin):
 
 @admin.register(models.Learner)
 class LearnerAdmin(BigTableAdmin):
-    """Learners, found by external id, address or name."""
+    """Learners, found by external id, address or name.
 
+    Each comparison has its index: the unique one of external_id, learner_by_email, learner_by_name.
+    """
+
+    list_links = LISTS_OF_LEARNER
     list_display = ("external_id", "name", "email", "time_zone", "locale")
     search_fields = ("external_id__exact", "email__iexact", "name__istartswith")
     search_help_text = "The whole external id or address, or the beginning of the name"
@@ -97,6 +137,7 @@ class LearnerAdmin(BigTableAdmin):
 class EnrollmentAdmin(BigTableAdmin):
     """Enrollments, with their state in words."""
 
+    list_links = LISTS_OF_ENROLLMENT
     list_display = ("learner", "course", "shown_state", "enrolled_at", "last_event_at")
     list_select_related = ("learner", "course")
     list_filter = (("course", AutocompleteSelectFilter),)

@@ -1,13 +1,68 @@
-"""What every admin page shares: pages that stay quick on tables of a million rows."""
+"""What every admin page shares: lists quick on a million rows, and links from page to list."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
-from django.http import HttpRequest
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
+# What compares with the whole of a value, or with its beginning.
+_WHOLE = ("__exact", "__iexact", "__istartswith")
 
-class BigTableAdmin(ModelAdmin):
+
+@dataclass(frozen=True)
+class ListLink:
+    """A link from one row's page to a list narrowed to it.
+
+    `model` names the list, as in "activity.event"; `query` gives what it is opened with.
+    """
+
+    title: str
+    model: str
+    query: Callable[[Any], Mapping[str, object]]
+
+    def url(self, row: Model) -> str:
+        """Return where the link leads for the row."""
+        return list_url(self.model, self.query(row))
+
+    def is_open_to(self, request: HttpRequest) -> bool:
+        """Return whether the user may look at the list."""
+        app, model = self.model.split(".")
+        return bool(request.user.has_perm(f"{app}.view_{model}"))
+
+
+def list_url(model: str, query: Mapping[str, object]) -> str:
+    """Return the address of the model's list, opened with the query."""
+    address = reverse(f"admin:{model.replace('.', '_')}_changelist")
+    return f"{address}?{urlencode(query)}"
+
+
+class LinkedAdmin(ModelAdmin):
+    """A page that links to the lists of what belongs to its row."""
+
+    change_form_before_template = "admin/list_links.html"
+    list_links: ClassVar[tuple[ListLink, ...]] = ()
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add the links to what the page shows, those that the user may follow."""
+        row = context.get("original")
+        if row is not None:
+            links = [link for link in self.list_links if link.is_open_to(request)]
+            context["list_links"] = [(link.title, link.url(row)) for link in links]
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
+
+
+class BigTableAdmin(LinkedAdmin):
     """A list that never counts its table and pages by primary key."""
 
     # COUNT(*) over a million rows takes longer than everything else on the page together.
@@ -16,6 +71,22 @@ class BigTableAdmin(ModelAdmin):
     list_per_page = 50
     ordering = ("-pk",)
     list_filter_submit = True
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search for the text as one where whole values or beginnings are compared.
+
+        Word by word, as Django does, "Kit Berg" would have to begin with "Berg" too.
+        """
+        text = search_term.strip()
+        fields = self.get_search_fields(request)
+        if not text or not all(field.endswith(_WHOLE) for field in fields):
+            found: tuple[QuerySet[Any], bool] = super().get_search_results(
+                request, queryset, search_term
+            )
+            return found
+        return queryset.filter(reduce(or_, (Q((field, text)) for field in fields))), False
 
 
 class ReadOnlyAdmin(BigTableAdmin):
@@ -34,7 +105,7 @@ class ReadOnlyAdmin(BigTableAdmin):
         return False
 
 
-class KeptAdmin(ModelAdmin):
+class KeptAdmin(LinkedAdmin):
     """Configuration that can be added and changed; deleting it would take its history along."""
 
     show_full_result_count = False
