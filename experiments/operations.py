@@ -1,8 +1,8 @@
 """Start and stop experiments, draw arms and record what became of deliveries."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -17,11 +17,21 @@ _FINAL = [ExposureOutcome.HANDED_OFF.value, ExposureOutcome.GHOST.value]
 
 _RECORD = """
 INSERT INTO experiments_exposure AS kept (assignment_id, delivery_key, outcome, reason, at)
-VALUES (%(assignment_id)s, %(delivery_key)s, %(outcome)s, %(reason)s, %(at)s)
+SELECT told.assignment_id, told.delivery_key, %(outcome)s, told.reason, %(at)s
+FROM unnest(%(assignments)s::bigint[], %(keys)s::uuid[], %(reasons)s::text[])
+    AS told (assignment_id, delivery_key, reason)
 ON CONFLICT (delivery_key) DO UPDATE
     SET outcome = excluded.outcome, reason = excluded.reason, at = excluded.at
     WHERE kept.outcome <> ALL (%(final)s)
 """
+
+
+class Told(NamedTuple):
+    """A delivery of an assigned enrollment, and the reason for what became of it."""
+
+    assignment_id: int
+    delivery_key: UUID
+    reason: str
 
 
 @transaction.atomic
@@ -73,16 +83,25 @@ def draw_arms(
 def record_exposure(
     assignment_id: int, *, delivery_key: UUID, outcome: str, reason: str = "", at: datetime
 ) -> None:
-    """Note what became of a delivery; the caller's transaction is the one that changes it.
+    """Note what became of a delivery, as `record_exposures` does of several."""
+    record_exposures([Told(assignment_id, delivery_key, reason)], outcome=outcome, at=at)
+
+
+def record_exposures(told: Sequence[Told], *, outcome: str, at: datetime) -> None:
+    """Note what became of deliveries; the caller's transaction is the one that changes them.
 
     A later outcome of the same delivery replaces the earlier, except that a hand-off and a ghost's
     hand-off stay. Raise ValueError for an unknown outcome.
     """
+    known = ExposureOutcome(outcome).value
+    if not told:
+        return
+    assignments, keys, reasons = (list(column) for column in zip(*told, strict=True))
     values: dict[str, Any] = {
-        "assignment_id": assignment_id,
-        "delivery_key": delivery_key,
-        "outcome": ExposureOutcome(outcome).value,
-        "reason": reason,
+        "assignments": assignments,
+        "keys": keys,
+        "reasons": reasons,
+        "outcome": known,
         "at": at,
         "final": _FINAL,
     }

@@ -21,29 +21,33 @@ log = logging.getLogger(__name__)
 def react_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
     """Handle the transitions that wait, and return how many.
 
-    One transaction a batch of enrollments. Where it fails each enrollment has one of its own, and
-    a failure puts off that enrollment alone. Stops when nothing waits or the time is used up.
+    One transaction a batch of enrollments, the longest waiting first. Whom another transaction has
+    is passed over until the next beat; a failure puts off its enrollment alone. Stops at the end of
+    the line or when the time is used up.
     """
     deadline = time.monotonic() + budget_seconds
-    handled = 0
-    tried: set[int] = set()
-    while time.monotonic() < deadline:
-        waiting = [each for each in enrollments_to_react(now=now, limit=BATCH) if each not in tried]
-        if not waiting:
+    handled, waiting = 0, enrollments_to_react(now=now, limit=BATCH)
+    while waiting.enrollment_ids and time.monotonic() < deadline:
+        handled += _react_safely(waiting.enrollment_ids, now, deadline)
+        if waiting.after is None:
             break
-        tried.update(waiting)
-        handled += _react_safely(waiting, now)
+        waiting = enrollments_to_react(now=now, limit=BATCH, after=waiting.after)
     return handled
 
 
-def _react_safely(enrollment_ids: Sequence[int], now: datetime) -> int:
+def _react_safely(enrollment_ids: Sequence[int], now: datetime, deadline: float) -> int:
+    """Handle the batch; one that fails in halves, down to the enrollment that makes it fail."""
+    if not enrollment_ids or time.monotonic() >= deadline:
+        return 0
     try:
         return _react(enrollment_ids, now)
     except Exception as error:
         if is_outage(error):
             raise
-        if len(enrollment_ids) > 1:
-            return sum(_react_safely([each], now) for each in enrollment_ids)
+        half = len(enrollment_ids) // 2
+        if half:
+            parts = (enrollment_ids[:half], enrollment_ids[half:])
+            return sum(_react_safely(part, now, deadline) for part in parts)
         log.exception("Transitions of enrollment %s failed", enrollment_ids[0])
         waiting = [transition.pk for transition in open_transitions(enrollment_ids)]
         fail_transitions(waiting, now=now, error=f"{type(error).__name__}: {error}")
@@ -55,10 +59,9 @@ def _react(enrollment_ids: Sequence[int], now: datetime) -> int:
     # Whom evaluate or another worker has waits for the next beat.
     enrollments = _lock(enrollment_ids)
     transitions = open_transitions(enrollments)
-    if transitions:
-        handle_transitions(transitions, enrollments, now=now)
-        mark_processed([transition.pk for transition in transitions], now=now)
-    return len(transitions)
+    handled = handle_transitions(transitions, enrollments, now=now) if transitions else []
+    mark_processed([transition.pk for transition in handled], now=now)
+    return len(handled)
 
 
 def _lock(enrollment_ids: Sequence[int]) -> dict[int, Enrollment]:

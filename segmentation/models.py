@@ -279,6 +279,13 @@ class Transition(models.Model):
                 condition=Q(processed_at__isnull=True),
                 name="transition_unprocessed",
             ),
+            # For react's reads of some enrollments: until the table is analyzed, the planner would
+            # rather walk through all that waits than use the index of the whole history.
+            models.Index(
+                fields=("enrollment", "id"),
+                condition=Q(processed_at__isnull=True),
+                name="transition_to_react",
+            ),
             models.Index(fields=("enrollment", "id"), name="transition_of_enrollment"),
             models.Index(fields=("segment", "id"), name="transition_of_segment"),
         ]

@@ -42,7 +42,9 @@ PUSH = """
 UPDATE activity_due AS due
 SET due_at = pushed.due_at, attempts = 0, error = '',
     -- What occurred after the instant evaluated at is still to be answered, as the event it is.
-    cause = CASE WHEN enrollment.last_event_at > %(evaluated_at)s THEN %(event)s ELSE %(time)s END,
+    -- Unless it was no act: a mail of our own pulls the row without giving it another cause.
+    cause = CASE WHEN due.cause <> %(time)s AND enrollment.last_event_at > %(evaluated_at)s
+        THEN %(event)s ELSE %(time)s END,
     evaluated_at = GREATEST(due.evaluated_at, %(evaluated_at)s), rules_revision = %(revision)s
 FROM unnest(%(ids)s::bigint[], %(due_ats)s::timestamptz[]) AS pushed (enrollment_id, due_at)
 JOIN activity_enrollment AS enrollment ON enrollment.id = pushed.enrollment_id

@@ -1,7 +1,7 @@
 """What transitions end, draw and start: decided in memory, in order, and written at once."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -11,14 +11,14 @@ from activity.models import Course, Enrollment
 from experiments.models import Assignment, Experiment
 from experiments.operations import draw_arms
 from experiments.queries import assignments_of, running_experiments
-from interventions.models import Cadence, CadenceStatus, Reentry, Run, RunStatus, Trigger
+from interventions.models import Cadence, CadenceStatus, Run, RunStatus, Trigger
 from interventions.operations.runs import (
     Start,
     close_runs,
-    exit_runs,
     lock_active_runs,
     mark_exited,
     new_run,
+    write_exits,
 )
 from interventions.queries.runs import last_runs
 from segmentation.models import Transition, TransitionCause, TransitionKind
@@ -29,21 +29,25 @@ COURSE_OVER = "course_over"
 
 def handle_transitions(
     transitions: Sequence[Transition], enrollments: Mapping[int, Enrollment], *, now: datetime
-) -> None:
+) -> list[Transition]:
     """End runs, draw arms and start runs as the transitions ask for, each enrollment's in order.
 
-    A fixed number of queries, and a few for each message that is dropped. `transitions` are those
-    of the enrollments given by id, whose Due rows are locked and whose courses are loaded.
+    A fixed number of queries. `transitions` are those of the enrollments given by id, whose Due
+    rows are locked and whose courses are loaded. Returns those that were handled: an enrollment
+    whose runs another transaction has is left as it is.
     """
-    facts = _read(transitions, enrollments, now)
+    runs = _lock_runs(list(enrollments), now)
+    free = [each for each in transitions if each.enrollment_id not in runs.held]
+    facts = _read(free, enrollments, runs, now)
     cases = []
-    of_enrollment = sorted(transitions, key=lambda each: (each.enrollment_id, each.pk))
+    of_enrollment = sorted(free, key=lambda each: (each.enrollment_id, each.pk))
     for enrollment_id, own in groupby(of_enrollment, key=lambda each: each.enrollment_id):
         case = _Case(enrollments[enrollment_id], facts, arms=dict(facts.arms[enrollment_id]))
         for transition in own:
             case.handle(transition)
         cases.append(case)
     _write(cases, now)
+    return free
 
 
 class _Cadences:
@@ -100,7 +104,7 @@ class _Case:
 
     def _exit(self, transition: Transition) -> None:
         reason = _reason_to_exit(transition)
-        for run in [*self.facts.active[self.enrollment.pk], *self.started]:
+        for run in [*self.facts.active.get(self.enrollment.pk, []), *self.started]:
             if reason and run.status == RunStatus.ACTIVE and _ends_with(run, transition):
                 mark_exited(run, reason=reason, now=self.facts.now)
                 if run.pk is not None:
@@ -157,52 +161,63 @@ def _ends_with(run: Run, transition: Transition) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class _Runs:
+    """The active runs of a batch's enrollments, locked."""
+
+    of_enrollment: Mapping[int, list[Run]]
+    # The enrollments with a run that another transaction has.
+    held: Collection[int]
+
+
+def _lock_runs(enrollment_ids: Collection[int], now: datetime) -> _Runs:
+    """Lock the enrollments' active runs, none of them waited for, and close those that are done.
+
+    Waiting here would make the ingest of everybody in the batch wait too, for a run of one of them.
+    """
+    # All in one statement, in order, and before the first draw or exposure: experiments come last
+    # in the lock order.
+    locked = lock_active_runs(enrollment_ids, skip_locked=True)
+    active = Run.objects.filter(enrollment__in=enrollment_ids, status=RunStatus.ACTIVE)
+    others = active.exclude(pk__in=[run.pk for run in locked])
+    held = set(others.values_list("enrollment_id", flat=True))
+    # A run whose last message went out a moment ago has come to its end: it is not exited, and it
+    # must not stand in the way of the next.
+    closed = close_runs(now=now, enrollment_ids=set(enrollment_ids) - held)
+    by_enrollment: dict[int, list[Run]] = defaultdict(list)
+    for run in locked:
+        if run.pk not in closed:
+            by_enrollment[run.enrollment_id].append(run)
+    return _Runs(by_enrollment, held)
+
+
 def _read(
-    transitions: Sequence[Transition], enrollments: Mapping[int, Enrollment], now: datetime
+    transitions: Sequence[Transition],
+    enrollments: Mapping[int, Enrollment],
+    runs: _Runs,
+    now: datetime,
 ) -> _Facts:
-    cadences = _Cadences()
     live = [each for each in transitions if _is_live(each, enrollments[each.enrollment_id].course)]
-    again = {each.enrollment_id for each in live if _may_start_again(cadences.started_by(each))}
-    active = _active_runs(transitions, again, now)
-    starting = {cadence.pk for each in live for cadence in cadences.started_by(each)}
-    last = last_runs({each.enrollment_id for each in live}, starting) if starting else {}
-    # What is both is one object: a run that ends here must look ended to what starts after it.
-    held = {run.pk: run for runs in active.values() for run in runs}
+    starting = {each.enrollment_id for each in live}
     arms: dict[int, dict[int, Assignment]] = defaultdict(dict)
-    for assignment in assignments_of({each.enrollment_id for each in live}):
+    for assignment in assignments_of(starting):
         arms[assignment.enrollment_id][assignment.arm_id] = assignment
+    draws = _draw([each for each in live if each.kind == TransitionKind.ENTER], now)
+    # After the draws: a cadence for everybody that is active now cannot stand beside an experiment
+    # that was running then.
+    cadences = _Cadences()
+    triggered = {cadence.pk for each in live for cadence in cadences.started_by(each)}
+    # What is both is one object: a run that ends here must look ended to what starts after it.
+    held = {run.pk: run for found in runs.of_enrollment.values() for run in found}
+    last = last_runs(starting, triggered) if triggered else {}
     return _Facts(
         now=now,
         cadences=cadences,
-        active=active,
+        active=runs.of_enrollment,
         last={key: held.get(run.pk, run) for key, run in last.items()},
         arms=arms,
-        draws=_draw([each for each in live if each.kind == TransitionKind.ENTER], now),
+        draws=draws,
     )
-
-
-def _may_start_again(cadences: Iterable[Cadence]) -> bool:
-    return any(each.reentry != Reentry.NEVER for each in cadences)
-
-
-def _active_runs(
-    transitions: Iterable[Transition], again: Collection[int], now: datetime
-) -> Mapping[int, list[Run]]:
-    """Lock and return, by enrollment, the runs that one of the transitions may end.
-
-    `again`: enrollments that may start a cadence once more. A run of theirs whose last message went
-    out a moment ago must not stand in the way of the next, and is closed.
-    """
-    by_enrollment: dict[int, list[Run]] = defaultdict(list)
-    leaving = {each.enrollment_id for each in transitions if _reason_to_exit(each)}
-    # All run locks in one statement, in order, and before the first draw or exposure: experiments
-    # come last in the lock order.
-    runs = lock_active_runs(leaving | set(again)) if leaving or again else []
-    closed = close_runs(now=now, enrollment_ids=again) if again else set()
-    for run in runs:
-        if run.pk not in closed:
-            by_enrollment[run.enrollment_id].append(run)
-    return by_enrollment
 
 
 def _draw(
@@ -223,13 +238,6 @@ def _in_order(by_segment: Mapping[int, Collection[Experiment]]) -> list[tuple[in
     return sorted(pairs, key=lambda pair: (pair[1].pk, pair[0]))
 
 
-def _write(cases: Iterable[_Case], now: datetime) -> None:
-    exits: dict[str, list[Run]] = defaultdict(list)
-    started: list[Run] = []
-    for case in cases:
-        started += case.started
-        for run in case.exits:
-            exits[run.exit_reason].append(run)
-    for reason, runs in exits.items():
-        exit_runs(runs, reason=reason, now=now)
-    Run.objects.bulk_create(started)
+def _write(cases: Sequence[_Case], now: datetime) -> None:
+    write_exits([run for case in cases for run in case.exits], now=now)
+    Run.objects.bulk_create([run for case in cases for run in case.started])

@@ -3,24 +3,21 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet, Value
-from django.db.models.functions import Greatest
 
 from activity.operations import lock_due
 from interventions.errors import InterventionError
 from interventions.models import (
     Cadence,
     CadenceStatus,
-    Delivery,
-    DeliveryState,
     Reentry,
     Run,
     RunStatus,
     Trigger,
 )
-from interventions.operations.ledger import Move, move
+from interventions.operations.ledger import drop_planned
 from interventions.queries.runs import last_runs
 
 # Locked in order and never waited for: whoever holds a run is about to change it anyway.
@@ -40,6 +37,15 @@ UPDATE interventions_run AS run
 SET status = 'finished', ended_at = GREATEST(%(now)s, run.started_at)
 FROM closable WHERE run.id = closable.id
 RETURNING run.id
+"""
+
+_EXIT = """
+UPDATE interventions_run AS run
+SET status = 'exited', exit_reason = gone.reason, ended_at = gone.at, next_position = NULL,
+    next_at = NULL
+FROM unnest(%(runs)s::bigint[], %(reasons)s::text[], %(instants)s::timestamptz[])
+    AS gone (run_id, reason, at)
+WHERE run.id = gone.run_id
 """
 
 
@@ -91,11 +97,11 @@ def start_by_hand(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run 
     return run
 
 
-def lock_active_runs(enrollment_ids: Collection[int]) -> list[Run]:
+def lock_active_runs(enrollment_ids: Collection[int], *, skip_locked: bool = False) -> list[Run]:
     """Lock and return the enrollments' active runs with their cadences."""
     rows = Run.objects.filter(enrollment__in=enrollment_ids, status=RunStatus.ACTIVE)
-    locked = rows.select_for_update(no_key=True, of=("self",)).select_related("cadence")
-    return list(locked.order_by("pk"))
+    locked = rows.select_for_update(no_key=True, of=("self",), skip_locked=skip_locked)
+    return list(locked.select_related("cadence").order_by("pk"))
 
 
 def exit_runs(runs: Sequence[Run], *, reason: str, now: datetime) -> None:
@@ -103,21 +109,27 @@ def exit_runs(runs: Sequence[Run], *, reason: str, now: datetime) -> None:
 
     What is claimed already is on its way and ends as it ends.
     """
-    ids = [run.pk for run in runs]
     for run in runs:
         mark_exited(run, reason=reason, now=now)
-    Run.objects.filter(pk__in=ids).update(
-        status=RunStatus.EXITED,
-        exit_reason=reason,
-        ended_at=Greatest(Value(now), F("started_at")),
-        next_position=None,
-        next_at=None,
-    )
-    _drop_planned(Delivery.objects.filter(run__in=ids), reason, now)
+    write_exits(runs, now=now)
+
+
+def write_exits(runs: Sequence[Run], *, now: datetime) -> None:
+    """Write what `mark_exited` has set on locked runs, and drop what is planned for them."""
+    if not runs:
+        return
+    values: dict[str, Any] = {
+        "runs": [run.pk for run in runs],
+        "reasons": [run.exit_reason for run in runs],
+        "instants": [run.ended_at for run in runs],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_EXIT, values)
+    drop_planned({run.pk: run.exit_reason for run in runs}, now=now)
 
 
 def mark_exited(run: Run, *, reason: str, now: datetime) -> None:
-    """Set on the object what `exit_runs` writes."""
+    """Set on the object what `write_exits` writes."""
     run.status, run.exit_reason = RunStatus.EXITED, reason
     run.ended_at = max(now, run.started_at)
     run.next_position = run.next_at = None
@@ -139,10 +151,5 @@ def _may_start(cadence: Cadence, last: Run | None, now: datetime) -> bool:
         return True
     if last.ended_at is None or cadence.reentry == Reentry.NEVER or cadence.cooldown is None:
         return False
-    return last.ended_at + cadence.cooldown <= now
-
-
-def _drop_planned(deliveries: QuerySet[Delivery], reason: str, now: datetime) -> None:
-    planned = deliveries.filter(state=DeliveryState.PLANNED).select_related("run").order_by("pk")
-    for delivery in planned.select_for_update(no_key=True, of=("self",)):
-        move(delivery, Move(DeliveryState.DROPPED, reason), now=now)
+    # In this order a pause of ten thousand years is no overflow.
+    return cadence.cooldown <= now - last.ended_at

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from activity.models import DailyActivity, Due, DueCause, Event, Progress
-from activity.operations import append_own_event, ingest, rebuild_read_models
+from activity.operations import append_own_event, ingest, push_due, rebuild_read_models
 from tests.factories import NOW, make_enrollment, make_event
 
 pytestmark = pytest.mark.django_db
@@ -89,3 +89,17 @@ def test_nobody_else_writes_under_our_name() -> None:
 
     assert (result.stored, [each.index for each in result.rejected]) == (1, [0])
     assert "kept for what Nudgelab itself writes" in result.rejected[0].message
+
+
+def test_an_own_event_that_comes_after_the_evaluation_is_still_no_act() -> None:
+    enrollment = make_enrollment()
+    Due.objects.update(due_at=NOW, cause=DueCause.TIME)
+    # A mail is handed off ten seconds after the beat of the evaluation began.
+    append_own_event(enrollment.pk, "EMAIL_SENT", source_id="a", now=NOW + timedelta(seconds=10))
+
+    push_due([enrollment.pk], [NOW + timedelta(days=1)], evaluated_at=NOW, rules_revision=1)
+    assert Due.objects.get().cause == DueCause.TIME
+
+    ingest([make_event(enrollment, "LOGIN", occurred_at=LATER)], now=LATER)
+    push_due([enrollment.pk], [NOW + timedelta(days=1)], evaluated_at=NOW, rules_revision=1)
+    assert Due.objects.get().cause == DueCause.EVENT

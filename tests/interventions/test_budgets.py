@@ -6,13 +6,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from experiments.models import Assignment
+from experiments.models import Assignment, Exposure
 from interventions.models import Cadence, Run
 from interventions.operations import recover, save_cap, save_quiet_hours
 from interventions.react import react_due
 from tests.factories import NOW, make_item
 from tests.interventions.factories import (
     arm_of,
+    assign,
     dispatch,
     make_any_segment,
     make_cadence,
@@ -65,12 +66,15 @@ def test_one_more_message_costs_a_fixed_number_of_queries() -> None:
 
 
 def make_entries(number: int, experiment_of: Cadence, plain: Cadence) -> None:
-    """Make as many learners enter both cadences' segments and leave one they have a run of."""
+    """Make as many learners enter both cadences' segments and leave one that they had a run of."""
     course = plain.segment.playbook.courses.get()
-    left = make_cadence()
+    segment = make_any_segment()
+    nudge = arm_of(make_experiment(segment), "nudge")
+    left = make_cadence(segment=segment, arm=nudge)
     for _ in range(number):
         enrollment = make_settled(course)
-        make_run(enrollment, left, next_position=0, next_at=NOW)
+        assignment = assign(enrollment, nudge)
+        make_delivery(run=make_run(enrollment, left, assignment=assignment))
         for segment in (experiment_of.segment, plain.segment):
             make_transition(enrollment, segment)
         make_transition(enrollment, left.segment, "leave")
@@ -91,8 +95,9 @@ def test_reacting_takes_as_many_queries_for_eleven_enrollments_as_for_one() -> N
     eleven = queries_of(lambda: react_due(now=NOW))
 
     assert eleven == one <= 25
-    assert Assignment.objects.count() == 12
+    assert Assignment.objects.count() == 2 * 12
     assert Run.objects.count() == 3 * 12
+    assert Exposure.objects.filter(outcome="dropped").count() == 12
 
 
 def test_looking_for_work_where_there_is_none_is_cheap() -> None:

@@ -1,5 +1,6 @@
 """What only real processes show: two workers, a killed one, a learner who says no meanwhile."""
 
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -9,10 +10,13 @@ import pytest
 from django.db import connection, transaction
 
 from common.clock import utc_now
+from experiments.models import Assignment
+from interventions import react
 from interventions.dispatch import dispatch_due
 from interventions.errors import InterventionError
 from interventions.models import Cadence, Delivery, Run
 from interventions.operations import recover, save_cap, start_experiment, unsubscribe
+from interventions.react import react_due
 from interventions.render.links import LinkOwner
 from segmentation.models import Membership, Transition
 from tests.factories import NOW, make_learner
@@ -51,6 +55,38 @@ REACT = (
 from common.clock import utc_now
 from interventions.react import react_due
 print(react_due(now=utc_now()))
+"""
+)
+
+HOLD_DUE = """
+import sys
+from django.db import transaction
+from activity.models import Due
+with transaction.atomic():
+    ids = list(map(int, sys.argv[1].split(",")))
+    list(Due.objects.select_for_update(no_key=True).filter(pk__in=ids).values_list("pk"))
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+HOLD_RUN = """
+import sys
+from django.db import transaction
+from interventions.models import Run
+with transaction.atomic():
+    Run.objects.select_for_update(no_key=True).get(pk=int(sys.argv[1]))
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+POSTPONE = (
+    BARRIER
+    + """
+from datetime import timedelta
+from common.clock import utc_now
+from interventions.operations.claim import postpone
+now = utc_now()
+postpone(int(sys.argv[1]), until=now + timedelta(minutes=5), now=now, error="x")
 """
 )
 
@@ -219,33 +255,103 @@ def test_two_workers_react_once_to_each_transition() -> None:
     assert started == {transition.pk: 1 for transition in transitions}
 
 
-def test_reacting_takes_the_runs_of_an_enrollment_in_order() -> None:
-    enrollment, left = make_settled(make_live_course()), make_cadence()
-    again = make_cadence(reentry="cooldown", cooldown=timedelta(0))
-    # The later run can be closed, the earlier one is to be ended: taken in that order, two workers
-    # could wait for each other.
-    to_end = make_run(enrollment, left, next_position=0, next_at=NOW)
-    to_close = make_run(enrollment, again)
-    make_transition(enrollment, left.segment, "leave")
-    make_transition(enrollment, again.segment)
-    worker = start_python(REACT)
-    with running(worker):
-        wait_for_line(worker, "ready")
+def test_react_passes_over_whom_another_transaction_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(react, "BATCH", 5)
+    cadence, course = make_cadence(), make_live_course()
+    held = [make_settled(course) for _ in range(12)]
+    for enrollment in held:
+        make_transition(enrollment, cadence.segment, next_attempt_at=NOW - timedelta(hours=1))
+    free = make_settled(make_live_course())
+    make_transition(free, cadence.segment)
+    holder = start_python(HOLD_DUE, ",".join(str(each.pk) for each in held))
+    with running(holder):
+        wait_for_line(holder, "held")
+        assert react_due(now=NOW) == 1
+        holder.communicate("go\n")
+
+    assert react_due(now=NOW) == 12
+    assert Run.objects.count() == 13
+
+
+@pytest.mark.parametrize("kind", ["enter", "leave"])
+def test_a_run_that_is_held_delays_its_own_enrollment_alone(kind: str) -> None:
+    cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
+    busy, free = make_settled(make_live_course()), make_settled(make_live_course())
+    run = make_run(busy, cadence, next_position=0, next_at=NOW)
+    make_transition(busy, cadence.segment, kind)
+    make_transition(free, cadence.segment)
+    holder = start_python(HOLD_RUN, str(run.pk))
+    with running(holder):
+        wait_for_line(holder, "held")
+        assert react_due(now=NOW) == 1
+        assert Run.objects.get(enrollment=free).status == "active"
+        holder.communicate("go\n")
+
+    assert react_due(now=NOW) == 1
+    run.refresh_from_db()
+    assert run.status == ("exited" if kind == "leave" else "active")
+
+
+def test_dropping_for_two_reasons_takes_the_messages_in_one_order() -> None:
+    enrollment, first, second = make_settled(make_live_course()), make_cadence(), make_cadence()
+    of_second = make_delivery(run=make_run(enrollment, second))
+    of_first = make_delivery(run=make_run(enrollment, first))
+    make_transition(enrollment, first.segment, "leave")
+    make_transition(enrollment, second.segment, "leave", cause="course_over", starts=False)
+    worker, other = start_python(REACT), start_python(POSTPONE, str(enrollment.learner_id))
+    with running(worker, other):
+        for process in (worker, other):
+            wait_for_line(process, "ready")
         with transaction.atomic():
-            assert Run.objects.select_for_update(no_key=True).get(pk=to_end.pk)
-            assert worker.stdin is not None
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            wait_for_a_waiting_lock()
-            assert Run.objects.select_for_update(no_key=True, nowait=True).get(pk=to_close.pk)
-        assert finish(worker).status == 0
+            Delivery.objects.select_for_update(no_key=True).get(pk=of_first.pk)
+            go(worker)
+            wait_for_waiting_locks(1)
+            go(other)
+            wait_for_waiting_locks(2)
+        done = [finish(worker), finish(other)]
 
-    runs = Run.objects.order_by("pk").values_list("cadence", "status")
-    assert list(runs) == [(left.pk, "exited"), (again.pk, "finished"), (again.pk, "active")]
+    assert [each.status for each in done] == [0, 0], [each.errors for each in done]
+    states = Delivery.objects.filter(pk__in=(of_first.pk, of_second.pk)).values_list("state")
+    assert set(states) == {("dropped",)}
 
 
-def wait_for_a_waiting_lock() -> None:
-    """Return when another session waits for a lock. Fail after twenty seconds."""
+def test_a_cadence_archived_before_an_experiment_starts_messages_nobody_drawn() -> None:
+    everybody = make_cadence(segment=make_any_segment(make_live_course()))
+    experiment = make_experiment(everybody.segment, start=False)
+    enrollment = make_settled(everybody.segment.playbook.courses.get())
+    make_transition(enrollment, everybody.segment)
+    done: list[bool] = []
+
+    def archive_and_start() -> None:
+        Cadence.objects.filter(pk=everybody.pk).update(status="archived")
+        start_experiment(experiment.pk, now=NOW, draw_present=False)
+        done.append(True)
+        connection.close()
+
+    def before_the_experiments_are_read(execute, sql, *rest):
+        if "experiments_experiment" in sql and not done:
+            thread = threading.Thread(target=archive_and_start)
+            thread.start()
+            thread.join(20)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(before_the_experiments_are_read):
+        assert react_due(now=NOW) == 1
+
+    assert done
+    assert Assignment.objects.filter(enrollment=enrollment).count() == 1
+    assert not Run.objects.exists()
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    """Let the process go on."""
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def wait_for_waiting_locks(number: int) -> None:
+    """Return when so many other sessions wait for a lock. Fail after twenty seconds."""
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
     )
@@ -254,10 +360,10 @@ def wait_for_a_waiting_lock() -> None:
             # A transaction would otherwise see again what it saw first.
             cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(waiting, [connection.settings_dict["NAME"]])
-            if cursor.fetchone()[0]:
+            if cursor.fetchone()[0] >= number:
                 return
         time.sleep(0.05)
-    raise AssertionError("nobody waits")
+    raise AssertionError(f"fewer than {number} wait")
 
 
 def test_an_experiment_and_a_cadence_for_everybody_cannot_slip_past_each_other() -> None:

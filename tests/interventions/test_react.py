@@ -1,12 +1,18 @@
 """Transitions become draws, runs and exits; and all that they must not start."""
 
+import time
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Assignment, Exposure
-from interventions.models import CadenceStatus, Run
+from interventions import react
+from interventions.models import Cadence, CadenceStatus, Run
+from interventions.operations import StepFields
 from interventions.react import react_due
+from segmentation.models import Transition
 from tests.factories import NOW
 from tests.interventions.factories import (
     LIVE_SINCE,
@@ -19,6 +25,7 @@ from tests.interventions.factories import (
     make_live_course,
     make_run,
     make_settled,
+    make_template,
     make_transition,
 )
 
@@ -240,13 +247,19 @@ def test_control_learners_get_nothing_from_a_cadence_without_ghosts() -> None:
     assert runs() == []
 
 
+def make_failing() -> Cadence:
+    """Return a cadence that cannot be started: its first message would be sent after year 9999."""
+    template = make_template()
+    steps = [StepFields(template, timedelta(days=3_000_000))]
+    return make_cadence(template=template, steps=steps)
+
+
 def test_one_enrollment_that_fails_holds_up_no_other() -> None:
-    cadence = make_cadence()
+    cadence, failing = make_cadence(), make_failing()
     bad, good = make_settled(), make_settled()
-    run = make_run(bad, cadence)
-    # A trace that is no list: dropping this message raises.
-    make_delivery(bad, run=run, trace={})
+    make_run(bad, cadence, next_position=0, next_at=NOW)
     transition = make_transition(bad, cadence.segment, "leave")
+    make_transition(bad, failing.segment)
     make_transition(good, cadence.segment)
 
     assert react_due(now=NOW) == 1
@@ -257,3 +270,38 @@ def test_one_enrollment_that_fails_holds_up_no_other() -> None:
     assert transition.next_attempt_at == NOW + timedelta(seconds=30)
     assert runs() == [(bad.pk, "active", False), (good.pk, "active", False)]
     assert react_due(now=NOW + timedelta(seconds=29)) == 0
+
+
+def test_a_failure_among_many_costs_few_queries_and_keeps_to_the_time() -> None:
+    course, cadence, failing = make_live_course(), make_cadence(), make_failing()
+    enrollments = [make_settled(course) for _ in range(64)]
+    for enrollment in enrollments:
+        make_transition(enrollment, cadence.segment)
+    make_transition(enrollments[40], failing.segment)
+
+    with CaptureQueriesContext(connection) as captured:
+        assert react_due(now=NOW) == 63
+    # Found in six halvings, of two batches each.
+    assert len(captured) < 13 * 25
+    assert react._react_safely([enrollments[40].pk], NOW, time.monotonic() - 1) == 0
+    assert Transition.objects.get(segment=failing.segment).attempts == 1
+
+
+def test_a_pause_of_ten_thousand_years_is_no_failure() -> None:
+    enrollment, before = make_settled(), NOW - timedelta(days=1)
+    cadence = make_cadence(reentry="cooldown", cooldown=timedelta(days=5_000_000))
+    make_run(enrollment, cadence, status="finished", started_at=before, ended_at=before)
+    make_transition(enrollment, cadence.segment)
+
+    assert react_due(now=NOW) == 1
+    assert [status for _, status, _ in runs()] == ["finished"]
+
+
+def test_a_run_whose_last_message_went_out_has_finished_when_its_segment_is_left() -> None:
+    enrollment, cadence = make_settled(), make_cadence()
+    make_run(enrollment, cadence)
+    make_transition(enrollment, cadence.segment, "leave")
+
+    react_due(now=NOW)
+
+    assert [status for _, status, _ in runs()] == ["finished"]

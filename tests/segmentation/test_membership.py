@@ -167,34 +167,34 @@ def make_moves():
 def test_open_transitions_come_in_order_once_an_enrollment(django_assert_num_queries):
     bo = make_moves()
     with django_assert_num_queries(2):
-        assert enrollments_to_react(now=NOW, limit=10) == [bo.id]
-        assert [move.kind for move in open_transitions(bo.id)] == ["leave", "enter"]
+        assert enrollments_to_react(now=NOW, limit=10).enrollment_ids == [bo.id]
+        assert [move.kind for move in open_transitions([bo.id])] == ["leave", "enter"]
 
 
 def test_what_was_processed_does_not_come_again():
     bo = make_moves()
-    mark_processed([move.id for move in open_transitions(bo.id)], now=NOW)
-    assert enrollments_to_react(now=NOW, limit=10) == []
+    mark_processed([move.id for move in open_transitions([bo.id])], now=NOW)
+    assert enrollments_to_react(now=NOW, limit=10).enrollment_ids == []
     assert set(Transition.objects.values_list("processed_at", flat=True)) == {NOW}
 
 
 def test_a_failure_puts_off_longer_each_time_up_to_an_hour():
     bo = make_moves()
-    ids = [move.id for move in open_transitions(bo.id)]
+    ids = [move.id for move in open_transitions([bo.id])]
     waits = []
     for _ in range(9):
         fail_transitions(ids, now=NOW, error="no such cadence")
         waits.append((Transition.objects.get(id=ids[0]).next_attempt_at - NOW) / SECOND)
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
-    assert enrollments_to_react(now=NOW + HOUR - SECOND, limit=10) == []
-    assert enrollments_to_react(now=NOW + HOUR, limit=10) == [bo.id]
-    assert {move.error for move in open_transitions(bo.id)} == {"no such cadence"}
+    assert enrollments_to_react(now=NOW + HOUR - SECOND, limit=10).enrollment_ids == []
+    assert enrollments_to_react(now=NOW + HOUR, limit=10).enrollment_ids == [bo.id]
+    assert {move.error for move in open_transitions([bo.id])} == {"no such cadence"}
 
 
 def test_those_that_were_put_off_do_not_fill_the_line():
     first, second = make_moves(), make_moves()
-    fail_transitions([move.id for move in open_transitions(first.id)], now=NOW, error="x")
-    assert enrollments_to_react(now=NOW, limit=1) == [second.id]
+    fail_transitions([move.id for move in open_transitions([first.id])], now=NOW, error="x")
+    assert enrollments_to_react(now=NOW, limit=1).enrollment_ids == [second.id]
 
 
 def test_present_members_are_announced_once():
