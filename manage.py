@@ -3,9 +3,7 @@
 
 import sys
 
-from django.core.management import execute_from_command_line
-
-from config.startup import LOCAL_SETTINGS, OFFLINE_SETTINGS, prepare
+from config.startup import LOCAL_SETTINGS, OFFLINE_SETTINGS, prepare, run_command
 
 if __name__ == "__main__":
     # Help needs no server, and must not start one.
@@ -13,4 +11,4 @@ if __name__ == "__main__":
         prepare(default_settings=OFFLINE_SETTINGS)
     else:
         prepare(default_settings=LOCAL_SETTINGS)
-    execute_from_command_line(sys.argv)
+    run_command(sys.argv)

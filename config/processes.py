@@ -14,10 +14,18 @@ from typing import Any
 
 import psutil
 
+from config.embedded.folders import only_one
+
 RECORD_NAME = "serve.json"
+# What the process that starts the others is called in the record; its row is the first.
+PARENT = "serve"
 LONGEST_PAUSE_SECONDS = 30.0
 SECONDS_TO_BE_WELL = 60.0
 SECONDS_TO_END = 20.0
+
+
+class AlreadyRunningError(Exception):
+    """Processes of this folder run already; the message says which and how to stop them."""
 
 
 @dataclass
@@ -68,25 +76,42 @@ class Child:
         self.process, self.starts_again = None, now + self.pause
 
 
-def run_all(children: list[Child], *, watch: Callable[[], None], record: Path) -> None:
+def run_all(
+    children: list[Child], *, watch: Callable[[], None], record: Path, address: str = ""
+) -> None:
     """Keep the children running until SIGTERM or Ctrl-C, then end them all.
 
     `watch` is called every second and may start servers again that the children need. `record` is
-    the file that names the running processes, for `end_recorded`.
+    the file that names the running processes, for `end_recorded`; `address` is kept in it for
+    whoever comes second. Raises AlreadyRunningError.
     """
-    with _interrupt_on_term():
+    with _interrupt_on_term(), _claimed(record, address=address):
         try:
             while True:
                 watch()
                 started = [child.look_after(now=time.monotonic()) for child in children]
                 if any(started):
-                    _write_record(record, children)
+                    _write_record(record, children, address=address)
                 time.sleep(1)
         except KeyboardInterrupt:
             _say("Stopping ...")
         finally:
             _end(children)
-            record.unlink(missing_ok=True)
+
+
+def refuse_second(record: Path) -> None:
+    """Raise AlreadyRunningError if a process of the record still runs."""
+    running = [row for row in read_record(record) if same_process(row)]
+    if not running:
+        return
+    first = running[0]
+    names = ", ".join(f"{row['name']} (process {row['pid']})" for row in running)
+    if first["name"] == PARENT:
+        where = first.get("address")
+        what = f"Nudgelab runs from this folder already{f', at {where}' if where else ''}: {names}"
+    else:
+        what = f"Of an earlier start from this folder, which was killed, there still runs: {names}"
+    raise AlreadyRunningError(f"{what}. End it with make stop, then start again.")
 
 
 def end_recorded(record: Path) -> list[str]:
@@ -130,16 +155,33 @@ def same_process(row: dict[str, Any]) -> psutil.Process | None:
         return None
 
 
-def _write_record(record: Path, children: list[Child]) -> None:
-    pids = {"serve": os.getpid()}
+@contextmanager
+def _claimed(record: Path, *, address: str) -> Iterator[None]:
+    # Of two that start at once, both see no record: the lock has one of them write it first.
+    with only_one(record.parent):
+        refuse_second(record)
+        _write_record(record, [], address=address)
+    try:
+        yield
+    finally:
+        # Without this question, one that ends would hide another from `make stop`.
+        if any(row["pid"] == os.getpid() for row in read_record(record)):
+            record.unlink(missing_ok=True)
+
+
+def _write_record(record: Path, children: list[Child], *, address: str) -> None:
+    pids = {PARENT: os.getpid()}
     pids |= {child.name: child.process.pid for child in children if child.process}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "pid": pid, "created": psutil.Process(pid).create_time()}
         for name, pid in pids.items()
         if psutil.pid_exists(pid)
     ]
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps(rows))
+    rows[0]["address"] = address
+    # Put in place whole: whoever reads it at this moment must not find half a file.
+    draft = record.with_suffix(".draft")
+    draft.write_text(json.dumps(rows))
+    draft.replace(record)
 
 
 @contextmanager

@@ -5,8 +5,10 @@ import sys
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+from django.db import OperationalError
 
-from config import embedded
+from config import embedded, outages
 
 LOCAL_SETTINGS = "config.settings.local"
 PRODUCTION_SETTINGS = "config.settings.production"
@@ -27,4 +29,16 @@ def prepare(*, default_settings: str) -> None:
         settings.DEBUG  # noqa: B018
     except (ImproperlyConfigured, embedded.ServerError) as error:
         print(f"Nudgelab cannot start. {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def run_command(arguments: list[str]) -> None:
+    """Run a management command; one whose database is away ends with a sentence and status 2."""
+    try:
+        execute_from_command_line(arguments)
+    except OperationalError as error:
+        fault = outages.database_fault(error, settings.DATABASES["default"])
+        if fault is None:
+            raise
+        print(fault, file=sys.stderr)
         raise SystemExit(2) from None

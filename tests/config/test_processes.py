@@ -1,5 +1,7 @@
 """The means of other tests are tested too: a helper that always passes would hide everything."""
 
+import json
+import os
 import signal
 import smtplib
 import sys
@@ -7,6 +9,7 @@ import time
 from email.message import EmailMessage
 from pathlib import Path
 
+import psutil
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -112,6 +115,7 @@ run_all(
     [Child("endless", endless), Child("short", short)],
     watch=lambda: print("watching", flush=True),
     record=Path(sys.argv[1]),
+    address="http://127.0.0.1:8011/",
 )
 """
 
@@ -138,7 +142,7 @@ def test_children_of_a_killed_parent_are_found_and_ended(tmp_path: Path) -> None
     parent = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
     with processes.running(parent):
         processes.wait_for_line(parent, "again")
-        while not record.exists():
+        while "endless" not in {row["name"] for row in supervised.read_record(record)}:
             time.sleep(0.05)
         rows = supervised.read_record(record)
         parent.kill()
@@ -149,3 +153,47 @@ def test_children_of_a_killed_parent_are_found_and_ended(tmp_path: Path) -> None
     assert "endless" in ended
     assert "serve" not in ended
     assert not any(supervised.same_process(row) for row in rows)
+
+
+def test_a_second_start_is_refused_and_leaves_the_record_of_the_first(tmp_path: Path) -> None:
+    record = tmp_path / "serve.json"
+    first = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
+    with processes.running(first):
+        processes.wait_for_line(first, "again")
+        second = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
+        refused = processes.finish(second)
+
+        assert refused.status == 1
+        assert "at http://127.0.0.1:8011/: serve (process " in refused.errors
+        assert "End it with make stop" in refused.errors
+        assert supervised.read_record(record)[0]["pid"] == first.pid
+        assert "serve" in supervised.end_recorded(record)
+        assert processes.finish(first).status == 0
+
+
+def test_an_end_takes_no_record_away_but_its_own(tmp_path: Path) -> None:
+    record = tmp_path / "serve.json"
+    parent = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
+    with processes.running(parent):
+        processes.wait_for_line(parent, "again")
+        processes.wait_for_line(parent, "again")
+        strangers = json.dumps([{"name": "serve", "pid": 1, "created": 0.0}])
+        record.write_text(strangers)
+        parent.send_signal(signal.SIGTERM)
+        processes.finish(parent)
+
+    assert record.read_text() == strangers
+
+
+def test_what_a_killed_parent_left_running_is_named_before_a_new_start(tmp_path: Path) -> None:
+    record = tmp_path / "serve.json"
+    me = {"pid": os.getpid(), "created": psutil.Process().create_time()}
+    gone = {"name": "serve", "pid": me["pid"], "created": 1.0}
+    record.write_text(json.dumps([gone, {"name": "beat", **me}]))
+
+    said = rf"^Of an earlier start .* beat \(process {me['pid']}\)\. End it with make stop"
+    with pytest.raises(supervised.AlreadyRunningError, match=said):
+        supervised.refuse_second(record)
+
+    record.write_text(json.dumps([gone]))
+    supervised.refuse_second(record)

@@ -1,5 +1,6 @@
 """`manage.py serve` as a real process: it answers, mends itself, and leaves nothing behind."""
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
 from config import embedded
+from config import processes as processes_record
 from config.embedded import postgres
 from config.management.commands import serve
 from tests import processes
@@ -82,6 +84,50 @@ def test_port_in_use_is_said_in_a_sentence() -> None:
 
         with pytest.raises(CommandError, match=rf"^Cannot listen at 127.0.0.1:{port} .*--port"):
             call_command("serve", port=port)
+
+
+def test_a_second_serve_hears_of_the_first(settings, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    row = {"name": "serve", "pid": os.getpid(), "created": psutil.Process().create_time()}
+    record = tmp_path / processes_record.RECORD_NAME
+    record.write_text(json.dumps([row | {"address": "http://127.0.0.1:8011/"}]))
+
+    with pytest.raises(CommandError, match=r"already, at http://127\.0\.0\.1:8011/: serve"):
+        call_command("serve", port=free_port())
+
+    assert record.exists()
+
+
+@pytest.mark.django_db
+def test_broker_that_is_away_is_said_in_a_sentence(settings, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    settings.REDIS_URL = "redis://:secret-word@127.0.0.1:1/0"
+
+    with pytest.raises(CommandError, match=r"^The Redis or Valkey at 127\.0\.0\.1:1 ") as raised:
+        call_command("serve", port=free_port())
+
+    assert "secret-word" not in str(raised.value)
+    assert "correct REDIS_URL" in str(raised.value)
+
+
+@pytest.mark.parametrize("given", ["", " "])
+def test_links_of_a_local_copy_lead_to_its_own_port(
+    settings, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    settings.DEMO_LOGIN = True
+    monkeypatch.setenv("BASE_URL", given)
+
+    found = [child.environment for child in serve.children("127.0.0.1", 8031)]
+
+    assert len(found) == 4
+    assert all(each == {"BASE_URL": "http://127.0.0.1:8031"} for each in found)
+
+
+def test_links_lead_where_base_url_says(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DEMO_LOGIN = True
+    monkeypatch.setenv("BASE_URL", "https://courses.example.org")
+
+    assert all(child.environment == {} for child in serve.children("127.0.0.1", 8031))
 
 
 @pytest.fixture

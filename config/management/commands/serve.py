@@ -12,10 +12,11 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 from django.http.request import validate_host
 
-from config import embedded
-from config.processes import RECORD_NAME, Child, run_all
+from config import embedded, outages
+from config.processes import RECORD_NAME, AlreadyRunningError, Child, refuse_second, run_all
 from config.startup import SETTINGS_WITH_EMBEDDED_SERVERS
 from config.workers import celery_command, worker_commands
 
@@ -34,15 +35,23 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         """Run until Ctrl-C or SIGTERM."""
+        try:
+            self._serve(host, port)
+        except AlreadyRunningError as error:
+            raise CommandError(str(error)) from None
+
+    def _serve(self, host: str, port: int) -> None:
+        address, record = f"http://{host}:{port}/", settings.VAR_DIR / RECORD_NAME
+        # First: whoever starts a second one on the same port wants to hear of the first.
+        refuse_second(record)
         _refuse_port_in_use(host, port)
-        address = f"http://{host}:{port}"
-        if settings.DEMO_LOGIN:
-            os.environ.setdefault("BASE_URL", _link_address(host, port))
+        connection.ensure_connection()
+        _refuse_silent_broker()
         login = self.demo_login(host)
         threading.Thread(
-            target=self._announce, args=(host, port, f"{address}/", login), daemon=True
+            target=self._announce, args=(host, port, address, login), daemon=True
         ).start()
-        run_all(_children(host, port), watch=self._watch, record=settings.VAR_DIR / RECORD_NAME)
+        run_all(children(host, port), watch=self._watch, record=record, address=address)
 
     def demo_login(self, host: str) -> str:
         """Return what to say about the demo login, after making one where only we can reach it."""
@@ -77,15 +86,17 @@ class Command(BaseCommand):
             self.stderr.write(str(error))
 
 
-def _children(host: str, port: int) -> list[Child]:
+def children(host: str, port: int) -> list[Child]:
+    """Return the programs of a machine; what they mail leads to the web server among them."""
+    links = _links(host, port)
     web = [sys.executable, "-m", "gunicorn", "config.wsgi:application"]
     # Threads, not more processes: the pages wait for the database most of their time.
     web += ["--bind", f"{host}:{port}", "--workers", "2", "--threads", "4"]
     web += ["--log-level", "warning", "--no-control-socket"]
     return [
-        Child("web server", web),
-        *(Child(name, command) for name, command in worker_commands().items()),
-        Child("beat", celery_command("beat", "--loglevel", "WARNING", "--pidfile=")),
+        Child("web server", web, links),
+        *(Child(name, command, links) for name, command in worker_commands().items()),
+        Child("beat", celery_command("beat", "--loglevel", "WARNING", "--pidfile="), links),
     ]
 
 
@@ -94,6 +105,12 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _links(host: str, port: int) -> dict[str, str]:
+    # A variable that is set to nothing counts as missing, as everywhere in the settings.
+    given = os.environ.get("BASE_URL", "").strip()
+    return {} if given or not settings.DEMO_LOGIN else {"BASE_URL": _link_address(host, port)}
 
 
 def _link_address(host: str, port: int) -> str:
@@ -113,6 +130,12 @@ def _refuse_port_in_use(host: str, port: int) -> None:
             f"Cannot listen at {host}:{port} ({error}): end what uses this port, "
             "or choose another with --port (make serve PORT=8001)."
         ) from error
+
+
+def _refuse_silent_broker() -> None:
+    fault = outages.broker_fault(settings.REDIS_URL)
+    if fault:
+        raise CommandError(fault)
 
 
 def _answers(host: str, port: int) -> bool:
