@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 
-from common.json_text import deep_path
+from common.json_text import deep_path, json_fault
 
 # Where the sentence points to; what people write by hand is far flatter.
 MAX_DEPTH = 100
@@ -22,6 +22,12 @@ class JSONTextField(forms.JSONField):
             data = super().to_python(value)
             # Half a character cannot be stored, nor be written into the page again.
             json.dumps(data, ensure_ascii=False).encode()
+        except ValidationError as error:
+            # Django says only that it is not JSON, and not where.
+            fault = error.__context__
+            if not isinstance(fault, json.JSONDecodeError):
+                raise
+            raise ValidationError(f"This is not JSON: {json_fault(fault)}.") from None
         except RecursionError:
             path = deep_path(value, depth=MAX_DEPTH)
             raise ValidationError(f"{path}: nested too deeply to be read.") from None
@@ -35,6 +41,9 @@ class JSONTextField(forms.JSONField):
         """Return the text to show: laid out over lines, for it is to be read and edited."""
         if isinstance(value, InvalidJSONInput):
             return value
+        # An empty box says "nothing" to a person; the word null does not.
+        if value is None:
+            return ""
         return json.dumps(value, ensure_ascii=False, indent=2)
 
     def bound_data(self, data: Any, initial: Any) -> Any:

@@ -1,8 +1,32 @@
-"""Say where JSON text is nested too deeply, without reading it as JSON. Pure."""
+"""Say where JSON text is at fault: where it is torn, or nested too deeply. Pure."""
 
 import re
+from json import JSONDecodeError
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
+
+# What the reader of JSON expected, in the words of somebody who typed it.
+_EXPECTED = {
+    "Expecting value": "a value was expected: a text in double quotes, a number, true, false, "
+    "null, a list or an object; no comma may stand before a closing bracket",
+    "Expecting ',' delimiter": "a comma was expected, or the bracket that closes",
+    "Expecting ':' delimiter": "a colon was expected after the key",
+    "Expecting property name enclosed in double quotes": "a key in double quotes was expected, and "
+    "no comma before a closing bracket",
+    "Illegal trailing comma before end of object": "no comma may stand before a closing bracket",
+    "Illegal trailing comma before end of array": "no comma may stand before a closing bracket",
+    "Unterminated string starting at": "the text that begins here lacks its closing quote",
+    "Extra data": "the JSON ends before this; nothing was expected after it",
+    "Invalid control character at": "a text may not hold a line break or a tab: write \\n or \\t",
+    "Invalid \\escape": "the backslash is not followed by a letter it may stand before",
+    "Invalid \\uXXXX escape": "four hexadecimal digits were expected after \\u",
+}
+
+
+def json_fault(error: JSONDecodeError) -> str:
+    """Return where the text stops being JSON and what was expected there, without a full stop."""
+    expected = _EXPECTED.get(error.msg, error.msg)
+    return f"line {error.lineno}, column {error.colno}: {expected}"
 
 
 def deep_path(text: str, *, depth: int) -> str:

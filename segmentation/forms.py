@@ -10,7 +10,7 @@ from activity.models import Course
 from common.forms import JSONTextField
 from segmentation.models import Override, Playbook, Segment
 from segmentation.operations import SegmentationError, check_kept
-from segmentation.rules import RuleError, parse, to_json
+from segmentation.rules import RuleError, check_ranges, parse, to_json
 
 if TYPE_CHECKING:
     SegmentModelForm = forms.ModelForm[Segment]
@@ -29,7 +29,7 @@ RULE_HELP = (
 def checked_rule(data: Any) -> dict[str, object]:
     """Return the rule in its canonical form. Raise ValidationError with the path to the fault."""
     try:
-        return to_json(parse(data))
+        return to_json(check_ranges(parse(data)))
     except RuleError as error:
         raise ValidationError(str(error)) from None
 

@@ -138,6 +138,8 @@ def _note_edit(segment: Segment, *, include_present: bool) -> None:
 def _checked(fields: SegmentFields) -> dict[str, Any]:
     """Return the values to save, the rules in their one canonical shape."""
     rule, leave_rule = _check_rules(fields)
+    for read in filter(None, (rule, leave_rule)):
+        rules.check_ranges(read)
     values = {name: getattr(fields, name) for name in fields.__dataclass_fields__}
     return values | {
         "rule": rules.to_json(rule),

@@ -4,6 +4,7 @@ from segmentation.rules.evaluate import evaluate
 from segmentation.rules.explain import explain
 from segmentation.rules.operators import OPERATORS, Operator
 from segmentation.rules.parse import MAX_CONDITIONS, MAX_DEPTH, parse, parse_text
+from segmentation.rules.ranges import check_ranges
 from segmentation.rules.types import Combinator, Condition, Group, RuleError, conditions, to_json
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Group",
     "Operator",
     "RuleError",
+    "check_ranges",
     "conditions",
     "evaluate",
     "explain",

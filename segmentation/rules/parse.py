@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from common.json_text import deep_path
+from common.json_text import deep_path, json_fault
 from segmentation.rules.operators import OPERATORS, Operator, Takes
 from segmentation.rules.types import Combinator, Condition, Group, Operand, RuleError, RuleValue
 from segmentation.signals import MAX_WINDOW, SIGNALS_BY_NAME, Signal, Window
@@ -22,6 +22,19 @@ _GROUP_KEYS = frozenset({"combinator", "not", "rules"})
 _CONDITION_KEYS = frozenset({"field", "window", "operator", "value", "valueSource"})
 # A part of a column's name, so that exports need no quoting.
 _ARGUMENT = re.compile(r"[A-Za-z0-9_]{1,40}")
+# How other languages write an operator.
+_OTHER_WORDS = {
+    "=>": ">=",
+    "≥": ">=",
+    "=<": "<=",
+    "≤": "<=",
+    "==": "=",
+    "is": "=",
+    "<>": "!=",
+    "≠": "!=",
+    "isNull": "null",
+    "isNotNull": "notNull",
+}
 _MISSING = object()
 
 
@@ -34,7 +47,7 @@ def parse_text(text: str) -> Group:
             deep_path(text, depth=2 * MAX_DEPTH), f"nested deeper than {MAX_DEPTH} levels"
         ) from None
     except json.JSONDecodeError as error:
-        raise RuleError("", f"is not JSON: {error.msg} at line {error.lineno}") from None
+        raise RuleError("", f"is not JSON: {json_fault(error)}") from None
     return parse(data)
 
 
@@ -119,7 +132,7 @@ def _signal(name: object, path: str) -> Signal:
 def _operator(symbol: object, signal: Signal, path: str) -> Operator:
     operator = OPERATORS.get(symbol) if isinstance(symbol, str) else None
     if operator is None:
-        raise RuleError(path, f"{_show(symbol)} is not an operator{_closest(symbol, OPERATORS)}")
+        raise RuleError(path, f"{_show(symbol)} is not an operator{_closest_operator(symbol)}")
     if not operator.suits(text=signal.is_text):
         kind = "text" if signal.is_text else "number"
         raise RuleError(path, f"'{operator.symbol}' does not compare {signal.name}, a {kind}")
@@ -217,6 +230,12 @@ def _refuse_unknown_keys(data: Mapping[str, object], path: str, known: frozenset
 
 def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
+
+
+def _closest_operator(symbol: object) -> str:
+    # By its letters alone, "=>" looks most like "=".
+    meant = _OTHER_WORDS.get(symbol) if isinstance(symbol, str) else None
+    return f"; did you mean '{meant}'?" if meant else _closest(symbol, OPERATORS)
 
 
 def _closest(name: object, known: object) -> str:

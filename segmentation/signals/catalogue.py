@@ -38,6 +38,7 @@ _ACTIVITY = (
         window=Window.REQUIRED,
         label="days active",
         sentence="active on {amount} of the last {days}",
+        within_window=True,
         help="Of the last N days, those with at least one act; a login is one.",
     ),
     _total(

@@ -36,6 +36,7 @@ class Signal:
     is a window, `{when}` ("in the last 7 days") or `{days}` ("7 days"). `label` names the signal.
     `unit` is singular and plural, for signals whose clause names what is counted. `args` are the
     further keys a condition must have, each a short name that becomes part of the column.
+    `within_window` says that the value counts days of its window and cannot be more.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Signal:
     help: str
     unit: tuple[str, str] | None = None
     args: tuple[str, ...] = ()
+    within_window: bool = False
 
     @property
     def is_text(self) -> bool:

@@ -59,3 +59,37 @@ def test_path_counts_commas_and_takes_the_last_key():
 
 def test_data_is_shown_over_lines():
     assert JSONTextField().prepare_value({"a": 1}) == json.dumps({"a": 1}, indent=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"a": 1\n "b": 2}', "line 2, column 2: a comma was expected"),
+        ("{'a': 1}", "line 1, column 2: a key in double quotes was expected"),
+        ('{"a": 1,\n}', "no comma before a closing bracket"),
+        ('{"a"\n 1}', "line 2, column 2: a colon was expected after the key"),
+        ("[1, tru]", "line 1, column 5: a value was expected"),
+        ('{"a": "x', "line 1, column 7: the text that begins here lacks its closing quote"),
+        ("{} x", "line 1, column 4: the JSON ends before this"),
+    ],
+)
+def test_what_is_not_json_names_line_column_and_what_was_expected(text, sentence):
+    with pytest.raises(ValidationError) as caught:
+        JSONTextField().clean(text)
+    assert sentence in caught.value.messages[0]
+
+    with pytest.raises(RuleError) as refused:
+        parse_text(text)
+    assert sentence in str(refused.value)
+
+
+def test_nothing_is_shown_as_an_empty_box():
+    assert JSONTextField().prepare_value(None) == ""
+
+
+def test_nothing_is_an_empty_box():
+    field = JSONTextField(required=False)
+
+    assert field.prepare_value(None) == ""
+    assert field.clean("") is None
+    assert not field.has_changed(None, "")

@@ -29,8 +29,19 @@ def values_for(signal: Signal):
     return st.one_of(st.none(), by_kind[signal.kind])
 
 
-def _operands(signal: Signal, takes: Takes):
-    one = st.sampled_from([text for text in TEXTS if text]) if signal.is_text else NUMBERS
+def _meant(signal: Signal):
+    """Return a strategy of the numbers that the signal can have over any window."""
+    if signal.kind is SignalKind.CHANGE:
+        return NUMBERS
+    if signal.kind is SignalKind.RATE:
+        return st.floats(0, 1)
+    most = 1 if signal.within_window else 20
+    return st.integers(0, most) | st.floats(0, most)
+
+
+def _operands(signal: Signal, takes: Takes, meant: bool):
+    numbers = _meant(signal) if meant else NUMBERS
+    one = st.sampled_from([text for text in TEXTS if text]) if signal.is_text else numbers
     return {
         Takes.NOTHING: st.none(),
         Takes.ONE: one,
@@ -40,7 +51,7 @@ def _operands(signal: Signal, takes: Takes):
 
 
 @st.composite
-def condition_shapes(draw, signals=SIGNALS, windows=(1, 2, 7, 14)):
+def condition_shapes(draw, signals=SIGNALS, windows=(1, 2, 7, 14), meant=False):
     signal = draw(st.sampled_from(signals))
     suitable = [entry for entry in OPERATORS.values() if entry.suits(text=signal.is_text)]
     entry = draw(st.sampled_from(suitable))
@@ -52,12 +63,15 @@ def condition_shapes(draw, signals=SIGNALS, windows=(1, 2, 7, 14)):
     if signal.window is not Window.NONE and window is not None:
         shape["window"] = window
     if entry.takes is not Takes.NOTHING:
-        shape["value"] = draw(_operands(signal, entry.takes))
+        shape["value"] = draw(_operands(signal, entry.takes, meant))
     return shape
 
 
-def rule_shapes(signals=SIGNALS, windows=(1, 2, 7, 14)):
-    """Return a strategy of rules as JSON data, nested up to a few levels."""
+def rule_shapes(signals=SIGNALS, windows=(1, 2, 7, 14), *, meant=False):
+    """Return a strategy of rules as JSON data, nested up to a few levels.
+
+    `meant`: only values that the signal can have, which a rule needs in order to be saved.
+    """
 
     def group(parts):
         return st.fixed_dictionaries(
@@ -68,4 +82,4 @@ def rule_shapes(signals=SIGNALS, windows=(1, 2, 7, 14)):
             }
         )
 
-    return group(st.recursive(condition_shapes(signals, windows), group, max_leaves=8))
+    return group(st.recursive(condition_shapes(signals, windows, meant), group, max_leaves=8))

@@ -43,7 +43,7 @@ thorough = settings(
 )
 
 NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_text)
-shapes = rule_shapes(NUMBERS, (1, 2, 7))
+shapes = rule_shapes(NUMBERS, (1, 2, 7), meant=True)
 MICROSECOND = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from segmentation.management.arguments import add_instant, find_course, read_instant
 from segmentation.queries import preview
-from segmentation.rules import Group, RuleError, explain, parse_text
+from segmentation.rules import Group, RuleError, check_ranges, explain, parse_text
 
 _SHOWN = 20
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
 def _read_rule(path: Path) -> Group:
     try:
-        return parse_text(path.read_text())
+        return check_ranges(parse_text(path.read_text()))
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"The rule cannot be read from {path}: {error}") from None
     except RuleError as error:
