@@ -1,14 +1,17 @@
 """Pages for learners, by signed link and without login, and the mailbox for staff."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlsplit
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -16,6 +19,7 @@ from common.clock import utc_now
 from interventions import operations
 from interventions.queries import mailbox as mailbox_queries
 from interventions.queries.preferences import masked_address, preferences_of
+from interventions.render.found_links import FoundLink, links_of
 from interventions.render.links import LinkOwner, read_token
 
 P = ParamSpec("P")
@@ -24,6 +28,8 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 # The message is shown in a frame without rights; this is the second lock on the same door.
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 MAX_ID_DIGITS = 18
+THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
+LEARNER_PAGES = frozenset({"interventions:unsubscribe", "interventions:preferences"})
 
 
 def staff_mailbox(view: View[P]) -> View[P]:
@@ -49,9 +55,24 @@ def mailbox(request: HttpRequest) -> HttpResponse:
 def mailbox_message(request: HttpRequest, message_id: int) -> HttpResponse:
     """Show one message as its reader sees it, as text, and with its headers."""
     message = mailbox_queries.mailbox_message(message_id)
-    context = {"mail": message, "policy": MAIL_POLICY}
+    found = links_of(html=message.html, text=message.text) if message else []
+    links = [_followed_here(link, request) for link in found]
+    context = {"mail": message, "policy": MAIL_POLICY, "links": links}
     status = 200 if message else 404
     return render(request, "interventions/mailbox_message.html", context, status=status)
+
+
+def _followed_here(link: FoundLink, request: HttpRequest) -> FoundLink:
+    # What was sent while a local copy listened at another port names that port: the same page is
+    # here, behind the address at which staff reached this one.
+    url = urlsplit(link.address)
+    if url.hostname not in THIS_MACHINE or url.netloc == request.get_host():
+        return link
+    try:
+        is_ours = resolve(url.path).view_name in LEARNER_PAGES
+    except Resolver404:
+        return link
+    return replace(link, address=request.build_absolute_uri(url.path)) if is_ours else link
 
 
 def learner_page(view: Callable[[HttpRequest, LinkOwner, str], HttpResponse]) -> Any:

@@ -1,5 +1,6 @@
 """The staff mailbox: what lands in it, who may look, and how it is shown."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -137,6 +138,64 @@ def test_a_message_is_shown_in_a_frame_without_rights(staff: Client) -> None:
     assert "<i>Subject</i>" not in page
     assert "X-Header" in page
     assert "Plain words" in page
+
+
+EVIL_ADDRESS = "http://example.org/&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"
+MAIL_WITH_LINKS = """
+<p><a href="https://courses.example.org/quiz?a=1&amp;b=2">Try the <b>quiz</b></a>
+<a href="javascript:alert(1)">evil</a> <a href="JAVASCRIPT:alert(1)">evil</a>
+<a href="data:text/html,x">evil</a> <a href="mailto:ana@example.org">write</a>
+<a href="//example.org/x">no scheme</a> <a href="https://[">broken</a> <a>none</a>
+<a href="https://courses.example.org/quiz?a=1&amp;b=2">again</a>
+<a href='http://example.org/"><script>alert(1)</script>'><i></i></a></p>
+"""
+
+
+def test_links_of_a_mail_are_listed_below_it_and_only_web_addresses(staff: Client) -> None:
+    message = make_message(html=MAIL_WITH_LINKS)
+
+    page = staff.get(f"/mailbox/{message.pk}/").text
+    links = re.findall(r'<li><a href="([^"]*)" ([^>]*)>([^<]*)</a>', page)
+
+    assert [(address, words) for address, _, words in links] == [
+        ("https://courses.example.org/quiz?a=1&amp;b=2", "Try the quiz"),
+        (EVIL_ADDRESS, EVIL_ADDRESS),
+    ]
+    assert {how for _, how, _ in links} == {'target="_blank" rel="noopener noreferrer nofollow"'}
+    assert 'sandbox=""' in page
+    assert "<script>" not in page
+
+
+def test_links_of_a_mail_in_plain_text_are_listed_too(staff: Client) -> None:
+    message = make_message(html="", text="Look at https://example.org/a (or http://example.org/b).")
+
+    page = staff.get(f"/mailbox/{message.pk}/").text
+
+    assert 'href="https://example.org/a"' in page
+    assert 'href="http://example.org/b"' in page
+    assert 'sandbox=""' not in page
+
+
+@pytest.mark.parametrize(
+    ("address", "followed"),
+    [
+        ("http://127.0.0.1:8000/unsubscribe/token/", "http://testserver/unsubscribe/token/"),
+        ("http://localhost:8000/preferences/token/", "http://testserver/preferences/token/"),
+        ("http://127.0.0.1:8000/course/", "http://127.0.0.1:8000/course/"),
+        ("http://127.0.0.1:8000/admin/", "http://127.0.0.1:8000/admin/"),
+        ("https://example.org/unsubscribe/token/", "https://example.org/unsubscribe/token/"),
+    ],
+)
+def test_a_learner_page_of_this_machine_is_followed_where_staff_are(
+    staff: Client, address: str, followed: str
+) -> None:
+    message = make_message(html=f'<a href="{address}">Here</a>')
+
+    assert f'href="{followed}"' in staff.get(f"/mailbox/{message.pk}/").text
+
+
+def test_a_mail_without_links_lists_none(staff: Client) -> None:
+    assert "Its links" not in staff.get(f"/mailbox/{make_message().pk}/").text
 
 
 def test_a_message_that_is_not_there_says_so(staff: Client) -> None:
