@@ -97,7 +97,11 @@ def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> 
         due = Delivery.objects.filter(
             learner=learner_id, state=DeliveryState.PLANNED, send_at__lte=now
         )
-        rows = due.select_related("run").select_for_update(no_key=True, of=("self",))
+        # Whoever has one of them is deciding on it anyway, and is not waited for: react and plan take
+        # messages in the order of their runs, which is another.
+        rows = due.select_related("run").select_for_update(
+            no_key=True, skip_locked=True, of=("self",)
+        )
         for delivery in rows.order_by("pk"):
             move(delivery, Move(DeliveryState.PLANNED, "error", error[:300], until), now=now)
 

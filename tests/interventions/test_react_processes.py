@@ -2,7 +2,6 @@
 
 import subprocess
 import threading
-import time
 from collections import Counter
 from datetime import timedelta
 
@@ -121,27 +120,20 @@ def test_a_run_that_is_held_delays_its_own_enrollment_alone(kind: str) -> None:
     assert run.status == ("exited" if kind == "leave" else "active")
 
 
-def test_dropping_for_two_reasons_takes_the_messages_in_one_order() -> None:
-    enrollment, first, second = make_settled(make_live_course()), make_cadence(), make_cadence()
-    of_second = make_delivery(run=make_run(enrollment, second))
-    of_first = make_delivery(run=make_run(enrollment, first))
-    make_transition(enrollment, first.segment, "leave")
-    make_transition(enrollment, second.segment, "leave", cause="course_over", starts=False)
-    worker, other = start_python(REACT), start_python(POSTPONE, str(enrollment.learner_id))
-    with running(worker, other):
-        for process in (worker, other):
-            wait_for_line(process, "ready")
+def test_putting_off_waits_for_no_message_that_another_transaction_has() -> None:
+    enrollment, cadence = make_settled(make_live_course()), make_cadence()
+    held = make_delivery(run=make_run(enrollment, cadence))
+    other = make_delivery(run=make_run(enrollment, make_cadence()))
+    worker = start_python(POSTPONE, str(enrollment.learner_id))
+    with running(worker):
+        wait_for_line(worker, "ready")
         with transaction.atomic():
-            Delivery.objects.select_for_update(no_key=True).get(pk=of_first.pk)
+            Delivery.objects.select_for_update(no_key=True).get(pk=held.pk)
             go(worker)
-            wait_for_waiting_locks(1)
-            go(other)
-            wait_for_waiting_locks(2)
-        done = [finish(worker), finish(other)]
+            assert finish(worker).status == 0
 
-    assert [each.status for each in done] == [0, 0], [each.errors for each in done]
-    states = Delivery.objects.filter(pk__in=(of_first.pk, of_second.pk)).values_list("state")
-    assert set(states) == {("dropped",)}
+    reasons = Delivery.objects.order_by("pk").values_list("pk", "reason")
+    assert list(reasons) == [(held.pk, ""), (other.pk, "error")]
 
 
 def test_a_cadence_archived_before_an_experiment_starts_messages_nobody_drawn() -> None:
@@ -177,19 +169,3 @@ def go(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("go\n")
     process.stdin.flush()
-
-
-def wait_for_waiting_locks(number: int) -> None:
-    """Return when so many other sessions wait for a lock. Fail after twenty seconds."""
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
-    )
-    for _ in range(400):
-        with connection.cursor() as cursor:
-            # A transaction would otherwise see again what it saw first.
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(waiting, [connection.settings_dict["NAME"]])
-            if cursor.fetchone()[0] >= number:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"fewer than {number} wait")
