@@ -31,9 +31,11 @@ def _by_enrollment(enrollment: models.Enrollment) -> dict[str, object]:
     return {"enrollment__id__exact": enrollment.pk}
 
 
+LEFT: dict[str, object] = {"stay": "left"}
 LISTS_OF_LEARNER = (
     ListLink("Enrollments", "activity.enrollment", _by_id),
-    ListLink("Segments", "segmentation.membership", _by_id),
+    ListLink("In segments", "segmentation.membership", _by_id),
+    ListLink("Left segments", "segmentation.membership", lambda each: _by_id(each) | LEFT),
     ListLink("Entered and left", "segmentation.transition", _by_id),
     ListLink("Messages", "interventions.delivery", _by_enrollments),
     ListLink("Consent", "interventions.consent", _by_id),
@@ -42,7 +44,8 @@ LISTS_OF_LEARNER = (
 )
 LISTS_OF_ENROLLMENT = (
     ListLink("Learner", "activity.learner", lambda each: {"id__exact": each.learner_id}),
-    ListLink("Segments", "segmentation.membership", _by_enrollment),
+    ListLink("In segments", "segmentation.membership", _by_enrollment),
+    ListLink("Left segments", "segmentation.membership", lambda each: _by_enrollment(each) | LEFT),
     ListLink("Entered and left", "segmentation.transition", _by_enrollment),
     ListLink("Messages", "interventions.delivery", _by_enrollment),
     ListLink("Experiments", "experiments.assignment", _by_enrollment),

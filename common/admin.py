@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
@@ -42,6 +43,13 @@ def list_url(model: str, query: Mapping[str, object]) -> str:
     """Return the address of the model's list, opened with the query."""
     address = reverse(f"admin:{model.replace('.', '_')}_changelist")
     return f"{address}?{urlencode(query)}"
+
+
+def page_link(row: Model, *, words: str | None = None) -> str:
+    """Return a link to the row's page that says its name, or other words."""
+    meta = row._meta
+    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
+    return format_html('<a class="underline" href="{}">{}</a>', address, words or str(row))
 
 
 class LinkedAdmin(ModelAdmin):

@@ -188,10 +188,16 @@ class Membership(models.Model):
                 condition=Q(left_at__isnull=True),
                 name="membership_current_of_segment",
             ),
+            # The page of those who left: they may be few among very many who are in.
+            models.Index(
+                fields=("segment", "id"),
+                condition=Q(left_at__isnull=False),
+                name="membership_past_of_segment",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.enrollment_id} in {self.segment_id} since {self.entered_at}"
+        return f"{self.enrollment} in {self.segment}"
 
 
 class OverrideKind(models.TextChoices):
@@ -222,7 +228,7 @@ class Override(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.enrollment_id} {self.kind} by hand"
+        return f"{self.enrollment}, {self.get_kind_display()} {self.segment}"
 
 
 class TransitionKind(models.TextChoices):
@@ -291,7 +297,7 @@ class Transition(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.enrollment_id} {self.kind} {self.segment_id}"
+        return f"{self.enrollment} {self.get_kind_display()} {self.segment}"
 
 
 class Norms(models.Model):

@@ -1,5 +1,6 @@
 """Rules over signals: read from JSON, put in English, decided in plain Python. Pure."""
 
+from segmentation.rules.describe import describe
 from segmentation.rules.evaluate import evaluate
 from segmentation.rules.explain import explain
 from segmentation.rules.operators import OPERATORS, Operator
@@ -18,6 +19,7 @@ __all__ = [
     "RuleError",
     "check_ranges",
     "conditions",
+    "describe",
     "evaluate",
     "explain",
     "parse",

@@ -36,8 +36,8 @@ def _part(part: Condition | Group, parent: Group) -> str:
 def _condition(condition: Condition) -> str:
     signal = condition.signal
     words = {
-        "when": _when(condition),
-        "days": _count_days(condition.window),
+        "when": in_window(condition.window),
+        "days": in_days(condition.window),
         "arg": " ".join(condition.args),
     }
     if condition.comparison.takes is Takes.NOTHING:
@@ -53,14 +53,16 @@ def _english(condition: Condition) -> str:
     return (entry.english_text if condition.signal.is_text else entry.english) or entry.symbol
 
 
-def _when(condition: Condition) -> str:
-    if condition.window is None:
+def in_window(window: int | None) -> str:
+    """Return over which time the signal looks: "so far", "today", "in the last 7 days"."""
+    if window is None:
         return "so far"
     # "In the last 1 day" is the local date itself, from midnight on, not 24 hours.
-    return "today" if condition.window == 1 else f"in the last {condition.window} days"
+    return "today" if window == 1 else f"in the last {window} days"
 
 
-def _count_days(window: int | None) -> str:
+def in_days(window: int | None) -> str:
+    """Return the window as a number of days."""
     return "1 day" if window == 1 else f"{window} days"
 
 
@@ -75,7 +77,7 @@ def _amount(condition: Condition) -> str:
         return english
     if signal.kind is SignalKind.COUNT:
         english = english.replace("less than", "fewer than", 1)
-    return f"{english}{_unit(condition)}"
+    return f"{english}{count_unit(signal, condition.operands[-1])}"
 
 
 def _operand(operand: Operand, signal: Signal) -> str:
@@ -93,9 +95,9 @@ def _plain(number: Decimal) -> str:
     return f"{short:f}" if -12 < short.adjusted() < 16 else f"{short}"
 
 
-def _unit(condition: Condition) -> str:
-    signal = condition.signal
+def count_unit(signal: Signal, number: Operand) -> str:
+    """Return what the signal counts, led by a space, or nothing."""
     unit = ("day", "days") if signal.kind is SignalKind.DAYS else signal.unit
     if unit is None:
         return ""
-    return f" {unit[0] if condition.operands[-1] == 1 else unit[1]}"
+    return f" {unit[0] if number == 1 else unit[1]}"

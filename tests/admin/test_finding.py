@@ -97,7 +97,7 @@ def test_learner_page_links_to_what_belongs_to_the_learner_alone(staff):
     assert {row.learner for row in rows(staff, page["Enrollments"])} == {mine}
     assert {row.learner for row in rows(staff, page["Consent"])} == {mine}
     assert {row.enrollment.learner for row in rows(staff, page["Events"])} == {mine}
-    for title in ("Segments", "Entered and left", "Messages", "Experiments"):
+    for title in ("In segments", "Left segments", "Entered and left", "Messages", "Experiments"):
         assert {row.enrollment.learner for row in rows(staff, page[title])} <= {mine}
 
 
@@ -112,7 +112,14 @@ def test_enrollment_page_links_to_what_belongs_to_the_enrollment_alone(staff):
     assert rows(staff, page["Learner"]) == [learner]
     for title in ("Events", "Daily activity"):
         assert {row.enrollment for row in rows(staff, page[title])} == {mine}
-    for title in ("Segments", "Entered and left", "Messages", "Experiments", "Progress"):
+    for title in (
+        "In segments",
+        "Left segments",
+        "Entered and left",
+        "Messages",
+        "Experiments",
+        "Progress",
+    ):
         assert rows(staff, page[title]) == []
 
 

@@ -1,0 +1,199 @@
+"""Admin pages of who is, was or is put in which segment, and of entries and leavings."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
+from unfold.decorators import display
+
+from common.admin import BigTableAdmin, ListLink, ReadOnlyAdmin, page_link
+from common.clock import utc_now
+from segmentation import models, operations
+from segmentation.admin.words import in_english, in_words, user_of
+from segmentation.forms import OverrideForm
+
+WHOLE_ID = "The whole external id of a learner"
+# Found by the unique index of external_id, then those of enrollments by learner and of each table
+# by enrollment.
+LEARNER = ("enrollment__learner__external_id__exact",)
+
+
+class StayFilter(DropdownFilter):
+    """Who is in now, or who has left.
+
+    Each is a page of an index by segment: membership_current_of_segment for those in,
+    membership_past_of_segment for those who left. Both together would have none.
+    """
+
+    title = "stay"
+    parameter_name = "stay"
+    all_option = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [("in", "In now"), ("left", "Left")]
+
+    def value(self) -> str:
+        """Return the choice; without one, those who are in."""
+        return "left" if super().value() == "left" else "in"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the members of the choice."""
+        return queryset.filter(left_at__isnull=self.value() == "in")
+
+
+def _by_enrollment(membership: models.Membership) -> dict[str, object]:
+    return {"enrollment__id__exact": membership.enrollment_id}
+
+
+@admin.register(models.Membership)
+class MembershipAdmin(ReadOnlyAdmin):
+    """Who is or was in which segment, and what the signals were at entry."""
+
+    list_display = ("shown_member", "segment", "shown_entry", "shown_state", "shown_reason")
+    list_select_related = ("enrollment__learner", "enrollment__course", "segment")
+    list_filter = (StayFilter, ("segment", AutocompleteSelectFilter))
+    search_fields = LEARNER
+    search_help_text = WHOLE_ID
+    fields = readonly_fields = (
+        "shown_learner",
+        "shown_course",
+        "shown_segment",
+        "shown_entry",
+        "shown_state",
+        "shown_rule",
+        "shown_signals",
+    )
+    list_links = (
+        ListLink("Entered and left", "segmentation.transition", _by_enrollment),
+        ListLink("Messages", "interventions.delivery", _by_enrollment),
+        ListLink("Events", "activity.event", _by_enrollment),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the members with the names that a page shows."""
+        members: QuerySet[Any] = super().get_queryset(request)
+        return members.select_related(*self.list_select_related)
+
+    @display(description="Learner")
+    def shown_member(self, membership: models.Membership) -> str:
+        """Return the learner's name and course."""
+        return str(membership.enrollment)
+
+    @display(description="Learner")
+    def shown_learner(self, membership: models.Membership) -> str:
+        """Return the learner's name, which leads to the learner's page."""
+        return page_link(membership.enrollment.learner)
+
+    @display(description="Course")
+    def shown_course(self, membership: models.Membership) -> str:
+        """Return the course, which leads to the enrollment in it."""
+        return page_link(membership.enrollment, words=str(membership.enrollment.course))
+
+    @display(description="Segment")
+    def shown_segment(self, membership: models.Membership) -> str:
+        """Return the segment's name, which leads to its page."""
+        return page_link(membership.segment)
+
+    @display(description="In since", ordering="entered_at")
+    def shown_entry(self, membership: models.Membership) -> str:
+        """Return when the enrollment came in."""
+        return _instant(membership.entered_at)
+
+    @display(description="State")
+    def shown_state(self, membership: models.Membership) -> str:
+        """Return whether the enrollment is still in."""
+        return f"left {_instant(membership.left_at)}" if membership.left_at else "in"
+
+    @display(description="Rule at entry")
+    def shown_rule(self, membership: models.Membership) -> str:
+        """Return in English the rule by which the enrollment came in."""
+        versions = models.SegmentVersion.objects.filter(segment=membership.segment_id)
+        rule = versions.filter(version=membership.version).values_list("rule", flat=True).first()
+        return in_english(rule)
+
+    @display(description="Signals at entry")
+    def shown_signals(self, membership: models.Membership) -> str:
+        """Return the rule's signals as they were at entry, one below the other."""
+        return format_html_join(mark_safe("<br>"), "{}", ((w,) for w in _reasons(membership)))
+
+    @display(description="Because")
+    def shown_reason(self, membership: models.Membership) -> str:
+        """Return the rule's signals as they were at entry, in one line."""
+        return "; ".join(_reasons(membership))
+
+
+def _reasons(membership: models.Membership) -> list[str]:
+    return in_words(membership.signals) or ["no signals were read"]
+
+
+def _instant(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+
+
+@admin.register(models.Override)
+class OverrideAdmin(BigTableAdmin):
+    """Members added or removed by hand."""
+
+    form = OverrideForm
+    list_display = ("enrollment", "segment", "kind", "created_at", "shown_state")
+    list_select_related = ("enrollment__learner", "enrollment__course", "segment")
+    list_filter = ("kind", ("segment", AutocompleteSelectFilter))
+    search_fields = LEARNER
+    search_help_text = WHOLE_ID
+    autocomplete_fields = ("segment", "enrollment")
+
+    @display(description="State")
+    def shown_state(self, override: models.Override) -> str:
+        """Return whether the evaluation has taken it up."""
+        return "applied" if override.applied_at else "waits for the next evaluation"
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: delete it and add another."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Add or remove the member through the operation."""
+        act = operations.add_member if obj.kind == "added" else operations.remove_member
+        stored = act(obj.segment_id, obj.enrollment_id, now=utc_now(), by=user_of(request))
+        obj.pk = stored.pk
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Let the rule decide again."""
+        operations.clear_override(obj.segment_id, obj.enrollment_id, now=utc_now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
+        """Let the rule decide again for each."""
+        for override in queryset:
+            self.delete_model(request, override)
+
+
+@admin.register(models.Transition)
+class TransitionAdmin(ReadOnlyAdmin):
+    """Entries and leavings, why, and whether they could start anything."""
+
+    list_display = (
+        "enrollment",
+        "kind",
+        "segment",
+        "cause",
+        "starts",
+        "occurred_at",
+        "shown_state",
+    )
+    list_select_related = ("enrollment__learner", "enrollment__course", "segment")
+    list_filter = ("kind", "cause", ("segment", AutocompleteSelectFilter))
+    search_fields = LEARNER
+    search_help_text = WHOLE_ID
+
+    @display(description="State")
+    def shown_state(self, transition: models.Transition) -> str:
+        """Return whether it was reacted to, or what went wrong."""
+        if transition.processed_at:
+            return "processed"
+        return f"failed, will be tried again: {transition.error}" if transition.error else "waits"

@@ -1,0 +1,85 @@
+"""Admin pages of playbooks, and of what the engine keeps beside them."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from common.admin import KeptAdmin, ReadOnlyAdmin
+from common.clock import utc_now
+from segmentation import models, operations
+from segmentation.admin.words import in_english
+from segmentation.forms import PlaybookForm
+
+
+class SegmentInline(TabularInline):
+    """The segments of a playbook, to look at; each is edited on its own page."""
+
+    model = models.Segment
+    fields = readonly_fields = ("name", "shown_rule", "priority", "status")
+    show_change_link = True
+    extra = 0
+    can_delete = False
+
+    @display(description="Who is in")
+    def shown_rule(self, segment: models.Segment) -> str:
+        """Return the rule in English."""
+        return in_english(segment.rule)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: a segment is added on its own page."""
+        return False
+
+
+@admin.register(models.Playbook)
+class PlaybookAdmin(KeptAdmin):
+    """Playbooks: which segments are kept for which courses."""
+
+    form = PlaybookForm
+    list_display = ("name", "mode", "key")
+    search_fields = ("key", "name")
+    fields = ("name", "key", "mode", "kept_for")
+    inlines = (SegmentInline,)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the playbook; its mode and courses go through the operations that re-evaluate."""
+        mode = obj.mode
+        if change:
+            obj.mode = models.Playbook.objects.values_list("mode", flat=True).get(pk=obj.pk)
+        obj.save()
+        operations.set_mode(obj.pk, mode)
+        self._save_courses(obj.pk, {course.pk for course in form.cleaned_data["kept_for"]})
+
+    @staticmethod
+    def _save_courses(playbook_id: int, wanted: set[int]) -> None:
+        links = models.PlaybookCourse.objects.filter(playbook_id=playbook_id)
+        for course_id in links.exclude(course_id__in=wanted).values_list("course_id", flat=True):
+            operations.remove_course(playbook_id, course_id, now=utc_now())
+        operations.add_courses(playbook_id, wanted)
+
+
+@admin.register(models.Norms)
+class NormsAdmin(ReadOnlyAdmin):
+    """Each course's norms by day."""
+
+    list_display = ("course", "day", "computed_at")
+    list_select_related = ("course",)
+    list_filter = (("course", AutocompleteSelectFilter),)
+
+
+@admin.register(models.RulesRevision)
+class RulesRevisionAdmin(ReadOnlyAdmin):
+    """The number of the last change of any rule."""
+
+    list_display = ("number",)
+
+
+@admin.register(models.PlaybookCourse)
+class PlaybookCourseAdmin(ReadOnlyAdmin):
+    """Which playbook is kept for which course; set on the playbook's page."""
+
+    list_display = ("playbook", "course")
+    list_select_related = ("playbook", "course")

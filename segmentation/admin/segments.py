@@ -1,0 +1,160 @@
+"""Admin pages of segments and of their versions."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from common.admin import KeptAdmin, ListLink, ReadOnlyAdmin, list_url
+from common.clock import utc_now
+from segmentation import models, operations, queries
+from segmentation.admin.words import in_english, user_of
+from segmentation.forms import SegmentForm
+
+# Above it a size is only said to be above: the page must not count a million rows.
+SIZE_LIMIT = 100_000
+NOT_KEPT = {
+    "draft": "not kept yet: it is a draft",
+    "archived": "no longer kept: it is archived",
+}
+STATUS_COLORS = {"draft": "info", "active": "success", "frozen": "danger", "archived": "warning"}
+
+
+def _by_segment(segment: models.Segment) -> dict[str, object]:
+    return {"segment__id__exact": segment.pk}
+
+
+def _left_segment(segment: models.Segment) -> dict[str, object]:
+    return _by_segment(segment) | {"stay": "left"}
+
+
+@admin.register(models.Segment)
+class SegmentAdmin(KeptAdmin):
+    """Segments, their rule in English and how many are in."""
+
+    form = SegmentForm
+    list_display = ("name", "shown_rule", "shown_size", "shown_status", "playbook", "priority")
+    list_select_related = ("playbook",)
+    list_filter = ("status", ("playbook", AutocompleteSelectFilter))
+    search_fields = ("key", "name")
+    autocomplete_fields = ("playbook",)
+    readonly_fields = ("shown_rule", "shown_leave_rule", "shown_size", "status", "version", "error")
+    fieldsets = (
+        (None, {"fields": ("name", "key", "description", "playbook", "priority")}),
+        ("Who is in", {"fields": ("shown_rule", "shown_leave_rule", "shown_size")}),
+        ("Rule", {"fields": ("rule", "leave_rule", "include_present")}),
+        ("State", {"fields": ("status", "version", "error")}),
+    )
+    list_links = (
+        ListLink("Members now", "segmentation.membership", _by_segment),
+        ListLink("Members who left", "segmentation.membership", _left_segment),
+        ListLink("Entered and left", "segmentation.transition", _by_segment),
+        ListLink("Cadences", "interventions.cadence", _by_segment),
+    )
+    actions = ("activate", "activate_with_present", "archive", "thaw")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Keep a saved segment in its playbook."""
+        return (*self.readonly_fields, "playbook") if obj else self.readonly_fields
+
+    @display(description="Rule")
+    def shown_rule(self, segment: models.Segment) -> str:
+        """Return the rule in English."""
+        return in_english(segment.rule) if segment.pk else "Save to see the rule in English."
+
+    @display(description="Members leave when")
+    def shown_leave_rule(self, segment: models.Segment) -> str:
+        """Return the leave rule in English."""
+        if segment.leave_rule is None:
+            return "the rule is no longer true"
+        return in_english(segment.leave_rule)
+
+    @display(description="Members")
+    def shown_size(self, segment: models.Segment) -> str:
+        """Return how many are in now, which leads to them, or why nobody is kept in it."""
+        if not segment.pk or segment.status in NOT_KEPT:
+            return NOT_KEPT.get(segment.status, NOT_KEPT["draft"])
+        return format_html(
+            '<a class="underline" href="{}">{}</a>',
+            list_url("segmentation.membership", _by_segment(segment)),
+            self._size(segment),
+        )
+
+    @staticmethod
+    def _size(segment: models.Segment) -> str:
+        # Above the limit only that it is above.
+        size = queries.segment_size(segment.pk, up_to=SIZE_LIMIT)
+        shown = f"{size:,}" if size <= SIZE_LIMIT else f"more than {SIZE_LIMIT:,}"
+        stopped_at = queries.clock_of_playbook(segment.playbook_id)
+        return f"{shown}, as of {stopped_at:%-d %b %Y, %H:%M} UTC" if stopped_at else shown
+
+    @display(description="Status", label=STATUS_COLORS)
+    def shown_status(self, segment: models.Segment) -> tuple[str, str]:
+        """Return the status with its colour."""
+        return segment.status, segment.get_status_display()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save a new segment as a draft, an edit through the operation that makes a version."""
+        fields = operations.SegmentFields.of(obj)
+        if change:
+            present = form.cleaned_data["include_present"]
+            stored = operations.edit_segment(
+                obj.pk, fields, now=utc_now(), include_present=present, by=user_of(request)
+            )
+        else:
+            stored = operations.create_segment(
+                obj.playbook_id, fields, now=utc_now(), by=user_of(request)
+            )
+        obj.pk = stored.pk
+
+    def _activate(
+        self, request: HttpRequest, queryset: QuerySet[models.Segment], *, present: bool
+    ) -> None:
+        for segment in queryset:
+            operations.activate_segment(segment.pk, now=utc_now(), include_present=present)
+        messages.success(request, "Activated. Members appear within seconds.")
+
+    @admin.action(description="Activate: keep it true from now on", permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[models.Segment]) -> None:
+        """Activate the chosen segments; nobody is messaged for being in already."""
+        self._activate(request, queryset, present=False)
+
+    @admin.action(
+        description="Activate, and message or draw also those already in", permissions=["change"]
+    )
+    def activate_with_present(
+        self, request: HttpRequest, queryset: QuerySet[models.Segment]
+    ) -> None:
+        """Activate the chosen segments; those who are in already start cadences and are drawn."""
+        self._activate(request, queryset, present=True)
+
+    @admin.action(description="Archive: stop keeping it", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[models.Segment]) -> None:
+        """Archive the chosen segments."""
+        for segment in queryset:
+            operations.archive_segment(segment.pk, now=utc_now())
+        messages.success(request, "Archived.")
+
+    @admin.action(description="Thaw: evaluate a frozen segment again", permissions=["change"])
+    def thaw(self, request: HttpRequest, queryset: QuerySet[models.Segment]) -> None:
+        """Thaw the chosen segments."""
+        for segment in queryset.filter(status=models.SegmentStatus.FROZEN):
+            operations.thaw_segment(segment.pk, now=utc_now())
+        messages.success(request, "Thawed. If the rule fails again, the segment freezes again.")
+
+
+@admin.register(models.SegmentVersion)
+class SegmentVersionAdmin(ReadOnlyAdmin):
+    """What each segment's rules were."""
+
+    list_display = ("segment", "version", "shown_rule", "created_at", "created_by")
+    list_select_related = ("segment", "created_by")
+
+    @display(description="Rule")
+    def shown_rule(self, version: models.SegmentVersion) -> str:
+        """Return the rule in English."""
+        return in_english(version.rule)

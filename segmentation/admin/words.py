@@ -1,0 +1,30 @@
+"""Words that the pages of segments and of their members share."""
+
+from typing import cast
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+
+from segmentation.rules import RuleError, describe, explain, parse
+from segmentation.signals import SignalValue
+
+
+def in_english(rule: object) -> str:
+    """Return the rule as a sentence, or what is wrong with it."""
+    if rule is None:
+        return "no rule"
+    try:
+        return explain(parse(rule))
+    except RuleError as error:
+        return f"This rule cannot be read: {error}"
+
+
+def in_words(signals: dict[str, SignalValue]) -> list[str]:
+    """Return each signal as a sentence, numbers rounded."""
+    return [describe(column, value) for column, value in signals.items()]
+
+
+def user_of(request: HttpRequest) -> User:
+    """Return who asks."""
+    # The admin lets nobody in who is not logged in; the type does not know it.
+    return cast("User", request.user)

@@ -1,0 +1,153 @@
+"""Pages of segments and members: who is in, why, and why nobody is kept in a draft."""
+
+import json
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import RequestFactory
+from django.urls import reverse
+from django.utils.html import escape
+
+from segmentation.models import Membership, Segment
+from segmentation.operations import archive_segment, evaluate_due
+from tests.admin.test_finding import links, rows
+from tests.factories import NOW, act, make_course, make_enrollment, make_learner
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment, where
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(client):
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    return client
+
+
+@pytest.fixture
+def member():
+    """Return Kit, who is in a segment since an act of today."""
+    course = make_course(title="Botany")
+    kit = make_enrollment(course, make_learner(name="Kit Berg"))
+    make_segment(make_playbook(course), ACTED_TODAY, name="Here today")
+    act(kit)
+    evaluate_due(now=NOW)
+    return Membership.objects.get()
+
+
+def change_page(staff, row):
+    meta = row._meta
+    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
+    return staff.get(url)
+
+
+def members(staff, **query):
+    return rows(staff, f"{reverse('admin:segmentation_membership_changelist')}?{encoded(query)}")
+
+
+def encoded(query):
+    return "&".join(f"{key}={value}" for key, value in query.items())
+
+
+def test_segment_page_and_list_lead_to_its_present_members(staff, member):
+    gone = make_enrollment(member.enrollment.course)
+    Membership.objects.create(
+        enrollment=gone, segment=member.segment, entered_at=NOW, left_at=NOW, version=1
+    )
+    page = change_page(staff, member.segment)
+    listed = staff.get(reverse("admin:segmentation_segment_changelist")).content.decode()
+
+    assert rows(staff, links(page)["Members now"]) == [member]
+    assert [row.enrollment for row in rows(staff, links(page)["Members who left"])] == [gone]
+    address = f"{reverse('admin:segmentation_membership_changelist')}?segment__id__exact="
+    assert f'href="{address}{member.segment_id}">1</a>' in listed
+
+
+def test_member_list_shows_who_is_in_unless_asked_for_who_left(staff, member):
+    left = Membership.objects.create(
+        enrollment=make_enrollment(), segment=member.segment, entered_at=NOW, left_at=NOW, version=1
+    )
+
+    assert members(staff) == members(staff, stay="in") == [member]
+    assert members(staff, stay="left") == [left]
+
+
+@pytest.mark.parametrize(
+    ("stay", "index"),
+    [("in", "membership_current_of_segment"), ("left", "membership_past_of_segment")],
+)
+def test_members_of_a_segment_are_read_from_an_index(member, staff, stay, index):
+    request = RequestFactory().get("/", {"stay": stay, "segment__id__exact": member.segment_id})
+    request.user = get_user_model().objects.get(username="staff")
+    listed = admin.site._registry[Membership].get_changelist_instance(request).queryset
+    with connection.cursor() as cursor:
+        # A small table is read whole, or by its key, whatever the indexes.
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
+
+    assert index in listed.order_by().explain()
+
+
+def test_member_page_says_who_where_and_why_in_words(staff, member):
+    text = change_page(staff, member).content.decode()
+
+    assert "Kit Berg in Botany in Here today" in text
+    assert reverse("admin:activity_learner_change", args=(member.enrollment.learner_id,)) in text
+    assert reverse("admin:segmentation_segment_change", args=(member.segment_id,)) in text
+    assert "Active on at least 1 of the last 1 day" in text
+    assert "Active on 1 of the last 1 day<" in text
+    assert "active_days_1" not in text
+
+
+def test_member_list_says_why_in_words_and_rounded(staff, member):
+    Membership.objects.update(
+        signals={"active_days_7": 3, "days_since_activity": 41.28856481481481}
+    )
+    text = staff.get(reverse("admin:segmentation_membership_changelist")).content.decode()
+
+    assert "Active on 3 of the last 7 days; Last active 41.3 days ago" in text
+    assert "41.28856" not in text
+    assert "active_days_7" not in text
+
+
+def test_member_page_shows_the_rule_of_the_version_at_entry(staff, member):
+    Segment.objects.update(rule=where("logins", ">=", 5, window=7))
+
+    assert "Active on at least 1 of the last 1 day" in change_page(staff, member).content.decode()
+
+
+def test_draft_and_archived_segments_say_why_they_have_no_members(staff):
+    course = make_course()
+    draft = make_segment(make_playbook(course), ACTED_TODAY, active=False)
+    archived = make_segment(make_playbook(course), ACTED_TODAY)
+    archive_segment(archived.pk, now=NOW)
+
+    assert "not kept yet: it is a draft" in change_page(staff, draft).content.decode()
+    assert "no longer kept: it is archived" in change_page(staff, archived).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        (where("quiz_pass_rate", "<", 60), "must be a rate between 0 and 1, is 60; 0.6 is 60%"),
+        (where("active_days", "=>", 1, window=7), "did you mean '>='?"),
+        ('{"combinator": "and"\n "rules": []}', "line 2, column 2: a comma was expected"),
+    ],
+)
+def test_rule_that_cannot_be_meant_is_refused_at_its_field(staff, rule, sentence):
+    segment = make_segment(make_playbook(), ACTED_TODAY)
+    typed = rule if isinstance(rule, str) else json.dumps(rule)
+    values = {"name": "a", "key": "a", "priority": 1, "rule": typed, "leave_rule": ""}
+    url = reverse("admin:segmentation_segment_change", args=(segment.pk,))
+
+    response = staff.post(url, values)
+
+    assert response.status_code == 200
+    assert sentence in response.context["adminform"].form.errors["rule"][0]
+    assert escape(sentence) in response.content.decode()
+
+
+def test_missing_leave_rule_is_an_empty_box(staff):
+    page = change_page(staff, make_segment(make_playbook(), ACTED_TODAY))
+
+    assert page.context["adminform"].form["leave_rule"].value() == ""
