@@ -249,5 +249,9 @@ def _check_not_ahead(instant: datetime, now: datetime) -> None:
 
 
 def _length(duration: timedelta) -> str:
+    # Each unit up to two of the next: a wrong year is to be seen, not counted in minutes.
     seconds = math.ceil(duration.total_seconds())
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+    for unit, size, limit in (("s", 1, 120), ("min", 60, 7_200), ("hours", 3_600, 172_800)):
+        if seconds < limit:
+            return f"{seconds // size} {unit}"
+    return f"{seconds // 86_400:,} days"

@@ -1,12 +1,14 @@
 """Bring a file of JSON lines in: rosters are created or changed, events go through ingest."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import DataError, IntegrityError, transaction
 
+from activity.canonical import Reason
 from activity.jsonl import FAULTY, Line, grouped, read_lines
 from activity.models import Course, Enrollment, Item, Learner, Section
 from activity.operations.consequences import Consequences, changing, lock_rows
@@ -32,20 +34,25 @@ CHANGES: Mapping[str, Callable[[Mapping[str, Any], Consequences, datetime], obje
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """A line that was not taken over, and why."""
+    """A line that was not taken over, and why. `waits`: it will be, by itself, at its instant."""
 
     line: int
     message: str
+    waits: bool = False
 
 
 @dataclass(slots=True)
 class JsonlResult:
-    """What became of a file. `saved` counts roster lines by type, new or not."""
+    """What became of a file. `saved` counts roster lines by type, new or not.
+
+    `courses` holds the keys of the courses that its lines name, sorted.
+    """
 
     saved: dict[str, int] = field(default_factory=dict)
     stored: int = 0
     repeated: int = 0
     faults: list[LineFault] = field(default_factory=list)
+    courses: list[str] = field(default_factory=list)
 
 
 def import_jsonl(
@@ -54,38 +61,36 @@ def import_jsonl(
     now: datetime,
     dry_run: bool = False,
     on_bytes: Callable[[int], object] = lambda count: None,
+    on_end: Callable[[JsonlResult], object] = lambda result: None,
 ) -> JsonlResult:
     """Take over the lines, up to 1,000 neighbours of one type in a transaction.
 
     A faulty line costs only itself. Running it again changes nothing. A dry run does everything in
     one transaction and takes it back, so it reports the same and keeps nothing; meanwhile it holds
-    the locks of what it touches.
+    the locks of what it touches. `on_end` is called while what a dry run did can still be read.
     """
-    result = JsonlResult()
-    if dry_run:
-        with transaction.atomic():
-            _take_over(lines, result, now=now, on_bytes=on_bytes)
+    with transaction.atomic() if dry_run else nullcontext():
+        result = _take_over(read_lines(lines, on_bytes=on_bytes), now=now)
+        on_end(result)
+        if dry_run:
             transaction.set_rollback(True)
-    else:
-        _take_over(lines, result, now=now, on_bytes=on_bytes)
-    result.faults.sort(key=lambda fault: fault.line)
     return result
 
 
-def _take_over(
-    lines: Iterable[bytes],
-    result: JsonlResult,
-    *,
-    now: datetime,
-    on_bytes: Callable[[int], object],
-) -> None:
-    for type_, group in grouped(read_lines(lines, on_bytes=on_bytes)):
+def _take_over(lines: Iterable[Line], *, now: datetime) -> JsonlResult:
+    result = JsonlResult()
+    courses: set[str] = set()
+    for type_, group in grouped(lines):
+        courses |= _keys(group, "key" if type_ == "course" else "course")
         if type_ == FAULTY:
             result.faults.extend(LineFault(line.number, line.fault) for line in group)
         elif type_ == "event":
             _ingest(group, result, now=now)
         else:
             _save(type_, group, result, now=now)
+    result.faults.sort(key=lambda fault: fault.line)
+    result.courses = sorted(courses)
+    return result
 
 
 def _ingest(group: Sequence[Line], result: JsonlResult, *, now: datetime) -> None:
@@ -93,7 +98,11 @@ def _ingest(group: Sequence[Line], result: JsonlResult, *, now: datetime) -> Non
     result.stored += ingested.stored
     result.repeated += ingested.repeated
     result.faults.extend(
-        LineFault(group[rejection.index].number, rejection.message)
+        LineFault(
+            group[rejection.index].number,
+            rejection.message,
+            waits=rejection.reason == Reason.EARLY,
+        )
         for rejection in ingested.rejected
     )
 

@@ -23,6 +23,8 @@ SELECT course_id, key, id FROM activity_item
 WHERE key = ANY(%(keys)b::text[]) AND course_id = ANY(%(courses)b::bigint[])
 """
 
+_KNOWN_VERBS = f"built in are {', '.join(BUILT_IN)}; an admin can register others under Verbs."
+
 
 class EventRow(NamedTuple):
     """An event whose keys are looked up, ready for the log."""
@@ -88,7 +90,7 @@ class Keys:
         if course is None:
             raise Refused(Reason.UNKNOWN_COURSE, f"Course {shown(event.course)} is unknown.")
         if event.verb not in self.verbs:
-            message = f"Verb {shown(event.verb)} is unknown; an admin can register it."
+            message = f"Verb {shown(event.verb)} is unknown; {_KNOWN_VERBS}"
             raise Refused(Reason.UNKNOWN_VERB, message)
         return EventRow(
             course.enrollment_of(event.learner),

@@ -166,6 +166,20 @@ def test_an_hour_ahead_is_refused_for_good():
 
 
 @pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        (timedelta(minutes=119), "is 119 min ahead"),
+        (timedelta(hours=2), "is 2 hours ahead"),
+        (timedelta(hours=47), "is 47 hours ahead"),
+        (timedelta(days=2), "is 2 days ahead"),
+        (timedelta(minutes=2_161_258), "is 1,500 days ahead"),
+    ],
+)
+def test_how_far_ahead_is_said_in_a_unit_that_fits(ahead, words):
+    assert words in refusal(occurred_at=NOW + ahead).message
+
+
+@pytest.mark.parametrize(
     ("ahead", "reason"),
     [
         (timedelta(microseconds=1), Reason.EARLY),

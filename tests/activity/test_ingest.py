@@ -20,6 +20,7 @@ from activity.models import (
     Verb,
 )
 from activity.operations import ingest, replay_rejected, save_enrollment
+from activity.verbs import BUILT_IN
 from tests.activity.test_canonical import nested
 from tests.factories import (
     NOW,
@@ -30,6 +31,7 @@ from tests.factories import (
     make_learner,
 )
 
+KNOWN_VERBS = f"built in are {', '.join(BUILT_IN)}; an admin can register others under Verbs."
 pytestmark = pytest.mark.django_db
 
 LATER = NOW + timedelta(days=3)
@@ -109,7 +111,7 @@ def test_every_unknown_key_is_refused_with_a_sentence_and_the_rest_lands():
         "Learner 'nobody' is unknown or not in course 'c'.",
         "Learner 'stranger' is unknown or not in course 'c'.",
         "Item 'nothing' is unknown in course 'c'.",
-        "Verb 'JUMPED' is unknown; an admin can register it.",
+        f"Verb 'JUMPED' is unknown; {KNOWN_VERBS}",
         "score is '1.7'; it must lie between 0 and 1.",
     ]
     kept = RejectedEvent.objects.order_by("pk")

@@ -1,6 +1,7 @@
 """Importing JSON lines: the good rest lands, a fault names its line, a dry run keeps nothing."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -9,6 +10,7 @@ from django.core.management import CommandError, call_command
 from activity.models import Course, Enrollment, Event, Item, Learner, RejectedEvent, Section
 from activity.operations import jsonl
 from activity.operations.jsonl import import_jsonl
+from common.clock import utc_now
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +36,9 @@ GOOD = [
         "source_id": "1",
     },
 ]
+
+
+IN_NO_PLAYBOOK = "it is in no playbook: tick it in one in the admin, or run"
 
 
 def lines_of(*rows):
@@ -127,7 +132,8 @@ def test_the_command_prints_only_json_when_asked(tmp_path):
     path = tmp_path / "course.jsonl"
     path.write_bytes(b"\n".join(lines_of(*GOOD, "nonsense")))
     out = StringIO()
-    call_command("import_jsonl", path, "--json", stdout=out)
+    with pytest.raises(CommandError, match=r"^Refused lines: 1\. Correct"):
+        call_command("import_jsonl", path, "--json", stdout=out)
     said = json.loads(out.getvalue())
     assert said["stored"] == 1
     assert said["dry_run"] is False
@@ -138,10 +144,13 @@ def test_the_command_says_in_words_what_became_of_the_file(tmp_path):
     path = tmp_path / "course.jsonl"
     path.write_bytes(b"\n".join(lines_of(*GOOD, *["nonsense"] * 60)))
     out = StringIO()
-    call_command("import_jsonl", path, "--dry-run", stdout=out)
+    with pytest.raises(CommandError, match=r"^Refused lines: 60\."):
+        call_command("import_jsonl", path, "--dry-run", stdout=out)
     said = out.getvalue()
     assert "A dry run: nothing was kept." in said
-    assert "learner: 2 saved" in said
+    assert "learner: 2 would be saved" in said
+    assert "event: 1 would be stored, 0 were there already" in said
+    assert "60 lines would not be taken over" in said
     assert "  line 10: The line is not JSON" in said
     assert "... and 10 more" in said
     assert not Course.objects.exists()
@@ -150,3 +159,31 @@ def test_the_command_says_in_words_what_became_of_the_file(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CommandError, match=r"gone\.jsonl cannot be read: No such file"):
         call_command("import_jsonl", tmp_path / "gone.jsonl")
+
+
+def test_a_line_that_waits_for_its_instant_is_no_failure(tmp_path):
+    ahead = {**GOOD[-1], "occurred_at": (utc_now() + timedelta(minutes=3)).isoformat()}
+    path = tmp_path / "course.jsonl"
+    path.write_bytes(b"\n".join(lines_of(*GOOD[:-1], ahead)))
+    out = StringIO()
+
+    call_command("import_jsonl", path, stdout=out)
+
+    assert "1 lines were not taken over" in out.getvalue()
+    assert "min ahead of now: kept, and stored by itself" in out.getvalue()
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["kept", "dry"])
+def test_the_last_lines_say_what_is_missing_for_messages(tmp_path, dry):
+    path = tmp_path / "course.jsonl"
+    path.write_bytes(b"\n".join(lines_of(*GOOD)))
+    out = StringIO()
+
+    call_command("import_jsonl", path, *dry, stdout=out)
+
+    assert out.getvalue().splitlines()[-4:] == [
+        "Course c: no message goes out yet, because",
+        f"  - {IN_NO_PLAYBOOK} manage.py install_playbook five-segments --course c",
+        '  - its "live since" is empty: set it on the course\'s page in the admin',
+        "  - it is over: its last day was 2025-10-26",
+    ]

@@ -1,0 +1,47 @@
+"""Say what still keeps a course from sending its first message."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from activity.models import Course
+from common.clock import local_date
+from interventions.models import Cadence, CadenceStatus, SitePause
+from segmentation.models import Segment, SegmentStatus
+
+
+def missing_for_messages(keys: Iterable[str], *, now: datetime) -> dict[str, list[str]]:
+    """Return for each of these courses, by its key, what is missing; nothing for one that is set.
+
+    What is missing for single learners, such as an address, is not looked at.
+    """
+    courses = Course.objects.filter(key__in=list(keys)).order_by("key")
+    return {course.key: list(_missing(course, now)) for course in courses}
+
+
+def _missing(course: Course, now: datetime) -> Iterator[str]:
+    if course.clock_stopped_at is not None:
+        yield "it is a simulated course whose clock has stopped: nobody in it is ever messaged"
+        return
+    yield from _missing_in_setup(course)
+    if course.live_since is None:
+        yield 'its "live since" is empty: set it on the course\'s page in the admin'
+    elif course.live_since > now:
+        yield f'its "live since" is still to come: {course.live_since:%Y-%m-%d %H:%M %Z}'
+    if course.ends_on < local_date(now, course.time_zone):
+        yield f"it is over: its last day was {course.ends_on}"
+    if SitePause.objects.filter(paused=True).exists():
+        yield "all sending is paused: see Pause everything in the admin"
+
+
+def _missing_in_setup(course: Course) -> Iterator[str]:
+    if not course.playbook_links.exists():
+        yield (
+            "it is in no playbook: tick it in one in the admin, or run"
+            f" manage.py install_playbook five-segments --course {course.key}"
+        )
+        return
+    active = Segment.objects.filter(playbook__courses=course, status=SegmentStatus.ACTIVE)
+    if not active.exists():
+        yield "no segment of its playbooks is active"
+    elif not Cadence.objects.filter(segment__in=active, status=CadenceStatus.ACTIVE).exists():
+        yield "no active cadence starts on one of its segments: make one in the admin"

@@ -1,0 +1,90 @@
+"""Import a file of JSON lines: courses, sections, items, learners, enrollments and events."""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from activity.operations.jsonl import JsonlResult, import_jsonl
+from common.clock import utc_now
+from config.going_live import missing_for_messages
+
+SHOWN_FAULTS = 50
+
+
+class Command(BaseCommand):
+    """Import the lines that are good, and say of every other which it is and why."""
+
+    help = (
+        "Import JSON lines, each with a type: course, section, item, learner, enrollment or event."
+        " Run again, it changes nothing. Ends with status 1 if a line was refused; all others are"
+        " taken over even then."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name the file."""
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--dry-run", action="store_true", help="report only, keep nothing")
+        parser.add_argument("--json", action="store_true", help="print only JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Import, with a progress bar on standard error."""
+        path: Path = options["file"]
+        missing: dict[str, list[str]] = {}
+        now = utc_now()
+
+        def look(result: JsonlResult) -> None:
+            missing.update(missing_for_messages(result.courses, now=now))
+
+        try:
+            with path.open("rb") as lines, _bar(path) as bar:
+                dry_run = options["dry_run"]
+                result = import_jsonl(
+                    lines, now=now, dry_run=dry_run, on_bytes=bar.update, on_end=look
+                )
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
+        found = {"dry_run": dry_run, **asdict(result), "missing": missing}
+        self.stdout.write(json.dumps(found) if options["json"] else "\n".join(_in_words(found)))
+        _fail_on_refused(result)
+
+
+def _in_words(found: dict[str, Any]) -> Iterator[str]:
+    dry = found["dry_run"]
+    would = "would be " if dry else ""
+    if dry:
+        yield "A dry run: nothing was kept."
+    for type_, count in found["saved"].items():
+        yield f"{type_}: {count:,} {would}saved"
+    yield f"event: {found['stored']:,} {would}stored, {found['repeated']:,} were there already"
+    faults = found["faults"]
+    yield f"{len(faults):,} lines {'would' if dry else 'were'} not {'be ' if dry else ''}taken over"
+    yield from (f"  line {fault['line']}: {fault['message']}" for fault in faults[:SHOWN_FAULTS])
+    if len(faults) > SHOWN_FAULTS:
+        yield f"  ... and {len(faults) - SHOWN_FAULTS:,} more"
+    for course, missing in found["missing"].items():
+        yield from _readiness(course, missing)
+
+
+def _readiness(course: str, missing: list[str]) -> Iterator[str]:
+    if not missing:
+        yield f"Course {course}: nothing is missing for messages to go out."
+        return
+    yield f"Course {course}: no message goes out yet, because"
+    yield from (f"  - {each}" for each in missing)
+
+
+def _fail_on_refused(result: JsonlResult) -> None:
+    refused = sum(not fault.waits for fault in result.faults)
+    if refused:
+        raise CommandError(f"Refused lines: {refused:,}. Correct them and import again.")
+
+
+def _bar(path: Path) -> "tqdm[Any]":
+    size = path.stat().st_size
+    return tqdm(total=size, unit="B", unit_scale=True, desc=path.name, disable=None)
