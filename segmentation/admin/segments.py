@@ -3,15 +3,20 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from common.admin import KeptAdmin, ListLink, ReadOnlyAdmin, list_url
 from common.clock import utc_now
 from segmentation import models, operations, queries
+from segmentation.admin.preview import PreviewForm, preview_text
 from segmentation.admin.words import in_english, user_of
 from segmentation.forms import SegmentForm
 
@@ -55,6 +60,7 @@ class SegmentAdmin(KeptAdmin):
         ListLink("Entered and left", "segmentation.transition", _by_segment),
         ListLink("Cadences", "interventions.cadence", _by_segment),
     )
+    actions_detail = ("preview",)
     actions = ("activate", "activate_with_present", "archive", "thaw")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -96,6 +102,23 @@ class SegmentAdmin(KeptAdmin):
     def shown_status(self, segment: models.Segment) -> tuple[str, str]:
         """Return the status with its colour."""
         return segment.status, segment.get_status_display()
+
+    @action(description="Preview", url_path="preview", permissions=["view"], icon="visibility")
+    def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show how many of a course the saved rule would match now. Changes nothing."""
+        segment = get_object_or_404(models.Segment, pk=unquote(object_id))
+        form = PreviewForm(segment, request.GET)
+        answer = preview_text(segment, form.cleaned_data["course"]) if form.is_valid() else ""
+        shown = {
+            "title": f"Preview of {segment}",
+            "segment": segment,
+            "segment_url": reverse("admin:segmentation_segment_change", args=(segment.pk,)),
+            "form": form,
+            "rule": in_english(segment.rule),
+            "answer": answer,
+        }
+        context = self.admin_site.each_context(request) | shown
+        return TemplateResponse(request, "segmentation/preview.html", context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save a new segment as a draft, an edit through the operation that makes a version."""

@@ -1,0 +1,60 @@
+"""The page that says how many of a course's enrollments a segment's rule would match now."""
+
+from typing import Any
+
+from django import forms
+from django.db import DatabaseError, connection, transaction
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from activity.models import Course, Enrollment
+from common.clock import utc_now
+from segmentation import models, queries
+from segmentation.rules import Group, RuleError, check_ranges, parse
+
+# A page is not to keep the database busy: above either, the command is named instead.
+LARGEST_COURSE = 100_000
+LONGEST_SECONDS = 10
+TOO_MUCH = "{course} is too large to look at on a page: use manage.py preview_rule."
+
+
+class PreviewForm(forms.Form):
+    """Which course to look at; first the one that the segment is kept for."""
+
+    course = forms.ModelChoiceField(
+        Course.objects.all(), empty_label=None, widget=UnfoldAdminSelectWidget
+    )
+
+    def __init__(self, segment: models.Segment, data: Any) -> None:
+        chosen = data if "course" in data else {"course": _first_course(segment)}
+        super().__init__(chosen)
+
+
+def _first_course(segment: models.Segment) -> int | None:
+    kept = Course.objects.filter(playbooks=segment.playbook_id)
+    return (kept.first() or Course.objects.first() or Course()).pk
+
+
+def preview_text(segment: models.Segment, course: Course) -> str:
+    """Return in a sentence how many the rule would match now, or why that cannot be said."""
+    try:
+        rule = check_ranges(parse(segment.rule))
+    except RuleError as error:
+        return f"This rule is at fault. {error}."
+    enrolled = Enrollment.objects.filter(course=course).order_by()
+    if enrolled[: LARGEST_COURSE + 1].count() > LARGEST_COURSE:
+        return TOO_MUCH.format(course=course)
+    return _counted(rule, course)
+
+
+def _counted(rule: Group, course: Course) -> str:
+    as_of = course.clock_stopped_at or utc_now()
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = '{LONGEST_SECONDS}s'")
+            found = queries.preview(rule, course, as_of=as_of)
+    except DatabaseError as error:
+        # A statement that took too long, or a rule that the database cannot compute.
+        return f"The database could not say it: {str(error).splitlines()[0]}."
+    scope = f"{found.of:,} enrollments of {course} that could be in it"
+    return f"{found.matches:,} of the {scope}, as of {as_of:%-d %b %Y, %H:%M} UTC."
