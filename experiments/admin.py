@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -12,7 +13,12 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
 from common.admin import KeptAdmin, ReadOnlyAdmin
+from common.clock import utc_now
 from experiments import models
+from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
+from experiments.operations import stop_experiment
+from experiments.queries import courses_of, draft_problems
+from experiments.report_text import hindrances
 
 STATUS_COLORS = {"draft": "info", "running": "success", "stopped": "warning"}
 LOCKED = ("key", "segment", "playbook", "unit", "method", "seed")
@@ -27,6 +33,8 @@ class ArmInline(TabularInline):
     """The arms; fixed once the experiment has started."""
 
     model = models.Arm
+    form = ArmForm
+    formset = ArmFormSet
     extra = 0
     fields = ("position", "key", "name", "weight", "is_control")
 
@@ -46,6 +54,7 @@ class ArmInline(TabularInline):
 class ExperimentAdmin(KeptAdmin):
     """Experiments. Interventions registers it with the actions that start and stop one."""
 
+    form = ExperimentForm
     list_display = ("name", "shown_status", "shown_population", "started_at", "shown_report")
     list_select_related = ("segment", "playbook")
     list_filter = ("status",)
@@ -73,6 +82,33 @@ class ExperimentAdmin(KeptAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Lock what the draws depend on once the experiment has started."""
         return self.readonly_fields if is_draft(obj) else (*self.readonly_fields, *LOCKED)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the arms, and say what a draft still lacks."""
+        super().save_related(request, form, formsets, change)
+        problems = draft_problems(form.instance) if is_draft(form.instance) else []
+        if problems:
+            text = "Saved, but this draft cannot start yet."
+            messages.warning(request, " ".join([text, *problems]))
+
+    def say_started(self, request: HttpRequest, experiment: models.Experiment) -> None:
+        """Say that the experiment runs, and from which of its courses nobody is drawn."""
+        messages.success(request, f"{experiment} runs.")
+        for sentence in hindrances(courses_of(experiment)):
+            messages.warning(request, sentence)
+
+    @admin.action(description="Stop: draw nobody new", permissions=["change"])
+    def stop(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:
+        """Stop the chosen experiments, and say which of them there was nothing to stop of."""
+        for experiment in queryset:
+            if experiment.status == models.ExperimentStatus.DRAFT:
+                messages.warning(request, f"{experiment} was never started: it stays a draft.")
+            elif experiment.status == models.ExperimentStatus.STOPPED:
+                messages.warning(request, f"{experiment} was stopped before: nothing changes.")
+            else:
+                stop_experiment(experiment.pk, now=utc_now())
+                text = f"{experiment} is stopped. Its report goes on counting who was drawn."
+                messages.success(request, text)
 
 
 @admin.register(models.Arm)

@@ -56,25 +56,38 @@ class Experiment(models.Model):
                 condition=Q(segment__isnull=True, playbook__isnull=False)
                 | Q(segment__isnull=False, playbook__isnull=True),
                 name="experiment_has_one_population",
+                violation_error_message="Choose a segment or a playbook, and not both.",
             ),
             models.CheckConstraint(
-                condition=Q(coverage__gte=0, coverage__lte=1), name="experiment_coverage_is_a_share"
+                condition=Q(coverage__gte=0, coverage__lte=1),
+                name="experiment_coverage_is_a_share",
+                violation_error_message="The coverage is a share: write a number between 0 and 1.",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=ExperimentStatus.values), name="experiment_status_is_known"
+                condition=Q(status__in=ExperimentStatus.values),
+                name="experiment_status_is_known",
+                violation_error_message="The status is draft, running or stopped.",
             ),
             models.CheckConstraint(
                 condition=Q(status="draft") | (Q(started_at__isnull=False) & ~Q(plan="")),
                 name="experiment_started_has_a_plan",
+                violation_error_message="Start the experiment by its action: that locks its plan.",
             ),
             models.CheckConstraint(
                 condition=~Q(status="stopped") | Q(stopped_at__isnull=False),
                 name="experiment_stopped_has_an_end",
+                violation_error_message="Stop the experiment by its action: that notes when.",
             ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+# An arm alone is told so by its constraints, the arms of a page together by their form.
+ARM_KEY_ONCE = "Another arm of the experiment has this key: give each arm its own."
+ARM_POSITION_ONCE = "Another arm of the experiment has this position: number the arms 0, 1, 2."
+ARM_ONE_CONTROL = "Exactly one arm is the control: take the tick from the others."
 
 
 class Arm(models.Model):
@@ -91,13 +104,26 @@ class Arm(models.Model):
     class Meta:
         ordering = ("experiment_id", "position", "id")
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=("experiment", "key"), name="arm_key_once"),
-            models.UniqueConstraint(fields=("experiment", "position"), name="arm_position_once"),
             models.UniqueConstraint(
-                fields=("experiment",), condition=Q(is_control=True), name="arm_one_control"
+                fields=("experiment", "key"),
+                name="arm_key_once",
+                violation_error_message=ARM_KEY_ONCE,
+            ),
+            models.UniqueConstraint(
+                fields=("experiment", "position"),
+                name="arm_position_once",
+                violation_error_message=ARM_POSITION_ONCE,
+            ),
+            models.UniqueConstraint(
+                fields=("experiment",),
+                condition=Q(is_control=True),
+                name="arm_one_control",
+                violation_error_message=ARM_ONE_CONTROL,
             ),
             models.CheckConstraint(
-                condition=Q(weight__gte=0, weight__lte=1), name="arm_weight_is_a_share"
+                condition=Q(weight__gte=0, weight__lte=1),
+                name="arm_weight_is_a_share",
+                violation_error_message="A weight is a share: write a number between 0 and 1.",
             ),
         ]
 
@@ -121,9 +147,15 @@ class Assignment(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=("experiment", "enrollment"), name="assignment_once"),
+            models.UniqueConstraint(
+                fields=("experiment", "enrollment"),
+                name="assignment_once",
+                violation_error_message="The enrollment has an arm already: it keeps that one.",
+            ),
             models.CheckConstraint(
-                condition=Q(bucket__gte=0, bucket__lte=9999), name="assignment_bucket_in_range"
+                condition=Q(bucket__gte=0, bucket__lte=9999),
+                name="assignment_bucket_in_range",
+                violation_error_message="A bucket is a whole number from 0 to 9999.",
             ),
         ]
 
@@ -153,7 +185,11 @@ class Exposure(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(outcome__in=ExposureOutcome.values), name="exposure_outcome_is_known"
+                condition=Q(outcome__in=ExposureOutcome.values),
+                name="exposure_outcome_is_known",
+                violation_error_message=(
+                    f"The outcome is one of these: {', '.join(ExposureOutcome.values)}."
+                ),
             )
         ]
 

@@ -9,7 +9,8 @@ from django.db import connection, transaction
 
 from activity.models import Enrollment
 from experiments.models import Assignment, Experiment, ExperimentStatus, ExposureOutcome
-from experiments.plan import Plan, PlanError, PlannedArm, digest, plan_text, read_plan
+from experiments.plan import Plan, PlanError, digest, plan_text, read_plan
+from experiments.queries import planned_arms
 from experiments.randomize.hash import bucket_of
 
 # A hand-off has happened, and so has a ghost's: nothing that is learned later undoes it.
@@ -114,11 +115,7 @@ def _locked(experiment_id: int) -> Experiment:
 
 
 def _plan(experiment: Experiment) -> Plan:
-    arms = experiment.arms.order_by("position", "id")
-    return Plan(
-        arms=tuple(PlannedArm(arm.key, float(arm.weight), arm.is_control) for arm in arms),
-        seed=experiment.seed,
-    )
+    return Plan(arms=planned_arms(experiment), seed=experiment.seed)
 
 
 def _assignments(experiment: Experiment, enrollment_ids: Collection[int]) -> dict[int, Assignment]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from experiments.metrics import METRICS, Metric, metric_of
@@ -34,16 +35,9 @@ class Plan:
     method: str = "hash"
 
     def __post_init__(self) -> None:
-        if [arm.is_control for arm in self.arms if arm.weight > 0].count(True) != 1:
-            raise PlanError("An experiment needs one control arm, with a weight above 0.")
-        if len([arm for arm in self.arms if arm.weight > 0]) < 2:
-            raise PlanError("An experiment needs an arm beside the control.")
-        if not self.seed:
-            raise PlanError("An experiment needs a seed.")
-        try:
-            self.draw(coverage=1.0)
-        except ValueError as error:
-            raise PlanError(str(error)) from error
+        problems = plan_problems(self.arms, seed=self.seed)
+        if problems:
+            raise PlanError(" ".join(problems))
 
     @property
     def control(self) -> str:
@@ -57,6 +51,29 @@ class Plan:
     def chosen_metrics(self) -> list[Metric]:
         """Return the metrics in the plan's order. Raise KeyError for one that is gone."""
         return [metric_of(key) for key in self.metrics]
+
+
+def plan_problems(arms: Sequence[PlannedArm], *, seed: str) -> list[str]:
+    """Return why these arms cannot be drawn and compared, a sentence each; empty where they can."""
+    if not arms:
+        return ["An experiment needs one control arm and another beside it: there is no arm yet."]
+    drawn = [arm for arm in arms if arm.weight > 0]
+    found = []
+    if [arm.is_control for arm in drawn].count(True) != 1:
+        found.append("An experiment needs one control arm, with a weight above 0.")
+    if len(drawn) < 2:
+        found.append("An experiment needs an arm beside the control.")
+    if not seed:
+        found.append("An experiment needs a seed.")
+    return found + _weight_problems(arms)
+
+
+def _weight_problems(arms: Sequence[PlannedArm]) -> list[str]:
+    try:
+        Arms.of({arm.key: arm.weight for arm in arms})
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def plan_text(plan: Plan) -> str:

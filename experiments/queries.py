@@ -9,14 +9,28 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, Value, When
 
 from activity.models import Course
 from experiments.metrics import Metric, Sums
 from experiments.models import Assignment, Experiment, ExperimentStatus
-from experiments.plan import Plan, read_plan
-from experiments.report import ArmFacts, ExperimentFacts, Exposures, Report, build_report
+from experiments.plan import Plan, PlannedArm, plan_problems, read_plan
+from experiments.report import (
+    ArmFacts,
+    CourseFacts,
+    ExperimentFacts,
+    Exposures,
+    Report,
+    build_report,
+)
 from segmentation.models import Segment
+
+# Drafts have no start, and a database sorts what is missing before or after all the rest.
+_RANK = Case(
+    When(status=ExperimentStatus.RUNNING, then=Value(0)),
+    When(status=ExperimentStatus.STOPPED, then=Value(1)),
+    default=Value(2),
+)
 
 
 @dataclass(frozen=True)
@@ -47,17 +61,41 @@ def assignments_of(enrollment_ids: Collection[int]) -> list[Assignment]:
 
 
 def experiments_with_sizes() -> QuerySet[Experiment]:
-    """Return all experiments, the last started first, each with `assigned`, its number drawn."""
+    """Return all experiments, each with `assigned`, its number drawn.
+
+    Those that run come first, then the stopped, then drafts; among them the last started first.
+    """
     sized = Experiment.objects.select_related("segment", "playbook")
-    return sized.annotate(assigned=Count("assignments")).order_by("-started_at", "key")
+    return sized.annotate(assigned=Count("assignments"), rank=_RANK).order_by(
+        "rank", "-started_at", "key"
+    )
+
+
+def planned_arms(experiment: Experiment) -> tuple[PlannedArm, ...]:
+    """Return the arms as a plan made now would hold them, in their order."""
+    arms = experiment.arms.order_by("position", "id")
+    return tuple(PlannedArm(arm.key, float(arm.weight), arm.is_control) for arm in arms)
+
+
+def draft_problems(experiment: Experiment) -> list[str]:
+    """Return what the experiment lacks to be started, a sentence each."""
+    return plan_problems(planned_arms(experiment), seed=experiment.seed)
+
+
+def courses_of(experiment: Experiment) -> tuple[CourseFacts, ...]:
+    """Return the courses whose learners the experiment may draw, in the order of their keys."""
+    rows = _courses(experiment).order_by("key").distinct()
+    return tuple(
+        CourseFacts(title, live_since is not None, stopped_at)
+        for title, live_since, stopped_at in rows.values_list(
+            "title", "live_since", "clock_stopped_at"
+        )
+    )
 
 
 def clock_of(experiment: Experiment, *, now: datetime) -> datetime:
     """Return the instant to report at: now, or where its simulated courses stopped."""
-    courses = Course.objects.filter(playbooks__segments__experiments=experiment)
-    if experiment.playbook_id is not None:
-        courses = Course.objects.filter(playbooks=experiment.playbook_id)
-    stops = list(courses.values_list("clock_stopped_at", flat=True).distinct())
+    stops = list(_courses(experiment).values_list("clock_stopped_at", flat=True).distinct())
     stopped = [stop for stop in stops if stop is not None]
     return max(stopped) if stopped and len(stopped) == len(stops) else now
 
@@ -186,7 +224,14 @@ def _facts(experiment: Experiment, plan: Plan, as_of: datetime) -> ExperimentFac
         as_of=as_of,
         level=plan.level,
         plan_sha256=experiment.plan_sha256,
+        courses=courses_of(experiment),
     )
+
+
+def _courses(experiment: Experiment) -> QuerySet[Course]:
+    if experiment.playbook_id is not None:
+        return Course.objects.filter(playbooks=experiment.playbook_id)
+    return Course.objects.filter(playbooks__segments__experiments=experiment)
 
 
 def _arm_facts(

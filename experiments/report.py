@@ -11,6 +11,20 @@ from experiments.stats.verdict import Verdict, verdict
 
 
 @dataclass(frozen=True)
+class CourseFacts:
+    """Whether a course of the population has learners drawn. `stopped_at`: of a simulated one."""
+
+    title: str
+    is_live: bool
+    stopped_at: datetime | None = None
+
+    @property
+    def draws(self) -> bool:
+        """Return whether those who enter a segment of it are drawn."""
+        return self.is_live and self.stopped_at is None
+
+
+@dataclass(frozen=True)
 class ExperimentFacts:
     """What a report says of its experiment."""
 
@@ -24,6 +38,22 @@ class ExperimentFacts:
     as_of: datetime
     level: float
     plan_sha256: str
+    courses: tuple[CourseFacts, ...]
+
+    @property
+    def can_draw(self) -> bool:
+        """Return whether anybody new can be drawn."""
+        return self.is_running and any(course.draws for course in self.courses)
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether all courses are simulated and stand still: nothing can happen there."""
+        return stand_still(self.courses)
+
+
+def stand_still(courses: Sequence[CourseFacts]) -> bool:
+    """Return whether there are courses and the clock of each stands still, which is for good."""
+    return bool(courses) and all(course.stopped_at is not None for course in courses)
 
 
 @dataclass(frozen=True)

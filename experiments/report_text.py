@@ -1,10 +1,10 @@
 """A report's words and cells for a page, and its rows for a file. Pure: no markup."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from experiments.report import ArmFacts, Exposures, MetricResult, Report, Row
+from experiments.report import ArmFacts, CourseFacts, Exposures, MetricResult, Report, Row
 from experiments.stats.comparison import average
 from experiments.stats.figures import MISSING, Figures, level_text, p_text, percent_change
 
@@ -43,35 +43,70 @@ class DrawRow:
     expected: str
 
 
+def hindrances(courses: Sequence[CourseFacts]) -> list[str]:
+    """Return from which courses nobody is drawn and why, a sentence each."""
+    if not courses:
+        return ["The playbook belongs to no course: nobody can be drawn."]
+    return [_hindrance(course) for course in courses if not course.draws]
+
+
+def _hindrance(course: CourseFacts) -> str:
+    if course.stopped_at is None:
+        return f"The course {course.title} is not live: nobody is drawn from it until it is."
+    stopped = f"{course.stopped_at.day} {course.stopped_at:%B %Y, %H:%M} UTC"
+    return (
+        f"The course {course.title} is simulated and its clock stands still at {stopped}: "
+        "nobody will be drawn from then on."
+    )
+
+
 def opening(report: Report) -> str:
-    """Return who was drawn into what, in a sentence."""
+    """Return who was drawn into what, or why nobody was, in a sentence."""
     if not report.assigned:
-        return "Nobody has been drawn yet."
+        return _nobody(report)
     arms = ", ".join(f"{arm.assigned:,} into {arm.name}" for arm in report.arms)
     learners = "learner was" if report.assigned == 1 else "learners were"
     return f"{report.assigned:,} {learners} drawn: {arms}."
 
 
+def _nobody(report: Report) -> str:
+    if not report.facts.is_running:
+        return "Nobody was drawn before the experiment was stopped."
+    if report.facts.can_draw:
+        return "Nobody has been drawn yet."
+    return " ".join(hindrances(report.facts.courses))
+
+
 def cautions(report: Report) -> list[str]:
     """Return what a reader must know before believing the numbers, beside the arm sizes."""
-    found = []
-    waits = max((result.waits for result in report.results), default=0)
-    if waits:
-        found.append(
-            f"{waits:,} of {report.assigned:,} learners wait: they count once the days after their "
-            "draw in which they are watched are over."
-        )
-    if report.facts.is_running:
-        found.append(
-            "The experiment is still running. Whoever looks often and stops at the first "
-            "difference finds one too often: fix the end beforehand."
-        )
+    found = [*_of_waiting(report), *_of_running(report)]
     if len(report.rows) > 1:
         found.append(
             f"{len(report.rows)} comparisons are shown, none corrected for their number. Where "
             f"nothing works at all, each still shows a difference once in {_once_in(report)}."
         )
     return found
+
+
+def _of_waiting(report: Report) -> Iterator[str]:
+    waits = max((result.waits for result in report.results), default=0)
+    if not waits:
+        return
+    why = "they count once the days after their draw in which they are watched are over."
+    if report.facts.is_over:
+        why = "the clock stands still before the days in which they are watched are over."
+    yield f"{waits:,} of {report.assigned:,} learners wait: {why}"
+
+
+def _of_running(report: Report) -> Iterator[str]:
+    if report.facts.is_running and report.assigned:
+        yield from hindrances(report.facts.courses)
+    # Where all clocks stand still, who looks again sees the same.
+    if report.facts.is_running and not report.facts.is_over:
+        yield (
+            "The experiment is still running. Whoever looks often and stops at the first "
+            "difference finds one too often: fix the end beforehand."
+        )
 
 
 def number_rows(report: Report) -> Iterator[NumberRow]:
@@ -158,7 +193,10 @@ def _csv_values(
     sums, metric, row = result.sums[arm.key], result.metric, rows.get(arm.key)
     yield from (report.facts.key, report.facts.as_of.isoformat(), metric.key, metric.kind)
     yield from (arm.key, arm.is_control, arm.assigned, sums.n, result.waiting[arm.key])
-    yield from (sums.reached, sums.total, average(sums.outcomes(metric)))
+    # A rate is successes by counted, a mean total by counted. The other number would invite to
+    # divide by it.
+    yield from (sums.reached, "") if metric.is_rate else ("", sums.total)
+    yield average(sums.outcomes(metric))
     if row is None:
         yield from [""] * 12
         return

@@ -6,6 +6,9 @@ from django.db import transaction
 
 from experiments import operations
 from experiments.models import Experiment
+from experiments.queries import courses_of
+from experiments.report import stand_still
+from experiments.report_text import hindrances
 from interventions.errors import InterventionError
 from interventions.models import Cadence, CadenceStatus, Trigger
 from interventions.queries.populations import lock_segments, population_segments
@@ -16,9 +19,11 @@ from segmentation.operations import announce_members, lock_members
 def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = True) -> Experiment:
     """Start the experiment; `draw_present` takes in those who are in its segments already.
 
-    Raise InterventionError while a cadence without an arm starts in one of its segments, and
-    experiments.plan.PlanError where the experiment itself cannot be started.
+    Raise InterventionError while a cadence without an arm starts in one of its segments or where
+    the clocks of all its courses stand still, and experiments.plan.PlanError where the experiment
+    itself cannot be started.
     """
+    _check_a_clock_runs(experiment_id)
     segment_ids = population_segments(experiment_id)
     # All Due rows first and in one order, as ingest takes them: segment by segment, or after the
     # experiment, the two would wait for each other.
@@ -31,6 +36,17 @@ def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = 
         for segment_id in segment_ids:
             announce_members(segment_id, now=now, among=present)
     return started
+
+
+def _check_a_clock_runs(experiment_id: int) -> None:
+    # A stopped clock never runs again and a start is never taken back: the experiment would be
+    # locked for good with nobody in it. As a draft it can still be moved to another population.
+    courses = courses_of(Experiment.objects.get(pk=experiment_id))
+    if stand_still(courses):
+        raise InterventionError(
+            f"{' '.join(hindrances(courses))} It stays a draft: choose a segment or playbook of a "
+            "course whose clock runs."
+        )
 
 
 def _check_no_cadence_for_everybody(segment_ids: list[int]) -> None:

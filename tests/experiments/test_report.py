@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from math import isnan
@@ -7,7 +8,14 @@ import pytest
 
 from experiments.charts import NARROW, WIDE, interval_svg, report_panels
 from experiments.metrics import METRICS, Sums
-from experiments.report import ArmFacts, ExperimentFacts, Exposures, Report, build_report
+from experiments.report import (
+    ArmFacts,
+    CourseFacts,
+    ExperimentFacts,
+    Exposures,
+    Report,
+    build_report,
+)
 from experiments.report_text import (
     CSV_COLUMNS,
     cautions,
@@ -25,7 +33,7 @@ AS_OF = datetime(2025, 10, 26, 12, 0, tzinfo=UTC)
 FACTS = ExperimentFacts(
     key="nudge", name="Nudge", hypothesis="", population="Video-only", is_running=False,
     started_at=AS_OF - timedelta(days=30), stopped_at=None, as_of=AS_OF, level=0.95,
-    plan_sha256="0" * 64,
+    plan_sha256="0" * 64, courses=(CourseFacts("Statistics", is_live=True),),
 )  # fmt: skip
 
 
@@ -63,9 +71,14 @@ def three_arms(name: str = "") -> Report:
     )  # fmt: skip
 
 
-def nobody() -> Report:
+STANDS_STILL = CourseFacts("Demo", is_live=True, stopped_at=AS_OF)
+HIDDEN = CourseFacts("Hidden", is_live=False)
+
+
+def nobody(*courses: CourseFacts, is_running: bool = True) -> Report:
+    facts = replace(FACTS, is_running=is_running, courses=courses or FACTS.courses)
     return build_report(
-        FACTS, arms=[arm("control", 0), arm("nudge", 0)], metrics=METRICS, sums={}, exposures={}
+        facts, arms=[arm("control", 0), arm("nudge", 0)], metrics=METRICS, sums={}, exposures={}
     )
 
 
@@ -118,6 +131,41 @@ def test_nobody_drawn_gives_reasons_and_no_numbers() -> None:
     assert {cell.difference for cell in number_rows(report)} == {"", "-"}
 
 
+@pytest.mark.parametrize(
+    ("courses", "words"),
+    [
+        ((STANDS_STILL,), ["clock stands still at 26 October 2025, 12:00 UTC: nobody will be"]),
+        ((HIDDEN,), ["The course Hidden is not live: nobody is drawn"]),
+        ((STANDS_STILL, HIDDEN), ["clock stands still", "is not live"]),
+    ],
+    ids=["stopped", "not live", "both"],
+)
+def test_opening_says_why_nobody_can_be_drawn(
+    courses: tuple[CourseFacts, ...], words: list[str]
+) -> None:
+    text = opening(nobody(*courses))
+
+    assert all(each in text for each in words)
+    assert "yet" not in text
+
+
+def test_opening_waits_for_learners_while_one_course_draws() -> None:
+    assert opening(nobody(STANDS_STILL, *FACTS.courses)) == "Nobody has been drawn yet."
+    assert opening(nobody(is_running=False)) == (
+        "Nobody was drawn before the experiment was stopped."
+    )
+
+
+def test_a_standing_clock_is_cautioned_about_and_promises_nothing() -> None:
+    text = " ".join(cautions(two_arms(is_running=True, courses=(STANDS_STILL,))))
+
+    assert "its clock stands still at 26 October 2025, 12:00 UTC" in text
+    assert "20 of 415 learners wait: the clock stands still before" in text
+    assert "still running" not in text
+    assert "they count once" not in text
+    assert "stands still" not in " ".join(cautions(two_arms(is_running=True)))
+
+
 def test_opening_says_who_was_drawn_into_what() -> None:
     assert opening(two_arms()) == "415 learners were drawn: 210 into control, 205 into nudge."
 
@@ -157,6 +205,11 @@ def test_file_holds_a_row_an_arm_and_metric_in_full_precision() -> None:
 
     assert len(rows) == 6
     control, nudge = rows[:2]
+    assert [row["total"] != "" for row in rows] == [row["kind"] == "mean" for row in rows]
+    assert [row["successes"] != "" for row in rows] == [row["kind"] == "binary" for row in rows]
+    for row in rows:
+        level = int(row["successes"] or row["total"]) / int(row["counted"])
+        assert float(row["rate_or_mean"]) == pytest.approx(level)
     assert (control["is_control"], control["lift"], control["finding"]) == ("true", "", "")
     assert (nudge["successes"], nudge["counted"], nudge["waiting"]) == ("117", "195", "10")
     assert float(nudge["lift"]) == report.rows[0].lift

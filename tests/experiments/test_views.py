@@ -78,6 +78,16 @@ def test_list_shows_every_experiment_with_its_size(viewer: Client, nudge: Experi
     assert "draft: not started" in text
 
 
+def test_list_shows_what_runs_first_and_drafts_last(viewer: Client, nudge: Experiment) -> None:
+    make_experiment(key="a-draft")
+    running_experiment(key="a-stopped")
+    Experiment.objects.filter(key="a-stopped").update(status="stopped", stopped_at=NOW)
+    running_experiment(key="later", now=NOW + timedelta(days=1))
+    listed = viewer.get("/reports/").context["experiments"]
+
+    assert [each.key for each in listed] == ["later", "nudge", "a-stopped", "a-draft"]
+
+
 def test_list_takes_the_same_queries_for_many_experiments(
     viewer: Client, nudge: Experiment, django_assert_num_queries
 ) -> None:
@@ -106,8 +116,8 @@ def test_report_says_what_was_found_and_as_of_when(viewer: Client, nudge: Experi
 def test_report_needs_few_queries(
     viewer: Client, nudge: Experiment, django_assert_num_queries
 ) -> None:
-    # Session, user, two of permissions, experiment, clock, aggregates, arms, exposures.
-    with django_assert_num_queries(9):
+    # Session, user, two of permissions, experiment, clock, aggregates, arms, exposures, courses.
+    with django_assert_num_queries(10):
         viewer.get("/reports/nudge/")
 
 
@@ -152,12 +162,24 @@ def test_a_draft_explains_that_it_has_not_started(viewer: Client) -> None:
 
 
 def test_nobody_drawn_yet_is_no_error(viewer: Client) -> None:
-    running_experiment(key="fresh")
+    running_experiment(key="fresh", segment=make_segment(make_course(live_since=NOW)))
     text = viewer.get("/reports/fresh/").content.decode()
 
     assert "Nobody has been drawn yet." in text
     assert "<svg" not in text
     assert viewer.get("/reports/fresh.csv").status_code == 200
+
+
+def test_report_says_that_nobody_can_be_drawn_where_the_clock_stands_still(
+    viewer: Client,
+) -> None:
+    course = make_course(title="Demo", live_since=NOW, clock_stopped_at=NOW + timedelta(days=10))
+    running_experiment(key="vain", segment=make_segment(course))
+    text = viewer.get("/reports/vain/").content.decode()
+
+    assert "The course Demo is simulated and its clock stands still at 10 October 2025" in text
+    assert "nobody will be drawn" in text
+    assert "Nobody has been drawn yet" not in text
 
 
 @pytest.mark.parametrize("page", ["/reports/absent/", "/reports/absent.csv"])
