@@ -11,7 +11,6 @@ from common.admin import KeptAdmin, ReadOnlyAdmin
 from common.clock import utc_now
 from experiments.admin import ExperimentAdmin
 from experiments.models import Experiment
-from experiments.operations import stop_experiment
 from experiments.plan import PlanError
 from interventions import models, operations
 from interventions.errors import InterventionError
@@ -124,7 +123,7 @@ class StartableExperimentAdmin(ExperimentAdmin):
             except (InterventionError, PlanError) as error:
                 messages.error(request, f"{experiment}: {error}")
             else:
-                messages.success(request, f"{experiment} runs.")
+                self.say_started(request, experiment)
 
     @admin.action(description="Start, and draw those already in", permissions=["change"])
     def start(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
@@ -135,10 +134,3 @@ class StartableExperimentAdmin(ExperimentAdmin):
     def start_without_present(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         """Start the chosen experiments; present members are not drawn."""
         self._start(request, queryset, present=False)
-
-    @admin.action(description="Stop: draw nobody new", permissions=["change"])
-    def stop(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
-        """Stop the chosen experiments."""
-        for experiment in queryset.filter(status="running"):
-            stop_experiment(experiment.pk, now=utc_now())
-        messages.success(request, "Stopped. Reports go on counting who was drawn.")
