@@ -24,7 +24,7 @@ install: .venv/installed
 
 demo: install
 	@$(PYTHON) manage.py migrate --verbosity 0
-	@$(PYTHON) manage.py demo
+	@BASE_URL="$${BASE_URL:-http://127.0.0.1:$(PORT)}" $(PYTHON) manage.py demo
 
 serve: install
 	@$(PYTHON) manage.py migrate --verbosity 0

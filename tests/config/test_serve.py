@@ -130,6 +130,29 @@ def test_links_lead_where_base_url_says(settings, monkeypatch: pytest.MonkeyPatc
     assert all(child.environment == {} for child in serve.children("127.0.0.1", 8031))
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "http://127.0.0.1:8031"), ({"BASE_URL": "http://localhost:9"}, "http://localhost:9")],
+)
+def test_links_of_the_demo_lead_to_the_port_that_make_is_given(
+    given: dict[str, str], expected: str
+) -> None:
+    recipe = subprocess.run(
+        ["make", "--dry-run", "demo", "PORT=8031"],
+        cwd=processes.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (demo,) = [line for line in recipe.splitlines() if line.endswith(" manage.py demo")]
+    shown = demo.replace(".venv/bin/python manage.py demo", "printenv BASE_URL")
+    bare = {name: value for name, value in os.environ.items() if name != "BASE_URL"}
+
+    said = subprocess.run(["sh", "-c", shown], env=bare | given, capture_output=True, check=True)
+
+    assert said.stdout.decode().strip() == expected
+
+
 @pytest.fixture
 def own_database(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the local settings, and DATABASE_URL name the database under var/."""

@@ -28,3 +28,11 @@ def test_readme_names_the_two_commands() -> None:
 
     assert "make demo" in readme
     assert "make test" in readme
+
+
+def test_readme_says_how_long_the_first_steps_take_and_where_to_go_on() -> None:
+    readme = (ROOT / "README.md").read_text()
+
+    assert "installs the packages, which takes about a minute" in readme
+    assert "the demo takes about two minutes on two cores" in readme
+    assert "(docs/your-own-course.md)" in readme
