@@ -141,6 +141,23 @@ def exposure_rows(
     ]
 
 
+def ghosts_note(report: Report) -> str:
+    """Return why a control has more ghosts a learner than another arm messages; empty if not so."""
+    ghosts = max(_a_learner(arm, "ghost") for arm in report.arms if arm.is_control)
+    messages = [_a_learner(arm, "handed_off") for arm in report.arms if not arm.is_control]
+    if not report.assigned or ghosts <= min(messages):
+        return ""
+    return (
+        "There are more ghosts a learner than messages. That alone is no fault: learners who do "
+        "what a message asks for leave the segment, which usually ends their cadence, while the "
+        "ghosts of controls who stay go on."
+    )
+
+
+def _a_learner(arm: ArmFacts, outcome: str) -> float:
+    return arm.exposures.get(outcome, Exposures()).deliveries / max(arm.assigned, 1)
+
+
 def csv_rows(report: Report) -> Iterator[list[str]]:
     """Yield the file's rows, an arm in a metric each, under CSV_COLUMNS; nan is empty."""
     for result in report.results:

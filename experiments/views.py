@@ -21,6 +21,7 @@ from experiments.report_text import (
     csv_rows,
     draw_rows,
     exposure_rows,
+    ghosts_note,
     number_rows,
     opening,
 )
@@ -82,6 +83,7 @@ def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
         "draw": list(draw_rows(found)),
         "level": level_text(found.facts.level),
         "exposures": exposure_rows(found, words=dict(ExposureOutcome.choices)),
+        "ghosts_note": ghosts_note(found),
         "plots": _plots(found),
     }
 

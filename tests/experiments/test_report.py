@@ -22,6 +22,7 @@ from experiments.report_text import (
     csv_rows,
     draw_rows,
     exposure_rows,
+    ghosts_note,
     number_rows,
     opening,
 )
@@ -194,6 +195,22 @@ def test_exposures_are_listed_in_the_given_order_without_empty_outcomes() -> Non
         ("handed over", [("0", "0"), ("190", "180")]),
         ("would have been sent", [("9", "8"), ("0", "0")]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ghosts", "messages", "is_told"),
+    [(430, 390, True), (390, 430, False), (210, 205, False), (0, 0, False)],
+    ids=["more ghosts", "more messages", "equal a learner", "none"],
+)
+def test_more_ghosts_a_learner_than_messages_are_explained(
+    ghosts: int, messages: int, is_told: bool
+) -> None:
+    control = replace(arm("control", 210), exposures={"ghost": Exposures(ghosts, 200)})
+    nudge = replace(arm("nudge", 205), exposures={"handed_off": Exposures(messages, 200)})
+    report = replace(two_arms(), arms=[control, nudge])
+
+    assert ("leave the segment" in ghosts_note(report)) is is_told
+    assert ghosts_note(nobody()) == ""
 
 
 def test_file_holds_a_row_an_arm_and_metric_in_full_precision() -> None:
