@@ -1,22 +1,30 @@
 """Forms of the admin that check templates, rules and triggers before they are saved."""
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html, format_html_join
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from common.forms import JSONTextField
+from interventions.durations import EXAMPLES, DurationError, duration_in_words, parse_duration
 from interventions.errors import InterventionError
 from interventions.models import Cadence, MessageTemplate, Step
 from interventions.operations import StepFields, check_cadence, check_steps, check_texts
+from interventions.queries.texts import DEFAULT_LOCALE
+from interventions.render.context import KNOWN_VARIABLES
 from interventions.render.liquid import TemplateError
-from segmentation.rules import RuleError, parse, to_json
+from segmentation.rules import RuleError, check_ranges, parse, to_json
 
 if TYPE_CHECKING:
     TemplateModelForm = forms.ModelForm[MessageTemplate]
     CadenceModelForm = forms.ModelForm[Cadence]
     StepModelForm = forms.ModelForm[Step]
-    StepInlineFormSet = forms.BaseInlineFormSet[Step, Cadence, StepModelForm]
+    StepInlineFormSet = forms.BaseInlineFormSet[Step, Cadence, "StepForm"]
 else:
     TemplateModelForm = CadenceModelForm = StepModelForm = forms.ModelForm
     StepInlineFormSet = forms.BaseInlineFormSet
@@ -27,19 +35,57 @@ def checked_rule(rule: Any) -> Any:
     if rule is None:
         return None
     try:
-        return to_json(parse(rule))
+        return to_json(check_ranges(parse(rule)))
     except RuleError as error:
         raise ValidationError(str(error)) from None
+
+
+class DurationTextField(forms.Field):
+    """A duration in words, such as "3 days", shown again in the same words."""
+
+    def to_python(self, value: Any) -> timedelta | None:
+        """Return the duration, None for none. Raise ValidationError with examples."""
+        if value in self.empty_values or isinstance(value, timedelta):
+            return value if isinstance(value, timedelta) else None
+        try:
+            return parse_duration(str(value))
+        except DurationError as error:
+            raise ValidationError(str(error)) from None
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the words to show; what a person typed stays as it is."""
+        return duration_in_words(value) if isinstance(value, timedelta) else value
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        """Return the examples, to be seen in the box while it is empty."""
+        return {"placeholder": EXAMPLES}
+
+
+# Braces and tags as they are typed: the help is HTML.
+_BODY_HELP = format_html(
+    "Simple HTML with Liquid. Subject and body may use {}. A learner may have nothing left to do: "
+    "put what speaks of next_item between {} and {}.",
+    format_html_join(", ", "<code>{}</code>", ((f"{{{{ {name} }}}}",) for name in KNOWN_VARIABLES)),
+    "{% if next_item %}",
+    "{% endif %}",
+)
 
 
 class TemplateForm(TemplateModelForm):
     """A template with the text of its next version in one locale."""
 
-    locale = forms.CharField(max_length=16, initial="en", help_text="English, en, is always there.")
-    subject = forms.CharField(max_length=300, widget=forms.TextInput(attrs={"size": 80}))
+    locale = forms.CharField(
+        max_length=16,
+        initial=DEFAULT_LOCALE,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="The language of this text, such as en or pt-BR. English, en, is always there.",
+    )
+    subject = forms.CharField(
+        max_length=300, widget=UnfoldAdminTextInputWidget(attrs={"class": "template-text"})
+    )
     body = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 14, "cols": 90}),
-        help_text="Simple HTML with Liquid variables such as {{ learner.first_name }}.",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 14, "class": "template-text"}),
+        help_text=_BODY_HELP,
     )
 
     class Meta:
@@ -49,7 +95,7 @@ class TemplateForm(TemplateModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         texts = self._current_texts()
-        locale = "en" if "en" in texts else next(iter(texts), None)
+        locale = DEFAULT_LOCALE if DEFAULT_LOCALE in texts else next(iter(texts), None)
         if locale:
             subject, body = texts[locale]
             self.initial.update({"locale": locale, "subject": subject, "body": body})
@@ -82,7 +128,12 @@ class CadenceForm(CadenceModelForm):
     class Meta:
         model = Cadence
         fields = "__all__"
-        field_classes = {"goal_rule": JSONTextField}
+        field_classes: ClassVar = {
+            "goal_rule": JSONTextField,
+            "cooldown": DurationTextField,
+            "max_age": DurationTextField,
+        }
+        widgets: ClassVar = {"goal_rule": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
 
     def clean_goal_rule(self) -> Any:
         """Return the goal rule in its canonical form."""
@@ -96,21 +147,35 @@ class CadenceForm(CadenceModelForm):
             try:
                 check_cadence(self.instance)
             except InterventionError as error:
-                self.add_error(None, str(error))
+                self.add_error(error.field or None, str(error))
 
 
 class StepForm(StepModelForm):
-    """A step; its channel is its template's."""
+    """A step; its channel is its template's, its position that of its row."""
+
+    # Not the model's `position`: no row is right or wrong by itself, the formset numbers them all.
+    order = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Step
-        fields = ("position", "delay", "template", "condition")
-        field_classes = {"condition": JSONTextField}
-        help_texts = {"delay": "After the step before, as days hours:minutes:seconds."}
+        fields = ("order", "delay", "template", "condition")
+        field_classes: ClassVar = {"condition": JSONTextField, "delay": DurationTextField}
+        widgets: ClassVar = {"condition": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["order"] = self.instance.position
+        self.stored_position = self.instance.position if self.instance.pk else None
 
     def clean_condition(self) -> Any:
         """Return the condition in its canonical form."""
         return checked_rule(self.cleaned_data["condition"])
+
+    def has_changed(self) -> bool:
+        """Return whether there is something to save: what was typed, or another position."""
+        moved = self.stored_position not in (None, self.instance.position)
+        return moved or super().has_changed()
 
     def save(self, commit: bool = True) -> Step:
         """Save the step with its template's channel."""
@@ -122,15 +187,49 @@ class StepFormSet(StepInlineFormSet):
     """The steps of a cadence, of which there is at least one, in the cadence's category."""
 
     def clean(self) -> None:
-        """Refuse a cadence that would send nothing, or under another category."""
+        """Number the steps. Refuse a cadence that would send nothing, or under another category."""
         super().clean()
-        kept = [f.cleaned_data for f in self.forms if f.is_valid() and f.cleaned_data]
-        steps = [data for data in kept if not data.get("DELETE") and data.get("template")]
+        steps = self._kept()
         if not steps and not any(self.errors):
             raise ValidationError("Add at least one step: without one nothing is sent.")
+        self._number(steps)
         if getattr(self.instance, "category_id", None) is None:
             return
         try:
-            check_steps(self.instance, [StepFields(data["template"]) for data in steps])
+            templates = [form.cleaned_data["template"] for form in steps]
+            check_steps(self.instance, [StepFields(template) for template in templates])
         except InterventionError as error:
             raise ValidationError(str(error)) from None
+
+    def _kept(self) -> list[StepForm]:
+        kept = [form for form in self.forms if form.is_valid() and form.cleaned_data]
+        return [
+            form
+            for form in kept
+            if not form.cleaned_data.get("DELETE") and form.cleaned_data.get("template")
+        ]
+
+    def _number(self, steps: list[StepForm]) -> None:
+        # Rows dragged to their place are numbered by the page, the others stand as they came: a
+        # row without a number is behind all that have one.
+        rows = sorted(steps, key=_place)
+        positions = positions_in_order([form.stored_position for form in rows])
+        for form, position in zip(rows, positions, strict=True):
+            form.instance.position = position
+
+
+def _place(form: StepForm) -> float:
+    order = form.cleaned_data.get("order")
+    return math.inf if order is None else order
+
+
+def positions_in_order(stored: Sequence[int | None]) -> list[int]:
+    """Return the positions of rows in their order; `stored` gives those that they have, if any.
+
+    Steps that keep their order keep their positions, gaps and all: runs under way wait for one.
+    """
+    known = [position for position in stored if position is not None]
+    if known != sorted(known) or None in stored[: len(known)]:
+        return list(range(len(stored)))
+    after = known[-1] + 1 if known else 0
+    return [*known, *range(after, after + len(stored) - len(known))]

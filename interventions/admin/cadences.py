@@ -13,6 +13,7 @@ from experiments.admin import ExperimentAdmin
 from experiments.models import Experiment
 from experiments.plan import PlanError
 from interventions import models, operations
+from interventions.durations import duration_in_words
 from interventions.errors import InterventionError
 from interventions.forms import CadenceForm, StepForm, StepFormSet
 
@@ -20,12 +21,14 @@ WHOLE_ID = "The whole external id of a learner"
 
 
 class StepInline(TabularInline):
-    """The steps of a cadence, in order."""
+    """The steps of a cadence, in the order of the rows, which can be dragged."""
 
     model = models.Step
     form = StepForm
     formset = StepFormSet
-    fields = ("position", "delay", "template", "condition")
+    fields = ("order", "delay", "template", "condition")
+    ordering_field = "order"
+    hide_ordering_field = True
     extra = 0
     autocomplete_fields = ("template",)
 
@@ -87,9 +90,16 @@ class CadenceAdmin(KeptAdmin):
 class StepAdmin(ReadOnlyAdmin):
     """Steps of all cadences, to look at; they are edited on their cadence's page."""
 
-    list_display = ("cadence", "position", "delay", "channel", "template")
+    list_display = ("cadence", "position", "shown_delay", "channel", "template")
     list_select_related = ("cadence", "template")
     list_filter = ("channel", ("cadence", AutocompleteSelectFilter))
+    exclude = ("delay",)
+    readonly_fields = ("shown_delay",)
+
+    @display(description="Delay", ordering="delay")
+    def shown_delay(self, step: models.Step) -> str:
+        """Return the delay in the words in which it was entered."""
+        return duration_in_words(step.delay)
 
 
 @admin.register(models.Run)

@@ -1,6 +1,7 @@
 """What learners receive: templates, cadences, their runs, the delivery ledger, its limits."""
 
 from interventions.models.cadences import (
+    DEFAULT_MAX_AGE,
     Cadence,
     CadenceStatus,
     Reentry,
@@ -36,6 +37,7 @@ from interventions.models.messages import (
 
 __all__ = [
     "COUNTED_STATES",
+    "DEFAULT_MAX_AGE",
     "Cadence",
     "CadenceStatus",
     "CapScope",

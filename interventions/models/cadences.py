@@ -8,7 +8,10 @@ from django.db.models import F, Q
 
 from experiments.models import Arm
 from interventions.models.messages import Category, Channel, MessageTemplate
+from interventions.models.placed import PlacedModel, check
 from segmentation.models import Segment
+
+DEFAULT_MAX_AGE = timedelta(days=7)
 
 
 class Trigger(models.TextChoices):
@@ -28,7 +31,7 @@ class CadenceStatus(models.TextChoices):
     ARCHIVED = "archived"
 
 
-class Cadence(models.Model):
+class Cadence(PlacedModel):
     """A sequence of steps that a learner runs through after a trigger."""
 
     key = models.SlugField(max_length=100, unique=True)
@@ -59,7 +62,11 @@ class Cadence(models.Model):
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="cadences")
     priority = models.PositiveIntegerField(default=100, help_text="The lower number goes first.")
     reentry = models.CharField(max_length=8, choices=Reentry.choices, default=Reentry.NEVER)
-    cooldown = models.DurationField(null=True, blank=True)
+    cooldown = models.DurationField(
+        null=True,
+        blank=True,
+        help_text="The pause after which a learner may start again, for “again after a pause”.",
+    )
     exit_on_leave = models.BooleanField(
         default=True, help_text="The run ends when the learner leaves the segment."
     )
@@ -70,7 +77,9 @@ class Cadence(models.Model):
         null=True, blank=True, help_text="Send only from this local time"
     )
     window_until = models.TimeField(null=True, blank=True, help_text="until this local time.")
-    max_age = models.DurationField(help_text="A message not sent this long after its plan expires.")
+    max_age = models.DurationField(
+        default=DEFAULT_MAX_AGE, help_text="A message not sent this long after its plan expires."
+    )
     paused = models.BooleanField(
         default=False, help_text="Its messages wait, and expire when they get too old."
     )
@@ -78,36 +87,60 @@ class Cadence(models.Model):
     class Meta:
         ordering = ("priority", "key")
         constraints: ClassVar = [
-            models.CheckConstraint(
-                condition=Q(trigger="manual") | Q(segment__isnull=False),
-                name="cadence_trigger_has_a_segment",
+            check(
+                "cadence_trigger_has_a_segment",
+                Q(trigger="manual") | Q(segment__isnull=False),
+                at="segment",
+                sentence="Choose the segment that starts the cadence, or set the trigger to "
+                "“started by hand”.",
             ),
-            models.CheckConstraint(
-                condition=Q(ghost_for__isnull=True) | Q(arm__isnull=False),
-                name="cadence_ghost_needs_an_arm",
+            check(
+                "cadence_ghost_needs_an_arm",
+                Q(ghost_for__isnull=True) | Q(arm__isnull=False),
+                at="arm",
+                sentence="Choose the arm that gets the messages: ghosts run beside it in the "
+                "control arm of the same experiment.",
             ),
-            models.CheckConstraint(
-                condition=~Q(reentry="cooldown") | Q(cooldown__isnull=False),
-                name="cadence_cooldown_has_a_length",
+            check(
+                "cadence_cooldown_has_a_length",
+                ~Q(reentry="cooldown") | Q(cooldown__isnull=False),
+                at="cooldown",
+                sentence="Say how long the pause is before a learner may start again, such as "
+                "30 days.",
             ),
-            models.CheckConstraint(
-                condition=Q(window_from__isnull=True, window_until__isnull=True)
+            check(
+                "cadence_window_has_both_ends",
+                Q(window_from__isnull=True, window_until__isnull=True)
                 | Q(window_from__isnull=False, window_until__isnull=False),
-                name="cadence_window_has_both_ends",
+                at="window_until",
+                sentence="Write both ends of the time of day for sending, or leave both empty.",
             ),
             # From 9:00 until 9:00 could mean never or always.
-            models.CheckConstraint(
-                condition=Q(window_from__isnull=True) | ~Q(window_from=F("window_until")),
-                name="cadence_window_has_a_length",
+            check(
+                "cadence_window_has_a_length",
+                Q(window_from__isnull=True) | ~Q(window_from=F("window_until")),
+                at="window_until",
+                sentence="Both ends are the same time, which could mean never or always: write "
+                "another end, or leave both empty to send at any time.",
             ),
-            models.CheckConstraint(
-                condition=Q(status__in=CadenceStatus.values), name="cadence_status_is_known"
+            check(
+                "cadence_status_is_known",
+                Q(status__in=CadenceStatus.values),
+                at="status",
+                sentence="Choose draft, active or archived.",
             ),
-            models.CheckConstraint(
-                condition=Q(trigger__in=Trigger.values), name="cadence_trigger_is_known"
+            check(
+                "cadence_trigger_is_known",
+                Q(trigger__in=Trigger.values),
+                at="trigger",
+                sentence="Choose what starts the cadence.",
             ),
-            models.CheckConstraint(
-                condition=Q(max_age__gt=timedelta(0)), name="cadence_max_age_is_positive"
+            check(
+                "cadence_max_age_is_positive",
+                Q(max_age__gt=timedelta(0)),
+                at="max_age",
+                sentence="Every message would expire at once: write how long it may wait, such "
+                "as 7 days.",
             ),
         ]
 
@@ -115,12 +148,12 @@ class Cadence(models.Model):
         return self.name
 
 
-class Step(models.Model):
+class Step(PlacedModel):
     """One message of a cadence."""
 
     cadence = models.ForeignKey(Cadence, on_delete=models.CASCADE, related_name="steps")
     position = models.PositiveSmallIntegerField(default=0)
-    delay = models.DurationField(help_text="After the previous step's planned instant.")
+    delay = models.DurationField(help_text="After the step before it was planned to go out.")
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
     template = models.ForeignKey(MessageTemplate, on_delete=models.PROTECT, related_name="steps")
     condition = models.JSONField(
@@ -130,9 +163,17 @@ class Step(models.Model):
     class Meta:
         ordering = ("cadence_id", "position")
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=("cadence", "position"), name="step_position_once"),
-            models.CheckConstraint(
-                condition=Q(delay__gte=timedelta(0)), name="step_delay_is_not_negative"
+            # Deferred: steps that change places pass through each other's positions.
+            models.UniqueConstraint(
+                fields=("cadence", "position"),
+                name="step_position_once",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+            check(
+                "step_delay_is_not_negative",
+                Q(delay__gte=timedelta(0)),
+                at="delay",
+                sentence="A step cannot come before the one before it: write 0 or more.",
             ),
         ]
 

@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 from activity.models import Course, Learner
 from interventions.addresses import comparable
 from interventions.models.messages import Category, Channel
+from interventions.models.placed import PlacedModel, check
 
 if TYPE_CHECKING:
     _TextField = models.CharField[str, str]
@@ -34,7 +35,7 @@ class OnExceed(models.TextChoices):
     DEFER = "defer", "send it when it becomes possible"
 
 
-class FrequencyCap(models.Model):
+class FrequencyCap(PlacedModel):
     """At most `limit` messages to a learner within a window.
 
     Messages of categories that no cap holds back (`capped` false) count: the learner got them.
@@ -54,7 +55,7 @@ class FrequencyCap(models.Model):
         related_name="frequency_caps",
         help_text="Empty: messages of all courses count.",
     )
-    limit = models.PositiveIntegerField()
+    limit = models.PositiveIntegerField(help_text="So many messages at most, 1 or more.")
     window = models.CharField(max_length=14, choices=CapWindow.choices)
     length = models.PositiveIntegerField(default=1, help_text="N, for the rolling windows.")
     on_exceed = models.CharField(max_length=5, choices=OnExceed.choices, default=OnExceed.DEFER)
@@ -63,18 +64,39 @@ class FrequencyCap(models.Model):
     class Meta:
         ordering = ("id",)
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(length__gte=1), name="cap_length_is_positive"),
-            models.CheckConstraint(
-                condition=Q(scope="everything", channel="", category__isnull=True)
+            check(
+                "cap_limit_is_positive",
+                Q(limit__gte=1),
+                at="limit",
+                sentence="A limit of 0 would drop or hold every message. Write 1 or more; "
+                "to stop all sending, use “Pause everything” in the menu.",
+            ),
+            check(
+                "cap_length_is_positive",
+                Q(length__gte=1),
+                at="length",
+                sentence="Write 1 or more: how many hours or days the window is long.",
+            ),
+            check(
+                "cap_scope_names_its_object",
+                Q(scope="everything", channel="", category__isnull=True)
                 | (Q(scope="channel", category__isnull=True) & ~Q(channel=""))
                 | Q(scope="category", channel="", category__isnull=False),
-                name="cap_scope_names_its_object",
+                at="scope",
+                sentence="For “one category” choose a category and no channel, for “one channel” "
+                "a channel and no category, for “everything” neither.",
             ),
-            models.CheckConstraint(
-                condition=Q(window__in=CapWindow.values), name="cap_window_is_known"
+            check(
+                "cap_window_is_known",
+                Q(window__in=CapWindow.values),
+                at="window",
+                sentence="Choose one of the windows offered.",
             ),
-            models.CheckConstraint(
-                condition=Q(on_exceed__in=OnExceed.values), name="cap_on_exceed_is_known"
+            check(
+                "cap_on_exceed_is_known",
+                Q(on_exceed__in=OnExceed.values),
+                at="on_exceed",
+                sentence="Choose what happens to a message over the limit.",
             ),
         ]
 
@@ -82,7 +104,7 @@ class FrequencyCap(models.Model):
         return self.name
 
 
-class QuietHours(models.Model):
+class QuietHours(PlacedModel):
     """When nobody is messaged, in the learner's zone. A course's row replaces the site's."""
 
     course = models.OneToOneField(
@@ -97,8 +119,12 @@ class QuietHours(models.Model):
             models.UniqueConstraint(
                 fields=("course",), nulls_distinct=False, name="quiet_hours_once"
             ),
-            models.CheckConstraint(
-                condition=~Q(begins=F("ends")), name="quiet_hours_have_a_length"
+            check(
+                "quiet_hours_have_a_length",
+                ~Q(begins=F("ends")),
+                at="ends",
+                sentence="The end is the same time as the beginning, which could mean never or "
+                "always: write another end.",
             ),
         ]
 
@@ -149,7 +175,7 @@ class AddressField(_TextField):
         return self.to_python(super().get_prep_value(value))
 
 
-class Suppression(models.Model):
+class Suppression(PlacedModel):
     """An address that must not be written to: it bounced for good, or its owner complained."""
 
     address = AddressField(max_length=320, unique=True)
@@ -158,8 +184,11 @@ class Suppression(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(
-                condition=Q(address=Lower("address")), name="suppression_address_is_lower_case"
+            check(
+                "suppression_address_is_lower_case",
+                Q(address=Lower("address")),
+                at="address",
+                sentence="Write the address in lower case.",
             )
         ]
 
@@ -167,7 +196,7 @@ class Suppression(models.Model):
         return self.address
 
 
-class SitePause(models.Model):
+class SitePause(PlacedModel):
     """One row: whether all sending is paused."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
@@ -175,7 +204,12 @@ class SitePause(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(id=1), name="site_pause_is_one_row")
+            check(
+                "site_pause_is_one_row",
+                Q(id=1),
+                at="id",
+                sentence="The switch is there already: change that one.",
+            )
         ]
 
     def __str__(self) -> str:

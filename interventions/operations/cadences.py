@@ -11,6 +11,7 @@ from experiments.models import Arm
 from experiments.queries import running_experiments
 from interventions.errors import InterventionError
 from interventions.models import (
+    DEFAULT_MAX_AGE,
     Cadence,
     CadenceStatus,
     Category,
@@ -24,8 +25,8 @@ from interventions.models import (
 )
 from interventions.policy import Reason
 from interventions.queries.populations import lock_segments
-from segmentation.models import Segment
-from segmentation.rules import RuleError, parse, to_json
+from segmentation.models import Segment, SegmentStatus
+from segmentation.rules import RuleError, check_ranges, parse, to_json
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class CadenceFields:
     goal_rule: Any = None
     window_from: time | None = None
     window_until: time | None = None
-    max_age: timedelta = timedelta(days=7)
+    max_age: timedelta = DEFAULT_MAX_AGE
     status: str = CadenceStatus.ACTIVE
 
 
@@ -84,11 +85,15 @@ def check_cadence(cadence: Cadence) -> None:
     there between the check and the commit.
     """
     if cadence.trigger != Trigger.MANUAL and cadence.segment is None:
-        raise InterventionError(f"The cadence '{cadence}' starts by a segment: choose one.")
+        raise InterventionError(
+            f"The cadence '{cadence}' starts by a segment: choose one.", field="segment"
+        )
     if cadence.reentry == Reentry.COOLDOWN and cadence.cooldown is None:
         raise InterventionError(
-            f"The cadence '{cadence}' starts again after a pause: say how long."
+            f"The cadence '{cadence}' starts again after a pause: say how long.",
+            field="cooldown",
         )
+    _check_starts(cadence)
     _check_arms(cadence)
     _check_not_beside_an_experiment(cadence)
 
@@ -129,6 +134,17 @@ def _release(reason: Reason, *, now: datetime, **of: Any) -> None:
     Delivery.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(send_at=now)
 
 
+def _check_starts(cadence: Cadence) -> None:
+    if cadence.status != CadenceStatus.ACTIVE or cadence.trigger == Trigger.MANUAL:
+        return
+    if cadence.segment is not None and cadence.segment.status == SegmentStatus.ARCHIVED:
+        raise InterventionError(
+            f"The segment '{cadence.segment}' is archived: nobody enters or leaves it, and the "
+            "cadence would never start. Choose another segment, or save the cadence as a draft.",
+            field="segment",
+        )
+
+
 def _check_arms(cadence: Cadence) -> None:
     arm, control = cadence.arm, cadence.ghost_for
     if control is None:
@@ -150,7 +166,8 @@ def _check_not_beside_an_experiment(cadence: Cadence) -> None:
     if running:
         raise InterventionError(
             f"The experiment '{running[0]}' runs in the segment '{cadence.segment}'. A cadence "
-            "without an arm would message its control learners too: choose an arm."
+            "without an arm would message its control learners too: choose an arm.",
+            field="arm",
         )
 
 
@@ -188,6 +205,6 @@ def _checked_rule(rule: Any, place: str) -> Any:
     if rule is None:
         return None
     try:
-        return to_json(parse(rule))
+        return to_json(check_ranges(parse(rule)))
     except RuleError as error:
         raise InterventionError(f"{place}: {error}") from None

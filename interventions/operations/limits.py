@@ -4,11 +4,20 @@ from datetime import datetime, time
 from typing import Any
 
 from activity.models import Course
+from interventions.errors import InterventionError
 from interventions.models import FrequencyCap, QuietHours, Suppression
 
 
 def save_cap(name: str, *, limit: int, window: str, **values: Any) -> FrequencyCap:
-    """Create or change the frequency cap of this name; `values` are its other fields."""
+    """Create or change the frequency cap of this name; `values` are its other fields.
+
+    Raise InterventionError where the limit would let nothing through.
+    """
+    if limit < 1:
+        raise InterventionError(
+            f"The cap '{name}' has the limit {limit}, which would hold or drop every message. Set "
+            "1 or more; to stop all sending, pause everything."
+        )
     cap, _ = FrequencyCap.objects.update_or_create(
         name=name, defaults={"limit": limit, "window": window, **values}
     )

@@ -237,14 +237,11 @@ def cadence_form(template, **changed):
         "category": template.category_id,
         "priority": 100,
         "reentry": "never",
-        "goal_rule": "null",
-        "max_age": "7 00:00:00",
+        "max_age": "7 days",
         "steps-TOTAL_FORMS": 1,
         "steps-INITIAL_FORMS": 0,
-        "steps-0-position": 0,
         "steps-0-delay": "0",
         "steps-0-template": template.pk,
-        "steps-0-condition": "null",
     }
     return values | changed
 

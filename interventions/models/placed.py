@@ -1,0 +1,40 @@
+"""Checks whose violation is a sentence at the field it concerns."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import models
+
+
+def check(name: str, condition: models.Q, *, at: str, sentence: str) -> models.CheckConstraint:
+    """Return a database check; forms show the sentence at the field `at` where it is violated."""
+    return models.CheckConstraint(
+        condition=condition,
+        name=name,
+        violation_error_message=sentence,
+        violation_error_code=at,
+    )
+
+
+class PlacedModel(models.Model):
+    """A model whose violated checks are errors of a field, not of the whole form."""
+
+    class Meta:
+        abstract = True
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """Raise ValidationError as Django does, with the sentences of `check` at their fields."""
+        try:
+            super().validate_constraints(exclude=exclude)
+        except ValidationError as error:
+            raise ValidationError(self._placed(error.error_dict)) from None
+
+    def _placed(self, errors: dict[str, list[ValidationError]]) -> dict[str, Any]:
+        names = {field.name for field in self._meta.fields}
+        placed: dict[str, Any] = {}
+        for place, found in errors.items():
+            for error in found:
+                moves = place == NON_FIELD_ERRORS and error.code in names
+                placed.setdefault(str(error.code) if moves else place, []).append(error)
+        return placed

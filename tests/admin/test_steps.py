@@ -1,0 +1,116 @@
+"""The page of a cadence: its durations in words, its steps in the order of their rows."""
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from interventions.models import Cadence
+from tests.admin.test_changes import BUSY, cadence_form, make_template, page
+from tests.segmentation.factories import make_playbook, make_segment
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(client):
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    return client
+
+
+def test_bare_number_of_a_delay_is_refused_with_examples(staff):
+    segment = make_segment(make_playbook(), BUSY)
+    form = cadence_form(make_template(), segment=segment.pk) | {"steps-0-delay": "3"}
+
+    response = staff.post(page(Cadence, action="add"), form)
+
+    assert "Say 3 of what" in response.content.decode()
+    assert not Cadence.objects.exists()
+
+
+def test_durations_are_shown_as_they_are_entered(staff):
+    segment = make_segment(make_playbook(), BUSY)
+    form = cadence_form(make_template(), segment=segment.pk, cooldown="30 days", max_age="36 h")
+    staff.post(page(Cadence, action="add"), form | {"steps-0-delay": "90 min"})
+
+    text = staff.get(page(Cadence, Cadence.objects.get())).content.decode()
+
+    for words in ("30 days", "1 day 12 hours", "1 hour 30 minutes"):
+        assert f'value="{words}"' in text
+
+
+def test_new_cadence_proposes_how_old_a_message_may_get(staff):
+    form = staff.get(page(Cadence, action="add")).context["adminform"].form
+
+    assert 'value="7 days"' in str(form["max_age"])
+    assert "null" not in str(form["goal_rule"])
+
+
+def step_rows(template, *delays, stored=(), **changed):
+    """Return the fields of the steps' rows; `stored` are the steps that the first rows show."""
+    rows = {"steps-TOTAL_FORMS": len(delays), "steps-INITIAL_FORMS": len(stored)}
+    for number, delay in enumerate(delays):
+        rows |= {f"steps-{number}-delay": delay, f"steps-{number}-template": template.pk}
+    for number, step in enumerate(stored):
+        rows |= {
+            f"steps-{number}-id": step.pk,
+            f"steps-{number}-cadence": step.cadence_id,
+            f"steps-{number}-order": step.position,
+        }
+    return rows | changed
+
+
+def positions(cadence):
+    return [(step.position, step.delay.days) for step in cadence.steps.all()]
+
+
+@pytest.fixture
+def three_steps(staff):
+    """Return a form that saves its cadence again, and the cadence of the steps 0, 1 and 2 days."""
+    template = make_template()
+    form = cadence_form(template, segment=make_segment(make_playbook(), BUSY).pk)
+    rows = step_rows(template, "0", "1 day", "2 days")
+    response = staff.post(page(Cadence, action="add"), form | rows)
+    assert response.status_code == 302, response.content.decode()
+    return template, form, Cadence.objects.get()
+
+
+def test_new_steps_are_numbered_in_the_order_of_their_rows(three_steps):
+    assert positions(three_steps[2]) == [(0, 0), (1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("delays", "changed", "expected"),
+    [
+        (("0", "1 day", "2 days"), {"steps-0-order": 1, "steps-1-order": 0}, [1, 0, 2]),
+        (
+            ("0", "1 day", "2 days"),
+            {"steps-0-order": 2, "steps-1-order": 0, "steps-2-order": 1},
+            [1, 2, 0],
+        ),
+        (("0", "1 day", "2 days", "5 days"), {}, [0, 1, 2, 5]),
+        (
+            ("0", "1 day", "2 days", "5 days"),
+            {"steps-1-order": 2, "steps-2-order": 3, "steps-3-order": 1},
+            [0, 5, 1, 2],
+        ),
+        (("0", "1 day", "2 days"), {"steps-1-DELETE": "on"}, [0, 2]),
+    ],
+    ids=["two change places", "the first goes last", "one more", "one between", "one less"],
+)
+def test_steps_go_out_in_the_order_of_their_rows(staff, three_steps, delays, changed, expected):
+    template, form, cadence = three_steps
+    rows = step_rows(template, *delays, stored=list(cadence.steps.all()), **changed)
+
+    response = staff.post(page(Cadence, cadence), form | rows)
+
+    assert response.status_code == 302, response.content.decode()
+    assert [days for _, days in positions(cadence)] == expected
+
+
+def test_step_that_stays_keeps_the_position_that_runs_wait_for(staff, three_steps):
+    template, form, cadence = three_steps
+    stored = list(cadence.steps.all())
+    rows = step_rows(template, "0", "1 day", "2 days", stored=stored, **{"steps-0-DELETE": "on"})
+
+    staff.post(page(Cadence, cadence), form | rows)
+
+    assert positions(cadence) == [(1, 1), (2, 2)]
