@@ -52,9 +52,10 @@ class ExperimentForm(ExperimentModelForm):
     def clean(self) -> dict[str, Any] | None:
         """Refuse no population and two of them."""
         cleaned = super().clean()
-        # A started experiment shows its population and does not ask for it.
-        if not {"segment", "playbook"} - self.fields.keys() and not self.errors:
-            chosen = [self.cleaned_data.get(name) for name in ("segment", "playbook")]
+        # A started experiment shows its population and does not ask for it; and a choice that is
+        # wrong in itself is told so already.
+        if {"segment", "playbook"} <= self.cleaned_data.keys():
+            chosen = [self.cleaned_data[name] for name in ("segment", "playbook")]
             if not any(chosen):
                 self.add_error("segment", POPULATION)
             elif all(chosen):

@@ -148,9 +148,9 @@ def ghosts_note(report: Report) -> str:
     if not report.assigned or ghosts <= min(messages):
         return ""
     return (
-        "There are more ghosts a learner than messages. That alone is no fault: learners who do "
-        "what a message asks for leave the segment, which usually ends their cadence, while the "
-        "ghosts of controls who stay go on."
+        "A control learner has more ghosts, on average, than a learner of another arm has "
+        "messages. That alone is no fault: learners who do what a message asks for leave the "
+        "segment, which usually ends their cadence, while the ghosts of controls who stay go on."
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from experiments import operations
-from experiments.models import Experiment
+from experiments.models import Experiment, ExperimentStatus
 from experiments.queries import courses_of
 from experiments.report import stand_still
 from experiments.report_text import hindrances
@@ -41,8 +41,9 @@ def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = 
 def _check_a_clock_runs(experiment_id: int) -> None:
     # A stopped clock never runs again and a start is never taken back: the experiment would be
     # locked for good with nobody in it. As a draft it can still be moved to another population.
-    courses = courses_of(Experiment.objects.get(pk=experiment_id))
-    if stand_still(courses):
+    experiment = Experiment.objects.get(pk=experiment_id)
+    courses = courses_of(experiment)
+    if experiment.status == ExperimentStatus.DRAFT and stand_still(courses):
         raise InterventionError(
             f"{' '.join(hindrances(courses))} It stays a draft: choose a segment or playbook of a "
             "course whose clock runs."

@@ -186,6 +186,8 @@ def test_one_population_is_asked_for_at_its_field(staff: Client) -> None:
 
     assert experiment_errors(both) == {"playbook": [ONE_POPULATION]}
     assert experiment_errors(none) == {"segment": [POPULATION]}
+    wrong = add(staff, [CONTROL, NUDGE], segment="", coverage="50")
+    assert experiment_errors(wrong) == {"segment": [POPULATION], "coverage": [SHARE]}
 
 
 def test_a_running_experiment_is_still_renamed(staff: Client) -> None:
@@ -283,6 +285,15 @@ def test_nothing_starts_where_all_clocks_stand_still(staff: Client, action: str)
     assert "It stays a draft" in text
     experiment.refresh_from_db()
     assert experiment.status == "draft"
+
+
+def test_a_second_start_says_that_it_runs_wherever_the_clock_stands(staff: Client) -> None:
+    course = live_course(clock_stopped_at=STOPPED_AT)
+    experiment = running_experiment(name="Nudge", segment=make_segment(course))
+
+    assert act(staff, "start", experiment) == [
+        "Nudge: The experiment is not a draft: it is running."
+    ]
 
 
 def test_start_names_the_courses_that_nobody_is_drawn_from(staff: Client) -> None:
