@@ -7,6 +7,7 @@ from operator import or_
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from django.contrib.admin import ShowFacets
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -76,6 +77,8 @@ class BigTableAdmin(LinkedAdmin):
     # COUNT(*) over a million rows takes longer than everything else on the page together.
     paginator = InfinitePaginator
     show_full_result_count = False
+    # The button "Show counts" would count the table once for each choice of a filter.
+    show_facets = ShowFacets.NEVER
     list_per_page = 50
     ordering = ("-pk",)
     list_filter_submit = True
