@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from common.forms import JSONTextField
@@ -43,6 +44,9 @@ def checked_rule(rule: Any) -> Any:
 class DurationTextField(forms.Field):
     """A duration in words, such as "3 days", shown again in the same words."""
 
+    def __init__(self, *, help_text: str = "", **kwargs: Any) -> None:
+        super().__init__(help_text=f"{help_text} Such as {EXAMPLES}.".strip(), **kwargs)
+
     def to_python(self, value: Any) -> timedelta | None:
         """Return the duration, None for none. Raise ValidationError with examples."""
         if value in self.empty_values or isinstance(value, timedelta):
@@ -61,13 +65,17 @@ class DurationTextField(forms.Field):
         return {"placeholder": EXAMPLES}
 
 
-# Braces and tags as they are typed: the help is HTML.
+def _as_typed(*sources: str) -> SafeString:
+    whole = ((source,) for source in sources)
+    return format_html_join(", ", '<code class="whitespace-nowrap">{}</code>', whole)
+
+
 _BODY_HELP = format_html(
     "Simple HTML with Liquid. Subject and body may use {}. A learner may have nothing left to do: "
     "put what speaks of next_item between {} and {}.",
-    format_html_join(", ", "<code>{}</code>", ((f"{{{{ {name} }}}}",) for name in KNOWN_VARIABLES)),
-    "{% if next_item %}",
-    "{% endif %}",
+    _as_typed(*(f"{{{{ {name} }}}}" for name in KNOWN_VARIABLES)),
+    _as_typed("{% if next_item %}"),
+    _as_typed("{% endif %}"),
 )
 
 
@@ -80,11 +88,9 @@ class TemplateForm(TemplateModelForm):
         widget=UnfoldAdminTextInputWidget,
         help_text="The language of this text, such as en or pt-BR. English, en, is always there.",
     )
-    subject = forms.CharField(
-        max_length=300, widget=UnfoldAdminTextInputWidget(attrs={"class": "template-text"})
-    )
+    subject = forms.CharField(max_length=300, widget=UnfoldAdminTextInputWidget)
     body = forms.CharField(
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 14, "class": "template-text"}),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 14}),
         help_text=_BODY_HELP,
     )
 

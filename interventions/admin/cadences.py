@@ -26,7 +26,9 @@ class StepInline(TabularInline):
     model = models.Step
     form = StepForm
     formset = StepFormSet
-    fields = ("order", "delay", "template", "condition")
+    # The handle for dragging is in the first cell, which must not be the hidden one.
+    fields = ("delay", "template", "condition", "order")
+    template_before = "admin/steps_help.html"
     ordering_field = "order"
     hide_ordering_field = True
     extra = 0

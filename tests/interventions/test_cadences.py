@@ -201,3 +201,21 @@ def test_the_site_has_one_row_of_quiet_hours() -> None:
 
     with pytest.raises(IntegrityError), transaction.atomic():
         QuietHours.objects.create(begins=time(21), ends=time(7))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_refused"),
+    [({}, True), ({"trigger": "leave"}, True), ({"status": "draft"}, False)],
+    ids=["entering", "leaving", "draft"],
+)
+def test_an_active_cadence_of_an_archived_segment_is_refused(
+    fields: CadenceFields, changes: dict, is_refused: bool
+) -> None:
+    fields.segment.status = "archived"
+    fields.segment.save()
+
+    if is_refused:
+        with pytest.raises(InterventionError, match="is archived"):
+            save(fields, **changes)
+    else:
+        assert save(fields, **changes).pk

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
 
-from interventions.models import Delivery
+from interventions.errors import InterventionError
+from interventions.models import Delivery, FrequencyCap
 from interventions.operations import save_cap, save_quiet_hours
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
@@ -203,3 +205,15 @@ def test_the_trace_keeps_every_decision_but_not_without_end() -> None:
 
     assert len(delivery.trace) == 50
     assert delivery.trace[-1]["reason"] == "course_not_live"
+
+
+def test_a_cap_that_lets_nothing_through_is_refused() -> None:
+    with pytest.raises(InterventionError, match="pause everything"):
+        save_cap("none", limit=0, window="rolling_days", length=1)
+
+
+def test_the_table_itself_refuses_a_cap_that_lets_nothing_through() -> None:
+    cap = save_cap("one", limit=1, window="rolling_days", length=1)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        FrequencyCap.objects.filter(pk=cap.pk).update(limit=0)

@@ -1,0 +1,42 @@
+"""The page of a template: its fields look like all others and say what may be used."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from interventions.models import Cadence, MessageTemplate
+from interventions.render.context import KNOWN_VARIABLES
+from tests.admin.test_changes import make_template, page
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(client):
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    return client
+
+
+def test_text_fields_have_the_look_of_all_others(staff):
+    form = staff.get(page(MessageTemplate, make_template())).context["adminform"].form
+
+    assert isinstance(form.fields["locale"].widget, UnfoldAdminTextInputWidget)
+    assert isinstance(form.fields["subject"].widget, UnfoldAdminTextInputWidget)
+    assert isinstance(form.fields["body"].widget, UnfoldAdminTextareaWidget)
+    # A width in letters makes the page wider than a narrow window.
+    assert "size=" not in str(form["subject"])
+
+
+def test_every_variable_is_listed_beside_the_body(staff):
+    text = staff.get(page(MessageTemplate, action="add")).content.decode()
+
+    for name in KNOWN_VARIABLES:
+        assert f"{{{{ {name} }}}}</code>" in text
+    assert "{% if next_item %}" in text
+
+
+def test_page_of_a_cadence_says_how_delays_are_written(staff):
+    text = staff.get(page(Cadence, action="add")).content.decode()
+
+    assert "The delay counts from the step before: 0, 2 h" in text
+    assert "expires. Such as 2 h, 90 min, 3 days" in text
