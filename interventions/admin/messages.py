@@ -4,12 +4,31 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
 
 from common.admin import KeptAdmin, ReadOnlyAdmin
 from interventions import models, operations
 from interventions.forms import TemplateForm
+from interventions.queries.texts import TextShelf
+from interventions.render.context import SAMPLE
+from interventions.render.liquid import TemplateError
+from interventions.render.mail import render_message
+
+# The message loads nothing from elsewhere, and its links lead nowhere: it is only looked at.
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'\"><base target=_blank>"
+)
+_FRAME = (
+    '<p class="mb-2 font-semibold">{subject}</p>'
+    '<iframe title="Preview" sandbox="" referrerpolicy="no-referrer" srcdoc="{html}" '
+    'class="border border-base-200 preview rounded-default w-full dark:border-base-700"></iframe>'
+    '<p class="mt-2">The saved text in English, with example values.</p>'
+)
 
 
 @admin.register(models.Category)
@@ -42,8 +61,22 @@ class MessageTemplateAdmin(KeptAdmin):
     list_select_related = ("category",)
     list_filter = ("channel", "category")
     search_fields = ("key", "name")
-    readonly_fields = ("version",)
+    readonly_fields = ("version", "preview")
     inlines = (TemplateTextInline,)
+
+    @display(description="As a learner sees it")
+    def preview(self, template: models.MessageTemplate) -> SafeString | str:
+        """Return the saved text in English with example values, in a frame that runs nothing."""
+        text = TextShelf().choose(template, ()) if template.pk else None
+        if text is None:
+            return "Save the template to see it with example values."
+        try:
+            shown = render_message(
+                subject=text.subject, body=text.body, context=SAMPLE, postal_address=""
+            )
+        except TemplateError as error:
+            return str(error)
+        return format_html(_FRAME, subject=shown.subject, html=_POLICY + shown.html)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the template with its text as the next version."""

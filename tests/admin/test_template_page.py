@@ -5,6 +5,7 @@ from django.contrib.auth import get_user_model
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from interventions.models import Cadence, MessageTemplate
+from interventions.operations import save_template
 from interventions.render.context import KNOWN_VARIABLES
 from tests.admin.test_changes import make_template, page
 
@@ -40,3 +41,21 @@ def test_page_of_a_cadence_says_how_delays_are_written(staff):
 
     assert "The delay counts from the step before: 0, 2 h" in text
     assert "expires. Such as 2 h, 90 min, 3 days" in text
+
+
+def test_saved_text_is_shown_with_example_values_in_a_frame_that_runs_nothing(staff):
+    texts = {"en": ("Hello {{ learner.first_name }}", "<p>On {{ course.title }}</p>")}
+    category = make_template().category
+    template = save_template("seen", name="Seen", category=category, texts=texts)
+
+    text = staff.get(page(MessageTemplate, template)).content.decode()
+
+    assert "Hello Ana" in text
+    assert "&lt;p&gt;On Statistics&lt;/p&gt;" in text
+    assert 'sandbox=""' in text
+
+
+def test_new_template_says_when_it_can_be_seen(staff):
+    text = staff.get(page(MessageTemplate, action="add")).content.decode()
+
+    assert "Save the template to see it" in text

@@ -10,7 +10,7 @@ from django.urls import reverse
 from playwright.sync_api import sync_playwright
 
 from experiments.models import Experiment
-from interventions.models import MailboxMessage
+from interventions.models import MailboxMessage, MessageTemplate
 from interventions.render.links import LinkOwner, make_token
 from segmentation.models import Segment
 from segmentation.operations import install_playbook
@@ -81,12 +81,15 @@ def staff_session(client):
 def staff_pages():
     """Return the addresses that staff look at."""
     segment = Segment.objects.get()
-    message = MailboxMessage.objects.first()
+    message, template = MailboxMessage.objects.first(), MessageTemplate.objects.get()
     return [
         reverse("admin:index"),
         reverse("admin:segmentation_segment_changelist"),
         reverse("admin:segmentation_segment_change", args=(segment.pk,)),
         reverse("admin:interventions_delivery_changelist"),
+        reverse("admin:interventions_cadence_add"),
+        reverse("admin:interventions_messagetemplate_add"),
+        reverse("admin:interventions_messagetemplate_change", args=(template.pk,)),
         reverse("experiments:report-list"),
         reverse("experiments:report", args=(Experiment.objects.get().key,)),
         reverse("interventions:mailbox"),
