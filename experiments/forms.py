@@ -83,8 +83,8 @@ class ArmForm(ArmModelForm):
         return position
 
     def _get_validation_exclusions(self) -> set[str]:
-        # Django asks the database for another arm with the same key, position or tick. What it
-        # holds is about to be replaced: the control could never be moved to another arm.
+        # Django's own comparison of the arms speaks of "duplicate data" above them all. ArmFormSet
+        # compares them too, and speaks at the field.
         return {*super()._get_validation_exclusions(), "experiment"}  # type: ignore[misc]
 
 
