@@ -97,8 +97,8 @@ def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> 
         due = Delivery.objects.filter(
             learner=learner_id, state=DeliveryState.PLANNED, send_at__lte=now
         )
-        # Whoever has one of them is deciding on it anyway, and is not waited for: react and plan take
-        # messages in the order of their runs, which is another.
+        # Whoever has one of them is deciding on it anyway and is not waited for: react and plan
+        # may take messages in another order.
         rows = due.select_related("run").select_for_update(
             no_key=True, skip_locked=True, of=("self",)
         )
