@@ -43,7 +43,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("learner", "step__cadence")
     list_filter = ("state", "ghost", "category")
-    search_fields = ("learner__external_id__exact",)
+    # By way of the enrollment, which has an index of all its deliveries; the learner's are partial.
+    search_fields = ("enrollment__learner__external_id__exact",)
     search_help_text = WHOLE_ID
     exclude = ("trace", "token", "reason")
     readonly_fields = ("shown_reason", "shown_trace")
