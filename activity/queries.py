@@ -54,6 +54,9 @@ def _total(condition: str, name: str) -> str:
 _IS_ACT = f"""event.verb NOT IN ({", ".join(f"'{verb}'" for verb in NOT_ACTS)})
     AND event.verb NOT IN (SELECT name FROM activity_verb WHERE NOT is_act)"""  # noqa: S608
 
+# Their ids take 40 megabytes; who waits longer than that comes with the next beat.
+MOST_DUE = 1_000_000
+
 _ATTEMPT = "event.verb = 'ATTEMPT_QUIZ'"
 _SCORED = f"{_ATTEMPT} AND event.score IS NOT NULL"
 
@@ -140,23 +143,34 @@ def feed_health(course: Course, *, now: datetime) -> FeedHealth:
 
 
 # From the due rows, each to its course: what it takes grows with what is due, and that is evaluated
-# next. Asked the other way round it walks through every course in which nobody is due, and so the
-# planner asks whenever it has not heard yet that the due ones are few. OFFSET 0 keeps it from that.
-_DUE_COURSES = """
-SELECT DISTINCT found.course_id
-FROM (SELECT enrollment_id FROM activity_due WHERE due_at <= %(now)s) AS due
+# next. Asked course by course, the planner walks through all courses in which nobody is due, or
+# through all that is due once for each course. OFFSET 0 keeps it from choosing.
+_DUE = """
+SELECT found.course_id, array_agg(due.enrollment_id ORDER BY due.due_at, due.enrollment_id)
+FROM (
+    SELECT enrollment_id, due_at FROM activity_due WHERE due_at <= %(now)s
+    ORDER BY due_at LIMIT %(limit)s
+) AS due
 CROSS JOIN LATERAL (
     SELECT course_id FROM activity_enrollment WHERE id = due.enrollment_id OFFSET 0
 ) AS found
+WHERE %(course)s::bigint IS NULL OR found.course_id = %(course)s
+GROUP BY found.course_id
 ORDER BY found.course_id
 """
 
 
-def due_courses(*, now: datetime) -> list[int]:
-    """Return the ids of the courses with enrollments that are due."""
+def due_enrollments(
+    *, now: datetime, course_id: int | None = None, limit: int = MOST_DUE
+) -> dict[int, list[int]]:
+    """Return the enrollments that are due by course id, the longest waiting first. One query.
+
+    Of one course or of all; the `limit` longest waiting of all courses together.
+    """
+    values = {"now": now, "course": course_id, "limit": limit if course_id is None else None}
     with connection.cursor() as cursor:
-        cursor.execute(_DUE_COURSES, {"now": now})
-        return [course_id for (course_id,) in cursor.fetchall()]
+        cursor.execute(_DUE, values)
+        return dict(cursor.fetchall())
 
 
 def course_id_of(key: str) -> int | None:

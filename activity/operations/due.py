@@ -29,13 +29,10 @@ WHERE due.enrollment_id = locked.enrollment_id
 """
 
 CLAIM = """
-SELECT due.enrollment_id
-FROM activity_due AS due
-JOIN activity_enrollment AS enrollment ON enrollment.id = due.enrollment_id
-WHERE enrollment.course_id = %(course_id)s AND due.due_at <= %(now)s
-ORDER BY due.due_at
-LIMIT %(limit)s
-FOR NO KEY UPDATE OF due SKIP LOCKED
+SELECT enrollment_id FROM activity_due
+WHERE enrollment_id = ANY(%(ids)s) AND due_at <= %(now)s
+ORDER BY enrollment_id
+FOR NO KEY UPDATE SKIP LOCKED
 """
 
 PUSH = """
@@ -88,8 +85,8 @@ def pull_chunks(enrollment_ids: Iterable[int], *, at: datetime, cause: DueCause)
             pull_due(ids[start : start + CHUNK], at=at, cause=cause)
 
 
-def claim_due(*, course_id: int, now: datetime, limit: int) -> list[int]:
-    """Lock and return the enrollments of the course that are due, the longest waiting first.
+def claim_due(enrollment_ids: Sequence[int], *, now: datetime) -> list[int]:
+    """Lock and return those of the enrollments that are due.
 
     Skips what another worker holds. Read their signals in later statements: this one's snapshot is
     older than its locks. Raises TransactionManagementError outside a transaction.
@@ -97,7 +94,7 @@ def claim_due(*, course_id: int, now: datetime, limit: int) -> list[int]:
     # Without a transaction the locks would be gone before the caller reads the result.
     _require_transaction()
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"course_id": course_id, "now": now, "limit": limit})
+        cursor.execute(CLAIM, {"ids": list(enrollment_ids), "now": now})
         return [enrollment_id for (enrollment_id,) in cursor.fetchall()]
 
 

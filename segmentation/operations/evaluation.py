@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from activity.models import Course
 from activity.operations import claim_due, fail_due, push_due
-from activity.queries import FeedHealth, due_courses, feed_health
+from activity.queries import FeedHealth, due_enrollments, feed_health
 from common.database import is_outage
 from segmentation.operations.batches import Batch, decide
 from segmentation.operations.definitions import read_definitions
@@ -65,13 +65,16 @@ def evaluate_due(
     batch: int = 5000,
     health: FeedHealthOf = feed_health,
 ) -> EvaluationCounts:
-    """Evaluate what is due, of one course or of all, until nothing is or the time is used up."""
+    """Evaluate what is due now, of one course or of all, until the time is used up.
+
+    What becomes due meanwhile waits for the next call.
+    """
     deadline = monotonic() + budget_seconds
     pull_changed(now=now, course_id=course_id)
-    ids = due_courses(now=now) if course_id is None else [course_id]
+    due = due_enrollments(now=now, course_id=course_id)
     work = [
-        CourseWork(course, now=now, largest=batch, health=health)
-        for course in Course.objects.filter(id__in=ids).order_by("id")
+        CourseWork(course, due[course.id], now=now, largest=batch, health=health)
+        for course in Course.objects.filter(id__in=due).order_by("id")
     ]
     total = EvaluationCounts()
     # Another course begins each second: with more courses than the time allows, none waits for
@@ -92,31 +95,37 @@ class CourseWork:
     """One course's evaluation in progress. A batch that fails is tried again in smaller parts."""
 
     course: Course
+    # The enrollments that were due, the longest waiting first.
+    due: list[int]
     now: datetime = field(kw_only=True)
     largest: int = field(kw_only=True)
     health: FeedHealthOf = field(kw_only=True)
-    is_done: bool = False
+    _begun: int = 0
     _limit: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._limit = self.largest
 
+    @property
+    def is_done(self) -> bool:
+        """Return whether everybody who was due has had a turn."""
+        return self._begun >= len(self.due)
+
     def evaluate_batch(self) -> EvaluationCounts:
         """Evaluate the next batch. Put off the one enrollment whose evaluation fails."""
+        following = self.due[self._begun : self._begun + self._limit]
+        claim = partial(claim_due, following, now=self.now)
         try:
-            counts = evaluate_batch(self.course, self._claim(), now=self.now, health=self.health)
+            counts = evaluate_batch(self.course, claim, now=self.now, health=self.health)
         except BatchError as failure:
             self._split(failure)
             return EvaluationCounts()
-        self.is_done = counts.evaluated < self._limit
+        self._begun += len(following)
         self._limit = min(self._limit * 2, self.largest)
         return counts
 
-    def _claim(self) -> Claim:
-        return partial(claim_due, course_id=self.course.id, now=self.now, limit=self._limit)
-
     def _split(self, failure: BatchError) -> None:
-        # The longest waiting are claimed first, so smaller and smaller batches close in on it.
+        # The same ones have the next turn, so smaller and smaller batches close in on it.
         if len(failure.enrollment_ids) > 1:
             self._limit = max(1, len(failure.enrollment_ids) // 8)
             return

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from activity.models import Due, DueCause
 from activity.operations import claim_due, fail_due, pull_course, pull_due, push_due
-from activity.queries import due_courses, feed_health
+from activity.queries import due_enrollments, feed_health
 from tests.factories import NOW, make_course, make_enrollment
 
 pytestmark = pytest.mark.django_db
@@ -46,22 +46,38 @@ def test_a_course_is_pulled_alone():
     assert Due.objects.get(pk=other.pk).due_at == LATER
 
 
-def test_a_claim_takes_the_longest_waiting_of_the_course_up_to_the_limit():
-    course = make_course()
+def test_what_is_due_comes_by_course_the_longest_waiting_first(django_assert_num_queries):
+    course, other = make_course(), make_enrollment(due_at=SOONER)
     waiting = [make_enrollment(course, due_at=NOW - timedelta(hours=n)) for n in range(4)]
     make_enrollment(course, due_at=LATER)
     make_enrollment(course, due_at=None)
-    make_enrollment(due_at=SOONER)
+    make_enrollment(due_at=LATER)
+    in_order = [each.pk for each in reversed(waiting)]
+
+    with django_assert_num_queries(1):
+        found = due_enrollments(now=NOW)
+    assert found == {course.pk: in_order, other.course_id: [other.pk]}
+    assert due_enrollments(now=NOW, course_id=course.pk) == {course.pk: in_order}
+    assert due_enrollments(now=NOW, limit=2) == {
+        course.pk: in_order[:1],
+        other.course_id: [other.pk],
+    }
+
+
+def test_a_claim_takes_those_of_the_named_who_are_due():
+    course = make_course()
+    due, later, never, unnamed = (
+        make_enrollment(course, due_at=at) for at in (NOW, LATER, None, NOW)
+    )
     with transaction.atomic():
-        claimed = claim_due(course_id=course.pk, now=NOW, limit=3)
-    assert claimed == [waiting[3].pk, waiting[2].pk, waiting[1].pk]
+        assert claim_due([never.pk, later.pk, due.pk], now=NOW) == [due.pk]
+        assert claim_due([unnamed.pk, due.pk], now=NOW) == [due.pk, unnamed.pk]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_claim_outside_of_a_transaction_is_refused():
-    course = make_course()
     with pytest.raises(transaction.TransactionManagementError):
-        claim_due(course_id=course.pk, now=NOW, limit=3)
+        claim_due([make_enrollment().pk], now=NOW)
 
 
 def test_a_push_notes_the_evaluation_and_forgets_cause_and_failures():
@@ -95,15 +111,6 @@ def test_a_failure_is_put_off_twice_as_long_each_time_up_to_an_hour():
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     row = Due.objects.get()
     assert (row.attempts, row.error) == (9, "rule\N{REPLACEMENT CHARACTER}broken")
-
-
-def test_due_courses_are_those_with_somebody_due(django_assert_num_queries):
-    due = make_enrollment(due_at=NOW).course
-    make_enrollment(due, due_at=SOONER)
-    make_enrollment(due_at=LATER)
-    make_enrollment(due_at=None)
-    with django_assert_num_queries(1):
-        assert due_courses(now=NOW) == [due.pk]
 
 
 def test_every_feed_is_ok_for_now():
