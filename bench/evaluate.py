@@ -170,7 +170,7 @@ def measure_million(bench: Bench, enrollments: int) -> None:
     count = Enrollment.objects.count()
     for course_id in Course.objects.values_list("id", flat=True):
         pull_course(course_id, at=AS_OF, cause=DueCause.TIME)
-    seconds, counts = _timed(lambda: _evaluate(bench, AS_OF))
+    seconds, counts = _timed(lambda: _evaluate_all(bench, AS_OF))
     assert counts.evaluated == count, counts
     note = f"{counts.entered:,} memberships; under 30 s is aimed at"
     bench.add(f"{count:,} enrollments, read and written", seconds, note=note)
@@ -230,6 +230,14 @@ def _evaluate(bench: Bench, now: datetime) -> EvaluationCounts:
         lambda _: evaluate_due(now=now, budget_seconds=3600, batch=BATCH), range(bench.workers)
     )
     return sum(parts, EvaluationCounts())
+
+
+def _evaluate_all(bench: Bench, now: datetime) -> EvaluationCounts:
+    """Evaluate again until nothing is due: one call takes up to a million."""
+    total = EvaluationCounts()
+    while (counts := _evaluate(bench, now)).evaluated:
+        total += counts
+    return total
 
 
 def _samples() -> dict[str, list[int]]:
