@@ -38,6 +38,9 @@ class Course(models.Model):
 
     class Meta:
         ordering = ("key",)
+        # Setting a course up harms nobody; what lets messages out is a right of its own: going
+        # live, activating, starting an experiment, lifting a pause.
+        permissions: ClassVar = [("send_messages", "May let messages go out to learners")]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(ends_on__gte=F("starts_on")),
