@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from common.clock import utc_now
 from interventions import operations
 from interventions.queries import mailbox as mailbox_queries
-from interventions.queries.preferences import masked_address, preferences_of
+from interventions.queries.preferences import is_known, masked_address, preferences_of
 from interventions.render.found_links import FoundLink, links_of
 from interventions.render.links import LinkOwner, read_token
 
@@ -76,7 +76,7 @@ def _followed_here(link: FoundLink, request: HttpRequest) -> FoundLink:
 
 
 def learner_page(view: Callable[[HttpRequest, LinkOwner, str], HttpResponse]) -> Any:
-    """Give the view the link's owner; answer a broken link with a page that says so.
+    """Give the view the link's owner; answer a broken link, or one of a learner who is gone.
 
     No session, no login, no CSRF token: the signed link is the proof, and RFC 8058 has mail
     providers post without any of them.
@@ -88,6 +88,8 @@ def learner_page(view: Callable[[HttpRequest, LinkOwner, str], HttpResponse]) ->
         owner = read_token(token)
         if owner is None:
             response = _page("interventions/broken_link.html", {}, status=404)
+        elif not is_known(owner.learner_id):
+            response = _page("interventions/gone.html", {}, status=_status_of_gone(request))
         else:
             response = view(request, owner, token)
         # The address of the page is the key to it.
@@ -99,13 +101,24 @@ def learner_page(view: Callable[[HttpRequest, LinkOwner, str], HttpResponse]) ->
     return with_owner
 
 
+def _status_of_gone(request: HttpRequest) -> int:
+    # Who asks for no more messages has what they asked for: nobody is left to get any.
+    match = request.resolver_match
+    asks_for_none = match is not None and match.url_name == "unsubscribe"
+    return 200 if asks_for_none and request.method == "POST" else 410
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @learner_page
 def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
-    """Ask on GET, which mail scanners follow too; unsubscribe on POST, in one click."""
+    """Ask on GET, which mail scanners follow too; unsubscribe on POST, in one click.
+
+    The token alone decides (RFC 8058). The body is never read: mail providers send what they like,
+    in any charset and form, and reading some of it would be an error of its own.
+    """
     context: dict[str, Any] = {"token": token, "is_done": request.method == "POST"}
     if request.method == "POST":
-        source = "one_click" if request.POST.get("List-Unsubscribe") == "One-Click" else "page"
+        source = "page" if "page" in request.GET else "one_click"
         operations.unsubscribe(owner, source=source, now=utc_now())
     context["address"] = masked_address(owner.learner_id)
     return _page("interventions/unsubscribe.html", context)

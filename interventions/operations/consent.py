@@ -79,7 +79,8 @@ def _write_event(owner: LinkOwner, *, now: datetime) -> None:
     append_own_event(
         owner.enrollment_id,
         "UNSUBSCRIBED",
-        source_id=f"unsubscribed:{owner.delivery_key}:{now.isoformat()}",
+        # Once a link: who ticks and unticks all day is still one learner who unsubscribed.
+        source_id=f"unsubscribed:{owner.delivery_key}",
         properties={"delivery": str(owner.delivery_key)},
         now=now,
     )

@@ -15,6 +15,11 @@ class Preference:
     is_wanted: bool
 
 
+def is_known(learner_id: int) -> bool:
+    """Return whether the learner is still there. One query."""
+    return Learner.objects.filter(pk=learner_id).exists()
+
+
 def words_of(learner_id: int) -> list[Word]:
     """Return all that the learner said. One query."""
     rows = Consent.objects.filter(learner=learner_id)

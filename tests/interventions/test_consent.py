@@ -1,5 +1,6 @@
 """Unsubscribing and preferences, by signed link, from the page and in one click."""
 
+import re
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -90,9 +91,11 @@ def test_the_link_in_a_sent_mail_works(strict: Client) -> None:
 
 def test_the_button_of_the_page_unsubscribes(strict: Client) -> None:
     delivery = make_delivery()
-    assert "Stop all messages?" in strict.get(link(delivery)).text
+    page = strict.get(link(delivery)).text
+    assert "Stop all messages?" in page
+    (action,) = re.findall(r'<form method="post" action="([^"]*)"', page)
 
-    page = strict.post(link(delivery)).text
+    page = strict.post(link(delivery) + action).text
 
     assert "You are unsubscribed" in page
     assert words() == [(None, "out", "page")]
@@ -145,17 +148,71 @@ def test_a_broken_link_says_so_and_changes_nothing(
     assert words() == []
 
 
-@pytest.mark.parametrize("page", ["unsubscribe", "preferences"])
-def test_the_link_of_a_learner_who_is_gone_harms_nobody(strict: Client, page: str) -> None:
+@pytest.mark.parametrize(
+    ("page", "method", "status"),
+    [
+        ("unsubscribe", "get", 410),
+        ("unsubscribe", "post", 200),
+        ("preferences", "get", 410),
+        ("preferences", "post", 410),
+    ],
+)
+def test_the_link_of_a_learner_who_is_gone_says_so(
+    strict: Client, page: str, method: str, status: int
+) -> None:
     delivery = make_delivery()
     address = link(delivery, page)
     Delivery.objects.all().delete()
     Run.objects.all().delete()
     Learner.objects.all().delete()
 
-    assert strict.get(address).status_code == 200
-    assert strict.post(address).status_code == 200
+    response = getattr(strict, method)(address)
+
+    assert response.status_code == status
+    assert "There is nothing to change any more" in response.text
+    assert "Saved" not in response.text
     assert words() == []
+
+
+ANY_BODY = {
+    "of RFC 8058": (b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"),
+    "in another charset": (
+        b"List-Unsubscribe=One-Click",
+        "application/x-www-form-urlencoded; charset=iso-8859-1",
+    ),
+    "in no charset": (b"a=\xff\xfe", "application/x-www-form-urlencoded; charset=nonsense"),
+    "of several parts": (
+        b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--',
+        "multipart/form-data; boundary=x",
+    ),
+    "of broken parts": (b"--x", "multipart/form-data; boundary=" + "y" * 300),
+    "without a boundary": (b"List-Unsubscribe=One-Click", "multipart/form-data"),
+    "empty": (b"", "application/x-www-form-urlencoded"),
+    "without a type": (b"List-Unsubscribe=One-Click", ""),
+    "JSON": (b"{", "application/json; charset=utf-16"),
+    "of thousands of fields": (b"a&" * 5000, "application/x-www-form-urlencoded"),
+    "huge": (b"a" * 6_000_000, "application/x-www-form-urlencoded"),
+}
+
+
+@pytest.mark.parametrize("body", ANY_BODY)
+def test_the_token_alone_unsubscribes_whatever_the_body_is(strict: Client, body: str) -> None:
+    content, content_type = ANY_BODY[body]
+
+    response = strict.generic("POST", link(make_delivery()), content, content_type=content_type)
+
+    assert response.status_code == 200
+    assert words() == [(None, "out", "one_click")]
+
+
+def test_a_preferences_link_used_ten_times_is_one_who_unsubscribed(strict: Client) -> None:
+    delivery = make_delivery()
+
+    for _ in range(10):
+        strict.post(link(delivery, "preferences"))
+        strict.post(link(delivery, "preferences"), {"category": delivery.category_id})
+
+    assert Event.objects.filter(verb="UNSUBSCRIBED").count() == 1
 
 
 def test_preferences_show_and_keep_each_category(strict: Client) -> None:
