@@ -3,7 +3,8 @@
 # Every value is bound; what is put into the text comes from the compiler.
 # ruff: noqa: S608
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -122,9 +123,10 @@ def read_signals(
     reading = compile_signals(refs, Subject(course.pk, as_of, enrollment_ids, norms))
     columns = list(reading.signal_columns.values())
     sql = f"{_with_learners(reading, columns)} ORDER BY x.enrollment_id"
+    traits = {ref.column for ref in refs if ref.signal.is_trait}
     for enrollment_id, learner, *values in _rows(sql, reading.params):
         signals = dict(zip(reading.signal_columns, values, strict=True))
-        yield SignalRow(enrollment_id, learner, signals)
+        yield SignalRow(enrollment_id, learner, signals | _read_traits(traits, signals))
 
 
 def export_refs(course: Course) -> list[SignalRef]:
@@ -190,13 +192,18 @@ def _read_rule(
 
 def _with_learners(reading: Reading, columns: list[str]) -> str:
     """Return a SELECT of enrollment, external id and the columns, for those in scope."""
-    wanted = ", ".join(f'x."{column}"' for column in columns)
+    wanted = ", ".join(["x.enrollment_id", "learner.external_id", *(f'x."{c}"' for c in columns)])
     return f"""
-        SELECT x.enrollment_id, learner.external_id, {wanted}
+        SELECT {wanted}
         FROM ({reading.sql}) x
         JOIN activity_enrollment enrollment ON enrollment.id = x.enrollment_id
         JOIN activity_learner learner ON learner.id = enrollment.learner_id
         WHERE x.in_scope"""
+
+
+def _read_traits(columns: Collection[str], signals: dict[str, Any]) -> dict[str, Any]:
+    """Return the traits as the data that they are; a plain cursor gives their JSON as text."""
+    return {name: json.loads(text) for name in columns if (text := signals[name]) is not None}
 
 
 def _rows(sql: str, params: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

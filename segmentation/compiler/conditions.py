@@ -1,8 +1,25 @@
 """A rule as one SQL condition, true, false or null, over the columns of its signals."""
 
+# Every value is bound; what is put into the text are constants of this package.
+# ruff: noqa: S608
+
+from collections.abc import Callable
+
 from segmentation.compiler.sql import Params
-from segmentation.rules import Condition, Group
+from segmentation.rules import OPERATORS, Condition, Group
+from segmentation.rules.members import LARGEST, text_of
 from segmentation.rules.operators import Takes
+from segmentation.rules.types import Operand
+
+# One member of a trait as what it is compared as: rules.members does the same in Python.
+_TEXTS = (
+    "(CASE jsonb_typeof(member) WHEN 'number' THEN trim_scale(member::numeric)::text"
+    " ELSE member #>> ARRAY[]::text[] END)"
+)
+_NUMBERS = (
+    "(CASE jsonb_typeof(member) WHEN 'number'"
+    f" THEN least(greatest(member::numeric, -{LARGEST:.0f}), {LARGEST:.0f})::float8 END)"
+)
 
 
 def compile_rule(rule: Condition | Group, params: Params) -> str:
@@ -16,13 +33,35 @@ def compile_rule(rule: Condition | Group, params: Params) -> str:
 
 def _compile_condition(condition: Condition, params: Params) -> str:
     column = f'r."{condition.ref.column}"'
-    is_text = condition.signal.is_text
-    cast = "text" if is_text else "float8"
+    entry = condition.comparison
+    if entry.sees_unknown:
+        return entry.sql.format(signal=column)
+    if condition.signal.is_trait:
+        return _compile_members(condition, column, params)
     # Both sides as floats, as the rule is decided in Python.
-    signal = column if is_text else f"{column}::float8"
+    return entry.sql.format(*_operands(condition, params), signal=f"{column}::float8")
+
+
+def _compile_members(condition: Condition, column: str, params: Params) -> str:
+    """Return SQL: does a member of the trait meet the condition? Null where none is of its type."""
+    denied = condition.comparison.denies
+    entry = OPERATORS[denied] if denied else condition.comparison
+    members = _TEXTS if condition.is_text else _NUMBERS
+    # A CASE, and no join: what is no number is never converted into one.
+    met = entry.sql.format(*_operands(condition, params), signal=members)
+    types = "'string', 'number', 'boolean'" if condition.is_text else "'number'"
+    return (
+        f"(SELECT {'NOT ' if denied else ''}bool_or({met}) FROM jsonb_array_elements("
+        f"CASE jsonb_typeof({column}) WHEN 'array' THEN {column}"
+        f" ELSE jsonb_build_array({column}) END) AS member"
+        f" WHERE jsonb_typeof(member) IN ({types}))"
+    )
+
+
+def _operands(condition: Condition, params: Params) -> list[str]:
+    cast = "text" if condition.is_text else "float8"
+    convert: Callable[[Operand], str | float] = text_of if condition.is_text else float
+    values = [convert(operand) for operand in condition.operands]
     if condition.comparison.takes is Takes.MANY:
-        operands = [params.bind(list(condition.operands), f"{cast}[]")]
-    else:
-        convert = str if is_text else float
-        operands = [params.bind(convert(operand), cast) for operand in condition.operands]
-    return condition.comparison.sql.format(*operands, signal=signal)
+        return [params.bind(values, f"{cast}[]")]
+    return [params.bind(value, cast) for value in values]

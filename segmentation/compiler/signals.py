@@ -179,7 +179,9 @@ def _pace_percentile(_: SignalRef, sources: Sources) -> Compiled:
 
 def _trait(ref: SignalRef, sources: Sources) -> Compiled:
     sources.needs_traits = True
-    return Compiled(f"(t.traits ->> {sources.params.bind(ref.args[0], 'text')})", daily=False)
+    value = f"t.traits -> {sources.params.bind(ref.args[0], 'text')}"
+    # Nothing and a list of nothing say nothing: unknown.
+    return Compiled(f"nullif(nullif({value}, 'null'::jsonb), '[]'::jsonb)", daily=False)
 
 
 _SIGNALS: dict[str, Callable[[SignalRef, Sources], Compiled]] = {

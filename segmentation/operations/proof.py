@@ -52,9 +52,12 @@ def prove_course(course: Course, *, as_of: datetime) -> Proof:
     """Compare on the course as it is: at the instant, and at seven more as time passes.
 
     Memberships cannot be driven to an instant before the last evaluation; there SQL and Python
-    alone are compared. The course's queue is locked meanwhile.
+    alone are compared. The course's queue is locked meanwhile. A course without an active segment
+    has nothing to compare: no instant.
     """
     last = Due.objects.filter(enrollment__course=course).aggregate(at=Max("evaluated_at"))["at"]
+    if not read_definitions(course.id).active:
+        return Proof()
     if last is not None and as_of < last:
         return _compare_readings(course, as_of)
     # A stopped clock does not pass.

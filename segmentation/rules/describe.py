@@ -1,5 +1,8 @@
 """Put one learner's signals in plain English, as they were read: column and value. Pure."""
 
+import json
+from typing import Any
+
 from segmentation.rules.explain import count_unit, in_days, in_window
 from segmentation.signals import (
     SIGNALS_BY_NAME,
@@ -49,7 +52,7 @@ def _unknown(ref: SignalRef) -> str:
     return f"the {' '.join((ref.signal.label, *ref.args))}{window} is unknown"
 
 
-def _known(ref: SignalRef, value: int | float | str) -> str:
+def _known(ref: SignalRef, value: Any) -> str:
     return ref.signal.sentence.format(
         amount=_amount(ref.signal, value),
         when=in_window(ref.window),
@@ -58,15 +61,21 @@ def _known(ref: SignalRef, value: int | float | str) -> str:
     )
 
 
-def _amount(signal: Signal, value: int | float | str) -> str:
-    if isinstance(value, str):
-        return f"is '{value}'"
+def _amount(signal: Signal, value: Any) -> str:
+    if signal.is_trait:
+        members = value if isinstance(value, list) else [value]
+        return f"is {', '.join(map(_member, members))}"
     if signal.kind is SignalKind.RATE:
         return f"{_round(value * 100)}%"
     if signal.kind is SignalKind.DAYS and value < 1:
         return "less than 1 day"
     rounded = _round(value)
     return f"{rounded}{count_unit(signal, 1 if rounded == '1' else value)}"
+
+
+def _member(value: object) -> str:
+    """Return one member of a trait as it is stored; a text in quotes."""
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _round(number: int | float) -> str:

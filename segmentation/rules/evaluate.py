@@ -1,7 +1,10 @@
 """Decide a rule in plain Python over one learner's signals, with Kleene's three values. Pure."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
+from segmentation.rules.members import numbers_of, text_of, texts_of
+from segmentation.rules.operators import OPERATORS
 from segmentation.rules.types import Combinator, Condition, Group
 from segmentation.signals import SignalValue
 
@@ -23,12 +26,30 @@ def evaluate(rule: Condition | Group, signals: Mapping[str, SignalValue]) -> boo
 
 def _decide(condition: Condition, value: SignalValue) -> bool | None:
     """Compare one signal's value. Numbers compare as floats, as the compiled SQL does."""
-    decide = condition.comparison.python
+    entry = condition.comparison
+    if entry.sees_unknown:
+        return entry.python(value)
     if value is None:
-        return decide(None) if condition.comparison.sees_unknown else None
-    if condition.signal.is_text:
-        return decide(value, *condition.operands)
-    return decide(float(value), *map(float, condition.operands))
+        return None
+    if condition.signal.is_trait:
+        return _decide_members(condition, value)
+    # Only a trait is anything but a number.
+    return entry.python(float(cast("float", value)), *map(float, condition.operands))
+
+
+def _decide_members(condition: Condition, value: SignalValue) -> bool | None:
+    """Return whether a member meets the condition, None where none can be compared with it."""
+    members: list[Any]
+    operands: list[Any]
+    if condition.is_text:
+        members, operands = texts_of(value), [text_of(each) for each in condition.operands]
+    else:
+        members, operands = numbers_of(value), [float(each) for each in condition.operands]
+    if not members:
+        return None
+    denied = condition.comparison.denies
+    entry = OPERATORS[denied] if denied else condition.comparison
+    return any(entry.python(member, *operands) for member in members) is (denied is None)
 
 
 def _not(value: bool | None) -> bool | None:

@@ -50,7 +50,7 @@ def _condition(condition: Condition) -> str:
 def _english(condition: Condition) -> str:
     """Return the operator's words for the signal's kind."""
     entry = condition.comparison
-    return (entry.english_text if condition.signal.is_text else entry.english) or entry.symbol
+    return (entry.english_text if condition.is_text else entry.english) or entry.symbol
 
 
 def in_window(window: int | None) -> str:
@@ -73,8 +73,8 @@ def _amount(condition: Condition) -> str:
     if entry.takes is Takes.MANY:
         texts = [", ".join(texts)]
     english = _english(condition).format(*texts)
-    if signal.is_text:
-        return english
+    if signal.is_trait:
+        return english if condition.is_text else f"is {english}"
     if signal.kind is SignalKind.COUNT:
         english = english.replace("less than", "fewer than", 1)
     return f"{english}{count_unit(signal, condition.operands[-1])}"

@@ -23,7 +23,8 @@ class Operator:
     `sql`, `english` (of numbers) and `english_text` (of texts) are templates: `{signal}` and the
     operands `{0}`, `{1}`; several values are one operand, an array. `python` gets the signal's
     value and the operands, numbers as float. It is asked about an unknown signal only where
-    `sees_unknown`: everywhere else a comparison with unknown is unknown, in SQL too.
+    `sees_unknown`: everywhere else a comparison with unknown is unknown, in SQL too. `denies` is
+    the operator that it is the opposite of: of a list, no member may meet that one.
     """
 
     symbol: str
@@ -33,6 +34,7 @@ class Operator:
     english: str | None = None
     english_text: str | None = None
     sees_unknown: bool = False
+    denies: str | None = None
 
     def suits(self, *, text: bool) -> bool:
         """Return whether the operator compares texts, or else numbers."""
@@ -72,6 +74,7 @@ _NUMBERS = (
         sql="{signal} NOT BETWEEN {0} AND {1}",
         python=lambda value, low, high: not _between(value, low, high),
         english="not between {0} and {1}",
+        denies="between",
     ),
 )
 
@@ -91,6 +94,7 @@ _BOTH = (
         python=operator.ne,
         english="not {0}",
         english_text="is not {0}",
+        denies="=",
     ),
     Operator(
         symbol="null",
@@ -126,6 +130,7 @@ _TEXTS = (
         sql="{signal} <> ALL({0})",
         python=lambda value, *listed: value not in listed,
         english_text="is none of {0}",
+        denies="in",
     ),
     Operator(
         symbol="contains",

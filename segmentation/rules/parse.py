@@ -133,9 +133,9 @@ def _operator(symbol: object, signal: Signal, path: str) -> Operator:
     operator = OPERATORS.get(symbol) if isinstance(symbol, str) else None
     if operator is None:
         raise RuleError(path, f"{_show(symbol)} is not an operator{_closest_operator(symbol)}")
-    if not operator.suits(text=signal.is_text):
-        kind = "text" if signal.is_text else "number"
-        raise RuleError(path, f"'{operator.symbol}' does not compare {signal.name}, a {kind}")
+    # A trait may be a text or a number: the value says which the rule is about.
+    if not signal.is_trait and not operator.suits(text=False):
+        raise RuleError(path, f"'{operator.symbol}' does not compare {signal.name}, a number")
     return operator
 
 
@@ -168,14 +168,16 @@ def _value(value: object, signal: Signal, operator: Operator, path: str) -> Rule
     if value is _MISSING:
         raise RuleError(path, "is missing")
     if operator.takes is Takes.ONE:
-        return _operand(value, signal, path)
+        return _operand(value, signal, operator, path)
     return _operands(value, signal, operator, path)
 
 
 def _operands(value: object, signal: Signal, operator: Operator, path: str) -> tuple[Operand, ...]:
     if not isinstance(value, list):
         raise RuleError(path, f"must be a list, is {_name(value)}")
-    found = tuple(_operand(each, signal, f"{path}[{index}]") for index, each in enumerate(value))
+    found = tuple(
+        _operand(each, signal, operator, f"{path}[{index}]") for index, each in enumerate(value)
+    )
     if operator.takes is Takes.MANY:
         if not found:
             raise RuleError(path, "is an empty list")
@@ -187,8 +189,12 @@ def _operands(value: object, signal: Signal, operator: Operator, path: str) -> t
     return found
 
 
-def _operand(value: object, signal: Signal, path: str) -> Operand:
-    return _text(value, path) if signal.is_text else _number(value, path)
+def _operand(value: object, signal: Signal, operator: Operator, path: str) -> Operand:
+    if not signal.is_trait or not operator.suits(text=True):
+        return _number(value, path)
+    may_be_number = operator.suits(text=False) or operator.takes is Takes.MANY
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return _number(value, path) if may_be_number and is_number else _text(value, path)
 
 
 def _number(value: object, path: str) -> int | float:

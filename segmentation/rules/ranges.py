@@ -39,7 +39,7 @@ def _places(condition: Condition, path: str) -> Iterator[tuple[str, Operand]]:
 
 def _fault(condition: Condition, operand: Operand) -> str | None:
     signal = condition.signal
-    if isinstance(operand, str) or signal.kind is SignalKind.CHANGE:
+    if isinstance(operand, str) or signal.kind in (SignalKind.CHANGE, SignalKind.TRAIT):
         return None
     if signal.kind is SignalKind.RATE:
         return None if 0 <= operand <= 1 else _no_rate(operand)

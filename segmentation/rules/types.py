@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from segmentation.rules.operators import OPERATORS, Operator
+from segmentation.rules.operators import OPERATORS, Operator, Takes
 from segmentation.signals import SIGNALS_BY_NAME, Signal, SignalRef
 
 Operand = int | float | str
@@ -47,6 +47,12 @@ class Condition:
     @property
     def comparison(self) -> Operator:
         return OPERATORS[self.operator]
+
+    @property
+    def is_text(self) -> bool:
+        """Return whether texts are compared: of a trait, where the rule names a text or a list."""
+        texts = any(isinstance(operand, str) for operand in self.operands)
+        return self.signal.is_trait and (texts or self.comparison.takes is Takes.MANY)
 
     @property
     def operands(self) -> tuple[Operand, ...]:

@@ -198,12 +198,13 @@ _COMPLETION = (
 _CONTEXT = (
     Signal(
         name="trait",
-        kind=SignalKind.TEXT,
+        kind=SignalKind.TRAIT,
         window=Window.NONE,
         label="trait",
         sentence="trait {arg} {amount}",
         args=("key",),
-        help="A trait of the learner, such as the region. Unknown where the learner lacks it.",
+        help="A trait of the learner, such as the region. A list is compared by its members, a "
+        "number as a number. Unknown where the learner lacks it.",
     ),
 )
 

@@ -2,22 +2,27 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-# A signal as a reading gives it: a count, a rate or a number of days, a text, or unknown.
-SignalValue = int | float | str | None
+# A signal as a reading gives it: a count, a rate, a number of days, a trait as it is stored, or
+# unknown.
+SignalValue = int | float | str | list[Any] | dict[str, Any] | None
 
 # A year and a day: a window longer than any course would only cost a longer scan.
 MAX_WINDOW = 366
 
 
 class SignalKind(StrEnum):
-    """What a signal's value is; `change` is a difference of counts and may be negative."""
+    """What a signal's value is; `change` is a difference of counts and may be negative.
+
+    A `trait` is a text, a number, true or false, or a list of them, and compared by what it is.
+    """
 
     COUNT = "count"
     CHANGE = "change"
     RATE = "rate"
     DAYS = "days"
-    TEXT = "text"
+    TRAIT = "trait"
 
 
 class Window(StrEnum):
@@ -50,8 +55,8 @@ class Signal:
     within_window: bool = False
 
     @property
-    def is_text(self) -> bool:
-        return self.kind is SignalKind.TEXT
+    def is_trait(self) -> bool:
+        return self.kind is SignalKind.TRAIT
 
 
 @dataclass(frozen=True)

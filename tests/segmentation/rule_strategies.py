@@ -6,12 +6,19 @@ from segmentation.rules import OPERATORS
 from segmentation.rules.operators import Takes
 from segmentation.signals import SIGNALS, Signal, SignalKind, Window
 
+# Numbers as traits hold them: whole ones of any size too.
+TRAIT_NUMBERS = (0, 17, 17.0, -2, 0.1, 1e-7, 2.50, -0.0, 1e300, 5e-324, 2**53 + 1, 10**400)
 TEXTS = ("Wales", "Scotland", "", "a%b", "it's", "ünï", "Wal", "\\")
 NUMBERS = st.one_of(
     st.integers(-2, 20),
     st.sampled_from((0.0, -0.0, 0.25, 0.3, 0.5, 0.85, 1.0, 7.0, 1e-9, 1e300, 5e-324, 2**53 + 1)),
     st.floats(allow_nan=False, allow_infinity=False),
 )
+
+
+_members = st.sampled_from((*TEXTS, *TRAIT_NUMBERS, True, False, "17", "0.1"))
+# An empty list, and null, are unknown before a rule is asked.
+traits = _members | st.lists(_members | st.none(), min_size=1, max_size=3) | st.just({"a": 1})
 
 
 def values_for(signal: Signal):
@@ -24,7 +31,7 @@ def values_for(signal: Signal):
             st.integers(0, 30 * 86_400 * 10**6).map(lambda micros: micros / 10**6 / 86_400.0),
             st.sampled_from((0.0, 1.0, 7.0, 14.0)),
         ),
-        SignalKind.TEXT: st.sampled_from(TEXTS),
+        SignalKind.TRAIT: traits,
     }
     return st.one_of(st.none(), by_kind[signal.kind])
 
@@ -39,9 +46,18 @@ def _meant(signal: Signal):
     return st.integers(0, most) | st.floats(0, most)
 
 
-def _operands(signal: Signal, takes: Takes, meant: bool):
+def _trait_operands(takes: Takes, symbol: str):
+    """Return what a rule may compare a trait with: for many operators a text or a number."""
+    texts = st.sampled_from([*(text for text in TEXTS if text), "17", "true"])
+    if not OPERATORS[symbol].suits(text=True):
+        return NUMBERS
+    return texts if symbol == "contains" else texts | NUMBERS | st.sampled_from(TRAIT_NUMBERS[:-1])
+
+
+def _operands(signal: Signal, symbol: str, meant: bool):
+    takes = OPERATORS[symbol].takes
     numbers = _meant(signal) if meant else NUMBERS
-    one = st.sampled_from([text for text in TEXTS if text]) if signal.is_text else numbers
+    one = _trait_operands(takes, symbol) if signal.is_trait else numbers
     return {
         Takes.NOTHING: st.none(),
         Takes.ONE: one,
@@ -53,7 +69,7 @@ def _operands(signal: Signal, takes: Takes, meant: bool):
 @st.composite
 def condition_shapes(draw, signals=SIGNALS, windows=(1, 2, 7, 14), meant=False):
     signal = draw(st.sampled_from(signals))
-    suitable = [entry for entry in OPERATORS.values() if entry.suits(text=signal.is_text)]
+    suitable = [entry for entry in OPERATORS.values() if signal.is_trait or entry.suits(text=False)]
     entry = draw(st.sampled_from(suitable))
     shape = {"field": signal.name, "operator": entry.symbol}
     shape |= dict.fromkeys(signal.args, "region")
@@ -63,7 +79,7 @@ def condition_shapes(draw, signals=SIGNALS, windows=(1, 2, 7, 14), meant=False):
     if signal.window is not Window.NONE and window is not None:
         shape["window"] = window
     if entry.takes is not Takes.NOTHING:
-        shape["value"] = draw(_operands(signal, entry.takes, meant))
+        shape["value"] = draw(_operands(signal, entry.symbol, meant))
     return shape
 
 

@@ -1,5 +1,7 @@
 """The SQL of a rule against its Python, over signals that no course could have."""
 
+import json
+
 import pytest
 from django.db import connection
 from hypothesis import given, settings
@@ -15,17 +17,20 @@ from tests.segmentation.rule_strategies import rule_shapes, values_for
 DAY = 86_400 * 10**6
 
 
+def stored(value, kind):
+    """Return the value and its type as a reading has it."""
+    if kind is SignalKind.TRAIT:
+        return (None if value is None else json.dumps(value)), "jsonb"
+    return value, "bigint" if kind is SignalKind.COUNT else "float8"
+
+
 def in_sql(rule, signals):
     """Return what PostgreSQL makes of the rule over one row of signals."""
     params = Params()
-    casts = {
-        condition.ref.column: {SignalKind.TEXT: "text", SignalKind.COUNT: "bigint"}.get(
-            condition.signal.kind, "float8"
-        )
-        for condition in conditions(rule)
-    }
+    kinds = {condition.ref.column: condition.signal.kind for condition in conditions(rule)}
     row = ", ".join(
-        f'{params.bind(signals[column], cast)} AS "{column}"' for column, cast in casts.items()
+        f'{params.bind(*stored(signals[column], kind))} AS "{column}"'
+        for column, kind in kinds.items()
     )
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {compile_rule(rule, params)} FROM (SELECT {row}) r", params.values)

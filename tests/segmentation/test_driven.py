@@ -42,7 +42,7 @@ thorough = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_text)
+NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_trait)
 shapes = rule_shapes(NUMBERS, (1, 2, 7), meant=True)
 MICROSECOND = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)

@@ -8,9 +8,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from activity.models import Course, Due, Event, Learner
-from segmentation.models import Membership, Norms, Playbook, Transition
+from segmentation.models import Membership, Norms, Playbook, Segment, Transition
 from segmentation.operations import evaluate_due, install_playbook
-from tests.factories import NOW, make_cast
+from segmentation.queries import read_signals
+from tests.factories import NOW, make_cast, make_course
 from tests.segmentation.factories import ACTED_TODAY, QUIET, make_playbook, make_segment, members
 
 pytestmark = pytest.mark.django_db
@@ -76,3 +77,31 @@ def test_an_unclear_instant_is_refused():
     make_cast()
     with pytest.raises(CommandError, match="no offset"):
         run("--as-of", "2025-09-30T12:00:00")
+
+
+@pytest.mark.parametrize("status", ["draft", "frozen", "archived"])
+def test_a_course_without_an_active_segment_gets_a_sentence(status):
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
+    Segment.objects.filter(pk=segment.pk).update(status=status)
+    said = run("--course", cast.course.key, "--as-of", NOW.isoformat())
+    assert said.startswith(f"Course '{cast.course.key}' has no active segment: nothing to compare.")
+
+
+def test_of_all_courses_those_without_an_active_segment_are_named_and_the_others_compared():
+    idle, cast = make_course(), make_cast()
+    make_segment(make_playbook(cast.course), ACTED_TODAY)
+    said = run("--as-of", NOW.isoformat())
+    assert f"Course '{idle.key}' has no active segment" in said
+    assert "agree: 24 comparisons at 8 instants." in said
+
+
+def test_without_an_active_segment_the_json_is_still_json():
+    said = json.loads(run("--course", make_course().key, "--as-of", NOW.isoformat(), "--json"))
+    assert said == {"agree": True, "instants": 0, "comparisons": 0, "difference": None}
+
+
+def test_an_export_of_no_signal_has_the_learners_alone():
+    cast = make_cast()
+    rows = list(read_signals(cast.course, [], as_of=NOW))
+    assert [row.signals for row in rows] == [{}, {}, {}]

@@ -18,7 +18,7 @@ from tests.segmentation.rule_strategies import rule_shapes
 
 pytestmark = pytest.mark.django_db
 
-NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_text)
+NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_trait)
 WINDOWS = (1, 2, 7, 14)
 many = settings(
     max_examples=60,

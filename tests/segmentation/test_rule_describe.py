@@ -47,7 +47,7 @@ def test_every_column_leads_back_to_its_signal(ref):
 
 @pytest.mark.parametrize("ref", REFS, ids=lambda ref: ref.column)
 def test_no_signal_shows_its_column_or_long_decimals(ref):
-    value = "Wales" if ref.signal.kind is SignalKind.TEXT else 0.123456789
+    value = "Wales" if ref.signal.kind is SignalKind.TRAIT else 0.123456789
 
     assert ref.column not in describe(ref.column, value)
     assert "3456" not in describe(ref.column, value)

@@ -333,8 +333,8 @@ def test_pace_is_unknown_without_a_completion_or_without_norms(course, learner):
     assert read(idle, "pace_percentile") is None
 
 
-def test_traits_are_texts_and_unknown_where_missing():
+def test_traits_are_what_they_are_and_unknown_where_missing():
     learner = make_enrollment(learner=make_learner(traits={"region": "Wales", "age": 35}))
     assert read(learner, "trait", None, "region") == "Wales"
-    assert read(learner, "trait", None, "age") == "35"
+    assert read(learner, "trait", None, "age") == 35
     assert read(learner, "trait", None, "income") is None

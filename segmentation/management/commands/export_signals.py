@@ -1,6 +1,7 @@
 """Write the signals of everybody in scope of a course at an instant to a CSV file."""
 
 import csv
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,4 +103,6 @@ def _cell(value: SignalValue, texts: Texts) -> str:
     # Only texts: a number that begins with a minus is a number to a spreadsheet too.
     if isinstance(value, str):
         return texts.cell(value)
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False)
     return repr(value) if isinstance(value, float) else str(value)

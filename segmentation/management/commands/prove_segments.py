@@ -11,6 +11,8 @@ from common.clock import utc_now
 from segmentation.management.arguments import find_course, read_instant
 from segmentation.operations import Proof, prove_course, prove_generated
 
+IDLE = "Course '{key}' has no active segment: nothing to compare."
+
 
 class Command(BaseCommand):
     """Compare the three on live courses, or on a simulated one, and roll back what it wrote."""
@@ -31,27 +33,35 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Compare and say what was found."""
-        proof = _prove(options)
+        proof, idle = _prove(options)
         if options["json"]:
             self.stdout.write(json.dumps({"agree": proof.difference is None, **asdict(proof)}))
         if proof.difference is not None:
             raise CommandError(_sentence(proof))
-        if not options["json"]:
+        if options["json"]:
+            return
+        for course in idle:
+            self.stdout.write(IDLE.format(key=course.key))
+        if proof.instants:
             self.stdout.write(_sentence(proof))
 
 
-def _prove(options: dict[str, Any]) -> Proof:
+def _prove(options: dict[str, Any]) -> tuple[Proof, list[Course]]:
+    """Return what was found, and the courses in which there was nothing to compare."""
     key = options["course"]
     courses = [find_course(key)] if key else list(Course.objects.all())
     if options["generated"] or not courses:
-        return prove_generated(options["seed"])
+        return prove_generated(options["seed"]), []
     as_of = read_instant(options["as_of"]) if options["as_of"] else utc_now()
-    proof = Proof()
+    proof, idle = Proof(), []
     for course in courses:
-        proof += prove_course(course, as_of=as_of)
+        found = prove_course(course, as_of=as_of)
+        if not found.instants:
+            idle.append(course)
+        proof += found
         if proof.difference is not None:
             break
-    return proof
+    return proof, idle
 
 
 def _sentence(proof: Proof) -> str:
