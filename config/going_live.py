@@ -1,21 +1,52 @@
-"""Say what still keeps a course from sending its first message."""
+"""Say what still keeps a course from sending, and which guards hold its messages back then."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from activity.models import Course
 from common.clock import local_date
 from interventions.models import Cadence, CadenceStatus, SitePause
+from interventions.queries.guards import Guards, guards_of
 from segmentation.models import Segment, SegmentStatus
 
 
-def missing_for_messages(keys: Iterable[str], *, now: datetime) -> dict[str, list[str]]:
-    """Return for each of these courses, by its key, what is missing; nothing for one that is set.
+@dataclass(frozen=True)
+class Readiness:
+    """What a course lacks for its first message, and the guards of its messages."""
+
+    missing: list[str]
+    guards: Guards
+
+
+def readiness_of(keys: Iterable[str], *, now: datetime) -> dict[str, Readiness]:
+    """Return for each of these courses, by its key, what is missing and which guards apply.
 
     What is missing for single learners, such as an address, is not looked at.
     """
     courses = Course.objects.filter(key__in=list(keys)).order_by("key")
-    return {course.key: list(_missing(course, now)) for course in courses}
+    return {
+        course.key: Readiness(list(_missing(course, now)), guards_of(course)) for course in courses
+    }
+
+
+def readiness_text(key: str, found: Readiness) -> Iterator[str]:
+    """Yield the lines that say it."""
+    if found.missing:
+        yield f"Course {key}: no message goes out yet, because"
+        yield from (f"  - {each}" for each in found.missing)
+    else:
+        yield f"Course {key}: nothing is missing for messages to go out."
+    yield from guards_text(found.guards)
+
+
+def guards_text(guards: Guards) -> Iterator[str]:
+    """Yield the lines that say which guards apply, and which are missing."""
+    yield "Guards that apply to its messages:"
+    yield from (f"  - {each}" for each in guards.apply or ["none"])
+    if guards.missing:
+        yield "Guards that are missing:"
+        yield from (f"  - {each}" for each in guards.missing)
 
 
 def _missing(course: Course, now: datetime) -> Iterator[str]:

@@ -77,12 +77,7 @@ class FrequencyCapAdmin(KeptAdmin):
     @display(description="Says")
     def shown_cap(self, cap: models.FrequencyCap) -> str:
         """Return the cap as a sentence."""
-        window = cap.get_window_display().replace("N", str(cap.length))
-        what = cap.category or cap.channel or "messages"
-        where = f" in {cap.course}" if cap.course else ""
-        return (
-            f"at most {cap.limit} ({what}){where} in {window}; else {cap.get_on_exceed_display()}"
-        )
+        return cap.sentence
 
 
 @admin.register(models.QuietHours)

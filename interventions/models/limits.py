@@ -103,6 +103,16 @@ class FrequencyCap(PlacedModel):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def sentence(self) -> str:
+        """Return what the cap says in words."""
+        window = self.get_window_display().replace("N", str(self.length))
+        where = f" in {self.course}" if self.course else ""
+        return (
+            f"at most {self.limit} ({self.category or self.channel or 'messages'}){where} in "
+            f"{window}; else {self.get_on_exceed_display()}"
+        )
+
 
 class QuietHours(PlacedModel):
     """When nobody is messaged, in the learner's zone. A course's row replaces the site's."""

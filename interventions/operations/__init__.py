@@ -11,7 +11,12 @@ from interventions.operations.cadences import (
 )
 from interventions.operations.consent import save_preferences, unsubscribe
 from interventions.operations.experiments import start_experiment
-from interventions.operations.limits import save_cap, save_quiet_hours, suppress
+from interventions.operations.limits import (
+    make_missing_guards,
+    save_cap,
+    save_quiet_hours,
+    suppress,
+)
 from interventions.operations.plan import plan_due
 from interventions.operations.recover import recover, settle_in_doubt
 from interventions.operations.runs import start_by_hand
@@ -23,6 +28,7 @@ __all__ = [
     "check_cadence",
     "check_steps",
     "check_texts",
+    "make_missing_guards",
     "pause_cadence",
     "pause_site",
     "plan_due",

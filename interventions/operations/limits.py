@@ -1,11 +1,41 @@
 """Set what limits sending."""
 
+from collections.abc import Iterator
 from datetime import datetime, time
 from typing import Any
 
+from django.db import transaction
+
 from activity.models import Course
 from interventions.errors import InterventionError
-from interventions.models import FrequencyCap, QuietHours, Suppression
+from interventions.guards import CAPS, CATEGORIES, QUIET_HOURS
+from interventions.models import CapScope, Category, FrequencyCap, QuietHours, Suppression
+
+
+@transaction.atomic
+def make_missing_guards() -> list[str]:
+    """Make the site's quiet hours, caps and categories, each where there are none.
+
+    Return in words what was made. A cap that an admin has switched off is there: it stays off.
+    """
+    return [*_missing_quiet_hours(), *_missing_caps(), *_missing_categories()]
+
+
+def _missing_quiet_hours() -> Iterator[str]:
+    if not QuietHours.objects.filter(course=None).exists():
+        yield f"quiet hours {QuietHours.objects.create(**QUIET_HOURS)}"
+
+
+def _missing_caps() -> Iterator[str]:
+    if not FrequencyCap.objects.filter(scope=CapScope.EVERYTHING, course=None).exists():
+        made = FrequencyCap.objects.bulk_create(FrequencyCap(**cap) for cap in CAPS)
+        yield from (f"the frequency cap “{cap}”" for cap in made)
+
+
+def _missing_categories() -> Iterator[str]:
+    if not Category.objects.exists():
+        made = Category.objects.bulk_create(Category(**category) for category in CATEGORIES)
+        yield from (f"the category “{category}”" for category in made)
 
 
 def save_cap(name: str, *, limit: int, window: str, **values: Any) -> FrequencyCap:

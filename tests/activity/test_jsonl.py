@@ -11,6 +11,7 @@ from activity.models import Course, Enrollment, Event, Item, Learner, RejectedEv
 from activity.operations import jsonl
 from activity.operations.jsonl import import_jsonl
 from common.clock import utc_now
+from interventions.queries.guards import NO_CAP, NO_QUIET_HOURS
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -181,9 +182,14 @@ def test_the_last_lines_say_what_is_missing_for_messages(tmp_path, dry):
 
     call_command("import_jsonl", path, *dry, stdout=out)
 
-    assert out.getvalue().splitlines()[-4:] == [
+    assert out.getvalue().splitlines()[-9:] == [
         "Course c: no message goes out yet, because",
         f"  - {IN_NO_PLAYBOOK} manage.py install_playbook five-segments --course c",
         '  - its "live since" is empty: set it on the course\'s page in the admin',
         "  - it is over: its last day was 2025-10-26",
+        "Guards that apply to its messages:",
+        "  - none",
+        "Guards that are missing:",
+        f"  - {NO_QUIET_HOURS}",
+        f"  - {NO_CAP}",
     ]

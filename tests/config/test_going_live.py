@@ -1,12 +1,16 @@
 """What a course lacks for its first message is said, and nothing where it lacks nothing."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.urls import reverse
 
 from activity.models import Course
-from config.going_live import missing_for_messages
+from config.going_live import readiness_of
 from interventions.models import Cadence, SitePause
+from interventions.operations import save_quiet_hours
+from interventions.queries.guards import NO_CAP
 from segmentation.models import Segment
 from tests.factories import NOW, make_course
 from tests.interventions.factories import make_any_segment, make_cadence, make_live_course
@@ -23,7 +27,7 @@ def course() -> Course:
 
 
 def missing(course: Course) -> list[str]:
-    return missing_for_messages([course.key], now=NOW)[course.key]
+    return readiness_of([course.key], now=NOW)[course.key].missing
 
 
 def test_nothing_is_missing_where_all_is_set(course: Course) -> None:
@@ -76,5 +80,33 @@ def test_live_later_over_paused_and_simulated_are_said(course: Course) -> None:
     ]
 
 
+def test_course_page_says_the_guards_when_it_goes_live(client, course: Course) -> None:
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    save_quiet_hours(begins=time(21), ends=time(8))
+    form = {
+        "key": course.key,
+        "title": course.title,
+        "time_zone": course.time_zone,
+        "locale": "en",
+        "starts_on": "2025-09-01",
+        "ends_on": "2199-10-20",
+        "pass_mark": "0.5",
+        "live_since_0": "2025-09-30",
+        "live_since_1": "08:00",
+    }
+    address = reverse("admin:activity_course_change", args=(course.pk,))
+
+    response = client.post(address, form, follow=True)
+
+    said = [str(message) for message in response.context["messages"]]
+    assert said[0] == (
+        "Guards that apply to its messages: quiet hours 21:00 to 08:00, in the learner's own time."
+    )
+    assert said[1] == f"Missing: {NO_CAP}."
+    # Saved again without a change of "live since", it says nothing of it.
+    again = client.post(address, form, follow=True)
+    assert len(list(again.context["messages"])) == 1
+
+
 def test_a_course_that_is_not_there_is_left_out() -> None:
-    assert missing_for_messages(["nowhere"], now=NOW) == {}
+    assert readiness_of(["nowhere"], now=NOW) == {}

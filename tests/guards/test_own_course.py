@@ -22,6 +22,7 @@ PAGE = (ROOT / "docs" / "your-own-course.md").read_text()
 PROGRAM = ".venv/bin/python manage.py "
 SAMPLE = re.compile(r"^```json (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INSTALL = "install_playbook five-segments --course biology-2025"
 LOOKED_UP = {
     Course: set(),
     Section: {"course"},
@@ -75,6 +76,9 @@ def test_every_command_of_the_page_runs_on_its_samples() -> None:
     assert "event: 4 would be stored" in said["import_jsonl events.jsonl --dry-run"]
     assert "event: 4 stored, 0 were there already" in said["import_jsonl events.jsonl"]
     assert "it is over" in said["import_jsonl live.jsonl"]
+    assert "Made quiet hours 21:00 to 08:00, of which there were none." in said[INSTALL]
+    assert "quiet hours 21:00 to 08:00" in said["check_course biology-2025"]
+    assert "Guards that are missing" not in said["check_course biology-2025"]
     (preview,) = [text for line, text in said.items() if line.startswith("preview_rule")]
     assert "1 of 2 learners in scope.\ns-1002\n" in preview
     assert PlaybookCourse.objects.filter(course__key="biology-2025").exists()

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from activity.operations.jsonl import JsonlResult, import_jsonl
 from common.clock import utc_now
-from config.going_live import missing_for_messages
+from config.going_live import Readiness, readiness_of, readiness_text
 
 SHOWN_FAULTS = 50
 
@@ -35,11 +35,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Import, with a progress bar on standard error."""
         path: Path = options["file"]
-        missing: dict[str, list[str]] = {}
+        readiness: dict[str, Readiness] = {}
         now = utc_now()
 
         def look(result: JsonlResult) -> None:
-            missing.update(missing_for_messages(result.courses, now=now))
+            readiness.update(readiness_of(result.courses, now=now))
 
         try:
             with path.open("rb") as lines, _bar(path) as bar:
@@ -49,8 +49,11 @@ class Command(BaseCommand):
                 )
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
-        found = {"dry_run": dry_run, **asdict(result), "missing": missing}
-        self.stdout.write(json.dumps(found) if options["json"] else "\n".join(_in_words(found)))
+        found = {"dry_run": dry_run, **asdict(result)}
+        if options["json"]:
+            self.stdout.write(json.dumps(found | _as_json(readiness)))
+        else:
+            self.stdout.write("\n".join([*_in_words(found), *_readiness(readiness)]))
         _fail_on_refused(result)
 
 
@@ -67,16 +70,18 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
     yield from (f"  line {fault['line']}: {fault['message']}" for fault in faults[:SHOWN_FAULTS])
     if len(faults) > SHOWN_FAULTS:
         yield f"  ... and {len(faults) - SHOWN_FAULTS:,} more"
-    for course, missing in found["missing"].items():
-        yield from _readiness(course, missing)
 
 
-def _readiness(course: str, missing: list[str]) -> Iterator[str]:
-    if not missing:
-        yield f"Course {course}: nothing is missing for messages to go out."
-        return
-    yield f"Course {course}: no message goes out yet, because"
-    yield from (f"  - {each}" for each in missing)
+def _as_json(readiness: dict[str, Readiness]) -> dict[str, Any]:
+    return {
+        "missing": {course: found.missing for course, found in readiness.items()},
+        "guards": {course: asdict(found.guards) for course, found in readiness.items()},
+    }
+
+
+def _readiness(readiness: dict[str, Readiness]) -> Iterator[str]:
+    for course, found in readiness.items():
+        yield from readiness_text(course, found)
 
 
 def _fail_on_refused(result: JsonlResult) -> None:

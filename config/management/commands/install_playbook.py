@@ -6,14 +6,21 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from common.clock import utc_now
+from interventions.operations import make_missing_guards
 from segmentation.models import Playbook
 from segmentation.operations import SegmentationError, install_playbook, shipped_playbooks
 
 
 class Command(BaseCommand):
-    """Create a shipped playbook's segments and keep them for courses."""
+    """Create a shipped playbook's segments and keep them for courses.
 
-    help = "Install a shipped playbook. Nobody is messaged for being in a segment already."
+    Here and not in segmentation, because it also makes the guards of messages where there are none.
+    """
+
+    help = (
+        "Install a shipped playbook, and the site's quiet hours, frequency caps and categories"
+        " where there are none. Nobody is messaged for being in a segment already."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
@@ -31,7 +38,7 @@ class Command(BaseCommand):
             )
         except SegmentationError as error:
             raise CommandError(str(error)) from None
-        installed = _describe(playbook)
+        installed = _describe(playbook) | {"guards_made": make_missing_guards()}
         if options["json"]:
             self.stdout.write(json.dumps(installed))
             return
@@ -39,6 +46,8 @@ class Command(BaseCommand):
         self.stdout.write(f"The playbook '{playbook.key}' is kept for {courses}.")
         for key, status in installed["segments"].items():
             self.stdout.write(f"  {key}: {status}")
+        for guard in installed["guards_made"]:
+            self.stdout.write(f"Made {guard}, of which there were none.")
 
 
 def _describe(playbook: Playbook) -> dict[str, Any]:

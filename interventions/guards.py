@@ -1,0 +1,30 @@
+"""The guards that a site starts with: quiet hours, frequency caps, categories. Only values."""
+
+from datetime import time
+from typing import Any
+
+from interventions.caps import Window
+
+QUIET_HOURS: dict[str, Any] = {"begins": time(21), "ends": time(8)}
+# Both put off and drop nothing: a new site cannot know which of its messages would be missed.
+CAPS: tuple[dict[str, Any], ...] = (
+    {"name": "One message a day", "limit": 1, "window": Window.CALENDAR_DAY.value, "length": 1},
+    {
+        "name": "Three messages in seven days",
+        "limit": 3,
+        "window": Window.ROLLING_DAYS.value,
+        "length": 7,
+    },
+)
+CATEGORIES: tuple[dict[str, Any], ...] = (
+    {
+        "key": "next-steps",
+        "name": "Next steps",
+        "description": "What to do next, and what could help where the course is hard.",
+    },
+    {
+        "key": "extras",
+        "name": "Extras",
+        "description": "Further reading and tasks for those who are well on their way.",
+    },
+)
