@@ -23,6 +23,9 @@ class Metric:
     window: timedelta
     # Completes a number in a sentence: "of learners attempted ..." or "attempts a learner ...".
     words: str
+    # Only a module's first event counts, as for the signal modules_completed: platforms send the
+    # completion again at every later view.
+    first_only: bool = False
 
     @property
     def is_rate(self) -> bool:
@@ -58,7 +61,7 @@ METRICS = (
     ),
     Metric(
         "module_completed_7d", "Module completed within 7 days", "binary", "COMPLETE_MODULE", WEEK,
-        "of learners completed a module within 7 days",
+        "of learners completed a module within 7 days", first_only=True,
     ),
 )  # fmt: skip
 

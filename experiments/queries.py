@@ -32,6 +32,19 @@ _RANK = Case(
     default=Value(2),
 )
 
+# Whether the event is the first of its verb in a module, of those received by the instant.
+_FIRST_OF_MODULE = """(
+    EXISTS (
+        SELECT FROM activity_item item WHERE item.id = event.item_id AND item.kind = 'module'
+    ) AND NOT EXISTS (
+        SELECT FROM activity_event earlier
+        WHERE earlier.enrollment_id = event.enrollment_id AND earlier.item_id = event.item_id
+            AND earlier.verb = event.verb AND earlier.received_at <= %(as_of)s
+            AND earlier.occurred_at <= event.occurred_at
+            AND (earlier.occurred_at, earlier.id) < (event.occurred_at, event.id)
+    )
+)"""
+
 
 @dataclass(frozen=True)
 class ArmAggregate:
@@ -122,7 +135,8 @@ def aggregates_by_arm(
 ) -> dict[str, ArmAggregate]:
     """Return by arm key what the metrics need, in one query over assignments and the event log.
 
-    An assignment counts for a metric once its window has ended by as_of. Arms that nobody was
+    An assignment counts for a metric once its window has ended by as_of. Only events that had been
+    received by as_of count, so a report at a past instant stays what it was. Arms that nobody was
     drawn into are left out.
     """
     with connection.cursor() as cursor:
@@ -169,10 +183,12 @@ def _aggregates_sql(metrics: Sequence[Metric]) -> str:
     places = range(len(metrics))
     return f"""
 WITH outcome AS (
-    SELECT assigned.arm_id, assigned.assigned_at, {", ".join(map(_total_sql, places))}
+    SELECT assigned.arm_id, assigned.assigned_at, {", ".join(map(_total_sql, places, metrics))}
     FROM experiments_assignment assigned
     LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
         AND event.verb = ANY (%(verbs)s)
+        AND event.received_at <= %(as_of)s
+        AND (event.verb <> ALL (%(first_verbs)s) OR {_FIRST_OF_MODULE})
         AND event.occurred_at >= assigned.assigned_at
         AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
@@ -184,9 +200,11 @@ GROUP BY arm.key
 """
 
 
-def _total_sql(place: int) -> str:
+def _total_sql(place: int, metric: Metric) -> str:
+    # Numeric: the square of a total of large counts does not fit into eight bytes.
+    amount = "1::numeric" if metric.first_only else "event.count::numeric"
     # Seconds, not days: an interval of days follows the session's time zone over a clock change.
-    return f"""COALESCE(sum(event.count) FILTER (WHERE event.verb = %(verb_{place})s
+    return f"""COALESCE(sum({amount}) FILTER (WHERE event.verb = %(verb_{place})s
         AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(window_{place})s)
     ), 0) AS total_{place}"""
 
@@ -206,6 +224,7 @@ def _parameters(experiment_id: int, metrics: Sequence[Metric], as_of: datetime) 
         "experiment_id": experiment_id,
         "as_of": as_of,
         "verbs": sorted({metric.verb for metric in metrics}),
+        "first_verbs": sorted({metric.verb for metric in metrics if metric.first_only}),
         "longest": max(seconds),
         **{f"verb_{place}": metric.verb for place, metric in enumerate(metrics)},
         **{f"window_{place}": window for place, window in enumerate(seconds)},

@@ -1,11 +1,13 @@
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from activity.models import Event
+from activity.models import Event, Item
+from activity.operations import ingest
 from experiments.metrics import METRICS, WEEK, Metric, Sums, metric_of
 from experiments.models import Assignment, Experiment
 from experiments.operations import record_exposure, stop_experiment
@@ -25,7 +27,7 @@ from tests.experiments.factories import (
     make_segment,
     running_experiment,
 )
-from tests.factories import NOW, act, make_course, make_enrollment
+from tests.factories import NOW, act, make_course, make_enrollment, make_event, make_item
 
 pytestmark = pytest.mark.django_db
 
@@ -38,9 +40,13 @@ def sums_of(experiment: Experiment, arm: str, metric: str, as_of: datetime = AS_
 
 
 def attempt(
-    assignment: Assignment, at: datetime, verb: str = "ATTEMPT_QUIZ", count: int = 1
+    assignment: Assignment, at: datetime, verb: str = "ATTEMPT_QUIZ", count: int = 1, **fields: Any
 ) -> None:
-    act(assignment.enrollment, verb, occurred_at=at, count=count)
+    act(assignment.enrollment, verb, occurred_at=at, count=count, **fields)
+
+
+def complete(assignment: Assignment, module: Item, at: datetime) -> None:
+    act(assignment.enrollment, "COMPLETE_MODULE", item=module, occurred_at=at)
 
 
 def test_what_is_done_in_the_window_counts_from_its_first_to_before_its_last_instant() -> None:
@@ -62,6 +68,68 @@ def test_a_window_is_a_week_of_hours_also_over_a_clock_change() -> None:
     attempt(assignment, start + timedelta(hours=168))
 
     assert sums_of(experiment, "nudge", "quiz_attempted_7d") == Sums(1, 0, 0, 0)
+
+
+def test_a_module_that_was_completed_before_is_not_completed_again() -> None:
+    # A platform sends COMPLETE_MODULE again at every later view of the module.
+    experiment, course = running_experiment(), make_course()
+    module, other = make_item(course, "module"), make_item(course, "module")
+    before = assign(experiment, "nudge", NOW, make_enrollment(course))
+    fresh = assign(experiment, "control", NOW, make_enrollment(course))
+    complete(before, module, NOW - timedelta(days=10))
+    complete(before, module, NOW + timedelta(days=1))
+    complete(fresh, module, NOW + timedelta(days=1))
+    complete(fresh, module, NOW + timedelta(days=2))
+    complete(fresh, other, NOW + timedelta(days=3))
+
+    assert sums_of(experiment, "nudge", "module_completed_7d") == Sums(1, 0, 0, 0)
+    assert sums_of(experiment, "control", "module_completed_7d") == Sums(1, 1, 2, 4)
+
+
+def test_only_modules_are_completed_modules() -> None:
+    experiment, course = running_experiment(), make_course()
+    assignment = assign(experiment, "nudge", NOW, make_enrollment(course))
+    complete(assignment, make_item(course, "quiz"), NOW)
+    attempt(assignment, NOW, "COMPLETE_MODULE")
+
+    assert sums_of(experiment, "nudge", "module_completed_7d") == Sums(1, 0, 0, 0)
+
+
+def test_a_report_at_a_past_instant_counts_what_had_been_received_by_then() -> None:
+    experiment = running_experiment()
+    assignment = assign(experiment, "nudge", NOW)
+    event = make_event(assignment.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + SECOND)
+    ingest([event], now=NOW + WEEK + SECOND)
+
+    assert sums_of(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK) == Sums(1, 0, 0, 0)
+    assert sums_of(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK + SECOND).reached == 1
+
+
+def test_a_completion_that_comes_late_takes_the_place_of_the_one_known_before() -> None:
+    experiment, course = running_experiment(), make_course()
+    module = make_item(course, "module")
+    assignment = assign(experiment, "nudge", NOW, make_enrollment(course))
+    complete(assignment, module, NOW + SECOND)
+    early = make_event(
+        assignment.enrollment, "COMPLETE_MODULE", item=module, occurred_at=NOW - SECOND
+    )
+    ingest([early], now=NOW + 2 * WEEK)
+
+    assert sums_of(experiment, "nudge", "module_completed_7d", NOW + WEEK).reached == 1
+    assert sums_of(experiment, "nudge", "module_completed_7d", NOW + 2 * WEEK).reached == 0
+
+
+def test_the_largest_counts_do_not_end_the_report() -> None:
+    experiment = running_experiment()
+    assignment = assign(experiment, "nudge", NOW)
+    for _ in range(2):
+        attempt(assignment, NOW)
+    # As they may stand in a database from before counts were bounded.
+    Event.objects.filter(enrollment=assignment.enrollment).update(count=2**31 - 1)
+
+    total = 2 * (2**31 - 1)
+    found = sums_of(experiment, "nudge", "quiz_attempts_7d")
+    assert found == Sums(1, 1, total, total * total)
 
 
 def test_an_assignment_waits_until_its_window_has_ended() -> None:
@@ -108,6 +176,7 @@ def test_aggregates_equal_a_plain_count_of_random_histories() -> None:
     rng = random.Random(20250901)
     experiment = running_experiment({"control": 0.4, "nudge": 0.3, "quiz": 0.3})
     course = make_course()
+    modules = [make_item(course, "module") for _ in range(2)]
     metrics = [*METRICS, replace(METRICS[0], key="day", window=timedelta(days=1))]
     as_of = NOW + timedelta(days=12)
     for _ in range(40):
@@ -118,7 +187,8 @@ def test_aggregates_equal_a_plain_count_of_random_histories() -> None:
         for _ in range(rng.randrange(6)):
             offset = timedelta(hours=rng.randrange(-24, 24 * 9))
             verb = rng.choice(["ATTEMPT_QUIZ", "COMPLETE_MODULE", "LOGIN"])
-            attempt(assignment, at + offset, verb, rng.randrange(1, 4))
+            item = rng.choice(modules) if verb == "COMPLETE_MODULE" else None
+            attempt(assignment, at + offset, verb, rng.randrange(1, 4), item=item)
 
     found = aggregates_by_arm(experiment.pk, metrics=metrics, as_of=as_of)
 
@@ -135,9 +205,9 @@ def test_aggregates_equal_a_plain_count_of_random_histories() -> None:
 def counted_plainly(drawn: list[Assignment], metric: Metric, as_of: datetime) -> Sums:
     totals = [
         sum(
-            event.count
-            for event in Event.objects.filter(enrollment=each.enrollment_id, verb=metric.verb)
-            if each.assigned_at <= event.occurred_at < each.assigned_at + metric.window
+            amount
+            for occurred_at, amount in done_by(each, metric, as_of)
+            if each.assigned_at <= occurred_at < each.assigned_at + metric.window
         )
         for each in drawn
         if each.assigned_at + metric.window <= as_of
@@ -148,6 +218,21 @@ def counted_plainly(drawn: list[Assignment], metric: Metric, as_of: datetime) ->
         sum(totals),
         sum(total * total for total in totals),
     )
+
+
+def done_by(
+    assignment: Assignment, metric: Metric, as_of: datetime
+) -> list[tuple[datetime, int]]:
+    events = Event.objects.filter(
+        enrollment=assignment.enrollment_id, verb=metric.verb, received_at__lte=as_of
+    )
+    if not metric.first_only:
+        return [(event.occurred_at, event.count) for event in events]
+    modules = {event.item_id for event in events}
+    return [
+        (min(event.occurred_at for event in events if event.item_id == module), 1)
+        for module in modules
+    ]
 
 
 def test_aggregates_take_one_query(django_assert_num_queries) -> None:
