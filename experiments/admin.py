@@ -21,7 +21,7 @@ from experiments.queries import courses_of, draft_problems
 from experiments.report_text import hindrances
 
 STATUS_COLORS = {"draft": "info", "running": "success", "stopped": "warning"}
-LOCKED = ("key", "segment", "playbook", "unit", "method", "seed")
+LOCKED = ("key", "segment", "playbook", "unit", "method", "seed", "differs_outside")
 
 
 def is_draft(experiment: models.Experiment | None) -> bool:

@@ -41,7 +41,7 @@ class ExperimentForm(ExperimentModelForm):
         model = Experiment
         fields = (
             "key", "name", "hypothesis", "segment", "playbook",
-            "unit", "method", "seed", "coverage",
+            "unit", "method", "seed", "coverage", "differs_outside",
         )  # fmt: skip
         error_messages: ClassVar = {"coverage": _SHARE_ERRORS}
 

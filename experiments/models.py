@@ -1,5 +1,6 @@
 """Experiments, their arms, who was drawn into which, and what each was exposed to."""
 
+from secrets import token_hex
 from typing import ClassVar
 
 from django.db import models
@@ -9,10 +10,20 @@ from activity.models import Enrollment
 from segmentation.models import Playbook, Segment
 
 
+def random_seed() -> str:
+    """Return a seed that no other experiment has."""
+    return token_hex(8)
+
+
 class ExperimentStatus(models.TextChoices):
     DRAFT = "draft", "draft: not started"
     RUNNING = "running", "running"
     STOPPED = "stopped", "stopped: nobody new is drawn"
+
+
+SEED_ONCE = (
+    "Another experiment has this seed, and both would draw everybody alike: write another text."
+)
 
 
 class Experiment(models.Model):
@@ -32,7 +43,9 @@ class Experiment(models.Model):
     )
     method = models.CharField(max_length=12, choices=[("hash", "hash")], default="hash")
     seed = models.CharField(
-        max_length=100, help_text="Any text. The same seed draws the same arms."
+        max_length=100,
+        default=random_seed,
+        help_text="Any text that no other experiment has: the same seed draws everybody alike.",
     )
     coverage = models.DecimalField(
         max_digits=5,
@@ -40,12 +53,18 @@ class Experiment(models.Model):
         default=1,
         help_text="Share of the members that takes part, 0 to 1. It may grow: nobody changes arm.",
     )
+    differs_outside = models.BooleanField(
+        default=False,
+        verbose_name="the arms differ outside Nudgelab",
+        help_text="Tick it where the arms get something that no cadence sends, such as another "
+        "version of a page. Else a cadence must message a treatment arm and ghost the control.",
+    )
     status = models.CharField(
         max_length=8, choices=ExperimentStatus.choices, default=ExperimentStatus.DRAFT
     )
     started_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
-    # Written once, at the start: canonical JSON of metrics, window, alpha, arms; and its digest.
+    # Written once, at the start: canonical JSON of all that a report prints; and its digest.
     plan = models.TextField(blank=True, default="", editable=False)
     plan_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
 
@@ -57,6 +76,11 @@ class Experiment(models.Model):
                 | Q(segment__isnull=False, playbook__isnull=True),
                 name="experiment_has_one_population",
                 violation_error_message="Choose a segment or a playbook, and not both.",
+            ),
+            models.UniqueConstraint(
+                fields=("seed",),
+                name="experiment_seed_once",
+                violation_error_message=SEED_ONCE,
             ),
             models.CheckConstraint(
                 condition=Q(coverage__gte=0, coverage__lte=1),

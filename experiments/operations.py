@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from activity.models import Enrollment
 from experiments.models import Assignment, Experiment, ExperimentStatus, ExposureOutcome
 from experiments.plan import Plan, PlanError, digest, plan_text, read_plan
-from experiments.queries import planned_arms
+from experiments.queries import planned_arms, promise_of
 from experiments.randomize.hash import bucket_of
 
 # A hand-off has happened, and so has a ghost's: nothing that is learned later undoes it.
@@ -115,7 +115,8 @@ def _locked(experiment_id: int) -> Experiment:
 
 
 def _plan(experiment: Experiment) -> Plan:
-    return Plan(arms=planned_arms(experiment), seed=experiment.seed)
+    arms, promise = planned_arms(experiment), promise_of(experiment)
+    return Plan(arms=arms, seed=experiment.seed, promise=promise)
 
 
 def _assignments(experiment: Experiment, enrollment_ids: Collection[int]) -> dict[int, Assignment]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from experiments.metrics import METRICS, Metric, metric_of
 from experiments.randomize.arms import Arms
@@ -22,14 +23,39 @@ class PlannedArm:
     key: str
     weight: float
     is_control: bool
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class PlannedSegment:
+    """A segment of the population, and the version that its rule had at the start."""
+
+    key: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What is compared and why, in the words that the report prints."""
+
+    name: str = ""
+    hypothesis: str = ""
+    population: str = ""
+    segments: tuple[PlannedSegment, ...] = ()
+    coverage: float = 1.0
+    differs_outside: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The arms in their order, how they are drawn, and what they are judged by."""
+    """The arms in their order, how they are drawn, and what they are judged by.
+
+    A plan of an earlier release holds no promise: it is None.
+    """
 
     arms: tuple[PlannedArm, ...]
     seed: str
+    promise: Promise | None = None
     metrics: tuple[str, ...] = tuple(metric.key for metric in METRICS)
     level: float = LEVEL
     method: str = "hash"
@@ -85,7 +111,15 @@ def read_plan(text: str) -> Plan:
     """Return the plan in the canonical JSON."""
     found = json.loads(text)
     arms = tuple(PlannedArm(**arm) for arm in found.pop("arms"))
-    return Plan(arms=arms, metrics=tuple(found.pop("metrics")), **found)
+    promise = _read_promise(found.pop("promise", None))
+    return Plan(arms=arms, promise=promise, metrics=tuple(found.pop("metrics")), **found)
+
+
+def _read_promise(found: dict[str, Any] | None) -> Promise | None:
+    if found is None:
+        return None
+    segments = tuple(PlannedSegment(**segment) for segment in found.pop("segments"))
+    return Promise(segments=segments, **found)
 
 
 def digest(text: str) -> str:

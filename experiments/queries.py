@@ -14,7 +14,14 @@ from django.db.models import Case, Count, Q, QuerySet, Value, When
 from activity.models import Course
 from experiments.metrics import Metric, Sums
 from experiments.models import Assignment, Experiment, ExperimentStatus
-from experiments.plan import Plan, PlannedArm, plan_problems, read_plan
+from experiments.plan import (
+    Plan,
+    PlannedArm,
+    PlannedSegment,
+    Promise,
+    plan_problems,
+    read_plan,
+)
 from experiments.report import (
     ArmFacts,
     CourseFacts,
@@ -87,7 +94,27 @@ def experiments_with_sizes() -> QuerySet[Experiment]:
 def planned_arms(experiment: Experiment) -> tuple[PlannedArm, ...]:
     """Return the arms as a plan made now would hold them, in their order."""
     arms = experiment.arms.order_by("position", "id")
-    return tuple(PlannedArm(arm.key, float(arm.weight), arm.is_control) for arm in arms)
+    return tuple(PlannedArm(arm.key, float(arm.weight), arm.is_control, str(arm)) for arm in arms)
+
+
+def promise_of(experiment: Experiment) -> Promise:
+    """Return what a plan made now would promise. At most two queries."""
+    segments = population_of(experiment).order_by("key").values_list("key", "version")
+    return Promise(
+        name=experiment.name,
+        hypothesis=experiment.hypothesis,
+        population=str(experiment.segment or experiment.playbook),
+        segments=tuple(PlannedSegment(key, version) for key, version in segments),
+        coverage=float(experiment.coverage),
+        differs_outside=experiment.differs_outside,
+    )
+
+
+def population_of(experiment: Experiment) -> QuerySet[Segment]:
+    """Return the segments whose members the experiment draws: its own, or its playbook's."""
+    if experiment.playbook_id is not None:
+        return Segment.objects.filter(playbook=experiment.playbook_id)
+    return Segment.objects.filter(experiments=experiment)
 
 
 def draft_problems(experiment: Experiment) -> list[str]:
@@ -120,7 +147,7 @@ def report(experiment: Experiment, *, as_of: datetime) -> Report:
     plan = read_plan(experiment.plan)
     metrics = plan.chosen_metrics()
     aggregates = aggregates_by_arm(experiment.pk, metrics=metrics, as_of=as_of)
-    arms = _arm_facts(experiment, plan, aggregates)
+    arms = _arm_facts(plan, aggregates)
     return build_report(
         _facts(experiment, plan, as_of),
         arms=arms,
@@ -232,11 +259,13 @@ def _parameters(experiment_id: int, metrics: Sequence[Metric], as_of: datetime) 
 
 
 def _facts(experiment: Experiment, plan: Plan, as_of: datetime) -> ExperimentFacts:
+    # What the plan promised, not what the row says today.
+    promise = plan.promise or promise_of(experiment)
     return ExperimentFacts(
         key=experiment.key,
-        name=experiment.name,
-        hypothesis=experiment.hypothesis,
-        population=str(experiment.segment or experiment.playbook),
+        name=promise.name,
+        hypothesis=promise.hypothesis,
+        population=promise.population,
         is_running=experiment.status == ExperimentStatus.RUNNING,
         started_at=experiment.started_at,
         stopped_at=experiment.stopped_at,
@@ -253,14 +282,11 @@ def _courses(experiment: Experiment) -> QuerySet[Course]:
     return Course.objects.filter(playbooks__segments__experiments=experiment)
 
 
-def _arm_facts(
-    experiment: Experiment, plan: Plan, aggregates: dict[str, ArmAggregate]
-) -> list[ArmFacts]:
-    names = dict(experiment.arms.values_list("key", "name"))
+def _arm_facts(plan: Plan, aggregates: dict[str, ArmAggregate]) -> list[ArmFacts]:
     return [
         ArmFacts(
             key=arm.key,
-            name=names.get(arm.key) or arm.key,
+            name=arm.name or arm.key,
             is_control=arm.is_control,
             weight=arm.weight,
             assigned=aggregates[arm.key].assigned if arm.key in aggregates else 0,

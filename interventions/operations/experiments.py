@@ -6,12 +6,12 @@ from django.db import transaction
 
 from experiments import operations
 from experiments.models import Experiment, ExperimentStatus
-from experiments.queries import courses_of
+from experiments.queries import courses_of, population_of
 from experiments.report import stand_still
 from experiments.report_text import hindrances
 from interventions.errors import InterventionError
 from interventions.models import Cadence, CadenceStatus, Trigger
-from interventions.queries.populations import lock_segments, population_segments
+from interventions.queries.populations import lock_segments
 from segmentation.operations import announce_members, lock_members
 
 
@@ -19,34 +19,57 @@ from segmentation.operations import announce_members, lock_members
 def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = True) -> Experiment:
     """Start the experiment; `draw_present` takes in those who are in its segments already.
 
-    Raise InterventionError while a cadence without an arm starts in one of its segments or where
-    the clocks of all its courses stand still, and experiments.plan.PlanError where the experiment
-    itself cannot be started.
+    Raise InterventionError while a cadence without an arm starts in one of its segments, where its
+    arms would receive nothing, or where the clocks of all its courses stand still, and
+    experiments.plan.PlanError where the experiment itself cannot be started.
     """
-    _check_a_clock_runs(experiment_id)
-    segment_ids = population_segments(experiment_id)
+    experiment = Experiment.objects.select_related("segment", "playbook").get(pk=experiment_id)
+    segments = population_of(experiment).order_by("pk")
+    segment_ids = list(segments.values_list("pk", flat=True))
     # All Due rows first and in one order, as ingest takes them: segment by segment, or after the
     # experiment, the two would wait for each other.
     present = lock_members(segment_ids) if draw_present else []
     # A cadence that is saved at this moment takes the same locks.
     lock_segments(segment_ids)
-    _check_no_cadence_for_everybody(segment_ids)
+    if experiment.status == ExperimentStatus.DRAFT:
+        _check_a_clock_runs(experiment)
+        _check_no_cadence_for_everybody(segment_ids)
     started = operations.start_experiment(experiment_id, now=now)
+    _check_arms_differ(started)
     if draw_present:
         for segment_id in segment_ids:
             announce_members(segment_id, now=now, among=present)
     return started
 
 
-def _check_a_clock_runs(experiment_id: int) -> None:
+def _check_a_clock_runs(experiment: Experiment) -> None:
     # A stopped clock never runs again and a start is never taken back: the experiment would be
     # locked for good with nobody in it. As a draft it can still be moved to another population.
-    experiment = Experiment.objects.get(pk=experiment_id)
     courses = courses_of(experiment)
-    if experiment.status == ExperimentStatus.DRAFT and stand_still(courses):
+    if stand_still(courses):
         raise InterventionError(
             f"{' '.join(hindrances(courses))} It stays a draft: choose a segment or playbook of a "
             "course whose clock runs."
+        )
+
+
+def _check_arms_differ(experiment: Experiment) -> None:
+    # A report would compare two arms that receive the same, and call it no effect of a message
+    # that never existed; without ghosts, caps would fall on the treatment arms alone.
+    if experiment.differs_outside:
+        return
+    active = Cadence.objects.filter(status=CadenceStatus.ACTIVE)
+    treated = active.filter(arm__experiment=experiment, arm__is_control=False, arm__weight__gt=0)
+    if not treated.exists():
+        raise InterventionError(
+            "No active cadence sends anything to a treatment arm. Choose that arm in a cadence and "
+            "make it active, or tick “the arms differ outside Nudgelab” on the experiment's page."
+        )
+    if not active.filter(ghost_for__experiment=experiment, ghost_for__is_control=True).exists():
+        raise InterventionError(
+            "No active cadence has its ghosts in the control arm, so frequency caps would fall on "
+            "the treatment arms alone. Choose the control arm under “Ghost for” in the cadence of "
+            "the treatment arm."
         )
 
 

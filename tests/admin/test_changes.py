@@ -58,7 +58,9 @@ def make_template(category=None):
 
 
 def make_experiment(segment):
-    experiment = Experiment.objects.create(key="nudge", name="Nudge", segment=segment, seed="s")
+    experiment = Experiment.objects.create(
+        key="nudge", name="Nudge", segment=segment, seed="s", differs_outside=True
+    )
     for position, key in enumerate(("control", "nudge")):
         Arm.objects.create(
             experiment=experiment,

@@ -32,7 +32,11 @@ def make_experiment(
 ) -> Experiment:
     """Return a draft experiment with these arms on a segment of its own."""
     number = next(_numbers)
-    values: dict[str, Any] = {"key": f"experiment-{number}", "name": "A nudge", "seed": "s"}
+    values: dict[str, Any] = {
+        "key": f"experiment-{number}",
+        "name": "A nudge",
+        "seed": f"s{number}",
+    }
     if not {"segment", "playbook"} & fields.keys():
         values["segment"] = make_segment()
     experiment = Experiment.objects.create(**{**values, **fields})

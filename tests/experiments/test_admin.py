@@ -302,7 +302,7 @@ def test_start_names_the_courses_that_nobody_is_drawn_from(staff: Client) -> Non
         make_course(title="Hidden"),
         live_course(title="Open"),
     )
-    experiment = make_experiment(name="Nudge", segment=make_segment(*courses))
+    experiment = make_experiment(name="Nudge", segment=make_segment(*courses), differs_outside=True)
 
     assert act(staff, "start", experiment) == [
         "Nudge runs.",
@@ -313,14 +313,39 @@ def test_start_names_the_courses_that_nobody_is_drawn_from(staff: Client) -> Non
     assert experiment.status == "running"
 
 
+def test_an_experiment_whose_arms_receive_nothing_is_not_started(staff: Client) -> None:
+    experiment = make_experiment(name="Nudge", segment=make_segment(live_course()))
+
+    (sentence,) = act(staff, "start", experiment)
+
+    assert sentence.startswith("Nudge: No active cadence sends anything to a treatment arm.")
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.plan) == ("draft", "")
+
+
+def test_a_new_experiment_is_offered_a_seed_of_its_own(staff: Client) -> None:
+    offered = [staff.get(ADD).context["adminform"].form["seed"].value() for _ in range(2)]
+    assert offered[0] != offered[1]
+
+
+def test_a_seed_that_another_experiment_has_is_refused_at_its_field(staff: Client) -> None:
+    make_experiment(seed="taken")
+
+    response = add(staff, [CONTROL, NUDGE], seed="taken")
+
+    assert "Another experiment has this seed" in response.content.decode()
+
+
 def test_start_in_a_playbook_without_a_course_says_so(staff: Client) -> None:
-    (runs, warning) = act(staff, "start", make_experiment(name="Nudge"))
+    (runs, warning) = act(staff, "start", make_experiment(name="Nudge", differs_outside=True))
 
     assert runs == "Nudge runs."
     assert warning == "The playbook belongs to no course: nobody can be drawn."
 
 
 def test_start_where_learners_are_drawn_says_nothing_more(staff: Client) -> None:
-    experiment = make_experiment(name="Nudge", segment=make_segment(live_course()))
+    experiment = make_experiment(
+        name="Nudge", segment=make_segment(live_course()), differs_outside=True
+    )
 
     assert act(staff, "start", experiment) == ["Nudge runs."]

@@ -5,13 +5,28 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from experiments.models import Arm, Assignment, Experiment, Exposure
 from experiments.operations import draw_arms, record_exposure, start_experiment, stop_experiment
-from experiments.plan import PlanError, plan_text, read_plan
+from experiments.plan import (
+    Plan,
+    PlanError,
+    PlannedArm,
+    PlannedSegment,
+    Promise,
+    plan_text,
+    read_plan,
+)
+from experiments.queries import report
 from experiments.randomize.arms import Arms
-from tests.experiments.factories import assign, make_experiment, running_experiment
+from segmentation.models import Segment
+from tests.experiments.factories import (
+    assign,
+    make_experiment,
+    make_segment,
+    running_experiment,
+)
 from tests.factories import NOW, make_course, make_enrollment
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +87,66 @@ def test_start_refuses_a_second_start_and_a_restart() -> None:
         start_experiment(experiment.pk, now=LATER)
 
 
+def test_seeds_are_random_unless_written_and_no_two_experiments_share_one() -> None:
+    segment = make_segment()
+    first, second = (
+        Experiment.objects.create(key=key, name=key, segment=segment) for key in ("a", "b")
+    )
+    assert len(first.seed) >= 16
+    assert first.seed != second.seed
+
+    with pytest.raises(IntegrityError, match="experiment_seed_once"), transaction.atomic():
+        Experiment.objects.filter(pk=second.pk).update(seed=first.seed)
+
+
+def test_the_plan_holds_all_that_the_report_prints() -> None:
+    segment = make_segment(make_course())
+    experiment = make_experiment(
+        segment=segment, name="Quiz nudge", hypothesis="More attempts", coverage="0.5"
+    )
+    experiment.arms.filter(key="nudge").update(name="A friendly nudge")
+    started = start_experiment(experiment.pk, now=NOW)
+
+    plan = read_plan(started.plan)
+    assert plan.promise == Promise(
+        name="Quiz nudge",
+        hypothesis="More attempts",
+        population=str(segment),
+        segments=(PlannedSegment(segment.key, segment.version),),
+        coverage=0.5,
+    )
+    assert [arm.name for arm in plan.arms] == ["control", "A friendly nudge"]
+
+
+def test_what_is_renamed_after_the_start_changes_no_report() -> None:
+    segment = make_segment(make_course())
+    experiment = running_experiment(segment=segment, name="Quiz nudge", hypothesis="More attempts")
+    before = report(experiment, as_of=LATER)
+
+    Experiment.objects.update(name="Something else", hypothesis="Fewer attempts")
+    experiment.arms.update(name="Renamed")
+    Segment.objects.update(name="Renamed")
+    experiment = Experiment.objects.get(pk=experiment.pk)
+
+    after = report(experiment, as_of=LATER)
+    assert (after.facts, after.arms) == (before.facts, before.arms)
+    assert before.facts.name == "Quiz nudge"
+
+
+def test_a_plan_of_an_earlier_release_is_read() -> None:
+    arms = (
+        PlannedArm("control", 0.5, is_control=True),
+        PlannedArm("nudge", 0.5, is_control=False),
+    )
+    text = plan_text(Plan(arms, seed="s"))
+    old = json.loads(text)
+    del old["promise"]
+    for arm in old["arms"]:
+        del arm["name"]
+
+    assert read_plan(json.dumps(old)) == read_plan(text)
+
+
 def test_stop_keeps_its_first_instant() -> None:
     experiment = running_experiment()
     stop_experiment(experiment.pk, now=LATER)
@@ -97,7 +172,7 @@ def test_draw_follows_the_hash_of_the_unit_key() -> None:
         enrollment = make_enrollment(course)
         drawn = draw_arm(experiment.pk, enrollment.pk, now=LATER)
         assert drawn is not None
-        assert drawn.arm.key == arms.draw(str(enrollment.unit_key), seed="s")
+        assert drawn.arm.key == arms.draw(str(enrollment.unit_key), seed=experiment.seed)
         assert drawn.arm.key == arms.arm_at(drawn.bucket)
         assert (drawn.unit_key, drawn.assigned_at) == (enrollment.unit_key, LATER)
 
@@ -136,7 +211,8 @@ def test_growing_coverage_draws_more_and_moves_nobody() -> None:
 
 def test_arms_and_seed_edited_after_the_start_change_nobody() -> None:
     experiment, enrollment = running_experiment(), make_enrollment()
-    expected = Arms.of({"control": 0.5, "nudge": 0.5}).draw(str(enrollment.unit_key), seed="s")
+    arms = Arms.of({"control": 0.5, "nudge": 0.5})
+    expected = arms.draw(str(enrollment.unit_key), seed=experiment.seed)
     Experiment.objects.update(seed="another")
     Arm.objects.filter(key="control").update(weight=0)
     Arm.objects.filter(key="nudge").update(weight=1)

@@ -116,8 +116,8 @@ def test_report_says_what_was_found_and_as_of_when(viewer: Client, nudge: Experi
 def test_report_needs_few_queries(
     viewer: Client, nudge: Experiment, django_assert_num_queries
 ) -> None:
-    # Session, user, two of permissions, experiment, clock, aggregates, arms, exposures, courses.
-    with django_assert_num_queries(10):
+    # Session, user, two of permissions, experiment, clock, aggregates, exposures, courses.
+    with django_assert_num_queries(9):
         viewer.get("/reports/nudge/")
 
 

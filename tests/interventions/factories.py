@@ -140,7 +140,13 @@ def make_counted(enrollment: Enrollment, at: datetime, **fields: Any) -> Deliver
 def make_experiment(segment: Segment, *, start: bool = True, **fields: Any) -> Experiment:
     """Return an experiment with a control and a treated arm of one half each."""
     number = next(_numbers)
-    values = {"key": f"experiment-{number}", "name": f"Experiment {number}", "seed": "seed"}
+    values: dict[str, Any] = {
+        "key": f"experiment-{number}",
+        "name": f"Experiment {number}",
+        "seed": f"seed{number}",
+        # Most tests make the cadences afterwards, or none.
+        "differs_outside": True,
+    }
     experiment = Experiment.objects.create(segment=segment, **{**values, **fields})
     for position, key in enumerate(("control", "nudge")):
         Arm.objects.create(

@@ -128,6 +128,30 @@ def test_an_experiment_does_not_start_beside_a_cadence_for_everybody() -> None:
     assert start_experiment(experiment.pk, now=NOW).status == "running"
 
 
+def test_an_experiment_starts_only_where_its_arms_differ() -> None:
+    segment = make_any_segment()
+    experiment = make_experiment(segment, start=False, differs_outside=False)
+    control, nudge = arm_of(experiment, "control"), arm_of(experiment, "nudge")
+
+    with pytest.raises(InterventionError, match="No active cadence sends anything"):
+        start_experiment(experiment.pk, now=NOW)
+    cadence = make_cadence(segment=segment, arm=nudge)
+    with pytest.raises(InterventionError, match="ghosts in the control arm"):
+        start_experiment(experiment.pk, now=NOW)
+    Cadence.objects.filter(pk=cadence.pk).update(ghost_for=control, status="draft")
+    with pytest.raises(InterventionError, match="No active cadence sends anything"):
+        start_experiment(experiment.pk, now=NOW)
+
+    Cadence.objects.filter(pk=cadence.pk).update(status="active")
+    assert start_experiment(experiment.pk, now=NOW).status == "running"
+
+
+def test_an_experiment_whose_arms_differ_outside_starts_without_a_cadence() -> None:
+    experiment = make_experiment(make_any_segment(), start=False, differs_outside=True)
+
+    assert start_experiment(experiment.pk, now=NOW).status == "running"
+
+
 def test_an_experiment_over_a_playbook_looks_at_all_its_segments() -> None:
     playbook = make_playbook()
     make_segment(playbook, ACTED_TODAY)
