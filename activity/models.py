@@ -153,6 +153,12 @@ class Enrollment(models.Model):
     withdrew_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     last_event_at = models.DateTimeField(null=True, blank=True, editable=False)
+    traits = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What holds for this enrollment, such as earlier attempts. A rule reads it before"
+        " the learner's.",
+    )
 
     class Meta:
         ordering = ("id",)

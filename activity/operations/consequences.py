@@ -23,7 +23,7 @@ SIGNALS: dict[type[Model], tuple[str, ...]] = {
     Course: ("starts_on", "ends_on", "time_zone", "pass_mark", "clock_stopped_at"),
     Item: ("kind", "parent_id", "assigned_on", "due_on", "topic"),
     Learner: ("traits",),
-    Enrollment: ("section_id", "enrolled_at", "withdrew_at", "completed_at"),
+    Enrollment: ("section_id", "enrolled_at", "withdrew_at", "completed_at", "traits"),
 }
 READ_MODELS: dict[type[Model], tuple[str, ...]] = {
     Course: ("time_zone", "pass_mark"),

@@ -26,7 +26,7 @@ OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
         | {"difficulty", "url"}
     ),
     Learner: frozenset({"external_id", "email", "name", "time_zone", "locale", "traits"}),
-    Enrollment: frozenset({"enrolled_at", "withdrew_at", "completed_at", "unit_key"}),
+    Enrollment: frozenset({"enrolled_at", "withdrew_at", "completed_at", "unit_key", "traits"}),
 }
 
 

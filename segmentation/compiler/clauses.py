@@ -72,6 +72,7 @@ def _fact(sources: Sources) -> str:
 def _scope(sources: Sources) -> str:
     ids = sources.subject.enrollment_ids
     only = "" if ids is None else f" AND e.id = ANY({sources.params.bind(ids, 'bigint[]')})"
+    traits = ", e.traits" if sources.needs_traits else ""
     return f"""
         SELECT x.*, x.began_at <= {sources.as_of} AND NOT x.over AS in_scope FROM (
             SELECT e.id AS enrollment_id, e.learner_id, e.withdrew_at, e.completed_at,
@@ -80,7 +81,7 @@ def _scope(sources: Sources) -> str:
                 coalesce(e.last_event_at > {sources.as_of}, false) AS is_past,
                 coalesce(e.withdrew_at <= {sources.as_of}, false)
                     OR coalesce(e.completed_at <= {sources.as_of}, false)
-                    OR c.day_on > c.ends_on AS over
+                    OR c.day_on > c.ends_on AS over{traits}
             FROM activity_enrollment e JOIN course c ON c.id = e.course_id
             WHERE e.course_id = {sources.params.bind(sources.subject.course_id, "bigint")}{only}
         ) x"""

@@ -179,7 +179,8 @@ def _pace_percentile(_: SignalRef, sources: Sources) -> Compiled:
 
 def _trait(ref: SignalRef, sources: Sources) -> Compiled:
     sources.needs_traits = True
-    value = f"t.traits -> {sources.params.bind(ref.args[0], 'text')}"
+    # The enrollment's own come last and so go first: the learner's row knows later runs too.
+    value = f"(t.traits || s.traits) -> {sources.params.bind(ref.args[0], 'text')}"
     # Nothing and a list of nothing say nothing: unknown.
     return Compiled(f"nullif(nullif({value}, 'null'::jsonb), '[]'::jsonb)", daily=False)
 

@@ -203,8 +203,9 @@ _CONTEXT = (
         label="trait",
         sentence="trait {arg} {amount}",
         args=("key",),
-        help="A trait of the learner, such as the region. A list is compared by its members, a "
-        "number as a number. Unknown where the learner lacks it.",
+        help="A trait of the enrollment, such as earlier attempts, else of the learner, such as "
+        "the region. A list is compared by its members, a number as a number. Unknown where both "
+        "lack it.",
     ),
 )
 

@@ -124,6 +124,11 @@ def change_traits(enrollment):
     save_learner({"external_id": enrollment.learner.external_id, "traits": {"a": 1}}, now=NOW)
 
 
+def change_traits_of_the_enrollment(enrollment):
+    names = {"course": enrollment.course.key, "learner": enrollment.learner.external_id}
+    save_enrollment({**names, "traits": {"a": 1}}, now=NOW)
+
+
 def withdraw(enrollment):
     names = {"course": enrollment.course.key, "learner": enrollment.learner.external_id}
     save_enrollment({**names, "withdrew_at": NOW}, now=NOW)
@@ -136,7 +141,9 @@ def import_a_withdrawal(enrollment):
 
 
 @committed
-@pytest.mark.parametrize("change", [change_traits, withdraw, import_a_withdrawal])
+@pytest.mark.parametrize(
+    "change", [change_traits, change_traits_of_the_enrollment, withdraw, import_a_withdrawal]
+)
 def test_a_learner_is_changed_and_pulled_in_one_transaction(change):
     enrollment = make_enrollment(due_at=None)
     with CaptureQueriesContext(connection) as captured:

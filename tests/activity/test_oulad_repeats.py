@@ -100,9 +100,28 @@ def test_a_run_that_is_there_with_another_first_day_is_refused(folder):
 def test_traits_of_the_latest_run_hold_in_any_order(folder, order):
     run_import(folder, *order)
     learner = Learner.objects.get(external_id=f"oulad-{ANA}")
-    assert learner.traits["num_of_prev_attempts"] == 2
     assert learner.traits["imd_band"] == "20-30%"
     assert learner.enrollments.count() == 2
+
+
+@pytest.mark.parametrize("order", [("AAA_2013J", "BBB_2014B"), ("BBB_2014B", "AAA_2013J")])
+def test_what_changes_from_run_to_run_is_a_trait_of_the_enrollment(folder, order):
+    run_import(folder, *order)
+    learner = Learner.objects.get(external_id=f"oulad-{ANA}")
+    assert set(learner.traits) == {
+        "gender",
+        "region",
+        "highest_education",
+        "imd_band",
+        "disability",
+    }
+    traits = dict(learner.enrollments.values_list("course__key", "traits"))
+    assert traits["AAA_2013J"] == {
+        "age_band": "0-35",
+        "num_of_prev_attempts": 0,
+        "studied_credits": 60,
+    }
+    assert traits["BBB_2014B"]["num_of_prev_attempts"] == 2
 
 
 def test_new_traits_pull_the_learner_in_the_other_course(folder):

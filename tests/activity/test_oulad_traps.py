@@ -114,8 +114,12 @@ def test_missing_dates_mean_the_course_start_and_still_enrolled(folder):
 @pytest.mark.django_db
 def test_traits_are_stored_with_the_percent_sign_and_without_what_is_missing(folder):
     run_import(folder)
-    expected = {name: value for name, value in PERSON.items() if name != "final_result"}
-    assert enrollment(ANA).learner.traits == expected | {"imd_band": "10-20%"}
+    of_the_run = ("age_band", "num_of_prev_attempts", "studied_credits")
+    kept = {
+        name: value for name, value in PERSON.items() if name not in (*of_the_run, "final_result")
+    }
+    assert enrollment(ANA).learner.traits == kept | {"imd_band": "10-20%"}
+    assert enrollment(ANA).traits == {name: PERSON[name] for name in of_the_run}
     assert "imd_band" not in enrollment(NO_DATES).learner.traits
     assert enrollment(BANKED).learner.traits["imd_band"] == "20-30%"
 

@@ -338,3 +338,14 @@ def test_traits_are_what_they_are_and_unknown_where_missing():
     assert read(learner, "trait", None, "region") == "Wales"
     assert read(learner, "trait", None, "age") == 35
     assert read(learner, "trait", None, "income") is None
+
+
+def test_a_trait_of_the_enrollment_is_read_before_the_learners():
+    # The learner's row knows the latest run; the earlier one must not learn its own future.
+    person = make_learner(traits={"earlier_attempts": 1, "region": "Wales", "age_band": "35-55"})
+    first = make_enrollment(learner=person, traits={"earlier_attempts": 0, "age_band": None})
+    second = make_enrollment(learner=person)
+    assert read(first, "trait", None, "earlier_attempts") == 0
+    assert read(first, "trait", None, "age_band") is None
+    assert read(first, "trait", None, "region") == "Wales"
+    assert read(second, "trait", None, "earlier_attempts") == 1

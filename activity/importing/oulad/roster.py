@@ -21,11 +21,12 @@ ON CONFLICT (external_id) DO NOTHING
 # A local midnight, never a UTC one: half the year London is an hour ahead.
 _NEW_ENROLLMENTS = """
 INSERT INTO activity_enrollment
-    (learner_id, course_id, unit_key, enrolled_at, withdrew_at, completed_at)
+    (learner_id, course_id, unit_key, enrolled_at, withdrew_at, completed_at, traits)
 SELECT learner.id, %(course)s, gen_random_uuid(),
     (%(day_0)s::date + COALESCE(registered_on, 0))::timestamp AT TIME ZONE %(zone)s,
     (%(day_0)s::date + withdrew_on)::timestamp AT TIME ZONE %(zone)s,
-    CASE WHEN has_completed THEN (%(ends_on)s::date + time '23:59') AT TIME ZONE %(zone)s END
+    CASE WHEN has_completed THEN (%(ends_on)s::date + time '23:59') AT TIME ZONE %(zone)s END,
+    roster.enrollment_traits
 FROM pg_temp.oulad_roster AS roster
 JOIN activity_learner AS learner ON learner.external_id = 'oulad-' || roster.student
 ORDER BY roster.student

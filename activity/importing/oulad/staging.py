@@ -13,12 +13,14 @@ from activity.importing.oulad.files import OuladError, OuladFolder, of_run
 
 _COLUMNS = {
     "oulad_roster": "student int, registered_on int, withdrew_on int, has_completed bool,"
-    " traits jsonb",
+    " traits jsonb, enrollment_traits jsonb",
     "oulad_clicks": "student int, site int, day int, clicks int",
     "oulad_submissions": "assessment int, student int, day int, score numeric",
 }
-_TEXTS = ("gender", "region", "highest_education", "imd_band", "age_band", "disability")
-_NUMBERS = ("num_of_prev_attempts", "studied_credits")
+# A learner's second run has other values of the last three: they are the enrollment's, as the
+# earlier run would else learn its own future from the later one.
+_OF_LEARNER = ("gender", "region", "highest_education", "imd_band", "disability")
+_OF_ENROLLMENT = ("age_band", "num_of_prev_attempts", "studied_credits")
 _COMPLETED = ("Pass", "Distinction")
 
 
@@ -64,13 +66,18 @@ def submissions_of(folder: OuladFolder, run: str) -> pa.Table:
     return handed_in.select(["id_assessment", "id_student", "date_submitted", "score"])
 
 
-def traits_of(row: dict[str, Any]) -> dict[str, str | int]:
-    """Return the traits of a row of studentInfo, without those that are missing."""
-    traits = {name: row[name] for name in (*_TEXTS, *_NUMBERS) if row[name] is not None}
+def traits_of_learner(row: dict[str, Any]) -> dict[str, str]:
+    """Return the traits that a row of studentInfo has of the learner, without missing ones."""
+    traits = {name: row[name] for name in _OF_LEARNER if row[name] is not None}
     # One of the ten bands lacks its percent sign in the file: `10-20` stands for `10-20%`.
     if "imd_band" in traits:
         traits["imd_band"] = f"{traits['imd_band'].rstrip('%')}%"
     return traits
+
+
+def traits_of_enrollment(row: dict[str, Any]) -> dict[str, str | int]:
+    """Return the traits that a row of studentInfo has of the run alone, without missing ones."""
+    return {name: row[name] for name in _OF_ENROLLMENT if row[name] is not None}
 
 
 def _until(table: pa.Table, column: str, until_day: int | None) -> pa.Table:
@@ -104,7 +111,8 @@ def _copy_roster(roster: list[dict[str, Any]]) -> None:
                     row["date_registration"],
                     row["date_unregistration"],
                     row["final_result"] in _COMPLETED,
-                    json.dumps(traits_of(row)),
+                    json.dumps(traits_of_learner(row)),
+                    json.dumps(traits_of_enrollment(row)),
                 )
             )
 
