@@ -5,7 +5,9 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Lower
 
+from activity.fields import MailAddressField
 from activity.validators import validate_time_zone
 
 
@@ -123,10 +125,10 @@ class Item(models.Model):
 
 
 class Learner(models.Model):
-    """One person over all courses. Caps and consent are counted here."""
+    """One person over all courses. Two with one mailbox share its caps and its consent."""
 
     external_id = models.CharField(max_length=200, unique=True)
-    email = models.EmailField(null=True, blank=True)
+    email = MailAddressField(null=True, blank=True)
     name = models.CharField(max_length=200, blank=True)
     time_zone = models.CharField(max_length=64, blank=True, validators=[validate_time_zone])
     locale = models.CharField(max_length=16, blank=True)
@@ -134,6 +136,15 @@ class Learner(models.Model):
 
     class Meta:
         ordering = ("id",)
+        constraints: ClassVar = [
+            # So that lower(email) in SQL is the mailbox (common.addresses.comparable).
+            models.CheckConstraint(
+                condition=Q(email__isnull=True) | Q(email__regex=r"^[\x01-\x7f]+$"),
+                name="learner_email_is_ascii",
+                violation_error_message="No mail can be sent to this address.",
+            )
+        ]
+        indexes: ClassVar = [models.Index(Lower("email"), name="learner_by_mailbox")]
 
     def __str__(self) -> str:
         return self.name or self.external_id

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
-from interventions.addresses import deliverable
+from common.addresses import deliverable
 from interventions.outgoing import Answer, ChannelDownError, Outgoing, Result
 
 MAX_DETAIL = 300

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from activity.models import Enrollment, Learner
 from experiments.models import Assignment
@@ -207,6 +208,12 @@ class Delivery(models.Model):
                 fields=("learner", "claimed_at"),
                 condition=Q(claimed_at__isnull=False),
                 name="delivery_counted",
+            ),
+            models.Index(
+                Lower("address"),
+                "claimed_at",
+                condition=Q(claimed_at__isnull=False),
+                name="delivery_counted_by_mailbox",
             ),
             models.Index(
                 fields=("learner", "send_at"),

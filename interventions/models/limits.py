@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.deletion import Collector
 from django.db.models.functions import Lower
 
 from activity.models import Course, Learner
-from interventions.addresses import comparable
+from common.addresses import comparable
 from interventions.models.messages import Category, Channel
 from interventions.models.placed import PlacedModel, check
 
@@ -147,10 +148,23 @@ class ConsentState(models.TextChoices):
     OUT = "out", "does not want it"
 
 
-class Consent(models.Model):
-    """What a learner said of a category, or (category empty) of all. The last word counts."""
+def keep_of_mailbox(collector: Collector, field: Any, rows: Any, using: str) -> None:
+    """Delete a learner's words with the learner, but leave those of a mailbox to the mailbox."""
+    models.SET_NULL(collector, field, rows.exclude(mailbox=""), using)
+    models.CASCADE(collector, field, rows.filter(mailbox=""), using)
 
-    learner = models.ForeignKey(Learner, on_delete=models.CASCADE, related_name="consents")
+
+class Consent(models.Model):
+    """What was said of a category, or (category empty) of all. The last word counts.
+
+    It holds for the learner, who keeps it with another address, and for the mailbox, which keeps
+    it whoever else has it. Empty: without address, or of an address that no learner has.
+    """
+
+    learner = models.ForeignKey(
+        Learner, null=True, blank=True, on_delete=keep_of_mailbox, related_name="consents"
+    )
+    mailbox = models.CharField(max_length=320, blank=True, default="")
     category = models.ForeignKey(
         Category, null=True, blank=True, on_delete=models.CASCADE, related_name="consents"
     )
@@ -161,15 +175,25 @@ class Consent(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=("learner", "category"), nulls_distinct=False, name="consent_once"
+                fields=("learner", "mailbox", "category"),
+                condition=Q(learner__isnull=False),
+                nulls_distinct=False,
+                name="consent_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(learner__isnull=False) | ~Q(mailbox=""),
+                name="consent_is_of_somebody",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=ConsentState.values), name="consent_state_is_known"
             ),
         ]
+        indexes: ClassVar = [
+            models.Index(fields=("mailbox",), condition=~Q(mailbox=""), name="consent_by_mailbox")
+        ]
 
     def __str__(self) -> str:
-        return f"{self.learner}: {self.get_state_display()}"
+        return f"{self.learner or self.mailbox}: {self.get_state_display()}"
 
 
 class AddressField(_TextField):

@@ -10,7 +10,7 @@ from django.core.validators import validate_email
 from django.db import connection
 
 from activity.models import Learner
-from interventions.addresses import comparable
+from common.addresses import comparable
 from interventions.caps import Counted, Message, covers
 from interventions.consent import Word, is_wanted, last_word
 from interventions.hours import ClosedHours, outside
@@ -22,7 +22,7 @@ from segmentation.models import SegmentStatus
 _LEARNER = """
 SELECT
     COALESCE((SELECT paused FROM interventions_sitepause), false),
-    EXISTS (SELECT FROM interventions_suppression WHERE address = %(address)s),
+    EXISTS (SELECT FROM interventions_suppression WHERE address = %(mailbox)s),
     ARRAY(
         SELECT enrollment_id FROM activity_due
         WHERE enrollment_id = ANY(%(enrollments)s) AND due_at <= %(now)s
@@ -31,11 +31,11 @@ SELECT
         WHERE enrollment_id = ANY(%(enrollments)s) AND processed_at IS NULL
     ),
     ARRAY(SELECT COALESCE(category_id, 0) FROM interventions_consent
-        WHERE learner_id = %(learner)s ORDER BY id),
+        WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id),
     ARRAY(SELECT state = 'in' FROM interventions_consent
-        WHERE learner_id = %(learner)s ORDER BY id),
+        WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id),
     ARRAY(SELECT changed_at FROM interventions_consent
-        WHERE learner_id = %(learner)s ORDER BY id)
+        WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id)
 """
 
 _COUNTED = """
@@ -43,7 +43,8 @@ SELECT delivery.channel, delivery.category_id, enrollment.course_id, delivery.cl
     delivery.id
 FROM interventions_delivery AS delivery
 JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
-WHERE delivery.learner_id = %(learner)s AND delivery.claimed_at > %(since)s
+WHERE (delivery.learner_id = %(learner)s OR lower(delivery.address) = %(mailbox)s)
+    AND delivery.claimed_at > %(since)s
 """
 
 
@@ -63,9 +64,10 @@ def read_situation(
     learner: Learner, enrollment_ids: Sequence[int], *, limits: Limits, now: datetime
 ) -> Situation:
     """Return the learner's situation. Two queries; one where no cap is set."""
+    mailbox = comparable(learner.email or "") or None
     values: dict[str, Any] = {
         "learner": learner.pk,
-        "address": comparable(learner.email or ""),
+        "mailbox": mailbox,
         "enrollments": list(enrollment_ids),
         "now": now,
     }
@@ -78,7 +80,7 @@ def read_situation(
         no_address=not _is_address(learner.email),
         unsettled=frozenset(unsettled),
         words=tuple(Word(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)),
-        counted=_counted(learner.pk, since=now - limits.horizon) if limits.caps else [],
+        counted=_counted({**values, "since": now - limits.horizon}) if limits.caps else [],
     )
 
 
@@ -126,9 +128,10 @@ def _is_address(address: str | None) -> bool:
     return True
 
 
-def _counted(learner_id: int, *, since: datetime) -> list[Counted]:
+def _counted(values: dict[str, Any]) -> list[Counted]:
+    """Return what the caps count: what went to the learner or, from another row, to the mailbox."""
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTED, {"learner": learner_id, "since": since})
+        cursor.execute(_COUNTED, values)
         return [
             Counted(Message(channel, category, course), at, delivery_id)
             for channel, category, course, at, delivery_id in cursor.fetchall()

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from activity.models import Learner
+from common.addresses import comparable
 from interventions.consent import Word, is_wanted
 from interventions.models import Category, Consent, ConsentState
 
@@ -20,9 +23,15 @@ def is_known(learner_id: int) -> bool:
     return Learner.objects.filter(pk=learner_id).exists()
 
 
-def words_of(learner_id: int) -> list[Word]:
-    """Return all that the learner said. One query."""
-    rows = Consent.objects.filter(learner=learner_id)
+def mailbox_of(learner_id: int) -> str:
+    """Return the learner's address as mailboxes are compared, empty without one. One query."""
+    email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
+    return comparable(email or "")
+
+
+def words_of(learner_id: int | None, mailbox: str) -> list[Word]:
+    """Return all that the learner said, and anybody with this mailbox. One query."""
+    rows = Consent.objects.filter(Q(learner=learner_id) | Q(mailbox=mailbox or None))
     return [
         Word(category_id, state == ConsentState.IN, changed_at)
         for category_id, state, changed_at in rows.values_list("category_id", "state", "changed_at")
@@ -30,8 +39,8 @@ def words_of(learner_id: int) -> list[Word]:
 
 
 def preferences_of(learner_id: int) -> list[Preference]:
-    """Return every category with whether the learner gets it. Two queries."""
-    words = words_of(learner_id)
+    """Return every category with whether the learner gets it. Three queries."""
+    words = words_of(learner_id, mailbox_of(learner_id))
     return [
         Preference(category, is_wanted(category.pk, words, needs_opt_in=category.needs_opt_in))
         for category in Category.objects.order_by("name", "pk")

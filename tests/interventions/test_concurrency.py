@@ -6,13 +6,15 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
+from activity.models import Learner
 from common.clock import utc_now
 from interventions.dispatch import dispatch_due
 from interventions.errors import InterventionError
 from interventions.models import Cadence, Delivery
 from interventions.operations import recover, save_cap, start_experiment, unsubscribe
+from interventions.operations.mailboxes import claim_learner
 from interventions.render.links import LinkOwner
 from segmentation.models import Membership, Transition
 from tests.factories import NOW, make_learner
@@ -37,6 +39,7 @@ BARRIER = 'import sys; print("ready", flush=True); sys.stdin.readline()\n'
 DISPATCH = (
     BARRIER
     + """
+from activity.models import Learner
 from common.clock import utc_now
 from interventions.dispatch import dispatch_due
 print(dict(dispatch_due(clock=utc_now)))
@@ -47,6 +50,7 @@ print(dict(dispatch_due(clock=utc_now)))
 CLAIM_AND_WAIT = """
 import sys
 from django.db import transaction
+from activity.models import Learner
 from common.clock import utc_now
 from interventions.operations.claim import claim_next
 from interventions.operations.desk import Desk
@@ -60,6 +64,7 @@ with transaction.atomic():
 # The mail server has taken the message, and the worker never gets to write it down.
 SEND_AND_HANG = """
 import time
+from activity.models import Learner
 from common.clock import utc_now
 from interventions.channels import EmailChannel
 from interventions.dispatch import dispatch_due
@@ -203,6 +208,7 @@ def test_an_experiment_and_a_cadence_for_everybody_cannot_slip_past_each_other()
         """
 import sys
 from django.db import transaction
+from activity.models import Learner
 from common.clock import utc_now
 from interventions.operations import start_experiment
 with transaction.atomic():
@@ -242,6 +248,7 @@ INGEST = (
 from itertools import count
 from activity.models import Enrollment
 from activity.operations import ingest
+from activity.models import Learner
 from common.clock import utc_now
 from tests.factories import make_event
 print("begun", flush=True)
@@ -281,3 +288,51 @@ def test_an_experiment_on_a_playbook_starts_beside_ingest_without_a_deadlock() -
         assert worker.poll() is None, "ingest failed"
         # Both went on beside each other, not one after the other.
         wait_for_line(worker, "10")
+
+
+def test_two_workers_break_no_cap_of_a_mailbox_that_learners_share(smtp_sink: SmtpSink) -> None:
+    save_cap("one a day", limit=1, window="rolling_hours", length=24)
+    mailboxes = {f"family-{number}@example.org" for number in range(12)}
+    for address in mailboxes:
+        for spelling in (address, address.title()):
+            (delivery,) = make_due(learners=1, courses=1)
+            Learner.objects.filter(pk=delivery.learner_id).update(email=spelling)
+
+    start_together(DISPATCH, env=smtp_sink.environment)
+    # A worker gives way to another that has the mailbox: what that leaves, the next beat finds.
+    start_together(DISPATCH, env=smtp_sink.environment)
+
+    assert Counter(each.lower() for each in smtp_sink.recipients) == dict.fromkeys(mailboxes, 1)
+    states = Counter(Delivery.objects.values_list("state", "reason"))
+    assert states == {("handed_off", ""): 12, ("planned", "frequency_cap"): 12}
+
+
+# Holds one learner's row until it is told to go on.
+HOLD_LEARNER = """
+import sys
+from django.db import transaction
+from activity.models import Learner
+with transaction.atomic():
+    list(Learner.objects.select_for_update(no_key=True).filter(pk=int(sys.argv[1])))
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_the_worker_of_a_later_learner_gives_way_and_that_of_the_first_waits() -> None:
+    first, second = make_due(learners=2, courses=1)
+    Learner.objects.update(email="family@example.org")
+    cases = ((first.learner_id, second.learner_id), (second.learner_id, first.learner_id))
+    for held, claimed in cases:
+        holder = start_python(HOLD_LEARNER, str(held))
+        with running(holder):
+            wait_for_line(holder, "held")
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '300ms'")
+                if claimed > held:
+                    assert claim_learner(claimed) is None
+                else:
+                    with pytest.raises(OperationalError, match="lock timeout"):
+                        claim_learner(claimed)
+    with transaction.atomic():
+        assert claim_learner(first.learner_id) == first.learner

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 from django.test import Client
 
-from interventions.addresses import comparable, deliverable
+from common.addresses import comparable, deliverable
 from interventions.models import Suppression
 from interventions.operations import suppress
 from tests.factories import NOW, make_learner

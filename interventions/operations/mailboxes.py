@@ -1,0 +1,94 @@
+"""Lock learners together with everybody who has the same mailbox: a mailbox is what is spammed.
+
+Rows of learners come first in the lock order, and several of them in the order of their ids.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from activity.models import Learner
+from common.addresses import comparable
+
+_LOCK = """
+SELECT learner.id FROM activity_learner AS learner
+WHERE learner.id = %(learner)s OR lower(learner.email) = %(mailbox)s
+ORDER BY learner.id
+FOR NO KEY UPDATE
+"""
+
+# The count is read in the statement that locks: most learners share with nobody, and a statement of
+# its own for each message would cost more than the lock.
+_CLAIM = """
+SELECT learner.*, (
+    SELECT count(*) FROM activity_learner AS sharer WHERE lower(sharer.email) = lower(learner.email)
+) AS sharers
+FROM activity_learner AS learner WHERE learner.id = %(learner)s
+FOR NO KEY UPDATE OF learner SKIP LOCKED
+"""
+
+_CLAIM_BEFORE = """
+SELECT learner.id FROM activity_learner AS learner
+WHERE lower(learner.email) = %(mailbox)s AND learner.id < %(learner)s
+FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+_LOCK_BEHIND = """
+SELECT learner.id FROM activity_learner AS learner
+WHERE lower(learner.email) = %(mailbox)s AND learner.id > %(learner)s
+ORDER BY learner.id
+FOR NO KEY UPDATE
+"""
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """A learner, the mailbox (empty without address), and all learners with it, locked."""
+
+    learner_id: int | None
+    address: str
+    learner_ids: list[int]
+
+
+def lock_mailbox(learner_id: int) -> Mailbox | None:
+    """Lock the learner with all who share the mailbox; None if there is no such learner."""
+    email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
+    while True:
+        locked = lock_address(comparable(email or ""), learner_id=learner_id)
+        if learner_id not in locked.learner_ids:
+            return None
+        now_email = Learner.objects.values_list("email", flat=True).get(pk=learner_id)
+        if now_email == email:
+            return locked
+        # The address changed while we waited: those who share the new one are not locked yet.
+        email = now_email
+
+
+def lock_address(address: str, *, learner_id: int | None = None) -> Mailbox:
+    """Lock all learners with the mailbox, and the learner."""
+    mailbox = comparable(address)
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, {"learner": learner_id, "mailbox": mailbox or None})
+        return Mailbox(learner_id, mailbox, [row[0] for row in cursor.fetchall()])
+
+
+def claim_learner(learner_id: int) -> Learner | None:
+    """Lock the learner with all who share the mailbox; None where another worker has one of them.
+
+    One statement for a learner who shares with nobody.
+    """
+    learner = next(iter(Learner.objects.raw(_CLAIM, {"learner": learner_id})), None)
+    if learner is None:
+        return None
+    sharers = vars(learner)["sharers"]
+    if sharers <= 1:
+        return learner
+    values: dict[str, Any] = {"learner": learner_id, "mailbox": comparable(learner.email or "")}
+    with connection.cursor() as cursor:
+        # The worker with the lowest id waits for the others and gets on; all others give way to it.
+        # If each gave way, two could do so for ever; if each waited, they would be in a deadlock.
+        cursor.execute(_CLAIM_BEFORE, values)
+        before = len(cursor.fetchall())
+        cursor.execute(_LOCK_BEHIND, values)
+        return learner if before + 1 + len(cursor.fetchall()) == sharers else None
