@@ -7,6 +7,7 @@ from celery.exceptions import SecurityWarning
 from django.conf import settings
 from kombu import Queue
 
+from config.beat import SECONDS_BETWEEN_BEATS
 from config.startup import PRODUCTION_SETTINGS, prepare
 from config.workers import STAGES
 
@@ -14,8 +15,10 @@ from config.workers import STAGES
 # known to everybody. `manage.py serve` names its settings to its children.
 prepare(default_settings=PRODUCTION_SETTINGS)
 
-# Each stage finds its own work in the database, so a beat that is lost costs five seconds.
-SECONDS_BETWEEN_BEATS = 5
+# A connection to the broker that goes silent without being closed, as behind a firewall that forgot
+# it, is given up after these: the broker's client waits for ever by default.
+SECONDS_TO_ANSWER = 5
+SECONDS_BETWEEN_CHECKS = 5
 
 # In a container everything runs as root, and messages are plain JSON: nothing in them is executed.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -27,9 +30,15 @@ app.conf.update(
     # A worker waits for a broker that is away, however long, instead of ending.
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    # The broker's client asks the queues in turn, the one served last at the end: no queue of a
-    # worker waits for ever behind a busy one. That is its default, but we depend on it.
-    broker_transport_options={"queue_order_strategy": "round_robin"},
+    broker_transport_options={
+        # The broker's client asks the queues in turn, the one served last at the end: no queue of a
+        # worker waits for ever behind a busy one. That is its default, but we depend on it.
+        "queue_order_strategy": "round_robin",
+        "socket_timeout": SECONDS_TO_ANSWER,
+        "socket_connect_timeout": SECONDS_TO_ANSWER,
+        "socket_keepalive": True,
+        "health_check_interval": SECONDS_BETWEEN_CHECKS,
+    },
     # A worker that is given no queues serves all of these.
     task_queues=[Queue(stage) for stage in STAGES],
     task_routes={task: {"queue": stage} for stage, task in STAGES.items()},
@@ -40,15 +49,11 @@ app.conf.update(
     # claimed delivery runs out, so that nobody else takes the delivery while it still lives.
     task_time_limit=600,
     worker_prefetch_multiplier=1,
-    beat_schedule_filename=str(settings.VAR_DIR / "celerybeat-schedule"),
+    # No task expires, and no run of the beat is kept: both compare the clocks of two machines, or
+    # of one machine before and after it was set.
+    beat_scheduler="config.beat:StageScheduler",
     beat_schedule={
-        stage: {
-            "task": task,
-            "schedule": SECONDS_BETWEEN_BEATS,
-            # While all workers are busy beats must not pile up: one waiting beat does the same.
-            "options": {"expires": SECONDS_BETWEEN_BEATS},
-        }
-        for stage, task in STAGES.items()
+        stage: {"task": task, "schedule": SECONDS_BETWEEN_BEATS} for stage, task in STAGES.items()
     },
     timezone="UTC",
 )

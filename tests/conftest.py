@@ -23,7 +23,12 @@ class StartCelery(Protocol):
     """Starts the workers of one machine and a beat on the test database for the time of a block."""
 
     def __call__(
-        self, *, env: dict[str, str] | None = None, app: str = workers.APP
+        self,
+        *,
+        env: dict[str, str] | None = None,
+        app: str = workers.APP,
+        worker_env: dict[str, str] | None = None,
+        beat_env: dict[str, str] | None = None,
     ) -> AbstractContextManager[list[subprocess.Popen[str]]]: ...
 
 
@@ -82,28 +87,38 @@ def valkey_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def celery_processes(valkey_url: str) -> StartCelery:
-    """Return what starts real workers and a beat; the test must be one with transaction=True."""
+def celery_processes(valkey_url: str, tmp_path: Path) -> StartCelery:
+    """Return what starts real workers and a beat; the test must be one with transaction=True.
+
+    `worker_env` and `beat_env` are for them alone. A beat that is started again in the same test
+    finds what the one before it kept.
+    """
 
     @contextmanager
     def start(
-        *, env: dict[str, str] | None = None, app: str = workers.APP
+        *,
+        env: dict[str, str] | None = None,
+        app: str = workers.APP,
+        worker_env: dict[str, str] | None = None,
+        beat_env: dict[str, str] | None = None,
     ) -> Iterator[list[subprocess.Popen[str]]]:
-        with tempfile.TemporaryDirectory(prefix="nudgelab-beat-") as folder:
-            schedule = ["--pidfile=", "--schedule", f"{folder}/schedule"]
-            beat = workers.celery_command("beat", *schedule, app=app)
-            given = {"REDIS_URL": valkey_url} | (env or {})
-            with Path(folder, "log").open("w+") as log:
-                started = [
-                    processes.start_command(*command, env=given, log=log)
-                    for command in (*workers.worker_commands(app=app).values(), beat)
-                ]
-                try:
-                    with processes.running(*started):
-                        yield started
-                finally:
-                    # Shown by pytest when the test fails.
-                    log.seek(0)
-                    print(log.read())
+        given = {"REDIS_URL": valkey_url} | (env or {})
+        schedule = ["--pidfile=", "--schedule", str(tmp_path / "schedule")]
+        beat = workers.celery_command("beat", *schedule, app=app)
+        commands = [(one, worker_env) for one in workers.worker_commands(app=app).values()]
+        with (tmp_path / "celery.log").open("a+") as log:
+            log.seek(0, os.SEEK_END)
+            begins = log.tell()
+            started = [
+                processes.start_command(*command, env=given | (own or {}), log=log)
+                for command, own in (*commands, (beat, beat_env))
+            ]
+            try:
+                with processes.running(*started):
+                    yield started
+            finally:
+                # Shown by pytest when the test fails.
+                log.seek(begins)
+                print(log.read())
 
     return start

@@ -7,7 +7,8 @@ committed. Code given here runs after `django.setup()`.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,3 +117,20 @@ def running(*processes: subprocess.Popen[str]) -> Iterator[None]:
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
+
+
+def clock_ahead(seconds: float) -> dict[str, str]:
+    """Return the environment of a process whose wall clock is so far ahead of ours."""
+    # Before our own folder: Python imports the first `sitecustomize` that it finds.
+    path = os.pathsep.join([str(ROOT / "tests" / "clocks"), str(ROOT)])
+    return {"PYTHONPATH": path, "CLOCK_AHEAD": str(seconds)}
+
+
+def wait_until(happened: Callable[[], bool], *, seconds: float = SECONDS_TO_FINISH) -> bool:
+    """Return True once the function does; False where it did not within the time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if happened():
+            return True
+        time.sleep(0.2)
+    return False

@@ -2,35 +2,24 @@
 
 import tempfile
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from activity.models import Due
+from config.beat import SECONDS_BETWEEN_BEATS
 from config.celery import app
 from config.embedded import valkey
-from config.workers import STAGES, worker_commands
+from config.workers import STAGES, celery_command, worker_commands
 from tests.conftest import StartCelery
 from tests.factories import make_course, make_enrollment
-
-# Three Python processes have to import everything first.
-SECONDS_TO_REACT = 60.0
-
+from tests.processes import running, start_command, wait_until
 
 # Longer than a few beats, so that runs of a busy stage lie on top of each other.
 SECONDS_OF_A_BUSY_STAGE = 20.0
 SECONDS_TO_WATCH = 26.0
-
-
-def wait_until(happened: Callable[[], bool], *, seconds: float = SECONDS_TO_REACT) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if happened():
-            return True
-        time.sleep(0.2)
-    return False
 
 
 def evaluated(enrollment_id: int) -> bool:
@@ -69,11 +58,34 @@ def test_worker_and_beat_wait_for_a_broker_that_comes_late_and_goes(
         valkey.stop(data)
 
 
-def test_beats_do_not_pile_up_while_workers_are_busy() -> None:
+def test_beat_entries_are_the_stages_and_none_expires() -> None:
     entries = app.conf.beat_schedule.values()
 
     assert {entry["task"] for entry in entries} == set(STAGES.values())
-    assert all(entry["options"]["expires"] <= entry["schedule"] for entry in entries)
+    assert not any("options" in entry for entry in entries)
+
+
+def waiting(address: str) -> dict[str, int]:
+    """Return how many tasks wait in the queue of each stage."""
+    with Redis.from_url(address) as client:
+        return {stage: int(client.llen(stage)) for stage in STAGES}
+
+
+@pytest.mark.slow
+def test_beats_do_not_pile_up_while_nobody_works(tmp_path: Path) -> None:
+    data = tmp_path / "valkey"
+    valkey.ensure_running(data)
+    env = {"REDIS_URL": valkey.address(data), "DJANGO_SETTINGS_MODULE": "config.settings.test"}
+    with (tmp_path / "log").open("w") as log:
+        beat = start_command(*celery_command("beat", "--pidfile="), env=env, log=log)
+        with running(beat):
+            assert wait_until(lambda: set(waiting(env["REDIS_URL"]).values()) == {1})
+            # Three beats more.
+            time.sleep(3 * SECONDS_BETWEEN_BEATS + 1)
+            found = waiting(env["REDIS_URL"])
+    valkey.stop(data)
+
+    assert found == dict.fromkeys(STAGES, 1)
 
 
 def seconds_of(stage: str, log: Path) -> list[float]:

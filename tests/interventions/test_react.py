@@ -1,5 +1,6 @@
 """Transitions become draws, runs and exits; and all that they must not start."""
 
+import sys
 import time
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from experiments.models import Assignment, Exposure
 from interventions import react
 from interventions.models import Cadence, CadenceStatus, Run
-from interventions.operations import StepFields
+from interventions.operations import StepFields, reactions
 from interventions.react import react_due
 from segmentation.models import Transition
 from tests.factories import NOW
@@ -305,3 +306,34 @@ def test_a_run_whose_last_message_went_out_has_finished_when_its_segment_is_left
     react_due(now=NOW)
 
     assert [status for _, status, _ in runs()] == ["finished"]
+
+
+def lines_run(work, *, module) -> int:
+    """Return how many lines of the module were run, loops counted each time round."""
+    count = 0
+
+    def trace(frame, event, argument):
+        nonlocal count
+        if frame.f_code.co_filename != module.__file__:
+            return None
+        count += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+    return count
+
+
+def test_twice_as_many_transitions_of_one_enrollment_take_twice_the_work() -> None:
+    def react_to(number):
+        enrollment, cadence = make_settled(), make_cadence(reentry="cooldown", cooldown=timedelta())
+        for place in range(number):
+            kind = "leave" if place % 2 else "enter"
+            make_transition(enrollment, cadence.segment, kind)
+        return lines_run(lambda: react_due(now=NOW), module=reactions)
+
+    assert react_to(200) < 2.2 * react_to(100)
+    assert Run.objects.filter(status="exited").count() == 150

@@ -1,0 +1,96 @@
+"""One enrollment with many transitions, reacted to once; prints the seconds that it took.
+
+bench.react runs this file beside the code of whichever folder is measured, so it holds to what
+every commit has: the models, and `react_due`.
+"""
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from time import perf_counter
+from typing import Any
+
+import django
+
+from config.startup import prepare
+
+prepare(default_settings="config.settings.test")
+django.setup()
+
+from django.db import connection  # noqa: E402
+
+from activity.models import Course, Due, Enrollment, Learner  # noqa: E402
+from interventions.models import (  # noqa: E402
+    Cadence,
+    Category,
+    MessageTemplate,
+    Run,
+    Step,
+)
+from interventions.react import react_due  # noqa: E402
+from segmentation.models import Playbook, Segment, Transition  # noqa: E402
+
+NOW = datetime(2025, 10, 26, 12, 0, tzinfo=UTC)
+DATABASE = "bench_react"
+
+
+def main() -> int:
+    """Make the world, react to it and print the seconds."""
+    transitions = int(sys.argv[1])
+    name = connection.settings_dict["NAME"]
+    connection.settings_dict["TEST"]["NAME"] = DATABASE
+    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    try:
+        print(measure(transitions))
+    finally:
+        connection.creation.destroy_test_db(name, verbosity=0)
+    return 0
+
+
+def measure(transitions: int) -> float:
+    """Return the seconds in which all of the enrollment's transitions are handled."""
+    enrollment, segment = make_world()
+    # Entered and left in turn: each entry starts a run, and each leaving ends it.
+    Transition.objects.bulk_create(
+        Transition(
+            enrollment=enrollment,
+            segment=segment,
+            kind="leave" if number % 2 else "enter",
+            cause="event",
+            starts=True,
+            version=1,
+            occurred_at=NOW,
+            next_attempt_at=NOW,
+        )
+        for number in range(transitions)
+    )
+    started = perf_counter()
+    handled = react_due(now=NOW, budget_seconds=3600)
+    seconds = perf_counter() - started
+    runs = Run.objects.filter(status="exited").count()
+    if (handled, runs) != (transitions, transitions // 2):
+        raise SystemExit(f"handled {handled} of {transitions}, with {runs} runs")
+    return seconds
+
+
+def make_world() -> tuple[Enrollment, Segment]:
+    """Return an enrollment, and a segment whose cadence starts again each time it is entered."""
+    live: dict[str, Any] = {"live_since": NOW - timedelta(days=20)}
+    live |= {"starts_on": date(2025, 9, 1), "ends_on": date(2025, 12, 1)}
+    course = Course.objects.create(key="bench", title="Bench", **live)
+    learner = Learner.objects.create(external_id="ana", email="ana@example.org")
+    enrollment = Enrollment.objects.create(learner=learner, course=course, enrolled_at=NOW)
+    Due.objects.create(enrollment=enrollment)
+    playbook = Playbook.objects.create(key="bench", name="Bench")
+    segment = Segment.objects.create(playbook=playbook, key="in", name="In", rule={})
+    category = Category.objects.create(key="bench", name="Bench")
+    template = MessageTemplate.objects.create(key="bench", name="Bench", category=category)
+    cadence = Cadence.objects.create(
+        key="bench", name="Bench", category=category, segment=segment, trigger="enter",
+        status="active", reentry="cooldown", cooldown=timedelta(0),
+    )  # fmt: skip
+    Step.objects.create(cadence=cadence, position=0, template=template, delay=timedelta(0))
+    return enrollment, segment
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Machines whose clocks are wrong: real processes with a clock that is set ahead."""
+
+import time
+
+import pytest
+
+from activity.models import Due
+from tests.conftest import StartCelery
+from tests.factories import make_course, make_enrollment
+from tests.processes import clock_ahead, run_python, wait_until
+
+READ_CLOCKS = """
+import sys, time
+from common.clock import utc_now
+print(utc_now().timestamp() - float(sys.argv[1]), time.time() - float(sys.argv[1]))
+"""
+
+
+def evaluated(enrollment_id: int) -> bool:
+    return Due.objects.filter(pk=enrollment_id, evaluated_at__isnull=False).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_process_with_another_clock_reads_it_everywhere() -> None:
+
+    said = run_python(READ_CLOCKS, str(time.time()), env=clock_ahead(3600))
+
+    ahead = [float(one) for one in said.split()]
+    assert all(3600 <= one < 3660 for one in ahead), ahead
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_beat_that_once_had_a_clock_an_hour_ahead_goes_on_with_the_right_one(
+    celery_processes: StartCelery,
+) -> None:
+    first = make_enrollment(make_course())
+    with celery_processes(beat_env=clock_ahead(3600)):
+        assert wait_until(lambda: evaluated(first.pk))
+
+    second = make_enrollment(make_course())
+    with celery_processes():
+        assert wait_until(lambda: evaluated(second.pk))
