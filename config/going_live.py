@@ -6,8 +6,9 @@ from datetime import datetime
 
 from activity.models import Course
 from common.clock import local_date
-from interventions.models import Cadence, CadenceStatus, SitePause
+from interventions.models import Cadence, CadenceStatus
 from interventions.queries.guards import Guards, guards_of
+from interventions.queries.pauses import site_is_paused, site_pause
 from segmentation.models import Segment, SegmentStatus
 
 
@@ -60,8 +61,10 @@ def _missing(course: Course, now: datetime) -> Iterator[str]:
         yield f'its "live since" is still to come: {course.live_since:%Y-%m-%d %H:%M %Z}'
     if course.ends_on < local_date(now, course.time_zone):
         yield f"it is over: its last day was {course.ends_on}"
-    if SitePause.objects.filter(paused=True).exists():
-        yield "all sending is paused: see Pause everything in the admin"
+    if site_is_paused():
+        pause = site_pause()
+        since = f" {pause.circumstances}" if pause else ""
+        yield f"all sending is paused{since}; see Pause everything in the admin"
 
 
 def _missing_in_setup(course: Course) -> Iterator[str]:

@@ -2,20 +2,23 @@
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
+from activity.rights import may_send
 from common.admin import KeptAdmin, ReadOnlyAdmin
 from common.clock import utc_now
 from experiments.admin import ExperimentAdmin
 from experiments.models import Experiment
 from experiments.plan import PlanError
 from interventions import models, operations
+from interventions.admin.pauses import WhyForm, ask_why
 from interventions.durations import duration_in_words
 from interventions.errors import InterventionError
 from interventions.forms import CadenceForm, StepForm, StepFormSet
+from interventions.queries.pauses import cadence_pause
 
 WHOLE_ID = "The whole external id of a learner"
 
@@ -47,7 +50,8 @@ class CadenceAdmin(KeptAdmin):
     autocomplete_fields = ("segment", "arm", "ghost_for", "category")
     inlines = (StepInline,)
     # Only the actions pause and resume: a tick in the form would release nothing of what waits.
-    readonly_fields = ("paused",)
+    exclude = ("paused",)
+    readonly_fields = ("shown_pause",)
     actions = ("pause", "resume")
 
     @display(description="Status", label={"active": "success", "paused": "warning"})
@@ -56,6 +60,12 @@ class CadenceAdmin(KeptAdmin):
         if cadence.paused:
             return "paused", "paused: its messages are held"
         return cadence.status, cadence.get_status_display()
+
+    @display(description="Paused")
+    def shown_pause(self, cadence: models.Cadence) -> str:
+        """Return since when, by whom and why its messages are held."""
+        held = cadence_pause(cadence.pk)
+        return f"its messages are held {held.circumstances}" if held else "no"
 
     @display(description="Starts on")
     def shown_trigger(self, cadence: models.Cadence) -> str:
@@ -74,18 +84,30 @@ class CadenceAdmin(KeptAdmin):
         return f"arm {cadence.arm}{ghost}"
 
     @admin.action(description="Pause: hold its messages", permissions=["change"])
-    def pause(self, request: HttpRequest, queryset: QuerySet[models.Cadence]) -> None:
-        """Pause the chosen cadences."""
+    def pause(
+        self, request: HttpRequest, queryset: QuerySet[models.Cadence]
+    ) -> HttpResponse | None:
+        """Ask why, then pause the chosen cadences."""
+        form = WhyForm(request.POST if "reason" in request.POST else None)
+        if not form.is_valid():
+            return ask_why(self.admin_site, request, form, queryset)
+        word = operations.Word(request.user.get_username(), form.cleaned_data["reason"])
         for cadence in queryset:
-            operations.pause_cadence(cadence.pk, paused=True, now=utc_now())
+            operations.pause_cadence(cadence.pk, paused=True, now=utc_now(), word=word)
         messages.success(request, "Paused. Planned messages are held.")
+        return None
 
-    @admin.action(description="Resume", permissions=["change"])
+    @admin.action(description="Resume: let its messages go out", permissions=["send"])
     def resume(self, request: HttpRequest, queryset: QuerySet[models.Cadence]) -> None:
         """Resume the chosen cadences."""
+        word = operations.Word(request.user.get_username())
         for cadence in queryset:
-            operations.pause_cadence(cadence.pk, paused=False, now=utc_now())
+            operations.pause_cadence(cadence.pk, paused=False, now=utc_now(), word=word)
         messages.success(request, "Resumed. What was held goes out within seconds.")
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may let messages out."""
+        return may_send(request.user)
 
 
 @admin.register(models.Step)

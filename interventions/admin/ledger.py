@@ -9,8 +9,8 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from common.admin import BigTableAdmin, KeptAdmin, ReadOnlyAdmin
-from common.clock import utc_now
-from interventions import models, operations
+from interventions import models
+from interventions.queries.pauses import pauses_of
 
 WHOLE_ID = "The whole external id of a learner"
 STATE_COLORS = {
@@ -47,7 +47,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     search_fields = ("enrollment__learner__external_id__exact",)
     search_help_text = WHOLE_ID
     exclude = ("trace", "token", "reason")
-    readonly_fields = ("shown_reason", "shown_trace")
+    readonly_fields = ("shown_reason", "shown_trace", "shown_pauses")
 
     @display(description="State", label=STATE_COLORS)
     def shown_state(self, delivery: models.Delivery) -> tuple[str, str]:
@@ -64,6 +64,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
         """Return the decisions, one a line."""
         rows = ((", ".join(f"{k} {v}" for k, v in entry.items()),) for entry in delivery.trace)
         return format_html_join("", "<div>{}</div>", rows)
+
+    @display(description="Pauses that held it")
+    def shown_pauses(self, delivery: models.Delivery) -> SafeString | str:
+        """Return who held it, since when and why, one pause a line."""
+        rows = ((pause.sentence,) for pause in pauses_of(delivery))
+        return format_html_join("", "<div>{}</div>", rows) or "none"
 
 
 @admin.register(models.FrequencyCap)
@@ -116,19 +122,3 @@ class SuppressionAdmin(BigTableAdmin):
     list_display = ("address", "reason", "created_at")
     search_fields = ("address__exact",)
     search_help_text = "The whole address"
-
-
-@admin.register(models.SitePause)
-class SitePauseAdmin(KeptAdmin):
-    """The switch that holds all sending."""
-
-    list_display = ("__str__",)
-    fields = ("paused",)
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Hold or release all sending."""
-        operations.pause_site(paused=obj.paused, now=utc_now())
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return whether the one row is still missing."""
-        return super().has_add_permission(request) and not models.SitePause.objects.exists()

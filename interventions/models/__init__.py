@@ -23,7 +23,6 @@ from interventions.models.limits import (
     FrequencyCap,
     OnExceed,
     QuietHours,
-    SitePause,
     Suppression,
 )
 from interventions.models.messages import (
@@ -34,6 +33,7 @@ from interventions.models.messages import (
     MessageTemplate,
     TemplateText,
 )
+from interventions.models.pauses import Pause, SitePause
 
 __all__ = [
     "COUNTED_STATES",
@@ -53,6 +53,7 @@ __all__ = [
     "MailboxMessage",
     "MessageTemplate",
     "OnExceed",
+    "Pause",
     "QuietHours",
     "Reentry",
     "Run",

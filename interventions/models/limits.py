@@ -1,4 +1,4 @@
-"""What limits sending: caps, quiet hours, consent, suppressed addresses, the site's pause."""
+"""What limits sending: caps, quiet hours, consent, suppressed addresses."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -228,23 +228,3 @@ class Suppression(PlacedModel):
 
     def __str__(self) -> str:
         return self.address
-
-
-class SitePause(PlacedModel):
-    """One row: whether all sending is paused."""
-
-    id = models.SmallIntegerField(primary_key=True, default=1)
-    paused = models.BooleanField(default=False)
-
-    class Meta:
-        constraints: ClassVar = [
-            check(
-                "site_pause_is_one_row",
-                Q(id=1),
-                at="id",
-                sentence="The switch is there already: change that one.",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return "all sending is paused" if self.paused else "sending"

@@ -5,8 +5,6 @@ from interventions.operations.cadences import (
     StepFields,
     check_cadence,
     check_steps,
-    pause_cadence,
-    pause_site,
     save_cadence,
 )
 from interventions.operations.consent import save_preferences, unsubscribe
@@ -17,6 +15,7 @@ from interventions.operations.limits import (
     save_quiet_hours,
     suppress,
 )
+from interventions.operations.pauses import Word, pause_cadence, pause_site
 from interventions.operations.plan import plan_due
 from interventions.operations.recover import recover, settle_in_doubt
 from interventions.operations.runs import start_by_hand
@@ -25,6 +24,7 @@ from interventions.operations.templates import check_texts, save_category, save_
 __all__ = [
     "CadenceFields",
     "StepFields",
+    "Word",
     "check_cadence",
     "check_steps",
     "check_texts",

@@ -1,8 +1,8 @@
-"""Save cadences and pause them."""
+"""Save cadences."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import time, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -16,14 +16,11 @@ from interventions.models import (
     CadenceStatus,
     Category,
     Delivery,
-    DeliveryState,
     MessageTemplate,
     Reentry,
-    SitePause,
     Step,
     Trigger,
 )
-from interventions.policy import Reason
 from interventions.queries.populations import lock_segments
 from segmentation.models import Segment, SegmentStatus
 from segmentation.rules import RuleError, check_ranges, parse, to_json
@@ -107,31 +104,6 @@ def check_steps(cadence: Cadence, steps: Iterable[StepFields]) -> None:
                 f"The template '{step.template}' is of the category '{step.template.category}', "
                 f"the cadence '{cadence}' of '{cadence.category}'. They must be of the same."
             )
-
-
-@transaction.atomic
-def pause_site(*, paused: bool, now: datetime) -> None:
-    """Hold or release all sending. What was held goes out as soon as it is released."""
-    SitePause.objects.update_or_create(pk=1, defaults={"paused": paused})
-    if not paused:
-        _release(Reason.SITE_PAUSED, now=now)
-
-
-@transaction.atomic
-def pause_cadence(cadence_id: int, *, paused: bool, now: datetime) -> None:
-    """Hold or release one cadence's messages."""
-    Cadence.objects.filter(pk=cadence_id).update(paused=paused)
-    if not paused:
-        _release(Reason.CADENCE_PAUSED, now=now, run__cadence=cadence_id)
-
-
-def _release(reason: Reason, *, now: datetime, **of: Any) -> None:
-    held = Delivery.objects.filter(
-        state=DeliveryState.PLANNED, reason=reason, send_at__gt=now, **of
-    )
-    # In one order, and past what a dispatch has in hand: that one is being decided on anyway.
-    rows = held.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by("pk")
-    Delivery.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(send_at=now)
 
 
 def _check_starts(cadence: Cadence) -> None:

@@ -70,7 +70,7 @@ def test_live_later_over_paused_and_simulated_are_said(course: Course) -> None:
     assert [each.partition(":")[0] for each in missing(course)] == [
         'its "live since" is still to come',
         "it is over",
-        "all sending is paused",
+        "all sending is paused; see Pause everything in the admin",
     ]
 
     course.clock_stopped_at = NOW

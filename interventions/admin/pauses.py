@@ -1,0 +1,121 @@
+"""The page that holds all sending and lets it go on, and why a cadence is paused."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from activity.rights import REFUSAL, may_send
+from common.admin import KeptAdmin, ReadOnlyAdmin
+from common.clock import utc_now
+from interventions import models, operations
+from interventions.queries.pauses import latest_pauses, site_is_paused, site_pause
+
+PAGE = "admin:interventions_sitepause_changelist"
+
+
+class WhyForm(forms.Form):
+    """Why sending is held; kept with the name of who did it."""
+
+    reason = forms.CharField(
+        label="Why",
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "A wrong text goes out"}),
+        help_text="Everybody who works here reads it, with your name.",
+    )
+
+
+def ask_why(
+    site: AdminSite, request: HttpRequest, form: WhyForm, cadences: QuerySet[models.Cadence]
+) -> HttpResponse:
+    """Return the page that asks why the chosen cadences are to be paused."""
+    shown = {
+        "title": "Pause cadences",
+        "form": form,
+        "cadences": list(cadences),
+        "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "chosen_name": ACTION_CHECKBOX_NAME,
+    }
+    context = site.each_context(request) | shown
+    return TemplateResponse(request, "interventions/pause_cadences.html", context)
+
+
+@admin.register(models.SitePause)
+class SitePauseAdmin(KeptAdmin):
+    """One page in place of a list of one row: what holds, the button, and what held before."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show whether sending is held; on POST, hold it or let it go on."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        form = WhyForm(request.POST if "hold" in request.POST else None)
+        if request.method == "POST" and _switch(request, form, may_hold=self._may_hold(request)):
+            return redirect(PAGE)
+        shown = {
+            "title": "Pause everything",
+            "form": form,
+            "is_paused": site_is_paused(),
+            "pause": site_pause(),
+            "pauses": latest_pauses(),
+            "may_hold": self._may_hold(request),
+            "may_release": may_send(request.user),
+            "refusal": REFUSAL,
+        }
+        context = self.admin_site.each_context(request) | shown
+        return TemplateResponse(request, "interventions/pause.html", context)
+
+    def change_view(self, *_: Any, **__: Any) -> HttpResponseRedirect:
+        """Lead to the one page."""
+        return redirect(PAGE)
+
+    def add_view(self, *_: Any, **__: Any) -> HttpResponseRedirect:
+        """Lead to the one page."""
+        return redirect(PAGE)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: the button makes the row."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the user may see it: who may send may see what holds the sending."""
+        return super().has_view_permission(request, obj) or may_send(request.user)
+
+    def _may_hold(self, request: HttpRequest) -> bool:
+        return self.has_change_permission(request) or may_send(request.user)
+
+
+def _switch(request: HttpRequest, form: WhyForm, *, may_hold: bool) -> bool:
+    """Do what the pressed button says. Return False where the form has to be shown again."""
+    by = request.user.get_username()
+    if "release" in request.POST:
+        if not may_send(request.user):
+            raise PermissionDenied(REFUSAL)
+        operations.pause_site(paused=False, now=utc_now(), word=operations.Word(by))
+        messages.success(request, "Sending goes on. What was held goes out within seconds.")
+        return True
+    if not may_hold:
+        raise PermissionDenied
+    if not form.is_valid():
+        return False
+    word = operations.Word(by, form.cleaned_data["reason"])
+    operations.pause_site(paused=True, now=utc_now(), word=word)
+    messages.success(request, "All sending is held. A message that was just leaving may still go.")
+    return True
+
+
+@admin.register(models.Pause)
+class PauseAdmin(ReadOnlyAdmin):
+    """Every time at which sending was held."""
+
+    list_display = ("__str__", "began_at", "ended_at")
+    list_select_related = ("cadence",)
+    search_fields = ("began_by__exact",)
+    search_help_text = "The whole user name of who paused"

@@ -1,0 +1,79 @@
+"""Every time at which sending was held, and what the switches say now."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from interventions.models.cadences import Cadence
+from interventions.models.placed import PlacedModel, check
+
+
+class SitePause(PlacedModel):
+    """One row: whether all sending is paused."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    paused = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            check(
+                "site_pause_is_one_row",
+                Q(id=1),
+                at="id",
+                sentence="The switch is there already: change that one.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return "all sending is paused" if self.paused else "sending"
+
+
+class Pause(models.Model):
+    """One time at which a cadence (empty: everything) was held: since when, by whom and why.
+
+    The switches, SitePause.paused and Cadence.paused, are what dispatch reads; the operations set
+    both in one transaction. Names of staff are kept as text, so that they outlive the account.
+    """
+
+    cadence = models.ForeignKey(
+        Cadence, null=True, blank=True, on_delete=models.CASCADE, related_name="pauses"
+    )
+    reason = models.CharField(max_length=300, blank=True, default="")
+    began_at = models.DateTimeField()
+    began_by = models.CharField(max_length=150, blank=True, default="")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.CharField(max_length=150, blank=True, default="")
+
+    class Meta:
+        ordering = ("-began_at", "-id")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=("cadence",),
+                condition=Q(ended_at__isnull=True),
+                nulls_distinct=False,
+                name="pause_one_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("began_at")),
+                name="pause_ends_after_it_began",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    @property
+    def sentence(self) -> str:
+        """Return what was held, since when, by whom and why."""
+        what = f"the cadence “{self.cadence}”" if self.cadence else "all sending"
+        return f"{what} {'was' if self.ended_at else 'is'} paused {self.circumstances}"
+
+    @property
+    def circumstances(self) -> str:
+        """Return since when, by whom and why."""
+        by = f" by {self.began_by}" if self.began_by else ""
+        ended_by = f" by {self.ended_by}" if self.ended_by else ""
+        until = f" until {self.ended_at:%Y-%m-%d %H:%M} UTC{ended_by}" if self.ended_at else ""
+        why = f": {self.reason}" if self.reason else ""
+        return f"since {self.began_at:%Y-%m-%d %H:%M} UTC{by}{until}{why}"

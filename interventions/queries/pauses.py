@@ -1,0 +1,40 @@
+"""Whether sending is held, since when, by whom and why."""
+
+from collections.abc import Iterable
+
+from django.db.models import Q, QuerySet
+
+from interventions.models import Delivery, DeliveryState, Pause, SitePause
+
+SHOWN = 50
+
+
+def site_is_paused() -> bool:
+    """Return whether all sending is held. One query."""
+    return SitePause.objects.filter(paused=True).exists()
+
+
+def site_pause() -> Pause | None:
+    """Return the pause of all sending that is under way. One query."""
+    return Pause.objects.filter(cadence=None, ended_at=None).first()
+
+
+def cadence_pause(cadence_id: int | None) -> Pause | None:
+    """Return the pause of the cadence that is under way. One query; none for an unsaved cadence."""
+    if cadence_id is None:
+        return None
+    return Pause.objects.filter(cadence=cadence_id, ended_at=None).first()
+
+
+def latest_pauses() -> QuerySet[Pause]:
+    """Return the latest pauses, of everything and of cadences, the newest first."""
+    return Pause.objects.select_related("cadence")[:SHOWN]
+
+
+def pauses_of(delivery: Delivery) -> Iterable[Pause]:
+    """Return the pauses that held the message, the newest first. One query."""
+    concerned = Q(cadence=None) | Q(cadence=delivery.run.cadence_id)
+    held = Pause.objects.filter(concerned).exclude(ended_at__lt=delivery.planned_at)
+    if delivery.state != DeliveryState.PLANNED:
+        held = held.filter(began_at__lt=delivery.finished_at or delivery.claimed_at)
+    return held.select_related("cadence")[:SHOWN]

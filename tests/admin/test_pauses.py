@@ -1,0 +1,212 @@
+"""Holding all sending: one page, one button, seen everywhere, taken back; with who and why."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from config.going_live import readiness_of
+from interventions.models import Cadence, Delivery, Pause, SitePause
+from interventions.operations import Word, pause_cadence, pause_site
+from tests.factories import NOW
+from tests.interventions.factories import make_cadence, make_delivery, make_live_course
+
+HOUR = timedelta(hours=1)
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/admin/interventions/sitepause/"
+WHY = {"hold": "1", "reason": "A wrong text goes out"}
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("ana"))
+    return client
+
+
+def log_in(client: Client, *rights: str) -> Client:
+    """Log in as a member of staff with these rights alone."""
+    user = get_user_model().objects.create_user("bo", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client.force_login(user)
+    return client
+
+
+def text(response: Any) -> str:
+    return " ".join(response.content.decode().split())
+
+
+def is_held() -> bool:
+    return SitePause.objects.filter(paused=True).exists()
+
+
+def test_one_button_holds_all_sending_and_one_lets_it_go_on(staff: Client) -> None:
+    before = text(staff.get(PAGE))
+    assert "Messages go out." in before
+    assert before.count("<button name=") == 1
+
+    held = staff.post(PAGE, WHY, follow=True)
+    assert is_held()
+    assert "UTC by ana: A wrong text goes out" in text(held)
+    assert text(held).count("<button name=") == 1
+
+    released = text(staff.post(PAGE, {"release": "1"}, follow=True))
+    assert not is_held()
+    assert "Messages go out." in released
+    assert "by ana until" in released
+
+
+def test_a_second_press_keeps_the_first_word(staff: Client) -> None:
+    staff.post(PAGE, WHY)
+    staff.post(PAGE, WHY | {"reason": "Another"})
+
+    assert Pause.objects.get().reason == "A wrong text goes out"
+
+
+def test_without_a_reason_the_page_asks_for_it(staff: Client) -> None:
+    response = staff.post(PAGE, {"hold": "1", "reason": " "})
+
+    assert response.status_code == 200
+    assert "This field is required" in text(response)
+    assert not is_held()
+
+
+def test_every_page_of_staff_says_that_sending_is_held(staff: Client) -> None:
+    addresses = [
+        reverse("admin:index"),
+        reverse("admin:activity_course_changelist"),
+        reverse("admin:activity_course_add"),
+        reverse("experiments:report-list"),
+        reverse("interventions:mailbox"),
+    ]
+    said = "is held</strong> since 2025-09-30 12:00 UTC by ana: wrong &amp; late."
+    assert not any("All sending is held" in text(staff.get(address)) for address in addresses)
+
+    pause_site(paused=True, now=NOW, word=Word("ana", "wrong & late"))
+
+    for address in addresses:
+        assert said in text(staff.get(address)), address
+
+
+def test_a_learner_reads_nothing_of_it(client: Client) -> None:
+    pause_site(paused=True, now=NOW, word=Word("ana", "wrong text"))
+
+    assert "held" not in text(client.get("/admin/login/"))
+    assert "held" not in text(client.get("/unsubscribe/no-token/"))
+
+
+@pytest.mark.parametrize("rights", [(), ("view_sitepause",)])
+def test_staff_without_the_right_hold_nothing(client: Client, rights: tuple[str, ...]) -> None:
+    assert log_in(client, *rights).post(PAGE, WHY).status_code == 403
+    assert not is_held()
+
+
+def test_who_may_hold_but_not_send_cannot_let_it_go_on(client: Client) -> None:
+    log_in(client, "view_sitepause", "change_sitepause").post(PAGE, WHY)
+    assert is_held()
+
+    page = client.get(PAGE)
+    assert "your account may not" in text(page)
+    assert client.post(PAGE, {"release": "1"}).status_code == 403
+    assert is_held()
+
+
+def test_who_may_send_holds_and_lets_go_on(client: Client) -> None:
+    log_in(client, "send_messages").post(PAGE, WHY)
+    assert is_held()
+    client.post(PAGE, {"release": "1"})
+    assert not is_held()
+
+
+def test_old_addresses_of_the_switch_lead_to_the_page(staff: Client) -> None:
+    pause_site(paused=True, now=NOW)
+
+    assert staff.get(f"{PAGE}1/change/").url == PAGE
+    assert staff.get(f"{PAGE}add/").url == PAGE
+
+
+def act(client: Client, cadence: Cadence, action: str, **more: str) -> Any:
+    form = {"action": action, "_selected_action": [cadence.pk], **more}
+    return client.post(reverse("admin:interventions_cadence_changelist"), form, follow=True)
+
+
+def test_pausing_a_cadence_asks_why_and_its_page_says_so(staff: Client) -> None:
+    cadence = make_cadence()
+    asked = act(staff, cadence, "pause")
+    assert "will be held" in text(asked)
+    assert not Cadence.objects.get().paused
+
+    act(staff, cadence, "pause", reason="Wrong week")
+    assert Cadence.objects.get().paused
+    page = reverse("admin:interventions_cadence_change", args=(cadence.pk,))
+    assert "by ana: Wrong week" in text(staff.get(page))
+
+    act(staff, cadence, "resume")
+    pause = Pause.objects.get()
+    assert (pause.began_by, pause.ended_by, pause.reason) == ("ana", "ana", "Wrong week")
+    assert not Cadence.objects.get().paused
+
+
+def test_resuming_a_cadence_needs_the_right_to_send(client: Client) -> None:
+    cadence = make_cadence()
+    pause_cadence(cadence.pk, paused=True, now=NOW)
+    log_in(client, "view_cadence", "change_cadence")
+
+    act(client, cadence, "resume")
+
+    assert Cadence.objects.get().paused
+
+
+def shown_pauses(staff: Client, delivery: Delivery) -> str:
+    return text(staff.get(reverse("admin:interventions_delivery_change", args=(delivery.pk,))))
+
+
+def test_a_delivery_says_which_pauses_held_it(staff: Client) -> None:
+    delivery = make_delivery(cadence=make_cadence(name="Welcome"))
+    other = make_cadence()
+    pause_cadence(other.pk, paused=True, now=NOW, word=Word("bo", "not this one"))
+    pause_site(paused=True, now=NOW - 2 * HOUR, word=Word("bo", "long over"))
+    pause_site(paused=False, now=NOW - HOUR)
+    cadence_id = delivery.run.cadence_id
+    pause_cadence(cadence_id, paused=True, now=NOW, word=Word("ana", "Wrong week"))
+
+    page = shown_pauses(staff, delivery)
+
+    assert "the cadence “Welcome” is paused since 2025-09-30 12:00 UTC by ana: Wrong week" in page
+    assert "not this one" not in page
+    assert "long over" not in page
+
+    pause_cadence(cadence_id, paused=False, now=NOW + HOUR, word=Word("bo"))
+    page = shown_pauses(staff, delivery)
+    assert "was paused since 2025-09-30 12:00 UTC by ana until 2025-09-30 13:00 UTC by bo" in page
+
+
+def test_a_delivery_that_left_before_a_pause_was_not_held_by_it(staff: Client) -> None:
+    delivery = make_delivery(state="handed_off", claimed_at=NOW, finished_at=NOW)
+    pause_site(paused=True, now=NOW + timedelta(hours=1), word=Word("ana", "too late"))
+
+    assert "Pauses that held it" in shown_pauses(staff, delivery)
+    assert "too late" not in shown_pauses(staff, delivery).partition("Pauses that held it")[2]
+
+
+def test_a_clock_that_went_back_does_not_end_a_pause_before_it_began() -> None:
+    pause_site(paused=True, now=NOW)
+    pause_site(paused=False, now=NOW - timedelta(seconds=8))
+
+    assert Pause.objects.get().ended_at == NOW
+
+
+def test_what_keeps_a_course_from_sending_says_who_paused(staff: Client) -> None:
+
+    course = make_live_course()
+    pause_site(paused=True, now=NOW, word=Word("ana", "wrong text"))
+
+    assert any(
+        each.startswith("all sending is paused since 2025-09-30 12:00 UTC by ana: wrong text; see")
+        for each in readiness_of([course.key], now=NOW)[course.key].missing
+    )
