@@ -1,0 +1,39 @@
+"""What learners did: roster, event log, its two read models, and the queue of what to evaluate."""
+
+from activity.models.due import (
+    Due,
+    DueCause,
+)
+from activity.models.log import (
+    DailyActivity,
+    Event,
+    Progress,
+    RejectedEvent,
+    RejectedReason,
+    Verb,
+)
+from activity.models.roster import (
+    Course,
+    Enrollment,
+    Item,
+    ItemKind,
+    Learner,
+    Section,
+)
+
+__all__ = [
+    "Course",
+    "DailyActivity",
+    "Due",
+    "DueCause",
+    "Enrollment",
+    "Event",
+    "Item",
+    "ItemKind",
+    "Learner",
+    "Progress",
+    "RejectedEvent",
+    "RejectedReason",
+    "Section",
+    "Verb",
+]

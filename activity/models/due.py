@@ -1,0 +1,46 @@
+"""The queue of what to evaluate."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from activity.models.roster import Enrollment
+
+
+class DueCause(models.IntegerChoices):
+    """Why a row was pulled, the strongest highest: an edit must not look like a learner's act."""
+
+    TIME = 0, "time"
+    EVENT = 1, "event"
+    EDIT = 2, "edit"
+
+
+class Due(models.Model):
+    """When an enrollment's segments could next change. Null: nothing can change.
+
+    The row is its enrollment's mutex for evaluate, react and manual changes. `cause` is the
+    strongest reason for which it was pulled since `evaluated_at`; `rules_revision` is the revision
+    of all rules (segmentation.RulesRevision) that the last evaluation read, null before the first.
+    """
+
+    enrollment = models.OneToOneField(
+        Enrollment, primary_key=True, on_delete=models.CASCADE, related_name="due"
+    )
+    due_at = models.DateTimeField(null=True, blank=True)
+    cause = models.SmallIntegerField(choices=DueCause.choices, default=DueCause.TIME)
+    evaluated_at = models.DateTimeField(null=True, blank=True)
+    rules_revision = models.BigIntegerField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.TextField(blank=True, default="")
+
+    class Meta:
+        verbose_name = "due evaluation"
+        indexes: ClassVar = [
+            models.Index(
+                fields=("due_at",), name="due_by_instant", condition=Q(due_at__isnull=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.enrollment_id} due {self.due_at}"

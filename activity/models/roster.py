@@ -1,0 +1,181 @@
+"""Who learns what: courses with their items, learners, and who is enrolled."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+
+from activity.fields import MailAddressField
+from activity.validators import validate_time_zone
+
+
+class Course(models.Model):
+    """One run of a course. `live_since` null: segments are kept, nobody is drawn or messaged."""
+
+    key = models.CharField(max_length=100, unique=True)
+    title = models.CharField(max_length=200)
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    locale = models.CharField(max_length=16, default="en")
+    starts_on = models.DateField()
+    ends_on = models.DateField(help_text="The last day of the course, itself included.")
+    pass_mark = models.DecimalField(max_digits=7, decimal_places=6, default="0.5")
+    live_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Empty: segments are kept, but nobody is drawn or messaged. Set it to go live.",
+    )
+    # A simulated course keeps the instant at which its simulation ended as its clock: without it,
+    # the real clock would find the course long over and empty every segment.
+    clock_stopped_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Only for simulated courses: the instant that every page shows as its 'as of'.",
+    )
+    # Edits of the course or its items, and how many of them everybody concerned was pulled for.
+    # While they differ, a process may have died in between: settle_edits finishes its work.
+    edits = models.PositiveIntegerField(default=0, editable=False)
+    settled_edits = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ("key",)
+        # Setting a course up harms nobody; what lets messages out is a right of its own: going
+        # live, activating, starting an experiment, lifting a pause.
+        permissions: ClassVar = [("send_messages", "May let messages go out to learners")]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(ends_on__gte=F("starts_on")),
+                name="course_ends_after_it_starts",
+                violation_error_message="The course ends before it starts.",
+            ),
+            models.CheckConstraint(
+                condition=Q(pass_mark__gte=0, pass_mark__lte=1),
+                name="course_pass_mark_is_a_rate",
+                violation_error_message="The pass mark must lie between 0 and 1.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Section(models.Model):
+    """The class a learner sits in; the unit of cluster randomization."""
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="sections")
+    key = models.CharField(max_length=100)
+    teacher = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ("course_id", "key")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("course", "key"), name="section_key_once_a_course")
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class ItemKind(models.TextChoices):
+    MODULE = "module"
+    VIDEO = "video"
+    PAGE = "page"
+    QUIZ = "quiz"
+    RESOURCE = "resource"
+    ASSIGNMENT = "assignment"
+    DISCUSSION = "discussion"
+    OTHER = "other"
+
+
+class Item(models.Model):
+    """A piece of a course. A module is an item of kind module; its items name it as parent."""
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="items")
+    key = models.CharField(max_length=200)
+    kind = models.CharField(max_length=12, choices=ItemKind.choices)
+    title = models.CharField(max_length=300, blank=True)
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
+    )
+    position = models.PositiveIntegerField(default=0)
+    assigned_on = models.DateField(null=True, blank=True)
+    due_on = models.DateField(null=True, blank=True)
+    estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
+    topic = models.CharField(max_length=100, blank=True)
+    difficulty = models.CharField(max_length=50, blank=True)
+    url = models.URLField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ("course_id", "position", "id")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("course", "key"), name="item_key_once_a_course"),
+            models.CheckConstraint(
+                condition=~Q(kind="module") | Q(parent__isnull=True),
+                name="item_module_has_no_parent",
+                violation_error_message="A module has no parent.",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=ItemKind.values), name="item_kind_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.key
+
+
+class Learner(models.Model):
+    """One person over all courses. Two with one mailbox share its caps and its consent."""
+
+    external_id = models.CharField(max_length=200, unique=True)
+    email = MailAddressField(null=True, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True, validators=[validate_time_zone])
+    locale = models.CharField(max_length=16, blank=True)
+    traits = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            # So that lower(email) in SQL is the mailbox (common.addresses.comparable).
+            models.CheckConstraint(
+                condition=Q(email__isnull=True) | Q(email__regex=r"^[\x01-\x7f]+$"),
+                name="learner_email_is_ascii",
+                violation_error_message="No mail can be sent to this address.",
+            )
+        ]
+        indexes: ClassVar = [models.Index(Lower("email"), name="learner_by_mailbox")]
+
+    def __str__(self) -> str:
+        return self.name or self.external_id
+
+
+class Enrollment(models.Model):
+    """A learner in a course: the unit that segments and experiments speak of."""
+
+    learner = models.ForeignKey(Learner, on_delete=models.CASCADE, related_name="enrollments")
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="enrollments")
+    section = models.ForeignKey(
+        Section, null=True, blank=True, on_delete=models.SET_NULL, related_name="enrollments"
+    )
+    unit_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    enrolled_at = models.DateTimeField()
+    # No constraint orders withdrew_at after enrolled_at: real rosters break it.
+    withdrew_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    last_event_at = models.DateTimeField(null=True, blank=True, editable=False)
+    traits = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What holds for this enrollment, such as earlier attempts. A rule reads it before"
+        " the learner's.",
+    )
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("course", "learner"), name="enrollment_once_a_course")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.learner} in {self.course}"
