@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -40,6 +40,9 @@ class _Loop:
     channels: Mapping[str, Channel]
     desk: Desk
     moves: Counter[str]
+    # After an error of its connection a channel rests until the next beat, which tries it with one
+    # message: a server that hangs would put off, or bring into doubt, one message after another.
+    stopped: set[str] = field(default_factory=set)
 
     @property
     def is_over(self) -> bool:
@@ -84,7 +87,7 @@ def _serve(learner_id: int, loop: _Loop) -> bool:
     """Give one learner all that is due. Return False when no channel is up any more."""
     has_more = True
     while has_more and not loop.is_over:
-        up = _channels_up(loop.channels)
+        up = _channels_up(loop)
         if not up:
             return False
         has_more = _take_turn(learner_id, up, loop)
@@ -116,6 +119,9 @@ def _hand_over(claim: Claim, loop: _Loop) -> None:
         release_claim(claim, now=now, reason="lease_too_short")
         return
     answer = loop.channels[claim.channel].send(claim.prepared)
+    if answer.result.stops_the_channel:
+        log.warning("Channel %s stops for this loop: %s", claim.channel, answer.detail)
+        loop.stopped.add(claim.channel)
     state = _record(claim, answer, loop)
     loop.moves[state or "lost"] += 1
 
@@ -136,13 +142,14 @@ def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
     return finish_delivery(claim, answer, now=loop.clock())
 
 
-def _channels_up(channels: Mapping[str, Channel]) -> list[str]:
+def _channels_up(loop: _Loop) -> list[str]:
     up = []
-    for name, channel in channels.items():
+    for name in loop.channels.keys() - loop.stopped:
         try:
-            channel.open()
+            loop.channels[name].open()
         except ChannelDownError as error:
             log.warning("Channel %s is down: %s", name, error)
+            loop.stopped.add(name)
         else:
             up.append(name)
     return up

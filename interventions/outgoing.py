@@ -24,20 +24,31 @@ class Result(StrEnum):
     """What is known after the attempt."""
 
     HANDED_OFF = "handed_off"
-    # Proven not to have been accepted; another attempt may succeed.
+    # Proven not to have been accepted, and no fault of the message: nothing gets through.
+    CHANNEL_DOWN = "channel_down"
+    # This recipient or message was refused for now; another attempt may succeed.
     NOT_ACCEPTED = "not_accepted"
     # Refused for good.
     REFUSED = "refused"
     # It may or may not have been accepted.
     IN_DOUBT = "in_doubt"
 
+    @property
+    def stops_the_channel(self) -> bool:
+        """Return whether the next message would most likely fare the same."""
+        return self in (Result.CHANNEL_DOWN, Result.IN_DOUBT)
+
 
 @dataclass(frozen=True)
 class Answer:
-    """The result with the words of the other side."""
+    """The result with the words of the other side.
+
+    `may_be_the_message` says of a channel that is down that this very message may be the cause.
+    """
 
     result: Result
     detail: str = ""
+    may_be_the_message: bool = False
 
 
 class ChannelDownError(Exception):

@@ -9,16 +9,26 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
 from common.addresses import deliverable
+from interventions.channels.smtp import Stage, StagedBackend
 from interventions.outgoing import Answer, ChannelDownError, Outgoing, Result
 
 MAX_DETAIL = 300
 
+# The backend in whose place ours is put, which is the same and says how far a mail came.
+DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
+
 # Raised before the message itself is handed over, whatever their code.
-_BEFORE_DATA = (
+_BEFORE_THE_MAIL = (
     smtplib.SMTPConnectError,
     smtplib.SMTPHeloError,
     smtplib.SMTPAuthenticationError,
 )
+# "Service not available, closing": RFC 5321 allows it as the reply to any command.
+_CLOSING = 421
+# And "log in first", in its four codes (RFC 4954): it concerns us, whoever the recipient is.
+_OF_ALL_MAIL = (_CLOSING, 530, 534, 535, 538)
+# Told the size with the sender (RFC 1870), a server refuses the message there and not the sender.
+_TOO_LARGE = 552
 
 
 class EmailChannel:
@@ -42,29 +52,30 @@ class EmailChannel:
         return mail
 
     def open(self) -> None:
-        """Have a connection that answers. A used one may have been closed by the server since."""
-        if self._connection is not None and _is_dead(self._connection):
-            self.close()
-        if self._connection is None:
-            connection = get_connection()
-            try:
-                connection.open()
-            except (OSError, smtplib.SMTPException) as error:
-                raise ChannelDownError(_words(error)) from error
-            self._connection = connection
+        """Have a connection. One that the server has closed since shows itself in sending."""
+        if self._connection is not None:
+            return
+        connection = _new_connection()
+        try:
+            connection.open()
+        except (OSError, smtplib.SMTPException) as error:
+            raise ChannelDownError(_words(error)) from error
+        self._connection = connection
 
     def send(self, prepared: EmailMultiAlternatives) -> Answer:
-        """Send one mail over the open connection."""
-        if self._connection is None:
-            return Answer(Result.NOT_ACCEPTED, "there is no connection")
+        """Send one mail over the open connection.
+
+        A server may close a connection at any time, as after a hundred mails: found closed before
+        the mail began, it is opened again, once.
+        """
+        answer, found_closed = self._attempt(prepared)
+        if not found_closed:
+            return answer
         try:
-            sent = self._connection.send_messages([prepared])
-        # Whatever else a backend raises must not end the loop: it is in doubt, and kept as such.
-        except Exception as error:  # noqa: BLE001
-            # After an error nobody knows what the connection would answer to.
-            self.close()
-            return classify(error)
-        return Answer(Result.HANDED_OFF) if sent else Answer(Result.IN_DOUBT, "nothing was sent")
+            self.open()
+        except ChannelDownError as error:
+            return Answer(Result.CHANNEL_DOWN, str(error))
+        return self._attempt(prepared)[0]
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -76,17 +87,54 @@ class EmailChannel:
                 # It is closed either way; there is nothing to lose on it.
                 return
 
+    def _attempt(self, prepared: EmailMultiAlternatives) -> tuple[Answer, bool]:
+        """Return the answer, and whether the connection turned out to be closed already."""
+        if self._connection is None:
+            return Answer(Result.CHANNEL_DOWN, "there is no connection"), False
+        try:
+            sent = self._connection.send_messages([prepared])
+        # Whatever else a backend raises must not end the loop: it is in doubt, and kept as such.
+        except Exception as error:  # noqa: BLE001
+            stage = self._connection.stage if isinstance(self._connection, StagedBackend) else None
+            answer = classify(error, stage)
+            if answer.result.stops_the_channel:
+                self._abandon()
+            return answer, _found_closed(error, stage)
+        return Answer(Result.HANDED_OFF) if sent else Answer(Result.IN_DOUBT, "nothing sent"), False
 
-def classify(error: Exception) -> Answer:
-    """Return what an error in sending proves. What proves nothing is in doubt."""
+    def _abandon(self) -> None:
+        # After such an error nobody knows what the connection would answer to.
+        if isinstance(self._connection, StagedBackend):
+            self._connection.abandon()
+        self.close()
+
+
+def classify(error: Exception, stage: Stage | None) -> Answer:
+    """Return what an error in sending proves. What proves nothing is in doubt.
+
+    `stage` is how far the mail had come, None where the backend does not tell.
+    """
+    words = _words(error)
     if isinstance(error, smtplib.SMTPNotSupportedError | UnicodeError):
-        return Answer(Result.REFUSED, _words(error))
-    if isinstance(error, _BEFORE_DATA):
-        return Answer(Result.NOT_ACCEPTED, _words(error))
+        return Answer(Result.REFUSED, words)
+    if isinstance(error, _BEFORE_THE_MAIL):
+        return Answer(Result.CHANNEL_DOWN, words)
     code = _code(error)
-    if code is None:
-        return Answer(Result.IN_DOUBT, _words(error))
-    return Answer(Result.NOT_ACCEPTED if code < 500 else Result.REFUSED, _words(error))
+    if code is not None:
+        return Answer(_refusal(code, error), words)
+    if stage is None or stage is Stage.END:
+        return Answer(Result.IN_DOUBT, words)
+    # From its data on, the mail itself may be what the server stumbles over.
+    return Answer(Result.CHANNEL_DOWN, words, may_be_the_message=stage >= Stage.DATA)
+
+
+def _refusal(code: int, error: Exception) -> Result:
+    """Return of what a reply is a refusal: of all mail, of this one for now, or for good."""
+    if isinstance(error, smtplib.SMTPSenderRefused) and code != _TOO_LARGE:
+        return Result.CHANNEL_DOWN
+    if code in _OF_ALL_MAIL:
+        return Result.CHANNEL_DOWN
+    return Result.NOT_ACCEPTED if code < 500 else Result.REFUSED
 
 
 def _code(error: Exception) -> int | None:
@@ -98,6 +146,23 @@ def _code(error: Exception) -> int | None:
     elif isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPDataError):
         code = error.smtp_code
     return code if isinstance(code, int) and 400 <= code < 600 else None
+
+
+def _found_closed(error: Exception, stage: Stage | None) -> bool:
+    """Return whether the server had closed the connection before it read anything of the mail."""
+    if stage is None or stage > Stage.MAIL:
+        return False
+    if isinstance(error, smtplib.SMTPSenderRefused):
+        return error.smtp_code == _CLOSING
+    # One that does not answer would only be waited for a second time.
+    hung = isinstance(error.__context__, TimeoutError)
+    return isinstance(error, smtplib.SMTPServerDisconnected) and not hung
+
+
+def _new_connection() -> BaseEmailBackend:
+    if settings.EMAIL_BACKEND == DJANGO_SMTP:
+        return StagedBackend()
+    return get_connection()
 
 
 def _recipient(outgoing: Outgoing) -> str:
@@ -116,17 +181,6 @@ def _headers(outgoing: Outgoing) -> dict[str, str]:
     if settings.EMAIL_REDIRECT_TO:
         headers["X-Redirected-From"] = outgoing.address
     return headers
-
-
-def _is_dead(backend: BaseEmailBackend) -> bool:
-    # Only Django's SMTP backend keeps a connection that a server can close behind our back.
-    connection = getattr(backend, "connection", None)
-    if not isinstance(connection, smtplib.SMTP):
-        return False
-    try:
-        return connection.noop()[0] != 250
-    except (OSError, smtplib.SMTPException):
-        return True
 
 
 def _words(error: Exception) -> str:

@@ -15,6 +15,12 @@ MAX_ATTEMPTS = 6
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=1)
 
+# How soon after an error of the channel the message is tried again. One that may be the cause of it
+# waits longer each time: at the head of every loop it would stop the channel for all others.
+AFTER_CHANNEL_DOWN = timedelta(seconds=30)
+LONGEST_AFTER_CHANNEL_DOWN = timedelta(minutes=15)
+
+CHANNEL_DOWN = "channel_down"
 NOT_ACCEPTED = "not_accepted"
 REFUSED = "refused"
 TOO_MANY_ATTEMPTS = "too_many_attempts"
@@ -23,6 +29,7 @@ TOO_MANY_ATTEMPTS = "too_many_attempts"
 # was handed off is true all the same, and keeps it from being sent a second time.
 _STILL_OURS = {
     Result.HANDED_OFF: (DeliveryState.CLAIMED, DeliveryState.IN_DOUBT, DeliveryState.PLANNED),
+    Result.CHANNEL_DOWN: (DeliveryState.CLAIMED,),
     Result.NOT_ACCEPTED: (DeliveryState.CLAIMED,),
     Result.REFUSED: (DeliveryState.CLAIMED,),
     Result.IN_DOUBT: (DeliveryState.CLAIMED,),
@@ -46,7 +53,11 @@ def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | Non
     delivery = _lock(claim, _STILL_OURS[answer.result])
     if delivery is None:
         return None
-    move(delivery, _next(delivery, answer, now), now=now)
+    to = _next(delivery, answer, now)
+    if answer.result is Result.CHANNEL_DOWN:
+        _give_back(delivery, to, now=now)
+    else:
+        move(delivery, to, now=now)
     return str(delivery.state)
 
 
@@ -55,7 +66,7 @@ def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
     """Give a claim back before anything was handed over."""
     delivery = _lock(claim, (DeliveryState.CLAIMED,))
     if delivery is not None:
-        move(delivery, Move(DeliveryState.PLANNED, reason, until=now), now=now)
+        _give_back(delivery, Move(DeliveryState.PLANNED, reason, until=now), now=now)
 
 
 def write_sent_event(enrollment_id: int, message_id: str, *, now: datetime) -> None:
@@ -67,6 +78,19 @@ def retry_at(attempts: int, *, now: datetime) -> datetime:
     """Return when to try again after so many attempts: 1 minute, 4, 16, then every hour."""
     factor: int = 4 ** (min(max(attempts, 1), 10) - 1)
     return now + min(LONGEST_RETRY, FIRST_RETRY * factor)
+
+
+def _give_back(delivery: Delivery, to: Move, *, now: datetime) -> None:
+    # An attempt is one in which the server had its say on this recipient or message, or may have.
+    move(delivery, to, now=now, attempts=delivery.attempts - 1)
+
+
+def _after_channel_down(delivery: Delivery, answer: Answer, now: datetime) -> datetime:
+    if not answer.may_be_the_message:
+        return now + AFTER_CHANNEL_DOWN
+    before = sum(entry["reason"] == CHANNEL_DOWN for entry in delivery.trace)
+    factor: int = 2 ** min(before, 10)
+    return now + min(LONGEST_AFTER_CHANNEL_DOWN, AFTER_CHANNEL_DOWN * factor)
 
 
 def _lock(claim: Claim, states: Collection[str]) -> Delivery | None:
@@ -85,6 +109,9 @@ def _next(delivery: Delivery, answer: Answer, now: datetime) -> Move:
             return Move(DeliveryState.FAILED, REFUSED, answer.detail)
         case Result.IN_DOUBT:
             return Move(DeliveryState.IN_DOUBT, "", answer.detail)
+        case Result.CHANNEL_DOWN:
+            until = _after_channel_down(delivery, answer, now)
+            return Move(DeliveryState.PLANNED, CHANNEL_DOWN, answer.detail, until)
         case Result.NOT_ACCEPTED:
             if delivery.attempts >= MAX_ATTEMPTS:
                 return Move(DeliveryState.FAILED, TOO_MANY_ATTEMPTS, answer.detail)

@@ -318,6 +318,7 @@ def test_one_learner_that_raises_costs_one_learner() -> None:
 @pytest.mark.parametrize(
     ("result", "state", "reason"),
     [
+        (Result.CHANNEL_DOWN, "planned", "channel_down"),
         (Result.NOT_ACCEPTED, "planned", "not_accepted"),
         (Result.REFUSED, "failed", "refused"),
         (Result.IN_DOUBT, "in_doubt", ""),
@@ -375,3 +376,4 @@ def test_no_hand_over_starts_late_in_a_lease() -> None:
 
     assert channel.sent == []
     assert state_of(delivery) == ("planned", "lease_too_short")
+    assert delivery.attempts == 0

@@ -8,6 +8,7 @@ import pytest
 
 from activity.models import Event, Learner
 from interventions.channels.email import EmailChannel, classify
+from interventions.channels.smtp import Stage
 from interventions.dispatch import dispatch_due
 from interventions.models import Delivery
 from interventions.operations import recover
@@ -198,30 +199,50 @@ def test_prefer_delivery_sends_again_with_the_same_message_id(sink: SmtpSink) ->
     assert Event.objects.filter(verb="EMAIL_SENT").count() == 1
 
 
-@pytest.mark.parametrize(
-    ("error", "result"),
-    [
-        (smtplib.SMTPAuthenticationError(535, b"no"), Result.NOT_ACCEPTED),
-        (smtplib.SMTPConnectError(421, b"busy"), Result.NOT_ACCEPTED),
-        (smtplib.SMTPHeloError(500, b"what"), Result.NOT_ACCEPTED),
-        (smtplib.SMTPSenderRefused(451, b"later", "a"), Result.NOT_ACCEPTED),
-        (smtplib.SMTPSenderRefused(553, b"never", "a"), Result.REFUSED),
-        (smtplib.SMTPRecipientsRefused({"a": (450, b"later")}), Result.NOT_ACCEPTED),
-        (smtplib.SMTPRecipientsRefused({"a": (550, b"never")}), Result.REFUSED),
-        (smtplib.SMTPRecipientsRefused({}), Result.IN_DOUBT),
-        (smtplib.SMTPDataError(451, b"later"), Result.NOT_ACCEPTED),
-        (smtplib.SMTPDataError(554, b"never"), Result.REFUSED),
-        (smtplib.SMTPDataError(-1, b"gibberish"), Result.IN_DOUBT),
-        (smtplib.SMTPNotSupportedError("SMTPUTF8"), Result.REFUSED),
-        (smtplib.SMTPServerDisconnected("gone"), Result.IN_DOUBT),
-        (TimeoutError("slow"), Result.IN_DOUBT),
-        (ConnectionResetError("reset"), Result.IN_DOUBT),
-        (RuntimeError("what a backend may raise"), Result.IN_DOUBT),
-    ],
-    ids=lambda value: getattr(value, "value", f"{type(value).__name__}"),
+DOWN, LATER, NEVER, DOUBT = (
+    Result.CHANNEL_DOWN,
+    Result.NOT_ACCEPTED,
+    Result.REFUSED,
+    Result.IN_DOUBT,
 )
-def test_an_error_is_read_as_what_it_proves(error: Exception, result: Result) -> None:
-    answer = classify(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "stage", "result"),
+    [
+        (smtplib.SMTPAuthenticationError(535, b"no"), None, DOWN),
+        (smtplib.SMTPConnectError(421, b"busy"), None, DOWN),
+        (smtplib.SMTPHeloError(500, b"what"), Stage.CONNECT, DOWN),
+        (smtplib.SMTPSenderRefused(451, b"later", "a"), Stage.MAIL, DOWN),
+        (smtplib.SMTPSenderRefused(553, b"never", "a"), Stage.MAIL, DOWN),
+        (smtplib.SMTPSenderRefused(552, b"too large", "a"), Stage.MAIL, NEVER),
+        (smtplib.SMTPSenderRefused(-1, b"gibberish", "a"), Stage.MAIL, DOWN),
+        (smtplib.SMTPRecipientsRefused({"a": (450, b"later")}), Stage.RCPT, LATER),
+        (smtplib.SMTPRecipientsRefused({"a": (550, b"never")}), Stage.RCPT, NEVER),
+        (smtplib.SMTPRecipientsRefused({"a": (421, b"busy")}), Stage.RCPT, DOWN),
+        (smtplib.SMTPRecipientsRefused({"a": (530, b"log in")}), Stage.RCPT, DOWN),
+        (smtplib.SMTPRecipientsRefused({"a": (-1, b"gibberish")}), Stage.RCPT, DOWN),
+        (smtplib.SMTPRecipientsRefused({}), None, DOUBT),
+        (smtplib.SMTPDataError(451, b"later"), Stage.DATA, LATER),
+        (smtplib.SMTPDataError(554, b"never"), Stage.END, NEVER),
+        (smtplib.SMTPDataError(421, b"busy"), Stage.END, DOWN),
+        (smtplib.SMTPDataError(-1, b"gibberish"), Stage.BODY, DOWN),
+        (smtplib.SMTPDataError(-1, b"gibberish"), Stage.END, DOUBT),
+        (smtplib.SMTPNotSupportedError("SMTPUTF8"), Stage.CONNECT, NEVER),
+        (smtplib.SMTPServerDisconnected("gone"), Stage.RCPT, DOWN),
+        (smtplib.SMTPServerDisconnected("gone"), Stage.BODY, DOWN),
+        (smtplib.SMTPServerDisconnected("gone"), Stage.END, DOUBT),
+        (smtplib.SMTPServerDisconnected("gone"), None, DOUBT),
+        (TimeoutError("slow"), None, DOUBT),
+        (ConnectionResetError("reset"), Stage.END, DOUBT),
+        (RuntimeError("what a backend may raise"), None, DOUBT),
+    ],
+    ids=lambda value: getattr(value, "name", f"{type(value).__name__}"),
+)
+def test_an_error_is_read_as_what_it_proves(
+    error: Exception, stage: Stage | None, result: Result
+) -> None:
+    answer = classify(error, stage)
 
     assert answer.result is result
     assert type(error).__name__ in answer.detail

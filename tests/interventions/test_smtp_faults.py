@@ -1,0 +1,230 @@
+"""A mail server that hangs, hangs up or refuses, at each stage, and then is well again."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from django.core.mail import EmailMessage
+
+from activity.models import Event
+from interventions.channels import EmailChannel
+from interventions.dispatch import dispatch_due
+from interventions.models import Delivery
+from interventions.operations import recover
+from interventions.operations.finish import LONGEST_AFTER_CHANNEL_DOWN
+from interventions.outgoing import Result
+from tests.factories import NOW
+from tests.faulty_smtp import HANG, HANG_UP, STAGES, FaultySmtp, serve
+from tests.interventions.factories import (
+    make_cadence,
+    make_delivery,
+    make_live_course,
+    make_settled,
+)
+
+pytestmark = pytest.mark.django_db
+
+BEAT = timedelta(seconds=5)
+MESSAGES = 6
+
+
+@pytest.fixture
+def sink(settings) -> Iterator[FaultySmtp]:
+    with serve(FaultySmtp()) as sink:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = sink.host, sink.port
+        settings.EMAIL_TIMEOUT = 0.2
+        yield sink
+
+
+def make_messages(number: int = MESSAGES) -> list[Delivery]:
+    course, cadence = make_live_course(), make_cadence()
+    return [make_delivery(make_settled(course), cadence) for _ in range(number)]
+
+
+def beats(number: int, *, since: datetime = NOW) -> datetime:
+    """Run the stage so many times, five seconds apart; return the instant of the next beat."""
+    for beat in range(number):
+        at = since + beat * BEAT
+        dispatch_due(clock=lambda at=at: at)
+        recover(now=at)
+    return since + number * BEAT
+
+
+def states() -> Counter[str]:
+    return Counter(Delivery.objects.values_list("state", flat=True))
+
+
+def in_doubt() -> set[str]:
+    return set(Delivery.objects.filter(state="in_doubt").values_list("message_id", flat=True))
+
+
+FAULTS = [
+    *((stage, HANG_UP) for stage in STAGES),
+    *((stage, HANG) for stage in STAGES if stage != "body"),
+    *((stage, "421 closing") for stage in STAGES),
+    ("MAIL", "550 sender refused"),
+    ("MAIL", "451 later"),
+    ("RCPT", "451 greylisted"),
+    ("RCPT", "530 log in first"),
+    ("DATA", "451 later"),
+    ("end", "451 later"),
+]
+
+
+@pytest.mark.parametrize(("stage", "fault"), FAULTS, ids=lambda value: str(value).replace(" ", "_"))
+def test_after_a_fault_every_message_goes_out_once_or_was_seen_past_its_body(
+    sink: FaultySmtp, stage: str, fault: str
+) -> None:
+    make_messages()
+    sink.stage, sink.fault = stage, fault
+    after = beats(3)
+    assert sink.accepted == []
+    assert states()["failed"] == 0
+    doubtful = in_doubt()
+    assert doubtful <= set(sink.seen)
+
+    sink.heal()
+    beats(1, since=after + LONGEST_AFTER_CHANNEL_DOWN)
+
+    assert in_doubt() == doubtful
+    assert states()["handed_off"] == MESSAGES - len(doubtful) == len(sink.accepted)
+    assert len(set(sink.recipients())) == len(sink.accepted)
+    assert Event.objects.filter(verb="EMAIL_SENT").count() == len(sink.accepted)
+
+
+@pytest.mark.parametrize("fault", [HANG, HANG_UP])
+@pytest.mark.parametrize("stage", STAGES)
+def test_after_an_error_of_the_connection_a_beat_tries_one_message(
+    sink: FaultySmtp, stage: str, fault: str
+) -> None:
+    make_messages()
+    sink.stage, sink.fault = stage, fault
+
+    beats(1)
+
+    untouched = Delivery.objects.filter(state="planned", reason="").count()
+    # Without a greeting there is not even a claim.
+    assert untouched == (MESSAGES if stage == "connect" else MESSAGES - 1)
+
+
+def test_a_server_that_stops_reading_in_a_long_body_is_proof_that_it_took_nothing(
+    sink: FaultySmtp,
+) -> None:
+    sink.stage, sink.fault = "body", HANG
+    channel = EmailChannel()
+    channel.open()
+
+    answer = channel.send(
+        EmailMessage("Long", "A line of text.\n" * 500_000, to=["ana@example.org"])
+    )
+
+    assert answer.result is Result.CHANNEL_DOWN
+    assert answer.may_be_the_message
+
+
+def test_a_server_that_stops_reading_in_a_short_body_has_one_doubt_a_beat(sink: FaultySmtp) -> None:
+    # The whole mail, its end too, lies in the buffers of the server's system: it may read it yet.
+    make_messages()
+    sink.stage, sink.fault = "body", HANG
+
+    beats(3)
+
+    assert states() == {"in_doubt": 3, "planned": MESSAGES - 3}
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_server_that_takes_a_mail_and_never_says_so_is_never_sent_it_again(
+    sink: FaultySmtp, keeps: bool
+) -> None:
+    make_messages(1)
+    sink.stage, sink.fault, sink.keeps = "end", HANG, keeps
+    after = beats(2)
+    sink.heal()
+    beats(1, since=after + timedelta(days=1))
+
+    assert states() == {"in_doubt": 1}
+    assert len(sink.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "fault"),
+    [
+        ("MAIL", "550 sender refused"),
+        ("MAIL", "421 busy"),
+        ("RCPT", "421 busy"),
+        ("end", "421 busy"),
+    ],
+)
+def test_a_channel_that_is_down_for_hours_uses_up_no_attempt(
+    sink: FaultySmtp, stage: str, fault: str
+) -> None:
+    (delivery,) = make_messages(1)
+    sink.stage, sink.fault = stage, fault
+    for minutes in range(0, 150, 15):
+        beats(1, since=NOW + timedelta(minutes=minutes))
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason, delivery.attempts) == ("planned", "channel_down", 0)
+    sink.heal()
+    beats(1, since=NOW + timedelta(minutes=150))
+    assert states() == {"handed_off": 1}
+
+
+def test_a_channel_that_stays_down_lets_its_messages_expire(sink: FaultySmtp) -> None:
+    (delivery,) = make_messages(1)
+    sink.stage, sink.fault = "MAIL", "550 sender refused"
+    beats(2, since=delivery.expires_at - timedelta(minutes=1))
+
+    beats(1, since=delivery.expires_at)
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == ("expired", "channel_down")
+
+
+def test_one_message_that_a_server_stumbles_over_does_not_hold_up_the_others(
+    sink: FaultySmtp,
+) -> None:
+    first, *others = make_messages(3)
+    sink.stage, sink.fault = "body", HANG_UP
+    beats(1)
+    sink.heal()
+
+    beats(1, since=NOW + BEAT)
+
+    assert set(sink.recipients()) == {each.learner.email for each in others}
+    first.refresh_from_db()
+    assert (first.state, first.reason) == ("planned", "channel_down")
+
+
+def test_a_message_that_may_be_the_cause_waits_longer_each_time(sink: FaultySmtp) -> None:
+    (delivery,) = make_messages(1)
+    sink.stage, sink.fault = "body", HANG_UP
+    now, waits = NOW, []
+    for _ in range(7):
+        beats(1, since=now)
+        delivery.refresh_from_db()
+        waits.append((delivery.send_at - now).total_seconds())
+        now = delivery.send_at
+
+    assert waits == [30, 60, 120, 240, 480, 900, 900]
+
+
+def test_a_message_too_large_for_the_server_is_no_refusal_of_its_sender(sink: FaultySmtp) -> None:
+    make_messages(2)
+    sink.stage, sink.fault = "MAIL", "552 too large"
+
+    beats(1)
+
+    assert states() == {"failed": 2}
+
+
+def test_a_refused_recipient_keeps_the_connection(sink: FaultySmtp) -> None:
+    make_messages(3)
+    sink.stage, sink.fault = "RCPT", "550 no such user"
+
+    beats(1)
+
+    assert states() == {"failed": 3}
+    assert sink.connections == 1
