@@ -1,12 +1,14 @@
 """The read models' one definition as SQL, and what other apps may ask. Writes nothing."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import connection
 
-from activity.models import Course
+from activity.local_time import local_day
+from activity.models import Course, DailyActivity
 from activity.verbs import NOT_ACTS
+from common.clock import local_date
 
 # Counters stop here instead of overflowing: one absurd total must not make a whole batch fail.
 # A sum that stops at a limit is the same in any order, so merging stays exact.
@@ -60,11 +62,10 @@ MOST_DUE = 1_000_000
 _ATTEMPT = "event.verb = 'ATTEMPT_QUIZ'"
 _SCORED = f"{_ATTEMPT} AND event.score IS NOT NULL"
 
-# The zone's day, never the session's: `timestamptz::date` would follow the connection's setting.
 _DAILY = f"""
 SELECT
     event.enrollment_id,
-    (event.occurred_at AT TIME ZONE course.time_zone)::date AS day,
+    {local_day("event.occurred_at", "course.time_zone")} AS day,
     max(event.occurred_at) AS last_act_at,
     max(event.occurred_at) FILTER (WHERE {_ATTEMPT}) AS last_attempt_at,
     {_total("true", "acts")},
@@ -171,6 +172,31 @@ def due_enrollments(
     with connection.cursor() as cursor:
         cursor.execute(_DUE, values)
         return dict(cursor.fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class WrongDay:
+    """An enrollment's day of activity whose last act lies on another day by zoneinfo."""
+
+    enrollment_id: int
+    at: datetime
+    day: date
+    expected: date
+
+
+def wrong_day(course: Course) -> WrongDay | None:
+    """Return a row of DailyActivity that zoneinfo would date otherwise, None if there is none.
+
+    Reads every row of the course: for proofs, not for pages.
+    """
+    rows = DailyActivity.objects.filter(enrollment__course=course)
+    for enrollment_id, at, day in (
+        rows.order_by("pk").values_list("enrollment_id", "last_act_at", "day").iterator()
+    ):
+        expected = day if at is None else local_date(at, course.time_zone)
+        if at is not None and day != expected:
+            return WrongDay(enrollment_id, at, day, expected)
+    return None
 
 
 def course_id_of(key: str) -> int | None:

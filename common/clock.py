@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from common.zones import first_second
+
 Clock = Callable[[], datetime]
 
 
@@ -31,10 +33,14 @@ def local_date(instant: datetime, zone: str) -> date:
 
 
 def local_midnight(day: date, zone: str) -> datetime:
-    """Return the instant, in UTC, at which the day begins in the named zone."""
-    # ZoneInfo picks fold=0, the first of two midnights; where midnight does not exist
-    # the UTC conversion moves to the first instant after the gap, as PostgreSQL does.
-    return datetime.combine(day, time.min, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    """Return the instant, in UTC, at which the day begins in the named zone.
+
+    The first of two midnights; where clocks skip midnight, the instant of the change.
+    """
+    wall = datetime.combine(day, time.min, tzinfo=ZoneInfo(zone))
+    first, second = wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)
+    # PEP 495: for a time that clocks skip, fold 0 lands behind the change and fold 1 before it.
+    return first if first <= second else first_second(second, first, zone=ZoneInfo(zone))
 
 
 def next_local_midnight(instant: datetime, zone: str) -> datetime:

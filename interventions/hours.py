@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from common.zones import first_second
+
 # A closed stretch lasts less than a day, and a clock change adds at most a few hours to it, so one
 # that holds at an instant began on its local day or the day before.
 _DAYS_BACK = (1, 0)
@@ -61,15 +63,4 @@ def _instants(wall: datetime, zone: str) -> tuple[datetime, ...]:
     )
     # PEP 495: for a skipped time, fold 0 uses the offset before the change and lands after it,
     # fold 1 the other way round.
-    return (early, late) if early <= late else (_change_between(late, early, zone),)
-
-
-def _change_between(before: datetime, after: datetime, zone: str) -> datetime:
-    offset = before.astimezone(ZoneInfo(zone)).utcoffset()
-    while after - before > timedelta(seconds=1):
-        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
-        if middle.astimezone(ZoneInfo(zone)).utcoffset() == offset:
-            before = middle
-        else:
-            after = middle
-    return after
+    return (early, late) if early <= late else (first_second(late, early, zone=ZoneInfo(zone)),)

@@ -21,13 +21,16 @@ from activity.operations.roster import (
     save_section,
 )
 from activity.operations.roster_values import RosterError
+from activity.operations.zones import OldZonesError, ensure_zones
 
 __all__ = [
     "IngestResult",
+    "OldZonesError",
     "Rejection",
     "RosterError",
     "append_own_event",
     "claim_due",
+    "ensure_zones",
     "fail_due",
     "ingest",
     "lock_due",

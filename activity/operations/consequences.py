@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Model, QuerySet
 
-from activity.canonical import shown
 from activity.models import Course, Due, DueCause, Enrollment, Item, Learner
 from activity.operations.due import lock_due, pull_due
 from activity.operations.edits import count_edits, settle_edit
-from activity.operations.roster_values import RosterError
 
 Row = TypeVar("Row", bound=Model)
 
@@ -85,8 +83,6 @@ def store_row(
     `before` is the row as it was read under its lock, None for a new one: only what differs from it
     is written, and of that only `columns`, if they are named.
     """
-    if isinstance(row, Course):
-        _check_zone(row)
     if before is None:
         _insert(row, consequences, now=now)
     else:
@@ -162,13 +158,3 @@ def _concern(row: Model, consequences: Consequences) -> None:
             consequences.learners.add(row.pk)
         case Enrollment():
             consequences.enrollments.add(row.pk)
-
-
-def _check_zone(course: Course) -> None:
-    # Local days are computed in SQL: a zone that only Python knows would make every ingest fail.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_timezone_names WHERE name = %s)", [course.time_zone]
-        )
-        if not cursor.fetchone()[0]:
-            raise RosterError(f"The database knows no time zone {shown(course.time_zone)}.")

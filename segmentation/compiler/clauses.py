@@ -6,9 +6,11 @@
 import re
 from collections.abc import Callable
 
+from activity.local_time import local_day
+from activity.local_time import local_midnight_of as midnight
 from activity.queries import daily_activity_select, progress_select
 from segmentation.compiler.sources import Sources
-from segmentation.compiler.sql import indent, median_of, midnight, module_seconds
+from segmentation.compiler.sql import indent, median_of, module_seconds
 
 
 def with_clause(sources: Sources) -> str:
@@ -56,12 +58,13 @@ def _reads_progress(sources: Sources) -> bool:
 def _course(sources: Sources) -> str:
     starts_at = midnight("c.starts_on", "c.time_zone")
     next_day_at = midnight("(x.day_on + 1)", "c.time_zone")
+    day_on = local_day(sources.as_of, "c.time_zone")
     over_at = midnight("(c.ends_on + 1)", "c.time_zone")
     return f"""
         SELECT c.id, c.time_zone, c.ends_on, x.day_on, {starts_at} AS starts_at,
             {next_day_at} AS next_day_at, {over_at} AS over_at
         FROM activity_course c
-        CROSS JOIN LATERAL (SELECT ({sources.as_of} AT TIME ZONE c.time_zone)::date AS day_on) x
+        CROSS JOIN LATERAL (SELECT {day_on} AS day_on) x
         WHERE c.id = {sources.params.bind(sources.subject.course_id, "bigint")}"""
 
 
@@ -77,7 +80,7 @@ def _scope(sources: Sources) -> str:
         SELECT x.*, x.began_at <= {sources.as_of} AND NOT x.over AS in_scope FROM (
             SELECT e.id AS enrollment_id, e.learner_id, e.withdrew_at, e.completed_at,
                 greatest(e.enrolled_at, c.starts_at) AS began_at,
-                (e.enrolled_at AT TIME ZONE c.time_zone)::date AS enrolled_on,
+                {local_day("e.enrolled_at", "c.time_zone")} AS enrolled_on,
                 coalesce(e.last_event_at > {sources.as_of}, false) AS is_past,
                 coalesce(e.withdrew_at <= {sources.as_of}, false)
                     OR coalesce(e.completed_at <= {sources.as_of}, false)

@@ -6,7 +6,8 @@
 from datetime import date
 from typing import Any
 
-from segmentation.compiler.sql import Params, median_of, midnight, module_seconds
+from activity.local_time import local_midnight_of as midnight
+from segmentation.compiler.sql import Params, median_of, module_seconds
 
 
 def compile_norms(course_id: int, day: date) -> tuple[str, dict[str, Any]]:

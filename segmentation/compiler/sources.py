@@ -6,7 +6,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from segmentation.compiler.sql import Params, midnight
+from activity.local_time import local_midnight_of as midnight
+from segmentation.compiler.sql import Params
 from segmentation.norms import NormsValues
 
 

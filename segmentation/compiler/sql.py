@@ -1,7 +1,4 @@
-"""Pieces of SQL that the whole compiler shares: bound parameters and local midnights."""
-
-# Every value is bound; what is put into the text are constants of this package.
-# ruff: noqa: S608
+"""Pieces of SQL that the whole compiler shares: bound parameters and times."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,19 +21,6 @@ class Params:
         name = self._names.setdefault(key, f"p{len(self._names)}")
         self.values[name] = value
         return f"%({name})s::{cast}"
-
-
-def midnight(day: str, zone: str) -> str:
-    """Return SQL for the instant at which the local day begins.
-
-    Where clocks go back from 01:00 to 00:00, the day has two midnights. PostgreSQL takes the
-    second; the day begins at the first, as its events' dates do.
-    """
-    return f"""(
-        SELECT CASE
-            WHEN ((m.at - interval '1 hour') AT TIME ZONE {zone})::date >= {day}
-            THEN m.at - interval '1 hour' ELSE m.at END
-        FROM (SELECT ({day})::timestamp AT TIME ZONE {zone} AS at) AS m)"""
 
 
 def module_seconds(row: str) -> str:

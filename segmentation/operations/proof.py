@@ -10,6 +10,7 @@ from django.db.models import Max
 
 from activity.models import Course, Due, DueCause, Enrollment
 from activity.operations import pull_due
+from activity.queries import wrong_day
 from segmentation.models import Segment, Transition
 from segmentation.operations.definitions import Definition, read_definitions
 from segmentation.operations.evaluation import evaluate_due
@@ -55,6 +56,9 @@ def prove_course(course: Course, *, as_of: datetime) -> Proof:
     alone are compared. The course's queue is locked meanwhile. A course without an active segment
     has nothing to compare: no instant.
     """
+    misdated = _misdated(course, as_of)
+    if misdated is not None:
+        return Proof(difference=misdated)
     last = Due.objects.filter(enrollment__course=course).aggregate(at=Max("evaluated_at"))["at"]
     if not read_definitions(course.id).active:
         return Proof()
@@ -95,6 +99,22 @@ def _drive(
         if proof.difference is not None:
             break
     return proof
+
+
+def _misdated(course: Course, as_of: datetime) -> Difference | None:
+    """Return an act whose day in the read models is not zoneinfo's: both readings would agree."""
+    wrong = wrong_day(course)
+    if wrong is None:
+        return None
+    enrollment = Enrollment.objects.select_related("learner").get(id=wrong.enrollment_id)
+    act = f"an act at {wrong.at.isoformat()} is counted on {wrong.day}"
+    return Difference(
+        course=course.key,
+        learner=enrollment.learner.external_id,
+        segment="",
+        as_of=as_of.isoformat(),
+        what=f"{act}, but lies on {wrong.expected} by the pinned tzdata",
+    )
 
 
 def _compare_readings(course: Course, as_of: datetime) -> Proof:

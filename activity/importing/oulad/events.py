@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 
 from activity.importing.oulad.course import ZONE
+from activity.local_time import local_instant
 from activity.models import Course
 
 _INSERT = """
@@ -17,12 +18,15 @@ INSERT INTO activity_event (enrollment_id, item_id, verb, occurred_at, received_
     passed, properties, source, source_id)
 """
 
+_NOON = local_instant("(%(day_0)s::date + day + time '12:00')", "%(zone)s")
+_AN_HOUR_LATER = local_instant("(%(day_0)s::date + day + time '13:00')", "%(zone)s")
+
 # Sorted by student, site and day, of which the key is made: two imports at once meet in the same
 # order, and an enrollment's events lie together.
 _CLICKS = f"""{_INSERT}
 SELECT enrolled.id, item.id,
     CASE item.kind WHEN 'resource' THEN 'DOWNLOAD_RESOURCE' ELSE 'VIEW_ITEM' END,
-    (%(day_0)s::date + day + time '12:00') AT TIME ZONE %(zone)s, %(now)s, clicks, NULL, NULL,
+    {_NOON}, %(now)s, clicks, NULL, NULL,
     '{{}}', 'oulad', 'vle:' || %(run)s || ':' || student || ':' || site || ':' || day
 FROM pg_temp.oulad_clicks
 JOIN pg_temp.oulad_enrolled AS enrolled USING (student)
@@ -35,7 +39,7 @@ ON CONFLICT (source, source_id) DO NOTHING
 # A dated assessment is handed in and completes its unit, at the same instant.
 _SUBMISSIONS = f"""{_INSERT}
 SELECT enrolled.id, stored.item_id, stored.verb,
-    (%(day_0)s::date + day + time '13:00') AT TIME ZONE %(zone)s, %(now)s, 1, stored.score,
+    {_AN_HOUR_LATER}, %(now)s, 1, stored.score,
     stored.score >= %(pass_mark)s, '{{}}', 'oulad',
     stored.prefix || ':' || %(run)s || ':' || student || ':' || assessment
 FROM pg_temp.oulad_submissions AS submission

@@ -1,5 +1,8 @@
 """Store the staged run's course, items, learners and enrollments. What is there already stays."""
 
+# Every value is bound; the statements share how local times are read.
+# ruff: noqa: S608
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -9,6 +12,7 @@ from django.db import connection
 
 from activity.importing.oulad.course import PASS_MARK, ZONE, OuladItem
 from activity.importing.oulad.files import OuladError
+from activity.local_time import local_instant, local_midnight_of
 from activity.models import Course, Enrollment, Item
 
 _NEW_LEARNERS = """
@@ -18,14 +22,16 @@ ORDER BY 1
 ON CONFLICT (external_id) DO NOTHING
 """
 
+_LAST_MINUTE = local_instant("(%(ends_on)s::date + time '23:59')", "%(zone)s")
+
 # A local midnight, never a UTC one: half the year London is an hour ahead.
-_NEW_ENROLLMENTS = """
+_NEW_ENROLLMENTS = f"""
 INSERT INTO activity_enrollment
     (learner_id, course_id, unit_key, enrolled_at, withdrew_at, completed_at, traits)
 SELECT learner.id, %(course)s, gen_random_uuid(),
-    (%(day_0)s::date + COALESCE(registered_on, 0))::timestamp AT TIME ZONE %(zone)s,
-    (%(day_0)s::date + withdrew_on)::timestamp AT TIME ZONE %(zone)s,
-    CASE WHEN has_completed THEN (%(ends_on)s::date + time '23:59') AT TIME ZONE %(zone)s END,
+    {local_midnight_of("%(day_0)s::date + COALESCE(registered_on, 0)", "%(zone)s")},
+    {local_midnight_of("%(day_0)s::date + withdrew_on", "%(zone)s")},
+    CASE WHEN has_completed THEN {_LAST_MINUTE} END,
     roster.enrollment_traits
 FROM pg_temp.oulad_roster AS roster
 JOIN activity_learner AS learner ON learner.external_id = 'oulad-' || roster.student

@@ -71,7 +71,9 @@ def _sentence(proof: Proof) -> str:
             f"SQL, Python and evaluation driven by what is due agree: {proof.comparisons:,}"
             f" comparisons at {proof.instants:,} instants."
         )
+    # A wrong day is wrong for every segment.
+    segment = f", segment '{found.segment}'" if found.segment else ""
     return (
-        f"They differ about learner '{found.learner}' in course '{found.course}', segment"
-        f" '{found.segment}', as of {found.as_of}: {found.what}."
+        f"They differ about learner '{found.learner}' in course '{found.course}'{segment},"
+        f" as of {found.as_of}: {found.what}."
     )

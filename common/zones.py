@@ -1,0 +1,130 @@
+"""The time zones of the pinned tzdata, as periods of one offset each. Pure: knows no database."""
+
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.resources import files
+from io import BytesIO
+from itertools import pairwise
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
+
+# Every instant that is stored lies between the two (activity.models), and a day of room beside it.
+_FIRST = datetime(1899, 12, 30, tzinfo=UTC)
+_LAST = datetime(2200, 1, 3, tzinfo=UTC)
+# Behind a file's last change a rule in its footer goes on for ever. No rule changes clocks twice
+# within this.
+_STEP = timedelta(days=20)
+_SECOND = timedelta(seconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# RFC 9636: magic, version, then the counts of six lists that follow.
+_HEADER = struct.Struct(">4sc15x6l")
+# No place has it: it stands for a computer that nobody has set up.
+_NO_PLACES = frozenset({"Factory"})
+
+
+class Period(NamedTuple):
+    """A stretch in which a zone's clocks differ from UTC by the same: from `from_at` on."""
+
+    from_at: datetime
+    utc_offset: timedelta
+
+
+def release() -> str:
+    """Return the version of the pinned tzdata, as in 2026.6."""
+    return version("tzdata")
+
+
+def is_newer(one: str, than: str) -> bool:
+    """Return whether one version of tzdata came out after another."""
+    return _numbers(one) > _numbers(than)
+
+
+@lru_cache(maxsize=1)
+def known_zones() -> frozenset[str]:
+    """Return the names that the pinned tzdata lists. None of posix/, right/ or localtime is one."""
+    return frozenset(available_timezones() - _NO_PLACES)
+
+
+def periods_by_zone() -> Iterator[tuple[str, list[Period]]]:
+    """Yield each known zone with its periods from 1900 to 2199, the earliest first.
+
+    As zoneinfo reads them. The first one holds for all time before it too.
+    """
+    named: dict[bytes, list[str]] = {}
+    for zone in sorted(known_zones()):
+        named.setdefault(files("tzdata.zoneinfo").joinpath(zone).read_bytes(), []).append(zone)
+    # Many names stand for one place: each file is worked through once.
+    for file, zones in named.items():
+        found = _periods(file)
+        yield from ((zone, found) for zone in zones)
+
+
+def first_second(before: datetime, after: datetime, *, zone: ZoneInfo) -> datetime:
+    """Return the instant between the two, in whole seconds, at which the zone's offset changes."""
+    offset = _offset(before, zone)
+    while after - before > _SECOND:
+        middle = before + timedelta(seconds=(after - before) // (2 * _SECOND))
+        if _offset(middle, zone) == offset:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _periods(file: bytes) -> list[Period]:
+    zone = ZoneInfo.from_file(BytesIO(file))
+    found: list[Period] = []
+    for at in _possible_changes(file, zone):
+        offset = _offset(at, zone)
+        if not found or found[-1].utc_offset != offset:
+            found.append(Period(at, offset))
+    return found
+
+
+def _possible_changes(file: bytes, zone: ZoneInfo) -> Iterator[datetime]:
+    listed, has_rule = _read(file)
+    inside = [at for at in listed if _FIRST < at < _LAST]
+    yield _FIRST
+    yield from inside
+    if has_rule:
+        yield from _changes_by_rule(max([_FIRST, *inside]), zone)
+
+
+def _changes_by_rule(begin: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    steps = [begin + number * _STEP for number in range((_LAST - begin) // _STEP + 1)]
+    offsets = [_offset(at, zone) for at in steps]
+    for (before, after), (old, new) in zip(pairwise(steps), pairwise(offsets), strict=True):
+        if old != new:
+            yield first_second(before, after, zone=zone)
+
+
+def _offset(at: datetime, zone: ZoneInfo) -> timedelta:
+    return at.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _read(file: bytes) -> tuple[list[datetime], bool]:
+    """Return the changes that a TZif file lists, and whether a rule for later years follows.
+
+    Only when: how far the clocks move is asked of zoneinfo, so that there is one reader of it.
+    """
+    # The first block counts in 32 bits and is there for old readers; the second holds everything.
+    second = _HEADER.size + _length(file, 0, width=4)
+    changes = _HEADER.unpack_from(file, second)[5]
+    seconds = struct.unpack_from(f">{changes}q", file, second + _HEADER.size)
+    footer = file[second + _HEADER.size + _length(file, second, width=8) :]
+    # A rule names the two days of the change behind commas; a fixed offset has none.
+    return [_EPOCH + timedelta(seconds=at) for at in seconds if abs(at) < 10**11], b"," in footer
+
+
+def _length(file: bytes, header: int, *, width: int) -> int:
+    _, _, are_utc, are_standard, leaps, changes, types, letters = _HEADER.unpack_from(file, header)
+    return int(
+        changes * (width + 1) + types * 6 + letters + leaps * (width + 4) + are_standard + are_utc
+    )
+
+
+def _numbers(one: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in one.split(".") if part.isdigit())

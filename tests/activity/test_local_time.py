@@ -1,0 +1,231 @@
+"""One authority for local time: the pinned tzdata, in SQL as in Python."""
+
+import zoneinfo
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
+from itertools import pairwise
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from activity.local_time import local_day, local_instant, local_midnight_of
+from activity.models import Course, DailyActivity
+from activity.operations import OldZonesError, ensure_zones, settle_edits
+from activity.operations.roster import save_course, save_learner
+from activity.operations.roster_values import RosterError
+from activity.validators import validate_time_zone
+from common.clock import local_date, local_midnight
+from common.zones import known_zones, periods_by_zone, release
+from tests.factories import NOW, act, make_course, make_enrollment
+
+HOUR = timedelta(hours=1)
+FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2028, 12, 31)
+FIRST_HOUR = datetime(2024, 1, 1, tzinfo=UTC)
+HOURS = 5 * 8_766
+
+Days = dict[date, tuple[int, int]]
+
+# Per zone and local day: which hour is its first, and how many there are.
+_DAYS_OF = f"""
+SELECT x.day, min(x.hour), count(*) FROM (
+    SELECT hour, {local_day("(%(first)s::timestamptz + hour * interval '1 hour')", "%(zone)s")} AS day
+    FROM generate_series(0, %(hours)s - 1) AS hour
+) AS x GROUP BY x.day
+"""  # noqa: E501
+_PERIODS_OF = """
+SELECT from_at::text, to_at::text, utc_offset FROM activity_zoneperiod
+WHERE zone = %(zone)s ORDER BY to_at
+"""
+_MIDNIGHTS_OF = f"""
+SELECT day::date, {local_midnight_of("day", "%(zone)s")}
+FROM generate_series(%(first)s::date, %(last)s::date, interval '1 day') AS day
+"""
+
+
+def _fetch(sql: str, **values: object) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()
+
+
+def _days_by_zoneinfo(zone: str) -> Days:
+    info = zoneinfo.ZoneInfo(zone)
+    found: dict[date, list[int]] = {}
+    for hour in range(HOURS):
+        day = (FIRST_HOUR + hour * HOUR).astimezone(info).date()
+        found.setdefault(day, [hour, 0])[1] += 1
+    return {day: (first, count) for day, (first, count) in found.items()}
+
+
+def _zones_by_file() -> dict[bytes, list[str]]:
+    """Return the zones by what their files hold: many names are links to one zone."""
+    found: dict[bytes, list[str]] = {}
+    for zone in sorted(known_zones()):
+        file = files("tzdata.zoneinfo").joinpath(zone).read_bytes()
+        found.setdefault(file, []).append(zone)
+    return found
+
+
+@pytest.mark.slow
+def test_local_day_in_sql_is_zoneinfos_in_every_zone_and_hour(db: None) -> None:
+    for zones in _zones_by_file().values():
+        rows = _fetch(_DAYS_OF, zone=zones[0], first=FIRST_HOUR, hours=HOURS)
+        found = {day: (first, count) for day, first, count in rows}
+        assert found == _days_by_zoneinfo(zones[0]), zones[0]
+        # The other names of the place have the same periods, so they have the same days.
+        periods = {zone: _fetch(_PERIODS_OF, zone=zone) for zone in zones}
+        assert all(periods[zone] == periods[zones[0]] for zone in zones), zones
+
+
+@pytest.mark.slow
+def test_midnight_in_sql_is_the_first_second_of_the_day_in_every_zone(db: None) -> None:
+    for zone in sorted(known_zones()):
+        for day, at in _fetch(_MIDNIGHTS_OF, zone=zone, first=FIRST_DAY, last=LAST_DAY):
+            assert at == local_midnight(day, zone), (zone, day)
+            assert local_date(at, zone) >= day, (zone, day)
+            assert local_date(at - timedelta(seconds=1), zone) < day, (zone, day)
+
+
+def test_offsets_are_kept_to_the_second(db: None) -> None:
+    # Monrovia was 44 minutes and 30 seconds behind until 1972.
+    at = datetime(1971, 6, 1, 0, 44, 29, tzinfo=UTC)
+    sql = f"SELECT {local_day('%(at)s', '%(zone)s')}"
+    assert _fetch(sql, at=at, zone="Africa/Monrovia") == [(date(1971, 5, 31),)]
+    later = at + timedelta(seconds=1)
+    assert _fetch(sql, at=later, zone="Africa/Monrovia") == [(date(1971, 6, 1),)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "at"),
+    [
+        # Clocks go from 00:00 to 01:00: the day begins at 01:00.
+        ("Africa/Cairo", date(2025, 4, 25), "2025-04-24T22:00:00+00:00"),
+        ("Asia/Beirut", date(2025, 3, 30), "2025-03-29T22:00:00+00:00"),
+        ("America/Havana", date(2025, 3, 9), "2025-03-09T05:00:00+00:00"),
+        # From 01:00 back to 00:00: the first of two midnights.
+        ("America/Havana", date(2025, 11, 2), "2025-11-02T04:00:00+00:00"),
+        ("Atlantic/Azores", date(2025, 10, 26), "2025-10-26T00:00:00+00:00"),
+        # From 23:30 to 00:30: the day begins half an hour late.
+        ("America/Toronto", date(1919, 3, 31), "1919-03-31T04:30:00+00:00"),
+        # A day that Samoa never had, and the one after it.
+        ("Pacific/Apia", date(2011, 12, 30), "2011-12-30T10:00:00+00:00"),
+        ("Pacific/Apia", date(2011, 12, 31), "2011-12-30T10:00:00+00:00"),
+        # By a rule, long after the last change that the files list.
+        ("Europe/London", date(2199, 7, 1), "2199-06-30T23:00:00+00:00"),
+    ],
+)
+def test_day_begins_at_its_first_instant(db: None, zone: str, day: date, at: str) -> None:
+    expected = datetime.fromisoformat(at)
+    sql = f"SELECT {local_midnight_of('%(day)s::date', '%(zone)s')}"
+    assert _fetch(sql, day=day, zone=zone) == [(expected,)]
+    assert local_midnight(day, zone) == expected
+
+
+def test_time_that_clocks_show_twice_is_its_first_and_a_missing_day_has_no_time(db: None) -> None:
+    sql = f"SELECT {local_instant('%(wall)s::timestamp', '%(zone)s')}"
+    twice = _fetch(sql, wall=datetime(2025, 10, 26, 1, 30), zone="Europe/London")  # noqa: DTZ001
+    assert twice == [(datetime(2025, 10, 26, 0, 30, tzinfo=UTC),)]
+    assert _fetch(sql, wall=None, zone="Europe/London") == [(None,)]
+
+
+def test_every_zone_covers_all_time_without_gaps(db: None) -> None:
+    rows = _fetch(
+        """SELECT zone, from_at::text, to_at::text FROM activity_zoneperiod ORDER BY zone, to_at"""
+    )
+    by_zone: dict[str, list[tuple[str, str]]] = {}
+    for zone, from_at, to_at in rows:
+        by_zone.setdefault(zone, []).append((from_at, to_at))
+    assert set(by_zone) == known_zones()
+    for found in by_zone.values():
+        assert (found[0][0], found[-1][1]) == ("-infinity", "infinity")
+        assert [begin for begin, _ in found[1:]] == [end for _, end in found[:-1]]
+
+
+def test_zoneinfo_reads_the_pinned_tzdata_and_no_file_of_the_machine() -> None:
+    assert zoneinfo.TZPATH == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["posix/Europe/London", "right/UTC", "localtime", "Factory", "posixrules", "", "cet"]
+)
+def test_name_that_tzdata_does_not_list_is_no_zone(name: str) -> None:
+    with pytest.raises(ValidationError, match="is not a time zone"):
+        validate_time_zone(name)
+
+
+def test_zone_of_a_learner_is_checked_too(db: None) -> None:
+    with pytest.raises(RosterError, match="is not a time zone"):
+        save_learner({"external_id": "a", "time_zone": "right/UTC"}, now=NOW)
+    course = make_course()
+    with pytest.raises(RosterError, match="is not a time zone"):
+        save_course({"key": course.key, "time_zone": "localtime"}, now=NOW)
+
+
+@pytest.fixture
+def older_zones(db: None) -> Iterator[None]:
+    """Put the database back to a tzdata in which Winnipeg had no summer time in 2025."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE activity_zonerelease SET version = '2020.1'")
+        cursor.execute(
+            """UPDATE activity_zoneperiod SET utc_offset = interval '-6 hours'
+            WHERE zone = 'America/Winnipeg' AND from_at > '2025-01-01' AND to_at < '2026-01-01'"""
+        )
+    return
+
+
+def test_newer_tzdata_makes_the_changed_days_again_and_leaves_the_others(older_zones: None) -> None:
+    at = datetime(2025, 7, 11, 5, 30, tzinfo=UTC)
+    fields = {"starts_on": date(2025, 6, 1), "ends_on": date(2025, 8, 31)}
+    moved = make_course(time_zone="America/Winnipeg", **fields)
+    other = make_course(time_zone="America/New_York", **fields)
+    past = make_course(
+        time_zone="America/Winnipeg", starts_on=date(2024, 1, 1), ends_on=date(2024, 3, 1)
+    )
+    for course in (moved, other):
+        act(make_enrollment(course), occurred_at=at)
+    assert DailyActivity.objects.get(enrollment__course=moved).day == date(2025, 7, 10)
+
+    ensure_zones()
+
+    edits = dict(Course.objects.values_list("pk", "edits"))
+    assert edits == {moved.pk: 1, other.pk: 0, past.pk: 0}
+    settle_edits(now=NOW)
+    assert DailyActivity.objects.get(enrollment__course=moved).day == date(2025, 7, 11)
+    assert _fetch("SELECT version FROM activity_zonerelease") == [(release(),)]
+
+
+def test_course_with_an_event_on_a_changed_day_outside_its_dates_is_made_again(
+    older_zones: None,
+) -> None:
+    course = make_course(
+        time_zone="America/Winnipeg", starts_on=date(2024, 1, 1), ends_on=date(2024, 3, 1)
+    )
+    act(make_enrollment(course), occurred_at=datetime(2025, 7, 11, 5, 30, tzinfo=UTC))
+    ensure_zones()
+    assert Course.objects.get().edits == 1
+
+
+def test_second_time_changes_nothing(db: None) -> None:
+    course = make_course()
+    before = _fetch("SELECT ctid::text FROM activity_zoneperiod LIMIT 5")
+    ensure_zones()
+    assert _fetch("SELECT ctid::text FROM activity_zoneperiod LIMIT 5") == before
+    assert Course.objects.get(pk=course.pk).edits == 0
+
+
+def test_process_with_an_older_tzdata_is_refused(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE activity_zonerelease SET version = '2999.1'")
+    with pytest.raises(OldZonesError, match=r"by tzdata 2999\.1, but"):
+        ensure_zones()
+    with pytest.raises(CommandError, match="install the locked requirements"):
+        call_command("migrate", verbosity=0)
+
+
+def test_periods_of_a_zone_follow_each_other_and_differ() -> None:
+    found = dict(periods_by_zone())["America/Havana"]
+    assert [each.from_at for each in found] == sorted({each.from_at for each in found})
+    assert all(one.utc_offset != two.utc_offset for one, two in pairwise(found))

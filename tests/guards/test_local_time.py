@@ -1,0 +1,24 @@
+"""PostgreSQL's own zone rules are never asked: its CET is another time than zoneinfo's."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.guards.code import PACKAGES, ROOT, python_files
+
+NAMED_ZONE = re.compile(r"AT TIME ZONE(?! 'UTC')|pg_timezone_(names|abbrevs)", re.IGNORECASE)
+# The one that explains itself.
+SELF = ROOT / "activity" / "local_time.py"
+
+
+@pytest.mark.parametrize(
+    "path", python_files(*PACKAGES, "bench"), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_sql_names_no_zone_but_utc(path: Path) -> None:
+    assert path == SELF or NAMED_ZONE.search(path.read_text()) is None
+
+
+def test_guard_sees_a_named_zone() -> None:
+    assert NAMED_ZONE.search("occurred_at AT TIME ZONE course.time_zone")
+    assert not NAMED_ZONE.search("occurred_at AT TIME ZONE 'UTC'")
