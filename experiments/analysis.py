@@ -1,9 +1,12 @@
 """Analysis of a table with an arm and outcomes in each row, by the statistics that reports use."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from math import isfinite
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.columns import read_columns
 from experiments.stats.balance import SampleRatio, sample_ratio
 from experiments.stats.comparison import Comparison, Outcomes, compare_arms
 from experiments.stats.sufficient import Counts, Moments
@@ -12,8 +15,6 @@ from experiments.tables import Table, TableError
 KINDS = ("binary", "mean")
 # Kinds that have a name already, so that asking for one is not taken for a misspelt column.
 _LATER_KINDS = ("ratio=", "time=")
-_WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 _MOST_ARMS = 50
 
 
@@ -52,45 +53,10 @@ class Analysis:
 
     request: Request
     sizes: dict[str, int]
+    # Rows that belong to no arm: they are left out, and counted.
+    without_arm: int
     balance: SampleRatio
     metrics: list[MetricAnalysis]
-
-
-@dataclass
-class _Column:
-    """A metric's values as they are read."""
-
-    request: MetricRequest
-    values: dict[str, list[float]] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
-
-    def add(self, arm: str, cell: str, line: int) -> None:
-        values = self.values.setdefault(arm, [])
-        if cell.lower() in _MISSING:
-            self.left_out[arm] = self.left_out.get(arm, 0) + 1
-            return
-        values.append(self._number(cell, line))
-
-    def _number(self, cell: str, line: int) -> float:
-        value = _WORDS.get(cell.lower())
-        value = _parse(cell) if value is None else value
-        if value is None:
-            raise TableError(
-                f"Line {line}: '{cell}' in column '{self.request.column}' is not a number."
-            )
-        if self.request.kind == "binary" and value not in (0.0, 1.0):
-            raise TableError(
-                f"Line {line}: '{cell}' in column '{self.request.column}' is not 0 or 1, "
-                "as a binary metric must be."
-            )
-        return value
-
-    @property
-    def kind(self) -> str:
-        if self.request.kind:
-            return self.request.kind
-        found = {value for values in self.values.values() for value in values}
-        return "binary" if found <= {0.0, 1.0} else "mean"
 
 
 def parse_metric(text: str, *, header: Sequence[str]) -> MetricRequest:
@@ -110,21 +76,20 @@ def parse_metric(text: str, *, header: Sequence[str]) -> MetricRequest:
 
 def analyze_table(table: Table, *, request: Request) -> Analysis:
     """Return the analysis of the table's rows. Raise TableError for a cell or arm that is wrong."""
-    columns = [_Column(metric) for metric in request.metrics]
-    names = [request.arm_column, *(metric.column for metric in request.metrics)]
-    sizes: dict[str, int] = {}
-    for line, (arm, *cells) in table.cells(names):
-        if not arm:
-            raise TableError(f"Line {line} has no arm in column '{request.arm_column}'.")
-        sizes[arm] = sizes.get(arm, 0) + 1
-        for column, cell in zip(columns, cells, strict=True):
-            column.add(arm, cell, line)
-    arms = _ordered_arms(sizes, request)
+    names = [metric.column for metric in request.metrics]
+    rows = read_columns(table, arm=request.arm_column, metrics=names, control=request.control)
+    arms = _ordered_arms(rows.arms, request)
+    masks = {arm: rows.of(arm) for arm in arms}
+    sizes = {arm: int(mask.sum()) for arm, mask in masks.items()}
     return Analysis(
         request=request,
-        sizes={arm: sizes[arm] for arm in arms},
-        balance=sample_ratio([sizes[arm] for arm in arms], [1.0] * len(arms)),
-        metrics=[_analyze_column(column, arms, request) for column in columns],
+        sizes=sizes,
+        without_arm=int((rows.codes < 0).sum()),
+        balance=sample_ratio(list(sizes.values()), [1.0] * len(arms)),
+        metrics=[
+            _analyze_column(metric, values, masks, request)
+            for metric, values in zip(request.metrics, rows.values, strict=True)
+        ],
     )
 
 
@@ -144,22 +109,35 @@ def _ordered_arms(found: Iterable[str], request: Request) -> list[str]:
     return [request.control, *(arm for arm in arms if arm != request.control)]
 
 
-def _analyze_column(column: _Column, arms: Sequence[str], request: Request) -> MetricAnalysis:
-    kind = column.kind
+def _analyze_column(
+    metric: MetricRequest,
+    values: NDArray[np.float64],
+    masks: Mapping[str, NDArray[np.bool_]],
+    request: Request,
+) -> MetricAnalysis:
+    known = ~np.isnan(values)
+    counted = values[known & np.any(list(masks.values()), axis=0)]
+    kind = metric.kind or ("binary" if _zeros_and_ones(counted).all() else "mean")
+    _check_kind(metric, counted)
     sums = Counts.from_array if kind == "binary" else Moments.from_array
-    outcomes: dict[str, Outcomes] = {arm: sums(column.values[arm]) for arm in arms}
+    outcomes: dict[str, Outcomes] = {arm: sums(values[mask & known]) for arm, mask in masks.items()}
     return MetricAnalysis(
-        column.request.column,
+        metric.column,
         kind,
         outcomes,
-        {arm: column.left_out.get(arm, 0) for arm in arms},
+        {arm: int((mask & ~known).sum()) for arm, mask in masks.items()},
         compare_arms(outcomes, control=request.control, level=request.level),
     )
 
 
-def _parse(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if isfinite(value) else None
+def _zeros_and_ones(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (values == 0) | (values == 1)
+    return found
+
+
+def _check_kind(metric: MetricRequest, values: NDArray[np.float64]) -> None:
+    wrong = values[~_zeros_and_ones(values)] if metric.kind == "binary" else values[:0]
+    if wrong.size:
+        raise TableError(
+            f"Column '{metric.column}' holds {wrong[0]:g}: a binary metric is 0 or 1 in every row."
+        )

@@ -17,6 +17,8 @@ def analysis_lines(analysis: Analysis) -> Iterator[str]:
     """Yield the lines of the analysis, verdicts first."""
     sizes = ", ".join(f"{arm} {size:,}" for arm, size in analysis.sizes.items())
     yield f"Rows by arm: {sizes}."
+    if analysis.without_arm:
+        yield f"Rows left out because they have no arm: {analysis.without_arm:,}."
     verb = "differ from" if analysis.balance.is_mismatch else "agree with"
     yield f"The sizes {verb} an equal draw ({p_text(analysis.balance.p_value)})."
     for metric in analysis.metrics:
@@ -32,6 +34,7 @@ def analysis_data(analysis: Analysis) -> dict[str, Any]:
         "level": analysis.request.level,
         "rows": sum(analysis.sizes.values()),
         "arms": analysis.sizes,
+        "rows_without_arm": analysis.without_arm,
         "equal_sizes": {"p_value": _known(analysis.balance.p_value)},
         "metrics": [_metric_data(metric) for metric in analysis.metrics],
     }

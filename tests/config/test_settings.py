@@ -77,6 +77,34 @@ def test_help_needs_no_server_and_no_setting() -> None:
         assert "usage: " in result.stdout or "Available subcommands" in result.stdout
 
 
+def test_a_file_is_read_without_servers_settings_or_apps(tmp_path: Path) -> None:
+    path, out = tmp_path / "rows.csv", tmp_path / "draws.csv"
+    path.write_text("id,arm,done\n1,a,1\n2,b,0\n")
+    commands = (
+        ("analyze_csv", str(path), "--arm", "arm", "--control", "a", "--metric", "done"),
+        ("draw_arms", str(path), "--seed", "s", "--weights", "a=0.5,b=0.5", "--out", str(out)),
+    )
+    for command in commands:
+        # In production nothing starts without its settings, and these need none.
+        result = manage(*command, DJANGO_SETTINGS_MODULE="config.settings.production")
+        assert result.returncode == 0, result.stderr
+
+        imported = manage_imports(*command)
+        assert "experiments.management.commands" in imported
+        assert not {"config.embedded", "experiments.models", "psycopg"} & imported
+
+
+def manage_imports(*arguments: str) -> set[str]:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['manage.py', *{arguments!r}]\n"
+        "try:\n    runpy.run_path('manage.py', run_name='__main__')\n"
+        "except SystemExit:\n    pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    return set(python(code).stderr.split())
+
+
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code],

@@ -2,10 +2,16 @@ import gzip
 import json
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.columns import read_columns
+from experiments.tables import TableError, open_table
 
 SMALL = "arm,done,minutes\ncontrol,0,1.5\ncontrol,1,2.5\nnudge,1,4\nnudge,1,NA\n"
 
@@ -143,7 +149,7 @@ def test_a_higher_level_widens_the_interval(small: Path) -> None:
             ["--metric", "absent"],
             "There is no column 'absent'. The columns are: arm, done, minutes",
         ),
-        (["--metric", "minutes:binary"], "Line 2: '1.5' in column 'minutes' is not 0 or 1"),
+        (["--metric", "minutes:binary"], "Column 'minutes' holds 1.5: a binary metric is 0 or 1"),
         (["--metric", "done:median"], "'median' is not a kind of metric"),
         (["--metric", "done:ratio=minutes"], "ratio metrics are not available yet"),
         (["--metric", "done:time=minutes"], "time metrics are not available yet"),
@@ -177,13 +183,17 @@ def test_an_unknown_control_is_refused_with_the_arms_there_are(small: Path) -> N
         ("arm,done\ncontrol,1\nnudge\n", "Line 3 has 1 cells, the header has 2"),
         ("arm,done\ncontrol,1\nnudge,many\n", "Line 3: 'many' in column 'done' is not a number"),
         ("arm,done\ncontrol,1\nnudge,inf\n", "Line 3: 'inf' in column 'done' is not a number"),
-        ("arm,done\ncontrol,1\n,0\n", "Line 3 has no arm"),
+        ("arm,done\ncontrol,1\nnudge,1_000\n", "Line 3: '1_000' in column 'done' is not a number"),
+        ("arm,done\ncontrol,1\nnudge,1e200\n", "Line 3: '1e200' in column 'done' is out of range"),
+        ("arm,done\ncontrol,1\nnudge,-1e308\n", "Line 3: '-1e308' in column 'done' is out of"),
+        ("arm,done\ncontrol,1\nnudge,1e-200\n", "Line 3: '1e-200' in column 'done' is out of"),
+        ("arm,done\ncontrol,1\nnudge,\u0661\n", "Line 3: '\u0661' in column 'done' is not a"),
         ("arm,done,done\ncontrol,1,0\nnudge,1,0\n", "names the column 'done' more than once"),
         ('arm,done\ncontrol,"1\n', "is not CSV"),
         ("arm,done\n" + "".join(f"a{n},1\n" for n in range(60)), "holds 60 different values"),
     ],
-    ids=["empty", "no row", "one arm", "short row", "word", "infinite", "no arm", "twice", "quote",
-         "many arms"],
+    ids=["empty", "no row", "one arm", "short row", "word", "infinite", "underscore", "large",
+         "larger", "small", "other digits", "twice", "quote", "many arms"],
 )  # fmt: skip
 def test_a_bad_file_is_refused_in_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(CommandError) as error:
@@ -210,3 +220,90 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> 
         with pytest.raises(CommandError) as error:
             analyze(path, "--metric", "done")
         assert sentence in str(error.value)
+
+
+def test_rows_without_an_arm_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = written(tmp_path, SMALL + ",1,9\nNA,7,9\n none ,1,3\n")
+
+    found = analyze(path, "--metric", "done", "--metric", "minutes")
+
+    assert found["rows_without_arm"] == 2
+    assert found["arms"] == {"control": 2, "none": 1, "nudge": 2}
+    # The 7 of a row without an arm does not make a mean of a rate.
+    assert [metric["kind"] for metric in found["metrics"]] == ["binary", "mean"]
+
+
+def test_an_arm_may_bear_the_name_of_nothing_where_it_is_the_control(tmp_path: Path) -> None:
+    path = written(tmp_path, "arm,done\nNA,1\nnudge,0\n,1\n")
+
+    found = analyze(path, "--metric", "done", control="NA")
+
+    assert (found["arms"], found["rows_without_arm"]) == ({"NA": 1, "nudge": 1}, 1)
+
+
+def test_text_says_how_many_rows_have_no_arm(tmp_path: Path) -> None:
+    out = StringIO()
+    path = written(tmp_path, SMALL + ",1,9\n")
+    call_command("analyze_csv", path, "--arm=arm", "--control=control", "--metric=done", stdout=out)
+
+    assert "Rows left out because they have no arm: 1." in out.getvalue()
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"], ids=["semicolons", "tabs"])
+def test_other_delimiters_are_seen_in_the_header(tmp_path: Path, delimiter: str) -> None:
+    rows = [("arm", "done, or not", "minutes"), ("control", "1", "2.5"), ("nudge", "0", "4")]
+    path = written(tmp_path, "\n".join(delimiter.join(row) for row in rows))
+
+    found = analyze(path, "--metric", "done, or not", "--metric", "minutes")
+
+    assert [each["mean"] for each in found["metrics"][1]["arms"]] == [2.5, 4.0]
+
+
+def test_a_file_with_semicolons_may_have_decimal_commas(tmp_path: Path) -> None:
+    path = written(tmp_path, "arm;minutes\ncontrol;2,5\nnudge;4\n")
+
+    found = analyze(path, "--metric", "minutes")
+
+    assert [each["mean"] for each in found["metrics"][0]["arms"]] == [2.5, 4.0]
+
+
+def test_a_decimal_comma_is_no_number_beside_commas(tmp_path: Path) -> None:
+    path = written(tmp_path, 'arm,minutes\ncontrol,"2,5"\nnudge,4\n')
+
+    with pytest.raises(CommandError, match="'2,5' in column 'minutes' is not a number"):
+        analyze(path, "--metric", "minutes")
+
+
+CELLS = st.sampled_from(
+    ["0", "1", " 1 ", "2.5", "-3e2", "+4", ".5", "5.", "", "NA", "true", "No", "1,5", "1_0", "inf",
+     "1e99", "1e101", "1e-101", "x", '"1"', "0x1", "\u00a01", "\u0661", "1\x1c"]
+)  # fmt: skip
+ARMS = st.sampled_from(["control", "nudge", " nudge", "", "NA", "none", "contr\u00f6l"])
+
+
+@given(
+    rows=st.lists(st.tuples(ARMS, CELLS, CELLS), max_size=6),
+    delimiter=st.sampled_from([",", ";"]),
+    ending=st.sampled_from(["\n", "\r\n", "\n\n"]),
+)
+def test_the_quick_way_reads_what_the_careful_way_reads(
+    rows: list[tuple[str, str, str]], delimiter: str, ending: str
+) -> None:
+    lines = [("id", "arm", "one", "two"), *(("7", *row) for row in rows)]
+    text = "".join(delimiter.join(line) + ending for line in lines)
+    with TemporaryDirectory() as folder:
+        plain, packed = Path(folder, "rows.csv"), Path(folder, "rows.csv.gz")
+        plain.write_text(text, encoding="utf-8", newline="")
+        # What is compressed is always read row by row.
+        packed.write_bytes(gzip.compress(text.encode()))
+        assert read(plain) == read(packed)
+
+
+def read(path: Path) -> object:
+    try:
+        with open_table(path) as table:
+            found = read_columns(table, arm="arm", metrics=["two", "one"], control="control")
+    except TableError as error:
+        return str(error).replace(str(path), "")
+    codes = [found.arms[code] if code >= 0 else None for code in found.codes]
+    return codes, [repr(values.tolist()) for values in found.values]

@@ -13,6 +13,8 @@ from experiments.tables import TableError, open_table
 
 
 class Command(BaseCommand):
+    # It reads a file: the state of the site does not matter, and its apps may not be loaded.
+    requires_system_checks = []
     help = (
         "Compare the arms in a CSV file (.gz too): rates with Newcombe's interval, means with "
         "Welch's, each arm against the control."

@@ -12,6 +12,8 @@ from experiments.randomize.arms import Arms
 
 
 class Command(BaseCommand):
+    # It reads a file: the state of the site does not matter, and its apps may not be loaded.
+    requires_system_checks = []
     help = (
         "Draw the ids of a CSV file into arms by the hash method and write id, bucket and arm. "
         "Nothing is stored: the same seed and weights always draw the same arms."
