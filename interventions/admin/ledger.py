@@ -3,16 +3,47 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from activity.rights import may_send
 from common.admin import BigTableAdmin, KeptAdmin, ReadOnlyAdmin
-from interventions import models
+from common.clock import utc_now
+from interventions import models, operations
+from interventions.admin.answers import Answer, confirm_or_do
 from interventions.queries.pauses import pauses_of
 
+Chosen = QuerySet[models.Delivery]
 WHOLE_ID = "The whole external id of a learner"
+RETRY = Answer(
+    action="retry",
+    question="Try failed messages again?",
+    consequence="Those that failed are planned again, with their attempts counted anew. All that "
+    "may keep a message from going out is asked about again; one that is too old stays failed.",
+    do=lambda delivery_id: operations.retry_failed(delivery_id, now=utc_now()),
+    done="planned again and will go out within seconds",
+)
+ACCEPTED = Answer(
+    action="settle_as_accepted",
+    question="Were these messages accepted by the mail server?",
+    consequence="Those in doubt are recorded as handed to the mail server, in the learners' events "
+    "and in the experiments too.",
+    do=lambda delivery_id: operations.settle_in_doubt(delivery_id, accepted=True, now=utc_now()),
+    done="recorded as handed to the mail server",
+)
+NOT_ACCEPTED = Answer(
+    action="settle_as_not_accepted",
+    question="Did these messages never reach the mail server?",
+    consequence="Those in doubt are recorded as failed, and no frequency cap counts them any more. "
+    "Say so only if you know it, as from the log of the mail server: tried again, a message that "
+    "was accepted after all reaches its learner twice.",
+    do=lambda delivery_id: operations.settle_in_doubt(delivery_id, accepted=False, now=utc_now()),
+    done="recorded as failed; they can be tried again",
+)
 STATE_COLORS = {
     "planned": "info",
     "claimed": "info",
@@ -48,6 +79,28 @@ class DeliveryAdmin(ReadOnlyAdmin):
     search_help_text = WHOLE_ID
     exclude = ("trace", "token", "reason")
     readonly_fields = ("shown_reason", "shown_trace", "shown_pauses")
+    actions = ("retry", "settle_as_accepted", "settle_as_not_accepted")
+
+    def has_answer_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may answer for messages: some go out because of it."""
+        return may_send(request.user)
+
+    @admin.action(description="Try again what failed", permissions=["answer"])
+    def retry(self, request: HttpRequest, queryset: Chosen) -> TemplateResponse | None:
+        """Ask, then plan the chosen failed messages again."""
+        return confirm_or_do(self, request, queryset, RETRY)
+
+    @admin.action(description="In doubt: it was accepted", permissions=["answer"])
+    def settle_as_accepted(self, request: HttpRequest, queryset: Chosen) -> TemplateResponse | None:
+        """Ask, then record the chosen messages in doubt as handed off."""
+        return confirm_or_do(self, request, queryset, ACCEPTED)
+
+    @admin.action(description="In doubt: it was never accepted", permissions=["answer"])
+    def settle_as_not_accepted(
+        self, request: HttpRequest, queryset: Chosen
+    ) -> TemplateResponse | None:
+        """Ask, then record the chosen messages in doubt as failed."""
+        return confirm_or_do(self, request, queryset, NOT_ACCEPTED)
 
     @display(description="State", label=STATE_COLORS)
     def shown_state(self, delivery: models.Delivery) -> tuple[str, str]:

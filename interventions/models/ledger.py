@@ -117,7 +117,8 @@ class Delivery(models.Model):
 
     planned → claimed → handed_off | failed | in_doubt, and back to planned only on proof that
     nothing was accepted; in_doubt → handed_off | failed | planned, still counted by the caps;
-    planned → dropped | expired | ghost.
+    planned → dropped | expired | ghost; failed → planned when staff try again. One that was in
+    doubt before ends in doubt (with `finished_at`) where another is dropped, expired or failed.
     Only interventions.operations makes these moves.
     """
 
@@ -193,6 +194,10 @@ class Delivery(models.Model):
                 )
                 | (~Q(state__in=COUNTED_STATES) & Q(doubted=False, claimed_at__isnull=True)),
                 name="delivery_counts_by_claimed_at",
+            ),
+            models.CheckConstraint(
+                condition=~Q(doubted=True, state__in=("dropped", "expired", "failed")),
+                name="delivery_doubted_is_never_unsent",
             ),
         ]
         indexes: ClassVar = [

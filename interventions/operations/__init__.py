@@ -17,8 +17,9 @@ from interventions.operations.limits import (
 )
 from interventions.operations.pauses import Word, pause_cadence, pause_site
 from interventions.operations.plan import plan_due
-from interventions.operations.recover import recover, settle_in_doubt
+from interventions.operations.recover import recover
 from interventions.operations.runs import start_by_hand
+from interventions.operations.settle import retry_failed, settle_in_doubt
 from interventions.operations.templates import check_texts, save_category, save_template
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "pause_site",
     "plan_due",
     "recover",
+    "retry_failed",
     "save_cadence",
     "save_cap",
     "save_category",

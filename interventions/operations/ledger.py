@@ -1,7 +1,7 @@
 """The one way to move a delivery: its state, its trace, and what its experiment is told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,9 @@ _SETTLED = frozenset(
 )
 
 
+# A learner who may hold a copy was not left without it, whatever is decided on sending another.
+_UNSENT = frozenset({DeliveryState.DROPPED, DeliveryState.EXPIRED, DeliveryState.FAILED})
+
 # What `move` does, for many at once. In lax mode "last - 48" of a shorter trace is its first entry.
 _DROP = """
 WITH gone AS (
@@ -44,20 +47,21 @@ WITH gone AS (
     FOR NO KEY UPDATE
 ), dropped AS (
     UPDATE interventions_delivery AS delivery
-    SET state = 'dropped', reason = gone.reason,
+    SET state = CASE WHEN doubted THEN 'in_doubt' ELSE 'dropped' END, reason = gone.reason,
         claimed_at = CASE WHEN doubted THEN COALESCE(claimed_at, %(now)s) END,
         lease_until = NULL,
         finished_at = GREATEST(%(now)s, COALESCE(claimed_at, planned_at)),
         trace = jsonb_path_query_array(trace, %(kept)s) || jsonb_build_object(
-            'at', %(at)s::text, 'state', 'dropped', 'reason', gone.reason
+            'at', %(at)s::text, 'state', CASE WHEN doubted THEN 'in_doubt' ELSE 'dropped' END,
+            'reason', gone.reason
         )
     FROM locked, gone
     WHERE delivery.id = locked.id AND gone.run_id = delivery.run_id
-    RETURNING delivery.id, delivery.key, delivery.run_id, gone.reason
+    RETURNING delivery.id, delivery.key, delivery.run_id, delivery.doubted, gone.reason
 )
 SELECT run.assignment_id, dropped.key, dropped.reason
 FROM dropped JOIN interventions_run AS run ON run.id = dropped.run_id
-WHERE run.assignment_id IS NOT NULL
+WHERE run.assignment_id IS NOT NULL AND NOT dropped.doubted
 ORDER BY dropped.id
 """
 
@@ -77,33 +81,44 @@ def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> None:
 
     Its run has to be loaded. An assigned enrollment's exposure follows in the same transaction;
     while a message is only put off again for the same reason, there is nothing new to tell.
+
+    One that was in doubt before and is not sent again after all is in doubt for good.
     """
+    instants = _instants(delivery, to, now)
+    values: dict[str, Any] = {"doubted": delivery.doubted, **instants, **fields}
+    if values["doubted"] and to.state in _UNSENT:
+        to = replace(to, state=DeliveryState.IN_DOUBT)
     is_news = (delivery.state, delivery.reason) != (to.state, to.reason)
-    values: dict[str, Any] = {
-        "state": to.state,
-        "reason": to.reason,
-        "trace": _traced(delivery.trace, to, now),
-        **_instants(delivery, to, now),
-        **fields,
-    }
+    trace = _traced(delivery.trace, to, now)
+    values |= {"state": to.state, "reason": to.reason, "trace": trace}
     for name, value in values.items():
         setattr(delivery, name, value)
     delivery.save(update_fields=list(values))
+    if is_news:
+        _tell(delivery, to, now)
+
+
+def _tell(delivery: Delivery, to: Move, now: datetime) -> None:
+    """Tell the experiment, if the enrollment was drawn, what became of the message."""
     outcome = _OUTCOMES.get(to.state)
-    if is_news and outcome is not None and delivery.run.assignment_id is not None:
-        record_exposure(
-            delivery.run.assignment_id,
-            delivery_key=delivery.key,
-            outcome=outcome,
-            reason=to.reason,
-            at=now,
-        )
+    # Of a doubt it was told already; that another copy waits, or never leaves, takes nothing back.
+    stays = delivery.doubted and to.state in (DeliveryState.PLANNED, DeliveryState.IN_DOUBT)
+    if outcome is None or stays or delivery.run.assignment_id is None:
+        return
+    record_exposure(
+        delivery.run.assignment_id,
+        delivery_key=delivery.key,
+        outcome=outcome,
+        reason=to.reason,
+        at=now,
+    )
 
 
 def drop_planned(reasons: Mapping[int, str], *, now: datetime) -> None:
     """Drop what is planned for the runs, given by id with the reason; their rows are locked.
 
-    Takes the deliveries' locks in one order, whatever the reasons. Exposures follow as in `move`.
+    What was in doubt before is in doubt again, for good. Takes the deliveries' locks in one order,
+    whatever the reasons. Exposures follow as in `move`.
     """
     values: dict[str, Any] = {
         "runs": list(reasons),

@@ -72,7 +72,8 @@ def test_dropping_at_once_writes_what_moving_each_would() -> None:
 
     written = state_of(deliveries)
     assert written == expected
-    assert len(written[1]) == len(deliveries) // 2
+    # Of the other two an experiment was told when they came into doubt.
+    assert len(written[1]) == len(deliveries) // 2 - 2
     assert max(len(each["trace"]) for each in written[0]) == MAX_TRACE
 
 

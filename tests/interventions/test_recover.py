@@ -1,6 +1,6 @@
 """What a dead or slow worker leaves behind."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -9,10 +9,11 @@ from activity.operations import ingest
 from experiments.models import Exposure
 from interventions.errors import InterventionError
 from interventions.models import Delivery
-from interventions.operations import recover, save_cap, settle_in_doubt
+from interventions.operations import recover, retry_failed, save_cap, settle_in_doubt
 from interventions.operations.claim import Claim, claim_next
 from interventions.operations.desk import Desk
 from interventions.operations.finish import finish_delivery, release_claim
+from interventions.operations.runs import exit_runs
 from interventions.outgoing import Answer, Result
 from tests.factories import NOW, make_event
 from tests.interventions.factories import (
@@ -158,8 +159,67 @@ def test_a_resend_that_the_policy_refuses_leaves_the_doubtful_copy_counted() -> 
 
     assert dispatch(LEASE_ENDS)[0] == []
 
-    assert state_of(delivery)[0] == "expired"
+    assert state_of(delivery) == ("in_doubt", "sent_again")
     assert state_of(other) == ("planned", "frequency_cap")
+
+
+def refuse_by_policy(delivery: Delivery, at: datetime) -> None:
+    delivery.learner.consents.create(state="out", changed_at=NOW, source="test")
+    dispatch(at)
+
+
+def let_it_expire(delivery: Delivery, at: datetime) -> None:
+    Delivery.objects.filter(pk=delivery.pk).update(expires_at=at)
+    dispatch(at)
+
+
+def refuse_by_the_server(delivery: Delivery, at: datetime) -> None:
+    dispatch(at, answer=lambda outgoing: Answer(Result.REFUSED, "550 no"))
+
+
+def fail_to_render(delivery: Delivery, at: datetime) -> None:
+    delivery.step.template.texts.update(body="{{ 100 | divided_by: 0 }}")
+    dispatch(at)
+
+
+def end_the_run(delivery: Delivery, at: datetime) -> None:
+    exit_runs([delivery.run], reason="goal", now=at)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (refuse_by_policy, "opted_out"),
+        (let_it_expire, "sent_again"),
+        (refuse_by_the_server, "refused"),
+        (fail_to_render, "render_error"),
+        (end_the_run, "goal"),
+    ],
+)
+def test_a_doubt_that_is_not_sent_again_after_all_stays_a_doubt(end, reason: str) -> None:
+    delivery, _ = make_doubtful("prefer_delivery")
+    recover(now=LEASE_ENDS)
+    assert Exposure.objects.get().outcome == "in_doubt"
+
+    end(delivery, LEASE_ENDS + timedelta(minutes=1))
+
+    for minutes in range(2, 60, 10):
+        recover(now=LEASE_ENDS + timedelta(minutes=minutes))
+    assert state_of(delivery) == ("in_doubt", reason)
+    assert delivery.claimed_at is not None
+    assert delivery.trace[-1]["state"] == "in_doubt"
+    assert Exposure.objects.get().outcome == "in_doubt"
+
+
+def test_a_late_finish_settles_a_doubt_that_was_not_sent_again() -> None:
+    delivery, late = make_doubtful("prefer_delivery")
+    recover(now=LEASE_ENDS)
+    refuse_by_policy(delivery, LEASE_ENDS + timedelta(minutes=1))
+
+    assert finish_delivery(late, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
+
+    assert state_of(delivery) == ("handed_off", "")
+    assert Exposure.objects.get().outcome == "handed_off"
 
 
 def test_what_staff_say_was_never_accepted_counts_no_more() -> None:
@@ -242,6 +302,37 @@ def test_staff_settle_a_doubt(accepted: bool, state: str, events: int) -> None:
     assert Event.objects.filter(verb="EMAIL_SENT").count() == events
     with pytest.raises(InterventionError, match="not in doubt any more"):
         settle_in_doubt(delivery.pk, accepted=not accepted, now=LEASE_ENDS)
+
+
+@pytest.mark.parametrize("policy", ["prefer_once", "prefer_delivery"])
+def test_what_staff_say_was_never_accepted_can_be_tried_again(policy: str) -> None:
+    delivery, _ = make_doubtful(policy)
+    recover(now=LEASE_ENDS)
+    Delivery.objects.update(state="in_doubt")
+    settle_in_doubt(delivery.pk, accepted=False, now=LEASE_ENDS)
+    assert Exposure.objects.get().outcome == "failed"
+
+    retry_failed(delivery.pk, now=LEASE_ENDS)
+
+    assert state_of(delivery) == ("planned", "by_staff")
+    assert (delivery.attempts, delivery.send_at, delivery.finished_at) == (0, LEASE_ENDS, None)
+    assert Exposure.objects.get().outcome == "deferred"
+    assert len(dispatch(LEASE_ENDS)[0]) == 1
+    assert Exposure.objects.get().outcome == "handed_off"
+
+
+def test_staff_cannot_try_again_what_has_not_failed_or_has_no_occasion() -> None:
+    delivery, _ = make_doubtful()
+    with pytest.raises(InterventionError, match="has not failed"):
+        retry_failed(delivery.pk, now=NOW)
+
+    Delivery.objects.update(state="failed", claimed_at=None)
+    with pytest.raises(InterventionError, match="too old"):
+        retry_failed(delivery.pk, now=delivery.expires_at)
+    type(delivery.run).objects.update(status="exited", ended_at=NOW)
+    with pytest.raises(InterventionError, match="run has ended"):
+        retry_failed(delivery.pk, now=NOW)
+    assert state_of(delivery)[0] == "failed"
 
 
 def test_early_events_are_replayed_when_their_instant_has_come() -> None:

@@ -1,0 +1,113 @@
+"""Staff answer for messages that the engine cannot help: each answer is asked about first."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+
+from activity.models import Event
+from interventions.models import Delivery
+from tests.factories import NOW
+from tests.interventions.factories import make_delivery
+
+pytestmark = pytest.mark.django_db
+
+LIST = "admin:interventions_delivery_changelist"
+
+
+def log_in(client, *rights: str):
+    user = get_user_model().objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def staff(client):
+    return log_in(client, "view_delivery", "send_messages")
+
+
+def answer(staff, action: str, *deliveries: Delivery, confirmed: bool = True) -> str:
+    """Take the action on the deliveries; return the page that follows, in which its words are."""
+    form = {"action": action, "_selected_action": [each.pk for each in deliveries]}
+    if confirmed:
+        form["confirmed"] = "yes"
+    return staff.post(reverse(LIST), form, follow=True).content.decode()
+
+
+def make_failed(**fields) -> Delivery:
+    return make_delivery(state="failed", reason="refused", attempts=3, finished_at=NOW, **fields)
+
+
+def make_in_doubt() -> Delivery:
+    return make_delivery(state="in_doubt", claimed_at=NOW, message_id="<1@test>")
+
+
+def state_of(delivery: Delivery) -> tuple[str, str]:
+    delivery.refresh_from_db()
+    return delivery.state, delivery.reason
+
+
+@pytest.mark.parametrize("action", ["retry", "settle_as_accepted", "settle_as_not_accepted"])
+def test_an_answer_is_asked_about_first(staff, action: str) -> None:
+    delivery = make_failed() if action == "retry" else make_in_doubt()
+    before = state_of(delivery)
+
+    page = answer(staff, action, delivery, confirmed=False)
+
+    assert "1 message chosen." in page
+    assert "Yes, go on" in page
+    assert f'value="{delivery.pk}"' in page
+    assert state_of(delivery) == before
+
+
+def test_a_failed_message_is_tried_again_and_the_page_says_so(staff) -> None:
+    failed, old = make_failed(expires_at=NOW.replace(year=2999)), make_failed()
+
+    page = answer(staff, "retry", failed, old)
+
+    assert "1 message is planned again and will go out within seconds." in page
+    assert "1 message is left as before. The message is too old" in page
+    assert (state_of(failed), failed.attempts) == (("planned", "by_staff"), 0)
+    assert state_of(old) == ("failed", "refused")
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "words"),
+    [
+        ("settle_as_accepted", "handed_off", "1 message is recorded as handed to the mail server."),
+        ("settle_as_not_accepted", "failed", "1 message is recorded as failed;"),
+    ],
+)
+def test_a_doubt_is_settled_and_the_page_says_so(staff, action, state, words) -> None:
+    delivery, other = make_in_doubt(), make_delivery()
+
+    page = answer(staff, action, delivery, other)
+
+    assert words in page
+    assert "1 message is left as before. The message is not in doubt any more." in page
+    assert state_of(delivery) == (state, "by_staff")
+    assert Event.objects.filter(verb="EMAIL_SENT").exists() == (state == "handed_off")
+    assert state_of(other) == ("planned", "")
+
+
+@pytest.mark.parametrize("action", ["retry", "settle_as_accepted", "settle_as_not_accepted"])
+def test_without_the_right_to_send_nobody_answers(client, action: str) -> None:
+    staff = log_in(client, "view_delivery")
+    failed, doubtful = make_failed(), make_in_doubt()
+
+    page = answer(staff, action, failed, doubtful)
+
+    assert action not in page
+    assert state_of(failed) == ("failed", "refused")
+    assert state_of(doubtful) == ("in_doubt", "")
+
+
+def test_more_than_a_form_can_hold_is_refused_with_a_sentence(staff, monkeypatch) -> None:
+    monkeypatch.setattr("interventions.admin.answers.AT_MOST", 1)
+    failed = make_failed(), make_failed()
+
+    page = answer(staff, "retry", *failed)
+
+    assert "Choose at most 1 messages at a time. Nothing was done." in page
+    assert {state_of(each) for each in failed} == {("failed", "refused")}
