@@ -243,6 +243,7 @@ class TransitionCause(models.TextChoices):
     BASELINE = "baseline", "first evaluation"
     EDIT = "edit", "a rule, item, course or trait was edited"
     COURSE_OVER = "course_over", "the course is over for the learner"
+    LATE = "late", "something the learner did, received long after"
 
 
 class Transition(models.Model):

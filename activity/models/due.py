@@ -20,8 +20,10 @@ class Due(models.Model):
     """When an enrollment's segments could next change. Null: nothing can change.
 
     The row is its enrollment's mutex for evaluate, react and manual changes. `cause` is the
-    strongest reason for which it was pulled since `evaluated_at`; `rules_revision` is the revision
-    of all rules (segmentation.RulesRevision) that the last evaluation read, null before the first.
+    strongest reason for which it was pulled since `evaluated_at`; `late_since` is when the first
+    event came in since then that is late (Course.late_after_hours); `rules_revision` is the
+    revision of all rules (segmentation.RulesRevision) that the last evaluation read, null before
+    the first.
     """
 
     enrollment = models.OneToOneField(
@@ -30,6 +32,7 @@ class Due(models.Model):
     due_at = models.DateTimeField(null=True, blank=True)
     cause = models.SmallIntegerField(choices=DueCause.choices, default=DueCause.TIME)
     evaluated_at = models.DateTimeField(null=True, blank=True)
+    late_since = models.DateTimeField(null=True, blank=True)
     rules_revision = models.BigIntegerField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True, default="")

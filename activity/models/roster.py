@@ -10,6 +10,9 @@ from django.db.models.functions import Lower
 from activity.fields import MailAddressField
 from activity.validators import validate_time_zone
 
+# How long after it occurred an event counts as late, where the course does not say otherwise.
+LATE_AFTER_HOURS = 48
+
 
 class Course(models.Model):
     """One run of a course. `live_since` null: segments are kept, nobody is drawn or messaged."""
@@ -25,6 +28,16 @@ class Course(models.Model):
         null=True,
         blank=True,
         help_text="Empty: segments are kept, but nobody is drawn or messaged. Set it to go live.",
+    )
+    late_after_hours = models.PositiveIntegerField(
+        default=LATE_AFTER_HOURS,
+        help_text="An event that comes in more than so many hours after it occurred is history: "
+        "it moves learners between segments, but starts no messages.",
+    )
+    late_events_start = models.BooleanField(
+        default=False,
+        verbose_name="late events start messages too",
+        help_text="Tick it only if your platform always sends its events late.",
     )
     # A simulated course keeps the instant at which its simulation ended as its clock: without it,
     # the real clock would find the course long over and empty every segment.
@@ -53,6 +66,12 @@ class Course(models.Model):
                 condition=Q(pass_mark__gte=0, pass_mark__lte=1),
                 name="course_pass_mark_is_a_rate",
                 violation_error_message="The pass mark must lie between 0 and 1.",
+            ),
+            models.CheckConstraint(
+                condition=Q(late_after_hours__gte=1, late_after_hours__lte=87_600),
+                name="course_late_after_is_a_while",
+                violation_error_message="Say from how many hours on an event is late: "
+                "1 to 87,600, which is ten years.",
             ),
         ]
 

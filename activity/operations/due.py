@@ -1,6 +1,6 @@
 """The queue of what to evaluate: the only way to pull, claim, push and fail a Due row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from activity.models import Due, DueCause, Enrollment
 CHUNK = 5_000
 FIRST_BACK_OFF = timedelta(seconds=30)
 LONGEST_BACK_OFF = timedelta(hours=1)
+LEAST_LATE = timedelta(hours=1)
 
 # The rows are locked in enrollment order, so that two pulls never wait for each other in a ring.
 # Then all of them are set, whatever their due_at: a condition on it would read the version before
@@ -37,7 +38,7 @@ FOR NO KEY UPDATE SKIP LOCKED
 
 PUSH = """
 UPDATE activity_due AS due
-SET due_at = pushed.due_at, attempts = 0, error = '',
+SET due_at = pushed.due_at, attempts = 0, error = '', late_since = NULL,
     -- What occurred after the instant evaluated at is still to be answered, as the event it is.
     -- Unless it was no act: a mail of our own pulls the row without giving it another cause.
     cause = CASE WHEN due.cause <> %(time)s AND enrollment.last_event_at > %(evaluated_at)s
@@ -46,6 +47,16 @@ SET due_at = pushed.due_at, attempts = 0, error = '',
 FROM unnest(%(ids)s::bigint[], %(due_ats)s::timestamptz[]) AS pushed (enrollment_id, due_at)
 JOIN activity_enrollment AS enrollment ON enrollment.id = pushed.enrollment_id
 WHERE due.enrollment_id = pushed.enrollment_id
+"""
+
+# Which rows are the batch's own is known, and all of them are locked: the pull came first.
+NOTE_LATE = """
+UPDATE activity_due AS due SET late_since = LEAST(due.late_since, %(now)s)
+FROM unnest(%(ids)s::bigint[], %(oldest)s::timestamptz[]) AS told (enrollment_id, occurred_at)
+JOIN activity_enrollment AS enrollment ON enrollment.id = told.enrollment_id
+JOIN activity_course AS course ON course.id = enrollment.course_id
+WHERE due.enrollment_id = told.enrollment_id
+    AND told.occurred_at < %(now)s - course.late_after_hours * interval '1 hour'
 """
 
 FAIL = """
@@ -66,6 +77,21 @@ def pull_due(
     ids = sorted(set(enrollment_ids))
     with connection.cursor() as cursor:
         cursor.execute(PULL, {"ids": ids, "at": at, "cause": int(cause)})
+
+
+def note_late(oldest: Mapping[int, datetime], *, now: datetime) -> None:
+    """Note for whom an event came in now that is late: `oldest` is the first by enrollment.
+
+    Their next evaluation tells what late events move from what time and fresh ones do. Call it
+    after `pull_due`, which locks the rows.
+    """
+    # No course calls an event late within the hour: most batches end here.
+    late = {pk: at for pk, at in oldest.items() if at < now - LEAST_LATE}
+    if not late:
+        return
+    values: dict[str, Any] = {"ids": list(late), "oldest": list(late.values()), "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(NOTE_LATE, values)
 
 
 def pull_course(course_id: int, *, at: datetime, cause: DueCause = DueCause.EDIT) -> None:

@@ -10,7 +10,7 @@ from django.db import transaction
 from activity.canonical import CanonicalEvent, Refused, read_event
 from activity.models import RejectedEvent
 from activity.operations.binary import fetch_binary
-from activity.operations.due import pull_due
+from activity.operations.due import note_late, pull_due
 from activity.operations.keys import EventRow, look_up
 from activity.operations.read_models import merge_daily_activity, merge_progress
 from activity.operations.rejected import Refusal, keep_rejected
@@ -131,7 +131,17 @@ def _resolvable(
 
 def _store(rows: Sequence[EventRow], *, now: datetime) -> int:
     pull_due({row.enrollment_id for row in rows}, at=now)
+    note_late(_oldest(rows), now=now)
     columns = zip(*rows, strict=True)
     values: dict[str, Any] = dict(zip(EventRow._fields, map(list, columns), strict=True))
     ((stored,),) = fetch_binary(_STORE, {**values, "now": now})
     return int(stored)
+
+
+def _oldest(rows: Iterable[EventRow]) -> dict[int, datetime]:
+    """Return when the first of each enrollment's events occurred."""
+    oldest: dict[int, datetime] = {}
+    for row in rows:
+        known = oldest.get(row.enrollment_id, row.occurred_at)
+        oldest[row.enrollment_id] = min(known, row.occurred_at)
+    return oldest

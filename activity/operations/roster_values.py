@@ -18,7 +18,7 @@ from common.clock import parse_instant
 OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
     Course: frozenset(
         {"key", "title", "time_zone", "locale", "starts_on", "ends_on", "pass_mark", "live_since"}
-        | {"clock_stopped_at"}
+        | {"clock_stopped_at", "late_after_hours", "late_events_start"}
     ),
     Section: frozenset({"key", "teacher"}),
     Item: frozenset(
@@ -126,6 +126,12 @@ def _whole(name: str, value: object) -> int:
     return value
 
 
+def _yes_or_no(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise RosterError(f"{name} must be true or false, but is {kind_of(value)}.")
+    return value
+
+
 def _traits(name: str, value: object) -> object:
     if not isinstance(value, dict):
         raise RosterError(f"{name} must be an object, but is {kind_of(value)}.")
@@ -140,6 +146,7 @@ _READERS: tuple[tuple["type[models.Field[Any, Any]]", Callable[[str, object], ob
     (models.DateField, _day),
     (models.DecimalField, _number),
     (models.IntegerField, _whole),
+    (models.BooleanField, _yes_or_no),
     (models.JSONField, _traits),
     (models.CharField, _one_line),
 )

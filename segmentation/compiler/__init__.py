@@ -5,17 +5,20 @@ from segmentation.compiler.reading import (
     Reading,
     SegmentRules,
     compile_reading,
+    compile_rules,
     compile_signals,
     needs_norms,
 )
-from segmentation.compiler.sources import Subject
+from segmentation.compiler.sources import LeftOut, Subject
 
 __all__ = [
+    "LeftOut",
     "Reading",
     "SegmentRules",
     "Subject",
     "compile_norms",
     "compile_reading",
+    "compile_rules",
     "compile_signals",
     "needs_norms",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from activity.local_time import local_day
 from activity.local_time import local_midnight_of as midnight
 from activity.queries import daily_activity_select, progress_select
-from segmentation.compiler.sources import Sources
+from segmentation.compiler.sources import LeftOut, Sources
 from segmentation.compiler.sql import indent, median_of, module_seconds
 
 
@@ -76,12 +76,15 @@ def _scope(sources: Sources) -> str:
     ids = sources.subject.enrollment_ids
     only = "" if ids is None else f" AND e.id = ANY({sources.params.bind(ids, 'bigint[]')})"
     traits = ", e.traits" if sources.needs_traits else ""
+    # The read models hold what is to be left out: then the log answers.
+    past = f"coalesce(e.last_event_at > {sources.as_of}, false)"
+    past = past if sources.subject.left_out is None else "true"
     return f"""
         SELECT x.*, x.began_at <= {sources.as_of} AND NOT x.over AS in_scope FROM (
             SELECT e.id AS enrollment_id, e.learner_id, e.withdrew_at, e.completed_at,
                 greatest(e.enrolled_at, c.starts_at) AS began_at,
                 {local_day("e.enrolled_at", "c.time_zone")} AS enrolled_on,
-                coalesce(e.last_event_at > {sources.as_of}, false) AS is_past,
+                {past} AS is_past,
                 coalesce(e.withdrew_at <= {sources.as_of}, false)
                     OR coalesce(e.completed_at <= {sources.as_of}, false)
                     OR c.day_on > c.ends_on AS over{traits}
@@ -99,7 +102,26 @@ def _cut(sources: Sources) -> str:
     return f"""
         SELECT v.enrollment_id, v.item_id, v.verb, v.occurred_at, v.count, v.score, v.passed
         FROM live l JOIN activity_event v ON v.enrollment_id = l.enrollment_id
-        WHERE l.is_past AND v.occurred_at <= {sources.as_of}"""
+        {_arrivals(sources)}
+        WHERE l.is_past AND v.occurred_at <= {sources.as_of}{_but_for(sources.subject.left_out)}"""
+
+
+def _arrivals(sources: Sources) -> str:
+    if sources.subject.left_out is None:
+        return ""
+    course_id = sources.params.bind(sources.subject.course_id, "bigint")
+    return f"""JOIN activity_due u ON u.enrollment_id = l.enrollment_id
+        JOIN activity_course k ON k.id = {course_id}"""
+
+
+def _but_for(left_out: LeftOut | None) -> str:
+    """Return the condition that leaves out what came in since the last evaluation."""
+    if left_out is None:
+        return ""
+    came = "v.received_at >= least(u.evaluated_at, u.late_since)"
+    late = "v.occurred_at < v.received_at - k.late_after_hours * interval '1 hour'"
+    which = {LeftOut.ALL: "", LeftOut.LATE: f" AND {late}", LeftOut.FRESH: f" AND NOT {late}"}
+    return f"\n            AND NOT ({came}{which[left_out]})"
 
 
 def _daily(sources: Sources) -> str:

@@ -66,7 +66,11 @@ def compile_reading(
 
     `enrollment_ids` None: all of the course. `norms` may be NO_NORMS where `needs_norms` is false.
     """
-    subject = Subject(course_id, as_of, enrollment_ids, norms)
+    return compile_rules(segments, Subject(course_id, as_of, enrollment_ids, norms))
+
+
+def compile_rules(segments: Sequence[SegmentRules], subject: Subject) -> Reading:
+    """Return the statement that decides the rules of the segments for the subject."""
     asked = [condition for segment in segments for condition in segment.conditions()]
     rules = {f"rule_{segment.segment_id}": segment.rule for segment in segments}
     leaves = {

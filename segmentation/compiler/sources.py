@@ -5,10 +5,19 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from activity.local_time import local_midnight_of as midnight
 from segmentation.compiler.sql import Params
 from segmentation.norms import NormsValues
+
+
+class LeftOut(StrEnum):
+    """Which of the events that came in since the last evaluation a reading leaves out."""
+
+    ALL = "all"
+    LATE = "late"
+    FRESH = "fresh"
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,7 @@ class Subject:
     as_of: datetime
     enrollment_ids: list[int] | None
     norms: NormsValues
+    left_out: LeftOut | None = None
 
 
 @dataclass

@@ -14,8 +14,9 @@ from activity.models import Course
 from activity.operations import claim_due, fail_due, push_due
 from activity.queries import FeedHealth, due_enrollments, feed_health
 from common.database import is_outage
-from segmentation.operations.batches import Batch, decide
+from segmentation.operations.batches import decide
 from segmentation.operations.definitions import read_definitions
+from segmentation.operations.differences import Batch
 from segmentation.operations.revisions import pull_changed
 from segmentation.operations.segments import freeze_segment
 

@@ -70,7 +70,14 @@ easy_shapes = st.sampled_from(
 @st.composite
 def scenes(draw, shapes=shapes):
     zone = draw(st.sampled_from(ZONES))
-    course = make_course(time_zone=zone, starts_on=STARTS_ON, ends_on=STARTS_ON + LENGTH * DAY)
+    first = local_midnight(STARTS_ON, zone)
+    course = make_course(
+        time_zone=zone,
+        starts_on=STARTS_ON,
+        ends_on=STARTS_ON + LENGTH * DAY,
+        # In a live course it is asked what late events bring about.
+        live_since=draw(st.sampled_from((None, first - 9 * DAY))),
+    )
     modules = [make_item(course, "module", assigned_on=draw(dates)) for _ in range(2)]
     kinds = draw(st.lists(st.sampled_from(("quiz", "assignment", "video")), max_size=4))
     items = [
@@ -82,7 +89,6 @@ def scenes(draw, shapes=shapes):
         make_segment(playbook, draw(shapes), leave_rule=draw(st.none() | shapes), priority=rank)
         for rank in range(draw(st.integers(1, 3)))
     ]
-    first = local_midnight(course.starts_on, zone)
     twins = []
     for _ in range(2):
         enrolled_at = first + draw(st.integers(-5, 100)) * HOUR

@@ -1,0 +1,56 @@
+"""What moves those for whom something late came in: time, what they did just now, or history."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from activity.models import Due
+from segmentation.compiler import LeftOut
+from segmentation.models import TransitionCause
+from segmentation.operations.definitions import Definitions
+from segmentation.operations.differences import Batch, Pair, read_moves
+
+# The cause by enrollment and segment.
+Attributed = Mapping[Pair, TransitionCause]
+
+
+def attribute(definitions: Definitions, batch: Batch) -> Attributed:
+    """Return the cause of each move of those for whom something late came in.
+
+    The batch is read again without what came in since the last evaluation, or without a part of it:
+    what happens all the same needs no late event. In a course that is not live nothing is asked.
+    """
+    live_since = batch.course.live_since
+    if live_since is None or live_since > batch.as_of or not definitions.active:
+        return {}
+    late = _only(batch, _with_late_events(batch))
+    moves = read_moves(definitions, late) if late.enrollment_ids else set()
+    if not moves:
+        return {}
+    # From here on the event log is read: of those alone who move.
+    part = _only(late, {enrollment_id for enrollment_id, _ in moves})
+    by_time, with_fresh, with_late = (
+        read_moves(definitions, part, left_out=left_out)
+        for left_out in (LeftOut.ALL, LeftOut.LATE, LeftOut.FRESH)
+    )
+    return {pair: _cause(pair, by_time, with_fresh, with_late) for pair in sorted(moves)}
+
+
+def _cause(
+    pair: Pair, by_time: set[Pair], with_fresh: set[Pair], with_late: set[Pair]
+) -> TransitionCause:
+    if pair in by_time:
+        return TransitionCause.TIME
+    # What the fresh act does alone it does; and where it takes both, it is the last straw.
+    if pair in with_fresh or pair not in with_late:
+        return TransitionCause.EVENT
+    return TransitionCause.LATE
+
+
+def _with_late_events(batch: Batch) -> set[int]:
+    # At a first evaluation everybody moves by "first evaluation" anyway.
+    rows = Due.objects.filter(pk__in=batch.enrollment_ids, rules_revision__isnull=False)
+    return set(rows.filter(late_since__isnull=False).values_list("pk", flat=True))
+
+
+def _only(batch: Batch, enrollment_ids: set[int]) -> Batch:
+    return replace(batch, enrollment_ids=sorted(enrollment_ids))

@@ -1,0 +1,172 @@
+"""Who of a batch is in other segments than the rules want: found in one SELECT, nothing written."""
+
+# Every value is bound; what is put into the text comes from the compiler.
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from activity.models import Course
+from common.clock import local_date
+from segmentation.compiler import (
+    LeftOut,
+    Reading,
+    Subject,
+    compile_rules,
+    needs_norms,
+)
+from segmentation.norms import NO_NORMS, NormsValues
+from segmentation.operations.definitions import Definition, Definitions
+from segmentation.operations.norms import ensure_norms
+
+Pair = tuple[int, int]
+
+# Read when no segment is active: whoever is still held in anything that is not frozen leaves it.
+_NOBODY_ASKS = """
+SELECT enrollment_id, false AS in_scope, false AS over, NULL::timestamptz AS next_due
+FROM unnest(%(ids)s::bigint[]) AS one (enrollment_id)
+"""
+
+# The first steps name their relations as they are; `difference` is who is to enter and to leave.
+_DIFFERENCE = """
+reading AS MATERIALIZED (
+    {reading}
+), definition AS MATERIALIZED (
+    SELECT * FROM unnest(%(segment)s::bigint[], %(playbook)s::bigint[], %(is_exclusive)s::bool[],
+        %(rank)s::int[], %(version)s::int[], %(activated)s::bigint[], %(changed)s::bigint[],
+        %(moved)s::bigint[], %(added)s::bigint[], %(include_present)s::bool[])
+    AS one (segment_id, playbook_id, is_exclusive, rank, version, activated, changed,
+        moved, added, include_present)
+), held AS MATERIALIZED (
+    SELECT member.id, member.enrollment_id, member.segment_id, segment.playbook_id, member.version,
+        member.segment_id = ANY(%(frozen)s::bigint[]) AS is_frozen
+    FROM segmentation_membership AS member
+    JOIN segmentation_segment AS segment ON segment.id = member.segment_id
+    WHERE member.enrollment_id = ANY(%(ids)s::bigint[]) AND member.left_at IS NULL
+), hand AS MATERIALIZED (
+    SELECT made.id, made.enrollment_id, made.segment_id, made.kind,
+        made.applied_at IS NULL AS is_new, definition.playbook_id, definition.is_exclusive
+    FROM segmentation_override AS made JOIN definition USING (segment_id)
+    WHERE made.enrollment_id = ANY(%(ids)s::bigint[])
+), candidate AS (
+    {candidates}
+    UNION
+    SELECT hand.enrollment_id, hand.segment_id
+    FROM hand JOIN reading USING (enrollment_id)
+    WHERE hand.kind = 'added' AND reading.in_scope
+), allowed AS (
+    SELECT candidate.*, definition.playbook_id, definition.is_exclusive, definition.rank
+    FROM candidate JOIN definition USING (segment_id)
+    WHERE NOT EXISTS (
+        SELECT FROM hand WHERE hand.enrollment_id = candidate.enrollment_id
+            AND hand.segment_id = candidate.segment_id AND hand.kind = 'removed'
+    )
+), wanted AS (
+    SELECT enrollment_id, segment_id FROM allowed WHERE NOT is_exclusive
+    UNION ALL
+    -- A frozen segment keeps its members, so in an exclusive playbook they can enter no other.
+    (SELECT DISTINCT ON (enrollment_id, playbook_id) enrollment_id, segment_id
+    FROM allowed
+    WHERE is_exclusive AND NOT EXISTS (
+        SELECT FROM held WHERE held.is_frozen AND held.enrollment_id = allowed.enrollment_id
+            AND held.playbook_id = allowed.playbook_id
+    )
+    ORDER BY enrollment_id, playbook_id, rank)
+), difference AS (
+    SELECT enrollment_id, segment_id, held.id AS membership_id, held.version AS held_version
+    FROM wanted FULL JOIN (SELECT * FROM held WHERE NOT is_frozen) AS held
+        USING (enrollment_id, segment_id)
+    WHERE held.id IS NULL OR wanted.segment_id IS NULL
+)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Whom of a course to evaluate, and as of when. `is_silent`: nobody moves by time alone."""
+
+    course: Course
+    as_of: datetime
+    enrollment_ids: list[int]
+    is_silent: bool = False
+
+
+def compile_batch(
+    active: Sequence[Definition], batch: Batch, *, left_out: LeftOut | None = None
+) -> Reading | None:
+    """Return the statement that reads the batch; None where no segment is active."""
+    if not active:
+        return None
+    norms = _norms(active, batch)
+    subject = Subject(batch.course.id, batch.as_of, batch.enrollment_ids, norms, left_out)
+    return compile_rules([one.rules for one in active], subject)
+
+
+def difference_sql(definitions: Definitions, reading: Reading | None) -> str:
+    """Return the table expressions up to `difference`: enrollment, segment, membership held."""
+    parts = [_candidates(one, reading) for one in definitions.active if reading is not None]
+    nobody = "SELECT NULL::bigint AS enrollment_id, NULL::bigint AS segment_id WHERE false"
+    return _DIFFERENCE.format(
+        reading=reading.sql if reading else _NOBODY_ASKS,
+        candidates="\n    UNION ALL\n    ".join(parts) or nobody,
+    )
+
+
+def difference_params(
+    definitions: Definitions, reading: Reading | None, batch: Batch
+) -> dict[str, Any]:
+    """Return the parameters of `difference_sql`: the definitions column by column, for unnest."""
+    active = definitions.active
+    names = ("rank", "is_exclusive", "version", "activated", "changed", "moved", "added")
+    columns: dict[str, Any] = {
+        name: [getattr(one, name) for one in active] for name in (*names, "include_present")
+    }
+    return columns | {
+        "segment": [one.segment_id for one in active],
+        "playbook": [one.playbook_id for one in active],
+        "frozen": list(definitions.frozen),
+        "ids": batch.enrollment_ids,
+        **(reading.params if reading else {}),
+    }
+
+
+def read_moves(
+    definitions: Definitions, batch: Batch, *, left_out: LeftOut | None = None
+) -> set[Pair]:
+    """Return each enrollment and segment that it is to enter or to leave. Writes nothing."""
+    reading = compile_batch(definitions.active, batch, left_out=left_out)
+    sql = f"WITH {difference_sql(definitions, reading)} SELECT enrollment_id, segment_id"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} FROM difference", difference_params(definitions, reading, batch))
+        return set(cursor.fetchall())
+
+
+def _candidates(one: Definition, reading: Reading) -> str:
+    """Return the SELECT of those whom the segment's rules want in it."""
+    columns = f"SELECT reading.enrollment_id, {one.segment_id}::bigint AS segment_id"
+    rule = f"reading.{quoted(reading.rule_columns[one.segment_id])}"
+    if one.rules.leave_rule is None:
+        return f"{columns} FROM reading WHERE reading.in_scope AND {rule}"
+    leave = f"reading.{quoted(reading.leave_columns[one.segment_id])}"
+    # Nobody enters while the leave rule is true: they would leave at the next evaluation and enter
+    # again at the one after it, with a message each time.
+    return f"""{columns} FROM reading
+    WHERE reading.in_scope AND {leave} IS NOT TRUE AND ({rule} OR EXISTS (
+        SELECT FROM held WHERE held.enrollment_id = reading.enrollment_id
+            AND held.segment_id = {one.segment_id}
+    ))"""
+
+
+def _norms(active: Sequence[Definition], batch: Batch) -> NormsValues:
+    if not any(needs_norms(one.rules.conditions()) for one in active):
+        return NO_NORMS
+    day = local_date(batch.as_of, batch.course.time_zone)
+    return ensure_norms(batch.course.id, day, now=batch.as_of)
+
+
+def quoted(name: str) -> str:
+    """Return the column's name as SQL."""
+    return connection.ops.quote_name(name)
