@@ -71,9 +71,11 @@ def _as_typed(*sources: str) -> SafeString:
 
 
 _BODY_HELP = format_html(
-    "Simple HTML with Liquid. Subject and body may use {}. A learner may have nothing left to do: "
-    "put what speaks of next_item between {} and {}.",
+    "Plain text, with an empty line between paragraphs, or simple HTML; with Liquid. Subject and "
+    "body may use {}. A name, the minutes or the address may be missing: write {}, or put what "
+    "speaks of it between {} and {}. Saving tries the text without each of them.",
     _as_typed(*(f"{{{{ {name} }}}}" for name in KNOWN_VARIABLES)),
+    _as_typed("{{ learner.first_name | default: 'there' }}"),
     _as_typed("{% if next_item %}"),
     _as_typed("{% endif %}"),
 )

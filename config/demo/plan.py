@@ -87,7 +87,7 @@ _PROGRESS = (
 
 
 def _hello(words: str) -> str:
-    return f"<p>Hello {{{{ learner.first_name }}}},</p><p>{words}</p>"
+    return f"<p>Hello {{{{ learner.first_name | default: 'there' }}}},</p><p>{words}</p>"
 
 
 CADENCES = (

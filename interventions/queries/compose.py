@@ -10,7 +10,8 @@ from interventions.models import Category, Delivery, TemplateText
 from interventions.outgoing import Outgoing
 from interventions.queries.context import message_context
 from interventions.render.liquid import TemplateError
-from interventions.render.mail import one_line, render_message
+from interventions.render.mail import render_message
+from interventions.render.names import one_line
 
 
 def compose(

@@ -1,14 +1,21 @@
 """Liquid for what admins write: no files, no clock, no endless loops, no unknown variables."""
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from liquid import BoundTemplate, DictLoader, Environment, StrictUndefined
+from liquid import BoundTemplate, DictLoader, Environment, FalsyStrictUndefined
 from liquid.exceptions import LiquidError
 
-from interventions.render.bounds import MAX_RANGE, MAX_TEXT, bounded, check_ranges, replace_text
-from interventions.render.context import KNOWN_VARIABLES, SAMPLE, MessageContext
+from interventions.render.bounds import (
+    MAX_RANGE,
+    MAX_TEXT,
+    BoundedTemplate,
+    bounded,
+    check_length,
+    check_ranges,
+    replace_text,
+)
+from interventions.render.context import KNOWN_VARIABLES, LACKING, SAMPLE, MessageContext
 
 # Those left out read the clock (date), turn escaping off (safe), or build lists of any length.
 _FILTERS = """
@@ -27,6 +34,7 @@ class TemplateError(ValueError):
 
 
 class _Sandbox(Environment):
+    template_class = BoundedTemplate
     loop_iteration_limit = MAX_RANGE
     output_stream_limit = MAX_TEXT
     local_namespace_limit = MAX_TEXT
@@ -34,7 +42,9 @@ class _Sandbox(Environment):
 
 def _sandbox(*, autoescape: bool) -> Environment:
     sandbox = _Sandbox(
-        undefined=StrictUndefined,
+        # What is missing may be asked for and given a default, but not written. A misspelt name is
+        # refused before, by itself: `default` would cover it up.
+        undefined=FalsyStrictUndefined,
         strict_filters=True,
         autoescape=autoescape,
         loader=DictLoader({}),
@@ -65,13 +75,11 @@ def check(source: str, *, html: bool) -> None:
     parse, render = (_parse_body, render_body) if html else (_parse_subject, render_subject)
     _check_variables(_parsed(parse, source))
     render(source, SAMPLE)
-    try:
-        render(source, replace(SAMPLE, next_item=None))
-    except TemplateError:
-        raise TemplateError(
-            "A learner may have nothing left to do: put what speaks of next_item between "
-            "{% if next_item %} and {% endif %}."
-        ) from None
+    for sentence, context in LACKING.items():
+        try:
+            render(source, context)
+        except TemplateError:
+            raise TemplateError(f"{sentence}.") from None
 
 
 def _check_variables(template: BoundTemplate) -> None:
@@ -100,12 +108,12 @@ def _parsed(parse: Any, source: str) -> BoundTemplate:
 
 @lru_cache(maxsize=512)
 def _parse_subject(source: str) -> BoundTemplate:
-    return check_ranges(_SUBJECT.from_string(source))
+    return check_ranges(_SUBJECT.from_string(check_length(source)))
 
 
 @lru_cache(maxsize=512)
 def _parse_body(source: str) -> BoundTemplate:
-    return check_ranges(_BODY.from_string(source))
+    return check_ranges(_BODY.from_string(check_length(source)))
 
 
 def _sentence(error: Exception) -> str:

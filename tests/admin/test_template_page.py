@@ -44,7 +44,9 @@ def test_page_of_a_cadence_says_how_delays_are_written(staff):
 
 
 def test_saved_text_is_shown_with_example_values_in_a_frame_that_runs_nothing(staff):
-    texts = {"en": ("Hello {{ learner.first_name }}", "<p>On {{ course.title }}</p>")}
+    texts = {
+        "en": ("Hello {{ learner.first_name | default: 'you' }}", "<p>On {{ course.title }}</p>")
+    }
     category = make_template().category
     template = save_template("seen", name="Seen", category=category, texts=texts)
 

@@ -26,7 +26,7 @@ from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segmen
 
 LIVE_SINCE = NOW - timedelta(days=20)
 SUBJECT = "Next up in {{ course.title }}"
-BODY = "<p>Hello {{ learner.first_name }}, here is what comes next.</p>"
+BODY = "<p>Hello {{ learner.first_name | default: 'there' }}, here is what comes next.</p>"
 
 _numbers = count(1)
 

@@ -70,12 +70,16 @@ def test_a_domain_with_an_accent_is_written_in_ascii(sink: SmtpSink) -> None:
     assert mail["To"] == "Zoë <Ana@xn--mnchen-3ya.de>"
 
 
-@pytest.mark.parametrize(
-    "evil", ["Ana\r\nBcc: all@example.org", "Ana\nSubject: Free", 'A\x00\x0b,"']
-)
+@pytest.mark.parametrize("evil", ["Ana\r\nBcc: all", "Ana\nSubject: Free", 'A\x00\x0b,"'])
 def test_a_header_in_a_name_stays_part_of_the_name(sink: SmtpSink, evil: str) -> None:
     category = make_category()
-    template = make_template(category, en=("For {{ learner.name }}", "<p>{{ learner.name }}</p>"))
+    template = make_template(
+        category,
+        en=(
+            "For {{ learner.name | default: 'you' }}",
+            "<p>{{ learner.name | default: 'you' }}</p>",
+        ),
+    )
     learner = make_learner()
     # The way in that no form guards: straight into the table.
     Learner.objects.filter(pk=learner.pk).update(name=evil.replace("\x00", ""))

@@ -11,10 +11,12 @@ from interventions.operations import check_texts, save_template
 from interventions.queries.texts import TextShelf
 from interventions.render.context import KNOWN_VARIABLES, SAMPLE
 from interventions.render.liquid import TemplateError, check, render_body, render_subject
-from interventions.render.mail import one_line, render_message
+from interventions.render.mail import render_message
+from interventions.render.names import one_line
 from tests.interventions.factories import make_category, make_template
 
 POSTAL = "Nudgelab, 1 Example Street"
+LEFT = "{% assign left = progress.modules_total | minus: progress.modules_completed %}"
 
 
 def mail(subject: str = "Hello", body: str = "<p>Hello</p>", **facts: object):
@@ -24,9 +26,9 @@ def mail(subject: str = "Hello", body: str = "<p>Hello</p>", **facts: object):
 
 
 def test_every_known_variable_can_be_used() -> None:
-    names = [name for name in KNOWN_VARIABLES if not name.startswith("next_item")]
-    body = "".join(f"{{{{ {name} }}}}" for name in names)
-    body += "{% if next_item %}{{ next_item.title }}: {{ next_item.minutes }}{% endif %}"
+    names = [name for name in KNOWN_VARIABLES if name != "next_item"]
+    body = "".join(f"{{{{ {name} | default: 'none' }}}}" for name in names)
+    body += "{% if next_item.minutes %}{{ next_item.title }}: {{ next_item.minutes }}{% endif %}"
 
     check(body, html=True)
 
@@ -53,6 +55,23 @@ def test_every_known_variable_can_be_used() -> None:
         ("{% for i in (1..1000000) %}x{% endfor %}", "loop"),
         ("{{ learner.name | divided_by: 0 }}", "can't divide by 0"),
         ("{{ learner.name", "expected '}}'"),
+        ("Hi {{ learner.first_name }}, your dough is waiting", "A learner may have no name: write"),
+        ("{{ learner.name }}", "A learner may have no name: write"),
+        ("{% if next_item %}{{ next_item.minutes }} minutes{% endif %}", "how long the next item"),
+        (
+            "{% if next_item %}<a href='{{ next_item.url }}'>Go</a>{% endif %}",
+            "The next item may have no address: put what speaks of next_item.url between",
+        ),
+        (
+            "{{ progress.modules_completed | times: 100 | divided_by: progress.modules_total }} %",
+            "A course may have no module yet, 0 of 0",
+        ),
+        ("{{ 8 | divided_by: progress.modules_completed }}", "completed nothing yet"),
+        (
+            LEFT + "{{ 1 | divided_by: left }}",
+            "A learner may have completed everything",
+        ),
+        ("x" * 50_001, "a template has at most 50,000 letters"),
     ],
 )
 def test_what_cannot_be_rendered_is_refused_with_a_sentence(source: str, sentence: str) -> None:
@@ -60,6 +79,156 @@ def test_what_cannot_be_rendered_is_refused_with_a_sentence(source: str, sentenc
         check(source, html=True)
 
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "Hi {{ learner.first_name | default: 'there' }},",
+        "Hi{% if learner.first_name %} {{ learner.first_name }}{% endif %},",
+        "{% unless learner.name %}Hello!{% else %}Hello {{ learner.name }}!{% endunless %}",
+        "{% if next_item.minutes %}{{ next_item.title }}: {{ next_item.minutes }} min{% endif %}",
+        "{% if next_item.url %}<a href='{{ next_item.url }}'>{{ next_item.title }}</a>{% endif %}",
+        "{{ next_item.title | default: 'Nothing is left to do' }}",
+        "{% if progress.modules_total > 0 %}{{ 9 | modulo: progress.modules_total }}{% endif %}",
+    ],
+)
+def test_natural_ways_to_guard_what_may_be_missing_pass(source: str) -> None:
+    check(source, html=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "called"),
+    [
+        ("", "", "there"),
+        ("  Ana Maria", "", "Ana"),
+        ("Doe, Jane", "", "Jane"),
+        ("Doe, Jane Mary", "", "Jane"),
+        ("Martin King, Jr.", "", "Martin"),
+        ("Ana\u00a0María Pérez", "", "Ana"),
+        ("陈 伟", "伟", "伟"),
+        ("Doe,", "", "Doe"),
+        (" \t\u2028 ", "", "there"),
+        ("Ana\r\nBcc: Bo", "", "Ana"),
+        ("https://example.org/win", "", "there"),
+        ("www.example.org", "", "there"),
+        ("ana@example.org", "", "there"),
+        ("", "win.example.org", "win. example. org"),
+        ("St.John Smith", "", "St."),
+    ],
+)
+def test_a_letter_calls_the_learner_by_a_first_name(name: str, given: str, called: str) -> None:
+    context = replace(SAMPLE, learner_name=name, given_name=given)
+    source = "{{ learner.first_name | default: 'there' }}"
+
+    assert render_subject(source, context) == called
+
+
+def test_a_learners_own_name_carries_no_address_into_a_mail() -> None:
+    name = "Ana http://evil.example/x www.evil.example evil.example/win ana@evil.example Pérez"
+
+    rendered = mail(body="<p>{{ learner.name }}</p>", learner_name=name)
+
+    assert "<p>Ana evil. example/win Pérez</p>" in rendered.html
+
+
+def test_plain_text_becomes_paragraphs() -> None:
+    body = "Hello Ana,\n\nthe quiz is open.\nIt takes six minutes.\n\n\nYour <b>teacher</b>\n"
+
+    rendered = mail(body=body)
+
+    assert "<p>Hello Ana,</p>" in rendered.html
+    assert "<p>the quiz is open.<br>It takes six minutes.</p>" in rendered.html
+    assert rendered.text.startswith(
+        "Hello Ana,\n\nthe quiz is open.\nIt takes six minutes.\n\nYour teacher\n\n"
+    )
+
+
+def test_lines_of_html_stay_as_they_are() -> None:
+    assert "<p>one\ntwo</p>\n\n<p>three</p>" in mail(body="<p>one\ntwo</p>\n\n<p>three</p>").html
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("<center>Your week</center>Start", "The tag <center> cannot be in a message"),
+        ("<p>x</p><script>alert(1)</script>", "The tag <script> cannot be in a message"),
+        ("<html><body>x</body></html>", "The tag <html> cannot be in a message"),
+        ("<FONT>x</FONT>", "The tag <font> cannot be in a message"),
+        (
+            "<a href='/cells'>Go</a>",
+            'href="/cells" in <a> leads nowhere from a mail: write a whole',
+        ),
+        ("<a>Go</a>", 'href="" in <a> leads nowhere'),
+        ("<a href='javascript:alert(1)'>Go</a>", "leads nowhere from a mail"),
+        ("<a href='https:///x'>Go</a>", "leads nowhere from a mail"),
+        ("<a href='https://[x'>Go</a>", "leads nowhere from a mail"),
+        ("<img src='cell.png' alt='A cell'>", 'src="cell.png" in <img> leads nowhere'),
+        ("<img src='data:image/png;base64,x'>", "leads nowhere from a mail"),
+    ],
+)
+def test_what_would_be_left_out_or_lead_nowhere_is_refused_when_saving(
+    body: str, sentence: str
+) -> None:
+    with pytest.raises(TemplateError, match=r"The message in 'en'") as refused:
+        check_texts({"en": ("Hello", body)})
+
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<h5>Your week</h5>Start",
+        "<p>10<sup>2</sup> and H<sub>2</sub>O, <del>old</del> <ins>new</ins></p>",
+        "<pre>a  b</pre><!-- a note -->",
+        "<a href='mailto:staff@example.org'>write</a> <a href='tel:+4412345'>call</a>",
+    ],
+)
+def test_what_is_allowed_stays_in_the_html(body: str) -> None:
+    check_texts({"en": ("Hello", body)})
+
+    html = mail(body=body).html.replace('"', "'")
+    for piece in ("<h5>", "<sup>2", "<sub>2", "<del>", "<ins>", "<pre>", "mailto:staff", "tel:+44"):
+        assert (piece in html) == (piece in body)
+
+
+def test_text_part_leaves_out_what_is_hidden_and_describes_linked_pictures() -> None:
+    body = (
+        "<div style='display: none'>Only in the list of mails</div><p>Hello</p>"
+        "<p><a href='https://x.example/'><img src='https://x.example/i.png' alt='Open it'></a></p>"
+    )
+
+    text = mail(body=body).text
+
+    assert text.startswith("Hello\n\nOpen it:\nhttps://x.example/\n")
+
+
+def test_every_address_of_the_text_part_is_a_line_of_its_own() -> None:
+    body = (
+        "<p>Go <a href='https://x.example/?a=1&amp;b=2'>here</a>, or "
+        "<a href='https://y.example/'>https://y.example/</a> (or "
+        "<a href='mailto:t@example.org'>write</a>).</p>"
+    )
+
+    lines = mail(body=body).text.splitlines()
+
+    assert lines[:6] == [
+        "Go here:", "https://x.example/?a=1&b=2", "or", "https://y.example/", "(or write:",
+        "t@example.org",
+    ]  # fmt: skip
+    for address in (SAMPLE.preferences_url, SAMPLE.unsubscribe_url):
+        assert address in lines
+
+
+def test_the_reason_says_why_now_and_the_page_names_its_language() -> None:
+    rendered = render_message(
+        subject="Hallo", body="<p>Hallo</p>", context=SAMPLE, postal_address=POSTAL, locale="de"
+    )
+
+    assert "It comes now because you have not been in the course for a week." in rendered.text
+    assert '<html lang="de">' in rendered.html
+    assert "It comes now" not in mail(reason="").text
 
 
 def test_a_learners_name_is_escaped_in_the_body_and_not_in_the_subject() -> None:
@@ -121,9 +290,7 @@ def test_one_line_has_no_breaks_and_no_control_characters(text: str, line: str) 
 
 
 def test_a_subject_is_one_line_of_limited_length() -> None:
-    rendered = mail(
-        subject="{{ learner.name }}", learner_name="a\r\nBcc: x@example.org" + "b" * 500
-    )
+    rendered = mail(subject="{{ learner.name }}", learner_name="a\r\nBcc: x" + "b" * 500)
 
     assert "\n" not in rendered.subject
     assert "\r" not in rendered.subject
@@ -144,14 +311,14 @@ def test_the_text_part_reads_like_the_html() -> None:
 
     assert "Hello Ana," in text.text
     assert "one" in text.text
-    assert "[Go](https://x.example/)" in text.text
+    assert "Go:\nhttps://x.example/\n" in text.text
     assert "<" not in text.text
 
 
 def test_many_brackets_cost_no_time() -> None:
     started = time.monotonic()
 
-    mail(body="[" * 60_000)
+    mail(body="[" * 50_000)
 
     assert time.monotonic() - started < 5
 
@@ -161,7 +328,7 @@ def test_a_link_whose_words_are_its_address_stands_there_once() -> None:
 
     text = mail(body=body).text
 
-    assert text.startswith("https://x.example/ [y](https://y.example/)")
+    assert text.startswith("https://x.example/\ny:\nhttps://y.example/\n")
 
 
 def test_elements_laid_too_deep_for_a_text_part_are_refused_when_saving() -> None:

@@ -66,15 +66,28 @@ def test_a_short_range_is_fine() -> None:
         ),
         (
             "{% assign s = '" + "x" * 10_000 + "' %}{{ s" + " | append: s" * 20 + " | size }}",
-            "a text becomes longer",
+            "it does too much",
+        ),
+        ("{% for i in (1..1000) %}{{ 'x' | upcase }}{% endfor %}" * 400, "it does too much"),
+        (
+            "{% for i in (1..1000) %}" + "{% if true %}{% endif %}" * 1_800 + "{% endfor %}",
+            "it does too much",
+        ),
+        (
+            "{% assign s = '" + "x" * 9_000 + "' %}{% for i in (1..900) %}"
+            "{% assign t = s | upcase %}{% endfor %}",
+            "it does too much",
         ),
         (
             "{% assign n = 9 %}{% for i in (1..30) %}{% assign n = n | times: n %}{% endfor %}",
             "a number becomes too large",
         ),
     ],
-    ids=["power", "empty search", "chain", "append", "number"],
-)
+    ids=[
+        "power", "empty search", "chain", "append", "many loops", "a long loop",
+        "many texts", "number",
+    ],
+)  # fmt: skip
 def test_what_grows_without_end_is_refused_before_it_has_grown(
     render, source: str, sentence: str
 ) -> None:
@@ -104,3 +117,15 @@ def test_replace_still_replaces_and_still_escapes() -> None:
 
     assert render_subject(source, SAMPLE) == "<b> Example a>b"
     assert render_body(source, SAMPLE).startswith("&lt;b&gt; Example")
+
+
+def test_each_rendering_has_a_budget_of_its_own() -> None:
+    source = "{% for i in (1..900) %}{{ 'x' | append: '" + "y" * 200 + "' | size }}{% endfor %}"
+
+    assert {len(render_body(source, SAMPLE)) for _ in range(20)} == {2_700}
+
+
+def test_an_honest_long_letter_is_far_inside_the_budget() -> None:
+    paragraph = "<p>Hello {{ learner.first_name | default: 'there' | capitalize }}, go on.</p>"
+
+    check("{% for i in (1..3) %}<p>{{ i }}</p>{% endfor %}" + paragraph * 300, html=True)

@@ -32,7 +32,9 @@ def make_live_course():
         "well-done",
         name="Well done",
         category=category,
-        texts={"en": ("Well done, {{ learner.first_name }}", "<p>You are back.</p>")},
+        texts={
+            "en": ("Well done, {{ learner.first_name | default: 'you' }}", "<p>You are back.</p>")
+        },
     )
     fields = CadenceFields(name="Well done", category=category, segment=segment)
     save_cadence("well-done", fields=fields, steps=[StepFields(template)])

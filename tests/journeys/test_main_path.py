@@ -56,7 +56,12 @@ def make_experiment(segment):
         "try-it",
         name="Try it",
         category=category,
-        texts={"en": ("Try the quiz", "<p>Hello {{ learner.first_name }}, try the quiz.</p>")},
+        texts={
+            "en": (
+                "Try the quiz",
+                "<p>Hello {{ learner.first_name | default: 'there' }}, try the quiz.</p>",
+            )
+        },
     )
     fields = CadenceFields(
         name="Try it", category=category, segment=segment, arm=nudge, ghost_for=control

@@ -1,0 +1,67 @@
+"""The HTML that staff write: what of it stays in a mail, and what is refused at saving."""
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+from django.utils.html import linebreaks
+
+from interventions.render.liquid import TemplateError
+
+_TAGS = """
+    a b blockquote br code del div em h1 h2 h3 h4 h5 h6 hr i img ins li ol p pre s small span
+    strong sub sup table tbody td tfoot th thead tr u ul
+"""
+TAGS = tuple(_TAGS.split())
+SCHEMES = ("http", "https", "mailto", "tel")
+_BLOCKS = re.compile(
+    r"<(?:blockquote|br|div|h[1-6]|hr|li|ol|p|pre|table|ul)\b", re.ASCII | re.IGNORECASE
+)
+# Where a tag leads or what it loads. A picture is loaded from the web or not at all.
+_ADDRESSES = {"a": ("href", SCHEMES), "img": ("src", ("http", "https"))}
+
+
+def with_paragraphs(html: str) -> str:
+    """Return the HTML; text that holds nothing that breaks a line gets paragraphs at empty lines.
+
+    In HTML a line break is a space: what was written as plain text would be one long line.
+    """
+    return html if _BLOCKS.search(html) else linebreaks(html.strip())
+
+
+def check_markup(html: str) -> None:
+    """Raise TemplateError with a sentence where a tag would be left out or a link lead nowhere."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+
+
+class _Reader(HTMLParser):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in TAGS:
+            # Left out, it would change the text around it: 10<x>2</x> would become 102.
+            raise TemplateError(
+                f"The tag <{tag}> cannot be in a message. These can: {', '.join(TAGS)}."
+            )
+        if tag in _ADDRESSES:
+            name, schemes = _ADDRESSES[tag]
+            _check_address(dict(attrs).get(name) or "", name, tag, schemes)
+
+
+def _check_address(address: str, name: str, tag: str, schemes: tuple[str, ...]) -> None:
+    if _is_whole(address.strip(), schemes):
+        return
+    raise TemplateError(
+        f'{name}="{address[:80]}" in <{tag}> leads nowhere from a mail: write a whole address, '
+        "such as https://courses.example.org/cells."
+    )
+
+
+def _is_whole(address: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    if parts.scheme not in schemes:
+        return False
+    return bool(parts.hostname if parts.scheme.startswith("http") else parts.path)

@@ -1,0 +1,58 @@
+"""The text part of a mail, from its HTML."""
+
+import re
+
+from inscriptis import Inscriptis
+from lxml.etree import ParserError
+from lxml.html import HtmlElement, fragment_fromstring
+
+_HIDDEN = "//*[contains(translate(@style, ' ', ''), 'display:none')]"
+_PUNCTUATION = re.compile(r"\s*([.,;:!?)]*)")
+
+
+def plain_text(html: str) -> str:
+    """Return the HTML as text: what is hidden is left out, and each address is a line of its own.
+
+    A picture is its description. HTML that cannot be read gives a text without any of it.
+    """
+    try:
+        root = fragment_fromstring(html, create_parent="body")
+    except ParserError:
+        return "\n"
+    for hidden in root.xpath(_HIDDEN):
+        hidden.drop_tree()
+    for picture in list(root.iter("img")):
+        _put(picture, picture.get("alt") or "")
+    for link in list(root.iter("a")):
+        _write_out(link)
+    text = re.sub(r"[ \t]+\n", "\n", Inscriptis(root).get_text())
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _put(element: HtmlElement, text: str) -> None:
+    """Put the text in the place of the element."""
+    element.tail = text + (element.tail or "")
+    element.drop_tree()
+
+
+def _write_out(link: HtmlElement) -> None:
+    """Put the words of the link in its place, and its address below them.
+
+    The words end with a colon, and a full stop that followed them is left out.
+    """
+    address = (link.get("href") or "").strip()
+    words = " ".join(link.text_content().split())
+    if not address:
+        _put(link, words)
+        return
+    link.tail = _PUNCTUATION.sub("", link.tail or "", count=1)
+    for child in list(link):
+        link.remove(child)
+    link.attrib.clear()
+    link.tag = "span"
+    shown = address.removeprefix("mailto:").removeprefix("tel:")
+    is_address = words in ("", address, shown, shown.partition("//")[2])
+    link.text = "" if is_address else f"{words.rstrip('.:')}:"
+    first, last = link.makeelement("br"), link.makeelement("br")
+    first.tail = shown
+    link.extend([first, last])
