@@ -9,8 +9,10 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
 from activity import models, operations
+from activity.fields import TraitsField
 from common.admin import BigTableAdmin, KeptAdmin, ListLink, ReadOnlyAdmin
 from common.clock import utc_now
+from common.forms import JSONTextField
 
 # A part of an id would read the whole table; the whole id is found in an index.
 WHOLE_ID = "The whole external id of a learner"
@@ -31,6 +33,8 @@ def _by_enrollment(enrollment: models.Enrollment) -> dict[str, object]:
     return {"enrollment__id__exact": enrollment.pk}
 
 
+# It says where text stops being JSON, and shows what cannot be read again as it was typed.
+JSON_TEXT = {TraitsField: {"form_class": JSONTextField}}
 LEFT: dict[str, object] = {"stay": "left"}
 LISTS_OF_LEARNER = (
     ListLink("Enrollments", "activity.enrollment", _by_id),
@@ -123,6 +127,7 @@ class LearnerAdmin(BigTableAdmin):
     """
 
     list_links = LISTS_OF_LEARNER
+    formfield_overrides = JSON_TEXT
     list_display = ("external_id", "name", "email", "time_zone", "locale")
     search_fields = ("external_id__exact", "email__iexact", "name__istartswith")
     search_help_text = "The whole external id or address, or the beginning of the name"
@@ -141,6 +146,7 @@ class EnrollmentAdmin(BigTableAdmin):
     """Enrollments, with their state in words."""
 
     list_links = LISTS_OF_ENROLLMENT
+    formfield_overrides = JSON_TEXT
     list_display = ("learner", "course", "shown_state", "enrolled_at", "last_event_at")
     list_select_related = ("learner", "course")
     list_filter = (("course", AutocompleteSelectFilter),)

@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ValidationError
 
+from activity.payloads import MAX_LEVELS, is_nested_deeper, storable
 from common.zones import known_zones
 
 
@@ -13,6 +14,20 @@ def validate_time_zone(name: str) -> None:
     """
     if name not in known_zones():
         raise ValidationError(f"'{name}' is not a time zone: write it like Europe/London.")
+
+
+def validate_traits(value: object) -> None:
+    """Raise ValidationError unless the value is an object that can be stored and read back."""
+    if not isinstance(value, dict):
+        raise ValidationError('Must be an object, as in {"region": "Wales"}.')
+    if is_nested_deeper(value, levels=MAX_LEVELS):
+        raise ValidationError(f"Nested too deep: at most {MAX_LEVELS} levels.")
+    # Compared before they reach PostgreSQL, which refuses some of it and cuts none.
+    if storable(value) != value:
+        raise ValidationError(
+            "Holds something that cannot be stored: NaN, infinity, a number too long, a NUL"
+            " or half a character."
+        )
 
 
 def validate_mail_domain(address: str) -> None:

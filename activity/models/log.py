@@ -5,19 +5,23 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from activity.canonical import MAX_COUNT
+from activity.fields import KeyField
 from activity.models.roster import Enrollment, Item
+from common.constraints import instants_in_range, is_composed
 
 
 class Verb(models.Model):
     """A verb that an admin registered beside the built-in ones."""
 
-    name = models.CharField(max_length=64, unique=True)
+    name = KeyField(max_length=64, unique=True)
     is_act = models.BooleanField(
         default=True, help_text="An act counts as activity of the learner in the course."
     )
 
     class Meta:
         ordering = ("name",)
+        constraints: ClassVar = [is_composed("name", table="verb")]
 
     def __str__(self) -> str:
         return self.name
@@ -40,8 +44,8 @@ class Event(models.Model):
     passed = models.BooleanField(null=True, blank=True)
     value = models.DecimalField(max_digits=20, decimal_places=6, null=True, blank=True)
     properties = models.JSONField(default=dict, blank=True)
-    source = models.CharField(max_length=64)
-    source_id = models.CharField(max_length=300)
+    source = KeyField(max_length=64)
+    source_id = KeyField(max_length=300)
 
     class Meta:
         constraints: ClassVar = [
@@ -50,11 +54,16 @@ class Event(models.Model):
                 condition=Q(score__isnull=True) | Q(score__gte=0, score__lte=1),
                 name="event_score_is_a_rate",
             ),
-            models.CheckConstraint(condition=Q(count__gte=1), name="event_count_is_positive"),
+            models.CheckConstraint(
+                condition=Q(count__gte=1, count__lte=MAX_COUNT), name="event_count_in_range"
+            ),
             models.CheckConstraint(
                 condition=Q(count=1) | Q(score__isnull=True, passed__isnull=True),
                 name="event_total_has_no_score",
             ),
+            instants_in_range("occurred_at", "received_at", table="event"),
+            is_composed("source", table="event"),
+            is_composed("source_id", table="event"),
         ]
         indexes: ClassVar = [
             models.Index(fields=("enrollment", "occurred_at"), name="event_by_enrollment")
@@ -96,7 +105,8 @@ class DailyActivity(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "daily activity"
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=("enrollment", "day"), name="daily_once_a_day")
+            models.UniqueConstraint(fields=("enrollment", "day"), name="daily_once_a_day"),
+            instants_in_range("last_act_at", "last_attempt_at", table="daily"),
         ]
 
     def __str__(self) -> str:
@@ -135,7 +145,16 @@ class Progress(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "progress"
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=("enrollment", "item"), name="progress_once_an_item")
+            models.UniqueConstraint(fields=("enrollment", "item"), name="progress_once_an_item"),
+            instants_in_range(
+                "first_touched_at",
+                "last_touched_at",
+                "last_attempt_at",
+                "last_scored_at",
+                "first_passed_at",
+                "first_completed_at",
+                table="progress",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -171,7 +190,8 @@ class RejectedEvent(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=("digest",), name="rejected_once", condition=Q(replayed_at__isnull=True)
-            )
+            ),
+            instants_in_range("received_at", "replay_at", "replayed_at", table="rejected"),
         ]
         indexes: ClassVar = [
             models.Index(

@@ -7,8 +7,9 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
-from activity.fields import MailAddressField
+from activity.fields import KeyField, MailAddressField, TraitsField
 from activity.validators import validate_time_zone
+from common.constraints import days_in_range, instants_in_range, is_composed, is_object
 
 # How long after it occurred an event counts as late, where the course does not say otherwise.
 LATE_AFTER_HOURS = 48
@@ -17,7 +18,7 @@ LATE_AFTER_HOURS = 48
 class Course(models.Model):
     """One run of a course. `live_since` null: segments are kept, nobody is drawn or messaged."""
 
-    key = models.CharField(max_length=100, unique=True)
+    key = KeyField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     locale = models.CharField(max_length=16, default="en")
@@ -73,6 +74,9 @@ class Course(models.Model):
                 violation_error_message="Say from how many hours on an event is late: "
                 "1 to 87,600, which is ten years.",
             ),
+            days_in_range("starts_on", "ends_on", table="course"),
+            instants_in_range("live_since", "clock_stopped_at", table="course"),
+            is_composed("key", table="course"),
         ]
 
     def __str__(self) -> str:
@@ -83,13 +87,14 @@ class Section(models.Model):
     """The class a learner sits in; the unit of cluster randomization."""
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="sections")
-    key = models.CharField(max_length=100)
+    key = KeyField(max_length=100)
     teacher = models.CharField(max_length=200, blank=True)
 
     class Meta:
         ordering = ("course_id", "key")
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=("course", "key"), name="section_key_once_a_course")
+            models.UniqueConstraint(fields=("course", "key"), name="section_key_once_a_course"),
+            is_composed("key", table="section"),
         ]
 
     def __str__(self) -> str:
@@ -111,7 +116,7 @@ class Item(models.Model):
     """A piece of a course. A module is an item of kind module; its items name it as parent."""
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="items")
-    key = models.CharField(max_length=200)
+    key = KeyField(max_length=200)
     kind = models.CharField(max_length=12, choices=ItemKind.choices)
     title = models.CharField(max_length=300, blank=True)
     parent = models.ForeignKey(
@@ -137,6 +142,8 @@ class Item(models.Model):
             models.CheckConstraint(
                 condition=Q(kind__in=ItemKind.values), name="item_kind_is_known"
             ),
+            days_in_range("assigned_on", "due_on", table="item"),
+            is_composed("key", table="item"),
         ]
 
     def __str__(self) -> str:
@@ -146,12 +153,12 @@ class Item(models.Model):
 class Learner(models.Model):
     """One person over all courses. Two with one mailbox share its caps and its consent."""
 
-    external_id = models.CharField(max_length=200, unique=True)
+    external_id = KeyField(max_length=200, unique=True)
     email = MailAddressField(null=True, blank=True)
     name = models.CharField(max_length=200, blank=True)
     time_zone = models.CharField(max_length=64, blank=True, validators=[validate_time_zone])
     locale = models.CharField(max_length=16, blank=True)
-    traits = models.JSONField(default=dict, blank=True)
+    traits = TraitsField(default=dict, blank=True)
 
     class Meta:
         ordering = ("id",)
@@ -161,7 +168,9 @@ class Learner(models.Model):
                 condition=Q(email__isnull=True) | Q(email__regex=r"^[\x01-\x7f]+$"),
                 name="learner_email_is_ascii",
                 violation_error_message="No mail can be sent to this address.",
-            )
+            ),
+            is_composed("external_id", table="learner"),
+            is_object("traits", table="learner"),
         ]
         indexes: ClassVar = [models.Index(Lower("email"), name="learner_by_mailbox")]
 
@@ -183,7 +192,7 @@ class Enrollment(models.Model):
     withdrew_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     last_event_at = models.DateTimeField(null=True, blank=True, editable=False)
-    traits = models.JSONField(
+    traits = TraitsField(
         default=dict,
         blank=True,
         help_text="What holds for this enrollment, such as earlier attempts. A rule reads it before"
@@ -193,7 +202,11 @@ class Enrollment(models.Model):
     class Meta:
         ordering = ("id",)
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=("course", "learner"), name="enrollment_once_a_course")
+            models.UniqueConstraint(fields=("course", "learner"), name="enrollment_once_a_course"),
+            instants_in_range(
+                "enrolled_at", "withdrew_at", "completed_at", "last_event_at", table="enrollment"
+            ),
+            is_object("traits", table="enrollment"),
         ]
 
     def __str__(self) -> str:

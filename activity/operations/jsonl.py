@@ -22,6 +22,7 @@ from activity.operations.roster import (
     change_section,
 )
 from activity.operations.roster_values import RosterError
+from activity.texts import key_text
 
 CHANGES: Mapping[str, Callable[[Mapping[str, Any], Consequences, datetime], object]] = {
     "course": change_course,
@@ -150,8 +151,5 @@ def _in_courses(group: Sequence[Line]) -> dict[str, set[str]]:
 
 
 def _keys(group: Sequence[Line], name: str) -> set[str]:
-    return {line.values[name] for line in group if _is_key(line.values.get(name))}
-
-
-def _is_key(value: object) -> bool:
-    return isinstance(value, str) and "\0" not in value and value.isprintable()
+    keys = (key_text(line.values.get(name)) for line in group)
+    return {key for key in keys if isinstance(key, str) and key.isprintable()}

@@ -15,7 +15,7 @@ from activity.canonical import shown
 from activity.models import Course, Enrollment, Item, ItemKind, Learner, Section
 from activity.operations.consequences import Consequences, changing, store_row
 from activity.operations.due import lock_due
-from activity.operations.roster_values import RosterError, fill, key_in
+from activity.operations.roster_values import RosterError, fill, key_in, optional_key_in
 
 Row = TypeVar("Row", bound=Model)
 
@@ -80,7 +80,7 @@ def change_item(values: Mapping[str, Any], consequences: Consequences, now: date
     before = _locked(course.items.filter(key=key))
     row = copy(before) or Item(course=course, key=key)
     if "parent" in values:
-        row.parent = _module(course, values["parent"])
+        row.parent = _module(course, optional_key_in(values, "parent"))
     fill(row, values, looked_up=frozenset({"course", "parent"}))
     return store_row(row, consequences, before=before, now=now)
 
@@ -105,7 +105,7 @@ def change_enrollment(
     before = _locked_enrollment(course, learner)
     row = copy(before) or Enrollment(course=course, learner=learner, enrolled_at=now)
     if "section" in values:
-        row.section = _section(course, values["section"])
+        row.section = _section(course, optional_key_in(values, "section"))
     fill(row, values, looked_up=frozenset({"course", "learner", "section"}))
     return store_row(row, consequences, before=before, now=now)
 

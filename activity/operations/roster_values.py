@@ -10,9 +10,11 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from activity.canonical import kind_of, shown
+from activity.fields import KeyField
 from activity.models import Course, Enrollment, Item, Learner, Section
-from activity.payloads import storable
-from common.clock import parse_instant
+from activity.payloads import storable_text
+from activity.texts import key_text
+from common.clock import read_day, read_instant
 
 # What a roster line may name, beside the keys of other rows that its operation looks up.
 OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
@@ -30,16 +32,29 @@ OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
 }
 
 
+MAX_MESSAGE = 1_000
+
+
 class RosterError(ValueError):
     """A row of the roster cannot be saved; the message is a sentence that says why."""
+
+    def __init__(self, message: str) -> None:
+        # Lists of faults are printed and written as JSON, which half a character would end.
+        super().__init__(storable_text(message[:MAX_MESSAGE]))
 
 
 def key_in(values: Mapping[str, Any], name: str) -> str:
     """Return the key that the line must name. Raise RosterError if it is missing or no text."""
-    value = values.get(name)
-    if value is None or value == "":
+    key = optional_key_in(values, name)
+    if key is None:
         raise RosterError(f"The field {name} is missing.")
-    return _one_line(name, value)
+    return key
+
+
+def optional_key_in(values: Mapping[str, Any], name: str) -> str | None:
+    """Return the key that the line names, None for none. Raise RosterError if it is no text."""
+    value = key_text(values.get(name))
+    return None if value is None or value == "" else _one_line(name, value)
 
 
 def fill(row: models.Model, values: Mapping[str, Any], *, looked_up: frozenset[str]) -> None:
@@ -86,6 +101,10 @@ def _plain(row: models.Model, name: str, value: object) -> object:
     return value
 
 
+def _key(name: str, value: object) -> str:
+    return _one_line(name, key_text(value))
+
+
 def _one_line(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise RosterError(f"{name} must be text, but is {kind_of(value)}.")
@@ -99,19 +118,18 @@ def _instant(name: str, value: object) -> datetime:
     if not isinstance(value, str | datetime):
         raise RosterError(f"{name} must be a time, but is {kind_of(value)}.")
     try:
-        return parse_instant(value if isinstance(value, str) else value.isoformat())
+        return read_instant(value)
     except ValueError as error:
         raise RosterError(f"{name}: {error}") from None
 
 
 def _day(name: str, value: object) -> date:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
+    if not isinstance(value, str | date) or isinstance(value, datetime):
+        raise RosterError(f"{name} must be a date, but is {kind_of(value)}.")
     try:
-        return date.fromisoformat(str(value))
-    except ValueError:
-        message = f"{name} is {shown(value)}, but must be a date like 2025-10-26."
-        raise RosterError(message) from None
+        return read_day(value)
+    except ValueError as error:
+        raise RosterError(f"{name}: {error}") from None
 
 
 def _number(name: str, value: object) -> Decimal:
@@ -132,14 +150,6 @@ def _yes_or_no(name: str, value: object) -> bool:
     return value
 
 
-def _traits(name: str, value: object) -> object:
-    if not isinstance(value, dict):
-        raise RosterError(f"{name} must be an object, but is {kind_of(value)}.")
-    if storable(value) != value:
-        raise RosterError(f"{name} hold something that cannot be stored as JSON.")
-    return value
-
-
 # The first that fits: a DateTimeField is a DateField too.
 _READERS: tuple[tuple["type[models.Field[Any, Any]]", Callable[[str, object], object]], ...] = (
     (models.DateTimeField, _instant),
@@ -147,6 +157,6 @@ _READERS: tuple[tuple["type[models.Field[Any, Any]]", Callable[[str, object], ob
     (models.DecimalField, _number),
     (models.IntegerField, _whole),
     (models.BooleanField, _yes_or_no),
-    (models.JSONField, _traits),
+    (KeyField, _key),
     (models.CharField, _one_line),
 )

@@ -188,7 +188,7 @@ def _trait(ref: SignalRef, sources: Sources) -> Compiled:
 _SIGNALS: dict[str, Callable[[SignalRef, Sources], Compiled]] = {
     "active_days": _active_days,
     "logins": _total("a.logins"),
-    "content_views": _total("a.views + a.plays + a.downloads"),
+    "content_views": _total("a.views::bigint + a.plays + a.downloads"),
     "video_plays": _total("a.plays"),
     "downloads": _total("a.downloads"),
     "assignments_started": _total("a.starts"),

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.core.management.base import CommandError, CommandParser
 
 from activity.models import Course
-from common.clock import parse_instant
+from common import clock
 
 
 def add_instant(parser: CommandParser) -> None:
@@ -21,7 +21,7 @@ def add_instant(parser: CommandParser) -> None:
 def read_instant(text: str) -> datetime:
     """Return the instant. Raise CommandError where it is unreadable or lacks its offset."""
     try:
-        return parse_instant(text)
+        return clock.read_instant(text)
     except ValueError as error:
         raise CommandError(str(error)) from None
 

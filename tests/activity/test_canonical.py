@@ -45,7 +45,7 @@ FAULTS = {
     "no source": ({"source": ...}, "The field source is missing."),
     "no source_id": ({"source_id": ...}, "The field source_id is missing."),
     "empty key": ({"learner": "  "}, "learner is empty."),
-    "number as key": ({"learner": 7}, "learner must be text, but is a number."),
+    "fraction as key": ({"learner": 7.5}, "learner must be text, but is a number."),
     "truth as key": ({"verb": True}, "verb must be text, but is true or false."),
     "list as key": ({"item": ["quiz-1"]}, "item must be text, but is a list."),
     "bytes as key": ({"item": b"q"}, "item must be text, but is of type bytes."),
@@ -56,10 +56,10 @@ FAULTS = {
         "learner has 10,000,000 characters; at most 200 are allowed.",
     ),
     "typo": ({"scor": 0.5}, "The field 'scor' is unknown."),
-    "count 0": ({"count": 0}, "count is '0'; it must lie between 1 and 2,147,483,647."),
+    "count 0": ({"count": 0}, "count is '0'; it must lie between 1 and 1,000,000."),
     "count huge": (
         {"count": 2**40},
-        "count is '1099511627776'; it must lie between 1 and 2,147,483,647.",
+        "count is '1099511627776'; it must lie between 1 and 1,000,000.",
     ),
     "count true": ({"count": True}, "count must be a whole number, but is true or false."),
     "count float": ({"count": 1.0}, "count must be a whole number, but is a number."),
@@ -137,8 +137,12 @@ TIMES = {
     "unreadable": ("yesterday", "occurred_at: 'yesterday' is not a time: write it like"),
     "with a NUL": ("\0", "occurred_at: '\N{REPLACEMENT CHARACTER}' is not a time"),
     "a number": (1759230000, "occurred_at must be text, but is a number."),
-    "year 1": ("0001-01-01T00:00:00+01:00", "occurred_at:"),
-    "before 1970": ("1969-12-31T23:59:59Z", "occurred_at '1969-12-31T23:59:59Z' is before 1970."),
+    "year 1": (
+        "0001-01-01T00:00:00+01:00",
+        "occurred_at: '0001-01-01T00:00:00+01:00' lies outside the years 1900 to 2199.",
+    ),
+    "year 9999": ("9999-12-31T23:59:59-01:00", "occurred_at: '9999-12-31T23:59:59-01:00' lies out"),
+    "before 1900": ("1899-12-31T23:59:59Z", "occurred_at: '1899-12-31T23:59:59Z' lies outside"),
 }
 
 

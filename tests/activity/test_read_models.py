@@ -1,5 +1,6 @@
 """The read models agree with a rebuild and with the oracle, however the events came in."""
 
+from copy import copy
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -184,8 +185,15 @@ def test_of_two_scores_at_the_same_instant_the_higher_is_the_last():
 
 def test_absurd_totals_stop_at_the_limit_instead_of_failing_the_batch():
     enrollment = make_enrollment()
-    for _ in range(2):
-        act(enrollment, "LOGIN", count=2_147_483_647)
+    act(enrollment, "LOGIN", count=1_000_000)
+    # As if two thousand more such totals had come.
+    kept = Event.objects.get()
+    more = [copy(kept) for _ in range(2_200)]
+    for number, event in enumerate(more):
+        event.pk, event.source_id = None, f"more-{number}"
+    Event.objects.bulk_create(more)
+    DailyActivity.objects.update(logins=2_147_000_000, acts=2_147_000_000)
+    act(enrollment, "LOGIN", count=1_000_000)
     live = DailyActivity.objects.values().get()
     rebuild_read_models()
     rebuilt = DailyActivity.objects.values().get()

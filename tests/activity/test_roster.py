@@ -91,7 +91,7 @@ FAULTS = {
     "day": (
         save_course,
         {**COURSE, "starts_on": "1 September"},
-        "starts_on is '1 September', but must be a date like 2025-10-26.",
+        "starts_on: '1 September' is not a date: write it like 2025-10-26.",
     ),
     "instant": (
         save_course,
@@ -127,7 +127,7 @@ FAULTS = {
     ),
     "number as id": (
         save_learner,
-        {"external_id": 7},
+        {"external_id": 7.5},
         "external_id must be text, but is a number.",
     ),
     "address": (
@@ -141,11 +141,11 @@ FAULTS = {
         "name holds a line break or another character that cannot be shown.",
     ),
     "NUL": (save_learner, {"external_id": "a\0"}, "external_id holds a line break or another"),
-    "traits": (save_learner, {"external_id": "a", "traits": []}, "traits must be an object"),
+    "traits": (save_learner, {"external_id": "a", "traits": []}, "traits: Must be an object"),
     "NUL in traits": (
         save_learner,
         {"external_id": "a", "traits": {"x": "\0"}},
-        "traits hold something that cannot be stored as JSON.",
+        "traits: Holds something that cannot be stored",
     ),
     "unknown learner": (
         save_enrollment,
