@@ -1,5 +1,7 @@
 """Checks of single field values."""
 
+from urllib.parse import urlsplit
+
 from django.core.exceptions import ValidationError
 
 from activity.payloads import MAX_LEVELS, is_nested_deeper, storable
@@ -34,3 +36,19 @@ def validate_mail_domain(address: str) -> None:
     """Raise ValidationError if the address, as it is stored, has a domain that no mail reaches."""
     if not address.isascii():
         raise ValidationError("No mail can be sent to this address: check its domain.")
+
+
+def validate_web_address(address: str) -> None:
+    """Raise ValidationError unless the address is a whole one, which a browser can open.
+
+    The host may be a name of one word: many a learning platform lives on an intranet.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        parts = urlsplit("")
+    is_plain = address.isprintable() and " " not in address
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
+        raise ValidationError(
+            "Write a whole web address, such as https://courses.example.org/cells."
+        )

@@ -18,6 +18,10 @@ class Outgoing:
     written_at: datetime
     list_id: str
     unsubscribe_url: str
+    # What the message is from, in the reader's list of mails; the address is the site's.
+    sender_name: str = ""
+    # Who reads an answer; empty: the site.
+    reply_to: str = ""
 
 
 class Result(StrEnum):

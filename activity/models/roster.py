@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from activity.fields import KeyField, MailAddressField, TraitsField
-from activity.validators import validate_time_zone
+from activity.validators import validate_time_zone, validate_web_address
 from common.constraints import days_in_range, instants_in_range, is_composed, is_object
 
 # How long after it occurred an event counts as late, where the course does not say otherwise.
@@ -22,6 +22,11 @@ class Course(models.Model):
     title = models.CharField(max_length=200)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     locale = models.CharField(max_length=16, default="en")
+    contact_email = MailAddressField(
+        null=True,
+        blank=True,
+        help_text="Where the answers to messages go, unless the section's teacher has an address.",
+    )
     starts_on = models.DateField()
     ends_on = models.DateField(help_text="The last day of the course, itself included.")
     pass_mark = models.DecimalField(max_digits=7, decimal_places=6, default="0.5")
@@ -89,6 +94,9 @@ class Section(models.Model):
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="sections")
     key = KeyField(max_length=100)
     teacher = models.CharField(max_length=200, blank=True)
+    teacher_email = MailAddressField(
+        null=True, blank=True, help_text="Where the answers to this section's messages go."
+    )
 
     class Meta:
         ordering = ("course_id", "key")
@@ -128,7 +136,7 @@ class Item(models.Model):
     estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
     topic = models.CharField(max_length=100, blank=True)
     difficulty = models.CharField(max_length=50, blank=True)
-    url = models.URLField(max_length=500, blank=True)
+    url = models.CharField(max_length=500, blank=True, validators=[validate_web_address])
 
     class Meta:
         ordering = ("course_id", "position", "id")
@@ -156,6 +164,11 @@ class Learner(models.Model):
     external_id = KeyField(max_length=200, unique=True)
     email = MailAddressField(null=True, blank=True)
     name = models.CharField(max_length=200, blank=True)
+    given_name = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="What messages call the person; empty: the first word of the name.",
+    )
     time_zone = models.CharField(max_length=64, blank=True, validators=[validate_time_zone])
     locale = models.CharField(max_length=16, blank=True)
     traits = TraitsField(default=dict, blank=True)

@@ -20,14 +20,16 @@ from common.clock import read_day, read_instant
 OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
     Course: frozenset(
         {"key", "title", "time_zone", "locale", "starts_on", "ends_on", "pass_mark", "live_since"}
-        | {"clock_stopped_at", "late_after_hours", "late_events_start"}
+        | {"contact_email", "clock_stopped_at", "late_after_hours", "late_events_start"}
     ),
-    Section: frozenset({"key", "teacher"}),
+    Section: frozenset({"key", "teacher", "teacher_email"}),
     Item: frozenset(
         {"key", "kind", "title", "position", "assigned_on", "due_on", "estimated_minutes", "topic"}
         | {"difficulty", "url"}
     ),
-    Learner: frozenset({"external_id", "email", "name", "time_zone", "locale", "traits"}),
+    Learner: frozenset(
+        {"external_id", "email", "name", "given_name", "time_zone", "locale", "traits"}
+    ),
     Enrollment: frozenset({"enrolled_at", "withdrew_at", "completed_at", "unit_key", "traits"}),
 }
 

@@ -95,6 +95,7 @@ def course_line(course: SimulatedCourse) -> dict[str, Any]:
         "key": course.key,
         "title": course.title,
         "time_zone": TIME_ZONE,
+        "contact_email": "courses@example.org",
         "starts_on": course.starts_on.isoformat(),
         "ends_on": LAST_DAY.isoformat(),
         "pass_mark": PASS_MARK,
@@ -104,7 +105,12 @@ def course_line(course: SimulatedCourse) -> dict[str, Any]:
 def section_lines(course: SimulatedCourse) -> list[dict[str, Any]]:
     """Return the course's sections as import_jsonl reads them."""
     return [
-        {"course": course.key, "key": section_key(number), "teacher": f"Teacher {number + 1}"}
+        {
+            "course": course.key,
+            "key": section_key(number),
+            "teacher": f"Teacher {number + 1}",
+            "teacher_email": f"teacher-{number + 1}@example.org",
+        }
         for number in range(course.sections)
     ]
 

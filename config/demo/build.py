@@ -9,6 +9,7 @@ from django.db import transaction
 from activity.models import Course, Enrollment
 from activity.simulation.world import World
 from config.demo import plan
+from config.demo.addresses import course_address
 from experiments.models import Arm, Experiment
 from interventions.models import Category, MessageTemplate
 from interventions.operations import (
@@ -102,11 +103,14 @@ def _save_cadence(
         arm=arms.get(plan.NUDGE),
         ghost_for=arms.get(plan.CONTROL),
         priority=planned.priority,
+        why_now=planned.why_now,
     )
     steps = [StepFields(_template(step, category), step.delay) for step in planned.steps]
     save_cadence(planned.key, fields=fields, steps=steps)
 
 
 def _template(step: plan.PlannedStep, category: Category) -> MessageTemplate:
-    texts = {"en": (step.subject, step.body)}
+    # Every text leads somewhere, also for a learner who has nothing left to do.
+    link = f'<p><a href="{course_address()}">Open {{{{ course.title }}}}</a></p>'
+    texts = {"en": (step.subject, step.body + link)}
     return save_template(step.key, name=step.subject, category=category, texts=texts)

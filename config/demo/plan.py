@@ -48,6 +48,8 @@ class PlannedCadence:
     segment: str
     category: str
     priority: int
+    # Completes what the learner reads: It comes now because ...
+    why_now: str
     steps: tuple[PlannedStep, ...]
     is_treatment: bool = False
 
@@ -77,7 +79,7 @@ CAPS = (
 )
 
 _NEXT = (
-    "{% if next_item %}<p>Next up: {{ next_item.title }}"
+    '{% if next_item.url %}<p>Next up: <a href="{{ next_item.url }}">{{ next_item.title }}</a>'
     "{% if next_item.minutes %}, {{ next_item.minutes }} minutes{% endif %}.</p>{% endif %}"
 )
 _PROGRESS = (
@@ -97,6 +99,7 @@ CADENCES = (
         segment="stalled",
         category="demo-reminders",
         priority=30,
+        why_now="you have not been in the course for a week",
         steps=(
             PlannedStep(
                 NEXT_MORNING,
@@ -118,6 +121,7 @@ CADENCES = (
         segment="at-risk",
         category="demo-coaching",
         priority=20,
+        why_now="some of the last two weeks' work is still open",
         steps=(
             PlannedStep(
                 NEXT_MORNING,
@@ -140,6 +144,7 @@ CADENCES = (
         category="demo-coaching",
         priority=10,
         is_treatment=True,
+        why_now="you have watched and read, and not tried the quiz yet",
         steps=(
             PlannedStep(
                 NEXT_MORNING,
@@ -168,6 +173,7 @@ CADENCES = (
         segment="veterans",
         category="demo-tips",
         priority=40,
+        why_now="you do very well in the quizzes",
         steps=(
             PlannedStep(
                 NEXT_MORNING,
@@ -183,6 +189,7 @@ CADENCES = (
         segment="active-progress",
         category="demo-tips",
         priority=50,
+        why_now="you have been active on three days of the last week",
         steps=(
             PlannedStep(
                 NEXT_MORNING,

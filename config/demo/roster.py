@@ -10,6 +10,7 @@ from activity.operations.newcomers import enroll_newcomers
 from activity.simulation.course import course_line, item_lines, section_lines
 from activity.simulation.learners import enrollment_line, learner_line
 from activity.simulation.world import World
+from config.demo.addresses import item_address
 
 
 @transaction.atomic
@@ -19,7 +20,7 @@ def save_roster(world: World, *, now: datetime, live_since: datetime) -> Course:
     for section in section_lines(world.course):
         save_section(section, now=now)
     for item in item_lines(world.course):
-        save_item(item, now=now)
+        save_item(item | {"url": item_address(item["key"])}, now=now)
     people = [trace.learner for trace in world.traces]
     enroll_newcomers(
         course,

@@ -1,7 +1,7 @@
 """Email through any Django backend. Says of every attempt what is proven, and no more."""
 
 import smtplib
-from email.utils import format_datetime, formataddr
+from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
 
 from django.conf import settings
@@ -42,8 +42,9 @@ class EmailChannel:
         mail = EmailMultiAlternatives(
             subject=outgoing.subject,
             body=outgoing.text,
-            from_email=settings.DEFAULT_FROM_EMAIL,
+            from_email=_sender(outgoing),
             to=[settings.EMAIL_REDIRECT_TO or _recipient(outgoing)],
+            reply_to=_readers_of_answers(outgoing),
             headers=_headers(outgoing),
         )
         mail.attach_alternative(outgoing.html, "text/html")
@@ -163,6 +164,17 @@ def _new_connection() -> BaseEmailBackend:
     if settings.EMAIL_BACKEND == DJANGO_SMTP:
         return StagedBackend()
     return get_connection()
+
+
+def _sender(outgoing: Outgoing) -> str:
+    # Learners know the course, not the site that it runs on.
+    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    return formataddr((outgoing.sender_name or name, address))
+
+
+def _readers_of_answers(outgoing: Outgoing) -> list[str]:
+    # An answer to a copy on staging must not reach the teacher of the real course.
+    return [] if settings.EMAIL_REDIRECT_TO or not outgoing.reply_to else [outgoing.reply_to]
 
 
 def _recipient(outgoing: Outgoing) -> str:

@@ -61,6 +61,13 @@ class Cadence(PlacedModel):
     )
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="cadences")
     priority = models.PositiveIntegerField(default=100, help_text="The lower number goes first.")
+    why_now = models.CharField(
+        max_length=200,
+        blank=True,
+        verbose_name="it comes now because",
+        help_text="Learners read it at the end of each message, as in: It comes now because "
+        "“you have not been in the course for a week”.",
+    )
     reentry = models.CharField(max_length=8, choices=Reentry.choices, default=Reentry.NEVER)
     cooldown = models.DurationField(
         null=True,

@@ -46,6 +46,7 @@ class CadenceFields:
     arm: Arm | None = None
     ghost_for: Arm | None = None
     priority: int = 100
+    why_now: str = ""
     reentry: str = Reentry.NEVER
     cooldown: timedelta | None = None
     exit_on_leave: bool = True

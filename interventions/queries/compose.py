@@ -11,7 +11,7 @@ from interventions.outgoing import Outgoing
 from interventions.queries.context import message_context
 from interventions.render.liquid import TemplateError
 from interventions.render.mail import render_message
-from interventions.render.names import one_line
+from interventions.render.names import one_line, shown_name
 
 
 def compose(
@@ -26,10 +26,13 @@ def compose(
         body=text.body,
         context=context,
         postal_address=settings.POSTAL_ADDRESS,
+        locale=text.locale,
     )
     return Outgoing(
         address=learner.email or "",
-        name=one_line(learner.name),
+        name=shown_name(learner.name),
+        sender_name=one_line(context.course_title),
+        reply_to=context.reply_to,
         subject=rendered.subject,
         html=rendered.html,
         text=rendered.text,

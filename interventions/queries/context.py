@@ -11,13 +11,15 @@ from interventions.models import Delivery
 from interventions.render.context import MessageContext, NextItem
 from interventions.render.links import LinkOwner, make_token, preferences_url, unsubscribe_url
 
-# The first open module in the order of the course; where nobody said how long the module takes or
-# where it is, the first open item in it says so.
+# The open module touched last, else the first in the order of the course: nobody is sent back to
+# where they are not. Open as in the signal modules_open, until two weeks after it was due. Where
+# nobody said how long the module takes or where it is, the first open item in it says so.
 _NEXT = """
 WITH assigned AS (
     SELECT item.id, item.kind, item.parent_id, item.position, item.estimated_minutes, item.url,
-        COALESCE(NULLIF(item.title, ''), item.key) AS title,
-        progress.first_completed_at IS NULL AS is_open
+        COALESCE(NULLIF(item.title, ''), item.key) AS title, progress.last_touched_at,
+        progress.first_completed_at IS NULL AS is_open,
+        item.due_on IS NULL OR item.due_on >= %(day)s::date - 14 AS is_current
     FROM activity_item AS item
     LEFT JOIN activity_progress AS progress
         ON progress.item_id = item.id AND progress.enrollment_id = %(enrollment)s
@@ -36,10 +38,11 @@ WITH assigned AS (
         WHERE child.parent_id = module.id AND child.is_open
         ORDER BY child.position, child.id LIMIT 1
     ) AS first ON true
-    WHERE module.kind = 'module' AND module.is_open
-    ORDER BY module.position, module.id LIMIT 1
+    WHERE module.kind = 'module' AND module.is_open AND module.is_current
+    ORDER BY module.last_touched_at DESC NULLS LAST, module.position, module.id LIMIT 1
 )
-SELECT modules.completed, modules.total, next.title, next.minutes, next.url
+SELECT modules.completed, modules.total, next.title, next.minutes, next.url,
+    (SELECT teacher_email FROM activity_section WHERE id = %(section)s)
 FROM modules LEFT JOIN next ON true
 """
 
@@ -50,11 +53,12 @@ def message_context(delivery: Delivery, learner: Learner, *, now: datetime) -> M
     values: dict[str, Any] = {
         "enrollment": delivery.enrollment_id,
         "course": course.pk,
+        "section": delivery.enrollment.section_id,
         "day": local_date(now, course.time_zone),
     }
     with connection.cursor() as cursor:
         cursor.execute(_NEXT, values)
-        completed, total, title, minutes, url = cursor.fetchone()
+        completed, total, title, minutes, url, teacher_email = cursor.fetchone()
     token = make_token(LinkOwner(learner.pk, delivery.enrollment_id, delivery.key))
     return MessageContext(
         learner_name=learner.name,
@@ -64,4 +68,7 @@ def message_context(delivery: Delivery, learner: Learner, *, now: datetime) -> M
         next_item=None if title is None else NextItem(title, minutes, url),
         unsubscribe_url=unsubscribe_url(token),
         preferences_url=preferences_url(token),
+        given_name=learner.given_name,
+        reason=delivery.run.cadence.why_now,
+        reply_to=teacher_email or course.contact_email or "",
     )

@@ -30,6 +30,8 @@ class MessageContext:
     given_name: str = ""
     # Completes "It comes now because ...".
     reason: str = ""
+    # Who reads an answer to the message.
+    reply_to: str = ""
 
     def variables(self) -> dict[str, Any]:
         """Return the variables as templates name them. What is not known is not among them."""

@@ -44,7 +44,9 @@ def test_an_item_finds_its_module_and_a_learner_its_course():
     save_course(COURSE, now=NOW)
     module = save_item({"course": "c", "key": "m", "kind": "module"}, now=NOW)
     quiz = save_item({"course": "c", "key": "q", "kind": "quiz", "parent": "m"}, now=NOW)
-    section = save_section({"course": "c", "key": "s", "teacher": "T"}, now=NOW)
+    section = save_section(
+        {"course": "c", "key": "s", "teacher": "T", "teacher_email": "t@example.org"}, now=NOW
+    )
     learner = save_learner({"external_id": "ana", "traits": {"level": 2}}, now=NOW)
     enrollment = save_enrollment({"course": "c", "learner": "ana", "section": "s"}, now=NOW)
     assert quiz.parent == module
@@ -263,3 +265,29 @@ def test_a_form_may_create_an_enrollment():
     learner, course = make_learner(), make_course()
     save_edited(Enrollment(learner=learner, course=course, enrolled_at=NOW), now=NOW)
     assert Due.objects.get().due_at == NOW
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["cells", "/cells", "https://", "javascript:alert(1)", "https://a b.example/", "https://[x"],
+)
+def test_an_item_whose_address_no_browser_opens_is_refused(address: str) -> None:
+    course = make_course()
+
+    with pytest.raises(RosterError, match="url: Write a whole web address"):
+        save_item({"course": course.key, "key": "i", "kind": "page", "url": address}, now=NOW)
+
+
+def test_an_item_may_lie_on_an_intranet() -> None:
+    course = make_course()
+
+    item = save_item(
+        {"course": course.key, "key": "i", "kind": "page", "url": "http://moodle/cells"}, now=NOW
+    )
+    assert item.url == "http://moodle/cells"
+
+
+def test_a_learner_line_may_say_what_the_person_is_called() -> None:
+    save_learner({"external_id": "s-1", "name": "Chen Wei", "given_name": "Wei"}, now=NOW)
+
+    assert Learner.objects.get(external_id="s-1").given_name == "Wei"

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from activity.models import Event, Learner
+from activity.models import Event, Learner, Section
 from interventions.channels.email import EmailChannel, classify
 from interventions.channels.smtp import Stage
 from interventions.dispatch import dispatch_due
@@ -49,7 +49,8 @@ def test_a_mail_arrives_with_its_headers_and_both_parts(sink: SmtpSink) -> None:
     (mail,) = sink.of(delivery.learner.email)
     assert mail["Subject"] == f"Next up in {delivery.enrollment.course.title}"
     assert mail["To"] == f"{delivery.learner.name} <{delivery.learner.email}>"
-    assert mail["From"] == "Nudgelab <courses@nudgelab.example>"
+    assert mail["From"] == f"{delivery.enrollment.course.title} <courses@nudgelab.example>"
+    assert mail["Reply-To"] is None
     assert mail["Message-ID"] == f"<{delivery.key}@testserver>"
     assert parsedate_to_datetime(mail["Date"]) == NOW
     assert mail["List-ID"] == "<tips.nudgelab.example>"
@@ -59,6 +60,54 @@ def test_a_mail_arrives_with_its_headers_and_both_parts(sink: SmtpSink) -> None:
     assert (owner.learner_id, owner.delivery_key) == (delivery.learner_id, delivery.key)
     assert link in mail.get_body(["html"]).get_content()
     assert link in mail.get_body(["plain"]).get_content().replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("teacher", "contact", "redirect", "answers_go_to"),
+    [
+        ("okafor@example.org", "office@example.org", "", "okafor@example.org"),
+        (None, "office@example.org", "", "office@example.org"),
+        (None, None, "", None),
+        ("okafor@example.org", None, "staging@example.org", None),
+    ],
+    ids=["teacher", "contact", "nobody", "staging"],
+)
+def test_answers_go_to_the_teacher_or_the_courses_contact(
+    sink: SmtpSink, settings, teacher, contact, redirect, answers_go_to
+) -> None:
+    settings.EMAIL_REDIRECT_TO = redirect
+    course = make_live_course(contact_email=contact)
+    enrollment = make_settled(course)
+    section = Section.objects.create(course=course, key="monday", teacher_email=teacher)
+    type(enrollment).objects.filter(pk=enrollment.pk).update(section=section)
+    make_delivery(enrollment)
+
+    assert send() == {"handed_off": 1}
+
+    (mail,) = sink.messages
+    assert mail["Reply-To"] == answers_go_to
+
+
+def test_a_mail_is_from_the_course_whatever_its_title_holds(sink: SmtpSink) -> None:
+    make_delivery(make_settled(make_live_course(title='Maths, "A" <b@example.org> für alle')))
+
+    assert send() == {"handed_off": 1}
+
+    (mail,) = sink.messages
+    (sender,) = mail["From"].addresses
+    assert sender.addr_spec == "courses@nudgelab.example"
+    assert sender.display_name == 'Maths, "A" <b@example.org> für alle'
+
+
+def test_a_mail_says_why_it_comes_now(sink: SmtpSink) -> None:
+    make_delivery(cadence=make_cadence(why_now="you have not been here for a week."))
+
+    assert send() == {"handed_off": 1}
+
+    (mail,) = sink.messages
+    for part in ("html", "plain"):
+        text = " ".join(mail.get_body([part]).get_content().split())
+        assert "It comes now because you have not been here for a week." in text
 
 
 def test_a_domain_with_an_accent_is_written_in_ascii(sink: SmtpSink) -> None:

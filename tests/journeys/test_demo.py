@@ -1,8 +1,10 @@
 """The demo on a small class: what it reports is what the simulator knows, and nobody is spammed."""
 
+import re
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,6 +22,7 @@ from config.demo.timetable import LONGEST_WAIT, stops
 from experiments.models import Assignment, Experiment, Exposure
 from interventions.models import Delivery, DeliveryState, MailboxMessage, Run
 from interventions.operations import save_category, save_template
+from interventions.render.found_links import links_of
 from segmentation.models import Playbook, Transition
 from segmentation.operations import evaluate_due, install_playbook
 from tests.factories import make_course, make_enrollment, make_learner
@@ -51,6 +54,23 @@ def test_report_says_of_both_arms_what_the_simulator_knows(demo, key):
 def test_messages_bring_learners_to_the_quiz_and_change_nothing_else(demo):
     assert demo.metric("quiz_attempted_7d")["true_lift"] > 0.05
     assert demo.metric("module_completed_7d")["true_lift"] == 0
+
+
+@pytest.mark.django_db
+def test_every_message_has_working_links_and_says_why_it_came(demo, client):
+    messages = {message.subject: message for message in MailboxMessage.objects.all()}
+    assert len(messages) >= 8
+    pages = set()
+    for message in messages.values():
+        links = [link.address for link in links_of(html=message.html, text="")]
+        pages.update(link for link in links if "/demo/" in link)
+        assert any("/demo/" in link for link in links), message.subject
+        assert "It comes now because" in message.text
+        assert not re.search(r"Hello ?,|, minutes|href=.. ", message.html)
+        assert message.sender.startswith("Statistics for everybody <")
+    for page in pages:
+        assert client.get(urlsplit(page).path).status_code == 200
+    assert client.get("/demo/nothing/").status_code == 404
 
 
 @pytest.mark.django_db

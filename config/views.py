@@ -1,0 +1,25 @@
+"""Pages that stand in for a learning platform, so that links in the demo's messages lead there."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from activity.models import Course, Item
+from config.demo.plan import COURSE_KEY
+
+
+@require_safe
+def demo_course(request: HttpRequest) -> HttpResponse:
+    """Show the demo course with its modules. It holds nobody's data."""
+    course = get_object_or_404(Course, key=COURSE_KEY)
+    modules = course.items.filter(kind="module").order_by("position", "id")
+    return render(request, "config/demo_course.html", {"course": course, "modules": modules})
+
+
+@require_safe
+def demo_item(request: HttpRequest, key: str) -> HttpResponse:
+    """Show one module or item of the demo course."""
+    items = Item.objects.select_related("course", "parent").filter(course__key=COURSE_KEY)
+    item = get_object_or_404(items, key=key)
+    children = item.children.order_by("position", "id")
+    return render(request, "config/demo_item.html", {"item": item, "children": children})
