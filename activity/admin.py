@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin import EmptyFieldListFilter
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
@@ -131,6 +132,8 @@ class LearnerAdmin(BigTableAdmin):
     list_display = ("external_id", "name", "email", "time_zone", "locale")
     search_fields = ("external_id__exact", "email__iexact", "name__istartswith")
     search_help_text = "The whole external id or address, or the beginning of the name"
+    list_filter = (("unusable_email", EmptyFieldListFilter),)
+    readonly_fields = ("unusable_email",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: deleting takes every event and message along."""
@@ -138,7 +141,12 @@ class LearnerAdmin(BigTableAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save through the operation that also re-evaluates whom the change concerns."""
-        operations.save_edited(obj, columns=form.changed_data, now=utc_now())
+        columns = set(form.changed_data)
+        if "email" in columns:
+            # Somebody has corrected what a file gave.
+            obj.unusable_email = ""
+            columns.add("unusable_email")
+        operations.save_edited(obj, columns=columns, now=utc_now())
 
 
 @admin.register(models.Enrollment)
@@ -186,12 +194,13 @@ class VerbAdmin(KeptAdmin):
 
 @admin.register(models.Event)
 class EventAdmin(ReadOnlyAdmin):
-    """The event log."""
+    """The event log. Each filter has an index of the few events that it is about."""
 
     list_display = ("verb", "enrollment", "item", "occurred_at", "count", "score", "source")
     list_select_related = ("enrollment__learner", "enrollment__course", "item")
     search_fields = ("enrollment__learner__external_id__exact",)
     search_help_text = WHOLE_ID
+    list_filter = (("sent_score", EmptyFieldListFilter), ("corrected_at", EmptyFieldListFilter))
 
 
 @admin.register(models.Due)
@@ -230,7 +239,7 @@ class RejectedEventAdmin(ReadOnlyAdmin):
 
     list_display = ("message", "reason", "received_at", "shown_state")
     list_filter = ("reason",)
-    actions = ("replay",)
+    actions = ("replay", "correct")
 
     @display(description="State")
     def shown_state(self, rejected: models.RejectedEvent) -> str:
@@ -245,6 +254,16 @@ class RejectedEventAdmin(ReadOnlyAdmin):
         ids = list(queryset.values_list("pk", flat=True))
         result = operations.replay_rejected(now=utc_now(), ids=ids)
         messages.info(request, f"{result.stored} stored, {len(result.rejected)} still rejected.")
+
+    @admin.action(
+        description="Let these hold in place of what is stored (conflicts)", permissions=["replay"]
+    )
+    def correct(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
+        """Apply the chosen conflicts, such as a grade that was changed later."""
+        ids = list(queryset.values_list("pk", flat=True))
+        corrected = operations.correct_events(ids, now=utc_now())
+        left = len(ids) - corrected
+        messages.info(request, f"{corrected} corrected, {left} left as they were.")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may change rejected events."""

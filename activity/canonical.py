@@ -22,6 +22,8 @@ EARLY_LIMIT = timedelta(minutes=5)
 # A total of more is a fault of the source; a million of them still fit into every sum.
 MAX_COUNT = 1_000_000
 MAX_VALUE = Decimal(10) ** 14
+# More is no score by any scale.
+MAX_SENT_SCORE = Decimal(10) ** 12
 MAX_PROPERTIES = 1_000_000
 SIX_PLACES = Decimal("0.000001")
 SHOWN = 80
@@ -48,6 +50,7 @@ class Reason(StrEnum):
     UNKNOWN_ITEM = "unknown_item"
     UNKNOWN_VERB = "unknown_verb"
     BAD_SCORE = "bad_score"
+    CONFLICT = "conflict"
     BAD_TIME = "bad_time"
     EARLY = "early"
     FUTURE = "future"
@@ -79,6 +82,8 @@ class CanonicalEvent(NamedTuple):
     properties: str
     source: str
     source_id: str
+    # The score as sent, where it lay outside 0 to 1 and was cut.
+    sent_score: float | None
 
 
 def read_event(raw: object, *, now: datetime) -> CanonicalEvent:
@@ -89,6 +94,7 @@ def read_event(raw: object, *, now: datetime) -> CanonicalEvent:
         unknown = next(name for name in raw if name not in FIELDS)
         raise _bad(f"The field {shown(unknown)} is unknown.")
     get = raw.get
+    score, sent_score = (None, None) if get("score") is None else _score(get("score"))
     event = CanonicalEvent(
         course=_text("course", get("course")),
         learner=_text("learner", get("learner")),
@@ -96,12 +102,13 @@ def read_event(raw: object, *, now: datetime) -> CanonicalEvent:
         verb=_text("verb", get("verb")),
         occurred_at=_instant(get("occurred_at")),
         total=_count(get("count", 1)),
-        score=None if get("score") is None else _score(get("score")),
+        score=score,
         passed=None if get("passed") is None else _passed(get("passed")),
         value=None if get("value") is None else _value(get("value")),
         properties=_properties(get("properties")),
         source=_source(get("source")),
         source_id=_text("source_id", get("source_id")),
+        sent_score=sent_score,
     )
     _check_total(event)
     _check_not_ahead(event.occurred_at, now)
@@ -184,11 +191,17 @@ def _number(name: str, value: object) -> Decimal:
     return Decimal(str(value)) if isinstance(value, float) else Decimal(value)
 
 
-def _score(value: object) -> Decimal:
+def _score(value: object) -> tuple[Decimal, float | None]:
+    """Return the score, cut to 0..1, and as sent where it was cut.
+
+    Extra credit lies above 1 and a scaled score reaches down to -1: the attempt is a fact all the
+    same, and only how good it was is in doubt.
+    """
     score = _number("score", value)
-    if not score.is_finite() or not 0 <= score <= 1:
-        raise Refused(Reason.BAD_SCORE, f"score is {shown(value)}; it must lie between 0 and 1.")
-    return score.quantize(SIX_PLACES)
+    if not score.is_finite() or abs(score) > MAX_SENT_SCORE:
+        raise Refused(Reason.BAD_SCORE, f"score is {shown(value)}; it must be a number.")
+    cut = min(max(score, Decimal(0)), Decimal(1))
+    return cut.quantize(SIX_PLACES), None if cut == score else float(score)
 
 
 def _value(value: object) -> Decimal:

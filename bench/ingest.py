@@ -49,7 +49,8 @@ NOW = datetime(2025, 10, 26, tzinfo=UTC)
 RIVAL_TABLE = """
 CREATE TABLE bench_rival (enrollment_id bigint, item_id bigint, verb text,
     occurred_at timestamptz, received_at timestamptz, count int, score numeric(7, 6), passed bool,
-    value numeric(20, 6), properties jsonb, source text, source_id text)
+    value numeric(20, 6), properties jsonb, source text, source_id text,
+    sent_score float8)
 """
 # What a learner does in one sitting of some ten minutes, in one module. Every tenth sitting ends
 # with the module completed.

@@ -28,7 +28,7 @@ class Verb(models.Model):
 
 
 class Event(models.Model):
-    """One thing that happened. Append only."""
+    """One thing that happened. Append only, but for a grade that comes later or a correction."""
 
     enrollment = models.ForeignKey(
         Enrollment, on_delete=models.CASCADE, related_name="events", db_index=False
@@ -41,11 +41,19 @@ class Event(models.Model):
     received_at = models.DateTimeField()
     count = models.PositiveIntegerField(default=1)
     score = models.DecimalField(max_digits=7, decimal_places=6, null=True, blank=True)
+    sent_score = models.FloatField(
+        null=True, blank=True, help_text="The score as sent, where it was cut to 0 to 1."
+    )
     passed = models.BooleanField(null=True, blank=True)
     value = models.DecimalField(max_digits=20, decimal_places=6, null=True, blank=True)
     properties = models.JSONField(default=dict, blank=True)
     source = KeyField(max_length=64)
     source_id = KeyField(max_length=300)
+    corrected_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When a grade that came later, or a correction by staff, changed the event.",
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -61,12 +69,19 @@ class Event(models.Model):
                 condition=Q(count=1) | Q(score__isnull=True, passed__isnull=True),
                 name="event_total_has_no_score",
             ),
-            instants_in_range("occurred_at", "received_at", table="event"),
+            instants_in_range("occurred_at", "received_at", "corrected_at", table="event"),
             is_composed("source", table="event"),
             is_composed("source_id", table="event"),
         ]
         indexes: ClassVar = [
-            models.Index(fields=("enrollment", "occurred_at"), name="event_by_enrollment")
+            models.Index(fields=("enrollment", "occurred_at"), name="event_by_enrollment"),
+            # Few of many: staff look at them in a list.
+            models.Index(
+                fields=("id",), name="event_cut_score", condition=Q(sent_score__isnull=False)
+            ),
+            models.Index(
+                fields=("id",), name="event_corrected", condition=Q(corrected_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -166,7 +181,8 @@ class RejectedReason(models.TextChoices):
     UNKNOWN_LEARNER = "unknown_learner", "unknown learner or not enrolled in the course"
     UNKNOWN_ITEM = "unknown_item"
     UNKNOWN_VERB = "unknown_verb"
-    BAD_SCORE = "bad_score", "score outside 0 to 1"
+    BAD_SCORE = "bad_score", "score that is no number"
+    CONFLICT = "conflict", "stored already with other content: it counts once, as it was"
     BAD_TIME = "bad_time", "time missing, unreadable or without offset"
     EARLY = "early", "up to five minutes ahead of now: replayed by itself"
     FUTURE = "future", "more than five minutes ahead of now"

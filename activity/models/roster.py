@@ -163,6 +163,15 @@ class Learner(models.Model):
 
     external_id = KeyField(max_length=200, unique=True)
     email = MailAddressField(null=True, blank=True)
+    # A doubtful detail never costs the learner: what was sent is kept for staff to correct.
+    unusable_email = models.CharField(
+        max_length=254,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="What a file gave as the address, to which no mail can be sent.",
+    )
     name = models.CharField(max_length=200, blank=True)
     given_name = models.CharField(
         max_length=100,
@@ -185,7 +194,12 @@ class Learner(models.Model):
             is_composed("external_id", table="learner"),
             is_object("traits", table="learner"),
         ]
-        indexes: ClassVar = [models.Index(Lower("email"), name="learner_by_mailbox")]
+        indexes: ClassVar = [
+            models.Index(Lower("email"), name="learner_by_mailbox"),
+            models.Index(
+                fields=("id",), name="learner_unusable_email", condition=~Q(unusable_email="")
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.external_id

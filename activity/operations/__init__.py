@@ -13,6 +13,7 @@ from activity.operations.edits import settle_edits
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
 from activity.operations.own_events import append_own_event
 from activity.operations.read_models import rebuild_read_models
+from activity.operations.repeats import correct_events
 from activity.operations.roster import (
     save_course,
     save_enrollment,
@@ -30,6 +31,7 @@ __all__ = [
     "RosterError",
     "append_own_event",
     "claim_due",
+    "correct_events",
     "ensure_zones",
     "fail_due",
     "ingest",

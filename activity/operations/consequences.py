@@ -39,6 +39,8 @@ class Consequences:
     courses: set[int] = field(default_factory=set)
     learners: set[int] = field(default_factory=set)
     enrollments: set[int] = field(default_factory=set)
+    # Sentences about doubtful details of the rows.
+    remarks: list[str] = field(default_factory=list)
 
 
 def save_edited(row: Model, *, now: datetime, columns: Collection[str] | None = None) -> None:

@@ -1,19 +1,20 @@
 """The one way into the event log: a batch of canonical events, and what follows from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from activity.canonical import CanonicalEvent, Refused, read_event
+from activity.canonical import CanonicalEvent, Reason, Refused, read_event
 from activity.models import RejectedEvent
 from activity.operations.binary import fetch_binary
 from activity.operations.due import note_late, pull_due
 from activity.operations.keys import EventRow, look_up
 from activity.operations.read_models import merge_daily_activity, merge_progress
 from activity.operations.rejected import Refusal, keep_rejected
+from activity.operations.repeats import Repeats, Sent, settle_repeats
 
 REPLAY_LIMIT = 1_000
 
@@ -23,13 +24,13 @@ REPLAY_LIMIT = 1_000
 _STORE = f"""
 WITH fresh AS (
     INSERT INTO activity_event (enrollment_id, item_id, verb, occurred_at, count, score, passed,
-        value, properties, source, source_id, received_at)
+        value, properties, source, source_id, sent_score, received_at)
     SELECT sent.*, %(now)b
     FROM unnest(%(enrollment_id)b::bigint[], %(item_id)b::bigint[], %(verb)b::text[],
         %(occurred_at)b::timestamptz[], %(total)b::int[], %(score)b::numeric[],
         %(passed)b::bool[], %(value)b::numeric[], %(properties)b::jsonb[], %(source)b::text[],
-        %(source_id)b::text[]) AS sent (enrollment_id, item_id, verb, occurred_at, count, score,
-        passed, value, properties, source, source_id)
+        %(source_id)b::text[], %(sent_score)b::float8[]) AS sent (enrollment_id, item_id, verb,
+        occurred_at, count, score, passed, value, properties, source, source_id, sent_score)
     ORDER BY sent.source, sent.source_id
     ON CONFLICT (source, source_id) DO NOTHING
     RETURNING *
@@ -51,7 +52,7 @@ SELECT count(*) FROM fresh
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An event of the batch that was not stored: its place, its reason, a sentence for staff."""
+    """An event of the batch about which there is something to say: its place, and a sentence."""
 
     index: int
     reason: str
@@ -60,31 +61,41 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What became of a batch. `repeated` events were already there, or twice in the batch."""
+    """What became of a batch. `repeated` events were already there, or twice in the batch.
+
+    `graded` of the repeated brought the score that was missing. `remarks` are about events that
+    count all the same: a score that was cut, or a repeat with other content (a conflict).
+    """
 
     stored: int
     repeated: int
     rejected: list[Rejection]
+    graded: int = 0
+    remarks: list[Rejection] = field(default_factory=list)
 
 
 def ingest(events: Sequence[Mapping[str, Any]], *, now: datetime) -> IngestResult:
     """Store a batch of canonical events and bring everything that follows from them up to date.
 
     All or nothing in one transaction, or in the caller's. An event that cannot be stored is kept
-    as RejectedEvent with its reason, and the others land; one that is already there counts once.
-    The enrollments concerned are due for evaluation at `now`. About 1,000 events are a good batch.
+    as RejectedEvent with its reason, and the others land. One that is already there counts once: a
+    grade that it brings later is applied, other content is kept for staff as a conflict. The
+    enrollments concerned are due for evaluation at `now`. About 1,000 events are a good batch.
     """
     refusals: list[Refusal] = []
     with transaction.atomic():
         typed = list(_readable(events, refusals, now=now))
-        rows = list(_resolvable(typed, events, refusals))
+        sent = list(_resolvable(typed, events, refusals))
         keep_rejected(refusals, now=now)
-        stored = _store(rows, now=now) if rows else 0
-    refusals.sort(key=lambda refusal: refusal.index)
+        stored = _store([each.row for each in sent], now=now) if sent else 0
+        # Only a batch with repeats is compared with what is stored.
+        repeats = settle_repeats(sent, now=now) if stored < len(sent) else Repeats()
     return IngestResult(
         stored=stored,
-        repeated=len(rows) - stored,
-        rejected=[Rejection(r.index, str(r.refused.reason), r.refused.message) for r in refusals],
+        repeated=len(sent) - stored,
+        rejected=_in_order(refusals),
+        graded=repeats.graded,
+        remarks=_in_order([*repeats.conflicts, *_cut_scores(sent)]),
     )
 
 
@@ -100,7 +111,8 @@ def replay_rejected(*, now: datetime, ids: Iterable[int] | None = None) -> Inges
         locked = chosen.select_for_update(no_key=True, skip_locked=True)[:REPLAY_LIMIT]
         rows = list(locked)
         result = ingest([row.payload for row in rows], now=now)
-        refused = {rejection.index for rejection in result.rejected}
+        conflicts = [each for each in result.remarks if each.reason == Reason.CONFLICT]
+        refused = {each.index for each in (*result.rejected, *conflicts)}
         landed = [row.pk for index, row in enumerate(rows) if index not in refused]
         RejectedEvent.objects.filter(pk__in=landed).update(replayed_at=now)
     return result
@@ -120,13 +132,26 @@ def _resolvable(
     typed: Sequence[tuple[int, CanonicalEvent]],
     events: Sequence[object],
     refusals: list[Refusal],
-) -> Iterable[EventRow]:
+) -> Iterable[Sent]:
     keys = look_up([event for _, event in typed])
     for index, event in typed:
         try:
-            yield keys.resolve(event)
+            yield Sent(index, events[index], event, keys.resolve(event))
         except Refused as refused:
             refusals.append(Refusal(index, events[index], refused))
+
+
+def _cut_scores(sent: Iterable[Sent]) -> Iterable[Refusal]:
+    for each in sent:
+        if each.row.sent_score is not None:
+            message = f"score {each.row.sent_score:g} lies outside 0 to 1 and counts as"
+            message += f" {each.row.score:.0f}."
+            yield Refusal(each.place, each.raw, Refused(Reason.BAD_SCORE, message))
+
+
+def _in_order(refusals: Iterable[Refusal]) -> list[Rejection]:
+    ordered = sorted(refusals, key=lambda refusal: refusal.index)
+    return [Rejection(r.index, str(r.refused.reason), r.refused.message) for r in ordered]
 
 
 def _store(rows: Sequence[EventRow], *, now: datetime) -> int:

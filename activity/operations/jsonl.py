@@ -35,7 +35,10 @@ CHANGES: Mapping[str, Callable[[Mapping[str, Any], Consequences, datetime], obje
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """A line that was not taken over, and why. `waits`: it will be, by itself, at its instant."""
+    """A line about which there is something to say.
+
+    Among the faults: why it was not taken over. `waits`: it will be, by itself, at its instant.
+    """
 
     line: int
     message: str
@@ -46,13 +49,17 @@ class LineFault:
 class JsonlResult:
     """What became of a file. `saved` counts roster lines by type, new or not.
 
-    `courses` holds the keys of the courses that its lines name, sorted.
+    `graded` counts the repeated events that brought a missing grade. `remarks` are about lines that
+    were taken over although a detail was doubtful. `courses` holds the keys of the courses that
+    its lines name, sorted.
     """
 
     saved: dict[str, int] = field(default_factory=dict)
     stored: int = 0
     repeated: int = 0
+    graded: int = 0
     faults: list[LineFault] = field(default_factory=list)
+    remarks: list[LineFault] = field(default_factory=list)
     courses: list[str] = field(default_factory=list)
 
 
@@ -90,6 +97,7 @@ def _take_over(lines: Iterable[Line], *, now: datetime) -> JsonlResult:
         else:
             _save(type_, group, result, now=now)
     result.faults.sort(key=lambda fault: fault.line)
+    result.remarks.sort(key=lambda remark: remark.line)
     result.courses = sorted(courses)
     return result
 
@@ -98,6 +106,10 @@ def _ingest(group: Sequence[Line], result: JsonlResult, *, now: datetime) -> Non
     ingested = ingest([line.values for line in group], now=now)
     result.stored += ingested.stored
     result.repeated += ingested.repeated
+    result.graded += ingested.graded
+    result.remarks.extend(
+        LineFault(group[remark.index].number, remark.message) for remark in ingested.remarks
+    )
     result.faults.extend(
         LineFault(
             group[rejection.index].number,
@@ -119,6 +131,8 @@ def _save(type_: str, group: Sequence[Line], result: JsonlResult, *, now: dateti
                 result.faults.append(LineFault(line.number, str(error)))
             else:
                 result.saved[type_] = result.saved.get(type_, 0) + 1
+                result.remarks += [LineFault(line.number, text) for text in consequences.remarks]
+            consequences.remarks.clear()
 
 
 def _lock_known(type_: str, group: Sequence[Line]) -> None:

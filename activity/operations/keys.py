@@ -40,6 +40,7 @@ class EventRow(NamedTuple):
     properties: str
     source: str
     source_id: str
+    sent_score: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Keys:
             event.properties,
             event.source,
             event.source_id,
+            event.sent_score,
         )
 
 

@@ -59,7 +59,7 @@ def change_course(values: Mapping[str, Any], consequences: Consequences, now: da
     key = key_in(values, "key")
     before = _locked(Course.objects.filter(key=key))
     row = copy(before) or Course(key=key, title=key)
-    fill(row, values, looked_up=frozenset())
+    consequences.remarks += fill(row, values, looked_up=frozenset())
     return store_row(row, consequences, before=before, now=now)
 
 
@@ -69,7 +69,7 @@ def change_section(values: Mapping[str, Any], consequences: Consequences, now: d
     key = key_in(values, "key")
     before = _locked(course.sections.filter(key=key))
     row = copy(before) or Section(course=course, key=key)
-    fill(row, values, looked_up=frozenset({"course"}))
+    consequences.remarks += fill(row, values, looked_up=frozenset({"course"}))
     return store_row(row, consequences, before=before, now=now)
 
 
@@ -81,7 +81,7 @@ def change_item(values: Mapping[str, Any], consequences: Consequences, now: date
     row = copy(before) or Item(course=course, key=key)
     if "parent" in values:
         row.parent = _module(course, optional_key_in(values, "parent"))
-    fill(row, values, looked_up=frozenset({"course", "parent"}))
+    consequences.remarks += fill(row, values, looked_up=frozenset({"course", "parent"}))
     return store_row(row, consequences, before=before, now=now)
 
 
@@ -90,7 +90,7 @@ def change_learner(values: Mapping[str, Any], consequences: Consequences, now: d
     key = key_in(values, "external_id")
     before = _locked(Learner.objects.filter(external_id=key))
     row = copy(before) or Learner(external_id=key)
-    fill(row, values, looked_up=frozenset())
+    consequences.remarks += fill(row, values, looked_up=frozenset())
     return store_row(row, consequences, before=before, now=now)
 
 
@@ -106,7 +106,7 @@ def change_enrollment(
     row = copy(before) or Enrollment(course=course, learner=learner, enrolled_at=now)
     if "section" in values:
         row.section = _section(course, optional_key_in(values, "section"))
-    fill(row, values, looked_up=frozenset({"course", "learner", "section"}))
+    consequences.remarks += fill(row, values, looked_up=frozenset({"course", "learner", "section"}))
     return store_row(row, consequences, before=before, now=now)
 
 

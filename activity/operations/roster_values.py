@@ -1,10 +1,11 @@
 """Read the plain values of a roster line into a row, or say in a sentence what is wrong."""
 
-import unicodedata
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from unicodedata import category
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -12,7 +13,7 @@ from django.db import models
 from activity.canonical import kind_of, shown
 from activity.fields import KeyField
 from activity.models import Course, Enrollment, Item, Learner, Section
-from activity.payloads import storable_text
+from activity.payloads import storable, storable_text
 from activity.texts import key_text
 from common.clock import read_day, read_instant
 
@@ -34,7 +35,13 @@ OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
 }
 
 
+# What people read and nothing is found by: a fault in it costs neither the learner nor the course.
+DESCRIPTIONS = frozenset({"name", "given_name", "title", "teacher", "topic", "difficulty"})
 MAX_MESSAGE = 1_000
+MAX_ADDRESS = 254
+# Control characters and halves of characters.
+_UNSHOWN = frozenset({"Cc", "Cs"})
+_SPACE = " "
 
 
 class RosterError(ValueError):
@@ -59,15 +66,38 @@ def optional_key_in(values: Mapping[str, Any], name: str) -> str | None:
     return None if value is None or value == "" else _one_line(name, value)
 
 
-def fill(row: models.Model, values: Mapping[str, Any], *, looked_up: frozenset[str]) -> None:
-    """Set the row's own fields from the values and check every one. Raise RosterError."""
+def fill(row: models.Model, values: Mapping[str, Any], *, looked_up: frozenset[str]) -> list[str]:
+    """Set the row's own fields from the values and check every one. Raise RosterError.
+
+    Return a sentence for each doubtful detail that did not keep the row out: an address to which
+    no mail can be sent, a name that had to be mended.
+    """
     own = OWN_FIELDS[type(row)]
     for name in values:
         if name not in own and name not in looked_up:
             raise RosterError(f"The field {shown(name)} is unknown.")
+    remarks: list[str] = []
     for name in own.intersection(values):
-        setattr(row, name, _plain(row, name, values[name]))
+        setattr(row, name, _plain(row, name, values[name], remarks))
+    if isinstance(row, Learner) and "email" in values:
+        _address(row, values["email"], remarks)
     _check(row)
+    return remarks
+
+
+def _address(learner: Learner, sent: object, remarks: list[str]) -> None:
+    """Set the learner's address; one that cannot be used is kept beside it, for staff."""
+    text = sent.strip() if isinstance(sent, str) else sent
+    learner.email, learner.unusable_email = None, ""
+    if text is None or text == "":
+        return
+    column = learner._meta.get_field("email")
+    try:
+        learner.email = column.clean(text, learner)
+    except ValidationError:
+        kept = text if isinstance(text, str) else str(storable(text))
+        learner.unusable_email = storable_text(kept)[:MAX_ADDRESS]
+        remarks.append(f"email: {shown(text)} is no address to which mail can be sent; none goes.")
 
 
 def _check(row: models.Model) -> None:
@@ -93,14 +123,28 @@ def _sentence(error: ValidationError) -> str:
     return " ".join(parts)
 
 
-def _plain(row: models.Model, name: str, value: object) -> object:
+def _plain(row: models.Model, name: str, value: object, remarks: list[str]) -> object:
     column = row._meta.get_field(name)
     if value is None:
         return "" if isinstance(column, models.CharField) and not column.null else None
+    if name == "email":
+        return None
+    if name in DESCRIPTIONS and isinstance(value, str) and isinstance(column, models.CharField):
+        return _mended(name, value, column.max_length, remarks)
     for kind, read in _READERS:
         if isinstance(column, kind):
             return read(name, value)
     return value
+
+
+def _mended(name: str, text: str, longest: int | None, remarks: list[str]) -> str:
+    """Return the text on one line and no longer than the column."""
+    # A line break in a name would end a mail header and begin another.
+    shown_text = "".join(_SPACE if category(sign) in _UNSHOWN else sign for sign in text)
+    mended = (re.sub(" +", _SPACE, shown_text).strip() if shown_text != text else text)[:longest]
+    if mended != text:
+        remarks.append(f"{name}: {shown(text)} is kept as {shown(mended)}.")
+    return mended
 
 
 def _key(name: str, value: object) -> str:
@@ -110,8 +154,7 @@ def _key(name: str, value: object) -> str:
 def _one_line(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise RosterError(f"{name} must be text, but is {kind_of(value)}.")
-    # A line break in a name would end a mail header and begin another.
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+    if any(category(character) in _UNSHOWN for character in value):
         raise RosterError(f"{name} holds a line break or another character that cannot be shown.")
     return value
 

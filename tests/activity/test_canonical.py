@@ -119,11 +119,17 @@ def test_a_bad_field_has_its_sentence(changes, sentence):
     assert refused.message.startswith(sentence)
 
 
-@pytest.mark.parametrize("score", [1.7, -0.1, 1.0000001, float("nan"), float("inf")])
-def test_a_score_out_of_range_is_a_bad_score(score):
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), 1e300])
+def test_a_score_that_is_no_number_is_a_bad_score(score):
     refused = refusal(score=score)
     assert refused.reason == Reason.BAD_SCORE
-    assert refused.message == f"score is '{score}'; it must lie between 0 and 1."
+    assert refused.message == f"score is '{score}'; it must be a number."
+
+
+@pytest.mark.parametrize(("score", "cut"), [(1.7, 1), (-0.1, 0), (1.0000001, 1)])
+def test_a_score_out_of_range_is_cut_and_kept_as_sent(score, cut):
+    event = read_event(GOOD | {"score": score}, now=NOW)
+    assert (event.score, event.sent_score) == (cut, score)
 
 
 TIMES = {

@@ -89,7 +89,7 @@ def test_every_unknown_key_is_refused_with_a_sentence_and_the_rest_lands():
         make_event(enrollment, learner=stranger.external_id),
         make_event(enrollment, item="nothing"),
         make_event(enrollment, "JUMPED"),
-        make_event(enrollment, score=1.7),
+        make_event(enrollment, score=float("inf")),
         make_event(enrollment, occurred_at="2025-09-10T10:00:00"),
         make_event(enrollment, occurred_at=NOW + timedelta(hours=1)),
         make_event(enrollment),
@@ -112,7 +112,7 @@ def test_every_unknown_key_is_refused_with_a_sentence_and_the_rest_lands():
         "Learner 'stranger' is unknown or not in course 'c'.",
         "Item 'nothing' is unknown in course 'c'.",
         f"Verb 'JUMPED' is unknown; {KNOWN_VERBS}",
-        "score is '1.7'; it must lie between 0 and 1.",
+        "score is 'inf'; it must be a number.",
     ]
     kept = RejectedEvent.objects.order_by("pk")
     assert {row.message for row in kept} == {r.message for r in result.rejected}
@@ -189,7 +189,7 @@ def test_the_same_id_from_another_source_is_another_event():
 
 def test_the_same_refused_event_sent_again_is_one_row():
     enrollment = make_enrollment()
-    event = make_event(enrollment, score=1.7)
+    event = make_event(enrollment, score=float("inf"))
     for _ in range(2):
         ingest([event, event], now=NOW)
     assert RejectedEvent.objects.count() == 1
@@ -257,14 +257,14 @@ def test_chosen_events_are_replayed_when_what_was_missing_is_there():
     enrollment = make_enrollment()
     late = make_learner(external_id="late")
     event = make_event(enrollment, learner="late", score=0.25, value=1.5, properties={"a": [1]})
-    ingest([event, make_event(enrollment, score=1.7)], now=NOW)
+    ingest([event, make_event(enrollment, count=0)], now=NOW)
     save_enrollment({"course": enrollment.course.key, "learner": late.external_id}, now=NOW)
     result = replay_rejected(now=LATER, ids=RejectedEvent.objects.values_list("pk", flat=True))
     assert (result.stored, len(result.rejected)) == (1, 1)
     assert Event.objects.get().properties == {"a": [1]}
     assert set(RejectedEvent.objects.values_list("reason", "replayed_at")) == {
         ("unknown_learner", LATER),
-        ("bad_score", None),
+        ("bad_field", None),
     }
 
 

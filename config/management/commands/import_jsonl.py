@@ -65,11 +65,20 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
     for type_, count in found["saved"].items():
         yield f"{type_}: {count:,} {would}saved"
     yield f"event: {found['stored']:,} {would}stored, {found['repeated']:,} were there already"
-    faults = found["faults"]
+    if found["graded"]:
+        yield f"  of those {found['graded']:,} {would}given the grade that they lacked"
+    faults, remarks = found["faults"], found["remarks"]
     yield f"{len(faults):,} lines {'would' if dry else 'were'} not {'be ' if dry else ''}taken over"
-    yield from (f"  line {fault['line']}: {fault['message']}" for fault in faults[:SHOWN_FAULTS])
-    if len(faults) > SHOWN_FAULTS:
-        yield f"  ... and {len(faults) - SHOWN_FAULTS:,} more"
+    yield from _listed(faults)
+    if remarks:
+        yield f"{len(remarks):,} details to look at, in lines that {would or 'were '}taken over"
+        yield from _listed(remarks)
+
+
+def _listed(lines: list[dict[str, Any]]) -> Iterator[str]:
+    yield from (f"  line {each['line']}: {each['message']}" for each in lines[:SHOWN_FAULTS])
+    if len(lines) > SHOWN_FAULTS:
+        yield f"  ... and {len(lines) - SHOWN_FAULTS:,} more"
 
 
 def _as_json(readiness: dict[str, Readiness]) -> dict[str, Any]:

@@ -1,0 +1,179 @@
+"""What comes again under a known (source, source_id): the same, a grade, or other content."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db import transaction
+
+from activity.canonical import CanonicalEvent, Reason, Refused, read_event, shown
+from activity.models import RejectedEvent
+from activity.operations.binary import fetch_binary
+from activity.operations.due import pull_due
+from activity.operations.keys import EventRow, look_up
+from activity.operations.read_models import rebuild_enrollments
+from activity.operations.rejected import Refusal, keep_rejected
+
+_KEPT = """
+SELECT event.source, event.source_id, event.id, event.enrollment_id, event.item_id, event.verb,
+    event.occurred_at, event.count, event.score, event.passed, event.value
+FROM unnest(%(source)b::text[], %(source_id)b::text[]) AS sent (source, source_id)
+JOIN activity_event AS event USING (source, source_id)
+"""
+
+_CORRECT = """
+UPDATE activity_event AS event
+SET item_id = sent.item_id, verb = sent.verb, occurred_at = sent.occurred_at, count = sent.count,
+    score = sent.score, passed = sent.passed, value = sent.value, sent_score = sent.sent_score,
+    corrected_at = %(now)b
+FROM unnest(%(id)b::bigint[], %(item_id)b::bigint[], %(verb)b::text[],
+    %(occurred_at)b::timestamptz[], %(total)b::int[], %(score)b::numeric[], %(passed)b::bool[],
+    %(value)b::numeric[], %(sent_score)b::float8[]) AS sent (id, item_id, verb, occurred_at, count,
+    score, passed, value, sent_score)
+WHERE event.id = sent.id
+RETURNING event.id
+"""
+
+
+class Sent(NamedTuple):
+    """An event of a batch: its place, as it came, with its types, and as a row of the log."""
+
+    place: int
+    raw: object
+    event: CanonicalEvent
+    row: EventRow
+
+
+class Kept(NamedTuple):
+    """What the log holds under a key."""
+
+    id: int
+    enrollment_id: int
+    item_id: int | None
+    verb: str
+    occurred_at: datetime
+    total: int
+    score: Decimal | None
+    passed: bool | None
+    value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """How many repeats brought a grade, and which say something else than what is stored."""
+
+    graded: int = 0
+    conflicts: list[Refusal] = field(default_factory=list)
+
+
+# What must be equal for two events to be one, each by its name to people.
+_CONTENT: Mapping[str, Callable[[Kept | EventRow], object]] = {
+    "learner or course": lambda event: event.enrollment_id,
+    "item": lambda event: event.item_id,
+    "verb": lambda event: event.verb,
+    "occurred_at": lambda event: event.occurred_at,
+    "count": lambda event: event.total,
+    "value": lambda event: event.value,
+}
+
+
+def settle_repeats(sent: Sequence[Sent], *, now: datetime) -> Repeats:
+    """Apply the grades that repeats bring, and keep as conflicts those with other content.
+
+    A repeat that knows less than what is stored changes nothing, so that the order in which a
+    grade and its absence arrive does not matter. The caller holds the Due rows.
+    """
+    kept = _kept([each.row for each in sent])
+    grades: dict[int, Sent] = {}
+    conflicts = []
+    for each in sent:
+        stored = kept[each.row.source, each.row.source_id]
+        differing = _differing(stored, each)
+        if differing == ["grade"]:
+            grades[stored.id] = each
+            kept[each.row.source, each.row.source_id] = _graded(stored, each.row)
+        elif differing:
+            conflicts.append(Refusal(each.place, each.raw, _conflict(stored, each, differing)))
+    _correct({pk: each.row for pk, each in grades.items()}, now=now)
+    keep_rejected(conflicts, now=now)
+    return Repeats(len(grades), conflicts)
+
+
+@transaction.atomic
+def correct_events(ids: Iterable[int], *, now: datetime) -> int:
+    """Have what these conflicts say hold in place of what is stored, and return how many did.
+
+    `ids` are those of RejectedEvent. A conflict about another learner or course is left: nobody's
+    history is taken away.
+    """
+    rows = RejectedEvent.objects.filter(
+        pk__in=list(ids), reason=Reason.CONFLICT, replayed_at__isnull=True
+    )
+    found = {}
+    for rejected in rows.order_by("pk").select_for_update(no_key=True):
+        correction = _correction(rejected, now=now)
+        if correction is not None:
+            found[rejected.pk] = correction
+    pull_due({row.enrollment_id for _, row in found.values()}, at=now)
+    _correct(dict(found.values()), now=now)
+    RejectedEvent.objects.filter(pk__in=found).update(replayed_at=now)
+    return len(found)
+
+
+def _correction(rejected: RejectedEvent, *, now: datetime) -> tuple[int, EventRow] | None:
+    """Return the stored event's id and what is to hold in its place."""
+    try:
+        event = read_event(rejected.payload, now=now)
+        row = look_up([event]).resolve(event)
+    except Refused:
+        return None
+    stored = _kept([row]).get((row.source, row.source_id))
+    if stored is None or stored.enrollment_id != row.enrollment_id:
+        return None
+    return stored.id, row
+
+
+def _kept(rows: Sequence[EventRow]) -> dict[tuple[str, str], Kept]:
+    keys = {"source": [row.source for row in rows], "source_id": [row.source_id for row in rows]}
+    found = fetch_binary(_KEPT, keys)
+    return {(source, source_id): Kept(*content) for source, source_id, *content in found}
+
+
+def _differing(stored: Kept, sent: Sent) -> list[str]:
+    """Return what differs, by name; only "grade" where the stored event had none until now."""
+    names = [name for name, of in _CONTENT.items() if of(stored) != of(sent.row)]
+    if stored.score is None and stored.passed is None:
+        has_grade = sent.row.score is not None or sent.row.passed is not None
+        return names + ["grade"] * has_grade
+    if sent.row.score is not None and sent.row.score != stored.score:
+        names.append("score")
+    # As it was sent: what a pass mark decided may have been another mark.
+    if sent.event.passed is not None and sent.event.passed != stored.passed:
+        names.append("passed")
+    return names
+
+
+def _graded(stored: Kept, row: EventRow) -> Kept:
+    return stored._replace(score=row.score, passed=row.passed)
+
+
+def _conflict(stored: Kept, sent: Sent, differing: Sequence[str]) -> Refused:
+    row = sent.row
+    message = f"Event {shown(row.source_id)} of source {shown(row.source)} is stored already with"
+    message += f" another {', another '.join(differing)}"
+    if "score" in differing:
+        message += f" ({stored.score}, not {row.score})"
+    return Refused(Reason.CONFLICT, f"{message}. It counts once, as it was.")
+
+
+def _correct(rows: Mapping[int, EventRow], *, now: datetime) -> None:
+    if not rows:
+        return
+    # In order, as every bulk write: two corrections must not wait for each other in a ring.
+    ordered = dict(sorted(rows.items()))
+    columns = zip(*ordered.values(), strict=True)
+    values = dict(zip(EventRow._fields, map(list, columns), strict=True))
+    fetch_binary(_CORRECT, {**values, "id": list(ordered), "now": now})
+    rebuild_enrollments(sorted({row.enrollment_id for row in ordered.values()}))
