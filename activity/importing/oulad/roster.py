@@ -16,8 +16,8 @@ from activity.local_time import local_instant, local_midnight_of
 from activity.models import Course, Enrollment, Item
 
 _NEW_LEARNERS = """
-INSERT INTO activity_learner (external_id, name, time_zone, locale, traits)
-SELECT 'oulad-' || student, '', '', '', traits FROM pg_temp.oulad_roster
+INSERT INTO activity_learner (external_id, name, given_name, time_zone, locale, traits)
+SELECT 'oulad-' || student, '', '', '', '', traits FROM pg_temp.oulad_roster
 ORDER BY 1
 ON CONFLICT (external_id) DO NOTHING
 """
