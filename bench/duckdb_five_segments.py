@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 
 SEGMENTS = ("AP", "VO", "AR", "SP", "VC")
-DAY_0 = date(2013, 10, 1)
+DAY_0 = date(2013, 10, 5)
 ZONE = ZoneInfo("Europe/London")
 
 # The columns are spelled out: sniffing their types costs as much as reading the rows.

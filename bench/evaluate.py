@@ -47,9 +47,9 @@ from segmentation.rules import parse  # noqa: E402
 
 DATABASE = "nudgelab_bench_evaluate"
 DAY = 60
-DAY_0 = date(2013, 10, 1)
+DAY_0 = date(2013, 10, 5)
 # Late in the evening: what is done on a day is dated 12:00 or 13:00.
-AS_OF = datetime(2013, 11, 30, 22, 0, tzinfo=UTC)
+AS_OF = datetime(2013, 12, 4, 22, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 CHANGED = 1_000
 ROUNDS = 5

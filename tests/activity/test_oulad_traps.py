@@ -56,12 +56,12 @@ def test_a_click_on_a_resource_is_a_download(folder):
 def test_hours_are_local_before_and_after_the_clock_change(folder):
     run_import(folder)
     noons = [event.occurred_at for event in events(item__key="site-101")]
-    assert noons == [utc(2013, 10, 1, 11), utc(2013, 10, 31, 12)]
-    assert enrollment(ANA).enrolled_at == utc(2013, 8, 31, 23)
-    assert enrollment(BANKED).enrolled_at == utc(2013, 11, 10)
-    assert enrollment(ANA).completed_at == utc(2014, 4, 19, 22, 59)
+    assert noons == [utc(2013, 10, 5, 11), utc(2013, 11, 4, 12)]
+    assert enrollment(ANA).enrolled_at == utc(2013, 9, 4, 23)
+    assert enrollment(BANKED).enrolled_at == utc(2013, 11, 14)
+    assert enrollment(ANA).completed_at == utc(2014, 4, 23, 22, 59)
     submitted = Event.objects.get(item__key="assessment-11")
-    assert submitted.occurred_at == utc(2013, 10, 19, 12)
+    assert submitted.occurred_at == utc(2013, 10, 23, 12)
 
 
 @pytest.mark.django_db
@@ -98,9 +98,9 @@ def test_a_missing_score_stays_unknown(folder):
 def test_who_withdrew_before_registering_is_stored_and_their_clicks_count(folder):
     run_import(folder)
     left = enrollment(EARLY_LEAVER)
-    assert (left.enrolled_at, left.withdrew_at) == (utc(2013, 10, 5, 23), utc(2013, 9, 20, 23))
+    assert (left.enrolled_at, left.withdrew_at) == (utc(2013, 10, 9, 23), utc(2013, 9, 24, 23))
     assert DailyActivity.objects.get(enrollment=left).acts == 1
-    assert left.last_event_at == utc(2013, 11, 20, 12)
+    assert left.last_event_at == utc(2013, 11, 24, 12)
 
 
 @pytest.mark.django_db
@@ -108,7 +108,7 @@ def test_missing_dates_mean_the_course_start_and_still_enrolled(folder):
     run_import(folder)
     for student in (NO_DATES, MISSING):
         kept = enrollment(student)
-        assert (kept.enrolled_at, kept.withdrew_at) == (utc(2013, 9, 30, 23), None)
+        assert (kept.enrolled_at, kept.withdrew_at) == (utc(2013, 10, 4, 23), None)
 
 
 @pytest.mark.django_db
@@ -128,7 +128,7 @@ def test_traits_are_stored_with_the_percent_sign_and_without_what_is_missing(fol
 def test_a_dated_assessment_is_a_module_with_one_item(folder):
     run_import(folder)
     rows = Item.objects.exclude(due_on=None)
-    start = date(2013, 10, 1)
+    start = date(2013, 10, 5)
     days = {
         item.key: (item.kind, (item.assigned_on - start).days, (item.due_on - start).days)
         for item in rows

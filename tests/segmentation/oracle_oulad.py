@@ -15,10 +15,10 @@ import pandas as pd
 
 ZONE = "Europe/London"
 DAY_0 = {
-    "2013B": date(2013, 2, 1),
-    "2013J": date(2013, 10, 1),
+    "2013B": date(2013, 2, 2),
+    "2013J": date(2013, 10, 5),
     "2014B": date(2014, 2, 1),
-    "2014J": date(2014, 10, 1),
+    "2014J": date(2014, 10, 4),
 }
 SECONDS_A_DAY = 86_400
 SECONDS_AN_HOUR = 3_600

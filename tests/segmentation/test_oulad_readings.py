@@ -20,7 +20,7 @@ from tests.segmentation.test_playbooks import FIVE
 # Also what makes pytest-django set up the test database at all.
 pytestmark = pytest.mark.django_db
 
-RUN, DAY_0, ZONE = "AAA_2013J", date(2013, 10, 1), "Europe/London"
+RUN, DAY_0, ZONE = "AAA_2013J", date(2013, 10, 5), "Europe/London"
 RULES = {segment["key"]: parse(segment["rule"]) for segment in FIVE["segments"]}
 
 
@@ -40,7 +40,7 @@ def course(shared_data, django_db_setup, django_db_blocker):
         transaction.set_rollback(True)
 
 
-@pytest.mark.parametrize("as_of", ["2013-10-31T23:59:59+00:00", "2013-11-01T05:29:59.5+05:30"])
+@pytest.mark.parametrize("as_of", ["2013-11-04T23:59:59+00:00", "2013-11-05T05:29:59.5+05:30"])
 def test_54_of_368_were_not_active_on_days_24_to_30(course, tmp_path, capsys, as_of):
     path = tmp_path / "rule.json"
     path.write_text('{"field": "active_days", "window": 7, "operator": "<", "value": 1}')

@@ -12,12 +12,13 @@ from activity.models import ItemKind
 ZONE = "Europe/London"
 PASS_MARK = "0.40"  # noqa: S105
 
-# The dataset has no calendar: by its presentations' names these are the first days.
+# The dataset has no calendar. With the first Saturday of the month as the first day, the commonest
+# due day is a Thursday in all four presentations and the clicks of all weeks have one rhythm.
 DAY_0 = {
-    "2013B": date(2013, 2, 1),
-    "2013J": date(2013, 10, 1),
+    "2013B": date(2013, 2, 2),
+    "2013J": date(2013, 10, 5),
     "2014B": date(2014, 2, 1),
-    "2014J": date(2014, 10, 1),
+    "2014J": date(2014, 10, 4),
 }
 
 _SITE_KINDS = {

@@ -14,6 +14,19 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+# Days count from a run's first day and weeks from its first week; what lies further away is no day
+# of a course, and the calendar ends somewhere behind it.
+_LONGEST = 10_000
+_DAYS = frozenset(
+    {
+        "date",
+        "date_registration",
+        "date_unregistration",
+        "date_submitted",
+        "week_from",
+        "module_presentation_length",
+    }
+)
 _NUMBER = pa.int32()
 _TEXT = pa.string()
 _RUN = {"code_module": _TEXT, "code_presentation": _TEXT}
@@ -118,9 +131,18 @@ def _read_csv(path: Path, columns: dict[str, Any]) -> pa.Table:
     )
     content = pa.BufferReader(_unpacked(path))
     try:
-        return pyarrow.csv.read_csv(content, convert_options=options)
+        table = pyarrow.csv.read_csv(content, convert_options=options)
     except pa.ArrowException as error:
         raise OuladError(f"{path} cannot be read as a table: {_first_line(error)}") from None
+    return _checked(table, path)
+
+
+def _checked(table: pa.Table, path: Path) -> pa.Table:
+    for name in _DAYS.intersection(table.column_names):
+        for bound in pc.min_max(table[name]).as_py().values():
+            if bound is not None and abs(bound) > _LONGEST:
+                raise OuladError(f"{path} holds {bound} as {name}, which is no day of a course.")
+    return table
 
 
 def _unpacked(path: Path) -> bytes:
@@ -138,13 +160,14 @@ def _unpacked(path: Path) -> bytes:
 
 def _read_parquet(path: Path, runs: Sequence[str]) -> pa.Table:
     try:
-        return pyarrow.parquet.read_table(
+        table = pyarrow.parquet.read_table(
             path,
             columns=[*_RUN, *_CLICKS],
             filters=reduce(or_, map(_is_run, runs)),
             # Ten million rows name twenty-two runs: as numbers they take a tenth of the memory.
             read_dictionary=list(_RUN),
         )
+        return _checked(table, path)
     except FileNotFoundError:
         raise OuladError(f"{path} is missing.") from None
     except (pa.ArrowException, OSError) as error:
