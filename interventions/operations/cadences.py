@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from common.rows import create_or_change
 from experiments.models import Arm
 from experiments.queries import running_experiments
 from interventions.errors import InterventionError
@@ -155,16 +156,13 @@ def is_for_everybody(cadence: Cadence) -> bool:
 
 def _save_steps(cadence: Cadence, steps: Sequence[StepFields]) -> None:
     for position, step in enumerate(steps):
-        Step.objects.update_or_create(
-            cadence=cadence,
-            position=position,
-            defaults={
-                "delay": step.delay,
-                "template": step.template,
-                "channel": step.template.channel,
-                "condition": _checked_rule(step.condition, f"The condition of step {position + 1}"),
-            },
-        )
+        values = {
+            "delay": step.delay,
+            "template": step.template,
+            "channel": step.template.channel,
+            "condition": _checked_rule(step.condition, f"The condition of step {position + 1}"),
+        }
+        create_or_change(Step.objects.all(), values, cadence=cadence, position=position)
     surplus = Step.objects.filter(cadence=cadence, position__gte=len(steps))
     if Delivery.objects.filter(step__in=surplus).exists():
         raise InterventionError(

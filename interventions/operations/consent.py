@@ -8,6 +8,7 @@ from django.db import transaction
 
 from activity.models import Enrollment
 from activity.operations import append_own_event
+from common.rows import create_or_change
 from interventions.consent import is_wanted
 from interventions.models import Category, Consent, ConsentState
 from interventions.operations.mailboxes import Mailbox, lock_mailbox
@@ -100,7 +101,7 @@ def _set_words(
             "mailbox": mailbox.address,
             "category_id": category_id,
         }
-        Consent.objects.update_or_create(**whose, defaults=values)
+        create_or_change(Consent.objects.all(), values, **whose)
 
 
 def _after_all_words(mailbox: Mailbox, now: datetime) -> datetime:

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from activity.models import Course
+from common.rows import create_or_change
 from interventions.errors import InterventionError
 from interventions.guards import CAPS, CATEGORIES, QUIET_HOURS
 from interventions.models import CapScope, Category, FrequencyCap, QuietHours, Suppression
@@ -48,18 +49,14 @@ def save_cap(name: str, *, limit: int, window: str, **values: Any) -> FrequencyC
             f"The cap '{name}' has the limit {limit}, which would hold or drop every message. Set "
             "1 or more; to stop all sending, pause everything."
         )
-    cap, _ = FrequencyCap.objects.update_or_create(
-        name=name, defaults={"limit": limit, "window": window, **values}
-    )
-    return cap
+    rule = {"limit": limit, "window": window, **values}
+    return create_or_change(FrequencyCap.objects.all(), rule, name=name)
 
 
 def save_quiet_hours(*, begins: time, ends: time, course: Course | None = None) -> QuietHours:
     """Set the quiet hours of a course, or of the site."""
-    hours, _ = QuietHours.objects.update_or_create(
-        course=course, defaults={"begins": begins, "ends": ends}
-    )
-    return hours
+    hours = {"begins": begins, "ends": ends}
+    return create_or_change(QuietHours.objects.all(), hours, course=course)
 
 
 def suppress(address: str, *, reason: str, now: datetime) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
+from common.rows import create_or_change
 from interventions.errors import InterventionError
 from interventions.models import Category, MessageTemplate, TemplateText
 from interventions.queries.texts import DEFAULT_LOCALE
@@ -15,8 +16,7 @@ from interventions.render.mail import check_message
 
 def save_category(key: str, *, name: str, **values: Any) -> Category:
     """Create or change a category; `values` are its other fields."""
-    category, _ = Category.objects.update_or_create(key=key, defaults={"name": name, **values})
-    return category
+    return create_or_change(Category.objects.all(), {"name": name, **values}, key=key)
 
 
 @transaction.atomic

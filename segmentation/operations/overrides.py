@@ -7,6 +7,7 @@ from django.db import transaction
 
 from activity.models import DueCause
 from activity.operations import pull_due
+from common.rows import create_or_change
 from segmentation.models import Override, OverrideKind, PlaybookCourse, Segment
 from segmentation.operations.errors import SegmentationError
 from segmentation.operations.segments import EVALUATED
@@ -51,10 +52,9 @@ def _override(
     # the overrides. The cause stays "time", for the override itself says "by hand".
     pull_due([enrollment_id], at=now, cause=DueCause.TIME)
     values = {"kind": kind, "created_at": now, "created_by": by, "applied_at": None}
-    override, _ = Override.objects.update_or_create(
-        segment_id=segment_id, enrollment_id=enrollment_id, defaults=values
+    return create_or_change(
+        Override.objects.all(), values, segment_id=segment_id, enrollment_id=enrollment_id
     )
-    return override
 
 
 def check_kept(segment_id: int, enrollment_id: int) -> None:

@@ -1,0 +1,43 @@
+"""A row that is being changed may be referred to: its children do not wait."""
+
+from datetime import time
+from threading import Thread
+
+import pytest
+from django.db import connection, transaction
+
+from interventions.models import Category
+from interventions.operations.limits import save_quiet_hours
+from interventions.operations.templates import save_category
+
+# As a foreign key's check locks the row that it refers to, but without waiting.
+REFER = "SELECT 1 FROM interventions_category WHERE key = 'news' FOR KEY SHARE NOWAIT"
+
+
+def refer(found):
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(REFER)
+            found.append(cursor.fetchone())
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_category_that_is_being_changed_can_be_referred_to():
+    save_category("news", name="News")
+    found = []
+    with transaction.atomic():
+        save_category("news", name="Newsletter")
+        other = Thread(target=refer, args=[found])
+        other.start()
+        other.join(timeout=30)
+    assert found == [(1,)]
+    assert Category.objects.get(key="news").name == "Newsletter"
+
+
+@pytest.mark.django_db
+def test_second_saving_changes_the_row_and_makes_none():
+    first = save_quiet_hours(begins=time(21), ends=time(8))
+    second = save_quiet_hours(begins=time(22), ends=time(7))
+    assert (first.pk, second.begins) == (second.pk, time(22))
