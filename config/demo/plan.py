@@ -79,8 +79,9 @@ CAPS = (
 )
 
 _NEXT = (
-    '{% if next_item.url %}<p>Next up: <a href="{{ next_item.url }}">{{ next_item.title }}</a>'
-    "{% if next_item.minutes %}, {{ next_item.minutes }} minutes{% endif %}.</p>{% endif %}"
+    "{% if next_item.url %}<p>Next up"
+    "{% if next_item.minutes %}, in {{ next_item.minutes }} minutes{% endif %}: "
+    '<a href="{{ next_item.url }}">{{ next_item.title }}</a></p>{% endif %}'
 )
 _PROGRESS = (
     "<p>You have completed {{ progress.modules_completed }} of"
