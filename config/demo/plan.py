@@ -80,7 +80,7 @@ CAPS = (
 
 _NEXT = (
     "{% if next_item.url %}<p>Next up"
-    "{% if next_item.minutes %}, in {{ next_item.minutes }} minutes{% endif %}: "
+    "{% if next_item.minutes %} ({{ next_item.minutes }} minutes){% endif %}: "
     '<a href="{{ next_item.url }}">{{ next_item.title }}</a></p>{% endif %}'
 )
 _PROGRESS = (
