@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from activity.canonical import MAX_COUNT
 from activity.models import Event, Item
 from activity.operations import ingest
 from experiments.metrics import METRICS, WEEK, Metric, Sums, metric_of
@@ -120,16 +121,21 @@ def test_a_completion_that_comes_late_takes_the_place_of_the_one_known_before() 
 
 
 def test_the_largest_counts_do_not_end_the_report() -> None:
-    experiment = running_experiment()
+    # Squared, the total of so many needs more than the eight bytes of PostgreSQL's bigint.
+    experiment, events = running_experiment(), 3_100
     assignment = assign(experiment, "nudge", NOW)
-    for _ in range(2):
-        attempt(assignment, NOW)
-    # As they may stand in a database from before counts were bounded.
-    Event.objects.filter(enrollment=assignment.enrollment).update(count=2**31 - 1)
+    Event.objects.bulk_create(
+        Event(
+            enrollment=assignment.enrollment, verb="ATTEMPT_QUIZ", occurred_at=NOW,
+            received_at=NOW, count=MAX_COUNT, source="test", source_id=f"large-{number}",
+        )
+        for number in range(events)
+    )  # fmt: skip
 
-    total = 2 * (2**31 - 1)
+    total = events * MAX_COUNT
     found = sums_of(experiment, "nudge", "quiz_attempts_7d")
     assert found == Sums(1, 1, total, total * total)
+    assert total * total > 2**63
 
 
 def test_an_assignment_waits_until_its_window_has_ended() -> None:

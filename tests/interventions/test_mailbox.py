@@ -48,7 +48,8 @@ def test_a_dispatched_mail_lands_in_the_mailbox_with_the_clocks_date(settings) -
     # While tests run, Django's own memory backend stands in for the one in the settings.
     settings.EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
     learner = make_learner(name="Zoë Ünal", email="Zoe@Example.org")
-    template = make_template(en=("For {{ learner.name }}", "<p>Ça va, {{ learner.name }}?</p>"))
+    name = "{{ learner.name | default: 'you' }}"
+    template = make_template(en=(f"For {name}", f"<p>Ça va, {name}?</p>"))
     delivery = make_delivery(make_settled(learner=learner), make_cadence(template=template))
 
     dispatch_due(clock=lambda: NOW)

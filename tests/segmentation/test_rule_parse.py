@@ -101,7 +101,7 @@ def test_an_operator_without_value_forgets_the_builders_empty_one(value):
         pytest.param(active(operator="=="), "operator", "'==' is not an operator", id="operator"),
         pytest.param(active(operator={}), "operator", "an object is not", id="operator object"),
         pytest.param(active(operator="contains"), "operator", "a number", id="text operator"),
-        pytest.param(TRAIT | {"operator": "<"}, "operator", "a text", id="number operator"),
+        pytest.param(TRAIT | {"operator": "<"}, "value", "is a text", id="number operator"),
         pytest.param(without(active(), "operator"), "operator", "is missing", id="no operator"),
         pytest.param(without(active(), "value"), "value", "is missing", id="no value"),
         pytest.param(
@@ -144,9 +144,7 @@ def test_an_operator_without_value_forgets_the_builders_empty_one(value):
         pytest.param(without(TRAIT, "key"), "key", "is missing", id="no key"),
         pytest.param(TRAIT | {"key": 'x" --'}, "key", "letters, digits", id="key quoted"),
         pytest.param(TRAIT | {"key": "ü"}, "key", "letters, digits", id="key not ascii"),
-        pytest.param(
-            TRAIT | {"value": 3}, "value", "must be a text, is a number", id="text number"
-        ),
+        pytest.param(TRAIT | {"value": True}, "value", "is true or false", id="trait bool"),
         pytest.param(TRAIT | {"value": ""}, "value", "has 0", id="text empty"),
         pytest.param(TRAIT | {"value": "x" * 1001}, "value", "has 1001", id="text long"),
         pytest.param(TRAIT | {"value": "a\x00b"}, "value", "character", id="text nul"),
@@ -154,10 +152,10 @@ def test_an_operator_without_value_forgets_the_builders_empty_one(value):
         pytest.param(TRAIT | {"operator": "in"}, "value", "must be a list", id="in one"),
         pytest.param(TRAIT | {"operator": "in", "value": []}, "value", "empty list", id="in none"),
         pytest.param(
-            TRAIT | {"operator": "notIn", "value": ["a", 3]},
+            TRAIT | {"operator": "notIn", "value": ["a", True]},
             "value[1]",
-            "is a number",
-            id="in number",
+            "is true or false",
+            id="in bool",
         ),
     ],
 )
