@@ -5,6 +5,7 @@ from datetime import datetime
 from django.core.management.base import CommandError, CommandParser
 
 from activity.models import Course
+from activity.payloads import storable_text
 from common import clock
 
 
@@ -23,12 +24,14 @@ def read_instant(text: str) -> datetime:
     try:
         return clock.read_instant(text)
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(storable_text(str(error))) from None
 
 
 def find_course(key: str) -> Course:
     """Return the course. Raise CommandError where there is none of that key."""
-    course = Course.objects.filter(key=key).first()
+    # What no text can hold is no key either, and the database would not take the question.
+    can_be = storable_text(key) == key
+    course = Course.objects.filter(key=key).first() if can_be else None
     if course is None:
-        raise CommandError(f"There is no course '{key}'.")
+        raise CommandError(f"There is no course '{storable_text(key)}'.")
     return course

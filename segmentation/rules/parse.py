@@ -48,6 +48,11 @@ def parse_text(text: str) -> Group:
         ) from None
     except json.JSONDecodeError as error:
         raise RuleError("", f"is not JSON: {json_fault(error)}") from None
+    except RuleError:
+        raise
+    except ValueError:
+        # Python reads no number of more than 4,300 digits.
+        raise RuleError("", "holds a number too long to be read") from None
     return parse(data)
 
 

@@ -54,6 +54,16 @@ def test_a_preview_in_words_says_what_the_rule_means(cast, rule_file, capsys):
         (json.dumps(QUIET | {"field": "activ"}), "is refused: field: 'activ' is not a signal"),
         (json.dumps({"combinator": "or", "rules": []}), "is refused: rules: is empty"),
         ("\udcff", "cannot be read from"),
+        (
+            '{"field": "logins", "window": 7, "operator": ">=", "value": ' + "9" * 5_000 + "}",
+            "a number",
+        ),
+        (
+            json.dumps({"field": "trait", "key": "\0", "operator": "=", "value": "x"}),
+            "must be 1 to",
+        ),
+        (json.dumps({"field": "trait", "key": "a", "operator": "=", "value": "\0"}), "no text can"),
+        (json.dumps(QUIET | {"\ud800": 1}), "is not a key that is known"),
     ],
 )
 def test_a_rule_that_is_refused_gets_a_sentence(cast, tmp_path, text, sentence):
@@ -71,6 +81,34 @@ def test_a_missing_file_gets_a_sentence(cast, tmp_path):
 def test_an_unknown_course_gets_a_sentence(rule_file):
     with pytest.raises(CommandError, match="There is no course 'none'"):
         preview_rule(rule_file, "none")
+
+
+@pytest.mark.parametrize("name", ["a\0", "a\udcff"])
+def test_a_name_that_no_text_can_hold_gets_a_sentence(cast, rule_file, tmp_path, name):
+    with pytest.raises(CommandError, match="There is no course 'a"):
+        preview_rule(rule_file, name)
+    with pytest.raises(CommandError, match="cannot be read from"):
+        preview_rule(tmp_path / f"{name}.json", cast.course.key)
+    if "\0" in name:
+        with pytest.raises(CommandError, match="cannot be written"):
+            export(cast.course, tmp_path / name)
+
+
+@pytest.mark.parametrize("as_of", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:00:00-05:00"])
+def test_an_instant_out_of_range_gets_a_sentence(cast, rule_file, tmp_path, as_of):
+    with pytest.raises(CommandError, match="outside the years 1900 to 2199"):
+        preview_rule(rule_file, cast.course.key, as_of=as_of)
+    arguments = ("--course", cast.course.key, "--as-of", as_of, "--out", str(tmp_path / "a.csv"))
+    with pytest.raises(CommandError, match="outside the years 1900 to 2199"):
+        call_command("export_signals", *arguments)
+
+
+@pytest.mark.parametrize("as_of", ["1900-01-01T00:00:00Z", "2199-12-31T23:59:59Z"])
+def test_the_first_and_the_last_instant_can_be_read(cast, rule_file, tmp_path, capsys, as_of):
+    preview_rule(rule_file, cast.course.key, as_of=as_of)
+    arguments = ("--course", cast.course.key, "--as-of", as_of, "--out", str(tmp_path / "a.csv"))
+    call_command("export_signals", *arguments)
+    assert "0 of 0 learners in scope." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("as_of", ["2025-09-30T13:00:00", "2025-09-30", "yesterday"])

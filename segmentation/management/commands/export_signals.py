@@ -50,6 +50,8 @@ class Command(BaseCommand):
             written = _write(path, refs, rows, texts)
         except OSError as error:
             raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
+        except ValueError as error:
+            raise CommandError(f"{path} cannot be written: {error}.") from None
         self.stdout.write(f"{written:,} learners, {len(refs)} signals each, written to {path}.")
         if texts.formulas and not texts.marks:
             self.stderr.write(NOT_FOR_SPREADSHEETS.format(count=texts.formulas))

@@ -40,10 +40,11 @@ class Command(BaseCommand):
 def _read_rule(path: Path) -> Group:
     try:
         return check_ranges(parse_text(path.read_text()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"The rule cannot be read from {path}: {error}") from None
     except RuleError as error:
         raise CommandError(f"The rule in {path} is refused: {error}.") from None
+    except (OSError, ValueError) as error:
+        # A ValueError: it is not UTF-8, or no file can have such a name.
+        raise CommandError(f"The rule cannot be read from {path}: {error}") from None
 
 
 def _names(learners: list[str]) -> str:
