@@ -199,6 +199,19 @@ def wrong_day(course: Course) -> WrongDay | None:
     return None
 
 
+def zones_unknown() -> list[tuple[str, str]]:
+    """Return key and zone of the courses whose zone is not kept: a newer tzdata may drop a name."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT key, time_zone FROM activity_course AS course
+            WHERE NOT EXISTS (SELECT FROM activity_zoneperiod WHERE zone = course.time_zone)
+            ORDER BY key
+            """
+        )
+        return list(cursor.fetchall())
+
+
 def course_id_of(key: str) -> int | None:
     """Return the id of the course with this key, None if there is none."""
     return Course.objects.filter(key=key).values_list("pk", flat=True).first()

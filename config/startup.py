@@ -18,6 +18,22 @@ OFFLINE_SETTINGS = "config.settings.offline"
 # not open an empty database beside the real one.
 SETTINGS_WITH_EMBEDDED_SERVERS = frozenset({LOCAL_SETTINGS, "config.settings.test"})
 
+# The commands that read or write local days, beside `migrate`, which sees to the zones itself.
+DAY_COMMANDS = frozenset(
+    {
+        "demo",
+        "evaluate_segments",
+        "export_signals",
+        "import_jsonl",
+        "import_oulad",
+        "preview_rule",
+        "prove_segments",
+        "rebuild_read_models",
+        "serve",
+        "simulate_course",
+    }
+)
+
 
 def prepare(*, default_settings: str) -> None:
     """Make Django ready to load in this process, or end it with one sentence and status 2."""
@@ -35,6 +51,9 @@ def prepare(*, default_settings: str) -> None:
 def run_command(arguments: list[str]) -> None:
     """Run a management command; one whose database is away ends with a sentence and status 2."""
     try:
+        # Two releases of tzdata at work would give one learner two days.
+        if DAY_COMMANDS.intersection(arguments[1:2]):
+            execute_from_command_line([arguments[0], "ensure_zones"])
         execute_from_command_line(arguments)
     except OperationalError as error:
         fault = outages.database_fault(error, settings.DATABASES["default"])

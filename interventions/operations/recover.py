@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from activity.operations import replay_rejected, settle_edits
+from activity.operations import ensure_zones, replay_rejected, settle_edits
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
 from interventions.operations.finish import MAX_ATTEMPTS, retry_at
 from interventions.operations.ledger import Move, move
@@ -21,6 +21,8 @@ def recover(*, now: datetime) -> None:
     while _plan_again(now) == BATCH:
         continue
     replay_rejected(now=now)
+    # A worker with a newer tzdata takes it over; what that changes are edits like any other.
+    ensure_zones()
     settle_edits(now=now)
 
 

@@ -1,9 +1,11 @@
 """One authority for local time: the pinned tzdata, in SQL as in Python."""
 
+import sys
 import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
+from io import StringIO
 from itertools import pairwise
 
 import pytest
@@ -19,7 +21,9 @@ from activity.operations.roster_values import RosterError
 from activity.validators import validate_time_zone
 from common.clock import local_date, local_midnight
 from common.zones import known_zones, periods_by_zone, release
+from interventions.operations import recover
 from tests.factories import NOW, act, make_course, make_enrollment
+from tests.processes import finish, start_command
 
 HOUR = timedelta(hours=1)
 FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2028, 12, 31)
@@ -221,8 +225,45 @@ def test_process_with_an_older_tzdata_is_refused(db: None) -> None:
         cursor.execute("UPDATE activity_zonerelease SET version = '2999.1'")
     with pytest.raises(OldZonesError, match=r"by tzdata 2999\.1, but"):
         ensure_zones()
-    with pytest.raises(CommandError, match="install the locked requirements"):
-        call_command("migrate", verbosity=0)
+    for command in ("migrate", "ensure_zones"):
+        with pytest.raises(CommandError, match="install the locked requirements"):
+            call_command(command, verbosity=0)
+    with pytest.raises(OldZonesError):
+        recover(now=NOW)
+
+
+def test_worker_that_starts_takes_a_newer_tzdata_over(older_zones: None) -> None:
+    course = make_course(
+        time_zone="America/Winnipeg", starts_on=date(2025, 6, 1), ends_on=date(2025, 8, 31)
+    )
+    recover(now=NOW)
+    course.refresh_from_db()
+    assert _fetch("SELECT version FROM activity_zonerelease") == [(release(),)]
+    assert (course.edits, course.settled_edits) == (1, 1)
+
+
+def test_course_whose_zone_is_dropped_is_named_at_the_start(db: None) -> None:
+    course = make_course()
+    Course.objects.update(time_zone="Mars/Base")
+    said = StringIO()
+    call_command("ensure_zones", stderr=said)
+    assert f"Course '{course.key}' has the time zone 'Mars/Base'" in said.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_command_of_an_older_tzdata_ends_with_a_sentence() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE activity_zonerelease SET version = '2999.1'")
+    try:
+        command = ("manage.py", "evaluate_segments", "--as-of", NOW.isoformat())
+        ended = finish(start_command(sys.executable, *command))
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE activity_zonerelease SET version = %s", [release()])
+    assert ended.status == 1
+    assert "by tzdata 2999.1, but" in ended.errors
+    assert "Traceback" not in ended.errors
 
 
 def test_periods_of_a_zone_follow_each_other_and_differ() -> None:
