@@ -11,7 +11,8 @@ from unfold.decorators import display
 
 from activity import models, operations
 from activity.fields import TraitsField
-from common.admin import BigTableAdmin, KeptAdmin, ListLink, ReadOnlyAdmin
+from activity.rights import may_send
+from common.admin import BigTableAdmin, KeptAdmin, LinkedAdmin, ListLink, ReadOnlyAdmin
 from common.clock import utc_now
 from common.forms import JSONTextField
 
@@ -58,6 +59,14 @@ LISTS_OF_ENROLLMENT = (
     ListLink("Daily activity", "activity.dailyactivity", _by_enrollment),
     ListLink("Events", "activity.event", _by_enrollment),
 )
+
+
+class SendingAdmin(LinkedAdmin):
+    """A page some of whose actions let messages out: those ask for the permission "send"."""
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may change these rows and let messages out."""
+        return self.has_change_permission(request) and may_send(request.user)
 
 
 @admin.register(models.Course)

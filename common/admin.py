@@ -8,6 +8,10 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
+from django.db import DataError, transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -53,7 +57,38 @@ def page_link(row: Model, *, words: str | None = None) -> str:
     return format_html('<a class="underline" href="{}">{}</a>', address, words or str(row))
 
 
-class LinkedAdmin(ModelAdmin):
+class SafeChangeList(ChangeList):
+    """A list that any address opens: filters that cannot be read lead to the list without them."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page of rows now, where what the database refuses can still be answered."""
+        # Django looks at the filters before it asks the database. A number too large for a column
+        # or a year without dates comes out only there, as a page that answers 500.
+        try:
+            with transaction.atomic():
+                super().get_results(request)
+                len(self.result_list)
+        except (DataError, OverflowError, TypeError, ValidationError, ValueError) as error:
+            raise IncorrectLookupParameters(error) from error
+
+
+class SafeListAdmin(ModelAdmin):
+    """A list that answers any address with a page: every admin of ours is one."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that refuses what it cannot read."""
+        return SafeChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search without the one character that PostgreSQL cannot compare."""
+        term = search_term.replace("\0", "")
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, term)
+        return found
+
+
+class LinkedAdmin(SafeListAdmin):
     """A page that links to the lists of what belongs to its row."""
 
     change_form_before_template = "admin/list_links.html"
@@ -90,9 +125,9 @@ class BigTableAdmin(LinkedAdmin):
 
         Word by word, as Django does, "Kit Berg" would have to begin with "Berg" too.
         """
-        text = search_term.strip()
+        text = search_term.replace("\0", "").strip()
         fields = self.get_search_fields(request)
-        if not text or not all(field.endswith(_WHOLE) for field in fields):
+        if not text or not fields or not all(field.endswith(_WHOLE) for field in fields):
             found: tuple[QuerySet[Any], bool] = super().get_search_results(
                 request, queryset, search_term
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.spreadsheets import Texts
 from experiments.randomize.arms import Arms
 from experiments.randomize.hash import bucket_of_many
 from experiments.tables import Table, TableError, open_table
@@ -59,13 +60,17 @@ def draw_file(path: Path, *, arms: Arms, seed: str) -> Draws:
     return Draws(ids, buckets, [arms.arm_at(bucket) for bucket in buckets], column)
 
 
-def write_draws(draws: Draws, *, path: Path) -> None:
-    """Write id, bucket and arm of every draw as CSV; the arm is empty for who takes no part."""
+def write_draws(draws: Draws, *, path: Path, texts: Texts) -> None:
+    """Write id, bucket and arm of every draw as CSV; the arm is empty for who takes no part.
+
+    `texts` writes ids and arms, and counts those that a spreadsheet would run as formulas.
+    """
     try:
         with path.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(("id", "bucket", "arm"))
-            writer.writerows(zip(draws.ids, draws.buckets, draws.arms, strict=True))
+            for id_, bucket, arm in zip(draws.ids, draws.buckets, draws.arms, strict=True):
+                writer.writerow((texts.cell(id_), bucket, texts.cell(arm or "")))
     except OSError as error:
         raise TableError(f"{path} cannot be written: {error.strerror}.") from error
 

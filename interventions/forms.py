@@ -11,10 +11,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from activity.rights import REFUSAL
 from common.forms import JSONTextField
 from interventions.durations import EXAMPLES, DurationError, duration_in_words, parse_duration
 from interventions.errors import InterventionError
-from interventions.models import Cadence, MessageTemplate, Step
+from interventions.models import Cadence, CadenceStatus, MessageTemplate, Step
 from interventions.operations import StepFields, check_cadence, check_steps, check_texts
 from interventions.queries.texts import DEFAULT_LOCALE
 from interventions.render.context import KNOWN_VARIABLES
@@ -131,7 +132,13 @@ class TemplateForm(TemplateModelForm):
 
 
 class CadenceForm(CadenceModelForm):
-    """A cadence; one for everybody is refused while an experiment runs on its trigger."""
+    """A cadence; one for everybody is refused while an experiment runs on its trigger.
+
+    `may_send` is set by the admin for each request. Without it no active cadence is saved: not one
+    that is made active, and not another text or arm for one that is.
+    """
+
+    may_send = False
 
     class Meta:
         model = Cadence
@@ -146,6 +153,13 @@ class CadenceForm(CadenceModelForm):
     def clean_goal_rule(self) -> Any:
         """Return the goal rule in its canonical form."""
         return checked_rule(self.cleaned_data["goal_rule"])
+
+    def clean_status(self) -> str:
+        """Return the status. Refuse an active cadence to those who may not send."""
+        status: str = self.cleaned_data["status"]
+        if status == CadenceStatus.ACTIVE and not self.may_send:
+            raise ValidationError(f"{REFUSAL} Save it as a draft until then.")
+        return status
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]

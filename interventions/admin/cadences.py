@@ -1,5 +1,7 @@
 """Admin pages of cadences, their runs, and the start of experiments."""
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -7,6 +9,7 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
+from activity.admin import SendingAdmin
 from activity.rights import may_send
 from common.admin import KeptAdmin, ReadOnlyAdmin
 from common.clock import utc_now
@@ -39,7 +42,7 @@ class StepInline(TabularInline):
 
 
 @admin.register(models.Cadence)
-class CadenceAdmin(KeptAdmin):
+class CadenceAdmin(SendingAdmin, KeptAdmin):
     """Cadences: what is sent after which trigger."""
 
     form = CadenceForm
@@ -105,9 +108,10 @@ class CadenceAdmin(KeptAdmin):
             operations.pause_cadence(cadence.pk, paused=False, now=utc_now(), word=word)
         messages.success(request, "Resumed. What was held goes out within seconds.")
 
-    def has_send_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may let messages out."""
-        return may_send(request.user)
+    def get_form(self, *args: Any, **kwargs: Any) -> Any:
+        """Tell the form whether who fills it in may let messages out."""
+        request, form = args[0], super().get_form(*args, **kwargs)
+        return type(form.__name__, (form,), {"may_send": may_send(request.user)})
 
 
 @admin.register(models.Step)
@@ -145,7 +149,7 @@ class RunAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Experiment)
-class StartableExperimentAdmin(ExperimentAdmin):
+class StartableExperimentAdmin(SendingAdmin, ExperimentAdmin):
     """Experiments with their start: it is refused while a cadence would message everybody."""
 
     actions = ("start", "start_without_present", "stop")
@@ -159,12 +163,12 @@ class StartableExperimentAdmin(ExperimentAdmin):
             else:
                 self.say_started(request, experiment)
 
-    @admin.action(description="Start, and draw those already in", permissions=["change"])
+    @admin.action(description="Start, and draw those already in", permissions=["send"])
     def start(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         """Start the chosen experiments and draw present members."""
         self._start(request, queryset, present=True)
 
-    @admin.action(description="Start for those who enter from now on", permissions=["change"])
+    @admin.action(description="Start for those who enter from now on", permissions=["send"])
     def start_without_present(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         """Start the chosen experiments; present members are not drawn."""
         self._start(request, queryset, present=False)

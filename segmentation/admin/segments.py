@@ -13,6 +13,8 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 
+from activity.admin import SendingAdmin
+from activity.rights import may_send
 from common.admin import KeptAdmin, ListLink, ReadOnlyAdmin, list_url
 from common.clock import utc_now
 from segmentation import models, operations, queries
@@ -38,7 +40,7 @@ def _left_segment(segment: models.Segment) -> dict[str, object]:
 
 
 @admin.register(models.Segment)
-class SegmentAdmin(KeptAdmin):
+class SegmentAdmin(SendingAdmin, KeptAdmin):
     """Segments, their rule in English and how many are in."""
 
     form = SegmentForm
@@ -64,8 +66,10 @@ class SegmentAdmin(KeptAdmin):
     actions = ("activate", "activate_with_present", "archive", "thaw")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Keep a saved segment in its playbook."""
-        return (*self.readonly_fields, "playbook") if obj else self.readonly_fields
+        """Keep a saved segment in its playbook; who may not send cannot tick whom it starts for."""
+        fixed = ("playbook",) if obj else ()
+        unsent = () if may_send(request.user) else ("include_present",)
+        return (*self.readonly_fields, *fixed, *unsent)
 
     @display(description="Rule")
     def shown_rule(self, segment: models.Segment) -> str:
@@ -124,7 +128,7 @@ class SegmentAdmin(KeptAdmin):
         """Save a new segment as a draft, an edit through the operation that makes a version."""
         fields = operations.SegmentFields.of(obj)
         if change:
-            present = form.cleaned_data["include_present"]
+            present = form.cleaned_data.get("include_present", False)
             stored = operations.edit_segment(
                 obj.pk, fields, now=utc_now(), include_present=present, by=user_of(request)
             )
@@ -147,7 +151,7 @@ class SegmentAdmin(KeptAdmin):
         self._activate(request, queryset, present=False)
 
     @admin.action(
-        description="Activate, and message or draw also those already in", permissions=["change"]
+        description="Activate, and message or draw also those already in", permissions=["send"]
     )
     def activate_with_present(
         self, request: HttpRequest, queryset: QuerySet[models.Segment]

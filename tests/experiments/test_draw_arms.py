@@ -132,3 +132,31 @@ def test_the_file_of_ids_is_not_written_over(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be written: No such file or directory"):
         draw(written(tmp_path, "id\na\n"), tmp_path / "absent" / "arms.csv")
+
+
+FORMULAS = ("=HYPERLINK(1)", "+1", "-1", "@a")
+
+
+def test_ids_that_a_spreadsheet_would_run_are_counted(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(written(tmp_path, "id\nana\n" + "".join(f"{each}\n" for each in FORMULAS)), out)
+
+    assert "4 texts in it begin as a formula does" in capsys.readouterr().err
+    assert [row["id"] for row in rows(out)] == ["ana", *FORMULAS]
+
+
+def test_ids_and_arms_for_a_spreadsheet_run_nothing(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, "id\nana\n" + "".join(f"{each}\n" for each in FORMULAS))
+    draw(path, out, "--for-spreadsheet", weights="@a=0.5,-b=0.5")
+
+    drawn = rows(out)
+    assert [row["id"] for row in drawn] == ["ana", *(f"'{each}" for each in FORMULAS)]
+    assert {row["arm"] for row in drawn} <= {"'@a", "'-b"}
+    assert capsys.readouterr().err == ""
+    # The mark is for the file alone: who is drawn into which arm does not change.
+    plain = tmp_path / "plain.csv"
+    draw(path, plain, weights="@a=0.5,-b=0.5")
+    assert [row["bucket"] for row in drawn] == [row["bucket"] for row in rows(plain)]

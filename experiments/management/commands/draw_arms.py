@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from common.spreadsheets import FOR_SPREADSHEET_HELP, Texts
 from experiments.draws import Draws, draw_file, parse_weights, write_draws
 from experiments.randomize.arms import Arms
 
@@ -16,7 +17,8 @@ class Command(BaseCommand):
     requires_system_checks = []
     help = (
         "Draw the ids of a CSV file into arms by the hash method and write id, bucket and arm. "
-        "Nothing is stored: the same seed and weights always draw the same arms."
+        "Nothing is stored: the same seed and weights always draw the same arms. Ids are written "
+        "as they are, for programs to read; for a spreadsheet, use --for-spreadsheet."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,18 +28,22 @@ class Command(BaseCommand):
         parser.add_argument("--weights", required=True, help="like control=0.5,nudge=0.5")
         parser.add_argument("--coverage", type=float, default=1.0, help="share drawn, 0 to 1")
         parser.add_argument("--out", type=Path, required=True, help="the CSV file to write")
+        parser.add_argument("--for-spreadsheet", action="store_true", help=FOR_SPREADSHEET_HELP)
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Draw, write and say how large the arms came out."""
+        texts = Texts(marks=options["for_spreadsheet"])
         try:
             arms = Arms.of(parse_weights(options["weights"]), coverage=options["coverage"])
             _refuse_overwriting(options["ids"], options["out"])
             draws = draw_file(options["ids"], arms=arms, seed=options["seed"])
-            write_draws(draws, path=options["out"])
+            write_draws(draws, path=options["out"], texts=texts)
         except ValueError as error:
             raise CommandError(str(error)) from error
         result = _result(draws, arms)
+        if texts.warning:
+            self.stderr.write(texts.warning)
         self.stdout.write(json.dumps(result, indent=2) if options["json"] else _text(result))
 
 

@@ -3,23 +3,17 @@
 import csv
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from common.spreadsheets import FOR_SPREADSHEET_HELP, Texts
 from segmentation.management.arguments import add_instant, find_course, read_instant
 from segmentation.queries import SignalRow, export_refs, read_signals
 from segmentation.signals import SignalRef, SignalValue
 
-# What a spreadsheet takes for the beginning of a formula, and then runs.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _BOTH = "\r\n"
-NOT_FOR_SPREADSHEETS = (
-    "{count:,} texts in it begin as a formula does: do not open it in a spreadsheet, but write it"
-    " again with --for-spreadsheet."
-)
 
 
 class Command(BaseCommand):
@@ -37,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--for-spreadsheet",
             action="store_true",
-            help="put an apostrophe before each text that would run as a formula",
+            help=FOR_SPREADSHEET_HELP,
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -53,23 +47,8 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"{path} cannot be written: {error}.") from None
         self.stdout.write(f"{written:,} learners, {len(refs)} signals each, written to {path}.")
-        if texts.formulas and not texts.marks:
-            self.stderr.write(NOT_FOR_SPREADSHEETS.format(count=texts.formulas))
-
-
-@dataclass
-class Texts:
-    """How texts are written, and how many so far are formulas to a spreadsheet."""
-
-    marks: bool
-    formulas: int = 0
-
-    def cell(self, text: str) -> str:
-        """Return the text as it is; if `marks` is set, a formula with an apostrophe before it."""
-        if not text.startswith(FORMULA):
-            return text
-        self.formulas += 1
-        return f"'{text}" if self.marks else text
+        if texts.warning:
+            self.stderr.write(texts.warning)
 
 
 class _Lines:

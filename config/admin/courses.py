@@ -1,41 +1,27 @@
-"""Pages that need more than one app: staff and their groups, and courses that go live."""
+"""Courses: what going live lets out, and who may do it."""
 
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from activity.admin import CourseAdmin
 from activity.models import Course
+from activity.rights import may_send
 from common.clock import utc_now
 from config.going_live import readiness_of
 
 admin.site.unregister(Course)
-admin.site.unregister(User)
-admin.site.unregister(Group)
-
-
-@admin.register(User)
-class StaffUserAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    """People who may log in."""
-
-    form: Any = UserChangeForm
-    add_form: Any = UserCreationForm
-    change_password_form: Any = AdminPasswordChangeForm
-
-
-@admin.register(Group)
-class StaffGroupAdmin(GroupAdmin, ModelAdmin):
-    """What the members of a group may see and do."""
 
 
 @admin.register(Course)
 class LiveCourseAdmin(CourseAdmin):
-    """Courses; saving one that is live says what guards its messages."""
+    """Courses; "live since" is for those who may send, and saving it says what guards apply."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Show "live since" only to look at to those who may not send."""
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if may_send(request.user) else (*fields, "live_since")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the course. Where "live since" is set anew, say what that lets out."""
