@@ -23,7 +23,8 @@ SECONDS_BETWEEN_CHECKS = 5
 # In a container everything runs as root, and messages are plain JSON: nothing in them is executed.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
-app = Celery("nudgelab")
+# Each stage compares the clocks first, and keeps what became of its run.
+app = Celery("nudgelab", task_cls="config.stages:StageTask")
 app.conf.update(
     # The broker library has its own name for a server behind a unix socket.
     broker_url=settings.REDIS_URL.replace("unix://", "redis+socket://", 1),

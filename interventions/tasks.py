@@ -1,5 +1,7 @@
 """The stages react, plan, dispatch and recover as Celery runs them."""
 
+from collections import Counter
+
 from celery import shared_task
 
 from common.clock import utc_now
@@ -9,21 +11,21 @@ from interventions.react import react_due
 
 
 @shared_task
-def react_task() -> None:
+def react_task() -> int:
     """Handle the transitions that wait."""
-    react_due(now=utc_now())
+    return react_due(now=utc_now())
 
 
 @shared_task
-def plan_task() -> None:
+def plan_task() -> int:
     """Plan the steps that are due."""
-    plan_due(now=utc_now())
+    return plan_due(now=utc_now())
 
 
 @shared_task
-def dispatch_task() -> None:
+def dispatch_task() -> Counter[str]:
     """Send the messages that are due."""
-    dispatch_due(clock=utc_now)
+    return dispatch_due(clock=utc_now)
 
 
 @shared_task

@@ -3,10 +3,10 @@
 from celery import shared_task
 
 from common.clock import utc_now
-from segmentation.operations import evaluate_due
+from segmentation.operations import EvaluationCounts, evaluate_due
 
 
 @shared_task
-def evaluate_due_task() -> None:
+def evaluate_due_task() -> EvaluationCounts:
     """Evaluate the enrollments that are due."""
-    evaluate_due(now=utc_now())
+    return evaluate_due(now=utc_now())

@@ -3,6 +3,7 @@
 from activity.models.due import (
     Due,
     DueCause,
+    Settling,
 )
 from activity.models.log import (
     DailyActivity,
@@ -35,5 +36,6 @@ __all__ = [
     "RejectedEvent",
     "RejectedReason",
     "Section",
+    "Settling",
     "Verb",
 ]

@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from activity.models.roster import Enrollment
+from activity.models.roster import Course, Enrollment
 
 
 class DueCause(models.IntegerChoices):
@@ -47,3 +47,23 @@ class Due(models.Model):
 
     def __str__(self) -> str:
         return f"{self.enrollment_id} due {self.due_at}"
+
+
+class Settling(models.Model):
+    """How far the settling of a course's edits has come, so that it goes on where it stopped."""
+
+    course = models.OneToOneField(
+        Course, primary_key=True, on_delete=models.CASCADE, related_name="settling"
+    )
+    # The edits up to this number: one that comes meanwhile is settled after them.
+    number = models.PositiveIntegerField()
+    # The last enrollment whose read models were made again, and the last that was pulled.
+    rebuilt_through = models.BigIntegerField(default=0)
+    is_rebuilt = models.BooleanField(default=False)
+    pulled_through = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "settling"
+
+    def __str__(self) -> str:
+        return f"{self.course_id} up to edit {self.number}"

@@ -1,19 +1,22 @@
 """Rebuild and pull a course after an edit, even if the process that edited it has died."""
 
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
 
-from activity.models import Course, DueCause
-from activity.operations.due import pull_course
-from activity.operations.read_models import rebuild_read_models
+from activity.models import Course, DueCause, Enrollment, Settling
+from activity.operations.due import pull_course, pull_due
+from activity.operations.read_models import rebuild_enrollments
 
 # The first number of our advisory locks; the second is the course's id.
 _LOCK_SPACE = 20_250
+CHUNK = 2_000
 
 
 def count_edits(course_ids: Iterable[int]) -> dict[int, int]:
@@ -30,17 +33,23 @@ def count_edits(course_ids: Iterable[int]) -> dict[int, int]:
     return numbers
 
 
-def settle_edits(*, now: datetime) -> None:
-    """Rebuild and pull the courses that somebody edited and did not settle.
+def settle_edits(*, now: datetime, budget_seconds: float = 30.0, chunk: int = CHUNK) -> None:
+    """Rebuild and pull the courses that somebody edited and did not settle, a chunk at a time.
 
-    Leaves alone what another process is settling. Call it outside a transaction: it works in
-    chunks.
+    Each chunk is kept: what the time does not allow, or a process that dies leaves, is taken up by
+    the next call. Leaves alone what another process is settling. Call it outside a transaction.
     """
+    deadline = time.monotonic() + budget_seconds
     edited = Course.objects.filter(settled_edits__lt=F("edits")).order_by("pk")
-    for course_id in list(edited.values_list("pk", flat=True)):
+    waiting = deque(edited.values_list("pk", flat=True))
+    while waiting:
+        course_id = waiting.popleft()
         with _alone(course_id) as alone:
-            if alone:
-                _settle(course_id, rebuild=True, now=now)
+            # One chunk a course in turn: a course of a million must not keep the others waiting.
+            if alone and _settle_chunk(course_id, chunk, now):
+                waiting.append(course_id)
+        if time.monotonic() >= deadline:
+            return
 
 
 def settle_edit(course_id: int, number: int, *, rebuild: bool, now: datetime) -> None:
@@ -49,20 +58,64 @@ def settle_edit(course_id: int, number: int, *, rebuild: bool, now: datetime) ->
     Where another process is settling the course, this edit is left to the next `settle_edits`.
     """
     with _alone(course_id) as alone:
-        if alone:
-            before = Course.objects.values_list("edits", "settled_edits").get(pk=course_id)
-            # Other edits are open too, and theirs may be the kind that needs a rebuild.
-            others = before != (number, number - 1)
-            _settle(course_id, rebuild=rebuild or others, now=now)
+        if not alone:
+            return
+        before = Course.objects.values_list("edits", "settled_edits").get(pk=course_id)
+        # Other edits may be open too, and theirs may be the kind that needs a rebuild.
+        if rebuild or before != (number, number - 1):
+            while _settle_chunk(course_id, CHUNK, now):
+                continue
+            return
+        pull_course(course_id, at=now, cause=DueCause.EDIT)
+        _note_settled(course_id, number)
 
 
-def _settle(course_id: int, *, rebuild: bool, now: datetime) -> None:
+def _settle_chunk(course_id: int, chunk: int, now: datetime) -> bool:
+    """Take the next step of settling the course, and return whether there is more to do."""
+    edits, settled = Course.objects.values_list("edits", "settled_edits").get(pk=course_id)
+    if settled >= edits:
+        return False
+    # The edits up to this number: one that comes while they are settled stays open.
+    at, _ = Settling.objects.get_or_create(course_id=course_id, defaults={"number": edits})
+    # All are rebuilt before the first is pulled: norms are made of everybody's read models.
+    if at.is_rebuilt:
+        at.pulled_through, is_done = _pull_chunk(at, chunk, now)
+    else:
+        at.rebuilt_through, at.is_rebuilt = _rebuild_chunk(at, chunk)
+        is_done = False
+    if not is_done:
+        at.save()
+        return True
+    _note_settled(course_id, at.number)
+    at.delete()
+    return at.number < edits
+
+
+def _rebuild_chunk(at: Settling, chunk: int) -> tuple[int, bool]:
+    """Rebuild the next enrollments; return the last of them and whether there are no more."""
+    ids = _following(at.course_id, at.rebuilt_through, chunk)
+    if ids:
+        with transaction.atomic():
+            rebuild_enrollments(ids)
+    return (ids[-1] if ids else at.rebuilt_through), len(ids) < chunk
+
+
+def _pull_chunk(at: Settling, chunk: int, now: datetime) -> tuple[int, bool]:
+    """Pull the next enrollments; return the last of them and whether there are no more."""
+    ids = _following(at.course_id, at.pulled_through, chunk)
+    if ids:
+        with transaction.atomic():
+            pull_due(ids, at=now, cause=DueCause.EDIT)
+    return (ids[-1] if ids else at.pulled_through), len(ids) < chunk
+
+
+def _following(course_id: int, after: int, limit: int) -> list[int]:
+    enrolled = Enrollment.objects.filter(course_id=course_id, pk__gt=after).order_by("pk")
+    return list(enrolled.values_list("pk", flat=True)[:limit])
+
+
+def _note_settled(course_id: int, number: int) -> None:
     course = Course.objects.filter(pk=course_id)
-    # Read before anything is done: an edit that comes meanwhile stays open.
-    number = course.values_list("edits", flat=True).get()
-    if rebuild:
-        rebuild_read_models(course_id=course_id)
-    pull_course(course_id, at=now, cause=DueCause.EDIT)
     course.update(settled_edits=Greatest("settled_edits", number))
 
 

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from activity.models import Course, DailyActivity, Due, DueCause, Enrollment, Learner
+from activity.models import Course, DailyActivity, Due, DueCause, Enrollment, Learner, Settling
 from activity.operations import (
     save_course,
     save_edited,
@@ -261,3 +261,80 @@ def test_a_course_that_another_process_is_settling_is_left_alone():
         assert due_of(enrollment)[0] is None
     wait_until(lambda: settle_edits(now=NOW) or settled(enrollment.course) == (1, 1))
     assert due_of(enrollment)[0] == NOW
+
+
+def marked(enrollments) -> list[int]:
+    """Return the acts of each, which a rebuild sets right."""
+    return [DailyActivity.objects.get(enrollment=each).acts for each in enrollments]
+
+
+def make_damaged(number):
+    """Return enrollments of one course whose zone was changed by a process that died."""
+    course = make_course()
+    enrollments = [make_enrollment(course, due_at=None) for _ in range(number)]
+    for each in enrollments:
+        act(each)
+    Due.objects.update(due_at=None)
+    DailyActivity.objects.update(acts=99)
+    count_edits([course.pk])
+    return enrollments
+
+
+@pytest.mark.django_db
+def test_settling_a_large_course_goes_on_where_it_stopped():
+    enrollments = make_damaged(5)
+    for rebuilt in ([1, 1, 99, 99, 99], [1, 1, 1, 1, 99], [1, 1, 1, 1, 1]):
+        settle_edits(now=NOW, budget_seconds=0, chunk=2)
+        assert marked(enrollments) == rebuilt
+        # Nobody is pulled before everybody is rebuilt: norms are made of all.
+        assert not Due.objects.filter(due_at=NOW).exists()
+    for pulled in (2, 4, 5):
+        assert settled(enrollments[0].course) == (1, 0)
+        settle_edits(now=NOW, budget_seconds=0, chunk=2)
+        assert Due.objects.filter(due_at=NOW).count() == pulled
+    assert settled(enrollments[0].course) == (1, 1)
+    assert not Settling.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_edit_that_comes_while_another_is_settled_is_settled_after_it():
+    enrollments = make_damaged(3)
+    course = enrollments[0].course
+    settle_edits(now=NOW, budget_seconds=0, chunk=2)
+    count_edits([course.pk])
+    DailyActivity.objects.update(acts=99)
+
+    settle_edits(now=NOW, chunk=2)
+
+    assert settled(course) == (2, 2)
+    assert marked(enrollments) == [1, 1, 1]
+
+
+@pytest.mark.django_db
+def test_a_large_course_does_not_keep_the_others_from_being_settled():
+    large, small = make_damaged(9), make_damaged(1)
+
+    settle_edits(now=NOW, budget_seconds=0, chunk=2)
+    settle_edits(now=NOW, budget_seconds=30, chunk=2)
+
+    assert marked([*large, *small]) == [1] * 10
+
+
+@committed
+@pytest.mark.slow
+def test_settling_that_is_killed_does_not_begin_again():
+    enrollments = make_damaged(2)
+    code = """
+import sys
+from datetime import datetime
+from activity.operations.edits import settle_edits
+
+settle_edits(now=datetime.fromisoformat(sys.argv[1]), chunk=1)
+"""
+    kill_while_it_waits_for(enrollments[1], code)
+    assert marked(enrollments) == [1, 99]
+    # A rebuild from the beginning would set this right again.
+    DailyActivity.objects.filter(enrollment=enrollments[0]).update(acts=77)
+
+    wait_until(lambda: settle_edits(now=NOW, chunk=1) or settled(enrollments[0].course) == (1, 1))
+    assert marked(enrollments) == [77, 1]

@@ -1,0 +1,37 @@
+"""What the installation knows of itself: when each stage last ran, and how it went."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+
+class StageRun(models.Model):
+    """The last run of a stage on a host. Every instant is the database's, which all hosts share.
+
+    Only config.stages writes it.
+    """
+
+    stage = models.CharField(max_length=20)
+    host = models.CharField(max_length=255)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    # The end of the last run that did its work: one that failed or was refused leaves it alone.
+    succeeded_at = models.DateTimeField(null=True, blank=True)
+    counts = models.JSONField(default=dict)
+    error = models.TextField(blank=True, default="")
+    clock_difference = models.FloatField(
+        default=0, help_text="Seconds by which the host's clock is ahead of the database's."
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("stage", "host"), name="stage_run_once_a_host"),
+            models.CheckConstraint(
+                condition=Q(succeeded_at__isnull=True) | Q(ended_at__isnull=False),
+                name="stage_run_succeeded_has_an_end",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stage} on {self.host}"

@@ -1,0 +1,142 @@
+"""One run of a stage: the clock is compared first, and what became of the run is kept."""
+
+import json
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from celery import Task
+from django.db import DatabaseError, InterfaceError, connection
+
+from common.clock import Clock, utc_now
+from config.workers import STAGES
+
+# Farther apart than this, a worker would send too early, or find too late what is due.
+MOST_SECONDS_APART = 2.0
+# Whose last run lies longer back, the host is gone: its rows go too.
+DAYS_TO_KEEP = 7
+
+_READ_CLOCK = "SELECT clock_timestamp()"
+
+# The row keeps the end of its last good run until there is another.
+_BEGIN = """
+INSERT INTO config_stagerun AS kept (stage, host, started_at, counts, error, clock_difference)
+VALUES (%(stage)s, %(host)s, clock_timestamp(), '{}', '', %(difference)s)
+ON CONFLICT (stage, host) DO UPDATE
+    SET started_at = excluded.started_at, clock_difference = excluded.clock_difference
+"""
+
+_END = """
+UPDATE config_stagerun
+SET ended_at = clock_timestamp(), counts = %(counts)s, error = %(error)s,
+    succeeded_at = CASE WHEN %(error)s = '' THEN clock_timestamp() ELSE succeeded_at END
+WHERE stage = %(stage)s AND host = %(host)s
+"""
+
+_FORGET = """
+DELETE FROM config_stagerun WHERE id IN (
+    SELECT id FROM config_stagerun
+    WHERE stage = %(stage)s AND started_at < clock_timestamp() - make_interval(days => %(days)s)
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+)
+"""
+
+_STAGE_OF_TASK = {task: stage for stage, task in STAGES.items()}
+
+log = logging.getLogger(__name__)
+
+
+class StageTask(Task):  # type: ignore[type-arg]
+    """A task that is run as its stage; any other is run as it is."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task."""
+        stage = _STAGE_OF_TASK.get(self.name or "")
+        if stage is None:
+            return super().__call__(*args, **kwargs)
+        return run_stage(stage, lambda: super(StageTask, self).__call__(*args, **kwargs))
+
+
+def run_stage(
+    stage: str, work: Callable[[], object], *, clock: Clock = utc_now, host: str = ""
+) -> None:
+    """Do the work and keep what it counted, or its error, as the stage's last run on the host.
+
+    Where the host's clock and the database's differ by more than two seconds the work is left out:
+    with another idea of now, messages would leave too early, or what is due would not be found.
+    """
+    at = _Place(stage, host or socket.gethostname())
+    difference = clock_difference(clock=clock)
+    _execute(_BEGIN, at, difference=difference)
+    _execute(_FORGET, at, days=DAYS_TO_KEEP)
+    fault = clock_fault(difference)
+    if fault:
+        log.error("The stage %s does not run on %s: %s", stage, at.host, fault)
+        _execute(_END, at, counts="{}", error=fault)
+        return
+    try:
+        counts = counts_of(work())
+    except Exception as error:
+        _end_badly(at, error)
+        raise
+    _execute(_END, at, counts=json.dumps(counts), error="")
+
+
+def clock_difference(*, clock: Clock = utc_now) -> float:
+    """Return the seconds by which the clock is certainly ahead (above 0) of the database's."""
+    before = clock()
+    with connection.cursor() as cursor:
+        cursor.execute(_READ_CLOCK)
+        there: datetime = cursor.fetchone()[0]
+    after = clock()
+    # The database answered at some instant between the two: what lies within proves nothing.
+    if there < before:
+        return (before - there).total_seconds()
+    return min(0.0, (after - there).total_seconds())
+
+
+def clock_fault(difference: float) -> str:
+    """Return a sentence where the clocks are too far apart to work, else nothing."""
+    if abs(difference) <= MOST_SECONDS_APART:
+        return ""
+    direction = "ahead of" if difference > 0 else "behind"
+    return (
+        f"its clock is {abs(difference):.1f} s {direction} the database's. Set both by a time"
+        " server; the stage goes on by itself."
+    )
+
+
+def counts_of(result: object) -> dict[str, int]:
+    """Return what a stage's work gave back, as counts by name."""
+    if isinstance(result, Mapping):
+        return {str(name): int(count) for name, count in result.items()}
+    if is_dataclass(result) and not isinstance(result, type):
+        return asdict(result)
+    return {"done": result} if isinstance(result, int) else {}
+
+
+@dataclass(frozen=True)
+class _Place:
+    stage: str
+    host: str
+
+
+def _end_badly(at: _Place, error: Exception) -> None:
+    # The first line: those after it may hold values, and so somebody's address.
+    line = next(iter(str(error).splitlines()), "").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    said = f"{type(error).__name__}: {line}"[:500]
+    try:
+        # The work may have left a connection that the server has closed.
+        connection.close_if_unusable_or_obsolete()
+        _execute(_END, at, counts="{}", error=said)
+    except (DatabaseError, InterfaceError) as second:
+        # What matters is the first error, which the caller raises.
+        log.warning("The end of the stage %s could not be noted: %s", at.stage, second)
+
+
+def _execute(statement: str, at: _Place, **values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"stage": at.stage, "host": at.host, **values})
