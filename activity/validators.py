@@ -1,10 +1,13 @@
 """Checks of single field values."""
 
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
 from activity.payloads import MAX_LEVELS, is_nested_deeper, storable
+from common.clock import END_OF_INSTANTS, FIRST_INSTANT
+from common.constraints import OUT_OF_RANGE
 from common.zones import known_zones
 
 
@@ -16,6 +19,15 @@ def validate_time_zone(name: str) -> None:
     """
     if name not in known_zones():
         raise ValidationError(f"'{name}' is not a time zone: write it like Europe/London.")
+
+
+def validate_instant(at: datetime) -> None:
+    """Raise ValidationError for an instant that could not be read back.
+
+    The tables refuse it too, but Django asks a constraint only where the form has all its columns.
+    """
+    if not FIRST_INSTANT <= at < END_OF_INSTANTS:
+        raise ValidationError(OUT_OF_RANGE)
 
 
 def validate_traits(value: object) -> None:

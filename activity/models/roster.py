@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from activity.fields import KeyField, MailAddressField, TraitsField
-from activity.validators import validate_time_zone, validate_web_address
+from activity.validators import validate_instant, validate_time_zone, validate_web_address
 from common.constraints import days_in_range, instants_in_range, is_composed, is_object
 
 # How long after it occurred an event counts as late, where the course does not say otherwise.
@@ -31,6 +31,7 @@ class Course(models.Model):
     ends_on = models.DateField(help_text="The last day of the course, itself included.")
     pass_mark = models.DecimalField(max_digits=7, decimal_places=6, default="0.5")
     live_since = models.DateTimeField(
+        validators=[validate_instant],
         null=True,
         blank=True,
         help_text="Empty: segments are kept, but nobody is drawn or messaged. Set it to go live.",
@@ -48,6 +49,7 @@ class Course(models.Model):
     # A simulated course keeps the instant at which its simulation ended as its clock: without it,
     # the real clock would find the course long over and empty every segment.
     clock_stopped_at = models.DateTimeField(
+        validators=[validate_instant],
         null=True,
         blank=True,
         help_text="Only for simulated courses: the instant that every page shows as its 'as of'.",
@@ -214,10 +216,10 @@ class Enrollment(models.Model):
         Section, null=True, blank=True, on_delete=models.SET_NULL, related_name="enrollments"
     )
     unit_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    enrolled_at = models.DateTimeField()
+    enrolled_at = models.DateTimeField(validators=[validate_instant])
     # No constraint orders withdrew_at after enrolled_at: real rosters break it.
-    withdrew_at = models.DateTimeField(null=True, blank=True)
-    completed_at = models.DateTimeField(null=True, blank=True)
+    withdrew_at = models.DateTimeField(null=True, blank=True, validators=[validate_instant])
+    completed_at = models.DateTimeField(null=True, blank=True, validators=[validate_instant])
     last_event_at = models.DateTimeField(null=True, blank=True, editable=False)
     traits = TraitsField(
         default=dict,

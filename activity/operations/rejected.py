@@ -11,7 +11,7 @@ from django.db import connection
 from activity.canonical import Refused
 from activity.payloads import digest, storable
 
-# The same refused event sent again stays one row, with the newest reason.
+# The same refused event sent again stays one row, with the newest reason and content.
 _KEEP = """
 INSERT INTO activity_rejectedevent AS kept
     (digest, reason, message, payload, replay_at, received_at)
@@ -20,17 +20,23 @@ FROM unnest(%(digests)s::text[], %(reasons)s::text[], %(messages)s::text[], %(pa
     %(replay_ats)s::timestamptz[]) AS fresh (digest, reason, message, payload, replay_at)
 ORDER BY digest
 ON CONFLICT (digest) WHERE replayed_at IS NULL DO UPDATE
-SET reason = excluded.reason, message = excluded.message, replay_at = excluded.replay_at
+SET reason = excluded.reason, message = excluded.message, payload = excluded.payload,
+    replay_at = excluded.replay_at
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused event: its place in the batch, what was sent, and why it was refused."""
+    """A refused event: its place in the batch, what was sent, and why it was refused.
+
+    `same_as` says which refusals are one, where that is not the content: a producer that sends an
+    event again and again, each time with another time, is listed once.
+    """
 
     index: int
     raw: object
     refused: Refused
+    same_as: tuple[str, ...] | None = None
 
 
 def keep_rejected(refusals: Iterable[Refusal], *, now: datetime) -> None:
@@ -38,7 +44,7 @@ def keep_rejected(refusals: Iterable[Refusal], *, now: datetime) -> None:
     rows = {}
     for refusal in refusals:
         payload = storable(refusal.raw)
-        rows[digest(payload)] = (payload, refusal.refused)
+        rows[digest(refusal.same_as or payload)] = (payload, refusal.refused)
     if not rows:
         return
     values: dict[str, Any] = {

@@ -95,7 +95,9 @@ def settle_repeats(sent: Sequence[Sent], *, now: datetime) -> Repeats:
             grades[stored.id] = each
             kept[each.row.source, each.row.source_id] = _graded(stored, each.row)
         elif differing:
-            conflicts.append(Refusal(each.place, each.raw, _conflict(stored, each, differing)))
+            refused = _conflict(stored, each, differing)
+            same_as = ("conflict", each.row.source, each.row.source_id)
+            conflicts.append(Refusal(each.place, each.raw, refused, same_as))
     _correct({pk: each.row for pk, each in grades.items()}, now=now)
     keep_rejected(conflicts, now=now)
     return Repeats(len(grades), conflicts)

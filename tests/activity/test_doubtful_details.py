@@ -188,6 +188,14 @@ def test_other_content_is_counted_once_and_listed(enrollment, quiz, name, change
     assert RejectedEvent.objects.get().replayed_at is None
 
 
+def test_event_sent_again_with_other_times_is_listed_once_with_its_newest_content(enrollment, quiz):
+    ingest([attempt(enrollment, quiz, score=0.2)], now=NOW)
+    for seconds in (1, 2, 3):
+        later = NOW - timedelta(hours=1) + timedelta(seconds=seconds)
+        ingest([attempt(enrollment, quiz, score=0.2, occurred_at=later)], now=NOW)
+    assert RejectedEvent.objects.get().payload["occurred_at"] == later.isoformat()
+
+
 def test_event_of_another_learner_under_a_known_id_is_a_conflict(enrollment, quiz):
     other = make_enrollment(quiz.course)
     ingest([attempt(enrollment, quiz)], now=NOW)

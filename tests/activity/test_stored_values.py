@@ -71,6 +71,29 @@ def test_day_that_is_none_is_refused_too(line, text):
     assert said.startswith(f"{field}: '{text}' lies outside the years 1900 to 2199.")
 
 
+FORMS = {
+    "course": {"ends_on": "9999-12-31"},
+    "course goes live": {"live_since_0": "9999-12-31", "live_since_1": "23:59:59"},
+    "enrollment": {"withdrew_at_0": "0001-01-01", "withdrew_at_1": "00:00:00"},
+    "item": {"due_on": "9999-12-31"},
+}
+
+
+@pytest.mark.parametrize(("name", "change"), FORMS.items(), ids=FORMS)
+def test_form_with_a_date_out_of_range_says_so(staff, name, change):
+    course = make_course()
+    rows = {"enrollment": make_enrollment(course), "item": make_item(course)}
+    row = rows.get(name, course)
+    page = reverse(f"admin:activity_{row._meta.model_name}_change", args=[row.pk])
+    form = staff.get(page).context["adminform"].form
+    data = {each: form[each].value() for each in form.fields}
+    data = {each: value for each, value in data.items() if value is not None}
+    data |= {"enrolled_at_0": "2025-09-01", "enrolled_at_1": "00:00:00", "traits": "{}"}
+    answer = staff.post(page, data | change)
+    assert answer.status_code == 200
+    assert "must lie in the years 1900 to 2199" in str(answer.context["adminform"].form.errors)
+
+
 def test_instants_are_kept_in_utc():
     faults_of(*ROSTER, {**ROSTER[2], "enrolled_at": "2025-09-01T00:30:00+02:00"})
     assert str(Enrollment.objects.get().enrolled_at) == "2025-08-31 22:30:00+00:00"
