@@ -65,7 +65,7 @@ _SCORED = f"{_ATTEMPT} AND event.score IS NOT NULL"
 _DAILY = f"""
 SELECT
     event.enrollment_id,
-    {local_day("event.occurred_at", "course.time_zone")} AS day,
+    {{day}} AS day,
     max(event.occurred_at) AS last_act_at,
     max(event.occurred_at) FILTER (WHERE {_ATTEMPT}) AS last_attempt_at,
     {_total("true", "acts")},
@@ -79,9 +79,7 @@ SELECT
     {_total(_SCORED, "scored")},
     {_total(f"{_SCORED} AND event.passed", "passed")},
     COALESCE(sum(event.score) FILTER (WHERE {_ATTEMPT}), 0) AS score_sum
-FROM {{events}} AS event
-JOIN activity_enrollment AS enrollment ON enrollment.id = event.enrollment_id
-JOIN activity_course AS course ON course.id = enrollment.course_id
+FROM {{events}} AS event {{joins}}
 WHERE {_IS_ACT}
 GROUP BY 1, 2
 """  # noqa: S608
@@ -115,13 +113,23 @@ GROUP BY 1, 2
 """  # noqa: S608
 
 
-def daily_activity_select(events: str) -> str:
+_COURSES = """
+JOIN activity_enrollment AS enrollment ON enrollment.id = event.enrollment_id
+JOIN activity_course AS course ON course.id = enrollment.course_id
+"""
+_DAY = local_day("event.occurred_at", "course.time_zone")
+
+
+def daily_activity_select(events: str, *, dated: bool = False) -> str:
     """Return the SELECT of DAILY_COLUMNS over a relation with the columns of activity_event.
 
     The relation is a table, a CTE or a subquery in brackets. Its columns enrollment_id, verb,
-    occurred_at, count, score and passed are read.
+    occurred_at, count, score and passed are read. `dated`: it has a column `day` too, the date in
+    its course's zone, and no course is looked up for each event.
     """
-    return _DAILY.format(events=events)
+    if dated:
+        return _DAILY.format(events=events, day="event.day", joins="")
+    return _DAILY.format(events=events, day=_DAY, joins=_COURSES)
 
 
 def progress_select(events: str) -> str:

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable
 
-from activity.local_time import local_day
+from activity.local_time import day_in_arrays, local_day, zone_arrays
 from activity.local_time import local_midnight_of as midnight
 from activity.queries import daily_activity_select, progress_select
 from segmentation.compiler.sources import LeftOut, Sources
@@ -62,8 +62,9 @@ def _course(sources: Sources) -> str:
     over_at = midnight("(c.ends_on + 1)", "c.time_zone")
     return f"""
         SELECT c.id, c.time_zone, c.ends_on, x.day_on, {starts_at} AS starts_at,
-            {next_day_at} AS next_day_at, {over_at} AS over_at
+            {next_day_at} AS next_day_at, {over_at} AS over_at, z.ends, z.offsets
         FROM activity_course c
+        CROSS JOIN LATERAL ({zone_arrays("c.time_zone")}) z
         CROSS JOIN LATERAL (SELECT {day_on} AS day_on) x
         WHERE c.id = {sources.params.bind(sources.subject.course_id, "bigint")}"""
 
@@ -83,7 +84,7 @@ def _scope(sources: Sources) -> str:
         SELECT x.*, x.began_at <= {sources.as_of} AND NOT x.over AS in_scope FROM (
             SELECT e.id AS enrollment_id, e.learner_id, e.withdrew_at, e.completed_at,
                 greatest(e.enrolled_at, c.starts_at) AS began_at,
-                {local_day("e.enrolled_at", "c.time_zone")} AS enrolled_on,
+                {day_in_arrays("e.enrolled_at", "c")} AS enrolled_on,
                 {past} AS is_past,
                 coalesce(e.withdrew_at <= {sources.as_of}, false)
                     OR coalesce(e.completed_at <= {sources.as_of}, false)
@@ -100,8 +101,9 @@ def _live(_: Sources) -> str:
 def _cut(sources: Sources) -> str:
     """Return the event log, cut at as_of, of those whose read models have gone past it."""
     return f"""
-        SELECT v.enrollment_id, v.item_id, v.verb, v.occurred_at, v.count, v.score, v.passed
-        FROM live l JOIN activity_event v ON v.enrollment_id = l.enrollment_id
+        SELECT v.enrollment_id, v.item_id, v.verb, v.occurred_at, v.count, v.score, v.passed,
+            {day_in_arrays("v.occurred_at", "c")} AS day
+        FROM course c CROSS JOIN live l JOIN activity_event v ON v.enrollment_id = l.enrollment_id
         {_arrivals(sources)}
         WHERE l.is_past AND v.occurred_at <= {sources.as_of}{_but_for(sources.subject.left_out)}"""
 
@@ -139,7 +141,7 @@ def _daily(sources: Sources) -> str:
             JOIN activity_dailyactivity a ON a.enrollment_id = l.enrollment_id
             WHERE NOT l.is_past AND {recent}
             UNION ALL
-            SELECT {columns} FROM ({daily_activity_select("cut")}) a WHERE {recent}
+            SELECT {columns} FROM ({daily_activity_select("cut", dated=True)}) a WHERE {recent}
         ) a GROUP BY a.enrollment_id"""
 
 
