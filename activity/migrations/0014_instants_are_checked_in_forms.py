@@ -7,7 +7,7 @@ import activity.validators
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("activity", "0012_doubtful_details"),
+        ("activity", "0013_settling"),
     ]
 
     operations = [
