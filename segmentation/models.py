@@ -310,6 +310,8 @@ class Norms(models.Model):
     module_medians = models.JSONField(default=dict)
     # Sorted ascending: the relative pace of each enrollment with a completed module.
     paces = models.JSONField(default=list)
+    # The ids of the activities that somebody had completed: only those can be owed.
+    completed_items = models.JSONField(default=list)
     computed_at = models.DateTimeField()
 
     class Meta:

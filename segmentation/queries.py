@@ -68,8 +68,9 @@ class SignalRow:
 def compute_norms(course_id: int, day: date) -> NormsValues:
     """Return the course's norms on the day, from what occurred before it began. One query."""
     sql, params = compile_norms(course_id, day)
-    ((module_ids, medians, paces),) = _rows(sql, params)
-    return NormsValues(dict(zip(module_ids or (), medians or (), strict=True)), paces or [])
+    ((module_ids, medians, paces, completed),) = _rows(sql, params)
+    by_module = dict(zip(module_ids or (), medians or (), strict=True))
+    return NormsValues(by_module, paces or [], completed or [])
 
 
 def norms_for(course_id: int, day: date) -> NormsValues:
@@ -78,7 +79,7 @@ def norms_for(course_id: int, day: date) -> NormsValues:
     if stored is None:
         return compute_norms(course_id, day)
     medians = {int(item_id): float(seconds) for item_id, seconds in stored.module_medians.items()}
-    return NormsValues(medians, [float(pace) for pace in stored.paces])
+    return NormsValues(medians, [float(pace) for pace in stored.paces], stored.completed_items)
 
 
 def match_rule(rule: Group, *, enrollment_ids: Sequence[int], as_of: datetime) -> set[int]:

@@ -3,6 +3,7 @@
 import uuid
 from typing import ClassVar
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -13,6 +14,8 @@ from common.constraints import days_in_range, instants_in_range, is_composed, is
 
 # How long after it occurred an event counts as late, where the course does not say otherwise.
 LATE_AFTER_HOURS = 48
+
+MOST_GRACE_DAYS = 60
 
 
 class Course(models.Model):
@@ -30,6 +33,13 @@ class Course(models.Model):
     starts_on = models.DateField()
     ends_on = models.DateField(help_text="The last day of the course, itself included.")
     pass_mark = models.DecimalField(max_digits=7, decimal_places=6, default="0.5")
+    # An activity counts as owed so many days after its due day: results come late, and nobody is
+    # to be told that they miss what they handed in yesterday.
+    grace_days = models.PositiveSmallIntegerField(
+        default=2,
+        validators=[MaxValueValidator(MOST_GRACE_DAYS)],
+        help_text="How many days after its due day an activity counts as owed.",
+    )
     live_since = models.DateTimeField(
         validators=[validate_instant],
         null=True,
@@ -74,6 +84,11 @@ class Course(models.Model):
                 condition=Q(pass_mark__gte=0, pass_mark__lte=1),
                 name="course_pass_mark_is_a_rate",
                 violation_error_message="The pass mark must lie between 0 and 1.",
+            ),
+            models.CheckConstraint(
+                condition=Q(grace_days__lte=MOST_GRACE_DAYS),
+                name="course_grace_is_short",
+                violation_error_message=f"The grace is at most {MOST_GRACE_DAYS} days.",
             ),
             models.CheckConstraint(
                 condition=Q(late_after_hours__gte=1, late_after_hours__lte=87_600),

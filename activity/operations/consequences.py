@@ -18,7 +18,7 @@ Row = TypeVar("Row", bound=Model)
 
 # What the signals depend on, and what the read models were made with.
 SIGNALS: dict[type[Model], tuple[str, ...]] = {
-    Course: ("starts_on", "ends_on", "time_zone", "pass_mark", "clock_stopped_at"),
+    Course: ("starts_on", "ends_on", "time_zone", "pass_mark", "grace_days", "clock_stopped_at"),
     Item: ("kind", "parent_id", "assigned_on", "due_on", "topic"),
     Learner: ("traits",),
     Enrollment: ("section_id", "enrolled_at", "withdrew_at", "completed_at", "traits"),

@@ -21,7 +21,13 @@ from common.clock import read_day, read_instant
 OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
     Course: frozenset(
         {"key", "title", "time_zone", "locale", "starts_on", "ends_on", "pass_mark", "live_since"}
-        | {"contact_email", "clock_stopped_at", "late_after_hours", "late_events_start"}
+        | {
+            "contact_email",
+            "clock_stopped_at",
+            "late_after_hours",
+            "late_events_start",
+            "grace_days",
+        }
     ),
     Section: frozenset({"key", "teacher", "teacher_email"}),
     Item: frozenset(

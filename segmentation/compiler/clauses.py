@@ -9,8 +9,14 @@ from collections.abc import Callable
 from activity.local_time import day_in_arrays, local_day, zone_arrays
 from activity.local_time import local_midnight_of as midnight
 from activity.queries import daily_activity_select, progress_select
-from segmentation.compiler.sources import LeftOut, Sources
-from segmentation.compiler.sql import indent, median_of, module_seconds
+from segmentation.compiler.sources import (
+    IS_ASSIGNED,
+    IS_OPEN,
+    IS_QUIZ_ASKED,
+    LeftOut,
+    Sources,
+)
+from segmentation.compiler.sql import indent, median_of, module_seconds, rounded_pace
 
 
 def with_clause(sources: Sources) -> str:
@@ -27,7 +33,7 @@ def with_clause(sources: Sources) -> str:
         ("progress_row AS MATERIALIZED", _reads_progress(sources), _progress_row),
         ("item_progress AS", _reads_progress(sources), _item_progress),
         ("progress AS", bool(sources.progress.names), _progress),
-        ("pace AS", sources.needs_pace, _pace),
+        ("pace AS", _reads_pace(sources), _pace),
     ]
     texts = [f"{name} ({write(sources)})" for name, wanted, write in parts if wanted]
     return "WITH " + ",\n".join(texts)
@@ -40,7 +46,7 @@ def from_clause(sources: Sources) -> str:
         joins.append("LEFT JOIN daily d ON d.enrollment_id = s.enrollment_id")
     if sources.progress.names:
         joins.append("LEFT JOIN progress g ON g.enrollment_id = s.enrollment_id")
-    if sources.needs_pace:
+    if _reads_pace(sources):
         joins.append("LEFT JOIN pace w ON w.enrollment_id = s.enrollment_id")
     if sources.needs_traits:
         joins.append("LEFT JOIN activity_learner t ON t.id = s.learner_id")
@@ -52,7 +58,11 @@ def _reads_days(sources: Sources) -> bool:
 
 
 def _reads_progress(sources: Sources) -> bool:
-    return bool(sources.progress.names) or sources.needs_pace
+    return bool(sources.progress.names) or _reads_pace(sources)
+
+
+def _reads_pace(sources: Sources) -> bool:
+    return sources.pace_since is not None
 
 
 def _course(sources: Sources) -> str:
@@ -61,7 +71,7 @@ def _course(sources: Sources) -> str:
     day_on = local_day(sources.as_of, "c.time_zone")
     over_at = midnight("(c.ends_on + 1)", "c.time_zone")
     return f"""
-        SELECT c.id, c.time_zone, c.ends_on, x.day_on, {starts_at} AS starts_at,
+        SELECT c.id, c.time_zone, c.ends_on, c.grace_days, x.day_on, {starts_at} AS starts_at,
             {next_day_at} AS next_day_at, {over_at} AS over_at, z.ends, z.offsets
         FROM activity_course c
         CROSS JOIN LATERAL ({zone_arrays("c.time_zone")}) z
@@ -149,20 +159,21 @@ def _item(sources: Sources) -> str:
     """Return the items that matter, with what the aggregates ask about them."""
     norms = sources.subject.norms
     ids = sources.params.bind(list(norms.module_medians), "bigint[]")
+    known = sources.params.bind(norms.completed_items, "bigint[]")
     medians = sources.params.bind(list(norms.module_medians.values()), "float8[]")
     return f"""
         SELECT i.id, i.kind = 'module' AS is_module,
-            i.kind = 'quiz' AND u.id IS NOT NULL AS is_quiz,
-            i.assigned_on IS NULL OR i.assigned_on <= c.day_on AS is_assigned,
-            CASE WHEN i.kind <> 'module' THEN coalesce(i.due_on, i.assigned_on) END AS owed_on,
+            {IS_QUIZ_ASKED} AND u.id IS NOT NULL AS is_quiz,
+            {IS_ASSIGNED} AS is_assigned, {IS_OPEN} AS is_open,
+            CASE WHEN i.kind <> 'module' AND i.id = ANY({known})
+                THEN coalesce(i.due_on, i.assigned_on) END AS owed_on,
             coalesce(q.quizzes, 0) AS quizzes, m.median
         FROM activity_item i JOIN course c ON c.id = i.course_id
         LEFT JOIN activity_item u ON u.id = i.parent_id AND u.kind = 'module'
         LEFT JOIN (
-            SELECT z.parent_id, count(*) AS quizzes
-            FROM activity_item z JOIN course c ON c.id = z.course_id
-            WHERE z.kind = 'quiz' AND (z.assigned_on IS NULL OR z.assigned_on <= c.day_on)
-            GROUP BY z.parent_id
+            SELECT i.parent_id, count(*) AS quizzes
+            FROM activity_item i JOIN course c ON c.id = i.course_id
+            WHERE {IS_QUIZ_ASKED} GROUP BY i.parent_id
         ) q ON q.parent_id = i.id
         LEFT JOIN unnest({ids}, {medians}) AS m(item_id, median) ON m.item_id = i.id
         WHERE {" OR ".join(f"({condition})" for condition in sorted(sources.items))}"""
@@ -197,13 +208,19 @@ def _progress(sources: Sources) -> str:
         FROM item_progress p GROUP BY p.enrollment_id"""
 
 
-def _pace(_: Sources) -> str:
-    """Return each learner's pace: the median of the completed modules' times against the norm."""
+def _pace(sources: Sources) -> str:
+    """Return each learner's pace now and as it was when the day began, as which the norms have it.
+
+    A pace is the median of the completed modules' times against the norm.
+    """
     relative = f"{module_seconds('p')} / p.median"
+    times = f"array_agg({relative} ORDER BY {relative})"
     return f"""
-        SELECT x.enrollment_id, {median_of("x.times")} AS pace
+        SELECT x.enrollment_id, {rounded_pace(median_of("x.times"))} AS pace,
+            {rounded_pace(median_of("x.times_before"))} AS pace_before
         FROM (
-            SELECT p.enrollment_id, array_agg({relative} ORDER BY {relative}) AS times
+            SELECT p.enrollment_id, {times} AS times,
+                {times} FILTER (WHERE p.first_completed_at < {sources.pace_since}) AS times_before
             FROM item_progress p
             WHERE p.median IS NOT NULL AND p.first_completed_at IS NOT NULL
             GROUP BY p.enrollment_id

@@ -15,8 +15,6 @@ from segmentation.norms import NormsValues
 from segmentation.rules import Condition, Group, conditions
 from segmentation.signals import SignalRef
 
-_NEEDS_NORMS = frozenset({"pace_percentile"})
-
 
 @dataclass(frozen=True)
 class SegmentRules:
@@ -50,8 +48,7 @@ class Reading:
 
 def needs_norms(asked: Iterable[Condition | SignalRef]) -> bool:
     """Return whether any of the conditions or signals is measured against the course's norms."""
-    names = (each.field if isinstance(each, Condition) else each.signal.name for each in asked)
-    return not _NEEDS_NORMS.isdisjoint(names)
+    return any(each.signal.needs_norms for each in asked)
 
 
 def compile_reading(

@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from segmentation.compiler.sources import Sources
+from segmentation.compiler.sources import IS_ASSIGNED, IS_OPEN, Sources
 from segmentation.signals import SignalRef
 
 MODULES = "i.kind = 'module'"
@@ -75,7 +75,7 @@ def _quiz_attempt_rate(ref: SignalRef, sources: Sources) -> Compiled:
     since = sources.since(ref.window or 0)
     # An attempt touches the quiz's module: those attempted are always among those counted.
     attempted = sources.of_progress(
-        f"count(*) FILTER (WHERE p.is_quiz AND p.is_assigned AND p.last_attempt_at >= {since})",
+        f"count(*) FILTER (WHERE p.is_quiz AND p.last_attempt_at >= {since})",
         items=QUIZZES,
     )
     offered = sources.of_progress(
@@ -93,21 +93,23 @@ def _modules_completed(ref: SignalRef, sources: Sources) -> Compiled:
     return Compiled(f"coalesce({done}, 0)", daily=ref.window is not None)
 
 
-def _modules_assigned(sources: Sources) -> str:
+def _modules(sources: Sources, condition: str) -> str:
+    """Return SQL for how many modules of the course meet the condition."""
     return sources.fact(
         "(SELECT count(*) FROM activity_item i WHERE i.course_id = c.id AND i.kind = 'module'"
-        " AND (i.assigned_on IS NULL OR i.assigned_on <= c.day_on))"
+        f" AND {condition})"
     )
 
 
 def _completion_rate(_: SignalRef, sources: Sources) -> Compiled:
     done = sources.of_progress(f"count(*) FILTER (WHERE {_DONE})", items=MODULES)
-    return Compiled(_rate(f"coalesce({done}, 0)", _modules_assigned(sources)))
+    return Compiled(_rate(f"coalesce({done}, 0)", _modules(sources, IS_ASSIGNED)))
 
 
 def _modules_open(_: SignalRef, sources: Sources) -> Compiled:
-    done = sources.of_progress(f"count(*) FILTER (WHERE {_DONE})", items=MODULES)
-    return Compiled(f"({_modules_assigned(sources)} - coalesce({done}, 0))")
+    closed = "p.is_module AND p.is_open AND p.first_completed_at IS NOT NULL"
+    done = sources.of_progress(f"count(*) FILTER (WHERE {closed})", items=MODULES)
+    return Compiled(f"({_modules(sources, IS_OPEN)} - coalesce({done}, 0))")
 
 
 def _modules_stalled(ref: SignalRef, sources: Sources) -> Compiled:
@@ -118,24 +120,43 @@ def _modules_stalled(ref: SignalRef, sources: Sources) -> Compiled:
     return Compiled(f"coalesce({stalled}, 0)")
 
 
+@dataclass(frozen=True)
+class _Owed:
+    """SQL for how many activities an enrollment owes, and how many of them it has completed."""
+
+    owed: str
+    done: str
+
+
+def _owed(window: int | None, sources: Sources) -> _Owed:
+    """Return what is owed over the last N days before the course's grace, None: over all."""
+    last = "c.day_on - c.grace_days"
+    owed_on = "coalesce(i.due_on, i.assigned_on)"
+    known = sources.params.bind(sources.subject.norms.completed_items, "bigint[]")
+    within = f"i.kind <> 'module' AND i.id = ANY({known}) AND {owed_on} <= {last}"
+    counted = "p.owed_on >= p.enrolled_on AND p.first_completed_at IS NOT NULL"
+    counted += f" AND p.owed_on <= {sources.fact(last)}"
+    if window is not None:
+        within += f" AND {owed_on} > {last} - {sources.days(window)}"
+        counted += f" AND p.owed_on > {sources.fact(f'{last} - {sources.days(window)}')}"
+    done = sources.of_progress(f"count(*) FILTER (WHERE {counted})", items=within)
+    days = sources.fact(
+        f"ARRAY(SELECT {owed_on} - c.day_on FROM activity_item i"
+        f" WHERE i.course_id = c.id AND {within} ORDER BY 1)"
+    )
+    # The days of what is owed, sorted: late enrollments do not owe those before their own date.
+    before = f"width_bucket(s.enrolled_on - {sources.day()} - 1, {days})"
+    return _Owed(f"(cardinality({days}) - {before})", f"coalesce({done}, 0)")
+
+
 def _activities_completed_rate(ref: SignalRef, sources: Sources) -> Compiled:
-    window = sources.days(ref.window or 0)
-    day = sources.day()
-    done = sources.of_progress(
-        f"count(*) FILTER (WHERE p.owed_on >= {day} - {window} AND p.owed_on < {day}"
-        " AND p.owed_on >= p.enrolled_on AND p.first_completed_at IS NOT NULL)",
-        items="i.kind <> 'module' AND coalesce(i.due_on, i.assigned_on)"
-        f" BETWEEN c.day_on - {window} AND c.day_on - 1",
-    )
-    # Element k counts what fell due on the k days before D: late enrollments owe fewer.
-    owed = sources.fact(
-        f"ARRAY(SELECT count(i.id) FROM generate_series(1, {window}) AS k"
-        " LEFT JOIN activity_item i ON i.course_id = c.id AND i.kind <> 'module'"
-        " AND coalesce(i.due_on, i.assigned_on) BETWEEN c.day_on - k AND c.day_on - 1"
-        " GROUP BY k ORDER BY k)"
-    )
-    days = f"least({window}, {day} - s.enrolled_on)"
-    return Compiled(_rate(f"coalesce({done}, 0)", f"({owed})[{days}]"))
+    activities = _owed(ref.window, sources)
+    return Compiled(_rate(activities.done, activities.owed))
+
+
+def _activities_overdue(_: SignalRef, sources: Sources) -> Compiled:
+    activities = _owed(None, sources)
+    return Compiled(f"({activities.owed} - {activities.done})")
 
 
 def _days_since(latest: Callable[[Sources], str]) -> Callable[[SignalRef, Sources], Compiled]:
@@ -165,16 +186,20 @@ def _last_completion(sources: Sources) -> str:
 
 
 def _pace_percentile(_: SignalRef, sources: Sources) -> Compiled:
+    norms = sources.subject.norms
+    if not norms.has_ranks:
+        return Compiled("NULL::float8")
     sources.items.add(MODULES)
-    sources.needs_pace = True
-    paces = sources.subject.norms.paces
+    sources.pace_since = sources.since(1)
+    paces = sources.params.bind(norms.paces, "float8[]")
     # width_bucket counts the bounds at or below; over the negated paces, those at or above ours.
-    negated = sources.params.bind([-pace for pace in reversed(paces)], "float8[]")
-    total = sources.params.bind(len(paces), "float8")
-    return Compiled(
-        f"CASE WHEN {total} > 0 AND w.pace IS NOT NULL"
-        f" THEN ({total} - width_bucket(-w.pace, {negated})) / {total} END"
-    )
+    negated = sources.params.bind([-pace for pace in reversed(norms.paces)], "float8[]")
+    total = sources.params.bind(len(norms.paces), "float8")
+    below = f"({total} - width_bucket(-w.pace, {negated}))"
+    ties = f"(width_bucket(w.pace, {paces}) - {below})"
+    # The norms hold the learner's own pace of this morning, which is no other tie.
+    others = f"({ties} - CASE WHEN w.pace_before = w.pace THEN 1 ELSE 0 END)"
+    return Compiled(f"CASE WHEN w.pace IS NOT NULL THEN ({below} + {others} / 2) / {total} END")
 
 
 def _trait(ref: SignalRef, sources: Sources) -> Compiled:
@@ -202,6 +227,7 @@ _SIGNALS: dict[str, Callable[[SignalRef, Sources], Compiled]] = {
     "modules_completed": _modules_completed,
     "completion_rate": _completion_rate,
     "activities_completed_rate": _activities_completed_rate,
+    "activities_overdue": _activities_overdue,
     "days_since_completion": _days_since(_last_completion),
     "modules_open": _modules_open,
     "modules_stalled": _modules_stalled,

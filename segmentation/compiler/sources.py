@@ -11,6 +11,15 @@ from activity.local_time import local_midnight_of as midnight
 from segmentation.compiler.sql import Params
 from segmentation.norms import NormsValues
 
+# SQL conditions over the aliases i of activity_item and c of `course`. A quiz due further ahead
+# than a week is no fault of anybody's. A module that nobody closed, as an exam's, does not stay
+# open for ever: it is 14 days after its due day.
+IS_ASSIGNED = "(i.assigned_on IS NULL OR i.assigned_on <= c.day_on)"
+IS_QUIZ_ASKED = (
+    f"(i.kind = 'quiz' AND {IS_ASSIGNED} AND (i.due_on IS NULL OR i.due_on <= c.day_on + 7))"
+)
+IS_OPEN = f"({IS_ASSIGNED} AND (i.due_on IS NULL OR i.due_on + 14 >= c.day_on))"
+
 
 class LeftOut(StrEnum):
     """Which of the events that came in since the last evaluation a reading leaves out."""
@@ -63,7 +72,8 @@ class Sources:
     reach: int | None = 0
     # Which items matter, as SQL conditions over the alias i of activity_item.
     items: set[str] = field(default_factory=set)
-    needs_pace: bool = False
+    # SQL for the instant at which D began, where paces are asked for.
+    pace_since: str | None = None
     needs_traits: bool = False
 
     @property

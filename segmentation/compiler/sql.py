@@ -40,6 +40,14 @@ def median_of(array: str) -> str:
     return f"({low} + 0.5 * ({high} - {low}))"
 
 
+def rounded_pace(pace: str) -> str:
+    """Return SQL for the pace in whole billionths: last bits of a median must not decide ranks.
+
+    The same two steps as `round(pace * 1e9) / 1e9` in Python; numeric would round ties otherwise.
+    """
+    return f"(round({pace} * 1e9::float8) / 1e9::float8)"
+
+
 def indent(lines: list[str]) -> str:
     """Return the lines joined, one each, for a statement that people can read in a log."""
     return ",\n        ".join(lines)

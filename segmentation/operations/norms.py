@@ -20,6 +20,7 @@ def ensure_norms(course_id: int, day: date, *, now: datetime) -> NormsValues:
             day=day,
             module_medians={str(item): median for item, median in values.module_medians.items()},
             paces=list(values.paces),
+            completed_items=values.completed_items,
             computed_at=now,
         )
         # Another worker may have been first; then its row stands for both.

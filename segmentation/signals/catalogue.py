@@ -106,8 +106,8 @@ _QUIZZES = (
         window=Window.REQUIRED,
         label="share of quizzes attempted",
         sentence="attempted {amount} of the quizzes in the modules touched {when}",
-        help="Of the quizzes assigned so far in modules touched in the last N days, the share "
-        "attempted in those days. Unknown if there is no such quiz.",
+        help="Of the quizzes assigned so far and not due more than 7 days ahead, in modules "
+        "touched in the last N days, the share attempted in those days. Unknown if there is none.",
     ),
     Signal(
         name="quiz_pass_rate",
@@ -154,11 +154,24 @@ _COMPLETION = (
     Signal(
         name="activities_completed_rate",
         kind=SignalKind.RATE,
-        window=Window.REQUIRED,
-        label="share of due activities completed",
-        sentence="completed {amount} of the activities that fell due in the {days} before today",
-        help="Of the activities whose due day was one of the N days before today, the share "
-        "completed by now. Those due before the enrollment are not owed. Unknown if none fell due.",
+        window=Window.OPTIONAL,
+        label="share of owed activities completed",
+        sentence="completed {amount} of the activities owed {when}",
+        needs_norms=True,
+        help="Of the activities owed in the last N days, the share completed by now. An activity "
+        "is owed from the course's days of grace after its due day. Not owed are those due before "
+        "the enrollment and those that nobody in the course had completed before today. Unknown "
+        "if none is owed.",
+    ),
+    Signal(
+        name="activities_overdue",
+        kind=SignalKind.COUNT,
+        window=Window.NONE,
+        label="overdue activities",
+        sentence="has {amount}",
+        unit=("overdue activity", "overdue activities"),
+        needs_norms=True,
+        help="How many of all activities owed so far are not completed.",
     ),
     _days_since(
         "days_since_completion",
@@ -173,7 +186,7 @@ _COMPLETION = (
         label="open modules",
         sentence="has {amount}",
         unit=("open module", "open modules"),
-        help="Modules assigned so far and not completed.",
+        help="Modules assigned so far and not completed, until 14 days after their due day.",
     ),
     Signal(
         name="modules_stalled",
@@ -190,8 +203,10 @@ _COMPLETION = (
         window=Window.NONE,
         label="pace percentile",
         sentence="{amount} of the course completes modules faster",
-        help="The share of the course's learners with a strictly faster pace (0 is the fastest). "
-        "Unknown before the first completed module.",
+        needs_norms=True,
+        help="The rank of the learner's pace in the course, from 0, the fastest; half of those "
+        "with the same pace count as faster. Unknown before the first completed module, and where "
+        "more than half of the course has the same pace.",
     ),
 )
 

@@ -41,7 +41,8 @@ class Signal:
     is a window, `{when}` ("in the last 7 days") or `{days}` ("7 days"). `label` names the signal.
     `unit` is singular and plural, for signals whose clause names what is counted. `args` are the
     further keys a condition must have, each a short name that becomes part of the column.
-    `within_window` says that the value counts days of its window and cannot be more.
+    `within_window` says that the value counts days of its window and cannot be more;
+    `needs_norms` that it is measured against the course's norms of the day.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Signal:
     unit: tuple[str, str] | None = None
     args: tuple[str, ...] = ()
     within_window: bool = False
+    needs_norms: bool = False
 
     @property
     def is_trait(self) -> bool:

@@ -181,6 +181,7 @@ def test_edited_course_is_evaluated_again(staff):
         "ends_on": "2025-10-20",
         "pass_mark": "0.5",
         "late_after_hours": "48",
+        "grace_days": "2",
     }
     response = staff.post(page(type(course), course), form)
 

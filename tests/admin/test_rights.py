@@ -54,6 +54,7 @@ def course_form(course: Course) -> dict[str, Any]:
         "ends_on": "2025-10-20",
         "pass_mark": "0.5",
         "late_after_hours": "48",
+        "grace_days": "2",
         "live_since_0": "2025-09-30",
         "live_since_1": "08:00",
     }

@@ -43,7 +43,10 @@ def worlds(draw):
     """Store a random course and return it as the reference sees it."""
     zone = draw(st.sampled_from(ZONES))
     course = make_course(
-        time_zone=zone, starts_on=STARTS_ON, ends_on=STARTS_ON + timedelta(days=LENGTH)
+        time_zone=zone,
+        starts_on=STARTS_ON,
+        ends_on=STARTS_ON + timedelta(days=LENGTH),
+        grace_days=draw(st.sampled_from((2, 0, 5))),
     )
     items = _items(draw, course)
     learners = [
@@ -57,7 +60,8 @@ def worlds(draw):
 
 def _items(draw, course):
     modules = [
-        make_item(course, "module", assigned_on=draw(dates)) for _ in range(draw(st.integers(1, 3)))
+        make_item(course, "module", assigned_on=draw(dates), due_on=draw(dates))
+        for _ in range(draw(st.integers(1, 3)))
     ]
     parents = st.sampled_from([None, *modules])
     kinds = st.sampled_from(("quiz", "quiz", "assignment", "video", "page"))

@@ -24,6 +24,9 @@ SECONDS_A_DAY = 86_400
 SECONDS_AN_HOUR = 3_600
 PASS_MARK = 40
 NOON, ONE_O_CLOCK = 12, 13
+# An activity is owed from this many days after its due day; a module stays open for so long after
+# it; a quiz due later than in a week is not missed yet.
+GRACE, STAYS_OPEN, FAR_AHEAD = 2, 14, 7
 
 
 class Run(NamedTuple):
@@ -44,9 +47,10 @@ def five_segments(data: Path, run: str, day: int, day0: date | None = None) -> d
         "AP": (table.active_days_7 >= 3) & (table.modules_completed_14 >= 1),
         "VO": (table.content_views_14 >= 1) & (table.quiz_attempt_rate_14 < 0.30),
         "AR": (table.activities_completed_rate_14 < 0.50) | (table.quiz_pass_rate_14 < 0.60),
-        "SP": (table.modules_open >= 1)
-        & ((table.days_since_activity >= 7) | (table.modules_stalled_7 >= 1)),
-        "VC": (table.quiz_pass_rate_all >= 0.85) & (table.pace_percentile < 0.25),
+        "SP": (table.modules_open >= 1) & (table.days_since_activity >= 7),
+        "VC": (table.quiz_pass_rate_all >= 0.85)
+        & (table.pace_percentile < 0.25)
+        & (table.active_days_14 >= 1),
     }
     return {key: set(table.index[rule.fillna(value=False)]) for key, rule in rules.items()}
 
@@ -64,10 +68,10 @@ def signals(data: Path, run: str, day: int, day0: date | None = None) -> pd.Data
     past = course.events[course.events.day <= day]
     columns = {
         "active_days_7": last_days(past, day, 7).groupby("student").day.nunique(),
+        "active_days_14": last_days(past, day, 14).groupby("student").day.nunique(),
         "modules_completed_14": last_days(completions(past), day, 14).groupby("student").size(),
         "content_views_14": content_views(last_days(past, day, 14)),
         "modules_open": modules_open(course, past, students, day),
-        "modules_stalled_7": modules_stalled(course, past, day, 7),
     }
     counts = pd.DataFrame(columns, index=students).fillna(0).astype("Int64")
     shares = {
@@ -259,8 +263,12 @@ def assigned(course: Run, day: int) -> pd.DataFrame:
 
 
 def quiz_attempt_rate(course: Run, past: pd.DataFrame, day: int, days: int) -> pd.Series:
-    """Return, of the assigned quizzes in modules touched on those days, the share attempted."""
+    """Return, of the assigned quizzes in modules touched on those days, the share attempted.
+
+    Left out are those due later than in a week.
+    """
     units = assigned(course, day)
+    units = units[units.due_on <= day + FAR_AHEAD]
     recent = last_days(past, day, days)
     recent = recent[recent.unit.isin(units.unit[units.is_quiz])]
     attempted = recent.verb == "ATTEMPT_QUIZ"
@@ -276,12 +284,17 @@ def quiz_pass_rate(past: pd.DataFrame) -> pd.Series:
 def activities_completed_rate(
     course: Run, past: pd.DataFrame, students: pd.Index, day: int, days: int
 ) -> pd.Series:
-    """Return, of the activities that came due on one of the N days before, the share completed."""
-    due = course.units[course.units.due_on.between(day - days, day - 1)]
+    """Return, of the activities that are owed since one of the last N days, the share completed.
+
+    Owed are those whose days of grace are over and that somebody had completed before this day.
+    """
+    handed_in = past[past.verb.isin(["ATTEMPT_QUIZ", "SUBMIT_ASSIGNMENT"])]
+    known = handed_in.unit[handed_in.day < day]
+    due = course.units[course.units.due_on.between(day - days - GRACE + 1, day - GRACE)]
+    due = due[due.unit.isin(known)]
     enrolled_on = course.enrollments.enrolled_on.loc[students].rename_axis("student").reset_index()
     owed = enrolled_on.merge(due, how="cross").query("due_on >= enrolled_on")
     # An undated assessment gives no unit and is no activity, so the units name all of them.
-    handed_in = past[past.verb.isin(["ATTEMPT_QUIZ", "SUBMIT_ASSIGNMENT"])]
     done = pd.MultiIndex.from_frame(handed_in[["student", "unit"]])
     is_done = pd.MultiIndex.from_frame(owed[["student", "unit"]]).isin(done)
     return pd.Series(is_done, owed.index).groupby(owed.student).mean()
@@ -297,34 +310,32 @@ def days_since_activity(course: Run, past: pd.DataFrame, students: pd.Index, day
 
 
 def modules_open(course: Run, past: pd.DataFrame, students: pd.Index, day: int) -> pd.Series:
-    """Return how many assigned modules are not completed."""
-    units = assigned(course, day).unit
+    """Return how many assigned modules are not completed, until two weeks after their due day."""
+    units = assigned(course, day)
+    units = units.unit[units.due_on >= day - STAYS_OPEN]
     done = completions(past)
     closed = done[done.unit.isin(units)].groupby("student").size()
     return len(units) - closed.reindex(students, fill_value=0)
 
 
-def modules_stalled(course: Run, past: pd.DataFrame, day: int, days: int) -> pd.Series:
-    """Return how many assigned modules were touched, but not on the last N days, nor completed."""
-    touched = touches(past).merge(completions(past), on=["student", "unit"], how="left")
-    is_assigned = touched.unit.isin(assigned(course, day).unit)
-    stalled = is_assigned & touched.day.isna() & (touched.last_on <= day - days)
-    return stalled.groupby(touched.student).sum()
-
-
 def pace_percentile(past: pd.DataFrame, day: int) -> pd.Series:
-    """Return the share of the course's paces strictly below each student's own.
+    """Return the mid-rank of each student's pace among the course's, 0 for the fastest.
 
     Module medians and the course's paces come from what occurred before the day began. A module
-    that nobody had completed by then has no median and is left out of the student's pace.
+    that nobody had completed by then has no median and is left out of the student's pace. The
+    student's own earlier pace is no other tie. Where more than half are equal, nobody has a rank.
     """
     before = unit_durations(past[past.day < day])
     medians = median_by(before.seconds, before.unit)
-    course_paces = np.sort(paces(before, medians).to_numpy())
-    own = paces(unit_durations(past), medians)
-    if not len(course_paces):
+    earlier = paces(before, medians)
+    course_paces = np.sort(earlier.to_numpy())
+    if not len(course_paces) or 2 * earlier.value_counts().max() > len(course_paces):
         return pd.Series(dtype=float)
-    return pd.Series(np.searchsorted(course_paces, own, side="left") / len(course_paces), own.index)
+    own = paces(unit_durations(past), medians)
+    below = np.searchsorted(course_paces, own, side="left")
+    ties = np.searchsorted(course_paces, own, side="right") - below
+    others = ties - (earlier.reindex(own.index) == own)
+    return (below + others / 2) / len(course_paces)
 
 
 def unit_durations(past: pd.DataFrame) -> pd.DataFrame:
@@ -336,14 +347,12 @@ def unit_durations(past: pd.DataFrame) -> pd.DataFrame:
 
 def paces(durations: pd.DataFrame, medians: pd.Series) -> pd.Series:
     relative = (durations.seconds / durations.unit.map(medians)).dropna()
-    return median_by(relative, durations.student.loc[relative.index])
+    # Rounded, so that the last bit of a float makes no difference between two equal paces.
+    return median_by(relative, durations.student.loc[relative.index]).round(9)
 
 
 def median_by(values: pd.Series, keys: pd.Series) -> pd.Series:
-    """Return the median a key, rounded as PostgreSQL's percentile_cont rounds it.
-
-    Paces are compared for being strictly below, so the last bit of a float decides ties.
-    """
+    """Return the median a key, rounded as PostgreSQL's percentile_cont rounds it."""
     order = np.lexsort((values, keys))
     ordered = values.to_numpy(dtype=float)[order]
     names, start, size = np.unique(keys.to_numpy()[order], return_index=True, return_counts=True)

@@ -12,6 +12,9 @@ from activity.models import Course, Enrollment, Item
 from common.clock import local_midnight
 
 HOUR = 3600.0
+# So far ahead a quiz may be due and still be asked for; so long after its due day a module is open.
+QUIZ_AHEAD = timedelta(days=7)
+OPEN_AFTER_DUE = timedelta(days=14)
 COMPLETING = {
     "module": "COMPLETE_MODULE",
     "quiz": "ATTEMPT_QUIZ",
@@ -140,6 +143,7 @@ class LearnerReading:
             if item.kind == "quiz"
             and item.parent is not None
             and is_assigned(item, self.day)
+            and (item.due_on is None or item.due_on <= self.day + QUIZ_AHEAD)
             and self.touches(item.parent, recent)
         ]
         attempted = {act.item.pk for act in recent if act.verb == "ATTEMPT_QUIZ" and act.item}
@@ -166,17 +170,26 @@ class LearnerReading:
         modules = self.world.modules(self.day)
         return self.share([self.completed_at(module) is not None for module in modules])
 
-    def activities_completed_rate(self, window):
+    def owed(self, window: int | None) -> list[Item]:
+        """Return the activities owed over the last N days before the grace, None: over all."""
+        last = self.day - timedelta(days=self.world.course.grace_days)
+        first_day = date.min if window is None else last - timedelta(days=window - 1)
         enrolled_on = self.world.local_day(self.enrollment.enrolled_at)
-        owed = [
+        known = completed_by_somebody(self.world, self.day)
+        return [
             item
             for item in self.world.items
             if item.kind != "module"
             and (owed_on := item.due_on or item.assigned_on) is not None
-            and self.day - timedelta(days=window) <= owed_on < self.day
-            and owed_on >= enrolled_on
+            and max(first_day, enrolled_on) <= owed_on <= last
+            and item.pk in known
         ]
-        return self.share([self.completed_at(item) is not None for item in owed])
+
+    def activities_completed_rate(self, window):
+        return self.share([self.completed_at(item) is not None for item in self.owed(window)])
+
+    def activities_overdue(self, _):
+        return sum(self.completed_at(item) is None for item in self.owed(None))
 
     def days_since_activity(self, _):
         return self.days_since([act.occurred_at for act in self.acts])
@@ -189,8 +202,11 @@ class LearnerReading:
         return self.days_since([at for at in found if at is not None])
 
     def modules_open(self, _):
-        modules = self.world.modules(self.day)
-        return sum(self.completed_at(module) is None for module in modules)
+        return sum(
+            self.completed_at(module) is None
+            and (module.due_on is None or self.day <= module.due_on + OPEN_AFTER_DUE)
+            for module in self.world.modules(self.day)
+        )
 
     def modules_stalled(self, window):
         return sum(
@@ -201,9 +217,15 @@ class LearnerReading:
         )
 
     def pace_percentile(self, _):
-        medians, paces = norms(self.world, self.day)
-        own = self.pace(medians)
-        return self.share([pace < own for pace in paces]) if own is not None else None
+        medians, by_learner = paces(self.world, self.day)
+        own, all_paces = self.pace(medians), list(by_learner.values())
+        if own is None or not all_paces:
+            return None
+        if any(2 * all_paces.count(pace) > len(all_paces) for pace in all_paces):
+            return None
+        others = [pace for learner, pace in by_learner.items() if learner != self.enrollment]
+        below = sum(pace < own for pace in all_paces)
+        return (below + others.count(own) / 2) / len(all_paces)
 
     def pace(self, medians: dict[int, float]) -> float | None:
         relative = [
@@ -211,7 +233,7 @@ class LearnerReading:
             for item_id, seconds in self.durations().items()
             if item_id in medians
         ]
-        return median(relative) if relative else None
+        return round(median(relative) * 1e9) / 1e9 if relative else None
 
     def durations(self) -> dict[int, float]:
         """Return the seconds from first touch to completion, at least an hour, by module."""
@@ -232,15 +254,31 @@ class LearnerReading:
         return sum(hits) / len(hits) if hits else None
 
 
-def norms(world: World, day: date) -> tuple[dict[int, float], list[float]]:
-    """Return the module medians and the paces, from what occurred before the day began."""
+def readings_before(world: World, day: date) -> list[LearnerReading]:
+    """Return a reading of each learner who ever did something, as of when the day began."""
     before = local_midnight(day, world.course.time_zone) - timedelta(microseconds=1)
     learners = dict.fromkeys(act.enrollment for act in world.acts)
-    readings = [LearnerReading(world, learner, before) for learner in learners]
+    return [LearnerReading(world, learner, before) for learner in learners]
+
+
+def completed_by_somebody(world: World, day: date) -> set[int]:
+    """Return the activities that somebody had completed before the day began."""
+    return {
+        item.pk
+        for item in world.items
+        if item.kind != "module" and (item.due_on or item.assigned_on)
+        for reading in readings_before(world, day)
+        if reading.completed_at(item) is not None
+    }
+
+
+def paces(world: World, day: date) -> tuple[dict[int, float], dict[Enrollment, float]]:
+    """Return the module medians and each learner's pace, from before the day began."""
+    readings = readings_before(world, day)
     by_module: dict[int, list[float]] = {}
     for reading in readings:
         for item_id, seconds in reading.durations().items():
             by_module.setdefault(item_id, []).append(seconds)
     medians = {item_id: median(seconds) for item_id, seconds in by_module.items()}
-    paces = [reading.pace(medians) for reading in readings]
-    return medians, [pace for pace in paces if pace is not None]
+    found = {reading.enrollment: reading.pace(medians) for reading in readings}
+    return medians, {learner: pace for learner, pace in found.items() if pace is not None}

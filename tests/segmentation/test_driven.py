@@ -78,7 +78,9 @@ def scenes(draw, shapes=shapes):
         # In a live course it is asked what late events bring about.
         live_since=draw(st.sampled_from((None, first - 9 * DAY))),
     )
-    modules = [make_item(course, "module", assigned_on=draw(dates)) for _ in range(2)]
+    modules = [
+        make_item(course, "module", assigned_on=draw(dates), due_on=draw(dates)) for _ in range(2)
+    ]
     kinds = draw(st.lists(st.sampled_from(("quiz", "assignment", "video")), max_size=4))
     items = [
         make_item(course, kind, parent=draw(st.sampled_from(modules)), due_on=draw(dates))

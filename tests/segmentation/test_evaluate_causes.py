@@ -178,8 +178,8 @@ def test_an_item_due_on_another_day_starts_nothing():
     segment = make_segment(make_playbook(cast.course), rule)
     settle()
     assert members(segment) == set()
-    yesterday = (NOW - timedelta(days=1)).date()
-    values = {"course": cast.course.key, "key": cast.quizzes[0].key, "due_on": yesterday}
+    owed_since_today = (NOW - timedelta(days=cast.course.grace_days)).date()
+    values = {"course": cast.course.key, "key": cast.quizzes[0].key, "due_on": owed_since_today}
     save_item(values, now=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
     assert members(segment) == names([cast.bo, cast.cy])

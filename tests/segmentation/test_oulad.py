@@ -114,5 +114,5 @@ def test_no_segment_is_empty_on_all_run_days(data):
 
 def test_sizes_of_a_known_day_are_as_published(data):
     sizes = {key: len(ids) for key, ids in five_segments(data, "AAA_2013J", 30).items()}
-    assert sizes == {"AP": 178, "VO": 0, "AR": 19, "SP": 59, "VC": 0}
+    assert sizes == {"AP": 178, "VO": 0, "AR": 19, "SP": 54, "VC": 0}
     assert len(in_scope(data, "AAA_2013J", 30)) == 368

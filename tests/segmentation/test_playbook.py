@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from segmentation.models import (
+    Membership,
     Playbook,
     PlaybookCourse,
     RulesRevision,
@@ -29,7 +32,14 @@ from segmentation.operations import (
 )
 from segmentation.rules import RuleError
 from tests.factories import NOW, act, make_cast, make_course
-from tests.segmentation.factories import ACTED_TODAY, QUIET, make_playbook, make_segment, settle
+from tests.segmentation.factories import (
+    ACTED_TODAY,
+    QUIET,
+    make_playbook,
+    make_segment,
+    settle,
+    where,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -39,14 +49,50 @@ def edit(segment, **changes):
     return edit_segment(segment.id, replace(SegmentFields.of(segment), **changes), now=NOW)
 
 
-def test_the_five_segments_are_installed_active_and_overlapping():
+def test_the_five_segments_are_installed_active_and_exclusive():
     course = make_course()
     playbook = install_playbook("five-segments", now=NOW)
     keys = playbook.segments.order_by("priority").values_list("key", flat=True)
     assert list(keys) == ["stalled", "at-risk", "video-only", "veterans", "active-progress"]
     assert set(playbook.segments.values_list("status", flat=True)) == {SegmentStatus.ACTIVE}
-    assert playbook.mode == "overlapping"
+    assert playbook.mode == "exclusive"
     assert list(playbook.courses.all()) == [course]
+
+
+def test_the_literal_wording_is_a_playbook_of_its_own():
+    make_course()
+    install_playbook("five-segments", now=NOW)
+    literal = install_playbook("five-segments-literal", now=NOW)
+    assert (literal.key, literal.mode) == ("five-segments-literal", "overlapping")
+    assert Segment.objects.filter(key="stalled").count() == 2
+
+
+def test_an_installed_playbook_stays_as_it_is_when_another_version_ships():
+    playbook = make_playbook(make_course(), key="five-segments")
+    segment = make_segment(playbook, ACTED_TODAY, key="stalled")
+    install_playbook("five-segments", now=NOW)
+    playbook.refresh_from_db()
+    segment.refresh_from_db()
+    assert playbook.mode == "overlapping"
+    assert (segment.rule, segment.version) == (ACTED_TODAY, 1)
+
+
+def test_who_moves_because_a_release_redefines_a_signal_moves_by_an_edit():
+    cast = make_cast(live_since=NOW)
+    playbook = make_playbook(cast.course)
+    moved = make_segment(playbook, where("modules_open", ">=", 1))
+    alone = make_segment(playbook, QUIET)
+    settle()
+    Membership.objects.filter(segment=moved).delete()
+    release = import_module("segmentation.migrations.0005_owed_activities")
+    with connection.cursor() as cursor:
+        cursor.execute(release.MEET_AS_EDITED)
+    Transition.objects.all().delete()
+    assert evaluate_due(now=NOW).evaluated == 3
+    found = Transition.objects.filter(segment=moved).values_list("kind", "cause", "starts")
+    assert set(found) == {("enter", "edit", False)}
+    unchanged = Segment.objects.get(id=alone.id)
+    assert unchanged.changed_revision == alone.changed_revision
 
 
 def test_installing_again_adds_only_what_is_missing():
@@ -80,7 +126,7 @@ def test_installing_on_a_live_course_starts_nothing():
     moved = Transition.objects.filter(enrollment=cast.bo, cause="event", starts=True)
     assert dict(moved.values_list("segment__key", "kind")) == {
         "stalled": "leave",
-        "video-only": "enter",
+        "at-risk": "enter",
     }
 
 

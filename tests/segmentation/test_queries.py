@@ -52,26 +52,33 @@ def test_a_preview_looks_at_a_past_instant_as_it_was(cast):
 
 
 def test_norms_are_read_only_where_a_rule_asks_for_them(cast, django_assert_num_queries):
+    begun_at = NOW - timedelta(days=2)
+    slower = make_enrollment(cast.course)
+    act(slower, "VIEW_MODULE", item=cast.modules[0], occurred_at=begun_at)
+    finished_at = begun_at + timedelta(hours=4)
+    act(slower, "COMPLETE_MODULE", item=cast.modules[0], occurred_at=finished_at)
     with django_assert_num_queries(3):
         found = preview(FAST, cast.course, as_of=NOW)
     assert found.learners == [cast.ana.learner.external_id]
     assert not Norms.objects.exists()
 
 
-def test_stored_norms_hold_even_if_late_events_would_change_them(cast, django_assert_num_queries):
+def test_stored_norms_are_read_in_place_of_computing_them(cast, django_assert_num_queries):
     computed = compute_norms(cast.course.pk, DAY)
     first, second = (module.pk for module in cast.modules)
-    assert computed == NormsValues({first: 7200.0, second: 7200.0}, [1.0])
+    quizzes = [quiz.pk for quiz in cast.quizzes]
+    assert computed == NormsValues({first: 7200.0, second: 7200.0}, [1.0], quizzes)
     Norms.objects.create(
         course=cast.course,
         day=DAY,
         module_medians={str(first): 3600.0},
         paces=[1.0, 1.5, 2.0, 2.0],
+        completed_items=quizzes[:1],
         computed_at=NOW,
     )
     with django_assert_num_queries(1):
         stored = norms_for(cast.course.pk, DAY)
-    assert stored == NormsValues({first: 3600.0}, [1.0, 1.5, 2.0, 2.0])
+    assert stored == NormsValues({first: 3600.0}, [1.0, 1.5, 2.0, 2.0], quizzes[:1])
     with django_assert_num_queries(2):
         (row,) = read_signals(
             cast.course,
@@ -79,7 +86,7 @@ def test_stored_norms_hold_even_if_late_events_would_change_them(cast, django_as
             as_of=NOW,
             enrollment_ids=[cast.ana.pk],
         )
-    assert row.signals == {"pace_percentile": 0.5}
+    assert row.signals == {"pace_percentile": 0.625}
 
 
 def test_a_norm_counts_what_came_before_midnight_and_not_at_it():
@@ -106,7 +113,7 @@ def test_nobody_is_matched_by_no_query_of_a_course(django_assert_num_queries):
 
 
 def test_signals_come_in_enrollment_order_in_one_query(cast, django_assert_num_queries):
-    refs = [ref for ref in usual_refs() if ref.signal.name != "pace_percentile"]
+    refs = [ref for ref in usual_refs() if not ref.signal.needs_norms]
     with django_assert_num_queries(1):
         rows = list(read_signals(cast.course, refs, as_of=NOW))
     assert [row.enrollment_id for row in rows] == [cast.ana.pk, cast.bo.pk, cast.cy.pk]

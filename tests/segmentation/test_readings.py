@@ -13,7 +13,7 @@ from segmentation.queries import norms_for, read_signals
 from segmentation.rules import conditions, evaluate, parse
 from segmentation.signals import SIGNALS, SignalRef, Window
 from tests.segmentation.histories import instants, worlds
-from tests.segmentation.reference import LearnerReading, norms
+from tests.segmentation.reference import LearnerReading, completed_by_somebody, paces
 from tests.segmentation.rule_strategies import rule_shapes
 
 pytestmark = pytest.mark.django_db
@@ -88,10 +88,11 @@ def test_signals_are_what_the_definitions_say_at_any_instant(data):
 def test_norms_are_what_occurred_before_the_day_began(data):
     world = data.draw(worlds())
     day = world.local_day(data.draw(instants(world.course.time_zone)))
-    medians, paces = norms(world, day)
+    medians, by_learner = paces(world, day)
     found = norms_for(world.course.pk, day)
     assert dict(found.module_medians) == medians
-    assert list(found.paces) == sorted(paces)
+    assert list(found.paces) == sorted(by_learner.values())
+    assert set(found.completed_items) == completed_by_somebody(world, day)
 
 
 @many

@@ -139,6 +139,17 @@ def test_quiz_attempt_rate_is_of_the_quizzes_in_touched_modules(learner, course)
     assert read(learner, "quiz_attempt_rate", 14) == 0.5
 
 
+def test_a_quiz_that_is_far_ahead_is_no_fault(learner, course):
+    module = make_item(course, "module")
+    make_item(course, "quiz", parent=module, due_on=NOW.date() + timedelta(days=8))
+    act(learner, "VIEW_MODULE", item=module)
+    assert read(learner, "quiz_attempt_rate", 7) is None
+    assert read(learner, "quiz_attempt_rate", 7, as_of=NOW + timedelta(days=1)) == 0.0
+    far = make_item(course, "quiz", parent=module, due_on=NOW.date() + timedelta(days=9))
+    act(learner, "ATTEMPT_QUIZ", item=far)
+    assert read(learner, "quiz_attempt_rate", 7) is None
+
+
 def test_quiz_attempt_rate_is_unknown_without_a_touched_module(learner, course):
     make_item(course, "quiz", parent=make_item(course, "module"))
     loose = make_item(course, "quiz")
@@ -193,17 +204,49 @@ def test_completion_rate_is_of_the_assigned_modules_and_never_above_one(learner,
     assert read(learner, "modules_open") == 0
 
 
-def test_activities_count_from_the_day_after_they_fell_due(learner, course):
-    make_item(course, "assignment", due_on=date(2025, 9, 30))
+COMPLETES = {"assignment": "SUBMIT_ASSIGNMENT", "quiz": "ATTEMPT_QUIZ"}
+
+
+def make_known(course, kind, **days):
+    """Return an activity that a classmate completed long ago."""
+    item = make_item(course, kind, **days)
+    verb = COMPLETES.get(kind, "COMPLETE_ITEM")
+    act(make_enrollment(course), verb, item=item, occurred_at=ago(days=28))
+    return item
+
+
+def test_activities_are_owed_after_the_grace_of_the_course(learner, course):
+    make_known(course, "assignment", due_on=date(2025, 9, 29))
     assert read(learner, "activities_completed_rate", 7) is None
-    make_item(course, "assignment", due_on=date(2025, 9, 29))
+    make_known(course, "assignment", due_on=date(2025, 9, 28))
     assert read(learner, "activities_completed_rate", 7) == 0.0
-    make_item(course, "module", due_on=date(2025, 9, 29))
-    done = make_item(course, "page", assigned_on=date(2025, 9, 23))
-    make_item(course, "quiz", due_on=date(2025, 9, 22))
-    act(learner, "COMPLETE_ITEM", item=done)
+    make_known(course, "module", due_on=date(2025, 9, 28))
+    done = make_item(course, "page", assigned_on=date(2025, 9, 22))
+    make_known(course, "quiz", due_on=date(2025, 9, 21))
+    act(learner, "COMPLETE_ITEM", item=done, occurred_at=ago(days=3))
     assert read(learner, "activities_completed_rate", 7) == 1 / 2
     assert read(learner, "activities_completed_rate", 8) == 1 / 3
+    assert read(learner, "activities_completed_rate") == 1 / 3
+    assert read(learner, "activities_overdue") == 2
+    course.grace_days = 1
+    course.save()
+    assert read(learner, "activities_completed_rate", 7) == 0.0
+    assert read(learner, "activities_overdue") == 3
+
+
+def test_what_nobody_had_completed_when_the_day_began_is_not_owed(learner, course):
+    # An exam held offline: its day alone must not make a whole class at risk.
+    exam = make_item(course, "assignment", due_on=date(2025, 9, 20))
+    first = make_enrollment(course)
+    midnight = local_midnight(NOW.date(), "Europe/London")
+    act(first, "SUBMIT_ASSIGNMENT", item=exam, occurred_at=midnight)
+    for each in (learner, first):
+        assert read(each, "activities_completed_rate") is None
+        assert read(each, "activities_overdue") == 0
+    tomorrow = NOW + timedelta(days=1)
+    assert read(learner, "activities_completed_rate", as_of=tomorrow) == 0.0
+    assert read(learner, "activities_overdue", as_of=tomorrow) == 1
+    assert read(first, "activities_completed_rate", as_of=tomorrow) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -218,19 +261,21 @@ def test_activities_count_from_the_day_after_they_fell_due(learner, course):
     ],
 )
 def test_an_activity_is_completed_by_its_own_verb(learner, course, kind, verb, counts):
-    item = make_item(course, kind, due_on=date(2025, 9, 29))
+    item = make_known(course, kind, due_on=date(2025, 9, 28))
     act(learner, verb, item=item)
     assert read(learner, "activities_completed_rate", 7) == float(counts)
+    assert read(learner, "activities_overdue") == (not counts)
 
 
 def test_what_fell_due_before_the_enrollment_is_not_owed():
     enrolled_at = datetime(2025, 9, 27, 22, 30, tzinfo=UTC)  # 23:30 on that day in London
     learner = make_enrollment(enrolled_at=enrolled_at)
-    before = make_item(learner.course, "quiz", due_on=date(2025, 9, 26))
+    before = make_known(learner.course, "quiz", due_on=date(2025, 9, 26))
     act(learner, "ATTEMPT_QUIZ", item=before)
     assert read(learner, "activities_completed_rate", 7) is None
-    owed = make_item(learner.course, "quiz", due_on=date(2025, 9, 27))
-    make_item(learner.course, "quiz", due_on=date(2025, 9, 28))
+    assert read(learner, "activities_completed_rate") is None
+    owed = make_known(learner.course, "quiz", due_on=date(2025, 9, 27))
+    make_known(learner.course, "quiz", due_on=date(2025, 9, 28))
     act(learner, "ATTEMPT_QUIZ", item=owed)
     assert read(learner, "activities_completed_rate", 7) == 0.5
 
@@ -273,6 +318,18 @@ def test_days_since_begin_with_the_later_of_enrollment_and_course_start():
     assert read(early, "days_since_activity") == (NOW - starts_at).total_seconds() / 86_400
 
 
+def test_a_module_is_open_until_14_days_after_its_due_day(learner, course):
+    make_item(course, "module", due_on=date(2025, 9, 16))
+    make_item(course, "module")
+    assert read(learner, "modules_open") == 2
+    closed = make_item(course, "module", due_on=date(2025, 9, 15))
+    assert read(learner, "modules_open") == 2
+    act(learner, "COMPLETE_MODULE", item=closed)
+    assert read(learner, "modules_open") == 2
+    assert read(learner, "completion_rate") == 1 / 3
+    assert read(learner, "modules_open", as_of=NOW + timedelta(days=1)) == 1
+
+
 def test_stalled_modules_are_begun_open_and_untouched(learner, course):
     names = ("stalled", "fresh", "done", "ahead", "never begun")
     modules = {name: make_item(course, "module") for name in names}
@@ -287,50 +344,6 @@ def test_stalled_modules_are_begun_open_and_untouched(learner, course):
     assert read(learner, "modules_stalled", 7) == 1
     assert read(learner, "modules_stalled", 6) == 2
     assert read(learner, "modules_stalled", 8) == 0
-
-
-def finish(learner, module, *, hours, days_ago=3):
-    """Touch the module and complete it so many hours later."""
-    begun_at = ago(days=days_ago)
-    act(learner, "VIEW_MODULE", item=module, occurred_at=begun_at)
-    act(learner, "COMPLETE_MODULE", item=module, occurred_at=begun_at + timedelta(hours=hours))
-
-
-def test_pace_is_the_share_of_the_course_that_is_strictly_faster(course, learner):
-    module = make_item(course, "module")
-    others = [make_enrollment(course) for _ in range(4)]
-    for enrollment, hours in zip((learner, *others), (2, 4, 4, 8, 16), strict=True):
-        finish(enrollment, module, hours=hours)
-    paces = [read(each, "pace_percentile") for each in (learner, *others)]
-    assert paces == [0.0, 0.2, 0.2, 0.6, 0.8]
-
-
-def test_a_completion_in_minutes_counts_as_an_hour(course, learner):
-    module = make_item(course, "module")
-    slow, quick = make_enrollment(course), make_enrollment(course)
-    for enrollment, hours in ((learner, 0.1), (quick, 0.9), (slow, 5)):
-        finish(enrollment, module, hours=hours)
-    assert read(quick, "pace_percentile") == 0.0
-    assert read(slow, "pace_percentile") == 2 / 3
-
-
-def test_pace_is_measured_against_the_norms_of_the_morning(course, learner):
-    module, untimed = make_item(course, "module"), make_item(course, "module")
-    today = make_enrollment(course)
-    finish(learner, module, hours=4)
-    finish(today, module, hours=1, days_ago=0.2)
-    finish(today, untimed, hours=1, days_ago=0.1)
-    # Today's completions are judged, but are not yet among those that others are judged by.
-    assert read(today, "pace_percentile") == 0.0
-    assert read(learner, "pace_percentile") == 0.0
-
-
-def test_pace_is_unknown_without_a_completion_or_without_norms(course, learner):
-    module = make_item(course, "module")
-    idle = make_enrollment(course)
-    finish(learner, module, hours=1, days_ago=0.1)
-    assert read(learner, "pace_percentile") is None
-    assert read(idle, "pace_percentile") is None
 
 
 def test_traits_are_what_they_are_and_unknown_where_missing():
