@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.stats.estimate import Estimate
 from experiments.stats.means import relative_mean, welch_difference
-from experiments.stats.rates import newcombe_difference, relative_rate
+from experiments.stats.rates import rate_difference, relative_rate
 from experiments.stats.sufficient import Counts, Moments
 
 Outcomes = Counts | Moments
@@ -44,7 +44,7 @@ def compare(
     """Return treatment minus control and treatment relative to control."""
     if isinstance(control, Counts) and isinstance(treatment, Counts):
         return (
-            newcombe_difference(control, treatment, level=level),
+            rate_difference(control, treatment, level=level),
             relative_rate(control, treatment, level=level),
         )
     if isinstance(control, Moments) and isinstance(treatment, Moments):

@@ -43,3 +43,8 @@ class Estimate:
     def is_significant(self) -> bool:
         """Return whether the test rejects at the interval's level; False where there is no test."""
         return self.p_value < 1 - self.level
+
+
+def unknown(value: float, *, level: float, reason: str) -> Estimate:
+    """Return the value alone: without an interval and a test, for the reason."""
+    return Estimate(value, UNKNOWN, UNKNOWN, UNKNOWN, level, "none", "none", reason)

@@ -14,8 +14,7 @@ class Finding(StrEnum):
 
     HIGHER = "higher"
     LOWER = "lower"
-    NOT_SHOWN = "not shown"
-    UNSETTLED = "unsettled"
+    NOT_FOUND = "no difference found"
     UNKNOWN = "not known"
 
 
@@ -39,14 +38,12 @@ def verdict(comparison: Comparison, *, outcome: str) -> Verdict:
 
 
 def find(comparison: Comparison) -> Finding:
-    """Return the finding: shown only where the interval and the test agree that it is."""
+    """Return the finding. The test and the interval are one family: either says the same."""
     difference = comparison.difference
     if not difference.has_interval:
         return Finding.UNKNOWN
-    if difference.excludes_zero != difference.is_significant:
-        return Finding.UNSETTLED
     if not difference.excludes_zero:
-        return Finding.NOT_SHOWN
+        return Finding.NOT_FOUND
     return Finding.HIGHER if difference.low > 0 else Finding.LOWER
 
 
@@ -73,22 +70,13 @@ def _shown(comparison: Comparison, figures: Figures, outcome: str) -> str:
     )
 
 
-def _not_shown(comparison: Comparison, figures: Figures, outcome: str) -> str:
+def _not_found(comparison: Comparison, figures: Figures, outcome: str) -> str:
     difference = comparison.difference
     return (
-        f"{_levels(comparison, figures, outcome)}. No difference was shown "
+        f"{_levels(comparison, figures, outcome)}. No difference was found "
         f"({p_text(difference.p_value)}). Ruled out, with {level_text(difference.level)} "
         f"confidence: a rise of more than {figures.size(difference.high)} and a fall of more than "
         f"{figures.size(difference.low)}. Whatever lies between, no effect included, is possible."
-    )
-
-
-def _unsettled(comparison: Comparison, figures: Figures, outcome: str) -> str:
-    return (
-        f"{_levels(comparison, figures, outcome)}. This is on the edge: the interval "
-        f"({_interval(comparison, figures)}) and the test "
-        f"({p_text(comparison.difference.p_value)}) do not agree on whether there is a "
-        "difference. Take it as not shown."
     )
 
 
@@ -105,8 +93,7 @@ def _unknown(comparison: Comparison, figures: Figures, outcome: str) -> str:
 _SENTENCES = {
     Finding.HIGHER: _shown,
     Finding.LOWER: _shown,
-    Finding.NOT_SHOWN: _not_shown,
-    Finding.UNSETTLED: _unsettled,
+    Finding.NOT_FOUND: _not_found,
     Finding.UNKNOWN: _unknown,
 }
 

@@ -26,7 +26,7 @@ from experiments.report_text import (
     number_rows,
     opening,
 )
-from experiments.stats.rates import newcombe_difference
+from experiments.stats.rates import rate_difference
 from experiments.stats.sufficient import Counts
 from experiments.stats.verdict import Finding
 
@@ -86,7 +86,7 @@ def nobody(*courses: CourseFacts, is_running: bool = True) -> Report:
 def test_each_metric_compares_the_arm_with_the_control() -> None:
     report = two_arms()
     row = report.rows[0]
-    expected = newcombe_difference(Counts(80, 200), Counts(117, 195))
+    expected = rate_difference(Counts(80, 200), Counts(117, 195))
 
     assert [each.key for each in report.rows] == [metric.key for metric in METRICS]
     assert (row.lift, row.low, row.high) == (expected.value, expected.low, expected.high)
@@ -231,7 +231,7 @@ def test_file_holds_a_row_an_arm_and_metric_in_full_precision() -> None:
     assert (nudge["successes"], nudge["counted"], nudge["waiting"]) == ("117", "195", "10")
     assert float(nudge["lift"]) == report.rows[0].lift
     assert float(nudge["relative_high"]) == report.rows[0].comparison.relative.high
-    assert (nudge["method"], nudge["finding"]) == ("Newcombe hybrid score", "higher")
+    assert (nudge["method"], nudge["finding"]) == ("Miettinen-Nurminen score", "higher")
 
 
 def test_file_leaves_unknown_numbers_empty_and_says_why() -> None:

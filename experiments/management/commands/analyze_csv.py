@@ -16,8 +16,8 @@ class Command(BaseCommand):
     # It reads a file: the state of the site does not matter, and its apps may not be loaded.
     requires_system_checks = []
     help = (
-        "Compare the arms in a CSV file (.gz too): rates with Newcombe's interval, means with "
-        "Welch's, each arm against the control."
+        "Compare the arms in a CSV file (.gz too): rates by the score test or an exact "
+        "one, means by Welch's, each arm against the control."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
