@@ -133,7 +133,7 @@ def _bad(message: str) -> Refused:
 
 
 def _text(name: str, sent: object) -> str:
-    value = key_text(sent)
+    value = sent if type(sent) is str and sent.isascii() else key_text(sent)
     if not isinstance(value, str):
         if value is None:
             raise _bad(f"The field {name} is missing.")
