@@ -277,3 +277,12 @@ class RejectedEventAdmin(ReadOnlyAdmin):
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may change rejected events."""
         return bool(request.user.has_perm("activity.change_rejectedevent"))
+
+
+@admin.register(models.Settling)
+class SettlingAdmin(ReadOnlyAdmin):
+    """How far an edit of a large course has come: its learners are met in steps."""
+
+    list_display = ("course", "rebuilt_through", "is_rebuilt", "pulled_through")
+    list_select_related = ("course",)
+    search_fields = ("course__key",)

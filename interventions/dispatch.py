@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import connection
 
@@ -74,13 +74,11 @@ def dispatch_due(
 
 
 def _learners(loop: _Loop) -> Iterator[int]:
-    after: tuple[datetime, int] | None = None
-    while True:
-        page = due_learners(now=loop.clock(), channels=loop.channels, after=after)
-        yield from page.learner_ids
-        after = page.after
-        if after is None:
-            return
+    served: set[int] = set()
+    while page := due_learners(now=loop.clock(), channels=loop.channels, passed_over=served):
+        for learner_id in page:
+            served.add(learner_id)
+            yield learner_id
 
 
 def _serve(learner_id: int, loop: _Loop) -> bool:

@@ -31,7 +31,13 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     SEND_WINDOW = "send_window"
     UNSETTLED = "unsettled"
+    CHANNEL_DOWN = "channel_down"
     FREQUENCY_CAP = "frequency_cap"
+    OUTRANKED = "outranked"
+
+
+# What passes by itself within moments. A message that waits for it keeps its place under a cap.
+PASSING = (Reason.UNSETTLED, Reason.CHANNEL_DOWN)
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,8 @@ class Facts:
     # Only those that cover the message.
     caps: tuple[Cap, ...] = ()
     counted: tuple[Counted, ...] = ()
+    # Other messages to the learner that are more important and wait for something passing.
+    ahead: tuple[Message, ...] = ()
 
 
 def decide(facts: Facts, *, now: datetime) -> Decision:
@@ -145,9 +153,17 @@ def _unsettled(facts: Facts, now: datetime) -> Decision | None:
 
 
 def _caps(facts: Facts, now: datetime) -> Decision | None:
-    instants = [
-        (cap, eligible_at(cap, facts.counted, now=now, zone=facts.zone)) for cap in facts.caps
-    ]
+    objection = _exceeded(facts, facts.counted, now)
+    if objection is not None or not facts.ahead:
+        return objection
+    # There is room, but not for both. Taking it would have the more important one held back or,
+    # under a cap that drops, never sent. This one waits: it is not known yet whether that one goes.
+    both = (*facts.counted, *(Counted(message, now) for message in facts.ahead))
+    return Defer(now + SETTLE, Reason.OUTRANKED) if _exceeded(facts, both, now) else None
+
+
+def _exceeded(facts: Facts, counted: tuple[Counted, ...], now: datetime) -> Decision | None:
+    instants = [(cap, eligible_at(cap, counted, now=now, zone=facts.zone)) for cap in facts.caps]
     exceeded = [(cap, until) for cap, until in instants if until is None or until > now]
     for cap, until in exceeded:
         # A cap of 0 that defers would defer for ever: it means no.

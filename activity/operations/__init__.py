@@ -11,7 +11,7 @@ from activity.operations.due import (
 )
 from activity.operations.edits import settle_edits
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
-from activity.operations.own_events import append_own_event
+from activity.operations.own_events import append_own_event, append_quiet_event
 from activity.operations.read_models import rebuild_read_models
 from activity.operations.repeats import correct_events
 from activity.operations.roster import (
@@ -30,6 +30,7 @@ __all__ = [
     "Rejection",
     "RosterError",
     "append_own_event",
+    "append_quiet_event",
     "claim_due",
     "correct_events",
     "ensure_zones",

@@ -13,18 +13,19 @@ from activity.operations.due import pull_due
 
 # Neither read model counts what is no act of the learner, so there is nothing to merge.
 _APPEND = """
-WITH fresh AS (
-    INSERT INTO activity_event (enrollment_id, verb, occurred_at, count, properties, source,
-        source_id, received_at)
-    VALUES (%(enrollment_id)s, %(verb)s, %(now)s, 1, %(properties)s, %(source)s, %(source_id)s,
-        %(now)s)
-    ON CONFLICT (source, source_id) DO NOTHING
-    RETURNING enrollment_id, occurred_at
-)
+INSERT INTO activity_event (enrollment_id, verb, occurred_at, count, properties, source, source_id,
+    received_at)
+VALUES (%(enrollment_id)s, %(verb)s, %(now)s, 1, %(properties)s, %(source)s, %(source_id)s, %(now)s)
+ON CONFLICT (source, source_id) DO NOTHING
+RETURNING enrollment_id, occurred_at
+"""
+
+_APPEND_AND_DATE = f"""
+WITH fresh AS ({_APPEND})
 UPDATE activity_enrollment AS enrollment
 SET last_event_at = GREATEST(enrollment.last_event_at, fresh.occurred_at)
 FROM fresh WHERE enrollment.id = fresh.enrollment_id
-"""
+"""  # noqa: S608
 
 
 @transaction.atomic
@@ -43,6 +44,27 @@ def append_own_event(
     Due row first, as every ingest does.
     """
     pull_due([enrollment_id], at=now, cause=DueCause.TIME)
+    return _append(_APPEND_AND_DATE, enrollment_id, verb, (source_id, properties), now=now)
+
+
+def append_quiet_event(enrollment_id: int, verb: str, *, source_id: str, now: datetime) -> bool:
+    """Log something that Nudgelab itself did and by which no segment can change.
+
+    Nothing but the log is written, not even `last_event_at`: without the lock of the Due row an
+    evaluation under way would take it for an unanswered act.
+    """
+    return _append(_APPEND, enrollment_id, verb, (source_id, None), now=now)
+
+
+def _append(
+    statement: str,
+    enrollment_id: int,
+    verb: str,
+    told: tuple[str, Mapping[str, Any] | None],
+    *,
+    now: datetime,
+) -> bool:
+    source_id, properties = told
     values: dict[str, Any] = {
         "enrollment_id": enrollment_id,
         "verb": verb,
@@ -52,5 +74,5 @@ def append_own_event(
         "source_id": source_id,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_APPEND, values)
+        cursor.execute(statement, values)
         return bool(cursor.rowcount)

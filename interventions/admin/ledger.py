@@ -15,6 +15,7 @@ from common.admin import BigTableAdmin, KeptAdmin, ReadOnlyAdmin
 from common.clock import utc_now
 from interventions import models, operations
 from interventions.admin.answers import Answer, confirm_or_do
+from interventions.queries.holds import hold_of
 from interventions.queries.pauses import pauses_of
 
 Chosen = QuerySet[models.Delivery]
@@ -72,7 +73,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "send_at",
         "claimed_at",
     )
-    list_select_related = ("learner", "step__cadence")
+    list_select_related = ("learner", "step__cadence__segment", "enrollment__course")
     list_filter = ("state", "ghost", "category")
     # By way of the enrollment, which has an index of all its deliveries; the learner's are partial.
     search_fields = ("enrollment__learner__external_id__exact",)
@@ -109,8 +110,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @display(description="Reason")
     def shown_reason(self, delivery: models.Delivery) -> str:
-        """Return the reason in words."""
-        return delivery.reason.replace("_", " ")
+        """Return the reason in words; for one that a person holds, what holds it now."""
+        held = None
+        if delivery.state == models.DeliveryState.PLANNED:
+            # Nobody decides on what is held, so the row itself does not know. Of a pause of the
+            # whole site the banner above speaks.
+            held = hold_of(delivery, site_paused=False, now=utc_now())
+        return (held or delivery.reason).replace("_", " ")
 
     @display(description="What the policy decided")
     def shown_trace(self, delivery: models.Delivery) -> SafeString:

@@ -225,6 +225,12 @@ class Delivery(models.Model):
                 condition=Q(state="planned"),
                 name="delivery_planned_of_learner",
             ),
+            # What is due is read step by step, without the steps that a pause holds.
+            models.Index(
+                fields=("step", "send_at"),
+                condition=Q(state="planned"),
+                name="delivery_planned_of_step",
+            ),
         ]
 
     def __str__(self) -> str:

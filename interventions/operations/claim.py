@@ -15,7 +15,7 @@ from interventions.models import Delivery, DeliveryState, Run
 from interventions.operations.desk import Desk
 from interventions.operations.ledger import Move, move
 from interventions.operations.mailboxes import claim_learner
-from interventions.policy import Allow, Defer, Deny, decide
+from interventions.policy import PASSING, Allow, Defer, Deny, decide
 from interventions.queries.compose import compose
 from interventions.queries.due import lock_due_deliveries
 from interventions.queries.facts import Situation, facts_of, message_of, read_situation
@@ -115,6 +115,8 @@ def _work(delivery: Delivery, table: _Table) -> Claim | None:
             move(delivery, Move(DeliveryState.DROPPED, reason, detail), now=now)
         case Defer(until, reason, detail):
             move(delivery, Move(DeliveryState.PLANNED, reason, detail, until), now=now)
+            if reason in PASSING:
+                table.situation.waiting.append((delivery.priority, message_of(delivery)))
     return None
 
 

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from activity.operations import append_own_event
+from activity.operations import append_own_event, append_quiet_event
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.claim import Claim
 from interventions.operations.ledger import Move, move
 from interventions.outgoing import Answer, Result
+from segmentation.signals import SIGNALS
 
 MAX_ATTEMPTS = 6
 FIRST_RETRY = timedelta(minutes=1)
@@ -71,7 +72,10 @@ def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
 
 def write_sent_event(enrollment_id: int, message_id: str, *, now: datetime) -> None:
     """Put the hand-off into the event log; the same message twice counts once."""
-    append_own_event(enrollment_id, "EMAIL_SENT", source_id=message_id, now=now)
+    # Evaluated for nothing after each message, every learner would be unsettled for the next one.
+    is_read = any(signal.reads_messages for signal in SIGNALS)
+    append = append_own_event if is_read else append_quiet_event
+    append(enrollment_id, "EMAIL_SENT", source_id=message_id, now=now)
 
 
 def retry_at(attempts: int, *, now: datetime) -> datetime:

@@ -5,12 +5,10 @@ from typing import Generic, TypeVar
 
 from django.db.models import Model, QuerySet
 
-from activity.models import Course, Enrollment
-from interventions.models import Cadence, Category, Delivery, Run, Step
+from activity.models import Course
+from interventions.models import Cadence, Category, Delivery, Step
 
 Row = TypeVar("Row", bound=Model)
-
-_ENROLLMENTS = "SELECT * FROM activity_enrollment WHERE id = ANY(%(ids)s)"
 
 
 class _Shelf(Generic[Row]):
@@ -37,28 +35,18 @@ class Catalogue:
         self._categories = _Shelf(Category.objects.all())
         self._courses = _Shelf(Course.objects.all())
 
-    def attach(self, deliveries: Sequence[Delivery], runs: Iterable[Run]) -> None:
-        """Give the deliveries their runs, enrollments, and all that these share.
+    def attach(self, deliveries: Sequence[Delivery]) -> None:
+        """Give the deliveries, which have their runs and enrollments, all that these share.
 
-        One query for the enrollments, and one for each kind of row that is not held yet.
+        One query for each kind of row that is not held yet.
         """
-        by_id = {run.pk: run for run in runs}
-        cadences = self._cadences.get(run.cadence_id for run in by_id.values())
-        for run in by_id.values():
-            run.cadence = cadences[run.cadence_id]
-        enrollments = self._enrollments(each.enrollment_id for each in deliveries)
+        cadences = self._cadences.get(each.run.cadence_id for each in deliveries)
         steps = self._steps.get(each.step_id for each in deliveries)
         categories = self._categories.get(each.category_id for each in deliveries)
+        courses = self._courses.get(each.enrollment.course_id for each in deliveries)
         for delivery in deliveries:
-            delivery.run = by_id[delivery.run_id]
+            delivery.run.cadence = cadences[delivery.run.cadence_id]
             delivery.step = steps[delivery.step_id]
+            delivery.step.cadence = delivery.run.cadence
             delivery.category = categories[delivery.category_id]
-            delivery.enrollment = enrollments[delivery.enrollment_id]
-
-    def _enrollments(self, ids: Iterable[int]) -> dict[int, Enrollment]:
-        rows = Enrollment.objects.raw(_ENROLLMENTS, {"ids": list(set(ids))})
-        found = {enrollment.pk: enrollment for enrollment in rows}
-        courses = self._courses.get(each.course_id for each in found.values())
-        for enrollment in found.values():
-            enrollment.course = courses[enrollment.course_id]
-        return found
+            delivery.enrollment.course = courses[delivery.enrollment.course_id]

@@ -1,95 +1,97 @@
 """What is due: learners with messages to send, runs with steps to plan."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from django.db import connection
 
+from activity.models import Enrollment
 from interventions.models import Delivery, Run, RunStatus
 from interventions.queries.catalogue import Catalogue
+from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS, hold_of
+from interventions.queries.joined import Joined
 
+# So many messages are looked at for the learners to serve next: an urgent one that comes meanwhile
+# is in the next page.
 PAGE = 500
 
-_DUE = """
-SELECT delivery.send_at, delivery.id, delivery.learner_id
-FROM interventions_delivery AS delivery
+# Read by step: what a pause holds is not even looked at.
+_DUE = f"""
+WITH open_step AS MATERIALIZED ({OPEN_STEPS})
+SELECT delivery.learner_id
+FROM open_step
+JOIN interventions_delivery AS delivery ON delivery.step_id = open_step.id
 JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
 JOIN activity_course AS course ON course.id = enrollment.course_id
 WHERE delivery.state = 'planned' AND delivery.send_at <= %(now)s
-    AND course.clock_stopped_at IS NULL AND delivery.channel = ANY(%(channels)s)
-    AND (%(after_at)s::timestamptz IS NULL
-        OR (delivery.send_at, delivery.id) > (%(after_at)s, %(after_id)s))
-ORDER BY delivery.send_at, delivery.id
-LIMIT %(limit)s
-"""
-
-_LOCK_RUNS = """
-SELECT run.* FROM interventions_run AS run
-WHERE run.id IN (
-    SELECT delivery.run_id FROM interventions_delivery AS delivery
-    WHERE delivery.learner_id = %(learner)s AND delivery.state = 'planned'
-        AND delivery.send_at <= %(now)s AND delivery.channel = ANY(%(channels)s)
-)
-ORDER BY run.id
-FOR NO KEY UPDATE
-"""
-
-_LOCK_DELIVERIES = """
-SELECT delivery.* FROM interventions_delivery AS delivery
-WHERE delivery.run_id = ANY(%(runs)s) AND delivery.learner_id = %(learner)s
-    AND delivery.state = 'planned' AND delivery.send_at <= %(now)s
-    AND delivery.channel = ANY(%(channels)s)
+    AND delivery.channel = ANY(%(channels)s) AND {OPEN_COURSE}
+    AND delivery.learner_id <> ALL(%(passed_over)s)
 ORDER BY delivery.priority, delivery.planned_at, delivery.id
-FOR NO KEY UPDATE
-"""
+LIMIT %(limit)s
+"""  # noqa: S608
 
+_OF_A_MESSAGE = Joined(delivery=Delivery, run=Run, enrollment=Enrollment)
 
-@dataclass(frozen=True)
-class Page:
-    """Learners with something due, the longest waiting first, and where the next page begins."""
-
-    learner_ids: list[int]
-    after: tuple[datetime, int] | None
+# The run is not locked: who ends it drops what is planned for it in the same transaction, and one
+# of the two then finds the other's delivery moved.
+_LOCK = f"""
+SELECT {_OF_A_MESSAGE.columns}
+FROM interventions_delivery AS delivery
+JOIN interventions_run AS run ON run.id = delivery.run_id
+JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
+WHERE delivery.learner_id = %(learner)s AND delivery.state = 'planned'
+    AND delivery.send_at <= %(now)s AND delivery.channel = ANY(%(channels)s)
+ORDER BY delivery.priority, delivery.planned_at, delivery.id
+FOR NO KEY UPDATE OF delivery
+"""  # noqa: S608
 
 
 def due_learners(
-    *, now: datetime, channels: Collection[str], after: tuple[datetime, int] | None = None
-) -> Page:
-    """Return a page of learners with a planned message whose instant has come. One query."""
-    after_at, after_id = after or (None, 0)
+    *, now: datetime, channels: Collection[str], passed_over: Collection[int] = ()
+) -> list[int]:
+    """Return learners with a message that may go out, without those passed over. One query.
+
+    The one with the most important message first, then the longest planned.
+    """
     values: dict[str, Any] = {
         "now": now,
         "channels": list(channels),
-        "after_at": after_at,
-        "after_id": after_id,
+        "passed_over": list(passed_over),
         "limit": PAGE,
     }
     with connection.cursor() as cursor:
         cursor.execute(_DUE, values)
-        rows = cursor.fetchall()
-    # One that is pushed forward does not come back: a later page begins behind it.
-    last = (rows[-1][0], rows[-1][1]) if len(rows) == PAGE else None
-    return Page(learner_ids=list(dict.fromkeys(row[2] for row in rows)), after=last)
+        return list(dict.fromkeys(learner for (learner,) in cursor.fetchall()))
 
 
 def lock_due_deliveries(
     learner_id: int, *, now: datetime, channels: Collection[str], catalogue: Catalogue
 ) -> list[Delivery]:
-    """Lock and return the learner's due messages, the most important first, their runs locked too.
+    """Lock and return the learner's due messages that nothing holds, the most important first.
 
-    Three queries, and those of the catalogue. The learner must be locked already.
+    One query, and those of the catalogue. The learner must be locked already.
     """
     values: dict[str, Any] = {"learner": learner_id, "now": now, "channels": list(channels)}
-    # As SQL of their own: these two run for every message, and putting them together anew each
-    # time takes longer than the database does.
-    runs = list(Run.objects.raw(_LOCK_RUNS, values))
-    values["runs"] = [run.pk for run in runs]
-    deliveries = list(Delivery.objects.raw(_LOCK_DELIVERIES, values))
-    catalogue.attach(deliveries, runs)
-    return [each for each in deliveries if each.enrollment.course.clock_stopped_at is None]
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, values)
+        deliveries = [_put_together(row) for row in cursor.fetchall()]
+    catalogue.attach(deliveries)
+    return [each for each in deliveries if _may_be_decided(each, now)]
+
+
+def _put_together(row: Sequence[Any]) -> Delivery:
+    delivery, run, enrollment = _OF_A_MESSAGE.objects(row)
+    delivery.run, delivery.enrollment = run, enrollment
+    found: Delivery = delivery
+    return found
+
+
+def _may_be_decided(delivery: Delivery, now: datetime) -> bool:
+    # The site's pause is asked for later, with the policy's facts: it may have begun just now.
+    held = hold_of(delivery, site_paused=False, now=now)
+    return held is None and delivery.enrollment.course.clock_stopped_at is None
 
 
 def lock_due_runs(*, now: datetime, limit: int) -> Iterator[tuple[int, list[Run]]]:

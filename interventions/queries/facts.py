@@ -15,7 +15,7 @@ from interventions.caps import Counted, Message, covers
 from interventions.consent import Word, is_wanted, last_word
 from interventions.hours import ClosedHours, outside
 from interventions.models import Cadence, CadenceStatus, Delivery, RunStatus
-from interventions.policy import Facts
+from interventions.policy import PASSING, Facts
 from interventions.queries.limits import Limits
 from segmentation.models import SegmentStatus
 
@@ -29,6 +29,14 @@ SELECT
         UNION
         SELECT enrollment_id FROM segmentation_transition
         WHERE enrollment_id = ANY(%(enrollments)s) AND processed_at IS NULL
+    ),
+    (
+        SELECT json_agg(json_build_array(waiting.priority, waiting.channel, waiting.category_id,
+            enrollment.course_id))
+        FROM interventions_delivery AS waiting
+        JOIN activity_enrollment AS enrollment ON enrollment.id = waiting.enrollment_id
+        WHERE waiting.learner_id = %(learner)s AND waiting.state = 'planned'
+            AND waiting.send_at > %(now)s AND waiting.reason = ANY(%(passing)s)
     ),
     ARRAY(SELECT COALESCE(category_id, 0) FROM interventions_consent
         WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id),
@@ -58,6 +66,8 @@ class Situation:
     unsettled: frozenset[int]
     words: tuple[Word, ...]
     counted: list[Counted]
+    # Messages that wait for something passing, with their priority: they keep their place.
+    waiting: list[tuple[int, Message]]
 
 
 def read_situation(
@@ -69,11 +79,12 @@ def read_situation(
         "learner": learner.pk,
         "mailbox": mailbox,
         "enrollments": list(enrollment_ids),
+        "passing": [str(reason) for reason in PASSING],
         "now": now,
     }
     with connection.cursor() as cursor:
         cursor.execute(_LEARNER, values)
-        paused, suppressed, unsettled, *columns = cursor.fetchone()
+        paused, suppressed, unsettled, waiting, *columns = cursor.fetchone()
     return Situation(
         site_paused=paused,
         suppressed=suppressed,
@@ -81,6 +92,7 @@ def read_situation(
         unsettled=frozenset(unsettled),
         words=tuple(Word(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)),
         counted=_counted({**values, "since": now - limits.horizon}) if limits.caps else [],
+        waiting=[(priority, Message(*message)) for priority, *message in waiting or ()],
     )
 
 
@@ -117,6 +129,9 @@ def facts_of(
         caps=tuple(cap for cap in limits.caps if delivery.category.capped and covers(cap, message)),
         # A message that is sent again stands in for its own earlier copy, not beside it.
         counted=tuple(each for each in situation.counted if each.delivery_id != delivery.pk),
+        ahead=tuple(
+            waiting for priority, waiting in situation.waiting if priority < delivery.priority
+        ),
     )
 
 

@@ -42,7 +42,9 @@ class Signal:
     `unit` is singular and plural, for signals whose clause names what is counted. `args` are the
     further keys a condition must have, each a short name that becomes part of the column.
     `within_window` says that the value counts days of its window and cannot be more;
-    `needs_norms` that it is measured against the course's norms of the day.
+    `needs_norms` that it is measured against the course's norms of the day;
+    `reads_messages` that it depends on what Nudgelab sent: then a message that goes out has its
+    learner evaluated.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Signal:
     args: tuple[str, ...] = ()
     within_window: bool = False
     needs_norms: bool = False
+    reads_messages: bool = False
 
     @property
     def is_trait(self) -> bool:

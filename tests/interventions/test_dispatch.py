@@ -1,16 +1,18 @@
 """One message out, recorded once; and all that must not go out."""
 
 from datetime import timedelta
+from itertools import chain, repeat
 
 import pytest
 
-from activity.models import Event
+from activity.models import Due, Event
 from experiments.models import Exposure
 from interventions.channels import MemoryChannel
 from interventions.dispatch import dispatch_due
 from interventions.models import Delivery, DeliveryState, SitePause
 from interventions.operations import pause_cadence, pause_site, suppress
 from interventions.outgoing import Answer, Result
+from interventions.queries.holds import hold_of
 from segmentation.models import Segment
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
@@ -207,17 +209,20 @@ def segment_frozen(delivery: Delivery) -> None:
 
 
 @pytest.mark.parametrize("against", [course_not_live, site_paused, cadence_paused, segment_frozen])
-def test_what_is_held_waits_and_is_asked_about_again(against) -> None:
+def test_what_is_held_waits_where_it_is_and_is_not_looked_at(against) -> None:
     delivery = make_delivery()
     against(delivery)
 
     sent, counts = dispatch()
 
-    assert sent == []
-    assert counts == {"planned": 1}
-    assert state_of(delivery) == ("planned", against.__name__)
-    assert delivery.send_at == NOW + timedelta(minutes=10)
-    assert delivery.trace[-1]["until"] == delivery.send_at.isoformat()
+    assert (sent, counts) == ([], {})
+    assert state_of(delivery) == ("planned", "")
+    assert (delivery.send_at, delivery.trace) == (NOW, [])
+    held = Delivery.objects.select_related("step__cadence__segment", "enrollment__course").get(
+        pk=delivery.pk
+    )
+    paused = SitePause.objects.filter(paused=True).exists()
+    assert hold_of(held, site_paused=paused, now=NOW) == against.__name__
 
 
 def test_a_release_sends_what_was_held_at_once() -> None:
@@ -265,9 +270,9 @@ def test_a_message_that_got_too_old_expires_with_what_held_it() -> None:
 
 
 def test_a_deferral_never_goes_past_the_end_of_the_message() -> None:
-    end = NOW + timedelta(minutes=3)
+    end = NOW + timedelta(seconds=10)
     delivery = make_delivery(expires_at=end)
-    pause_site(paused=True, now=NOW)
+    Due.objects.filter(pk=delivery.enrollment_id).update(due_at=NOW)
 
     dispatch()
 
@@ -372,7 +377,7 @@ def test_nothing_is_claimed_while_the_channel_is_down() -> None:
 def test_no_hand_over_starts_late_in_a_lease() -> None:
     delivery = make_delivery()
     channel = MemoryChannel()
-    instants = iter([NOW, NOW, NOW + timedelta(minutes=6)])
+    instants = chain([NOW, NOW], repeat(NOW + timedelta(minutes=6)))
 
     dispatch_due(clock=lambda: next(instants), channels={"email": channel})
 

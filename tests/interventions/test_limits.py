@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
+from activity.models import Due
 from interventions.errors import InterventionError
 from interventions.models import Delivery, FrequencyCap
 from interventions.operations import save_cap, save_quiet_hours
@@ -194,8 +195,7 @@ def test_a_cadence_sends_in_its_window_only() -> None:
 
 def test_the_trace_keeps_every_decision_but_not_without_end() -> None:
     delivery = make_delivery(expires_at=NOW + timedelta(days=30))
-    delivery.enrollment.course.live_since = None
-    delivery.enrollment.course.save()
+    Due.objects.filter(pk=delivery.enrollment_id).update(due_at=NOW)
 
     now = NOW
     for _ in range(60):
@@ -204,7 +204,7 @@ def test_the_trace_keeps_every_decision_but_not_without_end() -> None:
         now = delivery.send_at
 
     assert len(delivery.trace) == 50
-    assert delivery.trace[-1]["reason"] == "course_not_live"
+    assert delivery.trace[-1]["reason"] == "unsettled"
 
 
 def test_a_cap_that_lets_nothing_through_is_refused() -> None:

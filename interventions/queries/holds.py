@@ -1,0 +1,38 @@
+"""What a person has to lift before a message can go out: a pause, a frozen segment, no go-live.
+
+Such messages are left out where due ones are read, and cost nothing however many they are. What is
+said here in SQL and for rows that are loaded must agree.
+"""
+
+from datetime import datetime
+
+from interventions.models import Delivery
+from interventions.policy import Reason
+from segmentation.models import SegmentStatus
+
+# Few rows, read once a statement; what is planned is then found step by step.
+OPEN_STEPS = f"""
+SELECT step.id FROM interventions_step AS step
+JOIN interventions_cadence AS cadence ON cadence.id = step.cadence_id
+LEFT JOIN segmentation_segment AS segment ON segment.id = cadence.segment_id
+WHERE NOT cadence.paused AND segment.status IS DISTINCT FROM '{SegmentStatus.FROZEN}'
+    AND NOT EXISTS (SELECT FROM interventions_sitepause WHERE paused)
+"""  # noqa: S608
+
+OPEN_COURSE = "course.clock_stopped_at IS NULL AND course.live_since <= %(now)s"
+
+
+def hold_of(delivery: Delivery, *, site_paused: bool, now: datetime) -> Reason | None:
+    """Return what holds the message until a person lifts it, None where nothing does.
+
+    Step, cadence, segment, enrollment and course have to be loaded.
+    """
+    course, cadence = delivery.enrollment.course, delivery.step.cadence
+    frozen = cadence.segment is not None and cadence.segment.status == SegmentStatus.FROZEN
+    holds = (
+        (course.live_since is None or course.live_since > now, Reason.COURSE_NOT_LIVE),
+        (site_paused, Reason.SITE_PAUSED),
+        (cadence.paused, Reason.CADENCE_PAUSED),
+        (frozen, Reason.SEGMENT_FROZEN),
+    )
+    return next((reason for holds_it, reason in holds if holds_it), None)

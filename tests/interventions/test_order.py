@@ -1,0 +1,66 @@
+"""Which message goes first, and what keeps its place."""
+
+from datetime import timedelta
+
+import pytest
+
+from activity.models import Due
+from interventions.operations import save_cap
+from tests.factories import NOW
+from tests.interventions.factories import (
+    dispatch,
+    make_cadence,
+    make_delivery,
+    make_live_course,
+    make_settled,
+    settle_due,
+)
+from tests.interventions.test_dispatch import state_of
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_urgent_message_goes_before_many_that_waited_longer() -> None:
+    urgent = make_delivery(cadence=make_cadence(priority=1), priority=1)
+    for minutes in range(3):
+        make_delivery(planned_at=NOW - timedelta(minutes=minutes + 1))
+
+    sent, _ = dispatch()
+
+    urgent.refresh_from_db()
+    assert sent[0].message_id == urgent.message_id
+    assert len(sent) == 4
+
+
+def test_a_lesser_message_does_not_take_the_place_of_one_that_is_unsettled() -> None:
+    save_cap("one a day", limit=1, window="rolling_hours", length=24, on_exceed="drop")
+    enrollment = make_settled()
+    other = make_settled(make_live_course(), enrollment.learner)
+    urgent = make_delivery(enrollment, make_cadence(priority=1), priority=1)
+    lesser = make_delivery(other)
+    Due.objects.filter(pk=enrollment.pk).update(due_at=NOW)
+
+    sent, _ = dispatch()
+    assert sent == []
+    assert state_of(urgent) == ("planned", "unsettled")
+    assert state_of(lesser) == ("planned", "outranked")
+
+    # Also one that is planned while the urgent one waits.
+    later = make_delivery(make_settled(make_live_course(), enrollment.learner))
+    assert dispatch(NOW + timedelta(seconds=5))[0] == []
+    assert state_of(later) == ("planned", "outranked")
+
+    settle_due(enrollment)
+    sent, _ = dispatch(NOW + timedelta(seconds=31))
+    urgent.refresh_from_db()
+    assert [each.message_id for each in sent] == [urgent.message_id]
+    assert state_of(lesser) == ("dropped", "frequency_cap")
+
+
+def test_a_message_that_goes_out_unsettles_nobody() -> None:
+    delivery = make_delivery()
+
+    assert len(dispatch()[0]) == 1
+
+    due = Due.objects.get(pk=delivery.enrollment_id)
+    assert due.due_at is None
