@@ -286,3 +286,14 @@ class SettlingAdmin(ReadOnlyAdmin):
     list_display = ("course", "rebuilt_through", "is_rebuilt", "pulled_through")
     list_select_related = ("course",)
     search_fields = ("course__key",)
+
+
+@admin.register(models.PendingNo)
+class PendingNoAdmin(ReadOnlyAdmin):
+    """What learners said against being written to, until it is applied a moment later."""
+
+    list_display = ("learner", "mailbox", "kind", "source", "said_at", "error")
+    list_select_related = ("learner",)
+    list_filter = ("kind", "source")
+    search_fields = ("learner__external_id__exact", "mailbox__exact")
+    search_help_text = WHOLE_ID

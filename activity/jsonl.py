@@ -8,7 +8,7 @@ from typing import Any
 
 from activity.canonical import kind_of, shown
 
-TYPES = ("course", "section", "item", "learner", "enrollment", "event")
+TYPES = ("course", "section", "item", "learner", "enrollment", "optout", "event")
 FAULTY = "faulty"
 GROUP = 1_000
 

@@ -1,5 +1,7 @@
 """Constraints that many tables share."""
 
+from typing import Any
+
 from django.db.models import BooleanField, CheckConstraint, Expression, F, Func, Q
 
 from common.clock import END_OF_INSTANTS, FIRST_DAY, FIRST_INSTANT, LAST_DAY
@@ -14,6 +16,13 @@ class _IsComposed(Func):
         " OR %(expressions)s IS NFC NORMALIZED)"
     )
     output_field = BooleanField()
+
+    def as_postgresql(
+        self, compiler: Any, connection: Any, **context: Any
+    ) -> tuple[str, list[Any]]:
+        """Return the SQL. A value that is checked before it is saved stands in it three times."""
+        sql, params = self.as_sql(compiler, connection, **context)
+        return sql, [*params] * 3
 
 
 class _IsObject(Func):

@@ -1,8 +1,12 @@
 """What a learner said they want, and what it means for one category. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+# As feedback reports name a message that was moved out of the spam folder (RFC 6430).
+NOT_SPAM = "not-spam"
+HARD = frozenset({"hard", "permanent"})
 
 
 @dataclass(frozen=True)
@@ -27,3 +31,17 @@ def is_wanted(category_id: int, words: Iterable[Word], *, needs_opt_in: bool) ->
         return not needs_opt_in
     # "Every message" was never an opt-in to what asks for one by name.
     return word.wants and (word.category_id is not None or not needs_opt_in)
+
+
+def is_complaint(properties: Mapping[str, object]) -> bool:
+    """Return whether a report of a mail provider complains: "not spam" is the opposite."""
+    return str(properties.get("feedback_type", "")).strip().lower() != NOT_SPAM
+
+
+def is_hard_bounce(properties: Mapping[str, object]) -> bool:
+    """Return whether the mailbox takes no mail for good: said so, or by a status of 5 (RFC 3463).
+
+    A full mailbox or a server that was down bounce too, and take mail again.
+    """
+    kind = str(properties.get("bounce_type", "")).strip().lower()
+    return kind in HARD or str(properties.get("status", "")).startswith("5.")

@@ -13,6 +13,7 @@ from activity.models.log import (
     RejectedReason,
     Verb,
 )
+from activity.models.noes import NoKind, NoSource, PendingNo
 from activity.models.roster import (
     Course,
     Enrollment,
@@ -32,6 +33,9 @@ __all__ = [
     "Item",
     "ItemKind",
     "Learner",
+    "NoKind",
+    "NoSource",
+    "PendingNo",
     "Progress",
     "RejectedEvent",
     "RejectedReason",

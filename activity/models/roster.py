@@ -198,6 +198,11 @@ class Learner(models.Model):
     time_zone = models.CharField(max_length=64, blank=True, validators=[validate_time_zone])
     locale = models.CharField(max_length=16, blank=True)
     traits = TraitsField(default=dict, blank=True)
+    # What the roster says. Turning true it is a no like any other; turning false it is no yes, for
+    # a roster cannot speak for somebody who said no.
+    opted_out = models.BooleanField(
+        default=False, db_default=False, help_text="The roster says: wants no messages."
+    )
 
     class Meta:
         ordering = ("id",)

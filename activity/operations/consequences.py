@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 from activity.models import Course, Due, DueCause, Enrollment, Item, Learner
 from activity.operations.due import lock_due, pull_due
 from activity.operations.edits import count_edits, settle_edit
+from activity.operations.noes import keep_roster_no
 
 Row = TypeVar("Row", bound=Model)
 
@@ -89,6 +90,8 @@ def store_row(
         _insert(row, consequences, now=now)
     else:
         _update(row, _changed(row, before, columns), consequences)
+    if isinstance(row, Learner) and _begins_to_opt_out(row, before):
+        keep_roster_no(row, now=now)
     return row
 
 
@@ -105,6 +108,12 @@ def _lock(row: Row) -> Row:
         # First: whoever ingests or evaluates holds the Due row when it comes to the enrollment.
         lock_due([row.pk])
     return type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)
+
+
+def _begins_to_opt_out(learner: Learner, before: Model | None) -> bool:
+    # Only then: a flag that stands in every roster of a year is no new word of the learner, who
+    # may have chosen to come back meanwhile.
+    return learner.opted_out and not (isinstance(before, Learner) and before.opted_out)
 
 
 def _concerned(consequences: Consequences) -> set[int]:

@@ -12,6 +12,7 @@ from activity.models import RejectedEvent
 from activity.operations.binary import fetch_binary
 from activity.operations.due import note_late, pull_due
 from activity.operations.keys import EventRow, look_up
+from activity.operations.noes import keep_noes
 from activity.operations.read_models import merge_daily_activity, merge_progress
 from activity.operations.rejected import Refusal, keep_rejected
 from activity.operations.repeats import Repeats, Sent, settle_repeats
@@ -45,6 +46,8 @@ WITH fresh AS (
         SELECT enrollment_id, max(occurred_at) AS occurred_at FROM fresh GROUP BY enrollment_id
     ) AS newest
     WHERE enrollment.id = newest.enrollment_id
+), noes AS (
+    {keep_noes("fresh")}
 )
 SELECT count(*) FROM fresh
 """  # noqa: S608

@@ -19,6 +19,7 @@ from activity.operations.roster import (
     change_enrollment,
     change_item,
     change_learner,
+    change_opt_out,
     change_section,
 )
 from activity.operations.roster_values import RosterError
@@ -30,6 +31,7 @@ CHANGES: Mapping[str, Callable[[Mapping[str, Any], Consequences, datetime], obje
     "item": change_item,
     "learner": change_learner,
     "enrollment": change_enrollment,
+    "optout": change_opt_out,
 }
 
 

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 
 from activity.canonical import shown
-from activity.models import Course, Enrollment, Item, ItemKind, Learner, Section
+from activity.models import Course, Enrollment, Item, ItemKind, Learner, PendingNo, Section
 from activity.operations.consequences import Consequences, changing, store_row
 from activity.operations.due import lock_due
+from activity.operations.noes import keep_listed_no
 from activity.operations.roster_values import RosterError, fill, key_in, optional_key_in
 
 Row = TypeVar("Row", bound=Model)
@@ -108,6 +109,13 @@ def change_enrollment(
         row.section = _section(course, optional_key_in(values, "section"))
     consequences.remarks += fill(row, values, looked_up=frozenset({"course", "learner", "section"}))
     return store_row(row, consequences, before=before, now=now)
+
+
+def change_opt_out(
+    values: Mapping[str, Any], consequences: Consequences, now: datetime
+) -> PendingNo:
+    """Keep the opt-out of an address, as lists of another system hold them."""
+    return keep_listed_no(values, now=now)
 
 
 def _saved(change: Change[Row], values: Mapping[str, Any], *, now: datetime) -> Row:

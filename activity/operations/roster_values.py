@@ -36,6 +36,7 @@ OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
     ),
     Learner: frozenset(
         {"external_id", "email", "name", "given_name", "time_zone", "locale", "traits"}
+        | {"opted_out"}
     ),
     Enrollment: frozenset({"enrolled_at", "withdrew_at", "completed_at", "unit_key", "traits"}),
 }
@@ -70,6 +71,11 @@ def optional_key_in(values: Mapping[str, Any], name: str) -> str | None:
     """Return the key that the line names, None for none. Raise RosterError if it is no text."""
     value = key_text(values.get(name))
     return None if value is None or value == "" else _one_line(name, value)
+
+
+def instant_in(values: Mapping[str, Any], name: str) -> datetime | None:
+    """Return the instant, if the line names one. Raise RosterError if it is none."""
+    return None if values.get(name) is None else _instant(name, values[name])
 
 
 def fill(row: models.Model, values: Mapping[str, Any], *, looked_up: frozenset[str]) -> list[str]:

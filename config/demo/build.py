@@ -53,7 +53,7 @@ def opt_out(world: World, course: Course, *, now: datetime) -> None:
     names = [trace.learner.external_id for trace in world.traces if trace.learner.opted_out]
     rows = Enrollment.objects.filter(course=course, learner__external_id__in=names)
     for enrollment_id, learner_id in rows.order_by("learner").values_list("id", "learner"):
-        unsubscribe(LinkOwner(learner_id, enrollment_id, _NO_DELIVERY), source="demo", now=now)
+        unsubscribe(LinkOwner(learner_id, enrollment_id, _NO_DELIVERY), source="roster", now=now)
 
 
 def _create_experiment(segment: Segment, *, seed: int) -> Experiment:

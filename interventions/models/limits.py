@@ -143,6 +143,19 @@ class QuietHours(PlacedModel):
         return f"{self.begins:%H:%M} to {self.ends:%H:%M}"
 
 
+class ConsentSource(models.TextChoices):
+    """Who said it, or rather: by which way it came."""
+
+    PAGE = "page", "the unsubscribe page"
+    ONE_CLICK = "one_click", "the mail program, in one click"
+    PREFERENCES = "preferences", "the preference page"
+    FEED = "feed", "an event of the platform"
+    ROSTER = "roster", "the roster"
+    IMPORT = "import", "a list of known opt-outs"
+    STAFF = "staff", "staff, for the learner"
+    WEBHOOK = "webhook", "the mail provider"
+
+
 class ConsentState(models.TextChoices):
     IN = "in", "wants it"
     OUT = "out", "does not want it"
@@ -170,10 +183,13 @@ class Consent(models.Model):
     )
     state = models.CharField(max_length=3, choices=ConsentState.choices)
     changed_at = models.DateTimeField()
-    source = models.CharField(max_length=50)
+    source = models.CharField(max_length=50, choices=ConsentSource.choices)
 
     class Meta:
         constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(source__in=ConsentSource.values), name="consent_source_is_known"
+            ),
             models.UniqueConstraint(
                 fields=("learner", "mailbox", "category"),
                 condition=Q(learner__isnull=False),

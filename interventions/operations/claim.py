@@ -15,6 +15,7 @@ from interventions.models import Delivery, DeliveryState, Run
 from interventions.operations.desk import Desk
 from interventions.operations.ledger import Move, move
 from interventions.operations.mailboxes import claim_learner
+from interventions.operations.noes import hear
 from interventions.policy import PASSING, Allow, Defer, Deny, decide
 from interventions.queries.compose import compose
 from interventions.queries.due import lock_due_deliveries
@@ -44,6 +45,7 @@ class Turn:
 
     claim: Claim | None = None
     has_more: bool = False
+    must_hear: bool = False
     moves: Counter[str] = field(default_factory=Counter)
 
 
@@ -57,18 +59,33 @@ class _Table:
     now: datetime
 
 
-@transaction.atomic
 def claim_next(learner_id: int, *, now: datetime, desk: Desk, channels: Collection[str]) -> Turn:
     """Work through the learner's due messages up to the first to hand over, and claim that one.
+
+    Where a no waits to be applied, that is done instead, and the messages are asked about next.
 
     All learners with the mailbox are locked, so no other worker can pass a cap at the same moment;
     a mailbox that another worker has is left to it.
     """
+    turn = _take(learner_id, now=now, desk=desk, channels=channels)
+    if turn.must_hear:
+        # Not in the transaction of the claim: the no may concern learners with lower ids.
+        hear(learner_id, now=now)
+        turn.has_more = True
+    return turn
+
+
+@transaction.atomic
+def _take(learner_id: int, *, now: datetime, desk: Desk, channels: Collection[str]) -> Turn:
     turn = Turn()
     desk.refresh()
-    learner = claim_learner(learner_id)
-    if learner is None:
+    claimed = claim_learner(learner_id)
+    if claimed is None:
         return turn
+    if claimed.has_said_no:
+        turn.must_hear = True
+        return turn
+    learner = claimed.learner
     due = lock_due_deliveries(learner_id, now=now, channels=channels, catalogue=desk.catalogue)
     if not due:
         return turn

@@ -9,14 +9,12 @@ from django.db import transaction
 from activity.models import Enrollment
 from activity.operations import append_own_event
 from common.rows import create_or_change
-from interventions.consent import is_wanted
-from interventions.models import Category, Consent, ConsentState
+from interventions.models import Category, Consent, ConsentSource, ConsentState
 from interventions.operations.mailboxes import Mailbox, lock_mailbox
-from interventions.operations.runs import exit_runs, lock_active_runs
-from interventions.queries.preferences import words_of
+from interventions.operations.noes import No, exit_unwanted, say_no
+from interventions.queries.preferences import wanted_of, words_of
 from interventions.render.links import LinkOwner
 
-UNSUBSCRIBED = "unsubscribed"
 OPTED_OUT = "opted_out"
 
 
@@ -29,47 +27,45 @@ def unsubscribe(owner: LinkOwner, *, source: str, now: datetime) -> bool:
     """
     # Dispatch holds the same locks while it decides: what it claims later sees the new word.
     mailbox = lock_mailbox(owner.learner_id)
-    if mailbox is None or not _wants_anything(mailbox):
+    if mailbox is None:
         return False
-    _write_event(owner, now=now)
-    _set_words(mailbox, [None], ConsentState.OUT, source=source, now=now)
-    _exit(mailbox, reason=UNSUBSCRIBED, now=now)
-    return True
+    return _stop(owner, mailbox, source=source, now=now)
 
 
 @transaction.atomic
 def save_preferences(
     owner: LinkOwner, *, wanted: Collection[int], source: str, now: datetime
 ) -> None:
-    """Keep which categories (ids) the learner wants; all others they do not want."""
+    """Keep which categories (ids) the learner wants; all others they do not want.
+
+    A no to every kind that there is means every kind that there will be, too.
+    """
     mailbox = lock_mailbox(owner.learner_id)
     if mailbox is None:
         return
-    had = _wanted(mailbox)
     every = set(Category.objects.values_list("pk", flat=True))
     kept = every & set(wanted)
-    out = every - kept
-    if had and not kept:
-        _write_event(owner, now=now)
+    if not kept:
+        _stop(owner, mailbox, source=source, now=now)
+        return
     _set_words(mailbox, kept, ConsentState.IN, source=source, now=now)
-    # A no to every kind that there is means every kind that there will be, too.
-    said_no = out if kept else {*out, None}
-    _set_words(mailbox, said_no, ConsentState.OUT, source=source, now=now)
-    _exit(mailbox, reason=OPTED_OUT, now=now, category_ids=out)
+    _set_words(mailbox, every - kept, ConsentState.OUT, source=source, now=now)
+    exit_unwanted(mailbox, kept, reason=OPTED_OUT, now=now)
 
 
-def _wanted(mailbox: Mailbox) -> set[int]:
-    words = words_of(mailbox.learner_id, mailbox.address)
-    return {
-        category.pk
-        for category in Category.objects.all()
-        if is_wanted(category.pk, words, needs_opt_in=category.needs_opt_in)
-    }
+def _stop(owner: LinkOwner, mailbox: Mailbox, *, source: str, now: datetime) -> bool:
+    if not _wants_anything(mailbox):
+        return False
+    _write_event(owner, now=now)
+    said = No(ConsentSource(source), _after_all_words(mailbox, now))
+    say_no(mailbox, said, now=now)
+    return True
 
 
 def _wants_anything(mailbox: Mailbox) -> bool:
     words = words_of(mailbox.learner_id, mailbox.address)
-    return not any(word.category_id is None for word in words) or bool(_wanted(mailbox))
+    said_no = any(word.category_id is None for word in words)
+    return not said_no or bool(wanted_of(mailbox.learner_id, mailbox.address))
 
 
 def _write_event(owner: LinkOwner, *, now: datetime) -> None:
@@ -87,7 +83,7 @@ def _write_event(owner: LinkOwner, *, now: datetime) -> None:
 
 def _set_words(
     mailbox: Mailbox,
-    category_ids: Iterable[int | None],
+    category_ids: Iterable[int],
     state: ConsentState,
     *,
     source: str,
@@ -109,18 +105,3 @@ def _after_all_words(mailbox: Mailbox, now: datetime) -> datetime:
     words = words_of(mailbox.learner_id, mailbox.address)
     latest = max((word.at for word in words), default=None)
     return now if latest is None or latest < now else latest + timedelta(microseconds=1)
-
-
-def _exit(
-    mailbox: Mailbox,
-    *,
-    reason: str,
-    now: datetime,
-    category_ids: Collection[int] | None = None,
-) -> None:
-    enrollments = Enrollment.objects.filter(learner__in=mailbox.learner_ids)
-    runs = lock_active_runs(list(enrollments.values_list("pk", flat=True)))
-    leaving = [
-        run for run in runs if category_ids is None or run.cadence.category_id in category_ids
-    ]
-    exit_runs(leaving, reason=reason, now=now)

@@ -23,7 +23,10 @@ FOR NO KEY UPDATE
 _CLAIM = """
 SELECT learner.*, (
     SELECT count(*) FROM activity_learner AS sharer WHERE lower(sharer.email) = lower(learner.email)
-) AS sharers
+) AS sharers, EXISTS (
+    SELECT FROM activity_pendingno AS said
+    WHERE said.learner_id = learner.id OR said.mailbox = lower(learner.email)
+) AS has_said_no
 FROM activity_learner AS learner WHERE learner.id = %(learner)s
 FOR NO KEY UPDATE OF learner SKIP LOCKED
 """
@@ -51,6 +54,14 @@ class Mailbox:
     learner_ids: list[int]
 
 
+@dataclass(frozen=True)
+class Claimed:
+    """A locked learner, and whether a no of theirs, or of their mailbox, waits to be applied."""
+
+    learner: Learner
+    has_said_no: bool
+
+
 def lock_mailbox(learner_id: int) -> Mailbox | None:
     """Lock the learner with all who share the mailbox; None if there is no such learner."""
     email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
@@ -73,7 +84,7 @@ def lock_address(address: str, *, learner_id: int | None = None) -> Mailbox:
         return Mailbox(learner_id, mailbox, [row[0] for row in cursor.fetchall()])
 
 
-def claim_learner(learner_id: int) -> Learner | None:
+def claim_learner(learner_id: int) -> Claimed | None:
     """Lock the learner with all who share the mailbox; None where another worker has one of them.
 
     One statement for a learner who shares with nobody.
@@ -81,9 +92,10 @@ def claim_learner(learner_id: int) -> Learner | None:
     learner = next(iter(Learner.objects.raw(_CLAIM, {"learner": learner_id})), None)
     if learner is None:
         return None
-    sharers = vars(learner)["sharers"]
+    sharers, has_said_no = vars(learner)["sharers"], vars(learner)["has_said_no"]
+    claimed = Claimed(learner, has_said_no)
     if sharers <= 1:
-        return learner
+        return claimed
     values: dict[str, Any] = {"learner": learner_id, "mailbox": comparable(learner.email or "")}
     with connection.cursor() as cursor:
         # The worker with the lowest id waits for the others and gets on; all others give way to it.
@@ -91,4 +103,4 @@ def claim_learner(learner_id: int) -> Learner | None:
         cursor.execute(_CLAIM_BEFORE, values)
         before = len(cursor.fetchall())
         cursor.execute(_LOCK_BEHIND, values)
-        return learner if before + 1 + len(cursor.fetchall()) == sharers else None
+        return claimed if before + 1 + len(cursor.fetchall()) == sharers else None

@@ -1,4 +1,4 @@
-"""The recover stage: claims whose worker is gone, messages to send again, early events, edits."""
+"""The recover stage: noes to apply, claims whose worker is gone, early events, edits."""
 
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from activity.operations import ensure_zones, replay_rejected, settle_edits
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
 from interventions.operations.finish import MAX_ATTEMPTS, retry_at
 from interventions.operations.ledger import Move, move
+from interventions.operations.noes import apply_noes
 
 BATCH = 500
 LEASE_EXPIRED = "lease_expired"
@@ -16,6 +17,7 @@ SENT_AGAIN = "sent_again"
 
 def recover(*, now: datetime) -> None:
     """Bring back what was left lying. Safe to run at any time and by several workers at once."""
+    apply_noes(now=now)
     while _expire_leases(now) == BATCH:
         continue
     while _plan_again(now) == BATCH:

@@ -38,11 +38,21 @@ def words_of(learner_id: int | None, mailbox: str) -> list[Word]:
     ]
 
 
+def wanted_of(learner_id: int | None, mailbox: str) -> set[int]:
+    """Return the ids of the categories that they get. Two queries."""
+    words = words_of(learner_id, mailbox)
+    return {
+        category.pk
+        for category in Category.objects.all()
+        if is_wanted(category.pk, words, needs_opt_in=category.needs_opt_in)
+    }
+
+
 def preferences_of(learner_id: int) -> list[Preference]:
     """Return every category with whether the learner gets it. Three queries."""
-    words = words_of(learner_id, mailbox_of(learner_id))
+    wanted = wanted_of(learner_id, mailbox_of(learner_id))
     return [
-        Preference(category, is_wanted(category.pk, words, needs_opt_in=category.needs_opt_in))
+        Preference(category, category.pk in wanted)
         for category in Category.objects.order_by("name", "pk")
     ]
 

@@ -335,4 +335,6 @@ def test_the_worker_of_a_later_learner_gives_way_and_that_of_the_first_waits() -
                     with pytest.raises(OperationalError, match="lock timeout"):
                         claim_learner(claimed)
     with transaction.atomic():
-        assert claim_learner(first.learner_id) == first.learner
+        claimed = claim_learner(first.learner_id)
+        assert claimed is not None
+        assert claimed.learner == first.learner

@@ -135,12 +135,12 @@ def segment_archived(delivery: Delivery) -> None:
 
 
 def opted_out_of_all(delivery: Delivery) -> None:
-    delivery.learner.consents.create(state="out", changed_at=NOW, source="test")
+    delivery.learner.consents.create(state="out", changed_at=NOW, source="page")
 
 
 def opted_out_of_the_category(delivery: Delivery) -> None:
     delivery.learner.consents.create(
-        category=delivery.category, state="out", changed_at=NOW, source="test"
+        category=delivery.category, state="out", changed_at=NOW, source="page"
     )
 
 

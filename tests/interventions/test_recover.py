@@ -164,7 +164,7 @@ def test_a_resend_that_the_policy_refuses_leaves_the_doubtful_copy_counted() -> 
 
 
 def refuse_by_policy(delivery: Delivery, at: datetime) -> None:
-    delivery.learner.consents.create(state="out", changed_at=NOW, source="test")
+    delivery.learner.consents.create(state="out", changed_at=NOW, source="page")
     dispatch(at)
 
 

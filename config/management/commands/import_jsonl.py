@@ -21,9 +21,9 @@ class Command(BaseCommand):
     """Import the lines that are good, and say of every other which it is and why."""
 
     help = (
-        "Import JSON lines, each with a type: course, section, item, learner, enrollment or event."
-        " Run again, it changes nothing. Ends with status 1 if a line was refused; all others are"
-        " taken over even then."
+        "Import JSON lines, each with a type: course, section, item, learner, enrollment, optout"
+        " or event. Run again, it changes nothing. Ends with status 1 if a line was refused; all"
+        " others are taken over even then."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

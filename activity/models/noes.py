@@ -1,0 +1,60 @@
+"""What learners said against being written to, until it is applied."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from activity.models.log import Event
+from activity.models.roster import Learner
+
+
+class NoKind(models.TextChoices):
+    OPT_OUT = "opt_out", "wants no messages"
+    COMPLAINT = "complaint", "marked a message as spam"
+    BOUNCE = "bounce", "the mailbox takes no mail"
+
+
+class NoSource(models.TextChoices):
+    FEED = "feed", "an event of the platform"
+    ROSTER = "roster", "the roster"
+    IMPORT = "import", "a list of known opt-outs"
+
+
+class PendingNo(models.Model):
+    """A "no" that waits to be applied, written in the transaction that brought it.
+
+    Whoever sends applies what waits for a learner or their mailbox before deciding on a message, so
+    nothing goes out between the two. An applied one is deleted; its event and the consent remain.
+    """
+
+    learner = models.ForeignKey(
+        Learner, null=True, blank=True, on_delete=models.CASCADE, related_name="pending_noes"
+    )
+    # As it was when the no came; without a learner, the address that a list of opt-outs names.
+    mailbox = models.CharField(max_length=320, blank=True, default="")
+    kind = models.CharField(max_length=9, choices=NoKind.choices)
+    source = models.CharField(max_length=10, choices=NoSource.choices)
+    event = models.ForeignKey(
+        Event, null=True, blank=True, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    said_at = models.DateTimeField()
+    retry_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True, default="")
+
+    class Meta:
+        verbose_name = "pending no"
+        verbose_name_plural = "pending noes"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(learner__isnull=False) | ~Q(mailbox=""), name="no_is_of_somebody"
+            ),
+            models.CheckConstraint(condition=Q(kind__in=NoKind.values), name="no_kind_is_known"),
+            models.CheckConstraint(
+                condition=Q(source__in=NoSource.values), name="no_source_is_known"
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=("mailbox",), name="no_by_mailbox")]
+
+    def __str__(self) -> str:
+        return f"{self.learner or self.mailbox}: {self.get_kind_display()}"

@@ -1,0 +1,160 @@
+"""One function for every "no", whichever way it came, and the noes that wait to be applied.
+
+They come with an event of a feed, with the roster or with a list of opt-outs, and are kept in the
+transaction that brings them (activity.PendingNo). The recover stage applies them, and so does a
+claim before it decides: between the two, nothing goes out.
+"""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from activity.models import Enrollment, Learner, NoKind, PendingNo
+from common.addresses import comparable
+from common.database import is_outage
+from interventions.consent import is_complaint, is_hard_bounce
+from interventions.models import Consent, ConsentSource, ConsentState, Delivery
+from interventions.operations.limits import suppress
+from interventions.operations.mailboxes import Mailbox, lock_address
+from interventions.operations.runs import exit_runs, lock_active_runs
+from interventions.queries.preferences import wanted_of
+
+BATCH = 500
+AFTER_ERROR = timedelta(minutes=5)
+UNSUBSCRIBED = "unsubscribed"
+COMPLAINED = "complained"
+BOUNCED = "bounced"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class No:
+    """A no: of which kind, by which way it came, when it was said.
+
+    `address` is where the mail went that was complained of or bounced.
+    """
+
+    source: ConsentSource
+    at: datetime
+    kind: NoKind = NoKind.OPT_OUT
+    address: str = ""
+
+
+def say_no(mailbox: Mailbox, no: No, *, now: datetime) -> None:
+    """Stop what the no is about. The mailbox must be locked.
+
+    An opt-out covers every kind of message and ends the runs; so does a complaint, which also
+    suppresses the address for good. A bounce suppresses the address alone.
+    """
+    if no.kind != NoKind.OPT_OUT and (no.address or mailbox.address):
+        reason = COMPLAINED if no.kind == NoKind.COMPLAINT else BOUNCED
+        suppress(no.address or mailbox.address, reason=reason, now=now)
+    if no.kind == NoKind.BOUNCE:
+        return
+    _keep_word(mailbox, no)
+    wanted = wanted_of(mailbox.learner_id, mailbox.address)
+    reason = COMPLAINED if no.kind == NoKind.COMPLAINT else UNSUBSCRIBED
+    exit_unwanted(mailbox, wanted, reason=reason, now=now)
+
+
+def exit_unwanted(mailbox: Mailbox, wanted: Collection[int], *, reason: str, now: datetime) -> None:
+    """End the runs of all with the mailbox whose category (id) is not wanted."""
+    enrollments = Enrollment.objects.filter(learner__in=mailbox.learner_ids)
+    runs = lock_active_runs(list(enrollments.values_list("pk", flat=True)))
+    leaving = [run for run in runs if run.cadence.category_id not in wanted]
+    exit_runs(leaving, reason=reason, now=now)
+
+
+def apply_noes(*, now: datetime) -> None:
+    """Apply the noes that wait. One that fails is put off and shows its error to staff."""
+    while True:
+        waiting = PendingNo.objects.exclude(retry_at__gt=now).order_by("pk")
+        ids = list(waiting.values_list("pk", flat=True)[:BATCH])
+        for pk in ids:
+            _try(pk, now=now)
+        if len(ids) < BATCH:
+            return
+
+
+def hear(learner_id: int, *, now: datetime) -> None:
+    """Apply at once what waits for the learner or their mailbox. Raise where one fails."""
+    email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
+    whose = Q(learner=learner_id)
+    if email:
+        whose |= Q(mailbox=comparable(email))
+    for pk in list(PendingNo.objects.filter(whose).order_by("pk").values_list("pk", flat=True)):
+        _apply(pk, now=now)
+
+
+def _try(pk: int, *, now: datetime) -> None:
+    try:
+        _apply(pk, now=now)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.exception("The no %s cannot be applied", pk)
+        values = {"retry_at": now + AFTER_ERROR, "error": str(error)[:300]}
+        PendingNo.objects.filter(pk=pk).update(**values)
+
+
+@transaction.atomic
+def _apply(pk: int, *, now: datetime) -> None:
+    found = PendingNo.objects.filter(pk=pk).first()
+    if found is None:
+        return
+    mailbox = lock_address(found.mailbox, learner_id=found.learner_id)
+    # Read again under the lock: another worker may have applied it meanwhile.
+    waiting = PendingNo.objects.select_related("event").filter(pk=pk).first()
+    if waiting is None:
+        return
+    if _is_meant(waiting) and not _is_known(waiting):
+        no = No(ConsentSource(waiting.source), waiting.said_at, NoKind(waiting.kind))
+        say_no(mailbox, replace(no, address=_address_of(waiting)), now=now)
+    waiting.delete()
+
+
+def _is_meant(waiting: PendingNo) -> bool:
+    properties = waiting.event.properties if waiting.event else {}
+    match waiting.kind:
+        case NoKind.COMPLAINT:
+            return is_complaint(properties)
+        case NoKind.BOUNCE:
+            return is_hard_bounce(properties)
+    return True
+
+
+def _is_known(waiting: PendingNo) -> bool:
+    # A list that is imported again brings no new word: its owner may have come back since.
+    is_listed = waiting.source == ConsentSource.IMPORT
+    words = Consent.objects.filter(mailbox=waiting.mailbox, source=ConsentSource.IMPORT)
+    return is_listed and words.exists()
+
+
+def _address_of(waiting: PendingNo) -> str:
+    """Return where the mail went that the event speaks of: the learner may have moved since."""
+    if waiting.kind == NoKind.OPT_OUT:
+        return ""
+    named = str((waiting.event.properties if waiting.event else {}).get("address", ""))
+    if "@" in named:
+        return named
+    sent = Delivery.objects.filter(learner=waiting.learner_id, claimed_at__lte=waiting.said_at)
+    last = sent.exclude(address="").order_by("-claimed_at")
+    return last.values_list("address", flat=True).first() or ""
+
+
+def _keep_word(mailbox: Mailbox, no: No) -> None:
+    """Keep the no to everything, unless a later one is kept already."""
+    whose = {"learner_id": mailbox.learner_id, "mailbox": mailbox.address, "category": None}
+    rows = Consent.objects.select_for_update(no_key=True).filter(**whose).order_by("-changed_at")
+    kept = rows.first()
+    if kept is None:
+        kept = Consent(**whose)
+    elif kept.changed_at >= no.at:
+        return
+    kept.state, kept.changed_at, kept.source = ConsentState.OUT, no.at, no.source
+    kept.save()
