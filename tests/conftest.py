@@ -10,6 +10,7 @@ from typing import Protocol
 
 import pytest
 from django.db import connection
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from config import workers
@@ -17,6 +18,10 @@ from config.embedded import valkey
 from tests import processes, smtp
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# No test asserts a time: on a busy machine an example may take any.
+hypothesis_settings.register_profile("nudgelab", deadline=None)
+hypothesis_settings.load_profile("nudgelab")
 
 
 class StartCelery(Protocol):

@@ -1,6 +1,6 @@
-"""Comparison of two means: Welch's t, and the relative lift by the delta method."""
+"""Comparison of two means: Welch's t, and the relative lift that agrees with it."""
 
-from math import sqrt
+from math import inf, sqrt
 
 from scipy import special
 
@@ -11,8 +11,11 @@ MeanDifference = Estimate
 RelativeMean = Estimate
 
 _METHOD = "Welch t"
-_RELATIVE_METHOD = "delta method"
-_ALL_ZERO = "every outcome in this arm is 0, which says nothing about the spread of the ratio"
+_RELATIVE_METHOD = "Fieller"
+# Its spread of 0 is no measurement: somebody may well have done it in a larger sample. Believed,
+# it shows a difference in up to 26 % of samples of two equal arms.
+_ALL_ZERO = "every outcome in {} is 0, so nothing is known of how much it varies"
+_TOO_CLOSE = "the control's mean is so uncertain that it may be 0, and nothing is a multiple of 0"
 
 
 def welch_difference(
@@ -20,8 +23,9 @@ def welch_difference(
 ) -> MeanDifference:
     """Return treatment mean minus control mean, in the outcome's unit, with Welch's interval.
 
-    The variances may differ. Below two outcomes in an arm, and where no outcome varies at all,
-    the difference has no interval: nan with a reason. Welch (1947), Biometrika 34:28.
+    The variances may differ. Below two outcomes in an arm, where no outcome varies at all, and
+    from an arm in which every outcome is 0, the difference has no interval: nan with a reason.
+    Welch (1947), Biometrika 34:28.
     """
     value = treatment.average - control.average
     reason = _reason(control, treatment)
@@ -33,30 +37,50 @@ def welch_difference(
 
 
 def relative_mean(control: Moments, treatment: Moments, *, level: float = 0.95) -> RelativeMean:
-    """Return treatment mean / control mean - 1 (0.1 is ten percent more) by the delta method.
+    """Return treatment mean / control mean - 1 (0.1 is ten percent more) with Fieller's interval.
 
-    The degrees of freedom are Welch's. A control mean that is not above 0 gives nan with a reason,
-    and where all of the treatment's outcomes are 0 the lift of -1 has no interval.
-    Variance of a ratio: Casella and Berger (2002), Statistical Inference, example 5.5.27.
+    The test is the difference's, and the limits hold the ratios r at which treatment - r * control
+    is no surprise to it: they leave out 0 together with the difference's. Where the control's mean
+    itself cannot be told from 0 (g >= 1), where it is not above 0, or where the difference has no
+    interval, there is none either, with the reason. Of means that are not negative, no limit lies
+    below -1. Fieller (1954), Journal of the Royal Statistical Society B 16:175, with Welch's
+    degrees of freedom.
     """
-    reason = _reason(control, treatment)
     if control.n and control.mean <= 0:
         return _unknown(UNKNOWN, _RELATIVE_METHOD, level, "the control's mean is not above 0")
     value = treatment.average / control.average - 1 if control.n else UNKNOWN
-    if reason:
-        return _unknown(value, _RELATIVE_METHOD, level, reason)
+    difference = welch_difference(control, treatment, level=level)
+    if not difference.has_interval:
+        return _unknown(value, _RELATIVE_METHOD, level, difference.reason)
+    limits = _fieller(control, treatment, t=_quantile(difference.df, level))
+    if limits is None:
+        return _unknown(value, _RELATIVE_METHOD, level, _TOO_CLOSE)
+    low, high = limits
+    floor = -1.0 if treatment.mean >= 0 else -inf
+    return Estimate(
+        value, max(low - 1, floor), high - 1, difference.p_value, level, _RELATIVE_METHOD,
+        _METHOD, statistic=difference.statistic, df=difference.df,
+    )  # fmt: skip
+
+
+def _fieller(control: Moments, treatment: Moments, *, t: float) -> tuple[float, float] | None:
+    """Return the limits of the ratio of means; None where they enclose no range."""
+    spread0, spread1 = control.variance / control.n, treatment.variance / treatment.n
+    g = t * t * spread0 / control.mean**2
+    if g >= 1:
+        return None
     ratio = treatment.mean / control.mean
-    spread = treatment.variance / treatment.n + ratio * ratio * control.variance / control.n
-    if not spread:
-        return _unknown(value, _RELATIVE_METHOD, level, _ALL_ZERO)
-    df = _degrees_of_freedom(control, treatment)
-    error = sqrt(spread) / control.mean
-    return _with_t(value, error, df, method=_RELATIVE_METHOD, level=level)
+    half = t / control.mean * sqrt(spread1 * (1 - g) + ratio * ratio * spread0)
+    return (ratio - half) / (1 - g), (ratio + half) / (1 - g)
+
+
+def _quantile(df: float, level: float) -> float:
+    return float(special.stdtrit(df, (1 + level) / 2))
 
 
 def _with_t(value: float, error: float, df: float, *, method: str, level: float) -> Estimate:
     statistic = value / error
-    half = float(special.stdtrit(df, (1 + level) / 2)) * error
+    half = _quantile(df, level) * error
     p_value = float(2 * special.stdtr(df, -abs(statistic)))
     return Estimate(
         value, value - half, value + half, p_value, level, method, method,
@@ -81,6 +105,9 @@ def _reason(control: Moments, treatment: Moments) -> str:
             return f"only one outcome is counted in {name}, which says nothing about the spread"
     if control.variance == treatment.variance == 0:
         return "no outcome varies within either arm, so chance cannot be told from effect"
+    for arm, name in ((control, "the control"), (treatment, "this arm")):
+        if arm.mean == arm.deviations == 0:
+            return _ALL_ZERO.format(name)
     return ""
 
 
