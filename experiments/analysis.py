@@ -1,14 +1,16 @@
 """Analysis of a table with an arm and outcomes in each row, by the statistics that reports use."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.columns import read_columns
-from experiments.stats.balance import SampleRatio, sample_ratio
+from experiments.stats.balance import ALARM, SampleRatio, sample_ratio
 from experiments.stats.comparison import Comparison, Outcomes, compare_arms
+from experiments.stats.estimate import UNKNOWN, unknown
+from experiments.stats.rates import rate_test
 from experiments.stats.sufficient import Counts, Moments
 from experiments.tables import Table, TableError
 
@@ -121,13 +123,32 @@ def _analyze_column(
     _check_kind(metric, counted)
     sums = Counts.from_array if kind == "binary" else Moments.from_array
     outcomes: dict[str, Outcomes] = {arm: sums(values[mask & known]) for arm, mask in masks.items()}
+    missing = {
+        arm: Counts(int((mask & ~known).sum()), int(mask.sum())) for arm, mask in masks.items()
+    }
+    comparisons = compare_arms(outcomes, control=request.control, level=request.level)
     return MetricAnalysis(
         metric.column,
         kind,
         outcomes,
-        {arm: int((mask & ~known).sum()) for arm, mask in masks.items()},
-        compare_arms(outcomes, control=request.control, level=request.level),
+        {arm: found.successes for arm, found in missing.items()},
+        [_unless_missing(each, missing) for each in comparisons],
     )
+
+
+def _unless_missing(comparison: Comparison, missing: Mapping[str, Counts]) -> Comparison:
+    """Return the comparison; without its results where outcomes are missing in one arm alone."""
+    lacks, control_lacks = missing[comparison.arm], missing[comparison.control]
+    if not lacks.n or not control_lacks.n or rate_test(control_lacks, lacks)[1] >= ALARM:
+        return comparison
+    reason = (
+        f"outcomes are missing in {lacks.successes:,} of {lacks.n:,} rows of {comparison.arm} and "
+        f"in {control_lacks.successes:,} of {control_lacks.n:,} of {comparison.control}, so what "
+        "is compared is who is missing"
+    )
+    level = comparison.difference.level
+    nothing = unknown(UNKNOWN, level=level, reason=reason)
+    return replace(comparison, difference=nothing, relative=nothing)
 
 
 def _zeros_and_ones(values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from experiments.stats.comparison import Comparison, Outcomes
 from experiments.stats.estimate import Estimate
 from experiments.stats.figures import Figures, level_text, p_text, percent_change
 from experiments.stats.sufficient import Counts
-from experiments.stats.verdict import verdict
+from experiments.stats.verdict import balance_text, verdict
 
 
 def analysis_lines(analysis: Analysis) -> Iterator[str]:
@@ -19,8 +19,7 @@ def analysis_lines(analysis: Analysis) -> Iterator[str]:
     yield f"Rows by arm: {sizes}."
     if analysis.without_arm:
         yield f"Rows left out because they have no arm: {analysis.without_arm:,}."
-    verb = "differ from" if analysis.balance.is_mismatch else "agree with"
-    yield f"The sizes {verb} an equal draw ({p_text(analysis.balance.p_value)})."
+    yield f"Of an equal draw: {balance_text(analysis.balance)}"
     for metric in analysis.metrics:
         yield ""
         yield from _metric_lines(metric)
@@ -35,7 +34,10 @@ def analysis_data(analysis: Analysis) -> dict[str, Any]:
         "rows": sum(analysis.sizes.values()),
         "arms": analysis.sizes,
         "rows_without_arm": analysis.without_arm,
-        "equal_sizes": {"p_value": _known(analysis.balance.p_value)},
+        "equal_sizes": {
+            "p_value": _known(analysis.balance.p_value),
+            "state": str(analysis.balance.state),
+        },
         "metrics": [_metric_data(metric) for metric in analysis.metrics],
     }
 

@@ -197,7 +197,8 @@ def _with_difference(cells: NumberRow, row: Row, figures: Figures) -> NumberRow:
 
 
 def _arm_name(arm: ArmFacts) -> str:
-    return f"{arm.name} (control)" if arm.is_control and arm.name != "control" else arm.name
+    says_it = "control" in arm.name.lower()
+    return f"{arm.name} (control)" if arm.is_control and not says_it else arm.name
 
 
 def _exposure_cells(found: Exposures | None) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """How numbers are written for readers: as many digits as the interval supports, nan as a dash."""
 
 from dataclasses import dataclass
-from math import floor, isfinite, log10
+from math import ceil, floor, isfinite, log10
 
 from experiments.stats.estimate import Estimate
 
@@ -39,6 +39,16 @@ class Figures:
         """Return how large a difference is, without sign and with its unit: `5.1 points`."""
         written = self._scaled(abs(value))
         return f"{written} points" if self.is_rate else written
+
+    def bound(self, value: float) -> str:
+        """Return a limit without sign and with its unit, rounded away from 0.
+
+        Rounded towards 0, "more than" would rule out what the interval allows.
+        """
+        scale = 10**self.decimals * (100 if self.is_rate else 1)
+        # Less than rounding leaves behind is no further step.
+        outward = ceil(abs(value) * scale - 1e-9) / scale if isfinite(value) else value
+        return self.size(outward)
 
     def _scaled(self, value: float, sign: str = "") -> str:
         if not isfinite(value):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from experiments.stats.balance import SampleRatio
+from experiments.stats.balance import Balance, SampleRatio
 from experiments.stats.comparison import Comparison, average
 from experiments.stats.figures import Figures, level_text, p_text
 from experiments.stats.sufficient import Counts
@@ -49,15 +49,28 @@ def find(comparison: Comparison) -> Finding:
 
 def balance_text(balance: SampleRatio) -> str:
     """Return what the arm sizes say about the draw."""
-    if balance.reason:
-        return f"The arm sizes cannot be tested: {balance.reason}."
-    if balance.is_mismatch:
-        return (
-            f"The arms are not as large as they were meant to be ({p_text(balance.p_value)}). "
-            "Something other than the draw decides who is counted: do not trust the results below "
-            "until it is found."
-        )
-    return f"The arm sizes are no surprise for the planned draw ({p_text(balance.p_value)})."
+    match balance.state:
+        case Balance.UNKNOWN:
+            return f"The arm sizes cannot be tested: {balance.reason}."
+        case Balance.MISMATCH:
+            return (
+                f"{_mismatch(balance)} Something other than the draw decides who is counted: do "
+                "not trust the results below until it is found."
+            )
+        case Balance.SURPRISE:
+            return (
+                "Arm sizes as far apart as these would happen in one of "
+                f"{round(1 / balance.p_value):,} fair draws ({p_text(balance.p_value)}): look at "
+                "whether somebody is missing before you rely on the results."
+            )
+        case Balance.CONSISTENT:
+            return f"The arms are about as large as planned ({p_text(balance.p_value)})."
+
+
+def _mismatch(balance: SampleRatio) -> str:
+    if balance.strays:
+        return f"{balance.strays:,} learners are in an arm of weight 0, which draws nobody."
+    return f"The arms are not as large as they were meant to be ({p_text(balance.p_value)})."
 
 
 def _shown(comparison: Comparison, figures: Figures, outcome: str) -> str:
@@ -75,8 +88,8 @@ def _not_found(comparison: Comparison, figures: Figures, outcome: str) -> str:
     return (
         f"{_levels(comparison, figures, outcome)}. No difference was found "
         f"({p_text(difference.p_value)}). Ruled out, with {level_text(difference.level)} "
-        f"confidence: a rise of more than {figures.size(difference.high)} and a fall of more than "
-        f"{figures.size(difference.low)}. Whatever lies between, no effect included, is possible."
+        f"confidence: a rise of more than {figures.bound(difference.high)} and a fall of more than "
+        f"{figures.bound(difference.low)}. Whatever lies between, no effect included, is possible."
     )
 
 

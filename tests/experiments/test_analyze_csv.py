@@ -309,3 +309,12 @@ def read(path: Path) -> object:
         return str(error).replace(str(path), "")
     codes = [found.arms[code] if code >= 0 else None for code in found.codes]
     return codes, [repr(values.tolist()) for values in found.values]
+
+
+def test_an_arm_whose_outcomes_are_missing_is_not_compared(tmp_path: Path) -> None:
+    rows = ["control,1"] + ["control,"] * 196 + ["nudge,0", "nudge,1"] * 387
+    found = analyze(written(tmp_path, "arm,done\n" + "\n".join(rows)), "--metric", "done")
+
+    difference = by_arm(found, "done")["nudge"]["difference"]
+    assert (difference["value"], difference["p_value"]) == (None, None)
+    assert "missing in 0 of 774 rows of nudge and in 196 of 197 of control" in difference["reason"]

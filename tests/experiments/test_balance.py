@@ -2,11 +2,12 @@ from math import isnan
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from experiments.stats.balance import sample_ratio
+from experiments.stats.balance import Balance, log_marginal, sample_ratio
+from experiments.stats.verdict import balance_text
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ def test_p_value_equals_scipy(pairs: list[tuple[int, int]]) -> None:
     observed, weights = (list(column) for column in zip(*pairs, strict=True))
     expected = np.array(weights) / sum(weights) * sum(observed)
 
+    assume(expected.min() >= 5)
     found = sample_ratio(observed, weights)
     assert found.p_value == pytest.approx(
         scipy_stats.chisquare(observed, expected).pvalue, rel=1e-6
@@ -70,3 +72,59 @@ def test_fair_draws_raise_no_alarm() -> None:
     ]
 
     assert sum(alarms) <= 8
+
+
+def test_evidence_after_each_learner_is_the_published_one() -> None:
+    # Lindon and Malek (arXiv 2011.03567): shares .4, .4, .2, prior 1, 1, 1, learners a b a b c.
+    published = [-1.0986123, -2.4849066, -3.4011974, -4.4998097, -6.4457198]
+    counts = [0, 0, 0]
+    for arm, expected in zip((0, 1, 0, 1, 2), published, strict=True):
+        counts[arm] += 1
+        assert log_marginal(counts, [1, 1, 1]) == pytest.approx(expected, abs=5e-8)
+
+
+def test_the_first_two_learners_in_the_small_arm_are_no_alarm() -> None:
+    # Drawn .05 to .95: exactly .05 * .05, one look of many.
+    found = sample_ratio([2, 0], [0.05, 0.95])
+
+    assert found.p_value == pytest.approx(0.0025)
+    assert found.state is Balance.CONSISTENT
+
+
+def test_exact_p_value_equals_the_binomial_tests() -> None:
+    for seen in range(13):
+        expected = scipy_stats.binomtest(seen, 12, 0.2).pvalue
+        assert sample_ratio([seen, 12 - seen], [0.2, 0.8]).p_value == pytest.approx(expected)
+
+
+def test_sizes_that_one_fair_draw_in_110_gives_are_a_surprise_and_no_alarm() -> None:
+    found = sample_ratio([1000, 1120], [0.5, 0.5])
+
+    assert found.state is Balance.SURPRISE
+    assert "would happen in one of 109 fair draws (p = 0.009)" in balance_text(found)
+
+
+def test_learners_in_an_arm_that_draws_nobody_are_an_alarm() -> None:
+    found = sample_ratio([100, 40, 100], [0.5, 0, 0.5])
+
+    assert found.state is Balance.MISMATCH
+    assert balance_text(found).startswith("40 learners are in an arm of weight 0")
+
+
+def test_looking_every_day_raises_hardly_an_alarm_in_fair_draws() -> None:
+    rng = np.random.default_rng(20250901)
+    alarms = 0
+    for _ in range(1_000):
+        days = np.cumsum(rng.binomial(20, 0.5, 60))
+        alarms += any(
+            sample_ratio([int(seen), 20 * day - int(seen)], [1, 1]).is_mismatch
+            for day, seen in enumerate(days, start=1)
+        )
+    assert alarms <= 4
+
+
+def test_a_draw_that_loses_a_fifth_of_an_arm_is_found_within_weeks() -> None:
+    rng = np.random.default_rng(7)
+    kept = rng.binomial(1_000, 0.8, 200)
+
+    assert sum(sample_ratio([1_000, int(each)], [1, 1]).is_mismatch for each in kept) > 150
