@@ -1,15 +1,20 @@
 """Durations as people write them: "3 days", "1 day 12 hours", "90 min". Pure.
 
-A day is 24 hours. A bare number is refused: who types 3 means days, and would get seconds.
+A bare number is refused: who types 3 means days, and would get seconds. Days are local days, which
+keep the time of day over a clock change; hours are exact.
 """
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from common.zones import first_second
 
 EXAMPLES = "2 h, 90 min, 3 days, 1 day 12 hours"
 # What is longer would carry instants past the end of the calendar; nobody plans that far.
 LONGEST = timedelta(days=3650)
 MAX_TEXT = 80
+END_OF_CALENDAR = datetime(9999, 12, 30, tzinfo=UTC)
 
 _UNITS = {
     "days": ("d", "day", "days"),
@@ -23,6 +28,30 @@ _PART = r"(\d{1,7}(?:\.\d{1,6})?)\s*([a-z]+)"
 _BETWEEN = r"(?:\s*,\s*|\s+and\s+|\s*)"
 _WHOLE = re.compile(rf"{_PART}(?:{_BETWEEN}{_PART})*", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+
+
+def later(start: datetime, duration: timedelta, *, zone: str) -> datetime:
+    """Return the instant, in UTC, a duration after the start: its days by the zone's calendar.
+
+    "7 days" after 9:00 is 9:00, also where the clocks change in between. Of a time that comes twice
+    the first is meant, and one that is skipped is the instant of the change. What would lie past
+    the end of the calendar is its last day.
+    """
+    rest = duration - timedelta(days=duration.days)
+    if not duration.days:
+        return start.astimezone(UTC) + rest
+    there = ZoneInfo(zone)
+    try:
+        wall = start.astimezone(there).replace(tzinfo=None) + timedelta(days=duration.days)
+        return _instant_of(wall, there) + rest
+    except OverflowError:
+        return END_OF_CALENDAR
+
+
+def _instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
+    # PEP 495: for a time that clocks skip, fold 0 lands behind the change and fold 1 before it.
+    first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return first if first <= second else first_second(second, first, zone=zone)
 
 
 class DurationError(ValueError):

@@ -65,7 +65,9 @@ def _react(enrollment_ids: Sequence[int], now: datetime) -> int:
 
 
 def _lock(enrollment_ids: Sequence[int]) -> dict[int, Enrollment]:
-    """Lock the Due rows that nobody holds and return their enrollments with their courses."""
+    """Lock the Due rows that nobody holds and return their enrollments, courses and learners."""
     rows = Due.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
-    held = rows.select_related("enrollment__course").filter(pk__in=enrollment_ids)
+    held = rows.select_related("enrollment__course", "enrollment__learner").filter(
+        pk__in=enrollment_ids
+    )
     return {due.pk: due.enrollment for due in held.order_by("pk")}

@@ -11,9 +11,11 @@ from django.db import connection, transaction
 
 from common.database import is_outage
 from experiments.operations import record_exposure
+from interventions.durations import later
 from interventions.models import Cadence, Delivery, DeliveryState, Run, RunStatus, Step
 from interventions.operations.runs import close_runs, exit_runs
 from interventions.queries.due import lock_due_runs
+from interventions.queries.runs import zone_of
 from segmentation.queries import match_rule
 from segmentation.rules import parse
 
@@ -161,7 +163,7 @@ def _delivery(batch: Batch, run: Run, step: Step, *, drop: bool) -> Delivery:
         reason=CONDITION if drop else "",
         planned_at=planned_at,
         send_at=planned_at,
-        expires_at=planned_at + batch.cadence.max_age,
+        expires_at=later(planned_at, batch.cadence.max_age, zone=zone_of(run.enrollment)),
         finished_at=batch.now if drop else None,
         trace=[entry] if drop else [],
     )
@@ -187,7 +189,7 @@ def _after(
     if following is None or run.next_at is None:
         return None, None
     # From the planned instant, not from now: a stage that was late does not delay what follows.
-    return following.position, run.next_at + following.delay
+    return following.position, later(run.next_at, following.delay, zone=zone_of(run.enrollment))
 
 
 def _put_off(run: Run, error: Exception, now: datetime) -> None:

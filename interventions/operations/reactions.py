@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -20,7 +20,7 @@ from interventions.operations.runs import (
     new_run,
     write_exits,
 )
-from interventions.queries.runs import last_runs
+from interventions.queries.runs import last_runs, zone_of
 from segmentation.models import Transition, TransitionCause, TransitionKind
 
 LEFT_SEGMENT = "left_segment"
@@ -125,6 +125,7 @@ class _Case:
             return
         before = self.facts.last.get((self.enrollment.pk, cadence.pk))
         last = self.last.get(cadence.pk, before)
+        start = replace(start, zone=zone_of(self.enrollment))
         run = new_run(cadence, start, last=last, now=self.facts.now)
         if run is not None:
             self.started.append(run)

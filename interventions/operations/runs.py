@@ -7,7 +7,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from activity.models import Enrollment
 from activity.operations import lock_due
+from interventions.durations import later
 from interventions.errors import InterventionError
 from interventions.models import (
     Cadence,
@@ -18,7 +20,7 @@ from interventions.models import (
     Trigger,
 )
 from interventions.operations.ledger import drop_planned
-from interventions.queries.runs import last_runs
+from interventions.queries.runs import last_runs, zone_of
 
 # Locked in order and never waited for: whoever holds a run is about to change it anyway.
 _CLOSE = """
@@ -57,6 +59,8 @@ class Start:
     transition_id: int | None = None
     assignment_id: int | None = None
     ghost: bool = False
+    # In which the days of delays and pauses are counted.
+    zone: str = "UTC"
 
 
 def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) -> Run | None:
@@ -65,7 +69,7 @@ def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) 
     `last` is the enrollment's active or last run of the cadence. Its Due row must be locked: that
     keeps two starters apart.
     """
-    if not _may_start(cadence, last, now):
+    if not _may_start(cadence, last, now, start.zone):
         return None
     # In their own order: a caller who starts many runs has fetched the steps already.
     first = next(iter(cadence.steps.all()), None)
@@ -79,7 +83,7 @@ def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) 
         ghost=start.ghost,
         started_at=now,
         next_position=first.position,
-        next_at=now + first.delay,
+        next_at=later(now, first.delay, zone=start.zone),
     )
 
 
@@ -91,7 +95,9 @@ def start_by_hand(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run 
     if cadence.status != CadenceStatus.ACTIVE or cadence.trigger != Trigger.MANUAL:
         raise InterventionError(f"The cadence '{cadence}' is not active, or not started by hand.")
     last = last_runs([enrollment_id], [cadence_id]).get((enrollment_id, cadence_id))
-    run = new_run(cadence, Start(enrollment_id), last=last, now=now)
+    enrollment = Enrollment.objects.select_related("learner", "course").get(pk=enrollment_id)
+    start = Start(enrollment_id, zone=zone_of(enrollment))
+    run = new_run(cadence, start, last=last, now=now)
     if run is not None:
         run.save()
     return run
@@ -146,10 +152,9 @@ def close_runs(*, now: datetime, enrollment_ids: Collection[int] | None = None) 
         return {run_id for (run_id,) in cursor.fetchall()}
 
 
-def _may_start(cadence: Cadence, last: Run | None, now: datetime) -> bool:
+def _may_start(cadence: Cadence, last: Run | None, now: datetime, zone: str) -> bool:
     if last is None:
         return True
     if last.ended_at is None or cadence.reentry == Reentry.NEVER or cadence.cooldown is None:
         return False
-    # In this order a pause of ten thousand years is no overflow.
-    return cadence.cooldown <= now - last.ended_at
+    return later(last.ended_at, cadence.cooldown, zone=zone) <= now

@@ -101,9 +101,8 @@ def lock_due_runs(*, now: datetime, limit: int) -> Iterator[tuple[int, list[Run]
         next_at__lte=now,
         enrollment__course__clock_stopped_at__isnull=True,
     ).exclude(retry_at__gt=now)
-    rows = due.select_related("cadence", "enrollment").select_for_update(
-        no_key=True, skip_locked=True, of=("self",)
-    )
+    joined = due.select_related("cadence", "enrollment__learner", "enrollment__course")
+    rows = joined.select_for_update(no_key=True, skip_locked=True, of=("self",))
     runs = sorted(rows.order_by("next_at", "id")[:limit], key=lambda run: run.cadence_id)
     for cadence_id, group in groupby(runs, key=lambda run: run.cadence_id):
         yield cadence_id, sorted(group, key=lambda run: run.pk)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from activity.models import Enrollment
 from interventions.models import Run
 
 
@@ -14,3 +15,8 @@ def last_runs(
     # In the alphabet, "active" comes before every other status.
     found = last.distinct("enrollment_id", "cadence_id")
     return {(run.enrollment_id, run.cadence_id): run for run in found}
+
+
+def zone_of(enrollment: Enrollment) -> str:
+    """Return the zone in which the learner's days are counted. Learner and course are loaded."""
+    return enrollment.learner.time_zone or enrollment.course.time_zone

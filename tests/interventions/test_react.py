@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from activity.models import Enrollment, Learner
 from experiments.models import Assignment, Exposure
 from interventions import react
 from interventions.models import Cadence, CadenceStatus, Run
@@ -248,16 +249,17 @@ def test_control_learners_get_nothing_from_a_cadence_without_ghosts() -> None:
     assert runs() == []
 
 
-def make_failing() -> Cadence:
-    """Return a cadence that cannot be started: its first message would be sent after year 9999."""
+def make_failing(*enrollments: Enrollment) -> Cadence:
+    """Return a cadence that cannot be started for these: no file says when their days begin."""
+    learners = [enrollment.learner_id for enrollment in enrollments]
+    Learner.objects.filter(pk__in=learners).update(time_zone="No/Where")
     template = make_template()
-    steps = [StepFields(template, timedelta(days=3_000_000))]
-    return make_cadence(template=template, steps=steps)
+    return make_cadence(template=template, steps=[StepFields(template, timedelta(days=1))])
 
 
 def test_one_enrollment_that_fails_holds_up_no_other() -> None:
-    cadence, failing = make_cadence(), make_failing()
     bad, good = make_settled(), make_settled()
+    cadence, failing = make_cadence(), make_failing(bad)
     make_run(bad, cadence, next_position=0, next_at=NOW)
     transition = make_transition(bad, cadence.segment, "leave")
     make_transition(bad, failing.segment)
@@ -274,8 +276,9 @@ def test_one_enrollment_that_fails_holds_up_no_other() -> None:
 
 
 def test_a_failure_among_many_costs_few_queries_and_keeps_to_the_time() -> None:
-    course, cadence, failing = make_live_course(), make_cadence(), make_failing()
+    course, cadence = make_live_course(), make_cadence()
     enrollments = [make_settled(course) for _ in range(64)]
+    failing = make_failing(enrollments[40])
     for enrollment in enrollments:
         make_transition(enrollment, cadence.segment)
     make_transition(enrollments[40], failing.segment)
