@@ -74,6 +74,8 @@ submission AS MATERIALIZED (
     SELECT run, student, unit, day, score, is_quiz, due_on
     FROM {studentAssessment} JOIN assessment USING (unit) WHERE is_banked = 0 AND day <= {day}
 ),
+-- What somebody had handed in before the day: the rest is not owed.
+known AS (SELECT DISTINCT unit, true AS is_known FROM submission WHERE day < {day}),
 -- A bit for each of the last 14 days, bit 0 the day itself.
 recent_clicks AS (
     SELECT code_module AS module, code_presentation AS presentation, id_student AS student,
@@ -97,9 +99,9 @@ touched AS (
     ) GROUP BY ALL
 ),
 progress AS MATERIALIZED (
-    SELECT run, student, unit, is_quiz, is_assigned, due_on, last_on, done_on,
+    SELECT run, student, unit, is_quiz, is_assigned, due_on, last_on, done_on, is_known,
         CASE WHEN done_on IS NOT NULL THEN greatest(done_hour - first_hour, 1) END AS hours
-    FROM touched JOIN assessment USING (unit)
+    FROM touched JOIN assessment USING (unit) LEFT JOIN known USING (unit)
 ),
 -- Paces only count for veterans, and a run in which nobody passed a quiz has none.
 norm AS (
@@ -112,12 +114,14 @@ progress_by_learner AS MATERIALIZED (
     FROM (
         SELECT run, student,
             count(*) FILTER (done_on > {day} - 14) AS completed_14,
-            count(*) FILTER (is_assigned AND done_on IS NOT NULL) AS closed,
-            bool_or(is_assigned AND done_on IS NULL AND last_on <= {day} - 7) AS has_stalled,
-            count(*) FILTER (is_quiz AND is_assigned AND last_on > {day} - 14) AS quizzes_14,
-            count(*) FILTER (is_quiz AND is_assigned AND done_on > {day} - 14) AS attempted_14,
-            count(*) FILTER (done_on IS NOT NULL AND due_on BETWEEN {day} - 14 AND {day} - 1
-                AND due_on >= enrolled_on) AS paid,
+            count(*) FILTER (is_assigned AND due_on >= {day} - 14
+                AND done_on IS NOT NULL) AS closed,
+            count(*) FILTER (is_quiz AND is_assigned AND due_on <= {day} + 7
+                AND last_on > {day} - 14) AS quizzes_14,
+            count(*) FILTER (is_quiz AND is_assigned AND due_on <= {day} + 7
+                AND done_on > {day} - 14) AS attempted_14,
+            count(*) FILTER (done_on IS NOT NULL AND due_on BETWEEN {day} - 15 AND {day} - 2
+                AND due_on >= enrolled_on AND is_known) AS paid,
             list_sort(list(hours / usual) FILTER (hours / usual > 0 AND done_on < {day}))
                 AS paces_before,
             list_sort(list(hours / usual) FILTER (hours / usual > 0)) AS paces
@@ -125,10 +129,25 @@ progress_by_learner AS MATERIALIZED (
         GROUP BY ALL
     )
 ),
--- Under a quarter of n paces lie below a pace that is at most the ceil(n / 4)th of them.
-fast AS (
-    SELECT run, list_sort(list(pace_before))[ceil(count(*) / 4)::INT] AS at_most
-    FROM progress_by_learner WHERE pace_before IS NOT NULL GROUP BY run
+-- Each pace with how many were below it in the morning and how many equal; where more than half of
+-- a run's are equal, nobody has a rank.
+morning AS (
+    SELECT run, pace_before AS pace, count(*) AS equal,
+        sum(count(*)) OVER (PARTITION BY run ORDER BY pace_before) - count(*) AS below,
+        sum(count(*)) OVER (PARTITION BY run) AS paces,
+        max(count(*)) OVER (PARTITION BY run) AS most
+    FROM progress_by_learner WHERE pace_before IS NOT NULL GROUP BY run, pace_before
+),
+ranked AS (
+    SELECT run, student, (
+        coalesce(tie.below, lower.below + lower.equal, 0)
+        + (coalesce(tie.equal, 0) - (p.pace_before IS NOT DISTINCT FROM p.pace)::INT) / 2
+    ) / size.paces AS rank
+    FROM progress_by_learner AS p
+    JOIN (SELECT DISTINCT run, paces FROM morning WHERE 2 * most <= paces) AS size USING (run)
+    LEFT JOIN morning AS tie ON tie.run = p.run AND tie.pace = p.pace
+    ASOF LEFT JOIN morning AS lower ON lower.run = p.run AND lower.pace < p.pace
+    WHERE p.pace IS NOT NULL
 ),
 submissions_by_learner AS (
     SELECT run, student,
@@ -140,10 +159,14 @@ submissions_by_learner AS (
     FROM submission GROUP BY ALL
 ),
 debt AS (
-    SELECT run, student, count(*) AS owed FROM enrollment JOIN assessment USING (run)
-    WHERE due_on BETWEEN {day} - 14 AND {day} - 1 AND due_on >= enrolled_on GROUP BY ALL
+    SELECT run, student, count(*) AS owed
+    FROM enrollment JOIN assessment USING (run) JOIN known USING (unit)
+    WHERE due_on BETWEEN {day} - 15 AND {day} - 2 AND due_on >= enrolled_on GROUP BY ALL
 ),
-open_units AS (SELECT run, count(*) FILTER (is_assigned) AS assigned FROM assessment GROUP BY run),
+open_units AS (
+    SELECT run, count(*) FILTER (is_assigned AND due_on >= {day} - 14) AS assigned
+    FROM assessment GROUP BY run
+),
 learner AS (
     SELECT *, coalesce(clicked, 0) | coalesce(submitted, 0) AS active
     FROM enrollment
@@ -153,7 +176,7 @@ learner AS (
     LEFT JOIN progress_by_learner USING (run, student)
     LEFT JOIN debt USING (run, student)
     LEFT JOIN open_units USING (run)
-    LEFT JOIN fast USING (run)
+    LEFT JOIN ranked USING (run, student)
     WHERE in_scope
 )
 SELECT module || '_' || presentation AS run, student,
@@ -161,9 +184,9 @@ SELECT module || '_' || presentation AS run, student,
     clicked IS NOT NULL AND attempted_14 / nullif(quizzes_14, 0) < 0.30 AS "VO",
     coalesce(paid, 0) / owed < 0.50 OR passed_14 / nullif(scored_14, 0) < 0.60 AS "AR",
     -- An act, always at noon or one o'clock, is 7 days of 24 hours old when 7 dates old.
-    assigned > coalesce(closed, 0) AND (has_stalled
-        OR (active & 127) = 0 AND {seconds_since_start} >= 7 * 86400) AS "SP",
-    passed / nullif(scored, 0) >= 0.85 AND pace <= at_most AS "VC"
+    assigned > coalesce(closed, 0) AND (active & 127) = 0
+        AND {seconds_since_start} >= 7 * 86400 AS "SP",
+    passed / nullif(scored, 0) >= 0.85 AND rank < 0.25 AND active <> 0 AS "VC"
 FROM learner
 """
 
@@ -234,12 +257,9 @@ def seconds_since_midnight(started_on: str, day: int, changes: dict[int, int]) -
 
 
 def median_of(paces: str) -> str:
-    """Return SQL for the median of a sorted list, rounded as percentile_cont rounds it.
-
-    DuckDB's own median rounds otherwise, and paces are compared for being strictly below.
-    """
+    """Return SQL for the median of a sorted list, rounded to nine decimals as the engine's is."""
     low, high = f"{paces}[(len({paces}) + 1) // 2]", f"{paces}[len({paces}) // 2 + 1]"
-    return f"({low} + 0.5 * ({high} - {low}))"
+    return f"(round_even(({low} + 0.5 * ({high} - {low})) * 1e9, 0) / 1e9)"
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.safestring import mark_safe
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from common.clock import utc_now
@@ -31,6 +32,7 @@ from experiments.stats.verdict import balance_text
 _PERMISSION = "experiments.view_experiment"
 
 
+@never_cache
 @require_safe
 @login_required
 @permission_required(_PERMISSION, raise_exception=True)
@@ -40,6 +42,7 @@ def report_list(request: HttpRequest) -> HttpResponse:
     return render(request, "experiments/report_list.html", context)
 
 
+@never_cache
 @require_safe
 @login_required
 @permission_required(_PERMISSION, raise_exception=True)
@@ -52,6 +55,7 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
     return render(request, "experiments/report.html", _context(experiment, found))
 
 
+@never_cache
 @require_safe
 @login_required
 @permission_required(_PERMISSION, raise_exception=True)

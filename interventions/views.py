@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
+from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -38,6 +39,7 @@ def staff_mailbox(view: View[P]) -> View[P]:
     return staff_member_required(allowed)
 
 
+@never_cache
 @require_GET
 @staff_mailbox
 def mailbox(request: HttpRequest) -> HttpResponse:
@@ -50,6 +52,7 @@ def mailbox(request: HttpRequest) -> HttpResponse:
     return render(request, "interventions/mailbox.html", context)
 
 
+@never_cache
 @require_GET
 @staff_mailbox
 def mailbox_message(request: HttpRequest, message_id: int) -> HttpResponse:
@@ -108,6 +111,7 @@ def _status_of_gone(request: HttpRequest) -> int:
     return 200 if asks_for_none and request.method == "POST" else 410
 
 
+@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @learner_page
 def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
@@ -124,6 +128,7 @@ def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpRespo
     return _page("interventions/unsubscribe.html", context)
 
 
+@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @learner_page
 def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:

@@ -185,3 +185,10 @@ def test_report_says_that_nobody_can_be_drawn_where_the_clock_stands_still(
 @pytest.mark.parametrize("page", ["/reports/absent/", "/reports/absent.csv"])
 def test_an_unknown_experiment_is_not_found(viewer: Client, page: str) -> None:
     assert viewer.get(page).status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/reports/", "/reports/nudge/", "/reports/nudge.csv"])
+def test_no_browser_and_no_proxy_keeps_a_report(
+    viewer: Client, nudge: Experiment, address: str
+) -> None:
+    assert "no-store" in viewer.get(address)["Cache-Control"]
