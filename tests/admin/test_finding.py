@@ -88,7 +88,9 @@ def test_learner_page_links_to_what_belongs_to_the_learner_alone(staff):
     category = Category.objects.create(key="nudges", name="Nudges")
     for learner in (make_learner(external_id="with space"), make_learner()):
         act(make_enrollment(course, learner))
-        Consent.objects.create(learner=learner, category=category, state="out", changed_at=NOW)
+        Consent.objects.create(
+            learner=learner, category=category, state="out", changed_at=NOW, source="page"
+        )
     evaluate_due(now=NOW)
     mine = Learner.objects.get(external_id="with space")
 

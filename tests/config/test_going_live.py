@@ -94,6 +94,7 @@ def test_course_page_says_the_guards_when_it_goes_live(client, course: Course) -
         "live_since_0": "2025-09-30",
         "live_since_1": "08:00",
         "late_after_hours": "48",
+        "grace_days": "2",
     }
     address = reverse("admin:activity_course_change", args=(course.pk,))
 

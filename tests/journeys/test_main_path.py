@@ -142,7 +142,7 @@ def test_stages_that_run_again_do_nothing_more(class_of_learners):
 def test_learner_who_unsubscribed_is_not_mailed(class_of_learners):
     _, enrollments = class_of_learners
     for one in enrollments:
-        unsubscribe(LinkOwner(one.learner_id, one.pk, uuid4()), source="test", now=NOW)
+        unsubscribe(LinkOwner(one.learner_id, one.pk, uuid4()), source="page", now=NOW)
 
     everybody_acts(enrollments, NOW + HOUR)
     run_stages(NOW + 2 * HOUR)
