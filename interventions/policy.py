@@ -8,7 +8,7 @@ from enum import StrEnum
 from interventions.caps import Cap, Counted, Message, eligible_at
 from interventions.hours import ClosedHours, open_from
 
-# What a person has to lift (a pause, a frozen segment) is looked at again this often.
+# What is held is not even read. A hold that has begun since the reading is asked about again later.
 HOLD = timedelta(minutes=10)
 # Evaluate and react need a moment; nobody is nudged to do what they did a minute ago.
 SETTLE = timedelta(seconds=30)
@@ -77,10 +77,8 @@ class Facts:
     not_opted_in: bool = False
     suppressed: bool = False
     no_address: bool = False
-    course_not_live: bool = False
-    site_paused: bool = False
-    cadence_paused: bool = False
-    segment_frozen: bool = False
+    # What a person has to lift before it can go out.
+    held: Reason | None = None
     feed_silent: bool = False
     quiet_hours: ClosedHours | None = None
     outside_window: ClosedHours | None = None
@@ -123,13 +121,7 @@ def _address(facts: Facts, now: datetime) -> Decision | None:
 
 
 def _held(facts: Facts, now: datetime) -> Decision | None:
-    held = (
-        (facts.course_not_live, Reason.COURSE_NOT_LIVE),
-        (facts.site_paused, Reason.SITE_PAUSED),
-        (facts.cadence_paused, Reason.CADENCE_PAUSED),
-        (facts.segment_frozen, Reason.SEGMENT_FROZEN),
-    )
-    return next((Defer(now + HOLD, reason) for holds, reason in held if holds), None)
+    return None if facts.held is None else Defer(now + HOLD, facts.held)
 
 
 def _feed(facts: Facts, now: datetime) -> Decision | None:

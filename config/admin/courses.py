@@ -11,17 +11,20 @@ from activity.rights import may_send
 from common.clock import utc_now
 from config.going_live import readiness_of
 
+# Late events that start messages reach everybody whom a back-fill moves; how late they are counts.
+LETS_OUT = ("live_since", "late_after_hours", "late_events_start")
+
 admin.site.unregister(Course)
 
 
 @admin.register(Course)
 class LiveCourseAdmin(CourseAdmin):
-    """Courses; "live since" is for those who may send, and saving it says what guards apply."""
+    """Courses; what lets messages out is for those who may send, and says what guards apply."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Show "live since" only to look at to those who may not send."""
+        """Show what lets messages out only to look at to those who may not send."""
         fields = tuple(super().get_readonly_fields(request, obj))
-        return fields if may_send(request.user) else (*fields, "live_since")
+        return fields if may_send(request.user) else (*fields, *LETS_OUT)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the course. Where "live since" is set anew, say what that lets out."""

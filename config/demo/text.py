@@ -10,7 +10,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a summary."""
     yield f"{found['learners']:,} learners, {found['weeks']} weeks, seed {found['seed']}."
     yield f"As of {found['as_of']}."
-    yield from ("", "Segments (a learner may be in several)")
+    yield from ("", "Segments (a learner is in the first that fits)")
     yield from (_line(one["name"], one["members"]) for one in found["segments"])
     yield from ("", *_messages(found["messages"]))
     yield from ("", *_experiment(found["experiment"]))

@@ -16,7 +16,7 @@ EXACT, SCORE = "Boschloo exact", "score"
 METHODS = {EXACT: "inverted Boschloo", SCORE: "Miettinen-Nurminen score"}
 
 # Up to here the score test rejects equal rates in up to 6.5 % of samples (25 an arm), beyond in up
-# to 5.6 %: docs/statistics.md.
+# to 5.6 %, by enumeration.
 _SMALL_ARM = 100
 # Cochran's rule: below this in any cell, a normal approximation is not trusted. One of 100 against
 # none of 1,000 has p = 0.002 by the score test and 0.10 by an exact one.

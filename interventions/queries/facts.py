@@ -16,6 +16,7 @@ from interventions.consent import Word, is_wanted, last_word
 from interventions.hours import ClosedHours, outside
 from interventions.models import Cadence, CadenceStatus, Delivery, RunStatus
 from interventions.policy import PASSING, Facts
+from interventions.queries.holds import hold_of
 from interventions.queries.limits import Limits
 from segmentation.models import SegmentStatus
 
@@ -118,10 +119,7 @@ def facts_of(
         not_opted_in=not_opted_in,
         suppressed=situation.suppressed,
         no_address=situation.no_address,
-        course_not_live=course.live_since is None or course.live_since > now,
-        site_paused=situation.site_paused,
-        cadence_paused=cadence.paused,
-        segment_frozen=_is_frozen(cadence),
+        held=hold_of(delivery, site_paused=situation.site_paused, now=now),
         feed_silent=limits.is_silent(course, now=now),
         quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,
         outside_window=_outside_window(cadence),
@@ -170,10 +168,6 @@ def _has_ended(delivery: Delivery) -> bool:
         or cadence.status != CadenceStatus.ACTIVE
         or (segment is not None and segment.status == SegmentStatus.ARCHIVED)
     )
-
-
-def _is_frozen(cadence: Cadence) -> bool:
-    return cadence.segment is not None and cadence.segment.status == SegmentStatus.FROZEN
 
 
 def _outside_window(cadence: Cadence) -> ClosedHours | None:

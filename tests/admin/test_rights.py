@@ -74,6 +74,21 @@ def test_going_live_needs_the_right_to_send(client: Client) -> None:
     assert course.live_since is not None
 
 
+def test_messages_for_late_events_need_the_right_to_send(client: Client) -> None:
+    user = log_in(client, "view_course", "change_course")
+    course = make_course()
+    form = course_form(course) | {"late_events_start": "on", "late_after_hours": "9000"}
+
+    assert client.post(page(course), form).status_code == 302
+    course.refresh_from_db()
+    assert (course.late_events_start, course.late_after_hours) == (False, 48)
+
+    user.user_permissions.add(Permission.objects.get(codename="send_messages"))
+    client.post(page(course), form)
+    course.refresh_from_db()
+    assert (course.late_events_start, course.late_after_hours) == (True, 9000)
+
+
 def cadence_form(cadence: Cadence, status: str) -> dict[str, Any]:
     step = cadence.steps.get()
     return {
