@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
+from django.db.models.functions import Greatest
 
 from activity.models import Course, Due, DueCause, Enrollment
 from activity.operations import pull_due
 from activity.queries import wrong_day
-from segmentation.models import Segment, Transition
+from segmentation.models import PlaybookCourse, Segment, Transition
 from segmentation.operations.definitions import Definition, read_definitions
 from segmentation.operations.evaluation import evaluate_due
 from segmentation.operations.generated import Generated, generate_course
@@ -68,9 +69,32 @@ def prove_course(course: Course, *, as_of: datetime) -> Proof:
     stopped = course.clock_stopped_at
     instants = [stopped] if stopped else [as_of + step * STEP for step in range(STEPS)]
     with transaction.atomic():
+        # An instant of the past: what came in since then is known, but due only from its own.
+        pull_due(_unanswered(course), at=as_of, cause=DueCause.TIME)
         proof = _drive(course, instants)
         transaction.set_rollback(True)
     return proof
+
+
+def _unanswered(course: Course) -> set[int]:
+    """Return whom something else than time waits for: a first evaluation, an act, an edit.
+
+    Nothing tells these by their instant, so that they are evaluated at the first one. For everybody
+    else time alone has passed, and that they are not due is what is to be proved.
+    """
+    links = PlaybookCourse.objects.filter(course=course)
+    edited = links.aggregate(
+        revision=Greatest(Max("playbook__changed_revision"), Max("added_revision"))
+    )["revision"]
+    rows = Due.objects.filter(enrollment__course=course)
+    waiting = rows.filter(
+        Q(rules_revision__isnull=True)
+        | Q(rules_revision__lt=edited or 0)
+        | ~Q(cause=DueCause.TIME)
+        | Q(enrollment__segment_overrides__applied_at__isnull=True)
+        & Q(enrollment__segment_overrides__isnull=False)
+    )
+    return set(waiting.values_list("pk", flat=True))
 
 
 def prove_generated(seed: int) -> Proof:

@@ -8,13 +8,24 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from activity.models import Course, Due, Event, Learner
+from activity.operations import ingest
 from segmentation.models import Membership, Norms, Playbook, Segment, Transition
-from segmentation.operations import evaluate_due, install_playbook
+from segmentation.operations import evaluate_due, install_playbook, remove_member
+from segmentation.operations.revisions import pull_changed
 from segmentation.queries import read_signals
-from tests.factories import NOW, make_cast, make_course
-from tests.segmentation.factories import ACTED_TODAY, QUIET, make_playbook, make_segment, members
+from tests.factories import NOW, make_cast, make_course, make_enrollment, make_event
+from tests.segmentation.factories import (
+    ACTED_TODAY,
+    QUIET,
+    make_playbook,
+    make_segment,
+    members,
+    where,
+)
 
 pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+PAST = NOW - 10 * DAY
 KEPT = (Course, Due, Event, Learner, Membership, Norms, Playbook, Transition)
 
 
@@ -64,6 +75,50 @@ def test_a_past_instant_is_read_only():
     said = json.loads(run("--as-of", (NOW - timedelta(days=20)).isoformat(), "--json"))
     assert (said["agree"], said["instants"]) == (True, 1)
     assert members(segment) == set()
+
+
+def agrees_in_the_past(cast):
+    return json.loads(run("--course", cast.course.key, "--as-of", PAST.isoformat(), "--json"))
+
+
+@pytest.fixture
+def proven():
+    """Return the cast, evaluated a day before the past instant, and a segment not due daily."""
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    Due.objects.update(due_at=PAST - DAY)
+    evaluate_due(now=PAST - DAY)
+    return cast, segment
+
+
+def test_who_came_in_after_the_instant_is_no_difference(proven):
+    cast, _ = proven
+    make_enrollment(cast.course)
+    before = everything()
+    said = agrees_in_the_past(cast)
+    assert (said["agree"], said["instants"]) == (True, 8)
+    assert everything() == before
+
+
+def test_an_act_that_was_received_after_the_instant_is_no_difference(proven):
+    cast, segment = proven
+    assert cast.cy.id in members(segment)
+    ingest([make_event(cast.cy, occurred_at=PAST - timedelta(hours=1))], now=NOW)
+    assert agrees_in_the_past(cast)["agree"]
+
+
+def test_a_rule_that_was_edited_after_the_instant_is_no_difference(proven):
+    cast, segment = proven
+    make_segment(segment.playbook, where("modules_open", ">=", 0))
+    # As if the process had died between the pull and the evaluation.
+    pull_changed(now=NOW)
+    assert agrees_in_the_past(cast)["agree"]
+
+
+def test_whom_a_hand_put_in_after_the_instant_is_no_difference(proven):
+    cast, segment = proven
+    remove_member(segment.id, cast.cy.id, now=NOW)
+    assert agrees_in_the_past(cast)["agree"]
 
 
 @pytest.mark.slow
