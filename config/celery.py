@@ -1,12 +1,15 @@
 """The Celery app and its beat: one entry a stage, and no stage calls the next."""
 
 import warnings
+from typing import Any
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
+from celery.signals import worker_shutting_down
 from django.conf import settings
 from kombu import Queue
 
+from common import stopping
 from config.beat import SECONDS_BETWEEN_BEATS
 from config.startup import PRODUCTION_SETTINGS, prepare
 from config.workers import STAGES
@@ -59,3 +62,9 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks()
+
+
+@worker_shutting_down.connect
+def _ask_to_stop(**about: Any) -> None:
+    # Celery waits for the tasks that run, and tells them nothing.
+    stopping.ask()

@@ -21,7 +21,10 @@ RECORD_NAME = "serve.json"
 PARENT = "serve"
 LONGEST_PAUSE_SECONDS = 30.0
 SECONDS_TO_BE_WELL = 60.0
+# For programs that end by themselves; whoever has some that take longer says so.
 SECONDS_TO_END = 20.0
+# What the parent takes on top of what its children may take.
+SECONDS_FOR_THE_PARENT = 10.0
 
 
 class AlreadyRunningError(Exception):
@@ -77,26 +80,33 @@ class Child:
 
 
 def run_all(
-    children: list[Child], *, watch: Callable[[], None], record: Path, address: str = ""
+    children: list[Child],
+    *,
+    watch: Callable[[], None],
+    record: Path,
+    address: str = "",
+    seconds_to_end: float = SECONDS_TO_END,
 ) -> None:
     """Keep the children running until SIGTERM or Ctrl-C, then end them all.
 
     `watch` is called every second and may start servers again that the children need. `record` is
     the file that names the running processes, for `end_recorded`; `address` is kept in it for
-    whoever comes second. Raises AlreadyRunningError.
+    whoever comes second. A child that still runs after `seconds_to_end` is killed. Raises
+    AlreadyRunningError.
     """
-    with _interrupt_on_term(), _claimed(record, address=address):
+    about = {"address": address, "seconds_to_end": seconds_to_end}
+    with _interrupt_on_term(), _claimed(record, about):
         try:
             while True:
                 watch()
                 started = [child.look_after(now=time.monotonic()) for child in children]
                 if any(started):
-                    _write_record(record, children, address=address)
+                    _write_record(record, children, about)
                 time.sleep(1)
         except KeyboardInterrupt:
             _say("Stopping ...")
         finally:
-            _end(children)
+            _end(children, seconds=seconds_to_end)
 
 
 def refuse_second(record: Path) -> None:
@@ -122,8 +132,9 @@ def end_recorded(record: Path) -> list[str]:
     rows = read_record(record)
     running = [(row["name"], process) for row in rows if (process := same_process(row))]
     # The first row is the parent: told to end, it ends the others; whoever is left is ended here.
+    seconds = rows[0].get("seconds_to_end", SECONDS_TO_END) if rows else 0.0
     for _, process in running:
-        _terminate(process)
+        _terminate(process, seconds=seconds + SECONDS_FOR_THE_PARENT)
     record.unlink(missing_ok=True)
     return [name for name, _ in running]
 
@@ -134,10 +145,10 @@ def read_record(record: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _terminate(process: psutil.Process) -> None:
+def _terminate(process: psutil.Process, *, seconds: float) -> None:
     try:
         process.terminate()
-        process.wait(SECONDS_TO_END * 2)
+        process.wait(seconds)
     except psutil.NoSuchProcess:
         return
     except psutil.TimeoutExpired:
@@ -156,11 +167,11 @@ def same_process(row: dict[str, Any]) -> psutil.Process | None:
 
 
 @contextmanager
-def _claimed(record: Path, *, address: str) -> Iterator[None]:
+def _claimed(record: Path, about: dict[str, Any]) -> Iterator[None]:
     # Of two that start at once, both see no record: the lock has one of them write it first.
     with only_one(record.parent):
         refuse_second(record)
-        _write_record(record, [], address=address)
+        _write_record(record, [], about)
     try:
         yield
     finally:
@@ -169,7 +180,7 @@ def _claimed(record: Path, *, address: str) -> Iterator[None]:
             record.unlink(missing_ok=True)
 
 
-def _write_record(record: Path, children: list[Child], *, address: str) -> None:
+def _write_record(record: Path, children: list[Child], about: dict[str, Any]) -> None:
     pids = {PARENT: os.getpid()}
     pids |= {child.name: child.process.pid for child in children if child.process}
     rows: list[dict[str, Any]] = [
@@ -177,7 +188,7 @@ def _write_record(record: Path, children: list[Child], *, address: str) -> None:
         for name, pid in pids.items()
         if psutil.pid_exists(pid)
     ]
-    rows[0]["address"] = address
+    rows[0] |= about
     # Put in place whole: whoever reads it at this moment must not find half a file.
     draft = record.with_suffix(".draft")
     draft.write_text(json.dumps(rows))
@@ -196,13 +207,13 @@ def _interrupt_on_term() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end(children: list[Child]) -> None:
+def _end(children: list[Child], *, seconds: float) -> None:
     # From here on a second signal must not leave half of them running.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for child in children:
         child.end(signal.SIGTERM)
-    deadline = time.monotonic() + SECONDS_TO_END
+    deadline = time.monotonic() + seconds
     for child in children:
         _wait(child, seconds=max(0.1, deadline - time.monotonic()))
 

@@ -11,6 +11,7 @@ from typing import Any
 from celery import Task
 from django.db import DatabaseError, InterfaceError, connection
 
+from common import stopping
 from common.clock import Clock, utc_now
 from config.workers import STAGES
 
@@ -57,7 +58,8 @@ class StageTask(Task):  # type: ignore[type-arg]
         stage = _STAGE_OF_TASK.get(self.name or "")
         if stage is None:
             return super().__call__(*args, **kwargs)
-        return run_stage(stage, lambda: super(StageTask, self).__call__(*args, **kwargs))
+        with stopping.signal_held_back():
+            return run_stage(stage, lambda: super(StageTask, self).__call__(*args, **kwargs))
 
 
 def run_stage(

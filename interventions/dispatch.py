@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -40,23 +40,29 @@ class _Loop:
     channels: Mapping[str, Channel]
     desk: Desk
     moves: Counter[str]
+    is_stopping: Callable[[], bool]
     # After an error of its connection a channel rests until the next beat, which tries it with one
     # message: a server that hangs would put off, or bring into doubt, one message after another.
     stopped: set[str] = field(default_factory=set)
 
     @property
     def is_over(self) -> bool:
-        """Return whether the time is used up."""
-        return time.monotonic() >= self.deadline
+        """Return whether no other message is to be begun."""
+        return self.is_stopping() or time.monotonic() >= self.deadline
 
 
 def dispatch_due(
-    *, clock: Clock, budget_seconds: float = 30.0, channels: Mapping[str, Channel] | None = None
+    *,
+    clock: Clock,
+    budget_seconds: float = 30.0,
+    channels: Mapping[str, Channel] | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> Counter[str]:
     """Work through the messages that are due, and return how many went into which state.
 
     Several workers may run it at once: each learner is worked on by one at a time. A channel that
-    is down has its messages wait, unclaimed. Stops when nothing is due or the time is used up.
+    is down has its messages wait, unclaimed. Stops when nothing is due or the time is used up, and
+    after the message in hand when `is_stopping` says so.
     """
     open_channels = {ChannelName.EMAIL.value: EmailChannel()} if channels is None else channels
     loop = _Loop(
@@ -65,10 +71,11 @@ def dispatch_due(
         channels=open_channels,
         desk=Desk({name: channel.prepare for name, channel in open_channels.items()}),
         moves=Counter(),
+        is_stopping=is_stopping,
     )
     with _closing(open_channels):
         for learner_id in _learners(loop):
-            if loop.is_over or not _serve(learner_id, loop):
+            if not _serve(learner_id, loop):
                 break
     return +loop.moves
 
@@ -82,11 +89,12 @@ def _learners(loop: _Loop) -> Iterator[int]:
 
 
 def _serve(learner_id: int, loop: _Loop) -> bool:
-    """Give one learner all that is due. Return False when no channel is up any more."""
+    """Give one learner all that is due. Return False when the loop is at its end."""
     has_more = True
-    while has_more and not loop.is_over:
+    while has_more:
+        # Opening may take as long as a mail server is waited for: the time is asked about after it.
         up = _channels_up(loop)
-        if not up:
+        if not up or loop.is_over:
             return False
         has_more = _take_turn(learner_id, up, loop)
     return True

@@ -4,6 +4,7 @@ from collections import Counter
 
 from celery import shared_task
 
+from common import stopping
 from common.clock import utc_now
 from interventions.dispatch import dispatch_due
 from interventions.operations import plan_due, recover
@@ -25,7 +26,7 @@ def plan_task() -> int:
 @shared_task
 def dispatch_task() -> Counter[str]:
     """Send the messages that are due."""
-    return dispatch_due(clock=utc_now)
+    return dispatch_due(clock=utc_now, is_stopping=stopping.is_asked)
 
 
 @shared_task

@@ -13,7 +13,7 @@ from email import message_from_bytes
 from email.message import Message
 from typing import ClassVar
 
-HANG, HANG_UP = "hang", "hang up"
+HANG, HANG_UP, PAUSE = "hang", "hang up", "pause"
 STAGES = ("connect", "MAIL", "RCPT", "DATA", "body", "end")
 # What a good server answers at each stage; in the middle of a body it says nothing.
 _WELL = {"connect": "220 ready", "MAIL": "250 ok", "RCPT": "250 ok", "DATA": "354 go on"}
@@ -23,6 +23,8 @@ LONGEST_HANG_SECONDS = 30.0
 @dataclass
 class FaultySmtp:
     """Misbehaves while `stage` is set, as `fault` says: HANG, HANG_UP or a reply like "451 later".
+
+    With PAUSE it sets `paused` when it comes to the stage, and goes on well after `goes_on` is set.
 
     `seen` are the Message-IDs of the mails whose end it saw, whatever came then; `accepted` are the
     recipient and the mail of those that it took.
@@ -38,6 +40,17 @@ class FaultySmtp:
     accepted: list[tuple[str, Message]] = field(default_factory=list)
     connections: int = 0
     healed: threading.Event = field(default_factory=threading.Event)
+    paused: threading.Event = field(default_factory=threading.Event)
+    goes_on: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what a process needs in its environment to send here, as test settings read it."""
+        return {
+            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "EMAIL_HOST": self.host,
+            "EMAIL_PORT": str(self.port),
+        }
 
     def heal(self) -> None:
         """Be a good server from now on; who waits for an answer is hung up on."""
@@ -106,6 +119,10 @@ class _Dialogue(socketserver.StreamRequestHandler):
         """Do what the fault says; return whether an answer was given."""
         if self.sink.stage != stage:
             return False
+        if self.sink.fault == PAUSE:
+            self.sink.paused.set()
+            self.sink.goes_on.wait(LONGEST_HANG_SECONDS)
+            return False
         if self.sink.fault == HANG:
             self.sink.healed.wait(LONGEST_HANG_SECONDS)
         if self.sink.fault in (HANG, HANG_UP):
@@ -143,5 +160,6 @@ def serve(sink: FaultySmtp) -> Iterator[FaultySmtp]:
             yield sink
         finally:
             sink.heal()
+            sink.goes_on.set()
             server.shutdown()
             thread.join()

@@ -137,6 +137,46 @@ def test_children_are_started_again_and_ended_together(tmp_path: Path) -> None:
     assert not record.exists()
 
 
+SUPERVISE_A_SLOW_END = """
+import sys
+from pathlib import Path
+from config.processes import Child, run_all
+slow = '''
+import signal, sys, time
+from pathlib import Path
+def end(*about):
+    time.sleep(0.5)
+    Path(sys.argv[1]).write_text("ended in order")
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("up", flush=True)
+time.sleep(600)
+'''
+run_all(
+    [Child("slow", [sys.executable, "-c", slow, sys.argv[2]])],
+    watch=lambda: None,
+    record=Path(sys.argv[1]),
+    seconds_to_end=float(sys.argv[3]),
+)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(0.1, False), (30, True)])
+def test_a_child_has_the_time_to_end_that_it_was_given(
+    seconds: float, ends: bool, tmp_path: Path
+) -> None:
+    record, proof = tmp_path / "serve.json", tmp_path / "proof"
+    code = (sys.executable, "-c", SUPERVISE_A_SLOW_END)
+    parent = processes.start_command(*code, str(record), str(proof), str(seconds))
+    with processes.running(parent):
+        processes.wait_for_line(parent, "up")
+
+        assert "serve" in supervised.end_recorded(record)
+
+        assert parent.wait(5) == 0
+    assert proof.exists() is ends
+
+
 def test_children_of_a_killed_parent_are_found_and_ended(tmp_path: Path) -> None:
     record = tmp_path / "serve.json"
     parent = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))

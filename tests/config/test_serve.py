@@ -209,3 +209,10 @@ def test_demo_login_is_not_made_in_production(settings) -> None:
 
     assert serve.Command(stdout=StringIO()).demo_login("127.0.0.1") == ""
     assert not get_user_model().objects.exists()
+
+
+@pytest.mark.parametrize("timeout", [1, 20, 120])
+def test_an_orderly_stop_outlasts_what_a_mail_server_is_waited_for(settings, timeout: int) -> None:
+    settings.EMAIL_TIMEOUT = timeout
+
+    assert serve.seconds_to_end() > timeout

@@ -384,3 +384,16 @@ def test_no_hand_over_starts_late_in_a_lease() -> None:
     assert channel.sent == []
     assert state_of(delivery) == ("planned", "lease_too_short")
     assert delivery.attempts == 0
+
+
+def test_a_loop_that_is_to_stop_ends_the_message_in_hand_and_begins_no_other() -> None:
+    deliveries = [make_delivery() for _ in range(3)]
+    channel = MemoryChannel()
+
+    counts = dispatch_due(
+        clock=lambda: NOW, channels={"email": channel}, is_stopping=lambda: bool(channel.sent)
+    )
+
+    assert counts == {"handed_off": 1}
+    states = sorted(state_of(each) for each in deliveries)
+    assert states == [("handed_off", ""), ("planned", ""), ("planned", "")]

@@ -23,6 +23,7 @@ from config.workers import celery_command, worker_commands
 DEMO_NAME = "demo"
 DEMO_PASSWORD = "demo"  # noqa: S105
 SECONDS_TO_ANSWER = 60
+SECONDS_TO_RECORD = 20.0
 
 
 class Command(BaseCommand):
@@ -51,7 +52,13 @@ class Command(BaseCommand):
         threading.Thread(
             target=self._announce, args=(host, port, address, login), daemon=True
         ).start()
-        run_all(children(host, port), watch=self._watch, record=record, address=address)
+        run_all(
+            children(host, port),
+            watch=self._watch,
+            record=record,
+            address=address,
+            seconds_to_end=seconds_to_end(),
+        )
 
     def demo_login(self, host: str) -> str:
         """Return what to say about the demo login, after making one where only we can reach it."""
@@ -84,6 +91,15 @@ class Command(BaseCommand):
         except embedded.ServerError as error:
             # Tried again in a second: the pages say that the database is away until then.
             self.stderr.write(str(error))
+
+
+def seconds_to_end() -> float:
+    """Return how long an orderly stop may take: a worker ends the mail that it has in hand.
+
+    A mail server may be waited for twice, once for a connection and once for an answer, and what
+    it said has to be recorded.
+    """
+    return 2 * settings.EMAIL_TIMEOUT + SECONDS_TO_RECORD
 
 
 def children(host: str, port: int) -> list[Child]:
