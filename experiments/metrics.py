@@ -1,6 +1,7 @@
 """The outcomes that experiments are judged by: what is counted, from the assignment on. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from experiments.stats.comparison import Outcomes
@@ -42,11 +43,27 @@ class Sums:
     reached: int = 0
     total: int = 0
     squares: int = 0
+    # How many assignments have each number of events.
+    frequencies: tuple[tuple[int, int], ...] = field(default=(), compare=False)
+
+    @classmethod
+    def of(cls, frequencies: Iterable[tuple[int, int]]) -> "Sums":
+        """Return the sums of assignments given as numbers of events with how many have each."""
+        pairs = tuple(sorted(frequencies))
+        return cls(
+            n=sum(times for _, times in pairs),
+            reached=sum(times for number, times in pairs if number > 0),
+            total=sum(number * times for number, times in pairs),
+            squares=sum(number * number * times for number, times in pairs),
+            frequencies=pairs,
+        )
 
     def outcomes(self, metric: Metric) -> Outcomes:
         """Return what the statistics need for the metric's kind."""
         if metric.is_rate:
             return Counts(self.reached, self.n)
+        if self.frequencies:
+            return Moments.from_frequencies(self.frequencies)
         return Moments.from_sums(self.n, total=self.total, squares=self.squares)
 
 

@@ -3,7 +3,7 @@
 # Every value is bound; what is put into the text is written here.
 # ruff: noqa: S608
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -167,18 +167,26 @@ def aggregates_by_arm(
     drawn into are left out.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_aggregates_sql(metrics), _parameters(experiment_id, metrics, as_of))
+        cursor.execute(_frequencies_sql(metrics), _parameters(experiment_id, metrics, as_of))
         rows = cursor.fetchall()
-    return {
-        arm: ArmAggregate(
-            assigned,
-            {
-                metric.key: Sums(*map(int, numbers[4 * place : 4 * place + 4]))
-                for place, metric in enumerate(metrics)
-            },
-        )
-        for arm, assigned, *numbers in rows
-    }
+    found: dict[str, list[dict[int | None, int]]] = {}
+    for arm, place, number, assignments in rows:
+        by_metric = found.setdefault(arm, [{} for _ in metrics])
+        by_metric[place][None if number is None else int(number)] = assignments
+    return {arm: _aggregate(metrics, by_metric) for arm, by_metric in found.items()}
+
+
+def _aggregate(
+    metrics: Sequence[Metric], by_metric: Sequence[Mapping[int | None, int]]
+) -> ArmAggregate:
+    """Return the aggregate of one arm: by metric, how many have each number, None: they wait."""
+    return ArmAggregate(
+        sum(by_metric[0].values()),
+        {
+            metric.key: Sums.of((k, v) for k, v in numbers.items() if k is not None)
+            for metric, numbers in zip(metrics, by_metric, strict=True)
+        },
+    )
 
 
 def counted_units(
@@ -206,10 +214,11 @@ def exposures_by_arm(experiment_id: int, *, as_of: datetime) -> dict[str, dict[s
     return by_arm
 
 
-def _aggregates_sql(metrics: Sequence[Metric]) -> str:
+def _frequencies_sql(metrics: Sequence[Metric]) -> str:
+    """Return a SELECT of arm, metric's place, number of events, and how many have that number."""
     places = range(len(metrics))
     return f"""
-WITH outcome AS (
+WITH outcome AS MATERIALIZED (
     SELECT assigned.arm_id, assigned.assigned_at, {", ".join(map(_total_sql, places, metrics))}
     FROM experiments_assignment assigned
     LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
@@ -220,10 +229,11 @@ WITH outcome AS (
         AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
     GROUP BY assigned.id
+), counted AS (
+    {" UNION ALL ".join(map(_counted_sql, places))}
 )
-SELECT arm.key, count(*), {", ".join(map(_sums_sql, places))}
-FROM outcome JOIN experiments_arm arm ON arm.id = outcome.arm_id
-GROUP BY arm.key
+SELECT arm.key, counted.place, counted.number, counted.assignments
+FROM counted JOIN experiments_arm arm ON arm.id = counted.arm_id
 """
 
 
@@ -236,13 +246,12 @@ def _total_sql(place: int, metric: Metric) -> str:
     ), 0) AS total_{place}"""
 
 
-def _sums_sql(place: int) -> str:
-    total = f"total_{place}"
+def _counted_sql(place: int) -> str:
     ended = f"assigned_at + make_interval(secs => %(window_{place})s) <= %(as_of)s"
-    return f"""count(*) FILTER (WHERE {ended}),
-    count(*) FILTER (WHERE {ended} AND {total} > 0),
-    COALESCE(sum({total}) FILTER (WHERE {ended}), 0),
-    COALESCE(sum({total} * {total}) FILTER (WHERE {ended}), 0)"""
+    return f"""
+    SELECT arm_id, {place} AS place, CASE WHEN {ended} THEN total_{place} END AS number,
+        count(*) AS assignments
+    FROM outcome GROUP BY arm_id, number"""
 
 
 def _parameters(experiment_id: int, metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:

@@ -70,6 +70,8 @@ class PlaybookCourse(models.Model):
     # Up to which of the playbook's changes the course's Due rows were pulled. Kept in the database,
     # so that a process that dies after an edit cannot leave a course unevaluated.
     pulled_revision = models.BigIntegerField(default=-1, editable=False)
+    # The number at which the course's norms were last renewed, which concerns everybody in it.
+    norms_revision = models.BigIntegerField(default=-1, editable=False)
 
     class Meta:
         constraints: ClassVar = [

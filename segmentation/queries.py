@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from activity.models import Course, Enrollment
 from common.clock import local_date
@@ -44,6 +44,7 @@ __all__ = [
     "read_signals",
     "segment_size",
     "segment_sizes",
+    "stored_norms",
 ]
 
 
@@ -74,10 +75,22 @@ def compute_norms(course_id: int, day: date) -> NormsValues:
 
 
 def norms_for(course_id: int, day: date) -> NormsValues:
-    """Return the stored norms of the day, else compute them, storing nothing. Up to two queries."""
-    stored = Norms.objects.filter(course_id=course_id, day=day).first()
+    """Return the norms of the day as they are now, storing nothing. Up to two queries.
+
+    They are computed where none are stored, and where the course's past has changed since.
+    """
+    current = Norms.objects.filter(course__past_changes=None)
+    return stored_norms(course_id, day, among=current) or compute_norms(course_id, day)
+
+
+def stored_norms(
+    course_id: int, day: date, *, among: QuerySet[Norms] | None = None
+) -> NormsValues | None:
+    """Return the norms that are stored for the day. One query."""
+    rows = Norms.objects.all() if among is None else among
+    stored = rows.filter(course_id=course_id, day=day).first()
     if stored is None:
-        return compute_norms(course_id, day)
+        return None
     medians = {int(item_id): float(seconds) for item_id, seconds in stored.module_medians.items()}
     return NormsValues(medians, [float(pace) for pace in stored.paces], stored.completed_items)
 

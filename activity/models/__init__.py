@@ -3,6 +3,7 @@
 from activity.models.due import (
     Due,
     DueCause,
+    PastChange,
     Settling,
 )
 from activity.models.log import (
@@ -35,6 +36,7 @@ __all__ = [
     "Learner",
     "NoKind",
     "NoSource",
+    "PastChange",
     "PendingNo",
     "Progress",
     "RejectedEvent",

@@ -49,6 +49,25 @@ class Due(models.Model):
         return f"{self.enrollment_id} due {self.due_at}"
 
 
+class PastChange(models.Model):
+    """A note that what is known of a course's past days has changed, until its norms are renewed.
+
+    `occurred_at` is the earliest instant of what changed; null: anything may have changed, as by an
+    edit of an item. Rows are only inserted, so that two imports of one course do not wait for each
+    other.
+    """
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="past_changes")
+    occurred_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "change of the past"
+        verbose_name_plural = "changes of the past"
+
+    def __str__(self) -> str:
+        return f"{self.course_id} from {self.occurred_at or 'the beginning'}"
+
+
 class Settling(models.Model):
     """How far the settling of a course's edits has come, so that it goes on where it stopped."""
 

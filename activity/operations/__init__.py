@@ -9,7 +9,7 @@ from activity.operations.due import (
     pull_due,
     push_due,
 )
-from activity.operations.edits import settle_edits
+from activity.operations.edits import count_edits, settle_edit, settle_edits
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
 from activity.operations.own_events import append_own_event, append_quiet_event
 from activity.operations.read_models import rebuild_read_models
@@ -33,6 +33,7 @@ __all__ = [
     "append_quiet_event",
     "claim_due",
     "correct_events",
+    "count_edits",
     "ensure_zones",
     "fail_due",
     "ingest",
@@ -48,5 +49,6 @@ __all__ = [
     "save_item",
     "save_learner",
     "save_section",
+    "settle_edit",
     "settle_edits",
 ]

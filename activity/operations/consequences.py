@@ -14,6 +14,7 @@ from activity.models import Course, Due, DueCause, Enrollment, Item, Learner
 from activity.operations.due import lock_due, pull_due
 from activity.operations.edits import count_edits, settle_edit
 from activity.operations.noes import keep_roster_no
+from activity.operations.past import note_past_changed
 
 Row = TypeVar("Row", bound=Model)
 
@@ -69,6 +70,8 @@ def changing(*, now: datetime) -> Iterator[Consequences]:
         # Last and all at once: Due rows come after learners, and in enrollment order.
         pull_due(_concerned(consequences), at=now, cause=DueCause.EDIT)
         numbers = count_edits(consequences.courses)
+        # A due date or a kind says what others owe; a rebuild, if there is one, notes it once more.
+        note_past_changed(consequences.courses)
     for course_id, number in numbers.items():
         settle_edit(course_id, number, rebuild=course_id in consequences.rebuilds, now=now)
 

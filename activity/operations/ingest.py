@@ -13,6 +13,7 @@ from activity.operations.binary import fetch_binary
 from activity.operations.due import note_late, pull_due
 from activity.operations.keys import EventRow, look_up
 from activity.operations.noes import keep_noes
+from activity.operations.past import keep_past_changes
 from activity.operations.read_models import merge_daily_activity, merge_progress
 from activity.operations.rejected import Refusal, keep_rejected
 from activity.operations.repeats import Repeats, Sent, settle_repeats
@@ -48,6 +49,8 @@ WITH fresh AS (
     WHERE enrollment.id = newest.enrollment_id
 ), noes AS (
     {keep_noes("fresh")}
+), past AS (
+    {keep_past_changes("fresh")}
 )
 SELECT count(*) FROM fresh
 """  # noqa: S608

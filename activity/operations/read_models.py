@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from activity.models import Enrollment
 from activity.operations.due import lock_due
+from activity.operations.past import note_past_changed
 from activity.queries import (
     COUNTER_LIMIT,
     DAILY_COLUMNS,
@@ -133,3 +134,5 @@ def rebuild_enrollments(enrollment_ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         for statement in _REBUILD:
             cursor.execute(statement, values)
+    enrolled = Enrollment.objects.filter(pk__in=enrollment_ids).order_by()
+    note_past_changed(enrolled.values_list("course_id", flat=True).distinct())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from experiments.stats.estimate import Estimate
-from experiments.stats.means import relative_mean, welch_difference
+from experiments.stats.means import mean_difference, relative_mean
 from experiments.stats.rates import rate_difference, relative_rate
 from experiments.stats.sufficient import Counts, Moments
 
@@ -48,10 +48,8 @@ def compare(
             relative_rate(control, treatment, level=level),
         )
     if isinstance(control, Moments) and isinstance(treatment, Moments):
-        return (
-            welch_difference(control, treatment, level=level),
-            relative_mean(control, treatment, level=level),
-        )
+        difference = mean_difference(control, treatment, level=level)
+        return difference, relative_mean(control, treatment, difference)
     raise TypeError("A rate and a mean cannot be compared.")
 
 

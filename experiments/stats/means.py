@@ -1,21 +1,49 @@
-"""Comparison of two means: Welch's t, and the relative lift that agrees with it."""
+"""Comparison of two means: Welch's t, a permutation test, and the relative lift that agrees."""
 
-from math import inf, sqrt
+from dataclasses import replace
+from math import inf, isinf, sqrt
 
 from scipy import special
 
 from experiments.stats.estimate import UNKNOWN, Estimate
+from experiments.stats.permutation import DRAWS, permutation_shift
 from experiments.stats.sufficient import Moments
 
 MeanDifference = Estimate
 RelativeMean = Estimate
 
 _METHOD = "Welch t"
+_BOTH = "permutation and Welch t"
 _RELATIVE_METHOD = "Fieller"
 # Its spread of 0 is no measurement: somebody may well have done it in a larger sample. Believed,
 # it shows a difference in up to 26 % of samples of two equal arms.
 _ALL_ZERO = "every outcome in {} is 0, so nothing is known of how much it varies"
+_TOO_FEW = "so few learners can be dealt out to two arms in too few ways to tell chance from effect"
 _TOO_CLOSE = "the control's mean is so uncertain that it may be 0, and nothing is a multiple of 0"
+
+
+def mean_difference(
+    control: Moments, treatment: Moments, *, level: float = 0.95, draws: int = DRAWS
+) -> MeanDifference:
+    """Return treatment mean minus control mean, in the outcome's unit, with its interval.
+
+    Where an arm is small or sparse, the p-value is the larger one of a permutation test and of
+    Welch's, and the interval holds both: skewed counts make Welch's test find a difference between
+    equal arms in up to 8 % of samples (12 against 60 of a negative binomial with mean 4), while a
+    permutation test alone asks whether the arms are equal in everything. Elsewhere, and where the
+    other arm is so large that its outcomes were not counted by value, both are Welch's.
+    """
+    welch = welch_difference(control, treatment, level=level)
+    is_thin = control.is_thin or treatment.is_thin
+    if not welch.has_interval or not (is_thin and control.frequencies and treatment.frequencies):
+        return welch
+    shift = permutation_shift(control.frequencies, treatment.frequencies, level=level, draws=draws)
+    if isinf(shift.low) or isinf(shift.high):
+        return _unknown(welch.value, _BOTH, level, _TOO_FEW)
+    return replace(
+        welch, low=min(welch.low, shift.low), high=max(welch.high, shift.high),
+        p_value=max(welch.p_value, shift.p_value), method=_BOTH, test=_BOTH,
+    )  # fmt: skip
 
 
 def welch_difference(
@@ -36,30 +64,34 @@ def welch_difference(
     return _with_t(value, error, df, method=_METHOD, level=level)
 
 
-def relative_mean(control: Moments, treatment: Moments, *, level: float = 0.95) -> RelativeMean:
+def relative_mean(control: Moments, treatment: Moments, difference: MeanDifference) -> RelativeMean:
     """Return treatment mean / control mean - 1 (0.1 is ten percent more) with Fieller's interval.
 
     The test is the difference's, and the limits hold the ratios r at which treatment - r * control
     is no surprise to it: they leave out 0 together with the difference's. Where the control's mean
     itself cannot be told from 0 (g >= 1), where it is not above 0, or where the difference has no
-    interval, there is none either, with the reason. Of means that are not negative, no limit lies
-    below -1. Fieller (1954), Journal of the Royal Statistical Society B 16:175, with Welch's
-    degrees of freedom.
+    interval, there is none either, with the reason. Where the difference's interval is wider than
+    Welch's, as by a permutation test, and holds 0, so do the limits. Of means that are not
+    negative, no limit lies below -1. Fieller (1954), Journal of the Royal Statistical Society B
+    16:175, with Welch's degrees of freedom.
     """
+    level = difference.level
     if control.n and control.mean <= 0:
         return _unknown(UNKNOWN, _RELATIVE_METHOD, level, "the control's mean is not above 0")
     value = treatment.average / control.average - 1 if control.n else UNKNOWN
-    difference = welch_difference(control, treatment, level=level)
     if not difference.has_interval:
         return _unknown(value, _RELATIVE_METHOD, level, difference.reason)
     limits = _fieller(control, treatment, t=_quantile(difference.df, level))
     if limits is None:
         return _unknown(value, _RELATIVE_METHOD, level, _TOO_CLOSE)
-    low, high = limits
+    low, high = limits[0] - 1, limits[1] - 1
+    if not difference.excludes_zero:
+        low = min(low, difference.low / control.mean)
+        high = max(high, difference.high / control.mean)
     floor = -1.0 if treatment.mean >= 0 else -inf
     return Estimate(
-        value, max(low - 1, floor), high - 1, difference.p_value, level, _RELATIVE_METHOD,
-        _METHOD, statistic=difference.statistic, df=difference.df,
+        value, max(low, floor), high, difference.p_value, level, _RELATIVE_METHOD,
+        difference.test, statistic=difference.statistic, df=difference.df,
     )  # fmt: skip
 
 

@@ -1,14 +1,25 @@
 """What an arm's outcomes are boiled down to: sums that add, so that parts can be merged."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+from experiments.stats.permutation import Frequencies
 
 # A spread this far below the values themselves is left over by rounding, not measured.
 _ROUNDING = 1e-12
+# An arm below this size is small.
+_SMALL_ARM = 200
+# An arm with fewer outcomes that are not the commonest one is sparse, however large it is.
+_FEW_OTHERS = 50
+# Frequencies are looked for in arms up to this size, and kept up to this many values.
+_MOST_COUNTED = 20_000
+_MOST_VALUES = 1_000
 
 
 @dataclass(frozen=True)
@@ -45,22 +56,27 @@ class Moments:
     """Number, mean and sum of squared deviations from the mean of an arm's outcomes.
 
     Deviations and not plain squares: subtracting two large sums from one another loses every digit
-    of a small spread around a large mean.
+    of a small spread around a large mean. `frequencies` are empty where they are not known, and
+    where there are too many values.
     """
 
     n: int
     mean: float
     deviations: float
+    frequencies: Frequencies = field(default=(), repr=False)
 
     def __add__(self, other: Self) -> "Moments":
         # Chan, Golub and LeVeque (1983), The American Statistician 37:242.
         if not self.n or not other.n:
-            return Moments(**vars(self if self.n else other))
+            return replace(self if self.n else other)
         n = self.n + other.n
         apart = other.mean - self.mean
         between = apart * apart * (self.n * other.n / n)
         mean = self.mean + apart * (other.n / n)
-        return Moments(n, mean, self.deviations + other.deviations + between)
+        moments = Moments(n, mean, self.deviations + other.deviations + between)
+        if not self.frequencies or not other.frequencies:
+            return moments
+        return moments._with(Counter(dict(self.frequencies)) + Counter(dict(other.frequencies)))
 
     @classmethod
     def from_array(cls, outcomes: ArrayLike) -> "Moments":
@@ -71,7 +87,8 @@ class Moments:
         if not values.size:
             return cls(0, 0.0, 0.0)
         mean = float(values.mean())
-        return cls(values.size, mean, float(np.square(values - mean).sum()))
+        moments = cls(values.size, mean, float(np.square(values - mean).sum()))
+        return moments._with(_counted(values)) if _is_countable(values) else moments
 
     @classmethod
     def from_sums(
@@ -87,6 +104,27 @@ class Moments:
         exact = Fraction(total)
         return cls(n, float(exact / n), max(float(Fraction(squares) - exact * exact / n), 0.0))
 
+    @classmethod
+    def from_frequencies(cls, frequencies: Iterable[tuple[float, int]]) -> "Moments":
+        """Return the moments of outcomes given as values with how often each occurs."""
+        counted = Counter(dict(frequencies))
+        total = sum(Fraction(value) * times for value, times in counted.items())
+        squares = sum(Fraction(value) ** 2 * times for value, times in counted.items())
+        return cls.from_sums(counted.total(), total=total, squares=squares)._with(counted)
+
+    def _with(self, counted: "Counter[float]") -> "Moments":
+        if len(counted) > _MOST_VALUES:
+            return self
+        return replace(self, frequencies=tuple(sorted(counted.items())))
+
+    @property
+    def is_thin(self) -> bool:
+        """Return whether the arm is small or sparse, so that its mean is not near to normal."""
+        if not self.frequencies:
+            return False
+        commonest = max(times for _, times in self.frequencies)
+        return self.n < _SMALL_ARM or self.n - commonest < _FEW_OTHERS
+
     @property
     def variance(self) -> float:
         """Return the sample variance: nan below two outcomes, zero where it is only rounding."""
@@ -99,3 +137,17 @@ class Moments:
     def average(self) -> float:
         """Return the mean; nan for an arm that nobody entered."""
         return self.mean if self.n else float("nan")
+
+
+def _is_countable(values: NDArray[np.float64]) -> bool:
+    """Return whether the arm is not large, or sparse."""
+    if values.size <= _MOST_COUNTED:
+        return True
+    # An outcome that more than half of the arm has is the median too, found without sorting.
+    middle = np.partition(values, values.size // 2)[values.size // 2]
+    return bool(np.count_nonzero(values != middle) < _FEW_OTHERS)
+
+
+def _counted(values: NDArray[np.float64]) -> "Counter[float]":
+    found, times = np.unique(values, return_counts=True)
+    return Counter(dict(zip(found.tolist(), times.tolist(), strict=True)))

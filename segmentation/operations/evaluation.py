@@ -17,6 +17,7 @@ from common.database import is_outage
 from segmentation.operations.batches import decide
 from segmentation.operations.definitions import read_definitions
 from segmentation.operations.differences import Batch
+from segmentation.operations.norms import renew_norms
 from segmentation.operations.revisions import pull_changed
 from segmentation.operations.segments import freeze_segment
 
@@ -71,6 +72,7 @@ def evaluate_due(
     What becomes due meanwhile waits for the next call.
     """
     deadline = monotonic() + budget_seconds
+    renew_norms(now=now, course_id=course_id)
     pull_changed(now=now, course_id=course_id)
     due = due_enrollments(now=now, course_id=course_id)
     work = [

@@ -19,6 +19,7 @@ from segmentation.operations.evaluation import (
     evaluate_batch,
     put_off,
 )
+from segmentation.operations.norms import renew_norms
 from segmentation.operations.revisions import pull_changed
 from segmentation.operations.segments import EVALUATED
 
@@ -80,6 +81,7 @@ def _evaluate(
     course: Course, *, as_of: datetime, batch: int, on_batch: Callable[[int], object]
 ) -> tuple[EvaluationCounts, int]:
     """Return what was done, and how many enrollments were left as they were."""
+    renew_norms(now=as_of, course_id=course.id)
     pull_changed(now=as_of, course_id=course.id)
     ids = list(course.enrollments.order_by("pk").values_list("pk", flat=True))
     waiting = deque(_parts(ids, batch))

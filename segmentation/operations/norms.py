@@ -1,28 +1,104 @@
-"""Keeping a course's norms, one row a day."""
+"""Keeping a course's norms, one row a day, and renewing them where its past has changed."""
 
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 
+from django.db import connection, transaction
+
+from activity.models import Course, PastChange
+from activity.operations import count_edits, settle_edit
+from common.clock import local_date
 from segmentation.models import Norms
 from segmentation.norms import NormsValues
-from segmentation.queries import compute_norms, norms_for
+from segmentation.operations.revisions import note_norms
+from segmentation.queries import compute_norms, stored_norms
+
+# The first number of our advisory locks; the second is the course's id.
+_LOCK_SPACE = 20_251
 
 
 def ensure_norms(course_id: int, day: date, *, now: datetime) -> NormsValues:
     """Return the course's norms of the day, computed and kept if they were not yet.
 
-    They count what occurred before the day began; late events do not change them. Everybody's Due
-    comes at that midnight at the latest where a rule asks for norms, so nothing needs to be pulled.
+    They count what occurred before the day began. Everybody's Due comes at that midnight at the
+    latest where a rule asks for norms, so nothing needs to be pulled.
     """
-    if not Norms.objects.filter(course_id=course_id, day=day).exists():
-        values = compute_norms(course_id, day)
-        row = Norms(
-            course_id=course_id,
-            day=day,
-            module_medians={str(item): median for item, median in values.module_medians.items()},
-            paces=list(values.paces),
-            completed_items=values.completed_items,
-            computed_at=now,
-        )
-        # Another worker may have been first; then its row stands for both.
-        Norms.objects.bulk_create([row], ignore_conflicts=True)
-    return norms_for(course_id, day)
+    stored = stored_norms(course_id, day)
+    if stored is not None:
+        return stored
+    # Until the row is committed nobody renews: what is stored from an older reading than the
+    # renewal's would stay.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", _key(course_id))
+    values = compute_norms(course_id, day)
+    row = Norms(
+        course_id=course_id,
+        day=day,
+        module_medians={str(item): median for item, median in values.module_medians.items()},
+        paces=list(values.paces),
+        completed_items=values.completed_items,
+        computed_at=now,
+    )
+    # Another worker may have been first; then its row stands for both.
+    Norms.objects.bulk_create([row], ignore_conflicts=True)
+    return stored_norms(course_id, day) or values
+
+
+def renew_norms(*, now: datetime, course_id: int | None = None) -> None:
+    """Drop the norms of days before which the past has changed, and pull where today's are others.
+
+    Call it outside a transaction. What a process that dies leaves undone is found again.
+    """
+    courses = Course.objects.filter(pk__in=PastChange.objects.order_by().values("course_id"))
+    if course_id is not None:
+        courses = courses.filter(pk=course_id)
+    for course in courses.order_by("pk"):
+        with transaction.atomic():
+            edit = _renew(course, now=now)
+        if edit is not None:
+            settle_edit(course.pk, edit, rebuild=False, now=now)
+
+
+def _renew(course: Course, *, now: datetime) -> int | None:
+    """Renew the course's norms; return the number of the edit that is to be settled, if any."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _key(course.pk))
+        # Somebody renews these, or is computing some: the next call will do.
+        if not cursor.fetchone()[0]:
+            return None
+    changes = list(PastChange.objects.filter(course=course))
+    today = local_date(course.clock_stopped_at or now, course.time_zone)
+    before = stored_norms(course.pk, today)
+    _forget(course, changes)
+    # Nobody has been measured against the norms of today, or they are the same again.
+    if before is None or ensure_norms(course.pk, today, now=now) == before:
+        return None
+    if _is_fresh(course, changes, now=now):
+        note_norms(course.pk)
+        return None
+    # A back-fill or an edit is no reason to write to those whom it moves.
+    return count_edits([course.pk])[course.pk]
+
+
+def _forget(course: Course, changes: Sequence[PastChange]) -> None:
+    """Delete the norms of the days after the earliest change, and the notes of the changes."""
+    kept = Norms.objects.filter(course=course)
+    instants = [change.occurred_at for change in changes if change.occurred_at is not None]
+    if len(instants) == len(changes):
+        days = [local_date(at, course.time_zone) for at in instants]
+        kept = kept.filter(day__gt=min(days, default=date.max))
+    kept.delete()
+    # By id: a note that is committed meanwhile stays for the next renewal.
+    PastChange.objects.filter(pk__in=[change.pk for change in changes]).delete()
+
+
+def _is_fresh(course: Course, changes: Sequence[PastChange], *, now: datetime) -> bool:
+    """Return whether all of it came in time, or the course lets late events start messages."""
+    if course.late_events_start:
+        return all(change.occurred_at is not None for change in changes)
+    limit = now - timedelta(hours=course.late_after_hours)
+    return all(change.occurred_at is not None and change.occurred_at >= limit for change in changes)
+
+
+def _key(course_id: int) -> list[int]:
+    return [_LOCK_SPACE, course_id % 2**31]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 
 from activity.models import DueCause
 from activity.operations import pull_course
@@ -36,19 +37,24 @@ def note_change(playbook_id: int) -> int:
     return number
 
 
+def note_norms(course_id: int) -> None:
+    """Number a change of the course's norms. It is pulled by the next evaluation."""
+    PlaybookCourse.objects.filter(course_id=course_id).update(norms_revision=next_revision())
+
+
 def pull_changed(*, now: datetime, course_id: int | None = None) -> None:
-    """Pull the queue of every course that a change has not reached yet.
+    """Pull the queue of every course that a change of rules or norms has not reached yet.
 
     Evaluation does it, not the edit: saving a rule must not take as long as a million rows do, and
     what a killed process left undone is found again.
     """
-    links = PlaybookCourse.objects.filter(pulled_revision__lt=F("playbook__changed_revision"))
+    wanted = Greatest("playbook__changed_revision", "norms_revision")
+    links = PlaybookCourse.objects.annotate(wanted=wanted).filter(pulled_revision__lt=F("wanted"))
     if course_id is not None:
         links = links.filter(course_id=course_id)
     reached: dict[int, list[tuple[int, int]]] = {}
-    for link in links.select_related("playbook").order_by("course_id", "id"):
-        pair = (link.id, link.playbook.changed_revision)
-        reached.setdefault(link.course_id, []).append(pair)
+    for link in links.order_by("course_id", "id"):
+        reached.setdefault(link.course_id, []).append((link.id, link.wanted))
     for course, pairs in reached.items():
         _number_new_links([link for link, _ in pairs])
         # The cause stays "time": which segment was edited, and when, its own revision says.

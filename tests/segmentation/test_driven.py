@@ -20,7 +20,7 @@ from segmentation.operations import (
     remove_member,
     set_mode,
 )
-from segmentation.queries import match_rule
+from segmentation.queries import compute_norms, match_rule, stored_norms
 from segmentation.rules import parse
 from segmentation.signals import SIGNALS
 from tests.factories import make_course, make_enrollment, make_event, make_item
@@ -146,6 +146,12 @@ def evaluate(scene: Scene, now: datetime) -> None:
     assert not Segment.objects.exclude(error="").exists()
 
 
+def check_norms(scene: Scene) -> None:
+    """The norms kept are those that the log as it is now gives, late as it may have come in."""
+    for row in Norms.objects.filter(course=scene.course).order_by("-day")[:2]:
+        assert stored_norms(row.course_id, row.day) == compute_norms(row.course_id, row.day)
+
+
 def story(enrollment: Enrollment) -> tuple[list, list]:
     """Return all that ever became of an enrollment."""
     stays = Membership.objects.filter(enrollment=enrollment).order_by("entered_at", "segment", "id")
@@ -170,6 +176,7 @@ def test_driven_by_what_is_due_everybody_fares_as_if_evaluated_at_every_step(dat
             change(data.draw, scene, now)
         pull_due([pair[1].id for pair in scene.twins], at=now, cause=DueCause.TIME)
         evaluate(scene, now)
+        check_norms(scene)
         for driven, pulled in scene.twins:
             assert story(driven) == story(pulled)
 

@@ -1,0 +1,36 @@
+"""Note that a course's past has changed: what others keep of its past days is then made anew."""
+
+from collections.abc import Iterable
+
+from activity.local_time import local_day
+from activity.models import PastChange
+
+# A day that is over for a transaction that began before its midnight and commits after it.
+_MARGIN = "interval '10 minutes'"
+
+_FIRST_DAY = local_day("first.occurred_at", "course.time_zone")
+_TODAY = local_day(f"(%(now)b::timestamptz + {_MARGIN})", "course.time_zone")
+
+
+def keep_past_changes(fresh: str) -> str:
+    """Return the SQL that notes courses in which new events of `fresh` are of a day that is over.
+
+    Events without an item change nothing that is kept by day.
+    """
+    return f"""
+    INSERT INTO activity_pastchange (course_id, occurred_at)
+    SELECT course.id, first.occurred_at
+    FROM (
+        SELECT enrollment.course_id, min({fresh}.occurred_at) AS occurred_at
+        FROM {fresh} JOIN activity_enrollment AS enrollment ON enrollment.id = {fresh}.enrollment_id
+        WHERE {fresh}.item_id IS NOT NULL
+        GROUP BY enrollment.course_id
+    ) AS first
+    JOIN activity_course AS course ON course.id = first.course_id
+    WHERE {_FIRST_DAY} < {_TODAY}
+    """  # noqa: S608
+
+
+def note_past_changed(course_ids: Iterable[int]) -> None:
+    """Note that anything of these courses' past may have changed, in the caller's transaction."""
+    PastChange.objects.bulk_create(PastChange(course_id=pk) for pk in sorted(set(course_ids)))

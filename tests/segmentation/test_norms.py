@@ -1,0 +1,184 @@
+"""Norms follow the past: what comes in late changes them, and whoever they are about moves."""
+
+from datetime import timedelta
+from threading import Event, Thread
+
+import pytest
+from django.db import connection, transaction
+
+from activity.models import Course, PastChange
+from activity.operations import ingest, rebuild_read_models, save_edited
+from segmentation.models import Norms
+from segmentation.operations import ensure_norms, evaluate_due
+from segmentation.operations.norms import renew_norms
+from segmentation.queries import compute_norms, norms_for, stored_norms
+from tests.factories import NOW, make_course, make_enrollment, make_event, make_item
+from tests.segmentation.factories import (
+    due_at,
+    make_playbook,
+    make_segment,
+    members,
+    settle,
+    transitions,
+    where,
+)
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+TODAY = NOW.date()
+SLOW = where("pace_percentile", ">=", 0.5)
+
+
+def finish(enrollment, module, *, hours, ended_at=NOW - DAY, told_at=NOW):
+    """Tell at `told_at` that the module was completed, so many hours after it was touched."""
+    begun_at = ended_at - hours * HOUR
+    events = [
+        make_event(enrollment, "VIEW_MODULE", item=module, occurred_at=begun_at),
+        make_event(enrollment, "COMPLETE_MODULE", item=module, occurred_at=ended_at),
+    ]
+    assert ingest(events, now=told_at).stored == 2
+
+
+@pytest.fixture
+def course(db):
+    return make_course(time_zone="UTC", live_since=NOW - 90 * DAY)
+
+
+@pytest.fixture
+def module(course):
+    return make_item(course, "module")
+
+
+@pytest.fixture
+def learners(course, module):
+    """Return four learners; the first three have finished, and the middle one has rank 1/3."""
+    learners = [make_enrollment(course) for _ in range(4)]
+    for learner, hours in zip(learners, (2, 4, 8), strict=False):
+        finish(learner, module, hours=hours)
+    return learners
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "told_at", "cause"),
+    [
+        pytest.param(NOW - 20 * HOUR, NOW + HOUR, ("enter", "time", True), id="in time"),
+        pytest.param(NOW - 25 * DAY, NOW + HOUR, ("enter", "edit", False), id="a back-fill"),
+    ],
+)
+def test_what_comes_in_late_moves_those_who_are_measured_against_it(
+    course, module, learners, ended_at, told_at, cause
+):
+    segment = make_segment(make_playbook(course), SLOW)
+    settle()
+    assert members(segment) == {learners[2].pk}
+    # Faster than everybody: the middle one is now among the slower half.
+    finish(learners[3], module, hours=1, ended_at=ended_at, told_at=told_at)
+    evaluate_due(now=told_at)
+    evaluate_due(now=told_at)
+    assert members(segment) == {learners[1].pk, learners[2].pk}
+    assert transitions(segment)[-1:] == [cause]
+    assert not PastChange.objects.exists()
+
+
+def test_late_events_that_may_start_messages_move_by_time(course, module, learners):
+    Course.objects.update(late_events_start=True)
+    segment = make_segment(make_playbook(course), SLOW)
+    settle()
+    finish(learners[3], module, hours=1, ended_at=NOW - 25 * DAY)
+    evaluate_due(now=NOW)
+    assert transitions(segment)[-1:] == [("enter", "time", True)]
+
+
+def test_norms_that_stay_the_same_pull_nobody(course, module, learners):
+    make_segment(make_playbook(course), SLOW)
+    settle()
+    before = [due_at(each) for each in learners[:3]]
+    told_at = NOW + HOUR
+    event = make_event(learners[3], "VIEW_MODULE", item=module, occurred_at=NOW - 2 * DAY)
+    ingest([event], now=told_at)
+    assert PastChange.objects.count() == 1
+    evaluate_due(now=told_at)
+    assert [due_at(each) for each in learners[:3]] == before
+    assert not PastChange.objects.exists()
+
+
+def test_the_past_has_the_norms_that_it_would_have_had(course, module, learners):
+    for back in range(3):
+        ensure_norms(course.pk, TODAY - back * DAY, now=NOW)
+    finish(learners[3], module, hours=1, ended_at=NOW - DAY - HOUR)
+    assert norms_for(course.pk, TODAY) == compute_norms(course.pk, TODAY), "as a page reads it now"
+    assert stored_norms(course.pk, TODAY) != compute_norms(course.pk, TODAY)
+    renew_norms(now=NOW)
+    assert stored_norms(course.pk, TODAY) == compute_norms(course.pk, TODAY)
+    kept = set(Norms.objects.values_list("day", flat=True))
+    assert kept == {TODAY, TODAY - DAY, TODAY - 2 * DAY}, "days before it are as they were"
+
+
+@pytest.mark.parametrize(
+    ("back", "noted"),
+    [
+        pytest.param(timedelta(0), False, id="of today"),
+        pytest.param(timedelta(microseconds=1), True, id="of yesterday"),
+    ],
+)
+def test_what_is_of_a_day_that_is_over_is_noted(course, module, learners, back, noted):
+    PastChange.objects.all().delete()
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    event = make_event(learners[0], "VIEW_ITEM", item=module, occurred_at=midnight - back)
+    ingest([event], now=midnight + HOUR)
+    assert PastChange.objects.exists() == noted
+
+
+def test_what_may_be_committed_after_its_midnight_is_noted(course, module, learners):
+    PastChange.objects.all().delete()
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    at = midnight - timedelta(minutes=1)
+    ingest([make_event(learners[0], "VIEW_ITEM", item=module, occurred_at=at)], now=at)
+    assert PastChange.objects.get().occurred_at == at
+
+
+def test_a_new_due_date_makes_an_activity_one_that_can_be_owed_at_once(course, learners):
+    essay = make_item(course, "assignment")
+    finish_event = make_event(learners[0], "SUBMIT_ASSIGNMENT", item=essay, occurred_at=NOW - DAY)
+    ingest([finish_event], now=NOW)
+    segment = make_segment(make_playbook(course), where("activities_overdue", ">=", 1))
+    settle()
+    essay.due_on = TODAY - 5 * DAY
+    save_edited(essay, now=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    assert members(segment) == {each.pk for each in learners[1:]}
+    assert set(transitions(segment)) == {("enter", "edit", False)}
+
+
+def test_a_rebuild_renews_the_norms(course, learners):
+    ensure_norms(course.pk, TODAY, now=NOW)
+    Norms.objects.update(paces=[7.0])
+    rebuild_read_models(course_id=course.pk)
+    renew_norms(now=NOW)
+    assert stored_norms(course.pk, TODAY) == compute_norms(course.pk, TODAY)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_norms_that_are_being_computed_are_renewed_after_them():
+    course = make_course(time_zone="UTC")
+    module, learners = make_item(course, "module"), [make_enrollment(course) for _ in range(2)]
+    computed, may_commit = Event(), Event()
+
+    def evaluate_slowly() -> None:
+        with transaction.atomic():
+            ensure_norms(course.pk, TODAY, now=NOW)
+            computed.set()
+            assert may_commit.wait(30)
+        connection.close()
+
+    worker = Thread(target=evaluate_slowly)
+    worker.start()
+    assert computed.wait(30)
+    finish(learners[0], module, hours=1)
+    renew_norms(now=NOW)
+    assert PastChange.objects.exists(), "nobody may forget that there is something to renew"
+    may_commit.set()
+    worker.join()
+    assert stored_norms(course.pk, TODAY) != compute_norms(course.pk, TODAY)
+    renew_norms(now=NOW)
+    assert stored_norms(course.pk, TODAY) == compute_norms(course.pk, TODAY)
+    assert not PastChange.objects.exists()
