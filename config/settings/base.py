@@ -78,6 +78,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # until somebody has run it, the unsubscribe page too.
 WHITENOISE_USE_FINDERS = True
 
+AUTHENTICATION_BACKENDS = ["config.backends.StaffBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

@@ -157,6 +157,8 @@ def test_links_of_the_demo_lead_to_the_port_that_make_is_given(
 def own_database(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the local settings, and DATABASE_URL name the database under var/."""
     settings.DEMO_LOGIN = True
+    settings.ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+    settings.BASE_URL = "http://127.0.0.1:8000"
     monkeypatch.setenv("DATABASE_URL", postgres.address(embedded.VAR / "postgres"))
 
 
@@ -169,6 +171,12 @@ def test_demo_login_is_made_on_an_empty_local_copy_alone() -> None:
     assert command.demo_login("127.0.0.1") == " Log in as demo with the password demo."
     assert users.get().check_password("demo")
     assert command.demo_login("127.0.0.1") == " Log in as demo with the password demo."
+
+    # Not said of a user who has a password of their own.
+    demo = users.get()
+    demo.set_password("a password of its own")
+    demo.save()
+    assert command.demo_login("127.0.0.1") == ""
 
     users.all().delete()
     users.create_user("ana")

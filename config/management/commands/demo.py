@@ -18,7 +18,7 @@ from common.clock import local_date
 from config.demo.arguments import not_negative, positive, share
 from config.demo.run import DemoOptions, run_demo
 from config.demo.text import lines
-from config.management.commands.serve import DEMO_NAME, DEMO_PASSWORD
+from config.demo_login import DEMO_NAME, DEMO_PASSWORD
 from config.processes import RECORD_NAME, read_record, same_process
 
 # In three weeks there is one in which learners are drawn and whose windows end.

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser
-from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -16,12 +15,17 @@ from django.db import connection
 from django.http.request import validate_host
 
 from config import embedded, outages
+from config.demo_login import (
+    DEMO_NAME,
+    DEMO_PASSWORD,
+    NEW_PASSWORD,
+    demo_login_works,
+    openness,
+)
 from config.processes import RECORD_NAME, AlreadyRunningError, Child, refuse_second, run_all
 from config.startup import SETTINGS_WITH_EMBEDDED_SERVERS
 from config.workers import celery_command, worker_commands
 
-DEMO_NAME = "demo"
-DEMO_PASSWORD = "demo"  # noqa: S105
 SECONDS_TO_ANSWER = 60
 SECONDS_TO_RECORD = 20.0
 
@@ -47,6 +51,7 @@ class Command(BaseCommand):
         refuse_second(record)
         _refuse_port_in_use(host, port)
         connection.ensure_connection()
+        _refuse_open_demo_login(host)
         _refuse_silent_broker()
         login = self.demo_login(host)
         threading.Thread(
@@ -67,10 +72,10 @@ class Command(BaseCommand):
             return ""
         # Everybody knows this password: it must not open the door of a database that somebody
         # gave us, nor one that other machines can knock at.
-        if _is_loopback(host) and embedded.owns_database() and not users.exists():
+        if not openness(host) and embedded.owns_database() and not users.exists():
             users.create_superuser(DEMO_NAME, "demo@nudgelab.example", DEMO_PASSWORD)
             self.stdout.write(f"Created the user {DEMO_NAME} for this local copy.")
-        if users.filter(username=DEMO_NAME).exists():
+        if demo_login_works():
             return f" Log in as {DEMO_NAME} with the password {DEMO_PASSWORD}."
         return "" if users.exists() else " Nobody can log in yet: run manage.py createsuperuser."
 
@@ -116,13 +121,6 @@ def children(host: str, port: int) -> list[Child]:
     ]
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _links(host: str, port: int) -> dict[str, str]:
     # A variable that is set to nothing counts as missing, as everywhere in the settings.
     given = os.environ.get("BASE_URL", "").strip()
@@ -146,6 +144,16 @@ def _refuse_port_in_use(host: str, port: int) -> None:
             f"Cannot listen at {host}:{port} ({error}): end what uses this port, "
             "or choose another with --port (make serve PORT=8001)."
         ) from error
+
+
+def _refuse_open_demo_login(host: str) -> None:
+    reasons = openness(host)
+    if reasons and demo_login_works():
+        raise CommandError(
+            f"The user {DEMO_NAME} has the password that everybody knows, and other machines may "
+            f"reach this site: {'; '.join(reasons)}. Set another with {NEW_PASSWORD}, "
+            "then start again."
+        )
 
 
 def _refuse_silent_broker() -> None:
