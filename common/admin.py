@@ -7,12 +7,14 @@ from operator import or_
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import ValidationError
-from django.db import DataError, transaction
-from django.db.models import Model, Q, QuerySet
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import DataError, ProgrammingError, transaction
+from django.db.models import ManyToManyField, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -21,6 +23,10 @@ from unfold.paginator import InfinitePaginator
 
 # What compares with the whole of a value, or with its beginning.
 _WHOLE = ("__exact", "__iexact", "__istartswith")
+# How a value that is none of its field's comes out, here or in the database.
+_UNREADABLE = (
+    DataError, IndexError, OverflowError, ProgrammingError, TypeError, ValidationError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,12 @@ class SafeChangeList(ChangeList):
             with transaction.atomic():
                 super().get_results(request)
                 len(self.result_list)
-        except (DataError, OverflowError, TypeError, ValidationError, ValueError) as error:
+        except _UNREADABLE as error:
             raise IncorrectLookupParameters(error) from error
 
 
 class SafeListAdmin(ModelAdmin):
-    """A list that answers any address with a page: every admin of ours is one."""
+    """A list and a form that answer any address with a page: every admin of ours is one."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that refuses what it cannot read."""
@@ -86,6 +92,35 @@ class SafeListAdmin(ModelAdmin):
         term = search_term.replace("\0", "")
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, term)
         return found
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Run the action on the chosen rows; choices that are no rows' choose nothing."""
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        try:
+            with transaction.atomic():
+                queryset.filter(pk__in=chosen).exists()
+        except _UNREADABLE:
+            messages.error(request, "What was chosen is not in this list. Choose rows of it.")
+            return None
+        response: HttpResponse | None = super().response_action(request, queryset)
+        return response
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what a form begins with: of the address, the values that their fields take."""
+        given = super().get_changeform_initial_data(request).items()
+        return {name: value for name, text in given for value in self._readable(name, text)}
+
+    def _readable(self, name: str, given: Any) -> list[Any]:
+        try:
+            field = self.opts.get_field(name)
+        except FieldDoesNotExist:
+            return [given]
+        if not field.concrete or isinstance(field, ManyToManyField):
+            return []
+        try:
+            return [field.clean(given, None)]
+        except _UNREADABLE:
+            return []
 
 
 class LinkedAdmin(SafeListAdmin):

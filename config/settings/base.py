@@ -1,9 +1,10 @@
 """Settings that hold everywhere; local, test and production add to them."""
 
 import zoneinfo
+from datetime import timedelta
 from pathlib import Path
 
-from config import env, navigation
+from config import content_policy, env, navigation
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 VAR_DIR = BASE_DIR / "var"
@@ -21,6 +22,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
+    "csp",
     "config",
     "activity",
     "segmentation",
@@ -31,12 +34,15 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.content_policy.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Last: it puts the page of a locked-out login in the place of the login page.
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -78,7 +84,11 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # until somebody has run it, the unsubscribe page too.
 WHITENOISE_USE_FINDERS = True
 
-AUTHENTICATION_BACKENDS = ["config.backends.StaffBackend"]
+AUTHENTICATION_BACKENDS = [
+    # First: a login that is locked out is not tried.
+    "axes.backends.AxesStandaloneBackend",
+    "config.backends.StaffBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -87,6 +97,30 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/"
+
+# How many proxies in front add the client's address to X-Forwarded-For. None is believed by itself:
+# anybody can send that header.
+TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=0)
+AXES_HANDLER = "config.lockout.TwoLimits"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+# Failures with one name from one address. The name is not locked elsewhere: else anybody could keep
+# an admin out by failing under the admin's name.
+AXES_FAILURE_LIMIT = 5
+# Failures from one address under any names. Higher: a whole college may share an address.
+ADDRESS_FAILURE_LIMIT = 50
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+# A login that is not tried neither counts nor makes the wait longer.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "config.lockout.client_address"
+AXES_CLIENT_STR_CALLABLE = "config.lockout.client_words"
+AXES_LOCKOUT_CALLABLE = "config.lockout.locked_out"
+# Who logged in stands in the user's last login; a row for each would grow for ever.
+AXES_DISABLE_ACCESS_LOG = True
+# What is locked ends by itself, or by `manage.py axes_reset`.
+AXES_ENABLE_ADMIN = False
+
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.OWN_PAGES}
 
 EMAIL_HOST = env.text("EMAIL_HOST", default="localhost")
 EMAIL_PORT = env.whole_number("EMAIL_PORT", default=25)

@@ -20,6 +20,8 @@ POSTAL_ADDRESS = env.text("POSTAL_ADDRESS")
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=True)
 if env.flag("PROXY_TLS_HEADER", default=True):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    # The same proxy says who asks: without it, failed logins of all the world are one client's.
+    TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=1)
 SECURE_HSTS_SECONDS = env.whole_number("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
 SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)

@@ -84,9 +84,6 @@ def test_list_asked_for_the_counts_of_its_filters_does_not_count_a_big_table(sta
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_search_reads_a_page_not_a_table(staff, model):
-    model_admin = admin.site._registry[model]
-    if not model_admin.search_fields:
-        pytest.skip("has no search")
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     with CaptureQueriesContext(connection) as context:
         response = staff.get(url, {"q": "ana"})

@@ -87,6 +87,8 @@ def staff_pages():
         reverse("admin:segmentation_segment_changelist"),
         reverse("admin:segmentation_segment_change", args=(segment.pk,)),
         reverse("admin:interventions_delivery_changelist"),
+        reverse("admin:interventions_sitepause_changelist"),
+        reverse("admin:activity_course_change", args=(segment.playbook.courses.get().pk,)),
         reverse("admin:interventions_cadence_add"),
         reverse("admin:interventions_messagetemplate_add"),
         reverse("admin:interventions_messagetemplate_change", args=(template.pk,)),
@@ -104,6 +106,7 @@ def visit(context, address):
     page.on("pageerror", lambda error: faults.append(f"{address}: {error}"))
     page.on(
         "console",
+        # A breach of the content policy is an error on the console too.
         lambda line: faults.append(f"{address}: {line.text}") if line.type == "error" else None,
     )
     response = page.goto(address, wait_until="load")
@@ -192,3 +195,52 @@ def test_mail_shown_to_staff_runs_no_script(client, live_server, browser, enroll
 
     assert page.frame_locator("iframe").locator("p").inner_text() == "Hello"
     assert page.title() != "broken into"
+
+
+# What somebody managed to write into a page: a script, one in an attribute, a style and a frame.
+PLANTED = """
+const box = document.createElement('div');
+document.body.append(box);
+box.innerHTML = `<img src="data:," onerror="window.ran = 'attribute'">`;
+const script = document.createElement('script');
+script.textContent = "window.ran = 'inline'";
+document.body.append(script);
+const far = document.createElement('script');
+far.src = 'data:text/javascript,window.ran="far"';
+document.body.append(far);
+"""
+
+
+def test_a_planted_script_runs_on_no_page(client, live_server, browser, enrollments):
+    context = browser.new_context()
+    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
+    context.add_cookies([cookie])
+    one = enrollments[0]
+    token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
+    pages = [*staff_pages(), reverse("interventions:preferences", args=(token,)), "/admin/login/"]
+
+    for address in pages:
+        page, faults = visit(context, live_server.url + address)
+        assert faults == []
+        page.evaluate(PLANTED)
+        page.wait_for_function("document.querySelector('div:last-of-type img')?.complete ?? true")
+        assert page.evaluate("window.ran") is None, address
+        assert any("Content Security Policy" in fault for fault in faults), address
+        page.close()
+
+
+def test_mail_shown_to_staff_keeps_its_own_styles(client, live_server, browser, enrollments):
+    message = MailboxMessage.objects.first()
+    message.html = "<style>b { color: rgb(1, 2, 3) }</style><b style='margin: 7px'>Hello</b>"
+    message.save()
+    context = browser.new_context()
+    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
+    context.add_cookies([cookie])
+
+    address = reverse("interventions:mailbox_message", args=(message.pk,))
+    page, faults = visit(context, live_server.url + address)
+
+    assert faults == []
+    word = page.frame_locator("iframe").locator("b")
+    assert word.evaluate("it => getComputedStyle(it).color") == "rgb(1, 2, 3)"
+    assert word.evaluate("it => getComputedStyle(it).marginTop") == "7px"

@@ -8,6 +8,7 @@ import psutil
 import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
+from django.test import RequestFactory
 
 from activity.models import Course
 from activity.operations.jsonl import import_jsonl
@@ -23,6 +24,11 @@ def own_folder(settings, tmp_path):
     settings.VAR_DIR = tmp_path
 
 
+def log_in(password):
+    request = RequestFactory().post("/admin/login/", headers={"host": "localhost"})
+    return authenticate(request, username="demo", password=password)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_json_is_all_that_goes_to_standard_output_and_the_login_is_there(capsys):
     call_command("demo", *SMALL, "--json")
@@ -35,7 +41,7 @@ def test_json_is_all_that_goes_to_standard_output_and_the_login_is_there(capsys)
         "module_completed_7d",
     ]
     assert "2025-10-26" in printed.err
-    assert authenticate(username="demo", password="demo").is_superuser
+    assert log_in("demo").is_superuser
 
 
 @pytest.mark.django_db(transaction=True)
@@ -45,7 +51,7 @@ def test_demo_prints_what_came_of_it_and_leaves_a_user_named_demo_alone(capsys):
     printed = capsys.readouterr().out
     for words in ("Video-only", "handed off", "quiet hours", "true lift", "covered"):
         assert words in printed
-    assert authenticate(username="demo", password="mine") is not None
+    assert log_in("mine") is not None
 
 
 @pytest.mark.django_db
