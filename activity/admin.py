@@ -288,6 +288,15 @@ class SettlingAdmin(ReadOnlyAdmin):
     search_fields = ("course__key",)
 
 
+@admin.register(models.PastChange)
+class PastChangeAdmin(ReadOnlyAdmin):
+    """Notes that a course's past has changed, until its norms are renewed."""
+
+    list_display = ("course", "occurred_at")
+    list_select_related = ("course",)
+    search_fields = ("course__key",)
+
+
 @admin.register(models.PendingNo)
 class PendingNoAdmin(ReadOnlyAdmin):
     """What learners said against being written to, until it is applied a moment later."""
