@@ -49,9 +49,10 @@ def _metric_lines(metric: MetricAnalysis) -> Iterator[str]:
         yield f"  Rows left out because they have no value: {left_out}."
     for arm, found in metric.outcomes.items():
         yield f"  {arm}: {_level(found)}"
+    figures = Figures.of(metric.comparisons)
     for comparison in metric.comparisons:
-        yield f"  {verdict(comparison, outcome=_outcome(metric)).text}"
-        yield f"    difference  {_numbers(comparison)}"
+        yield f"  {verdict(comparison, outcome=_outcome(metric), figures=figures).text}"
+        yield f"    difference  {_numbers(comparison, figures)}"
         yield f"    relative    {_relative(comparison.relative)}"
 
 
@@ -61,15 +62,12 @@ def _level(found: Outcomes) -> str:
     return f"mean {Figures(is_rate=False, decimals=4).level(found.average)} of {found.n:,}"
 
 
-def _numbers(comparison: Comparison) -> str:
+def _numbers(comparison: Comparison, figures: Figures) -> str:
     found = comparison.difference
-    is_rate = isinstance(comparison.arm_outcomes, Counts)
-    figures = Figures.of(found, is_rate=is_rate)
-    unit = " points" if is_rate else ""
+    unit = " points" if figures.is_rate else ""
     return (
-        f"{figures.change(found.value)}{unit}, {level_text(found.level)} interval "
-        f"{figures.change(found.low)} to {figures.change(found.high)} ({found.method}); "
-        f"{_test(found)}"
+        f"{figures.change(figures.apart(comparison))}{unit}, {level_text(found.level)} interval "
+        f"{figures.interval(found)} ({found.method}); {_test(found)}"
     )
 
 
@@ -110,7 +108,8 @@ def _outcome_data(found: Outcomes) -> dict[str, Any]:
 
 
 def _comparison_data(metric: MetricAnalysis, comparison: Comparison) -> dict[str, Any]:
-    said = verdict(comparison, outcome=_outcome(metric))
+    figures = Figures.of(metric.comparisons)
+    said = verdict(comparison, outcome=_outcome(metric), figures=figures)
     return {
         "arm": comparison.arm,
         "control": comparison.control,

@@ -13,7 +13,7 @@ import altair as alt
 import vl_convert
 
 from experiments.report import Report, Row
-from experiments.stats.figures import Figures, level_text
+from experiments.stats.figures import level_text
 from experiments.stats.verdict import Finding
 
 # Colors that the drawing library accepts and nobody would choose, each replaced by a variable of
@@ -87,14 +87,15 @@ def interval_svg(panels: tuple[Panel, ...], *, width: int) -> str:
 
 def _interval(row: Row, several: bool) -> Interval:
     difference = row.comparison.difference
-    figures = Figures.of(difference, is_rate=row.metric.is_rate)
     scale = 100 if row.metric.is_rate else 1
     return Interval(
         label=(row.metric.name, row.arm.name) if several else (row.metric.name,),
         value=_known(difference.value, scale),
         low=_known(difference.low, scale),
         high=_known(difference.high, scale),
-        text=figures.change(difference.value) if difference.has_interval else "not known yet",
+        text=row.figures.change(row.figures.apart(row.comparison))
+        if difference.has_interval
+        else "not known yet",
         shown=row.verdict.finding in (Finding.HIGHER, Finding.LOWER),
     )
 

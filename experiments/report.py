@@ -7,6 +7,7 @@ from datetime import datetime
 from experiments.metrics import Metric, Sums
 from experiments.stats.balance import SampleRatio, sample_ratio
 from experiments.stats.comparison import Comparison, average, compare_arms
+from experiments.stats.figures import Figures
 from experiments.stats.verdict import Verdict, verdict
 
 
@@ -85,6 +86,7 @@ class Row:
     control: ArmFacts
     comparison: Comparison
     verdict: Verdict
+    figures: Figures
 
     @property
     def key(self) -> str:
@@ -192,17 +194,22 @@ def _result(
     outcomes = {key: found.outcomes(metric) for key, found in by_arm.items()}
     control = next(arm for arm in arms if arm.is_control)
     by_key = {arm.key: arm for arm in arms}
+    comparisons = compare_arms(outcomes, control=control.key, level=level)
+    figures = Figures.of(comparisons)
     return MetricResult(
         metric,
         by_arm,
         {arm.key: arm.assigned - by_arm[arm.key].n for arm in arms},
         [
-            _row(metric, by_key[comparison.arm], control, comparison)
-            for comparison in compare_arms(outcomes, control=control.key, level=level)
+            _row(metric, by_key[comparison.arm], control, comparison, figures)
+            for comparison in comparisons
         ],
     )
 
 
-def _row(metric: Metric, arm: ArmFacts, control: ArmFacts, comparison: Comparison) -> Row:
+def _row(
+    metric: Metric, arm: ArmFacts, control: ArmFacts, comparison: Comparison, figures: Figures
+) -> Row:
     named = replace(comparison, arm=arm.name, control=control.name)
-    return Row(metric, arm, control, comparison, verdict(named, outcome=metric.words))
+    said = verdict(named, outcome=metric.words, figures=figures)
+    return Row(metric, arm, control, comparison, said, figures)

@@ -168,8 +168,7 @@ def csv_rows(report: Report) -> Iterator[list[str]]:
 
 def _number_row(result: MetricResult, arm: ArmFacts, row: Row | None, span: int) -> NumberRow:
     found, is_rate = result.sums[arm.key], result.metric.is_rate
-    difference = row.comparison.difference if row else result.rows[0].comparison.difference
-    figures = Figures.of(difference, is_rate=is_rate)
+    figures = result.rows[0].figures
     cells = NumberRow(
         metric=result.metric.name,
         span=span,
@@ -186,8 +185,8 @@ def _with_difference(cells: NumberRow, row: Row, figures: Figures) -> NumberRow:
     known = difference.has_interval
     unit = " points" if figures.is_rate and difference.has_value else ""
     words = {
-        "difference": figures.change(difference.value) + unit,
-        "interval": f"{figures.change(difference.low)} to {figures.change(difference.high)}",
+        "difference": figures.change(figures.apart(row.comparison)) + unit,
+        "interval": figures.interval(difference),
         "relative": percent_change(relative.value),
         "p_value": p_text(difference.p_value).removeprefix("p ").removeprefix("= "),
     }

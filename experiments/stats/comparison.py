@@ -22,6 +22,11 @@ class Comparison:
     difference: Estimate
     relative: Estimate
 
+    @property
+    def is_rate(self) -> bool:
+        """Return whether shares are compared, and not means."""
+        return isinstance(self.arm_outcomes, Counts)
+
 
 def compare_arms(
     outcomes: Mapping[str, Outcomes], *, control: str, level: float = 0.95

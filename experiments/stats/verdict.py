@@ -6,7 +6,6 @@ from enum import StrEnum
 from experiments.stats.balance import Balance, SampleRatio
 from experiments.stats.comparison import Comparison, average
 from experiments.stats.figures import Figures, level_text, p_text
-from experiments.stats.sufficient import Counts
 
 
 class Finding(StrEnum):
@@ -26,14 +25,13 @@ class Verdict:
     text: str
 
 
-def verdict(comparison: Comparison, *, outcome: str) -> Verdict:
-    """Return what the comparison found.
+def verdict(comparison: Comparison, *, outcome: str, figures: Figures) -> Verdict:
+    """Return what the comparison found, its numbers written by `figures`.
 
     `outcome` completes a number: "of learners attempted a quiz" after a rate, "quiz attempts a
     learner" after a mean.
     """
     finding = find(comparison)
-    figures = Figures.of(comparison.difference, is_rate=_is_rate(comparison))
     return Verdict(finding, _SENTENCES[finding](comparison, figures, outcome))
 
 
@@ -76,8 +74,9 @@ def _mismatch(balance: SampleRatio) -> str:
 def _shown(comparison: Comparison, figures: Figures, outcome: str) -> str:
     difference = comparison.difference
     more = "more" if difference.value > 0 else "fewer" if figures.is_rate else "less"
+    apart = figures.size(figures.apart(comparison))
     return (
-        f"{_levels(comparison, figures, outcome)}: {figures.size(difference.value)} {more} "
+        f"{_levels(comparison, figures, outcome)}: {apart} {more} "
         f"({_interval(comparison, figures)}; {p_text(difference.p_value)}). "
         "Chance alone would rarely make so large a difference."
     )
@@ -119,11 +118,4 @@ def _levels(comparison: Comparison, figures: Figures, outcome: str) -> str:
 
 def _interval(comparison: Comparison, figures: Figures) -> str:
     difference = comparison.difference
-    return (
-        f"{level_text(difference.level)} interval "
-        f"{figures.change(difference.low)} to {figures.change(difference.high)}"
-    )
-
-
-def _is_rate(comparison: Comparison) -> bool:
-    return isinstance(comparison.arm_outcomes, Counts)
+    return f"{level_text(difference.level)} interval {figures.interval(difference)}"

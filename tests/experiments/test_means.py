@@ -134,10 +134,10 @@ def test_difference_and_relative_lift_never_disagree() -> None:
     rng = np.random.default_rng(20250901)
     known = wider = 0
     for _ in range(10_000):
-        mean, sizes = rng.choice([0.1, 0.5, 2.0, 8.0]), rng.integers(2, 80, 2)
+        mean, sizes = rng.choice([0.1, 0.5, 2.0]), rng.integers(2, 80, 2)
         control, arm = (rng.negative_binomial(1, 1 / (1 + mean), size) for size in sizes)
         one, other = Moments.from_array(control), Moments.from_array(arm)
-        difference = mean_difference(one, other, draws=199)
+        difference = mean_difference(one, other, draws=99)
         lift = relative_mean(one, other, difference)
         if lift.has_interval:
             known += 1

@@ -1,7 +1,11 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from experiments.stats.balance import sample_ratio
 from experiments.stats.comparison import Comparison, Outcomes, compare, compare_arms
+from experiments.stats.estimate import Estimate
 from experiments.stats.figures import Figures, level_text, p_text, percent_change
 from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.verdict import Finding, Verdict, balance_text, verdict
@@ -9,7 +13,11 @@ from experiments.stats.verdict import Finding, Verdict, balance_text, verdict
 
 def said(control: Outcomes, treatment: Outcomes, outcome: str = "of learners did") -> Verdict:
     found = Comparison("nudge", "control", treatment, control, *compare(control, treatment))
-    return verdict(found, outcome=outcome)
+    return verdict(found, outcome=outcome, figures=Figures.of([found]))
+
+
+def beside(control: Outcomes, treatment: Outcomes) -> Comparison:
+    return Comparison("nudge", "control", treatment, control, *compare(control, treatment))
 
 
 def test_a_difference_that_was_shown_is_told_with_its_interval() -> None:
@@ -18,7 +26,7 @@ def test_a_difference_that_was_shown_is_told_with_its_interval() -> None:
     assert found.finding == Finding.HIGHER
     assert found.text == (
         "18.3% of learners did in nudge, against 10.6% in control: 7.7 points more "
-        "(95% interval +7.0 to +8.3; p < 0.001). Chance alone would rarely make so large a "
+        "(95% interval +6.9 to +8.4; p < 0.001). Chance alone would rarely make so large a "
         "difference."
     )
 
@@ -42,7 +50,7 @@ def test_a_lower_mean_is_told_in_its_own_unit() -> None:
     assert found.finding == Finding.LOWER
     assert found.text.startswith(
         "0.41 attempts a learner in nudge, against 0.70 in control: 0.29 less "
-        "(95% interval -0.53 to -0.05; p = 0.020)."
+        "(95% interval -0.54 to -0.04; p = 0.020)."
     )
 
 
@@ -85,22 +93,49 @@ def test_a_rate_is_not_compared_with_a_mean() -> None:
 
 
 def test_digits_follow_the_interval_and_never_hide_a_sign() -> None:
-    control, treatment = Counts(48_000, 1_000_000), Counts(49_300, 1_000_000)
-    difference, _ = compare(control, treatment)
-    figures = Figures.of(difference, is_rate=True)
+    found = beside(Counts(48_000, 1_000_000), Counts(49_300, 1_000_000))
+    figures = Figures.of([found])
 
-    assert figures.change(difference.value) == "+0.13"
+    assert figures.change(found.difference.value) == "+0.13"
     assert figures.change(0.0000001) == "+0.00"
     assert figures.change(float("nan")) == "-"
 
 
 def test_an_interval_just_above_zero_is_not_written_as_zero() -> None:
-    difference, _ = compare(Counts(100, 200), Counts(120, 202))
-    narrow = Figures.of(difference, is_rate=True)
-    nearly = type(difference)(0.05, 0.0002, 0.0998, 0.049, 0.95, "m", "t")
+    found = beside(Counts(100, 200), Counts(120, 202))
+    nearly = Estimate(found.difference.value, 0.0002, 0.0998, 0.049, 0.95, "m", "t")
 
-    assert narrow.decimals == 1
-    assert Figures.of(nearly, is_rate=True).change(nearly.low) == "+0.02"
+    assert Figures.of([found]).decimals == 1
+    assert Figures.of([replace(found, difference=nearly)]).interval(nearly) == "+0.02 to +9.98"
+
+
+def test_what_stands_on_one_line_subtracts() -> None:
+    rng = np.random.default_rng(3)
+    nearest = 0
+    for _ in range(400):
+        n = rng.integers(150, 900, 2)
+        control, arm = (Counts(int(rng.integers(0, size + 1)), int(size)) for size in n)
+        found = beside(control, arm)
+        figures = Figures.of([found])
+        levels = [round(float(figures.level(each.rate).rstrip("%")), 6) for each in (arm, control)]
+        written = float(figures.change(figures.apart(found)))
+        assert levels[0] - levels[1] == pytest.approx(written, abs=1e-9)
+        assert written == pytest.approx(found.difference.value * 100, abs=10**-figures.decimals)
+        nearest += figures.change(found.difference.value) == figures.change(figures.apart(found))
+    assert nearest < 390, "some must differ from the difference that is rounded alone"
+
+
+def test_no_printed_limit_lies_inside_its_interval() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(400):
+        n = int(rng.integers(20, 300))
+        control, arm = (
+            Moments.from_sums(n, total=t, squares=5 * t) for t in rng.integers(n, 2 * n, 2)
+        )
+        found = beside(control, arm)
+        low, high = map(float, Figures.of([found]).interval(found.difference).split(" to "))
+        assert low <= found.difference.low + 1e-9
+        assert high >= found.difference.high - 1e-9
 
 
 def test_numbers_that_are_not_known_are_dashes() -> None:
