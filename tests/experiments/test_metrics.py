@@ -16,7 +16,8 @@ def test_the_three_metrics_and_their_windows() -> None:
 
 
 def test_sums_become_counts_for_a_rate_and_moments_for_a_mean() -> None:
-    sums = Sums(n=3, reached=2, total=4, squares=10)
+    sums = Sums.of([(0, 1), (1, 1), (3, 1)])
+    assert sums == Sums(n=3, reached=2, total=4, squares=10)
 
     assert sums.outcomes(metric_of("quiz_attempted_7d")) == Counts(2, 3)
     assert sums.outcomes(metric_of("quiz_attempts_7d")) == Moments.from_array([0, 1, 3])
