@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db import connection
+from django.db.models import Min
 
-from activity.models import Course, DailyActivity
+from activity.models import Course, DailyActivity, Due
 from activity.verbs import NOT_ACTS
 from common.clock import local_date
 
@@ -197,6 +198,13 @@ def due_enrollments(
     with connection.cursor() as cursor:
         cursor.execute(_DUE, values)
         return dict(cursor.fetchall())
+
+
+def oldest_due(*, now: datetime) -> datetime | None:
+    """Return since when the longest waiting enrollment is due. One query."""
+    waiting = Due.objects.filter(due_at__lte=now)
+    oldest: datetime | None = waiting.aggregate(oldest=Min("due_at"))["oldest"]
+    return oldest
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,9 +70,11 @@ def host_names(name: str) -> list[str]:
     return names
 
 
-def secret(name: str) -> str:
-    """Return a required secret that is long enough not to be guessed."""
-    value = text(name)
+def secret(name: str, *, default: str | None = None) -> str:
+    """Return a secret that is long enough not to be guessed. Without a default it is required."""
+    value = text(name, default=default)
+    if value == default:
+        return value
     if len(value) < SHORTEST_SECRET or len(set(value)) < FEWEST_DIFFERENT_CHARACTERS:
         raise _wrong(name, "too easy to guess", f"{SHORTEST_SECRET} or more random characters")
     return value
@@ -130,6 +132,14 @@ def database(name: str) -> dict[str, Any]:
         "PORT": str(options.pop("port", "") or url.port or ""),
         "OPTIONS": options,
     }
+
+
+def with_session_setting(at: dict[str, Any], name: str, value: str) -> dict[str, Any]:
+    """Return the settings of a database whose connections begin with this PostgreSQL setting."""
+    options = dict(at["OPTIONS"])
+    # What was asked for by the address stays; of two that are the same, PostgreSQL takes the last.
+    options["options"] = f"-c {name}={value} {options.get('options', '')}".strip()
+    return at | {"OPTIONS": options}
 
 
 def redis_address(name: str) -> str:

@@ -19,6 +19,8 @@ class StageRun(models.Model):
     # The end of the last run that did its work: one that failed or was refused leaves it alone.
     succeeded_at = models.DateTimeField(null=True, blank=True)
     counts = models.JSONField(default=dict)
+    # The sum of the counts of all runs that did their work.
+    totals = models.JSONField(default=dict)
     error = models.TextField(blank=True, default="")
     clock_difference = models.FloatField(
         default=0, help_text="Seconds by which the host's clock is ahead of the database's."

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import Min
 
 from segmentation.models import Transition
 
@@ -58,3 +59,13 @@ def open_transitions(enrollment_ids: Iterable[int]) -> list[Transition]:
         enrollment__in=list(enrollment_ids), processed_at__isnull=True
     )
     return list(waiting.order_by("id"))
+
+
+def oldest_waiting(*, now: datetime) -> datetime | None:
+    """Return since when the longest waiting transition could have been handled. One query.
+
+    One that failed waits from the instant at which it is to be tried again.
+    """
+    waiting = Transition.objects.filter(processed_at__isnull=True, next_attempt_at__lte=now)
+    oldest: datetime | None = waiting.aggregate(oldest=Min("next_attempt_at"))["oldest"]
+    return oldest

@@ -25,7 +25,7 @@ from segmentation.compiler import (
 )
 from segmentation.models import Membership, Norms, Segment, SegmentStatus
 from segmentation.norms import NO_NORMS, NormsValues
-from segmentation.outbox import enrollments_to_react, open_transitions
+from segmentation.outbox import enrollments_to_react, oldest_waiting, open_transitions
 from segmentation.rules import Group, conditions, parse
 from segmentation.signals import SignalRef, SignalValue, usual_refs
 
@@ -39,6 +39,7 @@ __all__ = [
     "export_refs",
     "match_rule",
     "norms_for",
+    "oldest_waiting",
     "open_transitions",
     "preview",
     "read_signals",

@@ -10,6 +10,7 @@ from django.db import connection
 
 from activity.canonical import Refused
 from activity.payloads import digest, storable
+from common.tally import note
 
 # The same refused event sent again stays one row, with the newest reason and content.
 _KEEP = """
@@ -57,3 +58,5 @@ def keep_rejected(refusals: Iterable[Refusal], *, now: datetime) -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute(_KEEP, values)
+    for reason in values["reasons"]:
+        note("events rejected", reason)

@@ -32,6 +32,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.monitoring.MonitoringMiddleware",
+    "config.monitoring.BusyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.content_policy.ContentPolicyMiddleware",
@@ -68,8 +70,19 @@ DATABASES = {
     "default": env.database("DATABASE_URL")
     | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False},
 }
+# A connection that goes silent without being closed is given up after half a minute; the client
+# would wait for hours by default. What the address says itself goes before.
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": "10",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+} | DATABASES["default"]["OPTIONS"]
 # Holds only what may vanish: the queue between beat and workers.
 REDIS_URL = env.redis_address("REDIS_URL")
+# Who knows it may read /metrics from another machine; empty: only this machine may.
+METRICS_TOKEN = env.secret("METRICS_TOKEN", default="")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"

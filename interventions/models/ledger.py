@@ -208,6 +208,10 @@ class Delivery(models.Model):
             models.Index(
                 fields=("category",), condition=Q(state="in_doubt"), name="delivery_in_doubt"
             ),
+            # Few of many: how many of late is asked by whatever watches over the site.
+            models.Index(
+                fields=("finished_at",), condition=Q(state="failed"), name="delivery_failed"
+            ),
             # What the caps count.
             models.Index(
                 fields=("learner", "claimed_at"),

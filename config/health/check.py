@@ -1,0 +1,96 @@
+"""Ask the database and the broker, which may hang, and judge what they say."""
+
+import logging
+
+from django.conf import settings
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
+
+from common.clock import Clock, utc_now
+from config import outages
+from config.health.faults import (
+    MOST_SECONDS_SINCE_A_RUN,
+    NO_BROKER,
+    NO_DATABASE,
+    OTHER_SCHEMA,
+    SLOW_DATABASE,
+    Fault,
+    Health,
+    faults_of,
+    remarks_of,
+)
+from config.health.reading import Reading, read
+from config.probes import Answer, Probe
+
+SECONDS_TO_ANSWER = 4.0
+MILLISECONDS_A_STATEMENT = 3000
+
+log = logging.getLogger(__name__)
+_database, _broker = Probe(), Probe()
+
+
+def health(*, clock: Clock = utc_now, most_seconds: float = MOST_SECONDS_SINCE_A_RUN) -> Health:
+    """Return the state of the installation, within a few seconds even where a part of it hangs.
+
+    A stage that did not run to its end for `most_seconds` makes it red.
+    """
+    # Both at once: together they take no longer than the slower one.
+    broker = _broker.begin(_ask_broker)
+    reading = _reading(_database.begin(lambda: _read_in_time(clock)))
+    faults = _faults_of_broker(broker)
+    if isinstance(reading, Fault):
+        return Health((reading, *faults))
+    found = (*faults, *faults_of(reading, most_seconds=most_seconds))
+    return Health(found, tuple(remarks_of(reading)), reading)
+
+
+def _reading(answer: Answer[Reading]) -> Reading | Fault:
+    try:
+        return answer.within(SECONDS_TO_ANSWER)
+    except TimeoutError:
+        log.warning("The database gave no answer within %s s", SECONDS_TO_ANSWER)
+        return NO_DATABASE
+    except (DatabaseError, InterfaceError) as error:
+        said = isinstance(error, OperationalError) and outages.database_fault(
+            error, settings.DATABASES["default"]
+        )
+        log.warning("The state of the work cannot be read: %s", said or type(error).__name__)
+        return _fault_of(error)
+
+
+def _fault_of(error: DatabaseError | InterfaceError) -> Fault:
+    if isinstance(error, ProgrammingError):
+        return OTHER_SCHEMA
+    is_from_within = getattr(error.__cause__, "sqlstate", None) is not None
+    return SLOW_DATABASE if is_from_within else NO_DATABASE
+
+
+def _faults_of_broker(answer: Answer[str]) -> tuple[Fault, ...]:
+    try:
+        said = answer.within(SECONDS_TO_ANSWER)
+    except TimeoutError:
+        said = "no answer within the time"
+    if said:
+        log.warning("The broker is away: %s", said)
+    return (NO_BROKER,) if said else ()
+
+
+def _read_in_time(clock: Clock) -> Reading:
+    # Called in a thread of its own, and so over a connection of its own.
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {MILLISECONDS_A_STATEMENT}")
+            return read(clock=clock)
+    finally:
+        connection.close()
+
+
+def _ask_broker() -> str:
+    return outages.broker_fault(settings.REDIS_URL, seconds=SECONDS_TO_ANSWER / 2)
