@@ -3,7 +3,8 @@
 import json
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from common import stopping
 from common.clock import Clock, utc_now
+from common.tally import in_words, tally
 from config.workers import STAGES
 
 # Farther apart than this, a worker would send too early, or find too late what is due.
@@ -24,16 +26,22 @@ _READ_CLOCK = "SELECT clock_timestamp()"
 
 # The row keeps the end of its last good run until there is another.
 _BEGIN = """
-INSERT INTO config_stagerun AS kept (stage, host, started_at, counts, error, clock_difference)
-VALUES (%(stage)s, %(host)s, clock_timestamp(), '{}', '', %(difference)s)
+INSERT INTO config_stagerun AS kept
+    (stage, host, started_at, counts, totals, error, clock_difference)
+VALUES (%(stage)s, %(host)s, clock_timestamp(), '{}', '{}', '', %(difference)s)
 ON CONFLICT (stage, host) DO UPDATE
     SET started_at = excluded.started_at, clock_difference = excluded.clock_difference
 """
 
 _END = """
-UPDATE config_stagerun
+UPDATE config_stagerun AS run
 SET ended_at = clock_timestamp(), counts = %(counts)s, error = %(error)s,
-    succeeded_at = CASE WHEN %(error)s = '' THEN clock_timestamp() ELSE succeeded_at END
+    succeeded_at = CASE WHEN %(error)s = '' THEN clock_timestamp() ELSE succeeded_at END,
+    totals = (
+        SELECT COALESCE(jsonb_object_agg(name, COALESCE((run.totals ->> name)::bigint, 0)
+            + COALESCE((%(counts)s::jsonb ->> name)::bigint, 0)), '{}')
+        FROM jsonb_object_keys(run.totals || %(counts)s::jsonb) AS name
+    )
 WHERE stage = %(stage)s AND host = %(host)s
 """
 
@@ -43,6 +51,11 @@ DELETE FROM config_stagerun WHERE id IN (
     WHERE stage = %(stage)s AND started_at < clock_timestamp() - make_interval(days => %(days)s)
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )
+"""
+
+_SILENCE = """
+SELECT stage, EXTRACT(EPOCH FROM clock_timestamp() - max(GREATEST(started_at, ended_at)))
+FROM config_stagerun GROUP BY stage
 """
 
 _STAGE_OF_TASK = {task: stage for stage, task in STAGES.items()}
@@ -80,11 +93,34 @@ def run_stage(
         _execute(_END, at, counts="{}", error=fault)
         return
     try:
-        counts = counts_of(work())
+        with _one_warning(stage):
+            counts = counts_of(work())
     except Exception as error:
         _end_badly(at, error)
         raise
     _execute(_END, at, counts=json.dumps(counts), error="")
+
+
+@contextmanager
+def _one_warning(stage: str) -> Iterator[None]:
+    """Say at the end, in one line, what went wrong in the run, however it ends."""
+    with tally() as found:
+        try:
+            yield
+        finally:
+            if found:
+                log.warning("%s: %s", stage, in_words(found))
+
+
+def seconds_of_silence() -> dict[str, float]:
+    """Return for each stage the seconds since a run of it began or ended, on any host. One query.
+
+    A run that failed, or was left out, is no silence: somebody is there. A stage that no host ever
+    ran is missing.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SILENCE)
+        return {stage: float(seconds) for stage, seconds in cursor.fetchall()}
 
 
 def clock_difference(*, clock: Clock = utc_now) -> float:

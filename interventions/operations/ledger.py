@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 
+from common.tally import note
 from experiments.operations import Told, record_exposure, record_exposures
 from interventions.models import COUNTED_STATES, Delivery, DeliveryState
 
@@ -32,6 +33,14 @@ _SETTLED = frozenset(
     }
 )
 
+
+# What a person should hear of in the log of the loop. What the policy decides is its daily work.
+_TROUBLES = {
+    DeliveryState.FAILED: "failed",
+    DeliveryState.EXPIRED: "expired",
+    DeliveryState.IN_DOUBT: "in doubt",
+}
+_TROUBLING_DELAYS = frozenset({"channel_down", "not_accepted", "error", "lease_too_short"})
 
 # A learner who may hold a copy was not left without it, whatever is decided on sending another.
 _UNSENT = frozenset({DeliveryState.DROPPED, DeliveryState.EXPIRED, DeliveryState.FAILED})
@@ -94,8 +103,16 @@ def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> None:
     for name, value in values.items():
         setattr(delivery, name, value)
     delivery.save(update_fields=list(values))
+    _note(to)
     if is_news:
         _tell(delivery, to, now)
+
+
+def _note(to: Move) -> None:
+    if to.state in _TROUBLES:
+        note(_TROUBLES[to.state], to.reason or "no answer")
+    elif to.state == DeliveryState.PLANNED and to.reason in _TROUBLING_DELAYS:
+        note("put off", to.reason)
 
 
 def _tell(delivery: Delivery, to: Move, now: datetime) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from activity.operations import lock_due
+from common.tally import note
 from segmentation.models import Membership, Transition
 
 # Who has an unprocessed entry already is handled anyway.
@@ -50,6 +51,8 @@ def fail_transitions(transition_ids: Iterable[int], *, now: datetime, error: str
     }
     with connection.cursor() as cursor:
         cursor.execute(_FAIL, values)
+    # The name of the error alone: its text may hold somebody's address.
+    note("transitions put off", error.partition(":")[0], count=len(values["ids"]))
 
 
 def lock_members(segment_ids: Iterable[int]) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from common.tally import note
 from segmentation import rules
 from segmentation.models import Segment, SegmentStatus, SegmentVersion
 from segmentation.operations.errors import SegmentationError
@@ -118,7 +119,9 @@ def freeze_segment(segment_id: int, *, version: int, error: str) -> bool:
     Return False if it is no longer active in that version: the edit may have mended it.
     """
     frozen = Segment.objects.filter(id=segment_id, version=version, status=SegmentStatus.ACTIVE)
-    return bool(frozen.update(status=SegmentStatus.FROZEN, error=error[:2000]))
+    changed = frozen.update(status=SegmentStatus.FROZEN, error=error[:2000])
+    note("segments frozen", f"segment {segment_id}", count=changed)
+    return bool(changed)
 
 
 def _locked(segment_id: int) -> Segment:

@@ -1,0 +1,168 @@
+"""What goes wrong in a run of a stage is one line of the log: counts, and nobody's name."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+
+from activity.operations import ingest
+from common.tally import in_words, note, tally
+from config.stages import run_stage
+from interventions.channels import MemoryChannel
+from interventions.dispatch import dispatch_due
+from interventions.operations import plan_due, recover
+from interventions.outgoing import Answer, Outgoing, Result
+from interventions.react import react_due
+from segmentation.models import Segment
+from segmentation.operations import evaluate_due
+from tests.factories import NOW, act, make_cast, make_enrollment, make_event
+from tests.interventions.factories import (
+    make_cadence,
+    make_delivery,
+    make_live_course,
+    make_run,
+    make_settled,
+    make_transition,
+)
+from tests.interventions.test_react import make_failing
+from tests.segmentation.factories import QUIET, make_playbook, make_segment, settle, where
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def warnings_of(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
+    """Return what runs the work as a stage and gives back the stage's own lines in the log."""
+
+    def run(stage: str, work: Callable[[], object]) -> list[str]:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            run_stage(stage, work, host="here")
+        assert all(each.levelno <= logging.WARNING for each in caplog.records if ours(each))
+        return [each.getMessage() for each in caplog.records if ours(each)]
+
+    return run
+
+
+def ours(record: logging.LogRecord) -> bool:
+    return record.name == "config.stages"
+
+
+def test_dispatch_says_what_failed_and_what_is_in_doubt(warnings_of) -> None:
+    results = iter([Result.REFUSED, Result.REFUSED, Result.NOT_ACCEPTED, Result.IN_DOUBT])
+    for _ in range(5):
+        make_delivery()
+    make_delivery(planned_at=NOW - timedelta(days=9), expires_at=NOW - timedelta(days=2))
+
+    def answer(outgoing: Outgoing) -> Answer:
+        return Answer(next(results), f"550 no such user {outgoing.address}")
+
+    channel = MemoryChannel(answer)
+    said = warnings_of(
+        "dispatch", lambda: dispatch_due(clock=lambda: NOW, channels={"email": channel})
+    )
+
+    (line,) = said
+    assert line == (
+        "dispatch: 1 expired (too old 1), 2 failed (refused 2), 1 in doubt (no answer 1),"
+        " 1 put off (not accepted 1)"
+    )
+
+
+def test_a_run_without_trouble_says_nothing(warnings_of) -> None:
+    make_delivery()
+    channel = MemoryChannel()
+
+    assert (
+        warnings_of(
+            "dispatch", lambda: dispatch_due(clock=lambda: NOW, channels={"email": channel})
+        )
+        == []
+    )
+    assert len(channel.sent) == 1
+
+
+def test_recover_says_which_claims_ran_out_and_which_events_were_refused(warnings_of) -> None:
+    make_delivery(
+        state="claimed",
+        claimed_at=NOW,
+        token="12345678-1234-1234-1234-123456789012",
+        lease_until=NOW + timedelta(minutes=1),
+    )
+    enrollment = make_enrollment()
+    early = make_event(enrollment, occurred_at=NOW + timedelta(minutes=1))
+    ingest([early], now=NOW)
+    enrollment.delete()
+
+    said = warnings_of("recover", lambda: recover(now=NOW + timedelta(minutes=2)))
+
+    assert said == ["recover: 1 events rejected (unknown learner 1), 1 in doubt (lease expired 1)"]
+
+
+def test_evaluate_says_which_segment_froze(warnings_of) -> None:
+    cast = make_cast()
+    segment = make_segment(make_playbook(cast.course), QUIET)
+    settle()
+    Segment.objects.filter(id=segment.id).update(rule=where("charm", ">=", 7))
+    act(cast.bo, occurred_at=NOW + timedelta(hours=1))
+
+    said = warnings_of("evaluate", lambda: evaluate_due(now=NOW + timedelta(hours=1)))
+
+    assert said == [f"evaluate: 1 segments frozen (segment {segment.id} 1)"]
+
+
+def test_react_says_how_many_transitions_it_put_off(warnings_of) -> None:
+    bad = make_settled()
+    failing = make_failing(bad)
+    make_transition(bad, failing.segment)
+
+    (said,) = warnings_of("react", lambda: react_due(now=NOW))
+
+    assert said.startswith("react: 1 transitions put off (")
+
+
+def test_plan_says_how_many_runs_it_put_off(warnings_of) -> None:
+    cadence = make_cadence(goal_rule=None)
+    make_run(make_settled(make_live_course()), cadence, next_at=NOW, next_position=0)
+    type(cadence).objects.filter(pk=cadence.pk).update(goal_rule=where("charm", ">=", 7))
+
+    (said,) = warnings_of("plan", lambda: plan_due(now=NOW))
+
+    assert said.startswith("plan: 1 runs put off (")
+
+
+def test_what_went_wrong_before_a_run_failed_is_said_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        note("failed", "refused")
+        raise ValueError("no")
+
+    with caplog.at_level(logging.WARNING), pytest.raises(ValueError, match="no"):
+        run_stage("dispatch", fail, host="here")
+
+    assert "dispatch: 1 failed (refused 1)" in caplog.messages
+
+
+def test_what_is_rolled_back_is_not_counted() -> None:
+    with tally() as found:
+        with transaction.atomic():
+            note("failed", "refused")
+            transaction.set_rollback(True)
+        with transaction.atomic():
+            note("failed", "refused", count=2)
+        note("failed", "render_error")
+        note("failed", "nothing", count=0)
+
+    assert in_words(found) == "3 failed (refused 2, render error 1)"
+
+
+def test_outside_a_run_nothing_is_counted() -> None:
+    note("failed", "refused")
+
+    with tally() as found:
+        pass
+
+    assert in_words(found) == ""
