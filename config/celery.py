@@ -5,13 +5,13 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import worker_shutting_down
+from celery.signals import beat_init, worker_init, worker_shutting_down
 from django.conf import settings
 from kombu import Queue
 
 from common import stopping
 from config.beat import SECONDS_BETWEEN_BEATS
-from config.startup import PRODUCTION_SETTINGS, prepare
+from config.startup import PRODUCTION_SETTINGS, prepare, refuse_other_schema, wait_for_rows
 from config.workers import STAGES
 
 # A server where the settings were forgotten must not run on the local ones: their secret key is
@@ -22,6 +22,7 @@ prepare(default_settings=PRODUCTION_SETTINGS)
 # it, is given up after these: the broker's client waits for ever by default.
 SECONDS_TO_ANSWER = 5
 SECONDS_BETWEEN_CHECKS = 5
+SECONDS_TO_WAIT_FOR_ROWS = 5
 
 # In a container everything runs as root, and messages are plain JSON: nothing in them is executed.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -62,6 +63,19 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def _begin_worker(**about: Any) -> None:
+    # In the first process, before it forks those that work.
+    wait_for_rows(SECONDS_TO_WAIT_FOR_ROWS)
+    refuse_other_schema(waits=True)
+
+
+@beat_init.connect
+def _begin_beat(**about: Any) -> None:
+    # It never asks the database itself. But one of another version may know other stages.
+    refuse_other_schema(waits=True)
 
 
 @worker_shutting_down.connect

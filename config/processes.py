@@ -42,6 +42,8 @@ class Child:
     started: float = 0.0
     pause: float = 0.0
     starts_again: float = 0.0
+    # Until then a program that hangs may end by itself, to be started anew.
+    is_killed_at: float | None = None
 
     def start(self, *, now: float) -> None:
         """Start the program."""
@@ -50,13 +52,16 @@ class Child:
         self.process = subprocess.Popen(  # noqa: S603
             self.command, env=os.environ | self.environment, start_new_session=True
         )
-        self.started = now
+        self.started, self.is_killed_at = now, None
 
     def look_after(self, *, now: float) -> bool:
         """Start the program if it does not run, later and later if it keeps dying.
 
         Return whether it was started just now.
         """
+        if self.process and self.is_killed_at is not None and now >= self.is_killed_at:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         status = None if self.process is None else self.process.poll()
         if status is not None:
             self._plan_restart(status, now=now)
@@ -70,7 +75,21 @@ class Child:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
 
+    def has_run_for(self, seconds: float, *, now: float) -> bool:
+        """Return whether the program has been running for so long, and nobody is ending it."""
+        is_left_alone = self.process is not None and self.is_killed_at is None
+        return is_left_alone and now - self.started > seconds
+
+    def replace(self, reason: str, *, now: float, seconds_to_end: float) -> None:
+        """End a program that hangs, by force after a while, and then start it anew."""
+        _say(f"{reason} Ending the {self.name} and starting it again.")
+        self.is_killed_at = now + seconds_to_end
+        self.end(signal.SIGTERM)
+
     def _plan_restart(self, status: int, *, now: float) -> None:
+        if self.is_killed_at is not None:
+            self.process, self.starts_again = None, now
+            return
         well = now - self.started > SECONDS_TO_BE_WELL
         self.pause = 1.0 if well else min(max(1.0, self.pause * 2), LONGEST_PAUSE_SECONDS)
         _say(

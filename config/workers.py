@@ -1,6 +1,7 @@
 """The stages, each with a queue of its own, and the workers that one machine runs for them."""
 
 import sys
+from collections.abc import Sequence
 
 # The name of a stage is the name of its queue.
 STAGES = {
@@ -9,6 +10,13 @@ STAGES = {
     "plan": "interventions.tasks.plan_task",
     "dispatch": "interventions.tasks.dispatch_task",
     "recover": "interventions.tasks.recover_task",
+}
+# The workers of one machine and what each works on. After a large import evaluation is busy for
+# minutes, half a minute a run. In a shared pool its runs would take every slot, and no message
+# would go out until the import is worked off.
+WORKERS = {
+    "evaluate worker": ("evaluate",),
+    "worker": tuple(stage for stage in STAGES if stage != "evaluate"),
 }
 APP = "config.celery"
 
@@ -20,16 +28,14 @@ def celery_command(*arguments: str, app: str = APP) -> list[str]:
 
 def worker_commands(*, app: str = APP) -> dict[str, list[str]]:
     """Return the command lines of the workers of one machine, each under its name."""
-    # After a large import evaluation is busy for minutes, half a minute a run. In a shared pool
-    # its runs would take every slot, and no message would go out until the import is worked off.
-    others = [stage for stage in STAGES if stage != "evaluate"]
+    first, second = WORKERS
     return {
-        "evaluate worker": _worker("evaluate", slots=1, queues=["evaluate"], app=app),
-        "worker": _worker("stages", slots=2, queues=others, app=app),
+        first: _worker("evaluate", slots=1, queues=WORKERS[first], app=app),
+        second: _worker("stages", slots=2, queues=WORKERS[second], app=app),
     }
 
 
-def _worker(name: str, *, slots: int, queues: list[str], app: str) -> list[str]:
+def _worker(name: str, *, slots: int, queues: Sequence[str], app: str) -> list[str]:
     # Two workers of one machine must not share a name, or they answer for each other.
     options = ["--hostname", f"{name}@%h", "--queues", ",".join(queues)]
     options += ["--concurrency", str(slots), "--loglevel", "WARNING"]

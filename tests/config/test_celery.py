@@ -72,6 +72,7 @@ def waiting(address: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
 def test_beats_do_not_pile_up_while_nobody_works(tmp_path: Path) -> None:
     data = tmp_path / "valkey"
     valkey.ensure_running(data)

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.http.request import validate_host
@@ -23,7 +24,9 @@ from config.demo_login import (
     openness,
 )
 from config.processes import RECORD_NAME, AlreadyRunningError, Child, refuse_second, run_all
+from config.schema import schema_fault
 from config.startup import SETTINGS_WITH_EMBEDDED_SERVERS
+from config.watchdog import BEAT, SILENT_SECONDS, Watchdog
 from config.workers import celery_command, worker_commands
 
 SECONDS_TO_ANSWER = 60
@@ -37,15 +40,23 @@ class Command(BaseCommand):
         """Take the address to listen at."""
         parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
         parser.add_argument("--port", type=int, default=8000, help="port to listen at")
+        parser.add_argument(
+            "--silent-seconds",
+            type=float,
+            default=SILENT_SECONDS,
+            help="start a program again whose stages have been silent for so long",
+        )
 
-    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+    def handle(
+        self, *args: Any, host: str, port: int, silent_seconds: float, **options: Any
+    ) -> None:
         """Run until Ctrl-C or SIGTERM."""
         try:
-            self._serve(host, port)
+            self._serve(host, port, silent_seconds)
         except AlreadyRunningError as error:
             raise CommandError(str(error)) from None
 
-    def _serve(self, host: str, port: int) -> None:
+    def _serve(self, host: str, port: int, silent_seconds: float) -> None:
         address, record = f"http://{host}:{port}/", settings.VAR_DIR / RECORD_NAME
         # First: whoever starts a second one on the same port wants to hear of the first.
         refuse_second(record)
@@ -53,17 +64,29 @@ class Command(BaseCommand):
         connection.ensure_connection()
         _refuse_open_demo_login(host)
         _refuse_silent_broker()
+        self._bring_tables_up_to_date()
         login = self.demo_login(host)
         threading.Thread(
             target=self._announce, args=(host, port, address, login), daemon=True
         ).start()
+        programs = children(host, port)
+        watchdog = Watchdog(
+            programs, silent_seconds=silent_seconds, seconds_to_end=seconds_to_end()
+        )
         run_all(
-            children(host, port),
-            watch=self._watch,
+            programs,
+            watch=lambda: self._watch(watchdog),
             record=record,
             address=address,
             seconds_to_end=seconds_to_end(),
         )
+
+    def _bring_tables_up_to_date(self) -> None:
+        call_command("migrate", verbosity=0, stdout=self.stdout, stderr=self.stderr)
+        # What a newer version has migrated, this one cannot work on.
+        fault = schema_fault()
+        if fault:
+            raise CommandError(fault)
 
     def demo_login(self, host: str) -> str:
         """Return what to say about the demo login, after making one where only we can reach it."""
@@ -88,7 +111,11 @@ class Command(BaseCommand):
                 return
             time.sleep(0.2)
 
-    def _watch(self) -> None:
+    def _watch(self, watchdog: Watchdog) -> None:
+        self._watch_servers()
+        watchdog.look()
+
+    def _watch_servers(self) -> None:
         if os.environ["DJANGO_SETTINGS_MODULE"] not in SETTINGS_WITH_EMBEDDED_SERVERS:
             return
         try:
@@ -117,7 +144,7 @@ def children(host: str, port: int) -> list[Child]:
     return [
         Child("web server", web, links),
         *(Child(name, command, links) for name, command in worker_commands().items()),
-        Child("beat", celery_command("beat", "--loglevel", "WARNING", "--pidfile="), links),
+        Child(BEAT, celery_command("beat", "--loglevel", "WARNING", "--pidfile="), links),
     ]
 
 

@@ -1,0 +1,112 @@
+"""Programs that would work on tables of another version do not start."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+
+from config.schema import schema_fault
+from config.workers import celery_command, worker_commands
+from tests.processes import finish, running, start_command
+
+LATEST = ("interventions", "0010_index_what_failed")
+UNKNOWN = ("interventions", "9999_of_a_newer_version")
+WEB = [
+    sys.executable,
+    "-m",
+    "gunicorn",
+    "config.wsgi:application",
+    "--bind",
+    "127.0.0.1:0",
+    "--workers",
+    "1",
+    "--log-level",
+    "critical",
+    "--no-control-socket",
+]
+PROGRAMS = {
+    "evaluate worker": (worker_commands()["evaluate worker"], 1),
+    "beat": (celery_command("beat", "--pidfile="), 1),
+    # What gunicorn ends with where its worker must not be started again.
+    "web server": (WEB, 3),
+}
+
+
+@pytest.fixture
+def one_missing(transactional_db: None) -> Iterator[None]:
+    """Have the database look as if the last migration had not been applied."""
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied(*LATEST)
+    yield
+    recorder.record_applied(*LATEST)
+
+
+@pytest.fixture
+def one_unknown(transactional_db: None) -> Iterator[None]:
+    """Have the database look as if a newer version had migrated it."""
+    recorder = MigrationRecorder(connection)
+    recorder.record_applied(*UNKNOWN)
+    yield
+    recorder.record_unapplied(*UNKNOWN)
+
+
+@pytest.mark.django_db
+def test_tables_of_this_version_have_no_fault() -> None:
+    assert schema_fault() == ""
+
+
+@pytest.mark.django_db
+def test_migration_of_an_app_that_is_gone_is_no_fault() -> None:
+    MigrationRecorder(connection).record_applied("gone", "0001_initial")
+
+    assert schema_fault() == ""
+
+
+@pytest.mark.usefixtures("one_missing")
+def test_what_is_missing_is_named() -> None:
+    said = schema_fault()
+
+    assert "lacks the migration interventions.0010_index_what_failed: run manage.py migrate" in said
+
+
+def refused(command: list[str], valkey_url: str) -> tuple[int, str]:
+    program = start_command(*command, env={"REDIS_URL": valkey_url})
+    with running(program):
+        ended = finish(program)
+    return ended.status, ended.errors
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_missing")
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program_refuses_a_database_with_a_migration_missing(program: str, valkey_url: str) -> None:
+    command, status = PROGRAMS[program]
+
+    ended, said = refused(command, valkey_url)
+
+    assert ended == status, said
+    assert said.count("Nudgelab cannot start. The database lacks the migration interventions") == 1
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_unknown")
+def test_worker_refuses_a_database_of_a_newer_version(valkey_url: str) -> None:
+    ended, said = refused(PROGRAMS["evaluate worker"][0], valkey_url)
+
+    assert ended == 1, said
+    assert "interventions.9999_of_a_newer_version, which this version does not know" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_unknown")
+def test_serve_says_so_once_and_ends(valkey_url: str) -> None:
+    command = [sys.executable, "manage.py", "serve", "--port", "0"]
+
+    ended, said = refused(command, valkey_url)
+
+    assert ended == 1, said
+    assert "which this version does not know" in said

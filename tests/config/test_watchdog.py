@@ -1,0 +1,215 @@
+"""Programs that live and do nothing are started again, and no others."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from django.db.models import Min
+
+from common.clock import utc_now
+from config.models import StageRun
+from config.processes import RECORD_NAME, Child, end_recorded
+from config.stages import run_stage
+from config.watchdog import BEAT, Watchdog
+from config.workers import STAGES, WORKERS
+from tests.processes import running, start_command, wait_until
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Steps:
+    """A clock of seconds that goes on when it is told to."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Steps:
+    return Steps()
+
+
+@pytest.fixture
+def children(clock: Steps) -> Iterator[dict[str, Child]]:
+    """Run a program for each worker and the beat since just now."""
+    programs = {name: Child(name, SLEEP) for name in (*WORKERS, BEAT)}
+    for child in programs.values():
+        child.start(now=clock.now)
+    yield programs
+    for child in programs.values():
+        child.end(signal.SIGKILL)
+        if child.process is not None:
+            child.process.wait()
+
+
+def make_silent(*stages: str, seconds: float = 61) -> None:
+    """Have the stages silent for so long, and the others run just now."""
+    for stage in STAGES:
+        run_stage(stage, lambda: None, host="here")
+    instant = utc_now().timestamp() - seconds
+    at = utc_now().fromtimestamp(instant, tz=utc_now().tzinfo)
+    StageRun.objects.filter(stage__in=stages).update(started_at=at, ended_at=at, succeeded_at=at)
+
+
+def replaced(children: dict[str, Child], clock: Steps) -> list[str]:
+    """Let a minute pass in which the watchdog looks, and return whom it started again."""
+    watchdog = Watchdog(list(children.values()), clock=clock)
+    watchdog.look()
+    clock.now += 61
+    watchdog.look()
+    return [name for name, child in children.items() if child.is_killed_at is not None]
+
+
+@pytest.mark.parametrize(
+    ("silent", "expected"),
+    [
+        ((), []),
+        (("evaluate",), ["evaluate worker"]),
+        (("dispatch",), ["worker"]),
+        # While the beat sends nothing, nobody can say that a worker hangs.
+        (tuple(STAGES), ["beat"]),
+    ],
+    ids=["none", "evaluate", "dispatch", "all"],
+)
+def test_whose_stage_is_silent_is_started_again(
+    silent: tuple[str, ...], expected: list[str], children: dict[str, Child], clock: Steps
+) -> None:
+    make_silent(*silent)
+
+    assert replaced(children, clock) == expected
+
+
+def test_stage_that_fails_or_runs_elsewhere_is_not_silent(
+    children: dict[str, Child], clock: Steps
+) -> None:
+    make_silent("dispatch", "react")
+    StageRun.objects.filter(stage="react").update(ended_at=utc_now(), error="ValueError: no")
+    run_stage("dispatch", lambda: None, host="there")
+
+    assert replaced(children, clock) == []
+
+
+def test_program_that_was_started_just_now_is_given_its_time(
+    children: dict[str, Child], clock: Steps
+) -> None:
+    make_silent(*STAGES)
+    for child in children.values():
+        child.started = clock.now + 60
+
+    assert replaced(children, clock) == []
+
+
+def test_program_that_stays_silent_is_given_twice_as_long_each_time(
+    children: dict[str, Child], clock: Steps
+) -> None:
+    make_silent(*STAGES)
+    watchdog = Watchdog(list(children.values()), clock=clock)
+    starts = []
+    for _ in range(200):
+        watchdog.look()
+        if children[BEAT].is_killed_at is not None:
+            starts.append(clock.now - 1000)
+            children[BEAT].is_killed_at, children[BEAT].started = None, clock.now
+        clock.now += 5
+
+    assert starts == [65, 190, 435, 920]
+
+
+def test_after_the_database_was_away_the_stages_are_given_their_time(
+    children: dict[str, Child], clock: Steps
+) -> None:
+    make_silent(*STAGES)
+    clock.now += 600
+
+    # It has looked for the first time: for how long before the database was away, nobody knows.
+    watchdog = Watchdog(list(children.values()), clock=clock)
+    watchdog.look()
+
+    assert [child for child in children.values() if child.is_killed_at is not None] == []
+
+
+def test_program_that_does_not_end_is_killed_and_started_anew(
+    children: dict[str, Child], clock: Steps, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beat = children[BEAT]
+    assert beat.process is not None
+    first = beat.process
+    first.send_signal(signal.SIGSTOP)
+    make_silent(*STAGES)
+    replaced(children, clock)
+
+    assert not beat.look_after(now=clock.now + 1)
+    assert beat.process is first
+
+    assert beat.look_after(now=clock.now + 3)
+    assert first.poll() == -signal.SIGKILL
+    assert beat.process is not first
+    said = [line for line in capsys.readouterr().err.splitlines() if "beat" in line]
+    assert said == [
+        f"Silent for over 60 s: {', '.join(STAGES)}. Ending the beat and starting it again."
+    ]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def program(parent: int, words: str) -> psutil.Process | None:
+    for child in psutil.Process(parent).children():
+        if words in " ".join(child.cmdline()):
+            return child
+    return None
+
+
+@contextmanager
+def ended(record: Path) -> Iterator[None]:
+    """End after the block what the record names, whatever happened to the process that wrote it."""
+    try:
+        yield
+    finally:
+        end_recorded(record)
+
+
+def all_ran_since(instant: float) -> bool:
+    first = StageRun.objects.aggregate(first=Min("started_at"))["first"]
+    return StageRun.objects.count() == len(STAGES) and first.timestamp() > instant
+
+
+@pytest.mark.slow
+def test_serve_starts_again_a_beat_that_hangs_and_a_worker_that_dies(
+    settings, valkey_url: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "manage.py", "serve", "--port", str(free_port())]
+    # Shorter than by default, so that nobody has to wait for a minute.
+    command += ["--silent-seconds", "20"]
+    with (tmp_path / "log").open("w+") as log:
+        serving = start_command(*command, env={"REDIS_URL": valkey_url}, log=log)
+        with running(serving), ended(settings.VAR_DIR / RECORD_NAME):
+            assert wait_until(lambda: all_ran_since(0), seconds=120), (tmp_path / "log").read_text()
+            beat, worker = program(serving.pid, "beat"), program(serving.pid, "evaluate@")
+            assert beat is not None
+            assert worker is not None
+            beat.suspend()
+            os.killpg(worker.pid, signal.SIGKILL)
+            stopped_at = time.time()
+
+            assert wait_until(lambda: all_ran_since(stopped_at + 15), seconds=150)
+            assert not beat.is_running()
+
+            serving.send_signal(signal.SIGTERM)
+            serving.wait(120)
+    said = (tmp_path / "log").read_text()
+    assert "The evaluate worker ended with status -9; starting it again in 1 s." in said
+    assert f"Silent for over 20 s: {', '.join(STAGES)}. Ending the beat and starting" in said
