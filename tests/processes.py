@@ -119,11 +119,14 @@ def running(*processes: subprocess.Popen[str]) -> Iterator[None]:
                     stream.close()
 
 
-def clock_ahead(seconds: float) -> dict[str, str]:
-    """Return the environment of a process whose wall clock is so far ahead of ours."""
+def clock_ahead(seconds: float, *, host: str = "") -> dict[str, str]:
+    """Return the environment of a process whose wall clock is so far ahead of ours.
+
+    `host` is the name of its machine; empty: ours.
+    """
     # Before our own folder: Python imports the first `sitecustomize` that it finds.
     path = os.pathsep.join([str(ROOT / "tests" / "clocks"), str(ROOT)])
-    return {"PYTHONPATH": path, "CLOCK_AHEAD": str(seconds)}
+    return {"PYTHONPATH": path, "CLOCK_AHEAD": str(seconds), "HOST_NAME": host}
 
 
 def wait_until(happened: Callable[[], bool], *, seconds: float = SECONDS_TO_FINISH) -> bool:

@@ -1,13 +1,15 @@
 """Python imports this first where the folder is on its path: the process's clock is then wrong.
 
 CLOCK_AHEAD holds the seconds. The wall clock alone is moved, as on a machine whose time is set
-wrong; the clock that only counts seconds goes on as everywhere.
+wrong; the clock that only counts seconds goes on as everywhere. HOST_NAME, where it is set, is how
+the machine is called.
 """
 
 import ctypes
 import datetime
 import gc
 import os
+import socket
 import time
 
 _AHEAD = float(os.environ.get("CLOCK_AHEAD", "0"))
@@ -21,6 +23,9 @@ def _now_here(cls: type, tz: datetime.tzinfo | None = None) -> datetime.datetime
 def _utcnow_here(cls: type) -> datetime.datetime:
     return _now_here(cls, datetime.UTC).replace(tzinfo=None)
 
+
+if os.environ.get("HOST_NAME"):
+    socket.gethostname = lambda: os.environ["HOST_NAME"]
 
 if _AHEAD:
     time.time = lambda: _time() + _AHEAD

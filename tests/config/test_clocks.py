@@ -5,6 +5,9 @@ import time
 import pytest
 
 from activity.models import Due
+from config.health import health
+from config.models import StageRun
+from config.workers import STAGES
 from tests.conftest import StartCelery
 from tests.factories import make_course, make_enrollment
 from tests.processes import clock_ahead, run_python, wait_until
@@ -41,3 +44,43 @@ def test_beat_that_once_had_a_clock_an_hour_ahead_goes_on_with_the_right_one(
     second = make_enrollment(make_course())
     with celery_processes():
         assert wait_until(lambda: evaluated(second.pk))
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_work_goes_on_beside_a_machine_whose_clock_is_an_hour_ahead(
+    settings, valkey_url: str, celery_processes: StartCelery
+) -> None:
+    settings.REDIS_URL = valkey_url
+    wrong = clock_ahead(3600, host="web-7")
+    with celery_processes(), celery_processes(env=wrong):
+        assert wait_until(lambda: has_tried("web-7") and not health().is_red, seconds=120)
+        enrollment = make_enrollment(make_course())
+        assert wait_until(lambda: evaluated(enrollment.pk))
+
+        (remark,) = health().remarks
+
+    assert "one of the machines with workers is 360" in remark
+    assert not StageRun.objects.filter(host="web-7", succeeded_at__isnull=False).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_health_says_why_nothing_is_done_where_the_only_clock_is_eight_seconds_ahead(
+    settings, valkey_url: str, celery_processes: StartCelery
+) -> None:
+    settings.REDIS_URL = valkey_url
+    enrollment = make_enrollment(make_course())
+
+    with celery_processes(worker_env=clock_ahead(8, host="web-7")):
+        assert wait_until(lambda: StageRun.objects.count() == len(STAGES), seconds=120)
+        state = health()
+
+    assert {fault.part for fault in state.faults} == set(STAGES)
+    (remark,) = state.remarks
+    assert "one of the machines with workers is 8." in remark
+    assert not evaluated(enrollment.pk)
+
+
+def has_tried(host: str) -> bool:
+    return StageRun.objects.filter(host=host).exists()
