@@ -11,7 +11,7 @@ from datetime import timedelta
 from django.db import connection
 
 from common.clock import Clock
-from common.database import is_outage
+from common.database import is_held, is_outage, note_held, passing_over_held
 from interventions.channels import Channel, EmailChannel
 from interventions.models import Channel as ChannelName
 from interventions.operations.claim import Claim, claim_next, postpone
@@ -106,11 +106,15 @@ def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
     try:
         turn = claim_next(learner_id, now=now, desk=loop.desk, channels=channels)
     except Exception as error:
+        if is_held(error):
+            note_held()
+            return False
         if is_outage(error):
             raise
         # One bad learner costs one learner: put off, they cannot stand at the head of every loop.
         log.exception("Learner %s cannot be dispatched", learner_id)
-        postpone(learner_id, until=now + AFTER_ERROR, now=now, error=str(error))
+        with passing_over_held():
+            postpone(learner_id, until=now + AFTER_ERROR, now=now, error=str(error))
         return False
     loop.moves.update(turn.moves)
     if turn.claim is not None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 
 from activity.models import Due, Enrollment
-from common.database import is_outage
+from common.database import is_held, is_outage, note_held, wait_shortly
 from interventions.operations.reactions import handle_transitions
 from segmentation.operations import fail_transitions, mark_processed
 from segmentation.queries import enrollments_to_react, open_transitions
@@ -42,12 +42,15 @@ def _react_safely(enrollment_ids: Sequence[int], now: datetime, deadline: float)
     try:
         return _react(enrollment_ids, now)
     except Exception as error:
-        if is_outage(error):
+        if is_outage(error) and not is_held(error):
             raise
         half = len(enrollment_ids) // 2
         if half:
             parts = (enrollment_ids[:half], enrollment_ids[half:])
             return sum(_react_safely(part, now, deadline) for part in parts)
+        if is_held(error):
+            note_held()
+            return 0
         log.exception("Transitions of enrollment %s failed", enrollment_ids[0])
         waiting = [transition.pk for transition in open_transitions(enrollment_ids)]
         fail_transitions(waiting, now=now, error=f"{type(error).__name__}: {error}")
@@ -56,6 +59,7 @@ def _react_safely(enrollment_ids: Sequence[int], now: datetime, deadline: float)
 
 @transaction.atomic
 def _react(enrollment_ids: Sequence[int], now: datetime) -> int:
+    wait_shortly()
     # Whom evaluate or another worker has waits for the next beat.
     enrollments = _lock(enrollment_ids)
     transitions = open_transitions(enrollments)

@@ -4,6 +4,15 @@ from config import env
 from config.settings.base import *  # noqa: F403
 
 DEBUG = False
+# A transaction in which nobody does anything any more holds its rows, and keeps dead ones from
+# being cleared away. No stage and no import pauses for so long.
+DATABASES = {
+    "default": env.with_session_setting(
+        DATABASES["default"],  # noqa: F405
+        "idle_in_transaction_session_timeout",
+        "10min",
+    )
+}
 SECRET_KEY = env.secret("SECRET_KEY")
 # Links in messages never expire: keys of former times still have to read them.
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", default=[])

@@ -15,7 +15,8 @@ from django.db.models import Q
 
 from activity.models import Enrollment, Learner, NoKind, PendingNo
 from common.addresses import comparable
-from common.database import is_outage
+from common.database import is_held, is_outage, note_held
+from common.tally import note
 from interventions.consent import is_complaint, is_hard_bounce
 from interventions.models import Consent, ConsentSource, ConsentState, Delivery
 from interventions.operations.limits import suppress
@@ -25,6 +26,7 @@ from interventions.queries.preferences import wanted_of
 
 BATCH = 500
 AFTER_ERROR = timedelta(minutes=5)
+AFTER_HELD = timedelta(seconds=30)
 UNSUBSCRIBED = "unsubscribed"
 COMPLAINED = "complained"
 BOUNCED = "bounced"
@@ -95,11 +97,16 @@ def _try(pk: int, *, now: datetime) -> None:
     try:
         _apply(pk, now=now)
     except Exception as error:
+        if is_held(error):
+            note_held()
+            PendingNo.objects.filter(pk=pk).update(retry_at=now + AFTER_HELD)
+            return
         if is_outage(error):
             raise
         log.exception("The no %s cannot be applied", pk)
         values = {"retry_at": now + AFTER_ERROR, "error": str(error)[:300]}
         PendingNo.objects.filter(pk=pk).update(**values)
+        note("noes put off", type(error).__name__)
 
 
 @transaction.atomic

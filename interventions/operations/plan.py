@@ -9,7 +9,14 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from common.database import is_outage
+from common.database import (
+    check_references,
+    is_held,
+    is_outage,
+    passing_over_held,
+    wait_shortly,
+)
+from common.tally import note
 from experiments.operations import record_exposure
 from interventions.durations import later
 from interventions.models import Cadence, Delivery, DeliveryState, Run, RunStatus, Step
@@ -58,7 +65,8 @@ def plan_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
     while planned and time.monotonic() < deadline:
         planned = _plan_batch(now)
         total += planned
-    close_runs(now=now)
+    with passing_over_held():
+        close_runs(now=now)
     return total
 
 
@@ -76,10 +84,12 @@ def _plan_batch(now: datetime) -> int:
 
 
 def _plan_singly(batch: Batch) -> None:
+    wait_shortly()
     for run in batch.runs:
         error = _failure(replace(batch, runs=(run,)))
         if error is not None:
-            log.error("Run %s cannot be planned", run.pk, exc_info=error)
+            if not is_held(error):
+                log.error("Run %s cannot be planned", run.pk, exc_info=error)
             _put_off(run, error, batch.now)
 
 
@@ -88,8 +98,9 @@ def _failure(batch: Batch) -> Exception | None:
     try:
         with transaction.atomic():
             _plan(batch)
+            check_references()
     except Exception as error:
-        if is_outage(error):
+        if is_outage(error) and not is_held(error):
             # The database is away: that is nobody's fault here, and puts nobody off.
             raise
         return error
@@ -197,3 +208,4 @@ def _put_off(run: Run, error: Exception, now: datetime) -> None:
     run.error = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
     run.retry_at = now + min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(run.attempts - 1, 10))
     run.save(update_fields=["attempts", "error", "retry_at"])
+    note("runs put off", type(error).__name__)

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from activity.operations import ensure_zones, replay_rejected, settle_edits
+from common.database import passing_over_held
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
 from interventions.operations.finish import MAX_ATTEMPTS, retry_at
 from interventions.operations.ledger import Move, move
@@ -22,10 +23,13 @@ def recover(*, now: datetime) -> None:
         continue
     while _plan_again(now) == BATCH:
         continue
-    replay_rejected(now=now)
-    # A worker with a newer tzdata takes it over; what that changes are edits like any other.
-    ensure_zones()
-    settle_edits(now=now)
+    # Of these, a row that somebody holds keeps one from its end, and the other from nothing.
+    with passing_over_held():
+        replay_rejected(now=now)
+    with passing_over_held():
+        # A worker with a newer tzdata takes it over; what that changes are edits like any other.
+        ensure_zones()
+        settle_edits(now=now)
 
 
 @transaction.atomic

@@ -13,7 +13,14 @@ from django.db import connection, transaction
 from activity.models import Course
 from activity.operations import claim_due, fail_due, push_due
 from activity.queries import FeedHealth, due_enrollments, feed_health
-from common.database import is_outage
+from common.database import (
+    check_references,
+    is_held,
+    is_outage,
+    passing_over_held,
+    wait_shortly,
+)
+from common.tally import note
 from segmentation.operations.batches import decide
 from segmentation.operations.definitions import read_definitions
 from segmentation.operations.differences import Batch
@@ -72,8 +79,10 @@ def evaluate_due(
     What becomes due meanwhile waits for the next call.
     """
     deadline = monotonic() + budget_seconds
-    renew_norms(now=now, course_id=course_id)
-    pull_changed(now=now, course_id=course_id)
+    with passing_over_held():
+        renew_norms(now=now, course_id=course_id)
+    with passing_over_held():
+        pull_changed(now=now, course_id=course_id)
     due = due_enrollments(now=now, course_id=course_id)
     work = [
         CourseWork(course, due[course.id], now=now, largest=batch, health=health)
@@ -117,15 +126,20 @@ class CourseWork:
     def evaluate_batch(self) -> EvaluationCounts:
         """Evaluate the next batch. Put off the one enrollment whose evaluation fails."""
         following = self.due[self._begun : self._begun + self._limit]
-        claim = partial(claim_due, following, now=self.now)
         try:
-            counts = evaluate_batch(self.course, claim, now=self.now, health=self.health)
+            counts = evaluate_batch(
+                self.course, partial(self._claim, following), now=self.now, health=self.health
+            )
         except BatchError as failure:
             self._split(failure)
             return EvaluationCounts()
         self._begun += len(following)
         self._limit = min(self._limit * 2, self.largest)
         return counts
+
+    def _claim(self, enrollment_ids: Sequence[int]) -> list[int]:
+        wait_shortly()
+        return claim_due(enrollment_ids, now=self.now)
 
     def _split(self, failure: BatchError) -> None:
         # The same ones have the next turn, so smaller and smaller batches close in on it.
@@ -139,6 +153,7 @@ def put_off(failure: BatchError, *, now: datetime) -> None:
     """Have the one enrollment of the failed batch evaluated later, and show staff why."""
     cause = failure.__cause__
     fail_due(failure.enrollment_ids, now=now, error=f"{type(cause).__name__}: {cause}")
+    note("enrollments put off", type(cause).__name__, count=len(failure.enrollment_ids))
     log.error("Enrollment %s failed", failure.enrollment_ids[0], exc_info=cause)
 
 
@@ -160,9 +175,12 @@ def evaluate_batch(
         is_silent = health(course, now=as_of).status != "ok"
         batch = Batch(course=course, as_of=as_of, enrollment_ids=ids, is_silent=is_silent)
         try:
-            return _evaluate_claimed(batch)
+            counts = _evaluate_claimed(batch)
+            check_references()
+            return counts
         except Exception as error:
-            if is_outage(error):
+            # Who else holds a row of one enrollment costs that one its turn, and no other.
+            if is_outage(error) and not is_held(error):
                 raise
             raise BatchError(ids) from error
 
