@@ -17,6 +17,7 @@ from interventions.models import Channel as ChannelName
 from interventions.operations.claim import Claim, claim_next, postpone
 from interventions.operations.desk import Desk
 from interventions.operations.finish import finish_delivery, release_claim
+from interventions.operations.kept_noes import apply_kept_noes
 from interventions.outgoing import Answer, ChannelDownError
 from interventions.queries.due import due_learners
 
@@ -103,6 +104,8 @@ def _serve(learner_id: int, loop: _Loop) -> bool:
 def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
     """Claim and hand over at most one message. Return whether more may be due."""
     now = loop.clock()
+    # What was said while the database was away holds for the first message after that.
+    apply_kept_noes(now=now)
     try:
         turn = claim_next(learner_id, now=now, desk=loop.desk, channels=channels)
     except Exception as error:

@@ -1,5 +1,6 @@
 """Pages for learners, by signed link and without login, and the mailbox for staff."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -10,6 +11,7 @@ from csp.constants import UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -19,6 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
 from common.clock import utc_now
+from common.database import is_outage
 from interventions import operations
 from interventions.queries import mailbox as mailbox_queries
 from interventions.queries.preferences import is_known, masked_address, preferences_of
@@ -27,12 +30,16 @@ from interventions.render.links import LinkOwner, read_token
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+LearnerView = Callable[[HttpRequest, LinkOwner, str], HttpResponse]
 
 # The message is shown in a frame without rights; this is the second lock on the same door.
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 MAX_ID_DIGITS = 18
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
+SECONDS_UNTIL_AGAIN = 120
 LEARNER_PAGES = frozenset({"interventions:unsubscribe", "interventions:preferences"})
+
+log = logging.getLogger(__name__)
 
 
 def staff_mailbox(view: View[P]) -> View[P]:
@@ -82,30 +89,48 @@ def _followed_here(link: FoundLink, request: HttpRequest) -> FoundLink:
     return replace(link, address=request.build_absolute_uri(url.path)) if is_ours else link
 
 
-def learner_page(view: Callable[[HttpRequest, LinkOwner, str], HttpResponse]) -> Any:
+def learner_page(*, while_away: LearnerView) -> Callable[[LearnerView], Any]:
     """Give the view the link's owner; answer a broken link, or one of a learner who is gone.
+
+    While the database is away the other view answers.
 
     No session, no login, no CSRF token: the signed link is the proof, and RFC 8058 has mail
     providers post without any of them.
     """
 
-    @csrf_exempt
-    @wraps(view)
-    def with_owner(request: HttpRequest, token: str) -> HttpResponse:
-        owner = read_token(token)
-        if owner is None:
-            response = _page("interventions/broken_link.html", {}, status=404)
-        elif not is_known(owner.learner_id):
-            response = _page("interventions/gone.html", {}, status=_status_of_gone(request))
-        else:
-            response = view(request, owner, token)
-        # The address of the page is the key to it.
-        response["Referrer-Policy"] = "no-referrer"
-        response["Cache-Control"] = "no-store"
-        response["X-Robots-Tag"] = "noindex"
-        return response
+    def decorate(view: LearnerView) -> Any:
+        @csrf_exempt
+        @wraps(view)
+        def with_owner(request: HttpRequest, token: str) -> HttpResponse:
+            owner = read_token(token)
+            if owner is None:
+                response = _page("interventions/broken_link.html", {}, status=404)
+            else:
+                response = _of_owner(view, while_away)(request, owner, token)
+            # The address of the page is the key to it.
+            response["Referrer-Policy"] = "no-referrer"
+            response["Cache-Control"] = "no-store"
+            response["X-Robots-Tag"] = "noindex"
+            return response
 
-    return with_owner
+        return with_owner
+
+    return decorate
+
+
+def _of_owner(view: LearnerView, while_away: LearnerView) -> LearnerView:
+    def of_owner(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
+        try:
+            if is_known(owner.learner_id):
+                return view(request, owner, token)
+            return _page("interventions/gone.html", {}, status=_status_of_gone(request))
+        except (DatabaseError, InterfaceError) as error:
+            if not is_outage(error):
+                raise
+            log.warning("A learner's page meets a database that is away: %s", error)
+            return while_away(request, owner, token)
+
+    return of_owner
 
 
 def _status_of_gone(request: HttpRequest) -> int:
@@ -115,9 +140,35 @@ def _status_of_gone(request: HttpRequest) -> int:
     return 200 if asks_for_none and request.method == "POST" else 410
 
 
+def _unsubscribe_while_away(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
+    """Keep the no for later; never call one done that could not be kept."""
+    is_done = request.method == "POST"
+    if is_done:
+        try:
+            operations.keep_no(owner, source=_source(request), said_at=utc_now())
+        except operations.NotKeptError as error:
+            log.error("A no could not be kept: %s", error)  # noqa: TRY400
+            return _later({})
+    return _page("interventions/unsubscribe.html", {"token": token, "is_done": is_done})
+
+
+def _preferences_while_away(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
+    return _later({"can_stop": True, "token": token})
+
+
+def _later(context: dict[str, Any]) -> HttpResponse:
+    response = _page("interventions/later.html", context, status=503)
+    response["Retry-After"] = str(SECONDS_UNTIL_AGAIN)
+    return response
+
+
+def _source(request: HttpRequest) -> str:
+    return "page" if "page" in request.GET else "one_click"
+
+
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@learner_page
+@learner_page(while_away=_unsubscribe_while_away)
 def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
     """Ask on GET, which mail scanners follow too; unsubscribe on POST, in one click.
 
@@ -126,15 +177,14 @@ def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpRespo
     """
     context: dict[str, Any] = {"token": token, "is_done": request.method == "POST"}
     if request.method == "POST":
-        source = "page" if "page" in request.GET else "one_click"
-        operations.unsubscribe(owner, source=source, now=utc_now())
+        operations.unsubscribe(owner, source=_source(request), now=utc_now())
     context["address"] = masked_address(owner.learner_id)
     return _page("interventions/unsubscribe.html", context)
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@learner_page
+@learner_page(while_away=_preferences_while_away)
 def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
     """Show the kinds of messages with a tick where the learner wants them, and keep changes."""
     if request.method == "POST":

@@ -143,6 +143,9 @@ EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=False)
 EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", default=False)
 # Longer than a slow mail server needs, far shorter than the lease of a claimed delivery.
 EMAIL_TIMEOUT = env.whole_number("EMAIL_TIMEOUT", default=20)
+# Here the web server keeps the noes that come while the database is away. A worker that recovers or
+# sends has to see the same folder.
+KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))
 # Staging copies send everything to this one address.
 EMAIL_REDIRECT_TO = env.mail_address("EMAIL_REDIRECT_TO", default="")
 

@@ -5,10 +5,12 @@ import os
 # Tests that need a broker ask for the fixture `valkey_url`; the others must not depend on one.
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 
+from config import env
 from config.settings.local import *  # noqa: F403
 
 # What tests write must not be taken for the state of a copy that is running beside them.
 VAR_DIR = VAR_DIR / "test"  # noqa: F405
+KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))
 
 DEBUG = False
 DEMO_LOGIN = False

@@ -9,6 +9,7 @@ from interventions.operations.cadences import (
 )
 from interventions.operations.consent import save_preferences, unsubscribe
 from interventions.operations.experiments import start_experiment
+from interventions.operations.kept_noes import NotKeptError, keep_no
 from interventions.operations.limits import (
     make_missing_guards,
     save_cap,
@@ -24,11 +25,13 @@ from interventions.operations.templates import check_texts, save_category, save_
 
 __all__ = [
     "CadenceFields",
+    "NotKeptError",
     "StepFields",
     "Word",
     "check_cadence",
     "check_steps",
     "check_texts",
+    "keep_no",
     "make_missing_guards",
     "pause_cadence",
     "pause_site",

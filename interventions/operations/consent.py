@@ -33,6 +33,21 @@ def unsubscribe(owner: LinkOwner, *, source: str, now: datetime) -> bool:
 
 
 @transaction.atomic
+def unsubscribe_as_said(owner: LinkOwner, *, source: str, at: datetime, now: datetime) -> bool:
+    """Apply a no that was said at an earlier instant; return False without such a learner.
+
+    It counts from then on: a yes that the learner has said since stands.
+    """
+    mailbox = lock_mailbox(owner.learner_id)
+    if mailbox is None:
+        return False
+    if _wants_anything(mailbox):
+        _write_event(owner, now=at)
+        say_no(mailbox, No(ConsentSource(source), at), now=now)
+    return True
+
+
+@transaction.atomic
 def save_preferences(
     owner: LinkOwner, *, wanted: Collection[int], source: str, now: datetime
 ) -> None:

@@ -8,6 +8,7 @@ from activity.operations import ensure_zones, replay_rejected, settle_edits
 from common.database import passing_over_held
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
 from interventions.operations.finish import MAX_ATTEMPTS, retry_at
+from interventions.operations.kept_noes import apply_kept_noes
 from interventions.operations.ledger import Move, move
 from interventions.operations.noes import apply_noes
 
@@ -18,6 +19,7 @@ SENT_AGAIN = "sent_again"
 
 def recover(*, now: datetime) -> None:
     """Bring back what was left lying. Safe to run at any time and by several workers at once."""
+    apply_kept_noes(now=now)
     apply_noes(now=now)
     while _expire_leases(now) == BATCH:
         continue
