@@ -1,6 +1,7 @@
 """Email through any Django backend. Says of every attempt what is proven, and no more."""
 
 import smtplib
+from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
 
@@ -31,6 +32,20 @@ _OF_ALL_MAIL = (_CLOSING, 530, 534, 535, 538)
 _TOO_LARGE = 552
 
 
+# A line with an encoded word is at most so long, and the word 75 characters (RFC 2047, section 2).
+_LONGEST_LINE = 76
+
+
+class _Mail(EmailMultiAlternatives):
+    """A mail whose subject is written in encoded words that every mail server takes."""
+
+    def message(self, **options: Any) -> Any:
+        """Write the mail. Django's own subject has words one character too long."""
+        written = super().message(**options)
+        written.replace_header("Subject", _encoded(str(self.subject), "Subject"))
+        return written
+
+
 class EmailChannel:
     """Sends over one connection, kept for a whole dispatch loop."""
 
@@ -39,7 +54,7 @@ class EmailChannel:
 
     def prepare(self, outgoing: Outgoing) -> EmailMultiAlternatives:
         """Return the mail. Raise ValueError where a header cannot be written."""
-        mail = EmailMultiAlternatives(
+        mail = _Mail(
             subject=outgoing.subject,
             body=outgoing.text,
             from_email=_sender(outgoing),
@@ -169,7 +184,7 @@ def _new_connection() -> BaseEmailBackend:
 def _sender(outgoing: Outgoing) -> str:
     # Learners know the course, not the site that it runs on.
     name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
-    return formataddr((outgoing.sender_name or name, address))
+    return formataddr((_encoded(outgoing.sender_name or name, "From"), address))
 
 
 def _readers_of_answers(outgoing: Outgoing) -> list[str]:
@@ -178,7 +193,18 @@ def _readers_of_answers(outgoing: Outgoing) -> list[str]:
 
 
 def _recipient(outgoing: Outgoing) -> str:
-    return formataddr((outgoing.name, deliverable(outgoing.address)))
+    return formataddr((_encoded(outgoing.name, "To"), deliverable(outgoing.address)))
+
+
+def _encoded(text: str, field: str) -> str:
+    """Return the text as ASCII on one line, in words that fit where the header is folded.
+
+    `formataddr` alone makes one word of it, however long, which no line can be broken in.
+    """
+    if text.isascii():
+        return text
+    lines = Header(text, "utf-8", maxlinelen=_LONGEST_LINE, header_name=field).encode(linesep="\n")
+    return " ".join(line.strip() for line in lines.splitlines())
 
 
 def _headers(outgoing: Outgoing) -> dict[str, str]:
