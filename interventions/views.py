@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import UNSAFE_INLINE
 from csp.decorators import csp_update
+from django.conf import settings
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.db import DatabaseError, InterfaceError
@@ -22,11 +23,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from common.clock import utc_now
 from common.database import is_outage
+from common.masking import mask_links
 from interventions import operations
+from interventions.models import MailboxMessage
 from interventions.queries import mailbox as mailbox_queries
 from interventions.queries.preferences import is_known, masked_address, preferences_of
 from interventions.render.found_links import FoundLink, links_of
 from interventions.render.links import LinkOwner, read_token
+from interventions.render.masked_links import masked_html
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -67,13 +71,24 @@ def mailbox(request: HttpRequest) -> HttpResponse:
 @csp_update({"style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
 @staff_mailbox
 def mailbox_message(request: HttpRequest, message_id: int) -> HttpResponse:
-    """Show one message as its reader sees it, as text, and with its headers."""
+    """Show one message as its reader sees it, as text, and with its headers.
+
+    The keys of the learner's own pages are hidden, where settings do not say otherwise.
+    """
     message = mailbox_queries.mailbox_message(message_id)
+    is_masked = message is not None and not settings.STAFF_FOLLOW_LEARNER_LINKS
+    if message is not None and is_masked:
+        _mask(message)
     found = links_of(html=message.html, text=message.text) if message else []
     links = [_followed_here(link, request) for link in found]
-    context = {"mail": message, "policy": MAIL_POLICY, "links": links}
+    context = {"mail": message, "policy": MAIL_POLICY, "links": links, "is_masked": is_masked}
     status = 200 if message else 404
     return render(request, "interventions/mailbox_message.html", context, status=status)
+
+
+def _mask(message: MailboxMessage) -> None:
+    message.html, message.text = masked_html(message.html), mask_links(message.text)
+    message.headers = [[name, mask_links(value)] for name, value in message.headers]
 
 
 def _followed_here(link: FoundLink, request: HttpRequest) -> FoundLink:

@@ -149,9 +149,14 @@ KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))
 # Staging copies send everything to this one address.
 EMAIL_REDIRECT_TO = env.mail_address("EMAIL_REDIRECT_TO", default="")
 
+# What is confirmed behind a learner's link counts as the learner's word. The mailbox hides these
+# links from staff, but on a copy on one's own machine, where there is only oneself.
+STAFF_FOLLOW_LEARNER_LINKS = False
+
 # True only where `manage.py serve` may offer the login demo/demo.
 DEMO_LOGIN = False
 
+LOGGING_CONFIG = "config.logs.configure"
 LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="WARNING")
 # One line an event on standard error, where whatever runs the process collects it.
 LOGGING = {

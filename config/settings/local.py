@@ -8,6 +8,7 @@ DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = "local-only-key-that-production-never-uses"  # noqa: S105
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 DEMO_LOGIN = True
+STAFF_FOLLOW_LEARNER_LINKS = True
 
 BASE_URL = env.web_address("BASE_URL", hosts=ALLOWED_HOSTS, default="http://127.0.0.1:8000")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]

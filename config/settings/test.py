@@ -14,6 +14,7 @@ KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))
 
 DEBUG = False
 DEMO_LOGIN = False
+STAFF_FOLLOW_LEARNER_LINKS = False
 BASE_URL = "http://testserver"
 ALLOWED_HOSTS = ["*"]
 EMAIL_REDIRECT_TO = ""

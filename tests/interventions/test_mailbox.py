@@ -64,6 +64,59 @@ def test_a_dispatched_mail_lands_in_the_mailbox_with_the_clocks_date(settings) -
     assert message.message_id == f"<{delivery.key}@testserver>"
 
 
+@pytest.fixture
+def token(settings) -> str:
+    """Return the key in the links of a mail that landed in the mailbox."""
+    settings.EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
+    make_delivery()
+    dispatch_due(clock=lambda: NOW)
+    message = MailboxMessage.objects.get()
+    (found,) = set(re.findall(r"/(?:unsubscribe|preferences)/([^/]+)/", message.html))
+    assert found in message.text
+    assert found in str(message.headers)
+    return str(found)
+
+
+def test_staff_see_a_mail_without_the_keys_of_its_learner(staff: Client, token: str) -> None:
+    message = MailboxMessage.objects.get()
+
+    page = staff.get(f"/mailbox/{message.pk}/").text
+
+    assert token not in page
+    assert token.partition(":")[0] not in page
+    assert "Unsubscribe" in page
+    assert "would be the learner&#x27;s word" in page.replace("&amp;", "&")
+    assert "/unsubscribe/[hidden]/" in page
+    message.refresh_from_db()
+    assert token in message.html
+
+
+def test_the_mailbox_of_a_copy_of_ones_own_has_links_that_work(
+    staff: Client, settings, token: str
+) -> None:
+    settings.STAFF_FOLLOW_LEARNER_LINKS = True
+
+    page = staff.get(f"/mailbox/{MailboxMessage.objects.get().pk}/").text
+
+    assert f"/unsubscribe/{token}/" in page
+    assert "hidden here" not in page
+
+
+def test_the_admin_shows_no_key_and_answers_no_question_about_one(
+    client: Client, admin_user: User, token: str
+) -> None:
+    client.force_login(admin_user)
+    message, pages = MailboxMessage.objects.get(), "/admin/interventions/mailboxmessage/"
+
+    page = client.get(f"{pages}{message.pk}/change/").text
+
+    assert message.recipient in page
+    assert token not in page
+    for field in ("html", "text", "headers"):
+        answer = client.get(pages, {f"{field}__contains": token})
+        assert answer.status_code == 400 or message.recipient not in answer.text
+
+
 @pytest.mark.parametrize("address", ["/mailbox/", "/mailbox/1/"])
 def test_nobody_without_the_right_sees_the_mailbox(client: Client, address: str) -> None:
     make_message()
@@ -188,8 +241,10 @@ def test_links_of_a_mail_in_plain_text_are_listed_too(staff: Client) -> None:
     ],
 )
 def test_a_learner_page_of_this_machine_is_followed_where_staff_are(
-    staff: Client, address: str, followed: str
+    staff: Client, settings, address: str, followed: str
 ) -> None:
+    # As on a copy on one's own machine.
+    settings.STAFF_FOLLOW_LEARNER_LINKS = True
     message = make_message(html=f'<a href="{address}">Here</a>')
 
     assert f'href="{followed}"' in staff.get(f"/mailbox/{message.pk}/").text
