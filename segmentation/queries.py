@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from activity.models import Course, Enrollment
 from common.clock import local_date
@@ -23,13 +23,22 @@ from segmentation.compiler import (
     compile_signals,
     needs_norms,
 )
-from segmentation.models import Membership, Norms, Segment, SegmentStatus
+from segmentation.models import (
+    Membership,
+    Norms,
+    Segment,
+    SegmentStatus,
+    Surge,
+    SurgeState,
+    WaitingEntry,
+)
 from segmentation.norms import NO_NORMS, NormsValues
 from segmentation.outbox import enrollments_to_react, oldest_waiting, open_transitions
 from segmentation.rules import Group, conditions, parse
 from segmentation.signals import SignalRef, SignalValue, usual_refs
 
 __all__ = [
+    "HeldSurge",
     "Preview",
     "SignalRow",
     "clock_of_playbook",
@@ -37,6 +46,7 @@ __all__ = [
     "current_segment_ids",
     "enrollments_to_react",
     "export_refs",
+    "held_surges",
     "match_rule",
     "norms_for",
     "oldest_waiting",
@@ -65,6 +75,17 @@ class SignalRow:
     enrollment_id: int
     learner: str
     signals: dict[str, SignalValue]
+
+
+@dataclass(frozen=True)
+class HeldSurge:
+    """Who entered a segment by time alone on a day of a course and waits: how many of how many."""
+
+    id: int
+    course: str
+    day: date
+    of: int
+    waiting: int
 
 
 def compute_norms(course_id: int, day: date) -> NormsValues:
@@ -178,6 +199,20 @@ def segment_size(segment_id: int, *, up_to: int) -> int:
     current = Membership.objects.filter(segment_id=segment_id, left_at__isnull=True)
     # Counting stops there: a list of segments must not read a million rows to say "many".
     return current.order_by()[: up_to + 1].count()
+
+
+def held_surges(segment_id: int) -> list[HeldSurge]:
+    """Return the days on which too many entered by time alone and wait for staff. One query."""
+    held = Surge.objects.filter(segment_id=segment_id, state=SurgeState.HELD)
+    entries = WaitingEntry.objects.filter(
+        segment=OuterRef("segment"), course=OuterRef("course"), day=OuterRef("day")
+    )
+    counted = entries.order_by().values("course").annotate(size=Count("pk")).values("size")
+    waiting = held.select_related("course").annotate(waiting=Subquery(counted))
+    return [
+        HeldSurge(one.pk, str(one.course), one.day, one.of, one.waiting)
+        for one in waiting.filter(waiting__gt=0)
+    ]
 
 
 def clock_of_playbook(playbook_id: int) -> datetime | None:

@@ -19,6 +19,7 @@ from common.admin import KeptAdmin, ListLink, ReadOnlyAdmin, list_url
 from common.clock import utc_now
 from segmentation import models, operations, queries
 from segmentation.admin.preview import PreviewForm, preview_text
+from segmentation.admin.surges import shown_waiting, surges_page
 from segmentation.admin.words import in_english, user_of
 from segmentation.forms import SegmentForm
 
@@ -49,10 +50,21 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     list_filter = ("status", ("playbook", AutocompleteSelectFilter))
     search_fields = ("key", "name")
     autocomplete_fields = ("playbook",)
-    readonly_fields = ("shown_rule", "shown_leave_rule", "shown_size", "status", "version", "error")
+    readonly_fields = (
+        "shown_rule",
+        "shown_leave_rule",
+        "shown_size",
+        "shown_waiting",
+        "status",
+        "version",
+        "error",
+    )
     fieldsets = (
         (None, {"fields": ("name", "key", "description", "playbook", "priority")}),
-        ("Who is in", {"fields": ("shown_rule", "shown_leave_rule", "shown_size")}),
+        (
+            "Who is in",
+            {"fields": ("shown_rule", "shown_leave_rule", "shown_size", "shown_waiting")},
+        ),
         ("Rule", {"fields": ("rule", "leave_rule", "include_present")}),
         ("State", {"fields": ("status", "version", "error")}),
     )
@@ -62,7 +74,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         ListLink("Entered and left", "segmentation.transition", _by_segment),
         ListLink("Cadences", "interventions.cadence", _by_segment),
     )
-    actions_detail = ("preview",)
+    actions_detail = ("preview", "surges")
     actions = ("activate", "activate_with_present", "archive", "thaw")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -102,6 +114,11 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         stopped_at = queries.clock_of_playbook(segment.playbook_id)
         return f"{shown}, as of {stopped_at:%-d %b %Y, %H:%M} UTC" if stopped_at else shown
 
+    @display(description="Waits for you")
+    def shown_waiting(self, segment: models.Segment) -> str:
+        """Return who entered by time alone, too many at once, and waits for staff."""
+        return shown_waiting(segment)
+
     @display(description="Status", label=STATUS_COLORS)
     def shown_status(self, segment: models.Segment) -> tuple[str, str]:
         """Return the status with its colour."""
@@ -123,6 +140,13 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         }
         context = self.admin_site.each_context(request) | shown
         return TemplateResponse(request, "segmentation/preview.html", context)
+
+    @action(
+        description="Who waits", url_path="surges", permissions=["change"], icon="hourglass_empty"
+    )
+    def surges(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show who entered by time alone, too many at once; on POST decide about them."""
+        return surges_page(request, unquote(object_id), self.admin_site.each_context(request))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save a new segment as a draft, an edit through the operation that makes a version."""

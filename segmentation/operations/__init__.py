@@ -32,6 +32,7 @@ from segmentation.operations.segments import (
     edit_segment,
     thaw_segment,
 )
+from segmentation.operations.surges import discard_surge, let_in_surge, settle_entries
 
 __all__ = [
     "CourseEvaluation",
@@ -47,12 +48,14 @@ __all__ = [
     "check_kept",
     "clear_override",
     "create_segment",
+    "discard_surge",
     "edit_segment",
     "ensure_norms",
     "evaluate_courses",
     "evaluate_due",
     "fail_transitions",
     "install_playbook",
+    "let_in_surge",
     "lock_members",
     "mark_processed",
     "prove_course",
@@ -60,6 +63,7 @@ __all__ = [
     "remove_course",
     "remove_member",
     "set_mode",
+    "settle_entries",
     "shipped_playbooks",
     "thaw_segment",
 ]

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
 
 from activity.models import DueCause
+from common.clock import local_date
 from segmentation.compiler import Reading
 from segmentation.models import TransitionCause as Cause
 from segmentation.operations.attribution import Attributed
@@ -72,7 +73,9 @@ WITH {difference}, attributed AS (
             membership_id IS NULL AND include_present AND cause IN ('{baseline}', '{edit}')
             AND rules_revision < changed AND added <= changed
         ) IS TRUE AS starts,
-        %(is_silent)s AND cause = '{time}' AS is_held_back
+        %(is_silent)s AND cause = '{time}' AS is_held_back,
+        -- Counted before it starts anything: many at once are a surge.
+        %(day)s::date IS NOT NULL AND membership_id IS NULL AND cause = '{time}' AS waits
     FROM caused
 ), entered AS (
     INSERT INTO segmentation_membership (segment_id, enrollment_id, entered_at, version, signals)
@@ -88,10 +91,21 @@ WITH {difference}, attributed AS (
     -- Leavings first: react handles them in this order, and ends old runs before it starts new.
     INSERT INTO segmentation_transition (enrollment_id, segment_id, kind, cause, starts, version,
         occurred_at, processed_at, attempts, next_attempt_at, error)
-    SELECT enrollment_id, segment_id, kind, cause, starts, version, at,
-        CASE WHEN kind = 'enter' AND NOT starts THEN at END, 0, at, ''
+    SELECT enrollment_id, segment_id, kind, cause, starts AND NOT waits, version, at,
+        CASE WHEN kind = 'enter' AND (waits OR NOT starts) THEN at END, 0, at, ''
     FROM change WHERE NOT is_held_back
     ORDER BY enrollment_id, kind DESC, rank, segment_id
+    RETURNING id, enrollment_id, segment_id
+), waiting AS (
+    INSERT INTO segmentation_waitingentry (transition_id, enrollment_id, segment_id, course_id, day,
+        entered_at, is_counted)
+    SELECT moved.id, enrollment_id, segment_id, %(course)s, %(day)s, change.at, false
+    FROM moved JOIN change USING (enrollment_id, segment_id) WHERE change.waits
+    ORDER BY enrollment_id, segment_id
+), gone_while_waiting AS (
+    DELETE FROM segmentation_waitingentry AS entry USING change
+    WHERE change.kind = 'leave' AND NOT change.is_held_back
+        AND entry.enrollment_id = change.enrollment_id AND entry.segment_id = change.segment_id
 ), applied AS (
     UPDATE segmentation_override AS made SET applied_at = GREATEST(%(as_of)s, made.created_at)
     FROM hand WHERE made.id = hand.id AND hand.is_new
@@ -127,6 +141,8 @@ def write_changes(definitions: Definitions, batch: Batch, attributed: Attributed
         "as_of": batch.as_of,
         "is_silent": batch.is_silent,
         "late_starts": batch.course.late_events_start,
+        "course": batch.course.id,
+        "day": _counted_day(batch),
         "moved_enrollment": [enrollment_id for enrollment_id, _ in attributed],
         "moved_segment": [segment_id for _, segment_id in attributed],
         "moved_by": list(attributed.values()),
@@ -136,6 +152,15 @@ def write_changes(definitions: Definitions, batch: Batch, attributed: Attributed
         rows = cursor.fetchall()
     entered, left = rows[0][2:] if rows else (0, 0)
     return Outcome(entered, left, {row[0]: row[1] for row in rows})
+
+
+def _counted_day(batch: Batch) -> date | None:
+    """Return the local day with which entries by time are counted, None where nothing starts."""
+    course = batch.course
+    is_live = course.live_since is not None and course.live_since <= batch.as_of
+    if not is_live or course.clock_stopped_at is not None:
+        return None
+    return local_date(batch.as_of, course.time_zone)
 
 
 def _statement(definitions: Definitions, reading: Reading | None) -> str:

@@ -27,6 +27,7 @@ from segmentation.operations.differences import Batch
 from segmentation.operations.norms import renew_norms
 from segmentation.operations.revisions import pull_changed
 from segmentation.operations.segments import freeze_segment
+from segmentation.operations.surges import settle_entries
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ def evaluate_due(
         total += one.evaluate_batch()
         if not one.is_done:
             waiting.append(one)
+    settle_entries(now=now, course_id=course_id)
     return total
 
 

@@ -24,6 +24,11 @@ WHERE held.segment_id = %(segment_id)s AND held.left_at IS NULL
         WHERE waiting.enrollment_id = held.enrollment_id AND waiting.segment_id = held.segment_id
             AND waiting.processed_at IS NULL AND waiting.starts AND waiting.kind = 'enter'
     )
+    -- Staff have not let them in yet, or nobody has counted them.
+    AND NOT EXISTS (
+        SELECT FROM segmentation_waitingentry AS entry
+        WHERE entry.enrollment_id = held.enrollment_id AND entry.segment_id = held.segment_id
+    )
 ORDER BY held.enrollment_id
 """
 

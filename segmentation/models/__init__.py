@@ -1,0 +1,41 @@
+"""Segment definitions, who is a member since when, and the outbox of entries and leavings."""
+
+from segmentation.models.definitions import (
+    Playbook,
+    PlaybookCourse,
+    PlaybookMode,
+    RulesRevision,
+    Segment,
+    SegmentStatus,
+    SegmentVersion,
+)
+from segmentation.models.members import (
+    Membership,
+    Override,
+    OverrideKind,
+    Transition,
+    TransitionCause,
+    TransitionKind,
+)
+from segmentation.models.norms import Norms
+from segmentation.models.surges import Surge, SurgeState, WaitingEntry
+
+__all__ = [
+    "Membership",
+    "Norms",
+    "Override",
+    "OverrideKind",
+    "Playbook",
+    "PlaybookCourse",
+    "PlaybookMode",
+    "RulesRevision",
+    "Segment",
+    "SegmentStatus",
+    "SegmentVersion",
+    "Surge",
+    "SurgeState",
+    "Transition",
+    "TransitionCause",
+    "TransitionKind",
+    "WaitingEntry",
+]

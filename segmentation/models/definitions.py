@@ -1,0 +1,159 @@
+"""Segments, their playbooks and versions: what admins define."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from activity.models import Course
+
+
+class RulesRevision(models.Model):
+    """One row: a number that grows with every activation and edit of a segment.
+
+    An edit takes the row lock, so numbers are committed in order; an evaluation notes the number it
+    read (Due.rules_revision). What changed since is then known exactly, without comparing clocks.
+    """
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    number = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(id=1), name="rules_revision_is_one_row")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+class PlaybookMode(models.TextChoices):
+    OVERLAPPING = "overlapping", "a learner may be in several segments"
+    EXCLUSIVE = "exclusive", "a learner is in the first that fits, by priority"
+
+
+class Playbook(models.Model):
+    """Segments that belong together, and the courses they are kept for."""
+
+    key = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=200)
+    mode = models.CharField(
+        max_length=12, choices=PlaybookMode.choices, default=PlaybookMode.OVERLAPPING
+    )
+    courses = models.ManyToManyField(
+        Course, blank=True, through="PlaybookCourse", related_name="playbooks"
+    )
+    # The RulesRevision number of the last change that could move anybody in or out.
+    changed_revision = models.BigIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ("key",)
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(mode__in=PlaybookMode.values), name="playbook_mode_is_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PlaybookCourse(models.Model):
+    """A course that a playbook is kept for, and which of its changes have reached the queue."""
+
+    playbook = models.ForeignKey(Playbook, on_delete=models.CASCADE, related_name="course_links")
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="playbook_links")
+    # The RulesRevision number at which the course was added; null: not noted yet, counts as now.
+    # An enrollment last evaluated before it is met for the first time: baseline, no messages.
+    added_revision = models.BigIntegerField(null=True, editable=False)
+    # Up to which of the playbook's changes the course's Due rows were pulled. Kept in the database,
+    # so that a process that dies after an edit cannot leave a course unevaluated.
+    pulled_revision = models.BigIntegerField(default=-1, editable=False)
+    # The number at which the course's norms were last renewed, which concerns everybody in it.
+    norms_revision = models.BigIntegerField(default=-1, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("playbook", "course"), name="playbook_course_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.playbook} for {self.course}"
+
+
+class SegmentStatus(models.TextChoices):
+    DRAFT = "draft", "draft: not evaluated yet"
+    ACTIVE = "active", "active"
+    FROZEN = "frozen", "frozen: its rule failed, members stay as they are"
+    ARCHIVED = "archived", "archived"
+
+
+class Segment(models.Model):
+    """A rule that says who is in, kept true. Changed only through segmentation.operations."""
+
+    playbook = models.ForeignKey(Playbook, on_delete=models.PROTECT, related_name="segments")
+    key = models.SlugField(max_length=100)
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    rule = models.JSONField()
+    leave_rule = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Empty: a member leaves when the rule is no longer true. "
+        "Else: a member stays until this is true.",
+    )
+    priority = models.PositiveIntegerField(
+        default=100, help_text="The lower number wins in an exclusive playbook."
+    )
+    version = models.PositiveIntegerField(default=1)
+    status = models.CharField(
+        max_length=10, choices=SegmentStatus.choices, default=SegmentStatus.DRAFT
+    )
+    # The RulesRevision number of the last activation, and of the last activation or edit.
+    activated_revision = models.BigIntegerField(null=True, blank=True, editable=False)
+    changed_revision = models.BigIntegerField(null=True, blank=True, editable=False)
+    include_present = models.BooleanField(
+        default=False,
+        verbose_name="also those already in",
+        help_text="Start cadences and draws also for those who are in at the activation or edit.",
+    )
+    error = models.TextField(blank=True, default="", editable=False)
+
+    class Meta:
+        ordering = ("playbook_id", "priority", "key")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("playbook", "key"), name="segment_key_once_a_playbook"),
+            models.CheckConstraint(
+                condition=Q(status__in=SegmentStatus.values), name="segment_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=("draft", "archived")) | Q(changed_revision__isnull=False),
+                name="segment_active_has_a_revision",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SegmentVersion(models.Model):
+    """What a segment's rules were, version by version. Append only."""
+
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="versions")
+    version = models.PositiveIntegerField()
+    rule = models.JSONField()
+    leave_rule = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("segment_id", "-version")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("segment", "version"), name="segment_version_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.segment} v{self.version}"

@@ -1,0 +1,154 @@
+"""Who is a member since when, and the outbox of entries and leavings."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from activity.models import Enrollment
+from segmentation.models.definitions import Segment
+
+
+class Membership(models.Model):
+    """An enrollment's stay in a segment. `left_at` null: still in."""
+
+    segment = models.ForeignKey(
+        Segment, on_delete=models.PROTECT, related_name="memberships", db_index=False
+    )
+    enrollment = models.ForeignKey(
+        Enrollment, on_delete=models.CASCADE, related_name="memberships", db_index=False
+    )
+    entered_at = models.DateTimeField()
+    left_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(help_text="Of the segment's rule, at entry.")
+    signals = models.JSONField(default=dict, help_text="What the rule's signals were at entry.")
+
+    class Meta:
+        constraints: ClassVar = [
+            # Enrollment first: the evaluation reads what a batch of enrollments holds.
+            models.UniqueConstraint(
+                fields=("enrollment", "segment"),
+                condition=Q(left_at__isnull=True),
+                name="membership_one_current",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=("enrollment", "entered_at"), name="membership_history"),
+            # Sizes and pages of members; who has left would only make it longer.
+            models.Index(
+                fields=("segment", "enrollment"),
+                condition=Q(left_at__isnull=True),
+                name="membership_current_of_segment",
+            ),
+            # The page of those who left: they may be few among very many who are in.
+            models.Index(
+                fields=("segment", "id"),
+                condition=Q(left_at__isnull=False),
+                name="membership_past_of_segment",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.enrollment} in {self.segment}"
+
+
+class OverrideKind(models.TextChoices):
+    ADDED = "added", "always in"
+    REMOVED = "removed", "never in"
+
+
+class Override(models.Model):
+    """A member added or removed by hand. `applied_at` null: not evaluated yet."""
+
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="overrides")
+    enrollment = models.ForeignKey(
+        Enrollment, on_delete=models.CASCADE, related_name="segment_overrides"
+    )
+    kind = models.CharField(max_length=8, choices=OverrideKind.choices)
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    applied_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("segment", "enrollment"), name="override_once"),
+            models.CheckConstraint(
+                condition=Q(kind__in=OverrideKind.values), name="override_kind_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.enrollment}, {self.get_kind_display()} {self.segment}"
+
+
+class TransitionKind(models.TextChoices):
+    ENTER = "enter", "entered"
+    LEAVE = "leave", "left"
+
+
+class TransitionCause(models.TextChoices):
+    EVENT = "event", "something the learner did"
+    TIME = "time", "time passed"
+    MANUAL = "manual", "by hand"
+    BASELINE = "baseline", "first evaluation"
+    EDIT = "edit", "a rule, item, course or trait was edited"
+    COURSE_OVER = "course_over", "the course is over for the learner"
+    LATE = "late", "something the learner did, received long after"
+
+
+class Transition(models.Model):
+    """The outbox: an entry or a leaving, written with its membership, processed once by react.
+
+    `starts` says whether it may start runs or draw arms; it is decided when it is written, and for
+    an entry by time alone when its day was counted (WaitingEntry). An entry that may not is written
+    as processed: a playbook installed for a million would keep react busy for an hour for nothing.
+    """
+
+    enrollment = models.ForeignKey(
+        Enrollment, on_delete=models.CASCADE, related_name="transitions", db_index=False
+    )
+    segment = models.ForeignKey(
+        Segment, on_delete=models.PROTECT, related_name="transitions", db_index=False
+    )
+    kind = models.CharField(max_length=5, choices=TransitionKind.choices)
+    cause = models.CharField(max_length=11, choices=TransitionCause.choices)
+    starts = models.BooleanField()
+    version = models.PositiveIntegerField()
+    occurred_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    error = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(kind__in=TransitionKind.values), name="transition_kind_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(cause__in=TransitionCause.values), name="transition_cause_is_known"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=("next_attempt_at", "enrollment"),
+                condition=Q(processed_at__isnull=True),
+                name="transition_unprocessed",
+            ),
+            # For react's reads of some enrollments: until the table is analyzed, the planner would
+            # rather walk through all that waits than use the index of the whole history.
+            models.Index(
+                fields=("enrollment", "id"),
+                condition=Q(processed_at__isnull=True),
+                name="transition_to_react",
+            ),
+            models.Index(fields=("enrollment", "id"), name="transition_of_enrollment"),
+            models.Index(fields=("segment", "id"), name="transition_of_segment"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.enrollment} {self.get_kind_display()} {self.segment}"

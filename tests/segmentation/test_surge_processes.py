@@ -1,0 +1,108 @@
+"""Two workers sweep one midnight of a course, and one of them is killed: with real processes."""
+
+import pytest
+
+from interventions.react import react_due
+from segmentation.models import Surge, SurgeState, Transition, WaitingEntry
+from segmentation.operations import evaluate_due
+from tests.factories import NOW
+from tests.processes import finish, running, start_python, wait_for_line
+from tests.segmentation.test_evaluate_processes import (
+    go_on,
+    nobody_else_is_connected,
+    wait_until,
+)
+from tests.segmentation.test_surges import WEEK, held, make_class, started
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+MIDNIGHT = NOW + WEEK
+
+# Counts the entries, then stops before the first of them is let in.
+COUNT_AND_WAIT = """
+import sys
+from datetime import datetime
+from segmentation.operations import evaluate_due, surges
+def wait(**_):
+    print("counted", flush=True)
+    sys.stdin.readline()
+surges._move_on = wait
+evaluate_due(now=datetime.fromisoformat(sys.argv[1]))
+"""
+
+
+# Holds its first batch, of six, until told to go on.
+EVALUATE_SIX_AND_WAIT = """
+import sys
+from datetime import datetime
+from activity.queries import FeedHealth
+from segmentation.operations import evaluate_due
+def health(course, *, now):
+    print("claimed", flush=True)
+    sys.stdin.readline()
+    return FeedHealth()
+evaluate_due(now=datetime.fromisoformat(sys.argv[1]), batch=6, health=health)
+"""
+
+
+def start_with_six():
+    """Return a worker that has claimed six of those due, and does not go on."""
+    worker = start_python(EVALUATE_SIX_AND_WAIT, MIDNIGHT.isoformat())
+    wait_for_line(worker, "claimed")
+    return worker
+
+
+def test_what_one_worker_finished_waits_for_the_other_and_they_are_counted_together():
+    segment, _ = make_class(24, 24)
+    worker = start_with_six()
+    with running(worker):
+        assert evaluate_due(now=MIDNIGHT).entered == 18
+        assert react_due(now=MIDNIGHT) == 0
+        assert held() == []
+        go_on(worker)
+        assert finish(worker).status == 0
+    evaluate_due(now=MIDNIGHT)
+    assert [surge.entered for surge in held()] == [24]
+    assert started(segment) == set()
+
+
+def test_a_worker_killed_with_its_part_leaves_it_to_be_counted_with_the_rest():
+    segment, _ = make_class(24, 24)
+    worker = start_with_six()
+    with running(worker):
+        assert evaluate_due(now=MIDNIGHT).entered == 18
+        worker.kill()
+        worker.wait()
+    wait_until(nobody_else_is_connected)
+    assert evaluate_due(now=MIDNIGHT).entered == 6
+    assert [surge.entered for surge in held()] == [24]
+    assert started(segment) == set()
+    assert Transition.objects.count() == WaitingEntry.objects.count() == 24
+
+
+def test_a_worker_killed_after_it_counted_has_nobody_counted_twice_and_all_are_let_in():
+    segment, _ = make_class(16, 48)
+    worker = start_python(COUNT_AND_WAIT, MIDNIGHT.isoformat())
+    with running(worker):
+        wait_for_line(worker, "counted")
+        worker.kill()
+        worker.wait()
+    wait_until(nobody_else_is_connected)
+    assert WaitingEntry.objects.count() == 16
+    evaluate_due(now=MIDNIGHT)
+    assert len(started(segment)) == 16
+    assert Surge.objects.get().entered == 16
+    assert Surge.objects.get().state == SurgeState.COUNTING
+    assert not WaitingEntry.objects.exists()
+
+
+def test_two_that_settle_at_once_let_everybody_in_once():
+    segment, _ = make_class(16, 48)
+    worker = start_python(COUNT_AND_WAIT, MIDNIGHT.isoformat())
+    with running(worker):
+        wait_for_line(worker, "counted")
+        evaluate_due(now=MIDNIGHT)
+        go_on(worker)
+        assert finish(worker).status == 0
+    assert Surge.objects.get().entered == 16
+    assert Transition.objects.filter(starts=True, processed_at=None).count() == 16
+    assert len(started(segment)) == 16

@@ -1,0 +1,228 @@
+"""Many who enter a segment by time alone: counted together, held, let in or discarded."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from activity.models import Due
+from activity.operations import ingest
+from segmentation.models import Surge, SurgeState, Transition, WaitingEntry
+from segmentation.operations import (
+    SegmentationError,
+    add_member,
+    announce_members,
+    discard_surge,
+    evaluate_courses,
+    evaluate_due,
+    let_in_surge,
+    prove_course,
+    settle_entries,
+)
+from segmentation.queries import open_transitions
+from tests.factories import NOW, act, make_course, make_enrollment, make_event
+from tests.segmentation.factories import (
+    QUIET,
+    make_playbook,
+    make_segment,
+    members,
+    settle,
+    transitions,
+    where,
+)
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+WEEK = 7 * DAY
+HELD = ("enter", "time", False)
+LET_IN = ("enter", "time", True)
+
+
+def make_class(quiet, others, *, live=True):
+    """Return a segment of the quiet, into which so many come at NOW + WEEK, and everybody.
+
+    The others stay active.
+    """
+    course = make_course(live_since=NOW - 20 * DAY if live else None)
+    segment = make_segment(make_playbook(course), QUIET)
+    everybody = [make_enrollment(course) for _ in range(quiet + others)]
+    act_all(everybody, NOW)
+    settle(NOW)
+    act_all(everybody[quiet:], NOW + 6 * DAY)
+    settle(NOW + 6 * DAY)
+    return segment, everybody
+
+
+def act_all(enrollments, at, verb="LOGIN"):
+    ingest([make_event(one, verb, occurred_at=at) for one in enrollments], now=at)
+
+
+def held():
+    return list(Surge.objects.filter(state=SurgeState.HELD))
+
+
+def started(segment):
+    """Return those whose entries are there for react to take."""
+    return {
+        each.enrollment_id
+        for each in open_transitions(members(segment))
+        if each.starts and each.segment_id == segment.id
+    }
+
+
+def test_more_than_a_quarter_at_once_are_members_but_nothing_starts(caplog):
+    segment, everybody = make_class(24, 24)
+    with caplog.at_level(logging.WARNING, logger="segmentation"):
+        evaluate_due(now=NOW + WEEK)
+    assert members(segment) == {one.id for one in everybody[:24]}
+    assert transitions(segment) == [HELD] * 24
+    assert started(segment) == set()
+    (surge,) = held()
+    assert (surge.entered, surge.of, surge.day) == (24, 48, (NOW + WEEK).date())
+    (record,) = caplog.records
+    assert "24 of 48" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("quiet", "others"), [(20, 0), (21, 63)], ids=["twenty", "a quarter exactly"]
+)
+def test_few_or_a_small_share_start_at_once(quiet, others):
+    segment, _ = make_class(quiet, others)
+    evaluate_due(now=NOW + WEEK)
+    assert transitions(segment) == [LET_IN] * quiet
+    assert len(started(segment)) == quiet
+    assert held() == []
+    assert not WaitingEntry.objects.exists()
+
+
+def test_the_first_batches_do_not_slip_through():
+    segment, _ = make_class(24, 24)
+    evaluate_due(now=NOW + WEEK, batch=5)
+    assert started(segment) == set()
+    assert held()[0].entered == 24
+
+
+def test_entries_wait_while_somebody_of_their_instant_is_still_due():
+    segment, everybody = make_class(24, 24)
+    evaluate_courses([segment.playbook.courses.get()], as_of=NOW + WEEK)
+    Surge.objects.all().delete()
+    WaitingEntry.objects.update(is_counted=False)
+    # As if a worker had not come to this one yet.
+    Due.objects.filter(pk=everybody[-1].pk).update(due_at=NOW + WEEK)
+    settle_entries(now=NOW + WEEK)
+    assert not Surge.objects.exists()
+    Due.objects.filter(pk=everybody[-1].pk).update(due_at=NOW + WEEK + HOUR)
+    settle_entries(now=NOW + WEEK)
+    assert len(held()) == 1
+
+
+def test_what_learners_did_and_what_hands_did_is_not_held():
+    segment, everybody = make_class(24, 24)
+    here = make_segment(segment.playbook, where("video_plays", ">=", 1, window=1))
+    settle(NOW + 6 * DAY + HOUR)
+    act_all(everybody[24:], NOW + WEEK, "PLAY_VIDEO")
+    add_member(segment.id, everybody[25].id, now=NOW + WEEK)
+    evaluate_due(now=NOW + WEEK)
+    assert transitions(here) == [("enter", "event", True)] * 24
+    assert transitions(segment, everybody[25]) == [("enter", "manual", True)]
+    assert transitions(segment, everybody[0]) == [HELD]
+
+
+def test_those_of_one_local_day_are_counted_together():
+    segment, everybody = make_class(24, 24)
+    act_all(everybody[12:24], NOW + HOUR)
+    settle(NOW + HOUR)
+    evaluate_due(now=NOW + WEEK)
+    assert transitions(segment) == [LET_IN] * 12
+    evaluate_due(now=NOW + WEEK + HOUR)
+    assert transitions(segment) == [LET_IN] * 12 + [HELD] * 12
+    assert held()[0].entered == 24
+
+
+def test_the_next_day_counts_from_nothing():
+    segment, everybody = make_class(24, 24)
+    act_all(everybody[12:24], NOW + DAY)
+    settle(NOW + DAY)
+    evaluate_due(now=NOW + WEEK)
+    evaluate_due(now=NOW + WEEK + DAY)
+    assert transitions(segment) == [LET_IN] * 24
+
+
+def test_let_in_they_start_and_so_do_others_of_that_day():
+    segment, everybody = make_class(24, 24)
+    act_all(everybody[21:24], NOW + HOUR)
+    settle(NOW + HOUR)
+    evaluate_due(now=NOW + WEEK)
+    let_in_surge(held()[0].id, now=NOW + WEEK)
+    evaluate_due(now=NOW + WEEK)
+    assert transitions(segment) == [LET_IN] * 21
+    assert len(started(segment)) == 21
+    evaluate_due(now=NOW + WEEK + HOUR)
+    assert len(started(segment)) == 24
+    assert not WaitingEntry.objects.exists()
+
+
+def test_discarded_they_are_members_for_whom_nothing_starts():
+    segment, _ = make_class(24, 24)
+    evaluate_due(now=NOW + WEEK)
+    discard_surge(held()[0].id, now=NOW + WEEK)
+    evaluate_due(now=NOW + WEEK)
+    assert len(members(segment)) == 24
+    assert started(segment) == set()
+    assert not WaitingEntry.objects.exists()
+    assert transitions(segment) == [HELD] * 24
+
+
+@pytest.mark.parametrize("decide", [let_in_surge, discard_surge])
+def test_a_surge_is_decided_once(decide):
+    make_class(24, 24)
+    evaluate_due(now=NOW + WEEK)
+    (surge,) = held()
+    let_in_surge(surge.id, now=NOW + WEEK)
+    with pytest.raises(SegmentationError, match="decided already"):
+        decide(surge.id, now=NOW + WEEK)
+
+
+def test_who_left_meanwhile_is_not_let_in():
+    segment, everybody = make_class(24, 24)
+    evaluate_due(now=NOW + WEEK)
+    act(everybody[0], occurred_at=NOW + WEEK + HOUR)
+    evaluate_due(now=NOW + WEEK + HOUR)
+    assert WaitingEntry.objects.count() == 23
+    let_in_surge(held()[0].id, now=NOW + WEEK + 2 * HOUR)
+    evaluate_due(now=NOW + WEEK + 2 * HOUR)
+    assert everybody[0].id not in started(segment)
+    assert transitions(segment, everybody[0]) == [HELD, ("leave", "event", True)]
+    assert len(started(segment)) == 23
+
+
+def test_in_a_course_that_is_not_live_nothing_is_counted():
+    segment, _ = make_class(24, 24, live=False)
+    evaluate_due(now=NOW + WEEK)
+    assert transitions(segment) == [LET_IN] * 24
+    assert not WaitingEntry.objects.exists()
+    assert not Surge.objects.exists()
+
+
+def test_an_experiment_that_starts_does_not_announce_who_waits():
+    segment, everybody = make_class(24, 24)
+    evaluate_due(now=NOW + WEEK)
+    add_member(segment.id, everybody[-1].id, now=NOW + WEEK)
+    evaluate_due(now=NOW + WEEK)
+    Transition.objects.filter(starts=True).delete()
+    assert announce_members(segment.id, now=NOW + WEEK) == 1
+
+
+def test_a_course_with_a_surge_can_be_proved():
+    segment, _ = make_class(24, 24)
+    course = segment.playbook.courses.get()
+    proof = prove_course(course, as_of=NOW + WEEK)
+    assert proof.difference is None
+    assert not WaitingEntry.objects.exists()
+
+
+def test_with_nobody_waiting_settling_is_two_queries(django_assert_num_queries):
+    make_class(1, 0)
+    with django_assert_num_queries(2):
+        settle_entries(now=NOW)
