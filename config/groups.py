@@ -26,6 +26,8 @@ _RECORDS = (
     "segmentation.segmentversion",
     "segmentation.membership",
     "segmentation.transition",
+    "segmentation.surge",
+    "segmentation.waitingentry",
     "segmentation.norms",
     "segmentation.rulesrevision",
     "experiments.assignment",

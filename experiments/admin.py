@@ -56,7 +56,7 @@ class ExperimentAdmin(KeptAdmin):
 
     form = ExperimentForm
     list_display = ("name", "shown_status", "shown_population", "started_at", "shown_report")
-    list_select_related = ("segment", "playbook")
+    list_select_related = ("segment__playbook", "playbook")
     list_filter = ("status",)
     search_fields = ("key", "name")
     autocomplete_fields = ("segment", "playbook")

@@ -85,7 +85,7 @@ def experiments_with_sizes() -> QuerySet[Experiment]:
 
     Those that run come first, then the stopped, then drafts; among them the last started first.
     """
-    sized = Experiment.objects.select_related("segment", "playbook")
+    sized = Experiment.objects.select_related("segment__playbook", "playbook")
     return sized.annotate(assigned=Count("assignments"), rank=_RANK).order_by(
         "rank", "-started_at", "key"
     )

@@ -73,7 +73,9 @@ def report_csv(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _experiment(key: str) -> Experiment:
-    return get_object_or_404(Experiment.objects.select_related("segment", "playbook"), key=key)
+    return get_object_or_404(
+        Experiment.objects.select_related("segment__playbook", "playbook"), key=key
+    )
 
 
 def _context(experiment: Experiment, found: Report) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
 
     form = CadenceForm
     list_display = ("name", "shown_status", "shown_trigger", "shown_for", "category", "priority")
-    list_select_related = ("segment", "arm", "ghost_for", "category")
+    list_select_related = ("segment__playbook", "arm", "ghost_for", "category")
     list_filter = ("status", "paused", ("segment", AutocompleteSelectFilter))
     search_fields = ("key", "name")
     autocomplete_fields = ("segment", "arm", "ghost_for", "category")

@@ -73,7 +73,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "send_at",
         "claimed_at",
     )
-    list_select_related = ("learner", "step__cadence__segment", "enrollment__course")
+    list_select_related = ("learner", "step__cadence__segment__playbook", "enrollment__course")
     list_filter = ("state", "ghost", "category")
     # By way of the enrollment, which has an index of all its deliveries; the learner's are partial.
     search_fields = ("enrollment__learner__external_id__exact",)

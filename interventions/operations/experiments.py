@@ -23,7 +23,9 @@ def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = 
     arms would receive nothing, or where the clocks of all its courses stand still, and
     experiments.plan.PlanError where the experiment itself cannot be started.
     """
-    experiment = Experiment.objects.select_related("segment", "playbook").get(pk=experiment_id)
+    experiment = Experiment.objects.select_related("segment__playbook", "playbook").get(
+        pk=experiment_id
+    )
     segments = population_of(experiment).order_by("pk")
     segment_ids = list(segments.values_list("pk", flat=True))
     # All Due rows first and in one order, as ingest takes them: segment by segment, or after the
@@ -81,7 +83,7 @@ def _check_no_cadence_for_everybody(segment_ids: list[int]) -> None:
             trigger=Trigger.ENTER,
             arm__isnull=True,
         )
-        .select_related("segment")
+        .select_related("segment__playbook")
         .first()
     )
     if cadence is not None:

@@ -6,14 +6,13 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
 from unfold.decorators import display
 
 from common.admin import BigTableAdmin, ListLink, ReadOnlyAdmin, page_link
 from common.clock import utc_now
 from segmentation import models, operations
+from segmentation.admin.reasons import reasons_text
 from segmentation.admin.words import in_english, in_words, user_of
 from segmentation.forms import OverrideForm
 
@@ -56,7 +55,7 @@ class MembershipAdmin(ReadOnlyAdmin):
     """Who is or was in which segment, and what the signals were at entry."""
 
     list_display = ("shown_member", "segment", "shown_entry", "shown_state", "shown_reason")
-    list_select_related = ("enrollment__learner", "enrollment__course", "segment")
+    list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
     list_filter = (StayFilter, ("segment", AutocompleteSelectFilter))
     search_fields = LEARNER
     search_help_text = WHOLE_ID
@@ -117,10 +116,10 @@ class MembershipAdmin(ReadOnlyAdmin):
         rule = versions.filter(version=membership.version).values_list("rule", flat=True).first()
         return in_english(rule)
 
-    @display(description="Signals at entry")
+    @display(description="Why")
     def shown_signals(self, membership: models.Membership) -> str:
-        """Return the rule's signals as they were at entry, one below the other."""
-        return format_html_join(mark_safe("<br>"), "{}", ((w,) for w in _reasons(membership)))
+        """Return each condition's signal at entry and now, those first that decide the rule."""
+        return reasons_text(membership)
 
     @display(description="Because")
     def shown_reason(self, membership: models.Membership) -> str:
@@ -142,7 +141,7 @@ class OverrideAdmin(BigTableAdmin):
 
     form = OverrideForm
     list_display = ("enrollment", "segment", "kind", "created_at", "shown_state")
-    list_select_related = ("enrollment__learner", "enrollment__course", "segment")
+    list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
     list_filter = ("kind", ("segment", AutocompleteSelectFilter))
     search_fields = LEARNER
     search_help_text = WHOLE_ID
@@ -186,7 +185,7 @@ class TransitionAdmin(ReadOnlyAdmin):
         "occurred_at",
         "shown_state",
     )
-    list_select_related = ("enrollment__learner", "enrollment__course", "segment")
+    list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
     list_filter = ("kind", "cause", ("segment", AutocompleteSelectFilter))
     search_fields = LEARNER
     search_help_text = WHOLE_ID

@@ -36,6 +36,16 @@ def _first_course(segment: models.Segment) -> int | None:
 
 def preview_text(segment: models.Segment, course: Course) -> str:
     """Return in a sentence how many the rule would match now, or why that cannot be said."""
+    found = count_matches(segment, course)
+    if isinstance(found, str):
+        return found
+    as_of = course.clock_stopped_at or utc_now()
+    scope = f"{found.of:,} enrollments of {course} that could be in it"
+    return f"{found.matches:,} of the {scope}, as of {as_of:%-d %b %Y, %H:%M} UTC."
+
+
+def count_matches(segment: models.Segment, course: Course) -> queries.Preview | str:
+    """Return whom the segment's rule would match in the course now, or why that cannot be said."""
     try:
         rule = check_ranges(parse(segment.rule))
     except RuleError as error:
@@ -46,15 +56,13 @@ def preview_text(segment: models.Segment, course: Course) -> str:
     return _counted(rule, course)
 
 
-def _counted(rule: Group, course: Course) -> str:
+def _counted(rule: Group, course: Course) -> queries.Preview | str:
     as_of = course.clock_stopped_at or utc_now()
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL statement_timeout = '{LONGEST_SECONDS}s'")
-            found = queries.preview(rule, course, as_of=as_of)
+            return queries.preview(rule, course, as_of=as_of)
     except DatabaseError as error:
         # A statement that took too long, or a rule that the database cannot compute.
         return f"The database could not say it: {str(error).splitlines()[0]}."
-    scope = f"{found.of:,} enrollments of {course} that could be in it"
-    return f"{found.matches:,} of the {scope}, as of {as_of:%-d %b %Y, %H:%M} UTC."

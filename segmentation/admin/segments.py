@@ -18,6 +18,7 @@ from activity.rights import may_send
 from common.admin import KeptAdmin, ListLink, ReadOnlyAdmin, list_url
 from common.clock import utc_now
 from segmentation import models, operations, queries
+from segmentation.admin.activation import ask_about_present, is_confirmed
 from segmentation.admin.preview import PreviewForm, preview_text
 from segmentation.admin.surges import shown_waiting, surges_page
 from segmentation.admin.words import in_english, user_of
@@ -76,6 +77,11 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     )
     actions_detail = ("preview", "surges")
     actions = ("activate", "activate_with_present", "archive", "thaw")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Segment]:
+        """Return the segments with their playbooks: a choice names both."""
+        segments: QuerySet[models.Segment] = super().get_queryset(request)
+        return segments.select_related("playbook")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep a saved segment in its playbook; who may not send cannot tick whom it starts for."""
@@ -179,9 +185,12 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     )
     def activate_with_present(
         self, request: HttpRequest, queryset: QuerySet[models.Segment]
-    ) -> None:
+    ) -> TemplateResponse | None:
         """Activate the chosen segments; those who are in already start cadences and are drawn."""
+        if not is_confirmed(request):
+            return ask_about_present(self, request, queryset, "activate_with_present")
         self._activate(request, queryset, present=True)
+        return None
 
     @admin.action(description="Archive: stop keeping it", permissions=["change"])
     def archive(self, request: HttpRequest, queryset: QuerySet[models.Segment]) -> None:
@@ -203,7 +212,7 @@ class SegmentVersionAdmin(ReadOnlyAdmin):
     """What each segment's rules were."""
 
     list_display = ("segment", "version", "shown_rule", "created_at", "created_by")
-    list_select_related = ("segment", "created_by")
+    list_select_related = ("segment__playbook", "created_by")
 
     @display(description="Rule")
     def shown_rule(self, version: models.SegmentVersion) -> str:

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from activity.rights import REFUSAL, may_send
+from common.admin import ReadOnlyAdmin
 from common.clock import utc_now
 from segmentation import models, operations, queries
 from segmentation.admin.words import user_of
@@ -98,3 +100,21 @@ def _do(
         messages.error(request, str(error))
         return
     messages.success(request, done)
+
+
+@admin.register(models.Surge)
+class SurgeAdmin(ReadOnlyAdmin):
+    """How many entered by time alone, a day and segment; decided on the segment's page."""
+
+    list_display = ("segment", "course", "day", "entered", "of", "state", "decided_by")
+    list_select_related = ("segment__playbook", "course", "decided_by")
+    list_filter = ("state", ("segment", AutocompleteSelectFilter))
+
+
+@admin.register(models.WaitingEntry)
+class WaitingEntryAdmin(ReadOnlyAdmin):
+    """Who entered by time alone and has not started anything."""
+
+    list_display = ("enrollment", "segment", "day", "entered_at", "is_counted")
+    list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
+    list_filter = (("segment", AutocompleteSelectFilter),)

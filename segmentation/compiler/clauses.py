@@ -21,12 +21,15 @@ from segmentation.compiler.sql import indent, median_of, module_seconds, rounded
 
 def with_clause(sources: Sources) -> str:
     """Return the WITH clause of everything that was asked for."""
+    if _reads_log(sources):
+        # A fact of the course: asked for before those are written.
+        sources.log_since()
     parts: list[tuple[str, bool, Callable[[Sources], str]]] = [
         ("course AS MATERIALIZED", True, _course),
         ("fact AS MATERIALIZED", bool(sources.facts.names), _fact),
         ("scope AS MATERIALIZED", True, _scope),
-        ("live AS", _reads_days(sources) or _reads_progress(sources), _live),
-        ("cut AS", _reads_days(sources) or _reads_progress(sources), _cut),
+        ("live AS", _reads_log(sources), _live),
+        ("cut AS", _reads_log(sources), _cut),
         ("item AS MATERIALIZED", _reads_progress(sources), _item),
         ("daily AS", _reads_days(sources), _daily),
         # Materialized: the planner, who expects few rows, would else join the items by a loop.
@@ -59,6 +62,10 @@ def _reads_days(sources: Sources) -> bool:
 
 def _reads_progress(sources: Sources) -> bool:
     return bool(sources.progress.names) or _reads_pace(sources)
+
+
+def _reads_log(sources: Sources) -> bool:
+    return _reads_days(sources) or _reads_progress(sources)
 
 
 def _reads_pace(sources: Sources) -> bool:
@@ -109,13 +116,19 @@ def _live(_: Sources) -> str:
 
 
 def _cut(sources: Sources) -> str:
-    """Return the event log, cut at as_of, of those whose read models have gone past it."""
+    """Return the event log, cut at as_of, of those whose read models have gone past it.
+
+    Only so far back as it must answer in place of the read models; all of it, where some of what
+    they hold is to be left out.
+    """
+    left_out = sources.subject.left_out
+    which = _but_for(left_out) if left_out else f" AND v.occurred_at >= {sources.log_since()}"
     return f"""
         SELECT v.enrollment_id, v.item_id, v.verb, v.occurred_at, v.count, v.score, v.passed,
             {day_in_arrays("v.occurred_at", "c")} AS day
         FROM course c CROSS JOIN live l JOIN activity_event v ON v.enrollment_id = l.enrollment_id
         {_arrivals(sources)}
-        WHERE l.is_past AND v.occurred_at <= {sources.as_of}{_but_for(sources.subject.left_out)}"""
+        WHERE l.is_past AND v.occurred_at <= {sources.as_of}{which}"""
 
 
 def _arrivals(sources: Sources) -> str:
@@ -126,10 +139,8 @@ def _arrivals(sources: Sources) -> str:
         JOIN activity_course k ON k.id = {course_id}"""
 
 
-def _but_for(left_out: LeftOut | None) -> str:
+def _but_for(left_out: LeftOut) -> str:
     """Return the condition that leaves out what came in since the last evaluation."""
-    if left_out is None:
-        return ""
     came = "v.received_at >= least(u.evaluated_at, u.late_since)"
     late = "v.occurred_at < v.received_at - k.late_after_hours * interval '1 hour'"
     which = {LeftOut.ALL: "", LeftOut.LATE: f" AND {late}", LeftOut.FRESH: f" AND NOT {late}"}
@@ -143,15 +154,23 @@ def _daily(sources: Sources) -> str:
     # Only the columns that are asked for, in the order in which they are: then PostgreSQL passes
     # the rows of the table on as they are, without a step for each.
     columns = ", ".join(dict.fromkeys(["a.enrollment_id", *re.findall(r"\ba\.\w+", aggregates)]))
+    # Of a past instant the days before its own are whole, and the log answers for that one alone.
+    whole, events = (
+        f"(NOT l.is_past OR a.day < {sources.day()})",
+        f"cut WHERE day = {sources.day()}",
+    )
+    if sources.subject.left_out:
+        whole, events = "NOT l.is_past", "cut"
+    today = daily_activity_select(f"(SELECT * FROM {events})", dated=True)
     return f"""
         SELECT a.enrollment_id,
         {aggregates}
         FROM (
             SELECT {columns} FROM live l
             JOIN activity_dailyactivity a ON a.enrollment_id = l.enrollment_id
-            WHERE NOT l.is_past AND {recent}
+            WHERE {whole} AND {recent}
             UNION ALL
-            SELECT {columns} FROM ({daily_activity_select("cut", dated=True)}) a WHERE {recent}
+            SELECT {columns} FROM ({today}) a WHERE {recent}
         ) a GROUP BY a.enrollment_id"""
 
 
@@ -179,22 +198,57 @@ def _item(sources: Sources) -> str:
         WHERE {" OR ".join(f"({condition})" for condition in sorted(sources.items))}"""
 
 
-def _progress_row(_: Sources) -> str:
+def _progress_row(sources: Sources) -> str:
     # The array makes the index skip the other items, nine in ten of a course's.
     return f"""
         SELECT {_PROGRESS_COLUMNS}, l.enrolled_on FROM live l
-        JOIN activity_progress p ON p.enrollment_id = l.enrollment_id
-            AND p.item_id = ANY(ARRAY(SELECT id FROM item))
+        JOIN activity_progress p ON p.enrollment_id = l.enrollment_id AND {_OF_ITEMS}
         WHERE NOT l.is_past
         UNION ALL
-        SELECT {_PROGRESS_COLUMNS}, l.enrolled_on FROM ({progress_select("cut")}) p
-        JOIN live l ON l.enrollment_id = p.enrollment_id"""
+        {_progress_left_out() if sources.subject.left_out else _progress_past(sources)}"""
 
 
+_OF_ITEMS = "p.item_id = ANY(ARRAY(SELECT id FROM item))"
 _PROGRESS_COLUMNS = (
     "p.enrollment_id, p.item_id, p.first_touched_at, p.last_touched_at, p.last_attempt_at,"
     " p.first_completed_at"
 )
+
+
+def _progress_left_out() -> str:
+    return f"""SELECT {_PROGRESS_COLUMNS}, l.enrolled_on FROM ({progress_select("cut")}) p
+        JOIN live l ON l.enrollment_id = p.enrollment_id"""
+
+
+def _progress_past(sources: Sources) -> str:
+    """Return the rows as of the past: what was first as the read models have it, if not later.
+
+    What was last and has gone past the instant the log knows as far back as anybody asks; before
+    that an item was last touched when it first was, or somewhen between.
+    """
+    as_of = sources.as_of
+    columns = f"""p.enrollment_id, p.item_id, p.first_touched_at,
+            CASE WHEN p.last_touched_at <= {as_of} THEN p.last_touched_at
+                ELSE coalesce({_touched(sources, "last_touched_at")}, p.first_touched_at) END,
+            CASE WHEN p.last_attempt_at <= {as_of} THEN p.last_attempt_at
+                ELSE {_touched(sources, "last_attempt_at")} END,
+            CASE WHEN p.first_completed_at <= {as_of} THEN p.first_completed_at END"""
+    return f"""SELECT {columns}, l.enrolled_on FROM live l
+        JOIN activity_progress p ON p.enrollment_id = l.enrollment_id AND {_OF_ITEMS}
+        {_join_touched(sources)}
+        WHERE l.is_past AND p.first_touched_at <= {as_of}"""
+
+
+def _touched(sources: Sources, column: str) -> str:
+    return f"q.{column}" if sources.touch_reach else "NULL::timestamptz"
+
+
+def _join_touched(sources: Sources) -> str:
+    if not sources.touch_reach:
+        return ""
+    return f"""LEFT JOIN (
+            SELECT p.* FROM ({progress_select("cut")}) p WHERE {_OF_ITEMS}
+        ) q ON q.enrollment_id = p.enrollment_id AND q.item_id = p.item_id"""
 
 
 def _item_progress(_: Sources) -> str:

@@ -72,7 +72,7 @@ def _share_of_scored(column: str) -> Callable[[SignalRef, Sources], Compiled]:
 
 
 def _quiz_attempt_rate(ref: SignalRef, sources: Sources) -> Compiled:
-    since = sources.since(ref.window or 0)
+    since = sources.touched_since(ref.window or 0)
     # An attempt touches the quiz's module: those attempted are always among those counted.
     attempted = sources.of_progress(
         f"count(*) FILTER (WHERE p.is_quiz AND p.last_attempt_at >= {since})",
@@ -113,7 +113,7 @@ def _modules_open(_: SignalRef, sources: Sources) -> Compiled:
 
 
 def _modules_stalled(ref: SignalRef, sources: Sources) -> Compiled:
-    since = sources.since(ref.window or 0)
+    since = sources.touched_since(ref.window or 0)
     stalled = sources.of_progress(
         f"count(*) FILTER (WHERE {_OPEN} AND p.last_touched_at < {since})", items=MODULES
     )

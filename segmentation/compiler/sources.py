@@ -70,6 +70,8 @@ class Sources:
     progress: Columns = field(default_factory=lambda: Columns("g"))
     # How many days back the daily rows are needed; None: all of them.
     reach: int | None = 0
+    # How many days back it matters when an item was last touched; 0: not at all.
+    touch_reach: int = 0
     # Which items matter, as SQL conditions over the alias i of activity_item.
     items: set[str] = field(default_factory=set)
     # SQL for the instant at which D began, where paces are asked for.
@@ -94,6 +96,22 @@ class Sources:
     def since(self, window: int) -> str:
         """Return SQL for the instant at which the last N days begin."""
         return self.fact(midnight(f"(c.day_on - {self.days(window)} + 1)", "c.time_zone"))
+
+    def touched_since(self, window: int) -> str:
+        """Return SQL as `since` does, to compare with when an item was last touched or attempted.
+
+        Of the time before nothing but that it is before can be asked: at a past instant the read
+        models know no more.
+        """
+        self.touch_reach = max(self.touch_reach, window)
+        return self.since(window)
+
+    def log_since(self) -> str:
+        """Return SQL for the instant since which a past instant needs the event log.
+
+        The days before D are whole in the read models, and what was first is first at any instant.
+        """
+        return self.since(max(self.touch_reach, 1))
 
     def sum_of_day(self, expression: str, window: int | None, *, skip: int = 0) -> str:
         """Return the aggregate of daily rows over the last N days, or over the N before `skip`."""

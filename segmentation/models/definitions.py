@@ -134,7 +134,8 @@ class Segment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        # A playbook a course has segments of the same names: in a select they must differ.
+        return f"{self.name} ({self.playbook.key})"
 
 
 class SegmentVersion(models.Model):

@@ -1,16 +1,21 @@
 """Pages of segments and members: who is in, why, and why nobody is kept in a draft."""
 
 import json
+import re
+from datetime import date, timedelta
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import RequestFactory
 from django.urls import reverse
 from django.utils.html import escape
 
-from segmentation.models import Membership, Segment
+from activity.models import Course
+from segmentation.admin.reasons import reasons_text
+from segmentation.models import Membership, Segment, SegmentVersion
 from segmentation.operations import archive_segment, evaluate_due
 from tests.admin.test_finding import links, rows
 from tests.factories import NOW, act, make_course, make_enrollment, make_learner
@@ -91,7 +96,7 @@ def test_members_of_a_segment_are_read_from_an_index(member, staff, stay, index)
 def test_member_page_says_who_where_and_why_in_words(staff, member):
     text = change_page(staff, member).content.decode()
 
-    assert "Kit Berg in Botany in Here today" in text
+    assert f"Kit Berg in Botany in Here today ({member.segment.playbook.key})" in text
     assert reverse("admin:activity_learner_change", args=(member.enrollment.learner_id,)) in text
     assert reverse("admin:segmentation_segment_change", args=(member.segment_id,)) in text
     assert "Active on at least 1 of the last 1 day" in text
@@ -114,6 +119,87 @@ def test_member_page_shows_the_rule_of_the_version_at_entry(staff, member):
     Segment.objects.update(rule=where("logins", ">=", 5, window=7))
 
     assert "Active on at least 1 of the last 1 day" in change_page(staff, member).content.decode()
+
+
+def cells(page):
+    """Return the rows of the table of reasons, tags taken off."""
+    table = page.content.decode().split("<tbody>")[1].split("</tbody>")[0]
+    rows = [row.split("</td>") for row in table.split("<tr")[1:]]
+    return [[re.sub(r"^.*>", "", cell.strip()) for cell in row[:-1]] for row in rows]
+
+
+def test_member_page_shows_values_at_entry_and_now_the_deciding_ones_first(staff, member):
+    course = member.enrollment.course
+    either = {"combinator": "or", "not": False}
+    either["rules"] = [*where("logins", ">=", 5, window=7)["rules"], *ACTED_TODAY["rules"]]
+    SegmentVersion.objects.update(rule=either)
+    Membership.objects.update(signals={"logins_7": 1, "active_days_1": 1})
+    Course.objects.filter(pk=course.pk).update(clock_stopped_at=NOW + timedelta(days=2))
+
+    logged_in = "Logged in 1 time in the last 7 days"
+    active = ("Active on 1 of the last 1 day", "Active on 0 of the last 1 day")
+    assert cells(change_page(staff, member)) == [
+        ["Logged in at least 5 times in the last 7 days", logged_in, logged_in, "now"],
+        ["Active on at least 1 of the last 1 day", *active, "at entry and now"],
+    ]
+    Course.objects.filter(pk=course.pk).update(clock_stopped_at=NOW)
+    assert [row[3] for row in cells(change_page(staff, member))] == ["at entry and now", "no"]
+
+
+def test_member_page_of_a_course_that_is_over_says_so(staff, member):
+    Course.objects.update(clock_stopped_at=NOW + timedelta(days=60))
+
+    assert "the course is over for the learner" in cells(change_page(staff, member))[0][2]
+
+
+def test_member_page_reads_the_signals_of_one_learner_in_a_fixed_number_of_queries(
+    staff, member, django_assert_max_num_queries
+):
+    with django_assert_max_num_queries(6):
+        reasons_text(member)
+
+
+def test_segments_of_the_same_name_differ_in_every_choice(staff):
+    course = make_course()
+    for key in ("first", "second"):
+        make_segment(make_playbook(course, key=key), ACTED_TODAY, name="Here today")
+    found = staff.get(
+        reverse("admin:autocomplete"),
+        {"app_label": "interventions", "model_name": "cadence", "field_name": "segment"},
+    ).json()["results"]
+
+    assert {one["text"] for one in found} == {"Here today (first)", "Here today (second)"}
+
+
+def activate_present(staff, segment, **more):
+    values = {"action": "activate_with_present", ACTION_CHECKBOX_NAME: segment.pk, **more}
+    return staff.post(reverse("admin:segmentation_segment_changelist"), values, follow=True)
+
+
+def test_activating_for_those_already_in_asks_first_with_their_number(staff):
+    courses = [
+        make_course(
+            title="Botany", live_since=NOW, clock_stopped_at=None, ends_on=date(2199, 1, 1)
+        ),
+        make_course(title="Zoology"),
+    ]
+    for course in courses:
+        for _ in range(3):
+            make_enrollment(course)
+    segment = make_segment(
+        make_playbook(*courses), where("days_since_activity", ">=", 7), active=False
+    )
+
+    asked = activate_present(staff, segment).content.decode()
+    segment.refresh_from_db()
+    assert "Up to 3 learners" in asked
+    assert "Botany: 3 of 3 who could be in it." in asked
+    assert "Zoology: nobody, as the course is not live." in asked
+    assert segment.status == "draft"
+
+    activate_present(staff, segment, confirmed="yes")
+    segment.refresh_from_db()
+    assert (segment.status, segment.include_present) == ("active", True)
 
 
 def test_draft_and_archived_segments_say_why_they_have_no_members(staff):

@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from activity.models import Event
 from segmentation.models import Membership, Norms, Playbook, Segment
 from segmentation.norms import NormsValues
 from segmentation.queries import (
@@ -15,7 +16,7 @@ from segmentation.queries import (
     segment_sizes,
 )
 from segmentation.rules import parse
-from segmentation.signals import usual_refs
+from segmentation.signals import SIGNALS_BY_NAME, SignalRef, usual_refs
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment, make_item
 
 pytestmark = pytest.mark.django_db
@@ -140,3 +141,26 @@ def test_segments_say_their_size_and_an_enrollment_its_segments(cast, django_ass
     with django_assert_num_queries(2):
         assert segment_sizes() == {quiet.pk: 2, busy.pk: 1}
         assert current_segment_ids(cast.ana.pk) == {quiet.pk, busy.pk}
+
+
+def test_a_past_instant_reads_the_log_no_further_back_than_it_must():
+    cast = make_cast()
+    for one in (cast.ana, cast.bo):
+        act(one, occurred_at=NOW)
+    as_of = NOW - timedelta(days=1)
+    refs = [
+        SignalRef(SIGNALS_BY_NAME[name], window)
+        for name, window in [
+            ("active_days", 30),
+            ("quiz_attempt_rate", 7),
+            ("modules_stalled", 7),
+            ("modules_completed", None),
+            ("quiz_pass_rate", None),
+            ("days_since_activity", None),
+        ]
+    ]
+    before = list(read_signals(cast.course, refs, as_of=as_of))
+    assert before[1].signals["modules_stalled_7"] == 1
+    # What lies further back is in the read models, whole days and first times.
+    Event.objects.filter(occurred_at__lt=as_of - timedelta(days=7)).delete()
+    assert list(read_signals(cast.course, refs, as_of=as_of)) == before

@@ -1,0 +1,45 @@
+"""Which conditions decide a rule: tables of true, false and unknown."""
+
+import pytest
+
+from segmentation.rules import deciding, evaluate, parse
+
+A = {"field": "active_days", "window": 7, "operator": ">=", "value": 3}
+B = {"field": "logins", "window": 7, "operator": ">=", "value": 1}
+C = {"field": "quiz_pass_rate", "operator": "<", "value": 0.6}
+
+
+def group(combinator, *rules, negated=False):
+    return {"combinator": combinator, "not": negated, "rules": list(rules)}
+
+
+def decided(rule, a, b, c):
+    signals = {"active_days_7": a, "logins_7": b, "quiz_pass_rate_all": c}
+    read = parse(rule)
+    return evaluate(read, signals), [one.field for one in deciding(read, signals)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "signals", "expected"),
+    [
+        (group("and", A, B), (3, 1, None), (True, ["active_days", "logins"])),
+        (group("and", A, B), (0, 1, None), (False, ["active_days"])),
+        (group("or", A, B), (3, 0, None), (True, ["active_days"])),
+        (group("or", A, B), (0, 0, None), (False, ["active_days", "logins"])),
+        (group("and", A, C), (3, 0, None), (None, ["quiz_pass_rate"])),
+        (group("and", A, C), (0, 0, None), (False, ["active_days"])),
+        (group("or", A, C, negated=True), (3, 0, 0.9), (False, ["active_days"])),
+        (
+            group("and", A, group("or", B, C)),
+            (3, 0, 0.5),
+            (True, ["active_days", "quiz_pass_rate"]),
+        ),
+    ],
+)
+def test_those_decide_that_are_what_the_whole_is(rule, signals, expected):
+    assert decided(rule, *signals) == expected
+
+
+def test_a_missing_signal_raises():
+    with pytest.raises(KeyError):
+        deciding(parse(group("and", A)), {})
