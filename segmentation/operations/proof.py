@@ -84,7 +84,9 @@ def _unanswered(course: Course) -> set[int]:
     """
     links = PlaybookCourse.objects.filter(course=course)
     edited = links.aggregate(
-        revision=Greatest(Max("playbook__changed_revision"), Max("added_revision"))
+        revision=Greatest(
+            Max("playbook__changed_revision"), Max("added_revision"), Max("norms_revision")
+        )
     )["revision"]
     rows = Due.objects.filter(enrollment__course=course)
     waiting = rows.filter(
