@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import reduce, wraps
 from operator import or_
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -61,6 +61,19 @@ def page_link(row: Model, *, words: str | None = None) -> str:
     meta = row._meta
     address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
     return format_html('<a class="underline" href="{}">{}</a>', address, words or str(row))
+
+
+def once_a_row(show: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
+    """Compute what is shown of a row once: the template of a page asks for it five times."""
+
+    @wraps(show)
+    def shown(page: Any, row: Any) -> str:
+        kept: dict[str, str] = row.__dict__.setdefault("_shown", {})
+        if show.__name__ not in kept:
+            kept[show.__name__] = show(page, row)
+        return kept[show.__name__]
+
+    return shown
 
 
 class SafeChangeList(ChangeList):

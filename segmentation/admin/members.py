@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
 from unfold.decorators import display
 
-from common.admin import BigTableAdmin, ListLink, ReadOnlyAdmin, page_link
+from common.admin import BigTableAdmin, ListLink, ReadOnlyAdmin, once_a_row, page_link
 from common.clock import utc_now
 from segmentation import models, operations
 from segmentation.admin.reasons import reasons_text
@@ -117,6 +117,7 @@ class MembershipAdmin(ReadOnlyAdmin):
         return in_english(rule)
 
     @display(description="Why")
+    @once_a_row
     def shown_signals(self, membership: models.Membership) -> str:
         """Return each condition's signal at entry and now, those first that decide the rule."""
         return reasons_text(membership)

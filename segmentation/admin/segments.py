@@ -15,11 +15,18 @@ from unfold.decorators import action, display
 
 from activity.admin import SendingAdmin
 from activity.rights import may_send
-from common.admin import KeptAdmin, ListLink, ReadOnlyAdmin, list_url
+from common.admin import KeptAdmin, ListLink, ReadOnlyAdmin, list_url, once_a_row
 from common.clock import utc_now
 from segmentation import models, operations, queries
 from segmentation.admin.activation import ask_about_present, is_confirmed
-from segmentation.admin.preview import PreviewForm, preview_text
+from segmentation.admin.preview import (
+    LARGEST_COURSE,
+    LONGEST_SECONDS,
+    PreviewForm,
+    checks_text,
+    preview_text,
+    shown_checks,
+)
 from segmentation.admin.surges import shown_waiting, surges_page
 from segmentation.admin.words import in_english, user_of
 from segmentation.forms import SegmentForm
@@ -56,6 +63,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         "shown_leave_rule",
         "shown_size",
         "shown_waiting",
+        "shown_checks",
         "status",
         "version",
         "error",
@@ -64,7 +72,15 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         (None, {"fields": ("name", "key", "description", "playbook", "priority")}),
         (
             "Who is in",
-            {"fields": ("shown_rule", "shown_leave_rule", "shown_size", "shown_waiting")},
+            {
+                "fields": (
+                    "shown_rule",
+                    "shown_leave_rule",
+                    "shown_size",
+                    "shown_waiting",
+                    "shown_checks",
+                )
+            },
         ),
         ("Rule", {"fields": ("rule", "leave_rule", "include_present")}),
         ("State", {"fields": ("status", "version", "error")}),
@@ -121,9 +137,16 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         return f"{shown}, as of {stopped_at:%-d %b %Y, %H:%M} UTC" if stopped_at else shown
 
     @display(description="Waits for you")
+    @once_a_row
     def shown_waiting(self, segment: models.Segment) -> str:
         """Return who entered by time alone, too many at once, and waits for staff."""
         return shown_waiting(segment)
+
+    @display(description="Looks odd")
+    @once_a_row
+    def shown_checks(self, segment: models.Segment) -> str:
+        """Return whether it holds nobody, nearly everybody, or whom its rule should not."""
+        return shown_checks(segment) if segment.pk else "Save to have the rule looked at."
 
     @display(description="Status", label=STATUS_COLORS)
     def shown_status(self, segment: models.Segment) -> tuple[str, str]:
@@ -135,7 +158,11 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         """Show how many of a course the saved rule would match now. Changes nothing."""
         segment = get_object_or_404(models.Segment, pk=unquote(object_id))
         form = PreviewForm(segment, request.GET)
-        answer = preview_text(segment, form.cleaned_data["course"]) if form.is_valid() else ""
+        answer, odd = "", ""
+        if form.is_valid():
+            course = form.cleaned_data["course"]
+            answer = preview_text(segment, course)
+            odd = checks_text(segment, course, largest=LARGEST_COURSE, seconds=LONGEST_SECONDS)
         shown = {
             "title": f"Preview of {segment}",
             "segment": segment,
@@ -143,6 +170,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
             "form": form,
             "rule": in_english(segment.rule),
             "answer": answer,
+            "odd": odd,
         }
         context = self.admin_site.each_context(request) | shown
         return TemplateResponse(request, "segmentation/preview.html", context)

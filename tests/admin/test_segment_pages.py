@@ -157,6 +157,8 @@ def test_member_page_reads_the_signals_of_one_learner_in_a_fixed_number_of_queri
 ):
     with django_assert_max_num_queries(6):
         reasons_text(member)
+    with django_assert_max_num_queries(20):
+        change_page(staff, member)
 
 
 def test_segments_of_the_same_name_differ_in_every_choice(staff):
@@ -169,6 +171,29 @@ def test_segments_of_the_same_name_differ_in_every_choice(staff):
     ).json()["results"]
 
     assert {one["text"] for one in found} == {"Here today (first)", "Here today (second)"}
+
+
+def test_segment_page_says_what_looks_odd_and_the_preview_too(staff):
+    course = make_course(title="Botany", clock_stopped_at=NOW)
+    make_enrollment(course)
+    segment = make_segment(make_playbook(course), where("quiz_pass_rate", "<", 0.6))
+    odd = "Botany: it fires on nobody: “Passed less than 60% of the scored quiz attempts so far” is"
+
+    assert odd in change_page(staff, segment).content.decode()
+    preview = reverse("admin:segmentation_segment_preview", args=(segment.pk,))
+    assert odd in staff.get(preview).content.decode()
+    alone = make_segment(make_playbook(), ACTED_TODAY)
+    assert "there is nothing to check" in change_page(staff, alone).content.decode()
+
+
+def test_segment_page_checks_three_courses_at_most(staff, django_assert_max_num_queries):
+    courses = [make_course(clock_stopped_at=NOW) for _ in range(4)]
+    segment = make_segment(make_playbook(*courses), where("quiz_pass_rate", "<", 0.6))
+    with django_assert_max_num_queries(40):
+        text = change_page(staff, segment).content.decode()
+
+    assert text.count("nobody has") + text.count("nobody in scope now") == 3
+    assert "The preview checks the playbook" in text
 
 
 def activate_present(staff, segment, **more):
