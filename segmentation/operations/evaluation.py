@@ -100,7 +100,8 @@ def evaluate_due(
         total += one.evaluate_batch()
         if not one.is_done:
             waiting.append(one)
-    settle_entries(now=now, course_id=course_id)
+    with passing_over_held():
+        settle_entries(now=now, course_id=course_id)
     return total
 
 

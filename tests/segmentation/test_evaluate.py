@@ -183,5 +183,5 @@ def test_the_number_of_queries_does_not_grow_with_the_batch(django_assert_num_qu
     evaluate_due(now=NOW)
     for _ in range(50):
         make_enrollment(course)
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(19):
         assert evaluate_due(now=NOW).evaluated == 50
