@@ -1,4 +1,4 @@
-"""What the policy has to know of a learner's messages, in two queries however many there are."""
+"""What the policy has to know of a learner's messages, in one query however many there are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,21 +39,20 @@ SELECT
         WHERE waiting.learner_id = %(learner)s AND waiting.state = 'planned'
             AND waiting.send_at > %(now)s AND waiting.reason = ANY(%(passing)s)
     ),
+    (
+        SELECT json_agg(json_build_array(counted.channel, counted.category_id,
+            enrollment.course_id, counted.claimed_at, counted.id))
+        FROM interventions_delivery AS counted
+        JOIN activity_enrollment AS enrollment ON enrollment.id = counted.enrollment_id
+        WHERE (counted.learner_id = %(learner)s OR lower(counted.address) = %(mailbox)s)
+            AND counted.claimed_at > %(since)s
+    ),
     ARRAY(SELECT COALESCE(category_id, 0) FROM interventions_consent
         WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id),
     ARRAY(SELECT state = 'in' FROM interventions_consent
         WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id),
     ARRAY(SELECT changed_at FROM interventions_consent
         WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id)
-"""
-
-_COUNTED = """
-SELECT delivery.channel, delivery.category_id, enrollment.course_id, delivery.claimed_at,
-    delivery.id
-FROM interventions_delivery AS delivery
-JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
-WHERE (delivery.learner_id = %(learner)s OR lower(delivery.address) = %(mailbox)s)
-    AND delivery.claimed_at > %(since)s
 """
 
 
@@ -74,7 +73,7 @@ class Situation:
 def read_situation(
     learner: Learner, enrollment_ids: Sequence[int], *, limits: Limits, now: datetime
 ) -> Situation:
-    """Return the learner's situation. Two queries; one where no cap is set."""
+    """Return the learner's situation. One query: it is asked for every message."""
     mailbox = comparable(learner.email or "") or None
     values: dict[str, Any] = {
         "learner": learner.pk,
@@ -82,17 +81,19 @@ def read_situation(
         "enrollments": list(enrollment_ids),
         "passing": [str(reason) for reason in PASSING],
         "now": now,
+        # Caps count what went to the learner or, from another's row, to the mailbox.
+        "since": now - limits.horizon,
     }
     with connection.cursor() as cursor:
         cursor.execute(_LEARNER, values)
-        paused, suppressed, unsettled, waiting, *columns = cursor.fetchone()
+        paused, suppressed, unsettled, waiting, counted, *columns = cursor.fetchone()
     return Situation(
         site_paused=paused,
         suppressed=suppressed,
         no_address=not _is_address(learner.email),
         unsettled=frozenset(unsettled),
         words=tuple(Word(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)),
-        counted=_counted({**values, "since": now - limits.horizon}) if limits.caps else [],
+        counted=[_counted(*each) for each in counted or ()],
         waiting=[(priority, Message(*message)) for priority, *message in waiting or ()],
     )
 
@@ -141,14 +142,10 @@ def _is_address(address: str | None) -> bool:
     return True
 
 
-def _counted(values: dict[str, Any]) -> list[Counted]:
-    """Return what the caps count: what went to the learner or, from another row, to the mailbox."""
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNTED, values)
-        return [
-            Counted(Message(channel, category, course), at, delivery_id)
-            for channel, category, course, at, delivery_id in cursor.fetchall()
-        ]
+def _counted(channel: str, category_id: int, course_id: int, at: str, delivery_id: int) -> Counted:
+    # JSON has no instants; PostgreSQL writes them with all their digits and an offset.
+    message = Message(channel, category_id, course_id)
+    return Counted(message, datetime.fromisoformat(at), delivery_id)
 
 
 def _consent(delivery: Delivery, words: Sequence[Word]) -> tuple[bool, bool]:
