@@ -145,6 +145,8 @@ class RunAdmin(ReadOnlyAdmin):
         """Return the status with the reason of an exit or the last error."""
         if run.error:
             return f"failing: {run.error}"
+        if run.waits_until and run.status == models.RunStatus.ACTIVE:
+            return f"waits until {run.waits_until:%Y-%m-%d %H:%M} UTC, the end of the pause"
         return f"exited: {run.exit_reason}" if run.exit_reason else run.get_status_display()
 
 

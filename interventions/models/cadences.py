@@ -72,7 +72,8 @@ class Cadence(PlacedModel):
     cooldown = models.DurationField(
         null=True,
         blank=True,
-        help_text="The pause after which a learner may start again, for “again after a pause”.",
+        help_text="The pause after which a learner may start again, for “again after a pause”. "
+        "Whoever enters the segment during it starts when it ends, if they are still there.",
     )
     exit_on_leave = models.BooleanField(
         default=True, help_text="The run ends when the learner leaves the segment."

@@ -4,7 +4,7 @@ import uuid
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from activity.models import Enrollment, Learner
@@ -42,6 +42,12 @@ class Run(models.Model):
         blank=True,
         help_text="The next step's planned instant; the delays count from it.",
     )
+    waits_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="The end of the pause after an earlier run, for which this one waits. It stays "
+        "with a run that ended while it waited.",
+    )
     # Planning failed: not tried again before this. next_at itself may not move, or every later
     # step would move with it.
     retry_at = models.DateTimeField(null=True, blank=True)
@@ -66,6 +72,10 @@ class Run(models.Model):
                 condition=Q(next_at__isnull=True, next_position__isnull=True)
                 | Q(next_at__isnull=False, next_position__isnull=False),
                 name="run_next_step_has_an_instant",
+            ),
+            models.CheckConstraint(
+                condition=Q(waits_until__isnull=True) | Q(waits_until__gt=F("started_at")),
+                name="run_waits_for_what_is_to_come",
             ),
         ]
         indexes: ClassVar = [

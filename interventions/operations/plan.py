@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 
 _ADVANCE = """
 UPDATE interventions_run AS run
-SET next_position = next.position, next_at = next.at, attempts = 0, error = '', retry_at = NULL
+SET next_position = next.position, next_at = next.at, waits_until = NULL, attempts = 0, error = '',
+    retry_at = NULL
 FROM unnest(%(runs)s::bigint[], %(positions)s::smallint[], %(instants)s::timestamptz[])
     AS next (run_id, position, at)
 WHERE run.id = next.run_id

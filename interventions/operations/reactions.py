@@ -166,11 +166,9 @@ def _ends_with(run: Run, transition: Transition) -> bool:
     if transition.cause == TransitionCause.COURSE_OVER:
         return True
     cadence = run.cadence
-    return (
-        cadence.exit_on_leave
-        and cadence.trigger == Trigger.ENTER
-        and cadence.segment_id == transition.segment_id
-    )
+    # One that waits for the end of a pause is for those alone who are still there.
+    ends = cadence.exit_on_leave or run.waits_until is not None
+    return ends and cadence.trigger == Trigger.ENTER and cadence.segment_id == transition.segment_id
 
 
 @dataclass(frozen=True)

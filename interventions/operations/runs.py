@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -21,6 +21,9 @@ from interventions.models import (
 )
 from interventions.operations.ledger import drop_planned
 from interventions.queries.runs import last_runs, zone_of
+
+# Nobody is told anything because they did something more than a year ago.
+LONGEST_WAIT = timedelta(days=366)
 
 # Locked in order and never waited for: whoever holds a run is about to change it anyway.
 _CLOSE = """
@@ -66,10 +69,13 @@ class Start:
 def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) -> Run | None:
     """Return a run to save, unless one is active or the cadence's re-entry forbids another.
 
+    Whoever enters during the pause after an earlier run gets one that waits for its end.
+
     `last` is the enrollment's active or last run of the cadence. Its Due row must be locked: that
     keeps two starters apart.
     """
-    if not _may_start(cadence, last, now, start.zone):
+    begins_at = _begins_at(cadence, last, now, start.zone)
+    if begins_at is None:
         return None
     # In their own order: a caller who starts many runs has fetched the steps already.
     first = next(iter(cadence.steps.all()), None)
@@ -83,7 +89,8 @@ def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) 
         ghost=start.ghost,
         started_at=now,
         next_position=first.position,
-        next_at=later(now, first.delay, zone=start.zone),
+        next_at=later(begins_at, first.delay, zone=start.zone),
+        waits_until=begins_at if begins_at > now else None,
     )
 
 
@@ -152,9 +159,16 @@ def close_runs(*, now: datetime, enrollment_ids: Collection[int] | None = None) 
         return {run_id for (run_id,) in cursor.fetchall()}
 
 
-def _may_start(cadence: Cadence, last: Run | None, now: datetime, zone: str) -> bool:
+def _begins_at(cadence: Cadence, last: Run | None, now: datetime, zone: str) -> datetime | None:
+    """Return when a run may begin that is started now; None where none may be started."""
     if last is None:
-        return True
+        return now
     if last.ended_at is None or cadence.reentry == Reentry.NEVER or cadence.cooldown is None:
-        return False
-    return later(last.ended_at, cadence.cooldown, zone=zone) <= now
+        return None
+    # One that ended while it waited sent nothing: it makes no pause of its own.
+    pause_ends = last.waits_until or later(last.ended_at, cadence.cooldown, zone=zone)
+    if pause_ends <= now:
+        return now
+    # What is started by hand, or by leaving, is not put off: nothing would call it off.
+    waits = cadence.trigger == Trigger.ENTER and pause_ends - now <= LONGEST_WAIT
+    return pause_ends if waits else None

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from django.db.models import F
+
 from activity.models import Enrollment
 from interventions.models import Run
 
@@ -9,10 +11,11 @@ from interventions.models import Run
 def last_runs(
     enrollment_ids: Collection[int], cadence_ids: Collection[int]
 ) -> dict[tuple[int, int], Run]:
-    """Return, by enrollment and cadence, the active run, else the last started. One query."""
+    """Return, by enrollment and cadence, the active run, else the last that ended. One query."""
     runs = Run.objects.filter(enrollment__in=enrollment_ids, cadence__in=cadence_ids)
-    last = runs.order_by("enrollment_id", "cadence_id", "status", "-started_at", "-pk")
-    # In the alphabet, "active" comes before every other status.
+    # An active one has not ended. By status, "exited" would come before a "finished" that is later.
+    ended = F("ended_at").desc(nulls_first=True)
+    last = runs.order_by("enrollment_id", "cadence_id", ended, "-started_at", "-pk")
     found = last.distinct("enrollment_id", "cadence_id")
     return {(run.enrollment_id, run.cadence_id): run for run in found}
 
