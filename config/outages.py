@@ -4,22 +4,30 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 SECONDS_TO_ANSWER = 5
+# PostgreSQL's state for a table that is not there.
+NO_SUCH_TABLE = "42P01"
 LOGIN_WORDS = ("authentication failed", "role ", "no password supplied", "pg_hba.conf")
 
 
-def database_fault(error: OperationalError, at: Mapping[str, Any]) -> str | None:
-    """Return why the database of these settings is away, or None for an error of another kind.
+def database_fault(error: DatabaseError, at: Mapping[str, Any]) -> str | None:
+    """Return why the database is away or empty, or None for an error of another kind.
 
     An error that comes from within a running database, such as a deadlock, is none of these.
     """
-    if getattr(error.__cause__, "sqlstate", None) is not None:
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state == NO_SUCH_TABLE:
+        return (
+            f"The database {at['NAME']} lacks tables of this release: run "
+            ".venv/bin/python manage.py migrate (make serve does too), then start again."
+        )
+    if state is not None or not isinstance(error, OperationalError):
         return None
     name, server = at["NAME"], f"{at['HOST'] or 'localhost'}:{at['PORT'] or 5432}"
     reason = _reason(str(error))

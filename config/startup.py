@@ -7,7 +7,7 @@ import time
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 
 from config import embedded, env, outages
 from config.schema import schema_fault
@@ -97,13 +97,13 @@ def _schema_fault(*, waits: bool) -> str:
 
 
 def run_command(arguments: list[str]) -> None:
-    """Run a management command; one whose database is away ends with a sentence and status 2."""
+    """Run a command; without its database or its tables it ends with a sentence and status 2."""
     try:
         # Two releases of tzdata at work would give one learner two days.
         if DAY_COMMANDS.intersection(arguments[1:2]):
             execute_from_command_line([arguments[0], "ensure_zones"])
         execute_from_command_line(arguments)
-    except OperationalError as error:
+    except (OperationalError, ProgrammingError) as error:
         fault = outages.database_fault(error, settings.DATABASES["default"])
         if fault is None:
             raise

@@ -14,11 +14,12 @@ from tests import processes
 SSL_OR_GSS = {80877103, 80877104}
 
 
-def manage(command: str, address: str) -> processes.Finished:
+def manage(command: str, address: str, *arguments: str) -> processes.Finished:
     # The broker's variable is set so that no server of our own is started.
     env = {"DATABASE_URL": address, "REDIS_URL": "redis://127.0.0.1:1/0"}
     env |= {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
-    return processes.finish(processes.start_command(sys.executable, "manage.py", command, env=env))
+    called = (sys.executable, "manage.py", command, *arguments)
+    return processes.finish(processes.start_command(*called, env=env))
 
 
 @pytest.fixture
@@ -42,6 +43,20 @@ def refuse_all(server: socket.socket) -> None:
                 client.sendall(b"N")
             words = b'SFATAL\0C28P01\0Mpassword authentication failed for user "u"\0\0'
             client.sendall(b"E" + (len(words) + 4).to_bytes(4, "big") + words)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_database_without_tables_is_said_in_one_sentence() -> None:
+    name = connection.settings_dict["NAME"]
+    address = processes.database_url().replace(f"/{name}?", "/postgres?")
+
+    ended = manage("check_course", address, "biology")
+
+    assert ended.status == 2
+    assert ended.errors == (
+        "The database postgres lacks tables of this release: run .venv/bin/python manage.py migrate"
+        " (make serve does too), then start again.\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["migrate", "demo", "serve"])
