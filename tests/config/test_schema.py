@@ -1,15 +1,18 @@
 """Programs that would work on tables of another version do not start."""
 
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from config.embedded import postgres
 from config.schema import schema_fault
 from config.workers import celery_command, worker_commands
-from tests.processes import finish, running, start_command
+from tests.processes import finish, running, start_command, wait_until
 
 LATEST = ("interventions", "0010_index_what_failed")
 UNKNOWN = ("interventions", "9999_of_a_newer_version")
@@ -110,3 +113,28 @@ def test_serve_says_so_once_and_ends(valkey_url: str) -> None:
 
     assert ended == 1, said
     assert "which this version does not know" in said
+
+
+@pytest.mark.slow
+def test_worker_waits_for_a_database_that_comes_late_and_then_looks_at_its_tables(
+    valkey_url: str, tmp_path: Path
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="nudgelab-late-") as folder:
+        data = Path(folder) / "postgres"
+        env = {"DATABASE_URL": postgres.address(data), "REDIS_URL": valkey_url}
+        command, _ = PROGRAMS["evaluate worker"]
+        with (tmp_path / "log").open("w+") as log:
+            worker = start_command(*command, env=env, log=log)
+            with running(worker):
+                said = (tmp_path / "log").read_text
+                assert wait_until(lambda: "Waiting for the database. The database" in said())
+                assert worker.poll() is None
+
+                # Without tables.
+                postgres.ensure_running(data)
+                try:
+                    assert worker.wait(60) == 1
+                finally:
+                    postgres.stop(data)
+    assert said().count("Waiting for the database.") == 1
+    assert "Nudgelab cannot start. The database lacks the migrations " in said()
