@@ -96,6 +96,8 @@ def nobody_else_is_connected():
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            # One that is idle holds nothing that could still be undone.
+            " AND state <> 'idle'"
         )
         return cursor.fetchone()[0] == 0
 
