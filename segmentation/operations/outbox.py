@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from activity.operations import lock_due
 from common.tally import note
-from segmentation.models import Membership, Transition
+from segmentation.models import Membership
 
 # Who has an unprocessed entry already is handled anyway.
 _ANNOUNCE = """
@@ -32,6 +32,12 @@ WHERE held.segment_id = %(segment_id)s AND held.left_at IS NULL
 ORDER BY held.enrollment_id
 """
 
+# One array: of ten thousand placeholders the driver reads each.
+_MARK = """
+UPDATE segmentation_transition SET processed_at = %(now)s, error = ''
+WHERE id = ANY(%(ids)s) AND processed_at IS NULL
+"""
+
 _FAIL = """
 UPDATE segmentation_transition
 SET attempts = LEAST(attempts + 1, 32767), error = %(error)s,
@@ -43,8 +49,8 @@ WHERE id = ANY(%(ids)s) AND processed_at IS NULL
 
 def mark_processed(transition_ids: Iterable[int], *, now: datetime) -> None:
     """Note that react has handled the transitions. Those handled before stay as they are."""
-    waiting = Transition.objects.filter(id__in=list(transition_ids), processed_at__isnull=True)
-    waiting.update(processed_at=now, error="")
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK, {"ids": list(transition_ids), "now": now})
 
 
 def fail_transitions(transition_ids: Iterable[int], *, now: datetime, error: str) -> None:
