@@ -23,6 +23,11 @@ _PROXY_HEADERS = (
 )
 
 
+def create_demo_user() -> None:
+    """Create the user of the demo. Whoever calls it knows that there is none yet."""
+    get_user_model().objects.create_superuser(DEMO_NAME, "demo@nudgelab.example", DEMO_PASSWORD)
+
+
 def demo_login_works() -> bool:
     """Return whether the user of the demo still has the password that everybody knows."""
     user = get_user_model().objects.filter(username=DEMO_NAME, is_active=True).first()

@@ -90,6 +90,7 @@ def _test(found: Estimate) -> str:
 
 
 def _metric_data(metric: MetricAnalysis) -> dict[str, Any]:
+    figures = Figures.of(metric.comparisons)
     return {
         "metric": metric.column,
         "kind": metric.kind,
@@ -97,7 +98,7 @@ def _metric_data(metric: MetricAnalysis) -> dict[str, Any]:
             {"arm": arm, **_outcome_data(found), "left_out": metric.left_out[arm]}
             for arm, found in metric.outcomes.items()
         ],
-        "comparisons": [_comparison_data(metric, each) for each in metric.comparisons],
+        "comparisons": [_comparison_data(metric, each, figures) for each in metric.comparisons],
     }
 
 
@@ -107,8 +108,9 @@ def _outcome_data(found: Outcomes) -> dict[str, Any]:
     return {"n": found.n, "mean": _known(found.average), "variance": _known(found.variance)}
 
 
-def _comparison_data(metric: MetricAnalysis, comparison: Comparison) -> dict[str, Any]:
-    figures = Figures.of(metric.comparisons)
+def _comparison_data(
+    metric: MetricAnalysis, comparison: Comparison, figures: Figures
+) -> dict[str, Any]:
     said = verdict(comparison, outcome=_outcome(metric), figures=figures)
     return {
         "arm": comparison.arm,

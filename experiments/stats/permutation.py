@@ -6,8 +6,7 @@ from math import ceil, inf
 import numpy as np
 from numpy.typing import NDArray
 
-# The values of an arm's outcomes in ascending order, each with how often it occurs.
-Frequencies = tuple[tuple[float, int], ...]
+from experiments.stats.sufficient import Frequencies
 
 DRAWS = 9_999
 # The same data must give the same report.

@@ -9,7 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from experiments.stats.permutation import Frequencies
+# The values of an arm's outcomes in ascending order, each with how often it occurs.
+Frequencies = tuple[tuple[float, int], ...]
 
 # A spread this far below the values themselves is left over by rounding, not measured.
 _ROUNDING = 1e-12

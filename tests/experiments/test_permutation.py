@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from experiments.stats.means import mean_difference, welch_difference
-from experiments.stats.permutation import Frequencies, Shift, permutation_shift
-from experiments.stats.sufficient import Moments
+from experiments.stats.permutation import Shift, permutation_shift
+from experiments.stats.sufficient import Frequencies, Moments
 
 # Survival in days of 7 mice that were treated after surgery and of 9 that were not: Efron and
 # Tibshirani (1993), An Introduction to the Bootstrap, table 2.1.

@@ -18,7 +18,7 @@ from common.clock import local_date
 from config.demo.arguments import not_negative, positive, share
 from config.demo.run import DemoOptions, run_demo
 from config.demo.text import lines
-from config.demo_login import DEMO_NAME, DEMO_PASSWORD
+from config.demo_login import DEMO_NAME, create_demo_user
 from config.processes import RECORD_NAME, read_record, same_process
 
 # In three weeks there is one in which learners are drawn and whose windows end.
@@ -93,9 +93,8 @@ def _refuse_beside_workers() -> None:
 
 
 def _create_login() -> None:
-    users = get_user_model().objects
-    if not users.filter(username=DEMO_NAME).exists():
-        users.create_superuser(DEMO_NAME, "demo@nudgelab.example", DEMO_PASSWORD)
+    if not get_user_model().objects.filter(username=DEMO_NAME).exists():
+        create_demo_user()
 
 
 @contextmanager

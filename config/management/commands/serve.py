@@ -20,6 +20,7 @@ from config.demo_login import (
     DEMO_NAME,
     DEMO_PASSWORD,
     NEW_PASSWORD,
+    create_demo_user,
     demo_login_works,
     openness,
 )
@@ -96,7 +97,7 @@ class Command(BaseCommand):
         # Everybody knows this password: it must not open the door of a database that somebody
         # gave us, nor one that other machines can knock at.
         if not openness(host) and embedded.owns_database() and not users.exists():
-            users.create_superuser(DEMO_NAME, "demo@nudgelab.example", DEMO_PASSWORD)
+            create_demo_user()
             self.stdout.write(f"Created the user {DEMO_NAME} for this local copy.")
         if demo_login_works():
             return f" Log in as {DEMO_NAME} with the password {DEMO_PASSWORD}."
