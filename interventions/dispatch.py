@@ -131,10 +131,11 @@ def _hand_over(claim: Claim, loop: _Loop) -> None:
     if claim.lease_until - now < LEASE_TO_START:
         release_claim(claim, now=now, reason="lease_too_short")
         return
-    answer = loop.channels[claim.channel].send(claim.prepared)
+    channel = claim.delivery.channel
+    answer = loop.channels[channel].send(claim.prepared)
     if answer.result.stops_the_channel:
-        log.warning("Channel %s stops for this loop: %s", claim.channel, answer.detail)
-        loop.stopped.add(claim.channel)
+        log.warning("Channel %s stops for this loop: %s", channel, answer.detail)
+        loop.stopped.add(channel)
     state = _record(claim, answer, loop)
     loop.moves[state or "lost"] += 1
 
@@ -147,7 +148,7 @@ def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
         except Exception as error:
             if not is_outage(error):
                 raise
-            log.warning("Delivery %s: tried to record again", claim.delivery_id, exc_info=True)
+            log.warning("Delivery %s: tried to record again", claim.delivery.pk, exc_info=True)
             connection.close_if_unusable_or_obsolete()
         # Waiting in a worker is right here and nowhere else: what the mail server answered is in
         # this process alone, and no later beat could read it from the database.

@@ -5,13 +5,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.db import transaction
 
 from activity.models import Learner
 from interventions.caps import Counted
-from interventions.models import Delivery, DeliveryState, Run
+from interventions.models import Delivery, DeliveryState
 from interventions.operations.desk import Desk
 from interventions.operations.ledger import Move, move
 from interventions.operations.mailboxes import claim_learner
@@ -28,14 +28,13 @@ TOO_OLD = "too_old"
 
 @dataclass(frozen=True)
 class Claim:
-    """A message that this worker alone may hand over, until its lease ends."""
+    """A message that this worker alone may hand over, until its lease ends.
 
-    delivery_id: int
-    token: UUID
+    `delivery` is the row as the claim wrote it, with its run.
+    """
+
+    delivery: Delivery
     lease_until: datetime
-    channel: str
-    message_id: str
-    run: Run
     prepared: Any
 
 
@@ -159,22 +158,14 @@ def _proceed(delivery: Delivery, table: _Table) -> Claim | None:
 
 
 def _claim(delivery: Delivery, prepared: Any, table: _Table, values: dict[str, Any]) -> Claim:
-    token, lease_until = uuid4(), table.now + LEASE
+    lease_until = table.now + LEASE
     move(
         delivery,
         Move(DeliveryState.CLAIMED),
         now=table.now,
-        token=token,
+        token=uuid4(),
         lease_until=lease_until,
         attempts=delivery.attempts + 1,
         **values,
     )
-    return Claim(
-        delivery_id=delivery.pk,
-        token=token,
-        lease_until=lease_until,
-        channel=delivery.channel,
-        run=delivery.run,
-        message_id=values["message_id"],
-        prepared=prepared,
-    )
+    return Claim(delivery, lease_until, prepared)

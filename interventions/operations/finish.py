@@ -1,6 +1,6 @@
 """Record what became of a hand-off."""
 
-from collections.abc import Collection
+from copy import copy
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -28,19 +28,7 @@ TOO_MANY_ATTEMPTS = "too_many_attempts"
 
 # A finish that comes late finds the delivery in doubt, or (prefer_delivery) planned again. That it
 # was handed off is true all the same, and keeps it from being sent a second time.
-_STILL_OURS = {
-    Result.HANDED_OFF: (DeliveryState.CLAIMED, DeliveryState.IN_DOUBT, DeliveryState.PLANNED),
-    Result.CHANNEL_DOWN: (DeliveryState.CLAIMED,),
-    Result.NOT_ACCEPTED: (DeliveryState.CLAIMED,),
-    Result.REFUSED: (DeliveryState.CLAIMED,),
-    Result.IN_DOUBT: (DeliveryState.CLAIMED,),
-}
-
-_LOCK = """
-SELECT delivery.* FROM interventions_delivery AS delivery
-WHERE delivery.id = %(id)s AND delivery.token = %(token)s AND delivery.state = ANY(%(states)s)
-FOR NO KEY UPDATE
-"""
+_LATE = (DeliveryState.IN_DOUBT, DeliveryState.PLANNED)
 
 
 @transaction.atomic
@@ -49,25 +37,25 @@ def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | Non
 
     A hand-off goes into the event log first: the log's Due rows are locked before the delivery.
     """
-    if answer.result is Result.HANDED_OFF:
-        write_sent_event(claim.run.enrollment_id, claim.message_id, now=now)
-    delivery = _lock(claim, _STILL_OURS[answer.result])
-    if delivery is None:
-        return None
+    handed_off = answer.result is Result.HANDED_OFF
+    # A copy: this runs again where the database went away, and then the claim is as it was.
+    delivery = copy(claim.delivery)
+    if handed_off:
+        write_sent_event(delivery.run.enrollment_id, delivery.message_id, now=now)
     to = _next(delivery, answer, now)
     if answer.result is Result.CHANNEL_DOWN:
-        _give_back(delivery, to, now=now)
+        moved = _give_back(delivery, to, now=now)
     else:
-        move(delivery, to, now=now)
-    return str(delivery.state)
+        moved = move(delivery, to, now=now)
+    if not moved and handed_off:
+        return _finish_late(delivery, to, now=now)
+    return str(delivery.state) if moved else None
 
 
 @transaction.atomic
 def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
     """Give a claim back before anything was handed over."""
-    delivery = _lock(claim, (DeliveryState.CLAIMED,))
-    if delivery is not None:
-        _give_back(delivery, Move(DeliveryState.PLANNED, reason, until=now), now=now)
+    _give_back(copy(claim.delivery), Move(DeliveryState.PLANNED, reason, until=now), now=now)
 
 
 def write_sent_event(enrollment_id: int, message_id: str, *, now: datetime) -> None:
@@ -84,9 +72,19 @@ def retry_at(attempts: int, *, now: datetime) -> datetime:
     return now + min(LONGEST_RETRY, FIRST_RETRY * factor)
 
 
-def _give_back(delivery: Delivery, to: Move, *, now: datetime) -> None:
+def _finish_late(claimed: Delivery, to: Move, *, now: datetime) -> str | None:
+    late = Delivery.objects.filter(pk=claimed.pk, token=claimed.token, state__in=_LATE)
+    delivery = late.select_for_update(no_key=True).first()
+    if delivery is None:
+        return None
+    delivery.run = claimed.run
+    move(delivery, to, now=now)
+    return str(delivery.state)
+
+
+def _give_back(delivery: Delivery, to: Move, *, now: datetime) -> bool:
     # An attempt is one in which the server had its say on this recipient or message, or may have.
-    move(delivery, to, now=now, attempts=delivery.attempts - 1)
+    return move(delivery, to, now=now, attempts=delivery.attempts - 1)
 
 
 def _after_channel_down(delivery: Delivery, answer: Answer, now: datetime) -> datetime:
@@ -95,14 +93,6 @@ def _after_channel_down(delivery: Delivery, answer: Answer, now: datetime) -> da
     before = sum(entry["reason"] == CHANNEL_DOWN for entry in delivery.trace)
     factor: int = 2 ** min(before, 10)
     return now + min(LONGEST_AFTER_CHANNEL_DOWN, AFTER_CHANNEL_DOWN * factor)
-
-
-def _lock(claim: Claim, states: Collection[str]) -> Delivery | None:
-    values = {"id": claim.delivery_id, "token": claim.token, "states": [str(s) for s in states]}
-    delivery = next(iter(Delivery.objects.raw(_LOCK, values)), None)
-    if delivery is not None:
-        delivery.run = claim.run
-    return delivery
 
 
 def _next(delivery: Delivery, answer: Answer, now: datetime) -> Move:

@@ -85,8 +85,11 @@ class Move:
     until: datetime | None = None
 
 
-def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> None:
-    """Write the move of a delivery whose row is locked. `fields` are set with it.
+def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> bool:
+    """Write the move of a delivery, and `fields` with it. Return False if it moved meanwhile.
+
+    Without a lock on its row that is decided by the update itself: nothing is written to a row in
+    another state, or under another claim, than `delivery` says.
 
     Its run has to be loaded. An assigned enrollment's exposure follows in the same transaction;
     while a message is only put off again for the same reason, there is nothing new to tell.
@@ -100,12 +103,15 @@ def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> None:
     is_news = (delivery.state, delivery.reason) != (to.state, to.reason)
     trace = _traced(delivery.trace, to, now)
     values |= {"state": to.state, "reason": to.reason, "trace": trace}
+    unmoved = Delivery.objects.filter(pk=delivery.pk, state=delivery.state, token=delivery.token)
+    if not unmoved.update(**values):
+        return False
     for name, value in values.items():
         setattr(delivery, name, value)
-    delivery.save(update_fields=list(values))
     _note(to)
     if is_news:
         _tell(delivery, to, now)
+    return True
 
 
 def _note(to: Move) -> None:

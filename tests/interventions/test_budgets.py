@@ -61,9 +61,9 @@ def test_one_more_message_costs_a_fixed_number_of_queries(monkeypatch: pytest.Mo
 
     eleven = queries_of(dispatch)
 
-    # Claim: learner, messages, facts, context, update. Finish: event, message, update. Cadence,
-    # step, category, course, text and limits are shared.
-    assert (eleven - one) / 10 <= 8
+    # Claim: learner, messages, facts, context, update. Finish: event, update. Cadence, step,
+    # category, course, text and limits are shared.
+    assert (eleven - one) / 10 <= 7
     assert one <= 30
 
 

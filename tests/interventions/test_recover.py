@@ -105,7 +105,7 @@ def test_prefer_delivery_plans_again_under_the_same_message_id() -> None:
     assert delivery.claimed_at == NOW
     assert delivery.send_at == LEASE_ENDS + timedelta(minutes=1)
     sent, _ = dispatch(delivery.send_at)
-    assert [each.message_id for each in sent] == [first.message_id]
+    assert [each.message_id for each in sent] == [first.delivery.message_id]
     assert delivery.run.deliveries.get().attempts == 2
 
 
@@ -145,7 +145,7 @@ def test_a_doubtful_copy_does_not_count_against_its_own_resend() -> None:
 
     sent, _ = dispatch(again_at)
 
-    assert [each.message_id for each in sent] == [first.message_id]
+    assert [each.message_id for each in sent] == [first.delivery.message_id]
     assert state_of(delivery) == ("handed_off", "")
     assert delivery.claimed_at == again_at
 
