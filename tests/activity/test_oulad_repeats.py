@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import date
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -22,7 +23,8 @@ from activity.importing.oulad import (
 from activity.importing.oulad.runs import later_runs
 from activity.models import Course, Due, DueCause, Enrollment, Event, Item, Learner
 from tests.activity.oulad_folder import ANA, BBB, NOW, SMALL, run_import, write_folder, write_table
-from tests.processes import running, start_command
+from tests.factories import make_enrollment
+from tests.processes import database_url, running, start_command
 
 pytestmark = pytest.mark.django_db
 
@@ -184,6 +186,38 @@ def test_a_bar_is_shown_on_standard_error_alone(folder, capfd):
     ]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_nobody_else_counts_the_tables_of_a_run_as_empty(folder, monkeypatch):
+    monkeypatch.setattr(runs, "CHUNK", 2)
+    refused, known = [], []
+
+    def analyze(run, count):
+        if not count:
+            return
+        # What autovacuum does, as often as it likes: it would see none of the import's rows.
+        with psycopg.connect(database_url(), autocommit=True) as other:
+            other.execute("SET lock_timeout = '50ms'")
+            for table in ("activity_event", "activity_enrollment"):
+                with pytest.raises(psycopg.errors.LockNotAvailable):
+                    other.execute(f"ANALYZE {table}")
+                refused.append(table)
+        known.append(known_rows("activity_event"))
+
+    options = ImportOptions(NOW)
+    list(import_runs(folder, runs=["AAA_2013J"], options=options, on_progress=analyze))
+
+    assert len(refused) == 6
+    # As the import goes on it knows of its own rows: half of them at the least.
+    assert known == [8, 8, 8]
+    assert known_rows("activity_event") == 11
+
+
+def known_rows(table):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [table])
+        return cursor.fetchone()[0]
+
+
 # Refusals: a sentence, and nothing of the run.
 
 
@@ -274,11 +308,19 @@ def test_a_killed_import_leaves_nothing_half_done(folder):
     command = (sys.executable, "manage.py", "import_oulad", str(folder), "--runs", "AAA_2013J")
     process = start_command(*command)
     with running(process), transaction.atomic(), connection.cursor() as cursor:
-        # The import has stored its roster when it comes to the events, and waits there.
-        cursor.execute("LOCK TABLE activity_event IN EXCLUSIVE MODE")
+        # The import has stored its roster when it comes to the event that this one may become.
+        Event.objects.create(
+            enrollment=make_enrollment(),
+            verb="VIEW_ITEM",
+            occurred_at=NOW,
+            received_at=NOW,
+            source="oulad",
+            source_id="vle:AAA_2013J:1:101:0",
+        )
         wait_for_lock(cursor, process)
         process.kill()
         process.wait()
+        transaction.set_rollback(True)
     wait_until_gone()
     assert nothing_landed()
     assert not Enrollment.objects.exists()
@@ -291,8 +333,7 @@ def wait_for_lock(cursor, process):
     while time.monotonic() < deadline and process.poll() is None:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            " AND relation = 'activity_event'::regclass"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND transactionid = pg_current_xact_id()::xid"
         )
         if cursor.fetchone()[0]:
             return

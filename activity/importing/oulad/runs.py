@@ -31,10 +31,8 @@ from activity.operations.read_models import rebuild_enrollments
 # read models of a whole run at once take several times as long.
 CHUNK = 100
 
-_TOUCHED = (
-    "activity_course, activity_item, activity_learner, activity_enrollment, activity_due,"
-    " activity_event, activity_dailyactivity, activity_progress"
-)
+_ROSTER = "activity_course, activity_item, activity_learner, activity_enrollment, activity_due"
+_LOG = "activity_event, activity_dailyactivity, activity_progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +80,12 @@ class _Importer:
             reason = str(error).splitlines()[0]
             raise OuladError(f"Run {run} holds a value that cannot be stored: {reason}.") from None
         if not imported.is_empty:
-            _analyze()
+            _analyze(_ROSTER, _LOG)
         return imported
 
     def _store(self, run: str, later: Sequence[str]) -> RunImport:
         stage(self.folder, run, until_day=self.options.until_day)
+        _keep_statistics()
         day_0 = self.options.day0 or day_0_of(run)
         course = store_course(run, day_0=day_0, length=length_of(self.folder, run))
         items = store_items(course, items_of(self.folder, run), day_0=day_0)
@@ -95,6 +94,7 @@ class _Importer:
         return RunImport(run, items, people.learners, people.enrollments, events)
 
     def _store_log(self, course: Course, roster: StoredRoster) -> int:
+        _analyze(_ROSTER)
         enrolled = list(course.enrollments.order_by("pk").values_list("pk", flat=True))
         lock_due([*enrolled, *roster.concerned])
         events = self._store_events(course)
@@ -106,12 +106,17 @@ class _Importer:
     def _store_events(self, course: Course) -> int:
         total = 0
         ids = match_enrollments(course)
+        analyzed = 0
         for start in range(0, len(ids), CHUNK):
             part = ids[start : start + CHUNK]
             stored = store_events(course, part, now=self.options.now)
+            total += stored
+            # Each time that the log has doubled, its statistics are of another log.
+            if total > 2 * analyzed:
+                _analyze(_LOG)
+                analyzed = total
             if stored:
                 rebuild_enrollments(part)
-            total += stored
             self.on_progress(course.key, len(part))
         return total
 
@@ -164,7 +169,15 @@ def later_runs(run: str, known: Sequence[str]) -> list[str]:
     return order[order.index(run) + 1 :]
 
 
-def _analyze() -> None:
-    # Readings planned for the tables as they were before take minutes in place of seconds.
+def _keep_statistics() -> None:
+    # An ANALYZE of somebody else, autovacuum's most of all, does not see what is not committed: it
+    # would note that the tables are empty, and the rest of the import would be planned for that.
+    # Taken before any row is locked, so that two imports at once wait for one another in line.
     with connection.cursor() as cursor:
-        cursor.execute(f"ANALYZE {_TOUCHED}")
+        cursor.execute(f"LOCK TABLE {_ROSTER}, {_LOG} IN SHARE UPDATE EXCLUSIVE MODE")
+
+
+def _analyze(*tables: str) -> None:
+    # Statements planned for the tables as they were before take minutes in place of seconds.
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(tables)}")
