@@ -18,7 +18,7 @@ from experiments import models
 from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
 from experiments.operations import stop_experiment
 from experiments.queries import courses_of, draft_problems
-from experiments.report_text import hindrances
+from experiments.reporting.text import hindrances
 
 STATUS_COLORS = {"draft": "info", "running": "success", "stopped": "warning"}
 LOCKED = ("key", "segment", "playbook", "unit", "method", "seed", "differs_outside")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from experiments.metrics import METRICS, Metric, metric_of
+from experiments.metrics.definitions import METRICS, Metric, metric_of
 from experiments.randomize.arms import Arms
 
 LEVEL = 0.95

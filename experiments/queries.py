@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Case, Count, Q, QuerySet, Value, When
 
 from activity.models import Course
-from experiments.metrics import Metric, Sums
+from experiments.metrics.definitions import Metric, Sums
 from experiments.models import Assignment, Experiment, ExperimentStatus
 from experiments.plan import (
     Plan,
@@ -22,7 +22,7 @@ from experiments.plan import (
     plan_problems,
     read_plan,
 )
-from experiments.report import (
+from experiments.reporting.report import (
     ArmFacts,
     CourseFacts,
     ExperimentFacts,

@@ -11,12 +11,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from common.clock import utc_now
-from experiments.charts import NARROW, WIDE, interval_svg, report_panels
 from experiments.models import Experiment, ExposureOutcome
 from experiments.queries import clock_of, experiments_with_sizes
 from experiments.queries import report as make_report
-from experiments.report import Report
-from experiments.report_text import (
+from experiments.reporting.charts import NARROW, WIDE, interval_svg, report_panels
+from experiments.reporting.figures import level_text
+from experiments.reporting.report import Report
+from experiments.reporting.text import (
     CSV_COLUMNS,
     cautions,
     csv_rows,
@@ -26,8 +27,7 @@ from experiments.report_text import (
     number_rows,
     opening,
 )
-from experiments.stats.figures import level_text
-from experiments.stats.verdict import balance_text
+from experiments.reporting.verdict import balance_text
 
 _PERMISSION = "experiments.view_experiment"
 

@@ -14,7 +14,7 @@ from activity.simulation.world import World
 from config.demo import plan
 from experiments.models import Assignment, Experiment, ExposureOutcome
 from experiments.queries import report
-from experiments.report import Report, Row
+from experiments.reporting.report import Report, Row
 from interventions.models import Delivery, DeliveryState
 from segmentation.models import Segment
 from segmentation.queries import segment_sizes

@@ -7,8 +7,8 @@ from django.db import transaction
 from experiments import operations
 from experiments.models import Experiment, ExperimentStatus
 from experiments.queries import courses_of, population_of
-from experiments.report import stand_still
-from experiments.report_text import hindrances
+from experiments.reporting.report import stand_still
+from experiments.reporting.text import hindrances
 from interventions.errors import InterventionError
 from interventions.models import Cadence, CadenceStatus, Trigger
 from interventions.queries.populations import lock_segments

@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.columns import read_columns
-from experiments.tables import TableError, open_table
+from experiments.terminal.columns import read_columns
+from experiments.terminal.tables import TableError, open_table
 
 SMALL = "arm,done,minutes\ncontrol,0,1.5\ncontrol,1,2.5\nnudge,1,4\nnudge,1,NA\n"
 

@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from experiments.reporting.verdict import balance_text
 from experiments.stats.balance import Balance, log_marginal, sample_ratio
-from experiments.stats.verdict import balance_text
 
 
 @pytest.mark.parametrize(

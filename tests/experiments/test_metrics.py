@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from experiments.metrics import METRICS, Sums, metric_of
+from experiments.metrics.definitions import METRICS, Sums, metric_of
 from experiments.stats.sufficient import Counts, Moments
 
 

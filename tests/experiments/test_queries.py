@@ -9,7 +9,7 @@ import pytest
 from activity.canonical import MAX_COUNT
 from activity.models import Event, Item
 from activity.operations import ingest
-from experiments.metrics import METRICS, WEEK, Metric, Sums, metric_of
+from experiments.metrics.definitions import METRICS, WEEK, Metric, Sums, metric_of
 from experiments.models import Assignment, Experiment
 from experiments.operations import record_exposure, stop_experiment
 from experiments.queries import (
@@ -21,7 +21,7 @@ from experiments.queries import (
     report,
     running_experiments,
 )
-from experiments.report import Exposures
+from experiments.reporting.report import Exposures
 from tests.experiments.factories import (
     assign,
     make_experiment,

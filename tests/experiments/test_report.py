@@ -6,9 +6,9 @@ from math import isnan
 
 import pytest
 
-from experiments.charts import NARROW, WIDE, interval_svg, report_panels
-from experiments.metrics import METRICS, Sums
-from experiments.report import (
+from experiments.metrics.definitions import METRICS, Sums
+from experiments.reporting.charts import NARROW, WIDE, interval_svg, report_panels
+from experiments.reporting.report import (
     ArmFacts,
     CourseFacts,
     ExperimentFacts,
@@ -16,7 +16,7 @@ from experiments.report import (
     Report,
     build_report,
 )
-from experiments.report_text import (
+from experiments.reporting.text import (
     CSV_COLUMNS,
     cautions,
     csv_rows,
@@ -26,9 +26,9 @@ from experiments.report_text import (
     number_rows,
     opening,
 )
+from experiments.reporting.verdict import Finding
 from experiments.stats.rates import rate_difference
 from experiments.stats.sufficient import Counts
-from experiments.stats.verdict import Finding
 
 AS_OF = datetime(2025, 10, 26, 12, 0, tzinfo=UTC)
 FACTS = ExperimentFacts(

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from experiments.reporting.figures import Figures, level_text, p_text, percent_change
+from experiments.reporting.verdict import Finding, Verdict, balance_text, verdict
 from experiments.stats.balance import sample_ratio
 from experiments.stats.comparison import Comparison, Outcomes, compare, compare_arms
 from experiments.stats.estimate import Estimate
-from experiments.stats.figures import Figures, level_text, p_text, percent_change
 from experiments.stats.sufficient import Counts, Moments
-from experiments.stats.verdict import Finding, Verdict, balance_text, verdict
 
 
 def said(control: Outcomes, treatment: Outcomes, outcome: str = "of learners did") -> Verdict:

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from experiments.analysis import Analysis, Request, analyze_table, parse_metric
-from experiments.analysis_text import analysis_data, analysis_lines
-from experiments.tables import TableError, open_table
+from experiments.terminal.analysis import Analysis, Request, analyze_table, parse_metric
+from experiments.terminal.analysis_text import analysis_data, analysis_lines
+from experiments.terminal.tables import TableError, open_table
 
 
 class Command(BaseCommand):

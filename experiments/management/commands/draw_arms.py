@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from common.spreadsheets import FOR_SPREADSHEET_HELP, Texts
-from experiments.draws import Draws, draw_file, parse_weights, write_draws
 from experiments.randomize.arms import Arms
+from experiments.terminal.draws import Draws, draw_file, parse_weights, write_draws
 
 
 class Command(BaseCommand):

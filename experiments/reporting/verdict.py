@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from experiments.reporting.figures import Figures, level_text, p_text
 from experiments.stats.balance import Balance, SampleRatio
 from experiments.stats.comparison import Comparison, average
-from experiments.stats.figures import Figures, level_text, p_text
 
 
 class Finding(StrEnum):

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from experiments.metrics import Metric, Sums
+from experiments.metrics.definitions import Metric, Sums
+from experiments.reporting.figures import Figures
+from experiments.reporting.verdict import Verdict, verdict
 from experiments.stats.balance import SampleRatio, sample_ratio
 from experiments.stats.comparison import Comparison, average, compare_arms
-from experiments.stats.figures import Figures
-from experiments.stats.verdict import Verdict, verdict
 
 
 @dataclass(frozen=True)

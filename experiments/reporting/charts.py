@@ -12,9 +12,9 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from experiments.report import Report, Row
-from experiments.stats.figures import level_text
-from experiments.stats.verdict import Finding
+from experiments.reporting.figures import level_text
+from experiments.reporting.report import Report, Row
+from experiments.reporting.verdict import Finding
 
 # Colors that the drawing library accepts and nobody would choose, each replaced by a variable of
 # the page's style sheet: the library itself knows no variables.

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.columns import read_columns
 from experiments.stats.balance import ALARM, SampleRatio, sample_ratio
 from experiments.stats.comparison import Comparison, Outcomes, compare_arms
 from experiments.stats.estimate import UNKNOWN, unknown
 from experiments.stats.rates import rate_test
 from experiments.stats.sufficient import Counts, Moments
-from experiments.tables import Table, TableError
+from experiments.terminal.columns import read_columns
+from experiments.terminal.tables import Table, TableError
 
 KINDS = ("binary", "mean")
 # Kinds that have a name already, so that asking for one is not taken for a misspelt column.

@@ -5,12 +5,12 @@ from dataclasses import asdict
 from math import isnan
 from typing import Any
 
-from experiments.analysis import Analysis, MetricAnalysis
+from experiments.reporting.figures import Figures, level_text, p_text, percent_change
+from experiments.reporting.verdict import balance_text, verdict
 from experiments.stats.comparison import Comparison, Outcomes
 from experiments.stats.estimate import Estimate
-from experiments.stats.figures import Figures, level_text, p_text, percent_change
 from experiments.stats.sufficient import Counts
-from experiments.stats.verdict import balance_text, verdict
+from experiments.terminal.analysis import Analysis, MetricAnalysis
 
 
 def analysis_lines(analysis: Analysis) -> Iterator[str]:

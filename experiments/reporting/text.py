@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from experiments.report import ArmFacts, CourseFacts, Exposures, MetricResult, Report, Row
+from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
+from experiments.reporting.report import ArmFacts, CourseFacts, Exposures, MetricResult, Report, Row
 from experiments.stats.comparison import average
-from experiments.stats.figures import MISSING, Figures, level_text, p_text, percent_change
 
 CSV_COLUMNS = (
     "experiment", "as_of", "metric", "kind", "arm", "is_control", "assigned", "counted", "waiting",

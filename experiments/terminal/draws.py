@@ -9,7 +9,7 @@ from pathlib import Path
 from common.spreadsheets import Texts
 from experiments.randomize.arms import Arms
 from experiments.randomize.hash import bucket_of_many
-from experiments.tables import Table, TableError, open_table
+from experiments.terminal.tables import Table, TableError, open_table
 
 # What the column of ids may be called, the first that is there being taken.
 ID_COLUMNS = ("id", "unit_key", "enrollment_id", "learner_id", "user_id", "student_id", "learner")

@@ -1,7 +1,7 @@
 """The arm and the outcomes of every row of a CSV file, as arrays. Pure.
 
 Files of a million rows are read by pyarrow. Whatever it does not read as plainly as we do goes row
-by row through `experiments.tables`, which also says what is wrong and in which line.
+by row through `experiments.terminal.tables`, which also says what is wrong and in which line.
 """
 
 import re
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
-from experiments.tables import Table, TableError
+from experiments.terminal.tables import Table, TableError
 
 _WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
