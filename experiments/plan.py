@@ -2,18 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from experiments.metrics.definitions import METRICS, Metric, metric_of
+from experiments.metrics.definitions import (
+    METRICS,
+    Metric,
+    UnknownMetricError,
+    metric_definition,
+    read_metric,
+)
+from experiments.metrics.earlier import FIRST_FORMAT
 from experiments.randomize.arms import Arms
 
 LEVEL = 0.95
+FORMAT = 2
 
 
 class PlanError(ValueError):
-    """Why an experiment cannot be started like this, in a sentence for its admin."""
+    """Why an experiment cannot be started or reported like this, in a sentence for its admin."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +58,20 @@ class Promise:
 class Plan:
     """The arms in their order, how they are drawn, and what they are judged by.
 
+    `metrics` are whole definitions: what is counted, how long and how it is analyzed stays what it
+    was at the start, whatever a later release measures. Read by `chosen_metrics` alone, so that
+    learners are drawn also where one of them is unknown.
+
     A plan of an earlier release holds no promise: it is None.
     """
 
     arms: tuple[PlannedArm, ...]
     seed: str
     promise: Promise | None = None
-    metrics: tuple[str, ...] = tuple(metric.key for metric in METRICS)
+    metrics: tuple[Mapping[str, Any], ...] = tuple(map(metric_definition, METRICS))
     level: float = LEVEL
     method: str = "hash"
+    format: int = FORMAT
 
     def __post_init__(self) -> None:
         problems = plan_problems(self.arms, seed=self.seed)
@@ -75,8 +88,11 @@ class Plan:
         return Arms.of({arm.key: arm.weight for arm in self.arms}, coverage=coverage)
 
     def chosen_metrics(self) -> list[Metric]:
-        """Return the metrics in the plan's order. Raise KeyError for one that is gone."""
-        return [metric_of(key) for key in self.metrics]
+        """Return the metrics in the plan's order. Raise PlanError for one that is unknown."""
+        try:
+            return [read_metric(definition) for definition in self.metrics]
+        except UnknownMetricError as error:
+            raise PlanError(f"The plan cannot be read: {error}") from error
 
 
 def plan_problems(arms: Sequence[PlannedArm], *, seed: str) -> list[str]:
@@ -108,11 +124,20 @@ def plan_text(plan: Plan) -> str:
 
 
 def read_plan(text: str) -> Plan:
-    """Return the plan in the canonical JSON."""
+    """Return the plan in the canonical JSON. Raise PlanError for a format of a later release."""
     found = json.loads(text)
+    number = found.setdefault("format", 1)
+    if number not in (1, FORMAT):
+        raise PlanError(
+            f"The plan has format {number}, and this release of Nudgelab knows 1 and {FORMAT}: "
+            "a later release wrote it."
+        )
     arms = tuple(PlannedArm(**arm) for arm in found.pop("arms"))
     promise = _read_promise(found.pop("promise", None))
-    return Plan(arms=arms, promise=promise, metrics=tuple(found.pop("metrics")), **found)
+    metrics = found.pop("metrics")
+    if number == 1:
+        metrics = [FIRST_FORMAT.get(key, {"key": key}) for key in metrics]
+    return Plan(arms=arms, promise=promise, metrics=tuple(metrics), **found)
 
 
 def _read_promise(found: dict[str, Any] | None) -> Promise | None:

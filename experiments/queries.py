@@ -3,8 +3,8 @@
 # Every value is bound; what is put into the text is written here.
 # ruff: noqa: S608
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +12,13 @@ from django.db import connection
 from django.db.models import Case, Count, Q, QuerySet, Value, When
 
 from activity.models import Course
-from experiments.metrics.definitions import Metric, Sums
+from experiments.metrics.columns import EventCount
+from experiments.metrics.definitions import Metric
+from experiments.metrics.outcomes import Observed
 from experiments.models import Assignment, Experiment, ExperimentStatus
 from experiments.plan import (
     Plan,
+    PlanError,
     PlannedArm,
     PlannedSegment,
     Promise,
@@ -39,26 +42,13 @@ _RANK = Case(
     default=Value(2),
 )
 
-# Whether the event is the first of its verb in a module, of those received by the instant.
-_FIRST_OF_MODULE = """(
-    EXISTS (
-        SELECT FROM activity_item item WHERE item.id = event.item_id AND item.kind = 'module'
-    ) AND NOT EXISTS (
-        SELECT FROM activity_event earlier
-        WHERE earlier.enrollment_id = event.enrollment_id AND earlier.item_id = event.item_id
-            AND earlier.verb = event.verb AND earlier.received_at <= %(as_of)s
-            AND earlier.occurred_at <= event.occurred_at
-            AND (earlier.occurred_at, earlier.id) < (event.occurred_at, event.id)
-    )
-)"""
-
 
 @dataclass(frozen=True)
 class ArmAggregate:
-    """How many were assigned to an arm by the instant, and each metric's sums by its key."""
+    """How many were assigned to an arm by the instant, and each metric's outcomes by its key."""
 
     assigned: int
-    sums: dict[str, Sums]
+    observed: dict[str, Observed]
 
 
 def running_experiments(segment_ids: Collection[int]) -> dict[int, list[Experiment]]:
@@ -141,9 +131,12 @@ def clock_of(experiment: Experiment, *, now: datetime) -> datetime:
 
 
 def report(experiment: Experiment, *, as_of: datetime) -> Report:
-    """Return the experiment's report at the instant. Raise ValueError for one never started."""
+    """Return the experiment's report at the instant.
+
+    Raise PlanError for one never started, and for a plan of a later release.
+    """
     if not experiment.plan:
-        raise ValueError("The experiment was never started: there is nothing to report.")
+        raise PlanError("The experiment was never started: there is nothing to report.")
     plan = read_plan(experiment.plan)
     metrics = plan.chosen_metrics()
     aggregates = aggregates_by_arm(experiment.pk, metrics=metrics, as_of=as_of)
@@ -152,7 +145,7 @@ def report(experiment: Experiment, *, as_of: datetime) -> Report:
         _facts(experiment, plan, as_of),
         arms=arms,
         metrics=metrics,
-        sums={arm: found.sums for arm, found in aggregates.items()},
+        observed={arm: found.observed for arm, found in aggregates.items()},
         exposures=exposures_by_arm(experiment.pk, as_of=as_of),
     )
 
@@ -169,22 +162,29 @@ def aggregates_by_arm(
     with connection.cursor() as cursor:
         cursor.execute(_frequencies_sql(metrics), _parameters(experiment_id, metrics, as_of))
         rows = cursor.fetchall()
-    found: dict[str, list[dict[int | None, int]]] = {}
-    for arm, place, number, assignments in rows:
-        by_metric = found.setdefault(arm, [{} for _ in metrics])
-        by_metric[place][None if number is None else int(number)] = assignments
-    return {arm: _aggregate(metrics, by_metric) for arm, by_metric in found.items()}
+    tables: dict[str, list[_Table]] = {}
+    for arm, place, has_ended, assignments, *numbers in rows:
+        table = tables.setdefault(arm, [_Table() for _ in metrics])[place]
+        table.assigned += assignments
+        if has_ended:
+            table.frequencies[tuple(numbers[: len(metrics[place].outcome.columns)])] = assignments
+    return {arm: _aggregate(metrics, of_arm) for arm, of_arm in tables.items()}
 
 
-def _aggregate(
-    metrics: Sequence[Metric], by_metric: Sequence[Mapping[int | None, int]]
-) -> ArmAggregate:
-    """Return the aggregate of one arm: by metric, how many have each number, None: they wait."""
+@dataclass
+class _Table:
+    """Of one arm and metric: how many were assigned, and those that count by their columns."""
+
+    assigned: int = 0
+    frequencies: dict[tuple[Any, ...], int] = field(default_factory=dict)
+
+
+def _aggregate(metrics: Sequence[Metric], tables: Sequence[_Table]) -> ArmAggregate:
     return ArmAggregate(
-        sum(by_metric[0].values()),
+        tables[0].assigned,
         {
-            metric.key: Sums.of((k, v) for k, v in numbers.items() if k is not None)
-            for metric, numbers in zip(metrics, by_metric, strict=True)
+            metric.key: metric.outcome.observe(table.frequencies)
+            for metric, table in zip(metrics, tables, strict=True)
         },
     )
 
@@ -215,54 +215,68 @@ def exposures_by_arm(experiment_id: int, *, as_of: datetime) -> dict[str, dict[s
 
 
 def _frequencies_sql(metrics: Sequence[Metric]) -> str:
-    """Return a SELECT of arm, metric's place, number of events, and how many have that number."""
-    places = range(len(metrics))
+    """Return a SELECT of arm, metric's place, whether its window has ended, and the numbers.
+
+    How many assignments have these numbers stands before them. A metric with fewer columns than
+    another has nulls behind its own.
+    """
+    names = list(_columns(metrics))
+    columns = [
+        f"{column.sql(verb=f'%(verb_{name})s', window=f'%(window_{place})s')} AS column_{name}"
+        for place, name, column in names
+    ]
+    widest = max(len(metric.outcome.columns) for metric in metrics)
+    counted = (_counted_sql(place, metric, widest) for place, metric in enumerate(metrics))
+    numbers = ", ".join(f"counted.number_{number}" for number in range(widest))
     return f"""
 WITH outcome AS MATERIALIZED (
-    SELECT assigned.arm_id, assigned.assigned_at, {", ".join(map(_total_sql, places, metrics))}
+    SELECT assigned.arm_id, assigned.assigned_at, {", ".join(columns)}
     FROM experiments_assignment assigned
     LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
         AND event.verb = ANY (%(verbs)s)
         AND event.received_at <= %(as_of)s
-        AND (event.verb <> ALL (%(first_verbs)s) OR {_FIRST_OF_MODULE})
         AND event.occurred_at >= assigned.assigned_at
         AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
     GROUP BY assigned.id
 ), counted AS (
-    {" UNION ALL ".join(map(_counted_sql, places))}
+    {" UNION ALL ".join(counted)}
 )
-SELECT arm.key, counted.place, counted.number, counted.assignments
+SELECT arm.key, counted.place, counted.has_ended, counted.assignments, {numbers}
 FROM counted JOIN experiments_arm arm ON arm.id = counted.arm_id
 """
 
 
-def _total_sql(place: int, metric: Metric) -> str:
-    # Numeric: the square of a total of large counts does not fit into eight bytes.
-    amount = "1::numeric" if metric.first_only else "event.count::numeric"
+def _columns(metrics: Sequence[Metric]) -> Iterator[tuple[int, str, EventCount]]:
+    """Yield each column with its metric's place and a name of its own."""
+    for place, metric in enumerate(metrics):
+        for number, column in enumerate(metric.outcome.columns):
+            yield place, f"{place}_{number}", column
+
+
+def _counted_sql(place: int, metric: Metric, widest: int) -> str:
     # Seconds, not days: an interval of days follows the session's time zone over a clock change.
-    return f"""COALESCE(sum({amount}) FILTER (WHERE event.verb = %(verb_{place})s
-        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(window_{place})s)
-    ), 0) AS total_{place}"""
-
-
-def _counted_sql(place: int) -> str:
     ended = f"assigned_at + make_interval(secs => %(window_{place})s) <= %(as_of)s"
+    own = range(len(metric.outcome.columns))
+    numbers = [f"CASE WHEN {ended} THEN column_{place}_{number} END" for number in own]
+    numbers += ["NULL::numeric"] * (widest - len(numbers))
+    named = [f"{number} AS number_{at}" for at, number in enumerate(numbers)]
+    groups = ", ".join(f"number_{at}" for at in range(widest))
     return f"""
-    SELECT arm_id, {place} AS place, CASE WHEN {ended} THEN total_{place} END AS number,
-        count(*) AS assignments
-    FROM outcome GROUP BY arm_id, number"""
+    SELECT arm_id, {place} AS place, {ended} AS has_ended, count(*) AS assignments,
+        {", ".join(named)}
+    FROM outcome GROUP BY arm_id, has_ended, {groups}"""
 
 
 def _parameters(experiment_id: int, metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:
     seconds = [metric.window.total_seconds() for metric in metrics]
+    columns = list(_columns(metrics))
     return {
         "experiment_id": experiment_id,
         "as_of": as_of,
-        "verbs": sorted({metric.verb for metric in metrics}),
-        "first_verbs": sorted({metric.verb for metric in metrics if metric.first_only}),
+        "verbs": sorted({column.verb for _, _, column in columns}),
         "longest": max(seconds),
-        **{f"verb_{place}": metric.verb for place, metric in enumerate(metrics)},
+        **{f"verb_{name}": column.verb for _, name, column in columns},
         **{f"window_{place}": window for place, window in enumerate(seconds)},
     }
 

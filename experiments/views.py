@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from common.clock import utc_now
 from experiments.models import Experiment, ExposureOutcome
+from experiments.plan import PlanError
 from experiments.queries import clock_of, experiments_with_sizes
 from experiments.queries import report as make_report
 from experiments.reporting.charts import NARROW, WIDE, interval_svg, report_panels
@@ -24,6 +25,7 @@ from experiments.reporting.text import (
     draw_rows,
     exposure_rows,
     ghosts_note,
+    methods,
     number_rows,
     opening,
 )
@@ -51,7 +53,11 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
     experiment = _experiment(key)
     if not experiment.plan:
         return render(request, "experiments/not_started.html", {"experiment": experiment})
-    found = make_report(experiment, as_of=clock_of(experiment, now=utc_now()))
+    try:
+        found = _report_now(experiment)
+    except PlanError as error:
+        context = {"experiment": experiment, "reason": error}
+        return render(request, "experiments/unreadable.html", context, status=409)
     return render(request, "experiments/report.html", _context(experiment, found))
 
 
@@ -62,13 +68,14 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
 def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     """Send the report's numbers as a file: the header alone for an experiment not started."""
     experiment = _experiment(key)
+    try:
+        rows = list(csv_rows(_report_now(experiment))) if experiment.plan else []
+    except PlanError as error:
+        return HttpResponse(str(error), status=409, content_type="text/plain; charset=utf-8")
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{experiment.key}.csv"'
     writer = csv.writer(response, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    if experiment.plan:
-        as_of = clock_of(experiment, now=utc_now())
-        writer.writerows(csv_rows(make_report(experiment, as_of=as_of)))
+    writer.writerows([CSV_COLUMNS, *rows])
     return response
 
 
@@ -78,6 +85,10 @@ def _experiment(key: str) -> Experiment:
     )
 
 
+def _report_now(experiment: Experiment) -> Report:
+    return make_report(experiment, as_of=clock_of(experiment, now=utc_now()))
+
+
 def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
     return {
         "experiment": experiment,
@@ -85,6 +96,7 @@ def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
         "opening": opening(found),
         "balance": balance_text(found.balance),
         "cautions": cautions(found),
+        "methods": methods(found),
         "numbers": list(number_rows(found)),
         "draw": list(draw_rows(found)),
         "level": level_text(found.facts.level),

@@ -14,7 +14,7 @@ from activity.simulation.world import World
 from config.demo import plan
 from experiments.models import Assignment, Experiment, ExposureOutcome
 from experiments.queries import report
-from experiments.reporting.report import Report, Row
+from experiments.reporting.report import MetricResult, Report, Row
 from interventions.models import Delivery, DeliveryState
 from segmentation.models import Segment
 from segmentation.queries import segment_sizes
@@ -109,19 +109,16 @@ def _experiment(found: Report, draws: list[CountedDraw]) -> dict[str, Any]:
         "key": found.facts.key,
         "name": found.facts.name,
         "assigned": {arm.key: arm.assigned for arm in found.arms},
-        "metrics": [_metric(row, lifts) for row in found.rows],
+        "metrics": [_metric(result, row, lifts) for result in found.results for row in result.rows],
     }
 
 
-def _metric(row: Row, lifts: Mapping[str, float]) -> dict[str, Any]:
+def _metric(result: MetricResult, row: Row, lifts: Mapping[str, float]) -> dict[str, Any]:
     truth = lifts[row.key]
     return {
         "key": row.key,
         "name": row.metric.name,
-        "counted": {
-            row.control.key: row.comparison.control_outcomes.n,
-            row.arm.key: row.comparison.arm_outcomes.n,
-        },
+        "counted": {arm.key: result.observed[arm.key].n for arm in (row.control, row.arm)},
         row.control.key: _number(row.control_level),
         row.arm.key: _number(row.arm_level),
         "lift": _number(row.lift),

@@ -1,90 +1,96 @@
-"""The outcomes that experiments are judged by: what is counted, from the assignment on. Pure."""
+"""The metrics that experiments are judged by, and how a plan keeps them. Pure."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from experiments.stats.comparison import Outcomes
-from experiments.stats.sufficient import Counts, Moments
+from experiments.metrics.outcomes import KINDS, Happened, Outcome, Total
+from experiments.stats.comparison import Family
 
 # Exact: seven times 24 hours. In calendar days the night of a clock change would give some learners
 # an hour more than others.
 WEEK = timedelta(hours=7 * 24)
 
 
+class UnknownMetricError(ValueError):
+    """A definition that this release cannot read, in a sentence."""
+
+
 @dataclass(frozen=True)
 class Metric:
-    """An outcome of an assignment: the events with this verb, assigned_at <= instant < + window."""
+    """An outcome of an assignment: assigned_at <= instant < assigned_at + window.
+
+    `words` complete a number in a sentence: "of learners attempted a quiz within 7 days".
+    `analysis` names one of the outcome's families.
+    """
 
     key: str
     name: str
-    # binary: whether there is one at all; mean: how many there are.
-    kind: str
-    verb: str
     window: timedelta
-    # Completes a number in a sentence: "of learners attempted ..." or "attempts a learner ...".
+    outcome: Outcome
     words: str
-    # Only a module's first event counts, as for the signal modules_completed: platforms send the
-    # completion again at every later view.
-    first_only: bool = False
+    analysis: str
 
     @property
-    def is_rate(self) -> bool:
-        """Return whether the metric is a share of learners."""
-        return self.kind == "binary"
+    def family(self) -> Family:
+        """Return the statistics that compare the arms."""
+        return self.outcome.families[self.analysis]
 
 
-@dataclass(frozen=True)
-class Sums:
-    """A metric's sums over one arm's assignments whose window has ended."""
-
-    n: int = 0
-    # Assignments with at least one event, the number of events, and the sum of its squares.
-    reached: int = 0
-    total: int = 0
-    squares: int = 0
-    # How many assignments have each number of events.
-    frequencies: tuple[tuple[int, int], ...] = field(default=(), compare=False)
-
-    @classmethod
-    def of(cls, frequencies: Iterable[tuple[int, int]]) -> "Sums":
-        """Return the sums of assignments given as numbers of events with how many have each."""
-        pairs = tuple(sorted(frequencies))
-        return cls(
-            n=sum(times for _, times in pairs),
-            reached=sum(times for number, times in pairs if number > 0),
-            total=sum(number * times for number, times in pairs),
-            squares=sum(number * number * times for number, times in pairs),
-            frequencies=pairs,
-        )
-
-    def outcomes(self, metric: Metric) -> Outcomes:
-        """Return what the statistics need for the metric's kind."""
-        if metric.is_rate:
-            return Counts(self.reached, self.n)
-        if self.frequencies:
-            return Moments.from_frequencies(self.frequencies)
-        return Moments.from_sums(self.n, total=self.total, squares=self.squares)
-
+_RATES, _MEANS = next(iter(Happened.families)), next(iter(Total.families))
 
 METRICS = (
     Metric(
-        "quiz_attempted_7d", "Quiz attempted within 7 days", "binary", "ATTEMPT_QUIZ", WEEK,
-        "of learners attempted a quiz within 7 days",
+        "quiz_attempted_7d", "Quiz attempted within 7 days", WEEK, Happened("ATTEMPT_QUIZ"),
+        "of learners attempted a quiz within 7 days", _RATES,
     ),
     Metric(
-        "quiz_attempts_7d", "Quiz attempts within 7 days", "mean", "ATTEMPT_QUIZ", WEEK,
-        "quiz attempts a learner within 7 days",
+        "quiz_attempts_7d", "Quiz attempts within 7 days", WEEK, Total("ATTEMPT_QUIZ"),
+        "quiz attempts per learner within 7 days", _MEANS,
     ),
     Metric(
-        "module_completed_7d", "Module completed within 7 days", "binary", "COMPLETE_MODULE", WEEK,
-        "of learners completed a module within 7 days", first_only=True,
+        "module_completed_7d", "Module completed within 7 days", WEEK,
+        Happened("COMPLETE_MODULE", first_only=True),
+        "of learners completed a module within 7 days", _RATES,
     ),
 )  # fmt: skip
 
-_BY_KEY = {metric.key: metric for metric in METRICS}
+
+def metric_definition(metric: Metric) -> dict[str, Any]:
+    """Return the whole definition as plain data, as a plan keeps it."""
+    return {
+        "key": metric.key,
+        "name": metric.name,
+        "window_seconds": int(metric.window.total_seconds()),
+        "outcome": {"kind": metric.outcome.kind, **vars(metric.outcome)},
+        "words": metric.words,
+        "analysis": metric.analysis,
+    }
 
 
-def metric_of(key: str) -> Metric:
-    """Return the metric with the key. Raise KeyError for an unknown one."""
-    return _BY_KEY[key]
+def read_metric(definition: Mapping[str, Any]) -> Metric:
+    """Return the metric of a definition. Raise UnknownMetricError for one of a later release."""
+    try:
+        fields = dict(definition)
+        outcome = _read_outcome(dict(fields.pop("outcome")))
+        window = timedelta(seconds=fields.pop("window_seconds"))
+        metric = Metric(window=window, outcome=outcome, **fields)
+    except (KeyError, TypeError) as error:
+        raise UnknownMetricError(_unreadable(definition, error)) from error
+    if metric.analysis not in metric.outcome.families:
+        raise UnknownMetricError(
+            f"The metric {metric.key} is to be analyzed by “{metric.analysis}”, which this "
+            "release of Nudgelab does not know."
+        )
+    return metric
+
+
+def _read_outcome(fields: dict[str, Any]) -> Outcome:
+    outcome: Outcome = KINDS[fields.pop("kind")](**fields)
+    return outcome
+
+
+def _unreadable(definition: Mapping[str, Any], error: Exception) -> str:
+    key = definition.get("key", "without a key")
+    return f"This release of Nudgelab does not know how the metric {key} is defined ({error})."

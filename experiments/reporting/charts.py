@@ -15,6 +15,7 @@ import vl_convert
 from experiments.reporting.figures import level_text
 from experiments.reporting.report import Report, Row
 from experiments.reporting.verdict import Finding
+from experiments.stats.units import Unit
 
 # Colors that the drawing library accepts and nobody would choose, each replaced by a variable of
 # the page's style sheet: the library itself knows no variables.
@@ -61,18 +62,29 @@ def report_panels(report: Report) -> tuple[Panel, ...]:
     if not any(row.comparison.difference.has_interval for row in report.rows):
         return ()
     several = len(report.arms) > 2
-    rates = tuple(_interval(row, several) for row in report.rows if row.metric.is_rate)
     level = level_text(report.facts.level)
     panels = [
         Panel(
-            f"Difference from the control in its own unit, {level} interval",
-            tuple(_interval(row, several) for row in result.rows),
+            f"Difference from the control in {unit.axis}, {level} interval",
+            tuple(_interval(row, several) for row in rows),
         )
-        for result in report.results
-        if not result.metric.is_rate
+        for unit, rows in _by_axis(report)
     ]
-    title = f"Difference from the control in percentage points, {level} interval"
-    return (*([Panel(title, rates)] if rates else []), *panels)
+    return tuple(panels)
+
+
+def _by_axis(report: Report) -> Iterator[tuple[Unit, list[Row]]]:
+    """Yield the rows that share an axis: all in a unit that is shared, else a metric's alone."""
+    shared: dict[Unit, list[Row]] = {}
+    alone = []
+    for result in report.results:
+        unit = result.metric.family.unit
+        if unit.is_shared:
+            shared.setdefault(unit, []).extend(result.rows)
+        else:
+            alone.append((unit, result.rows))
+    yield from shared.items()
+    yield from alone
 
 
 @lru_cache(maxsize=64)
@@ -87,7 +99,7 @@ def interval_svg(panels: tuple[Panel, ...], *, width: int) -> str:
 
 def _interval(row: Row, several: bool) -> Interval:
     difference = row.comparison.difference
-    scale = 100 if row.metric.is_rate else 1
+    scale = row.comparison.unit.factor
     return Interval(
         label=(row.metric.name, row.arm.name) if several else (row.metric.name,),
         value=_known(difference.value, scale),

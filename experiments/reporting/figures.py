@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
-from experiments.stats.comparison import Comparison, average
+from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate
+from experiments.stats.units import Unit
 
 MISSING = "-"
 _MOST_DECIMALS = 6
@@ -14,9 +15,9 @@ _FEWEST_DECIMALS = 1
 
 @dataclass(frozen=True)
 class Figures:
-    """Writes the numbers of one outcome: rates as percent and points, means in their unit."""
+    """Writes the numbers of one outcome in its unit."""
 
-    is_rate: bool
+    unit: Unit
     decimals: int = _FEWEST_DECIMALS
 
     @classmethod
@@ -25,32 +26,31 @@ class Figures:
 
         Two digits of the narrowest interval, and no limit as 0.
         """
-        is_rate = comparisons[0].is_rate
-        return cls(
-            is_rate, max(_decimals(each.difference, is_rate=is_rate) for each in comparisons)
-        )
+        unit = comparisons[0].unit
+        return cls(unit, max(_decimals(each.difference, unit) for each in comparisons))
 
     def level(self, value: float) -> str:
         """Return a rate or a mean: `45.2%` or `1.42`."""
-        if not isfinite(value):
-            return MISSING
-        return f"{value:.{self.decimals}%}" if self.is_rate else f"{value:.{self.decimals}f}"
+        return self._scaled(value, after=self.unit.sign)
 
     def change(self, value: float) -> str:
         """Return a difference with its sign: `+5.1` or `-0.03`."""
-        return self._scaled(value, sign="+")
+        return self._scaled(value, before="+")
+
+    def change_with_unit(self, value: float) -> str:
+        """Return a difference with its sign and its unit: `+5.1 points`."""
+        return self._scaled(value, before="+", after=self.unit.points)
 
     def apart(self, comparison: Comparison) -> float:
         """Return the difference of the two levels as they are written: a line must subtract."""
-        outcomes = (comparison.arm_outcomes, comparison.control_outcomes)
-        unit = 100 if self.is_rate else 1
-        arm, control = (float(f"{average(each) * unit:.{self.decimals}f}") for each in outcomes)
-        return (arm - control) / unit
+        levels = (comparison.arm_level, comparison.control_level)
+        factor = self.unit.factor
+        arm, control = (float(f"{each * factor:.{self.decimals}f}") for each in levels)
+        return (arm - control) / factor
 
     def size(self, value: float) -> str:
         """Return how large a difference is, without sign and with its unit: `5.1 points`."""
-        written = self._scaled(abs(value))
-        return f"{written} points" if self.is_rate else written
+        return self._scaled(abs(value), after=self.unit.points)
 
     def bound(self, value: float) -> str:
         """Return a limit without sign and with its unit, rounded away from 0.
@@ -66,12 +66,12 @@ class Figures:
 
     @property
     def _scale(self) -> int:
-        return (100 if self.is_rate else 1) * _power(self.decimals)
+        return self.unit.factor * _power(self.decimals)
 
-    def _scaled(self, value: float, sign: str = "") -> str:
+    def _scaled(self, value: float, *, before: str = "", after: str = "") -> str:
         if not isfinite(value):
             return MISSING
-        return f"{value * (100 if self.is_rate else 1):{sign}.{self.decimals}f}"
+        return f"{value * self.unit.factor:{before}.{self.decimals}f}{after}"
 
 
 def percent_change(value: float) -> str:
@@ -91,15 +91,14 @@ def level_text(level: float) -> str:
     return f"{level * 100:g}%"
 
 
-def _decimals(estimate: Estimate, *, is_rate: bool) -> int:
+def _decimals(estimate: Estimate, unit: Unit) -> int:
     if not estimate.has_interval:
-        return 1 if is_rate else 2
-    unit = 100 if is_rate else 1
-    width = (estimate.high - estimate.low) * unit
+        return unit.decimals
+    width = (estimate.high - estimate.low) * unit.factor
     wanted = 1 - floor(log10(width)) if width > 0 else _FEWEST_DECIMALS
     decimals = min(max(wanted, _FEWEST_DECIMALS), _MOST_DECIMALS)
     # A limit just above 0 that is written as 0.0 would contradict the verdict beside it.
-    while decimals < _MOST_DECIMALS and _hides_a_sign(estimate, unit * _power(decimals)):
+    while decimals < _MOST_DECIMALS and _hides_a_sign(estimate, unit.factor * _power(decimals)):
         decimals += 1
     return decimals
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from experiments.metrics.definitions import Metric, Sums
+from experiments.metrics.definitions import Metric
+from experiments.metrics.outcomes import Observed
 from experiments.reporting.figures import Figures
 from experiments.reporting.verdict import Verdict, verdict
 from experiments.stats.balance import SampleRatio, sample_ratio
-from experiments.stats.comparison import Comparison, average, compare_arms
+from experiments.stats.comparison import Comparison, compare_arms
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,12 @@ class Row:
     @property
     def control_level(self) -> float:
         """Return the control's rate or mean."""
-        return average(self.comparison.control_outcomes)
+        return self.comparison.control_level
 
     @property
     def arm_level(self) -> float:
         """Return the arm's rate or mean."""
-        return average(self.comparison.arm_outcomes)
+        return self.comparison.arm_level
 
     @property
     def lift(self) -> float:
@@ -126,12 +127,16 @@ class Row:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """A metric's sums by arm key, how many still wait for their window to end, and comparisons."""
+    """A metric's outcomes by arm key, how many wait for their window to end, and comparisons."""
 
     metric: Metric
-    sums: Mapping[str, Sums]
+    observed: Mapping[str, Observed]
     waiting: Mapping[str, int]
     rows: list[Row]
+
+    def level(self, arm: ArmFacts) -> float:
+        """Return the arm's rate or mean; nan where nobody is counted."""
+        return self.metric.family.level(self.observed[arm.key].sums)
 
     @property
     def waits(self) -> int:
@@ -164,12 +169,12 @@ def build_report(
     *,
     arms: Sequence[ArmFacts],
     metrics: Sequence[Metric],
-    sums: Mapping[str, Mapping[str, Sums]],
+    observed: Mapping[str, Mapping[str, Observed]],
     exposures: Mapping[str, Mapping[str, Exposures]],
 ) -> Report:
-    """Return the report made of sums by arm and metric key, and exposures by arm and outcome.
+    """Return the report made of outcomes by arm and metric key, and exposures by arm and outcome.
 
-    An arm without sums is one that nobody was drawn into.
+    An arm without outcomes is one that nobody was drawn into.
     """
     told = [replace(arm, exposures=exposures.get(arm.key, {})) for arm in arms]
     return Report(
@@ -177,29 +182,31 @@ def build_report(
         told,
         sample_ratio([arm.assigned for arm in told], [arm.weight for arm in told]),
         [
-            _result(metric, told, [_sums_of(arm, metric, sums) for arm in told], facts.level)
+            _result(metric, told, _of_metric(metric, told, observed), facts.level)
             for metric in metrics
         ],
     )
 
 
-def _sums_of(arm: ArmFacts, metric: Metric, sums: Mapping[str, Mapping[str, Sums]]) -> Sums:
-    return sums.get(arm.key, {}).get(metric.key, Sums())
+def _of_metric(
+    metric: Metric, arms: Sequence[ArmFacts], observed: Mapping[str, Mapping[str, Observed]]
+) -> dict[str, Observed]:
+    nobody = metric.outcome.observe({})
+    return {arm.key: observed.get(arm.key, {}).get(metric.key, nobody) for arm in arms}
 
 
 def _result(
-    metric: Metric, arms: Sequence[ArmFacts], sums: Sequence[Sums], level: float
+    metric: Metric, arms: Sequence[ArmFacts], observed: Mapping[str, Observed], level: float
 ) -> MetricResult:
-    by_arm = {arm.key: found for arm, found in zip(arms, sums, strict=True)}
-    outcomes = {key: found.outcomes(metric) for key, found in by_arm.items()}
     control = next(arm for arm in arms if arm.is_control)
     by_key = {arm.key: arm for arm in arms}
-    comparisons = compare_arms(outcomes, control=control.key, level=level)
+    sums = {key: found.sums for key, found in observed.items()}
+    comparisons = compare_arms(sums, family=metric.family, control=control.key, level=level)
     figures = Figures.of(comparisons)
     return MetricResult(
         metric,
-        by_arm,
-        {arm.key: arm.assigned - by_arm[arm.key].n for arm in arms},
+        observed,
+        {arm.key: arm.assigned - observed[arm.key].n for arm in arms},
         [
             _row(metric, by_key[comparison.arm], control, comparison, figures)
             for comparison in comparisons

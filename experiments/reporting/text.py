@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from math import isfinite
 
+from experiments.metrics.outcomes import TALLIES
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
 from experiments.reporting.report import ArmFacts, CourseFacts, Exposures, MetricResult, Report, Row
-from experiments.stats.comparison import average
 
 CSV_COLUMNS = (
     "experiment", "as_of", "metric", "kind", "arm", "is_control", "assigned", "counted", "waiting",
-    "successes", "total", "rate_or_mean", "lift", "low", "high", "relative_lift", "relative_low",
+    *TALLIES, "rate_or_mean", "lift", "low", "high", "relative_lift", "relative_low",
     "relative_high", "p_value", "interval_level", "method", "test", "finding", "reason",
 )  # fmt: skip
 
@@ -109,6 +110,31 @@ def _of_running(report: Report) -> Iterator[str]:
         )
 
 
+def methods(report: Report) -> list[str]:
+    """Return how long each metric counts and by what it was compared, a sentence each."""
+    return [_method(result) for result in report.results]
+
+
+def _method(result: MetricResult) -> str:
+    found = {
+        f"the {row.comparison.difference.test} test and the {row.comparison.difference.method} "
+        "interval"
+        for row in result.rows
+        if row.comparison.difference.has_interval
+    }
+    ways = f" Compared by {' or '.join(sorted(found))}." if found else " Not compared yet."
+    return f"{result.metric.name}: counted for exactly {hours_text(result.metric.window)}.{ways}"
+
+
+def hours_text(window: timedelta) -> str:
+    """Return `7 times 24 hours`: in calendar days a clock change would make it longer for some."""
+    hours = window / timedelta(hours=1)
+    days, rest = divmod(hours, 24)
+    if rest or days < 2:
+        return f"{hours:g} hours"
+    return f"{days:g} times 24 hours"
+
+
 def number_rows(report: Report) -> Iterator[NumberRow]:
     """Yield the table of numbers, each metric's control first."""
     for result in report.results:
@@ -167,15 +193,14 @@ def csv_rows(report: Report) -> Iterator[list[str]]:
 
 
 def _number_row(result: MetricResult, arm: ArmFacts, row: Row | None, span: int) -> NumberRow:
-    found, is_rate = result.sums[arm.key], result.metric.is_rate
-    figures = result.rows[0].figures
+    found, figures = result.observed[arm.key], result.rows[0].figures
     cells = NumberRow(
         metric=result.metric.name,
         span=span,
         arm=_arm_name(arm),
         counted=f"{found.n:,}",
-        total=f"{found.reached if is_rate else found.total:,}",
-        level=figures.level(average(found.outcomes(result.metric))),
+        total=f"{found.tally[1]:,}",
+        level=figures.level(result.level(arm)),
     )
     return _with_difference(cells, row, figures) if row else cells
 
@@ -183,9 +208,8 @@ def _number_row(result: MetricResult, arm: ArmFacts, row: Row | None, span: int)
 def _with_difference(cells: NumberRow, row: Row, figures: Figures) -> NumberRow:
     difference, relative = row.comparison.difference, row.comparison.relative
     known = difference.has_interval
-    unit = " points" if figures.is_rate and difference.has_value else ""
     words = {
-        "difference": figures.change(figures.apart(row.comparison)) + unit,
+        "difference": figures.change_with_unit(figures.apart(row.comparison)),
         "interval": figures.interval(difference),
         "relative": percent_change(relative.value),
         "p_value": p_text(difference.p_value).removeprefix("p ").removeprefix("= "),
@@ -207,13 +231,14 @@ def _exposure_cells(found: Exposures | None) -> tuple[str, str]:
 def _csv_values(
     report: Report, result: MetricResult, arm: ArmFacts, rows: Mapping[str, Row]
 ) -> Iterator[object]:
-    sums, metric, row = result.sums[arm.key], result.metric, rows.get(arm.key)
-    yield from (report.facts.key, report.facts.as_of.isoformat(), metric.key, metric.kind)
-    yield from (arm.key, arm.is_control, arm.assigned, sums.n, result.waiting[arm.key])
+    found, metric, row = result.observed[arm.key], result.metric, rows.get(arm.key)
+    yield from (report.facts.key, report.facts.as_of.isoformat(), metric.key, metric.family.name)
+    yield from (arm.key, arm.is_control, arm.assigned, found.n, result.waiting[arm.key])
     # A rate is successes by counted, a mean total by counted. The other number would invite to
     # divide by it.
-    yield from (sums.reached, "") if metric.is_rate else ("", sums.total)
-    yield average(sums.outcomes(metric))
+    tally = dict([found.tally])
+    yield from (tally.get(name, "") for name in TALLIES)
+    yield result.level(arm)
     if row is None:
         yield from [""] * 12
         return

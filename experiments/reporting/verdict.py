@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from experiments.reporting.figures import Figures, level_text, p_text
 from experiments.stats.balance import Balance, SampleRatio
-from experiments.stats.comparison import Comparison, average
+from experiments.stats.comparison import Comparison
 
 
 class Finding(StrEnum):
@@ -73,7 +73,7 @@ def _mismatch(balance: SampleRatio) -> str:
 
 def _shown(comparison: Comparison, figures: Figures, outcome: str) -> str:
     difference = comparison.difference
-    more = "more" if difference.value > 0 else "fewer" if figures.is_rate else "less"
+    more = "more" if difference.value > 0 else figures.unit.fewer
     apart = figures.size(figures.apart(comparison))
     return (
         f"{_levels(comparison, figures, outcome)}: {apart} {more} "
@@ -111,8 +111,8 @@ _SENTENCES = {
 
 
 def _levels(comparison: Comparison, figures: Figures, outcome: str) -> str:
-    found = figures.level(average(comparison.arm_outcomes))
-    against = figures.level(average(comparison.control_outcomes))
+    found = figures.level(comparison.arm_level)
+    against = figures.level(comparison.control_level)
     return f"{found} {outcome} in {comparison.arm}, against {against} in {comparison.control}"
 
 

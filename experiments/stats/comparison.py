@@ -1,63 +1,73 @@
 """An arm against the control, whatever the kind of outcome: one path for pages and commands."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from experiments.stats.estimate import Estimate
 from experiments.stats.means import mean_difference, relative_mean
 from experiments.stats.rates import rate_difference, relative_rate
 from experiments.stats.sufficient import Counts, Moments
+from experiments.stats.units import PERCENT, PLAIN, Unit
 
-Outcomes = Counts | Moments
+
+@dataclass(frozen=True)
+class Family:
+    """The statistics of one kind of outcome; its arms are boiled down to sums of one type.
+
+    `level` gives an arm's rate or mean, nan for an arm that nobody entered. `compare` takes the
+    control's sums, the arm's and the level, and gives the difference and the relative difference.
+    """
+
+    name: str
+    unit: Unit
+    level: Callable[[Any], float]
+    compare: Callable[[Any, Any, float], tuple[Estimate, Estimate]]
+
+
+def _compare_rates(control: Counts, arm: Counts, level: float) -> tuple[Estimate, Estimate]:
+    return rate_difference(control, arm, level=level), relative_rate(control, arm, level=level)
+
+
+def _compare_means(control: Moments, arm: Moments, level: float) -> tuple[Estimate, Estimate]:
+    difference = mean_difference(control, arm, level=level)
+    return difference, relative_mean(control, arm, difference)
+
+
+RATES = Family("binary", PERCENT, lambda counts: counts.rate, _compare_rates)
+MEANS = Family("mean", PLAIN, lambda moments: moments.average, _compare_means)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What an arm's outcomes are beside the control's."""
+    """An arm beside the control: the level of each, and how far they are apart."""
 
     arm: str
     control: str
-    arm_outcomes: Outcomes
-    control_outcomes: Outcomes
+    unit: Unit
+    arm_level: float
+    control_level: float
     difference: Estimate
     relative: Estimate
 
-    @property
-    def is_rate(self) -> bool:
-        """Return whether shares are compared, and not means."""
-        return isinstance(self.arm_outcomes, Counts)
-
 
 def compare_arms(
-    outcomes: Mapping[str, Outcomes], *, control: str, level: float = 0.95
+    outcomes: Mapping[str, Any], *, family: Family, control: str, level: float = 0.95
 ) -> list[Comparison]:
     """Return each other arm against the control, in the mapping's order.
 
-    Raise KeyError for an unknown control, TypeError where the arms' outcomes are of two kinds.
+    Raise KeyError for an unknown control.
     """
     against = outcomes[control]
     return [
-        Comparison(arm, control, found, against, *compare(against, found, level=level))
+        Comparison(
+            arm,
+            control,
+            family.unit,
+            family.level(found),
+            family.level(against),
+            *family.compare(against, found, level),
+        )
         for arm, found in outcomes.items()
         if arm != control
     ]
-
-
-def compare(
-    control: Outcomes, treatment: Outcomes, *, level: float = 0.95
-) -> tuple[Estimate, Estimate]:
-    """Return treatment minus control and treatment relative to control."""
-    if isinstance(control, Counts) and isinstance(treatment, Counts):
-        return (
-            rate_difference(control, treatment, level=level),
-            relative_rate(control, treatment, level=level),
-        )
-    if isinstance(control, Moments) and isinstance(treatment, Moments):
-        difference = mean_difference(control, treatment, level=level)
-        return difference, relative_mean(control, treatment, difference)
-    raise TypeError("A rate and a mean cannot be compared.")
-
-
-def average(outcomes: Outcomes) -> float:
-    """Return the rate or the mean; nan for an arm that nobody entered."""
-    return outcomes.rate if isinstance(outcomes, Counts) else outcomes.average

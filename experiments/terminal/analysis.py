@@ -1,23 +1,71 @@
 """Analysis of a table with an arm and outcomes in each row, by the statistics that reports use."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.reporting.figures import Figures
 from experiments.stats.balance import ALARM, SampleRatio, sample_ratio
-from experiments.stats.comparison import Comparison, Outcomes, compare_arms
+from experiments.stats.comparison import MEANS, RATES, Comparison, Family, compare_arms
 from experiments.stats.estimate import UNKNOWN, unknown
 from experiments.stats.rates import rate_test
 from experiments.stats.sufficient import Counts, Moments
+from experiments.stats.units import PERCENT, PLAIN
 from experiments.terminal.columns import read_columns
 from experiments.terminal.tables import Table, TableError
 
-KINDS = ("binary", "mean")
 # Kinds that have a name already, so that asking for one is not taken for a misspelt column.
 _LATER_KINDS = ("ratio=", "time=")
 _MOST_ARMS = 50
+
+
+def _count_binary(metric: str, values: NDArray[np.float64]) -> Counts:
+    wrong = values[~_zeros_and_ones(values)]
+    if wrong.size:
+        raise TableError(
+            f"Column '{metric}' holds {wrong[0]:g}: a binary metric is 0 or 1 in every row."
+        )
+    return Counts.from_array(values)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a column is analyzed: its sums, their family, and how a terminal and JSON tell them.
+
+    `title` follows the column's name and `words` complete a number in a sentence.
+    """
+
+    family: Family
+    sums: Callable[[str, NDArray[np.float64]], Any]
+    title: str
+    words: str
+    line: Callable[[Any], str]
+    data: Callable[[Any], dict[str, float]]
+
+
+KINDS = {
+    RATES.name: Kind(
+        RATES,
+        _count_binary,
+        title="rate",
+        words="{column}",
+        line=lambda found: (
+            f"{found.successes:,} of {found.n:,} ({Figures(PERCENT).level(found.rate)})"
+        ),
+        data=lambda found: {"n": found.n, "successes": found.successes, "rate": found.rate},
+    ),
+    MEANS.name: Kind(
+        MEANS,
+        lambda _, values: Moments.from_array(values),
+        title="mean",
+        words="{column} on average",
+        line=lambda found: f"mean {Figures(PLAIN, decimals=4).level(found.average)} of {found.n:,}",
+        data=lambda found: {"n": found.n, "mean": found.average, "variance": found.variance},
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -43,8 +91,8 @@ class MetricAnalysis:
     """One column's outcomes and comparisons; `left_out` counts each arm's rows without a value."""
 
     column: str
-    kind: str
-    outcomes: dict[str, Outcomes]
+    kind: Kind
+    outcomes: dict[str, Any]
     left_out: dict[str, int]
     comparisons: list[Comparison]
 
@@ -119,14 +167,14 @@ def _analyze_column(
 ) -> MetricAnalysis:
     known = ~np.isnan(values)
     counted = values[known & np.any(list(masks.values()), axis=0)]
-    kind = metric.kind or ("binary" if _zeros_and_ones(counted).all() else "mean")
-    _check_kind(metric, counted)
-    sums = Counts.from_array if kind == "binary" else Moments.from_array
-    outcomes: dict[str, Outcomes] = {arm: sums(values[mask & known]) for arm, mask in masks.items()}
+    kind = KINDS[metric.kind or _kind_of(counted)]
+    outcomes = {arm: kind.sums(metric.column, values[mask & known]) for arm, mask in masks.items()}
     missing = {
         arm: Counts(int((mask & ~known).sum()), int(mask.sum())) for arm, mask in masks.items()
     }
-    comparisons = compare_arms(outcomes, control=request.control, level=request.level)
+    comparisons = compare_arms(
+        outcomes, family=kind.family, control=request.control, level=request.level
+    )
     return MetricAnalysis(
         metric.column,
         kind,
@@ -156,9 +204,5 @@ def _zeros_and_ones(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     return found
 
 
-def _check_kind(metric: MetricRequest, values: NDArray[np.float64]) -> None:
-    wrong = values[~_zeros_and_ones(values)] if metric.kind == "binary" else values[:0]
-    if wrong.size:
-        raise TableError(
-            f"Column '{metric.column}' holds {wrong[0]:g}: a binary metric is 0 or 1 in every row."
-        )
+def _kind_of(values: NDArray[np.float64]) -> str:
+    return (RATES if _zeros_and_ones(values).all() else MEANS).name

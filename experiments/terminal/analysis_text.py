@@ -7,9 +7,8 @@ from typing import Any
 
 from experiments.reporting.figures import Figures, level_text, p_text, percent_change
 from experiments.reporting.verdict import balance_text, verdict
-from experiments.stats.comparison import Comparison, Outcomes
+from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate
-from experiments.stats.sufficient import Counts
 from experiments.terminal.analysis import Analysis, MetricAnalysis
 
 
@@ -43,12 +42,12 @@ def analysis_data(analysis: Analysis) -> dict[str, Any]:
 
 
 def _metric_lines(metric: MetricAnalysis) -> Iterator[str]:
-    yield f"{metric.column} ({'rate' if metric.kind == 'binary' else 'mean'})"
+    yield f"{metric.column} ({metric.kind.title})"
     if any(metric.left_out.values()):
         left_out = ", ".join(f"{arm} {count}" for arm, count in metric.left_out.items() if count)
         yield f"  Rows left out because they have no value: {left_out}."
     for arm, found in metric.outcomes.items():
-        yield f"  {arm}: {_level(found)}"
+        yield f"  {arm}: {metric.kind.line(found)}"
     figures = Figures.of(metric.comparisons)
     for comparison in metric.comparisons:
         yield f"  {verdict(comparison, outcome=_outcome(metric), figures=figures).text}"
@@ -56,18 +55,12 @@ def _metric_lines(metric: MetricAnalysis) -> Iterator[str]:
         yield f"    relative    {_relative(comparison.relative)}"
 
 
-def _level(found: Outcomes) -> str:
-    if isinstance(found, Counts):
-        return f"{found.successes:,} of {found.n:,} ({Figures(is_rate=True).level(found.rate)})"
-    return f"mean {Figures(is_rate=False, decimals=4).level(found.average)} of {found.n:,}"
-
-
 def _numbers(comparison: Comparison, figures: Figures) -> str:
     found = comparison.difference
-    unit = " points" if figures.is_rate else ""
+    apart = figures.change_with_unit(figures.apart(comparison))
     return (
-        f"{figures.change(figures.apart(comparison))}{unit}, {level_text(found.level)} interval "
-        f"{figures.interval(found)} ({found.method}); {_test(found)}"
+        f"{apart}, {level_text(found.level)} interval {figures.interval(found)} ({found.method}); "
+        f"{_test(found)}"
     )
 
 
@@ -93,19 +86,17 @@ def _metric_data(metric: MetricAnalysis) -> dict[str, Any]:
     figures = Figures.of(metric.comparisons)
     return {
         "metric": metric.column,
-        "kind": metric.kind,
+        "kind": metric.kind.family.name,
         "arms": [
-            {"arm": arm, **_outcome_data(found), "left_out": metric.left_out[arm]}
+            {"arm": arm, **_outcome_data(metric, found), "left_out": metric.left_out[arm]}
             for arm, found in metric.outcomes.items()
         ],
         "comparisons": [_comparison_data(metric, each, figures) for each in metric.comparisons],
     }
 
 
-def _outcome_data(found: Outcomes) -> dict[str, Any]:
-    if isinstance(found, Counts):
-        return {"n": found.n, "successes": found.successes, "rate": _known(found.rate)}
-    return {"n": found.n, "mean": _known(found.average), "variance": _known(found.variance)}
+def _outcome_data(metric: MetricAnalysis, found: Any) -> dict[str, float | None]:
+    return {name: _known(value) for name, value in metric.kind.data(found).items()}
 
 
 def _comparison_data(
@@ -130,7 +121,7 @@ def _estimate_data(found: Estimate) -> dict[str, Any]:
 
 
 def _outcome(metric: MetricAnalysis) -> str:
-    return f"{metric.column}" if metric.kind == "binary" else f"{metric.column} on average"
+    return metric.kind.words.format(column=metric.column)
 
 
 def _known(value: float) -> float | None:

@@ -8,6 +8,9 @@ from typing import Any
 from activity.models import Course, Enrollment
 from experiments.models import Arm, Assignment, Experiment
 from experiments.operations import start_experiment
+from experiments.stats.comparison import MEANS, RATES, Family
+from experiments.stats.estimate import Estimate
+from experiments.stats.sufficient import Counts, Moments
 from segmentation.models import Playbook, Segment
 from tests.factories import NOW, make_enrollment
 
@@ -71,3 +74,14 @@ def assign(
         bucket=0,
         assigned_at=at,
     )
+
+
+Outcomes = Counts | Moments
+
+
+def family_of(outcomes: Outcomes) -> Family:
+    return RATES if isinstance(outcomes, Counts) else MEANS
+
+
+def compare(control: Outcomes, treatment: Outcomes) -> tuple[Estimate, Estimate]:
+    return family_of(control).compare(control, treatment, 0.95)

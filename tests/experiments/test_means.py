@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from experiments.stats.comparison import compare
 from experiments.stats.estimate import Estimate
 from experiments.stats.means import mean_difference, relative_mean, welch_difference
 from experiments.stats.sufficient import Moments
+from tests.experiments.factories import compare
 
 
 def relative(control: Moments, treatment: Moments) -> Estimate:

@@ -1,28 +1,79 @@
+import json
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from experiments.metrics.definitions import METRICS, Sums, metric_of
+from experiments.metrics.definitions import (
+    METRICS,
+    UnknownMetricError,
+    metric_definition,
+    read_metric,
+)
+from experiments.metrics.outcomes import KINDS, TALLIES, Happened, Observed, Total
 from experiments.stats.sufficient import Counts, Moments
+
+ATTEMPTED = METRICS[0]
 
 
 def test_the_three_metrics_and_their_windows() -> None:
-    assert [(metric.key, metric.kind, metric.verb) for metric in METRICS] == [
-        ("quiz_attempted_7d", "binary", "ATTEMPT_QUIZ"),
-        ("quiz_attempts_7d", "mean", "ATTEMPT_QUIZ"),
-        ("module_completed_7d", "binary", "COMPLETE_MODULE"),
+    assert [(metric.key, metric.outcome) for metric in METRICS] == [
+        ("quiz_attempted_7d", Happened("ATTEMPT_QUIZ")),
+        ("quiz_attempts_7d", Total("ATTEMPT_QUIZ")),
+        ("module_completed_7d", Happened("COMPLETE_MODULE", first_only=True)),
     ]
     assert {metric.window for metric in METRICS} == {timedelta(hours=168)}
 
 
-def test_sums_become_counts_for_a_rate_and_moments_for_a_mean() -> None:
-    sums = Sums.of([(0, 1), (1, 1), (3, 1)])
-    assert sums == Sums(n=3, reached=2, total=4, squares=10)
+def test_what_happened_is_counted_and_what_is_totalled_is_averaged() -> None:
+    frequencies = {(0,): 1, (1,): 1, (3,): 1}
 
-    assert sums.outcomes(metric_of("quiz_attempted_7d")) == Counts(2, 3)
-    assert sums.outcomes(metric_of("quiz_attempts_7d")) == Moments.from_array([0, 1, 3])
+    assert Happened("PLAY_VIDEO").observe(frequencies) == Observed(
+        3, Counts(2, 3), ("successes", 2)
+    )
+    assert Total("PLAY_VIDEO").observe(frequencies) == Observed(
+        3, Moments.from_array([0, 1, 3]), ("total", 4)
+    )
 
 
-def test_an_unknown_metric_raises() -> None:
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_every_kind_can_be_observed_where_nobody_is_and_compared(kind: type[Any]) -> None:
+    outcome = kind("ATTEMPT_QUIZ")
+    nobody = outcome.observe({})
+
+    assert (nobody.n, nobody.tally[1]) == (0, 0)
+    assert nobody.tally[0] in TALLIES
+    for family in outcome.families.values():
+        difference, relative = family.compare(nobody.sums, nobody.sums, 0.95)
+        assert difference.reason
+        assert relative.reason
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.key)
+def test_a_definition_holds_all_of_a_metric(metric: Any) -> None:
+    stored = json.loads(json.dumps(metric_definition(metric)))
+
+    assert read_metric(stored) == metric
+    assert read_metric(stored).family is metric.family
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"outcome": {"kind": "hoped for", "verb": "ATTEMPT_QUIZ"}},
+        {"outcome": {"kind": "total", "verb": "ATTEMPT_QUIZ", "color": "red"}},
+        {"outcome": {"kind": "total"}},
+        {"color": "red"},
+        {"window_seconds": "a week"},
+        {"analysis": "horoscope"},
+    ],
+)
+def test_what_a_later_release_defines_is_refused_in_a_sentence(change: dict[str, Any]) -> None:
+    with pytest.raises(UnknownMetricError, match=r"release of Nudgelab does not know.*\.$"):
+        read_metric(metric_definition(ATTEMPTED) | change)
+
+
+def test_a_metric_is_analyzed_by_the_method_that_its_definition_names() -> None:
     with pytest.raises(KeyError):
-        metric_of("happiness")
+        _ = replace(ATTEMPTED, analysis="binray").family

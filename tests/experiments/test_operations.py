@@ -1,12 +1,16 @@
 import hashlib
 import json
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from experiments.metrics.definitions import METRICS, metric_definition
+from experiments.metrics.earlier import FIRST_FORMAT
+from experiments.metrics.outcomes import Total
 from experiments.models import Arm, Assignment, Experiment, Exposure
 from experiments.operations import draw_arms, record_exposure, start_experiment, stop_experiment
 from experiments.plan import (
@@ -27,7 +31,7 @@ from tests.experiments.factories import (
     make_segment,
     running_experiment,
 )
-from tests.factories import NOW, make_course, make_enrollment
+from tests.factories import NOW, act, make_course, make_enrollment
 
 pytestmark = pytest.mark.django_db
 
@@ -45,7 +49,8 @@ def test_start_locks_the_plan_and_its_digest() -> None:
         ("control", 0.5),
         ("nudge", 0.5),
     ]
-    assert plan["metrics"] == ["quiz_attempted_7d", "quiz_attempts_7d", "module_completed_7d"]
+    assert plan["format"] == 2
+    assert plan["metrics"] == [metric_definition(metric) for metric in METRICS]
     assert plan_text(read_plan(experiment.plan)) == experiment.plan
 
 
@@ -138,13 +143,54 @@ def test_a_plan_of_an_earlier_release_is_read() -> None:
         PlannedArm("control", 0.5, is_control=True),
         PlannedArm("nudge", 0.5, is_control=False),
     )
-    text = plan_text(Plan(arms, seed="s"))
-    old = json.loads(text)
-    del old["promise"]
+    old = json.loads(plan_text(Plan(arms, seed="s")))
+    del old["promise"], old["format"]
     for arm in old["arms"]:
         del arm["name"]
+    old["metrics"] = [*FIRST_FORMAT]
 
-    assert read_plan(json.dumps(old)) == read_plan(text)
+    found = read_plan(json.dumps(old))
+
+    assert (found.arms, found.promise, found.seed, found.format) == (arms, None, "s", 1)
+    assert [(metric.key, metric.window.days) for metric in found.chosen_metrics()] == [
+        ("quiz_attempted_7d", 7),
+        ("quiz_attempts_7d", 7),
+        ("module_completed_7d", 7),
+    ]
+
+
+def test_a_report_takes_names_windows_and_methods_from_the_plan_alone() -> None:
+    experiment = start_experiment(make_experiment().pk, now=NOW)
+    # Locked by a release in which other things were measured than today.
+    another = replace(
+        METRICS[1], key="plays_1d", name="Videos played", window=timedelta(days=1),
+        outcome=Total("PLAY_VIDEO"),
+    )  # fmt: skip
+    locked = json.loads(experiment.plan) | {"metrics": [metric_definition(another)]}
+    experiment.plan = json.dumps(locked)
+    assignment = assign(experiment, "nudge", NOW)
+    act(assignment.enrollment, "PLAY_VIDEO", occurred_at=NOW, count=4)
+
+    (result,) = report(experiment, as_of=NOW + timedelta(days=1)).results
+
+    assert result.metric == another
+    assert result.observed["nudge"].tally == ("total", 4)
+
+
+def test_a_plan_of_a_later_release_draws_where_it_can_and_reports_in_a_sentence() -> None:
+    experiment = start_experiment(make_experiment().pk, now=NOW)
+    later = json.loads(experiment.plan)
+    later["metrics"][0]["outcome"]["kind"] = "time to"
+    Experiment.objects.filter(pk=experiment.pk).update(plan=json.dumps(later))
+    experiment.refresh_from_db()
+    enrollment = make_enrollment()
+
+    assert draw_arms(experiment.pk, [enrollment.pk], now=NOW).keys() == {enrollment.pk}
+    with pytest.raises(PlanError, match="does not know how the metric quiz_attempted_7d"):
+        report(experiment, as_of=LATER)
+
+    with pytest.raises(PlanError, match="format 9, and this release of Nudgelab knows 1 and 2"):
+        read_plan(json.dumps(later | {"format": 9}))
 
 
 def test_stop_keeps_its_first_instant() -> None:

@@ -1,5 +1,5 @@
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,7 +9,9 @@ import pytest
 from activity.canonical import MAX_COUNT
 from activity.models import Event, Item
 from activity.operations import ingest
-from experiments.metrics.definitions import METRICS, WEEK, Metric, Sums, metric_of
+from experiments.metrics.columns import EventCount, Frequencies
+from experiments.metrics.definitions import METRICS, WEEK, Metric
+from experiments.metrics.outcomes import Observed, Total
 from experiments.models import Assignment, Experiment
 from experiments.operations import record_exposure, stop_experiment
 from experiments.queries import (
@@ -22,6 +24,7 @@ from experiments.queries import (
     running_experiments,
 )
 from experiments.reporting.report import Exposures
+from experiments.stats.sufficient import Counts, Moments
 from tests.experiments.factories import (
     assign,
     make_experiment,
@@ -36,8 +39,12 @@ AS_OF = NOW + timedelta(days=30)
 SECOND = timedelta(seconds=1)
 
 
-def sums_of(experiment: Experiment, arm: str, metric: str, as_of: datetime = AS_OF) -> Sums:
-    return aggregates_by_arm(experiment.pk, metrics=METRICS, as_of=as_of)[arm].sums[metric]
+def counted(
+    experiment: Experiment, arm: str, metric: str, as_of: datetime = AS_OF
+) -> tuple[int, int]:
+    """Return how many of the arm count, and their successes or total."""
+    found = aggregates_by_arm(experiment.pk, metrics=METRICS, as_of=as_of)[arm].observed[metric]
+    return found.n, found.tally[1]
 
 
 def attempt(
@@ -58,8 +65,8 @@ def test_what_is_done_in_the_window_counts_from_its_first_to_before_its_last_ins
     attempt(assignment, NOW + WEEK - SECOND, count=3)
     attempt(assignment, NOW + WEEK)
 
-    assert sums_of(experiment, "nudge", "quiz_attempts_7d") == Sums(1, 1, 4, 16)
-    assert sums_of(experiment, "nudge", "module_completed_7d") == Sums(1, 0, 0, 0)
+    assert counted(experiment, "nudge", "quiz_attempts_7d") == (1, 4)
+    assert counted(experiment, "nudge", "module_completed_7d") == (1, 0)
 
 
 def test_a_window_is_a_week_of_hours_also_over_a_clock_change() -> None:
@@ -68,7 +75,7 @@ def test_a_window_is_a_week_of_hours_also_over_a_clock_change() -> None:
     assignment = assign(experiment, "nudge", start)
     attempt(assignment, start + timedelta(hours=168))
 
-    assert sums_of(experiment, "nudge", "quiz_attempted_7d") == Sums(1, 0, 0, 0)
+    assert counted(experiment, "nudge", "quiz_attempted_7d") == (1, 0)
 
 
 def test_a_module_that_was_completed_before_is_not_completed_again() -> None:
@@ -83,8 +90,8 @@ def test_a_module_that_was_completed_before_is_not_completed_again() -> None:
     complete(fresh, module, NOW + timedelta(days=2))
     complete(fresh, other, NOW + timedelta(days=3))
 
-    assert sums_of(experiment, "nudge", "module_completed_7d") == Sums(1, 0, 0, 0)
-    assert sums_of(experiment, "control", "module_completed_7d") == Sums(1, 1, 2, 4)
+    assert counted(experiment, "nudge", "module_completed_7d") == (1, 0)
+    assert counted(experiment, "control", "module_completed_7d") == (1, 1)
 
 
 def test_only_modules_are_completed_modules() -> None:
@@ -93,7 +100,7 @@ def test_only_modules_are_completed_modules() -> None:
     complete(assignment, make_item(course, "quiz"), NOW)
     attempt(assignment, NOW, "COMPLETE_MODULE")
 
-    assert sums_of(experiment, "nudge", "module_completed_7d") == Sums(1, 0, 0, 0)
+    assert counted(experiment, "nudge", "module_completed_7d") == (1, 0)
 
 
 def test_a_report_at_a_past_instant_counts_what_had_been_received_by_then() -> None:
@@ -102,8 +109,8 @@ def test_a_report_at_a_past_instant_counts_what_had_been_received_by_then() -> N
     event = make_event(assignment.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + SECOND)
     ingest([event], now=NOW + WEEK + SECOND)
 
-    assert sums_of(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK) == Sums(1, 0, 0, 0)
-    assert sums_of(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK + SECOND).reached == 1
+    assert counted(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK) == (1, 0)
+    assert counted(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK + SECOND)[1] == 1
 
 
 def test_a_completion_that_comes_late_takes_the_place_of_the_one_known_before() -> None:
@@ -116,8 +123,8 @@ def test_a_completion_that_comes_late_takes_the_place_of_the_one_known_before() 
     )
     ingest([early], now=NOW + 2 * WEEK)
 
-    assert sums_of(experiment, "nudge", "module_completed_7d", NOW + WEEK).reached == 1
-    assert sums_of(experiment, "nudge", "module_completed_7d", NOW + 2 * WEEK).reached == 0
+    assert counted(experiment, "nudge", "module_completed_7d", NOW + WEEK)[1] == 1
+    assert counted(experiment, "nudge", "module_completed_7d", NOW + 2 * WEEK)[1] == 0
 
 
 def test_the_largest_counts_do_not_end_the_report() -> None:
@@ -133,8 +140,7 @@ def test_the_largest_counts_do_not_end_the_report() -> None:
     )  # fmt: skip
 
     total = events * MAX_COUNT
-    found = sums_of(experiment, "nudge", "quiz_attempts_7d")
-    assert found == Sums(1, 1, total, total * total)
+    assert counted(experiment, "nudge", "quiz_attempts_7d") == (1, total)
     assert total * total > 2**63
 
 
@@ -143,8 +149,8 @@ def test_an_assignment_waits_until_its_window_has_ended() -> None:
     attempt(assign(experiment, "nudge", NOW), NOW)
 
     before = aggregates_by_arm(experiment.pk, metrics=METRICS, as_of=NOW + WEEK - SECOND)["nudge"]
-    assert (before.assigned, before.sums["quiz_attempted_7d"]) == (1, Sums())
-    assert sums_of(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK) == Sums(1, 1, 1, 1)
+    assert (before.assigned, before.observed["quiz_attempted_7d"].n) == (1, 0)
+    assert counted(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK) == (1, 1)
 
 
 def test_who_is_assigned_after_the_instant_is_not_there_yet() -> None:
@@ -161,21 +167,68 @@ def test_another_experiment_and_another_enrollment_are_not_mixed_in() -> None:
     attempt(assign(experiment, "nudge", NOW), NOW)
     assign(other, "nudge", NOW, assignment.enrollment)
 
-    assert sums_of(experiment, "control", "quiz_attempted_7d") == Sums(1, 0, 0, 0)
-    assert sums_of(experiment, "nudge", "quiz_attempted_7d") == Sums(1, 1, 1, 1)
+    assert counted(experiment, "control", "quiz_attempted_7d") == (1, 0)
+    assert counted(experiment, "nudge", "quiz_attempted_7d") == (1, 1)
 
 
 def test_each_metric_has_its_own_window() -> None:
-    short = replace(metric_of("quiz_attempts_7d"), key="short", window=timedelta(days=1))
+    week = METRICS[1]
+    day = replace(week, key="day", window=timedelta(days=1))
     experiment = running_experiment()
     assignment = assign(experiment, "nudge", NOW)
     attempt(assignment, NOW)
     attempt(assignment, NOW + timedelta(days=2))
 
-    found = aggregates_by_arm(
-        experiment.pk, metrics=[short, metric_of("quiz_attempts_7d")], as_of=NOW + timedelta(days=3)
-    )["nudge"]
-    assert found.sums == {"short": Sums(1, 1, 1, 1), "quiz_attempts_7d": Sums()}
+    found = aggregates_by_arm(experiment.pk, metrics=[day, week], as_of=NOW + timedelta(days=3))[
+        "nudge"
+    ]
+    assert found.observed == {
+        "day": day.outcome.observe({(1,): 1}),
+        "quiz_attempts_7d": week.outcome.observe({}),
+    }
+
+
+def test_a_verb_counts_once_in_one_metric_and_always_in_another() -> None:
+    experiment, course = running_experiment(), make_course()
+    module = make_item(course, "module")
+    assignment = assign(experiment, "nudge", NOW, make_enrollment(course))
+    complete(assignment, module, NOW)
+    complete(assignment, module, NOW + SECOND)
+    every = replace(METRICS[2], key="every", outcome=Total("COMPLETE_MODULE"))
+    first = replace(METRICS[2], key="first", outcome=Total("COMPLETE_MODULE", first_only=True))
+
+    found = aggregates_by_arm(experiment.pk, metrics=[every, first], as_of=AS_OF)["nudge"]
+
+    assert found.observed["every"].tally == ("total", 2)
+    assert found.observed["first"].tally == ("total", 1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An outcome of two columns, as a ratio has them."""
+
+    kind = "pair"
+
+    @property
+    def columns(self) -> tuple[EventCount, ...]:
+        return EventCount("ATTEMPT_QUIZ"), EventCount("PLAY_VIDEO")
+
+    def observe(self, frequencies: Frequencies) -> Observed:
+        return Observed(sum(frequencies.values()), dict(frequencies), ("pairs", 0))
+
+
+def test_an_outcome_may_have_more_columns_than_another() -> None:
+    experiment = running_experiment()
+    assignment = assign(experiment, "nudge", NOW)
+    assign(experiment, "nudge", NOW)
+    attempt(assignment, NOW, count=2)
+    attempt(assignment, NOW, "PLAY_VIDEO", count=5)
+    pair = replace(METRICS[0], key="pair", outcome=Pair())
+
+    found = aggregates_by_arm(experiment.pk, metrics=[METRICS[1], pair], as_of=AS_OF)["nudge"]
+
+    assert found.observed["pair"].sums == {(2, 5): 1, (0, 0): 1}
+    assert found.observed["quiz_attempts_7d"] == METRICS[1].outcome.observe({(2,): 1, (0,): 1})
 
 
 def test_aggregates_equal_a_plain_count_of_random_histories() -> None:
@@ -205,10 +258,10 @@ def test_aggregates_equal_a_plain_count_of_random_histories() -> None:
         ]
         assert aggregate.assigned == len(drawn)
         for metric in metrics:
-            assert aggregate.sums[metric.key] == counted_plainly(drawn, metric, as_of)
+            assert aggregate.observed[metric.key] == counted_plainly(drawn, metric, as_of)
 
 
-def counted_plainly(drawn: list[Assignment], metric: Metric, as_of: datetime) -> Sums:
+def counted_plainly(drawn: list[Assignment], metric: Metric, as_of: datetime) -> Observed:
     totals = [
         sum(
             amount
@@ -218,19 +271,19 @@ def counted_plainly(drawn: list[Assignment], metric: Metric, as_of: datetime) ->
         for each in drawn
         if each.assigned_at + metric.window <= as_of
     ]
-    return Sums(
-        len(totals),
-        sum(total > 0 for total in totals),
-        sum(totals),
-        sum(total * total for total in totals),
-    )
+    if isinstance(metric.outcome, Total):
+        return Observed(len(totals), Moments.from_array(totals), ("total", sum(totals)))
+    reached = sum(total > 0 for total in totals)
+    return Observed(len(totals), Counts(reached, len(totals)), ("successes", reached))
 
 
 def done_by(assignment: Assignment, metric: Metric, as_of: datetime) -> list[tuple[datetime, int]]:
     events = Event.objects.filter(
-        enrollment=assignment.enrollment_id, verb=metric.verb, received_at__lte=as_of
+        enrollment=assignment.enrollment_id,
+        verb=metric.outcome.columns[0].verb,
+        received_at__lte=as_of,
     )
-    if not metric.first_only:
+    if not metric.outcome.columns[0].first_only:
         return [(event.occurred_at, event.count) for event in events]
     modules = {event.item_id for event in events}
     return [

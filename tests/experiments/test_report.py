@@ -6,7 +6,8 @@ from math import isnan
 
 import pytest
 
-from experiments.metrics.definitions import METRICS, Sums
+from experiments.metrics.definitions import METRICS
+from experiments.metrics.outcomes import Observed
 from experiments.reporting.charts import NARROW, WIDE, interval_svg, report_panels
 from experiments.reporting.report import (
     ArmFacts,
@@ -23,6 +24,8 @@ from experiments.reporting.text import (
     draw_rows,
     exposure_rows,
     ghosts_note,
+    hours_text,
+    methods,
     number_rows,
     opening,
 )
@@ -42,10 +45,10 @@ def arm(key: str, assigned: int, *, weight: float = 0.5, name: str = "") -> ArmF
     return ArmFacts(key, name or key, key == "control", weight, assigned)
 
 
-def of_all_metrics(n: int, reached: int, total: int = 0, squares: int = 0) -> dict[str, Sums]:
-    return {
-        metric.key: Sums(n, reached, total or reached, squares or reached) for metric in METRICS
-    }
+def of_all_metrics(n: int, reached: int) -> dict[str, Observed]:
+    """Return what is observed where so many of n have one event."""
+    frequencies = {(0,): n - reached, (1,): reached}
+    return {metric.key: metric.outcome.observe(frequencies) for metric in METRICS}
 
 
 def two_arms(**facts: object) -> Report:
@@ -53,7 +56,7 @@ def two_arms(**facts: object) -> Report:
         ExperimentFacts(**{**vars(FACTS), **facts}),
         arms=[arm("control", 210), arm("nudge", 205)],
         metrics=METRICS,
-        sums={"control": of_all_metrics(200, 80), "nudge": of_all_metrics(195, 117)},
+        observed={"control": of_all_metrics(200, 80), "nudge": of_all_metrics(195, 117)},
         exposures={
             "nudge": {"handed_off": Exposures(190, 180)},
             "control": {"ghost": Exposures(9, 8)},
@@ -67,7 +70,7 @@ def three_arms(name: str = "") -> Report:
         arms=[arm("nudge", 90, weight=0.3, name=name), arm("control", 120, weight=0.4),
               arm("guide", 90, weight=0.3)],
         metrics=METRICS,
-        sums={key: of_all_metrics(90, 40) for key in ("nudge", "control", "guide")},
+        observed={key: of_all_metrics(90, 40) for key in ("nudge", "control", "guide")},
         exposures={},
     )  # fmt: skip
 
@@ -79,7 +82,7 @@ HIDDEN = CourseFacts("Hidden", is_live=False)
 def nobody(*courses: CourseFacts, is_running: bool = True) -> Report:
     facts = replace(FACTS, is_running=is_running, courses=courses or FACTS.courses)
     return build_report(
-        facts, arms=[arm("control", 0), arm("nudge", 0)], metrics=METRICS, sums={}, exposures={}
+        facts, arms=[arm("control", 0), arm("nudge", 0)], metrics=METRICS, observed={}, exposures={}
     )
 
 
@@ -284,3 +287,18 @@ def test_narrow_plot_is_narrower_and_names_arms_on_a_line_of_their_own() -> None
 
 def test_nothing_known_makes_no_plot() -> None:
     assert report_panels(nobody()) == ()
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [(168, "7 times 24 hours"), (48, "2 times 24 hours"), (24, "24 hours"), (1.5, "1.5 hours"),
+     (100, "100 hours")],
+)  # fmt: skip
+def test_a_window_is_told_in_hours(hours: float, text: str) -> None:
+    assert hours_text(timedelta(hours=hours)) == text
+
+
+def test_a_metric_that_nobody_counts_for_is_not_said_to_be_compared() -> None:
+    assert methods(nobody())[0] == (
+        "Quiz attempted within 7 days: counted for exactly 7 times 24 hours. Not compared yet."
+    )

@@ -6,18 +6,21 @@ import pytest
 from experiments.reporting.figures import Figures, level_text, p_text, percent_change
 from experiments.reporting.verdict import Finding, Verdict, balance_text, verdict
 from experiments.stats.balance import sample_ratio
-from experiments.stats.comparison import Comparison, Outcomes, compare, compare_arms
+from experiments.stats.comparison import RATES, Comparison, compare_arms
 from experiments.stats.estimate import Estimate
 from experiments.stats.sufficient import Counts, Moments
+from tests.experiments.factories import Outcomes, family_of
 
 
 def said(control: Outcomes, treatment: Outcomes, outcome: str = "of learners did") -> Verdict:
-    found = Comparison("nudge", "control", treatment, control, *compare(control, treatment))
+    found = beside(control, treatment)
     return verdict(found, outcome=outcome, figures=Figures.of([found]))
 
 
 def beside(control: Outcomes, treatment: Outcomes) -> Comparison:
-    return Comparison("nudge", "control", treatment, control, *compare(control, treatment))
+    arms = {"control": control, "nudge": treatment}
+    (found,) = compare_arms(arms, family=family_of(control), control="control")
+    return found
 
 
 def test_a_difference_that_was_shown_is_told_with_its_interval() -> None:
@@ -81,15 +84,12 @@ def test_arm_sizes_are_told_in_words() -> None:
 
 def test_every_arm_is_compared_with_the_control_in_order() -> None:
     found = compare_arms(
-        {"b": Counts(3, 9), "control": Counts(2, 9), "a": Counts(4, 9)}, control="control"
+        {"b": Counts(3, 9), "control": Counts(2, 9), "a": Counts(4, 9)},
+        family=RATES,
+        control="control",
     )
 
     assert [(each.arm, each.control) for each in found] == [("b", "control"), ("a", "control")]
-
-
-def test_a_rate_is_not_compared_with_a_mean() -> None:
-    with pytest.raises(TypeError, match="cannot be compared"):
-        compare(Counts(1, 2), Moments.from_array([1, 2]))
 
 
 def test_digits_follow_the_interval_and_never_hide_a_sign() -> None:

@@ -192,3 +192,26 @@ def test_no_browser_and_no_proxy_keeps_a_report(
     viewer: Client, nudge: Experiment, address: str
 ) -> None:
     assert "no-store" in viewer.get(address)["Cache-Control"]
+
+
+def test_the_page_says_by_what_each_metric_was_compared(viewer: Client, nudge: Experiment) -> None:
+    page = viewer.get("/reports/nudge/").content.decode()
+
+    assert (
+        "Quiz attempted within 7 days: counted for exactly 7 times 24 hours. Compared by the "
+        "Boschloo exact test and the inverted Boschloo interval."
+    ) in page
+    assert ("Module completed within 7 days: counted for exactly 7 times 24 hours.") in page
+
+
+@pytest.mark.parametrize("page", ["/reports/nudge/", "/reports/nudge.csv"])
+def test_a_plan_of_a_later_release_is_told_in_a_sentence(
+    viewer: Client, nudge: Experiment, page: str
+) -> None:
+    Experiment.objects.update(plan=nudge.plan.replace('"format":2', '"format":3'))
+    response = viewer.get(page)
+
+    assert response.status_code == 409
+    assert "The plan has format 3, and this release of Nudgelab knows 1 and 2" in (
+        response.content.decode()
+    )
