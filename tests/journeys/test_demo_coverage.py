@@ -1,4 +1,8 @@
-"""Over twenty seeds the report's interval covers the true lift, as an interval of 95% should."""
+"""Over three seeds the whole demo's interval covers the true lift, as one of 95% should.
+
+How often the interval covers is shown in tests/experiments, without a demo.
+Here the path from events to the report is shown to hand it the right counts and the right truth.
+"""
 
 import json
 
@@ -7,9 +11,10 @@ from django.test import override_settings
 
 from config.demo.run import DemoOptions, run_demo
 
-SEEDS = range(1, 21)
-# Of 20 intervals of 95%, more than 3 miss in 1.6% of all cases; the seeds are fixed.
-MOST_MISSES = 3
+# A path that counts wrongly misses with nearly every seed, so that few are enough. Of three
+# intervals of 95%, two or more miss in 0.7% of all cases; the seeds are fixed.
+SEEDS = range(1, 4)
+MOST_MISSES = 1
 METRIC = "quiz_attempted_7d"
 
 
@@ -27,7 +32,7 @@ def results(tmp_path_factory):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("seed", SEEDS)
 @override_settings(EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend")
-def test_interval_covers_the_true_lift_in_at_least_seventeen_of_twenty(seed, results):
+def test_interval_covers_the_true_lift_in_at_least_two_of_three(seed, results):
     found = run_demo(DemoOptions(learners=600, weeks=4, seed=seed))
     metric = next(row for row in found["experiment"]["metrics"] if row["key"] == METRIC)
     # An interval as wide as the world would cover too.
