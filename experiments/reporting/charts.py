@@ -9,13 +9,16 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any
 
-import altair as alt
 import vl_convert
 
+from common.lazy import LazyModule
 from experiments.reporting.figures import level_text
 from experiments.reporting.report import Report, Row
 from experiments.reporting.verdict import Finding
 from experiments.stats.units import Unit
+
+# Takes a second to load, and only a page with a plot needs it.
+alt: Any = LazyModule("altair")
 
 # Colors that the drawing library accepts and nobody would choose, each replaced by a variable of
 # the page's style sheet: the library itself knows no variables.

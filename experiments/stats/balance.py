@@ -7,8 +7,8 @@ from itertools import combinations, pairwise
 from math import comb, exp
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from experiments.stats.estimate import UNKNOWN
 
@@ -102,15 +102,15 @@ def always_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     """
     null = sum(count * np.log(share) for count, share in zip(counts, shares, strict=True))
     logs = [log_marginal(counts, [weight * share for share in shares]) for weight in _PRIORS]
-    evidence = float(special.logsumexp(logs)) - np.log(len(logs)) - null
+    evidence = float(scipy.special.logsumexp(logs)) - np.log(len(logs)) - null
     return min(1.0, exp(-max(evidence, 0.0)))
 
 
 def log_marginal(counts: Sequence[int], prior: Sequence[float]) -> float:
     """Return the log chance of a sequence with these counts under a Dirichlet prior."""
     alpha, seen = np.asarray(prior, dtype=np.float64), np.asarray(counts, dtype=np.float64)
-    whole = special.gammaln(alpha.sum()) - special.gammaln(alpha.sum() + seen.sum())
-    return float(whole + (special.gammaln(alpha + seen) - special.gammaln(alpha)).sum())
+    whole = scipy.special.gammaln(alpha.sum()) - scipy.special.gammaln(alpha.sum() + seen.sum())
+    return float(whole + (scipy.special.gammaln(alpha + seen) - scipy.special.gammaln(alpha)).sum())
 
 
 def _one_look_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
@@ -123,7 +123,7 @@ def _one_look_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     distance = sum(
         (count - wanted) ** 2 / wanted for count, wanted in zip(counts, expected, strict=True)
     )
-    return float(special.chdtrc(len(counts) - 1, distance))
+    return float(scipy.special.chdtrc(len(counts) - 1, distance))
 
 
 def _exact_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
@@ -137,7 +137,7 @@ def _exact_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
 
 def _log_chances(counts: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.float64]:
     total = counts.sum(axis=1)
-    ways = special.gammaln(total + 1) - special.gammaln(counts + 1).sum(axis=1)
+    ways = scipy.special.gammaln(total + 1) - scipy.special.gammaln(counts + 1).sum(axis=1)
     found: NDArray[np.float64] = ways + counts @ np.log(np.asarray(shares))
     return found
 

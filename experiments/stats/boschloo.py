@@ -20,7 +20,7 @@ from math import log, sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from experiments.stats.limits import turning_point
 from experiments.stats.score import DIFFERENCE, RATIO, Scale, difference_statistic, ratio_of
@@ -235,8 +235,8 @@ def _region(control: Counts, treatment: Counts) -> _Region:
 def _exact_limits(counts: Counts) -> tuple[float, float]:
     x, n, tail = counts.successes, counts.n, _REGION / 4
     return (
-        float(special.betaincinv(x, n - x + 1, tail)) if x else 0.0,
-        float(special.betaincinv(x + 1, n - x, 1 - tail)) if x < n else 1.0,
+        float(scipy.special.betaincinv(x, n - x + 1, tail)) if x else 0.0,
+        float(scipy.special.betaincinv(x + 1, n - x, 1 - tail)) if x < n else 1.0,
     )
 
 
@@ -260,7 +260,7 @@ def _fisher_quantiles(n0: int, n1: int, x0: Floats, x1: Floats) -> Floats:
     p_values = np.clip(np.where(apart > 0, more, fewer), 1e-300, 1.0)
     # Above a half the quantile would change its sign: there, only the order is kept.
     quantiles = np.where(
-        p_values < 0.5, _STEP - special.ndtri(p_values), 2 * _STEP * (1 - p_values)
+        p_values < 0.5, _STEP - scipy.special.ndtri(p_values), 2 * _STEP * (1 - p_values)
     )
     found: Floats = np.sign(apart) * quantiles
     return found
@@ -292,7 +292,9 @@ def _binomial(counts: Floats, n: int, rates: Floats) -> Floats:
 
 def _log_choose(n: int, counts: Floats) -> Floats:
     found: Floats = (
-        special.gammaln(n + 1) - special.gammaln(counts + 1) - special.gammaln(n - counts + 1)
+        scipy.special.gammaln(n + 1)
+        - scipy.special.gammaln(counts + 1)
+        - scipy.special.gammaln(n - counts + 1)
     )
     return found
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from scipy import optimize
+import scipy
 
 # At an estimate of 0 or 1 some tests are exactly undecided: the root that is meant lies beside it.
 _NUDGE = 1e-12
@@ -30,4 +30,4 @@ def turning_point(
     beside = value + (end - value) * _NUDGE
     if test(beside) >= 0:
         return value
-    return float(optimize.brentq(bounded, end, beside, xtol=tolerance, rtol=1e-12))
+    return float(scipy.optimize.brentq(bounded, end, beside, xtol=tolerance, rtol=1e-12))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from math import inf, isinf, sqrt
 
-from scipy import special
+import scipy
 
 from experiments.stats.estimate import UNKNOWN, Estimate
 from experiments.stats.permutation import DRAWS, permutation_shift
@@ -107,13 +107,13 @@ def _fieller(control: Moments, treatment: Moments, *, t: float) -> tuple[float, 
 
 
 def _quantile(df: float, level: float) -> float:
-    return float(special.stdtrit(df, (1 + level) / 2))
+    return float(scipy.special.stdtrit(df, (1 + level) / 2))
 
 
 def _with_t(value: float, error: float, df: float, *, method: str, level: float) -> Estimate:
     statistic = value / error
     half = _quantile(df, level) * error
-    p_value = float(2 * special.stdtr(df, -abs(statistic)))
+    p_value = float(2 * scipy.special.stdtr(df, -abs(statistic)))
     return Estimate(
         value, value - half, value + half, p_value, level, method, method,
         statistic=statistic, df=df, standard_error=error,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from experiments.stats.estimate import UNKNOWN
 from experiments.stats.limits import turning_point
@@ -37,7 +37,7 @@ def score_statistic(control: Counts, treatment: Counts) -> float:
 def score_p_value(control: Counts, treatment: Counts) -> float:
     """Return the two-sided p-value of `score_statistic`; 1 where all outcomes are alike."""
     z = score_statistic(control, treatment)
-    return 1.0 if np.isnan(z) else float(2 * special.ndtr(-abs(z)))
+    return 1.0 if np.isnan(z) else float(2 * scipy.special.ndtr(-abs(z)))
 
 
 def score_difference_limits(
@@ -142,7 +142,7 @@ def _limits(
     control: Counts, treatment: Counts, scale: Scale, value: float, level: float
 ) -> tuple[float, float]:
     sizes, seen = _sizes(control, treatment), _seen(control, treatment)
-    z, null = float(special.ndtri((1 + level) / 2)), scale.null
+    z, null = float(scipy.special.ndtri((1 + level) / 2)), scale.null
 
     def above(parameter: float) -> float:
         return float(scale.statistic(*sizes, *seen, parameter)) - z
