@@ -19,3 +19,9 @@ BASE_URL = "http://testserver"
 ALLOWED_HOSTS = ["*"]
 EMAIL_REDIRECT_TO = ""
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# What a test commits is read at once by other processes, but need not survive a power cut: no
+# commit waits for the disk.
+_default = DATABASES["default"]  # noqa: F405
+DATABASES["default"] = env.with_session_setting(  # noqa: F405
+    _default, "synchronous_commit", "off"
+)
