@@ -89,5 +89,5 @@ def _is_about_silence(rule: Condition | Group) -> bool:
 
 
 def _days(row: SignalRow) -> int:
-    days = row.signals[WEEK.column]
+    days = row.signals[WEEK.identity]
     return days if isinstance(days, int) else 0

@@ -70,7 +70,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class SignalRow:
-    """One enrollment in scope with the signals that were asked for, by column."""
+    """One enrollment in scope with the signals that were asked for, by identity."""
 
     enrollment_id: int
     learner: str
@@ -157,11 +157,10 @@ def read_signals(
     """
     norms = _norms(course, as_of) if needs_norms(refs) else NO_NORMS
     reading = compile_signals(refs, Subject(course.pk, as_of, enrollment_ids, norms))
-    columns = list(reading.signal_columns.values())
-    sql = f"{_with_learners(reading, columns)} ORDER BY x.enrollment_id"
-    traits = {ref.column for ref in refs if ref.signal.is_trait}
+    sql = f"{_with_learners(reading, list(reading.signals.values()))} ORDER BY x.enrollment_id"
+    traits = {ref.identity for ref in refs if ref.signal.is_trait}
     for enrollment_id, learner, *values in _rows(sql, reading.params):
-        signals = dict(zip(reading.signal_columns, values, strict=True))
+        signals = dict(zip(reading.signals, values, strict=True))
         yield SignalRow(enrollment_id, learner, signals | _read_traits(traits, signals))
 
 
@@ -251,9 +250,9 @@ def _with_learners(reading: Reading, columns: list[str]) -> str:
         WHERE x.in_scope"""
 
 
-def _read_traits(columns: Collection[str], signals: dict[str, Any]) -> dict[str, Any]:
+def _read_traits(identities: Collection[str], signals: dict[str, Any]) -> dict[str, Any]:
     """Return the traits as the data that they are; a plain cursor gives their JSON as text."""
-    return {name: json.loads(text) for name in columns if (text := signals[name]) is not None}
+    return {name: json.loads(text) for name in identities if (text := signals[name]) is not None}
 
 
 def _rows(sql: str, params: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

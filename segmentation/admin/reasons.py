@@ -82,13 +82,13 @@ def _reasons(rule: Group, membership: models.Membership, now: Signals | None) ->
 
 def _deciding(rule: Group, signals: Signals | None) -> list[Condition]:
     # A manual member may have come in before any signal was read.
-    known = signals is not None and all(part.ref.column in signals for part in conditions(rule))
+    known = signals is not None and all(part.ref.identity in signals for part in conditions(rule))
     return deciding(rule, signals) if known and signals is not None else []
 
 
 def _words(condition: Condition, signals: Signals) -> str:
-    column = condition.ref.column
-    return describe(column, signals[column]) if column in signals else "was not read"
+    identity = condition.ref.identity
+    return describe(identity, signals[identity]) if identity in signals else "was not read"
 
 
 def _when(*, at_entry: bool, now: bool) -> str:

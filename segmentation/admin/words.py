@@ -21,7 +21,7 @@ def in_english(rule: object) -> str:
 
 def in_words(signals: dict[str, SignalValue]) -> list[str]:
     """Return each signal as a sentence, numbers rounded."""
-    return [describe(column, value) for column, value in signals.items()]
+    return [describe(identity, value) for identity, value in signals.items()]
 
 
 def user_of(request: HttpRequest) -> User:

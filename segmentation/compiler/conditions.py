@@ -3,7 +3,7 @@
 # Every value is bound; what is put into the text are constants of this package.
 # ruff: noqa: S608
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from segmentation.compiler.sql import Params
 from segmentation.rules import OPERATORS, Condition, Group
@@ -22,17 +22,16 @@ _NUMBERS = (
 )
 
 
-def compile_rule(rule: Condition | Group, params: Params) -> str:
-    """Return the SQL condition; signals are read from the alias r by their column names."""
+def compile_rule(rule: Condition | Group, params: Params, aliases: Mapping[str, str]) -> str:
+    """Return the SQL condition; signals are columns of r, by the aliases of their identities."""
     if isinstance(rule, Condition):
-        return _compile_condition(rule, params)
-    parts = [f"({compile_rule(part, params)})" for part in rule.rules]
+        return _compile_condition(rule, params, f"r.{aliases[rule.ref.identity]}")
+    parts = [f"({compile_rule(part, params, aliases)})" for part in rule.rules]
     joined = f" {rule.combinator.value.upper()} ".join(parts)
     return f"NOT ({joined})" if rule.negated else joined
 
 
-def _compile_condition(condition: Condition, params: Params) -> str:
-    column = f'r."{condition.ref.column}"'
+def _compile_condition(condition: Condition, params: Params, column: str) -> str:
     entry = condition.comparison
     if entry.sees_unknown:
         return entry.sql.format(signal=column)

@@ -23,7 +23,7 @@ def next_due(
     where a signal depends on the local date, the next local midnight.
     """
     candidates = ["r.withdrew_at", "r.completed_at", "(SELECT over_at FROM course)"]
-    if any(compiled[condition.ref.column].daily for condition in conditions):
+    if any(compiled[condition.ref.identity].daily for condition in conditions):
         candidates.append("(SELECT next_day_at FROM course)")
     candidates += sorted(set(_thresholds(conditions, compiled, sources)))
     candidates.append(_later_event(sources))
@@ -49,13 +49,13 @@ def _thresholds(
     conditions: list[Condition], compiled: Mapping[str, Compiled], sources: Sources
 ) -> Iterator[str]:
     for condition in conditions:
-        column = condition.ref.column
-        if compiled[column].anchor is None:
+        signal = compiled[condition.ref.identity]
+        if signal.anchor is None:
             continue
         for operand in condition.operands:
             for micros in flips(float(operand)):
                 after = f"{sources.params.bind(micros, 'bigint')} * interval '1 microsecond'"
-                yield f'(r."{column} since" + {after})'
+                yield f"(r.{signal.since} + {after})"
 
 
 def flips(days: float) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """One statement that reads everything a set of rules asks about the enrollments of a course."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,14 +36,14 @@ class Reading:
 
     Always there: enrollment_id, in_scope, over (out of scope for good) and next_due. `rule_columns`
     and `leave_columns` are by segment: true, false or null where unknown, and false out of scope.
-    `signal_columns` are by export name.
+    `signals` are the columns of the signals, by identity.
     """
 
     sql: str
     params: dict[str, Any]
     rule_columns: dict[int, str]
     leave_columns: dict[int, str]
-    signal_columns: dict[str, str]
+    signals: dict[str, str]
 
 
 def needs_norms(asked: Iterable[Condition | SignalRef]) -> bool:
@@ -68,57 +68,52 @@ def compile_reading(
 
 def compile_rules(segments: Sequence[SegmentRules], subject: Subject) -> Reading:
     """Return the statement that decides the rules of the segments for the subject."""
-    asked = [condition for segment in segments for condition in segment.conditions()]
-    rules = {f"rule_{segment.segment_id}": segment.rule for segment in segments}
-    leaves = {
-        f"leave_{segment.segment_id}": segment.leave_rule
-        for segment in segments
-        if segment.leave_rule is not None
-    }
-    sql, sources = _compile([each.ref for each in asked], subject, asked, rules | leaves)
-    return Reading(
-        sql=sql,
-        params=sources.params.values,
-        rule_columns={segment.segment_id: f"rule_{segment.segment_id}" for segment in segments},
-        leave_columns={int(name.removeprefix("leave_")): name for name in leaves},
-        signal_columns={each.ref.column: each.ref.column for each in asked},
-    )
+    refs = [each.ref for segment in segments for each in segment.conditions()]
+    return _compile(refs, subject, segments)
 
 
 def compile_signals(refs: Sequence[SignalRef], subject: Subject) -> Reading:
-    """Return the statement that reads signals only: the columns of a Reading without rules."""
-    sql, sources = _compile(refs, subject, [], {})
-    names = {ref.column: ref.column for ref in refs}
-    return Reading(sql, sources.params.values, {}, {}, names)
+    """Return the statement that reads signals only: a Reading without rules."""
+    return _compile(refs, subject, [])
 
 
 def _compile(
-    refs: Sequence[SignalRef],
-    subject: Subject,
-    asked: list[Condition],
-    rules: dict[str, Group],
-) -> tuple[str, Sources]:
+    refs: Sequence[SignalRef], subject: Subject, segments: Sequence[SegmentRules]
+) -> Reading:
     sources = Sources(subject)
-    compiled = {ref.column: compile_signal(ref, sources) for ref in dict.fromkeys(refs)}
+    compiled = {
+        ref.identity: replace(compile_signal(ref, sources), alias=f"s{number}")
+        for number, ref in enumerate(dict.fromkeys(refs))
+    }
+    aliases = {identity: signal.alias for identity, signal in compiled.items()}
+    asked = [condition for segment in segments for condition in segment.conditions()]
+    rules = {f"rule_{each.segment_id}": each.rule for each in segments}
+    leaves = {f"leave_{each.segment_id}": each.leave_rule for each in segments if each.leave_rule}
     columns = [
         "r.enrollment_id",
         "r.in_scope",
         "r.over",
         f"{next_due(asked, compiled, sources)} AS next_due",
         *(
-            f'r.in_scope AND ({compile_rule(rule, sources.params)}) AS "{name}"'
-            for name, rule in rules.items()
+            f"r.in_scope AND ({compile_rule(rule, sources.params, aliases)}) AS {name}"
+            for name, rule in (rules | leaves).items()
         ),
-        *(f'r."{name}"' for name in compiled),
+        *(f"r.{alias}" for alias in aliases.values()),
     ]
-    return f"{with_clause(sources)}\nSELECT {indent(columns)}\n{_read(compiled, sources)}", sources
+    return Reading(
+        sql=f"{with_clause(sources)}\nSELECT {indent(columns)}\n{_read(compiled, sources)}",
+        params=sources.params.values,
+        rule_columns={each.segment_id: f"rule_{each.segment_id}" for each in segments},
+        leave_columns={int(name.removeprefix("leave_")): name for name in leaves},
+        signals=aliases,
+    )
 
 
 def _read(compiled: dict[str, Compiled], sources: Sources) -> str:
     """Return the FROM clause of the statement: the alias r, with a column a signal."""
     columns = ["s.*"]
-    for name, signal in compiled.items():
-        columns.append(f'{signal.sql} AS "{name}"')
+    for signal in compiled.values():
+        columns.append(f"{signal.sql} AS {signal.alias}")
         if signal.anchor is not None:
-            columns.append(f'{signal.anchor} AS "{name} since"')
+            columns.append(f"{signal.anchor} AS {signal.since}")
     return f"FROM (SELECT {indent(columns)}\n    {from_clause(sources)}) r"

@@ -20,12 +20,19 @@ class Compiled:
     """A signal's SQL over the aliases of the reading.
 
     `daily`: its value can change at local midnight without any event. `anchor`: for days since
-    something, the SQL of that instant: its thresholds fall due at exact times after it.
+    something, the SQL of that instant: its thresholds fall due at exact times after it. `alias` is
+    the column that it becomes: a name of no more than letters and digits, whatever its arguments.
     """
 
     sql: str
     daily: bool = True
     anchor: str | None = None
+    alias: str = ""
+
+    @property
+    def since(self) -> str:
+        """Return the column of the anchor."""
+        return f"{self.alias}_since"
 
 
 def compile_signal(ref: SignalRef, sources: Sources) -> Compiled:

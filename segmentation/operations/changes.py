@@ -18,7 +18,6 @@ from segmentation.operations.differences import (
     compile_batch,
     difference_params,
     difference_sql,
-    quoted,
 )
 
 # jsonb_build_object takes at most 100 arguments.
@@ -147,6 +146,8 @@ def write_changes(definitions: Definitions, batch: Batch, attributed: Attributed
         "moved_segment": [segment_id for _, segment_id in attributed],
         "moved_by": list(attributed.values()),
     }
+    if reading is not None:
+        params |= {alias: identity for identity, alias in reading.signals.items()}
     with connection.cursor() as cursor:
         cursor.execute(_statement(definitions, reading), params)
         rows = cursor.fetchall()
@@ -184,8 +185,10 @@ def _signals(active: Sequence[Definition], reading: Reading | None) -> str:
     return f"CASE segment_id {cases} END"
 
 
-def _objects(names: Sequence[str], reading: Reading) -> str:
-    pairs = [f"'{name}', reading.{quoted(reading.signal_columns[name])}" for name in names]
+def _objects(identities: Sequence[str], reading: Reading) -> str:
+    # The identity is bound under the name of the alias: it may hold any text.
+    aliases = [reading.signals[identity] for identity in identities]
+    pairs = [f"%({alias})s::text, reading.{alias}" for alias in aliases]
     calls = [
         f"jsonb_build_object({', '.join(pairs[start : start + _SIGNALS_A_CALL])})"
         for start in range(0, len(pairs), _SIGNALS_A_CALL)

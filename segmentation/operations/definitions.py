@@ -35,8 +35,8 @@ class Definition:
 
     @property
     def signals(self) -> list[str]:
-        """Return the columns of the signals that the rule itself asks for."""
-        return sorted({part.ref.column for part in rules.conditions(self.rules.rule)})
+        """Return the identities of the signals that the rule itself asks for."""
+        return sorted({part.ref.identity for part in rules.conditions(self.rules.rule)})
 
 
 @dataclass(frozen=True)

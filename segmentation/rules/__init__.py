@@ -7,6 +7,7 @@ from segmentation.rules.explain import explain
 from segmentation.rules.operators import OPERATORS, Operator
 from segmentation.rules.parse import MAX_CONDITIONS, MAX_DEPTH, parse, parse_text
 from segmentation.rules.ranges import check_ranges
+from segmentation.rules.refs import find_ref
 from segmentation.rules.types import Combinator, Condition, Group, RuleError, conditions, to_json
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "describe",
     "evaluate",
     "explain",
+    "find_ref",
     "parse",
     "parse_text",
     "to_json",

@@ -1,50 +1,23 @@
-"""Put one learner's signals in plain English, as they were read: column and value. Pure."""
+"""Put one learner's signals in plain English, as they were read: identity and value. Pure."""
 
 import json
 from typing import Any
 
 from segmentation.rules.explain import count_unit, in_days, in_window
-from segmentation.signals import (
-    SIGNALS_BY_NAME,
-    Signal,
-    SignalKind,
-    SignalRef,
-    SignalValue,
-    Window,
-)
+from segmentation.rules.refs import find_ref
+from segmentation.signals import Signal, SignalKind, SignalRef, SignalValue, Window
 
 
-def describe(column: str, value: SignalValue) -> str:
+def describe(identity: str, value: SignalValue) -> str:
     """Return what the signal says, with a capital letter: "Active on 3 of the last 7 days".
 
-    A column that is no longer known is shown with its value: what was read stays readable.
+    A signal that is no longer known is shown with its value: what was read stays readable.
     """
-    ref = find_ref(column)
+    ref = find_ref(identity)
     if ref is None:
-        return f"{column}: {value}"
+        return f"{identity}: {value}"
     text = _unknown(ref) if value is None else _known(ref, value)
     return text[:1].upper() + text[1:]
-
-
-def find_ref(column: str) -> SignalRef | None:
-    """Return the signal with window and arguments that a column is named after, None for none."""
-    # The longest first: quiz_attempts_change_7 is not quiz_attempts over the window "change_7".
-    for name in sorted(SIGNALS_BY_NAME, key=len, reverse=True):
-        signal = SIGNALS_BY_NAME[name]
-        if column == name and not signal.args and signal.window is Window.NONE:
-            return SignalRef(signal)
-        if column.startswith(f"{name}_"):
-            return _with_rest(signal, column.removeprefix(f"{name}_"))
-    return None
-
-
-def _with_rest(signal: Signal, rest: str) -> SignalRef | None:
-    if signal.args:
-        return SignalRef(signal, None, (rest,))
-    if rest == "all" and signal.window is Window.OPTIONAL:
-        return SignalRef(signal)
-    is_window = rest.isdecimal() and signal.window is not Window.NONE
-    return SignalRef(signal, int(rest)) if is_window else None
 
 
 def _unknown(ref: SignalRef) -> str:

@@ -12,11 +12,11 @@ from segmentation.signals import SignalValue
 def evaluate(rule: Condition | Group, signals: Mapping[str, SignalValue]) -> bool | None:
     """Return whether the rule holds, None where that is unknown.
 
-    `signals` maps columns (active_days_7, quiz_pass_rate_all) to values, None where unknown.
+    `signals` maps identities to values, None where unknown.
     Raise KeyError where a signal that the rule asks for is missing: absent is not unknown.
     """
     if isinstance(rule, Condition):
-        return _decide(rule, signals[rule.ref.column])
+        return _decide(rule, signals[rule.ref.identity])
     # All parts are decided before they are joined: a missing signal must show even where
     # another part settles the answer.
     parts = [evaluate(part, signals) for part in rule.rules]

@@ -36,12 +36,12 @@ def _part(part: Condition | Group, parent: Group) -> str:
 def _condition(condition: Condition) -> str:
     signal = condition.signal
     words = {
-        "when": in_window(condition.window),
-        "days": in_days(condition.window),
-        "arg": " ".join(condition.args),
+        "when": in_window(condition.ref.window),
+        "days": in_days(condition.ref.window),
+        "arg": " ".join(condition.ref.args),
     }
     if condition.comparison.takes is Takes.NOTHING:
-        label = " ".join((signal.label, *condition.args))
+        label = " ".join((signal.label, *condition.ref.args))
         window = f" {words['when']}" if signal.window is not Window.NONE else ""
         return f"the {label}{window} {_english(condition)}"
     return signal.sentence.format(amount=_amount(condition), **words)

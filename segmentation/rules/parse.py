@@ -2,26 +2,31 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from common.json_text import deep_path, json_fault
+from segmentation.rules.faults import (
+    closest,
+    join,
+    name_kind,
+    read_text,
+    refuse_unknown_keys,
+    require,
+    show,
+)
 from segmentation.rules.operators import OPERATORS, Operator, Takes
+from segmentation.rules.refs import read_ref
 from segmentation.rules.types import Combinator, Condition, Group, Operand, RuleError, RuleValue
-from segmentation.signals import MAX_WINDOW, SIGNALS_BY_NAME, Signal, Window
+from segmentation.signals import Signal
 
 # Far beyond what anybody can read, far below where Python's or PostgreSQL's stack ends.
 MAX_DEPTH = 50
 MAX_CONDITIONS = 200
-MAX_TEXT = 1000
 
 # The rule builder's own notes: they say nothing about who matches.
 _DROPPED = frozenset({"id", "path"})
 _GROUP_KEYS = frozenset({"combinator", "not", "rules"})
 _CONDITION_KEYS = frozenset({"field", "window", "operator", "value", "valueSource"})
-# A part of a column's name, so that exports need no quoting.
-_ARGUMENT = re.compile(r"[A-Za-z0-9_]{1,40}")
 # How other languages write an operator.
 _OTHER_WORDS = {
     "=>": ">=",
@@ -85,7 +90,7 @@ def _count(rule: Condition | Group) -> int:
 
 def _read(data: object, path: str, depth: int) -> Condition | Group:
     if not isinstance(data, Mapping):
-        raise RuleError(path, f"must be a group or a condition, is {_name(data)}")
+        raise RuleError(path, f"must be a group or a condition, is {name_kind(data)}")
     if "field" in data:
         return _condition(data, path)
     if depth > MAX_DEPTH:
@@ -94,17 +99,17 @@ def _read(data: object, path: str, depth: int) -> Condition | Group:
 
 
 def _group(data: Mapping[str, object], path: str, depth: int) -> Group:
-    _refuse_unknown_keys(data, path, _GROUP_KEYS | _DROPPED)
-    combinator = _require(data, "combinator", path)
+    refuse_unknown_keys(data, path, _GROUP_KEYS | _DROPPED)
+    combinator = require(data, "combinator", path)
     if combinator not in ("and", "or"):
-        raise RuleError(_join(path, "combinator"), f"must be 'and' or 'or', is {_show(combinator)}")
+        raise RuleError(join(path, "combinator"), f"must be 'and' or 'or', is {show(combinator)}")
     negated = data.get("not", False)
     if not isinstance(negated, bool):
-        raise RuleError(_join(path, "not"), f"must be true or false, is {_name(negated)}")
-    rules = _require(data, "rules", path)
-    where = _join(path, "rules")
+        raise RuleError(join(path, "not"), f"must be true or false, is {name_kind(negated)}")
+    rules = require(data, "rules", path)
+    where = join(path, "rules")
     if not isinstance(rules, list):
-        raise RuleError(where, f"must be a list, is {_name(rules)}")
+        raise RuleError(where, f"must be a list, is {name_kind(rules)}")
     # An empty OR would match nobody and an empty AND everybody: neither was meant.
     if not rules:
         raise RuleError(where, "is empty: a group needs at least one condition")
@@ -113,55 +118,23 @@ def _group(data: Mapping[str, object], path: str, depth: int) -> Group:
 
 
 def _condition(data: Mapping[str, object], path: str) -> Condition:
-    signal = _signal(data["field"], _join(path, "field"))
-    _refuse_unknown_keys(data, path, _CONDITION_KEYS | _DROPPED | set(signal.args))
+    ref = read_ref(data, path)
+    refuse_unknown_keys(data, path, _CONDITION_KEYS | _DROPPED | set(ref.signal.args))
     if data.get("valueSource", "value") != "value":
-        raise RuleError(_join(path, "valueSource"), "only 'value' is known")
-    operator = _operator(_require(data, "operator", path), signal, _join(path, "operator"))
-    return Condition(
-        field=signal.name,
-        window=_window(data.get("window"), signal, _join(path, "window")),
-        operator=operator.symbol,
-        value=_value(data.get("value", _MISSING), signal, operator, _join(path, "value")),
-        args=tuple(_argument(_require(data, key, path), _join(path, key)) for key in signal.args),
-    )
-
-
-def _signal(name: object, path: str) -> Signal:
-    signal = SIGNALS_BY_NAME.get(name) if isinstance(name, str) else None
-    if signal is None:
-        raise RuleError(path, f"{_show(name)} is not a signal{_closest(name, SIGNALS_BY_NAME)}")
-    return signal
+        raise RuleError(join(path, "valueSource"), "only 'value' is known")
+    operator = _operator(require(data, "operator", path), ref.signal, join(path, "operator"))
+    value = _value(data.get("value", _MISSING), ref.signal, operator, join(path, "value"))
+    return Condition(ref, operator.symbol, value)
 
 
 def _operator(symbol: object, signal: Signal, path: str) -> Operator:
     operator = OPERATORS.get(symbol) if isinstance(symbol, str) else None
     if operator is None:
-        raise RuleError(path, f"{_show(symbol)} is not an operator{_closest_operator(symbol)}")
+        raise RuleError(path, f"{show(symbol)} is not an operator{_closest_operator(symbol)}")
     # A trait may be a text or a number: the value says which the rule is about.
     if not signal.is_trait and not operator.suits(text=False):
         raise RuleError(path, f"'{operator.symbol}' does not compare {signal.name}, a number")
     return operator
-
-
-def _window(window: object, signal: Signal, path: str) -> int | None:
-    if window is None or (window == "all" and signal.window is Window.OPTIONAL):
-        if signal.window is Window.REQUIRED:
-            raise RuleError(path, f"is missing: {signal.name} needs a number of days")
-        return None
-    if signal.window is Window.NONE:
-        raise RuleError(path, f"{signal.name} takes no window")
-    if isinstance(window, bool) or not isinstance(window, int):
-        raise RuleError(path, f"must be a whole number of days, is {_show(window)}")
-    if not 1 <= window <= MAX_WINDOW:
-        raise RuleError(path, f"must be from 1 to {MAX_WINDOW} days, is {_show(window)}")
-    return window
-
-
-def _argument(value: object, path: str) -> str:
-    if not isinstance(value, str) or not _ARGUMENT.fullmatch(value):
-        raise RuleError(path, f"must be 1 to 40 letters, digits or _, is {_show(value)}")
-    return value
 
 
 def _value(value: object, signal: Signal, operator: Operator, path: str) -> RuleValue:
@@ -179,7 +152,7 @@ def _value(value: object, signal: Signal, operator: Operator, path: str) -> Rule
 
 def _operands(value: object, signal: Signal, operator: Operator, path: str) -> tuple[Operand, ...]:
     if not isinstance(value, list):
-        raise RuleError(path, f"must be a list, is {_name(value)}")
+        raise RuleError(path, f"must be a list, is {name_kind(value)}")
     found = tuple(
         _operand(each, signal, operator, f"{path}[{index}]") for index, each in enumerate(value)
     )
@@ -199,12 +172,12 @@ def _operand(value: object, signal: Signal, operator: Operator, path: str) -> Op
         return _number(value, path)
     may_be_number = operator.suits(text=False) or operator.takes is Takes.MANY
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return _number(value, path) if may_be_number and is_number else _text(value, path)
+    return _number(value, path) if may_be_number and is_number else read_text(value, path)
 
 
 def _number(value: object, path: str) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RuleError(path, f"must be a number, is {_name(value)}")
+        raise RuleError(path, f"must be a number, is {name_kind(value)}")
     try:
         finite = math.isfinite(float(value))
     except OverflowError:
@@ -214,63 +187,7 @@ def _number(value: object, path: str) -> int | float:
     return value
 
 
-def _text(value: object, path: str) -> str:
-    if not isinstance(value, str):
-        raise RuleError(path, f"must be a text, is {_name(value)}")
-    if not value or len(value) > MAX_TEXT:
-        raise RuleError(path, f"must have 1 to {MAX_TEXT} characters, has {len(value)}")
-    # PostgreSQL can store neither, so no trait can hold them.
-    if any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in value):
-        raise RuleError(path, "has a character that no text can hold")
-    return value
-
-
-def _require(data: Mapping[str, object], key: str, path: str) -> object:
-    if key not in data:
-        raise RuleError(_join(path, key), "is missing")
-    return data[key]
-
-
-def _refuse_unknown_keys(data: Mapping[str, object], path: str, known: frozenset[str]) -> None:
-    for key in data:
-        if key not in known:
-            raise RuleError(
-                _join(path, str(key)), f"is not a key that is known here{_closest(key, known)}"
-            )
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
-
-
 def _closest_operator(symbol: object) -> str:
     # By its letters alone, "=>" looks most like "=".
     meant = _OTHER_WORDS.get(symbol) if isinstance(symbol, str) else None
-    return f"; did you mean '{meant}'?" if meant else _closest(symbol, OPERATORS)
-
-
-def _closest(name: object, known: object) -> str:
-    """Return a hint at what was perhaps meant, or nothing."""
-    close = get_close_matches(str(name), list(known), n=1)  # type: ignore[call-overload]
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
-def _name(value: object) -> str:
-    """Return what kind of JSON value it is, with its article."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "a text"
-    return "a list" if isinstance(value, list) else "an object"
-
-
-def _show(value: object) -> str:
-    """Return the value itself where it is short, else what kind it is."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return _name(value)
-    text = repr(value) if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
+    return f"; did you mean '{meant}'?" if meant else closest(symbol, OPERATORS)

@@ -43,8 +43,8 @@ def _fault(condition: Condition, operand: Operand) -> str | None:
         return None
     if signal.kind is SignalKind.RATE:
         return None if 0 <= operand <= 1 else _no_rate(operand)
-    if signal.within_window and condition.window is not None and operand > condition.window:
-        return f"must be from 0 to {condition.window}, the days of its window, is {operand}"
+    if signal.within_window and condition.ref.window is not None and operand > condition.ref.window:
+        return f"must be from 0 to {condition.ref.window}, the days of its window, is {operand}"
     return f"cannot be below 0, is {operand}" if operand < 0 else None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from segmentation.rules.operators import OPERATORS, Operator, Takes
-from segmentation.signals import SIGNALS_BY_NAME, Signal, SignalRef
+from segmentation.signals import Signal, SignalRef
 
 Operand = int | float | str
 # None for an operator without value, a tuple for one with several.
@@ -28,21 +28,19 @@ class Combinator(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison of a signal. `window` None is "all", or a signal without window."""
+    """One comparison of a signal."""
 
-    field: str
-    window: int | None
+    ref: SignalRef
     operator: str
     value: RuleValue
-    args: tuple[str, ...] = ()
 
     @property
     def signal(self) -> Signal:
-        return SIGNALS_BY_NAME[self.field]
+        return self.ref.signal
 
     @property
-    def ref(self) -> SignalRef:
-        return SignalRef(self.signal, self.window, self.args)
+    def field(self) -> str:
+        return self.ref.signal.name
 
     @property
     def comparison(self) -> Operator:
@@ -88,11 +86,7 @@ def to_json(rule: Condition | Group) -> dict[str, object]:
             "not": rule.negated,
             "rules": [to_json(part) for part in rule.rules],
         }
-    shape: dict[str, object] = {"field": rule.field}
-    shape.update(zip(rule.signal.args, rule.args, strict=True))
-    if rule.window is not None:
-        shape["window"] = rule.window
-    shape["operator"] = rule.operator
+    shape = rule.ref.shape | {"operator": rule.operator}
     if rule.value is not None:
         shape["value"] = list(rule.value) if isinstance(rule.value, tuple) else rule.value
     return shape

@@ -1,7 +1,10 @@
 """The types of the signal catalogue. Pure."""
 
+import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 # A signal as a reading gives it: a count, a rate, a number of days, a trait as it is stored, or
@@ -73,11 +76,30 @@ class SignalRef:
     args: tuple[str, ...] = ()
 
     @property
+    def shape(self) -> dict[str, object]:
+        """Return how rules name it: the field, its arguments by their names, the window if any."""
+        arguments = dict(zip(self.signal.args, self.args, strict=True))
+        window = {} if self.window is None else {"window": self.window}
+        return {"field": self.signal.name, **arguments, **window}
+
+    @cached_property
+    def identity(self) -> str:
+        """Return its shape as canonical JSON: what readings and memberships store its value by."""
+        return json.dumps(self.shape, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+    @property
     def column(self) -> str:
-        """Return the name under which readings and exports give it: active_days_7, modules_open."""
-        parts = [self.signal.name, *self.args]
+        """Return its column in exports, of no other signal: active_days_7, trait_region."""
+        parts = [self.signal.name]
+        if self.args:
+            # A colon parts the arguments, so one that has a colon has it written otherwise.
+            parts.append(":".join(re.sub("[%:]", _escaped, each) for each in self.args))
         if self.window is not None:
             parts.append(str(self.window))
         elif self.signal.window is Window.OPTIONAL:
             parts.append("all")
         return "_".join(parts)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"%{ord(found[0]):X}"

@@ -14,6 +14,7 @@ from segmentation.operations import (
     create_segment,
     evaluate_due,
 )
+from segmentation.signals import SIGNALS_BY_NAME, SignalRef
 from tests.factories import NOW
 
 _numbers = count(1)
@@ -25,6 +26,11 @@ def where(field: str, operator: str, value: Any = None, **more: Any) -> dict[str
     if value is not None:
         condition["value"] = value
     return {"combinator": "and", "not": False, "rules": [condition]}
+
+
+def identity(field: str, window: int | None = None, *args: str) -> str:
+    """Return the name under which readings and memberships give the signal."""
+    return SignalRef(SIGNALS_BY_NAME[field], window, args).identity
 
 
 # Who acted today moves by an event, who is quiet for a week by time.

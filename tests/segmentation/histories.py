@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from activity.operations import ingest
 from common.clock import local_midnight
-from tests.factories import make_course, make_enrollment, make_event, make_item
+from tests.factories import make_course, make_enrollment, make_event, make_item, make_learner
 from tests.segmentation.reference import Act, World
+from tests.segmentation.rule_strategies import trait_sets
 
 # A course over the night on which the clocks go back, in zones where that night is odd: in Havana
 # the day has two midnights, in Beirut another one has none.
@@ -50,7 +51,12 @@ def worlds(draw):
     )
     items = _items(draw, course)
     learners = [
-        make_enrollment(course, enrolled_at=draw(instants(zone)))
+        make_enrollment(
+            course,
+            make_learner(traits=draw(trait_sets)),
+            enrolled_at=draw(instants(zone)),
+            traits=draw(trait_sets),
+        )
         for _ in range(draw(st.integers(1, 3)))
     ]
     acts = [_act(draw, items, learners, zone) for _ in range(draw(st.integers(0, 25)))]

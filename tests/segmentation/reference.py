@@ -245,6 +245,11 @@ class LearnerReading:
                 found[module.pk] = max(spent.total_seconds(), HOUR)
         return found
 
+    def trait(self, _, key):
+        learner, own = self.enrollment.learner.traits, self.enrollment.traits
+        value = own[key] if key in own else learner.get(key)
+        return None if value == [] else value
+
     def days_since(self, instants: Sequence[datetime]) -> float:
         since = max([*instants, self.began_at])
         return (self.as_of - since).total_seconds() / 86_400

@@ -9,6 +9,29 @@ from segmentation.signals import SIGNALS, Signal, SignalKind, Window
 # Numbers as traits hold them: whole ones of any size too.
 TRAIT_NUMBERS = (0, 17, 17.0, -2, 0.1, 1e-7, 2.50, -0.0, 1e300, 5e-324, 2**53 + 1, 10**400)
 TEXTS = ("Wales", "Scotland", "", "a%b", "it's", "ünï", "Wal", "\\")
+# Names as importers and admins give them, and as nobody should: all of them are values.
+NAMES = (
+    "region",
+    "imd-band",
+    "región",
+    "assessment-1752",
+    "two words",
+    "it's",
+    'a"b',
+    "100%",
+    "%s",
+    "%(p0)s",
+    "%(s0)s",
+    "{0}",
+    "\\",
+    "a:b",
+    "a%3Ab",
+    "'; DROP TABLE x; --",
+    "x" * 200,
+)
+names = st.sampled_from(NAMES) | st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1, max_size=200
+)
 NUMBERS = st.one_of(
     st.integers(-2, 20),
     st.sampled_from((0.0, -0.0, 0.25, 0.3, 0.5, 0.85, 1.0, 7.0, 1e-9, 1e300, 5e-324, 2**53 + 1)),
@@ -19,6 +42,8 @@ NUMBERS = st.one_of(
 _members = st.sampled_from((*TEXTS, *TRAIT_NUMBERS, True, False, "17", "0.1"))
 # An empty list, and null, are unknown before a rule is asked.
 traits = _members | st.lists(_members | st.none(), min_size=1, max_size=3) | st.just({"a": 1})
+# What an enrollment or a learner has, often under the names that rules ask for.
+trait_sets = st.dictionaries(st.sampled_from(NAMES), traits, max_size=4)
 
 
 def values_for(signal: Signal):
@@ -72,7 +97,7 @@ def condition_shapes(draw, signals=SIGNALS, windows=(1, 2, 7, 14), meant=False):
     suitable = [entry for entry in OPERATORS.values() if signal.is_trait or entry.suits(text=False)]
     entry = draw(st.sampled_from(suitable))
     shape = {"field": signal.name, "operator": entry.symbol}
-    shape |= dict.fromkeys(signal.args, "region")
+    shape |= {argument: draw(names) for argument in signal.args}
     window = draw(
         st.sampled_from((*windows, None) if signal.window is Window.OPTIONAL else windows)
     )

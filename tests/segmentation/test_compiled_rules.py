@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from segmentation.compiler.conditions import compile_rule
 from segmentation.compiler.due import flips
 from segmentation.compiler.sql import Params
+from segmentation.queries import match_rule
 from segmentation.rules import OPERATORS, conditions, evaluate, parse
 from segmentation.signals import SIGNALS_BY_NAME, SignalKind
-from tests.segmentation.rule_strategies import rule_shapes, values_for
+from tests.factories import NOW, make_enrollment, make_learner
+from tests.segmentation.factories import identity
+from tests.segmentation.rule_strategies import names, rule_shapes, values_for
 
 DAY = 86_400 * 10**6
 
@@ -27,13 +30,15 @@ def stored(value, kind):
 def in_sql(rule, signals):
     """Return what PostgreSQL makes of the rule over one row of signals."""
     params = Params()
-    kinds = {condition.ref.column: condition.signal.kind for condition in conditions(rule)}
+    kinds = {condition.ref.identity: condition.signal.kind for condition in conditions(rule)}
+    aliases = {identity: f"s{number}" for number, identity in enumerate(kinds)}
     row = ", ".join(
-        f'{params.bind(*stored(signals[column], kind))} AS "{column}"'
-        for column, kind in kinds.items()
+        f"{params.bind(*stored(signals[identity], kind))} AS {aliases[identity]}"
+        for identity, kind in kinds.items()
     )
+    sql = f"SELECT {compile_rule(rule, params, aliases)} FROM (SELECT {row}) r"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {compile_rule(rule, params)} FROM (SELECT {row}) r", params.values)
+        cursor.execute(sql, params.values)
         return cursor.fetchone()[0]
 
 
@@ -43,7 +48,7 @@ def in_sql(rule, signals):
 def test_sql_and_python_agree_unknowns_too(shape, data):
     rule = parse(shape)
     signals = {
-        condition.ref.column: data.draw(values_for(SIGNALS_BY_NAME[condition.field]))
+        condition.ref.identity: data.draw(values_for(SIGNALS_BY_NAME[condition.field]))
         for condition in conditions(rule)
     }
     assert in_sql(rule, signals) is evaluate(rule, signals)
@@ -57,8 +62,18 @@ def test_sql_and_python_agree_unknowns_too(shape, data):
 def test_texts_are_bound_and_never_read_as_sql(text, operator):
     value = [text] if operator == "in" else text
     rule = parse({"field": "trait", "key": "region", "operator": operator, "value": value})
-    assert in_sql(rule, {"trait_region": text}) is True
-    assert in_sql(rule, {"trait_region": "other"}) is False
+    assert in_sql(rule, {identity("trait", None, "region"): text}) is True
+    assert in_sql(rule, {identity("trait", None, "region"): "other"}) is False
+
+
+@pytest.mark.django_db
+@given(name=names)
+def test_an_argument_is_bound_and_never_read_as_sql(name):
+    rule = parse({"field": "trait", "key": name, "operator": "=", "value": "Wales"})
+    with_it = make_enrollment(learner=make_learner(traits={name: "Wales"}))
+    without = make_enrollment(with_it.course, make_learner(traits={f"{name}'": "Wales"}))
+    ids = [with_it.id, without.id]
+    assert match_rule(rule, enrollment_ids=ids, as_of=NOW) == {with_it.id}
 
 
 def test_every_operator_has_its_sql_and_its_words():

@@ -3,6 +3,7 @@
 import pytest
 
 from segmentation.rules import deciding, evaluate, parse
+from tests.segmentation.factories import identity
 
 A = {"field": "active_days", "window": 7, "operator": ">=", "value": 3}
 B = {"field": "logins", "window": 7, "operator": ">=", "value": 1}
@@ -14,7 +15,11 @@ def group(combinator, *rules, negated=False):
 
 
 def decided(rule, a, b, c):
-    signals = {"active_days_7": a, "logins_7": b, "quiz_pass_rate_all": c}
+    signals = {
+        identity("active_days", 7): a,
+        identity("logins", 7): b,
+        identity("quiz_pass_rate"): c,
+    }
     read = parse(rule)
     return evaluate(read, signals), [one.field for one in deciding(read, signals)]
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activity.models import Course, Due, DueCause, Enrollment, Item
-from activity.operations import ingest, pull_due
+from activity.operations import ingest, pull_due, save_learner
 from common.clock import local_midnight
 from segmentation.models import Membership, Norms, Playbook, Segment, Transition
 from segmentation.operations import (
@@ -22,7 +22,6 @@ from segmentation.operations import (
 )
 from segmentation.queries import compute_norms, match_rule, stored_norms
 from segmentation.rules import parse
-from segmentation.signals import SIGNALS
 from tests.factories import make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import (
     ACTED_TODAY,
@@ -33,7 +32,7 @@ from tests.segmentation.factories import (
     where,
 )
 from tests.segmentation.histories import LENGTH, STARTS_ON, VERBS, ZONES, dates
-from tests.segmentation.rule_strategies import rule_shapes
+from tests.segmentation.rule_strategies import rule_shapes, trait_sets
 
 pytestmark = pytest.mark.django_db
 thorough = settings(
@@ -42,8 +41,7 @@ thorough = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_trait)
-shapes = rule_shapes(NUMBERS, (1, 2, 7), meant=True)
+shapes = rule_shapes(windows=(1, 2, 7), meant=True)
 MICROSECOND = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -94,7 +92,11 @@ def scenes(draw, shapes=shapes):
     twins = []
     for _ in range(2):
         enrolled_at = first + draw(st.integers(-5, 100)) * HOUR
-        pair = [make_enrollment(course, enrolled_at=enrolled_at, due_at=first) for _ in range(2)]
+        traits = draw(trait_sets)
+        pair = [
+            make_enrollment(course, enrolled_at=enrolled_at, due_at=first, traits=traits)
+            for _ in range(2)
+        ]
         twins.append(tuple(pair))
     return Scene(course, [*modules, *items], playbook, segments, twins)
 
@@ -133,6 +135,12 @@ def do_edit(draw, scene: Scene, now: datetime) -> None:
     edit_segment(segment.id, fields, now=now)
 
 
+def do_traits(draw, scene: Scene, now: datetime) -> None:
+    traits = draw(trait_sets)
+    for twin in draw(st.sampled_from(scene.twins)):
+        save_learner({"external_id": twin.learner.external_id, "traits": traits}, now=now)
+
+
 def do_switch(draw, scene: Scene, now: datetime) -> None:
     del now
     set_mode(scene.playbook.id, draw(st.sampled_from(("exclusive", "overlapping"))))
@@ -167,7 +175,7 @@ def story(enrollment: Enrollment) -> tuple[list, list]:
 def test_driven_by_what_is_due_everybody_fares_as_if_evaluated_at_every_step(data):
     scene = data.draw(scenes())
     now = local_midnight(scene.course.starts_on, scene.course.time_zone) - HOUR
-    changes = st.sampled_from((None, None, None, do_by_hand, do_edit, do_switch))
+    changes = st.sampled_from((None, None, None, do_by_hand, do_edit, do_traits, do_switch))
     for _ in range(data.draw(st.integers(3, 10))):
         now = next_now(data.draw, scene, now)
         do_acts(data.draw, scene, now, told_after=LATE)

@@ -15,6 +15,7 @@ from tests.segmentation.factories import (
     QUIET,
     due_at,
     held_by,
+    identity,
     make_playbook,
     make_segment,
     members,
@@ -44,7 +45,7 @@ def test_a_membership_keeps_version_and_signals_of_its_own_rule():
     make_segment(playbook, where("logins", ">=", 0, window=7))
     evaluate_due(now=NOW)
     stay = Membership.objects.get(segment=segment)
-    assert (stay.version, stay.signals) == (1, {"modules_completed_all": 2})
+    assert (stay.version, stay.signals) == (1, {identity("modules_completed"): 2})
     assert (stay.entered_at, stay.left_at) == (NOW, None)
 
 
@@ -54,7 +55,7 @@ def test_an_unknown_signal_is_kept_as_null():
     evaluate_due(now=NOW)
     assert members(segment) == {cast.bo.id, cast.cy.id}
     assert Membership.objects.filter(segment=segment).first().signals == {
-        "quiz_pass_rate_all": None
+        identity("quiz_pass_rate"): None
     }
 
 

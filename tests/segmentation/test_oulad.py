@@ -82,8 +82,9 @@ def exported(course, as_of, path):
 
 def signals_of(rule, row):
     """Return the numbers that the rule asks for; an empty cell is unknown."""
-    columns = {condition.ref.column for condition in conditions(rule)}
-    return {column: float(row[column]) if row[column] else None for column in columns}
+    refs = {condition.ref for condition in conditions(rule)}
+    cells = {ref.identity: row[ref.column] for ref in refs}
+    return {identity: float(cell) if cell else None for identity, cell in cells.items()}
 
 
 @pytest.mark.parametrize("day", DAYS)

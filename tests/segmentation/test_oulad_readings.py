@@ -15,6 +15,7 @@ from activity.models import Course
 from common.clock import local_midnight
 from segmentation.queries import preview
 from segmentation.rules import evaluate, parse
+from segmentation.signals import usual_refs
 from tests.segmentation.test_playbooks import FIVE
 
 # Also what makes pytest-django set up the test database at all.
@@ -57,9 +58,8 @@ def python_members(course, as_of, path):
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             signals = {
-                name: float(text) if text else None
-                for name, text in row.items()
-                if name != "learner"
+                ref.identity: float(row[ref.column]) if row[ref.column] else None
+                for ref in usual_refs()
             }
             for key, rule in RULES.items():
                 if evaluate(rule, signals):

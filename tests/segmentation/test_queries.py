@@ -18,6 +18,7 @@ from segmentation.queries import (
 from segmentation.rules import parse
 from segmentation.signals import SIGNALS_BY_NAME, SignalRef, usual_refs
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment, make_item
+from tests.segmentation.factories import identity
 
 pytestmark = pytest.mark.django_db
 
@@ -87,7 +88,7 @@ def test_stored_norms_are_read_in_place_of_computing_them(cast, django_assert_nu
             as_of=NOW,
             enrollment_ids=[cast.ana.pk],
         )
-    assert row.signals == {"pace_percentile": 0.625}
+    assert row.signals == {identity("pace_percentile"): 0.625}
 
 
 def test_a_norm_counts_what_came_before_midnight_and_not_at_it():
@@ -118,7 +119,7 @@ def test_signals_come_in_enrollment_order_in_one_query(cast, django_assert_num_q
     with django_assert_num_queries(1):
         rows = list(read_signals(cast.course, refs, as_of=NOW))
     assert [row.enrollment_id for row in rows] == [cast.ana.pk, cast.bo.pk, cast.cy.pk]
-    assert list(rows[0].signals) == [ref.column for ref in refs]
+    assert list(rows[0].signals) == [ref.identity for ref in refs]
 
 
 def test_an_export_has_the_usual_signals_and_those_of_the_courses_segments(cast):
@@ -160,7 +161,7 @@ def test_a_past_instant_reads_the_log_no_further_back_than_it_must():
         ]
     ]
     before = list(read_signals(cast.course, refs, as_of=as_of))
-    assert before[1].signals["modules_stalled_7"] == 1
+    assert before[1].signals[identity("modules_stalled", 7)] == 1
     # What lies further back is in the read models, whole days and first times.
     Event.objects.filter(occurred_at__lt=as_of - timedelta(days=7)).delete()
     assert list(read_signals(cast.course, refs, as_of=as_of)) == before

@@ -11,10 +11,10 @@ from activity.models import Enrollment
 from segmentation.compiler import SegmentRules, compile_reading
 from segmentation.queries import norms_for, read_signals
 from segmentation.rules import conditions, evaluate, parse
-from segmentation.signals import SIGNALS, SignalRef, Window
+from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef, Window
 from tests.segmentation.histories import instants, worlds
 from tests.segmentation.reference import LearnerReading, completed_by_somebody, paces
-from tests.segmentation.rule_strategies import rule_shapes
+from tests.segmentation.rule_strategies import NAMES, rule_shapes
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,8 @@ many = settings(
 
 
 def refs():
-    """Return every signal over every window of the test."""
+    """Return every signal over every window of the test, and every trait that somebody may have."""
+    yield from (SignalRef(SIGNALS_BY_NAME["trait"], None, (name,)) for name in NAMES)
     for signal in NUMBERS:
         windows = {
             Window.NONE: (None,),
@@ -40,7 +41,9 @@ def refs():
 
 def expected_signals(world, enrollment, as_of, wanted):
     reading = LearnerReading(world, enrollment, as_of)
-    return {ref.column: getattr(reading, ref.signal.name)(ref.window) for ref in wanted}
+    return {
+        ref.identity: getattr(reading, ref.signal.name)(ref.window, *ref.args) for ref in wanted
+    }
 
 
 def is_in_scope(world, enrollment, as_of):
@@ -49,9 +52,11 @@ def is_in_scope(world, enrollment, as_of):
 
 
 def run(reading):
+    """Return each enrollment's row, its signals by their identities."""
+    identities = {alias: identity for identity, alias in reading.signals.items()}
     with connection.cursor() as cursor:
         cursor.execute(reading.sql, reading.params)
-        names = [column.name for column in cursor.description]
+        names = [identities.get(column.name, column.name) for column in cursor.description]
         return {row[0]: dict(zip(names, row, strict=True)) for row in cursor.fetchall()}
 
 
@@ -99,10 +104,10 @@ def test_norms_are_what_occurred_before_the_day_began(data):
 @given(data=st.data())
 def test_a_rule_means_the_same_in_sql_and_in_python(data):
     world = data.draw(worlds())
-    rule = parse(data.draw(rule_shapes(NUMBERS, WINDOWS)))
+    rule = parse(data.draw(rule_shapes(windows=WINDOWS)))
     as_of = data.draw(instants(world.course.time_zone))
     for row in read_rule(world, rule, as_of).values():
-        signals = {part.ref.column: row[part.ref.column] for part in conditions(rule)}
+        signals = {part.ref.identity: row[part.ref.identity] for part in conditions(rule)}
         wanted = evaluate(rule, signals) if row["in_scope"] else False
         assert row["rule_1"] is wanted
         assert row["leave_1"] is wanted
@@ -112,7 +117,7 @@ def test_a_rule_means_the_same_in_sql_and_in_python(data):
 @given(data=st.data())
 def test_nothing_changes_before_the_next_due_instant_unless_something_happens(data):
     world = data.draw(worlds())
-    rule = parse(data.draw(rule_shapes(NUMBERS, WINDOWS)))
+    rule = parse(data.draw(rule_shapes(windows=WINDOWS)))
     last = max((act.occurred_at for act in world.acts), default=None)
     as_of = max(filter(None, [data.draw(instants(world.course.time_zone)), last]))
     before = read_rule(world, rule, as_of)

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from segmentation.rules import conditions, evaluate, parse
 from segmentation.signals import SIGNALS_BY_NAME
+from tests.segmentation.factories import identity
 from tests.segmentation.rule_strategies import rule_shapes, values_for
 
 
@@ -50,7 +51,7 @@ def text(operator, value=None):
     ],
 )
 def test_numbers_compare(operator, value, signal, expected):
-    assert evaluate(number(operator, value), {"quiz_pass_rate_all": signal}) is expected
+    assert evaluate(number(operator, value), {identity("quiz_pass_rate"): signal}) is expected
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_numbers_compare(operator, value, signal, expected):
     ],
 )
 def test_texts_compare(operator, value, signal, expected):
-    assert evaluate(text(operator, value), {"trait_region": signal}) is expected
+    assert evaluate(text(operator, value), {identity("trait", None, "region"): signal}) is expected
 
 
 KLEENE = {True: 0.9, False: 0.1, None: None}
@@ -94,7 +95,10 @@ KLEENE = {True: 0.9, False: 0.1, None: None}
 @pytest.mark.parametrize("swapped", [False, True])
 def test_unknown_joins_as_in_sql(left, right, both, either, negated, swapped):
     pair = (right, left) if swapped else (left, right)
-    signals = {"quiz_pass_rate_all": KLEENE[pair[0]], "average_score_all": KLEENE[pair[1]]}
+    signals = {
+        identity("quiz_pass_rate"): KLEENE[pair[0]],
+        identity("average_score"): KLEENE[pair[1]],
+    }
     rules = [
         {"field": name, "operator": ">", "value": 0.5}
         for name in ("quiz_pass_rate", "average_score")
@@ -106,7 +110,7 @@ def test_unknown_joins_as_in_sql(left, right, both, either, negated, swapped):
 
 
 def test_a_signal_that_is_absent_is_not_unknown():
-    with pytest.raises(KeyError, match="quiz_pass_rate_all"):
+    with pytest.raises(KeyError, match="quiz_pass_rate"):
         evaluate(number(">", 0.5), {})
 
 
@@ -114,7 +118,7 @@ def test_a_signal_that_is_absent_is_not_unknown():
 def test_negation_swaps_true_and_false_and_keeps_unknown(shape, data):
     rule = parse(shape)
     signals = {
-        condition.ref.column: data.draw(values_for(SIGNALS_BY_NAME[condition.field]))
+        condition.ref.identity: data.draw(values_for(SIGNALS_BY_NAME[condition.field]))
         for condition in conditions(rule)
     }
     opposite = parse(shape | {"not": not shape["not"]})

@@ -7,6 +7,7 @@ from segmentation.queries import match_rule, read_signals
 from segmentation.rules import conditions, describe, evaluate, explain, parse
 from segmentation.signals import SIGNALS_BY_NAME, SignalRef
 from tests.factories import NOW, make_enrollment, make_learner
+from tests.segmentation.factories import identity
 
 pytestmark = pytest.mark.django_db
 HUGE = 10**400
@@ -96,7 +97,7 @@ def test_a_rule_on_a_trait_reads_as_english(operator, value, words):
     ],
 )
 def test_a_trait_is_put_in_words_by_its_type(trait, words):
-    assert describe("trait_it", trait) == words
+    assert describe(identity("trait", None, "it"), trait) == words
 
 
 def test_a_trait_is_read_as_it_is_stored():

@@ -71,7 +71,7 @@ def _write(path: Path, refs: list[SignalRef], rows: Iterable[SignalRow], texts: 
         writer = csv.writer(_Lines(file), lineterminator=_BOTH)
         writer.writerow(["learner", *(ref.column for ref in refs)])
         for row in rows:
-            signals = (_cell(row.signals[ref.column], texts) for ref in refs)
+            signals = (_cell(row.signals[ref.identity], texts) for ref in refs)
             writer.writerow([texts.cell(row.learner), *signals])
             written += 1
     return written

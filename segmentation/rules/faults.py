@@ -1,0 +1,69 @@
+"""The words with which a rule is refused, and the keys of its JSON objects. Pure."""
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from segmentation.rules.types import RuleError
+
+MAX_TEXT = 1000
+
+
+def require(data: Mapping[str, object], key: str, path: str) -> object:
+    """Return the value of the key. Raise RuleError where it is missing."""
+    if key not in data:
+        raise RuleError(join(path, key), "is missing")
+    return data[key]
+
+
+def refuse_unknown_keys(data: Mapping[str, object], path: str, known: frozenset[str]) -> None:
+    """Raise RuleError at the first key that is not known, with what was perhaps meant."""
+    for key in data:
+        if key not in known:
+            raise RuleError(
+                join(path, str(key)), f"is not a key that is known here{closest(key, known)}"
+            )
+
+
+def read_text(value: object, path: str) -> str:
+    """Return the value, a text that the database can hold. Raise RuleError where it is none."""
+    if not isinstance(value, str):
+        raise RuleError(path, f"must be a text, is {name_kind(value)}")
+    if not value or len(value) > MAX_TEXT:
+        raise RuleError(path, f"must have 1 to {MAX_TEXT} characters, has {len(value)}")
+    # PostgreSQL can store neither, so no trait can hold them.
+    if any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in value):
+        raise RuleError(path, "has a character that no text can hold")
+    return value
+
+
+def join(path: str, key: str) -> str:
+    """Return the path to the key of the object at the path."""
+    return f"{path}.{key}" if path else key
+
+
+def closest(name: object, known: object) -> str:
+    """Return a hint at what was perhaps meant, or nothing."""
+    close = get_close_matches(str(name), list(known), n=1)  # type: ignore[call-overload]
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def name_kind(value: object) -> str:
+    """Return what kind of JSON value it is, with its article."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+def show(value: object) -> str:
+    """Return the value itself where it is short, else what kind it is."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return name_kind(value)
+    text = repr(value) if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
