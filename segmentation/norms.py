@@ -30,7 +30,3 @@ class NormsValues:
         middle = self.paces[len(self.paces) // 2]
         equal = bisect_right(self.paces, middle) - bisect_left(self.paces, middle)
         return 2 * equal <= len(self.paces)
-
-
-# For readings in which no signal asks for norms: computing them would be a scan for nothing.
-NO_NORMS = NormsValues()

@@ -17,11 +17,9 @@ from common.clock import local_date
 from segmentation.compiler import (
     Reading,
     SegmentRules,
-    Subject,
     compile_norms,
     compile_reading,
     compile_signals,
-    needs_norms,
 )
 from segmentation.models import (
     Membership,
@@ -32,10 +30,10 @@ from segmentation.models import (
     SurgeState,
     WaitingEntry,
 )
-from segmentation.norms import NO_NORMS, NormsValues
+from segmentation.norms import NormsValues
 from segmentation.outbox import enrollments_to_react, oldest_waiting, open_transitions
 from segmentation.rules import Group, conditions, parse
-from segmentation.signals import SignalRef, SignalValue, usual_refs
+from segmentation.signals import Need, SignalRef, SignalValue, Subject, needs_of, usual_refs
 
 __all__ = [
     "HeldSurge",
@@ -155,7 +153,7 @@ def read_signals(
 
     One query, up to three where a signal needs norms.
     """
-    norms = _norms(course, as_of) if needs_norms(refs) else NO_NORMS
+    norms = _norms(course, needs_of(refs), as_of=as_of)
     reading = compile_signals(refs, Subject(course.pk, as_of, enrollment_ids, norms))
     sql = f"{_with_learners(reading, list(reading.signals.values()))} ORDER BY x.enrollment_id"
     traits = {ref.identity for ref in refs if ref.signal.is_trait}
@@ -222,7 +220,9 @@ def clock_of_playbook(playbook_id: int) -> datetime | None:
     return max((at for at in stopped if at), default=None) if None not in stopped else None
 
 
-def _norms(course: Course, as_of: datetime) -> NormsValues:
+def _norms(course: Course, needs: frozenset[Need], *, as_of: datetime) -> NormsValues | None:
+    if Need.NORMS not in needs:
+        return None
     return norms_for(course.pk, local_date(as_of, course.time_zone))
 
 
@@ -230,12 +230,13 @@ def _read_rule(
     rule: Group, course: Course, *, as_of: datetime, enrollment_ids: list[int] | None
 ) -> Reading:
     """Return the reading of a rule that belongs to no segment: its column is that of segment 0."""
+    rules = SegmentRules(0, rule)
     return compile_reading(
-        [SegmentRules(0, rule)],
+        [rules],
         course_id=course.pk,
         as_of=as_of,
         enrollment_ids=enrollment_ids,
-        norms=_norms(course, as_of) if needs_norms(conditions(rule)) else NO_NORMS,
+        norms=_norms(course, rules.needs(), as_of=as_of),
     )
 
 

@@ -10,7 +10,7 @@ from interventions.models import Delivery, DeliveryState
 from interventions.operations.claim import Claim
 from interventions.operations.ledger import Move, move
 from interventions.outgoing import Answer, Result
-from segmentation.signals import SIGNALS
+from segmentation.signals import SIGNALS, Need
 
 MAX_ATTEMPTS = 6
 FIRST_RETRY = timedelta(minutes=1)
@@ -61,7 +61,7 @@ def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
 def write_sent_event(enrollment_id: int, message_id: str, *, now: datetime) -> None:
     """Put the hand-off into the event log; the same message twice counts once."""
     # Evaluated for nothing after each message, every learner would be unsettled for the next one.
-    is_read = any(signal.reads_messages for signal in SIGNALS)
+    is_read = any(Need.LOG in signal.needs for signal in SIGNALS)
     append = append_own_event if is_read else append_quiet_event
     append(enrollment_id, "EMAIL_SENT", source_id=message_id, now=now)
 

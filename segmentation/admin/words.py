@@ -20,8 +20,8 @@ def in_english(rule: object) -> str:
 
 
 def in_words(signals: dict[str, SignalValue]) -> list[str]:
-    """Return each signal as a sentence, numbers rounded."""
-    return [describe(identity, value) for identity, value in signals.items()]
+    """Return each signal as a sentence, numbers rounded, in the order of their names."""
+    return [describe(identity, value) for identity, value in sorted(signals.items())]
 
 
 def user_of(request: HttpRequest) -> User:

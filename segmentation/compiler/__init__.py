@@ -7,18 +7,13 @@ from segmentation.compiler.reading import (
     compile_reading,
     compile_rules,
     compile_signals,
-    needs_norms,
 )
-from segmentation.compiler.sources import LeftOut, Subject
 
 __all__ = [
-    "LeftOut",
     "Reading",
     "SegmentRules",
-    "Subject",
     "compile_norms",
     "compile_reading",
     "compile_rules",
     "compile_signals",
-    "needs_norms",
 ]

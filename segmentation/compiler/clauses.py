@@ -5,71 +5,44 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from activity.local_time import day_in_arrays, local_day, zone_arrays
 from activity.local_time import local_midnight_of as midnight
 from activity.queries import daily_activity_select, progress_select
-from segmentation.compiler.sources import (
+from segmentation.norms import NormsValues
+from segmentation.signals.needs import Need
+from segmentation.signals.sources import (
     IS_ASSIGNED,
     IS_OPEN,
     IS_QUIZ_ASKED,
     LeftOut,
     Sources,
 )
-from segmentation.compiler.sql import indent, median_of, module_seconds, rounded_pace
+from segmentation.sql import indent, median_of, module_seconds, rounded_pace
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One table expression: its name, how it is written, and the needs for which it is there."""
+
+    name: str
+    write: Callable[[Sources], str]
+    needs: frozenset[Need] | None = None
 
 
 def with_clause(sources: Sources) -> str:
-    """Return the WITH clause of everything that was asked for."""
-    if _reads_log(sources):
-        # A fact of the course: asked for before those are written.
-        sources.log_since()
-    parts: list[tuple[str, bool, Callable[[Sources], str]]] = [
-        ("course AS MATERIALIZED", True, _course),
-        ("fact AS MATERIALIZED", bool(sources.facts.names), _fact),
-        ("scope AS MATERIALIZED", True, _scope),
-        ("live AS", _reads_log(sources), _live),
-        ("cut AS", _reads_log(sources), _cut),
-        ("item AS MATERIALIZED", _reads_progress(sources), _item),
-        ("daily AS", _reads_days(sources), _daily),
-        # Materialized: the planner, who expects few rows, would else join the items by a loop.
-        ("progress_row AS MATERIALIZED", _reads_progress(sources), _progress_row),
-        ("item_progress AS", _reads_progress(sources), _item_progress),
-        ("progress AS", bool(sources.progress.names), _progress),
-        ("pace AS", _reads_pace(sources), _pace),
-    ]
-    texts = [f"{name} ({write(sources)})" for name, wanted, write in parts if wanted]
-    return "WITH " + ",\n".join(texts)
+    """Return the WITH clause of everything that the signals need."""
+    wanted = [part for part in _PARTS if part.needs is None or part.needs & sources.needs]
+    # The last first: each may ask for facts of the course, which stand before them.
+    texts = [f"{part.name} ({part.write(sources)})" for part in reversed(wanted)]
+    return "WITH " + ",\n".join(reversed(texts))
 
 
 def from_clause(sources: Sources) -> str:
-    """Return the FROM clause: the enrollments `s` with their aggregates `d`, `g` and pace `w`."""
-    joins = ["scope s"]
-    if _reads_days(sources):
-        joins.append("LEFT JOIN daily d ON d.enrollment_id = s.enrollment_id")
-    if sources.progress.names:
-        joins.append("LEFT JOIN progress g ON g.enrollment_id = s.enrollment_id")
-    if _reads_pace(sources):
-        joins.append("LEFT JOIN pace w ON w.enrollment_id = s.enrollment_id")
-    if sources.needs_traits:
-        joins.append("LEFT JOIN activity_learner t ON t.id = s.learner_id")
-    return "FROM " + "\n    ".join(joins)
-
-
-def _reads_days(sources: Sources) -> bool:
-    return bool(sources.daily.names)
-
-
-def _reads_progress(sources: Sources) -> bool:
-    return bool(sources.progress.names) or _reads_pace(sources)
-
-
-def _reads_log(sources: Sources) -> bool:
-    return _reads_days(sources) or _reads_progress(sources)
-
-
-def _reads_pace(sources: Sources) -> bool:
-    return sources.pace_since is not None
+    """Return the FROM clause: the enrollments with all that their signals need."""
+    joins = [join for need, join in _JOINS.items() if need in sources.needs]
+    return "FROM " + "\n    ".join(["scope s", *joins])
 
 
 def _course(sources: Sources) -> str:
@@ -93,7 +66,7 @@ def _fact(sources: Sources) -> str:
 def _scope(sources: Sources) -> str:
     ids = sources.subject.enrollment_ids
     only = "" if ids is None else f" AND e.id = ANY({sources.params.bind(ids, 'bigint[]')})"
-    traits = ", e.traits" if sources.needs_traits else ""
+    traits = ", e.traits" if Need.TRAITS in sources.needs else ""
     # The read models hold what is to be left out: then the log answers.
     past = f"coalesce(e.last_event_at > {sources.as_of}, false)"
     past = past if sources.subject.left_out is None else "true"
@@ -150,10 +123,10 @@ def _but_for(left_out: LeftOut) -> str:
 def _daily(sources: Sources) -> str:
     reach = sources.reach
     recent = "true" if reach is None else f"a.day > {sources.day()} - {sources.days(reach)}"
-    aggregates = indent(sources.daily.select())
+    aggregates = indent(["a.enrollment_id", *sources.daily.select()])
     # Only the columns that are asked for, in the order in which they are: then PostgreSQL passes
     # the rows of the table on as they are, without a step for each.
-    columns = ", ".join(dict.fromkeys(["a.enrollment_id", *re.findall(r"\ba\.\w+", aggregates)]))
+    columns = ", ".join(dict.fromkeys(re.findall(r"\ba\.\w+", aggregates)))
     # Of a past instant the days before its own are whole, and the log answers for that one alone.
     whole, events = (
         f"(NOT l.is_past OR a.day < {sources.day()})",
@@ -163,8 +136,7 @@ def _daily(sources: Sources) -> str:
         whole, events = "NOT l.is_past", "cut"
     today = daily_activity_select(f"(SELECT * FROM {events})", dated=True)
     return f"""
-        SELECT a.enrollment_id,
-        {aggregates}
+        SELECT {aggregates}
         FROM (
             SELECT {columns} FROM live l
             JOIN activity_dailyactivity a ON a.enrollment_id = l.enrollment_id
@@ -176,7 +148,7 @@ def _daily(sources: Sources) -> str:
 
 def _item(sources: Sources) -> str:
     """Return the items that matter, with what the aggregates ask about them."""
-    norms = sources.subject.norms
+    norms = sources.subject.norms or NormsValues()
     ids = sources.params.bind(list(norms.module_medians), "bigint[]")
     known = sources.params.bind(norms.completed_items, "bigint[]")
     medians = sources.params.bind(list(norms.module_medians.values()), "float8[]")
@@ -257,8 +229,7 @@ def _item_progress(_: Sources) -> str:
 
 def _progress(sources: Sources) -> str:
     return f"""
-        SELECT p.enrollment_id,
-        {indent(sources.progress.select())}
+        SELECT {indent(["p.enrollment_id", *sources.progress.select()])}
         FROM item_progress p GROUP BY p.enrollment_id"""
 
 
@@ -274,8 +245,33 @@ def _pace(sources: Sources) -> str:
             {rounded_pace(median_of("x.times_before"))} AS pace_before
         FROM (
             SELECT p.enrollment_id, {times} AS times,
-                {times} FILTER (WHERE p.first_completed_at < {sources.pace_since}) AS times_before
+                {times} FILTER (WHERE p.first_completed_at < {sources.since(1)}) AS times_before
             FROM item_progress p
             WHERE p.median IS NOT NULL AND p.first_completed_at IS NOT NULL
             GROUP BY p.enrollment_id
         ) x"""
+
+
+_ITEMS = frozenset({Need.PROGRESS, Need.PACE})
+_ACTS = _ITEMS | {Need.DAILY}
+_PARTS = (
+    _Part("course AS MATERIALIZED", _course),
+    _Part("fact AS MATERIALIZED", _fact),
+    _Part("scope AS MATERIALIZED", _scope),
+    _Part("live AS", _live, _ACTS),
+    _Part("cut AS", _cut, _ACTS),
+    _Part("item AS MATERIALIZED", _item, _ITEMS),
+    _Part("daily AS", _daily, frozenset({Need.DAILY})),
+    # Materialized: the planner, who expects few rows, would else join the items by a loop.
+    _Part("progress_row AS MATERIALIZED", _progress_row, _ITEMS),
+    _Part("item_progress AS", _item_progress, _ITEMS),
+    _Part("progress AS", _progress, frozenset({Need.PROGRESS})),
+    _Part("pace AS", _pace, frozenset({Need.PACE})),
+)
+# How the row of an enrollment reads what is needed.
+_JOINS = {
+    Need.DAILY: "LEFT JOIN daily d ON d.enrollment_id = s.enrollment_id",
+    Need.PROGRESS: "LEFT JOIN progress g ON g.enrollment_id = s.enrollment_id",
+    Need.PACE: "LEFT JOIN pace w ON w.enrollment_id = s.enrollment_id",
+    Need.TRAITS: "LEFT JOIN activity_learner t ON t.id = s.learner_id",
+}

@@ -5,11 +5,11 @@
 
 from collections.abc import Callable, Mapping
 
-from segmentation.compiler.sql import Params
 from segmentation.rules import OPERATORS, Condition, Group
 from segmentation.rules.members import LARGEST, text_of
 from segmentation.rules.operators import Takes
 from segmentation.rules.types import Operand
+from segmentation.sql import Params
 
 # One member of a trait as what it is compared as: rules.members does the same in Python.
 _TEXTS = (

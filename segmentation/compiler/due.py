@@ -5,9 +5,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from segmentation.compiler.signals import Compiled
-from segmentation.compiler.sources import Sources
 from segmentation.rules import Condition
+from segmentation.signals import Compiled
+from segmentation.signals.sources import Sources
 
 _MICROSECONDS_A_DAY = 86_400 * 10**6
 # No course lasts a century: a threshold beyond it is never reached, and its instant may not exist.

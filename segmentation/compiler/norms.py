@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from activity.local_time import local_midnight_of as midnight
-from segmentation.compiler.sql import Params, median_of, module_seconds, rounded_pace
+from segmentation.sql import Params, median_of, module_seconds, rounded_pace
 
 
 def compile_norms(course_id: int, day: date) -> tuple[str, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """One statement that reads everything a set of rules asks about the enrollments of a course."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -8,12 +8,10 @@ from typing import Any
 from segmentation.compiler.clauses import from_clause, with_clause
 from segmentation.compiler.conditions import compile_rule
 from segmentation.compiler.due import next_due
-from segmentation.compiler.signals import Compiled, compile_signal
-from segmentation.compiler.sources import Sources, Subject
-from segmentation.compiler.sql import indent
 from segmentation.norms import NormsValues
 from segmentation.rules import Condition, Group, conditions
-from segmentation.signals import SignalRef
+from segmentation.signals import Compiled, Need, SignalRef, Sources, Subject, needs_of
+from segmentation.sql import indent
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,10 @@ class SegmentRules:
         yield from conditions(self.rule)
         if self.leave_rule is not None:
             yield from conditions(self.leave_rule)
+
+    def needs(self) -> frozenset[Need]:
+        """Return what the signals of the rules are read from."""
+        return needs_of(condition.ref for condition in self.conditions())
 
 
 @dataclass(frozen=True)
@@ -46,22 +48,17 @@ class Reading:
     signals: dict[str, str]
 
 
-def needs_norms(asked: Iterable[Condition | SignalRef]) -> bool:
-    """Return whether any of the conditions or signals is measured against the course's norms."""
-    return any(each.signal.needs_norms for each in asked)
-
-
 def compile_reading(
     segments: Sequence[SegmentRules],
     *,
     course_id: int,
     as_of: datetime,
     enrollment_ids: list[int] | None,
-    norms: NormsValues,
+    norms: NormsValues | None,
 ) -> Reading:
     """Return the statement that decides the rules of the segments for enrollments of one course.
 
-    `enrollment_ids` None: all of the course. `norms` may be NO_NORMS where `needs_norms` is false.
+    `enrollment_ids` None: all of the course. `norms` may be None where no signal needs them.
     """
     return compile_rules(segments, Subject(course_id, as_of, enrollment_ids, norms))
 
@@ -82,7 +79,7 @@ def _compile(
 ) -> Reading:
     sources = Sources(subject)
     compiled = {
-        ref.identity: replace(compile_signal(ref, sources), alias=f"s{number}")
+        ref.identity: replace(ref.compile(sources), alias=f"s{number}")
         for number, ref in enumerate(dict.fromkeys(refs))
     }
     aliases = {identity: signal.alias for identity, signal in compiled.items()}

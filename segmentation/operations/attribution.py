@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from activity.models import Due
-from segmentation.compiler import LeftOut
 from segmentation.models import TransitionCause
 from segmentation.operations.definitions import Definitions
 from segmentation.operations.differences import Batch, Pair, read_moves
+from segmentation.signals import LeftOut
 
 # The cause by enrollment and segment.
 Attributed = Mapping[Pair, TransitionCause]

@@ -11,16 +11,11 @@ from django.db import connection
 
 from activity.models import Course
 from common.clock import local_date
-from segmentation.compiler import (
-    LeftOut,
-    Reading,
-    Subject,
-    compile_rules,
-    needs_norms,
-)
-from segmentation.norms import NO_NORMS, NormsValues
+from segmentation.compiler import Reading, compile_rules
+from segmentation.norms import NormsValues
 from segmentation.operations.definitions import Definition, Definitions
 from segmentation.operations.norms import ensure_norms
+from segmentation.signals import LeftOut, Need, Subject
 
 Pair = tuple[int, int]
 
@@ -160,9 +155,9 @@ def _candidates(one: Definition, reading: Reading) -> str:
     ))"""
 
 
-def _norms(active: Sequence[Definition], batch: Batch) -> NormsValues:
-    if not any(needs_norms(one.rules.conditions()) for one in active):
-        return NO_NORMS
+def _norms(active: Sequence[Definition], batch: Batch) -> NormsValues | None:
+    if not any(Need.NORMS in one.rules.needs() for one in active):
+        return None
     day = local_date(batch.as_of, batch.course.time_zone)
     return ensure_norms(batch.course.id, day, now=batch.as_of)
 

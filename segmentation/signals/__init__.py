@@ -1,8 +1,11 @@
-"""What a rule may ask about a learner: the catalogue of signals. Pure; their SQL: compiler."""
+"""What a rule may ask about a learner: each signal's words, needs and SQL, in one row. Pure."""
 
-from segmentation.signals.catalogue import SIGNALS, SIGNALS_BY_NAME, usual_refs
+from segmentation.signals.catalogue import SIGNALS, SIGNALS_BY_NAME, needs_of, usual_refs
+from segmentation.signals.needs import Need, UndeclaredNeedError
+from segmentation.signals.sources import LeftOut, Sources, Subject
 from segmentation.signals.types import (
     MAX_WINDOW,
+    Compiled,
     Signal,
     SignalKind,
     SignalRef,
@@ -14,10 +17,17 @@ __all__ = [
     "MAX_WINDOW",
     "SIGNALS",
     "SIGNALS_BY_NAME",
+    "Compiled",
+    "LeftOut",
+    "Need",
     "Signal",
     "SignalKind",
     "SignalRef",
     "SignalValue",
+    "Sources",
+    "Subject",
+    "UndeclaredNeedError",
     "Window",
+    "needs_of",
     "usual_refs",
 ]

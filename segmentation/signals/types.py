@@ -2,10 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
+
+from segmentation.signals.needs import Need
+from segmentation.signals.sources import Sources
 
 # A signal as a reading gives it: a count, a rate, a number of days, a trait as it is stored, or
 # unknown.
@@ -36,18 +40,35 @@ class Window(StrEnum):
     NONE = "none"
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """A signal's SQL in one statement, over the aliases of its `Sources`.
+
+    `daily`: its value can change at local midnight without any event. `anchor`: for days since
+    something, the SQL of that instant: its thresholds fall due at exact times after it. `alias` is
+    the column that it becomes: a name of no more than letters and digits, whatever its arguments.
+    """
+
+    sql: str
+    daily: bool = True
+    anchor: str | None = None
+    alias: str = ""
+
+    @property
+    def since(self) -> str:
+        """Return the column of the anchor."""
+        return f"{self.alias}_since"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """One entry of the catalogue.
+    """One entry of the catalogue: all that is known of a signal.
 
     `sentence` is a clause about the learner with `{amount}` ("at least 3 modules") and, where there
     is a window, `{when}` ("in the last 7 days") or `{days}` ("7 days"). `label` names the signal.
     `unit` is singular and plural, for signals whose clause names what is counted. `args` are the
-    further keys a condition must have, each a short name that becomes part of the column.
-    `within_window` says that the value counts days of its window and cannot be more;
-    `needs_norms` that it is measured against the course's norms of the day;
-    `reads_messages` that it depends on what Nudgelab sent: then a message that goes out has its
-    learner evaluated.
+    further keys that a condition must have. `within_window` says that the value counts days of its
+    window and cannot be more. `sql` compiles it; `needs` is what that may read.
     """
 
     name: str
@@ -56,11 +77,11 @@ class Signal:
     label: str
     sentence: str
     help: str
+    needs: frozenset[Need]
+    sql: Callable[["SignalRef", Sources], Compiled]
     unit: tuple[str, str] | None = None
     args: tuple[str, ...] = ()
     within_window: bool = False
-    needs_norms: bool = False
-    reads_messages: bool = False
 
     @property
     def is_trait(self) -> bool:
@@ -86,6 +107,11 @@ class SignalRef:
     def identity(self) -> str:
         """Return its shape as canonical JSON: what readings and memberships store its value by."""
         return json.dumps(self.shape, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+    def compile(self, sources: Sources) -> Compiled:
+        """Return its SQL, and note in `sources` what that reads."""
+        sources.grant(self.signal.needs)
+        return self.signal.sql(self, sources)
 
     @property
     def column(self) -> str:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from segmentation.rules import OPERATORS, explain, parse
+from segmentation.rules import OPERATORS, explain, find_ref, parse
 from segmentation.signals import SIGNALS
 from tests.guards.code import ROOT
 
@@ -20,5 +20,6 @@ def test_signal_and_operator_is_documented(name: str) -> None:
 def test_examples_are_rules_that_mean_what_the_page_says() -> None:
     (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     assert f"*{explain(parse(json.loads(example)))}.*" in PAGE
-    (condition,) = re.findall(r"`(\{.*?\})`", PAGE)
+    condition, identity = re.findall(r"`(\{.*?\})`", PAGE)
     assert parse(json.loads(condition))
+    assert find_ref(identity)

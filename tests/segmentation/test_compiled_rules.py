@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from segmentation.compiler.conditions import compile_rule
 from segmentation.compiler.due import flips
-from segmentation.compiler.sql import Params
 from segmentation.queries import match_rule
 from segmentation.rules import OPERATORS, conditions, evaluate, parse
 from segmentation.signals import SIGNALS_BY_NAME, SignalKind
+from segmentation.sql import Params
 from tests.factories import NOW, make_enrollment, make_learner
 from tests.segmentation.factories import identity
 from tests.segmentation.rule_strategies import names, rule_shapes, values_for

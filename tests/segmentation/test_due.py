@@ -7,7 +7,7 @@ from django.db import connection
 
 from common.clock import local_midnight
 from segmentation.compiler import SegmentRules, compile_reading
-from segmentation.norms import NO_NORMS
+from segmentation.norms import NormsValues
 from segmentation.rules import parse
 from tests.factories import ENDS_ON, NOW, act, make_course, make_enrollment
 
@@ -34,7 +34,7 @@ def read(enrollment, *segments, as_of=NOW):
         course_id=enrollment.course_id,
         as_of=as_of,
         enrollment_ids=[enrollment.pk],
-        norms=NO_NORMS,
+        norms=NormsValues(),
     )
     with connection.cursor() as cursor:
         cursor.execute(reading.sql, reading.params)

@@ -16,7 +16,7 @@ from segmentation.queries import (
     segment_sizes,
 )
 from segmentation.rules import parse
-from segmentation.signals import SIGNALS_BY_NAME, SignalRef, usual_refs
+from segmentation.signals import SIGNALS_BY_NAME, Need, SignalRef, usual_refs
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment, make_item
 from tests.segmentation.factories import identity
 
@@ -115,7 +115,7 @@ def test_nobody_is_matched_by_no_query_of_a_course(django_assert_num_queries):
 
 
 def test_signals_come_in_enrollment_order_in_one_query(cast, django_assert_num_queries):
-    refs = [ref for ref in usual_refs() if not ref.signal.needs_norms]
+    refs = [ref for ref in usual_refs() if Need.NORMS not in ref.signal.needs]
     with django_assert_num_queries(1):
         rows = list(read_signals(cast.course, refs, as_of=NOW))
     assert [row.enrollment_id for row in rows] == [cast.ana.pk, cast.bo.pk, cast.cy.pk]

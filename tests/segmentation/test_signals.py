@@ -5,9 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from common.clock import local_midnight
-from segmentation.compiler.signals import _SIGNALS
 from segmentation.queries import read_signals
-from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef
+from segmentation.signals import SIGNALS_BY_NAME, SignalRef
 from tests.factories import NOW, act, make_course, make_enrollment, make_item, make_learner
 
 pytestmark = pytest.mark.django_db
@@ -41,10 +40,6 @@ def learner():
 @pytest.fixture
 def course(learner):
     return learner.course
-
-
-def test_every_signal_of_the_catalogue_has_its_sql():
-    assert set(_SIGNALS) == {signal.name for signal in SIGNALS}
 
 
 def test_active_days_counts_dates_with_an_act(learner):

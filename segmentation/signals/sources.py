@@ -1,4 +1,19 @@
-"""What the signals of one reading need, collected while they are compiled."""
+"""What the signals of one statement are read from, collected while they are compiled. Pure.
+
+Aliases mean the same in every statement, whoever writes a part of it:
+
+    c  `course`: the course, its local day and instants; one row
+    s  `scope`: the enrollments, one row each; `live`, alias l, are those in scope
+    a  a day of an enrollment, of DailyActivity; d are its aggregates, one row an enrollment
+    i  an item, of activity_item
+    p  an enrollment's Progress on an item, with the columns of `item`; g are its aggregates
+    w  `pace`: an enrollment's pace now and when the day began
+    t  a learner, of activity_learner
+    v  an event, of activity_event
+    r  the reading: s with the columns of the signals, s0, s1 and so on
+
+Other letters stand for something within one table expression only.
+"""
 
 # Every value is bound; what is put into the text are constants of this package.
 # ruff: noqa: S608
@@ -8,12 +23,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from activity.local_time import local_midnight_of as midnight
-from segmentation.compiler.sql import Params
 from segmentation.norms import NormsValues
+from segmentation.signals.needs import Need, UndeclaredNeedError
+from segmentation.sql import Params
 
-# SQL conditions over the aliases i of activity_item and c of `course`. A quiz due further ahead
-# than a week is no fault of anybody's. A module that nobody closed, as an exam's, does not stay
-# open for ever: it is 14 days after its due day.
+# Which items. A quiz due further ahead than a week is no fault of anybody's. A module that nobody
+# closed, as an exam's, does not stay open for ever: it is 14 days after its due day.
+MODULES = "i.kind = 'module'"
+QUIZZES = "i.kind = 'quiz'"
 IS_ASSIGNED = "(i.assigned_on IS NULL OR i.assigned_on <= c.day_on)"
 IS_QUIZ_ASKED = (
     f"(i.kind = 'quiz' AND {IS_ASSIGNED} AND (i.due_on IS NULL OR i.due_on <= c.day_on + 7))"
@@ -36,7 +53,8 @@ class Subject:
     course_id: int
     as_of: datetime
     enrollment_ids: list[int] | None
-    norms: NormsValues
+    # None where no signal needs them.
+    norms: NormsValues | None
     left_out: LeftOut | None = None
 
 
@@ -57,10 +75,9 @@ class Columns:
 
 @dataclass
 class Sources:
-    """What the signals of one reading need, collected while they are compiled.
+    """What the signals of one statement are read from, collected while they are compiled.
 
-    `facts` are about the course (one row); `daily` and `progress` are aggregates an enrollment,
-    over the aliases a (a DailyActivity row) and p (a Progress row with its item's columns).
+    `facts` are about the course; `daily` and `progress` are aggregates an enrollment.
     """
 
     subject: Subject
@@ -74,9 +91,14 @@ class Sources:
     touch_reach: int = 0
     # Which items matter, as SQL conditions over the alias i of activity_item.
     items: set[str] = field(default_factory=set)
-    # SQL for the instant at which D began, where paces are asked for.
-    pace_since: str | None = None
-    needs_traits: bool = False
+    # What all signals declare, and what the one declares that is being compiled.
+    needs: frozenset[Need] = frozenset()
+    granted: frozenset[Need] = frozenset()
+
+    def grant(self, needs: frozenset[Need]) -> None:
+        """Let the signal that is compiled next read what it needs, and nothing else."""
+        self.granted = needs
+        self.needs |= needs
 
     @property
     def as_of(self) -> str:
@@ -86,7 +108,7 @@ class Sources:
         return self.params.bind(window, "int")
 
     def fact(self, expression: str) -> str:
-        """Return SQL for a fact of the course; the expression may use the alias c of `course`."""
+        """Return SQL for a fact of the course."""
         return f"(SELECT {self.facts.add(expression)} FROM fact)"
 
     def day(self) -> str:
@@ -115,6 +137,7 @@ class Sources:
 
     def sum_of_day(self, expression: str, window: int | None, *, skip: int = 0) -> str:
         """Return the aggregate of daily rows over the last N days, or over the N before `skip`."""
+        self._check(Need.DAILY)
         oldest = None if window is None else window + skip
         self.reach = None if None in (oldest, self.reach) else max(oldest or 0, self.reach or 0)
         if oldest is None:
@@ -126,5 +149,30 @@ class Sources:
 
     def of_progress(self, aggregate: str, *, items: str) -> str:
         """Return the aggregate over the Progress rows of the items that the condition names."""
+        self._check(Need.PROGRESS)
         self.items.add(items)
         return f"g.{self.progress.add(aggregate)}"
+
+    def pace(self) -> tuple[str, str]:
+        """Return SQL for the learner's pace now, and as it was when the day began."""
+        self._check(Need.PACE)
+        self.items.add(MODULES)
+        return "w.pace", "w.pace_before"
+
+    def trait(self, key: str) -> str:
+        """Return SQL for the trait as it is stored, as jsonb."""
+        self._check(Need.TRAITS)
+        # The enrollment's own come last and so go first: the learner's row knows later runs too.
+        return f"(t.traits || s.traits) -> {self.params.bind(key, 'text')}"
+
+    @property
+    def norms(self) -> NormsValues:
+        """Return the course's norms of the day."""
+        self._check(Need.NORMS)
+        if self.subject.norms is None:
+            raise UndeclaredNeedError("the norms of the day were not read")
+        return self.subject.norms
+
+    def _check(self, need: Need) -> None:
+        if need not in self.granted:
+            raise UndeclaredNeedError(f"a signal reads {need}, which its row does not declare")

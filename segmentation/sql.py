@@ -1,4 +1,4 @@
-"""Pieces of SQL that the whole compiler shares: bound parameters and times."""
+"""Pieces of SQL that signals, norms and the compiler share: bound parameters and times. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,0 +1,28 @@
+"""Signals of who the learner is. Pure."""
+
+from segmentation.signals.needs import Need
+from segmentation.signals.sources import Sources
+from segmentation.signals.types import Compiled, Signal, SignalKind, SignalRef, Window
+
+
+def _trait(ref: SignalRef, sources: Sources) -> Compiled:
+    value = sources.trait(ref.args[0])
+    # Nothing and a list of nothing say nothing: unknown.
+    return Compiled(f"nullif(nullif({value}, 'null'::jsonb), '[]'::jsonb)", daily=False)
+
+
+CONTEXT = (
+    Signal(
+        name="trait",
+        kind=SignalKind.TRAIT,
+        window=Window.NONE,
+        label="trait",
+        sentence="trait {arg} {amount}",
+        args=("key",),
+        help="A trait of the enrollment, such as earlier attempts, else of the learner, such as "
+        "the region. A list is compared by its members, a number as a number. Unknown where both "
+        "lack it.",
+        needs=frozenset({Need.TRAITS}),
+        sql=_trait,
+    ),
+)
