@@ -1,6 +1,7 @@
 """Admin pages of experiments, arms, assignments and exposures."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -12,11 +13,13 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
+from activity.admin import SendingAdmin
 from common.admin import KeptAdmin, ReadOnlyAdmin
 from common.clock import utc_now
 from experiments import models
 from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
 from experiments.operations import stop_experiment
+from experiments.plan import PlanError
 from experiments.queries import courses_of, draft_problems
 from experiments.reporting.text import hindrances
 
@@ -51,8 +54,18 @@ class ArmInline(TabularInline):
         return is_draft(obj) and super().has_delete_permission(request, obj)
 
 
-class ExperimentAdmin(KeptAdmin):
-    """Experiments. Interventions registers it with the actions that start and stop one."""
+class Starter(Protocol):
+    """Starts an experiment, or raises PlanError with what it lacks."""
+
+    def __call__(self, experiment_id: int, *, now: datetime, draw_present: bool) -> object: ...
+
+
+@admin.register(models.Experiment)
+class ExperimentAdmin(SendingAdmin, KeptAdmin):
+    """Experiments, with the actions that start and stop one."""
+
+    # Set by the app above, which looks at what the arms would receive.
+    starter: ClassVar[Starter]
 
     form = ExperimentForm
     list_display = ("name", "shown_status", "shown_population", "started_at", "shown_report")
@@ -61,6 +74,7 @@ class ExperimentAdmin(KeptAdmin):
     search_fields = ("key", "name")
     autocomplete_fields = ("segment", "playbook")
     inlines = (ArmInline,)
+    actions = ("start", "start_without_present", "stop")
     readonly_fields = ("status", "started_at", "stopped_at", "plan", "plan_sha256")
 
     @display(description="Status", label=STATUS_COLORS)
@@ -91,11 +105,30 @@ class ExperimentAdmin(KeptAdmin):
             text = "Saved, but this draft cannot start yet."
             messages.warning(request, " ".join([text, *problems]))
 
-    def say_started(self, request: HttpRequest, experiment: models.Experiment) -> None:
-        """Say that the experiment runs, and from which of its courses nobody is drawn."""
-        messages.success(request, f"{experiment} runs.")
-        for sentence in hindrances(courses_of(experiment)):
-            messages.warning(request, sentence)
+    @admin.action(description="Start, and draw those already in", permissions=["send"])
+    def start(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:
+        """Start the chosen experiments and draw present members."""
+        self._start(request, queryset, present=True)
+
+    @admin.action(description="Start for those who enter from now on", permissions=["send"])
+    def start_without_present(
+        self, request: HttpRequest, queryset: QuerySet[models.Experiment]
+    ) -> None:
+        """Start the chosen experiments; present members are not drawn."""
+        self._start(request, queryset, present=False)
+
+    def _start(
+        self, request: HttpRequest, queryset: QuerySet[models.Experiment], present: bool
+    ) -> None:
+        for experiment in queryset:
+            try:
+                type(self).starter(experiment.pk, now=utc_now(), draw_present=present)
+            except PlanError as error:
+                messages.error(request, f"{experiment}: {error}")
+                continue
+            messages.success(request, f"{experiment} runs.")
+            for sentence in hindrances(courses_of(experiment)):
+                messages.warning(request, sentence)
 
     @admin.action(description="Stop: draw nobody new", permissions=["change"])
     def stop(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:

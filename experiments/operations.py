@@ -1,4 +1,4 @@
-"""Start and stop experiments, draw arms and record what became of deliveries."""
+"""Stop experiments, draw arms and record what became of deliveries."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -9,9 +9,9 @@ from django.db import connection, transaction
 
 from activity.models import Enrollment
 from experiments.models import Assignment, Experiment, ExperimentStatus, ExposureOutcome
-from experiments.plan import Plan, PlanError, digest, plan_text, read_plan
-from experiments.queries import planned_arms, promise_of
+from experiments.plan import PlanError, read_plan
 from experiments.randomize.hash import bucket_of
+from experiments.starting import locked_experiment
 
 # A hand-off has happened, and so has a ghost's: nothing that is learned later undoes it.
 _FINAL = [ExposureOutcome.HANDED_OFF.value, ExposureOutcome.GHOST.value]
@@ -36,23 +36,9 @@ class Told(NamedTuple):
 
 
 @transaction.atomic
-def start_experiment(experiment_id: int, *, now: datetime) -> Experiment:
-    """Lock the plan and begin to draw. Raise PlanError where it is no draft or cannot be drawn."""
-    experiment = _locked(experiment_id)
-    if experiment.status != ExperimentStatus.DRAFT:
-        raise PlanError(f"The experiment is not a draft: it is {experiment.status}.")
-    experiment.plan = plan_text(_plan(experiment))
-    experiment.plan_sha256 = digest(experiment.plan)
-    experiment.status = ExperimentStatus.RUNNING
-    experiment.started_at = now
-    experiment.save(update_fields=["plan", "plan_sha256", "status", "started_at"])
-    return experiment
-
-
-@transaction.atomic
 def stop_experiment(experiment_id: int, *, now: datetime) -> Experiment:
     """Draw nobody any more; who was drawn stays so. Raise PlanError for a draft."""
-    experiment = _locked(experiment_id)
+    experiment = locked_experiment(experiment_id)
     if experiment.status == ExperimentStatus.DRAFT:
         raise PlanError("The experiment was never started.")
     if experiment.status == ExperimentStatus.RUNNING:
@@ -108,15 +94,6 @@ def record_exposures(told: Sequence[Told], *, outcome: str, at: datetime) -> Non
     }
     with connection.cursor() as cursor:
         cursor.execute(_RECORD, values)
-
-
-def _locked(experiment_id: int) -> Experiment:
-    return Experiment.objects.select_for_update(no_key=True).get(pk=experiment_id)
-
-
-def _plan(experiment: Experiment) -> Plan:
-    arms, promise = planned_arms(experiment), promise_of(experiment)
-    return Plan(arms=arms, seed=experiment.seed, promise=promise)
 
 
 def _assignments(experiment: Experiment, enrollment_ids: Collection[int]) -> dict[int, Assignment]:

@@ -14,12 +14,9 @@ from activity.rights import may_send
 from common.admin import KeptAdmin, ReadOnlyAdmin
 from common.clock import utc_now
 from experiments.admin import ExperimentAdmin
-from experiments.models import Experiment
-from experiments.plan import PlanError
 from interventions import models, operations
 from interventions.admin.pauses import WhyForm, ask_why
 from interventions.durations import duration_in_words
-from interventions.errors import InterventionError
 from interventions.forms import CadenceForm, StepForm, StepFormSet
 from interventions.queries.pauses import cadence_pause
 
@@ -150,27 +147,5 @@ class RunAdmin(ReadOnlyAdmin):
         return f"exited: {run.exit_reason}" if run.exit_reason else run.get_status_display()
 
 
-@admin.register(Experiment)
-class StartableExperimentAdmin(SendingAdmin, ExperimentAdmin):
-    """Experiments with their start: it is refused while a cadence would message everybody."""
-
-    actions = ("start", "start_without_present", "stop")
-
-    def _start(self, request: HttpRequest, queryset: QuerySet[Experiment], present: bool) -> None:
-        for experiment in queryset:
-            try:
-                operations.start_experiment(experiment.pk, now=utc_now(), draw_present=present)
-            except (InterventionError, PlanError) as error:
-                messages.error(request, f"{experiment}: {error}")
-            else:
-                self.say_started(request, experiment)
-
-    @admin.action(description="Start, and draw those already in", permissions=["send"])
-    def start(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
-        """Start the chosen experiments and draw present members."""
-        self._start(request, queryset, present=True)
-
-    @admin.action(description="Start for those who enter from now on", permissions=["send"])
-    def start_without_present(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
-        """Start the chosen experiments; present members are not drawn."""
-        self._start(request, queryset, present=False)
+# The button stands in experiments, which cannot know what the arms would receive.
+ExperimentAdmin.starter = staticmethod(operations.start_experiment)

@@ -12,7 +12,7 @@ from experiments.metrics.definitions import METRICS, metric_definition
 from experiments.metrics.earlier import FIRST_FORMAT
 from experiments.metrics.outcomes import Total
 from experiments.models import Arm, Assignment, Experiment, Exposure
-from experiments.operations import draw_arms, record_exposure, start_experiment, stop_experiment
+from experiments.operations import draw_arms, record_exposure, stop_experiment
 from experiments.plan import (
     Plan,
     PlanError,
@@ -24,6 +24,7 @@ from experiments.plan import (
 )
 from experiments.queries import report
 from experiments.randomize.arms import Arms
+from experiments.starting import lock_plan_and_run
 from segmentation.models import Segment
 from tests.experiments.factories import (
     assign,
@@ -39,7 +40,7 @@ LATER = NOW + timedelta(hours=1)
 
 
 def test_start_locks_the_plan_and_its_digest() -> None:
-    experiment = start_experiment(make_experiment().pk, now=NOW)
+    experiment = lock_plan_and_run(make_experiment().pk, now=NOW)
 
     experiment.refresh_from_db()
     assert (experiment.status, experiment.started_at) == ("running", NOW)
@@ -72,24 +73,24 @@ def test_start_refuses_what_cannot_be_compared(
     experiment = make_experiment(weights, control=control)
 
     with pytest.raises(PlanError, match=sentence):
-        start_experiment(experiment.pk, now=NOW)
+        lock_plan_and_run(experiment.pk, now=NOW)
     experiment.refresh_from_db()
     assert (experiment.status, experiment.plan) == ("draft", "")
 
 
 def test_start_refuses_an_experiment_without_a_seed() -> None:
     with pytest.raises(PlanError, match="needs a seed"):
-        start_experiment(make_experiment(seed="").pk, now=NOW)
+        lock_plan_and_run(make_experiment(seed="").pk, now=NOW)
 
 
 def test_start_refuses_a_second_start_and_a_restart() -> None:
     experiment = running_experiment()
     with pytest.raises(PlanError, match="it is running"):
-        start_experiment(experiment.pk, now=LATER)
+        lock_plan_and_run(experiment.pk, now=LATER)
 
     stop_experiment(experiment.pk, now=LATER)
     with pytest.raises(PlanError, match="it is stopped"):
-        start_experiment(experiment.pk, now=LATER)
+        lock_plan_and_run(experiment.pk, now=LATER)
 
 
 def test_seeds_are_random_unless_written_and_no_two_experiments_share_one() -> None:
@@ -110,7 +111,7 @@ def test_the_plan_holds_all_that_the_report_prints() -> None:
         segment=segment, name="Quiz nudge", hypothesis="More attempts", coverage="0.5"
     )
     experiment.arms.filter(key="nudge").update(name="A friendly nudge")
-    started = start_experiment(experiment.pk, now=NOW)
+    started = lock_plan_and_run(experiment.pk, now=NOW)
 
     plan = read_plan(started.plan)
     assert plan.promise == Promise(
@@ -160,7 +161,7 @@ def test_a_plan_of_an_earlier_release_is_read() -> None:
 
 
 def test_a_report_takes_names_windows_and_methods_from_the_plan_alone() -> None:
-    experiment = start_experiment(make_experiment().pk, now=NOW)
+    experiment = lock_plan_and_run(make_experiment().pk, now=NOW)
     # Locked by a release in which other things were measured than today.
     another = replace(
         METRICS[1], key="plays_1d", name="Videos played", window=timedelta(days=1),
@@ -178,7 +179,7 @@ def test_a_report_takes_names_windows_and_methods_from_the_plan_alone() -> None:
 
 
 def test_a_plan_of_a_later_release_draws_where_it_can_and_reports_in_a_sentence() -> None:
-    experiment = start_experiment(make_experiment().pk, now=NOW)
+    experiment = lock_plan_and_run(make_experiment().pk, now=NOW)
     later = json.loads(experiment.plan)
     later["metrics"][0]["outcome"]["kind"] = "time to"
     Experiment.objects.filter(pk=experiment.pk).update(plan=json.dumps(later))
