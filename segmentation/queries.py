@@ -17,7 +17,6 @@ from common.clock import local_date
 from segmentation.compiler import (
     Reading,
     SegmentRules,
-    compile_norms,
     compile_reading,
     compile_signals,
 )
@@ -30,7 +29,7 @@ from segmentation.models import (
     SurgeState,
     WaitingEntry,
 )
-from segmentation.norms import NormsValues
+from segmentation.norms import NormsValues, compile_norms, read_norms
 from segmentation.outbox import enrollments_to_react, oldest_waiting, open_transitions
 from segmentation.rules import Group, conditions, parse
 from segmentation.signals import Need, SignalRef, SignalValue, Subject, needs_of, usual_refs
@@ -89,9 +88,8 @@ class HeldSurge:
 def compute_norms(course_id: int, day: date) -> NormsValues:
     """Return the course's norms on the day, from what occurred before it began. One query."""
     sql, params = compile_norms(course_id, day)
-    ((module_ids, medians, paces, completed),) = _rows(sql, params)
-    by_module = dict(zip(module_ids or (), medians or (), strict=True))
-    return NormsValues(by_module, paces or [], completed or [])
+    ((computed,),) = _rows(sql, params)
+    return read_norms(json.loads(computed)) or NormsValues()
 
 
 def norms_for(course_id: int, day: date) -> NormsValues:
@@ -106,13 +104,10 @@ def norms_for(course_id: int, day: date) -> NormsValues:
 def stored_norms(
     course_id: int, day: date, *, among: QuerySet[Norms] | None = None
 ) -> NormsValues | None:
-    """Return the norms that are stored for the day. One query."""
+    """Return the norms that are stored for the day, None if none are or one is new. One query."""
     rows = Norms.objects.all() if among is None else among
     stored = rows.filter(course_id=course_id, day=day).first()
-    if stored is None:
-        return None
-    medians = {int(item_id): float(seconds) for item_id, seconds in stored.module_medians.items()}
-    return NormsValues(medians, [float(pace) for pace in stored.paces], stored.completed_items)
+    return None if stored is None else read_norms(stored.figures)
 
 
 def match_rule(rule: Group, *, enrollment_ids: Sequence[int], as_of: datetime) -> set[int]:

@@ -1,6 +1,5 @@
 """Turn rules and signals into one SQL statement a reading. Runs no query itself."""
 
-from segmentation.compiler.norms import compile_norms
 from segmentation.compiler.reading import (
     Reading,
     SegmentRules,
@@ -12,7 +11,6 @@ from segmentation.compiler.reading import (
 __all__ = [
     "Reading",
     "SegmentRules",
-    "compile_norms",
     "compile_reading",
     "compile_rules",
     "compile_signals",

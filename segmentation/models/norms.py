@@ -12,12 +12,8 @@ class Norms(models.Model):
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="norms")
     day = models.DateField()
-    # {module item id: median seconds from first touch to completion, at least one hour each}
-    module_medians = models.JSONField(default=dict)
-    # Sorted ascending: the relative pace of each enrollment with a completed module.
-    paces = models.JSONField(default=list)
-    # The ids of the activities that somebody had completed: only those can be owed.
-    completed_items = models.JSONField(default=list)
+    # The fields of NormsValues by name.
+    figures = models.JSONField()
     computed_at = models.DateTimeField()
 
     class Meta:

@@ -1,5 +1,6 @@
 """Keeping a course's norms, one row a day, and renewing them where its past has changed."""
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
@@ -9,9 +10,19 @@ from activity.models import Course, PastChange
 from activity.operations import count_edits, settle_edit
 from common.clock import local_date
 from segmentation.models import Norms
-from segmentation.norms import NormsValues
+from segmentation.norms import NORMS, NormsValues
 from segmentation.operations.revisions import note_norms
 from segmentation.queries import compute_norms, stored_norms
+
+# Another worker may have been first; then its row stands for both. One that lacks a norm, which an
+# earlier release did not know, is made anew.
+_KEEP = """
+INSERT INTO segmentation_norms AS kept (course_id, day, figures, computed_at)
+VALUES (%s, %s, %s::jsonb, %s)
+ON CONFLICT (course_id, day) DO UPDATE
+SET figures = excluded.figures, computed_at = excluded.computed_at
+WHERE NOT kept.figures ?& %s::text[]
+"""
 
 # The first number of our advisory locks; the second is the course's id.
 _LOCK_SPACE = 20_251
@@ -31,16 +42,9 @@ def ensure_norms(course_id: int, day: date, *, now: datetime) -> NormsValues:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", _key(course_id))
     values = compute_norms(course_id, day)
-    row = Norms(
-        course_id=course_id,
-        day=day,
-        module_medians={str(item): median for item, median in values.module_medians.items()},
-        paces=list(values.paces),
-        completed_items=values.completed_items,
-        computed_at=now,
-    )
-    # Another worker may have been first; then its row stands for both.
-    Norms.objects.bulk_create([row], ignore_conflicts=True)
+    with connection.cursor() as cursor:
+        figures = json.dumps(values.to_json())
+        cursor.execute(_KEEP, [course_id, day, figures, now, list(NORMS)])
     return stored_norms(course_id, day) or values
 
 

@@ -5,11 +5,14 @@ from threading import Event, Thread
 
 import pytest
 from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 
 from activity.models import Course, PastChange
 from activity.operations import ingest, rebuild_read_models, save_edited
 from segmentation.models import Norms
+from segmentation.norms import NORMS, NormsValues
 from segmentation.operations import ensure_norms, evaluate_due
+from segmentation.operations.norms import _KEEP as KEEP
 from segmentation.operations.norms import renew_norms
 from segmentation.queries import compute_norms, norms_for, stored_norms
 from tests.factories import NOW, make_course, make_enrollment, make_event, make_item
@@ -151,10 +154,52 @@ def test_a_new_due_date_makes_an_activity_one_that_can_be_owed_at_once(course, l
 
 def test_a_rebuild_renews_the_norms(course, learners):
     ensure_norms(course.pk, TODAY, now=NOW)
-    Norms.objects.update(paces=[7.0])
+    Norms.objects.update(figures=NormsValues(paces=[7.0]).to_json())
     rebuild_read_models(course_id=course.pk)
     renew_norms(now=NOW)
     assert stored_norms(course.pk, TODAY) == compute_norms(course.pk, TODAY)
+
+
+@pytest.mark.parametrize("missing", NORMS)
+def test_norms_of_a_release_that_did_not_know_one_are_made_anew(course, learners, missing):
+    whole = ensure_norms(course.pk, TODAY, now=NOW)
+    figures = whole.to_json()
+    del figures[missing]
+    Norms.objects.update(figures=figures)
+    assert stored_norms(course.pk, TODAY) is None
+    assert ensure_norms(course.pk, TODAY, now=NOW) == whole
+    assert stored_norms(course.pk, TODAY) == whole
+
+
+def test_norms_that_are_whole_stand_for_whoever_comes_later(course, learners):
+    first = NormsValues({1: 3600.0}, [0.5], [2])
+    Norms.objects.create(course=course, day=TODAY, figures=first.to_json(), computed_at=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP, [course.pk, TODAY, "{}", NOW + DAY, list(NORMS)])
+    assert stored_norms(course.pk, TODAY) == first
+
+
+def migrate(name):
+    """Bring the tables to the migration and return the models as they are there."""
+    with connection.cursor() as cursor:
+        # No table is changed while a row of it waits for the end of the test to be checked.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    executor = MigrationExecutor(connection)
+    executor.migrate([("segmentation", name)])
+    return executor.loader.project_state(("segmentation", name)).apps
+
+
+def test_norms_that_an_earlier_release_kept_stay_as_they_are(course):
+    before = migrate("0008_signals_by_identity").get_model("segmentation", "Norms")
+    old = {"module_medians": {"7": 3600.5}, "paces": [0.25, 1.0], "completed_items": [3, 4]}
+    before.objects.create(course_id=course.pk, day=TODAY, computed_at=NOW, **old)
+    before.objects.create(course_id=course.pk, day=TODAY - DAY, computed_at=NOW)
+    migrate("0009_norms_by_name")
+    assert stored_norms(course.pk, TODAY) == NormsValues({7: 3600.5}, [0.25, 1.0], [3, 4])
+    assert stored_norms(course.pk, TODAY - DAY) == NormsValues()
+    back = migrate("0008_signals_by_identity").get_model("segmentation", "Norms")
+    assert back.objects.filter(day=TODAY, **old).exists()
+    migrate("0009_norms_by_name")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -73,9 +73,11 @@ def test_stored_norms_are_read_in_place_of_computing_them(cast, django_assert_nu
     Norms.objects.create(
         course=cast.course,
         day=DAY,
-        module_medians={str(first): 3600.0},
-        paces=[1.0, 1.5, 2.0, 2.0],
-        completed_items=quizzes[:1],
+        figures={
+            "module_medians": {str(first): 3600.0},
+            "paces": [1.0, 1.5, 2.0, 2.0],
+            "completed_items": quizzes[:1],
+        },
         computed_at=NOW,
     )
     with django_assert_num_queries(1):

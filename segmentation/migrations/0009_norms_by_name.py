@@ -1,0 +1,31 @@
+"""Keep the norms of a day in one column, by their names: another one needs no column of its own."""
+
+from django.db import migrations, models
+
+# What is kept stays: enrollments were measured against it, and a renewal compares with it.
+GATHER = """
+UPDATE segmentation_norms SET figures = jsonb_build_object(
+    'module_medians', module_medians, 'paces', paces, 'completed_items', completed_items
+)
+"""
+PART = """
+UPDATE segmentation_norms SET module_medians = figures -> 'module_medians',
+    paces = figures -> 'paces', completed_items = figures -> 'completed_items'
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("segmentation", "0008_signals_by_identity")]
+
+    operations = [
+        migrations.AddField(
+            model_name="norms",
+            name="figures",
+            field=models.JSONField(default=dict),
+            preserve_default=False,
+        ),
+        migrations.RunSQL(GATHER, PART),
+        migrations.RemoveField(model_name="norms", name="module_medians"),
+        migrations.RemoveField(model_name="norms", name="paces"),
+        migrations.RemoveField(model_name="norms", name="completed_items"),
+    ]
