@@ -19,6 +19,11 @@ def python_files(*folders: str) -> list[Path]:
     return [path for path in found if "migrations" not in path.parts]
 
 
+def name(path: Path) -> str:
+    """Return the file as a guard names it."""
+    return path.relative_to(ROOT).as_posix()
+
+
 @cache
 def parsed(path: Path) -> ast.Module:
     """Return the file's syntax tree."""
