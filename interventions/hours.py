@@ -29,8 +29,11 @@ def open_from(instant: datetime, closed: ClosedHours, *, zone: str) -> datetime:
 
     When the clock is set back, the hours are closed from the first time it shows `begins` to the
     last time it shows `ends`: a learner must not be woken in the hour that the night has twice.
-    A time that a change skips counts as the instant of the change.
+    A time that a change skips counts as the instant of the change. Raise ValueError for hours that
+    end when they begin.
     """
+    if closed.begins == closed.ends:
+        raise ValueError(f"The closed hours begin and end at {closed.begins:%H:%M}.")
     ends_at = _end_of_stretch(instant, closed, zone)
     # With hours that leave less of the day open than the clock change takes away, the next
     # stretch begins before this one ends.

@@ -1,13 +1,14 @@
 """Frequency caps: the instant from which one more message fits is exact."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.clock import local_midnight
 from interventions.caps import Cap, Counted, Message, Window, covers, eligible_at, horizon
 from interventions.models import CapWindow
 from interventions.policy import Allow, Defer, Facts, decide
@@ -68,6 +69,29 @@ def test_a_calendar_day_is_as_long_as_the_clock_change_makes_it(day: str, hours:
     opens = eligible(Cap("c", 1, Window.CALENDAR_DAY), [Counted(MAIL, begins)], now=begins)
 
     assert opens == begins + timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    ("window", "zone", "first", "last"),
+    [
+        # The day has 25 hours, and its week an hour more than seven days.
+        (Window.CALENDAR_DAY, LONDON, "2025-10-26", "2025-10-26"),
+        (Window.CALENDAR_WEEK, LONDON, "2025-10-20", "2025-10-26"),
+        # Kwajalein moved over the date line: the day had 47 hours.
+        (Window.CALENDAR_DAY, "Pacific/Kwajalein", "1969-09-30", "1969-09-30"),
+    ],
+    ids=["day", "week", "date line"],
+)
+def test_the_first_message_of_a_long_window_counts_to_its_end(
+    window: Window, zone: str, first: str, last: str
+) -> None:
+    cap = Cap("c", 1, window)
+    begins = local_midnight(date.fromisoformat(first), zone)
+    ends = local_midnight(date.fromisoformat(last) + timedelta(days=1), zone)
+    now = ends - timedelta(seconds=1)
+    sent = [each for each in [Counted(MAIL, begins)] if each.at > now - horizon(cap)]
+
+    assert eligible(cap, sent, now, zone) == ends
 
 
 def test_a_rolling_day_is_24_hours_over_a_clock_change() -> None:

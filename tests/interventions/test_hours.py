@@ -38,10 +38,18 @@ def local(text: str, zone: str = LONDON, *, fold: int = 0) -> datetime:
         # 01:30 does not exist on 30 March: the clock jumps from 01:00 to 02:00; there it ends.
         (ClosedHours(time(22), time(1, 30)), "2025-03-30T00:30", "2025-03-30T02:00"),
         (ClosedHours(time(1, 30), time(6)), "2025-03-30T02:00", "2025-03-30T06:00"),
+        # Open for half an hour a day, which the clock skips on 30 March.
+        (ClosedHours(time(2), time(1, 30)), "2025-03-29T12:00", "2025-03-31T01:30"),
     ],
 )
 def test_open_from_is_the_end_of_the_closed_hours(closed: ClosedHours, at: str, opens: str) -> None:
     assert open_from(local(at), closed, zone=LONDON) == local(opens)
+
+
+def test_hours_that_end_as_they_begin_are_refused() -> None:
+    # Closed all day or never: nobody can say, and a search for the next open instant has no end.
+    with pytest.raises(ValueError, match="begin and end at 08:00"):
+        open_from(local("2025-09-10T12:00"), ClosedHours(time(8), time(8)), zone=LONDON)
 
 
 def test_the_night_with_two_hours_of_one_is_quiet_until_the_second_ends() -> None:
