@@ -4,7 +4,7 @@
 PYTHON = .venv/bin/python
 PORT = 8000
 
-.PHONY: install demo serve stop test lock
+.PHONY: install demo serve stop test test-fast lock
 
 install: .venv/installed
 
@@ -41,6 +41,10 @@ test: install
 	$(PYTHON) manage.py check
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) -m pytest -n auto --dist worksteal
+
+# While one works: no test that starts processes or servers, opens a browser or reads real data.
+test-fast: install
+	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not slow'
 
 # Needs uv. The lock holds no address: packages come from wherever pip is set up to fetch them.
 lock:

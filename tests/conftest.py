@@ -27,6 +27,24 @@ hypothesis_settings.register_profile("search", deadline=None)
 hypothesis_settings.load_profile("nudgelab")
 
 
+# What takes seconds by its nature: servers, browsers, real course data, and what starts processes.
+SLOW_FIXTURES = frozenset(
+    {"celery_processes", "live_server", "shared_data", "transactional_db", "valkey_url"}
+)
+STARTERS = frozenset({"processes", "run_python", "start_command", "start_python", "subprocess"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what commits for others, asks for what is slow, or is in a file of processes."""
+    for item in items:
+        database = item.get_closest_marker("django_db")
+        commits = database is not None and database.kwargs.get("transaction", False)
+        assert isinstance(item, pytest.Function)
+        asks = SLOW_FIXTURES.intersection(item.fixturenames)
+        if commits or asks or STARTERS.intersection(vars(item.module)):
+            item.add_marker(pytest.mark.slow)
+
+
 class StartCelery(Protocol):
     """Starts the workers of one machine and a beat on the test database for the time of a block."""
 

@@ -83,6 +83,7 @@ def pages():
             yield reverse(f"{name}_change", args=[pk])
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("seed", range(3))
 def test_mutated_lines_cost_only_themselves_and_every_page_answers(client, seed):

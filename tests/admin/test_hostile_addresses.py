@@ -13,7 +13,7 @@ from activity.models import Course
 from tests.factories import make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 MODELS = list(admin.site._registry)
 NAMES = [model._meta.label_lower for model in MODELS]

@@ -27,7 +27,7 @@ from tests.interventions.factories import (
     make_transition,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 BEFORE = NOW - timedelta(days=1)
 DONE = {"status": "finished", "started_at": BEFORE, "ended_at": BEFORE}

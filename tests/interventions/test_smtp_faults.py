@@ -23,7 +23,7 @@ from tests.interventions.factories import (
     make_settled,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 BEAT = timedelta(seconds=5)
 MESSAGES = 6

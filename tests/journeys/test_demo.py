@@ -30,6 +30,7 @@ from tests.journeys.demo import Demo
 
 OPTIONS = DemoOptions(learners=80, weeks=4, seed=3)
 HANDED_OFF = DeliveryState.HANDED_OFF
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,7 @@ def in_sql(rule, signals):
 
 
 @pytest.mark.django_db
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(shape=rule_shapes(), data=st.data())
 def test_sql_and_python_agree_unknowns_too(shape, data):

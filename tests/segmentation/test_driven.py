@@ -34,7 +34,7 @@ from tests.segmentation.factories import (
 from tests.segmentation.histories import LENGTH, STARTS_ON, VERBS, ZONES, dates
 from tests.segmentation.rule_strategies import rule_shapes, trait_sets
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 thorough = settings(
     max_examples=60,
     deadline=None,

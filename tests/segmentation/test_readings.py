@@ -16,7 +16,7 @@ from tests.segmentation.histories import instants, worlds
 from tests.segmentation.reference import LearnerReading, completed_by_somebody, paces
 from tests.segmentation.rule_strategies import NAMES, rule_shapes
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_trait)
 WINDOWS = (1, 2, 7, 14)
