@@ -14,9 +14,9 @@ from activity.operations.due import note_late, pull_due
 from activity.operations.keys import EventRow, look_up
 from activity.operations.noes import keep_noes
 from activity.operations.past import keep_past_changes
-from activity.operations.read_models import merge_daily_activity, merge_progress
 from activity.operations.rejected import Refusal, keep_rejected
 from activity.operations.repeats import Repeats, Sent, settle_repeats
+from activity.read_models import merge_daily_activity, merge_progress
 
 REPLAY_LIMIT = 1_000
 

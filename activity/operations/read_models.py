@@ -1,6 +1,6 @@
-"""Keep the read models: merge new events into them, or make them again from the log."""
+"""Make the read models again from the event log."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -8,87 +8,9 @@ from django.db import connection, transaction
 from activity.models import Enrollment
 from activity.operations.due import lock_due
 from activity.operations.past import note_past_changed
-from activity.queries import (
-    COUNTER_LIMIT,
-    DAILY_COLUMNS,
-    DAILY_COUNTERS,
-    DAILY_KEY,
-    PROGRESS_COLUMNS,
-    PROGRESS_KEY,
-    daily_activity_select,
-    progress_select,
-)
+from activity.read_models import merge_daily_activity, merge_progress
 
 CHUNK = 2_000
-
-
-def _added(name: str) -> str:
-    return f"{name} = LEAST(kept.{name}::bigint + excluded.{name}, {COUNTER_LIMIT})"
-
-
-def _earliest(name: str) -> str:
-    return f"{name} = LEAST(kept.{name}, excluded.{name})"
-
-
-def _latest(name: str) -> str:
-    return f"{name} = GREATEST(kept.{name}, excluded.{name})"
-
-
-def _merge(table: str, columns: Sequence[str], key: Sequence[str], changes: Iterable[str]) -> str:
-    # Sorted by the key: two batches that meet in the same rows lock them in the same order.
-    return (
-        f"INSERT INTO {table} AS kept ({', '.join(columns)}) {{select}} ORDER BY {', '.join(key)}"
-        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(changes)}"
-    )
-
-
-_MERGE_DAILY = _merge(
-    "activity_dailyactivity",
-    DAILY_COLUMNS,
-    DAILY_KEY,
-    (
-        _latest("last_act_at"),
-        _latest("last_attempt_at"),
-        *map(_added, DAILY_COUNTERS),
-        "score_sum = kept.score_sum + excluded.score_sum",
-    ),
-)
-
-_LAST_SCORE = """last_score = CASE
-    WHEN kept.last_scored_at IS NULL OR excluded.last_scored_at > kept.last_scored_at
-        THEN excluded.last_score
-    WHEN excluded.last_scored_at = kept.last_scored_at
-        THEN GREATEST(kept.last_score, excluded.last_score)
-    ELSE kept.last_score END"""
-
-# LEAST and GREATEST pass over nulls, so a side that knows nothing changes nothing. The two columns
-# of the last score move together, ordered by instant and then by score.
-_MERGE_PROGRESS = _merge(
-    "activity_progress",
-    PROGRESS_COLUMNS,
-    PROGRESS_KEY,
-    (
-        _earliest("first_touched_at"),
-        _latest("last_touched_at"),
-        _added("attempts"),
-        _latest("last_attempt_at"),
-        _latest("best_score"),
-        _LAST_SCORE,
-        _latest("last_scored_at"),
-        _earliest("first_passed_at"),
-        _earliest("first_completed_at"),
-    ),
-)
-
-
-def merge_daily_activity(events: str) -> str:
-    """Return the statement that merges a relation of new events into DailyActivity."""
-    return _MERGE_DAILY.format(select=daily_activity_select(events))
-
-
-def merge_progress(events: str) -> str:
-    """Return the statement that merges a relation of new events into Progress."""
-    return _MERGE_PROGRESS.format(select=progress_select(events))
 
 
 _LOGGED = "(SELECT * FROM activity_event WHERE enrollment_id = ANY(%(ids)s))"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from activity.local_time import day_in_arrays, local_day, zone_arrays
 from activity.local_time import local_midnight_of as midnight
-from activity.queries import daily_activity_select, progress_select
+from activity.read_models import daily_activity_select, progress_select
 from segmentation.norms import NormsValues
 from segmentation.signals.needs import Need
 from segmentation.signals.sources import (

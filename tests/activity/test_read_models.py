@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from activity.models import DailyActivity, Enrollment, Event, Progress, Verb
 from activity.operations import ingest, rebuild_read_models, save_course, save_item
-from activity.queries import (
+from activity.read_models import (
     DAILY_COLUMNS,
     PROGRESS_COLUMNS,
     daily_activity_select,

@@ -1,0 +1,20 @@
+"""The one definition of both read models: their columns, what they are of events, how they merge.
+
+SQL as text, and nothing is run here. Pure.
+"""
+
+from activity.read_models.daily import (
+    DAILY_COLUMNS,
+    daily_activity_select,
+    merge_daily_activity,
+)
+from activity.read_models.progress import PROGRESS_COLUMNS, merge_progress, progress_select
+
+__all__ = [
+    "DAILY_COLUMNS",
+    "PROGRESS_COLUMNS",
+    "daily_activity_select",
+    "merge_daily_activity",
+    "merge_progress",
+    "progress_select",
+]
