@@ -9,9 +9,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from activity.payloads import MAX_LEVELS, is_nested_deeper, storable, storable_text
+from activity.payloads import MAX_LEVELS, is_nested_deeper, storable
 from activity.texts import key_text
 from common.clock import read_instant
+from common.json_text import kind_of
+from common.stored_text import storable_text
 
 # Of the events that Nudgelab writes itself. From outside they could pass for a message that went
 # out, or take the place of one.
@@ -119,13 +121,6 @@ def shown(value: object) -> str:
     """Return the value as it can stand in a sentence: quoted and not too long."""
     text = storable_text(value if isinstance(value, str) else str(storable(value)))
     return f"'{text}'" if len(text) <= SHOWN else f"'{text[:SHOWN]}...'"
-
-
-def kind_of(value: object) -> str:
-    """Return in words what kind of JSON value this is."""
-    words = {bool: "true or false", int: "a number", float: "a number", str: "text"}
-    words |= {list: "a list", tuple: "a list", dict: "an object", type(None): "empty"}
-    return words.get(type(value), f"of type {type(value).__name__}")
 
 
 def _bad(message: str) -> Refused:

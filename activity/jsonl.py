@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
 
-from activity.canonical import kind_of, shown
+from activity.canonical import shown
+from common.json_text import kind_of
 
 TYPES = ("course", "section", "item", "learner", "enrollment", "optout", "event")
 FAULTY = "faulty"

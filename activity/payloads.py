@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
+from common.stored_text import storable_text
+
 # Levels of objects and lists in an event's properties. Nobody reads what is nested deeper, and what
 # is nested hundreds of levels deep can be stored but not shown again.
 MAX_LEVELS = 50
 # A valid event comes back whole: it is a level itself, and the innermost values lie one further in.
 MAX_DEPTH = MAX_LEVELS + 1
-# Longer text cannot belong to a storable event (its properties are limited to a million characters
-# in all), so the rest of it is of no use to anybody.
-MAX_TEXT = 1_000_000
 MAX_ENTRIES = 100_000
 _NESTING = (Mapping, list, tuple)
 
@@ -48,12 +47,6 @@ def is_nested_deeper(value: object, *, levels: int) -> bool:
             return False
         found = [inner for part in found for inner in _parts(part)]
     return True
-
-
-def storable_text(value: str) -> str:
-    """Return the text without NUL and half characters, cut to a million characters."""
-    cut = value[:MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return cut.encode(errors="replace").decode()
 
 
 def digest(payload: object) -> str:

@@ -1,4 +1,4 @@
-"""Say where JSON text is at fault: where it is torn, or nested too deeply. Pure."""
+"""Say of JSON what it is, and where its text is torn or nested too deeply. Pure."""
 
 import re
 from json import JSONDecodeError
@@ -52,3 +52,10 @@ def _step(path: list[str | int], mark: str) -> None:
     elif path and isinstance(path[-1], str):
         # The last text before an object or a list opens is its key.
         path[-1] = mark[1:-1]
+
+
+def kind_of(value: object) -> str:
+    """Return in words what kind of JSON value this is."""
+    words = {bool: "true or false", int: "a number", float: "a number", str: "text"}
+    words |= {list: "a list", tuple: "a list", dict: "an object", type(None): "null"}
+    return words.get(type(value), f"of type {type(value).__name__}")

@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from common import stopping
 from common.clock import Clock, utc_now
+from common.stored_text import storable_text
 from common.tally import in_words, tally
 from config.workers import STAGES
 
@@ -164,7 +165,7 @@ class _Place:
 
 def _end_badly(at: _Place, error: Exception) -> None:
     # The first line: those after it may hold values, and so somebody's address.
-    line = next(iter(str(error).splitlines()), "").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    line = storable_text(next(iter(str(error).splitlines()), ""))
     said = f"{type(error).__name__}: {line}"[:500]
     try:
         # The work may have left a connection that the server has closed.

@@ -7,10 +7,11 @@ from typing import Any
 from django.db import connection, transaction
 
 from activity.models import Due, DueCause, Enrollment
+from common.back_off import BackOff
+from common.stored_text import storable_text
 
 CHUNK = 5_000
-FIRST_BACK_OFF = timedelta(seconds=30)
-LONGEST_BACK_OFF = timedelta(hours=1)
+BACK_OFF = BackOff(timedelta(seconds=30), timedelta(hours=1))
 LEAST_LATE = timedelta(hours=1)
 
 # The rows are locked in enrollment order, so that two pulls never wait for each other in a ring.
@@ -59,12 +60,12 @@ WHERE due.enrollment_id = told.enrollment_id
     AND told.occurred_at < %(now)s - course.late_after_hours * interval '1 hour'
 """
 
-FAIL = """
+FAIL = f"""
 UPDATE activity_due
 SET attempts = attempts + 1, error = %(error)s,
-    due_at = %(now)s + LEAST(%(longest)s, %(first)s * power(2, LEAST(attempts, 10)))
+    due_at = %(now)s + {BACK_OFF.sql("attempts")}
 WHERE enrollment_id = ANY(%(ids)s)
-"""
+"""  # noqa: S608
 
 
 def pull_due(
@@ -149,9 +150,7 @@ def fail_due(enrollment_ids: Iterable[int], *, now: datetime, error: str) -> Non
     values: dict[str, Any] = {
         "ids": list(enrollment_ids),
         "now": now,
-        "error": error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
-        "first": FIRST_BACK_OFF,
-        "longest": LONGEST_BACK_OFF,
+        "error": storable_text(error),
     }
     with connection.cursor() as cursor:
         cursor.execute(FAIL, values)

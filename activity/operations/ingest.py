@@ -11,7 +11,7 @@ from activity.canonical import CanonicalEvent, Reason, Refused, read_event
 from activity.models import RejectedEvent
 from activity.operations.binary import fetch_binary
 from activity.operations.due import note_late, pull_due
-from activity.operations.keys import EventRow, look_up
+from activity.operations.keys import EventRow, log_columns, look_up, sent_arrays
 from activity.operations.noes import keep_noes
 from activity.operations.past import keep_past_changes
 from activity.operations.rejected import Refusal, keep_rejected
@@ -23,16 +23,12 @@ REPLAY_LIMIT = 1_000
 # One statement, one round trip: what the insert returns is new, and only that is merged, so a
 # repeated event counts once. Sorted by its unique key, so that two batches with the same events in
 # opposite order wait for each other instead of dying in a deadlock.
+_COLUMNS = ", ".join(log_columns(EventRow._fields))
 _STORE = f"""
 WITH fresh AS (
-    INSERT INTO activity_event (enrollment_id, item_id, verb, occurred_at, count, score, passed,
-        value, properties, source, source_id, sent_score, received_at)
+    INSERT INTO activity_event ({_COLUMNS}, received_at)
     SELECT sent.*, %(now)b
-    FROM unnest(%(enrollment_id)b::bigint[], %(item_id)b::bigint[], %(verb)b::text[],
-        %(occurred_at)b::timestamptz[], %(total)b::int[], %(score)b::numeric[],
-        %(passed)b::bool[], %(value)b::numeric[], %(properties)b::jsonb[], %(source)b::text[],
-        %(source_id)b::text[], %(sent_score)b::float8[]) AS sent (enrollment_id, item_id, verb,
-        occurred_at, count, score, passed, value, properties, source, source_id, sent_score)
+    FROM unnest({sent_arrays(EventRow._fields)}) AS sent ({_COLUMNS})
     ORDER BY sent.source, sent.source_id
     ON CONFLICT (source, source_id) DO NOTHING
     RETURNING *

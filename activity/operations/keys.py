@@ -43,6 +43,33 @@ class EventRow(NamedTuple):
     sent_score: float | None
 
 
+# The columns of the log by the field of EventRow, each with its type. Tuples have a `count`.
+_COLUMNS = {
+    "enrollment_id": ("enrollment_id", "bigint"),
+    "item_id": ("item_id", "bigint"),
+    "verb": ("verb", "text"),
+    "occurred_at": ("occurred_at", "timestamptz"),
+    "total": ("count", "int"),
+    "score": ("score", "numeric"),
+    "passed": ("passed", "bool"),
+    "value": ("value", "numeric"),
+    "properties": ("properties", "jsonb"),
+    "source": ("source", "text"),
+    "source_id": ("source_id", "text"),
+    "sent_score": ("sent_score", "float8"),
+}
+
+
+def log_columns(fields: Sequence[str]) -> list[str]:
+    """Return the names of the log's columns that hold the fields of EventRow."""
+    return [_COLUMNS[name][0] for name in fields]
+
+
+def sent_arrays(fields: Sequence[str]) -> str:
+    """Return the arguments of unnest() over a parameter for each field of EventRow."""
+    return ", ".join(f"%({name})b::{_COLUMNS[name][1]}[]" for name in fields)
+
+
 @dataclass(frozen=True, slots=True)
 class KnownCourse:
     """What a batch needs to know of one course."""

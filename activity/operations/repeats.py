@@ -12,7 +12,7 @@ from activity.canonical import CanonicalEvent, Reason, Refused, read_event, show
 from activity.models import RejectedEvent
 from activity.operations.binary import fetch_binary
 from activity.operations.due import pull_due
-from activity.operations.keys import EventRow, look_up
+from activity.operations.keys import EventRow, log_columns, look_up, sent_arrays
 from activity.operations.read_models import rebuild_enrollments
 from activity.operations.rejected import Refusal, keep_rejected
 
@@ -23,18 +23,24 @@ FROM unnest(%(source)b::text[], %(source_id)b::text[]) AS sent (source, source_i
 JOIN activity_event AS event USING (source, source_id)
 """
 
-_CORRECT = """
+_CORRECTED = (
+    "item_id",
+    "verb",
+    "occurred_at",
+    "total",
+    "score",
+    "passed",
+    "value",
+    "sent_score",
+)
+_COLUMNS = log_columns(_CORRECTED)
+_CORRECT = f"""
 UPDATE activity_event AS event
-SET item_id = sent.item_id, verb = sent.verb, occurred_at = sent.occurred_at, count = sent.count,
-    score = sent.score, passed = sent.passed, value = sent.value, sent_score = sent.sent_score,
-    corrected_at = %(now)b
-FROM unnest(%(id)b::bigint[], %(item_id)b::bigint[], %(verb)b::text[],
-    %(occurred_at)b::timestamptz[], %(total)b::int[], %(score)b::numeric[], %(passed)b::bool[],
-    %(value)b::numeric[], %(sent_score)b::float8[]) AS sent (id, item_id, verb, occurred_at, count,
-    score, passed, value, sent_score)
+SET {", ".join(f"{column} = sent.{column}" for column in _COLUMNS)}, corrected_at = %(now)b
+FROM unnest(%(id)b::bigint[], {sent_arrays(_CORRECTED)}) AS sent (id, {", ".join(_COLUMNS)})
 WHERE event.id = sent.id
 RETURNING event.id
-"""
+"""  # noqa: S608
 
 
 class Sent(NamedTuple):

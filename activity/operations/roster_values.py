@@ -10,12 +10,14 @@ from unicodedata import category
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from activity.canonical import kind_of, shown
+from activity.canonical import shown
 from activity.fields import KeyField
 from activity.models import Course, Enrollment, Item, Learner, Section
-from activity.payloads import storable, storable_text
+from activity.payloads import storable
 from activity.texts import key_text
 from common.clock import read_day, read_instant
+from common.json_text import kind_of
+from common.stored_text import storable_text
 
 # What a roster line may name, beside the keys of other rows that its operation looks up.
 OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from activity.operations import append_own_event, append_quiet_event
+from common.back_off import BackOff
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.claim import Claim
 from interventions.operations.ledger import Move, move
@@ -13,13 +14,12 @@ from interventions.outgoing import Answer, Result
 from segmentation.signals import SIGNALS, Need
 
 MAX_ATTEMPTS = 6
-FIRST_RETRY = timedelta(minutes=1)
-LONGEST_RETRY = timedelta(hours=1)
+# Per refusal of the message: 1 minute, 4, 16, then every hour.
+_RETRIES = BackOff(timedelta(minutes=1), timedelta(hours=1), factor=4)
 
 # How soon after an error of the channel the message is tried again. One that may be the cause of it
 # waits longer each time: at the head of every loop it would stop the channel for all others.
-AFTER_CHANNEL_DOWN = timedelta(seconds=30)
-LONGEST_AFTER_CHANNEL_DOWN = timedelta(minutes=15)
+AFTER_CHANNEL_DOWN = BackOff(timedelta(seconds=30), timedelta(minutes=15))
 
 CHANNEL_DOWN = "channel_down"
 NOT_ACCEPTED = "not_accepted"
@@ -68,8 +68,7 @@ def write_sent_event(enrollment_id: int, message_id: str, *, now: datetime) -> N
 
 def retry_at(attempts: int, *, now: datetime) -> datetime:
     """Return when to try again after so many attempts: 1 minute, 4, 16, then every hour."""
-    factor: int = 4 ** (min(max(attempts, 1), 10) - 1)
-    return now + min(LONGEST_RETRY, FIRST_RETRY * factor)
+    return now + _RETRIES.after(attempts)
 
 
 def _finish_late(claimed: Delivery, to: Move, *, now: datetime) -> str | None:
@@ -89,10 +88,9 @@ def _give_back(delivery: Delivery, to: Move, *, now: datetime) -> bool:
 
 def _after_channel_down(delivery: Delivery, answer: Answer, now: datetime) -> datetime:
     if not answer.may_be_the_message:
-        return now + AFTER_CHANNEL_DOWN
+        return now + AFTER_CHANNEL_DOWN.first
     before = sum(entry["reason"] == CHANNEL_DOWN for entry in delivery.trace)
-    factor: int = 2 ** min(before, 10)
-    return now + min(LONGEST_AFTER_CHANNEL_DOWN, AFTER_CHANNEL_DOWN * factor)
+    return now + AFTER_CHANNEL_DOWN.after(before + 1)
 
 
 def _next(delivery: Delivery, answer: Answer, now: datetime) -> Move:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from common.back_off import BackOff
 from common.database import (
     check_references,
     is_held,
@@ -16,6 +17,7 @@ from common.database import (
     passing_over_held,
     wait_shortly,
 )
+from common.stored_text import storable_text
 from common.tally import note
 from experiments.operations import record_exposure
 from interventions.durations import later
@@ -27,8 +29,7 @@ from segmentation.queries import match_rule
 from segmentation.rules import parse
 
 BATCH = 500
-FIRST_RETRY = timedelta(seconds=30)
-LONGEST_RETRY = timedelta(hours=1)
+BACK_OFF = BackOff(timedelta(seconds=30), timedelta(hours=1))
 GOAL = "goal"
 CONDITION = "condition"
 
@@ -206,7 +207,7 @@ def _after(
 
 def _put_off(run: Run, error: Exception, now: datetime) -> None:
     run.attempts = min(run.attempts + 1, 1_000)
-    run.error = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
-    run.retry_at = now + min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(run.attempts - 1, 10))
+    run.error = storable_text(f"{type(error).__name__}: {error}")
+    run.retry_at = now + BACK_OFF.after(run.attempts)
     run.save(update_fields=["attempts", "error", "retry_at"])
     note("runs put off", type(error).__name__)

@@ -5,8 +5,8 @@ from datetime import datetime
 from django.core.management.base import CommandError, CommandParser
 
 from activity.models import Course
-from activity.payloads import storable_text
 from common import clock
+from common.stored_text import storable_text
 
 
 def add_instant(parser: CommandParser) -> None:

@@ -1,12 +1,14 @@
 """What becomes of transitions: processed, put off, or announced for those who are in already."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
 
 from activity.operations import lock_due
+from common.back_off import BackOff
+from common.stored_text import storable_text
 from common.tally import note
 from segmentation.models import Membership
 
@@ -38,13 +40,13 @@ UPDATE segmentation_transition SET processed_at = %(now)s, error = ''
 WHERE id = ANY(%(ids)s) AND processed_at IS NULL
 """
 
-_FAIL = """
+_BACK_OFF = BackOff(timedelta(seconds=30), timedelta(hours=1))
+_FAIL = f"""
 UPDATE segmentation_transition
 SET attempts = LEAST(attempts + 1, 32767), error = %(error)s,
-    next_attempt_at = %(now)s + LEAST(interval '1 hour',
-        interval '30 seconds' * power(2, LEAST(attempts, 10)))
+    next_attempt_at = %(now)s + {_BACK_OFF.sql("attempts")}
 WHERE id = ANY(%(ids)s) AND processed_at IS NULL
-"""
+"""  # noqa: S608
 
 
 def mark_processed(transition_ids: Iterable[int], *, now: datetime) -> None:
@@ -58,7 +60,7 @@ def fail_transitions(transition_ids: Iterable[int], *, now: datetime, error: str
     values: dict[str, Any] = {
         "ids": list(transition_ids),
         "now": now,
-        "error": error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        "error": storable_text(error),
     }
     with connection.cursor() as cursor:
         cursor.execute(_FAIL, values)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from common.json_text import kind_of
 from segmentation.rules.types import RuleError
 
 MAX_TEXT = 1000
@@ -28,7 +29,7 @@ def refuse_unknown_keys(data: Mapping[str, object], path: str, known: frozenset[
 def read_text(value: object, path: str) -> str:
     """Return the value, a text that the database can hold. Raise RuleError where it is none."""
     if not isinstance(value, str):
-        raise RuleError(path, f"must be a text, is {name_kind(value)}")
+        raise RuleError(path, f"must be text, is {kind_of(value)}")
     if not value or len(value) > MAX_TEXT:
         raise RuleError(path, f"must have 1 to {MAX_TEXT} characters, has {len(value)}")
     # PostgreSQL can store neither, so no trait can hold them.
@@ -48,22 +49,9 @@ def closest(name: object, known: object) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
-def name_kind(value: object) -> str:
-    """Return what kind of JSON value it is, with its article."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "a text"
-    return "a list" if isinstance(value, list) else "an object"
-
-
 def show(value: object) -> str:
     """Return the value itself where it is short, else what kind it is."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return name_kind(value)
+        return kind_of(value)
     text = repr(value) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:60]}…"

@@ -4,11 +4,10 @@ import json
 import math
 from collections.abc import Mapping
 
-from common.json_text import deep_path, json_fault
+from common.json_text import deep_path, json_fault, kind_of
 from segmentation.rules.faults import (
     closest,
     join,
-    name_kind,
     read_text,
     refuse_unknown_keys,
     require,
@@ -90,7 +89,7 @@ def _count(rule: Condition | Group) -> int:
 
 def _read(data: object, path: str, depth: int) -> Condition | Group:
     if not isinstance(data, Mapping):
-        raise RuleError(path, f"must be a group or a condition, is {name_kind(data)}")
+        raise RuleError(path, f"must be a group or a condition, is {kind_of(data)}")
     if "field" in data:
         return _condition(data, path)
     if depth > MAX_DEPTH:
@@ -105,11 +104,11 @@ def _group(data: Mapping[str, object], path: str, depth: int) -> Group:
         raise RuleError(join(path, "combinator"), f"must be 'and' or 'or', is {show(combinator)}")
     negated = data.get("not", False)
     if not isinstance(negated, bool):
-        raise RuleError(join(path, "not"), f"must be true or false, is {name_kind(negated)}")
+        raise RuleError(join(path, "not"), f"must be true or false, is {kind_of(negated)}")
     rules = require(data, "rules", path)
     where = join(path, "rules")
     if not isinstance(rules, list):
-        raise RuleError(where, f"must be a list, is {name_kind(rules)}")
+        raise RuleError(where, f"must be a list, is {kind_of(rules)}")
     # An empty OR would match nobody and an empty AND everybody: neither was meant.
     if not rules:
         raise RuleError(where, "is empty: a group needs at least one condition")
@@ -152,7 +151,7 @@ def _value(value: object, signal: Signal, operator: Operator, path: str) -> Rule
 
 def _operands(value: object, signal: Signal, operator: Operator, path: str) -> tuple[Operand, ...]:
     if not isinstance(value, list):
-        raise RuleError(path, f"must be a list, is {name_kind(value)}")
+        raise RuleError(path, f"must be a list, is {kind_of(value)}")
     found = tuple(
         _operand(each, signal, operator, f"{path}[{index}]") for index, each in enumerate(value)
     )
@@ -177,7 +176,7 @@ def _operand(value: object, signal: Signal, operator: Operator, path: str) -> Op
 
 def _number(value: object, path: str) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RuleError(path, f"must be a number, is {name_kind(value)}")
+        raise RuleError(path, f"must be a number, is {kind_of(value)}")
     try:
         finite = math.isfinite(float(value))
     except OverflowError:

@@ -63,7 +63,7 @@ FAULTS = {
     ),
     "count true": ({"count": True}, "count must be a whole number, but is true or false."),
     "count float": ({"count": 1.0}, "count must be a whole number, but is a number."),
-    "count null": ({"count": None}, "count must be a whole number, but is empty."),
+    "count null": ({"count": None}, "count must be a whole number, but is null."),
     "score text": ({"score": "0.5"}, "score must be a number, but is text."),
     "score true": ({"score": True}, "score must be a number, but is true or false."),
     "passed 1": ({"passed": 1}, "passed must be true or false, but is a number."),

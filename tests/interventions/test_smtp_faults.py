@@ -12,7 +12,7 @@ from interventions.channels import EmailChannel
 from interventions.dispatch import dispatch_due
 from interventions.models import Delivery
 from interventions.operations import recover
-from interventions.operations.finish import LONGEST_AFTER_CHANNEL_DOWN
+from interventions.operations.finish import AFTER_CHANNEL_DOWN
 from interventions.outgoing import Result
 from tests.factories import NOW
 from tests.faulty_smtp import HANG, HANG_UP, STAGES, FaultySmtp, serve
@@ -86,7 +86,7 @@ def test_after_a_fault_every_message_goes_out_once_or_was_seen_past_its_body(
     assert doubtful <= set(sink.seen)
 
     sink.heal()
-    beats(1, since=after + LONGEST_AFTER_CHANNEL_DOWN)
+    beats(1, since=after + AFTER_CHANNEL_DOWN.longest)
 
     assert in_doubt() == doubtful
     assert states()["handed_off"] == MESSAGES - len(doubtful) == len(sink.accepted)

@@ -78,7 +78,7 @@ def test_an_operator_without_value_forgets_the_builders_empty_one(value):
     [
         pytest.param([], "", "must be a group or a condition, is a list", id="list"),
         pytest.param(None, "", "is null", id="null"),
-        pytest.param("rule", "", "is a text", id="text"),
+        pytest.param("rule", "", "is text", id="text"),
         pytest.param({}, "combinator", "is missing", id="nothing"),
         pytest.param(group(), "rules", "is empty", id="empty group"),
         pytest.param(
@@ -106,12 +106,10 @@ def test_an_operator_without_value_forgets_the_builders_empty_one(value):
         pytest.param(active(operator="=="), "operator", "'==' is not an operator", id="operator"),
         pytest.param(active(operator={}), "operator", "an object is not", id="operator object"),
         pytest.param(active(operator="contains"), "operator", "a number", id="text operator"),
-        pytest.param(TRAIT | {"operator": "<"}, "value", "is a text", id="number operator"),
+        pytest.param(TRAIT | {"operator": "<"}, "value", "is text", id="number operator"),
         pytest.param(without(active(), "operator"), "operator", "is missing", id="no operator"),
         pytest.param(without(active(), "value"), "value", "is missing", id="no value"),
-        pytest.param(
-            active(value="3"), "value", "must be a number, is a text", id="number as text"
-        ),
+        pytest.param(active(value="3"), "value", "must be a number, is text", id="number as text"),
         pytest.param(active(value=True), "value", "is true or false", id="bool"),
         pytest.param(active(value=None), "value", "is null", id="value null"),
         pytest.param(active(value=[3]), "value", "is a list", id="value list"),
@@ -127,7 +125,7 @@ def test_an_operator_without_value_forgets_the_builders_empty_one(value):
         pytest.param(
             BETWEEN | {"value": [5, 3]}, "value", "5 is above the upper bound 3", id="bounds"
         ),
-        pytest.param(BETWEEN | {"value": [1, "3"]}, "value[1]", "is a text", id="bound text"),
+        pytest.param(BETWEEN | {"value": [1, "3"]}, "value[1]", "is text", id="bound text"),
         pytest.param(
             BETWEEN | {"value": [True, 3]}, "value[0]", "is true or false", id="bound bool"
         ),
@@ -147,7 +145,7 @@ def test_an_operator_without_value_forgets_the_builders_empty_one(value):
             id="window not taken",
         ),
         pytest.param(without(TRAIT, "key"), "key", "is missing", id="no key"),
-        pytest.param(TRAIT | {"key": 7}, "key", "must be a text, is a number", id="key number"),
+        pytest.param(TRAIT | {"key": 7}, "key", "must be text, is a number", id="key number"),
         pytest.param(TRAIT | {"key": ""}, "key", "has 0", id="key empty"),
         pytest.param(TRAIT | {"key": "x" * 1001}, "key", "has 1001", id="key long"),
         pytest.param(TRAIT | {"key": "a\x00b"}, "key", "character", id="key nul"),
@@ -177,7 +175,7 @@ def test_the_error_reads_as_one_sentence():
     deep = group(group(active(), active(), active(value="3")))
     with pytest.raises(RuleError) as caught:
         parse(deep)
-    assert str(caught.value) == "rules[0].rules[2].value: must be a number, is a text"
+    assert str(caught.value) == "rules[0].rules[2].value: must be a number, is text"
 
 
 def test_the_allowed_depth_is_read():

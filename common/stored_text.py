@@ -1,0 +1,10 @@
+"""Text that PostgreSQL can store. Pure."""
+
+# Longer text is of no use to anybody: what is stored whole is limited to a million characters.
+MAX_TEXT = 1_000_000
+
+
+def storable_text(value: str) -> str:
+    """Return the text without NUL and half characters, cut to a million characters."""
+    cut = value[:MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return cut.encode(errors="replace").decode()
