@@ -190,7 +190,10 @@ def test_stage_that_never_ran_is_red(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("well")
-@pytest.mark.parametrize(("seconds", "words"), [(8, "8.0 s ahead of"), (-3600, "3600.0 s behind")])
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(8, "8.0 s ahead of"), (3600, "3600.0 s ahead of"), (-3600, "3600.0 s behind")],
+)
 def test_clock_of_the_web_server_that_is_off_is_red(seconds: int, words: str) -> None:
     state = health(clock=lambda: utc_now() + timedelta(seconds=seconds))
 

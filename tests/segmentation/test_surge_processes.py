@@ -5,14 +5,15 @@ import pytest
 from interventions.react import react_due
 from segmentation.models import Surge, SurgeState, Transition, WaitingEntry
 from segmentation.operations import evaluate_due
-from tests.factories import NOW
+from tests.factories import NOW, make_enrollment
 from tests.processes import finish, running, start_python, wait_for_line
+from tests.segmentation.factories import settle
 from tests.segmentation.test_evaluate_processes import (
     go_on,
     nobody_else_is_connected,
     wait_until,
 )
-from tests.segmentation.test_surges import WEEK, held, make_class, started
+from tests.segmentation.test_surges import DAY, HOUR, WEEK, act_all, held, make_class, started
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 MIDNIGHT = NOW + WEEK
@@ -81,6 +82,10 @@ def test_a_worker_killed_with_its_part_leaves_it_to_be_counted_with_the_rest():
 
 def test_a_worker_killed_after_it_counted_has_nobody_counted_twice_and_all_are_let_in():
     segment, _ = make_class(16, 48)
+    # Enters an hour later, so that the day is counted once more.
+    late = make_enrollment(segment.playbook.courses.get())
+    act_all([late], NOW + HOUR)
+    settle(NOW + 6 * DAY)
     worker = start_python(COUNT_AND_WAIT, MIDNIGHT.isoformat())
     with running(worker):
         wait_for_line(worker, "counted")
@@ -88,9 +93,9 @@ def test_a_worker_killed_after_it_counted_has_nobody_counted_twice_and_all_are_l
         worker.wait()
     wait_until(nobody_else_is_connected)
     assert WaitingEntry.objects.count() == 16
-    evaluate_due(now=MIDNIGHT)
-    assert len(started(segment)) == 16
-    assert Surge.objects.get().entered == 16
+    evaluate_due(now=MIDNIGHT + HOUR)
+    assert len(started(segment)) == 17
+    assert Surge.objects.get().entered == 17
     assert Surge.objects.get().state == SurgeState.COUNTING
     assert not WaitingEntry.objects.exists()
 
