@@ -12,16 +12,14 @@ from django.db import connection
 
 from common.clock import Clock
 from common.database import is_held, is_outage, note_held, passing_over_held
-from interventions.channels import Channel, EmailChannel
-from interventions.models import Channel as ChannelName
+from interventions.channels import CHANNELS, Answer, Channel, ChannelDownError, Connection
 from interventions.operations.claim import Claim, claim_next, postpone
 from interventions.operations.desk import Desk
 from interventions.operations.finish import finish_delivery, release_claim
 from interventions.operations.kept_noes import apply_kept_noes
-from interventions.outgoing import Answer, ChannelDownError
 from interventions.queries.due import due_learners
 
-# No hand-over starts with less of its lease left: a hung mail server must have given up, and the
+# No hand-over starts with less of its lease left: a hung server must have given up, and the
 # answer must be recorded, before recover would take the delivery for lost.
 LEASE_TO_START = timedelta(minutes=10)
 AFTER_ERROR = timedelta(minutes=5)
@@ -38,7 +36,7 @@ class _Loop:
 
     clock: Clock
     deadline: float
-    channels: Mapping[str, Channel]
+    connections: Mapping[str, Connection]
     desk: Desk
     moves: Counter[str]
     is_stopping: Callable[[], bool]
@@ -65,16 +63,17 @@ def dispatch_due(
     is down has its messages wait, unclaimed. Stops when nothing is due or the time is used up, and
     after the message in hand when `is_stopping` says so.
     """
-    open_channels = {ChannelName.EMAIL.value: EmailChannel()} if channels is None else channels
+    open_channels = CHANNELS if channels is None else channels
+    connections = {name: channel.connect() for name, channel in open_channels.items()}
     loop = _Loop(
         clock=clock,
         deadline=time.monotonic() + budget_seconds,
-        channels=open_channels,
-        desk=Desk({name: channel.prepare for name, channel in open_channels.items()}),
+        connections=connections,
+        desk=Desk(open_channels),
         moves=Counter(),
         is_stopping=is_stopping,
     )
-    with _closing(open_channels):
+    with _closing(connections):
         for learner_id in _learners(loop):
             if not _serve(learner_id, loop):
                 break
@@ -83,7 +82,7 @@ def dispatch_due(
 
 def _learners(loop: _Loop) -> Iterator[int]:
     served: set[int] = set()
-    while page := due_learners(now=loop.clock(), channels=loop.channels, passed_over=served):
+    while page := due_learners(now=loop.clock(), channels=loop.connections, passed_over=served):
         for learner_id in page:
             served.add(learner_id)
             yield learner_id
@@ -93,7 +92,7 @@ def _serve(learner_id: int, loop: _Loop) -> bool:
     """Give one learner all that is due. Return False when the loop is at its end."""
     has_more = True
     while has_more:
-        # Opening may take as long as a mail server is waited for: the time is asked about after it.
+        # Opening may take as long as a server is waited for: the time is asked about after it.
         up = _channels_up(loop)
         if not up or loop.is_over:
             return False
@@ -131,11 +130,11 @@ def _hand_over(claim: Claim, loop: _Loop) -> None:
     if claim.lease_until - now < LEASE_TO_START:
         release_claim(claim, now=now, reason="lease_too_short")
         return
-    channel = claim.delivery.channel
-    answer = loop.channels[channel].send(claim.prepared)
+    name = claim.delivery.channel
+    answer = loop.connections[name].send(claim.message)
     if answer.result.stops_the_channel:
-        log.warning("Channel %s stops for this loop: %s", channel, answer.detail)
-        loop.stopped.add(channel)
+        log.warning("Channel %s stops for this loop: %s", name, answer.detail)
+        loop.stopped.add(name)
     state = _record(claim, answer, loop)
     loop.moves[state or "lost"] += 1
 
@@ -150,7 +149,7 @@ def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
                 raise
             log.warning("Delivery %s: tried to record again", claim.delivery.pk, exc_info=True)
             connection.close_if_unusable_or_obsolete()
-        # Waiting in a worker is right here and nowhere else: what the mail server answered is in
+        # Waiting in a worker is right here and nowhere else: what the other side answered is in
         # this process alone, and no later beat could read it from the database.
         time.sleep(pause)
     return finish_delivery(claim, answer, now=loop.clock())
@@ -158,9 +157,9 @@ def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
 
 def _channels_up(loop: _Loop) -> list[str]:
     up = []
-    for name in loop.channels.keys() - loop.stopped:
+    for name in loop.connections.keys() - loop.stopped:
         try:
-            loop.channels[name].open()
+            loop.connections[name].open()
         except ChannelDownError as error:
             log.warning("Channel %s is down: %s", name, error)
             loop.stopped.add(name)
@@ -170,9 +169,9 @@ def _channels_up(loop: _Loop) -> list[str]:
 
 
 @contextmanager
-def _closing(channels: Mapping[str, Channel]) -> Iterator[None]:
+def _closing(connections: Mapping[str, Connection]) -> Iterator[None]:
     try:
         yield
     finally:
-        for channel in channels.values():
-            channel.close()
+        for connection in connections.values():
+            connection.close()

@@ -99,7 +99,7 @@ class TemplateForm(TemplateModelForm):
 
     class Meta:
         model = MessageTemplate
-        fields = ("key", "name", "category")
+        fields = ("key", "name", "channel", "category")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -125,7 +125,7 @@ class TemplateForm(TemplateModelForm):
         data = super().clean() or {}
         if {"locale", "subject", "body"} <= data.keys():
             try:
-                check_texts(self.texts())
+                check_texts(self.texts(), channel=data.get("channel", self.instance.channel))
             except (InterventionError, TemplateError) as error:
                 raise ValidationError(str(error)) from None
         return data

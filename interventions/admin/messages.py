@@ -12,11 +12,10 @@ from unfold.decorators import display
 
 from common.admin import KeptAdmin, ReadOnlyAdmin
 from interventions import models, operations
+from interventions.channels import CHANNELS
 from interventions.forms import TemplateForm
 from interventions.queries.texts import TextShelf
-from interventions.render.context import SAMPLE
 from interventions.render.liquid import TemplateError
-from interventions.render.mail import render_message
 
 # The message loads nothing from elsewhere, and its links lead nowhere: it is only looked at.
 _POLICY = (
@@ -71,17 +70,19 @@ class MessageTemplateAdmin(KeptAdmin):
         if text is None:
             return "Save the template to see it with example values."
         try:
-            shown = render_message(
-                subject=text.subject, body=text.body, context=SAMPLE, postal_address=""
-            )
+            shown = CHANNELS[template.channel].preview(text)
         except TemplateError as error:
             return str(error)
         return format_html(_FRAME, subject=shown.subject, html=_POLICY + shown.html)
 
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Leave the channel out where there is only one, and of a template that is saved."""
+        return ("channel",) if obj or len(CHANNELS) == 1 else ()
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the template with its text as the next version."""
         stored = operations.save_template(
-            obj.key, name=obj.name, category=obj.category, texts=form.texts()
+            obj.key, name=obj.name, category=obj.category, texts=form.texts(), channel=obj.channel
         )
         obj.pk, obj.version = stored.pk, stored.version
 

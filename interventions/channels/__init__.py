@@ -1,7 +1,16 @@
-"""The ways out of the house. Only dispatch uses them."""
+"""The channel table: the one place that knows which channels there are.
 
-from interventions.channels.base import Channel
-from interventions.channels.email import EmailChannel
-from interventions.channels.memory import MemoryChannel
+Only dispatch connects and sends. Others read what a channel declares.
+"""
 
-__all__ = ["Channel", "EmailChannel", "MemoryChannel"]
+from collections.abc import Mapping
+
+from interventions.channels.base import Answer, Channel, ChannelDownError, Connection, Draft, Result
+from interventions.channels.email import EMAIL
+from interventions.models import Channel as Name
+
+CHANNELS: Mapping[str, Channel] = {
+    Name.EMAIL: EMAIL,
+}
+
+__all__ = ["CHANNELS", "Answer", "Channel", "ChannelDownError", "Connection", "Draft", "Result"]

@@ -1,17 +1,16 @@
 """Email through any Django backend. Says of every attempt what is proven, and no more."""
 
 import smtplib
-from email.header import Header
-from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
-from common.addresses import deliverable
+from interventions.channels.base import Answer, Channel, ChannelDownError, Result
+from interventions.channels.mail import compose_mail, mail_address, preview_mail
 from interventions.channels.smtp import Stage, StagedBackend
-from interventions.outgoing import Answer, ChannelDownError, Outgoing, Result
+from interventions.render.mail import check_message
 
 MAX_DETAIL = 300
 
@@ -32,40 +31,11 @@ _OF_ALL_MAIL = (_CLOSING, 530, 534, 535, 538)
 _TOO_LARGE = 552
 
 
-# A line with an encoded word is at most so long, and the word 75 characters (RFC 2047, section 2).
-_LONGEST_LINE = 76
-
-
-class _Mail(EmailMultiAlternatives):
-    """A mail whose subject is written in encoded words that every mail server takes."""
-
-    def message(self, **options: Any) -> Any:
-        """Write the mail. Django's own subject has words one character too long."""
-        written = super().message(**options)
-        written.replace_header("Subject", _encoded(str(self.subject), "Subject"))
-        return written
-
-
-class EmailChannel:
-    """Sends over one connection, kept for a whole dispatch loop."""
+class EmailConnection:
+    """A connection to the mail server, kept for a whole dispatch loop."""
 
     def __init__(self) -> None:
         self._connection: BaseEmailBackend | None = None
-
-    def prepare(self, outgoing: Outgoing) -> EmailMultiAlternatives:
-        """Return the mail. Raise ValueError where a header cannot be written."""
-        mail = _Mail(
-            subject=outgoing.subject,
-            body=outgoing.text,
-            from_email=_sender(outgoing),
-            to=[settings.EMAIL_REDIRECT_TO or _recipient(outgoing)],
-            reply_to=_readers_of_answers(outgoing),
-            headers=_headers(outgoing),
-        )
-        mail.attach_alternative(outgoing.html, "text/html")
-        # Writing it once shows a bad header now, while nothing is claimed yet.
-        mail.message()
-        return mail
 
     def open(self) -> None:
         """Have a connection. One that the server has closed since shows itself in sending."""
@@ -78,20 +48,20 @@ class EmailChannel:
             raise ChannelDownError(_words(error)) from error
         self._connection = connection
 
-    def send(self, prepared: EmailMultiAlternatives) -> Answer:
+    def send(self, message: EmailMultiAlternatives) -> Answer:
         """Send one mail over the open connection.
 
         A server may close a connection at any time, as after a hundred mails: found closed before
         the mail began, it is opened again, once.
         """
-        answer, found_closed = self._attempt(prepared)
+        answer, found_closed = self._attempt(message)
         if not found_closed:
             return answer
         try:
             self.open()
         except ChannelDownError as error:
             return Answer(Result.CHANNEL_DOWN, str(error))
-        return self._attempt(prepared)[0]
+        return self._attempt(message)[0]
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -103,12 +73,12 @@ class EmailChannel:
                 # It is closed either way; there is nothing to lose on it.
                 return
 
-    def _attempt(self, prepared: EmailMultiAlternatives) -> tuple[Answer, bool]:
+    def _attempt(self, message: EmailMultiAlternatives) -> tuple[Answer, bool]:
         """Return the answer, and whether the connection turned out to be closed already."""
         if self._connection is None:
             return Answer(Result.CHANNEL_DOWN, "there is no connection"), False
         try:
-            sent = self._connection.send_messages([prepared])
+            sent = self._connection.send_messages([message])
         # Whatever else a backend raises must not end the loop: it is in doubt, and kept as such.
         except Exception as error:  # noqa: BLE001
             stage = self._connection.stage if isinstance(self._connection, StagedBackend) else None
@@ -181,45 +151,15 @@ def _new_connection() -> BaseEmailBackend:
     return get_connection()
 
 
-def _sender(outgoing: Outgoing) -> str:
-    # Learners know the course, not the site that it runs on.
-    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
-    return formataddr((_encoded(outgoing.sender_name or name, "From"), address))
-
-
-def _readers_of_answers(outgoing: Outgoing) -> list[str]:
-    # An answer to a copy on staging must not reach the teacher of the real course.
-    return [] if settings.EMAIL_REDIRECT_TO or not outgoing.reply_to else [outgoing.reply_to]
-
-
-def _recipient(outgoing: Outgoing) -> str:
-    return formataddr((_encoded(outgoing.name, "To"), deliverable(outgoing.address)))
-
-
-def _encoded(text: str, field: str) -> str:
-    """Return the text as ASCII on one line, in words that fit where the header is folded.
-
-    `formataddr` alone makes one word of it, however long, which no line can be broken in.
-    """
-    if text.isascii():
-        return text
-    lines = Header(text, "utf-8", maxlinelen=_LONGEST_LINE, header_name=field).encode(linesep="\n")
-    return " ".join(line.strip() for line in lines.splitlines())
-
-
-def _headers(outgoing: Outgoing) -> dict[str, str]:
-    headers = {
-        "Message-ID": outgoing.message_id,
-        "Date": format_datetime(outgoing.written_at),
-        "List-ID": outgoing.list_id,
-        "List-Unsubscribe": f"<{outgoing.unsubscribe_url}>",
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        "Auto-Submitted": "auto-generated",
-    }
-    if settings.EMAIL_REDIRECT_TO:
-        headers["X-Redirected-From"] = outgoing.address
-    return headers
-
-
 def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_DETAIL]
+
+
+EMAIL = Channel(
+    verb="EMAIL_SENT",
+    address=mail_address,
+    compose=compose_mail,
+    check=check_message,
+    preview=preview_mail,
+    connect=EmailConnection,
+)

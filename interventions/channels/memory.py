@@ -1,35 +1,69 @@
 """A channel that keeps messages in a list, for tests and dry runs."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from interventions.outgoing import Answer, ChannelDownError, Outgoing, Result
+from interventions.channels.base import Answer, Channel, ChannelDownError, Draft, Result
+from interventions.channels.email import EMAIL
+from interventions.render.mail import render_message
 
 ACCEPTED = Answer(Result.HANDED_OFF)
 
 
-class MemoryChannel:
+@dataclass(frozen=True)
+class MemoryMessage:
+    """What a learner would read."""
+
+    address: str
+    message_id: str
+    subject: str
+    html: str
+    unsubscribe_url: str
+
+
+class MemoryConnection:
     """Answers what `answer` says, and keeps what it says it has accepted."""
 
-    def __init__(self, answer: Callable[[Outgoing], Answer] = lambda outgoing: ACCEPTED) -> None:
+    def __init__(
+        self, answer: Callable[[MemoryMessage], Answer] = lambda message: ACCEPTED
+    ) -> None:
         self.answer = answer
-        self.sent: list[Outgoing] = []
+        self.sent: list[MemoryMessage] = []
         self.down = False
-
-    def prepare(self, outgoing: Outgoing) -> Outgoing:
-        """Return the message as it is."""
-        return outgoing
 
     def open(self) -> None:
         """Refuse while `down` is set."""
         if self.down:
             raise ChannelDownError("the memory channel is down")
 
-    def send(self, prepared: Outgoing) -> Answer:
+    def send(self, message: MemoryMessage) -> Answer:
         """Answer as told."""
-        answer = self.answer(prepared)
+        answer = self.answer(message)
         if answer.result is Result.HANDED_OFF:
-            self.sent.append(prepared)
+            self.sent.append(message)
         return answer
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def memory_channel(connection: MemoryConnection) -> Channel:
+    """Return a channel that stands in for email and sends over the connection."""
+    return replace(EMAIL, compose=_compose, connect=lambda: connection)
+
+
+def _compose(draft: Draft) -> MemoryMessage:
+    rendered = render_message(
+        subject=draft.text.subject,
+        body=draft.text.body,
+        context=draft.context,
+        postal_address="",
+        locale=draft.text.locale,
+    )
+    return MemoryMessage(
+        address=draft.address,
+        message_id=draft.message_id,
+        subject=rendered.subject,
+        html=rendered.html,
+        unsubscribe_url=draft.context.unsubscribe_url,
+    )

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from experiments.models import Arm
-from interventions.models.messages import Category, Channel, MessageTemplate
+from interventions.models.messages import Category, Channel, MessageTemplate, channel_choices
 from interventions.models.placed import PlacedModel, check
 from segmentation.models import Segment
 
@@ -162,7 +162,7 @@ class Step(PlacedModel):
     cadence = models.ForeignKey(Cadence, on_delete=models.CASCADE, related_name="steps")
     position = models.PositiveSmallIntegerField(default=0)
     delay = models.DurationField(help_text="After the step before it was planned to go out.")
-    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
+    channel = models.CharField(max_length=10, choices=channel_choices, default=Channel.EMAIL)
     template = models.ForeignKey(MessageTemplate, on_delete=models.PROTECT, related_name="steps")
     condition = models.JSONField(
         null=True, blank=True, help_text="A rule. Where it is not true, this step is dropped."

@@ -10,7 +10,7 @@ from django.db.models.functions import Lower
 from activity.models import Enrollment, Learner
 from experiments.models import Assignment
 from interventions.models.cadences import Cadence, Step
-from interventions.models.messages import Category, Channel, TemplateText
+from interventions.models.messages import Category, TemplateText, channel_choices
 from segmentation.models import Transition
 
 
@@ -144,7 +144,7 @@ class Delivery(models.Model):
     )
     enrollment = models.ForeignKey(Enrollment, on_delete=models.CASCADE, related_name="deliveries")
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="deliveries")
-    channel = models.CharField(max_length=10, choices=Channel.choices)
+    channel = models.CharField(max_length=10, choices=channel_choices)
     priority = models.PositiveIntegerField()
     ghost = models.BooleanField()
 

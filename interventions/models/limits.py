@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 
 from activity.models import Course, Learner
 from common.addresses import comparable
-from interventions.models.messages import Category, Channel
+from interventions.models.messages import Category, channel_choices
 from interventions.models.placed import PlacedModel, check
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class FrequencyCap(PlacedModel):
 
     name = models.CharField(max_length=100)
     scope = models.CharField(max_length=10, choices=CapScope.choices, default=CapScope.EVERYTHING)
-    channel = models.CharField(max_length=10, choices=Channel.choices, blank=True, default="")
+    channel = models.CharField(max_length=10, choices=channel_choices, blank=True, default="")
     category = models.ForeignKey(
         Category, null=True, blank=True, on_delete=models.CASCADE, related_name="caps"
     )

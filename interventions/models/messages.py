@@ -40,12 +40,17 @@ class Channel(models.TextChoices):
     EMAIL = "email"
 
 
+def channel_choices() -> list[tuple[str, str]]:
+    """Return the channels by name. A function, so that a new one needs no migration."""
+    return Channel.choices
+
+
 class MessageTemplate(models.Model):
     """A message's words. Every version is kept; a delivery names the text it used."""
 
     key = models.SlugField(max_length=100, unique=True)
     name = models.CharField(max_length=200)
-    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
+    channel = models.CharField(max_length=10, choices=channel_choices, default=Channel.EMAIL)
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="templates")
     version = models.PositiveIntegerField(default=1)
 

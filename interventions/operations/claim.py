@@ -11,13 +11,14 @@ from django.db import transaction
 
 from activity.models import Learner
 from interventions.caps import Counted
+from interventions.channels import Channel
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.desk import Desk
 from interventions.operations.ledger import Move, move
 from interventions.operations.mailboxes import claim_learner
 from interventions.operations.noes import hear
 from interventions.policy import PASSING, Allow, Defer, Deny, decide
-from interventions.queries.compose import compose
+from interventions.queries.drafts import draft_of
 from interventions.queries.due import lock_due_deliveries
 from interventions.queries.facts import Situation, facts_of, message_of, read_situation
 
@@ -30,12 +31,13 @@ TOO_OLD = "too_old"
 class Claim:
     """A message that this worker alone may hand over, until its lease ends.
 
-    `delivery` is the row as the claim wrote it, with its run.
+    `delivery` is the row as the claim wrote it, with its run; `message` is what its channel sends.
     """
 
     delivery: Delivery
     lease_until: datetime
-    prepared: Any
+    channel: Channel
+    message: Any
 
 
 @dataclass
@@ -89,7 +91,8 @@ def _take(learner_id: int, *, now: datetime, desk: Desk, channels: Collection[st
     if not due:
         return turn
     enrollment_ids = sorted({delivery.enrollment_id for delivery in due})
-    situation = read_situation(learner, enrollment_ids, limits=desk.limits, now=now)
+    addresses = {name: channel.address(learner) for name, channel in desk.channels.items()}
+    situation = read_situation(learner, enrollment_ids, addresses, limits=desk.limits, now=now)
     table = _Table(learner, situation, desk, now)
     for position, delivery in enumerate(due):
         turn.claim = _work(delivery, table)
@@ -141,23 +144,25 @@ def _proceed(delivery: Delivery, table: _Table) -> Claim | None:
     now = table.now
     locales = (table.learner.locale, delivery.enrollment.course.locale)
     text = table.desk.shelf.choose(delivery.step.template, locales)
+    channel = table.desk.channels[delivery.channel]
+    address = table.situation.addresses[delivery.channel]
     try:
-        outgoing = compose(delivery, text, table.learner, now=now)
-        prepared = table.desk.prepare[delivery.channel](outgoing)
+        draft = draft_of(delivery, text, table.learner, address, now=now)
+        message = channel.compose(draft)
     except ValueError as error:
         failed = Move(DeliveryState.FAILED, RENDER_ERROR, str(error)[:300])
         move(delivery, failed, now=now, template_text=text)
         return None
     table.situation.counted.append(Counted(message_of(delivery), now, delivery.pk))
-    values = {"template_text": text, "address": outgoing.address, "claimed_at": now}
+    values = {"template_text": text, "address": address, "claimed_at": now}
     if delivery.ghost:
         move(delivery, Move(DeliveryState.GHOST), now=now, **values)
         return None
-    values["message_id"] = outgoing.message_id
-    return _claim(delivery, prepared, table, values)
+    values["message_id"] = draft.message_id
+    return _claim(delivery, message, table, values)
 
 
-def _claim(delivery: Delivery, prepared: Any, table: _Table, values: dict[str, Any]) -> Claim:
+def _claim(delivery: Delivery, message: Any, table: _Table, values: dict[str, Any]) -> Claim:
     lease_until = table.now + LEASE
     move(
         delivery,
@@ -168,4 +173,4 @@ def _claim(delivery: Delivery, prepared: Any, table: _Table, values: dict[str, A
         attempts=delivery.attempts + 1,
         **values,
     )
-    return Claim(delivery, lease_until, prepared)
+    return Claim(delivery, lease_until, table.desk.channels[delivery.channel], message)

@@ -1,11 +1,10 @@
 """What a dispatch loop keeps at hand between learners: limits, texts, and the open channels."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from interventions.outgoing import Outgoing
+from interventions.channels import Channel
 from interventions.queries.catalogue import Catalogue
 from interventions.queries.limits import Limits, read_limits
 from interventions.queries.texts import TextShelf
@@ -16,9 +15,9 @@ SECONDS_TO_KEEP = 1.0
 
 @dataclass
 class Desk:
-    """One loop's desk. `prepare` turns a message into what its channel sends, by channel."""
+    """One loop's desk, with its channels by name."""
 
-    prepare: Mapping[str, Callable[[Outgoing], Any]]
+    channels: Mapping[str, Channel]
     shelf: TextShelf = field(default_factory=TextShelf)
     catalogue: Catalogue = field(default_factory=Catalogue)
     limits: Limits = field(default_factory=read_limits)

@@ -7,10 +7,10 @@ from django.db import transaction
 
 from activity.operations import append_own_event, append_quiet_event
 from common.back_off import BackOff
+from interventions.channels import Answer, Result
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.claim import Claim
 from interventions.operations.ledger import Move, move
-from interventions.outgoing import Answer, Result
 from segmentation.signals import SIGNALS, Need
 
 MAX_ATTEMPTS = 6
@@ -41,7 +41,7 @@ def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | Non
     # A copy: this runs again where the database went away, and then the claim is as it was.
     delivery = copy(claim.delivery)
     if handed_off:
-        write_sent_event(delivery.run.enrollment_id, delivery.message_id, now=now)
+        write_sent_event(delivery, verb=claim.channel.verb, now=now)
     to = _next(delivery, answer, now)
     if answer.result is Result.CHANNEL_DOWN:
         moved = _give_back(delivery, to, now=now)
@@ -58,12 +58,12 @@ def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
     _give_back(copy(claim.delivery), Move(DeliveryState.PLANNED, reason, until=now), now=now)
 
 
-def write_sent_event(enrollment_id: int, message_id: str, *, now: datetime) -> None:
+def write_sent_event(delivery: Delivery, *, verb: str, now: datetime) -> None:
     """Put the hand-off into the event log; the same message twice counts once."""
     # Evaluated for nothing after each message, every learner would be unsettled for the next one.
     is_read = any(Need.LOG in signal.needs for signal in SIGNALS)
     append = append_own_event if is_read else append_quiet_event
-    append(enrollment_id, "EMAIL_SENT", source_id=message_id, now=now)
+    append(delivery.enrollment_id, verb, source_id=delivery.message_id, now=now)
 
 
 def retry_at(attempts: int, *, now: datetime) -> datetime:

@@ -42,8 +42,8 @@ def _expire_leases(now: datetime) -> int:
     )
     expired = list(claimed.order_by("lease_until", "pk")[:BATCH])
     for delivery in expired:
-        # The worker died, or hangs, between the claim and the record: nobody knows what the mail
-        # server took. The token stays, so that a worker that only was slow can still say.
+        # The worker died, or hangs, between the claim and the record: nobody knows what the
+        # other side took. The token stays, so that a worker that only was slow can still say.
         move(delivery, Move(DeliveryState.IN_DOUBT, LEASE_EXPIRED), now=now)
     return len(expired)
 

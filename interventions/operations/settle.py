@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from interventions.channels import CHANNELS
 from interventions.errors import InterventionError
 from interventions.models import Delivery, DeliveryState, RunStatus
 from interventions.operations.finish import write_sent_event
@@ -17,7 +18,7 @@ def settle_in_doubt(delivery_id: int, *, accepted: bool, now: datetime) -> None:
     """Say, as staff, whether a message in doubt had been accepted. Raise InterventionError."""
     found = Delivery.objects.get(pk=delivery_id)
     if accepted:
-        write_sent_event(found.enrollment_id, found.message_id, now=now)
+        write_sent_event(found, verb=CHANNELS[found.channel].verb, now=now)
     delivery = _lock(delivery_id, DeliveryState.IN_DOUBT)
     if delivery is None:
         raise InterventionError("The message is not in doubt any more.")

@@ -7,11 +7,11 @@ from typing import Any
 from django.db import transaction
 
 from common.rows import create_or_change
+from interventions.channels import CHANNELS
 from interventions.errors import InterventionError
-from interventions.models import Category, MessageTemplate, TemplateText
+from interventions.models import Category, Channel, MessageTemplate, TemplateText
 from interventions.queries.texts import DEFAULT_LOCALE
 from interventions.render.liquid import TemplateError, check
-from interventions.render.mail import check_message
 
 
 def save_category(key: str, *, name: str, **values: Any) -> Category:
@@ -21,19 +21,25 @@ def save_category(key: str, *, name: str, **values: Any) -> Category:
 
 @transaction.atomic
 def save_template(
-    key: str, *, name: str, category: Category, texts: Mapping[str, tuple[str, str]]
+    key: str,
+    *,
+    name: str,
+    category: Category,
+    texts: Mapping[str, tuple[str, str]],
+    channel: str = Channel.EMAIL,
 ) -> MessageTemplate:
     """Save a new version of a template; `texts` gives subject and body by locale, English always.
 
     Earlier versions stay as they were sent. Raise TemplateError where a text cannot be rendered
-    for every learner, InterventionError where English is missing.
+    for every learner, InterventionError where English is missing or its channel is another one.
     """
-    check_texts(texts)
+    check_texts(texts, channel=channel)
     template, is_new = MessageTemplate.objects.get_or_create(
-        key=key, defaults={"name": name, "category": category}
+        key=key, defaults={"name": name, "category": category, "channel": channel}
     )
     if not is_new:
         template = MessageTemplate.objects.select_for_update(no_key=True).get(pk=template.pk)
+        _check_channel(template, channel)
         template.name, template.category = name, category
         template.version += 1
         template.save(update_fields=["name", "category", "version"])
@@ -46,7 +52,7 @@ def save_template(
     return template
 
 
-def check_texts(texts: Mapping[str, tuple[str, str]]) -> None:
+def check_texts(texts: Mapping[str, tuple[str, str]], *, channel: str = Channel.EMAIL) -> None:
     """Raise TemplateError or InterventionError with a sentence where the texts cannot be used."""
     if DEFAULT_LOCALE not in texts:
         raise InterventionError(
@@ -56,7 +62,15 @@ def check_texts(texts: Mapping[str, tuple[str, str]]) -> None:
         _check(f"subject in '{locale}'", subject, is_html=False)
         _check(f"body in '{locale}'", body, is_html=True)
         with _placed(f"message in '{locale}'"):
-            check_message(subject=subject, body=body)
+            CHANNELS[channel].check(subject=subject, body=body)
+
+
+def _check_channel(template: MessageTemplate, channel: str) -> None:
+    # What is planned already goes out over the channel of its plan, with the newest text.
+    if template.channel != channel:
+        raise InterventionError(
+            f"The template is one for {template.get_channel_display()}: take another key."
+        )
 
 
 def _check(place: str, source: str, *, is_html: bool) -> None:

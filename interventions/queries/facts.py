@@ -1,12 +1,10 @@
 """What the policy has to know of a learner's messages, in one query however many there are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import connection
 
 from activity.models import Learner
@@ -23,7 +21,7 @@ from segmentation.models import SegmentStatus
 _LEARNER = """
 SELECT
     COALESCE((SELECT paused FROM interventions_sitepause), false),
-    EXISTS (SELECT FROM interventions_suppression WHERE address = %(mailbox)s),
+    ARRAY(SELECT address FROM interventions_suppression WHERE address = ANY(%(addresses)s)),
     ARRAY(
         SELECT enrollment_id FROM activity_due
         WHERE enrollment_id = ANY(%(enrollments)s) AND due_at <= %(now)s
@@ -61,8 +59,9 @@ class Situation:
     """What holds for all of a learner's messages at one instant."""
 
     site_paused: bool
-    suppressed: bool
-    no_address: bool
+    # By channel, empty where it cannot reach the learner.
+    addresses: Mapping[str, str]
+    suppressed: frozenset[str]
     unsettled: frozenset[int]
     words: tuple[Word, ...]
     counted: list[Counted]
@@ -71,13 +70,22 @@ class Situation:
 
 
 def read_situation(
-    learner: Learner, enrollment_ids: Sequence[int], *, limits: Limits, now: datetime
+    learner: Learner,
+    enrollment_ids: Sequence[int],
+    addresses: Mapping[str, str],
+    *,
+    limits: Limits,
+    now: datetime,
 ) -> Situation:
-    """Return the learner's situation. One query: it is asked for every message."""
+    """Return the learner's situation. One query: it is asked for every message.
+
+    `addresses` are the learner's by channel.
+    """
     mailbox = comparable(learner.email or "") or None
     values: dict[str, Any] = {
         "learner": learner.pk,
         "mailbox": mailbox,
+        "addresses": [comparable(address) for address in addresses.values()],
         "enrollments": list(enrollment_ids),
         "passing": [str(reason) for reason in PASSING],
         "now": now,
@@ -89,8 +97,8 @@ def read_situation(
         paused, suppressed, unsettled, waiting, counted, *columns = cursor.fetchone()
     return Situation(
         site_paused=paused,
-        suppressed=suppressed,
-        no_address=not _is_address(learner.email),
+        addresses=addresses,
+        suppressed=frozenset(suppressed),
         unsettled=frozenset(unsettled),
         words=tuple(Word(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)),
         counted=[_counted(*each) for each in counted or ()],
@@ -109,6 +117,7 @@ def facts_of(
     """Return the facts of one message, from rows that are loaded already. No query."""
     course, cadence = delivery.enrollment.course, delivery.run.cadence
     message = message_of(delivery)
+    address = situation.addresses[delivery.channel]
     opted_out, not_opted_in = _consent(delivery, situation.words)
     withdrew_at = delivery.enrollment.withdrew_at
     return Facts(
@@ -118,8 +127,8 @@ def facts_of(
         run_ended=_has_ended(delivery),
         opted_out=opted_out,
         not_opted_in=not_opted_in,
-        suppressed=situation.suppressed,
-        no_address=situation.no_address,
+        suppressed=comparable(address) in situation.suppressed,
+        no_address=not address,
         held=hold_of(delivery, site_paused=situation.site_paused, now=now),
         feed_silent=limits.is_silent(course, now=now),
         quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,
@@ -132,14 +141,6 @@ def facts_of(
             waiting for priority, waiting in situation.waiting if priority < delivery.priority
         ),
     )
-
-
-def _is_address(address: str | None) -> bool:
-    try:
-        validate_email(address or "")
-    except ValidationError:
-        return False
-    return True
 
 
 def _counted(channel: str, category_id: int, course_id: int, at: str, delivery_id: int) -> Counted:

@@ -1,6 +1,7 @@
 """Signed links for learners without login. They never expire: mails are read years later."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
@@ -33,6 +34,11 @@ def read_token(token: str) -> LinkOwner | None:
     except (BadSignature, ValueError):
         return None
     return LinkOwner(learner_id, enrollment_id, UUID(key))
+
+
+def site_host() -> str:
+    """Return the name under which the site is reached."""
+    return urlsplit(settings.BASE_URL).hostname or "localhost"
 
 
 def unsubscribe_url(token: str) -> str:

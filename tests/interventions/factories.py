@@ -8,7 +8,8 @@ from typing import Any
 
 from activity.models import Course, Due, Enrollment, Learner
 from experiments.models import Arm, Assignment, Experiment
-from interventions.channels import MemoryChannel
+from interventions.channels import Answer
+from interventions.channels.memory import MemoryConnection, MemoryMessage, memory_channel
 from interventions.dispatch import dispatch_due
 from interventions.models import Cadence, Category, Delivery, MessageTemplate, Run, Step
 from interventions.operations import (
@@ -19,7 +20,6 @@ from interventions.operations import (
     save_template,
     start_experiment,
 )
-from interventions.outgoing import Answer, Outgoing
 from segmentation.models import Segment, Transition
 from tests.factories import NOW, make_course, make_enrollment
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
@@ -181,13 +181,13 @@ def assign(enrollment: Enrollment, arm: Arm) -> Assignment:
 def dispatch(
     now: datetime = NOW,
     *,
-    channel: MemoryChannel | None = None,
-    answer: Callable[[Outgoing], Answer] | None = None,
-) -> tuple[list[Outgoing], Counter[str]]:
+    channel: MemoryConnection | None = None,
+    answer: Callable[[MemoryMessage], Answer] | None = None,
+) -> tuple[list[MemoryMessage], Counter[str]]:
     """Run the dispatch stage once at the instant. Return what went out and the counts."""
-    channel = channel or (MemoryChannel(answer) if answer else MemoryChannel())
+    channel = channel or (MemoryConnection(answer) if answer else MemoryConnection())
     already = len(channel.sent)
-    counts = dispatch_due(clock=lambda: now, channels={"email": channel})
+    counts = dispatch_due(clock=lambda: now, channels={"email": memory_channel(channel)})
     return channel.sent[already:], counts
 
 

@@ -52,10 +52,11 @@ import sys
 from django.db import transaction
 from activity.models import Learner
 from common.clock import utc_now
+from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.operations.claim import claim_next
 from interventions.operations.desk import Desk
 with transaction.atomic():
-    desk = Desk({"email": lambda outgoing: outgoing})
+    desk = Desk({"email": memory_channel(MemoryConnection())})
     turn = claim_next(int(sys.argv[1]), now=utc_now(), desk=desk, channels=["email"])
     print("claimed" if turn.claim else "nothing", flush=True)
     sys.stdin.readline()
@@ -64,18 +65,19 @@ with transaction.atomic():
 # The mail server has taken the message, and the worker never gets to write it down.
 SEND_AND_HANG = """
 import time
+from dataclasses import replace
 from activity.models import Learner
 from common.clock import utc_now
-from interventions.channels import EmailChannel
+from interventions.channels.email import EMAIL, EmailConnection
 from interventions.dispatch import dispatch_due
 
-class Hanging(EmailChannel):
+class Hanging(EmailConnection):
     def send(self, prepared):
         answer = super().send(prepared)
         print(answer.result, flush=True)
         time.sleep(600)
 
-dispatch_due(clock=utc_now, channels={"email": Hanging()})
+dispatch_due(clock=utc_now, channels={"email": replace(EMAIL, connect=Hanging)})
 """
 
 

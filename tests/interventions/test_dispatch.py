@@ -7,11 +7,11 @@ import pytest
 
 from activity.models import Due, Event
 from experiments.models import Exposure
-from interventions.channels import MemoryChannel
+from interventions.channels import Answer, Result
+from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.dispatch import dispatch_due
 from interventions.models import Delivery, DeliveryState, SitePause
 from interventions.operations import pause_cadence, pause_site, suppress
-from interventions.outgoing import Answer, Result
 from interventions.queries.holds import hold_of
 from segmentation.models import Segment
 from tests.factories import NOW, make_learner
@@ -334,7 +334,7 @@ def test_one_learner_that_raises_costs_one_learner() -> None:
 def test_each_answer_has_its_state(result: Result, state: str, reason: str) -> None:
     delivery = make_delivery()
 
-    _, counts = dispatch(answer=lambda outgoing: Answer(result, "451 later"))
+    _, counts = dispatch(answer=lambda message: Answer(result, "451 later"))
 
     assert counts == {state: 1}
     assert state_of(delivery) == (state, reason)
@@ -346,7 +346,7 @@ def test_each_answer_has_its_state(result: Result, state: str, reason: str) -> N
 
 def test_a_refusal_for_now_is_tried_again_later_and_later_then_fails() -> None:
     delivery = make_delivery()
-    channel = MemoryChannel(lambda outgoing: Answer(Result.NOT_ACCEPTED, "451"))
+    channel = MemoryConnection(lambda message: Answer(Result.NOT_ACCEPTED, "451"))
     now, waits = NOW, []
     while True:
         dispatch(now, channel=channel)
@@ -361,25 +361,12 @@ def test_a_refusal_for_now_is_tried_again_later_and_later_then_fails() -> None:
     assert delivery.attempts == 6
 
 
-def test_nothing_is_claimed_while_the_channel_is_down() -> None:
-    delivery = make_delivery()
-    channel = MemoryChannel()
-    channel.down = True
-
-    assert dispatch(channel=channel) == ([], {})
-    assert state_of(delivery) == ("planned", "")
-    assert delivery.attempts == 0
-
-    channel.down = False
-    assert len(dispatch(channel=channel)[0]) == 1
-
-
 def test_no_hand_over_starts_late_in_a_lease() -> None:
     delivery = make_delivery()
-    channel = MemoryChannel()
+    channel = MemoryConnection()
     instants = chain([NOW, NOW], repeat(NOW + timedelta(minutes=6)))
 
-    dispatch_due(clock=lambda: next(instants), channels={"email": channel})
+    dispatch_due(clock=lambda: next(instants), channels={"email": memory_channel(channel)})
 
     assert channel.sent == []
     assert state_of(delivery) == ("planned", "lease_too_short")
@@ -388,10 +375,12 @@ def test_no_hand_over_starts_late_in_a_lease() -> None:
 
 def test_a_loop_that_is_to_stop_ends_the_message_in_hand_and_begins_no_other() -> None:
     deliveries = [make_delivery() for _ in range(3)]
-    channel = MemoryChannel()
+    channel = MemoryConnection()
 
     counts = dispatch_due(
-        clock=lambda: NOW, channels={"email": channel}, is_stopping=lambda: bool(channel.sent)
+        clock=lambda: NOW,
+        channels={"email": memory_channel(channel)},
+        is_stopping=lambda: bool(channel.sent),
     )
 
     assert counts == {"handed_off": 1}

@@ -1,18 +1,19 @@
 """Mail through a real SMTP server that accepts, refuses, hangs and drops."""
 
 import smtplib
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
 
 from activity.models import Event, Learner, Section
-from interventions.channels.email import EmailChannel, classify
+from interventions.channels import Result
+from interventions.channels.email import EMAIL, EmailConnection, classify
 from interventions.channels.smtp import Stage
 from interventions.dispatch import dispatch_due
 from interventions.models import Delivery
 from interventions.operations import recover
-from interventions.outgoing import Result
 from interventions.render.links import read_token
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
@@ -225,12 +226,14 @@ def test_a_server_that_is_away_leaves_everything_unclaimed(settings) -> None:
 
 
 def test_a_connection_that_the_server_closed_is_opened_again(sink: SmtpSink) -> None:
-    channel = EmailChannel()
+    channel = EmailConnection()
     channel.open()
     channel._connection.connection.sock.close()
     delivery = make_delivery()
 
-    counts = dispatch_due(clock=lambda: NOW, channels={"email": channel})
+    counts = dispatch_due(
+        clock=lambda: NOW, channels={"email": replace(EMAIL, connect=lambda: channel)}
+    )
 
     assert counts["handed_off"] == 1
     assert len(sink.of(delivery.learner.email)) == 1

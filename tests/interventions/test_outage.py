@@ -29,18 +29,18 @@ SEND_AND_WAIT = """
 import sys
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
-from interventions.channels import MemoryChannel
+from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Delivery
-from interventions.outgoing import Answer, Result
+from interventions.channels import Answer, Result
 from tests.interventions.factories import dispatch, make_delivery
 
-def answer(outgoing):
+def answer(message):
     print("sent", flush=True)
     sys.stdin.readline()
     return Answer(Result.HANDED_OFF)
 
 make_delivery()
-sent, counts = dispatch(channel=MemoryChannel(answer))
+sent, counts = dispatch(channel=MemoryConnection(answer))
 print(len(sent), dict(counts), *Delivery.objects.values_list("state", "attempts"))
 """
 

@@ -7,6 +7,8 @@ import pytest
 from activity.models import Course, Due, Event, RejectedEvent
 from activity.operations import ingest
 from experiments.models import Exposure
+from interventions.channels import Answer, Result
+from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.errors import InterventionError
 from interventions.models import Delivery
 from interventions.operations import recover, retry_failed, save_cap, settle_in_doubt
@@ -14,7 +16,6 @@ from interventions.operations.claim import Claim, claim_next
 from interventions.operations.desk import Desk
 from interventions.operations.finish import finish_delivery, release_claim
 from interventions.operations.runs import exit_runs
-from interventions.outgoing import Answer, Result
 from tests.factories import NOW, make_event
 from tests.interventions.factories import (
     arm_of,
@@ -36,7 +37,7 @@ HANDED_OFF = Answer(Result.HANDED_OFF)
 
 
 def claim(delivery: Delivery) -> Claim:
-    desk = Desk({"email": lambda outgoing: outgoing})
+    desk = Desk({"email": memory_channel(MemoryConnection())})
     turn = claim_next(delivery.learner_id, now=NOW, desk=desk, channels=["email"])
     assert turn.claim is not None
     return turn.claim
@@ -125,7 +126,7 @@ def test_a_cap_counts_the_doubtful_copy_whatever_becomes_of_the_next(proof: Resu
     recover(now=LEASE_ENDS)
     later = LEASE_ENDS + timedelta(minutes=1)
     if proof:
-        assert dispatch(later, answer=lambda outgoing: Answer(proof))[1].total() == 1
+        assert dispatch(later, answer=lambda message: Answer(proof))[1].total() == 1
         assert state_of(delivery)[1] == proof
     else:
         later = LEASE_ENDS
@@ -174,7 +175,7 @@ def let_it_expire(delivery: Delivery, at: datetime) -> None:
 
 
 def refuse_by_the_server(delivery: Delivery, at: datetime) -> None:
-    dispatch(at, answer=lambda outgoing: Answer(Result.REFUSED, "550 no"))
+    dispatch(at, answer=lambda message: Answer(Result.REFUSED, "550 no"))
 
 
 def fail_to_render(delivery: Delivery, at: datetime) -> None:

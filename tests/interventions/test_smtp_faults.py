@@ -8,12 +8,12 @@ import pytest
 from django.core.mail import EmailMessage
 
 from activity.models import Event
-from interventions.channels import EmailChannel
+from interventions.channels import Result
+from interventions.channels.email import EmailConnection
 from interventions.dispatch import dispatch_due
 from interventions.models import Delivery
 from interventions.operations import recover
 from interventions.operations.finish import AFTER_CHANNEL_DOWN
-from interventions.outgoing import Result
 from tests.factories import NOW
 from tests.faulty_smtp import HANG, HANG_UP, STAGES, FaultySmtp, serve
 from tests.interventions.factories import (
@@ -113,7 +113,7 @@ def test_a_server_that_stops_reading_in_a_long_body_is_proof_that_it_took_nothin
     sink: FaultySmtp,
 ) -> None:
     sink.stage, sink.fault = "body", HANG
-    channel = EmailChannel()
+    channel = EmailConnection()
     channel.open()
 
     answer = channel.send(

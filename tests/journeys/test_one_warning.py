@@ -10,10 +10,10 @@ from django.db import transaction
 from activity.operations import ingest
 from common.tally import in_words, note, tally
 from config.stages import run_stage
-from interventions.channels import MemoryChannel
+from interventions.channels import Answer, Result
+from interventions.channels.memory import MemoryConnection, MemoryMessage, memory_channel
 from interventions.dispatch import dispatch_due
 from interventions.operations import plan_due, recover
-from interventions.outgoing import Answer, Outgoing, Result
 from interventions.react import react_due
 from segmentation.models import Segment
 from segmentation.operations import evaluate_due
@@ -56,12 +56,13 @@ def test_dispatch_says_what_failed_and_what_is_in_doubt(warnings_of) -> None:
         make_delivery()
     make_delivery(planned_at=NOW - timedelta(days=9), expires_at=NOW - timedelta(days=2))
 
-    def answer(outgoing: Outgoing) -> Answer:
-        return Answer(next(results), f"550 no such user {outgoing.address}")
+    def answer(message: MemoryMessage) -> Answer:
+        return Answer(next(results), f"550 no such user {message.address}")
 
-    channel = MemoryChannel(answer)
+    channel = MemoryConnection(answer)
     said = warnings_of(
-        "dispatch", lambda: dispatch_due(clock=lambda: NOW, channels={"email": channel})
+        "dispatch",
+        lambda: dispatch_due(clock=lambda: NOW, channels={"email": memory_channel(channel)}),
     )
 
     (line,) = said
@@ -73,11 +74,12 @@ def test_dispatch_says_what_failed_and_what_is_in_doubt(warnings_of) -> None:
 
 def test_a_run_without_trouble_says_nothing(warnings_of) -> None:
     make_delivery()
-    channel = MemoryChannel()
+    channel = MemoryConnection()
 
     assert (
         warnings_of(
-            "dispatch", lambda: dispatch_due(clock=lambda: NOW, channels={"email": channel})
+            "dispatch",
+            lambda: dispatch_due(clock=lambda: NOW, channels={"email": memory_channel(channel)}),
         )
         == []
     )
