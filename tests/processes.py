@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS_TO_FINISH = 60.0
+SECONDS_TO_FINISH = 180.0
 PREAMBLE = "import django; django.setup()\n"
 
 
@@ -137,3 +137,19 @@ def wait_until(happened: Callable[[], bool], *, seconds: float = SECONDS_TO_FINI
             return True
         time.sleep(0.2)
     return False
+
+
+def wait_until_somebody_waits() -> None:
+    """Return once a process waits for a row that another has locked."""
+    for _ in range(int(SECONDS_TO_FINISH / 0.05)):
+        with connection.cursor() as cursor:
+            # Within a transaction the view would else say the same each time.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+            )
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody waits")

@@ -1,16 +1,15 @@
 """Two real processes that change one row of the roster at once: neither change is lost."""
 
 import json
-import time
 from contextlib import ExitStack
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from activity.models import Due, DueCause, Enrollment, Learner
 from activity.operations.due import lock_due
 from tests.factories import NOW, make_course, make_enrollment, make_item, make_learner
-from tests.processes import finish, running, start_python, wait_for_line
+from tests.processes import finish, running, start_python, wait_for_line, wait_until_somebody_waits
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -51,22 +50,6 @@ lines = [line.encode() for line in {lines!r}]
 result = jsonl.import_jsonl(lines, now=datetime.fromisoformat(sys.argv[1]))
 assert result.faults == [], result
 """
-
-
-def wait_until_somebody_waits():
-    """Return once a process waits for a row that another has locked."""
-    for _ in range(600):
-        with connection.cursor() as cursor:
-            # Within a transaction the view would else say the same each time.
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT EXISTS (SELECT FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock')"
-            )
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.05)
-    raise AssertionError("nobody waits")
 
 
 def ended_well(process):

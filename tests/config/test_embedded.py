@@ -118,7 +118,7 @@ def test_killed_servers_are_started_again_with_their_data(var: Path) -> None:
     os.kill(postmaster(var), signal.SIGKILL)
     for process in valkey_processes(var):
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
     finish(start_ensure(var))
 
@@ -154,7 +154,7 @@ def test_creation_killed_half_way_and_a_path_too_long_for_a_socket() -> None:
             assert valkey.answers(var / "valkey")
         finally:
             embedded.stop(var=var)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while valkey_processes(var) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert valkey_processes(var) == []

@@ -302,7 +302,7 @@ def test_two_draws_at_the_same_moment_make_one_assignment() -> None:
     def work() -> None:
         try:
             for enrollment in enrollments:
-                barrier.wait(timeout=20)
+                barrier.wait(timeout=60)
                 found = draw_arm(experiment.pk, enrollment.pk, now=NOW)
                 assert found is not None
                 drawn.append((enrollment.pk, found.pk))

@@ -1,7 +1,6 @@
 """What only real processes show: two workers, a killed one, a learner who says no meanwhile."""
 
 import threading
-import time
 from collections import Counter
 from datetime import timedelta
 
@@ -27,7 +26,13 @@ from tests.interventions.factories import (
     make_live_course,
     make_settled,
 )
-from tests.processes import finish, running, start_python, wait_for_line
+from tests.processes import (
+    finish,
+    running,
+    start_python,
+    wait_for_line,
+    wait_until_somebody_waits,
+)
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 from tests.smtp import SmtpSink
 
@@ -223,15 +228,19 @@ with transaction.atomic():
     with running(holding):
         wait_for_line(holding, "started")
         assert holding.stdin is not None
-        release = threading.Timer(1.0, lambda: holding.communicate("go\n"))
-        release.start()
-        began = time.monotonic()
+
+        def release() -> None:
+            # Not before the other has come to the lock: without one it would have been made.
+            wait_until_somebody_waits()
+            connection.close()
+            holding.communicate("go\n")
+
+        releasing = threading.Thread(target=release)
+        releasing.start()
         with pytest.raises(InterventionError, match="choose an arm"):
             make_cadence(segment=segment)
-        waited = time.monotonic() - began
-        release.join()
+        releasing.join()
 
-    assert waited > 0.5
     assert not Cadence.objects.exists()
 
 

@@ -153,7 +153,7 @@ def test_a_cadence_archived_before_an_experiment_starts_messages_nobody_drawn() 
         if "experiments_experiment" in sql and not done:
             thread = threading.Thread(target=archive_and_start)
             thread.start()
-            thread.join(20)
+            thread.join(60)
         return execute(sql, *rest)
 
     with connection.execute_wrapper(before_the_experiments_are_read):

@@ -316,11 +316,11 @@ def test_the_text_part_reads_like_the_html() -> None:
 
 
 def test_many_brackets_cost_no_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
 
     mail(body="[" * 50_000)
 
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_link_whose_words_are_its_address_stands_there_once() -> None:

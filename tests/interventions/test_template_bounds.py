@@ -91,12 +91,12 @@ def test_a_short_range_is_fine() -> None:
 def test_what_grows_without_end_is_refused_before_it_has_grown(
     render, source: str, sentence: str
 ) -> None:
-    started = time.monotonic()
+    started = time.process_time()
 
     with pytest.raises(TemplateError, match=sentence):
         render(source, SAMPLE)
 
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_what_a_learners_data_makes_grow_is_refused_too() -> None:

@@ -75,7 +75,7 @@ def go_on(process):
     process.stdin.flush()
 
 
-def wait_until(is_so, *, seconds=20.0):
+def wait_until(is_so, *, seconds=120.0):
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it never came to that"
