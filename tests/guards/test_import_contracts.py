@@ -31,6 +31,7 @@ PLANTED = [
     ("pure", "experiments/randomize/__init__.py", "import redis"),
     ("compiler", "interventions/queries/__init__.py", "import segmentation.compiler"),
     ("channels", "interventions/operations/__init__.py", "import interventions.channels.email"),
+    ("starting", "interventions/react.py", "import experiments.starting"),
     ("edges", "interventions/queries/__init__.py", "import experiments.views"),
 ]
 RUN = "import sys; from importlinter.cli import lint_imports_command; lint_imports_command()"
