@@ -9,6 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from activity.models import Learner
 from common.clock import utc_now
+from experiments.plan import PlanError
 from interventions.dispatch import dispatch_due
 from interventions.errors import InterventionError
 from interventions.models import Cadence, Delivery
@@ -249,7 +250,7 @@ def test_the_reverse_order_refuses_the_experiment() -> None:
     experiment = make_experiment(segment, start=False)
     make_cadence(segment=segment)
 
-    with pytest.raises(InterventionError, match="for everybody"):
+    with pytest.raises(PlanError, match="for everybody"):
         start_experiment(experiment.pk, now=NOW)
 
 
