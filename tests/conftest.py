@@ -3,7 +3,7 @@
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -45,6 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+PARTS = ("workers", "beat")
+
+
 class StartCelery(Protocol):
     """Starts the workers of one machine and a beat on the test database for the time of a block."""
 
@@ -55,6 +58,7 @@ class StartCelery(Protocol):
         app: str = workers.APP,
         worker_env: dict[str, str] | None = None,
         beat_env: dict[str, str] | None = None,
+        parts: Container[str] = PARTS,
     ) -> AbstractContextManager[list[subprocess.Popen[str]]]: ...
 
 
@@ -152,17 +156,22 @@ def celery_processes(valkey_url: str, tmp_path: Path) -> StartCelery:
         app: str = workers.APP,
         worker_env: dict[str, str] | None = None,
         beat_env: dict[str, str] | None = None,
+        parts: Container[str] = PARTS,
     ) -> Iterator[list[subprocess.Popen[str]]]:
         given = {"REDIS_URL": valkey_url} | (env or {})
         schedule = ["--pidfile=", "--schedule", str(tmp_path / "schedule")]
         beat = workers.celery_command("beat", *schedule, app=app)
-        commands = [(one, worker_env) for one in workers.worker_commands(app=app).values()]
+        commands = []
+        if "workers" in parts:
+            commands += [(one, worker_env) for one in workers.worker_commands(app=app).values()]
+        if "beat" in parts:
+            commands.append((beat, beat_env))
         with (tmp_path / "celery.log").open("a+") as log:
             log.seek(0, os.SEEK_END)
             begins = log.tell()
             started = [
                 processes.start_command(*command, env=given | (own or {}), log=log)
-                for command, own in (*commands, (beat, beat_env))
+                for command, own in commands
             ]
             try:
                 with processes.running(*started):

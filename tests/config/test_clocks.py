@@ -38,12 +38,13 @@ def test_beat_that_once_had_a_clock_an_hour_ahead_goes_on_with_the_right_one(
     celery_processes: StartCelery,
 ) -> None:
     first = make_enrollment(make_course())
-    with celery_processes(beat_env=clock_ahead(3600)):
-        assert wait_until(lambda: evaluated(first.pk))
+    with celery_processes(parts=["workers"]):
+        with celery_processes(parts=["beat"], beat_env=clock_ahead(3600)):
+            assert wait_until(lambda: evaluated(first.pk))
 
-    second = make_enrollment(make_course())
-    with celery_processes():
-        assert wait_until(lambda: evaluated(second.pk))
+        second = make_enrollment(make_course())
+        with celery_processes(parts=["beat"]):
+            assert wait_until(lambda: evaluated(second.pk))
 
 
 @pytest.mark.slow
