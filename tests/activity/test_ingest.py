@@ -311,6 +311,7 @@ FIELDS = ["course", "learner", "item", "verb", "occurred_at", "count", "score", 
 FIELDS += ["properties", "source", "source_id", "other"]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.dictionaries(st.sampled_from(FIELDS), anything, max_size=3) | anything, max_size=4)

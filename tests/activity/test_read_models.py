@@ -125,6 +125,7 @@ def without_ids(rows):
     return {key: {name: row[name] for name in row if name != "id"} for key, row in rows.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(deliveries())
 def test_any_order_repetition_batching_and_lateness_gives_what_rebuild_and_oracle_give(delivery):

@@ -82,9 +82,10 @@ def test_mirrored_tables_have_mirrored_limits(n: int, data: st.DataObject) -> No
     assert (turned.low, turned.high, turned.p_value) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n0", "n1"),
-    [(8, 8), (12, 12), (8, 20), pytest.param(25, 25, marks=pytest.mark.slow)],
+    [(8, 8), (12, 12), (8, 20), (25, 25)],
     ids=str,
 )
 def test_limits_cover_the_truth_and_the_test_keeps_its_level(n0: int, n1: int) -> None:

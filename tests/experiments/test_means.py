@@ -130,6 +130,7 @@ def test_one_learner_with_sixty_attempts_gives_no_relative_interval() -> None:
     assert "may be 0" in lift.reason
 
 
+@pytest.mark.slow
 def test_difference_and_relative_lift_never_disagree() -> None:
     rng = np.random.default_rng(20250901)
     known = wider = 0

@@ -162,6 +162,7 @@ def test_the_database_refuses_a_wait_for_what_is_past() -> None:
         make_run(make_settled(), waits_until=NOW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_any_history_with_kills_and_reruns_starts_as_the_rule_says(seed: int) -> None:
     rng = random.Random(seed)
