@@ -31,7 +31,7 @@ _RECORDS = (
     "segmentation.norms",
     "segmentation.rulesrevision",
     "experiments.assignment",
-    "experiments.exposure",
+    "experiments.deliveryoutcome",
     "interventions.run",
     "interventions.delivery",
     "interventions.consent",

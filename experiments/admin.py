@@ -1,4 +1,4 @@
-"""Admin pages of experiments, arms, assignments and exposures."""
+"""Admin pages of experiments, arms, assignments and what became of deliveries."""
 
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
@@ -170,8 +170,8 @@ class AssignmentAdmin(ReadOnlyAdmin):
     search_help_text = "The whole external id of a learner"
 
 
-@admin.register(models.Exposure)
-class ExposureAdmin(ReadOnlyAdmin):
+@admin.register(models.DeliveryOutcome)
+class DeliveryOutcomeAdmin(ReadOnlyAdmin):
     """What became of each delivery to an assigned learner; for a control, of its ghost."""
 
     list_display = ("shown_learner", "shown_arm", "outcome", "reason", "at")
@@ -181,11 +181,11 @@ class ExposureAdmin(ReadOnlyAdmin):
     search_help_text = "The whole external id of a learner"
 
     @display(description="Learner")
-    def shown_learner(self, exposure: models.Exposure) -> str:
+    def shown_learner(self, outcome: models.DeliveryOutcome) -> str:
         """Return the learner."""
-        return str(exposure.assignment.enrollment.learner)
+        return str(outcome.assignment.enrollment.learner)
 
     @display(description="Arm")
-    def shown_arm(self, exposure: models.Exposure) -> str:
+    def shown_arm(self, outcome: models.DeliveryOutcome) -> str:
         """Return the arm."""
-        return str(exposure.assignment.arm)
+        return str(outcome.assignment.arm)

@@ -187,32 +187,34 @@ class Assignment(models.Model):
         return f"{self.enrollment_id} in {self.arm_id}"
 
 
-class ExposureOutcome(models.TextChoices):
+class DeliveryOutcomeKind(models.TextChoices):
     HANDED_OFF = "handed_off", "handed to the mail server"
     GHOST = "ghost", "would have been sent (control)"
-    DROPPED = "dropped"
-    DEFERRED = "deferred"
-    EXPIRED = "expired"
-    FAILED = "failed"
+    DROPPED = "dropped", "dropped"
+    DEFERRED = "deferred", "deferred"
+    EXPIRED = "expired", "expired"
+    FAILED = "failed", "failed"
     IN_DOUBT = "in_doubt", "in doubt"
 
 
-class Exposure(models.Model):
+class DeliveryOutcome(models.Model):
     """What became of one delivery to an assigned enrollment; for a control, of its ghost."""
 
-    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="exposures")
+    assignment = models.ForeignKey(
+        Assignment, on_delete=models.PROTECT, related_name="delivery_outcomes"
+    )
     delivery_key = models.UUIDField(unique=True)
-    outcome = models.CharField(max_length=10, choices=ExposureOutcome.choices)
+    outcome = models.CharField(max_length=10, choices=DeliveryOutcomeKind.choices)
     reason = models.CharField(max_length=100, blank=True, default="")
     at = models.DateTimeField()
 
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(outcome__in=ExposureOutcome.values),
-                name="exposure_outcome_is_known",
+                condition=Q(outcome__in=DeliveryOutcomeKind.values),
+                name="delivery_outcome_is_known",
                 violation_error_message=(
-                    f"The outcome is one of these: {', '.join(ExposureOutcome.values)}."
+                    f"The outcome is one of these: {', '.join(DeliveryOutcomeKind.values)}."
                 ),
             )
         ]

@@ -8,16 +8,16 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from activity.models import Enrollment
-from experiments.models import Assignment, Experiment, ExperimentStatus, ExposureOutcome
+from experiments.models import Assignment, DeliveryOutcomeKind, Experiment, ExperimentStatus
 from experiments.plan import PlanError, read_plan
 from experiments.randomize.hash import bucket_of
 from experiments.starting import locked_experiment
 
 # A hand-off has happened, and so has a ghost's: nothing that is learned later undoes it.
-_FINAL = [ExposureOutcome.HANDED_OFF.value, ExposureOutcome.GHOST.value]
+_FINAL = [DeliveryOutcomeKind.HANDED_OFF.value, DeliveryOutcomeKind.GHOST.value]
 
 _RECORD = """
-INSERT INTO experiments_exposure AS kept (assignment_id, delivery_key, outcome, reason, at)
+INSERT INTO experiments_deliveryoutcome AS kept (assignment_id, delivery_key, outcome, reason, at)
 SELECT told.assignment_id, told.delivery_key, %(outcome)s, told.reason, %(at)s
 FROM unnest(%(assignments)s::bigint[], %(keys)s::uuid[], %(reasons)s::text[])
     AS told (assignment_id, delivery_key, reason)
@@ -67,20 +67,20 @@ def draw_arms(
     return assignments
 
 
-def record_exposure(
+def record_delivery_outcome(
     assignment_id: int, *, delivery_key: UUID, outcome: str, reason: str = "", at: datetime
 ) -> None:
-    """Note what became of a delivery, as `record_exposures` does of several."""
-    record_exposures([Told(assignment_id, delivery_key, reason)], outcome=outcome, at=at)
+    """Note what became of a delivery, as `record_delivery_outcomes` does of several."""
+    record_delivery_outcomes([Told(assignment_id, delivery_key, reason)], outcome=outcome, at=at)
 
 
-def record_exposures(told: Sequence[Told], *, outcome: str, at: datetime) -> None:
+def record_delivery_outcomes(told: Sequence[Told], *, outcome: str, at: datetime) -> None:
     """Note what became of deliveries; the caller's transaction is the one that changes them.
 
     A later outcome of the same delivery replaces the earlier, except that a hand-off and a ghost's
     hand-off stay. Raise ValueError for an unknown outcome.
     """
-    known = ExposureOutcome(outcome).value
+    known = DeliveryOutcomeKind(outcome).value
     if not told:
         return
     assignments, keys, reasons = (list(column) for column in zip(*told, strict=True))

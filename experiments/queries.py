@@ -28,8 +28,8 @@ from experiments.plan import (
 from experiments.reporting.report import (
     ArmFacts,
     CourseFacts,
+    DeliveryCounts,
     ExperimentFacts,
-    Exposures,
     Report,
     build_report,
 )
@@ -146,7 +146,7 @@ def report(experiment: Experiment, *, as_of: datetime) -> Report:
         arms=arms,
         metrics=metrics,
         observed={arm: found.observed for arm, found in aggregates.items()},
-        exposures=exposures_by_arm(experiment.pk, as_of=as_of),
+        deliveries=deliveries_by_arm(experiment.pk, as_of=as_of),
     )
 
 
@@ -200,17 +200,19 @@ def counted_units(
     return [(str(unit_key), arm, is_control) for unit_key, arm, is_control in rows]
 
 
-def exposures_by_arm(experiment_id: int, *, as_of: datetime) -> dict[str, dict[str, Exposures]]:
+def deliveries_by_arm(
+    experiment_id: int, *, as_of: datetime
+) -> dict[str, dict[str, DeliveryCounts]]:
     """Return, by arm key and outcome, how many deliveries ended so, and of how many learners."""
     found = Assignment.objects.filter(
-        experiment=experiment_id, assigned_at__lte=as_of, exposures__at__lte=as_of
+        experiment=experiment_id, assigned_at__lte=as_of, delivery_outcomes__at__lte=as_of
     )
-    counted = found.values_list("arm__key", "exposures__outcome").annotate(
-        deliveries=Count("exposures"), learners=Count("id", distinct=True)
+    counted = found.values_list("arm__key", "delivery_outcomes__outcome").annotate(
+        deliveries=Count("delivery_outcomes"), learners=Count("id", distinct=True)
     )
-    by_arm: dict[str, dict[str, Exposures]] = {}
+    by_arm: dict[str, dict[str, DeliveryCounts]] = {}
     for arm, outcome, deliveries, learners in counted:
-        by_arm.setdefault(arm, {})[outcome] = Exposures(deliveries, learners)
+        by_arm.setdefault(arm, {})[outcome] = DeliveryCounts(deliveries, learners)
     return by_arm
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from common.clock import utc_now
-from experiments.models import Experiment, ExposureOutcome
+from experiments.models import DeliveryOutcomeKind, Experiment
 from experiments.plan import PlanError
 from experiments.queries import clock_of, experiments_with_sizes
 from experiments.queries import report as make_report
@@ -22,8 +22,8 @@ from experiments.reporting.text import (
     CSV_COLUMNS,
     cautions,
     csv_rows,
+    delivery_rows,
     draw_rows,
-    exposure_rows,
     ghosts_note,
     methods,
     number_rows,
@@ -100,7 +100,7 @@ def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
         "numbers": list(number_rows(found)),
         "draw": list(draw_rows(found)),
         "level": level_text(found.facts.level),
-        "exposures": exposure_rows(found, words=dict(ExposureOutcome.choices)),
+        "deliveries": delivery_rows(found, words=dict(DeliveryOutcomeKind.choices)),
         "ghosts_note": ghosts_note(found),
         "plots": _plots(found),
     }

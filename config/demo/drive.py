@@ -13,7 +13,7 @@ from common.clock import local_midnight
 from config.demo.feed import Feed
 from config.demo.plan import EXPERIMENT_STARTS_AFTER
 from config.demo.timetable import stops
-from experiments.models import Experiment, Exposure, ExposureOutcome
+from experiments.models import DeliveryOutcome, DeliveryOutcomeKind, Experiment
 from interventions.dispatch import dispatch_due
 from interventions.operations import plan_due, recover, start_experiment
 from interventions.react import react_due
@@ -79,8 +79,8 @@ class Drive:
 
     def _answers(self) -> Iterator[Event]:
         """Yield the quiz attempts that the first messages of this stop bring about."""
-        handed_off = Exposure.objects.filter(
-            outcome=ExposureOutcome.HANDED_OFF,
+        handed_off = DeliveryOutcome.objects.filter(
+            outcome=DeliveryOutcomeKind.HANDED_OFF,
             at=self._now,
             assignment__experiment=self._experiment,
         ).exclude(assignment__in=self._answered)

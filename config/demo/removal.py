@@ -17,7 +17,7 @@ from activity.models import (
     RejectedEvent,
 )
 from config.demo.plan import CADENCES, CATEGORIES, COURSE_KEY, EXPERIMENT_KEY, PLAYBOOK_KEY
-from experiments.models import Assignment, Experiment, Exposure
+from experiments.models import Assignment, DeliveryOutcome, Experiment
 from interventions.models import Cadence, Category, Delivery, MailboxMessage, MessageTemplate, Run
 from segmentation.models import Membership, Playbook, Segment, Transition
 
@@ -44,7 +44,7 @@ def _rows() -> Iterator[QuerySet[Any]]:
     segments = Q(segment__playbook__key=PLAYBOOK_KEY)
     experiment = Q(experiment__key=EXPERIMENT_KEY)
     steps = [step.key for cadence in CADENCES for step in cadence.steps]
-    yield Exposure.objects.filter(assignment__experiment__key=EXPERIMENT_KEY)
+    yield DeliveryOutcome.objects.filter(assignment__experiment__key=EXPERIMENT_KEY)
     yield Delivery.objects.filter(of_enrollment)
     yield Run.objects.filter(of_enrollment)
     yield Assignment.objects.filter(experiment)

@@ -12,7 +12,7 @@ from django.db.models import Count, Min, Q
 from activity.simulation.outcomes import WINDOW, Draw, Outcomes, outcomes, true_lift
 from activity.simulation.world import World
 from config.demo import plan
-from experiments.models import Assignment, Experiment, ExposureOutcome
+from experiments.models import Assignment, DeliveryOutcomeKind, Experiment
 from experiments.queries import report
 from experiments.reporting.report import MetricResult, Report, Row
 from interventions.models import Delivery, DeliveryState
@@ -30,7 +30,7 @@ WHERE course.key = %(course)s AND entry ? 'until'
 GROUP BY 1 ORDER BY 2 DESC, 1
 """
 
-_HANDED_OFF = (ExposureOutcome.HANDED_OFF, ExposureOutcome.GHOST)
+_HANDED_OFF = (DeliveryOutcomeKind.HANDED_OFF, DeliveryOutcomeKind.GHOST)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def summarize(world: World, experiment: Experiment, *, as_of: datetime) -> dict[
 
 def counted_draws(world: World, experiment: Experiment, *, as_of: datetime) -> list[CountedDraw]:
     """Return the assignments that the report counts, with the simulator's outcomes of each."""
-    first = Min("exposures__at", filter=Q(exposures__outcome__in=_HANDED_OFF))
+    first = Min("delivery_outcomes__at", filter=Q(delivery_outcomes__outcome__in=_HANDED_OFF))
     counted = Assignment.objects.filter(experiment=experiment, assigned_at__lte=as_of - WINDOW)
     rows = counted.annotate(first=first).values_list(
         "enrollment__learner__external_id", "arm__key", "assigned_at", "first"

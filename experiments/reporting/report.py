@@ -59,7 +59,7 @@ def stand_still(courses: Sequence[CourseFacts]) -> bool:
 
 
 @dataclass(frozen=True)
-class Exposures:
+class DeliveryCounts:
     """How many deliveries ended in one way, and of how many learners."""
 
     deliveries: int = 0
@@ -75,7 +75,7 @@ class ArmFacts:
     is_control: bool
     weight: float
     assigned: int
-    exposures: Mapping[str, Exposures] = field(default_factory=dict)
+    deliveries: Mapping[str, DeliveryCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,13 +170,13 @@ def build_report(
     arms: Sequence[ArmFacts],
     metrics: Sequence[Metric],
     observed: Mapping[str, Mapping[str, Observed]],
-    exposures: Mapping[str, Mapping[str, Exposures]],
+    deliveries: Mapping[str, Mapping[str, DeliveryCounts]],
 ) -> Report:
-    """Return the report made of outcomes by arm and metric key, and exposures by arm and outcome.
+    """Return the report of outcomes by arm and metric key, and of deliveries by arm and outcome.
 
     An arm without outcomes is one that nobody was drawn into.
     """
-    told = [replace(arm, exposures=exposures.get(arm.key, {})) for arm in arms]
+    told = [replace(arm, deliveries=deliveries.get(arm.key, {})) for arm in arms]
     return Report(
         facts,
         told,

@@ -7,7 +7,14 @@ from math import isfinite
 
 from experiments.metrics.outcomes import TALLIES
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
-from experiments.reporting.report import ArmFacts, CourseFacts, Exposures, MetricResult, Report, Row
+from experiments.reporting.report import (
+    ArmFacts,
+    CourseFacts,
+    DeliveryCounts,
+    MetricResult,
+    Report,
+    Row,
+)
 
 CSV_COLUMNS = (
     "experiment", "as_of", "metric", "kind", "arm", "is_control", "assigned", "counted", "waiting",
@@ -153,7 +160,7 @@ def draw_rows(report: Report) -> Iterator[DrawRow]:
         yield DrawRow(_arm_name(arm), share, f"{arm.assigned:,}", f"{expected:,.1f}")
 
 
-def exposure_rows(
+def delivery_rows(
     report: Report, *, words: Mapping[str, str]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return, an outcome a row, its words and each arm's deliveries and learners.
@@ -161,9 +168,9 @@ def exposure_rows(
     Outcomes that occurred in no arm are left out.
     """
     return [
-        (words[outcome], [_exposure_cells(arm.exposures.get(outcome)) for arm in report.arms])
+        (words[outcome], [_delivery_cells(arm.deliveries.get(outcome)) for arm in report.arms])
         for outcome in words
-        if any(outcome in arm.exposures for arm in report.arms)
+        if any(outcome in arm.deliveries for arm in report.arms)
     ]
 
 
@@ -181,7 +188,7 @@ def ghosts_note(report: Report) -> str:
 
 
 def _a_learner(arm: ArmFacts, outcome: str) -> float:
-    return arm.exposures.get(outcome, Exposures()).deliveries / max(arm.assigned, 1)
+    return arm.deliveries.get(outcome, DeliveryCounts()).deliveries / max(arm.assigned, 1)
 
 
 def csv_rows(report: Report) -> Iterator[list[str]]:
@@ -224,7 +231,7 @@ def _arm_name(arm: ArmFacts) -> str:
     return f"{arm.name} (control)" if arm.is_control and not says_it else arm.name
 
 
-def _exposure_cells(found: Exposures | None) -> tuple[str, str]:
+def _delivery_cells(found: DeliveryCounts | None) -> tuple[str, str]:
     return (f"{found.deliveries:,}", f"{found.learners:,}") if found else ("0", "0")
 
 

@@ -22,6 +22,9 @@ class Migration(migrations.Migration):
         ("interventions", "0005_pauses"),
     ]
 
+    # The statement below names the table as it is called until then.
+    run_before = [("experiments", "0004_delivery_outcomes")]
+
     operations = [
         migrations.RunSQL(LEDGER, migrations.RunSQL.noop),
         migrations.RunSQL(EXPOSURES, migrations.RunSQL.noop),

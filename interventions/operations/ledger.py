@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from common.tally import note
-from experiments.operations import Told, record_exposure, record_exposures
+from experiments.operations import Told, record_delivery_outcome, record_delivery_outcomes
 from interventions.models import COUNTED_STATES, Delivery, DeliveryState
 
 # A message that is deferred for weeks must not grow its row without end.
@@ -91,7 +91,7 @@ def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> bool:
     Without a lock on its row that is decided by the update itself: nothing is written to a row in
     another state, or under another claim, than `delivery` says.
 
-    Its run has to be loaded. An assigned enrollment's exposure follows in the same transaction;
+    Its run has to be loaded. An assigned enrollment's experiment is told in the same transaction;
     while a message is only put off again for the same reason, there is nothing new to tell.
 
     One that was in doubt before and is not sent again after all is in doubt for good.
@@ -128,7 +128,7 @@ def _tell(delivery: Delivery, to: Move, now: datetime) -> None:
     stays = delivery.doubted and to.state in (DeliveryState.PLANNED, DeliveryState.IN_DOUBT)
     if outcome is None or stays or delivery.run.assignment_id is None:
         return
-    record_exposure(
+    record_delivery_outcome(
         delivery.run.assignment_id,
         delivery_key=delivery.key,
         outcome=outcome,
@@ -141,7 +141,7 @@ def drop_planned(reasons: Mapping[int, str], *, now: datetime) -> None:
     """Drop what is planned for the runs, given by id with the reason; their rows are locked.
 
     What was in doubt before is in doubt again, for good. Takes the deliveries' locks in one order,
-    whatever the reasons. Exposures follow as in `move`.
+    whatever the reasons. Experiments are told as in `move`.
     """
     values: dict[str, Any] = {
         "runs": list(reasons),
@@ -153,7 +153,7 @@ def drop_planned(reasons: Mapping[int, str], *, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_DROP, values)
         told = [Told(assignment, key, reason) for assignment, key, reason in cursor.fetchall()]
-    record_exposures(told, outcome=_OUTCOMES[DeliveryState.DROPPED], at=now)
+    record_delivery_outcomes(told, outcome=_OUTCOMES[DeliveryState.DROPPED], at=now)
 
 
 def _instants(delivery: Delivery, to: Move, now: datetime) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from common.database import (
 )
 from common.stored_text import storable_text
 from common.tally import note
-from experiments.operations import record_exposure
+from experiments.operations import record_delivery_outcome
 from interventions.durations import later
 from interventions.models import Cadence, Delivery, DeliveryState, Run, RunStatus, Step
 from interventions.operations.runs import close_runs, exit_runs
@@ -145,7 +145,7 @@ def _write(batch: Batch, going: Sequence[tuple[Run, Step]]) -> None:
         key__in=[row.key for row in rows if row.run_id in dropped and row.run_id in assigned]
     )
     for key, run_id in new.values_list("key", "run_id"):
-        record_exposure(
+        record_delivery_outcome(
             assigned[run_id], delivery_key=key, outcome="dropped", reason=CONDITION, at=batch.now
         )
 

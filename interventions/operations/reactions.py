@@ -185,7 +185,7 @@ def _lock_runs(enrollment_ids: Collection[int], now: datetime) -> _Runs:
 
     Waiting here would make the ingest of everybody in the batch wait too, for a run of one of them.
     """
-    # All in one statement, in order, and before the first draw or exposure: experiments come last
+    # All in one statement, in order, and before the first draw or outcome: experiments come last
     # in the lock order.
     locked = lock_active_runs(enrollment_ids, skip_locked=True)
     active = Run.objects.filter(enrollment__in=enrollment_ids, status=RunStatus.ACTIVE)

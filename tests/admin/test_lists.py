@@ -26,7 +26,7 @@ BIG = (
     "segmentation_transition",
     "segmentation_override",
     "experiments_assignment",
-    "experiments_exposure",
+    "experiments_deliveryoutcome",
     "interventions_run",
     "interventions_delivery",
     "interventions_consent",

@@ -11,8 +11,8 @@ from django.db import IntegrityError, connection, transaction
 from experiments.metrics.definitions import METRICS, metric_definition
 from experiments.metrics.earlier import FIRST_FORMAT
 from experiments.metrics.outcomes import Total
-from experiments.models import Arm, Assignment, Experiment, Exposure
-from experiments.operations import draw_arms, record_exposure, stop_experiment
+from experiments.models import Arm, Assignment, DeliveryOutcome, Experiment
+from experiments.operations import draw_arms, record_delivery_outcome, stop_experiment
 from experiments.plan import (
     Plan,
     PlanError,
@@ -319,28 +319,30 @@ def test_two_draws_at_the_same_moment_make_one_assignment() -> None:
     assert len(set(drawn)) == Assignment.objects.count() == 12
 
 
-def test_exposure_is_recorded_once_a_delivery_and_follows_its_outcome() -> None:
+def test_an_outcome_is_recorded_once_per_delivery_and_follows_its_outcome() -> None:
     assignment, key = assign(running_experiment(), "nudge", NOW), uuid4()
     for outcome, reason in (("deferred", "cap"), ("in_doubt", "lease expired"), ("handed_off", "")):
-        record_exposure(assignment.pk, delivery_key=key, outcome=outcome, reason=reason, at=LATER)
+        record_delivery_outcome(
+            assignment.pk, delivery_key=key, outcome=outcome, reason=reason, at=LATER
+        )
 
-    exposure = Exposure.objects.get()
-    assert (exposure.outcome, exposure.reason, exposure.at) == ("handed_off", "", LATER)
+    found = DeliveryOutcome.objects.get()
+    assert (found.outcome, found.reason, found.at) == ("handed_off", "", LATER)
 
 
 @pytest.mark.parametrize("final", ["handed_off", "ghost"])
 @pytest.mark.parametrize("late", ["in_doubt", "dropped", "handed_off", "ghost"])
 def test_a_hand_off_never_goes_back(final: str, late: str) -> None:
     assignment, key = assign(running_experiment(), "control", NOW), uuid4()
-    record_exposure(assignment.pk, delivery_key=key, outcome=final, at=NOW)
-    record_exposure(assignment.pk, delivery_key=key, outcome=late, reason="late", at=LATER)
+    record_delivery_outcome(assignment.pk, delivery_key=key, outcome=final, at=NOW)
+    record_delivery_outcome(assignment.pk, delivery_key=key, outcome=late, reason="late", at=LATER)
 
-    exposure = Exposure.objects.get()
-    assert (exposure.outcome, exposure.reason, exposure.at) == (final, "", NOW)
+    found = DeliveryOutcome.objects.get()
+    assert (found.outcome, found.reason, found.at) == (final, "", NOW)
 
 
 def test_an_unknown_outcome_is_refused() -> None:
     assignment = assign(running_experiment(), "nudge", NOW)
 
     with pytest.raises(ValueError, match="opened"):
-        record_exposure(assignment.pk, delivery_key=uuid4(), outcome="opened", at=NOW)
+        record_delivery_outcome(assignment.pk, delivery_key=uuid4(), outcome="opened", at=NOW)

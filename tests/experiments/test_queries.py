@@ -13,17 +13,17 @@ from experiments.metrics.columns import EventCount, Frequencies
 from experiments.metrics.definitions import METRICS, WEEK, Metric
 from experiments.metrics.outcomes import Observed, Total
 from experiments.models import Assignment, Experiment
-from experiments.operations import record_exposure, stop_experiment
+from experiments.operations import record_delivery_outcome, stop_experiment
 from experiments.queries import (
     aggregates_by_arm,
     assignments_of,
     clock_of,
     counted_units,
-    exposures_by_arm,
+    deliveries_by_arm,
     report,
     running_experiments,
 )
-from experiments.reporting.report import Exposures
+from experiments.reporting.report import DeliveryCounts
 from experiments.stats.sufficient import Counts, Moments
 from tests.experiments.factories import (
     assign,
@@ -317,7 +317,7 @@ def test_counted_units_are_those_whose_window_has_ended() -> None:
     assert found == [(str(counted.unit_key), "control", True)]
 
 
-def test_exposures_are_counted_by_arm_and_outcome() -> None:
+def test_deliveries_are_counted_by_arm_and_outcome() -> None:
     experiment = running_experiment()
     once, twice = assign(experiment, "nudge", NOW), assign(experiment, "nudge", NOW)
     ghost = assign(experiment, "control", NOW)
@@ -325,12 +325,12 @@ def test_exposures_are_counted_by_arm_and_outcome() -> None:
         (once, "handed_off"), (twice, "handed_off"), (twice, "handed_off"), (twice, "dropped"),
         (ghost, "ghost"),
     ):  # fmt: skip
-        record_exposure(assignment.pk, delivery_key=uuid4(), outcome=outcome, at=NOW)
-    record_exposure(once.pk, delivery_key=uuid4(), outcome="failed", at=AS_OF + SECOND)
+        record_delivery_outcome(assignment.pk, delivery_key=uuid4(), outcome=outcome, at=NOW)
+    record_delivery_outcome(once.pk, delivery_key=uuid4(), outcome="failed", at=AS_OF + SECOND)
 
-    assert exposures_by_arm(experiment.pk, as_of=AS_OF) == {
-        "nudge": {"handed_off": Exposures(3, 2), "dropped": Exposures(1, 1)},
-        "control": {"ghost": Exposures(1, 1)},
+    assert deliveries_by_arm(experiment.pk, as_of=AS_OF) == {
+        "nudge": {"handed_off": DeliveryCounts(3, 2), "dropped": DeliveryCounts(1, 1)},
+        "control": {"ghost": DeliveryCounts(1, 1)},
     }
 
 

@@ -12,8 +12,8 @@ from experiments.reporting.charts import NARROW, WIDE, interval_svg, report_pane
 from experiments.reporting.report import (
     ArmFacts,
     CourseFacts,
+    DeliveryCounts,
     ExperimentFacts,
-    Exposures,
     Report,
     build_report,
 )
@@ -21,8 +21,8 @@ from experiments.reporting.text import (
     CSV_COLUMNS,
     cautions,
     csv_rows,
+    delivery_rows,
     draw_rows,
-    exposure_rows,
     ghosts_note,
     hours_text,
     methods,
@@ -57,9 +57,9 @@ def two_arms(**facts: object) -> Report:
         arms=[arm("control", 210), arm("nudge", 205)],
         metrics=METRICS,
         observed={"control": of_all_metrics(200, 80), "nudge": of_all_metrics(195, 117)},
-        exposures={
-            "nudge": {"handed_off": Exposures(190, 180)},
-            "control": {"ghost": Exposures(9, 8)},
+        deliveries={
+            "nudge": {"handed_off": DeliveryCounts(190, 180)},
+            "control": {"ghost": DeliveryCounts(9, 8)},
         },
     )
 
@@ -71,7 +71,7 @@ def three_arms(name: str = "") -> Report:
               arm("guide", 90, weight=0.3)],
         metrics=METRICS,
         observed={key: of_all_metrics(90, 40) for key in ("nudge", "control", "guide")},
-        exposures={},
+        deliveries={},
     )  # fmt: skip
 
 
@@ -82,7 +82,11 @@ HIDDEN = CourseFacts("Hidden", is_live=False)
 def nobody(*courses: CourseFacts, is_running: bool = True) -> Report:
     facts = replace(FACTS, is_running=is_running, courses=courses or FACTS.courses)
     return build_report(
-        facts, arms=[arm("control", 0), arm("nudge", 0)], metrics=METRICS, observed={}, exposures={}
+        facts,
+        arms=[arm("control", 0), arm("nudge", 0)],
+        metrics=METRICS,
+        observed={},
+        deliveries={},
     )
 
 
@@ -191,10 +195,10 @@ def test_numbers_show_the_control_first_and_no_difference_from_itself() -> None:
     assert rows[1].difference == "+0.0 points"
 
 
-def test_exposures_are_listed_in_the_given_order_without_empty_outcomes() -> None:
+def test_deliveries_are_listed_in_the_given_order_without_empty_outcomes() -> None:
     words = {"handed_off": "handed over", "ghost": "would have been sent", "failed": "failed"}
 
-    assert exposure_rows(two_arms(), words=words) == [
+    assert delivery_rows(two_arms(), words=words) == [
         ("handed over", [("0", "0"), ("190", "180")]),
         ("would have been sent", [("9", "8"), ("0", "0")]),
     ]
@@ -208,8 +212,8 @@ def test_exposures_are_listed_in_the_given_order_without_empty_outcomes() -> Non
 def test_more_ghosts_a_learner_than_messages_are_explained(
     ghosts: int, messages: int, is_told: bool
 ) -> None:
-    control = replace(arm("control", 210), exposures={"ghost": Exposures(ghosts, 200)})
-    nudge = replace(arm("nudge", 205), exposures={"handed_off": Exposures(messages, 200)})
+    control = replace(arm("control", 210), deliveries={"ghost": DeliveryCounts(ghosts, 200)})
+    nudge = replace(arm("nudge", 205), deliveries={"handed_off": DeliveryCounts(messages, 200)})
     report = replace(two_arms(), arms=[control, nudge])
 
     assert ("leave the segment" in ghosts_note(report)) is is_told

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from experiments.models import Experiment
-from experiments.operations import record_exposure
+from experiments.operations import record_delivery_outcome
 from tests.experiments.factories import assign, make_experiment, make_segment, running_experiment
 from tests.factories import NOW, act, make_course
 
@@ -35,7 +35,7 @@ def nudge() -> Experiment:
         for place in range(drawn):
             assignment = assign(experiment, arm, NOW)
             outcome = "handed_off" if arm == "nudge" else "ghost"
-            record_exposure(assignment.pk, delivery_key=uuid4(), outcome=outcome, at=NOW)
+            record_delivery_outcome(assignment.pk, delivery_key=uuid4(), outcome=outcome, at=NOW)
             if place < reached:
                 act(assignment.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW, count=2)
         assign(experiment, arm, NOW + timedelta(days=5))
@@ -116,7 +116,7 @@ def test_report_says_what_was_found_and_as_of_when(viewer: Client, nudge: Experi
 def test_report_needs_few_queries(
     viewer: Client, nudge: Experiment, django_assert_num_queries
 ) -> None:
-    # Session, user, two of permissions, experiment, clock, aggregates, exposures, courses.
+    # Session, user, two of permissions, experiment, clock, aggregates, deliveries, courses.
     with django_assert_num_queries(9):
         viewer.get("/reports/nudge/")
 

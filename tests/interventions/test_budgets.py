@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from experiments.models import Assignment, Exposure
+from experiments.models import Assignment, DeliveryOutcome
 from interventions.models import Cadence, Run
 from interventions.operations import desk, recover, save_cap, save_quiet_hours
 from interventions.react import react_due
@@ -99,7 +99,7 @@ def test_reacting_takes_as_many_queries_for_eleven_enrollments_as_for_one() -> N
     assert eleven == one <= 25
     assert Assignment.objects.count() == 2 * 12
     assert Run.objects.count() == 3 * 12
-    assert Exposure.objects.filter(outcome="dropped").count() == 12
+    assert DeliveryOutcome.objects.filter(outcome="dropped").count() == 12
 
 
 def test_looking_for_work_where_there_is_none_is_cheap() -> None:

@@ -6,7 +6,7 @@ from itertools import chain, repeat
 import pytest
 
 from activity.models import Due, Event
-from experiments.models import Exposure
+from experiments.models import DeliveryOutcome
 from interventions.channels import Answer, Result
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.dispatch import dispatch_due
@@ -102,7 +102,7 @@ def test_a_ghost_is_never_sent_and_writes_no_event_but_counts() -> None:
 @pytest.mark.parametrize(
     ("ghost", "outcome"), [(False, "handed_off"), (True, "ghost")], ids=["treated", "control"]
 )
-def test_an_exposure_is_recorded_with_the_delivery(ghost: bool, outcome: str) -> None:
+def test_an_outcome_is_recorded_with_the_delivery(ghost: bool, outcome: str) -> None:
     enrollment = make_settled()
     cadence = make_cadence()
     experiment = make_experiment(cadence.segment, start=False)
@@ -111,9 +111,9 @@ def test_an_exposure_is_recorded_with_the_delivery(ghost: bool, outcome: str) ->
 
     dispatch()
 
-    exposure = Exposure.objects.get()
-    assert (exposure.assignment, exposure.delivery_key) == (assignment, delivery.key)
-    assert (exposure.outcome, exposure.at) == (outcome, NOW)
+    found = DeliveryOutcome.objects.get()
+    assert (found.assignment, found.delivery_key) == (assignment, delivery.key)
+    assert (found.outcome, found.at) == (outcome, NOW)
 
 
 def withdrawn(delivery: Delivery) -> None:

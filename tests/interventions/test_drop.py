@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.db import transaction
 
-from experiments.models import Exposure
+from experiments.models import DeliveryOutcome
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.ledger import MAX_TRACE, Move, drop_planned, move
 from tests.factories import NOW
@@ -52,10 +52,10 @@ def make_planned() -> list[Delivery]:
 
 def state_of(deliveries: list[Delivery]) -> tuple:
     ids = [each.pk for each in deliveries]
-    exposures = Exposure.objects.filter(delivery_key__in=[each.key for each in deliveries])
+    outcomes = DeliveryOutcome.objects.filter(delivery_key__in=[each.key for each in deliveries])
     return (
         list(Delivery.objects.filter(pk__in=ids).order_by("pk").values()),
-        list(exposures.order_by("delivery_key").values("delivery_key", "outcome", "reason", "at")),
+        list(outcomes.order_by("delivery_key").values("delivery_key", "outcome", "reason", "at")),
     )
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from experiments.models import Exposure
+from experiments.models import DeliveryOutcome
 from interventions.models import Delivery, Run
 from interventions.operations import StepFields, plan_due, start_by_hand
 from interventions.operations.runs import close_runs
@@ -110,7 +110,7 @@ def test_a_step_whose_condition_is_not_true_is_dropped_and_the_run_goes_on() -> 
         (1, "planned", ""),
         (1, "planned", ""),
     ]
-    assert (Exposure.objects.get().outcome, Exposure.objects.get().reason) == (
+    assert (DeliveryOutcome.objects.get().outcome, DeliveryOutcome.objects.get().reason) == (
         "dropped",
         "condition",
     )

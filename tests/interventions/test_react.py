@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from activity.models import Enrollment, Learner
-from experiments.models import Assignment, Exposure
+from experiments.models import Assignment, DeliveryOutcome
 from interventions import react
 from interventions.models import Cadence, CadenceStatus, Run
 from interventions.operations import StepFields, reactions
@@ -122,7 +122,7 @@ def test_leaving_ends_the_run_and_drops_what_is_planned() -> None:
     assert (run.status, run.exit_reason, run.ended_at) == ("exited", "left_segment", NOW)
     assert (run.next_position, run.next_at) == (None, None)
     assert (delivery.state, delivery.reason) == ("dropped", "left_segment")
-    assert Exposure.objects.get().outcome == "dropped"
+    assert DeliveryOutcome.objects.get().outcome == "dropped"
 
 
 def test_what_is_claimed_already_stays_when_the_run_ends() -> None:

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from django.db import connection, transaction
 
-from experiments.models import Assignment, Exposure
+from experiments.models import Assignment, DeliveryOutcome
 from interventions import react
 from interventions.models import Delivery, Run
 from interventions.operations.reactions import handle_transitions
@@ -38,7 +38,7 @@ def state_of(enrollment_id: int) -> tuple:
     """Return all that reacting can change of an enrollment, without the ids it gives out."""
     runs = Run.objects.filter(enrollment=enrollment_id).order_by("cadence", "transition", "status")
     deliveries = Delivery.objects.filter(enrollment=enrollment_id).order_by("pk")
-    exposures = Exposure.objects.filter(assignment__enrollment=enrollment_id)
+    outcomes = DeliveryOutcome.objects.filter(assignment__enrollment=enrollment_id)
     return (
         list(
             runs.values_list(
@@ -48,7 +48,7 @@ def state_of(enrollment_id: int) -> tuple:
         ),
         list(deliveries.values_list("pk", "state", "reason")),
         sorted(Assignment.objects.filter(enrollment=enrollment_id).values_list("arm", flat=True)),
-        sorted(exposures.values_list("delivery_key", "outcome", "reason")),
+        sorted(outcomes.values_list("delivery_key", "outcome", "reason")),
         Transition.objects.filter(enrollment=enrollment_id, processed_at=None).count(),
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ import pytest
 
 from activity.models import Course, Due, Event, RejectedEvent
 from activity.operations import ingest
-from experiments.models import Exposure
+from experiments.models import DeliveryOutcome
 from interventions.channels import Answer, Result
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.errors import InterventionError
@@ -72,7 +72,7 @@ def test_an_expired_lease_is_in_doubt_and_never_sent_again() -> None:
 
     assert state_of(delivery) == ("in_doubt", "lease_expired")
     assert delivery.claimed_at == NOW
-    assert Exposure.objects.get().outcome == "in_doubt"
+    assert DeliveryOutcome.objects.get().outcome == "in_doubt"
     recover(now=LEASE_ENDS + timedelta(days=1))
     assert dispatch(LEASE_ENDS + timedelta(days=1))[0] == []
     assert state_of(delivery) == ("in_doubt", "lease_expired")
@@ -85,7 +85,7 @@ def test_a_late_finish_with_the_same_token_settles_the_doubt() -> None:
     assert finish_delivery(late, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
 
     assert state_of(delivery) == ("handed_off", "")
-    assert Exposure.objects.get().outcome == "handed_off"
+    assert DeliveryOutcome.objects.get().outcome == "handed_off"
     assert Event.objects.filter(verb="EMAIL_SENT").count() == 1
 
 
@@ -200,7 +200,7 @@ def end_the_run(delivery: Delivery, at: datetime) -> None:
 def test_a_doubt_that_is_not_sent_again_after_all_stays_a_doubt(end, reason: str) -> None:
     delivery, _ = make_doubtful("prefer_delivery")
     recover(now=LEASE_ENDS)
-    assert Exposure.objects.get().outcome == "in_doubt"
+    assert DeliveryOutcome.objects.get().outcome == "in_doubt"
 
     end(delivery, LEASE_ENDS + timedelta(minutes=1))
 
@@ -209,7 +209,7 @@ def test_a_doubt_that_is_not_sent_again_after_all_stays_a_doubt(end, reason: str
     assert state_of(delivery) == ("in_doubt", reason)
     assert delivery.claimed_at is not None
     assert delivery.trace[-1]["state"] == "in_doubt"
-    assert Exposure.objects.get().outcome == "in_doubt"
+    assert DeliveryOutcome.objects.get().outcome == "in_doubt"
 
 
 def test_a_late_finish_settles_a_doubt_that_was_not_sent_again() -> None:
@@ -220,7 +220,7 @@ def test_a_late_finish_settles_a_doubt_that_was_not_sent_again() -> None:
     assert finish_delivery(late, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
 
     assert state_of(delivery) == ("handed_off", "")
-    assert Exposure.objects.get().outcome == "handed_off"
+    assert DeliveryOutcome.objects.get().outcome == "handed_off"
 
 
 def test_what_staff_say_was_never_accepted_counts_no_more() -> None:
@@ -311,15 +311,15 @@ def test_what_staff_say_was_never_accepted_can_be_tried_again(policy: str) -> No
     recover(now=LEASE_ENDS)
     Delivery.objects.update(state="in_doubt")
     settle_in_doubt(delivery.pk, accepted=False, now=LEASE_ENDS)
-    assert Exposure.objects.get().outcome == "failed"
+    assert DeliveryOutcome.objects.get().outcome == "failed"
 
     retry_failed(delivery.pk, now=LEASE_ENDS)
 
     assert state_of(delivery) == ("planned", "by_staff")
     assert (delivery.attempts, delivery.send_at, delivery.finished_at) == (0, LEASE_ENDS, None)
-    assert Exposure.objects.get().outcome == "deferred"
+    assert DeliveryOutcome.objects.get().outcome == "deferred"
     assert len(dispatch(LEASE_ENDS)[0]) == 1
-    assert Exposure.objects.get().outcome == "handed_off"
+    assert DeliveryOutcome.objects.get().outcome == "handed_off"
 
 
 def test_staff_cannot_try_again_what_has_not_failed_or_has_no_occasion() -> None:

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from experiments.models import Exposure
+from experiments.models import DeliveryOutcome
 from interventions.models import Cadence, Delivery, Run
 from interventions.operations import plan_due
 from interventions.react import react_due
@@ -83,7 +83,7 @@ def test_who_leaves_and_comes_back_in_the_pause_waits_for_the_same_end() -> None
 
     assert Run.objects.get(status="active").next_at == NOW + DAY + PAUSE
     assert not Delivery.objects.exists()
-    assert not Exposure.objects.exists()
+    assert not DeliveryOutcome.objects.exists()
 
 
 def test_the_pause_counts_from_the_run_that_ended_last_however_it_ended() -> None:
@@ -129,7 +129,7 @@ def test_a_control_waits_as_the_treated_do(ghost: bool) -> None:
     assert run.waits_until == NOW + DAY + PAUSE
     plan_due(now=run.waits_until)
     dispatch(run.waits_until)
-    assert Exposure.objects.get().outcome == ("ghost" if ghost else "handed_off")
+    assert DeliveryOutcome.objects.get().outcome == ("ghost" if ghost else "handed_off")
 
 
 @pytest.mark.parametrize(

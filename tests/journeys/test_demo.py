@@ -19,7 +19,7 @@ from config.demo.plan import COURSE_KEY, EXPERIMENT_KEY, QUIET_FROM, QUIET_UNTIL
 from config.demo.removal import remove_demo
 from config.demo.run import DemoOptions, run_demo
 from config.demo.timetable import LONGEST_WAIT, stops
-from experiments.models import Assignment, Experiment, Exposure
+from experiments.models import Assignment, DeliveryOutcome, Experiment
 from interventions.models import Delivery, DeliveryState, MailboxMessage, Run
 from interventions.operations import save_category, save_template
 from interventions.render.found_links import links_of
@@ -189,7 +189,7 @@ def test_demo_replaces_the_earlier_one_and_leaves_everything_else():
     assert list(Enrollment.objects.all()) == [mine]
     assert list(Learner.objects.all()) == [mine.learner]
     assert list(Playbook.objects.all()) == [shared]
-    for model in (Experiment, Exposure, Run, Delivery, MailboxMessage, Event, Transition):
+    for model in (Experiment, DeliveryOutcome, Run, Delivery, MailboxMessage, Event, Transition):
         assert not model.objects.exists()
     assert not remove_demo()
 

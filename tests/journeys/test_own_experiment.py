@@ -160,7 +160,7 @@ def test_step_six_links_an_experiment_that_sends_to_the_treatment_arm_after_the_
         "Control": len(ghosts),
         "Nudge": len(mailed),
     }
-    received = {arm.name: arm.exposures for arm in found.arms}
+    received = {arm.name: arm.deliveries for arm in found.arms}
     assert received["Control"]["ghost"].learners == len(ghosts)
     assert received["Nudge"]["handed_off"].learners == len(mailed)
     assert "handed_off" not in received["Control"]
