@@ -37,7 +37,9 @@ def database_url() -> str:
     # All of it as parameters: a host may be the folder of a unix socket.
     options = {"host": at["HOST"], "port": at["PORT"], "password": at["PASSWORD"]} | at["OPTIONS"]
     given = {name: value for name, value in options.items() if value and isinstance(value, str)}
-    return f"postgresql://{quote(at['USER'])}@/{quote(at['NAME'], safe='')}?{urlencode(given)}"
+    # A plus is a plus to the client library, and no space.
+    query = urlencode(given, quote_via=quote)
+    return f"postgresql://{quote(at['USER'])}@/{quote(at['NAME'], safe='')}?{query}"
 
 
 def environment(env: dict[str, str] | None = None) -> dict[str, str]:

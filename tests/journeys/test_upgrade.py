@@ -76,7 +76,7 @@ def test_an_earlier_database_says_what_it_said(upgraded: dict[str, str]) -> None
     found = json.loads(run_python(READ, env=upgraded))
 
     assert found["lifts"] == {key: pytest.approx(numbers) for key, numbers in LIFTS.items()}
-    assert found["outcomes"] == 41
+    assert found["outcomes"] == 42
     assert all(json.loads(name)["field"] for name in found["signals"])
     assert found["operators"] == ["view_deliveryoutcome"]
 
