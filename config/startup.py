@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError, ProgrammingError, connection
 
-from config import embedded, env, outages
+from config import connection_faults, embedded, env
 from config.schema import schema_fault
 
 SECONDS_BETWEEN_TRIES = 2.0
@@ -89,7 +89,7 @@ def _schema_fault(*, waits: bool) -> str:
             if not waits:
                 return ""
             if not has_said_so:
-                said = outages.database_fault(error, settings.DATABASES["default"])
+                said = connection_faults.database_fault(error, settings.DATABASES["default"])
                 print(f"Waiting for the database. {said or ''}", file=sys.stderr, flush=True)
         has_said_so = True
         connection.close()
@@ -104,7 +104,7 @@ def run_command(arguments: list[str]) -> None:
             execute_from_command_line([arguments[0], "ensure_zones"])
         execute_from_command_line(arguments)
     except (OperationalError, ProgrammingError) as error:
-        fault = outages.database_fault(error, settings.DATABASES["default"])
+        fault = connection_faults.database_fault(error, settings.DATABASES["default"])
         if fault is None:
             raise
         print(fault, file=sys.stderr)

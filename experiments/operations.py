@@ -27,7 +27,7 @@ ON CONFLICT (delivery_key) DO UPDATE
 """
 
 
-class Told(NamedTuple):
+class AssignedDelivery(NamedTuple):
     """A delivery of an assigned enrollment, and the reason for what became of it."""
 
     assignment_id: int
@@ -71,10 +71,14 @@ def record_delivery_outcome(
     assignment_id: int, *, delivery_key: UUID, outcome: str, reason: str = "", at: datetime
 ) -> None:
     """Note what became of a delivery, as `record_delivery_outcomes` does of several."""
-    record_delivery_outcomes([Told(assignment_id, delivery_key, reason)], outcome=outcome, at=at)
+    record_delivery_outcomes(
+        [AssignedDelivery(assignment_id, delivery_key, reason)], outcome=outcome, at=at
+    )
 
 
-def record_delivery_outcomes(told: Sequence[Told], *, outcome: str, at: datetime) -> None:
+def record_delivery_outcomes(
+    told: Sequence[AssignedDelivery], *, outcome: str, at: datetime
+) -> None:
     """Note what became of deliveries; the caller's transaction is the one that changes them.
 
     A later outcome of the same delivery replaces the earlier, except that a hand-off and a ghost's

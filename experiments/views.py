@@ -24,10 +24,10 @@ from experiments.reporting.text import (
     csv_rows,
     delivery_rows,
     draw_rows,
+    draw_summary,
     ghosts_note,
     methods,
     number_rows,
-    opening,
 )
 from experiments.reporting.verdict import balance_text
 
@@ -93,7 +93,7 @@ def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
     return {
         "experiment": experiment,
         "report": found,
-        "opening": opening(found),
+        "draw_summary": draw_summary(found),
         "balance": balance_text(found.balance),
         "cautions": cautions(found),
         "methods": methods(found),

@@ -1,6 +1,5 @@
 """Everything that writes the activity tables."""
 
-from activity.operations.consequences import save_edited
 from activity.operations.due import (
     claim_due,
     fail_due,
@@ -10,6 +9,7 @@ from activity.operations.due import (
     push_due,
 )
 from activity.operations.edits import count_edits, settle_edit, settle_edits
+from activity.operations.effects import save_edited
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
 from activity.operations.own_events import append_own_event, append_quiet_event
 from activity.operations.read_models import rebuild_read_models

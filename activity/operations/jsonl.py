@@ -11,8 +11,8 @@ from django.db import DataError, IntegrityError, transaction
 from activity.canonical import Reason
 from activity.jsonl import FAULTY, Line, grouped, read_lines
 from activity.models import Course, Enrollment, Item, Learner, Section
-from activity.operations.consequences import Consequences, changing, lock_rows
 from activity.operations.due import lock_due
+from activity.operations.effects import Effects, changing, lock_rows
 from activity.operations.ingest import ingest
 from activity.operations.roster import (
     change_course,
@@ -25,7 +25,7 @@ from activity.operations.roster import (
 from activity.operations.roster_values import RosterError
 from activity.texts import key_text
 
-CHANGES: Mapping[str, Callable[[Mapping[str, Any], Consequences, datetime], object]] = {
+CHANGES: Mapping[str, Callable[[Mapping[str, Any], Effects, datetime], object]] = {
     "course": change_course,
     "section": change_section,
     "item": change_item,
@@ -123,18 +123,18 @@ def _ingest(group: Sequence[Line], result: JsonlResult, *, now: datetime) -> Non
 
 
 def _save(type_: str, group: Sequence[Line], result: JsonlResult, *, now: datetime) -> None:
-    with changing(now=now) as consequences:
+    with changing(now=now) as effects:
         _lock_known(type_, group)
         for line in group:
             try:
                 with transaction.atomic():
-                    CHANGES[type_](line.values, consequences, now)
+                    CHANGES[type_](line.values, effects, now)
             except (RosterError, IntegrityError, DataError) as error:
                 result.faults.append(LineFault(line.number, str(error)))
             else:
                 result.saved[type_] = result.saved.get(type_, 0) + 1
-                result.remarks += [LineFault(line.number, text) for text in consequences.remarks]
-            consequences.remarks.clear()
+                result.remarks += [LineFault(line.number, text) for text in effects.remarks]
+            effects.remarks.clear()
 
 
 def _lock_known(type_: str, group: Sequence[Line]) -> None:

@@ -13,14 +13,14 @@ from django.db.models import Model, QuerySet
 
 from activity.canonical import shown
 from activity.models import Course, Enrollment, Item, ItemKind, Learner, PendingNo, Section
-from activity.operations.consequences import Consequences, changing, store_row
 from activity.operations.due import lock_due
+from activity.operations.effects import Effects, changing, store_row
 from activity.operations.noes import keep_listed_no
 from activity.operations.roster_values import RosterError, fill, key_in, optional_key_in
 
 Row = TypeVar("Row", bound=Model)
 
-Change = Callable[[Mapping[str, Any], Consequences, datetime], Row]
+Change = Callable[[Mapping[str, Any], Effects, datetime], Row]
 
 
 def save_course(values: Mapping[str, Any], *, now: datetime) -> Course:
@@ -55,26 +55,26 @@ def save_enrollment(values: Mapping[str, Any], *, now: datetime) -> Enrollment:
     return _saved(change_enrollment, values, now=now)
 
 
-def change_course(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Course:
+def change_course(values: Mapping[str, Any], effects: Effects, now: datetime) -> Course:
     """Do what save_course does, and leave what follows to the caller's `changing`."""
     key = key_in(values, "key")
     before = _locked(Course.objects.filter(key=key))
     row = copy(before) or Course(key=key, title=key)
-    consequences.remarks += fill(row, values, looked_up=frozenset())
-    return store_row(row, consequences, before=before, now=now)
+    effects.remarks += fill(row, values, looked_up=frozenset())
+    return store_row(row, effects, before=before, now=now)
 
 
-def change_section(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Section:
+def change_section(values: Mapping[str, Any], effects: Effects, now: datetime) -> Section:
     """Do what save_section does, and leave what follows to the caller's `changing`."""
     course = _course(values)
     key = key_in(values, "key")
     before = _locked(course.sections.filter(key=key))
     row = copy(before) or Section(course=course, key=key)
-    consequences.remarks += fill(row, values, looked_up=frozenset({"course"}))
-    return store_row(row, consequences, before=before, now=now)
+    effects.remarks += fill(row, values, looked_up=frozenset({"course"}))
+    return store_row(row, effects, before=before, now=now)
 
 
-def change_item(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Item:
+def change_item(values: Mapping[str, Any], effects: Effects, now: datetime) -> Item:
     """Do what save_item does, and leave what follows to the caller's `changing`."""
     course = _course(values)
     key = key_in(values, "key")
@@ -82,22 +82,20 @@ def change_item(values: Mapping[str, Any], consequences: Consequences, now: date
     row = copy(before) or Item(course=course, key=key)
     if "parent" in values:
         row.parent = _module(course, optional_key_in(values, "parent"))
-    consequences.remarks += fill(row, values, looked_up=frozenset({"course", "parent"}))
-    return store_row(row, consequences, before=before, now=now)
+    effects.remarks += fill(row, values, looked_up=frozenset({"course", "parent"}))
+    return store_row(row, effects, before=before, now=now)
 
 
-def change_learner(values: Mapping[str, Any], consequences: Consequences, now: datetime) -> Learner:
+def change_learner(values: Mapping[str, Any], effects: Effects, now: datetime) -> Learner:
     """Do what save_learner does, and leave what follows to the caller's `changing`."""
     key = key_in(values, "external_id")
     before = _locked(Learner.objects.filter(external_id=key))
     row = copy(before) or Learner(external_id=key)
-    consequences.remarks += fill(row, values, looked_up=frozenset())
-    return store_row(row, consequences, before=before, now=now)
+    effects.remarks += fill(row, values, looked_up=frozenset())
+    return store_row(row, effects, before=before, now=now)
 
 
-def change_enrollment(
-    values: Mapping[str, Any], consequences: Consequences, now: datetime
-) -> Enrollment:
+def change_enrollment(values: Mapping[str, Any], effects: Effects, now: datetime) -> Enrollment:
     """Do what save_enrollment does, and leave what follows to the caller's `changing`."""
     course = _course(values)
     # The learner first, so that of two who enroll the same one, the second finds the first's row.
@@ -107,20 +105,18 @@ def change_enrollment(
     row = copy(before) or Enrollment(course=course, learner=learner, enrolled_at=now)
     if "section" in values:
         row.section = _section(course, optional_key_in(values, "section"))
-    consequences.remarks += fill(row, values, looked_up=frozenset({"course", "learner", "section"}))
-    return store_row(row, consequences, before=before, now=now)
+    effects.remarks += fill(row, values, looked_up=frozenset({"course", "learner", "section"}))
+    return store_row(row, effects, before=before, now=now)
 
 
-def change_opt_out(
-    values: Mapping[str, Any], consequences: Consequences, now: datetime
-) -> PendingNo:
+def change_opt_out(values: Mapping[str, Any], effects: Effects, now: datetime) -> PendingNo:
     """Keep the opt-out of an address, as lists of another system hold them."""
     return keep_listed_no(values, now=now)
 
 
 def _saved(change: Change[Row], values: Mapping[str, Any], *, now: datetime) -> Row:
-    with changing(now=now) as consequences:
-        return change(values, consequences, now)
+    with changing(now=now) as effects:
+        return change(values, effects, now)
 
 
 def _locked(rows: QuerySet[Row]) -> Row | None:

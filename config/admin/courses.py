@@ -9,7 +9,7 @@ from activity.admin import CourseAdmin
 from activity.models import Course
 from activity.rights import may_send
 from common.clock import utc_now
-from config.going_live import readiness_of
+from config.readiness import readiness_of
 
 # Late events that start messages reach everybody whom a back-fill moves; how late they are counts.
 LETS_OUT = ("live_since", "late_after_hours", "late_events_start")

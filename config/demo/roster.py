@@ -6,7 +6,7 @@ from django.db import transaction
 
 from activity.models import Course
 from activity.operations import save_course, save_item, save_section
-from activity.operations.newcomers import enroll_newcomers
+from activity.operations.new_enrollments import enroll_new_learners
 from activity.simulation.course import course_line, item_lines, section_lines
 from activity.simulation.learners import enrollment_line, learner_line
 from activity.simulation.world import World
@@ -22,7 +22,7 @@ def save_roster(world: World, *, now: datetime, live_since: datetime) -> Course:
     for item in item_lines(world.course):
         save_item(item | {"url": item_address(item["key"])}, now=now)
     people = [trace.learner for trace in world.traces]
-    enroll_newcomers(
+    enroll_new_learners(
         course,
         [learner_line(person) for person in people],
         [enrollment_line(world.course, person) for person in people],

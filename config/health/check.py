@@ -13,7 +13,7 @@ from django.db import (
 )
 
 from common.clock import Clock, utc_now
-from config import outages
+from config import connection_faults
 from config.health.faults import (
     MOST_SECONDS_SINCE_A_RUN,
     NO_BROKER,
@@ -57,7 +57,7 @@ def _reading(answer: Answer[Reading]) -> Reading | Fault:
         log.warning("The database gave no answer within %s s", SECONDS_TO_ANSWER)
         return NO_DATABASE
     except (DatabaseError, InterfaceError) as error:
-        said = isinstance(error, OperationalError) and outages.database_fault(
+        said = isinstance(error, OperationalError) and connection_faults.database_fault(
             error, settings.DATABASES["default"]
         )
         log.warning("The state of the work cannot be read: %s", said or type(error).__name__)
@@ -93,4 +93,4 @@ def _read_in_time(clock: Clock) -> Reading:
 
 
 def _ask_broker() -> str:
-    return outages.broker_fault(settings.REDIS_URL, seconds=SECONDS_TO_ANSWER / 2)
+    return connection_faults.broker_fault(settings.REDIS_URL, seconds=SECONDS_TO_ANSWER / 2)

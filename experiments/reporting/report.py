@@ -50,10 +50,10 @@ class ExperimentFacts:
     @property
     def is_over(self) -> bool:
         """Return whether all courses are simulated and stand still: nothing can happen there."""
-        return stand_still(self.courses)
+        return all_clocks_stopped(self.courses)
 
 
-def stand_still(courses: Sequence[CourseFacts]) -> bool:
+def all_clocks_stopped(courses: Sequence[CourseFacts]) -> bool:
     """Return whether there are courses and the clock of each stands still, which is for good."""
     return bool(courses) and all(course.stopped_at is not None for course in courses)
 

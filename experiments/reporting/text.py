@@ -68,7 +68,7 @@ def _hindrance(course: CourseFacts) -> str:
     )
 
 
-def opening(report: Report) -> str:
+def draw_summary(report: Report) -> str:
     """Return who was drawn into what, or why nobody was, in a sentence."""
     if not report.assigned:
         return _nobody(report)

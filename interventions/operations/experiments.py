@@ -7,7 +7,7 @@ from django.db import transaction
 from experiments.models import Experiment, ExperimentStatus
 from experiments.plan import PlanError
 from experiments.queries import courses_of, population_of
-from experiments.reporting.report import stand_still
+from experiments.reporting.report import all_clocks_stopped
 from experiments.reporting.text import hindrances
 from experiments.starting import lock_plan_and_run
 from interventions.models import Cadence, CadenceStatus, Trigger
@@ -48,7 +48,7 @@ def _check_a_clock_runs(experiment: Experiment) -> None:
     # A stopped clock never runs again and a start is never taken back: the experiment would be
     # locked for good with nobody in it. As a draft it can still be moved to another population.
     courses = courses_of(experiment)
-    if stand_still(courses):
+    if all_clocks_stopped(courses):
         raise PlanError(
             f"{' '.join(hindrances(courses))} It stays a draft: choose a segment or playbook of a "
             "course whose clock runs."

@@ -8,7 +8,11 @@ from typing import Any
 from django.db import connection
 
 from common.tally import note
-from experiments.operations import Told, record_delivery_outcome, record_delivery_outcomes
+from experiments.operations import (
+    AssignedDelivery,
+    record_delivery_outcome,
+    record_delivery_outcomes,
+)
 from interventions.models import COUNTED_STATES, Delivery, DeliveryState
 
 # A message that is deferred for weeks must not grow its row without end.
@@ -152,7 +156,10 @@ def drop_planned(reasons: Mapping[int, str], *, now: datetime) -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute(_DROP, values)
-        told = [Told(assignment, key, reason) for assignment, key, reason in cursor.fetchall()]
+        told = [
+            AssignedDelivery(assignment, key, reason)
+            for assignment, key, reason in cursor.fetchall()
+        ]
     record_delivery_outcomes(told, outcome=_OUTCOMES[DeliveryState.DROPPED], at=now)
 
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from config.going_live import readiness_of
+from config.readiness import readiness_of
 from interventions.models import Cadence, Delivery, Pause, SitePause
 from interventions.operations import Word, pause_cadence, pause_site
 from tests.factories import NOW

@@ -23,11 +23,11 @@ from experiments.reporting.text import (
     csv_rows,
     delivery_rows,
     draw_rows,
+    draw_summary,
     ghosts_note,
     hours_text,
     methods,
     number_rows,
-    opening,
 )
 from experiments.reporting.verdict import Finding
 from experiments.stats.rates import rate_difference
@@ -132,7 +132,7 @@ def test_arm_sizes_are_tested_against_the_planned_weights() -> None:
 def test_nobody_drawn_gives_reasons_and_no_numbers() -> None:
     report = nobody()
 
-    assert opening(report) == "Nobody has been drawn yet."
+    assert draw_summary(report) == "Nobody has been drawn yet."
     assert all(isnan(row.lift) and isnan(row.p_value) for row in report.rows)
     assert all(row.verdict.finding == Finding.UNKNOWN for row in report.rows)
     assert isnan(report.balance.p_value)
@@ -151,15 +151,15 @@ def test_nobody_drawn_gives_reasons_and_no_numbers() -> None:
 def test_opening_says_why_nobody_can_be_drawn(
     courses: tuple[CourseFacts, ...], words: list[str]
 ) -> None:
-    text = opening(nobody(*courses))
+    text = draw_summary(nobody(*courses))
 
     assert all(each in text for each in words)
     assert "yet" not in text
 
 
 def test_opening_waits_for_learners_while_one_course_draws() -> None:
-    assert opening(nobody(STANDS_STILL, *FACTS.courses)) == "Nobody has been drawn yet."
-    assert opening(nobody(is_running=False)) == (
+    assert draw_summary(nobody(STANDS_STILL, *FACTS.courses)) == "Nobody has been drawn yet."
+    assert draw_summary(nobody(is_running=False)) == (
         "Nobody was drawn before the experiment was stopped."
     )
 
@@ -175,7 +175,7 @@ def test_a_standing_clock_is_cautioned_about_and_promises_nothing() -> None:
 
 
 def test_opening_says_who_was_drawn_into_what() -> None:
-    assert opening(two_arms()) == "415 learners were drawn: 210 into control, 205 into nudge."
+    assert draw_summary(two_arms()) == "415 learners were drawn: 210 into control, 205 into nudge."
 
 
 def test_a_running_experiment_and_many_comparisons_are_cautioned_about() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from common.clock import utc_now
-from config.going_live import readiness_of, readiness_text
+from config.readiness import readiness_of, readiness_text
 
 
 class Command(BaseCommand):

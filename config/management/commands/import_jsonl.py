@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from activity.operations.jsonl import JsonlResult, import_jsonl
 from common.clock import utc_now
-from config.going_live import Readiness, readiness_of, readiness_text
+from config.readiness import Readiness, readiness_of, readiness_text
 
 SHOWN_FAULTS = 50
 

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.http.request import validate_host
 
-from config import embedded, outages
+from config import connection_faults, embedded
 from config.demo_login import (
     DEMO_NAME,
     DEMO_PASSWORD,
@@ -185,7 +185,7 @@ def _refuse_open_demo_login(host: str) -> None:
 
 
 def _refuse_silent_broker() -> None:
-    fault = outages.broker_fault(settings.REDIS_URL)
+    fault = connection_faults.broker_fault(settings.REDIS_URL)
     if fault:
         raise CommandError(fault)
 

@@ -5,7 +5,7 @@ from django.db import IntegrityError
 
 from activity.models import Due, Enrollment, Learner
 from activity.operations import RosterError, save_enrollment, save_learner
-from activity.operations.newcomers import enroll_newcomers
+from activity.operations.new_enrollments import enroll_new_learners
 from tests.factories import NOW, make_course
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def stored():
 def test_class_enrolled_at_once_equals_one_by_one(django_assert_max_num_queries):
     course = make_class()
     with django_assert_max_num_queries(7):
-        enroll_newcomers(course, LEARNERS, enrollments(course), now=NOW)
+        enroll_new_learners(course, LEARNERS, enrollments(course), now=NOW)
     at_once = stored()
     Enrollment.objects.all().delete()
     Learner.objects.all().delete()
@@ -50,13 +50,13 @@ def test_known_learner_is_refused_and_nobody_is_enrolled():
     course = make_class()
     save_learner(LEARNERS[1], now=NOW)
     with pytest.raises(IntegrityError):
-        enroll_newcomers(course, LEARNERS, enrollments(course), now=NOW)
+        enroll_new_learners(course, LEARNERS, enrollments(course), now=NOW)
 
 
 def test_faulty_value_is_refused_and_nobody_is_enrolled():
     course = make_class()
     faulty = [LEARNERS[0], LEARNERS[1] | {"time_zone": "Nowhere"}]
     with pytest.raises(RosterError):
-        enroll_newcomers(course, faulty, enrollments(course), now=NOW)
+        enroll_new_learners(course, faulty, enrollments(course), now=NOW)
     assert not Learner.objects.exists()
     assert not Due.objects.exists()

@@ -34,7 +34,7 @@ NOT_EDITED = frozenset({"last_event_at", "edits", "settled_edits"})
 
 
 @dataclass(slots=True)
-class Consequences:
+class Effects:
     """Whom changed rows concern. `rebuilds` are those of the courses that need one."""
 
     rebuilds: set[int] = field(default_factory=set)
@@ -51,34 +51,34 @@ def save_edited(row: Model, *, now: datetime, columns: Collection[str] | None = 
     `columns` are the fields that the form changed (None: it may be any). What somebody else saved
     in other columns since the form read the row stays.
     """
-    with changing(now=now) as consequences:
+    with changing(now=now) as effects:
         before = None if row.pk is None else _lock(row)
-        store_row(row, consequences, before=before, columns=columns, now=now)
+        store_row(row, effects, before=before, columns=columns, now=now)
 
 
 @contextmanager
-def changing(*, now: datetime) -> Iterator[Consequences]:
+def changing(*, now: datetime) -> Iterator[Effects]:
     """Change rows of the roster in one transaction, with all that follows.
 
     The few enrollments of a learner are pulled in the same transaction. A course is rebuilt and
     pulled after it, in chunks, so that ingest never waits for a whole course; its count of edits
     tells `settle_edits` if that did not happen.
     """
-    consequences = Consequences()
+    effects = Effects()
     with transaction.atomic():
-        yield consequences
+        yield effects
         # Last and all at once: Due rows come after learners, and in enrollment order.
-        pull_due(_concerned(consequences), at=now, cause=DueCause.EDIT)
-        numbers = count_edits(consequences.courses)
+        pull_due(_concerned(effects), at=now, cause=DueCause.EDIT)
+        numbers = count_edits(effects.courses)
         # A due date or a kind says what others owe; a rebuild, if there is one, notes it once more.
-        note_past_changed(consequences.courses)
+        note_past_changed(effects.courses)
     for course_id, number in numbers.items():
-        settle_edit(course_id, number, rebuild=course_id in consequences.rebuilds, now=now)
+        settle_edit(course_id, number, rebuild=course_id in effects.rebuilds, now=now)
 
 
 def store_row(
     row: Row,
-    consequences: Consequences,
+    effects: Effects,
     *,
     before: Row | None,
     now: datetime,
@@ -90,9 +90,9 @@ def store_row(
     is written, and of that only `columns`, if they are named.
     """
     if before is None:
-        _insert(row, consequences, now=now)
+        _insert(row, effects, now=now)
     else:
-        _update(row, _changed(row, before, columns), consequences)
+        _update(row, _changed(row, before, columns), effects)
     if isinstance(row, Learner) and _begins_to_opt_out(row, before):
         keep_roster_no(row, now=now)
     return row
@@ -119,12 +119,12 @@ def _begins_to_opt_out(learner: Learner, before: Model | None) -> bool:
     return learner.opted_out and not (isinstance(before, Learner) and before.opted_out)
 
 
-def _concerned(consequences: Consequences) -> set[int]:
-    enrolled = Enrollment.objects.filter(learner__in=consequences.learners)
-    return consequences.enrollments.union(enrolled.order_by().values_list("pk", flat=True))
+def _concerned(effects: Effects) -> set[int]:
+    enrolled = Enrollment.objects.filter(learner__in=effects.learners)
+    return effects.enrollments.union(enrolled.order_by().values_list("pk", flat=True))
 
 
-def _insert(row: Model, consequences: Consequences, *, now: datetime) -> None:
+def _insert(row: Model, effects: Effects, *, now: datetime) -> None:
     if isinstance(row, Enrollment):
         # A change of traits that does not see this enrollment yet would not pull it.
         lock_rows(Learner.objects.filter(pk=row.learner_id))
@@ -133,18 +133,18 @@ def _insert(row: Model, consequences: Consequences, *, now: datetime) -> None:
         Due.objects.create(enrollment=row, due_at=now)
     # A new course has no enrollments and a new learner none, but a new item concerns everybody.
     if isinstance(row, Item):
-        consequences.courses.add(row.course_id)
+        effects.courses.add(row.course_id)
 
 
-def _update(row: Model, changed: frozenset[str], consequences: Consequences) -> None:
+def _update(row: Model, changed: frozenset[str], effects: Effects) -> None:
     if not changed:
         return
     # Not the rest: ingest, an import or another form may be writing it.
     row.save(update_fields=changed)
     if changed.intersection(SIGNALS.get(type(row), ())):
-        _concern(row, consequences)
+        _concern(row, effects)
     if changed.intersection(READ_MODELS.get(type(row), ())):
-        consequences.rebuilds.add(row.course_id if isinstance(row, Item) else row.pk)
+        effects.rebuilds.add(row.course_id if isinstance(row, Item) else row.pk)
 
 
 def _changed(row: Model, before: Model, columns: Collection[str] | None) -> frozenset[str]:
@@ -162,13 +162,13 @@ def _comparable(row: Model, name: str) -> object:
     return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
 
 
-def _concern(row: Model, consequences: Consequences) -> None:
+def _concern(row: Model, effects: Effects) -> None:
     match row:
         case Course():
-            consequences.courses.add(row.pk)
+            effects.courses.add(row.pk)
         case Item():
-            consequences.courses.add(row.course_id)
+            effects.courses.add(row.course_id)
         case Learner():
-            consequences.learners.add(row.pk)
+            effects.learners.add(row.pk)
         case Enrollment():
-            consequences.enrollments.add(row.pk)
+            effects.enrollments.add(row.pk)

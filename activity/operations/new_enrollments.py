@@ -13,7 +13,7 @@ _LOOKED_UP = frozenset({"course", "learner", "section"})
 
 
 @transaction.atomic
-def enroll_newcomers(
+def enroll_new_learners(
     course: Course,
     learners: Sequence[Mapping[str, Any]],
     enrollments: Sequence[Mapping[str, Any]],

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import OperationalError, connection
 
-from config import outages
+from config import connection_faults
 from tests import processes
 
 SSL_OR_GSS = {80877103, 80877104}
@@ -100,15 +100,15 @@ def test_error_of_a_running_database_keeps_its_traceback() -> None:
     with pytest.raises(OperationalError) as raised, connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 1; SELECT pg_sleep(5)")
 
-    assert outages.database_fault(raised.value, connection.settings_dict) is None
+    assert connection_faults.database_fault(raised.value, connection.settings_dict) is None
 
 
 def test_broker_that_answers_has_no_fault(valkey_url: str) -> None:
-    assert outages.broker_fault(valkey_url) == ""
+    assert connection_faults.broker_fault(valkey_url) == ""
 
 
 def test_broker_behind_a_socket_is_named_by_its_path() -> None:
-    said = outages.broker_fault("unix://:secret-word@/nowhere/valkey.sock")
+    said = connection_faults.broker_fault("unix://:secret-word@/nowhere/valkey.sock")
 
     assert said.startswith("The Redis or Valkey at /nowhere/valkey.sock does not answer (")
     assert "secret-word" not in said

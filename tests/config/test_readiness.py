@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from activity.models import Course
-from config.going_live import readiness_of
+from config.readiness import readiness_of
 from interventions.models import Cadence, SitePause
 from interventions.operations import save_quiet_hours
 from interventions.queries.guards import NO_CAP
