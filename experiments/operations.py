@@ -77,7 +77,7 @@ def record_delivery_outcome(
 
 
 def record_delivery_outcomes(
-    told: Sequence[AssignedDelivery], *, outcome: str, at: datetime
+    deliveries: Sequence[AssignedDelivery], *, outcome: str, at: datetime
 ) -> None:
     """Note what became of deliveries; the caller's transaction is the one that changes them.
 
@@ -85,9 +85,9 @@ def record_delivery_outcomes(
     hand-off stay. Raise ValueError for an unknown outcome.
     """
     known = DeliveryOutcomeKind(outcome).value
-    if not told:
+    if not deliveries:
         return
-    assignments, keys, reasons = (list(column) for column in zip(*told, strict=True))
+    assignments, keys, reasons = (list(column) for column in zip(*deliveries, strict=True))
     values: dict[str, Any] = {
         "assignments": assignments,
         "keys": keys,

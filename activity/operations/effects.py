@@ -84,7 +84,7 @@ def store_row(
     now: datetime,
     columns: Collection[str] | None = None,
 ) -> Row:
-    """Save the row, and note in `consequences` whom it concerns. Call it within `changing`.
+    """Save the row, and note in `effects` whom it concerns. Call it within `changing`.
 
     `before` is the row as it was read under its lock, None for a new one: only what differs from it
     is written, and of that only `columns`, if they are named.
