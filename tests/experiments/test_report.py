@@ -47,8 +47,12 @@ def arm(key: str, assigned: int, *, weight: float = 0.5, name: str = "") -> ArmF
 
 def of_all_metrics(n: int, reached: int) -> dict[str, Observed]:
     """Return what is observed where so many of n have one event."""
-    frequencies = {(0,): n - reached, (1,): reached}
-    return {metric.key: metric.outcome.observe(frequencies) for metric in METRICS}
+    found = {}
+    for metric in METRICS:
+        width = len(metric.outcome.columns)
+        none, one = (0,) * width, (1,) * width
+        found[metric.key] = metric.outcome.observe({none: n - reached, one: reached})
+    return found
 
 
 def two_arms(**facts: object) -> Report:
