@@ -10,7 +10,7 @@ HARD = frozenset({"hard", "permanent"})
 
 
 @dataclass(frozen=True)
-class Word:
+class ConsentStatement:
     """One thing the learner said: of a category, or (None) of every message."""
 
     category_id: int | None
@@ -18,19 +18,25 @@ class Word:
     at: datetime
 
 
-def last_word(category_id: int, words: Iterable[Word]) -> Word | None:
-    """Return the latest word that concerns the category; of two at one instant, the no."""
-    concerned = (word for word in words if word.category_id in (None, category_id))
-    return max(concerned, key=lambda word: (word.at, not word.wants), default=None)
+def latest_statement(
+    category_id: int, statements: Iterable[ConsentStatement]
+) -> ConsentStatement | None:
+    """Return the latest statement that concerns the category; of two at one instant, the no."""
+    concerned = (
+        statement for statement in statements if statement.category_id in (None, category_id)
+    )
+    return max(concerned, key=lambda statement: (statement.at, not statement.wants), default=None)
 
 
-def is_wanted(category_id: int, words: Iterable[Word], *, needs_opt_in: bool) -> bool:
+def is_wanted(
+    category_id: int, statements: Iterable[ConsentStatement], *, needs_opt_in: bool
+) -> bool:
     """Return whether the learner gets this category. Silence is a yes unless it needs an opt-in."""
-    word = last_word(category_id, words)
-    if word is None:
+    statement = latest_statement(category_id, statements)
+    if statement is None:
         return not needs_opt_in
     # "Every message" was never an opt-in to what asks for one by name.
-    return word.wants and (word.category_id is not None or not needs_opt_in)
+    return statement.wants and (statement.category_id is not None or not needs_opt_in)
 
 
 def is_complaint(properties: Mapping[str, object]) -> bool:

@@ -13,8 +13,8 @@ from django.db import connection
 from common.clock import Clock
 from common.database import is_held, is_outage, note_held, passing_over_held
 from interventions.channels import CHANNELS, Answer, Channel, ChannelDownError, Connection
+from interventions.operations.cache import DispatchCache
 from interventions.operations.claim import Claim, claim_next, postpone
-from interventions.operations.desk import Desk
 from interventions.operations.finish import finish_delivery, release_claim
 from interventions.operations.kept_noes import apply_kept_noes
 from interventions.queries.due import due_learners
@@ -37,7 +37,7 @@ class _Loop:
     clock: Clock
     deadline: float
     connections: Mapping[str, Connection]
-    desk: Desk
+    cache: DispatchCache
     moves: Counter[str]
     is_stopping: Callable[[], bool]
     # After an error of its connection a channel rests until the next beat, which tries it with one
@@ -69,7 +69,7 @@ def dispatch_due(
         clock=clock,
         deadline=time.monotonic() + budget_seconds,
         connections=connections,
-        desk=Desk(open_channels),
+        cache=DispatchCache(open_channels),
         moves=Counter(),
         is_stopping=is_stopping,
     )
@@ -106,7 +106,7 @@ def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
     # What was said while the database was away holds for the first message after that.
     apply_kept_noes(now=now)
     try:
-        turn = claim_next(learner_id, now=now, desk=loop.desk, channels=channels)
+        turn = claim_next(learner_id, now=now, cache=loop.cache, channels=channels)
     except Exception as error:
         if is_held(error):
             note_held()

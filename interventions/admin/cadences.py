@@ -91,18 +91,18 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
         form = WhyForm(request.POST if "reason" in request.POST else None)
         if not form.is_valid():
             return ask_why(self.admin_site, request, form, queryset)
-        word = operations.Word(request.user.get_username(), form.cleaned_data["reason"])
+        note = operations.PauseNote(request.user.get_username(), form.cleaned_data["reason"])
         for cadence in queryset:
-            operations.pause_cadence(cadence.pk, paused=True, now=utc_now(), word=word)
+            operations.pause_cadence(cadence.pk, paused=True, now=utc_now(), note=note)
         messages.success(request, "Paused. Planned messages are held.")
         return None
 
     @admin.action(description="Resume: let its messages go out", permissions=["send"])
     def resume(self, request: HttpRequest, queryset: QuerySet[models.Cadence]) -> None:
         """Resume the chosen cadences."""
-        word = operations.Word(request.user.get_username())
+        note = operations.PauseNote(request.user.get_username())
         for cadence in queryset:
-            operations.pause_cadence(cadence.pk, paused=False, now=utc_now(), word=word)
+            operations.pause_cadence(cadence.pk, paused=False, now=utc_now(), note=note)
         messages.success(request, "Resumed. What was held goes out within seconds.")
 
     def get_form(self, *args: Any, **kwargs: Any) -> Any:

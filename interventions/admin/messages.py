@@ -14,7 +14,7 @@ from common.admin import KeptAdmin, ReadOnlyAdmin
 from interventions import models, operations
 from interventions.channels import CHANNELS
 from interventions.forms import TemplateForm
-from interventions.queries.texts import TextShelf
+from interventions.queries.texts import TextCache
 from interventions.render.liquid import TemplateError
 
 # The message loads nothing from elsewhere, and its links lead nowhere: it is only looked at.
@@ -66,7 +66,7 @@ class MessageTemplateAdmin(KeptAdmin):
     @display(description="As a learner sees it")
     def preview(self, template: models.MessageTemplate) -> SafeString | str:
         """Return the saved text in English with example values, in a frame that runs nothing."""
-        text = TextShelf().choose(template, ()) if template.pk else None
+        text = TextCache().choose(template, ()) if template.pk else None
         if text is None:
             return "Save the template to see it with example values."
         try:

@@ -98,15 +98,15 @@ def _switch(request: HttpRequest, form: WhyForm, *, may_hold: bool) -> bool:
     if "release" in request.POST:
         if not may_send(request.user):
             raise PermissionDenied(REFUSAL)
-        operations.pause_site(paused=False, now=utc_now(), word=operations.Word(by))
+        operations.pause_site(paused=False, now=utc_now(), note=operations.PauseNote(by))
         messages.success(request, "Sending goes on. What was held goes out within seconds.")
         return True
     if not may_hold:
         raise PermissionDenied
     if not form.is_valid():
         return False
-    word = operations.Word(by, form.cleaned_data["reason"])
-    operations.pause_site(paused=True, now=utc_now(), word=word)
+    note = operations.PauseNote(by, form.cleaned_data["reason"])
+    operations.pause_site(paused=True, now=utc_now(), note=note)
     messages.success(request, "All sending is held. A message that was just leaving may still go.")
     return True
 

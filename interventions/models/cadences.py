@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import F, Q
 
 from experiments.models import Arm
+from interventions.models.field_checks import FieldCheckedModel, check
 from interventions.models.messages import Category, Channel, MessageTemplate, channel_choices
-from interventions.models.placed import PlacedModel, check
 from segmentation.models import Segment
 
 DEFAULT_MAX_AGE = timedelta(days=7)
@@ -31,7 +31,7 @@ class CadenceStatus(models.TextChoices):
     ARCHIVED = "archived"
 
 
-class Cadence(PlacedModel):
+class Cadence(FieldCheckedModel):
     """A sequence of steps that a learner runs through after a trigger."""
 
     key = models.SlugField(max_length=100, unique=True)
@@ -156,7 +156,7 @@ class Cadence(PlacedModel):
         return self.name
 
 
-class Step(PlacedModel):
+class Step(FieldCheckedModel):
     """One message of a cadence."""
 
     cadence = models.ForeignKey(Cadence, on_delete=models.CASCADE, related_name="steps")

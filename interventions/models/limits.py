@@ -9,8 +9,8 @@ from django.db.models.functions import Lower
 
 from activity.models import Course, Learner
 from common.addresses import comparable
+from interventions.models.field_checks import FieldCheckedModel, check
 from interventions.models.messages import Category, channel_choices
-from interventions.models.placed import PlacedModel, check
 
 if TYPE_CHECKING:
     _TextField = models.CharField[str, str]
@@ -36,7 +36,7 @@ class OnExceed(models.TextChoices):
     DEFER = "defer", "send it when it becomes possible"
 
 
-class FrequencyCap(PlacedModel):
+class FrequencyCap(FieldCheckedModel):
     """At most `limit` messages to a learner within a window.
 
     Messages of categories that no cap holds back (`capped` false) count: the learner got them.
@@ -115,7 +115,7 @@ class FrequencyCap(PlacedModel):
         )
 
 
-class QuietHours(PlacedModel):
+class QuietHours(FieldCheckedModel):
     """When nobody is messaged, in the learner's zone. A course's row replaces the site's."""
 
     course = models.OneToOneField(
@@ -225,7 +225,7 @@ class AddressField(_TextField):
         return self.to_python(super().get_prep_value(value))
 
 
-class Suppression(PlacedModel):
+class Suppression(FieldCheckedModel):
     """An address that must not be written to: it bounced for good, or its owner complained."""
 
     address = AddressField(max_length=320, unique=True)

@@ -6,10 +6,10 @@ from django.db import models
 from django.db.models import F, Q
 
 from interventions.models.cadences import Cadence
-from interventions.models.placed import PlacedModel, check
+from interventions.models.field_checks import FieldCheckedModel, check
 
 
-class SitePause(PlacedModel):
+class SitePause(FieldCheckedModel):
     """One row: whether all sending is paused."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)

@@ -16,7 +16,7 @@ from interventions.operations.limits import (
     save_quiet_hours,
     suppress,
 )
-from interventions.operations.pauses import Word, pause_cadence, pause_site
+from interventions.operations.pauses import PauseNote, pause_cadence, pause_site
 from interventions.operations.plan import plan_due
 from interventions.operations.recover import recover
 from interventions.operations.runs import start_by_hand
@@ -26,8 +26,8 @@ from interventions.operations.templates import check_texts, save_category, save_
 __all__ = [
     "CadenceFields",
     "NotKeptError",
+    "PauseNote",
     "StepFields",
-    "Word",
     "check_cadence",
     "check_steps",
     "check_texts",

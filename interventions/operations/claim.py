@@ -13,7 +13,7 @@ from activity.models import Learner
 from interventions.caps import Counted
 from interventions.channels import Channel
 from interventions.models import Delivery, DeliveryState
-from interventions.operations.desk import Desk
+from interventions.operations.cache import DispatchCache
 from interventions.operations.ledger import Move, move
 from interventions.operations.mailboxes import claim_learner
 from interventions.operations.noes import hear
@@ -41,7 +41,7 @@ class Claim:
 
 
 @dataclass
-class Turn:
+class TurnResult:
     """What one turn of a learner gave: at most one claim, and the moves of the others."""
 
     claim: Claim | None = None
@@ -56,11 +56,13 @@ class _Table:
 
     learner: Learner
     situation: Situation
-    desk: Desk
+    cache: DispatchCache
     now: datetime
 
 
-def claim_next(learner_id: int, *, now: datetime, desk: Desk, channels: Collection[str]) -> Turn:
+def claim_next(
+    learner_id: int, *, now: datetime, cache: DispatchCache, channels: Collection[str]
+) -> TurnResult:
     """Work through the learner's due messages up to the first to hand over, and claim that one.
 
     Where a no waits to be applied, that is done instead, and the messages are asked about next.
@@ -68,7 +70,7 @@ def claim_next(learner_id: int, *, now: datetime, desk: Desk, channels: Collecti
     All learners with the mailbox are locked, so no other worker can pass a cap at the same moment;
     a mailbox that another worker has is left to it.
     """
-    turn = _take(learner_id, now=now, desk=desk, channels=channels)
+    turn = _take(learner_id, now=now, cache=cache, channels=channels)
     if turn.must_hear:
         # Not in the transaction of the claim: the no may concern learners with lower ids.
         hear(learner_id, now=now)
@@ -77,9 +79,11 @@ def claim_next(learner_id: int, *, now: datetime, desk: Desk, channels: Collecti
 
 
 @transaction.atomic
-def _take(learner_id: int, *, now: datetime, desk: Desk, channels: Collection[str]) -> Turn:
-    turn = Turn()
-    desk.refresh()
+def _take(
+    learner_id: int, *, now: datetime, cache: DispatchCache, channels: Collection[str]
+) -> TurnResult:
+    turn = TurnResult()
+    cache.refresh()
     claimed = claim_learner(learner_id)
     if claimed is None:
         return turn
@@ -87,13 +91,13 @@ def _take(learner_id: int, *, now: datetime, desk: Desk, channels: Collection[st
         turn.must_hear = True
         return turn
     learner = claimed.learner
-    due = lock_due_deliveries(learner_id, now=now, channels=channels, catalogue=desk.catalogue)
+    due = lock_due_deliveries(learner_id, now=now, channels=channels, catalogue=cache.catalogue)
     if not due:
         return turn
     enrollment_ids = sorted({delivery.enrollment_id for delivery in due})
-    addresses = {name: channel.address(learner) for name, channel in desk.channels.items()}
-    situation = read_situation(learner, enrollment_ids, addresses, limits=desk.limits, now=now)
-    table = _Table(learner, situation, desk, now)
+    addresses = {name: channel.address(learner) for name, channel in cache.channels.items()}
+    situation = read_situation(learner, enrollment_ids, addresses, limits=cache.limits, now=now)
+    table = _Table(learner, situation, cache, now)
     for position, delivery in enumerate(due):
         turn.claim = _work(delivery, table)
         turn.moves[str(delivery.state)] += 1
@@ -126,7 +130,7 @@ def _work(delivery: Delivery, table: _Table) -> Claim | None:
     if delivery.expires_at <= now:
         move(delivery, Move(DeliveryState.EXPIRED, delivery.reason or TOO_OLD), now=now)
         return None
-    facts = facts_of(delivery, table.learner, table.situation, limits=table.desk.limits, now=now)
+    facts = facts_of(delivery, table.learner, table.situation, limits=table.cache.limits, now=now)
     match decide(facts, now=now):
         case Allow():
             return _proceed(delivery, table)
@@ -143,8 +147,8 @@ def _proceed(delivery: Delivery, table: _Table) -> Claim | None:
     """Render, then claim. A ghost takes the same way; only the hand-off is left out."""
     now = table.now
     locales = (table.learner.locale, delivery.enrollment.course.locale)
-    text = table.desk.shelf.choose(delivery.step.template, locales)
-    channel = table.desk.channels[delivery.channel]
+    text = table.cache.texts.choose(delivery.step.template, locales)
+    channel = table.cache.channels[delivery.channel]
     address = table.situation.addresses[delivery.channel]
     try:
         draft = draft_of(delivery, text, table.learner, address, now=now)
@@ -173,4 +177,4 @@ def _claim(delivery: Delivery, message: Any, table: _Table, values: dict[str, An
         attempts=delivery.attempts + 1,
         **values,
     )
-    return Claim(delivery, lease_until, table.desk.channels[delivery.channel], message)
+    return Claim(delivery, lease_until, table.cache.channels[delivery.channel], message)

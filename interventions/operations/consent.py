@@ -12,7 +12,7 @@ from common.rows import create_or_change
 from interventions.models import Category, Consent, ConsentSource, ConsentState
 from interventions.operations.mailboxes import Mailbox, lock_mailbox
 from interventions.operations.noes import No, exit_unwanted, say_no
-from interventions.queries.preferences import wanted_of, words_of
+from interventions.queries.preferences import statements_of, wanted_of
 from interventions.render.links import LinkOwner
 
 OPTED_OUT = "opted_out"
@@ -78,7 +78,7 @@ def _stop(owner: LinkOwner, mailbox: Mailbox, *, source: str, now: datetime) -> 
 
 
 def _wants_anything(mailbox: Mailbox) -> bool:
-    words = words_of(mailbox.learner_id, mailbox.address)
+    words = statements_of(mailbox.learner_id, mailbox.address)
     said_no = any(word.category_id is None for word in words)
     return not said_no or bool(wanted_of(mailbox.learner_id, mailbox.address))
 
@@ -117,6 +117,6 @@ def _set_words(
 
 def _after_all_words(mailbox: Mailbox, now: datetime) -> datetime:
     """Return an instant later than all that was said: the last word counts on any clock."""
-    words = words_of(mailbox.learner_id, mailbox.address)
+    words = statements_of(mailbox.learner_id, mailbox.address)
     latest = max((word.at for word in words), default=None)
     return now if latest is None or latest < now else latest + timedelta(microseconds=1)

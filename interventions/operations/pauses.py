@@ -12,7 +12,7 @@ from interventions.policy import Reason
 
 
 @dataclass(frozen=True)
-class Word:
+class PauseNote:
     """Who holds or releases sending, by user name, and why."""
 
     by: str = ""
@@ -20,11 +20,11 @@ class Word:
 
 
 @transaction.atomic
-def pause_site(*, paused: bool, now: datetime, word: Word = Word()) -> None:
+def pause_site(*, paused: bool, now: datetime, note: PauseNote = PauseNote()) -> None:
     """Hold or release all sending. What was held goes out as soon as it is released."""
     SitePause.objects.get_or_create(pk=1)
     SitePause.objects.filter(pk=1).update(paused=paused)
-    _keep(None, paused=paused, now=now, word=word)
+    _keep(None, paused=paused, now=now, note=note)
     if not paused:
         _release(Reason.SITE_PAUSED, now=now)
 
@@ -35,24 +35,24 @@ def pause_cadence(
     *,
     paused: bool,
     now: datetime,
-    word: Word = Word(),
+    note: PauseNote = PauseNote(),
 ) -> None:
     """Hold or release one cadence's messages."""
     Cadence.objects.filter(pk=cadence_id).update(paused=paused)
-    _keep(cadence_id, paused=paused, now=now, word=word)
+    _keep(cadence_id, paused=paused, now=now, note=note)
     if not paused:
         _release(Reason.CADENCE_PAUSED, now=now, run__cadence=cadence_id)
 
 
-def _keep(cadence_id: int | None, *, paused: bool, now: datetime, word: Word) -> None:
+def _keep(cadence_id: int | None, *, paused: bool, now: datetime, note: PauseNote) -> None:
     # The switch's row is locked by now, so two who press it at once come here one after the other:
     # the first word stands.
     under_way = Pause.objects.filter(cadence=cadence_id, ended_at=None)
     if not paused:
-        under_way.update(ended_at=Greatest("began_at", now), ended_by=word.by)
+        under_way.update(ended_at=Greatest("began_at", now), ended_by=note.by)
     elif not under_way.exists():
         Pause.objects.create(
-            cadence_id=cadence_id, began_at=now, began_by=word.by, reason=word.reason
+            cadence_id=cadence_id, began_at=now, began_by=note.by, reason=note.reason
         )
 
 

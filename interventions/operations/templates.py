@@ -61,7 +61,7 @@ def check_texts(texts: Mapping[str, tuple[str, str]], *, channel: str = Channel.
     for locale, (subject, body) in texts.items():
         _check(f"subject in '{locale}'", subject, is_html=False)
         _check(f"body in '{locale}'", body, is_html=True)
-        with _placed(f"message in '{locale}'"):
+        with _naming(f"message in '{locale}'"):
             CHANNELS[channel].check(subject=subject, body=body)
 
 
@@ -76,12 +76,12 @@ def _check_channel(template: MessageTemplate, channel: str) -> None:
 def _check(place: str, source: str, *, is_html: bool) -> None:
     if not source.strip():
         raise TemplateError(f"The {place} is empty.")
-    with _placed(place):
+    with _naming(place):
         check(source, html=is_html)
 
 
 @contextmanager
-def _placed(place: str) -> Iterator[None]:
+def _naming(place: str) -> Iterator[None]:
     try:
         yield
     except TemplateError as error:

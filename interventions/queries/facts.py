@@ -10,7 +10,7 @@ from django.db import connection
 from activity.models import Learner
 from common.addresses import comparable
 from interventions.caps import Counted, Message, covers
-from interventions.consent import Word, is_wanted, last_word
+from interventions.consent import ConsentStatement, is_wanted, latest_statement
 from interventions.hours import ClosedHours, outside
 from interventions.models import Cadence, CadenceStatus, Delivery, RunStatus
 from interventions.policy import PASSING, Facts
@@ -63,7 +63,7 @@ class Situation:
     addresses: Mapping[str, str]
     suppressed: frozenset[str]
     unsettled: frozenset[int]
-    words: tuple[Word, ...]
+    words: tuple[ConsentStatement, ...]
     counted: list[Counted]
     # Messages that wait for something passing, with their priority: they keep their place.
     waiting: list[tuple[int, Message]]
@@ -100,7 +100,9 @@ def read_situation(
         addresses=addresses,
         suppressed=frozenset(suppressed),
         unsettled=frozenset(unsettled),
-        words=tuple(Word(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)),
+        words=tuple(
+            ConsentStatement(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)
+        ),
         counted=[_counted(*each) for each in counted or ()],
         waiting=[(priority, Message(*message)) for priority, *message in waiting or ()],
     )
@@ -149,9 +151,9 @@ def _counted(channel: str, category_id: int, course_id: int, at: str, delivery_i
     return Counted(message, datetime.fromisoformat(at), delivery_id)
 
 
-def _consent(delivery: Delivery, words: Sequence[Word]) -> tuple[bool, bool]:
+def _consent(delivery: Delivery, words: Sequence[ConsentStatement]) -> tuple[bool, bool]:
     category = delivery.category
-    word = last_word(category.pk, words)
+    word = latest_statement(category.pk, words)
     opted_out = word is not None and not word.wants
     wanted = is_wanted(category.pk, words, needs_opt_in=category.needs_opt_in)
     return opted_out, not wanted and not opted_out

@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from activity.models import Learner
 from common.addresses import comparable
-from interventions.consent import Word, is_wanted
+from interventions.consent import ConsentStatement, is_wanted
 from interventions.models import Category, Consent, ConsentState
 
 
@@ -29,18 +29,18 @@ def mailbox_of(learner_id: int) -> str:
     return comparable(email or "")
 
 
-def words_of(learner_id: int | None, mailbox: str) -> list[Word]:
+def statements_of(learner_id: int | None, mailbox: str) -> list[ConsentStatement]:
     """Return all that the learner said, and anybody with this mailbox. One query."""
     rows = Consent.objects.filter(Q(learner=learner_id) | Q(mailbox=mailbox or None))
     return [
-        Word(category_id, state == ConsentState.IN, changed_at)
+        ConsentStatement(category_id, state == ConsentState.IN, changed_at)
         for category_id, state, changed_at in rows.values_list("category_id", "state", "changed_at")
     ]
 
 
 def wanted_of(learner_id: int | None, mailbox: str) -> set[int]:
     """Return the ids of the categories that they get. Two queries."""
-    words = words_of(learner_id, mailbox)
+    words = statements_of(learner_id, mailbox)
     return {
         category.pk
         for category in Category.objects.all()

@@ -7,7 +7,7 @@ from interventions.models import MessageTemplate, TemplateText
 DEFAULT_LOCALE = "en"
 
 
-class TextShelf:
+class TextCache:
     """The texts of templates, read once a version: a version's texts never change."""
 
     def __init__(self) -> None:

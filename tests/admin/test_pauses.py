@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from config.readiness import readiness_of
 from interventions.models import Cadence, Delivery, Pause, SitePause
-from interventions.operations import Word, pause_cadence, pause_site
+from interventions.operations import PauseNote, pause_cadence, pause_site
 from tests.factories import NOW
 from tests.interventions.factories import make_cadence, make_delivery, make_live_course
 
@@ -87,14 +87,14 @@ def test_every_page_of_staff_says_that_sending_is_held(staff: Client) -> None:
     said = "is held</strong> since 2025-09-30 12:00 UTC by ana: wrong &amp; late."
     assert not any("All sending is held" in text(staff.get(address)) for address in addresses)
 
-    pause_site(paused=True, now=NOW, word=Word("ana", "wrong & late"))
+    pause_site(paused=True, now=NOW, note=PauseNote("ana", "wrong & late"))
 
     for address in addresses:
         assert said in text(staff.get(address)), address
 
 
 def test_a_learner_reads_nothing_of_it(client: Client) -> None:
-    pause_site(paused=True, now=NOW, word=Word("ana", "wrong text"))
+    pause_site(paused=True, now=NOW, note=PauseNote("ana", "wrong text"))
 
     assert "held" not in text(client.get("/admin/login/"))
     assert "held" not in text(client.get("/unsubscribe/no-token/"))
@@ -169,11 +169,11 @@ def shown_pauses(staff: Client, delivery: Delivery) -> str:
 def test_a_delivery_says_which_pauses_held_it(staff: Client) -> None:
     delivery = make_delivery(cadence=make_cadence(name="Welcome"))
     other = make_cadence()
-    pause_cadence(other.pk, paused=True, now=NOW, word=Word("bo", "not this one"))
-    pause_site(paused=True, now=NOW - 2 * HOUR, word=Word("bo", "long over"))
+    pause_cadence(other.pk, paused=True, now=NOW, note=PauseNote("bo", "not this one"))
+    pause_site(paused=True, now=NOW - 2 * HOUR, note=PauseNote("bo", "long over"))
     pause_site(paused=False, now=NOW - HOUR)
     cadence_id = delivery.run.cadence_id
-    pause_cadence(cadence_id, paused=True, now=NOW, word=Word("ana", "Wrong week"))
+    pause_cadence(cadence_id, paused=True, now=NOW, note=PauseNote("ana", "Wrong week"))
 
     page = shown_pauses(staff, delivery)
 
@@ -181,14 +181,14 @@ def test_a_delivery_says_which_pauses_held_it(staff: Client) -> None:
     assert "not this one" not in page
     assert "long over" not in page
 
-    pause_cadence(cadence_id, paused=False, now=NOW + HOUR, word=Word("bo"))
+    pause_cadence(cadence_id, paused=False, now=NOW + HOUR, note=PauseNote("bo"))
     page = shown_pauses(staff, delivery)
     assert "was paused since 2025-09-30 12:00 UTC by ana until 2025-09-30 13:00 UTC by bo" in page
 
 
 def test_a_delivery_that_left_before_a_pause_was_not_held_by_it(staff: Client) -> None:
     delivery = make_delivery(state="handed_off", claimed_at=NOW, finished_at=NOW)
-    pause_site(paused=True, now=NOW + timedelta(hours=1), word=Word("ana", "too late"))
+    pause_site(paused=True, now=NOW + timedelta(hours=1), note=PauseNote("ana", "too late"))
 
     assert "Pauses that held it" in shown_pauses(staff, delivery)
     assert "too late" not in shown_pauses(staff, delivery).partition("Pauses that held it")[2]
@@ -204,7 +204,7 @@ def test_a_clock_that_went_back_does_not_end_a_pause_before_it_began() -> None:
 def test_what_keeps_a_course_from_sending_says_who_paused(staff: Client) -> None:
 
     course = make_live_course()
-    pause_site(paused=True, now=NOW, word=Word("ana", "wrong text"))
+    pause_site(paused=True, now=NOW, note=PauseNote("ana", "wrong text"))
 
     assert any(
         each.startswith("all sending is paused since 2025-09-30 12:00 UTC by ana: wrong text; see")

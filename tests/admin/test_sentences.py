@@ -48,7 +48,7 @@ def test_check_has_a_sentence_of_its_own_and_a_field(model, check):
     assert sentence != check.default_violation_error_message % {"name": check.name}
     assert check.name not in sentence
     assert sentence.endswith(".")
-    # `PlacedModel` shows the sentence there.
+    # `FieldCheckedModel` shows the sentence there.
     assert model._meta.get_field(check.violation_error_code)
 
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Assignment, DeliveryOutcome
 from interventions.models import Cadence, Run
-from interventions.operations import desk, recover, save_cap, save_quiet_hours
+from interventions.operations import cache, recover, save_cap, save_quiet_hours
 from interventions.react import react_due
 from tests.factories import NOW, make_item
 from tests.interventions.factories import (
@@ -51,7 +51,7 @@ def make_busy(number: int) -> None:
 
 def test_one_more_message_costs_a_fixed_number_of_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     # What is shared is read again each second: on a slow machine it would be counted again.
-    monkeypatch.setattr(desk, "SECONDS_TO_KEEP", 3600.0)
+    monkeypatch.setattr(cache, "SECONDS_TO_KEEP", 3600.0)
     save_quiet_hours(begins=time(1), ends=time(2))
     for number in range(5):
         save_cap(f"cap {number}", limit=9, window="rolling_days", length=7)

@@ -60,10 +60,10 @@ from activity.models import Learner
 from common.clock import utc_now
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.operations.claim import claim_next
-from interventions.operations.desk import Desk
+from interventions.operations.cache import DispatchCache
 with transaction.atomic():
-    desk = Desk({"email": memory_channel(MemoryConnection())})
-    turn = claim_next(int(sys.argv[1]), now=utc_now(), desk=desk, channels=["email"])
+    cache = DispatchCache({"email": memory_channel(MemoryConnection())})
+    turn = claim_next(int(sys.argv[1]), now=utc_now(), cache=cache, channels=["email"])
     print("claimed" if turn.claim else "nothing", flush=True)
     sys.stdin.readline()
 """

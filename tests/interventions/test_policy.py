@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from interventions.caps import Cap, Counted, Message, Window
-from interventions.consent import Word, is_wanted
+from interventions.consent import ConsentStatement, is_wanted
 from interventions.hours import ClosedHours, outside
 from interventions.policy import HOLD, SETTLE, Allow, Defer, Deny, Facts, Reason, decide
 
@@ -99,8 +99,8 @@ def test_several_caps_defer_to_the_latest_of_their_instants() -> None:
     )
 
 
-def says(category: int | None, said: str, hour: int) -> Word:
-    return Word(category, said == "in", NOW + timedelta(hours=hour))
+def says(category: int | None, said: str, hour: int) -> ConsentStatement:
+    return ConsentStatement(category, said == "in", NOW + timedelta(hours=hour))
 
 
 @pytest.mark.parametrize(
@@ -132,5 +132,7 @@ def says(category: int | None, said: str, hour: int) -> Word:
         "yes to everything is no opt-in",
     ],
 )
-def test_the_last_word_counts(words: list[Word], needs_opt_in: bool, wanted: bool) -> None:
+def test_the_last_word_counts(
+    words: list[ConsentStatement], needs_opt_in: bool, wanted: bool
+) -> None:
     assert is_wanted(1, words, needs_opt_in=needs_opt_in) is wanted

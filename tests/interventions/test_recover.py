@@ -12,8 +12,8 @@ from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.errors import InterventionError
 from interventions.models import Delivery
 from interventions.operations import recover, retry_failed, save_cap, settle_in_doubt
+from interventions.operations.cache import DispatchCache
 from interventions.operations.claim import Claim, claim_next
-from interventions.operations.desk import Desk
 from interventions.operations.finish import finish_delivery, release_claim
 from interventions.operations.runs import exit_runs
 from tests.factories import NOW, make_event
@@ -37,8 +37,8 @@ HANDED_OFF = Answer(Result.HANDED_OFF)
 
 
 def claim(delivery: Delivery) -> Claim:
-    desk = Desk({"email": memory_channel(MemoryConnection())})
-    turn = claim_next(delivery.learner_id, now=NOW, desk=desk, channels=["email"])
+    cache = DispatchCache({"email": memory_channel(MemoryConnection())})
+    turn = claim_next(delivery.learner_id, now=NOW, cache=cache, channels=["email"])
     assert turn.claim is not None
     return turn.claim
 

@@ -8,7 +8,7 @@ import pytest
 from interventions.errors import InterventionError
 from interventions.models import TemplateText
 from interventions.operations import check_texts, save_template
-from interventions.queries.texts import TextShelf
+from interventions.queries.texts import TextCache
 from interventions.render.context import KNOWN_VARIABLES, SAMPLE
 from interventions.render.liquid import TemplateError, check, render_body, render_subject
 from interventions.render.mail import render_message
@@ -373,7 +373,7 @@ def test_saving_again_makes_a_version_and_keeps_the_old_texts() -> None:
     template.refresh_from_db()
     assert (template.version, template.name) == (2, "New")
     assert sorted(template.texts.values_list("version", "subject"))[1] == (2, "New")
-    assert TextShelf().choose(template, []).subject == "New"
+    assert TextCache().choose(template, []).subject == "New"
 
 
 @pytest.mark.django_db
@@ -395,4 +395,4 @@ def test_the_text_is_the_learners_then_the_courses_then_english(
     texts = {name: (name, "x") for name in ("en", "fr", "pt", "pt-br")}
     template = make_template(**texts)
 
-    assert TextShelf().choose(template, locales).subject == subject
+    assert TextCache().choose(template, locales).subject == subject

@@ -17,7 +17,7 @@ def check(name: str, condition: models.Q, *, at: str, sentence: str) -> models.C
     )
 
 
-class PlacedModel(models.Model):
+class FieldCheckedModel(models.Model):
     """A model whose violated checks are errors of a field, not of the whole form."""
 
     class Meta:
@@ -28,9 +28,9 @@ class PlacedModel(models.Model):
         try:
             super().validate_constraints(exclude=exclude)
         except ValidationError as error:
-            raise ValidationError(self._placed(error.error_dict)) from None
+            raise ValidationError(self._by_field(error.error_dict)) from None
 
-    def _placed(self, errors: dict[str, list[ValidationError]]) -> dict[str, Any]:
+    def _by_field(self, errors: dict[str, list[ValidationError]]) -> dict[str, Any]:
         names = {field.name for field in self._meta.fields}
         placed: dict[str, Any] = {}
         for place, found in errors.items():

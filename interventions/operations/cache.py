@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from interventions.channels import Channel
 from interventions.queries.catalogue import Catalogue
 from interventions.queries.limits import Limits, read_limits
-from interventions.queries.texts import TextShelf
+from interventions.queries.texts import TextCache
 
 # An admin who sets a cap, pauses a cadence or takes a course offline is obeyed within this time.
 SECONDS_TO_KEEP = 1.0
 
 
 @dataclass
-class Desk:
-    """One loop's desk, with its channels by name."""
+class DispatchCache:
+    """One loop's cache, with its channels by name."""
 
     channels: Mapping[str, Channel]
-    shelf: TextShelf = field(default_factory=TextShelf)
+    texts: TextCache = field(default_factory=TextCache)
     catalogue: Catalogue = field(default_factory=Catalogue)
     limits: Limits = field(default_factory=read_limits)
     _read_at: float = field(default_factory=time.monotonic)
