@@ -113,7 +113,7 @@ class SafeListAdmin(ModelAdmin):
             with transaction.atomic():
                 queryset.filter(pk__in=chosen).exists()
         except _UNREADABLE:
-            messages.error(request, "What was chosen is not in this list. Choose rows of it.")
+            messages.error(request, "The choice is not in this list. Choose rows of it.")
             return None
         response: HttpResponse | None = super().response_action(request, queryset)
         return response

@@ -112,7 +112,7 @@ def _of_running(report: Report) -> Iterator[str]:
     # Where all clocks stand still, who looks again sees the same.
     if report.facts.is_running and not report.facts.is_over:
         yield (
-            "The experiment is still running. Whoever looks often and stops at the first "
+            "The experiment is still running. A reader who looks often and stops at the first "
             "difference finds one too often: fix the end beforehand."
         )
 
