@@ -75,6 +75,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         problems = plan_problems(self.arms, seed=self.seed)
+        if not self.metrics:
+            problems.append("An experiment needs a metric.")
         if problems:
             raise PlanError(" ".join(problems))
 
@@ -119,13 +121,25 @@ def _weight_problems(arms: Sequence[PlannedArm]) -> list[str]:
 
 
 def plan_text(plan: Plan) -> str:
-    """Return the plan as canonical JSON: sorted keys, no spaces, so that equal plans are equal."""
+    """Return the plan as canonical JSON: sorted keys, no spaces, so that equal plans are equal.
+
+    Raise PlanError for a plan of an earlier format: its text is the one that was locked.
+    """
+    if plan.format != FORMAT:
+        raise PlanError(f"A plan of format {plan.format} is read, and never written again.")
     return json.dumps(asdict(plan), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def read_plan(text: str) -> Plan:
-    """Return the plan in the canonical JSON. Raise PlanError for a format of a later release."""
+    """Return the plan in the canonical JSON. Raise PlanError for one of a later release."""
     found = json.loads(text)
+    try:
+        return _plan_of(found)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise PlanError(f"This release of Nudgelab cannot read the plan ({error}).") from error
+
+
+def _plan_of(found: dict[str, Any]) -> Plan:
     number = found.setdefault("format", 1)
     if number not in (1, FORMAT):
         raise PlanError(

@@ -76,7 +76,7 @@ def read_metric(definition: Mapping[str, Any]) -> Metric:
         outcome = _read_outcome(dict(fields.pop("outcome")))
         window = timedelta(seconds=fields.pop("window_seconds"))
         metric = Metric(window=window, outcome=outcome, **fields)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UnknownMetricError(_unreadable(definition, error)) from error
     if metric.analysis not in metric.outcome.families:
         raise UnknownMetricError(
@@ -91,6 +91,6 @@ def _read_outcome(fields: dict[str, Any]) -> Outcome:
     return outcome
 
 
-def _unreadable(definition: Mapping[str, Any], error: Exception) -> str:
-    key = definition.get("key", "without a key")
+def _unreadable(definition: object, error: Exception) -> str:
+    key = definition.get("key", "without a key") if isinstance(definition, Mapping) else definition
     return f"This release of Nudgelab does not know how the metric {key} is defined ({error})."

@@ -18,7 +18,7 @@ from common.addresses import comparable
 from common.database import is_held, is_outage, note_held
 from common.tally import note
 from interventions.consent import is_complaint, is_hard_bounce
-from interventions.models import Consent, ConsentSource, ConsentState, Delivery
+from interventions.models import Channel, Consent, ConsentSource, ConsentState, Delivery
 from interventions.operations.limits import suppress
 from interventions.operations.mailboxes import Mailbox, lock_address
 from interventions.operations.runs import exit_runs, lock_active_runs
@@ -149,7 +149,10 @@ def _address_of(waiting: PendingNo) -> str:
     named = str((waiting.event.properties if waiting.event else {}).get("address", ""))
     if "@" in named:
         return named
-    sent = Delivery.objects.filter(learner=waiting.learner_id, claimed_at__lte=waiting.said_at)
+    # These events are of mails: a message of another channel that came after it is not meant.
+    sent = Delivery.objects.filter(
+        learner=waiting.learner_id, channel=Channel.EMAIL, claimed_at__lte=waiting.said_at
+    )
     last = sent.exclude(address="").order_by("-claimed_at")
     return last.values_list("address", flat=True).first() or ""
 

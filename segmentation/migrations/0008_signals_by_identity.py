@@ -74,4 +74,5 @@ def _canonical(**shape):
 class Migration(migrations.Migration):
     dependencies = [("segmentation", "0007_surges")]
 
+    # The way back keeps the new names: an earlier release shows them as they are and reads none.
     operations = [migrations.RunPython(rename_signals, migrations.RunPython.noop)]

@@ -72,10 +72,12 @@ def _renew(course: Course, *, now: datetime) -> int | None:
             return None
     changes = list(PastChange.objects.filter(course=course))
     today = local_date(course.clock_stopped_at or now, course.time_zone)
+    # Of an upgrade a row of today may lack a norm that is new, and then reads as nothing.
+    is_measured = Norms.objects.filter(course=course, day=today).exists()
     before = stored_norms(course.pk, today)
     _forget(course, changes)
     # Nobody has been measured against the norms of today, or they are the same again.
-    if before is None or ensure_norms(course.pk, today, now=now) == before:
+    if not is_measured or ensure_norms(course.pk, today, now=now) == before:
         return None
     if _is_fresh(course, changes, now=now):
         note_norms(course.pk)

@@ -153,6 +153,8 @@ def test_a_plan_of_an_earlier_release_is_read() -> None:
     found = read_plan(json.dumps(old))
 
     assert (found.arms, found.promise, found.seed, found.format) == (arms, None, "s", 1)
+    with pytest.raises(PlanError, match="never written again"):
+        plan_text(found)
     assert [(metric.key, metric.window.days) for metric in found.chosen_metrics()] == [
         ("quiz_attempted_7d", 7),
         ("quiz_attempts_7d", 7),
@@ -190,6 +192,11 @@ def test_a_plan_of_a_later_release_draws_where_it_can_and_reports_in_a_sentence(
     with pytest.raises(PlanError, match="does not know how the metric quiz_attempted_7d"):
         report(experiment, as_of=LATER)
 
+    for unknown in ({"alpha": 0.05}, {"metrics": []}, {"arms": None}):
+        with pytest.raises(PlanError):
+            read_plan(json.dumps(later | unknown))
+    with pytest.raises(PlanError, match="does not know how the metric"):
+        read_plan(json.dumps(later | {"metrics": ["quiz_attempted_7d"]})).chosen_metrics()
     with pytest.raises(PlanError, match="format 9, and this release of Nudgelab knows 1 and 2"):
         read_plan(json.dumps(later | {"format": 9}))
 

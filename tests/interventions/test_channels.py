@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -15,15 +16,16 @@ from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.dispatch import dispatch_due
 from interventions.errors import InterventionError
 from interventions.models import Channel as Name
-from interventions.models import Delivery
-from interventions.operations import save_template, settle_in_doubt, suppress
+from interventions.models import Delivery, Suppression
+from interventions.operations import recover, save_template, settle_in_doubt, suppress
 from interventions.render.liquid import TemplateError
-from tests.factories import NOW, make_learner
+from tests.factories import NOW, act, make_learner
 from tests.interventions.factories import (
     BODY,
     SUBJECT,
     make_cadence,
     make_category,
+    make_counted,
     make_delivery,
     make_run,
     make_settled,
@@ -32,6 +34,8 @@ from tests.interventions.factories import (
 from tests.smtp import SmtpSink
 
 pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
 
 
 def pigeonhole(learner: Learner) -> str:
@@ -164,6 +168,18 @@ def test_a_mailbox_that_bounces_does_not_close_another_channel(memory: Way) -> N
     channels = {"email": memory_channel(MemoryConnection()), memory.name: memory.channel}
 
     assert dispatch_due(clock=lambda: NOW, channels=channels) == {"handed_off": 1}
+
+
+def test_a_bounce_without_an_address_is_of_the_last_mail_and_of_no_later_note(memory: Way) -> None:
+    learner = make_learner(traits={"pigeonhole": "4b"}, email="ana@example.org")
+    enrollment = make_settled(learner=learner)
+    make_counted(enrollment, NOW - 2 * HOUR, address="ana@example.org")
+    make_counted(enrollment, NOW - HOUR, address="4b", channel="memory", cadence=make_cadence())
+    act(enrollment, "EMAIL_BOUNCED", occurred_at=NOW, properties={"bounce_type": "hard"})
+
+    recover(now=NOW)
+
+    assert [each.address for each in Suppression.objects.all()] == ["ana@example.org"]
 
 
 def test_a_ghost_is_composed_and_leaves_the_house_no_more_than_any_other(way: Way) -> None:

@@ -82,6 +82,19 @@ def test_what_comes_in_late_moves_those_who_are_measured_against_it(
     assert not PastChange.objects.exists()
 
 
+def test_norms_that_lack_a_new_one_are_of_learners_who_were_measured(course, module, learners):
+    segment = make_segment(make_playbook(course), SLOW)
+    settle()
+    # As after an upgrade in the middle of the day.
+    row = Norms.objects.get(day=TODAY)
+    del row.figures[next(iter(NORMS))]
+    row.save()
+    finish(learners[3], module, hours=1, ended_at=NOW - 20 * HOUR, told_at=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    evaluate_due(now=NOW + HOUR)
+    assert members(segment) == {learners[1].pk, learners[2].pk}
+
+
 def test_late_events_that_may_start_messages_move_by_time(course, module, learners):
     Course.objects.update(late_events_start=True)
     segment = make_segment(make_playbook(course), SLOW)

@@ -79,8 +79,6 @@ class _Importer:
         except (IntegrityError, DataError) as error:
             reason = str(error).splitlines()[0]
             raise OuladError(f"Run {run} holds a value that cannot be stored: {reason}.") from None
-        if not imported.is_empty:
-            _analyze(_ROSTER, _LOG)
         return imported
 
     def _store(self, run: str, later: Sequence[str]) -> RunImport:
@@ -91,7 +89,11 @@ class _Importer:
         items = store_items(course, items_of(self.folder, run), day_0=day_0)
         people = store_people(course, later, now=self.options.now)
         events = self._store_log(course, replace(people, items=items))
-        return RunImport(run, items, people.learners, people.enrollments, events)
+        imported = RunImport(run, items, people.learners, people.enrollments, events)
+        # Before the commit, under our own lock: another import would have it next, to its end.
+        if not imported.is_empty:
+            _analyze(_ROSTER, _LOG)
+        return imported
 
     def _store_log(self, course: Course, roster: StoredRoster) -> int:
         _analyze(_ROSTER)
