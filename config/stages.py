@@ -35,14 +35,16 @@ ON CONFLICT (stage, host) DO UPDATE
 """
 
 _END = """
+WITH ended AS MATERIALIZED (SELECT clock_timestamp() AS at)
 UPDATE config_stagerun AS run
-SET ended_at = clock_timestamp(), counts = %(counts)s, error = %(error)s,
-    succeeded_at = CASE WHEN %(error)s = '' THEN clock_timestamp() ELSE succeeded_at END,
+SET ended_at = ended.at, counts = %(counts)s, error = %(error)s,
+    succeeded_at = CASE WHEN %(error)s = '' THEN ended.at ELSE succeeded_at END,
     totals = (
         SELECT COALESCE(jsonb_object_agg(name, COALESCE((run.totals ->> name)::bigint, 0)
             + COALESCE((%(counts)s::jsonb ->> name)::bigint, 0)), '{}')
         FROM jsonb_object_keys(run.totals || %(counts)s::jsonb) AS name
     )
+FROM ended
 WHERE stage = %(stage)s AND host = %(host)s
 """
 

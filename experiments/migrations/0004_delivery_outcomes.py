@@ -32,19 +32,19 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RenameModel("Exposure", "DeliveryOutcome"),
-        migrations.RunPython(
-            rename_rights("exposure", "delivery outcome"),
-            rename_rights("delivery outcome", "exposure"),
-        ),
         migrations.AlterField(
-            model_name="deliveryoutcome",
+            model_name="exposure",
             name="assignment",
             field=models.ForeignKey(
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="delivery_outcomes",
                 to="experiments.assignment",
             ),
+        ),
+        migrations.RenameModel("Exposure", "DeliveryOutcome"),
+        migrations.RunPython(
+            rename_rights("exposure", "delivery outcome"),
+            rename_rights("delivery outcome", "exposure"),
         ),
         migrations.AlterField(
             model_name="deliveryoutcome",

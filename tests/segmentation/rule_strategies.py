@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from activity.payloads import storable
 from segmentation.rules import OPERATORS
 from segmentation.rules.operators import Takes
 from segmentation.signals import SIGNALS, Signal, SignalKind, Window
@@ -44,6 +45,8 @@ _members = st.sampled_from((*TEXTS, *TRAIT_NUMBERS, True, False, "17", "0.1"))
 traits = _members | st.lists(_members | st.none(), min_size=1, max_size=3) | st.just({"a": 1})
 # What an enrollment or a learner has, often under the names that rules ask for.
 trait_sets = st.dictionaries(st.sampled_from(NAMES), traits, max_size=4)
+# A roster takes no number of 30 digits and more: what was stored before that limit may hold one.
+roster_trait_sets = trait_sets.filter(lambda values: storable(values) == values)
 
 
 def values_for(signal: Signal):

@@ -32,7 +32,7 @@ from tests.segmentation.factories import (
     where,
 )
 from tests.segmentation.histories import LENGTH, STARTS_ON, VERBS, ZONES, dates
-from tests.segmentation.rule_strategies import rule_shapes, trait_sets
+from tests.segmentation.rule_strategies import roster_trait_sets, rule_shapes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 thorough = settings(
@@ -92,7 +92,7 @@ def scenes(draw, shapes=shapes):
     twins = []
     for _ in range(2):
         enrolled_at = first + draw(st.integers(-5, 100)) * HOUR
-        traits = draw(trait_sets)
+        traits = draw(roster_trait_sets)
         pair = [
             make_enrollment(course, enrolled_at=enrolled_at, due_at=first, traits=traits)
             for _ in range(2)
@@ -136,7 +136,7 @@ def do_edit(draw, scene: Scene, now: datetime) -> None:
 
 
 def do_traits(draw, scene: Scene, now: datetime) -> None:
-    traits = draw(trait_sets)
+    traits = draw(roster_trait_sets)
     for twin in draw(st.sampled_from(scene.twins)):
         save_learner({"external_id": twin.learner.external_id, "traits": traits}, now=now)
 
