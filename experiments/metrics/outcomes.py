@@ -42,20 +42,24 @@ class Outcome(Protocol):
 
 
 @dataclass(frozen=True)
-class Happened:
-    """Whether there is an event of the verb at all: a share of learners."""
+class _OfOneVerb:
+    """What is made of the number of events of one verb."""
 
     verb: str
     first_only: bool = False
-
-    kind: ClassVar[str] = "happened"
-    tallies: ClassVar[tuple[str, ...]] = ("successes",)
-    families: ClassVar[dict[str, Family]] = {"score, or Boschloo in small arms": RATES}
 
     @property
     def columns(self) -> tuple[EventCount, ...]:
         """Return the number of events."""
         return (EventCount(self.verb, self.first_only),)
+
+
+class Happened(_OfOneVerb):
+    """Whether there is an event of the verb at all: a share of learners."""
+
+    kind: ClassVar[str] = "happened"
+    tallies: ClassVar[tuple[str, ...]] = ("successes",)
+    families: ClassVar[dict[str, Family]] = {"score, or Boschloo in small arms": RATES}
 
     def observe(self, frequencies: Frequencies) -> Observed:
         """Return how many have an event."""
@@ -64,23 +68,14 @@ class Happened:
         return Observed(n, Counts(reached, n), ("successes", reached))
 
 
-@dataclass(frozen=True)
-class Total:
+class Total(_OfOneVerb):
     """How many events of the verb there are: a mean per learner."""
-
-    verb: str
-    first_only: bool = False
 
     kind: ClassVar[str] = "total"
     tallies: ClassVar[tuple[str, ...]] = ("total",)
     families: ClassVar[dict[str, Family]] = {
         "Welch, with a permutation test in small or sparse arms": MEANS
     }
-
-    @property
-    def columns(self) -> tuple[EventCount, ...]:
-        """Return the number of events."""
-        return (EventCount(self.verb, self.first_only),)
 
     def observe(self, frequencies: Frequencies) -> Observed:
         """Return how many events there are, and how they are spread."""
@@ -91,5 +86,5 @@ class Total:
         )
 
 
-KINDS: dict[str, type[Happened] | type[Total]] = {each.kind: each for each in (Happened, Total)}
+KINDS: dict[str, type[Any]] = {each.kind: each for each in (Happened, Total)}
 TALLIES = tuple(name for each in KINDS.values() for name in each.tallies)
