@@ -15,6 +15,7 @@ from experiments.reporting.report import (
     Report,
     Row,
 )
+from experiments.stats.estimate import Estimate
 
 CSV_COLUMNS = (
     "experiment", "as_of", "metric", "kind", "arm", "is_control", "assigned", "counted", "waiting",
@@ -123,14 +124,16 @@ def methods(report: Report) -> list[str]:
 
 
 def _method(result: MetricResult) -> str:
-    found = {
-        f"the {row.comparison.difference.test} test and the {row.comparison.difference.method} "
-        "interval"
-        for row in result.rows
-        if row.comparison.difference.has_interval
-    }
-    ways = f" Compared by {' or '.join(sorted(found))}." if found else " Not compared yet."
-    return f"{result.metric.name}: counted for exactly {hours_text(result.metric.window)}.{ways}"
+    differences = [row.comparison.difference for row in result.rows]
+    ways = sorted({_way(each) for each in differences if each.has_interval})
+    window = f"counted for exactly {hours_text(result.metric.window)}"
+    return f"{result.metric.name}: {window}. {' '.join(ways) or 'Not compared yet.'}"
+
+
+def _way(difference: Estimate) -> str:
+    if difference.test == difference.method:
+        return f"Test and interval: {difference.test}."
+    return f"Test: {difference.test}; interval: {difference.method}."
 
 
 def hours_text(window: timedelta) -> str:

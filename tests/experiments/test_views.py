@@ -198,9 +198,10 @@ def test_the_page_says_by_what_each_metric_was_compared(viewer: Client, nudge: E
     page = viewer.get("/reports/nudge/").content.decode()
 
     assert (
-        "Quiz attempted within 7 days: counted for exactly 7 times 24 hours. Compared by the "
-        "Boschloo exact test and the inverted Boschloo interval."
+        "Quiz attempted within 7 days: counted for exactly 7 times 24 hours. Test: Boschloo "
+        "exact; interval: inverted Boschloo."
     ) in page
+    assert "Test and interval: permutation and Welch t." in page
     assert ("Module completed within 7 days: counted for exactly 7 times 24 hours.") in page
 
 
