@@ -13,10 +13,20 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from activity.rights import REFUSAL
 from common.forms import JSONTextField
-from interventions.durations import EXAMPLES, DurationError, duration_in_words, parse_duration
-from interventions.errors import InterventionError
 from interventions.models import Cadence, CadenceStatus, MessageTemplate, Step
-from interventions.operations import StepFields, check_cadence, check_steps, check_texts
+from interventions.operations import (
+    InterventionError,
+    StepFields,
+    check_cadence,
+    check_steps,
+    check_texts,
+)
+from interventions.policy.durations import (
+    EXAMPLES,
+    DurationError,
+    duration_in_words,
+    parse_duration,
+)
 from interventions.queries.texts import DEFAULT_LOCALE
 from interventions.render.context import KNOWN_VARIABLES
 from interventions.render.liquid import TemplateError

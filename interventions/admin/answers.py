@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-from interventions.errors import InterventionError
 from interventions.models import Delivery
+from interventions.operations import InterventionError
 
 CONFIRMED = "confirmed"
 # "Select all" can mean a million, and Django refuses a form of more than 1,000 fields.

@@ -16,8 +16,8 @@ from common.clock import utc_now
 from experiments.admin import ExperimentAdmin
 from interventions import models, operations
 from interventions.admin.pauses import WhyForm, ask_why
-from interventions.durations import duration_in_words
 from interventions.forms import CadenceForm, StepForm, StepFormSet
+from interventions.policy.durations import duration_in_words
 from interventions.queries.pauses import cadence_pause
 
 WHOLE_ID = "The whole external id of a learner"

@@ -6,7 +6,7 @@ from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from interventions.guards import CAPS, CATEGORIES, QUIET_HOURS
+from interventions.policy.guards import CAPS, CATEGORIES, QUIET_HOURS
 
 
 def make_guards(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:

@@ -8,6 +8,7 @@ from interventions.operations.cadences import (
     save_cadence,
 )
 from interventions.operations.consent import save_preferences, unsubscribe
+from interventions.operations.errors import InterventionError
 from interventions.operations.experiments import start_experiment
 from interventions.operations.kept_noes import NotKeptError, keep_no
 from interventions.operations.limits import (
@@ -25,6 +26,7 @@ from interventions.operations.templates import check_texts, save_category, save_
 
 __all__ = [
     "CadenceFields",
+    "InterventionError",
     "NotKeptError",
     "PauseNote",
     "StepFields",

@@ -10,7 +10,6 @@ from django.db import transaction
 from common.rows import create_or_change
 from experiments.models import Arm
 from experiments.queries import running_experiments
-from interventions.errors import InterventionError
 from interventions.models import (
     DEFAULT_MAX_AGE,
     Cadence,
@@ -22,6 +21,7 @@ from interventions.models import (
     Step,
     Trigger,
 )
+from interventions.operations.errors import InterventionError
 from interventions.queries.populations import lock_segments
 from segmentation.models import Segment, SegmentStatus
 from segmentation.rules import RuleError, check_ranges, parse, to_json

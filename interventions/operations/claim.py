@@ -10,14 +10,14 @@ from uuid import uuid4
 from django.db import transaction
 
 from activity.models import Learner
-from interventions.caps import Counted
 from interventions.channels import Channel
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.cache import DispatchCache
 from interventions.operations.ledger import Move, move
 from interventions.operations.mailboxes import claim_learner
 from interventions.operations.noes import hear
-from interventions.policy import PASSING, Allow, Defer, Deny, decide
+from interventions.policy.caps import Counted
+from interventions.policy.decision import PASSING, Allow, Defer, Deny, decide
 from interventions.queries.drafts import draft_of
 from interventions.queries.due import lock_due_deliveries
 from interventions.queries.facts import Situation, facts_of, message_of, read_situation

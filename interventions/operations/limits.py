@@ -8,9 +8,9 @@ from django.db import transaction
 
 from activity.models import Course
 from common.rows import create_or_change
-from interventions.errors import InterventionError
-from interventions.guards import CAPS, CATEGORIES, QUIET_HOURS
 from interventions.models import CapScope, Category, FrequencyCap, QuietHours, Suppression
+from interventions.operations.errors import InterventionError
+from interventions.policy.guards import CAPS, CATEGORIES, QUIET_HOURS
 
 
 @transaction.atomic

@@ -17,11 +17,11 @@ from activity.models import Enrollment, Learner, NoKind, PendingNo
 from common.addresses import comparable
 from common.database import is_held, is_outage, note_held
 from common.tally import note
-from interventions.consent import is_complaint, is_hard_bounce
 from interventions.models import Channel, Consent, ConsentSource, ConsentState, Delivery
 from interventions.operations.limits import suppress
 from interventions.operations.mailboxes import Mailbox, lock_address
 from interventions.operations.runs import exit_runs, lock_active_runs
+from interventions.policy.consent import is_complaint, is_hard_bounce
 from interventions.queries.preferences import wanted_of
 
 BATCH = 500

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Greatest
 
 from interventions.models import Cadence, Delivery, DeliveryState, Pause, SitePause
-from interventions.policy import Reason
+from interventions.policy.decision import Reason
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from common.database import (
 from common.stored_text import storable_text
 from common.tally import note
 from experiments.operations import record_delivery_outcome
-from interventions.durations import later
 from interventions.models import Cadence, Delivery, DeliveryState, Run, RunStatus, Step
 from interventions.operations.runs import close_runs, exit_runs
+from interventions.policy.durations import later
 from interventions.queries.due import lock_due_runs
 from interventions.queries.runs import zone_of
 from segmentation.queries import match_rule

@@ -9,8 +9,6 @@ from django.db import connection, transaction
 
 from activity.models import Enrollment
 from activity.operations import lock_due
-from interventions.durations import later
-from interventions.errors import InterventionError
 from interventions.models import (
     Cadence,
     CadenceStatus,
@@ -19,7 +17,9 @@ from interventions.models import (
     RunStatus,
     Trigger,
 )
+from interventions.operations.errors import InterventionError
 from interventions.operations.ledger import drop_planned
+from interventions.policy.durations import later
 from interventions.queries.runs import last_runs, zone_of
 
 # Nobody is told anything because they did something more than a year ago.

@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import transaction
 
 from interventions.channels import CHANNELS
-from interventions.errors import InterventionError
 from interventions.models import Delivery, DeliveryState, RunStatus
+from interventions.operations.errors import InterventionError
 from interventions.operations.finish import write_sent_event
 from interventions.operations.ledger import Move, move
 

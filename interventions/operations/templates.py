@@ -8,8 +8,8 @@ from django.db import transaction
 
 from common.rows import create_or_change
 from interventions.channels import CHANNELS
-from interventions.errors import InterventionError
 from interventions.models import Category, Channel, MessageTemplate, TemplateText
+from interventions.operations.errors import InterventionError
 from interventions.queries.texts import DEFAULT_LOCALE
 from interventions.render.liquid import TemplateError, check
 

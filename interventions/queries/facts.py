@@ -9,11 +9,11 @@ from django.db import connection
 
 from activity.models import Learner
 from common.addresses import comparable
-from interventions.caps import Counted, Message, covers
-from interventions.consent import ConsentStatement, is_wanted, latest_statement
-from interventions.hours import ClosedHours, outside
 from interventions.models import Cadence, CadenceStatus, Delivery, RunStatus
-from interventions.policy import PASSING, Facts
+from interventions.policy.caps import Counted, Message, covers
+from interventions.policy.consent import ConsentStatement, is_wanted, latest_statement
+from interventions.policy.decision import PASSING, Facts
+from interventions.policy.hours import ClosedHours, outside
 from interventions.queries.holds import hold_of
 from interventions.queries.limits import Limits
 from segmentation.models import SegmentStatus

@@ -7,7 +7,7 @@ said here in SQL and for rows that are loaded must agree.
 from datetime import datetime
 
 from interventions.models import Delivery
-from interventions.policy import Reason
+from interventions.policy.decision import Reason
 from segmentation.models import SegmentStatus
 
 # Few rows, read once a statement; what is planned is then found step by step.

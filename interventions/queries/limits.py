@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from activity.models import Course
 from activity.queries import feed_health
-from interventions.caps import Cap, Window, horizon
-from interventions.hours import ClosedHours
 from interventions.models import FrequencyCap, OnExceed, QuietHours
+from interventions.policy.caps import Cap, Window, horizon
+from interventions.policy.hours import ClosedHours
 
 
 @dataclass

@@ -6,8 +6,8 @@ from django.db.models import Q
 
 from activity.models import Learner
 from common.addresses import comparable
-from interventions.consent import ConsentStatement, is_wanted
 from interventions.models import Category, Consent, ConsentState
+from interventions.policy.consent import ConsentStatement, is_wanted
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ import json
 import pytest
 from django.contrib.auth import get_user_model
 
-from interventions.errors import InterventionError
 from interventions.models import Cadence
-from interventions.operations import CadenceFields, StepFields, save_cadence
+from interventions.operations import CadenceFields, InterventionError, StepFields, save_cadence
 from tests.admin.test_changes import cadence_form, make_template, page
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment, where
 

@@ -14,7 +14,7 @@ from activity.jsonl import TYPES
 from activity.models import Course, Enrollment, Event, Item, ItemKind, Learner, Section
 from activity.operations.roster_values import OWN_FIELDS
 from activity.verbs import BUILT_IN
-from interventions.policy import Reason
+from interventions.policy.decision import Reason
 from segmentation.models import PlaybookCourse, Transition
 from tests.guards.code import ROOT
 

@@ -9,10 +9,10 @@ from django.db import IntegrityError, transaction
 
 from experiments.models import Assignment, Experiment
 from experiments.plan import PlanError
-from interventions.errors import InterventionError
 from interventions.models import Cadence, Delivery, QuietHours
 from interventions.operations import (
     CadenceFields,
+    InterventionError,
     StepFields,
     save_cadence,
     start_experiment,

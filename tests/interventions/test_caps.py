@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.clock import local_midnight
-from interventions.caps import Cap, Counted, Message, Window, covers, eligible_at, horizon
 from interventions.models import CapWindow
-from interventions.policy import Allow, Defer, Facts, decide
+from interventions.policy.caps import Cap, Counted, Message, Window, covers, eligible_at, horizon
+from interventions.policy.decision import Allow, Defer, Facts, decide
 
 MAIL = Message("email", 1, 1)
 LONDON = "Europe/London"

@@ -11,9 +11,14 @@ from activity.models import Learner
 from common.clock import utc_now
 from experiments.plan import PlanError
 from interventions.dispatch import dispatch_due
-from interventions.errors import InterventionError
 from interventions.models import Cadence, Delivery
-from interventions.operations import recover, save_cap, start_experiment, unsubscribe
+from interventions.operations import (
+    InterventionError,
+    recover,
+    save_cap,
+    start_experiment,
+    unsubscribe,
+)
 from interventions.operations.mailboxes import claim_learner
 from interventions.render.links import LinkOwner
 from segmentation.models import Membership, Transition

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from activity.models import Course
-from interventions.durations import later
 from interventions.models import Delivery, Run
 from interventions.operations import StepFields, plan_due
+from interventions.policy.durations import later
 from interventions.react import react_due
 from tests.factories import make_learner
 from tests.interventions.factories import (

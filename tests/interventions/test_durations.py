@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interventions.durations import EXAMPLES, LONGEST, duration_in_words, parse_duration
+from interventions.policy.durations import EXAMPLES, LONGEST, duration_in_words, parse_duration
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 

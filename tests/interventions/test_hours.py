@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interventions.hours import ClosedHours, open_from, outside
+from interventions.policy.hours import ClosedHours, open_from, outside
 
 LONDON = "Europe/London"
 NIGHT = ClosedHours(time(22), time(8))

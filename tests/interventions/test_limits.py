@@ -6,9 +6,8 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from activity.models import Due
-from interventions.errors import InterventionError
 from interventions.models import Delivery, FrequencyCap
-from interventions.operations import save_cap, save_quiet_hours
+from interventions.operations import InterventionError, save_cap, save_quiet_hours
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     dispatch,

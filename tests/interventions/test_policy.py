@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from interventions.caps import Cap, Counted, Message, Window
-from interventions.consent import ConsentStatement, is_wanted
-from interventions.hours import ClosedHours, outside
-from interventions.policy import HOLD, SETTLE, Allow, Defer, Deny, Facts, Reason, decide
+from interventions.policy.caps import Cap, Counted, Message, Window
+from interventions.policy.consent import ConsentStatement, is_wanted
+from interventions.policy.decision import HOLD, SETTLE, Allow, Defer, Deny, Facts, Reason, decide
+from interventions.policy.hours import ClosedHours, outside
 
 NOW = datetime(2025, 9, 10, 21, 0, tzinfo=UTC)
 MAIL = Message("email", 1, 1)

@@ -9,9 +9,14 @@ from activity.operations import ingest
 from experiments.models import DeliveryOutcome
 from interventions.channels import Answer, Result
 from interventions.channels.memory import MemoryConnection, memory_channel
-from interventions.errors import InterventionError
 from interventions.models import Delivery
-from interventions.operations import recover, retry_failed, save_cap, settle_in_doubt
+from interventions.operations import (
+    InterventionError,
+    recover,
+    retry_failed,
+    save_cap,
+    settle_in_doubt,
+)
 from interventions.operations.cache import DispatchCache
 from interventions.operations.claim import Claim, claim_next
 from interventions.operations.finish import finish_delivery, release_claim

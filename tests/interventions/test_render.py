@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from interventions.errors import InterventionError
 from interventions.models import TemplateText
-from interventions.operations import check_texts, save_template
+from interventions.operations import InterventionError, check_texts, save_template
 from interventions.queries.texts import TextCache
 from interventions.render.context import KNOWN_VARIABLES, SAMPLE
 from interventions.render.liquid import TemplateError, check, render_body, render_subject

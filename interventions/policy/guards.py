@@ -3,7 +3,7 @@
 from datetime import time
 from typing import Any
 
-from interventions.caps import Window
+from interventions.policy.caps import Window
 
 QUIET_HOURS: dict[str, Any] = {"begins": time(21), "ends": time(8)}
 # Both put off and drop nothing: a new site cannot know which of its messages would be missed.

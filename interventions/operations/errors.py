@@ -1,4 +1,4 @@
-"""What an operation refuses, in a sentence for the person who asked. Pure."""
+"""What an operation refuses, in a sentence for the person who asked."""
 
 
 class InterventionError(Exception):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from interventions.caps import Cap, Counted, Message, eligible_at
-from interventions.hours import ClosedHours, open_from
+from interventions.policy.caps import Cap, Counted, Message, eligible_at
+from interventions.policy.hours import ClosedHours, open_from
 
 # What is held is not even read. A hold that has begun since the reading is asked about again later.
 HOLD = timedelta(minutes=10)

@@ -1,0 +1,1 @@
+"""When a message may go out, by consent, closed hours, frequency caps and delays. Pure."""
