@@ -31,7 +31,7 @@ serve: install
 	@exec $(PYTHON) manage.py serve --port $(PORT)
 
 stop:
-	@if [ -x $(PYTHON) ]; then $(PYTHON) -m config.stop; else echo 'Nothing is installed, so nothing runs.'; fi
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m config.running.stop; else echo 'Nothing is installed, so nothing runs.'; fi
 
 test: install
 	$(PYTHON) -m ruff format --check .

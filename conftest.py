@@ -1,5 +1,5 @@
 """Run before every test: have the servers up and name the settings, before Django loads."""
 
-from config.startup import prepare
+from config.running.startup import prepare
 
 prepare(default_settings="config.settings.test")

@@ -3,7 +3,7 @@
 
 import sys
 
-from config.file_commands import FILE_COMMANDS, run_file_command
+from config.running.file_commands import FILE_COMMANDS, run_file_command
 
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in FILE_COMMANDS:
@@ -11,7 +11,7 @@ if __name__ == "__main__":
         sys.exit()
 
     # Only now: it brings in the servers, which takes longer than many a file.
-    from config.startup import LOCAL_SETTINGS, OFFLINE_SETTINGS, prepare, run_command
+    from config.running.startup import LOCAL_SETTINGS, OFFLINE_SETTINGS, prepare, run_command
 
     # Help needs no server, and must not start one.
     if not sys.argv[1:] or {"help", "--help", "-h", "version", "--version"} & set(sys.argv[1:]):

@@ -24,7 +24,7 @@ from typing import Any
 
 from django.conf import settings
 
-from config.startup import prepare
+from config.running.startup import prepare
 
 prepare(default_settings="config.settings.test")
 

@@ -12,14 +12,15 @@ import smtplib
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from time import perf_counter, process_time
 from typing import Any
 
 import django
 
-from config.startup import prepare
-
-prepare(default_settings="config.settings.test")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
+# Starting Celery's app has the servers up, at the same address in every commit.
+import_module("config.celery")
 django.setup()
 
 from django.conf import settings  # noqa: E402

@@ -22,7 +22,7 @@ from typing import Any
 
 import django
 
-from config.startup import prepare
+from config.running.startup import prepare
 
 prepare(default_settings="config.settings.test")
 django.setup()

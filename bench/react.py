@@ -17,7 +17,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from config.startup import prepare
+from config.running.startup import prepare
 
 prepare(default_settings="config.settings.test")
 

@@ -10,9 +10,9 @@ from django.conf import settings
 from kombu import Queue
 
 from common import stopping
-from config.beat import SECONDS_BETWEEN_BEATS
-from config.startup import PRODUCTION_SETTINGS, prepare, refuse_other_schema, wait_for_rows
-from config.workers import STAGES
+from config.running.beat import SECONDS_BETWEEN_BEATS
+from config.running.startup import PRODUCTION_SETTINGS, prepare, refuse_other_schema, wait_for_rows
+from config.running.workers import STAGES
 
 # A server where the settings were forgotten must not run on the local ones: their secret key is
 # known to everybody. `manage.py serve` names its settings to its children.
@@ -28,7 +28,7 @@ SECONDS_TO_WAIT_FOR_ROWS = 5
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 # Each stage compares the clocks first, and keeps what became of its run.
-app = Celery("nudgelab", task_cls="config.stages:StageTask")
+app = Celery("nudgelab", task_cls="config.running.stages:StageTask")
 app.conf.update(
     # The broker library has its own name for a server behind a unix socket.
     broker_url=settings.REDIS_URL.replace("unix://", "redis+socket://", 1),
@@ -56,7 +56,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     # No task expires, and no run of the beat is kept: both compare the clocks of two machines, or
     # of one machine before and after it was set.
-    beat_scheduler="config.beat:StageScheduler",
+    beat_scheduler="config.running.beat:StageScheduler",
     beat_schedule={
         stage: {"task": task, "schedule": SECONDS_BETWEEN_BEATS} for stage, task in STAGES.items()
     },

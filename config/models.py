@@ -9,7 +9,7 @@ from django.db.models import Q
 class StageRun(models.Model):
     """The last run of a stage on a host. Every instant is the database's, which all hosts share.
 
-    Only config.stages writes it.
+    Only config.running.stages writes it.
     """
 
     stage = models.CharField(max_length=20)

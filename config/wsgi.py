@@ -2,7 +2,7 @@
 
 from django.core.wsgi import get_wsgi_application
 
-from config.startup import PRODUCTION_SETTINGS, prepare, refuse_other_schema, wait_for_rows
+from config.running.startup import PRODUCTION_SETTINGS, prepare, refuse_other_schema, wait_for_rows
 
 # A page waits longer than a stage does: nobody presses the button again at the next beat.
 SECONDS_TO_WAIT_FOR_ROWS = 10

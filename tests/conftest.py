@@ -14,8 +14,8 @@ from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
-from config import workers
 from config.embedded import valkey
+from config.running import workers
 from tests import processes, smtp
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,7 +13,6 @@ from django.db import (
 )
 
 from common.clock import Clock, utc_now
-from config import connection_faults
 from config.health.faults import (
     MOST_SECONDS_SINCE_A_RUN,
     NO_BROKER,
@@ -26,7 +25,8 @@ from config.health.faults import (
     remarks_of,
 )
 from config.health.reading import Reading, read
-from config.probes import Answer, Probe
+from config.running import connection_faults
+from config.running.probes import Answer, Probe
 
 SECONDS_TO_ANSWER = 4.0
 MILLISECONDS_A_STATEMENT = 3000

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from config.health.reading import HostRun, Reading
-from config.stages import MOST_SECONDS_APART
-from config.workers import STAGES
+from config.running.stages import MOST_SECONDS_APART
+from config.running.workers import STAGES
 
 # A beat starts each stage every five seconds, and a stage ends its run after half a minute.
 MOST_SECONDS_SINCE_A_RUN = 60.0

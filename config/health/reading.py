@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from activity.queries import oldest_due
 from common.clock import Clock, utc_now
 from config.models import StageRun
-from config.stages import clock_difference
-from config.workers import STAGES
+from config.running.stages import clock_difference
+from config.running.workers import STAGES
 from interventions.queries.waiting import MessageCounts, message_counts, oldest_due_message
 from segmentation.queries import oldest_waiting
 

@@ -156,7 +156,7 @@ STAFF_FOLLOW_LEARNER_LINKS = False
 # True only where `manage.py serve` may offer the login demo/demo.
 DEMO_LOGIN = False
 
-LOGGING_CONFIG = "config.logs.configure"
+LOGGING_CONFIG = "config.running.logs.configure"
 LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="WARNING")
 # One line an event on standard error, where whatever runs the process collects it.
 LOGGING = {

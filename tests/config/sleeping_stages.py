@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from config.celery import app
-from config.workers import STAGES
+from config.running.workers import STAGES
 
 
 def note(stage: str) -> None:

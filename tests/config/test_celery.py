@@ -11,7 +11,7 @@ from redis import Redis
 from activity.models import Due
 from config.celery import app
 from config.embedded import valkey
-from config.workers import STAGES, WORKERS, celery_command, worker_commands
+from config.running.workers import STAGES, WORKERS, celery_command, worker_commands
 from tests.conftest import StartCelery
 from tests.factories import make_course, make_enrollment
 from tests.processes import running, start_command, wait_until

@@ -7,7 +7,7 @@ import pytest
 from activity.models import Due
 from config.health import health
 from config.models import StageRun
-from config.workers import STAGES
+from config.running.workers import STAGES
 from tests.conftest import StartCelery
 from tests.factories import make_course, make_enrollment
 from tests.processes import clock_ahead, run_python, wait_until

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import OperationalError, connection
 
-from config import connection_faults
+from config.running import connection_faults
 from tests import processes
 
 SSL_OR_GSS = {80877103, 80877104}

@@ -14,8 +14,8 @@ from common.clock import utc_now
 from config.embedded import valkey
 from config.health import health, read
 from config.models import StageRun
-from config.stages import run_stage
-from config.workers import STAGES
+from config.running.stages import run_stage
+from config.running.workers import STAGES
 from interventions.operations.pauses import pause_cadence, pause_site
 from tests.factories import make_course, make_enrollment
 from tests.interventions.factories import (

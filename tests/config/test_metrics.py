@@ -12,8 +12,8 @@ from config import env
 from config.health.faults import NO_BROKER, NO_DATABASE, Health
 from config.health.metrics import metrics_of
 from config.models import StageRun
-from config.stages import run_stage
-from config.workers import STAGES
+from config.running.stages import run_stage
+from config.running.workers import STAGES
 from tests.factories import make_enrollment
 from tests.interventions.factories import make_delivery
 

@@ -14,7 +14,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from config import processes as supervised
+from config.running import processes as supervised
 from tests import processes
 from tests.smtp import SmtpSink
 
@@ -108,7 +108,7 @@ def test_sink_hangs(smtp_sink: SmtpSink) -> None:
 SUPERVISE = """
 import sys
 from pathlib import Path
-from config.processes import Child, run_all
+from config.running.processes import Child, run_all
 endless = [sys.executable, "-c", "import time; time.sleep(600)"]
 short = [sys.executable, "-c", "print('again', flush=True)"]
 run_all(
@@ -140,7 +140,7 @@ def test_children_are_started_again_and_ended_together(tmp_path: Path) -> None:
 SUPERVISE_A_SLOW_END = """
 import sys
 from pathlib import Path
-from config.processes import Child, run_all
+from config.running.processes import Child, run_all
 slow = '''
 import signal, sys, time
 from pathlib import Path

@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from config.embedded import postgres
-from config.schema import schema_fault
-from config.workers import celery_command, worker_commands
+from config.running.schema import schema_fault
+from config.running.workers import celery_command, worker_commands
 from tests.processes import finish, running, start_command, wait_until
 
 LATEST = ("interventions", "0010_index_what_failed")

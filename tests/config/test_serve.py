@@ -18,9 +18,9 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
 from config import embedded
-from config import processes as processes_record
 from config.embedded import postgres
 from config.management.commands import serve
+from config.running import processes as processes_record
 from tests import processes
 
 

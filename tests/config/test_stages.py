@@ -11,7 +11,7 @@ from django.db import connection
 
 from common.clock import utc_now
 from config.models import StageRun
-from config.stages import MOST_SECONDS_APART, clock_difference, counts_of, run_stage
+from config.running.stages import MOST_SECONDS_APART, clock_difference, counts_of, run_stage
 
 pytestmark = pytest.mark.django_db
 

@@ -15,10 +15,10 @@ from django.db.models import Min
 
 from common.clock import utc_now
 from config.models import StageRun
-from config.processes import RECORD_NAME, Child, end_recorded
-from config.stages import run_stage
-from config.watchdog import BEAT, Watchdog
-from config.workers import STAGES, WORKERS
+from config.running.processes import RECORD_NAME, Child, end_recorded
+from config.running.stages import run_stage
+from config.running.watchdog import BEAT, Watchdog
+from config.running.workers import STAGES, WORKERS
 from tests.processes import running, start_command, wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]

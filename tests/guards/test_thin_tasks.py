@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from config.celery import app
-from config.workers import STAGES
+from config.running.workers import STAGES
 from tests.guards.code import APPS, ROOT, Function, body, body_lines, functions
 
 MOST_LINES = 6

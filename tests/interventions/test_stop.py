@@ -10,7 +10,7 @@ import pytest
 
 from common.clock import utc_now
 from config.celery import app
-from config.workers import STAGES, worker_commands
+from config.running.workers import STAGES, worker_commands
 from interventions.dispatch import dispatch_due
 from interventions.models import Delivery
 from tests.faulty_smtp import PAUSE, FaultySmtp, serve

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from activity.operations import ingest
 from common.tally import in_words, note, tally
-from config.stages import run_stage
+from config.running.stages import run_stage
 from interventions.channels import Answer, Result
 from interventions.channels.memory import MemoryConnection, MemoryMessage, memory_channel
 from interventions.dispatch import dispatch_due
@@ -47,7 +47,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
 
 
 def ours(record: logging.LogRecord) -> bool:
-    return record.name == "config.stages"
+    return record.name == "config.running.stages"
 
 
 def test_dispatch_says_what_failed_and_what_is_in_doubt(warnings_of) -> None:

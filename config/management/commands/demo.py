@@ -19,7 +19,7 @@ from config.demo.arguments import not_negative, positive, share
 from config.demo.run import DemoOptions, run_demo
 from config.demo.text import lines
 from config.demo_login import DEMO_NAME, create_demo_user
-from config.processes import RECORD_NAME, read_record, same_process
+from config.running.processes import RECORD_NAME, read_record, same_process
 
 # In three weeks there is one in which learners are drawn and whose windows end.
 FEWEST_WEEKS, MOST_WEEKS = 3, 26

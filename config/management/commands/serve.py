@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.http.request import validate_host
 
-from config import connection_faults, embedded
+from config import embedded
 from config.demo_login import (
     DEMO_NAME,
     DEMO_PASSWORD,
@@ -24,11 +24,12 @@ from config.demo_login import (
     demo_login_works,
     openness,
 )
-from config.processes import RECORD_NAME, AlreadyRunningError, Child, refuse_second, run_all
-from config.schema import schema_fault
-from config.startup import SETTINGS_WITH_EMBEDDED_SERVERS
-from config.watchdog import BEAT, SILENT_SECONDS, Watchdog
-from config.workers import celery_command, worker_commands
+from config.running import connection_faults
+from config.running.processes import RECORD_NAME, AlreadyRunningError, Child, refuse_second, run_all
+from config.running.schema import schema_fault
+from config.running.startup import SETTINGS_WITH_EMBEDDED_SERVERS
+from config.running.watchdog import BEAT, SILENT_SECONDS, Watchdog
+from config.running.workers import celery_command, worker_commands
 
 SECONDS_TO_ANSWER = 60
 SECONDS_TO_RECORD = 20.0

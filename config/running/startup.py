@@ -9,8 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError, ProgrammingError, connection
 
-from config import connection_faults, embedded, env
-from config.schema import schema_fault
+from config import embedded, env
+from config.running import connection_faults
+from config.running.schema import schema_fault
 
 SECONDS_BETWEEN_TRIES = 2.0
 

@@ -6,10 +6,10 @@ from time import monotonic
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from config.probes import Probe
-from config.processes import SECONDS_TO_END, Child
-from config.stages import seconds_of_silence
-from config.workers import STAGES, WORKERS
+from config.running.probes import Probe
+from config.running.processes import SECONDS_TO_END, Child
+from config.running.stages import seconds_of_silence
+from config.running.workers import STAGES, WORKERS
 
 SILENT_SECONDS = 60.0
 SECONDS_BETWEEN_LOOKS = 5.0

@@ -16,7 +16,7 @@ from common import stopping
 from common.clock import Clock, utc_now
 from common.stored_text import storable_text
 from common.tally import in_words, tally
-from config.workers import STAGES
+from config.running.workers import STAGES
 
 # Farther apart than this, a worker would send too early, or find too late what is due.
 MOST_SECONDS_APART = 2.0

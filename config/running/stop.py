@@ -1,8 +1,9 @@
-"""`python -m config.stop`: end what `manage.py serve` started, then the embedded servers."""
+"""`python -m config.running.stop`: end what `manage.py serve` started, and the embedded servers."""
 
 import sys
 
-from config import embedded, processes
+from config import embedded
+from config.running import processes
 
 
 def main() -> int:
