@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from common.admin import SafeListAdmin
-from config.rights import covers_group, covers_user, groups_within, permissions_of
+from config.staff.rights import covers_group, covers_user, groups_within, permissions_of
 
 admin.site.unregister(User)
 admin.site.unregister(Group)

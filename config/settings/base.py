@@ -100,7 +100,7 @@ WHITENOISE_USE_FINDERS = True
 AUTHENTICATION_BACKENDS = [
     # First: a login that is locked out is not tried.
     "axes.backends.AxesStandaloneBackend",
-    "config.backends.StaffBackend",
+    "config.staff.backends.StaffBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -114,7 +114,7 @@ LOGIN_REDIRECT_URL = "/"
 # How many proxies in front add the client's address to X-Forwarded-For. None is believed by itself:
 # anybody can send that header.
 TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=0)
-AXES_HANDLER = "config.lockout.TwoLimits"
+AXES_HANDLER = "config.staff.lockout.TwoLimits"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 # Failures with one name from one address. The name is not locked elsewhere: else anybody could keep
 # an admin out by failing under the admin's name.
@@ -125,9 +125,9 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 # A login that is not tried neither counts nor makes the wait longer.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_CLIENT_IP_CALLABLE = "config.lockout.client_address"
-AXES_CLIENT_STR_CALLABLE = "config.lockout.client_words"
-AXES_LOCKOUT_CALLABLE = "config.lockout.locked_out"
+AXES_CLIENT_IP_CALLABLE = "config.staff.lockout.client_address"
+AXES_CLIENT_STR_CALLABLE = "config.staff.lockout.client_words"
+AXES_LOCKOUT_CALLABLE = "config.staff.lockout.locked_out"
 # Who logged in stands in the user's last login; a row for each would grow for ever.
 AXES_DISABLE_ACCESS_LOG = True
 # What is locked ends by itself, or by `manage.py axes_reset`.

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from activity.models import Course
-from config.groups import READY_GROUPS
+from config.staff.groups import READY_GROUPS
 from interventions.models import Cadence
 from tests.factories import make_course
 from tests.interventions.factories import make_cadence, make_experiment

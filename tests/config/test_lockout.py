@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import F
 
-from config.lockout import client_address
+from config.staff.lockout import client_address
 
 LIMIT, ADDRESS_LIMIT = settings.AXES_FAILURE_LIMIT, settings.ADDRESS_FAILURE_LIMIT
 LOCKED_FOR = settings.AXES_COOLOFF_TIME

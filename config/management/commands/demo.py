@@ -16,9 +16,9 @@ from tqdm import tqdm
 from activity.simulation.course import TIME_ZONE
 from common.clock import local_date
 from config.demo.arguments import not_negative, positive, share
+from config.demo.login import DEMO_NAME, create_demo_user
 from config.demo.run import DemoOptions, run_demo
 from config.demo.text import lines
-from config.demo_login import DEMO_NAME, create_demo_user
 from config.running.processes import RECORD_NAME, read_record, same_process
 
 # In three weeks there is one in which learners are drawn and whose windows end.

@@ -6,7 +6,7 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from config.groups import READY_GROUPS, ReadyGroup
+from config.staff.groups import READY_GROUPS, ReadyGroup
 
 
 class Command(BaseCommand):

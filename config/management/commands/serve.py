@@ -16,7 +16,7 @@ from django.db import connection
 from django.http.request import validate_host
 
 from config import embedded
-from config.demo_login import (
+from config.demo.login import (
     DEMO_NAME,
     DEMO_PASSWORD,
     NEW_PASSWORD,

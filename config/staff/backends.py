@@ -8,7 +8,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from config.demo_login import DEMO_NAME, DEMO_PASSWORD, NEW_PASSWORD, comes_from_here
+from config.demo.login import DEMO_NAME, DEMO_PASSWORD, NEW_PASSWORD, comes_from_here
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""How staff log in, and what each of them may do."""
