@@ -2,7 +2,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from config.navigation import GROUPS
+from config.pages.navigation import GROUPS
 
 
 @pytest.mark.django_db

@@ -12,7 +12,7 @@ from activity.models import Due, Event, NoKind, NoSource, PendingNo
 from activity.operations import ingest
 from common.database import is_held
 from common.tally import in_words, tally
-from config.monitoring import BusyMiddleware
+from config.pages.busy import BusyMiddleware
 from interventions.models import Consent, Delivery, Run
 from interventions.operations import plan_due, recover
 from interventions.react import react_due

@@ -10,8 +10,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 
-from common.database import is_held
-from config.health import health
+from config.health.check import health
 from config.health.metrics import CONTENT_TYPE_LATEST, metrics_of
 from config.health.page import health_page
 
@@ -67,29 +66,6 @@ PAGES: dict[str, Callable[[HttpRequest], HttpResponse]] = {
     "/health": health_page,
     "/metrics": metrics_page,
 }
-
-
-class BusyMiddleware:
-    """Answers 503 where a row that the page needs was held for too long by somebody else."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Pass the request on."""
-        return self._get_response(request)
-
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Say so in a sentence; leave every other error to Django."""
-        if not is_held(error):
-            return None
-        sentence = "Somebody else is changing the same just now. Nothing was saved: try again."
-        return HttpResponse(
-            f"{sentence}\n",
-            status=503,
-            content_type="text/plain; charset=utf-8",
-            headers={"Retry-After": "10"},
-        )
 
 
 class MonitoringMiddleware:

@@ -1,0 +1,1 @@
+"""What all pages of the site share: menu, look, formats of dates, and answers to a browser."""
