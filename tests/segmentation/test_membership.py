@@ -17,7 +17,7 @@ from segmentation.operations import (
     mark_processed,
     remove_member,
 )
-from segmentation.outbox import enrollments_to_react, open_transitions
+from segmentation.queries import enrollments_to_react, open_transitions
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment
 from tests.segmentation.factories import (
     ACTED_TODAY,

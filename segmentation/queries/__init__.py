@@ -1,0 +1,30 @@
+"""What is asked of segments and rules. Reads only, at any instant, past ones included."""
+
+from segmentation.queries.matches import Preview, match_rule, preview
+from segmentation.queries.members import current_segment_ids, segment_size, segment_sizes
+from segmentation.queries.norms import compute_norms, norms_for, stored_norms
+from segmentation.queries.outbox import enrollments_to_react, oldest_waiting, open_transitions
+from segmentation.queries.playbooks import clock_of_playbook
+from segmentation.queries.signals import SignalRow, export_refs, read_signals
+from segmentation.queries.surges import HeldSurge, held_surges
+
+__all__ = [
+    "HeldSurge",
+    "Preview",
+    "SignalRow",
+    "clock_of_playbook",
+    "compute_norms",
+    "current_segment_ids",
+    "enrollments_to_react",
+    "export_refs",
+    "held_surges",
+    "match_rule",
+    "norms_for",
+    "oldest_waiting",
+    "open_transitions",
+    "preview",
+    "read_signals",
+    "segment_size",
+    "segment_sizes",
+    "stored_norms",
+]

@@ -1,0 +1,13 @@
+"""The courses that a playbook is kept for."""
+
+from datetime import datetime
+
+from activity.models import Course
+
+
+def clock_of_playbook(playbook_id: int) -> datetime | None:
+    """Return where the clock of the playbook's courses stopped, None where one of them runs on."""
+    clocks = Course.objects.filter(playbooks=playbook_id)
+    stopped = list(clocks.order_by().values_list("clock_stopped_at", flat=True).distinct())
+    # None, a clock that runs, is among them or nothing is.
+    return max((at for at in stopped if at), default=None) if None not in stopped else None
