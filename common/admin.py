@@ -2,24 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce, wraps
-from operator import or_
-from typing import Any, ClassVar
+from functools import wraps
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import DataError, ProgrammingError, transaction
-from django.db.models import ManyToManyField, Model, Q, QuerySet
+from django.db.models import ManyToManyField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
-from unfold.paginator import InfinitePaginator
 
 # What compares with the whole of a value, or with its beginning.
 _WHOLE = ("__exact", "__iexact", "__istartswith")
@@ -31,13 +28,10 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class ListLink:
-    """A link from one row's page to a list narrowed to it.
-
-    `model` names the list, as in "activity.event"; `query` gives what it is opened with.
-    """
+    """A link from one row's page to the list of a model, opened with the query."""
 
     title: str
-    model: str
+    model: type[Model]
     query: Callable[[Any], Mapping[str, object]]
 
     def url(self, row: Model) -> str:
@@ -46,13 +40,13 @@ class ListLink:
 
     def is_open_to(self, request: HttpRequest) -> bool:
         """Return whether the user may look at the list."""
-        app, model = self.model.split(".")
-        return bool(request.user.has_perm(f"{app}.view_{model}"))
+        meta = self.model._meta
+        return bool(request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}"))
 
 
-def list_url(model: str, query: Mapping[str, object]) -> str:
+def list_url(model: type[Model], query: Mapping[str, object]) -> str:
     """Return the address of the model's list, opened with the query."""
-    address = reverse(f"admin:{model.replace('.', '_')}_changelist")
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return f"{address}?{urlencode(query)}"
 
 
@@ -134,77 +128,3 @@ class SafeListAdmin(ModelAdmin):
             return [field.clean(given, None)]
         except _UNREADABLE:
             return []
-
-
-class LinkedAdmin(SafeListAdmin):
-    """A page that links to the lists of what belongs to its row."""
-
-    change_form_before_template = "admin/list_links.html"
-    list_links: ClassVar[tuple[ListLink, ...]] = ()
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        """Add the links to what the page shows, those that the user may follow."""
-        row = context.get("original")
-        if row is not None:
-            links = [link for link in self.list_links if link.is_open_to(request)]
-            context["list_links"] = [(link.title, link.url(row)) for link in links]
-        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
-        return response
-
-
-class BigTableAdmin(LinkedAdmin):
-    """A list that never counts its table and pages by primary key."""
-
-    # COUNT(*) over a million rows takes longer than everything else on the page together.
-    paginator = InfinitePaginator
-    show_full_result_count = False
-    # The button "Show counts" would count the table once for each choice of a filter.
-    show_facets = ShowFacets.NEVER
-    list_per_page = 50
-    ordering = ("-pk",)
-    list_filter_submit = True
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Search for the text as one where whole values or beginnings are compared.
-
-        Word by word, as Django does, "Kit Berg" would have to begin with "Berg" too.
-        """
-        text = search_term.replace("\0", "").strip()
-        fields = self.get_search_fields(request)
-        if not text or not fields or not all(field.endswith(_WHOLE) for field in fields):
-            found: tuple[QuerySet[Any], bool] = super().get_search_results(
-                request, queryset, search_term
-            )
-            return found
-        return queryset.filter(reduce(or_, (Q((field, text)) for field in fields))), False
-
-
-class ReadOnlyAdmin(BigTableAdmin):
-    """Rows that only the engine writes: to look at, not to change."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: the engine adds these rows."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: the engine changes these rows."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: what happened stays on record."""
-        return False
-
-
-class KeptAdmin(LinkedAdmin):
-    """Configuration that can be added and changed; deleting it would take its history along."""
-
-    show_full_result_count = False
-    list_filter_submit = True
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: archive, pause or stop it instead."""
-        return False

@@ -5,12 +5,16 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from activity.models import SITE_ONLY, CourseScoped
 
-class StageRun(models.Model):
+
+class StageRun(CourseScoped):
     """The last run of a stage on a host. Every instant is the database's, which all hosts share.
 
     Only config.running.stages writes it.
     """
+
+    course_scope = SITE_ONLY
 
     stage = models.CharField(max_length=20)
     host = models.CharField(max_length=255)

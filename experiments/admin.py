@@ -9,12 +9,21 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
-from activity.admin import SendingAdmin
-from common.admin import KeptAdmin, ReadOnlyAdmin
+from activity.admin import (
+    WHOLE_ID,
+    EnrollmentAdmin,
+    KeptAdmin,
+    LearnerAdmin,
+    ReadOnlyAdmin,
+    RelatedFilter,
+    SendingAdmin,
+    TableInline,
+    by_enrollment,
+    by_learner,
+)
+from common.admin import ListLink
 from common.clock import utc_now
 from experiments import models
 from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
@@ -32,7 +41,7 @@ def is_draft(experiment: models.Experiment | None) -> bool:
     return experiment is None or experiment.status == models.ExperimentStatus.DRAFT
 
 
-class ArmInline(TabularInline):
+class ArmInline(TableInline):
     """The arms; fixed once the experiment has started."""
 
     model = models.Arm
@@ -150,7 +159,7 @@ class ArmAdmin(ReadOnlyAdmin):
 
     list_display = ("shown_name", "experiment", "weight", "is_control")
     list_select_related = ("experiment",)
-    list_filter = (("experiment", AutocompleteSelectFilter),)
+    list_filter = (("experiment", RelatedFilter),)
     search_fields = ("key", "name", "experiment__key")
 
     @display(description="Arm")
@@ -165,9 +174,9 @@ class AssignmentAdmin(ReadOnlyAdmin):
 
     list_display = ("enrollment", "experiment", "arm", "bucket", "assigned_at")
     list_select_related = ("enrollment__learner", "enrollment__course", "experiment", "arm")
-    list_filter = (("experiment", AutocompleteSelectFilter),)
+    list_filter = (("experiment", RelatedFilter),)
     search_fields = ("enrollment__learner__external_id__exact",)
-    search_help_text = "The whole external id of a learner"
+    search_help_text = WHOLE_ID
 
 
 @admin.register(models.DeliveryOutcome)
@@ -178,7 +187,7 @@ class DeliveryOutcomeAdmin(ReadOnlyAdmin):
     list_select_related = ("assignment__enrollment__learner", "assignment__arm")
     list_filter = ("outcome",)
     search_fields = ("assignment__enrollment__learner__external_id__exact",)
-    search_help_text = "The whole external id of a learner"
+    search_help_text = WHOLE_ID
 
     @display(description="Learner")
     def shown_learner(self, outcome: models.DeliveryOutcome) -> str:
@@ -189,3 +198,7 @@ class DeliveryOutcomeAdmin(ReadOnlyAdmin):
     def shown_arm(self, outcome: models.DeliveryOutcome) -> str:
         """Return the arm."""
         return str(outcome.assignment.arm)
+
+
+LearnerAdmin.add_links(ListLink("Experiments", models.Assignment, by_learner))
+EnrollmentAdmin.add_links(ListLink("Experiments", models.Assignment, by_enrollment))

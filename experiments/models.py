@@ -6,7 +6,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from activity.models import Enrollment
+from activity.models import CourseScoped, Enrollment, shared_unless, through
 from segmentation.models import Playbook, Segment
 
 
@@ -26,8 +26,10 @@ SEED_ONCE = (
 )
 
 
-class Experiment(models.Model):
+class Experiment(CourseScoped):
     """A comparison of arms among the members of a segment or of a whole playbook."""
+
+    course_scope = shared_unless("segment__playbook__courses", "playbook__courses")
 
     key = models.SlugField(max_length=100, unique=True)
     name = models.CharField(max_length=200)
@@ -114,8 +116,12 @@ ARM_POSITION_ONCE = "Another arm of the experiment has this position: number the
 ARM_ONE_CONTROL = "Exactly one arm is the control: take the tick from the others."
 
 
-class Arm(models.Model):
+class Arm(CourseScoped):
     """One of the things compared. Exactly one arm of an experiment is the control."""
+
+    course_scope = shared_unless(
+        "experiment__segment__playbook__courses", "experiment__playbook__courses"
+    )
 
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="arms")
     key = models.SlugField(max_length=50)
@@ -155,8 +161,10 @@ class Arm(models.Model):
         return self.name or self.key
 
 
-class Assignment(models.Model):
+class Assignment(CourseScoped):
     """An enrollment's arm in an experiment: drawn once, never changed."""
+
+    course_scope = through("enrollment__course")
 
     experiment = models.ForeignKey(
         Experiment, on_delete=models.PROTECT, related_name="assignments", db_index=False
@@ -197,8 +205,10 @@ class DeliveryOutcomeKind(models.TextChoices):
     IN_DOUBT = "in_doubt", "in doubt"
 
 
-class DeliveryOutcome(models.Model):
+class DeliveryOutcome(CourseScoped):
     """What became of one delivery to an assigned enrollment; for a control, of its ghost."""
+
+    course_scope = through("assignment__enrollment__course")
 
     assignment = models.ForeignKey(
         Assignment, on_delete=models.PROTECT, related_name="delivery_outcomes"

@@ -23,9 +23,21 @@ from activity.models.roster import (
     Learner,
     Section,
 )
+from activity.models.scope import (
+    SHARED,
+    SITE_ONLY,
+    CourseScope,
+    CourseScoped,
+    shared_unless,
+    through,
+)
 
 __all__ = [
+    "SHARED",
+    "SITE_ONLY",
     "Course",
+    "CourseScope",
+    "CourseScoped",
     "DailyActivity",
     "Due",
     "DueCause",
@@ -44,4 +56,6 @@ __all__ = [
     "Section",
     "Settling",
     "Verb",
+    "shared_unless",
+    "through",
 ]

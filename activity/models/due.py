@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from activity.models.roster import Course, Enrollment
+from activity.models.scope import CourseScoped, through
 
 
 class DueCause(models.IntegerChoices):
@@ -16,7 +17,7 @@ class DueCause(models.IntegerChoices):
     EDIT = 2, "edit"
 
 
-class Due(models.Model):
+class Due(CourseScoped):
     """When an enrollment's segments could next change. Null: nothing can change.
 
     The row is its enrollment's mutex for evaluate, react and manual changes. `cause` is the
@@ -25,6 +26,8 @@ class Due(models.Model):
     revision of all rules (segmentation.RulesRevision) that the last evaluation read, null before
     the first.
     """
+
+    course_scope = through("enrollment__course")
 
     enrollment = models.OneToOneField(
         Enrollment, primary_key=True, on_delete=models.CASCADE, related_name="due"
@@ -49,13 +52,15 @@ class Due(models.Model):
         return f"{self.enrollment_id} due {self.due_at}"
 
 
-class PastChange(models.Model):
+class PastChange(CourseScoped):
     """A note that what is known of a course's past days has changed, until its norms are renewed.
 
     `occurred_at` is the earliest instant of what changed; null: anything may have changed, as by an
     edit of an item. Rows are only inserted, so that two imports of one course do not wait for each
     other.
     """
+
+    course_scope = through("course")
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="past_changes")
     occurred_at = models.DateTimeField(null=True)
@@ -68,8 +73,10 @@ class PastChange(models.Model):
         return f"{self.course_id} from {self.occurred_at or 'the beginning'}"
 
 
-class Settling(models.Model):
+class Settling(CourseScoped):
     """How far the settling of a course's edits has come, so that it goes on where it stopped."""
+
+    course_scope = through("course")
 
     course = models.OneToOneField(
         Course, primary_key=True, on_delete=models.CASCADE, related_name="settling"

@@ -8,11 +8,14 @@ from django.db.models import Q
 from activity.canonical import MAX_COUNT
 from activity.fields import KeyField
 from activity.models.roster import Enrollment, Item
+from activity.models.scope import SHARED, SITE_ONLY, CourseScoped, through
 from common.constraints import instants_in_range, is_composed
 
 
-class Verb(models.Model):
+class Verb(CourseScoped):
     """A verb that an admin registered beside the built-in ones."""
+
+    course_scope = SHARED
 
     name = KeyField(max_length=64, unique=True)
     is_act = models.BooleanField(
@@ -27,8 +30,10 @@ class Verb(models.Model):
         return self.name
 
 
-class Event(models.Model):
+class Event(CourseScoped):
     """One thing that happened. Append only, but for a grade that comes later or a correction."""
+
+    course_scope = through("enrollment__course")
 
     enrollment = models.ForeignKey(
         Enrollment, on_delete=models.CASCADE, related_name="events", db_index=False
@@ -88,8 +93,10 @@ class Event(models.Model):
         return f"{self.verb} at {self.occurred_at:%Y-%m-%d %H:%M}"
 
 
-class DailyActivity(models.Model):
+class DailyActivity(CourseScoped):
     """What an enrollment did on one day in the course's zone. Derived from the event log."""
+
+    course_scope = through("enrollment__course")
 
     # No foreign key in the database here and in Progress: each row is made of events, whose own
     # keys are checked in the same transaction. Checking again took a third of ingest's time.
@@ -128,8 +135,10 @@ class DailyActivity(models.Model):
         return f"{self.enrollment_id} on {self.day}"
 
 
-class Progress(models.Model):
+class Progress(CourseScoped):
     """How far an enrollment is with one item. Derived from the event log."""
+
+    course_scope = through("enrollment__course")
 
     enrollment = models.ForeignKey(
         Enrollment,
@@ -189,8 +198,10 @@ class RejectedReason(models.TextChoices):
     BAD_FIELD = "bad_field", "a field missing or of the wrong type"
 
 
-class RejectedEvent(models.Model):
+class RejectedEvent(CourseScoped):
     """An event that could not be stored, and why. Replayable: nothing acknowledged is lost."""
+
+    course_scope = SITE_ONLY
 
     reason = models.CharField(max_length=20, choices=RejectedReason.choices)
     message = models.TextField()

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from activity.models.log import Event
 from activity.models.roster import Learner
+from activity.models.scope import CourseScoped, through
 
 
 class NoKind(models.TextChoices):
@@ -21,12 +22,14 @@ class NoSource(models.TextChoices):
     IMPORT = "import", "a list of known opt-outs"
 
 
-class PendingNo(models.Model):
+class PendingNo(CourseScoped):
     """A "no" that waits to be applied, written in the transaction that brought it.
 
     Whoever sends applies what waits for a learner or their mailbox before deciding on a message, so
     nothing goes out between the two. An applied one is deleted; its event and the consent remain.
     """
+
+    course_scope = through("learner__enrollments__course")
 
     learner = models.ForeignKey(
         Learner, null=True, blank=True, on_delete=models.CASCADE, related_name="pending_noes"

@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from activity.fields import KeyField, MailAddressField, TraitsField
+from activity.models.scope import CourseScoped, through
 from activity.validators import validate_instant, validate_time_zone, validate_web_address
 from common.constraints import days_in_range, instants_in_range, is_composed, is_object
 
@@ -18,8 +19,10 @@ LATE_AFTER_HOURS = 48
 MOST_GRACE_DAYS = 60
 
 
-class Course(models.Model):
+class Course(CourseScoped):
     """One run of a course. `live_since` null: segments are kept, nobody is drawn or messaged."""
+
+    course_scope = through("pk")
 
     key = KeyField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
@@ -105,8 +108,10 @@ class Course(models.Model):
         return self.title
 
 
-class Section(models.Model):
+class Section(CourseScoped):
     """The class a learner sits in; the unit of cluster randomization."""
+
+    course_scope = through("course")
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="sections")
     key = KeyField(max_length=100)
@@ -137,8 +142,10 @@ class ItemKind(models.TextChoices):
     OTHER = "other"
 
 
-class Item(models.Model):
+class Item(CourseScoped):
     """A piece of a course. A module is an item of kind module; its items name it as parent."""
+
+    course_scope = through("course")
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="items")
     key = KeyField(max_length=200)
@@ -175,8 +182,10 @@ class Item(models.Model):
         return self.title or self.key
 
 
-class Learner(models.Model):
+class Learner(CourseScoped):
     """One person over all courses. Two with one mailbox share its caps and its consent."""
+
+    course_scope = through("enrollments__course")
 
     external_id = KeyField(max_length=200, unique=True)
     email = MailAddressField(null=True, blank=True)
@@ -227,8 +236,10 @@ class Learner(models.Model):
         return self.name or self.external_id
 
 
-class Enrollment(models.Model):
+class Enrollment(CourseScoped):
     """A learner in a course: the unit that segments and experiments speak of."""
+
+    course_scope = through("course")
 
     learner = models.ForeignKey(Learner, on_delete=models.CASCADE, related_name="enrollments")
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="enrollments")

@@ -5,13 +5,18 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
-from activity.admin import SendingAdmin
+from activity.admin import (
+    WHOLE_ID,
+    KeptAdmin,
+    ReadOnlyAdmin,
+    RelatedFilter,
+    SendingAdmin,
+    TableInline,
+)
 from activity.rights import may_send
-from common.admin import KeptAdmin, ReadOnlyAdmin
+from common.admin import ListLink
 from common.clock import utc_now
 from experiments.admin import ExperimentAdmin
 from interventions import models, operations
@@ -19,11 +24,10 @@ from interventions.admin.pauses import WhyForm, ask_why
 from interventions.forms import CadenceForm, StepForm, StepFormSet
 from interventions.policy.durations import duration_in_words
 from interventions.queries.pauses import cadence_pause
+from segmentation.admin.segments import SegmentAdmin, by_segment
 
-WHOLE_ID = "The whole external id of a learner"
 
-
-class StepInline(TabularInline):
+class StepInline(TableInline):
     """The steps of a cadence, in the order of the rows, which can be dragged."""
 
     model = models.Step
@@ -45,7 +49,7 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
     form = CadenceForm
     list_display = ("name", "shown_status", "shown_trigger", "shown_for", "category", "priority")
     list_select_related = ("segment__playbook", "arm", "ghost_for", "category")
-    list_filter = ("status", "paused", ("segment", AutocompleteSelectFilter))
+    list_filter = ("status", "paused", ("segment", RelatedFilter))
     search_fields = ("key", "name")
     autocomplete_fields = ("segment", "arm", "ghost_for", "category")
     inlines = (StepInline,)
@@ -117,7 +121,7 @@ class StepAdmin(ReadOnlyAdmin):
 
     list_display = ("cadence", "position", "shown_delay", "channel", "template")
     list_select_related = ("cadence", "template")
-    list_filter = ("channel", ("cadence", AutocompleteSelectFilter))
+    list_filter = ("channel", ("cadence", RelatedFilter))
     exclude = ("delay",)
     readonly_fields = ("shown_delay",)
 
@@ -133,7 +137,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     list_display = ("enrollment", "cadence", "shown_state", "ghost", "started_at", "next_at")
     list_select_related = ("enrollment__learner", "enrollment__course", "cadence")
-    list_filter = ("status", "ghost", ("cadence", AutocompleteSelectFilter))
+    list_filter = ("status", "ghost", ("cadence", RelatedFilter))
     search_fields = ("enrollment__learner__external_id__exact",)
     search_help_text = WHOLE_ID
 
@@ -149,3 +153,4 @@ class RunAdmin(ReadOnlyAdmin):
 
 # The button stands in experiments, which cannot know what the arms would receive.
 ExperimentAdmin.starter = staticmethod(operations.start_experiment)
+SegmentAdmin.add_links(ListLink("Cadences", models.Cadence, by_segment))

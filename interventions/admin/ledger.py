@@ -10,16 +10,27 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from activity.admin import (
+    WHOLE_ID,
+    BigTableAdmin,
+    EnrollmentAdmin,
+    KeptAdmin,
+    LearnerAdmin,
+    ReadOnlyAdmin,
+    by_enrollment,
+    by_learner,
+)
+from activity.models import Enrollment, Learner
 from activity.rights import may_send
-from common.admin import BigTableAdmin, KeptAdmin, ReadOnlyAdmin
+from common.admin import ListLink
 from common.clock import utc_now
 from interventions import models, operations
 from interventions.admin.answers import Answer, confirm_or_do
 from interventions.queries.holds import hold_of
 from interventions.queries.pauses import pauses_of
+from segmentation.admin.members import MembershipAdmin, by_enrollment_of
 
 Chosen = QuerySet[models.Delivery]
-WHOLE_ID = "The whole external id of a learner"
 RETRY = Answer(
     action="retry",
     question="Try failed messages again?",
@@ -181,3 +192,17 @@ class SuppressionAdmin(BigTableAdmin):
     list_display = ("address", "reason", "created_at")
     search_fields = ("address__exact",)
     search_help_text = "The whole address"
+
+
+def _by_enrollments(learner: Learner) -> dict[str, object]:
+    # The ledger has an index by enrollment, none by learner. Nobody is in many courses.
+    ids = Enrollment.objects.filter(learner=learner).values_list("pk", flat=True)[:100]
+    return {"enrollment__in": ",".join(map(str, ids)) or "0"}
+
+
+LearnerAdmin.add_links(
+    ListLink("Messages", models.Delivery, _by_enrollments),
+    ListLink("Consent", models.Consent, by_learner),
+)
+EnrollmentAdmin.add_links(ListLink("Messages", models.Delivery, by_enrollment))
+MembershipAdmin.add_links(ListLink("Messages", models.Delivery, by_enrollment_of))

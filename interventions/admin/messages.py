@@ -6,11 +6,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import StackedInline
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
-from common.admin import KeptAdmin, ReadOnlyAdmin
+from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, StackInline
 from interventions import models, operations
 from interventions.channels import CHANNELS
 from interventions.forms import TemplateForm
@@ -38,7 +36,7 @@ class CategoryAdmin(KeptAdmin):
     search_fields = ("key", "name")
 
 
-class TemplateTextInline(StackedInline):
+class TemplateTextInline(StackInline):
     """The texts of all versions, to look at."""
 
     model = models.TemplateText
@@ -93,7 +91,7 @@ class TemplateTextAdmin(ReadOnlyAdmin):
 
     list_display = ("template", "version", "locale", "subject")
     list_select_related = ("template",)
-    list_filter = ("locale", ("template", AutocompleteSelectFilter))
+    list_filter = ("locale", ("template", RelatedFilter))
 
 
 @admin.register(models.MailboxMessage)

@@ -13,8 +13,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from activity.admin import KeptAdmin, ReadOnlyAdmin
 from activity.rights import REFUSAL, may_send
-from common.admin import KeptAdmin, ReadOnlyAdmin
 from common.clock import utc_now
 from interventions import models, operations
 from interventions.queries.pauses import latest_pauses, site_is_paused, site_pause

@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
+from activity.models import shared_unless
 from experiments.models import Arm
 from interventions.models.field_checks import FieldCheckedModel, check
 from interventions.models.messages import Category, Channel, MessageTemplate, channel_choices
@@ -33,6 +34,8 @@ class CadenceStatus(models.TextChoices):
 
 class Cadence(FieldCheckedModel):
     """A sequence of steps that a learner runs through after a trigger."""
+
+    course_scope = shared_unless("segment__playbook__courses")
 
     key = models.SlugField(max_length=100, unique=True)
     name = models.CharField(max_length=200)
@@ -158,6 +161,8 @@ class Cadence(FieldCheckedModel):
 
 class Step(FieldCheckedModel):
     """One message of a cadence."""
+
+    course_scope = shared_unless("cadence__segment__playbook__courses")
 
     cadence = models.ForeignKey(Cadence, on_delete=models.CASCADE, related_name="steps")
     position = models.PositiveSmallIntegerField(default=0)

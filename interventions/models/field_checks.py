@@ -6,6 +6,8 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 
+from activity.models import CourseScoped
+
 
 def check(name: str, condition: models.Q, *, at: str, sentence: str) -> models.CheckConstraint:
     """Return a database check; forms show the sentence at the field `at` where it is violated."""
@@ -17,7 +19,7 @@ def check(name: str, condition: models.Q, *, at: str, sentence: str) -> models.C
     )
 
 
-class FieldCheckedModel(models.Model):
+class FieldCheckedModel(CourseScoped):
     """A model whose violated checks are errors of a field, not of the whole form."""
 
     class Meta:

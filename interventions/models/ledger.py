@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
-from activity.models import Enrollment, Learner
+from activity.models import CourseScoped, Enrollment, Learner, through
 from experiments.models import Assignment
 from interventions.models.cadences import Cadence, Step
 from interventions.models.messages import Category, TemplateText, channel_choices
@@ -20,8 +20,10 @@ class RunStatus(models.TextChoices):
     EXITED = "exited"
 
 
-class Run(models.Model):
+class Run(CourseScoped):
     """One learner's way through a cadence. A ghost run does all of it but the hand-off."""
+
+    course_scope = through("enrollment__course")
 
     cadence = models.ForeignKey(Cadence, on_delete=models.PROTECT, related_name="runs")
     enrollment = models.ForeignKey(Enrollment, on_delete=models.CASCADE, related_name="runs")
@@ -122,7 +124,7 @@ COUNTED_STATES = (
 )
 
 
-class Delivery(models.Model):
+class Delivery(CourseScoped):
     """The ledger: one row a run and step, written before the act.
 
     planned → claimed → handed_off | failed | in_doubt, and back to planned only on proof that
@@ -131,6 +133,8 @@ class Delivery(models.Model):
     doubt before ends in doubt (with `finished_at`) where another is dropped, expired or failed.
     Only interventions.operations makes these moves.
     """
+
+    course_scope = through("enrollment__course")
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     run = models.ForeignKey(

@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.db.models.deletion import Collector
 from django.db.models.functions import Lower
 
-from activity.models import Course, Learner
+from activity.models import SITE_ONLY, Course, CourseScoped, Learner, shared_unless, through
 from common.addresses import comparable
 from interventions.models.field_checks import FieldCheckedModel, check
 from interventions.models.messages import Category, channel_choices
@@ -41,6 +41,8 @@ class FrequencyCap(FieldCheckedModel):
 
     Messages of categories that no cap holds back (`capped` false) count: the learner got them.
     """
+
+    course_scope = shared_unless("course")
 
     name = models.CharField(max_length=100)
     scope = models.CharField(max_length=10, choices=CapScope.choices, default=CapScope.EVERYTHING)
@@ -118,6 +120,8 @@ class FrequencyCap(FieldCheckedModel):
 class QuietHours(FieldCheckedModel):
     """When nobody is messaged, in the learner's zone. A course's row replaces the site's."""
 
+    course_scope = shared_unless("course")
+
     course = models.OneToOneField(
         Course, null=True, blank=True, on_delete=models.CASCADE, related_name="quiet_hours"
     )
@@ -167,12 +171,14 @@ def keep_of_mailbox(collector: Collector, field: Any, rows: Any, using: str) -> 
     models.CASCADE(collector, field, rows.filter(mailbox=""), using)
 
 
-class Consent(models.Model):
+class Consent(CourseScoped):
     """What was said of a category, or (category empty) of all. The last word counts.
 
     It holds for the learner, who keeps it with another address, and for the mailbox, which keeps
     it whoever else has it. Empty: without address, or of an address that no learner has.
     """
+
+    course_scope = through("learner__enrollments__course")
 
     learner = models.ForeignKey(
         Learner, null=True, blank=True, on_delete=keep_of_mailbox, related_name="consents"
@@ -227,6 +233,8 @@ class AddressField(_TextField):
 
 class Suppression(FieldCheckedModel):
     """An address that must not be written to: it bounced for good, or its owner complained."""
+
+    course_scope = SITE_ONLY
 
     address = AddressField(max_length=320, unique=True)
     reason = models.CharField(max_length=100)

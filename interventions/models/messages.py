@@ -4,14 +4,18 @@ from typing import ClassVar
 
 from django.db import models
 
+from activity.models import SHARED, SITE_ONLY, CourseScoped
+
 
 class InDoubtPolicy(models.TextChoices):
     PREFER_ONCE = "prefer_once", "never send twice, even if it may not have arrived"
     PREFER_DELIVERY = "prefer_delivery", "send again, even if it may have arrived"
 
 
-class Category(models.Model):
+class Category(CourseScoped):
     """A kind of message that a learner can want or not want."""
+
+    course_scope = SHARED
 
     key = models.SlugField(max_length=50, unique=True)
     name = models.CharField(max_length=100)
@@ -45,8 +49,10 @@ def channel_choices() -> list[tuple[str, str]]:
     return Channel.choices
 
 
-class MessageTemplate(models.Model):
+class MessageTemplate(CourseScoped):
     """A message's words. Every version is kept; a delivery names the text it used."""
+
+    course_scope = SHARED
 
     key = models.SlugField(max_length=100, unique=True)
     name = models.CharField(max_length=200)
@@ -61,8 +67,10 @@ class MessageTemplate(models.Model):
         return self.name
 
 
-class TemplateText(models.Model):
+class TemplateText(CourseScoped):
     """Liquid subject and body of one version in one locale. Append only."""
+
+    course_scope = SHARED
 
     template = models.ForeignKey(MessageTemplate, on_delete=models.CASCADE, related_name="texts")
     version = models.PositiveIntegerField(default=1)
@@ -82,8 +90,10 @@ class TemplateText(models.Model):
         return f"{self.template} v{self.version} {self.locale}"
 
 
-class MailboxMessage(models.Model):
+class MailboxMessage(CourseScoped):
     """A message that landed in the staff mailbox instead of going out."""
+
+    course_scope = SITE_ONLY
 
     received_at = models.DateTimeField(help_text="The message's own date.")
     message_id = models.CharField(max_length=998, db_index=True)

@@ -5,12 +5,15 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
+from activity.models import SHARED, CourseScoped, shared_unless
 from interventions.models.cadences import Cadence
 from interventions.models.field_checks import FieldCheckedModel, check
 
 
 class SitePause(FieldCheckedModel):
     """One row: whether all sending is paused."""
+
+    course_scope = SHARED
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     paused = models.BooleanField(default=False)
@@ -29,12 +32,14 @@ class SitePause(FieldCheckedModel):
         return "all sending is paused" if self.paused else "sending"
 
 
-class Pause(models.Model):
+class Pause(CourseScoped):
     """One time at which a cadence (empty: everything) was held: since when, by whom and why.
 
     The switches, SitePause.paused and Cadence.paused, are what dispatch reads; the operations set
     both in one transaction. Names of staff are kept as text, so that they outlive the account.
     """
+
+    course_scope = shared_unless("cadence__segment__playbook__courses")
 
     cadence = models.ForeignKey(
         Cadence, null=True, blank=True, on_delete=models.CASCADE, related_name="pauses"

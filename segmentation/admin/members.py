@@ -6,17 +6,27 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
-from common.admin import BigTableAdmin, ListLink, ReadOnlyAdmin, once_a_row, page_link
+from activity.admin import (
+    WHOLE_ID,
+    BigTableAdmin,
+    EnrollmentAdmin,
+    LearnerAdmin,
+    ReadOnlyAdmin,
+    RelatedFilter,
+    by_enrollment,
+    by_learner,
+)
+from activity.models import Event
+from common.admin import ListLink, once_a_row, page_link
 from common.clock import utc_now
 from segmentation import models, operations
 from segmentation.admin.reasons import reasons_text
 from segmentation.admin.words import in_english, in_words, user_of
 from segmentation.forms import OverrideForm
 
-WHOLE_ID = "The whole external id of a learner"
 # Found by the unique index of external_id, then those of enrollments by learner and of each table
 # by enrollment.
 LEARNER = ("enrollment__learner__external_id__exact",)
@@ -46,7 +56,8 @@ class StayFilter(DropdownFilter):
         return queryset.filter(left_at__isnull=self.value() == "in")
 
 
-def _by_enrollment(membership: models.Membership) -> dict[str, object]:
+def by_enrollment_of(membership: models.Membership) -> dict[str, object]:
+    """Narrow a list to the rows of the member's enrollment."""
     return {"enrollment__id__exact": membership.enrollment_id}
 
 
@@ -56,7 +67,7 @@ class MembershipAdmin(ReadOnlyAdmin):
 
     list_display = ("shown_member", "segment", "shown_entry", "shown_state", "shown_reason")
     list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
-    list_filter = (StayFilter, ("segment", AutocompleteSelectFilter))
+    list_filter = (StayFilter, ("segment", RelatedFilter))
     search_fields = LEARNER
     search_help_text = WHOLE_ID
     fields = readonly_fields = (
@@ -69,9 +80,8 @@ class MembershipAdmin(ReadOnlyAdmin):
         "shown_signals",
     )
     list_links = (
-        ListLink("Entered and left", "segmentation.transition", _by_enrollment),
-        ListLink("Messages", "interventions.delivery", _by_enrollment),
-        ListLink("Events", "activity.event", _by_enrollment),
+        ListLink("Entered and left", models.Transition, by_enrollment_of),
+        ListLink("Events", Event, by_enrollment_of),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -143,7 +153,7 @@ class OverrideAdmin(BigTableAdmin):
     form = OverrideForm
     list_display = ("enrollment", "segment", "kind", "created_at", "shown_state")
     list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
-    list_filter = ("kind", ("segment", AutocompleteSelectFilter))
+    list_filter = ("kind", ("segment", RelatedFilter))
     search_fields = LEARNER
     search_help_text = WHOLE_ID
     autocomplete_fields = ("segment", "enrollment")
@@ -187,7 +197,7 @@ class TransitionAdmin(ReadOnlyAdmin):
         "shown_state",
     )
     list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
-    list_filter = ("kind", "cause", ("segment", AutocompleteSelectFilter))
+    list_filter = ("kind", "cause", ("segment", RelatedFilter))
     search_fields = LEARNER
     search_help_text = WHOLE_ID
 
@@ -197,3 +207,16 @@ class TransitionAdmin(ReadOnlyAdmin):
         if transition.processed_at:
             return "processed"
         return f"failed, will be tried again: {transition.error}" if transition.error else "waits"
+
+
+_LEFT: dict[str, object] = {"stay": "left"}
+LearnerAdmin.add_links(
+    ListLink("In segments", models.Membership, by_learner),
+    ListLink("Left segments", models.Membership, lambda each: by_learner(each) | _LEFT),
+    ListLink("Entered and left", models.Transition, by_learner),
+)
+EnrollmentAdmin.add_links(
+    ListLink("In segments", models.Membership, by_enrollment),
+    ListLink("Left segments", models.Membership, lambda each: by_enrollment(each) | _LEFT),
+    ListLink("Entered and left", models.Transition, by_enrollment),
+)

@@ -4,18 +4,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
-from common.admin import KeptAdmin, ReadOnlyAdmin
+from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, TableInline
 from common.clock import utc_now
 from segmentation import models, operations
 from segmentation.admin.words import in_english
 from segmentation.forms import PlaybookForm
 
 
-class SegmentInline(TabularInline):
+class SegmentInline(TableInline):
     """The segments of a playbook, to look at; each is edited on its own page."""
 
     model = models.Segment
@@ -67,7 +65,7 @@ class NormsAdmin(ReadOnlyAdmin):
 
     list_display = ("course", "day", "computed_at")
     list_select_related = ("course",)
-    list_filter = (("course", AutocompleteSelectFilter),)
+    list_filter = (("course", RelatedFilter),)
 
 
 @admin.register(models.RulesRevision)

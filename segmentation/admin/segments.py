@@ -10,12 +10,11 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 
-from activity.admin import SendingAdmin
+from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, SendingAdmin
 from activity.rights import may_send
-from common.admin import KeptAdmin, ListLink, ReadOnlyAdmin, list_url, once_a_row
+from common.admin import ListLink, list_url, once_a_row
 from common.clock import utc_now
 from segmentation import models, operations, queries
 from segmentation.admin.activation import ask_about_present, is_confirmed
@@ -40,12 +39,13 @@ NOT_KEPT = {
 STATUS_COLORS = {"draft": "info", "active": "success", "frozen": "danger", "archived": "warning"}
 
 
-def _by_segment(segment: models.Segment) -> dict[str, object]:
+def by_segment(segment: models.Segment) -> dict[str, object]:
+    """Narrow a list to the rows of a segment."""
     return {"segment__id__exact": segment.pk}
 
 
 def _left_segment(segment: models.Segment) -> dict[str, object]:
-    return _by_segment(segment) | {"stay": "left"}
+    return by_segment(segment) | {"stay": "left"}
 
 
 @admin.register(models.Segment)
@@ -55,7 +55,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     form = SegmentForm
     list_display = ("name", "shown_rule", "shown_size", "shown_status", "playbook", "priority")
     list_select_related = ("playbook",)
-    list_filter = ("status", ("playbook", AutocompleteSelectFilter))
+    list_filter = ("status", ("playbook", RelatedFilter))
     search_fields = ("key", "name")
     autocomplete_fields = ("playbook",)
     readonly_fields = (
@@ -86,10 +86,9 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         ("State", {"fields": ("status", "version", "error")}),
     )
     list_links = (
-        ListLink("Members now", "segmentation.membership", _by_segment),
-        ListLink("Members who left", "segmentation.membership", _left_segment),
-        ListLink("Entered and left", "segmentation.transition", _by_segment),
-        ListLink("Cadences", "interventions.cadence", _by_segment),
+        ListLink("Members now", models.Membership, by_segment),
+        ListLink("Members who left", models.Membership, _left_segment),
+        ListLink("Entered and left", models.Transition, by_segment),
     )
     actions_detail = ("preview", "surges")
     actions = ("activate", "activate_with_present", "archive", "thaw")
@@ -124,7 +123,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
             return NOT_KEPT.get(segment.status, NOT_KEPT["draft"])
         return format_html(
             '<a class="underline" href="{}">{}</a>',
-            list_url("segmentation.membership", _by_segment(segment)),
+            list_url(models.Membership, by_segment(segment)),
             self._size(segment),
         )
 

@@ -10,10 +10,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from activity.admin import ReadOnlyAdmin, RelatedFilter
 from activity.rights import REFUSAL, may_send
-from common.admin import ReadOnlyAdmin
 from common.clock import utc_now
 from segmentation import models, operations, queries
 from segmentation.admin.words import user_of
@@ -108,7 +107,7 @@ class SurgeAdmin(ReadOnlyAdmin):
 
     list_display = ("segment", "course", "day", "entered", "of", "state", "decided_by")
     list_select_related = ("segment__playbook", "course", "decided_by")
-    list_filter = ("state", ("segment", AutocompleteSelectFilter))
+    list_filter = ("state", ("segment", RelatedFilter))
 
 
 @admin.register(models.WaitingEntry)
@@ -117,4 +116,4 @@ class WaitingEntryAdmin(ReadOnlyAdmin):
 
     list_display = ("enrollment", "segment", "day", "entered_at", "is_counted")
     list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
-    list_filter = (("segment", AutocompleteSelectFilter),)
+    list_filter = (("segment", RelatedFilter),)

@@ -6,15 +6,17 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from activity.models import Course
+from activity.models import SHARED, Course, CourseScoped, shared_unless, through
 
 
-class RulesRevision(models.Model):
+class RulesRevision(CourseScoped):
     """One row: a number that grows with every activation and edit of a segment.
 
     An edit takes the row lock, so numbers are committed in order; an evaluation notes the number it
     read (Due.rules_revision). What changed since is then known exactly, without comparing clocks.
     """
+
+    course_scope = SHARED
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     number = models.BigIntegerField(default=0)
@@ -33,8 +35,10 @@ class PlaybookMode(models.TextChoices):
     EXCLUSIVE = "exclusive", "a learner is in the first that fits, by priority"
 
 
-class Playbook(models.Model):
+class Playbook(CourseScoped):
     """Segments that belong together, and the courses they are kept for."""
+
+    course_scope = shared_unless("courses")
 
     key = models.SlugField(max_length=100, unique=True)
     name = models.CharField(max_length=200)
@@ -59,8 +63,10 @@ class Playbook(models.Model):
         return self.name
 
 
-class PlaybookCourse(models.Model):
+class PlaybookCourse(CourseScoped):
     """A course that a playbook is kept for, and which of its changes have reached the queue."""
+
+    course_scope = through("course")
 
     playbook = models.ForeignKey(Playbook, on_delete=models.CASCADE, related_name="course_links")
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="playbook_links")
@@ -89,8 +95,10 @@ class SegmentStatus(models.TextChoices):
     ARCHIVED = "archived", "archived"
 
 
-class Segment(models.Model):
+class Segment(CourseScoped):
     """A rule that says who is in, kept true. Changed only through segmentation.operations."""
+
+    course_scope = shared_unless("playbook__courses")
 
     playbook = models.ForeignKey(Playbook, on_delete=models.PROTECT, related_name="segments")
     key = models.SlugField(max_length=100)
@@ -138,8 +146,10 @@ class Segment(models.Model):
         return f"{self.name} ({self.playbook.key})"
 
 
-class SegmentVersion(models.Model):
+class SegmentVersion(CourseScoped):
     """What a segment's rules were, version by version. Append only."""
+
+    course_scope = shared_unless("segment__playbook__courses")
 
     segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="versions")
     version = models.PositiveIntegerField()

@@ -6,12 +6,14 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from activity.models import Enrollment
+from activity.models import CourseScoped, Enrollment, through
 from segmentation.models.definitions import Segment
 
 
-class Membership(models.Model):
+class Membership(CourseScoped):
     """An enrollment's stay in a segment. `left_at` null: still in."""
+
+    course_scope = through("enrollment__course")
 
     segment = models.ForeignKey(
         Segment, on_delete=models.PROTECT, related_name="memberships", db_index=False
@@ -58,8 +60,10 @@ class OverrideKind(models.TextChoices):
     REMOVED = "removed", "never in"
 
 
-class Override(models.Model):
+class Override(CourseScoped):
     """A member added or removed by hand. `applied_at` null: not evaluated yet."""
+
+    course_scope = through("enrollment__course")
 
     segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="overrides")
     enrollment = models.ForeignKey(
@@ -99,13 +103,15 @@ class TransitionCause(models.TextChoices):
     LATE = "late", "something the learner did, received long after"
 
 
-class Transition(models.Model):
+class Transition(CourseScoped):
     """The outbox: an entry or a leaving, written with its membership, processed once by react.
 
     `starts` says whether it may start runs or draw arms; it is decided when it is written, and for
     an entry by time alone when its day was counted (WaitingEntry). An entry that may not is written
     as processed: a playbook installed for a million would keep react busy for an hour for nothing.
     """
+
+    course_scope = through("enrollment__course")
 
     enrollment = models.ForeignKey(
         Enrollment, on_delete=models.CASCADE, related_name="transitions", db_index=False

@@ -4,11 +4,13 @@ from typing import ClassVar
 
 from django.db import models
 
-from activity.models import Course
+from activity.models import Course, CourseScoped, through
 
 
-class Norms(models.Model):
+class Norms(CourseScoped):
     """A course's norms on one local day, computed from what occurred before its midnight."""
+
+    course_scope = through("course")
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="norms")
     day = models.DateField()

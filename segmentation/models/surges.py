@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from activity.models import Course, Enrollment
+from activity.models import Course, CourseScoped, Enrollment, through
 from segmentation.models.definitions import Segment
 from segmentation.models.members import Transition
 
@@ -18,12 +18,14 @@ class SurgeState(models.TextChoices):
     DISCARDED = "discarded", "discarded by staff: members, but nothing starts for them"
 
 
-class Surge(models.Model):
+class Surge(CourseScoped):
     """How many entered a segment by time alone on a local day of a course, and what is to become.
 
     Entries are counted together before any of them may start anything. Above a share of the course
     they are held, and staff decide for all of that day.
     """
+
+    course_scope = through("course")
 
     segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="surges")
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="surges")
@@ -60,11 +62,13 @@ class Surge(models.Model):
         return f"{self.entered} of {self.of} into {self.segment} on {self.day}"
 
 
-class WaitingEntry(models.Model):
+class WaitingEntry(CourseScoped):
     """An entry by time alone whose transition may start nothing until its day was counted.
 
     Its membership is current: the evaluation that ends it deletes the row.
     """
+
+    course_scope = through("course")
 
     transition = models.OneToOneField(
         Transition, primary_key=True, on_delete=models.CASCADE, related_name="waiting"

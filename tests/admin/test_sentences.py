@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import CheckConstraint, UniqueConstraint
 from django.urls import reverse
 
-from common.admin import ReadOnlyAdmin
+from activity.admin import ReadOnlyAdmin
 from interventions.models import Cadence, Category, FrequencyCap, QuietHours, Step
 from interventions.operations import save_template
 from segmentation.models import Segment, SegmentStatus

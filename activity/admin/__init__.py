@@ -1,0 +1,41 @@
+"""Admin pages of courses, learners and what they did, and the pages that other apps build on."""
+
+from activity.admin import log
+from activity.admin.bases import (
+    WHOLE_ID,
+    BigTableAdmin,
+    KeptAdmin,
+    LinkedAdmin,
+    ReadOnlyAdmin,
+    RelatedFilter,
+    SendingAdmin,
+    StackInline,
+    TableInline,
+    viewer_of,
+)
+from activity.admin.roster import (
+    CourseAdmin,
+    EnrollmentAdmin,
+    LearnerAdmin,
+    by_enrollment,
+    by_learner,
+)
+
+__all__ = [
+    "WHOLE_ID",
+    "BigTableAdmin",
+    "CourseAdmin",
+    "EnrollmentAdmin",
+    "KeptAdmin",
+    "LearnerAdmin",
+    "LinkedAdmin",
+    "ReadOnlyAdmin",
+    "RelatedFilter",
+    "SendingAdmin",
+    "StackInline",
+    "TableInline",
+    "by_enrollment",
+    "by_learner",
+    "log",
+    "viewer_of",
+]

@@ -1,0 +1,190 @@
+"""What every admin page of ours is made of: rows by course, links between lists, big tables."""
+
+from collections.abc import Iterator
+from functools import reduce
+from operator import or_
+from typing import Any, ClassVar
+
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import StackedInline, TabularInline
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.paginator import InfinitePaginator
+
+from activity.access import Viewer, for_user
+from activity.models import CourseScoped
+from activity.rights import may_send
+from common.admin import ListLink, SafeChangeList, SafeListAdmin
+
+# A part of an id would read the whole table; the whole id is found in an index.
+WHOLE_ID = "The whole external id of a learner"
+# What compares with the whole of a value, or with its beginning.
+_WHOLE = ("__exact", "__iexact", "__istartswith")
+
+
+class ScopedRows:
+    """The rows, and the choices of a form, that the user may see."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows of the user's courses."""
+        rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]
+        return for_user(rows, request.user)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Return the field with the choices of the user's courses."""
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+        return _narrowed(field, request)
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Return the field with the choices of the user's courses."""
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
+        return _narrowed(field, request)
+
+
+def _narrowed(field: Any, request: HttpRequest) -> Any:
+    choices = getattr(field, "queryset", None)
+    if choices is not None and issubclass(choices.model, CourseScoped):
+        field.queryset = for_user(choices, request.user)
+    return field
+
+
+class TableInline(ScopedRows, TabularInline):
+    """Rows of another model on a page, as a table."""
+
+
+class StackInline(ScopedRows, StackedInline):
+    """Rows of another model on a page, one below the other."""
+
+
+class RelatedFilter(AutocompleteSelectFilter):
+    """A filter by a related row, found by typing; it names only rows that the user may see."""
+
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+        """Yield the form with the choices of the user's courses."""
+        for choice in super().choices(changelist):
+            # Without this, the address of a list with another course's id would show its title.
+            for field in choice["form"].fields.values():
+                _narrowed(field, self.request)
+            yield choice
+
+
+class ViewedChangeList(SafeChangeList):
+    """A list whose rows know the user for whom they are shown."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page of rows and note the user on each."""
+        super().get_results(request)
+        for row in self.result_list:
+            _note_viewer(row, request)
+
+
+def _note_viewer(row: Any, request: HttpRequest) -> None:
+    row.__dict__["_viewer"] = request.user
+
+
+def viewer_of(row: Model) -> Viewer:
+    """Return the user for whom the row is shown: a column that counts people needs it."""
+    viewer: Viewer = row.__dict__["_viewer"]
+    return viewer
+
+
+class LinkedAdmin(ScopedRows, SafeListAdmin):
+    """A page that links to the lists of what belongs to its row."""
+
+    change_form_before_template = "admin/list_links.html"
+    list_links: ClassVar[tuple[ListLink, ...]] = ()
+
+    @classmethod
+    def add_links(cls, *links: ListLink) -> None:
+        """Add links to lists of an app above, which imports this page and not the reverse."""
+        cls.list_links = (*cls.list_links, *links)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list whose rows know their viewer."""
+        return ViewedChangeList
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Return the row of a page, None if the user may not see it."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            _note_viewer(row, request)
+        return row
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add the links to what the page shows, those that the user may follow."""
+        row = context.get("original")
+        if row is not None:
+            links = [link for link in self.list_links if link.is_open_to(request)]
+            context["list_links"] = [(link.title, link.url(row)) for link in links]
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
+
+
+class BigTableAdmin(LinkedAdmin):
+    """A list that never counts its table and pages by primary key."""
+
+    # COUNT(*) over a million rows takes longer than everything else on the page together.
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    # The button "Show counts" would count the table once for each choice of a filter.
+    show_facets = ShowFacets.NEVER
+    list_per_page = 50
+    ordering = ("-pk",)
+    list_filter_submit = True
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search for the text as one where whole values or beginnings are compared.
+
+        Word by word, as Django does, "Kit Berg" would have to begin with "Berg" too.
+        """
+        text = search_term.replace("\0", "").strip()
+        fields = self.get_search_fields(request)
+        if not text or not fields or not all(field.endswith(_WHOLE) for field in fields):
+            found: tuple[QuerySet[Any], bool] = super().get_search_results(
+                request, queryset, search_term
+            )
+            return found
+        return queryset.filter(reduce(or_, (Q((field, text)) for field in fields))), False
+
+
+class ReadOnlyAdmin(BigTableAdmin):
+    """Rows that only the engine writes: to look at, not to change."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: the engine adds these rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: the engine changes these rows."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: what happened stays on record."""
+        return False
+
+
+class KeptAdmin(LinkedAdmin):
+    """Configuration that can be added and changed; deleting it would take its history along."""
+
+    show_full_result_count = False
+    list_filter_submit = True
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: archive, pause or stop it instead."""
+        return False
+
+
+class SendingAdmin(LinkedAdmin):
+    """A page some of whose actions let messages out: those ask for the permission "send"."""
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may change these rows and let messages out."""
+        return self.has_change_permission(request) and may_send(request.user)

@@ -1,0 +1,158 @@
+"""Admin pages of courses, learners and enrollments."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import EmptyFieldListFilter
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from activity import models, operations
+from activity.admin.bases import WHOLE_ID, BigTableAdmin, KeptAdmin, RelatedFilter
+from activity.fields import TraitsField
+from common.admin import ListLink
+from common.clock import utc_now
+from common.forms import JSONTextField
+
+
+def by_learner(learner: models.Learner) -> dict[str, object]:
+    """Narrow a list by what it is searched for: the id, which is in no other learner's."""
+    return {"q": learner.external_id}
+
+
+def by_enrollment(enrollment: models.Enrollment) -> dict[str, object]:
+    """Narrow a list to the rows of an enrollment."""
+    return {"enrollment__id__exact": enrollment.pk}
+
+
+# It says where text stops being JSON, and shows what cannot be read again as it was typed.
+JSON_TEXT = {TraitsField: {"form_class": JSONTextField}}
+
+
+@admin.register(models.Course)
+class CourseAdmin(KeptAdmin):
+    """Courses. Going live is a field: empty means that nobody is drawn or messaged."""
+
+    list_display = ("title", "key", "shown_state", "starts_on", "ends_on", "time_zone")
+    search_fields = ("key", "title")
+    list_filter = ("starts_on",)
+    readonly_fields = ("clock_stopped_at",)
+
+    @display(
+        description="State",
+        label={"live": "success", "not live": "warning", "simulated": "info"},
+    )
+    def shown_state(self, course: models.Course) -> tuple[str, str]:
+        """Return the state's colour key and its words."""
+        if course.clock_stopped_at:
+            return "simulated", f"simulated, as of {course.clock_stopped_at:%Y-%m-%d %H:%M} UTC"
+        if course.live_since:
+            return "live", "live"
+        return "not live", "not live: nobody is messaged"
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save through the operation that also re-evaluates whom the change concerns."""
+        operations.save_edited(obj, columns=form.changed_data, now=utc_now())
+
+
+@admin.register(models.Section)
+class SectionAdmin(BigTableAdmin):
+    """Sections of courses."""
+
+    list_display = ("key", "course", "teacher")
+    list_select_related = ("course",)
+    search_fields = ("key",)
+    autocomplete_fields = ("course",)
+
+
+@admin.register(models.Item)
+class ItemAdmin(BigTableAdmin):
+    """Items of courses. A change of dates or kind re-evaluates the course."""
+
+    list_display = ("shown_title", "kind", "course", "parent", "assigned_on", "due_on")
+    list_select_related = ("course", "parent")
+    list_filter = ("kind", ("course", RelatedFilter))
+    search_fields = ("key", "title")
+    autocomplete_fields = ("course", "parent")
+
+    @display(description="Item")
+    def shown_title(self, item: models.Item) -> str:
+        """Return the title, or the key where there is none."""
+        return str(item)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: events speak of it."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save through the operation that also re-evaluates whom the change concerns."""
+        operations.save_edited(obj, columns=form.changed_data, now=utc_now())
+
+
+@admin.register(models.Learner)
+class LearnerAdmin(BigTableAdmin):
+    """Learners, found by external id, address or name.
+
+    Each comparison has its index: the unique one of external_id, learner_by_email, learner_by_name.
+    """
+
+    list_links = (
+        ListLink("Enrollments", models.Enrollment, by_learner),
+        ListLink("Events", models.Event, by_learner),
+    )
+    formfield_overrides = JSON_TEXT
+    list_display = ("external_id", "name", "email", "time_zone", "locale")
+    search_fields = ("external_id__exact", "email__iexact", "name__istartswith")
+    search_help_text = "The whole external id or address, or the beginning of the name"
+    list_filter = (("unusable_email", EmptyFieldListFilter),)
+    readonly_fields = ("unusable_email",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: deleting takes every event and message along."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save through the operation that also re-evaluates whom the change concerns."""
+        columns = set(form.changed_data)
+        if "email" in columns:
+            # Somebody has corrected what a file gave.
+            obj.unusable_email = ""
+            columns.add("unusable_email")
+        operations.save_edited(obj, columns=columns, now=utc_now())
+
+
+@admin.register(models.Enrollment)
+class EnrollmentAdmin(BigTableAdmin):
+    """Enrollments, with their state in words."""
+
+    list_links = (
+        ListLink("Learner", models.Learner, lambda each: {"id__exact": each.learner_id}),
+        ListLink("Progress", models.Progress, by_enrollment),
+        ListLink("Daily activity", models.DailyActivity, by_enrollment),
+        ListLink("Events", models.Event, by_enrollment),
+    )
+    formfield_overrides = JSON_TEXT
+    list_display = ("learner", "course", "shown_state", "enrolled_at", "last_event_at")
+    list_select_related = ("learner", "course")
+    list_filter = (("course", RelatedFilter),)
+    search_fields = ("learner__external_id__exact",)
+    search_help_text = WHOLE_ID
+    autocomplete_fields = ("learner", "course", "section")
+    readonly_fields = ("unit_key", "last_event_at")
+
+    @display(description="State")
+    def shown_state(self, enrollment: models.Enrollment) -> str:
+        """Return whether the learner is still in the course."""
+        if enrollment.withdrew_at:
+            return f"withdrew on {enrollment.withdrew_at:%Y-%m-%d}"
+        if enrollment.completed_at:
+            return f"completed on {enrollment.completed_at:%Y-%m-%d}"
+        return "enrolled"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: withdraw it instead."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save through the operation that also re-evaluates whom the change concerns."""
+        operations.save_edited(obj, columns=form.changed_data, now=utc_now())
