@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-MARK = "<!-- Made by manage.py compare_sizes: what stands below is written anew each time. -->"
+MARK = "<!-- Made by manage.py compare_sizes: everything below is written anew each time. -->"
 ALL = "all"
 
 
