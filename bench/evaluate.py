@@ -42,9 +42,10 @@ from bench.replicate import replicate  # noqa: E402
 from common.clock import local_date  # noqa: E402
 from segmentation.compiler import SegmentRules, compile_reading  # noqa: E402
 from segmentation.models import Segment  # noqa: E402
-from segmentation.operations import EvaluationCounts, evaluate_due, install_playbook  # noqa: E402
+from segmentation.operations import EvaluationCounts, install_playbook  # noqa: E402
 from segmentation.queries import compute_norms  # noqa: E402
 from segmentation.rules import parse  # noqa: E402
+from segmentation.stages.evaluate import evaluate_due  # noqa: E402
 
 DATABASE = "nudgelab_bench_evaluate"
 DAY = 60

@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from common.clock import utc_now
-from segmentation.operations import EvaluationCounts, evaluate_due
+from segmentation.operations import EvaluationCounts
+from segmentation.stages.evaluate import evaluate_due
 
 
 @shared_task

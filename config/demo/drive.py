@@ -17,7 +17,7 @@ from experiments.models import DeliveryOutcome, DeliveryOutcomeKind, Experiment
 from interventions.dispatch import dispatch_due
 from interventions.operations import plan_due, recover, start_experiment
 from interventions.react import react_due
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 
 # Far above what a stop needs; a stage that never comes to rest must not hang the demo.
 MAX_ROUNDS = 50

@@ -19,7 +19,7 @@ from config.demo.removal import remove_demo
 from config.demo.roster import save_roster
 from config.demo.summary import summarize
 from experiments.models import Experiment
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 
 DEFAULT_SEED = 20250901
 # The admin's work is done when the course begins.

@@ -1,7 +1,7 @@
 """Everything that writes the segmentation tables."""
 
 from segmentation.operations.errors import SegmentationError
-from segmentation.operations.evaluation import EvaluationCounts, evaluate_due
+from segmentation.operations.evaluation import EvaluationCounts
 from segmentation.operations.full import CourseEvaluation, evaluate_courses
 from segmentation.operations.norms import ensure_norms
 from segmentation.operations.outbox import (
@@ -23,7 +23,6 @@ from segmentation.operations.playbooks import (
     set_mode,
     shipped_playbooks,
 )
-from segmentation.operations.proof import Proof, prove_course, prove_generated
 from segmentation.operations.segments import (
     SegmentFields,
     activate_segment,
@@ -37,7 +36,6 @@ from segmentation.operations.surges import discard_surge, let_in_surge, settle_e
 __all__ = [
     "CourseEvaluation",
     "EvaluationCounts",
-    "Proof",
     "SegmentFields",
     "SegmentationError",
     "activate_segment",
@@ -52,14 +50,11 @@ __all__ = [
     "edit_segment",
     "ensure_norms",
     "evaluate_courses",
-    "evaluate_due",
     "fail_transitions",
     "install_playbook",
     "let_in_surge",
     "lock_members",
     "mark_processed",
-    "prove_course",
-    "prove_generated",
     "remove_course",
     "remove_member",
     "set_mode",

@@ -11,7 +11,7 @@ from experiments.models import Arm, Experiment
 from interventions.models import Cadence, Category, MessageTemplate
 from interventions.operations import CadenceFields, StepFields, save_cadence, save_template
 from segmentation.models import Override, Segment, SegmentVersion
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment
 from tests.segmentation.factories import make_playbook, make_segment, where
 

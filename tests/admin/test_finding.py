@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from activity.models import Learner
 from interventions.models import Category, Consent
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_course, make_enrollment, make_learner
 from tests.segmentation.factories import make_playbook, make_segment, where
 

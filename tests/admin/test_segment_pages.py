@@ -16,7 +16,8 @@ from django.utils.html import escape
 from activity.models import Course
 from segmentation.admin.reasons import reasons_text
 from segmentation.models import Membership, Segment, SegmentVersion
-from segmentation.operations import archive_segment, evaluate_due
+from segmentation.operations import archive_segment
+from segmentation.stages.evaluate import evaluate_due
 from tests.admin.test_finding import links, rows
 from tests.factories import NOW, act, make_course, make_enrollment, make_learner
 from tests.segmentation.factories import ACTED_TODAY, identity, make_playbook, make_segment, where

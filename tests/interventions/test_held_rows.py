@@ -17,7 +17,7 @@ from interventions.models import Consent, Delivery, Run
 from interventions.operations import plan_due, recover
 from interventions.react import react_due
 from segmentation.models import Transition
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event
 from tests.interventions.factories import (
     dispatch,

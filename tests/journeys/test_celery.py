@@ -11,7 +11,7 @@ from common.clock import utc_now
 from config.models import StageRun
 from interventions.models import Category, Delivery
 from interventions.operations import CadenceFields, StepFields, save_cadence, save_template
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import make_course, make_enrollment, make_event, make_learner
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 

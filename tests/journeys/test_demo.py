@@ -24,7 +24,8 @@ from interventions.models import Delivery, DeliveryState, MailboxMessage, Run
 from interventions.operations import save_category, save_template
 from interventions.render.found_links import links_of
 from segmentation.models import Playbook, Transition
-from segmentation.operations import evaluate_due, install_playbook
+from segmentation.operations import install_playbook
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import make_course, make_enrollment, make_learner
 from tests.journeys.demo import Demo
 

@@ -23,7 +23,7 @@ from interventions.operations import (
 )
 from interventions.react import react_due
 from interventions.render.links import LinkOwner
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 

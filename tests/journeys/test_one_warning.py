@@ -16,7 +16,7 @@ from interventions.dispatch import dispatch_due
 from interventions.operations import plan_due, recover
 from interventions.react import react_due
 from segmentation.models import Segment
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_cast, make_enrollment, make_event
 from tests.interventions.factories import (
     make_cadence,

@@ -7,14 +7,9 @@ from typing import Any
 
 from activity.models import Course, Due, Enrollment
 from segmentation.models import Membership, Playbook, PlaybookMode, Segment, Transition
-from segmentation.operations import (
-    SegmentFields,
-    activate_segment,
-    add_courses,
-    create_segment,
-    evaluate_due,
-)
+from segmentation.operations import SegmentFields, activate_segment, add_courses, create_segment
 from segmentation.signals import SIGNALS_BY_NAME, SignalRef
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW
 
 _numbers = count(1)

@@ -16,12 +16,12 @@ from segmentation.operations import (
     add_member,
     clear_override,
     edit_segment,
-    evaluate_due,
     remove_member,
     set_mode,
 )
 from segmentation.queries import compute_norms, match_rule, stored_norms
 from segmentation.rules import parse
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import (
     ACTED_TODAY,

@@ -6,9 +6,7 @@ import pytest
 
 from activity.models import Due
 from segmentation.models import Membership, Transition
-from segmentation.operations import (
-    evaluate_due,
-)
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment
 from tests.segmentation.factories import (
     ACTED_TODAY,

@@ -8,12 +8,8 @@ import pytest
 from activity.models import DueCause
 from activity.operations import pull_due, save_enrollment, save_item
 from segmentation.models import Membership, Segment
-from segmentation.operations import (
-    SegmentFields,
-    add_courses,
-    edit_segment,
-    evaluate_due,
-)
+from segmentation.operations import SegmentFields, add_courses, edit_segment
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment, make_learner
 from tests.segmentation.factories import (
     ACTED_TODAY,

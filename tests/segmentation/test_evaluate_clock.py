@@ -7,7 +7,7 @@ import pytest
 from activity.models import Due, DueCause
 from activity.operations import ingest
 from segmentation.models import Membership, Transition
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 

@@ -10,10 +10,8 @@ from django.db import connection
 from activity.models import Due, Enrollment
 from activity.queries import FeedHealth
 from segmentation.models import Segment, SegmentStatus
-from segmentation.operations import (
-    evaluate_due,
-    thaw_segment,
-)
+from segmentation.operations import thaw_segment
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment
 from tests.segmentation.factories import (
     ACTED_TODAY,

@@ -5,12 +5,8 @@ from datetime import timedelta
 import pytest
 
 from activity.operations import pull_due
-from segmentation.operations import (
-    archive_segment,
-    evaluate_due,
-    remove_course,
-    set_mode,
-)
+from segmentation.operations import archive_segment, remove_course, set_mode
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_cast
 from tests.segmentation.factories import (
     ACTED_TODAY,

@@ -8,7 +8,7 @@ from django.db import connection
 
 from activity.models import Due
 from segmentation.models import Membership, Transition
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment
 from tests.processes import finish, running, start_python, wait_for_line
 from tests.segmentation.factories import (
@@ -30,7 +30,7 @@ EVALUATE_AND_WAIT = """
 import sys
 from datetime import datetime
 from django.db import transaction
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 with transaction.atomic():
     counts = evaluate_due(now=datetime.fromisoformat(sys.argv[1]))
     print("evaluated", flush=True)
@@ -58,7 +58,7 @@ EVALUATE_SLOWLY = """
 import sys, time
 from datetime import datetime
 from activity.queries import FeedHealth
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 def health(course, *, now):
     print("claimed", flush=True)
     time.sleep(0.02)

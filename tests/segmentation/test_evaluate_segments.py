@@ -11,7 +11,8 @@ from django.core.management import CommandError, call_command
 
 from activity.models import Due
 from segmentation.models import Transition
-from segmentation.operations import evaluate_courses, evaluate_due
+from segmentation.operations import evaluate_courses
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_cast
 from tests.processes import database_url
 from tests.segmentation.factories import (

@@ -6,7 +6,7 @@ import pytest
 
 from activity.models import Course, Due
 from activity.operations import ingest, save_course
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import (
     ACTED_TODAY,

@@ -12,12 +12,12 @@ from segmentation.operations import (
     announce_members,
     archive_segment,
     clear_override,
-    evaluate_due,
     fail_transitions,
     mark_processed,
     remove_member,
 )
 from segmentation.queries import enrollments_to_react, open_transitions
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment
 from tests.segmentation.factories import (
     ACTED_TODAY,

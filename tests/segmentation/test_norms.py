@@ -11,10 +11,11 @@ from activity.models import Course, PastChange
 from activity.operations import ingest, rebuild_read_models, save_edited
 from segmentation.models import Norms
 from segmentation.norms import NORMS, NormsValues
-from segmentation.operations import ensure_norms, evaluate_due
+from segmentation.operations import ensure_norms
 from segmentation.operations.norms import _KEEP as KEEP
 from segmentation.operations.norms import renew_norms
 from segmentation.queries import compute_norms, norms_for, stored_norms
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import (
     due_at,

@@ -26,11 +26,11 @@ from segmentation.operations import (
     archive_segment,
     create_segment,
     edit_segment,
-    evaluate_due,
     install_playbook,
     thaw_segment,
 )
 from segmentation.rules import RuleError
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_cast, make_course
 from tests.segmentation.factories import (
     ACTED_TODAY,

@@ -10,9 +10,10 @@ from django.core.management import CommandError, call_command
 from activity.models import Course, Due, Event, Learner
 from activity.operations import ingest
 from segmentation.models import Membership, Norms, Playbook, Segment, Transition
-from segmentation.operations import evaluate_due, install_playbook, remove_member
+from segmentation.operations import install_playbook, remove_member
 from segmentation.operations.revisions import pull_changed
 from segmentation.queries import read_signals
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_cast, make_course, make_enrollment, make_event
 from tests.segmentation.factories import (
     ACTED_TODAY,

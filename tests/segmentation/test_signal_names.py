@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation.models import Membership
-from segmentation.operations import evaluate_due
 from segmentation.rules import conditions, evaluate, find_ref, parse, to_json
 from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef, Window, usual_refs
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_cast, make_enrollment, make_learner
 from tests.segmentation.factories import make_playbook, make_segment, members, where
 from tests.segmentation.rule_strategies import NAMES, names

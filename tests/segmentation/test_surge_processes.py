@@ -4,7 +4,7 @@ import pytest
 
 from interventions.react import react_due
 from segmentation.models import Surge, SurgeState, Transition, WaitingEntry
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_enrollment
 from tests.processes import finish, running, start_python, wait_for_line
 from tests.segmentation.factories import settle
@@ -22,7 +22,8 @@ MIDNIGHT = NOW + WEEK
 COUNT_AND_WAIT = """
 import sys
 from datetime import datetime
-from segmentation.operations import evaluate_due, surges
+from segmentation.operations import surges
+from segmentation.stages.evaluate import evaluate_due
 def wait(**_):
     print("counted", flush=True)
     sys.stdin.readline()
@@ -36,7 +37,7 @@ EVALUATE_SIX_AND_WAIT = """
 import sys
 from datetime import datetime
 from activity.queries import FeedHealth
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 def health(course, *, now):
     print("claimed", flush=True)
     sys.stdin.readline()

@@ -14,12 +14,12 @@ from segmentation.operations import (
     announce_members,
     discard_surge,
     evaluate_courses,
-    evaluate_due,
     let_in_surge,
-    prove_course,
     settle_entries,
 )
+from segmentation.proof import prove_course
 from segmentation.queries import open_transitions
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_course, make_enrollment, make_event
 from tests.segmentation.factories import (
     QUIET,

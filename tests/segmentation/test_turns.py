@@ -9,8 +9,8 @@ from activity.models import DueCause
 from activity.operations import pull_due
 from activity.queries import feed_health
 from segmentation.models import PlaybookCourse
-from segmentation.operations import evaluate_due
 from segmentation.operations.revisions import next_revision, note_change, pull_changed
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment
 from tests.segmentation.factories import QUIET, due_at, make_playbook, make_segment
 

@@ -7,7 +7,7 @@ import pytest
 from activity.models import Course
 from activity.operations import ingest, settle_edits
 from segmentation.models import Transition
-from segmentation.operations import evaluate_due
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import make_playbook, make_segment, where
 

@@ -5,7 +5,8 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from activity.models import DailyActivity
-from segmentation.operations import evaluate_due, prove_course
+from segmentation.proof import prove_course
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import act, make_course, make_enrollment
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment, members
 

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from activity.models import Course
 from common.clock import utc_now
 from segmentation.management.arguments import find_course, read_instant
-from segmentation.operations import Proof, prove_course, prove_generated
+from segmentation.proof import Proof, prove_course, prove_generated
 
 IDLE = "Course '{key}' has no active segment: nothing to compare."
 

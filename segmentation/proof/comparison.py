@@ -14,10 +14,10 @@ from activity.operations import pull_due
 from activity.queries import wrong_day
 from segmentation.models import PlaybookCourse, Segment, Transition
 from segmentation.operations.definitions import Definition, read_definitions
-from segmentation.operations.evaluation import evaluate_due
-from segmentation.operations.generated import Generated, generate_course
+from segmentation.proof.generated import Generated, generate_course
 from segmentation.queries import match_rule, read_signals
 from segmentation.rules import Group, evaluate
+from segmentation.stages.evaluate import evaluate_due
 
 STEP = timedelta(hours=6)
 STEPS = 8

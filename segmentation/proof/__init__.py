@@ -1,0 +1,5 @@
+"""Proof that the three readings of a rule agree: SQL, Python, and evaluation driven by Due."""
+
+from segmentation.proof.comparison import Proof, prove_course, prove_generated
+
+__all__ = ["Proof", "prove_course", "prove_generated"]
