@@ -27,7 +27,6 @@ from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 
 from activity.models import Course, Due, Enrollment, Learner  # noqa: E402
-from interventions.dispatch import dispatch_due  # noqa: E402
 from interventions.models import (  # noqa: E402
     Cadence,
     Category,
@@ -39,6 +38,9 @@ from interventions.models import (  # noqa: E402
     Step,
     TemplateText,
 )
+
+# By the task's name for it, which is the same in every commit.
+from interventions.tasks import dispatch_due  # noqa: E402
 from segmentation.models import Playbook, Segment  # noqa: E402
 
 NOW = datetime(2025, 10, 22, 12, 0, tzinfo=UTC)

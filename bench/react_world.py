@@ -28,7 +28,9 @@ from interventions.models import (  # noqa: E402
     Run,
     Step,
 )
-from interventions.react import react_due  # noqa: E402
+
+# By the task's name for it, which is the same in every commit.
+from interventions.tasks import react_due  # noqa: E402
 from segmentation.models import Playbook, Segment, Transition  # noqa: E402
 
 NOW = datetime(2025, 10, 26, 12, 0, tzinfo=UTC)

@@ -6,9 +6,10 @@ from celery import shared_task
 
 from common import stopping
 from common.clock import utc_now
-from interventions.dispatch import dispatch_due
-from interventions.operations import plan_due, recover
-from interventions.react import react_due
+from interventions.stages.dispatch import dispatch_due
+from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
+from interventions.stages.recover import recover
 
 
 @shared_task

@@ -14,9 +14,11 @@ from config.demo.feed import Feed
 from config.demo.plan import EXPERIMENT_STARTS_AFTER
 from config.demo.timetable import stops
 from experiments.models import DeliveryOutcome, DeliveryOutcomeKind, Experiment
-from interventions.dispatch import dispatch_due
-from interventions.operations import plan_due, recover, start_experiment
-from interventions.react import react_due
+from interventions.operations import start_experiment
+from interventions.stages.dispatch import dispatch_due
+from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
+from interventions.stages.recover import recover
 from segmentation.stages.evaluate import evaluate_due
 
 # Far above what a stop needs; a stage that never comes to rest must not hang the demo.

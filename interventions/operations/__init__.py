@@ -18,8 +18,6 @@ from interventions.operations.limits import (
     suppress,
 )
 from interventions.operations.pauses import PauseNote, pause_cadence, pause_site
-from interventions.operations.plan import plan_due
-from interventions.operations.recover import recover
 from interventions.operations.runs import start_by_hand
 from interventions.operations.settle import retry_failed, settle_in_doubt
 from interventions.operations.templates import check_texts, save_category, save_template
@@ -37,8 +35,6 @@ __all__ = [
     "make_missing_guards",
     "pause_cadence",
     "pause_site",
-    "plan_due",
-    "recover",
     "retry_failed",
     "save_cadence",
     "save_cap",

@@ -21,7 +21,7 @@ from activity.operations.roster_values import RosterError
 from activity.validators import validate_time_zone
 from common.clock import local_date, local_midnight
 from common.zones import known_zones, periods_by_zone, release
-from interventions.operations import recover
+from interventions.stages.recover import recover
 from tests.factories import NOW, act, make_course, make_enrollment
 from tests.processes import finish, start_command
 

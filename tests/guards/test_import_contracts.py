@@ -29,7 +29,7 @@ PLANTED = [
     ("segmentation", "segmentation/services.py", ""),
     ("experiments", "experiments/stats/__init__.py", "import experiments.models"),
     ("experiments", "experiments/services.py", ""),
-    ("interventions", "interventions/operations/__init__.py", "import interventions.dispatch"),
+    ("interventions", "interventions/operations/__init__.py", "import interventions.stages.plan"),
     ("interventions", "interventions/services.py", ""),
     ("interventions", "interventions/policy/caps.py", "import interventions.models"),
     ("policy", "interventions/policy/caps.py", "import interventions.policy.decision"),
@@ -38,7 +38,11 @@ PLANTED = [
     ("pure", "experiments/randomize/__init__.py", "import redis"),
     ("compiler", "interventions/queries/__init__.py", "import segmentation.compiler"),
     ("channels", "interventions/operations/__init__.py", "import interventions.channels.email"),
-    ("starting", "interventions/react.py", "import experiments.starting"),
+    ("starting", "interventions/stages/react.py", "import experiments.starting"),
+    ("stages", "interventions/stages/react.py", "import interventions.stages.plan"),
+    ("stages", "interventions/stages/plan.py", "import segmentation.stages.evaluate"),
+    ("runs", "interventions/views.py", "import interventions.stages.plan"),
+    ("runs", "config/health/check.py", "import segmentation.stages.evaluate"),
     ("edges", "interventions/queries/__init__.py", "import experiments.views"),
 ]
 RUN = "import sys; from importlinter.cli import lint_imports_command; lint_imports_command()"

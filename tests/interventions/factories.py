@@ -10,7 +10,6 @@ from activity.models import Course, Due, Enrollment, Learner
 from experiments.models import Arm, Assignment, Experiment
 from interventions.channels import Answer
 from interventions.channels.memory import MemoryConnection, MemoryMessage, memory_channel
-from interventions.dispatch import dispatch_due
 from interventions.models import Cadence, Category, Delivery, MessageTemplate, Run, Step
 from interventions.operations import (
     CadenceFields,
@@ -20,6 +19,7 @@ from interventions.operations import (
     save_template,
     start_experiment,
 )
+from interventions.stages.dispatch import dispatch_due
 from segmentation.models import Segment, Transition
 from tests.factories import NOW, make_course, make_enrollment
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment

@@ -8,8 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Assignment, DeliveryOutcome
 from interventions.models import Cadence, Run
-from interventions.operations import cache, recover, save_cap, save_quiet_hours
-from interventions.react import react_due
+from interventions.operations import cache, save_cap, save_quiet_hours
+from interventions.stages.react import react_due
+from interventions.stages.recover import recover
 from tests.factories import NOW, make_item
 from tests.interventions.factories import (
     arm_of,

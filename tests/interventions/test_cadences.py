@@ -17,7 +17,7 @@ from interventions.operations import (
     save_cadence,
     start_experiment,
 )
-from interventions.react import react_due
+from interventions.stages.react import react_due
 from segmentation.models import Membership
 from tests.factories import NOW
 from tests.interventions.factories import (

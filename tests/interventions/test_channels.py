@@ -13,17 +13,12 @@ from activity.verbs import NOT_ACTS
 from interventions.channels import CHANNELS, Answer, Channel, Result
 from interventions.channels.email import EMAIL
 from interventions.channels.memory import MemoryConnection, memory_channel
-from interventions.dispatch import dispatch_due
 from interventions.models import Channel as Name
 from interventions.models import Delivery, Suppression
-from interventions.operations import (
-    InterventionError,
-    recover,
-    save_template,
-    settle_in_doubt,
-    suppress,
-)
+from interventions.operations import InterventionError, save_template, settle_in_doubt, suppress
 from interventions.render.liquid import TemplateError
+from interventions.stages.dispatch import dispatch_due
+from interventions.stages.recover import recover
 from tests.factories import NOW, act, make_learner
 from tests.interventions.factories import (
     BODY,

@@ -10,17 +10,12 @@ from django.db import OperationalError, connection, transaction
 from activity.models import Learner
 from common.clock import utc_now
 from experiments.plan import PlanError
-from interventions.dispatch import dispatch_due
 from interventions.models import Cadence, Delivery
-from interventions.operations import (
-    InterventionError,
-    recover,
-    save_cap,
-    start_experiment,
-    unsubscribe,
-)
+from interventions.operations import InterventionError, save_cap, start_experiment, unsubscribe
 from interventions.operations.mailboxes import claim_learner
 from interventions.render.links import LinkOwner
+from interventions.stages.dispatch import dispatch_due
+from interventions.stages.recover import recover
 from segmentation.models import Membership, Transition
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
@@ -52,7 +47,7 @@ DISPATCH = (
     + """
 from activity.models import Learner
 from common.clock import utc_now
-from interventions.dispatch import dispatch_due
+from interventions.stages.dispatch import dispatch_due
 print(dict(dispatch_due(clock=utc_now)))
 """
 )
@@ -80,7 +75,7 @@ from dataclasses import replace
 from activity.models import Learner
 from common.clock import utc_now
 from interventions.channels.email import EMAIL, EmailConnection
-from interventions.dispatch import dispatch_due
+from interventions.stages.dispatch import dispatch_due
 
 class Hanging(EmailConnection):
     def send(self, prepared):

@@ -6,9 +6,10 @@ import pytest
 
 from activity.models import Course
 from interventions.models import Delivery, Run
-from interventions.operations import StepFields, plan_due
+from interventions.operations import StepFields
 from interventions.policy.durations import later
-from interventions.react import react_due
+from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
 from tests.factories import make_learner
 from tests.interventions.factories import (
     make_cadence,

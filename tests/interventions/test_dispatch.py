@@ -9,10 +9,10 @@ from activity.models import Due, Event
 from experiments.models import DeliveryOutcome
 from interventions.channels import Answer, Result
 from interventions.channels.memory import MemoryConnection, memory_channel
-from interventions.dispatch import dispatch_due
 from interventions.models import Delivery, DeliveryState, SitePause
 from interventions.operations import pause_cadence, pause_site, suppress
 from interventions.queries.holds import hold_of
+from interventions.stages.dispatch import dispatch_due
 from segmentation.models import Segment
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (

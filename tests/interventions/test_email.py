@@ -11,10 +11,10 @@ from activity.models import Event, Learner, Section
 from interventions.channels import Result
 from interventions.channels.email import EMAIL, EmailConnection, classify
 from interventions.channels.smtp import Stage
-from interventions.dispatch import dispatch_due
 from interventions.models import Delivery
-from interventions.operations import recover
 from interventions.render.links import read_token
+from interventions.stages.dispatch import dispatch_due
+from interventions.stages.recover import recover
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     make_cadence,

@@ -6,7 +6,7 @@ from email.utils import parseaddr
 
 import pytest
 
-from interventions.dispatch import dispatch_due
+from interventions.stages.dispatch import dispatch_due
 from tests.factories import NOW, make_learner
 from tests.faulty_smtp import FaultySmtp, serve
 from tests.interventions.factories import (

@@ -14,8 +14,9 @@ from common.database import is_held
 from common.tally import in_words, tally
 from config.pages.busy import BusyMiddleware
 from interventions.models import Consent, Delivery, Run
-from interventions.operations import plan_due, recover
-from interventions.react import react_due
+from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
+from interventions.stages.recover import recover
 from segmentation.models import Transition
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event

@@ -18,14 +18,9 @@ import pytest
 from activity.models import Event
 from config.embedded import postgres
 from interventions.models import Consent
-from interventions.operations import (
-    NotKeptError,
-    keep_no,
-    kept_noes,
-    recover,
-    save_preferences,
-)
+from interventions.operations import NotKeptError, keep_no, kept_noes, save_preferences
 from interventions.render.links import LinkOwner
+from interventions.stages.recover import recover
 from tests.factories import NOW
 from tests.interventions.factories import dispatch, make_delivery, make_settled, settle_due
 from tests.processes import running, start_command, start_python, wait_for_line, wait_until
@@ -182,7 +177,7 @@ class no_room:  # noqa: N801
 RECOVER = """
 import sys
 from datetime import datetime
-from interventions.operations import recover
+from interventions.stages.recover import recover
 print("up", flush=True)
 sys.stdin.readline()
 recover(now=datetime.fromisoformat(sys.argv[1]))
@@ -228,7 +223,7 @@ print("made", flush=True)
 WHO_SAID_NO = """
 from common.clock import utc_now
 from interventions.models import Consent, Delivery
-from interventions.operations import recover
+from interventions.stages.recover import recover
 recover(now=utc_now())
 print(sorted(Consent.objects.values_list("learner", "state", "source")))
 print(sorted(Delivery.objects.values_list("state", flat=True)))

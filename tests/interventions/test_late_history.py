@@ -7,8 +7,8 @@ import pytest
 from activity.models import Course
 from activity.operations import ingest, save_course
 from interventions.models import Delivery, Run
-from interventions.operations import plan_due
-from interventions.react import react_due
+from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_enrollment, make_event
 from tests.interventions.factories import make_cadence, make_live_course

@@ -7,9 +7,9 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from interventions.dispatch import dispatch_due
 from interventions.models import MailboxMessage
 from interventions.queries.mailbox import PAGE, mailbox_page
+from interventions.stages.dispatch import dispatch_due
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     make_cadence,

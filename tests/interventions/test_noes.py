@@ -9,8 +9,9 @@ from activity.models import Learner, PendingNo
 from activity.operations import RosterError, ingest, save_learner
 from activity.operations.jsonl import import_jsonl
 from interventions.models import Consent, Delivery, Suppression
-from interventions.operations import recover, save_preferences, unsubscribe
+from interventions.operations import save_preferences, unsubscribe
 from interventions.render.links import LinkOwner
+from interventions.stages.recover import recover
 from tests.factories import NOW, make_event, make_learner
 from tests.interventions.factories import (
     dispatch,

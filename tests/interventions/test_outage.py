@@ -9,10 +9,10 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 
 from common.database import is_outage
 from config.embedded import postgres
-from interventions.dispatch import PAUSES_TO_RECORD
 from interventions.models import Delivery, Run
-from interventions.operations import plan_due
-from interventions.react import react_due
+from interventions.stages.dispatch import PAUSES_TO_RECORD
+from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
 from tests.factories import NOW
 from tests.interventions.factories import (
     dispatch,

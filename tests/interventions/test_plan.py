@@ -6,8 +6,9 @@ import pytest
 
 from experiments.models import DeliveryOutcome
 from interventions.models import Delivery, Run
-from interventions.operations import StepFields, plan_due, start_by_hand
+from interventions.operations import StepFields, start_by_hand
 from interventions.operations.runs import close_runs
+from interventions.stages.plan import plan_due
 from segmentation.rules import RuleError
 from tests.factories import NOW, act
 from tests.interventions.factories import (

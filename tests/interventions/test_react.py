@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 
 from activity.models import Enrollment, Learner
 from experiments.models import Assignment, DeliveryOutcome
-from interventions import react
 from interventions.models import Cadence, CadenceStatus, Run
 from interventions.operations import StepFields, reactions
-from interventions.react import react_due
+from interventions.stages import react
+from interventions.stages.react import react_due
 from segmentation.models import Transition
 from tests.factories import NOW
 from tests.interventions.factories import (

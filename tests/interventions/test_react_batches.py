@@ -7,10 +7,10 @@ import pytest
 from django.db import connection, transaction
 
 from experiments.models import Assignment, DeliveryOutcome
-from interventions import react
 from interventions.models import Delivery, Run
 from interventions.operations.reactions import handle_transitions
-from interventions.react import react_due
+from interventions.stages import react
+from interventions.stages.react import react_due
 from segmentation.models import Transition
 from segmentation.queries import open_transitions
 from tests.factories import NOW

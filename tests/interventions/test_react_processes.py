@@ -9,10 +9,10 @@ import pytest
 from django.db import connection, transaction
 
 from experiments.models import Assignment
-from interventions import react
 from interventions.models import Cadence, Delivery, Run
 from interventions.operations import start_experiment
-from interventions.react import react_due
+from interventions.stages import react
+from interventions.stages.react import react_due
 from tests.factories import NOW
 from tests.interventions.factories import (
     make_any_segment,
@@ -33,7 +33,7 @@ REACT = (
     BARRIER
     + """
 from common.clock import utc_now
-from interventions.react import react_due
+from interventions.stages.react import react_due
 print(react_due(now=utc_now()))
 """
 )

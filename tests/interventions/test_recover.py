@@ -10,17 +10,12 @@ from experiments.models import DeliveryOutcome
 from interventions.channels import Answer, Result
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Delivery
-from interventions.operations import (
-    InterventionError,
-    recover,
-    retry_failed,
-    save_cap,
-    settle_in_doubt,
-)
+from interventions.operations import InterventionError, retry_failed, save_cap, settle_in_doubt
 from interventions.operations.cache import DispatchCache
 from interventions.operations.claim import Claim, claim_next
 from interventions.operations.finish import finish_delivery, release_claim
 from interventions.operations.runs import exit_runs
+from interventions.stages.recover import recover
 from tests.factories import NOW, make_event
 from tests.interventions.factories import (
     arm_of,

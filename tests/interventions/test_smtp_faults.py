@@ -10,10 +10,10 @@ from django.core.mail import EmailMessage
 from activity.models import Event
 from interventions.channels import Result
 from interventions.channels.email import EmailConnection
-from interventions.dispatch import dispatch_due
 from interventions.models import Delivery
-from interventions.operations import recover
 from interventions.operations.finish import AFTER_CHANNEL_DOWN
+from interventions.stages.dispatch import dispatch_due
+from interventions.stages.recover import recover
 from tests.factories import NOW
 from tests.faulty_smtp import HANG, HANG_UP, STAGES, FaultySmtp, serve
 from tests.interventions.factories import (

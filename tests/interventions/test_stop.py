@@ -11,8 +11,8 @@ import pytest
 from common.clock import utc_now
 from config.celery import app
 from config.running.workers import STAGES, worker_commands
-from interventions.dispatch import dispatch_due
 from interventions.models import Delivery
+from interventions.stages.dispatch import dispatch_due
 from tests.faulty_smtp import PAUSE, FaultySmtp, serve
 from tests.interventions.factories import (
     make_cadence,

@@ -10,8 +10,8 @@ from django.test import Client
 
 from experiments.models import DeliveryOutcome
 from interventions.models import Cadence, Delivery, Run
-from interventions.operations import plan_due
-from interventions.react import react_due
+from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
 from tests.factories import NOW
 from tests.interventions.factories import (
     arm_of,

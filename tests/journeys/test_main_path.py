@@ -10,19 +10,19 @@ from django.core import mail
 from activity.operations import ingest
 from experiments import queries as experiment_queries
 from experiments.models import Arm, Experiment
-from interventions.dispatch import dispatch_due
 from interventions.models import Category, Delivery
 from interventions.operations import (
     CadenceFields,
     StepFields,
-    plan_due,
     save_cadence,
     save_template,
     start_experiment,
     unsubscribe,
 )
-from interventions.react import react_due
 from interventions.render.links import LinkOwner
+from interventions.stages.dispatch import dispatch_due
+from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment

@@ -12,9 +12,10 @@ from common.tally import in_words, note, tally
 from config.running.stages import run_stage
 from interventions.channels import Answer, Result
 from interventions.channels.memory import MemoryConnection, MemoryMessage, memory_channel
-from interventions.dispatch import dispatch_due
-from interventions.operations import plan_due, recover
-from interventions.react import react_due
+from interventions.stages.dispatch import dispatch_due
+from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
+from interventions.stages.recover import recover
 from segmentation.models import Segment
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_cast, make_enrollment, make_event

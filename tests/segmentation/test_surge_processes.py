@@ -2,7 +2,7 @@
 
 import pytest
 
-from interventions.react import react_due
+from interventions.stages.react import react_due
 from segmentation.models import Surge, SurgeState, Transition, WaitingEntry
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_enrollment

@@ -1,0 +1,1 @@
+"""The stages of this app that beat starts, one module per stage."""
