@@ -13,7 +13,7 @@ from activity.payloads import MAX_LEVELS, is_nested_deeper, storable
 from activity.texts import key_text
 from common.clock import read_instant
 from common.json_text import kind_of
-from common.stored_text import storable_text
+from common.stored_text import storable_text, unstorable
 
 # Of the events that Nudgelab writes itself. From outside they could pass for a message that went
 # out, or take the place of one.
@@ -152,12 +152,9 @@ def _source(value: object) -> str:
 
 
 def _check_storable(name: str, text: str) -> None:
-    if "\0" in text:
-        raise _bad(f"{name} holds a NUL character, which cannot be stored.")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _bad(f"{name} holds half a character, which cannot be stored.") from None
+    character = unstorable(text)
+    if character:
+        raise _bad(f"{name} holds {character}, which cannot be stored.")
 
 
 def _instant(value: object) -> datetime:

@@ -51,6 +51,8 @@ def is_nested_deeper(value: object, *, levels: int) -> bool:
 
 def digest(payload: object) -> str:
     """Return the SHA-256 of the payload's canonical JSON: the same event has the same digest."""
+    # Not common.json_text's form: an event that comes again, after an upgrade too, must have the
+    # digest under which it is stored.
     text = json.dumps(payload, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -18,6 +18,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 
+from common.stored_text import without_nul
+
 # What compares with the whole of a value, or with its beginning.
 _WHOLE = ("__exact", "__iexact", "__istartswith")
 # How a value that is none of its field's comes out, here or in the database.
@@ -96,7 +98,7 @@ class SafeListAdmin(ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Search without the one character that PostgreSQL cannot compare."""
-        term = search_term.replace("\0", "")
+        term = without_nul(search_term)
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, term)
         return found
 

@@ -31,3 +31,7 @@ class BackOff:
         )
         grown = f"{first} * power({self.factor}, LEAST({before}, {_MOST_COUNTED}))"
         return f"LEAST({longest}, {grown})"
+
+
+# A row that cannot be worked on, whatever the stage: seen again soon, and not in everybody's way.
+OF_A_FAILED_ROW = BackOff(timedelta(seconds=30), timedelta(hours=1))

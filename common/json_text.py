@@ -1,5 +1,6 @@
-"""Say of JSON what it is, and where its text is torn or nested too deeply. Pure."""
+"""JSON as it is stored and compared, and what is wrong with JSON that somebody typed. Pure."""
 
+import json
 import re
 from json import JSONDecodeError
 
@@ -21,6 +22,15 @@ _EXPECTED = {
     "Invalid \\escape": "the backslash is not followed by a letter it may stand before",
     "Invalid \\uXXXX escape": "four hexadecimal digits were expected after \\u",
 }
+
+
+def canonical_json(value: object) -> str:
+    """Return the value as JSON in the one form that is stored and compared: equal if values are.
+
+    Keys are sorted and nothing is spaced. The digest of each locked plan and the identity of each
+    signal that a membership holds hang on every character: this form may not change.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def json_fault(error: JSONDecodeError) -> str:

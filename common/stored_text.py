@@ -4,6 +4,22 @@
 MAX_TEXT = 1_000_000
 
 
+def unstorable(value: str) -> str:
+    """Return which character of the text PostgreSQL cannot store, in words; empty for none."""
+    if "\0" in value:
+        return "a NUL character"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "half a character"
+    return ""
+
+
+def without_nul(value: str) -> str:
+    """Return the text without NUL, which PostgreSQL neither stores nor compares."""
+    return value.replace("\0", "")
+
+
 def storable_text(value: str) -> str:
     """Return the text without NUL and half characters, cut to a million characters."""
     cut = value[:MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -5,6 +5,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from activity.models import Course, Item
+from common.stored_text import without_nul
 from config.demo.plan import COURSE_KEY
 
 
@@ -20,7 +21,6 @@ def demo_course(request: HttpRequest) -> HttpResponse:
 def demo_item(request: HttpRequest, key: str) -> HttpResponse:
     """Show one module or item of the demo course."""
     items = Item.objects.select_related("course", "parent").filter(course__key=COURSE_KEY)
-    # PostgreSQL cannot compare this one character.
-    item = get_object_or_404(items, key=key.replace("\0", ""))
+    item = get_object_or_404(items, key=without_nul(key))
     children = item.children.order_by("position", "id")
     return render(request, "config/demo_item.html", {"item": item, "children": children})

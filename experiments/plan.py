@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from common.json_text import canonical_json
 from experiments.metrics.definitions import (
     METRICS,
     Metric,
@@ -127,7 +128,7 @@ def plan_text(plan: Plan) -> str:
     """
     if plan.format != FORMAT:
         raise PlanError(f"A plan of format {plan.format} is read, and never written again.")
-    return json.dumps(asdict(plan), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return canonical_json(asdict(plan))
 
 
 def read_plan(text: str) -> Plan:

@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from activity.rights import REFUSAL
-from common.forms import JSONTextField
 from interventions.models import Cadence, CadenceStatus, MessageTemplate, Step
 from interventions.operations import (
     InterventionError,
@@ -30,7 +29,7 @@ from interventions.policy.durations import (
 from interventions.queries.texts import DEFAULT_LOCALE
 from interventions.render.context import KNOWN_VARIABLES
 from interventions.render.liquid import TemplateError
-from segmentation.rules import RuleError, check_ranges, parse, to_json
+from segmentation.forms import RuleField
 
 if TYPE_CHECKING:
     TemplateModelForm = forms.ModelForm[MessageTemplate]
@@ -40,16 +39,6 @@ if TYPE_CHECKING:
 else:
     TemplateModelForm = CadenceModelForm = StepModelForm = forms.ModelForm
     StepInlineFormSet = forms.BaseInlineFormSet
-
-
-def checked_rule(rule: Any) -> Any:
-    """Return the rule in its canonical form, None for none. Raise ValidationError with the path."""
-    if rule is None:
-        return None
-    try:
-        return to_json(check_ranges(parse(rule)))
-    except RuleError as error:
-        raise ValidationError(str(error)) from None
 
 
 class DurationTextField(forms.Field):
@@ -154,15 +143,11 @@ class CadenceForm(CadenceModelForm):
         model = Cadence
         fields = "__all__"
         field_classes: ClassVar = {
-            "goal_rule": JSONTextField,
+            "goal_rule": RuleField,
             "cooldown": DurationTextField,
             "max_age": DurationTextField,
         }
         widgets: ClassVar = {"goal_rule": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
-
-    def clean_goal_rule(self) -> Any:
-        """Return the goal rule in its canonical form."""
-        return checked_rule(self.cleaned_data["goal_rule"])
 
     def clean_status(self) -> str:
         """Return the status. Refuse an active cadence to those who may not send."""
@@ -191,7 +176,7 @@ class StepForm(StepModelForm):
     class Meta:
         model = Step
         fields = ("order", "delay", "template", "condition")
-        field_classes: ClassVar = {"condition": JSONTextField, "delay": DurationTextField}
+        field_classes: ClassVar = {"condition": RuleField, "delay": DurationTextField}
         widgets: ClassVar = {"condition": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -199,10 +184,6 @@ class StepForm(StepModelForm):
         if self.instance.pk:
             self.initial["order"] = self.instance.position
         self.stored_position = self.instance.position if self.instance.pk else None
-
-    def clean_condition(self) -> Any:
-        """Return the condition in its canonical form."""
-        return checked_rule(self.cleaned_data["condition"])
 
     def has_changed(self) -> bool:
         """Return whether there is something to save: what was typed, or another position."""

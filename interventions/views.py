@@ -24,6 +24,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from common.clock import utc_now
 from common.database import is_outage
 from common.masking import mask_links
+from common.stored_text import without_nul
 from interventions import operations
 from interventions.models import MailboxMessage
 from interventions.queries import mailbox as mailbox_queries
@@ -57,7 +58,7 @@ def staff_mailbox(view: View[P]) -> View[P]:
 @staff_mailbox
 def mailbox(request: HttpRequest) -> HttpResponse:
     """List the messages that landed in the mailbox, the newest first."""
-    recipient = request.GET.get("recipient", "").replace("\0", "").strip()
+    recipient = without_nul(request.GET.get("recipient", "")).strip()
     before = _row_id(request.GET.get("before", ""))
     behind = None if before is None else mailbox_queries.mailbox_message(before)
     page = mailbox_queries.mailbox_page(recipient=recipient, behind=behind)

@@ -10,7 +10,7 @@ from activity.models import Course
 from common.forms import JSONTextField
 from segmentation.models import Override, Playbook, Segment
 from segmentation.operations import SegmentationError, check_kept
-from segmentation.rules import RuleError, check_ranges, parse, to_json
+from segmentation.rules import RuleError, canonical_rule
 
 if TYPE_CHECKING:
     SegmentModelForm = forms.ModelForm[Segment]
@@ -26,12 +26,16 @@ RULE_HELP = (
 )
 
 
-def checked_rule(data: Any) -> dict[str, object]:
-    """Return the rule in its canonical form. Raise ValidationError with the path to the fault."""
-    try:
-        return to_json(check_ranges(parse(data)))
-    except RuleError as error:
-        raise ValidationError(str(error)) from None
+class RuleField(JSONTextField):
+    """A rule that a person typed."""
+
+    def clean(self, value: Any) -> Any:
+        """Return the rule as it is stored, None for none. Raise ValidationError with the path."""
+        data = super().clean(value)
+        try:
+            return None if data is None else canonical_rule(data)
+        except RuleError as error:
+            raise ValidationError(str(error)) from None
 
 
 class SegmentForm(SegmentModelForm):
@@ -39,7 +43,7 @@ class SegmentForm(SegmentModelForm):
 
     class Meta:
         model = Segment
-        field_classes = {"rule": JSONTextField, "leave_rule": JSONTextField}
+        field_classes = {"rule": RuleField, "leave_rule": RuleField}
         fields = (
             "name",
             "key",
@@ -56,15 +60,6 @@ class SegmentForm(SegmentModelForm):
         super().__init__(*args, **kwargs)
         # Ticked for one edit only: left ticked, the next edit would message whom it brings in.
         self.initial["include_present"] = False
-
-    def clean_rule(self) -> dict[str, object]:
-        """Return the rule in its canonical form."""
-        return checked_rule(self.cleaned_data["rule"])
-
-    def clean_leave_rule(self) -> dict[str, object] | None:
-        """Return the leave rule in its canonical form, or None."""
-        rule = self.cleaned_data["leave_rule"]
-        return None if rule is None else checked_rule(rule)
 
 
 class PlaybookForm(PlaybookModelForm):

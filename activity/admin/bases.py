@@ -17,6 +17,7 @@ from activity.access import Viewer, for_user
 from activity.models import CourseScoped
 from activity.rights import may_send
 from common.admin import ListLink, SafeChangeList, SafeListAdmin
+from common.stored_text import without_nul
 
 # A part of an id would read the whole table; the whole id is found in an index.
 WHOLE_ID = "The whole external id of a learner"
@@ -145,7 +146,7 @@ class BigTableAdmin(LinkedAdmin):
 
         Word by word, as Django does, "Kit Berg" would have to begin with "Berg" too.
         """
-        text = search_term.replace("\0", "").strip()
+        text = without_nul(search_term).strip()
         fields = self.get_search_fields(request)
         if not text or not fields or not all(field.endswith(_WHOLE) for field in fields):
             found: tuple[QuerySet[Any], bool] = super().get_search_results(

@@ -7,11 +7,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from activity.models import Due, DueCause, Enrollment
-from common.back_off import BackOff
+from common.back_off import OF_A_FAILED_ROW
 from common.stored_text import storable_text
 
 CHUNK = 5_000
-BACK_OFF = BackOff(timedelta(seconds=30), timedelta(hours=1))
 LEAST_LATE = timedelta(hours=1)
 
 # The rows are locked in enrollment order, so that two pulls never wait for each other in a ring.
@@ -63,7 +62,7 @@ WHERE due.enrollment_id = told.enrollment_id
 FAIL = f"""
 UPDATE activity_due
 SET attempts = attempts + 1, error = %(error)s,
-    due_at = %(now)s + {BACK_OFF.sql("attempts")}
+    due_at = %(now)s + {OF_A_FAILED_ROW.sql("attempts")}
 WHERE enrollment_id = ANY(%(ids)s)
 """  # noqa: S608
 

@@ -1,6 +1,5 @@
 """Store a changed row of the roster and do what follows from it: rebuild, pull."""
 
-import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from activity.operations.due import lock_due, pull_due
 from activity.operations.edits import count_edits, settle_edit
 from activity.operations.noes import keep_roster_no
 from activity.operations.past import note_past_changed
+from common.json_text import canonical_json
 
 Row = TypeVar("Row", bound=Model)
 
@@ -159,7 +159,7 @@ def _changed(row: Model, before: Model, columns: Collection[str] | None) -> froz
 def _comparable(row: Model, name: str) -> object:
     value = getattr(row, name)
     # In Python true equals 1 and 1.0; in JSON they are three values.
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
+    return canonical_json(value) if isinstance(value, dict) else value
 
 
 def _concern(row: Model, effects: Effects) -> None:

@@ -7,6 +7,7 @@ from email.utils import parseaddr, parsedate_to_datetime
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
+from common.stored_text import without_nul
 from interventions.models import MailboxMessage
 
 MAX_HEADER = 998
@@ -47,5 +48,5 @@ def _part(message: Message, content_type: str) -> str:
         payload = part.get_payload(decode=True)
         if part.get_content_type() == content_type and isinstance(payload, bytes):
             charset = part.get_content_charset() or "utf-8"
-            return payload.decode(charset, errors="replace").replace("\0", "")
+            return without_nul(payload.decode(charset, errors="replace"))
     return ""

@@ -24,7 +24,7 @@ from interventions.models import (
 from interventions.operations.errors import InterventionError
 from interventions.queries.populations import lock_segments
 from segmentation.models import Segment, SegmentStatus
-from segmentation.rules import RuleError, check_ranges, parse, to_json
+from segmentation.rules import RuleError, canonical_rule
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,6 @@ def _checked_rule(rule: Any, place: str) -> Any:
     if rule is None:
         return None
     try:
-        return to_json(check_ranges(parse(rule)))
+        return canonical_rule(rule)
     except RuleError as error:
         raise InterventionError(f"{place}: {error}") from None

@@ -4,12 +4,12 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 
-from common.back_off import BackOff
+from common.back_off import OF_A_FAILED_ROW
 from common.database import (
     check_references,
     is_held,
@@ -29,7 +29,6 @@ from segmentation.queries import match_rule
 from segmentation.rules import parse
 
 BATCH = 500
-BACK_OFF = BackOff(timedelta(seconds=30), timedelta(hours=1))
 GOAL = "goal"
 CONDITION = "condition"
 
@@ -208,6 +207,6 @@ def _after(
 def _put_off(run: Run, error: Exception, now: datetime) -> None:
     run.attempts = min(run.attempts + 1, 1_000)
     run.error = storable_text(f"{type(error).__name__}: {error}")
-    run.retry_at = now + BACK_OFF.after(run.attempts)
+    run.retry_at = now + OF_A_FAILED_ROW.after(run.attempts)
     run.save(update_fields=["attempts", "error", "retry_at"])
     note("runs put off", type(error).__name__)

@@ -1,13 +1,13 @@
 """What becomes of transitions: processed, put off, or announced for those who are in already."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 
 from activity.operations import lock_due
-from common.back_off import BackOff
+from common.back_off import OF_A_FAILED_ROW
 from common.stored_text import storable_text
 from common.tally import note
 from segmentation.models import Membership
@@ -40,11 +40,10 @@ UPDATE segmentation_transition SET processed_at = %(now)s, error = ''
 WHERE id = ANY(%(ids)s) AND processed_at IS NULL
 """
 
-_BACK_OFF = BackOff(timedelta(seconds=30), timedelta(hours=1))
 _FAIL = f"""
 UPDATE segmentation_transition
 SET attempts = LEAST(attempts + 1, 32767), error = %(error)s,
-    next_attempt_at = %(now)s + {_BACK_OFF.sql("attempts")}
+    next_attempt_at = %(now)s + {OF_A_FAILED_ROW.sql("attempts")}
 WHERE id = ANY(%(ids)s) AND processed_at IS NULL
 """  # noqa: S608
 

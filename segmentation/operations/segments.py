@@ -82,7 +82,9 @@ def activate_segment(segment_id: int, *, now: datetime, include_present: bool = 
     segment = _locked(segment_id)
     if segment.status in EVALUATED:
         return segment
-    _check_rules(SegmentFields.of(segment))
+    for rule in (segment.rule, segment.leave_rule):
+        if rule is not None:
+            rules.parse(rule)
     segment.status = SegmentStatus.ACTIVE
     segment.error = ""
     segment.include_present = include_present
@@ -140,19 +142,9 @@ def _note_edit(segment: Segment, *, include_present: bool) -> None:
 
 def _checked(fields: SegmentFields) -> dict[str, Any]:
     """Return the values to save, the rules in their one canonical shape."""
-    rule, leave_rule = _check_rules(fields)
-    for read in filter(None, (rule, leave_rule)):
-        rules.check_ranges(read)
+    leave_rule = None if fields.leave_rule is None else rules.canonical_rule(fields.leave_rule)
     values = {name: getattr(fields, name) for name in fields.__dataclass_fields__}
-    return values | {
-        "rule": rules.to_json(rule),
-        "leave_rule": rules.to_json(leave_rule) if leave_rule else None,
-    }
-
-
-def _check_rules(fields: SegmentFields) -> tuple[rules.Group, rules.Group | None]:
-    leave_rule = None if fields.leave_rule is None else rules.parse(fields.leave_rule)
-    return rules.parse(fields.rule), leave_rule
+    return values | {"rule": rules.canonical_rule(fields.rule), "leave_rule": leave_rule}
 
 
 def _keep_version(segment: Segment, *, now: datetime, by: User | None) -> None:

@@ -1,5 +1,6 @@
 """Rules over signals: read from JSON, put in English, decided in plain Python. Pure."""
 
+from segmentation.rules.canonical import canonical_rule
 from segmentation.rules.deciding import deciding
 from segmentation.rules.describe import describe
 from segmentation.rules.evaluate import evaluate
@@ -19,6 +20,7 @@ __all__ = [
     "Group",
     "Operator",
     "RuleError",
+    "canonical_rule",
     "check_ranges",
     "conditions",
     "deciding",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from common.json_text import kind_of
+from common.stored_text import unstorable
 from segmentation.rules.types import RuleError
 
 MAX_TEXT = 1000
@@ -32,9 +33,9 @@ def read_text(value: object, path: str) -> str:
         raise RuleError(path, f"must be text, is {kind_of(value)}")
     if not value or len(value) > MAX_TEXT:
         raise RuleError(path, f"must have 1 to {MAX_TEXT} characters, has {len(value)}")
-    # PostgreSQL can store neither, so no trait can hold them.
-    if any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in value):
-        raise RuleError(path, "has a character that no text can hold")
+    character = unstorable(value)
+    if character:
+        raise RuleError(path, f"holds {character}, which cannot be stored")
     return value
 
 

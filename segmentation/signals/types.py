@@ -1,6 +1,5 @@
 """The types of the signal catalogue. Pure."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from common.json_text import canonical_json
 from segmentation.signals.needs import Need
 from segmentation.signals.sources import Sources
 
@@ -106,7 +106,7 @@ class SignalRef:
     @cached_property
     def identity(self) -> str:
         """Return its shape as canonical JSON: what readings and memberships store its value by."""
-        return json.dumps(self.shape, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        return canonical_json(self.shape)
 
     def compile(self, sources: Sources) -> Compiled:
         """Return its SQL, and note in `sources` what that reads."""
