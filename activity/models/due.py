@@ -10,7 +10,7 @@ from activity.models.scope import CourseScoped, through
 
 
 class DueCause(models.IntegerChoices):
-    """Why a row was pulled, the strongest highest: an edit must not look like a learner's act."""
+    """Why a row was pulled. The stronger cause is higher: an edit must not look like an act."""
 
     TIME = 0, "time"
     EVENT = 1, "event"
@@ -21,10 +21,9 @@ class Due(CourseScoped):
     """When an enrollment's segments could next change. Null: nothing can change.
 
     The row is its enrollment's mutex for evaluate, react and manual changes. `cause` is the
-    strongest reason for which it was pulled since `evaluated_at`; `late_since` is when the first
-    event came in since then that is late (Course.late_after_hours); `rules_revision` is the
-    revision of all rules (segmentation.RulesRevision) that the last evaluation read, null before
-    the first.
+    strongest reason for which it was pulled since `evaluated_at`. `late_since` is when the first
+    late event since then was received (Course.late_after_hours). `rules_revision` is the revision
+    of all rules (segmentation.RulesRevision) that the last evaluation read, null before the first.
     """
 
     course_scope = through("enrollment__course")
@@ -53,11 +52,11 @@ class Due(CourseScoped):
 
 
 class PastChange(CourseScoped):
-    """A note that what is known of a course's past days has changed, until its norms are renewed.
+    """A note that the data of a course's past days changed. It is kept until the norms are renewed.
 
-    `occurred_at` is the earliest instant of what changed; null: anything may have changed, as by an
-    edit of an item. Rows are only inserted, so that two imports of one course do not wait for each
-    other.
+    `occurred_at` is the earliest instant that changed. Null: any instant may have changed, for
+    example by an edit of an item. Ingest only inserts rows, so that two imports of one course do
+    not wait for each other.
     """
 
     course_scope = through("course")
@@ -74,16 +73,16 @@ class PastChange(CourseScoped):
 
 
 class Settling(CourseScoped):
-    """How far the settling of a course's edits has come, so that it goes on where it stopped."""
+    """How far the settling of a course's edits has progressed, so that it can be resumed."""
 
     course_scope = through("course")
 
     course = models.OneToOneField(
         Course, primary_key=True, on_delete=models.CASCADE, related_name="settling"
     )
-    # The edits up to this number: one that comes meanwhile is settled after them.
+    # Covers the edits up to this number. An edit that is made meanwhile is settled afterwards.
     number = models.PositiveIntegerField()
-    # The last enrollment whose read models were made again, and the last that was pulled.
+    # The last enrollment whose read models were rebuilt, and the last that was pulled.
     rebuilt_through = models.BigIntegerField(default=0)
     is_rebuilt = models.BooleanField(default=False)
     pulled_through = models.BigIntegerField(default=0)

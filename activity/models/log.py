@@ -1,4 +1,4 @@
-"""What learners did: the event log, its two read models, and what could not be stored."""
+"""The event log, its two read models, and the events that could not be stored."""
 
 from typing import ClassVar
 
@@ -31,7 +31,7 @@ class Verb(CourseScoped):
 
 
 class Event(CourseScoped):
-    """One thing that happened. Append only, but for a grade that comes later or a correction."""
+    """One thing that happened. Append only, except for a later grade or a correction by staff."""
 
     course_scope = through("enrollment__course")
 
@@ -80,7 +80,7 @@ class Event(CourseScoped):
         ]
         indexes: ClassVar = [
             models.Index(fields=("enrollment", "occurred_at"), name="event_by_enrollment"),
-            # Few of many: staff look at them in a list.
+            # For lists that staff read: these are few among many events.
             models.Index(
                 fields=("id",), name="event_cut_score", condition=Q(sent_score__isnull=False)
             ),
@@ -94,12 +94,13 @@ class Event(CourseScoped):
 
 
 class DailyActivity(CourseScoped):
-    """What an enrollment did on one day in the course's zone. Derived from the event log."""
+    """The activity of an enrollment on one day in the course's zone. Derived from the event log."""
 
     course_scope = through("enrollment__course")
 
-    # No foreign key in the database here and in Progress: each row is made of events, whose own
-    # keys are checked in the same transaction. Checking again took a third of ingest's time.
+    # Neither this table nor Progress has foreign keys in the database: each row is derived from
+    # events, whose keys are checked in the same transaction. A second check took a third of
+    # ingest's time.
     enrollment = models.ForeignKey(
         Enrollment,
         on_delete=models.CASCADE,
@@ -109,7 +110,7 @@ class DailyActivity(CourseScoped):
     )
     day = models.DateField()
     acts = models.PositiveIntegerField(default=0)
-    # days_since_activity is exact to the second: without it every reading would search the log.
+    # days_since_activity is exact to the second. Without this column it would search the log.
     last_act_at = models.DateTimeField(null=True, blank=True)
     logins = models.PositiveIntegerField(default=0)
     views = models.PositiveIntegerField(default=0)
@@ -118,7 +119,7 @@ class DailyActivity(CourseScoped):
     starts = models.PositiveIntegerField(default=0)
     submissions = models.PositiveIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
-    # An attempt need not name an item, so that Progress does not know of every one.
+    # Progress does not cover every attempt, because an attempt need not name an item.
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     scored = models.PositiveIntegerField(default=0)
     passed = models.PositiveIntegerField(default=0)
@@ -160,8 +161,8 @@ class Progress(CourseScoped):
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     best_score = models.DecimalField(max_digits=7, decimal_places=6, null=True, blank=True)
     last_score = models.DecimalField(max_digits=7, decimal_places=6, null=True, blank=True)
-    # Without the instant of the last scored attempt, two batches could not agree on last_score
-    # when they arrive in the other order.
+    # Without the instant of the last scored attempt, last_score would depend on the order in which
+    # two batches arrive.
     last_scored_at = models.DateTimeField(null=True, blank=True)
     first_passed_at = models.DateTimeField(null=True, blank=True)
     first_completed_at = models.DateTimeField(null=True, blank=True)
@@ -199,7 +200,7 @@ class RejectedReason(models.TextChoices):
 
 
 class RejectedEvent(CourseScoped):
-    """An event that could not be stored, and why. Replayable: nothing acknowledged is lost."""
+    """An event that could not be stored, and the reason. It can be replayed, so it is not lost."""
 
     course_scope = SITE_ONLY
 
@@ -209,7 +210,7 @@ class RejectedEvent(CourseScoped):
     received_at = models.DateTimeField()
     replay_at = models.DateTimeField(null=True, blank=True)
     replayed_at = models.DateTimeField(null=True, blank=True)
-    # The digest of the payload: the same bad event sent again is one row.
+    # The digest of the payload. The same bad event sent again stays one row.
     digest = models.CharField(max_length=64)
 
     class Meta:

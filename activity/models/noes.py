@@ -1,4 +1,4 @@
-"""What learners said against being written to, until it is applied."""
+"""Opt-outs, complaints and hard bounces that were received and are not applied yet."""
 
 from typing import ClassVar
 
@@ -23,10 +23,11 @@ class NoSource(models.TextChoices):
 
 
 class PendingNo(CourseScoped):
-    """A "no" that waits to be applied, written in the transaction that brought it.
+    """An opt-out, complaint or bounce that is not applied yet.
 
-    Whoever sends applies what waits for a learner or their mailbox before deciding on a message, so
-    nothing goes out between the two. An applied one is deleted; its event and the consent remain.
+    It is written in the transaction that received it. Dispatch applies the rows of a learner and
+    their mailbox before it decides on a message, so no message is sent in between. An applied row
+    is deleted; its event and the consent entry remain.
     """
 
     course_scope = through("learner__enrollments__course")
@@ -34,7 +35,7 @@ class PendingNo(CourseScoped):
     learner = models.ForeignKey(
         Learner, null=True, blank=True, on_delete=models.CASCADE, related_name="pending_noes"
     )
-    # As it was when the no came; without a learner, the address that a list of opt-outs names.
+    # The learner's mailbox at that time. Without a learner: the address in a list of opt-outs.
     mailbox = models.CharField(max_length=320, blank=True, default="")
     kind = models.CharField(max_length=9, choices=NoKind.choices)
     source = models.CharField(max_length=10, choices=NoSource.choices)

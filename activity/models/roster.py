@@ -1,4 +1,4 @@
-"""Who learns what: courses with their items, learners, and who is enrolled."""
+"""Courses with their sections and items, learners, and enrollments."""
 
 import uuid
 from typing import ClassVar
@@ -13,7 +13,7 @@ from activity.models.scope import CourseScoped, through
 from activity.validators import validate_instant, validate_time_zone, validate_web_address
 from common.constraints import days_in_range, instants_in_range, is_composed, is_object
 
-# How long after it occurred an event counts as late, where the course does not say otherwise.
+# The default delay between occurrence and receipt after which an event counts as late.
 LATE_AFTER_HOURS = 48
 
 MOST_GRACE_DAYS = 60
@@ -36,8 +36,8 @@ class Course(CourseScoped):
     starts_on = models.DateField()
     ends_on = models.DateField(help_text="The last day of the course, itself included.")
     pass_mark = models.DecimalField(max_digits=7, decimal_places=6, default="0.5")
-    # An activity counts as owed so many days after its due day: results come late, and nobody is
-    # to be told that they miss what they handed in yesterday.
+    # An activity counts as owed this many days after its due day. Results arrive late, and a
+    # learner must not be told that something is missing which they handed in yesterday.
     grace_days = models.PositiveSmallIntegerField(
         default=2,
         validators=[MaxValueValidator(MOST_GRACE_DAYS)],
@@ -59,23 +59,24 @@ class Course(CourseScoped):
         verbose_name="late events start messages too",
         help_text="Tick it only if your platform always sends its events late.",
     )
-    # A simulated course keeps the instant at which its simulation ended as its clock: without it,
-    # the real clock would find the course long over and empty every segment.
+    # A simulated course uses the instant at which its simulation ended as its clock. By the real
+    # clock the course would be over, and every segment would be empty.
     clock_stopped_at = models.DateTimeField(
         validators=[validate_instant],
         null=True,
         blank=True,
         help_text="Only for simulated courses: the instant that every page shows as its 'as of'.",
     )
-    # Edits of the course or its items, and how many of them everybody concerned was pulled for.
-    # While they differ, a process may have died in between: settle_edits finishes its work.
+    # The number of edits of the course and its items, and the number of those for which all
+    # affected enrollments were pulled. If they differ, a process may have died in between, and
+    # settle_edits finishes its work.
     edits = models.PositiveIntegerField(default=0, editable=False)
     settled_edits = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ("key",)
-        # Setting a course up harms nobody; what lets messages out is a right of its own: going
-        # live, activating, starting an experiment, lifting a pause.
+        # Setting up a course sends nothing. Actions that let messages out need a permission of
+        # their own: going live, activating, starting an experiment, lifting a pause.
         permissions: ClassVar = [("send_messages", "May let messages go out to learners")]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -109,7 +110,7 @@ class Course(CourseScoped):
 
 
 class Section(CourseScoped):
-    """The class a learner sits in; the unit of cluster randomization."""
+    """The class that a learner belongs to. It is the unit of cluster randomization."""
 
     course_scope = through("course")
 
@@ -183,13 +184,13 @@ class Item(CourseScoped):
 
 
 class Learner(CourseScoped):
-    """One person over all courses. Two with one mailbox share its caps and its consent."""
+    """One person over all courses. Learners with the same mailbox share its caps and consent."""
 
     course_scope = through("enrollments__course")
 
     external_id = KeyField(max_length=200, unique=True)
     email = MailAddressField(null=True, blank=True)
-    # A doubtful detail never costs the learner: what was sent is kept for staff to correct.
+    # A bad address does not reject the learner. It is kept here for staff to correct.
     unusable_email = models.CharField(
         max_length=254,
         blank=True,
@@ -207,8 +208,8 @@ class Learner(CourseScoped):
     time_zone = models.CharField(max_length=64, blank=True, validators=[validate_time_zone])
     locale = models.CharField(max_length=16, blank=True)
     traits = TraitsField(default=dict, blank=True)
-    # What the roster says. Turning true it is a no like any other; turning false it is no yes, for
-    # a roster cannot speak for somebody who said no.
+    # The value in the roster. A change to true counts as an opt-out. A change to false is not
+    # consent: a roster cannot consent for somebody who opted out.
     opted_out = models.BooleanField(
         default=False, db_default=False, help_text="The roster says: wants no messages."
     )
@@ -216,7 +217,7 @@ class Learner(CourseScoped):
     class Meta:
         ordering = ("id",)
         constraints: ClassVar = [
-            # So that lower(email) in SQL is the mailbox (common.addresses.comparable).
+            # With ASCII only, lower(email) in SQL is the mailbox (common.addresses.comparable).
             models.CheckConstraint(
                 condition=Q(email__isnull=True) | Q(email__regex=r"^[\x01-\x7f]+$"),
                 name="learner_email_is_ascii",
@@ -237,7 +238,7 @@ class Learner(CourseScoped):
 
 
 class Enrollment(CourseScoped):
-    """A learner in a course: the unit that segments and experiments speak of."""
+    """A learner in a course: the unit of segments and experiments."""
 
     course_scope = through("course")
 

@@ -1,4 +1,4 @@
-"""Everything that writes the activity tables."""
+"""The operations that write the activity tables."""
 
 from activity.operations.due import (
     claim_due,

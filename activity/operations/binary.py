@@ -10,8 +10,8 @@ from django.db import connection
 def fetch_binary(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Run the statement on Django's connection and return its rows.
 
-    Its placeholders are written `%(name)b`. Django writes parameters into the statement as text;
-    for a batch of a thousand events that alone takes longer than a COPY of them.
+    Write placeholders as `%(name)b`. Django would write the parameters into the statement as text.
+    For a batch of a thousand events that alone takes longer than a COPY of them.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:

@@ -1,4 +1,4 @@
-"""The queue of what to evaluate: the only way to pull, claim, push and fail a Due row."""
+"""The evaluation queue: the only functions that pull, claim, push and fail Due rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,9 +13,9 @@ from common.stored_text import storable_text
 CHUNK = 5_000
 LEAST_LATE = timedelta(hours=1)
 
-# The rows are locked in enrollment order, so that two pulls never wait for each other in a ring.
-# Then all of them are set, whatever their due_at: a condition on it would read the version before
-# the lock, and an event that arrives while its enrollment is being evaluated would be lost.
+# The rows are locked in enrollment order, so that two pulls cannot deadlock. Then all of them are
+# set, whatever their due_at is. A condition on due_at would read the version before the lock, and
+# an event that arrives while its enrollment is being evaluated would be lost.
 PULL = """
 WITH locked AS (
     SELECT enrollment_id FROM activity_due
@@ -39,8 +39,8 @@ FOR NO KEY UPDATE SKIP LOCKED
 PUSH = """
 UPDATE activity_due AS due
 SET due_at = pushed.due_at, attempts = 0, error = '', late_since = NULL,
-    -- What occurred after the instant evaluated at is still to be answered, as the event it is.
-    -- Unless it was no act: a mail of our own pulls the row without giving it another cause.
+    -- An act that occurred after the instant of the evaluation still has to be evaluated, with the
+    -- cause event. A mail of our own is not an act: it pulls the row with the cause time.
     cause = CASE WHEN due.cause <> %(time)s AND enrollment.last_event_at > %(evaluated_at)s
         THEN %(event)s ELSE %(time)s END,
     evaluated_at = GREATEST(due.evaluated_at, %(evaluated_at)s), rules_revision = %(revision)s
@@ -49,14 +49,14 @@ JOIN activity_enrollment AS enrollment ON enrollment.id = pushed.enrollment_id
 WHERE due.enrollment_id = pushed.enrollment_id
 """
 
-# Which rows are the batch's own is known, and all of them are locked: the pull came first.
+# `pull_due` has locked the rows before, so no order of locking is needed here.
 NOTE_LATE = """
 UPDATE activity_due AS due SET late_since = LEAST(due.late_since, %(now)s)
-FROM unnest(%(ids)s::bigint[], %(oldest)s::timestamptz[]) AS told (enrollment_id, occurred_at)
-JOIN activity_enrollment AS enrollment ON enrollment.id = told.enrollment_id
+FROM unnest(%(ids)s::bigint[], %(oldest)s::timestamptz[]) AS first (enrollment_id, occurred_at)
+JOIN activity_enrollment AS enrollment ON enrollment.id = first.enrollment_id
 JOIN activity_course AS course ON course.id = enrollment.course_id
-WHERE due.enrollment_id = told.enrollment_id
-    AND told.occurred_at < %(now)s - course.late_after_hours * interval '1 hour'
+WHERE due.enrollment_id = first.enrollment_id
+    AND first.occurred_at < %(now)s - course.late_after_hours * interval '1 hour'
 """
 
 FAIL = f"""
@@ -70,9 +70,10 @@ WHERE enrollment_id = ANY(%(ids)s)
 def pull_due(
     enrollment_ids: Iterable[int], *, at: datetime, cause: DueCause = DueCause.EVENT
 ) -> None:
-    """Have the enrollments evaluated at the instant, or earlier if they already were to be.
+    """Make the enrollments due at the instant, unless they are due earlier already.
 
-    Locks their Due rows until the transaction ends: call it before any other write of theirs.
+    The function locks their Due rows until the transaction ends. Call it before any other write to
+    these enrollments.
     """
     ids = sorted(set(enrollment_ids))
     with connection.cursor() as cursor:
@@ -80,12 +81,12 @@ def pull_due(
 
 
 def note_late(oldest: Mapping[int, datetime], *, now: datetime) -> None:
-    """Note for whom an event came in now that is late: `oldest` is the first by enrollment.
+    """Note the enrollments that received a late event. `oldest` is their earliest new event.
 
-    Their next evaluation tells what late events move from what time and fresh ones do. Call it
-    after `pull_due`, which locks the rows.
+    Their next evaluation then finds out which transitions come from late events, and which come
+    from time or from recent events. Call it after `pull_due`, which locks the rows.
     """
-    # No course calls an event late within the hour: most batches end here.
+    # In no course is an event late within one hour, so most batches end here.
     late = {pk: at for pk, at in oldest.items() if at < now - LEAST_LATE}
     if not late:
         return
@@ -95,7 +96,7 @@ def note_late(oldest: Mapping[int, datetime], *, now: datetime) -> None:
 
 
 def pull_course(course_id: int, *, at: datetime, cause: DueCause = DueCause.EDIT) -> None:
-    """Pull every enrollment of the course, 5,000 a transaction. Call it outside a transaction."""
+    """Pull every enrollment of the course, 5,000 per transaction. Call it outside a transaction."""
     pull_chunks(
         Enrollment.objects.filter(course_id=course_id).values_list("id", flat=True),
         at=at,
@@ -104,7 +105,7 @@ def pull_course(course_id: int, *, at: datetime, cause: DueCause = DueCause.EDIT
 
 
 def pull_chunks(enrollment_ids: Iterable[int], *, at: datetime, cause: DueCause) -> None:
-    """Pull the enrollments 5,000 a transaction, so that ingest never waits for a whole course."""
+    """Pull the enrollments, 5,000 per transaction, so that ingest waits for no whole course."""
     ids = sorted(enrollment_ids)
     for start in range(0, len(ids), CHUNK):
         with transaction.atomic():
@@ -114,10 +115,11 @@ def pull_chunks(enrollment_ids: Iterable[int], *, at: datetime, cause: DueCause)
 def claim_due(enrollment_ids: Sequence[int], *, now: datetime) -> list[int]:
     """Lock and return those of the enrollments that are due.
 
-    Skips what another worker holds. Read their signals in later statements: this one's snapshot is
-    older than its locks. Raises TransactionManagementError outside a transaction.
+    Rows locked by another worker are skipped. Read the signals in later statements, because the
+    snapshot of this statement is older than its locks. Raises TransactionManagementError outside a
+    transaction.
     """
-    # Without a transaction the locks would be gone before the caller reads the result.
+    # Without a transaction the locks would be released before the caller reads the result.
     _require_transaction()
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, {"ids": list(enrollment_ids), "now": now})
@@ -131,7 +133,7 @@ def push_due(
     evaluated_at: datetime,
     rules_revision: int,
 ) -> None:
-    """Note an evaluation of claimed enrollments and when each could next change (None: never)."""
+    """Record the evaluation of claimed enrollments, and when each could change (None: never)."""
     values: dict[str, Any] = {
         "ids": list(enrollment_ids),
         "due_ats": list(due_ats),
@@ -145,7 +147,7 @@ def push_due(
 
 
 def fail_due(enrollment_ids: Iterable[int], *, now: datetime, error: str) -> None:
-    """Put off enrollments whose evaluation failed: 30 s, then twice as long, up to 1 hour."""
+    """Delay enrollments whose evaluation failed: 30 s, then twice as long, up to 1 hour."""
     values: dict[str, Any] = {
         "ids": list(enrollment_ids),
         "now": now,
@@ -156,7 +158,7 @@ def fail_due(enrollment_ids: Iterable[int], *, now: datetime, error: str) -> Non
 
 
 def lock_due(enrollment_ids: Iterable[int]) -> None:
-    """Lock the Due rows in enrollment order until the transaction ends, and change nothing."""
+    """Lock the Due rows in enrollment order until the transaction ends."""
     rows = Due.objects.filter(pk__in=list(enrollment_ids)).order_by("pk")
     list(rows.select_for_update(no_key=True).values_list("pk"))
 

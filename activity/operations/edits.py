@@ -1,4 +1,4 @@
-"""Rebuild and pull a course after an edit, even if the process that edited it has died."""
+"""Rebuild and pull a course after an edit, even if the process that made the edit has died."""
 
 import time
 from collections import deque
@@ -22,10 +22,10 @@ CHUNK = 2_000
 def count_edits(course_ids: Iterable[int]) -> dict[int, int]:
     """Count an edit of each course in the open transaction, and return its number by course.
 
-    From the commit on, `settle_edits` finds the course until somebody has settled it.
+    After the commit, `settle_edits` finds the course until its edits are settled.
     """
     numbers = {}
-    # In order: two imports that edit the same courses must not wait for each other in a ring.
+    # In order, so that two imports that edit the same courses cannot deadlock.
     for course_id in sorted(course_ids):
         course = Course.objects.filter(pk=course_id)
         course.update(edits=F("edits") + 1)
@@ -34,10 +34,10 @@ def count_edits(course_ids: Iterable[int]) -> dict[int, int]:
 
 
 def settle_edits(*, now: datetime, budget_seconds: float = 30.0, chunk: int = CHUNK) -> None:
-    """Rebuild and pull the courses that somebody edited and did not settle, a chunk at a time.
+    """Rebuild and pull the courses that have unsettled edits, a chunk at a time.
 
-    Each chunk is kept: what the time does not allow, or a process that dies leaves, is taken up by
-    the next call. Leaves alone what another process is settling. Call it outside a transaction.
+    Each chunk is committed. The next call continues when the time is over or the process has died.
+    Courses that another process is settling are skipped. Call it outside a transaction.
     """
     deadline = time.monotonic() + budget_seconds
     edited = Course.objects.filter(settled_edits__lt=F("edits")).order_by("pk")
@@ -45,7 +45,7 @@ def settle_edits(*, now: datetime, budget_seconds: float = 30.0, chunk: int = CH
     while waiting:
         course_id = waiting.popleft()
         with _alone(course_id) as alone:
-            # One chunk a course in turn: a course of a million must not keep the others waiting.
+            # One chunk per course in turn: a course of a million must not delay the others.
             if alone and _settle_chunk(course_id, chunk, now):
                 waiting.append(course_id)
         if time.monotonic() >= deadline:
@@ -53,15 +53,15 @@ def settle_edits(*, now: datetime, budget_seconds: float = 30.0, chunk: int = CH
 
 
 def settle_edit(course_id: int, number: int, *, rebuild: bool, now: datetime) -> None:
-    """Pull the course after its edit of this number, and rebuild it first where that is asked.
+    """Pull the course after its edit with this number. If `rebuild` is set, rebuild it first.
 
-    Where another process is settling the course, this edit is left to the next `settle_edits`.
+    If another process is settling the course, this edit is left to the next `settle_edits`.
     """
     with _alone(course_id) as alone:
         if not alone:
             return
         before = Course.objects.values_list("edits", "settled_edits").get(pk=course_id)
-        # Other edits may be open too, and theirs may be the kind that needs a rebuild.
+        # Other edits may be open too, and they may need a rebuild.
         if rebuild or before != (number, number - 1):
             while _settle_chunk(course_id, CHUNK, now):
                 continue
@@ -71,13 +71,13 @@ def settle_edit(course_id: int, number: int, *, rebuild: bool, now: datetime) ->
 
 
 def _settle_chunk(course_id: int, chunk: int, now: datetime) -> bool:
-    """Take the next step of settling the course, and return whether there is more to do."""
+    """Do the next step of settling the course, and return whether there is more to do."""
     edits, settled = Course.objects.values_list("edits", "settled_edits").get(pk=course_id)
     if settled >= edits:
         return False
-    # The edits up to this number: one that comes while they are settled stays open.
+    # Covers the edits up to this number. An edit that is made meanwhile stays open.
     at, _ = Settling.objects.get_or_create(course_id=course_id, defaults={"number": edits})
-    # All are rebuilt before the first is pulled: norms are made of everybody's read models.
+    # All are rebuilt before the first is pulled, because norms need the read models of all.
     if at.is_rebuilt:
         at.pulled_through, is_done = _pull_chunk(at, chunk, now)
     else:
@@ -92,7 +92,7 @@ def _settle_chunk(course_id: int, chunk: int, now: datetime) -> bool:
 
 
 def _rebuild_chunk(at: Settling, chunk: int) -> tuple[int, bool]:
-    """Rebuild the next enrollments; return the last of them and whether there are no more."""
+    """Rebuild the next enrollments. Return the last of them and whether there are no more."""
     ids = _following(at.course_id, at.rebuilt_through, chunk)
     if ids:
         with transaction.atomic():
@@ -101,7 +101,7 @@ def _rebuild_chunk(at: Settling, chunk: int) -> tuple[int, bool]:
 
 
 def _pull_chunk(at: Settling, chunk: int, now: datetime) -> tuple[int, bool]:
-    """Pull the next enrollments; return the last of them and whether there are no more."""
+    """Pull the next enrollments. Return the last of them and whether there are no more."""
     ids = _following(at.course_id, at.pulled_through, chunk)
     if ids:
         with transaction.atomic():
@@ -121,9 +121,9 @@ def _note_settled(course_id: int, number: int) -> None:
 
 @contextmanager
 def _alone(course_id: int) -> Iterator[bool]:
-    """Hold the course for settling during the block; False if another process holds it."""
-    # A lock of the session: no row lock could outlast the transactions of the chunks, and this one
-    # goes with its process. Without it, each beat would begin a rebuild that is still running.
+    """Lock the course for settling during the block. Yield False if another process has it."""
+    # A session lock: a row lock would end with the transaction of each chunk, and a session lock
+    # ends with its process. Without it, each beat would start a rebuild that is still running.
     key = [_LOCK_SPACE, course_id % 2**31]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)

@@ -1,4 +1,4 @@
-"""Store a changed row of the roster and do what follows from it: rebuild, pull."""
+"""Store a changed row of the roster, then rebuild and pull the affected enrollments."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from common.json_text import canonical_json
 
 Row = TypeVar("Row", bound=Model)
 
-# What the signals depend on, and what the read models were made with.
+# The columns on which signals depend, and the columns on which the read models depend.
 SIGNALS: dict[type[Model], tuple[str, ...]] = {
     Course: ("starts_on", "ends_on", "time_zone", "pass_mark", "grace_days", "clock_stopped_at"),
     Item: ("kind", "parent_id", "assigned_on", "due_on", "topic"),
@@ -29,13 +29,13 @@ READ_MODELS: dict[type[Model], tuple[str, ...]] = {
     Course: ("time_zone", "pass_mark"),
     Item: ("kind", "parent_id"),
 }
-# Others write these columns; a form that was open meanwhile must not set them back.
+# Other code writes these columns; a form that was open meanwhile must not reset them.
 NOT_EDITED = frozenset({"last_event_at", "edits", "settled_edits"})
 
 
 @dataclass(slots=True)
 class Effects:
-    """Whom changed rows concern. `rebuilds` are those of the courses that need one."""
+    """What changed rows affect. `rebuilds` are the courses whose read models must be rebuilt."""
 
     rebuilds: set[int] = field(default_factory=set)
     courses: set[int] = field(default_factory=set)
@@ -46,10 +46,10 @@ class Effects:
 
 
 def save_edited(row: Model, *, now: datetime, columns: Collection[str] | None = None) -> None:
-    """Save a row of the roster that a form has changed and validated, with all that follows.
+    """Save a row of the roster that a form has changed and validated, and apply the effects.
 
-    `columns` are the fields that the form changed (None: it may be any). What somebody else saved
-    in other columns since the form read the row stays.
+    `columns` are the fields that the form changed (None: any field may have changed). Values that
+    were saved in other columns since the form read the row are kept.
     """
     with changing(now=now) as effects:
         before = None if row.pk is None else _lock(row)
@@ -58,19 +58,19 @@ def save_edited(row: Model, *, now: datetime, columns: Collection[str] | None = 
 
 @contextmanager
 def changing(*, now: datetime) -> Iterator[Effects]:
-    """Change rows of the roster in one transaction, with all that follows.
+    """Change rows of the roster in one transaction, and apply the effects.
 
     The few enrollments of a learner are pulled in the same transaction. A course is rebuilt and
-    pulled after it, in chunks, so that ingest never waits for a whole course; its count of edits
-    tells `settle_edits` if that did not happen.
+    pulled afterwards, in chunks, so that ingest never waits for a whole course. If the process dies
+    before that, `settle_edits` sees it by the course's count of edits.
     """
     effects = Effects()
     with transaction.atomic():
         yield effects
-        # Last and all at once: Due rows come after learners, and in enrollment order.
+        # Last and all at once: Due rows are locked after learners, and in enrollment order.
         pull_due(_concerned(effects), at=now, cause=DueCause.EDIT)
         numbers = count_edits(effects.courses)
-        # A due date or a kind says what others owe; a rebuild, if there is one, notes it once more.
+        # A due date or a kind decides what is owed. A rebuild notes the change once more.
         note_past_changed(effects.courses)
     for course_id, number in numbers.items():
         settle_edit(course_id, number, rebuild=course_id in effects.rebuilds, now=now)
@@ -84,10 +84,10 @@ def store_row(
     now: datetime,
     columns: Collection[str] | None = None,
 ) -> Row:
-    """Save the row, and note in `effects` whom it concerns. Call it within `changing`.
+    """Save the row, and add to `effects` what the change affects. Call it within `changing`.
 
-    `before` is the row as it was read under its lock, None for a new one: only what differs from it
-    is written, and of that only `columns`, if they are named.
+    `before` is the row as it was read under its lock, None for a new row. Only columns that differ
+    from it are written, and only those in `columns`, if given.
     """
     if before is None:
         _insert(row, effects, now=now)
@@ -99,23 +99,23 @@ def store_row(
 
 
 def lock_rows(rows: QuerySet[Row]) -> None:
-    """Lock the rows in order until the transaction ends, and change nothing."""
-    # Only these: the rows of a table that the query joins are nobody's to change here.
+    """Lock the rows in order until the transaction ends."""
+    # Only these rows: rows of joined tables are not changed here.
     locked = rows.order_by("pk").select_for_update(no_key=True, of=("self",))
     list(locked.values_list("pk"))
 
 
 def _lock(row: Row) -> Row:
-    """Return the row as it is now, and keep it so until the transaction ends."""
+    """Lock the row until the transaction ends, and return its current state."""
     if isinstance(row, Enrollment):
-        # First: whoever ingests or evaluates holds the Due row when it comes to the enrollment.
+        # The Due row first: ingest and evaluation lock it before the enrollment.
         lock_due([row.pk])
     return type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)
 
 
 def _begins_to_opt_out(learner: Learner, before: Model | None) -> bool:
-    # Only then: a flag that stands in every roster of a year is no new word of the learner, who
-    # may have chosen to come back meanwhile.
+    # Only a change to true counts. A flag that is repeated in every roster is no new opt-out, and
+    # the learner may have opted in again meanwhile.
     return learner.opted_out and not (isinstance(before, Learner) and before.opted_out)
 
 
@@ -126,12 +126,12 @@ def _concerned(effects: Effects) -> set[int]:
 
 def _insert(row: Model, effects: Effects, *, now: datetime) -> None:
     if isinstance(row, Enrollment):
-        # A change of traits that does not see this enrollment yet would not pull it.
+        # A simultaneous change of traits would not see this enrollment, and would not pull it.
         lock_rows(Learner.objects.filter(pk=row.learner_id))
     row.save(force_insert=True)
     if isinstance(row, Enrollment):
         Due.objects.create(enrollment=row, due_at=now)
-    # A new course has no enrollments and a new learner none, but a new item concerns everybody.
+    # A new course or learner has no enrollments yet. A new item affects the whole course.
     if isinstance(row, Item):
         effects.courses.add(row.course_id)
 
@@ -139,7 +139,7 @@ def _insert(row: Model, effects: Effects, *, now: datetime) -> None:
 def _update(row: Model, changed: frozenset[str], effects: Effects) -> None:
     if not changed:
         return
-    # Not the rest: ingest, an import or another form may be writing it.
+    # Only the changed columns: ingest, an import or another form may be writing others.
     row.save(update_fields=changed)
     if changed.intersection(SIGNALS.get(type(row), ())):
         _concern(row, effects)

@@ -1,4 +1,7 @@
-"""The one way into the event log: a batch of canonical events, and what follows from it."""
+"""Store a batch of canonical events and update everything that depends on them.
+
+All events except Nudgelab's own enter the log here.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +23,9 @@ from activity.read_models import merge_daily_activity, merge_progress
 
 REPLAY_LIMIT = 1_000
 
-# One statement, one round trip: what the insert returns is new, and only that is merged, so a
-# repeated event counts once. Sorted by its unique key, so that two batches with the same events in
-# opposite order wait for each other instead of dying in a deadlock.
+# One statement, one round trip. Only the rows that the insert returns are new and are merged, so a
+# repeated event counts once. The rows are sorted by their unique key, so that two batches with the
+# same events in opposite order wait for each other and do not deadlock.
 _COLUMNS = ", ".join(log_columns(EventRow._fields))
 _STORE = f"""
 WITH fresh AS (
@@ -54,7 +57,7 @@ SELECT count(*) FROM fresh
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An event of the batch about which there is something to say: its place, and a sentence."""
+    """A sentence about one event of the batch, and the event's place in it."""
 
     index: int
     reason: str
@@ -63,10 +66,10 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What became of a batch. `repeated` events were already there, or twice in the batch.
+    """The result of a batch. `repeated` events were stored already, or are twice in the batch.
 
-    `graded` of the repeated brought the score that was missing. `remarks` are about events that
-    count all the same: a score that was cut, or a repeat with other content (a conflict).
+    `graded` counts the repeated events that added a missing score. `remarks` are about events that
+    count nevertheless: a score that was cut, or a repeat with other content (a conflict).
     """
 
     stored: int
@@ -77,12 +80,12 @@ class IngestResult:
 
 
 def ingest(events: Sequence[Mapping[str, Any]], *, now: datetime) -> IngestResult:
-    """Store a batch of canonical events and bring everything that follows from them up to date.
+    """Store a batch of canonical events and update everything that depends on them.
 
-    All or nothing in one transaction, or in the caller's. An event that cannot be stored is kept
-    as RejectedEvent with its reason, and the others land. One that is already there counts once: a
-    grade that it brings later is applied, other content is kept for staff as a conflict. The
-    enrollments concerned are due for evaluation at `now`. About 1,000 events are a good batch.
+    The function works in one transaction of its own, or in the caller's. An event that cannot be
+    stored is kept as RejectedEvent with its reason, and the others are stored. A repeated event
+    counts once: a grade that it adds is applied, and other content is kept for staff as a conflict.
+    The affected enrollments become due at `now`. About 1,000 events are a good batch size.
     """
     refusals: list[Refusal] = []
     with transaction.atomic():
@@ -90,7 +93,7 @@ def ingest(events: Sequence[Mapping[str, Any]], *, now: datetime) -> IngestResul
         sent = list(_resolvable(typed, events, refusals))
         keep_rejected(refusals, now=now)
         stored = _store([each.row for each in sent], now=now) if sent else 0
-        # Only a batch with repeats is compared with what is stored.
+        # Stored events are read only if the batch has repeats.
         repeats = settle_repeats(sent, now=now) if stored < len(sent) else Repeats()
     return IngestResult(
         stored=stored,
@@ -102,14 +105,14 @@ def ingest(events: Sequence[Mapping[str, Any]], *, now: datetime) -> IngestResul
 
 
 def replay_rejected(*, now: datetime, ids: Iterable[int] | None = None) -> IngestResult:
-    """Ingest kept events again: those of the ids, else the early ones whose instant has come.
+    """Ingest rejected events again: those of `ids`, or the early ones whose instant has come.
 
-    At most 1,000 at a time. The result's indexes count in the order of the ids.
+    At most 1,000 events are replayed at a time. The indexes in the result follow the order of ids.
     """
     waiting = RejectedEvent.objects.filter(replayed_at__isnull=True).order_by("pk")
     chosen = waiting.filter(replay_at__lte=now) if ids is None else waiting.filter(pk__in=list(ids))
     with transaction.atomic():
-        # Whoever else replays these at the moment will do; skipping them keeps the stages moving.
+        # Skip events that another process is replaying, so that the stages do not wait.
         locked = chosen.select_for_update(no_key=True, skip_locked=True)[:REPLAY_LIMIT]
         rows = list(locked)
         result = ingest([row.payload for row in rows], now=now)
@@ -166,7 +169,7 @@ def _store(rows: Sequence[EventRow], *, now: datetime) -> int:
 
 
 def _oldest(rows: Iterable[EventRow]) -> dict[int, datetime]:
-    """Return when the first of each enrollment's events occurred."""
+    """Return when each enrollment's earliest event occurred."""
     oldest: dict[int, datetime] = {}
     for row in rows:
         known = oldest.get(row.enrollment_id, row.occurred_at)

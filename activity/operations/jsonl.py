@@ -1,4 +1,4 @@
-"""Bring a file of JSON lines in: rosters are created or changed, events go through ingest."""
+"""Import a file of JSON lines: create or change rosters, and pass events to ingest."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -37,9 +37,10 @@ CHANGES: Mapping[str, Callable[[Mapping[str, Any], Effects, datetime], object]] 
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """A line about which there is something to say.
+    """A sentence about one line of the file.
 
-    Among the faults: why it was not taken over. `waits`: it will be, by itself, at its instant.
+    As a fault it says why the line was not imported. `waits`: the event will be stored
+    automatically when its instant has come.
     """
 
     line: int
@@ -49,11 +50,11 @@ class LineFault:
 
 @dataclass(slots=True)
 class JsonlResult:
-    """What became of a file. `saved` counts roster lines by type, new or not.
+    """The result of an import. `saved` counts roster lines by type, new or changed.
 
-    `graded` counts the repeated events that brought a missing grade. `remarks` are about lines that
-    were taken over although a detail was doubtful. `courses` holds the keys of the courses that
-    its lines name, sorted.
+    `graded` counts the repeated events that added a missing grade. `remarks` are about lines that
+    were imported although a detail was doubtful. `courses` holds the sorted keys of the courses
+    that the lines name.
     """
 
     saved: dict[str, int] = field(default_factory=dict)
@@ -73,21 +74,21 @@ def import_jsonl(
     on_bytes: Callable[[int], object] = lambda count: None,
     on_end: Callable[[JsonlResult], object] = lambda result: None,
 ) -> JsonlResult:
-    """Take over the lines, up to 1,000 neighbours of one type in a transaction.
+    """Import the lines, up to 1,000 adjacent lines of one type per transaction.
 
-    A faulty line costs only itself. Running it again changes nothing. A dry run does everything in
-    one transaction and takes it back, so it reports the same and keeps nothing; meanwhile it holds
-    the locks of what it touches. `on_end` is called while what a dry run did can still be read.
+    A faulty line does not affect the others. Importing a file again changes nothing. A dry run does
+    everything in one transaction and rolls it back, so it reports the same and stores nothing.
+    Meanwhile it holds its locks. `on_end` is called before the rollback of a dry run.
     """
     with transaction.atomic() if dry_run else nullcontext():
-        result = _take_over(read_lines(lines, on_bytes=on_bytes), now=now)
+        result = _import(read_lines(lines, on_bytes=on_bytes), now=now)
         on_end(result)
         if dry_run:
             transaction.set_rollback(True)
     return result
 
 
-def _take_over(lines: Iterable[Line], *, now: datetime) -> JsonlResult:
+def _import(lines: Iterable[Line], *, now: datetime) -> JsonlResult:
     result = JsonlResult()
     courses: set[str] = set()
     for type_, group in grouped(lines):
@@ -138,8 +139,8 @@ def _save(type_: str, group: Sequence[Line], result: JsonlResult, *, now: dateti
 
 
 def _lock_known(type_: str, group: Sequence[Line]) -> None:
-    # All at once and in order: one by one, in the order of the file, they could deadlock with an
-    # ingest of the same enrollments or another import of the same rows.
+    # All rows at once and in order. Locked one by one in the order of the file, they could deadlock
+    # with an ingest of the same enrollments or with another import of the same rows.
     match type_:
         case "course":
             lock_rows(Course.objects.filter(key__in=_keys(group, "key")))

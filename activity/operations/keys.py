@@ -1,4 +1,4 @@
-"""Look up the database's ids of the keys that a batch of events names, in a few queries."""
+"""Look up the database ids for the keys in a batch of events, in a few queries."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _KNOWN_VERBS = f"built in are {', '.join(BUILT_IN)}; an admin can register other
 
 
 class EventRow(NamedTuple):
-    """An event whose keys are looked up, ready for the log."""
+    """An event with its keys looked up, ready for the log."""
 
     enrollment_id: int
     item_id: int | None
@@ -43,7 +43,8 @@ class EventRow(NamedTuple):
     sent_score: float | None
 
 
-# The columns of the log by the field of EventRow, each with its type. Tuples have a `count`.
+# For each field of EventRow, the column of the log and its type. `count` is a method of tuples, so
+# that field is named `total`.
 _COLUMNS = {
     "enrollment_id": ("enrollment_id", "bigint"),
     "item_id": ("item_id", "bigint"),
@@ -72,7 +73,7 @@ def sent_arrays(fields: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KnownCourse:
-    """What a batch needs to know of one course."""
+    """The ids and the pass mark of one course that a batch needs."""
 
     id: int
     key: str
@@ -89,7 +90,7 @@ class KnownCourse:
         return enrollment_id
 
     def item_of(self, key: str | None) -> int | None:
-        """Return the item's id, None for no item. Raise Refused if the course has none such."""
+        """Return the item's id, None for no item. Raise Refused if the course has no such item."""
         if key is None:
             return None
         item_id = self.items.get(key)
@@ -99,7 +100,7 @@ class KnownCourse:
         return item_id
 
     def passed(self, event: CanonicalEvent) -> bool | None:
-        """Return `passed` as sent, else by the course's pass mark of this moment."""
+        """Return `passed` as sent, or by the course's current pass mark if it was not sent."""
         if event.passed is not None or event.score is None:
             return event.passed
         return event.score >= self.pass_mark
@@ -107,7 +108,7 @@ class KnownCourse:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The courses and verbs that a batch names, as far as they exist."""
+    """The existing courses and verbs that a batch names."""
 
     courses: dict[str, KnownCourse]
     verbs: frozenset[str]
@@ -137,7 +138,7 @@ class Keys:
 
 
 def look_up(events: Sequence[CanonicalEvent]) -> Keys:
-    """Return what the events name, in at most four queries however many they are."""
+    """Return the keys that the events name, in at most four queries for any number of events."""
     rows = Course.objects.filter(key__in={event.course for event in events}).order_by()
     by_id = {
         pk: KnownCourse(pk, key, pass_mark, {}, {})
@@ -163,6 +164,6 @@ def _verbs(named: set[str]) -> frozenset[str]:
     others = named.difference(BUILT_IN)
     if not others:
         return frozenset(BUILT_IN)
-    # Read anew for each batch: a verb that an admin registers is known at once in every process.
+    # Read for each batch, so that every process knows a newly registered verb at once.
     registered = Verb.objects.filter(name__in=others).values_list("name", flat=True)
     return frozenset(BUILT_IN).union(registered)

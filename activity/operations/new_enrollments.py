@@ -1,4 +1,4 @@
-"""Enroll a whole class of learners who are all new, in a few statements."""
+"""Enroll a whole class of new learners in a few statements."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,11 +20,11 @@ def enroll_new_learners(
     *,
     now: datetime,
 ) -> None:
-    """Create the learners and their enrollments in the course, to be evaluated from now on.
+    """Create the learners and their enrollments in the course, due for evaluation at `now`.
 
-    The values are those of save_learner and save_enrollment; each enrollment names its `learner`
-    and its `section`. Raise RosterError for a faulty value and IntegrityError for a learner who is
-    known already: then nobody is enrolled.
+    The values are those of save_learner and save_enrollment. Each enrollment names its `learner`
+    and its `section`. Raise RosterError for a faulty value and IntegrityError for a learner who
+    exists already. In both cases no learner is enrolled.
     """
     people = {row.external_id: row for row in map(_learner, learners)}
     Learner.objects.bulk_create(people.values())

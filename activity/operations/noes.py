@@ -1,4 +1,7 @@
-"""Keep every "no" that comes in, in the transaction that brings it, until it is applied."""
+"""Store opt-outs, complaints and bounces in the transaction that receives them.
+
+They stay in PendingNo until dispatch or recover applies them.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +17,7 @@ MAX_MAILBOX = 320
 
 
 def keep_noes(fresh: str) -> str:
-    """Return the SQL that keeps the noes among the new events of `fresh`."""
+    """Return the SQL that stores a PendingNo for each opt-out, complaint or bounce in `fresh`."""
     return f"""
     INSERT INTO activity_pendingno (learner_id, mailbox, kind, source, event_id, said_at, error)
     SELECT learner.id, COALESCE(lower(learner.email), ''), CASE {fresh}.verb
@@ -28,7 +31,7 @@ def keep_noes(fresh: str) -> str:
 
 
 def keep_roster_no(learner: Learner, *, now: datetime) -> None:
-    """Keep that the roster has begun to say that the learner wants no messages."""
+    """Store the opt-out of a learner whose `opted_out` has become true in the roster."""
     PendingNo.objects.create(
         learner=learner,
         mailbox=comparable(learner.email or ""),
@@ -39,13 +42,13 @@ def keep_roster_no(learner: Learner, *, now: datetime) -> None:
 
 
 def keep_listed_no(values: Mapping[str, Any], *, now: datetime) -> PendingNo:
-    """Keep an opt-out known elsewhere: `email`, and `said_at` where it is known."""
+    """Store an opt-out from another system: `email`, and `said_at` if it is known."""
     unknown = sorted(set(values) - OPT_OUT_FIELDS)
     if unknown:
         raise RosterError(f"The field {shown(unknown[0])} is unknown.")
     mailbox = comparable(key_in(values, "email"))
     if "@" not in mailbox or len(mailbox) > MAX_MAILBOX:
-        raise RosterError("email must be the address of whoever wants no messages.")
+        raise RosterError("email must be the address that wants no messages.")
     return PendingNo.objects.create(
         mailbox=mailbox,
         kind=NoKind.OPT_OUT,

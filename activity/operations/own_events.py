@@ -1,4 +1,4 @@
-"""Events of Nudgelab's own making: a message went out, a learner unsubscribed."""
+"""Log events that Nudgelab itself produces: a message was sent, a learner unsubscribed."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from activity.canonical import OWN_SOURCE
 from activity.models import DueCause
 from activity.operations.due import pull_due
 
-# Neither read model counts what is no act of the learner, so there is nothing to merge.
+# The read models count only acts of the learner, so there is nothing to merge.
 _APPEND = """
 INSERT INTO activity_event (enrollment_id, verb, occurred_at, count, properties, source, source_id,
     received_at)
@@ -39,19 +39,19 @@ def append_own_event(
 ) -> bool:
     """Log something that Nudgelab itself did, and return whether it was new.
 
-    `verb` is a built-in that is no act of the learner. The same `source_id` twice counts once. The
-    enrollment is due for evaluation at `now`, but not because its learner did anything. Locks its
-    Due row first, as every ingest does.
+    `verb` is a built-in verb that is not an act of the learner. The same `source_id` twice counts
+    once. The enrollment becomes due at `now` with the cause time, because the learner did nothing.
+    The function locks the Due row first, as every ingest does.
     """
     pull_due([enrollment_id], at=now, cause=DueCause.TIME)
     return _append(_APPEND_AND_DATE, enrollment_id, verb, (source_id, properties), now=now)
 
 
 def append_quiet_event(enrollment_id: int, verb: str, *, source_id: str, now: datetime) -> bool:
-    """Log something that Nudgelab itself did and by which no segment can change.
+    """Log something that Nudgelab itself did and that cannot change any segment.
 
-    Nothing but the log is written, not even `last_event_at`: without the lock of the Due row an
-    evaluation under way would take it for an unanswered act.
+    Only the log is written, not even `last_event_at`. This function does not lock the Due row, so a
+    running evaluation would take a newer `last_event_at` for a new act.
     """
     return _append(_APPEND, enrollment_id, verb, (source_id, None), now=now)
 
@@ -60,11 +60,11 @@ def _append(
     statement: str,
     enrollment_id: int,
     verb: str,
-    told: tuple[str, Mapping[str, Any] | None],
+    identity: tuple[str, Mapping[str, Any] | None],
     *,
     now: datetime,
 ) -> bool:
-    source_id, properties = told
+    source_id, properties = identity
     values: dict[str, Any] = {
         "enrollment_id": enrollment_id,
         "verb": verb,

@@ -1,11 +1,11 @@
-"""Note that a course's past has changed: what others keep of its past days is then made anew."""
+"""Note that a course's past has changed, so that values derived from past days are renewed."""
 
 from collections.abc import Iterable
 
 from activity.local_time import local_day
 from activity.models import PastChange
 
-# A day that is over for a transaction that began before its midnight and commits after it.
+# A day counts as over slightly early, for transactions that begin before midnight and commit after.
 _MARGIN = "interval '10 minutes'"
 
 _FIRST_DAY = local_day("first.occurred_at", "course.time_zone")
@@ -13,9 +13,9 @@ _TODAY = local_day(f"(%(now)b::timestamptz + {_MARGIN})", "course.time_zone")
 
 
 def keep_past_changes(fresh: str) -> str:
-    """Return the SQL that notes courses in which new events of `fresh` are of a day that is over.
+    """Return the SQL that notes the courses in which an event of `fresh` occurred on a past day.
 
-    Events without an item change nothing that is kept by day.
+    Events without an item change no value that is stored by day.
     """
     return f"""
     INSERT INTO activity_pastchange (course_id, occurred_at)
@@ -32,5 +32,5 @@ def keep_past_changes(fresh: str) -> str:
 
 
 def note_past_changed(course_ids: Iterable[int]) -> None:
-    """Note that anything of these courses' past may have changed, in the caller's transaction."""
+    """Note in the caller's transaction that any past day of these courses may have changed."""
     PastChange.objects.bulk_create(PastChange(course_id=pk) for pk in sorted(set(course_ids)))

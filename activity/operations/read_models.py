@@ -1,4 +1,4 @@
-"""Make the read models again from the event log."""
+"""Rebuild the read models from the event log."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ CHUNK = 2_000
 
 _LOGGED = "(SELECT * FROM activity_event WHERE enrollment_id = ANY(%(ids)s))"
 
-# In this order: what is there goes, then each read model is made from the log.
+# In this order: the old rows are deleted, then each read model is computed from the log.
 _REBUILD = (
     "DELETE FROM activity_dailyactivity WHERE enrollment_id = ANY(%(ids)s)",
     "DELETE FROM activity_progress WHERE enrollment_id = ANY(%(ids)s)",
@@ -34,10 +34,10 @@ _REBUILD = (
 
 
 def rebuild_read_models(*, course_id: int | None = None) -> int:
-    """Make both read models and last_event_at again from the event log, for one course or all.
+    """Rebuild both read models and last_event_at from the event log, for one course or all.
 
-    Works through 2,000 enrollments a transaction while ingest goes on beside it. Returns how many
-    enrollments there were.
+    Each transaction handles 2,000 enrollments, and ingest can go on meanwhile. Return the number of
+    enrollments.
     """
     enrolled = Enrollment.objects.order_by("pk").values_list("pk", flat=True)
     ids = list(enrolled if course_id is None else enrolled.filter(course_id=course_id))
@@ -48,9 +48,9 @@ def rebuild_read_models(*, course_id: int | None = None) -> int:
 
 
 def rebuild_enrollments(enrollment_ids: Sequence[int]) -> None:
-    """Make the read models of these enrollments again, in the caller's transaction."""
-    # An ingest that stored events but has not merged them yet holds these rows: without the lock,
-    # it would merge into rows that already count its events.
+    """Rebuild the read models of these enrollments in the caller's transaction."""
+    # An ingest holds these locks until its stored events are merged. Without the lock, it could
+    # merge into rows that already count its events.
     lock_due(enrollment_ids)
     values: dict[str, Any] = {"ids": list(enrollment_ids)}
     with connection.cursor() as cursor:

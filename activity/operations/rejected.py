@@ -1,4 +1,4 @@
-"""Keep events that could not be stored, and try them again."""
+"""Keep events that could not be stored, for staff and for a later replay."""
 
 import json
 from collections.abc import Iterable
@@ -28,10 +28,10 @@ SET reason = excluded.reason, message = excluded.message, payload = excluded.pay
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused event: its place in the batch, what was sent, and why it was refused.
+    """A refused event: its place in the batch, its content, and why it was refused.
 
-    `same_as` says which refusals are one, where that is not the content: a producer that sends an
-    event again and again, each time with another time, is listed once.
+    Refusals with equal content, or with equal `same_as` if it is given, are stored as one row. So a
+    producer that repeats an event, each time with another time, is listed once.
     """
 
     index: int
@@ -41,7 +41,7 @@ class Refusal:
 
 
 def keep_rejected(refusals: Iterable[Refusal], *, now: datetime) -> None:
-    """Store the refused events for staff and for a later replay, each once."""
+    """Store each refused event once, for staff and for a later replay."""
     rows = {}
     for refusal in refusals:
         payload = storable(refusal.raw)

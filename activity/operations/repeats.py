@@ -1,4 +1,4 @@
-"""What comes again under a known (source, source_id): the same, a grade, or other content."""
+"""Handle events that repeat a stored (source, source_id): add a grade, or report a conflict."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ RETURNING event.id
 
 
 class Sent(NamedTuple):
-    """An event of a batch: its place, as it came, with its types, and as a row of the log."""
+    """An event of a batch: its place, its raw form, its typed form, and its row for the log."""
 
     place: int
     raw: object
@@ -53,7 +53,7 @@ class Sent(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What the log holds under a key."""
+    """The stored event of a key."""
 
     id: int
     enrollment_id: int
@@ -68,13 +68,13 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """How many repeats brought a grade, and which say something else than what is stored."""
+    """How many repeats added a grade, and which repeats differ from the stored event."""
 
     graded: int = 0
     conflicts: list[Refusal] = field(default_factory=list)
 
 
-# What must be equal for two events to be one, each by its name to people.
+# The content that must be equal for two events to be the same, by its name in messages.
 _CONTENT: Mapping[str, Callable[[Kept | EventRow], object]] = {
     "learner or course": lambda event: event.enrollment_id,
     "item": lambda event: event.item_id,
@@ -86,10 +86,10 @@ _CONTENT: Mapping[str, Callable[[Kept | EventRow], object]] = {
 
 
 def settle_repeats(sent: Sequence[Sent], *, now: datetime) -> Repeats:
-    """Apply the grades that repeats bring, and keep as conflicts those with other content.
+    """Apply the grades that repeats add, and keep repeats with other content as conflicts.
 
-    A repeat that knows less than what is stored changes nothing, so that the order in which a
-    grade and its absence arrive does not matter. The caller holds the Due rows.
+    A repeat without a grade changes nothing. So it does not matter whether the event with the grade
+    or the event without it arrives first. The caller holds the Due rows.
     """
     kept = _kept([each.row for each in sent])
     grades: dict[int, Sent] = {}
@@ -111,10 +111,10 @@ def settle_repeats(sent: Sequence[Sent], *, now: datetime) -> Repeats:
 
 @transaction.atomic
 def correct_events(ids: Iterable[int], *, now: datetime) -> int:
-    """Have what these conflicts say hold in place of what is stored, and return how many did.
+    """Replace stored events by the content of these conflicts, and return how many were replaced.
 
-    `ids` are those of RejectedEvent. A conflict about another learner or course is left: nobody's
-    history is taken away.
+    `ids` are those of RejectedEvent. A conflict that names another learner or course is skipped,
+    because it would remove an event from a learner's history.
     """
     rows = RejectedEvent.objects.filter(
         pk__in=list(ids), reason=Reason.CONFLICT, replayed_at__isnull=True
@@ -131,7 +131,7 @@ def correct_events(ids: Iterable[int], *, now: datetime) -> int:
 
 
 def _correction(rejected: RejectedEvent, *, now: datetime) -> tuple[int, EventRow] | None:
-    """Return the stored event's id and what is to hold in its place."""
+    """Return the stored event's id and its new content, None if the conflict cannot be applied."""
     try:
         event = read_event(rejected.payload, now=now)
         row = look_up([event]).resolve(event)
@@ -150,14 +150,14 @@ def _kept(rows: Sequence[EventRow]) -> dict[tuple[str, str], Kept]:
 
 
 def _differing(stored: Kept, sent: Sent) -> list[str]:
-    """Return what differs, by name; only "grade" where the stored event had none until now."""
+    """Return the names of what differs. It is ["grade"] if only a missing grade is added."""
     names = [name for name, of in _CONTENT.items() if of(stored) != of(sent.row)]
     if stored.score is None and stored.passed is None:
         has_grade = sent.row.score is not None or sent.row.passed is not None
         return names + ["grade"] * has_grade
     if sent.row.score is not None and sent.row.score != stored.score:
         names.append("score")
-    # As it was sent: what a pass mark decided may have been another mark.
+    # Compare `passed` only if it was sent: a computed value depends on the pass mark of its time.
     if sent.event.passed is not None and sent.event.passed != stored.passed:
         names.append("passed")
     return names
@@ -179,7 +179,7 @@ def _conflict(stored: Kept, sent: Sent, differing: Sequence[str]) -> Refused:
 def _correct(rows: Mapping[int, EventRow], *, now: datetime) -> None:
     if not rows:
         return
-    # In order, as every bulk write: two corrections must not wait for each other in a ring.
+    # Sorted, as in every bulk write, so that two corrections cannot deadlock.
     ordered = dict(sorted(rows.items()))
     columns = zip(*ordered.values(), strict=True)
     values = dict(zip(EventRow._fields, map(list, columns), strict=True))

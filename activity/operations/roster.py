@@ -1,7 +1,7 @@
 """Save courses, sections, items, learners and enrollments from plain values.
 
-Each row is locked before it is read, and of it only what changes is written: of two who change one
-row at once, the second waits and changes what the first has left.
+Each row is locked before it is read, and only changed columns are written. Of two simultaneous
+changes of one row, the second waits and then changes the result of the first.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,10 +24,10 @@ Change = Callable[[Mapping[str, Any], Effects, datetime], Row]
 
 
 def save_course(values: Mapping[str, Any], *, now: datetime) -> Course:
-    """Create or change the course with this `key`. Fields not named stay as they are.
+    """Create or change the course with this `key`. Fields that are not named stay as they are.
 
-    Like every `save_...` here: days are dates or ISO text, instants carry an offset, and a fault
-    raises RosterError with a sentence.
+    As in every `save_...` function here, days are dates or ISO text, instants have an offset, and a
+    fault raises RosterError with a sentence.
     """
     return _saved(change_course, values, now=now)
 
@@ -56,7 +56,7 @@ def save_enrollment(values: Mapping[str, Any], *, now: datetime) -> Enrollment:
 
 
 def change_course(values: Mapping[str, Any], effects: Effects, now: datetime) -> Course:
-    """Do what save_course does, and leave what follows to the caller's `changing`."""
+    """Do the same as save_course, but leave the effects to the caller's `changing`."""
     key = key_in(values, "key")
     before = _locked(Course.objects.filter(key=key))
     row = copy(before) or Course(key=key, title=key)
@@ -65,7 +65,7 @@ def change_course(values: Mapping[str, Any], effects: Effects, now: datetime) ->
 
 
 def change_section(values: Mapping[str, Any], effects: Effects, now: datetime) -> Section:
-    """Do what save_section does, and leave what follows to the caller's `changing`."""
+    """Do the same as save_section, but leave the effects to the caller's `changing`."""
     course = _course(values)
     key = key_in(values, "key")
     before = _locked(course.sections.filter(key=key))
@@ -75,7 +75,7 @@ def change_section(values: Mapping[str, Any], effects: Effects, now: datetime) -
 
 
 def change_item(values: Mapping[str, Any], effects: Effects, now: datetime) -> Item:
-    """Do what save_item does, and leave what follows to the caller's `changing`."""
+    """Do the same as save_item, but leave the effects to the caller's `changing`."""
     course = _course(values)
     key = key_in(values, "key")
     before = _locked(course.items.filter(key=key))
@@ -87,7 +87,7 @@ def change_item(values: Mapping[str, Any], effects: Effects, now: datetime) -> I
 
 
 def change_learner(values: Mapping[str, Any], effects: Effects, now: datetime) -> Learner:
-    """Do what save_learner does, and leave what follows to the caller's `changing`."""
+    """Do the same as save_learner, but leave the effects to the caller's `changing`."""
     key = key_in(values, "external_id")
     before = _locked(Learner.objects.filter(external_id=key))
     row = copy(before) or Learner(external_id=key)
@@ -96,9 +96,10 @@ def change_learner(values: Mapping[str, Any], effects: Effects, now: datetime) -
 
 
 def change_enrollment(values: Mapping[str, Any], effects: Effects, now: datetime) -> Enrollment:
-    """Do what save_enrollment does, and leave what follows to the caller's `changing`."""
+    """Do the same as save_enrollment, but leave the effects to the caller's `changing`."""
     course = _course(values)
-    # The learner first, so that of two who enroll the same one, the second finds the first's row.
+    # Lock the learner first: if two transactions enroll the same learner, the second one then finds
+    # the row of the first.
     people = Learner.objects.select_for_update(no_key=True)
     learner = _found(people, "Learner", external_id=key_in(values, "learner"))
     before = _locked_enrollment(course, learner)
@@ -110,7 +111,7 @@ def change_enrollment(values: Mapping[str, Any], effects: Effects, now: datetime
 
 
 def change_opt_out(values: Mapping[str, Any], effects: Effects, now: datetime) -> PendingNo:
-    """Keep the opt-out of an address, as lists of another system hold them."""
+    """Store the opt-out of an address that another system exported."""
     return keep_listed_no(values, now=now)
 
 
@@ -125,7 +126,7 @@ def _locked(rows: QuerySet[Row]) -> Row | None:
 
 def _locked_enrollment(course: Course, learner: Learner) -> Enrollment | None:
     ids = list(course.enrollments.filter(learner=learner).values_list("pk", flat=True))
-    # Before the enrollment: whoever ingests or evaluates takes them in this order too.
+    # Before the enrollment: ingest and evaluation use this order too.
     lock_due(ids)
     return _locked(course.enrollments.filter(pk__in=ids))
 
@@ -143,7 +144,7 @@ def _module(course: Course, key: str | None) -> Item | None:
         return None
     module = _found(course.items.all(), "Item", key=key)
     if module.kind != ItemKind.MODULE:
-        raise RosterError(f"The parent {shown(key)} is no module, but a {module.kind}.")
+        raise RosterError(f"The parent {shown(key)} is not a module: its kind is {module.kind}.")
     return module
 
 

@@ -19,7 +19,7 @@ from common.clock import read_day, read_instant
 from common.json_text import kind_of
 from common.stored_text import storable_text
 
-# What a roster line may name, beside the keys of other rows that its operation looks up.
+# The fields that a roster line may name, beside the keys of other rows that are looked up.
 OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
     Course: frozenset(
         {"key", "title", "time_zone", "locale", "starts_on", "ends_on", "pass_mark", "live_since"}
@@ -44,7 +44,7 @@ OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
 }
 
 
-# What people read and nothing is found by: a fault in it costs neither the learner nor the course.
+# Texts that people only read. A fault in one of them does not reject the row.
 DESCRIPTIONS = frozenset({"name", "given_name", "title", "teacher", "topic", "difficulty"})
 MAX_MESSAGE = 1_000
 MAX_ADDRESS = 254
@@ -54,15 +54,15 @@ _SPACE = " "
 
 
 class RosterError(ValueError):
-    """A row of the roster cannot be saved; the message is a sentence that says why."""
+    """A row of the roster cannot be saved. The message is a sentence that says why."""
 
     def __init__(self, message: str) -> None:
-        # Lists of faults are printed and written as JSON, which half a character would end.
+        # Faults are printed and written as JSON, which fails on half a character.
         super().__init__(storable_text(message[:MAX_MESSAGE]))
 
 
 def key_in(values: Mapping[str, Any], name: str) -> str:
-    """Return the key that the line must name. Raise RosterError if it is missing or no text."""
+    """Return the key that the line must name. Raise RosterError if it is missing or not text."""
     key = optional_key_in(values, name)
     if key is None:
         raise RosterError(f"The field {name} is missing.")
@@ -70,21 +70,21 @@ def key_in(values: Mapping[str, Any], name: str) -> str:
 
 
 def optional_key_in(values: Mapping[str, Any], name: str) -> str | None:
-    """Return the key that the line names, None for none. Raise RosterError if it is no text."""
+    """Return the key that the line names, or None. Raise RosterError if it is not text."""
     value = key_text(values.get(name))
     return None if value is None or value == "" else _one_line(name, value)
 
 
 def instant_in(values: Mapping[str, Any], name: str) -> datetime | None:
-    """Return the instant, if the line names one. Raise RosterError if it is none."""
+    """Return the instant that the line names, or None. Raise RosterError if it is not a time."""
     return None if values.get(name) is None else _instant(name, values[name])
 
 
 def fill(row: models.Model, values: Mapping[str, Any], *, looked_up: frozenset[str]) -> list[str]:
-    """Set the row's own fields from the values and check every one. Raise RosterError.
+    """Set the row's own fields from the values and check each of them. Raise RosterError.
 
-    Return a sentence for each doubtful detail that did not keep the row out: an address to which
-    no mail can be sent, a name that had to be mended.
+    Return a sentence for each doubtful detail that did not reject the row: an address to which no
+    mail can be sent, a name that had to be corrected.
     """
     own = OWN_FIELDS[type(row)]
     for name in values:
@@ -100,7 +100,7 @@ def fill(row: models.Model, values: Mapping[str, Any], *, looked_up: frozenset[s
 
 
 def _address(learner: Learner, sent: object, remarks: list[str]) -> None:
-    """Set the learner's address; one that cannot be used is kept beside it, for staff."""
+    """Set the learner's address. An unusable address is kept in another field, for staff."""
     text = sent.strip() if isinstance(sent, str) else sent
     learner.email, learner.unusable_email = None, ""
     if text is None or text == "":
@@ -111,15 +111,15 @@ def _address(learner: Learner, sent: object, remarks: list[str]) -> None:
     except ValidationError:
         kept = text if isinstance(text, str) else str(storable(text))
         learner.unusable_email = storable_text(kept)[:MAX_ADDRESS]
-        remarks.append(f"email: {shown(text)} is no address to which mail can be sent; none goes.")
+        remarks.append(f"email: no mail can be sent to {shown(text)}; the learner gets no email.")
 
 
 def _check(row: models.Model) -> None:
     references = {f.name for f in row._meta.fields if f.is_relation}
     try:
-        # References were looked up already; to check them again would be a query each.
+        # References were looked up already; checking them again would take a query each.
         row.clean_fields(exclude=references)
-        # The database would refuse the same, but only with the name of a constraint.
+        # The database would refuse the same values, but only with the name of a constraint.
         if isinstance(row, Course | Item):
             row.validate_constraints()
     except ValidationError as error:
@@ -144,21 +144,21 @@ def _plain(row: models.Model, name: str, value: object, remarks: list[str]) -> o
     if name == "email":
         return None
     if name in DESCRIPTIONS and isinstance(value, str) and isinstance(column, models.CharField):
-        return _mended(name, value, column.max_length, remarks)
+        return _corrected(name, value, column.max_length, remarks)
     for kind, read in _READERS:
         if isinstance(column, kind):
             return read(name, value)
     return value
 
 
-def _mended(name: str, text: str, longest: int | None, remarks: list[str]) -> str:
+def _corrected(name: str, text: str, longest: int | None, remarks: list[str]) -> str:
     """Return the text on one line and no longer than the column."""
     # A line break in a name would end a mail header and begin another.
-    shown_text = "".join(_SPACE if category(sign) in _UNSHOWN else sign for sign in text)
-    mended = (re.sub(" +", _SPACE, shown_text).strip() if shown_text != text else text)[:longest]
-    if mended != text:
-        remarks.append(f"{name}: {shown(text)} is kept as {shown(mended)}.")
-    return mended
+    one_line = "".join(_SPACE if category(char) in _UNSHOWN else char for char in text)
+    corrected = (re.sub(" +", _SPACE, one_line).strip() if one_line != text else text)[:longest]
+    if corrected != text:
+        remarks.append(f"{name}: {shown(text)} is stored as {shown(corrected)}.")
+    return corrected
 
 
 def _key(name: str, value: object) -> str:
@@ -169,7 +169,7 @@ def _one_line(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise RosterError(f"{name} must be text, but is {kind_of(value)}.")
     if any(category(character) in _UNSHOWN for character in value):
-        raise RosterError(f"{name} holds a line break or another character that cannot be shown.")
+        raise RosterError(f"{name} contains a line break or another character that is not visible.")
     return value
 
 
@@ -209,7 +209,7 @@ def _yes_or_no(name: str, value: object) -> bool:
     return value
 
 
-# The first that fits: a DateTimeField is a DateField too.
+# The first match is used: a DateTimeField is a DateField too.
 _READERS: tuple[tuple["type[models.Field[Any, Any]]", Callable[[str, object], object]], ...] = (
     (models.DateTimeField, _instant),
     (models.DateField, _day),

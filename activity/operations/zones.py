@@ -1,4 +1,4 @@
-"""Keep the zone periods in the database equal to the pinned tzdata, and the days made with them."""
+"""Keep the zone periods in the database, and the days computed from them, equal to tzdata."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from activity.operations.edits import count_edits
 from common.zones import is_newer, periods_by_zone, release
 
-# Beside the locks of activity.operations.edits; the second number is of no meaning.
+# Differs from the locks of activity.operations.edits. The second number has no meaning.
 _LOCK = (20_251, 0)
 
 Row = tuple[str, datetime | str, datetime | str, timedelta]
@@ -19,7 +19,7 @@ CREATE TEMP TABLE new_zoneperiod (LIKE activity_zoneperiod) ON COMMIT DROP
 """
 _COPY = "COPY pg_temp.new_zoneperiod (zone, from_at, to_at, utc_offset) FROM STDIN"
 
-# Where clocks are now said to have shown something else, in zones that a course is in.
+# Periods in which the new release gives another offset, in zones that courses use.
 _MOVED = """
 CREATE TEMP TABLE moved ON COMMIT DROP AS
 SELECT old.zone, greatest(old.from_at, new.from_at) AS from_at, least(old.to_at, new.to_at) AS to_at
@@ -29,7 +29,7 @@ JOIN pg_temp.new_zoneperiod AS new ON new.zone = old.zone
 WHERE old.zone IN (SELECT time_zone FROM activity_course)
 """
 
-# A day of room on both sides: a local day reaches beyond the same day in UTC.
+# One day more on both sides, because a local day extends beyond the same day in UTC.
 _CONCERNED = """
 SELECT DISTINCT course.id
 FROM activity_course AS course
@@ -57,16 +57,16 @@ DELETE FROM activity_zonerelease;
 
 
 class OldZonesError(Exception):
-    """This process reads an older tzdata than the database was brought up to."""
+    """This process has an older tzdata than the one in the database."""
 
 
 def ensure_zones() -> None:
-    """Bring the zone periods up to the pinned tzdata, unless they are already.
+    """Update the zone periods to the pinned tzdata if they are older.
 
-    Courses whose days change by it count an edit, so that `settle_edits` rebuilds them and no
-    others. Raise OldZonesError, with a sentence, where the database has a newer release.
+    An edit is counted for each course whose days change, so that `settle_edits` rebuilds only these
+    courses. Raise OldZonesError, with a sentence, if the database has a newer release.
     """
-    # Nearly always true, and needs no lock.
+    # Nearly always true. This check needs no lock.
     if _stored() == release():
         return
     with transaction.atomic(), connection.cursor() as cursor:
@@ -76,8 +76,8 @@ def ensure_zones() -> None:
             return
         if stored and is_newer(stored, release()):
             raise OldZonesError(
-                f"The database keeps its days by tzdata {stored}, but {release()} is installed "
-                "here: install the locked requirements."
+                f"The database uses tzdata {stored}, but {release()} is installed here: install "
+                "the locked requirements."
             )
         _replace()
 

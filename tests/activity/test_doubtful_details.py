@@ -104,7 +104,7 @@ def test_learner_with_an_unusable_address_lands_with_all_that_follows(address):
     assert {remark.line for remark in result.remarks} == {2}
     said = sorted(remark.message for remark in result.remarks)
     assert said[0].startswith(f"email: '{address}' is no address")
-    assert said[1] == "name: 'Ana\tMaria' is kept as 'Ana Maria'."
+    assert said[1] == "name: 'Ana\tMaria' is stored as 'Ana Maria'."
 
 
 def test_usable_address_takes_the_place_of_an_unusable_one():

@@ -104,7 +104,7 @@ def test_every_fault_names_its_line_and_the_rest_lands():
     assert said[22] == "The line is nested too deep."
     assert RejectedEvent.objects.count() == 3
     assert [remark.line for remark in result.remarks] == [17]
-    assert result.remarks[0].message == "name: 'Cy\nBcc: x' is kept as 'Cy Bcc: x'."
+    assert result.remarks[0].message == "name: 'Cy\nBcc: x' is stored as 'Cy Bcc: x'."
 
 
 def test_a_dry_run_reports_the_same_and_keeps_nothing():

@@ -115,7 +115,7 @@ FAULTS = {
     "parent is no module": (
         save_item,
         {"course": "there", "key": "i", "kind": "quiz", "parent": "page"},
-        "The parent 'page' is no module, but a page.",
+        "The parent 'page' is not a module: its kind is page.",
     ),
     "module in a module": (
         save_item,
