@@ -1,4 +1,4 @@
-"""Which rows a user may see, by course: pages, exports and commands read through `for_user`."""
+"""Decide by course which rows a user may see. Pages, exports and commands call `for_user`."""
 
 from typing import TypeVar
 

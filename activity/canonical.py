@@ -1,4 +1,4 @@
-"""Read one canonical event dict, or say in a sentence why it cannot be stored. Pure."""
+"""Parse one canonical event dict, or say in a sentence why it cannot be stored. Pure."""
 
 import json
 import math
@@ -15,16 +15,16 @@ from common.clock import read_instant
 from common.json_text import kind_of
 from common.stored_text import storable_text, unstorable
 
-# Of the events that Nudgelab writes itself. From outside they could pass for a message that went
-# out, or take the place of one.
+# The source of events that Nudgelab writes itself. An outside event with this source could look
+# like a sent message, or could keep the event of a sent message from being stored.
 OWN_SOURCE = "nudgelab"
-# A clock that runs a little ahead is no fault of the learner's: the event waits for its instant.
+# A source's clock may be slightly fast. Such an event waits for its instant.
 EARLY_LIMIT = timedelta(minutes=5)
 
-# A total of more is a fault of the source; a million of them still fit into every sum.
+# A higher total is an error of the source. A million such events still fit into every sum.
 MAX_COUNT = 1_000_000
 MAX_VALUE = Decimal(10) ** 14
-# More is no score by any scale.
+# No grading scale reaches this value.
 MAX_SENT_SCORE = Decimal(10) ** 12
 MAX_PROPERTIES = 1_000_000
 SIX_PLACES = Decimal("0.000001")
@@ -40,7 +40,7 @@ TEXT_LIMITS = {
     "source_id": 300,
 }
 FIELDS = frozenset({*TEXT_LIMITS, "occurred_at", "count", "score", "passed", "value", "properties"})
-# An escaped NUL in JSON text; a backslash before it that is itself escaped makes it harmless.
+# An escaped NUL in JSON text. After an escaped backslash, `u0000` is plain text and is allowed.
 ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -60,7 +60,7 @@ class Reason(StrEnum):
 
 
 class Refused(Exception):  # noqa: N818 an event is refused, the program is not in error
-    """An event cannot be stored. `replay_at` is when it can be, if time alone mends it."""
+    """An event cannot be stored. `replay_at` is set if it can be stored at that later instant."""
 
     def __init__(self, reason: Reason, message: str, replay_at: datetime | None = None) -> None:
         self.message = storable_text(message[:MAX_MESSAGE])
@@ -70,7 +70,7 @@ class Refused(Exception):  # noqa: N818 an event is refused, the program is not 
 
 
 class CanonicalEvent(NamedTuple):
-    """An event whose every field has its type; its keys are not yet looked up."""
+    """An event with typed fields. Its keys are not looked up yet."""
 
     course: str
     learner: str
@@ -84,14 +84,14 @@ class CanonicalEvent(NamedTuple):
     properties: str
     source: str
     source_id: str
-    # The score as sent, where it lay outside 0 to 1 and was cut.
+    # The score as sent, if it was outside 0 to 1 and was cut.
     sent_score: float | None
 
 
 def read_event(raw: object, *, now: datetime) -> CanonicalEvent:
     """Return the event with typed fields. Raise Refused with a sentence for staff."""
     if not isinstance(raw, Mapping):
-        raise _bad(f"An event must be an object with fields, but this one is {kind_of(raw)}.")
+        raise _bad(f"An event must be an object, but this one is {kind_of(raw)}.")
     if not FIELDS.issuperset(raw):
         unknown = next(name for name in raw if name not in FIELDS)
         raise _bad(f"The field {shown(unknown)} is unknown.")
@@ -118,7 +118,7 @@ def read_event(raw: object, *, now: datetime) -> CanonicalEvent:
 
 
 def shown(value: object) -> str:
-    """Return the value as it can stand in a sentence: quoted and not too long."""
+    """Return the value quoted and shortened for use in a sentence."""
     text = storable_text(value if isinstance(value, str) else str(storable(value)))
     return f"'{text}'" if len(text) <= SHOWN else f"'{text[:SHOWN]}...'"
 
@@ -147,14 +147,14 @@ def _text(name: str, sent: object) -> str:
 def _source(value: object) -> str:
     source = _text("source", value)
     if source == OWN_SOURCE:
-        raise _bad(f"The source {shown(source)} is kept for what Nudgelab itself writes.")
+        raise _bad(f"The source {shown(source)} is reserved for Nudgelab's own events.")
     return source
 
 
 def _check_storable(name: str, text: str) -> None:
     character = unstorable(text)
     if character:
-        raise _bad(f"{name} holds {character}, which cannot be stored.")
+        raise _bad(f"{name} contains {character}, which cannot be stored.")
 
 
 def _instant(value: object) -> datetime:
@@ -172,22 +172,22 @@ def _count(value: object) -> int:
     if type(value) is not int:
         raise _bad(f"count must be a whole number, but is {kind_of(value)}.")
     if not 1 <= value <= MAX_COUNT:
-        raise _bad(f"count is {shown(value)}; it must lie between 1 and {MAX_COUNT:,}.")
+        raise _bad(f"count is {shown(value)}; it must be between 1 and {MAX_COUNT:,}.")
     return value
 
 
 def _number(name: str, value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise _bad(f"{name} must be a number, but is {kind_of(value)}.")
-    # By its shortest text: 0.1 is meant as 0.1, not as the binary number beside it.
+    # Converted by its shortest text: 0.1 means 0.1, not the nearest binary number.
     return Decimal(str(value)) if isinstance(value, float) else Decimal(value)
 
 
 def _score(value: object) -> tuple[Decimal, float | None]:
-    """Return the score, cut to 0..1, and as sent where it was cut.
+    """Return the score, cut to 0..1, and the score as sent if it was cut.
 
-    Extra credit lies above 1 and a scaled score reaches down to -1: the attempt is a fact all the
-    same, and only how good it was is in doubt.
+    Extra credit is above 1, and a scaled score can be as low as -1. The attempt counts
+    nevertheless; only its grade is doubtful.
     """
     score = _number("score", value)
     if not score.is_finite() or abs(score) > MAX_SENT_SCORE:
@@ -214,15 +214,17 @@ def _properties(value: object) -> str:
         return "{}"
     if not isinstance(value, Mapping):
         raise _bad(f"properties must be an object, but is {kind_of(value)}.")
-    # Before they are written as JSON, which would run out of the stack.
+    # Checked before they are written as JSON, which would exceed the recursion limit.
     if is_nested_deeper(value, levels=MAX_LEVELS):
-        raise _bad(f"properties are nested too deep: at most {MAX_LEVELS} levels are allowed.")
+        raise _bad(f"properties are nested too deeply: at most {MAX_LEVELS} levels are allowed.")
     text = _json_text(dict(value))
     if len(text) > MAX_PROPERTIES:
-        raise _bad(f"properties have {len(text):,} characters; {MAX_PROPERTIES:,} are allowed.")
+        raise _bad(
+            f"properties have {len(text):,} characters; at most {MAX_PROPERTIES:,} are allowed."
+        )
     _check_storable("properties", text)
     if "\\u0000" in text and ESCAPED_NUL.search(text):
-        raise _bad("properties hold a NUL character, which cannot be stored.")
+        raise _bad("properties contain a NUL character, which cannot be stored.")
     return text
 
 
@@ -235,7 +237,7 @@ def _json_text(properties: dict[Any, Any]) -> str:
 
 def _check_total(event: CanonicalEvent) -> None:
     if event.total > 1 and not (event.score is None and event.passed is None):
-        raise _bad(f"count is {event.total}: a total carries neither score nor passed.")
+        raise _bad(f"count is {event.total}: score and passed are allowed only with a count of 1.")
 
 
 def _check_not_ahead(instant: datetime, now: datetime) -> None:
@@ -243,13 +245,13 @@ def _check_not_ahead(instant: datetime, now: datetime) -> None:
         return
     ahead = f"occurred_at {instant.isoformat()} is {_length(instant - now)} ahead of now"
     if instant - now <= EARLY_LIMIT:
-        message = f"{ahead}: kept, and stored by itself when its instant has come."
+        message = f"{ahead}: it is kept now and stored automatically when its time has come."
         raise Refused(Reason.EARLY, message, replay_at=instant)
     raise Refused(Reason.FUTURE, f"{ahead}; at most 5 minutes are allowed.")
 
 
 def _length(duration: timedelta) -> str:
-    # Each unit up to two of the next: a wrong year is to be seen, not counted in minutes.
+    # Each unit is used up to two of the next one, so that a wrong year is easy to see.
     seconds = math.ceil(duration.total_seconds())
     for unit, size, limit in (("s", 1, 120), ("min", 60, 7_200), ("hours", 3_600, 172_800)):
         if seconds < limit:

@@ -1,4 +1,4 @@
-"""Fields of our own."""
+"""Model fields for mail addresses, keys and traits."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,45 +19,45 @@ else:
 
 
 class MailAddressField(_EmailField):
-    """An address to which mail can be sent: its domain is kept in ASCII, however it was typed."""
+    """An address to which mail can be sent. Its domain is always stored in ASCII."""
 
     default_validators = [*models.EmailField.default_validators, validate_mail_domain]
 
     def to_python(self, value: Any) -> Any:
-        """Return the address as forms and rosters are to check it; None for an empty one."""
+        """Return the address in the form that forms and rosters check; None if it is empty."""
         given = super().to_python(value)
-        # Everybody with an empty address would share one mailbox.
+        # All learners with an empty address would share one mailbox.
         return (deliverable(given) or None) if isinstance(given, str) else given
 
     def get_prep_value(self, value: Any) -> Any:
-        """Return the address as every query and every way of saving is to use it."""
+        """Return the address in the form that queries and saved rows use."""
         return self.to_python(super().get_prep_value(value))
 
 
 class KeyField(_CharField):
-    """A text by which a row is found: kept and looked up in one spelling of Unicode."""
+    """A key text, stored and looked up in one Unicode normal form (NFC)."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the text as forms and rosters are to check it."""
+        """Return the text in the form that forms and rosters check."""
         text = super().to_python(value)
         return composed(text) if isinstance(text, str) else text
 
     def get_prep_value(self, value: Any) -> Any:
-        """Return the text as every query and every way of saving is to use it."""
+        """Return the text in the form that queries and saved rows use."""
         return self.to_python(super().get_prep_value(value))
 
 
 class TraitsField(_JSONField):
-    """A JSON object of what is known about somebody; nothing known is an empty one."""
+    """A JSON object of facts about a learner. It is empty if nothing is known."""
 
     default_validators = [validate_traits]
-    # Checked also where there is little to check: an empty list is no object.
+    # Validate empty values too: an empty list is not an object.
     empty_values: tuple[()] = ()
 
     def to_python(self, value: Any) -> Any:
-        """Return the object; an emptied box says that nothing is known."""
+        """Return the object. An empty form field means an empty object."""
         return {} if value is None else super().to_python(value)
 
     def save_form_data(self, instance: models.Model, data: Any) -> None:
-        """Set what a form read: nothing, where the box was emptied, is an empty object."""
+        """Set the value from a form. An empty form field means an empty object."""
         super().save_form_data(instance, self.to_python(data))

@@ -1,4 +1,4 @@
-"""Read a file of JSON lines into groups of the same type, each line with its number. Pure."""
+"""Parse a file of JSON lines into numbered lines, grouped by type. Pure."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ GROUP = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the file: its number from 1, its type, and its fields or what is wrong with it."""
+    """A line of the file: its number from 1, its type, and its fields or its fault."""
 
     number: int
     type: str
@@ -25,7 +25,7 @@ class Line:
 
 
 def read_lines(lines: Iterable[bytes], *, on_bytes: Callable[[int], object]) -> Iterator[Line]:
-    """Yield every line that is not blank; `on_bytes` is told how much was read."""
+    """Yield every line that is not blank. Call `on_bytes` with the size of each line read."""
     for number, text in enumerate(lines, start=1):
         on_bytes(len(text))
         if text.strip():
@@ -33,7 +33,7 @@ def read_lines(lines: Iterable[bytes], *, on_bytes: Callable[[int], object]) -> 
 
 
 def grouped(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:
-    """Yield neighbouring lines of the same type, at most GROUP at a time."""
+    """Yield adjacent lines of the same type, at most GROUP at a time."""
     for type_, group in groupby(lines, key=lambda line: line.type):
         while chunk := list(islice(group, GROUP)):
             yield type_, chunk
@@ -43,9 +43,9 @@ def _read(number: int, text: bytes) -> Line:
     try:
         values = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
-        return Line(number, FAULTY, {}, "The line is nested too deep.")
+        return Line(number, FAULTY, {}, "The line is nested too deeply.")
     except ValueError as error:
-        # Also of text that is not UTF-8 and of numbers with thousands of digits.
+        # Also raised for text that is not UTF-8 and for numbers with thousands of digits.
         return Line(number, FAULTY, {}, f"The line is not JSON: {error}.")
     if not isinstance(values, dict):
         return Line(number, FAULTY, {}, f"A line must be an object, but this is {kind_of(values)}.")
@@ -57,4 +57,4 @@ def _read(number: int, text: bytes) -> Line:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")

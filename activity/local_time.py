@@ -1,18 +1,18 @@
-"""Local days and local midnights as SQL, by the zone periods of the pinned tzdata. Pure.
+"""SQL for local days and local midnights, from the zone periods of the pinned tzdata. Pure.
 
-PostgreSQL's own zone rules are never asked: its `AT TIME ZONE 'CET'` is a fixed offset, and its
-tables may be of another release than the tzdata that Python reads. The table activity_zoneperiod
-(zone, from_at, to_at, utc_offset) is kept by activity.operations.zones; each zone's periods cover
-all time without gaps. Only 'UTC' is named, which is the same everywhere.
+PostgreSQL's own zone rules are never used: its `AT TIME ZONE 'CET'` is a fixed offset, and its
+tables may be of another release than the tzdata that Python reads. activity.operations.zones keeps
+the table activity_zoneperiod (zone, from_at, to_at, utc_offset). The periods of each zone cover all
+time without gaps. The SQL names only the zone 'UTC', which is the same everywhere.
 """
 
-# What is put into the text are column names and placeholders of our own, never a value.
+# Only column names and placeholders of our own are put into the text, never a value.
 # ruff: noqa: S608
 
 
 def local_day(at: str, zone: str) -> str:
     """Return SQL for the calendar date of the instant in the zone."""
-    # The first period that ends later, found in the index: periods of a zone follow each other.
+    # The first period that ends later. The index finds it, because periods do not overlap.
     offset = (
         f"SELECT p.utc_offset FROM activity_zoneperiod p WHERE p.zone = {zone}"
         f" AND p.to_at > {at} ORDER BY p.to_at LIMIT 1"
@@ -21,7 +21,7 @@ def local_day(at: str, zone: str) -> str:
 
 
 def zone_arrays(zone: str) -> str:
-    """Return a SELECT of one row for `day_in_arrays`: `ends` and `offsets` of the periods."""
+    """Return a SELECT of one row for `day_in_arrays`: the `ends` and `offsets` of the periods."""
     return (
         "SELECT array_agg(p.to_at ORDER BY p.to_at) AS ends,"
         " array_agg(p.utc_offset ORDER BY p.to_at) AS offsets"
@@ -30,9 +30,9 @@ def zone_arrays(zone: str) -> str:
 
 
 def day_in_arrays(at: str, arrays: str) -> str:
-    """Return SQL for the calendar date of the instant by the columns of `zone_arrays`.
+    """Return SQL for the calendar date of the instant, from the columns of `zone_arrays`.
 
-    For many instants of one zone: a tenth of the time of the look-up for each.
+    For many instants of one zone this takes a tenth of the time of `local_day`.
     """
     offset = f"{arrays}.offsets[width_bucket({at}, {arrays}.ends) + 1]"
     return f"(({at}) AT TIME ZONE 'UTC' + {offset})::date"
@@ -41,10 +41,10 @@ def day_in_arrays(at: str, arrays: str) -> str:
 def local_instant(wall: str, zone: str) -> str:
     """Return SQL for the first instant at which clocks in the zone show this timestamp or later.
 
-    Of a time that clocks show twice it is the first; of one that they skip, the instant of the
-    change. `wall` is of type timestamp.
+    For a time that clocks show twice, it is the first instant. For a time that they skip, it is the
+    instant of the change. `wall` is of type timestamp.
     """
-    # Offsets are below a day: the second condition alone would read every period before.
+    # Offsets are below a day. Without this condition, every earlier period would be read.
     return f"""(
         SELECT greatest(p.from_at, ({wall} - p.utc_offset) AT TIME ZONE 'UTC')
         FROM activity_zoneperiod p

@@ -1,4 +1,4 @@
-"""Make any value storable as JSON, so that even the strangest refused event can be kept. Pure."""
+"""Make any value storable as JSON, so that every refused event can be kept. Pure."""
 
 import hashlib
 import json
@@ -9,20 +9,20 @@ from decimal import Decimal
 
 from common.stored_text import storable_text
 
-# Levels of objects and lists in an event's properties. Nobody reads what is nested deeper, and what
-# is nested hundreds of levels deep can be stored but not shown again.
+# The most levels of objects and lists in an event's properties. Deeper data is of no use, and data
+# with hundreds of levels can be stored but not shown again.
 MAX_LEVELS = 50
-# A valid event comes back whole: it is a level itself, and the innermost values lie one further in.
+# A valid event is never shortened: the event itself is one more level.
 MAX_DEPTH = MAX_LEVELS + 1
 MAX_ENTRIES = 100_000
 _NESTING = (Mapping, list, tuple)
 
 
 def storable(value: object, depth: int = 0) -> object:
-    """Return the value made of JSON types that PostgreSQL takes.
+    """Return the value in JSON types that PostgreSQL accepts.
 
-    What a valid event holds comes back as it was; NUL, half characters, NaN, objects of other
-    types, too deep and too long parts are replaced by text that shows what was there.
+    The content of a valid event is not changed. NUL, half characters, NaN, objects of other types,
+    and parts that are too deep or too long are replaced by text that describes them.
     """
     if depth > MAX_DEPTH:
         return "..."
@@ -37,11 +37,11 @@ def storable(value: object, depth: int = 0) -> object:
 
 
 def is_nested_deeper(value: object, *, levels: int) -> bool:
-    """Return whether objects and lists lie in each other more than this many levels deep."""
+    """Return whether objects and lists are nested more than this many levels deep."""
     found: list[object] = [value]
-    # Level by level, for to follow each into its depth would run out of the stack.
+    # Level by level, because recursion would exceed the stack.
     for _ in range(levels + 1):
-        # Each once: lists that share their parts would double with every level.
+        # Each part once: with shared parts, the number of lists would double at every level.
         found = list({id(part): part for part in found if isinstance(part, _NESTING)}.values())
         if not found:
             return False
@@ -71,7 +71,7 @@ def _single(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, int):
-        # Python refuses to write out numbers of very many digits.
+        # Python refuses to print numbers with very many digits.
         return value if abs(value) < 10**30 else f"a number of {value.bit_length()} bits"
     if isinstance(value, float | Decimal):
         fits = math.isfinite(value) and abs(float(value)) < 1e300

@@ -1,4 +1,4 @@
-"""What other apps may ask of what learners did. Writes nothing."""
+"""Queries about learners' activity for other apps. Read only."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,27 +9,27 @@ from django.db.models import Min
 from activity.models import Course, DailyActivity, Due
 from common.clock import local_date
 
-# Their ids take 40 megabytes; who waits longer than that comes with the next beat.
+# So many ids take 40 megabytes. Further enrollments are handled at the next beat.
 MOST_DUE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """Whether a course's events come as usual, and since when they do not."""
+    """Whether a course's events arrive as usual, and if not, since when."""
 
     status: str = "ok"
     since: datetime | None = None
 
 
 def feed_health(course: Course, *, now: datetime) -> FeedHealth:
-    """Return whether the course's events come as usual. Until a norm is kept, always ok."""
+    """Return whether the course's events arrive as usual. Always ok, as nothing measures it yet."""
     del course, now
     return FeedHealth()
 
 
-# From the due rows, each to its course: what it takes grows with what is due, and that is evaluated
-# next. Asked course by course, the planner walks through all courses in which nobody is due, or
-# through all that is due once for each course. OFFSET 0 keeps it from choosing.
+# Starts from the due rows and looks up the course of each, so its time grows with the number of due
+# rows only. For a query by course, the planner would read all courses without due rows, or all due
+# rows once per course. OFFSET 0 keeps the planner from reordering the join.
 _DUE = """
 SELECT found.course_id, array_agg(due.enrollment_id ORDER BY due.due_at, due.enrollment_id)
 FROM (
@@ -48,9 +48,9 @@ ORDER BY found.course_id
 def due_enrollments(
     *, now: datetime, course_id: int | None = None, limit: int = MOST_DUE
 ) -> dict[int, list[int]]:
-    """Return the enrollments that are due by course id, the longest waiting first. One query.
+    """Return the due enrollments by course id, the longest waiting first. One query.
 
-    Of one course or of all; the `limit` longest waiting of all courses together.
+    For one course, return all of them. For all courses, return the `limit` longest waiting.
     """
     values = {"now": now, "course": course_id, "limit": limit if course_id is None else None}
     with connection.cursor() as cursor:
@@ -59,7 +59,7 @@ def due_enrollments(
 
 
 def oldest_due(*, now: datetime) -> datetime | None:
-    """Return since when the longest waiting enrollment is due. One query."""
+    """Return the instant since which the longest waiting enrollment has been due. One query."""
     waiting = Due.objects.filter(due_at__lte=now)
     oldest: datetime | None = waiting.aggregate(oldest=Min("due_at"))["oldest"]
     return oldest
@@ -67,7 +67,7 @@ def oldest_due(*, now: datetime) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class WrongDay:
-    """An enrollment's day of activity whose last act lies on another day by zoneinfo."""
+    """A row of DailyActivity whose last act is on another day according to zoneinfo."""
 
     enrollment_id: int
     at: datetime
@@ -76,9 +76,9 @@ class WrongDay:
 
 
 def wrong_day(course: Course) -> WrongDay | None:
-    """Return a row of DailyActivity that zoneinfo would date otherwise, None if there is none.
+    """Return a row of DailyActivity with a wrong day according to zoneinfo, None if there is none.
 
-    Reads every row of the course: for proofs, not for pages.
+    The function reads every row of the course. Use it in proofs, not in pages.
     """
     rows = DailyActivity.objects.filter(enrollment__course=course)
     for enrollment_id, at, day in (
@@ -91,7 +91,7 @@ def wrong_day(course: Course) -> WrongDay | None:
 
 
 def zones_unknown() -> list[tuple[str, str]]:
-    """Return key and zone of the courses whose zone is not kept: a newer tzdata may drop a name."""
+    """Return key and zone of the courses with an unknown zone: a newer tzdata may drop a name."""
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -1,11 +1,11 @@
-"""The right to let messages out: setting a course up needs another one."""
+"""The permission to let messages out. Setting up a course needs other permissions."""
 
 from typing import Protocol
 
 SEND_MESSAGES = "activity.send_messages"
 REFUSAL = (
-    "This lets messages out to learners, and your account may not: ask somebody with the right"
-    " “May let messages go out to learners”."
+    "This action lets messages out to learners, and your account has no permission for it. Ask"
+    " somebody with the permission “May let messages go out to learners”."
 )
 
 

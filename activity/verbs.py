@@ -1,4 +1,4 @@
-"""The verbs that every installation knows, and which of them are acts of the learner."""
+"""The built-in verbs: those that are acts of the learner and those that are not."""
 
 ACTS = (
     "LOGIN",
@@ -14,7 +14,7 @@ ACTS = (
     "PURCHASE",
 )
 
-# What happens to a message is not something the learner did in the course.
+# These describe messages, not activity of the learner in the course.
 NOT_ACTS = (
     "EMAIL_SENT",
     "EMAIL_OPENED",

@@ -1,4 +1,4 @@
-"""Admin pages of courses, learners and what they did, and the pages that other apps build on."""
+"""Admin pages of courses, learners and their activity, and base classes for other apps."""
 
 from activity.admin import log
 from activity.admin.bases import (

@@ -1,4 +1,4 @@
-"""What every admin page of ours is made of: rows by course, links between lists, big tables."""
+"""Base classes of our admin pages: rows by course, links between lists, lists of big tables."""
 
 from collections.abc import Iterator
 from functools import reduce
@@ -19,14 +19,14 @@ from activity.rights import may_send
 from common.admin import ListLink, SafeChangeList, SafeListAdmin
 from common.stored_text import without_nul
 
-# A part of an id would read the whole table; the whole id is found in an index.
+# A search for a part of an id would read the whole table. The whole id is found by an index.
 WHOLE_ID = "The whole external id of a learner"
-# What compares with the whole of a value, or with its beginning.
+# Lookups that compare a whole value or its beginning.
 _WHOLE = ("__exact", "__iexact", "__istartswith")
 
 
 class ScopedRows:
-    """The rows, and the choices of a form, that the user may see."""
+    """Limits the rows of a page and the choices of its form to those that the user may see."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of the user's courses."""
@@ -60,19 +60,19 @@ class StackInline(ScopedRows, StackedInline):
 
 
 class RelatedFilter(AutocompleteSelectFilter):
-    """A filter by a related row, found by typing; it names only rows that the user may see."""
+    """A filter by a related row with a search box. It offers only rows that the user may see."""
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         """Yield the form with the choices of the user's courses."""
         for choice in super().choices(changelist):
-            # Without this, the address of a list with another course's id would show its title.
+            # Otherwise a list's URL with the id of another course would show that course's title.
             for field in choice["form"].fields.values():
                 _narrowed(field, self.request)
             yield choice
 
 
 class ViewedChangeList(SafeChangeList):
-    """A list whose rows know the user for whom they are shown."""
+    """A list whose rows hold the user who views them."""
 
     def get_results(self, request: HttpRequest) -> None:
         """Read the page of rows and note the user on each."""
@@ -86,30 +86,30 @@ def _note_viewer(row: Any, request: HttpRequest) -> None:
 
 
 def viewer_of(row: Model) -> Viewer:
-    """Return the user for whom the row is shown: a column that counts people needs it."""
+    """Return the user who views the row. Columns that count learners need it."""
     viewer: Viewer = row.__dict__["_viewer"]
     return viewer
 
 
 class LinkedAdmin(ScopedRows, SafeListAdmin):
-    """A page that links to the lists of what belongs to its row."""
+    """A page that links to lists of related rows."""
 
     change_form_before_template = "admin/list_links.html"
     list_links: ClassVar[tuple[ListLink, ...]] = ()
 
     @classmethod
     def add_links(cls, *links: ListLink) -> None:
-        """Add links to lists of an app above, which imports this page and not the reverse."""
+        """Add links to lists of an app that imports this one and that this one cannot import."""
         cls.list_links = (*cls.list_links, *links)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """Return the list whose rows know their viewer."""
+        """Return the list class whose rows hold their viewer."""
         return ViewedChangeList
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """Return the row of a page, None if the user may not see it."""
+        """Return the row of the page, or None if the user may not see it."""
         row = super().get_object(request, object_id, from_field)
         if row is not None:
             _note_viewer(row, request)
@@ -118,7 +118,7 @@ class LinkedAdmin(ScopedRows, SafeListAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add the links to what the page shows, those that the user may follow."""
+        """Add the links that the user may follow to the context of the page."""
         row = context.get("original")
         if row is not None:
             links = [link for link in self.list_links if link.is_open_to(request)]
@@ -130,7 +130,7 @@ class LinkedAdmin(ScopedRows, SafeListAdmin):
 class BigTableAdmin(LinkedAdmin):
     """A list that never counts its table and pages by primary key."""
 
-    # COUNT(*) over a million rows takes longer than everything else on the page together.
+    # COUNT(*) over a million rows takes longer than the rest of the page.
     paginator = InfinitePaginator
     show_full_result_count = False
     # The button "Show counts" would count the table once for each choice of a filter.
@@ -142,9 +142,9 @@ class BigTableAdmin(LinkedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Search for the text as one where whole values or beginnings are compared.
+        """Search for the whole text at once if the fields compare whole values or beginnings.
 
-        Word by word, as Django does, "Kit Berg" would have to begin with "Berg" too.
+        Django searches word by word: a name "Kit Berg" would have to begin with "Berg" too.
         """
         text = without_nul(search_term).strip()
         fields = self.get_search_fields(request)
@@ -157,7 +157,7 @@ class BigTableAdmin(LinkedAdmin):
 
 
 class ReadOnlyAdmin(BigTableAdmin):
-    """Rows that only the engine writes: to look at, not to change."""
+    """A page of rows that only the engine writes. Staff can view them but not change them."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: the engine adds these rows."""
@@ -173,7 +173,7 @@ class ReadOnlyAdmin(BigTableAdmin):
 
 
 class KeptAdmin(LinkedAdmin):
-    """Configuration that can be added and changed; deleting it would take its history along."""
+    """A page of configuration that cannot be deleted, because its history would be deleted too."""
 
     show_full_result_count = False
     list_filter_submit = True
@@ -184,7 +184,7 @@ class KeptAdmin(LinkedAdmin):
 
 
 class SendingAdmin(LinkedAdmin):
-    """A page some of whose actions let messages out: those ask for the permission "send"."""
+    """A page with actions that let messages out. These actions need the permission "send"."""
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may change these rows and let messages out."""

@@ -1,4 +1,4 @@
-"""Admin pages of what learners did, and of what the engine keeps beside it."""
+"""Admin pages of the event log, of the tables derived from it, and of the evaluation queue."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ from common.clock import utc_now
 
 @admin.register(models.Verb)
 class VerbAdmin(KeptAdmin):
-    """Verbs beside the built-in ones."""
+    """Verbs in addition to the built-in ones."""
 
     list_display = ("name", "is_act")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Keep a saved verb as it is: what it counts as is already in the read models."""
+        """Make a saved verb read-only, because the read models already depend on it."""
         return ("name", "is_act") if obj else ()
 
 
 @admin.register(models.Event)
 class EventAdmin(ReadOnlyAdmin):
-    """The event log. Each filter has an index of the few events that it is about."""
+    """The event log. Each filter has a partial index of the few events that it selects."""
 
     list_display = ("verb", "enrollment", "item", "occurred_at", "count", "score", "source")
     list_select_related = ("enrollment__learner", "enrollment__course", "item")
@@ -37,7 +37,7 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(models.Due)
 class DueAdmin(ReadOnlyAdmin):
-    """What waits for evaluation, and what failed."""
+    """The enrollments that wait for evaluation, and failed evaluations."""
 
     list_display = ("enrollment", "due_at", "cause", "evaluated_at", "attempts", "error")
     list_select_related = ("enrollment__learner", "enrollment__course")
@@ -47,7 +47,7 @@ class DueAdmin(ReadOnlyAdmin):
 
 @admin.register(models.DailyActivity)
 class DailyActivityAdmin(ReadOnlyAdmin):
-    """What each enrollment did day by day."""
+    """The activity of each enrollment by day."""
 
     list_display = ("enrollment", "day", "acts", "logins", "views", "attempts", "passed")
     list_select_related = ("enrollment__learner", "enrollment__course")
@@ -67,7 +67,7 @@ class ProgressAdmin(ReadOnlyAdmin):
 
 @admin.register(models.RejectedEvent)
 class RejectedEventAdmin(ReadOnlyAdmin):
-    """Events that could not be stored, with the reason and a way to try again."""
+    """Events that could not be stored, with the reason and an action to try them again."""
 
     list_display = ("message", "reason", "received_at", "shown_state")
     list_filter = ("reason",)
@@ -75,27 +75,27 @@ class RejectedEventAdmin(ReadOnlyAdmin):
 
     @display(description="State")
     def shown_state(self, rejected: models.RejectedEvent) -> str:
-        """Return whether the event waits, was stored later, or needs a hand."""
+        """Return whether the event waits, was stored later, or needs an action by staff."""
         if rejected.replayed_at:
             return "stored later"
-        return "waits for its instant" if rejected.replay_at else "open"
+        return "waits for its time" if rejected.replay_at else "open"
 
     @admin.action(description="Try these again", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
-        """Ingest the chosen events again, after what was missing is there."""
+        """Ingest the chosen events again, for example after the roster was corrected."""
         ids = list(queryset.values_list("pk", flat=True))
         result = operations.replay_rejected(now=utc_now(), ids=ids)
         messages.info(request, f"{result.stored} stored, {len(result.rejected)} still rejected.")
 
     @admin.action(
-        description="Let these hold in place of what is stored (conflicts)", permissions=["replay"]
+        description="Replace the stored events by these (conflicts)", permissions=["replay"]
     )
     def correct(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
-        """Apply the chosen conflicts, such as a grade that was changed later."""
+        """Replace stored events by the chosen conflicts, for example after a changed grade."""
         ids = list(queryset.values_list("pk", flat=True))
         corrected = operations.correct_events(ids, now=utc_now())
         left = len(ids) - corrected
-        messages.info(request, f"{corrected} corrected, {left} left as they were.")
+        messages.info(request, f"{corrected} corrected, {left} not changed.")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may change rejected events."""
@@ -104,7 +104,7 @@ class RejectedEventAdmin(ReadOnlyAdmin):
 
 @admin.register(models.Settling)
 class SettlingAdmin(ReadOnlyAdmin):
-    """How far an edit of a large course has come: its learners are met in steps."""
+    """Progress of the edits of large courses, whose learners are updated in steps."""
 
     list_display = ("course", "rebuilt_through", "is_rebuilt", "pulled_through")
     list_select_related = ("course",)
@@ -122,7 +122,7 @@ class PastChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(models.PendingNo)
 class PendingNoAdmin(ReadOnlyAdmin):
-    """What learners said against being written to, until it is applied a moment later."""
+    """Opt-outs, complaints and bounces that are not applied yet."""
 
     list_display = ("learner", "mailbox", "kind", "source", "said_at", "error")
     list_select_related = ("learner",)

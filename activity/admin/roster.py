@@ -16,7 +16,7 @@ from common.forms import JSONTextField
 
 
 def by_learner(learner: models.Learner) -> dict[str, object]:
-    """Narrow a list by what it is searched for: the id, which is in no other learner's."""
+    """Narrow a list by searching for the learner's id, which is unique."""
     return {"q": learner.external_id}
 
 
@@ -25,13 +25,13 @@ def by_enrollment(enrollment: models.Enrollment) -> dict[str, object]:
     return {"enrollment__id__exact": enrollment.pk}
 
 
-# It says where text stops being JSON, and shows what cannot be read again as it was typed.
+# This form field says where a text is not JSON, and shows an unreadable text again unchanged.
 JSON_TEXT = {TraitsField: {"form_class": JSONTextField}}
 
 
 @admin.register(models.Course)
 class CourseAdmin(KeptAdmin):
-    """Courses. Going live is a field: empty means that nobody is drawn or messaged."""
+    """Courses. While "live since" is empty, no learner is drawn or messaged."""
 
     list_display = ("title", "key", "shown_state", "starts_on", "ends_on", "time_zone")
     search_fields = ("key", "title")
@@ -43,7 +43,7 @@ class CourseAdmin(KeptAdmin):
         label={"live": "success", "not live": "warning", "simulated": "info"},
     )
     def shown_state(self, course: models.Course) -> tuple[str, str]:
-        """Return the state's colour key and its words."""
+        """Return the key of the state's color, and the text."""
         if course.clock_stopped_at:
             return "simulated", f"simulated, as of {course.clock_stopped_at:%Y-%m-%d %H:%M} UTC"
         if course.live_since:
@@ -51,7 +51,7 @@ class CourseAdmin(KeptAdmin):
         return "not live", "not live: nobody is messaged"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save through the operation that also re-evaluates whom the change concerns."""
+        """Save through the operation that also re-evaluates the affected enrollments."""
         operations.save_edited(obj, columns=form.changed_data, now=utc_now())
 
 
@@ -77,15 +77,15 @@ class ItemAdmin(BigTableAdmin):
 
     @display(description="Item")
     def shown_title(self, item: models.Item) -> str:
-        """Return the title, or the key where there is none."""
+        """Return the title, or the key if there is no title."""
         return str(item)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: events speak of it."""
+        """Return False: events refer to the item."""
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save through the operation that also re-evaluates whom the change concerns."""
+        """Save through the operation that also re-evaluates the affected enrollments."""
         operations.save_edited(obj, columns=form.changed_data, now=utc_now())
 
 
@@ -93,7 +93,7 @@ class ItemAdmin(BigTableAdmin):
 class LearnerAdmin(BigTableAdmin):
     """Learners, found by external id, address or name.
 
-    Each comparison has its index: the unique one of external_id, learner_by_email, learner_by_name.
+    Each comparison has an index: the unique one of external_id, learner_by_email, learner_by_name.
     """
 
     list_links = (
@@ -108,14 +108,14 @@ class LearnerAdmin(BigTableAdmin):
     readonly_fields = ("unusable_email",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: deleting takes every event and message along."""
+        """Return False: deleting a learner would delete their events and messages."""
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save through the operation that also re-evaluates whom the change concerns."""
+        """Save through the operation that also re-evaluates the affected enrollments."""
         columns = set(form.changed_data)
         if "email" in columns:
-            # Somebody has corrected what a file gave.
+            # A user has corrected the address from the file.
             obj.unusable_email = ""
             columns.add("unusable_email")
         operations.save_edited(obj, columns=columns, now=utc_now())
@@ -150,9 +150,9 @@ class EnrollmentAdmin(BigTableAdmin):
         return "enrolled"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: withdraw it instead."""
+        """Return False: set the date of withdrawal instead."""
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save through the operation that also re-evaluates whom the change concerns."""
+        """Save through the operation that also re-evaluates the affected enrollments."""
         operations.save_edited(obj, columns=form.changed_data, now=utc_now())

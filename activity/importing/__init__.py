@@ -1,1 +1,1 @@
-"""Importers of whole data sets, beside the event-by-event ingest. OULAD is here."""
+"""Importers of whole data sets, such as OULAD. They do not go through ingest."""

@@ -1,4 +1,4 @@
-"""How rows belong to courses: each model declares it once, and access by course reads it here."""
+"""How rows belong to courses. Each model declares it once, and access by course reads it here."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -41,9 +41,9 @@ def shared_unless(*paths: str) -> CourseScope:
     return CourseScope(paths, shared_without_course=True)
 
 
-# The same for every course, and nothing in it about a person.
+# For models with the same rows for every course and no data about a person.
 SHARED = shared_unless()
-# Of the whole site. A course cannot be told from the row, and the row may be about a person.
+# For models of the whole site: their rows name no course and may be about a person.
 SITE_ONLY = CourseScope()
 
 

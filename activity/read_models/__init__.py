@@ -1,6 +1,6 @@
-"""The one definition of both read models: their columns, what they are of events, how they merge.
+"""The only definition of both read models: their columns, how events give their values, the merge.
 
-SQL as text, and nothing is run here. Pure.
+The functions return SQL text and run nothing. Pure.
 """
 
 from activity.read_models.daily import (

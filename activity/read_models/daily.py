@@ -39,9 +39,9 @@ WHERE {IS_ACT}
 GROUP BY 1, 2
 """  # noqa: S608
 
-# The few zone periods that the events of a course lie in, found once a course: found for each
-# event, they would take a tenth of ingest's time. Materialized: a planner without statistics, as
-# after an import, would else find them again for each event.
+# The few zone periods in which the events of a course occurred, found once per course. Finding them
+# for each event would take a tenth of ingest's time. MATERIALIZED, because a planner without
+# statistics, as after an import, would otherwise find them again for each event.
 _PERIODS = """WITH period AS MATERIALIZED (
     SELECT span.course_id, period.from_at, period.to_at, period.utc_offset
     FROM (
@@ -78,9 +78,9 @@ _MERGE_DAILY = merge(
 def daily_activity_select(events: str, *, dated: bool = False) -> str:
     """Return the SELECT of DAILY_COLUMNS over a relation with the columns of activity_event.
 
-    The relation is a table, a CTE or a subquery in brackets. Its columns enrollment_id, verb,
-    occurred_at, count, score and passed are read. `dated`: it has a column `day` too, the date in
-    its course's zone, and no course is looked up for each event.
+    The relation is a table, a CTE or a subquery in brackets. The SELECT reads its columns
+    enrollment_id, verb, occurred_at, count, score and passed. `dated`: the relation also has a
+    column `day`, the date in its course's zone, so that no course needs to be looked up.
     """
     if dated:
         return _DAILY.format(events=events, day="event.day", joins="")

@@ -1,4 +1,4 @@
-"""Progress: an enrollment's way through each item and module. Pure."""
+"""Progress: an enrollment's progress in each item and module. Pure."""
 
 from activity.read_models.columns import ATTEMPT, IS_ACT, added, earliest, latest, merge, total
 
@@ -17,9 +17,9 @@ PROGRESS_COLUMNS = (
 )
 
 
-# An act counts twice here: with its item in full, and with the item's module as a touch alone.
-# The pair (instant, score) is compared as one array, so that of two scores at the same instant
-# the higher is the last, whichever came first.
+# An act counts twice here: fully for its item, and only as a touch for the item's module. The pair
+# (instant, score) is compared as one array. So of two scores at the same instant the higher one is
+# the last score, in any order of arrival.
 _PROGRESS = f"""
 SELECT
     event.enrollment_id,
@@ -52,8 +52,8 @@ _LAST_SCORE = """last_score = CASE
         THEN GREATEST(kept.last_score, excluded.last_score)
     ELSE kept.last_score END"""
 
-# LEAST and GREATEST pass over nulls, so a side that knows nothing changes nothing. The two columns
-# of the last score move together, ordered by instant and then by score.
+# LEAST and GREATEST ignore nulls, so a null on one side changes nothing. The two columns of the
+# last score change together, ordered by instant and then by score.
 _MERGE_PROGRESS = merge(
     "activity_progress",
     PROGRESS_COLUMNS,

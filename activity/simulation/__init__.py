@@ -1,1 +1,1 @@
-"""A course and its learners, drawn from a seed: every history is fixed before any message."""
+"""A simulated course and its learners. The seed fixes every history before any message."""

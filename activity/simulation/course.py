@@ -1,4 +1,4 @@
-"""The simulated course: a module a week, with things to watch, read and prove in it. Pure."""
+"""The simulated course: one module per week with a video, a page, a quiz and so on. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 DAYS_A_WEEK = 7
-# The clocks of London go back on this day: a course that ends on it has a 25-hour day inside.
+# Clocks in London go back on this day, so that the course contains a day of 25 hours.
 LAST_DAY = date(2025, 10, 26)
 TIME_ZONE = "Europe/London"
 PASS_MARK = 0.5
@@ -26,7 +26,7 @@ _TOPICS = (
 
 @dataclass(frozen=True)
 class PlannedItem:
-    """An item of a module. It opens and falls due with its module."""
+    """An item of a module. It is assigned and due with its module."""
 
     kind: str
     title: str
@@ -62,7 +62,7 @@ class Module:
 
 @dataclass(frozen=True)
 class SimulatedCourse:
-    """A course of so many days that ends on the day the clocks go back."""
+    """A course of the given length that ends on the day when the clocks go back."""
 
     key: str
     title: str
@@ -76,7 +76,7 @@ class SimulatedCourse:
 
     @cached_property
     def modules(self) -> tuple[Module, ...]:
-        """Return the modules in order, the last one cut where the course ends."""
+        """Return the modules in order. The last one ends with the course."""
         weeks = range(-(-self.days // DAYS_A_WEEK))
         starts = [self.starts_on + timedelta(days=DAYS_A_WEEK * week) for week in weeks]
         return tuple(
@@ -85,7 +85,7 @@ class SimulatedCourse:
         )
 
     def module_on(self, day: date) -> Module:
-        """Return the module of the day's week. Raise IndexError after the course."""
+        """Return the module of the day's week. Raise IndexError after the end of the course."""
         return self.modules[(day - self.starts_on).days // DAYS_A_WEEK]
 
 
@@ -121,7 +121,7 @@ def section_key(number: int) -> str:
 
 
 def item_lines(course: SimulatedCourse) -> list[dict[str, Any]]:
-    """Return modules and items as import_jsonl reads them, each module before what is in it."""
+    """Return modules and items as import_jsonl reads them, each module before its items."""
     lines = [line for module in course.modules for line in _module_lines(course, module)]
     return [line | {"position": position} for position, line in enumerate(lines)]
 

@@ -1,4 +1,4 @@
-"""What one learner does from the first day to the last, session by session, task by task. Pure."""
+"""Draw the history of one learner: sessions with tasks from the first day to the last. Pure."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -27,13 +27,14 @@ _SCORE_SPREAD = 0.13
 _EARLIEST_HOUR, _LATEST_HOUR = 7.0, 22.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 9, 28
 _RETURN_RATE = 0.65
-# People study on days of their own: drawn anew each day, everybody would now and then look busy.
+# Learners study on usual weekdays of their own. If days were drawn independently, every learner
+# would look active from time to time.
 _ON_USUAL_DAYS, _ON_OTHER_DAYS = 0.95, 0.005
 
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to do in a module. Kind "module" means the module itself."""
+    """One task in a module. The kind "module" means the module itself."""
 
     verb: str
     kind: str
@@ -42,20 +43,20 @@ class Task:
 
     @property
     def item(self) -> str:
-        """Return the key of the item that the task is about."""
+        """Return the key of the task's item."""
         return self.module.key if self.kind == "module" else self.module.item_key(self.kind)
 
 
 @dataclass(frozen=True)
 class Session:
-    """One visit: the login and what was done after it, in order."""
+    """One visit: a login and the tasks after it, in order."""
 
     begins_at: datetime
     tasks: Sequence[Task]
 
 
 def draw_history(course: SimulatedCourse, learner: SimulatedLearner, *, seed: int) -> list[Event]:
-    """Return the learner's canonical events in order of time, as if no message were sent."""
+    """Return the learner's canonical events in order of time, without the effect of messages."""
     rng = stream(seed, learner.index, HISTORY)
     ends_at = course_ends_at()
     timed = [
@@ -73,14 +74,14 @@ def draw_history(course: SimulatedCourse, learner: SimulatedLearner, *, seed: in
 
 
 def course_ends_at() -> datetime:
-    """Return the last whole minute of the course: a moment later nobody is in scope any more."""
+    """Return the last whole minute of the course. A minute later no enrollment is in scope."""
     return local_midnight(LAST_DAY + _DAY, TIME_ZONE) - timedelta(minutes=1)
 
 
 def event_of(
     course: SimulatedCourse, learner: SimulatedLearner, at: datetime, task: Task | None
 ) -> Event:
-    """Return the canonical event of a task, a login where there is none; without its source_id."""
+    """Return the canonical event of a task, or of a login without a task. It has no source_id."""
     event: Event = {
         "course": course.key,
         "learner": learner.external_id,
@@ -120,7 +121,7 @@ def _days(first: date) -> Iterator[date]:
 
 
 def _draw_usual_days(habits: Habits, rng: np.random.Generator) -> frozenset[int]:
-    """Return the days of the week (0 is Monday) on which the learner has made time."""
+    """Return the weekdays (0 is Monday) on which the learner usually studies."""
     whole, part = divmod(habits.days_a_week, 1)
     number = int(whole) + (rng.random() < part)
     return frozenset(rng.permutation(DAYS_A_WEEK)[:number].tolist())
@@ -129,7 +130,7 @@ def _draw_usual_days(habits: Habits, rng: np.random.Generator) -> frozenset[int]
 def _draw_pause(
     course: SimulatedCourse, habits: Habits, rng: np.random.Generator
 ) -> frozenset[date]:
-    """Return the days on which the learner stays away although the course goes on."""
+    """Return the days of the learner's pause."""
     if rng.random() >= habits.pause_rate:
         return frozenset()
     first = course.starts_on + timedelta(days=int(rng.integers(4, max(5, course.days * 2 // 3))))
@@ -141,7 +142,7 @@ def _draw_pause(
 
 
 def _draw_agenda(module: Module, habits: Habits, rng: np.random.Generator) -> list[Task]:
-    """Return what the learner is going to do in the module, sooner or later."""
+    """Return the tasks that the learner will do in the module, now or later."""
     studied = [
         Task("VIEW_MODULE", "module", module),
         Task("PLAY_VIDEO", "video", module),
@@ -180,7 +181,7 @@ def _draw_score(habits: Habits, rng: np.random.Generator) -> float:
 
 def _begin(day: date, usual_hour: float, rng: np.random.Generator) -> datetime:
     hour = float(np.clip(rng.normal(usual_hour, 2), _EARLIEST_HOUR, _LATEST_HOUR))
-    # Never on a whole hour: the clock of the demo stands there, and "before" must stay clear.
+    # Never on a whole hour: the demo's clock stops at whole hours, and no event may coincide.
     seconds = int(hour) * 3600 + int(rng.integers(1, 3600))
     return local_midnight(day, TIME_ZONE) + timedelta(seconds=seconds)
 
@@ -190,7 +191,7 @@ def _next_tasks(
 ) -> list[Task]:
     count = 1 + int(rng.poisson(habits.tasks_a_session - 1))
     tasks = [agenda.popleft() for _ in range(min(count, len(agenda)))]
-    # With everything done, a learner who comes by looks at something again.
+    # A learner who has finished all tasks looks at an item again.
     return tasks or [
         Task("PLAY_VIDEO", "video", module)
         if rng.random() < 0.5
@@ -203,6 +204,6 @@ def _times(session: Session, rng: np.random.Generator) -> Iterator[tuple[datetim
     yield at, None
     for task in session.tasks:
         at += timedelta(seconds=int(rng.integers(61, 900)))
-        # The same reason as in _begin.
+        # For the same reason as in _begin.
         at += timedelta(seconds=1 if at.second == 0 else 0)
         yield at, task

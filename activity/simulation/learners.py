@@ -1,4 +1,4 @@
-"""Who takes part in a simulated course: five kinds of learners, each with its habits. Pure."""
+"""The learners of a simulated course: five kinds with different habits. Pure."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,8 +11,8 @@ import numpy as np
 from activity.simulation.course import TIME_ZONE, SimulatedCourse, section_key
 from common.clock import local_midnight
 
-# One stream of random numbers a purpose: with a single stream, another probability of the coin
-# would change what everybody does.
+# One stream of random numbers per purpose. With a single stream, another probability of the coin
+# would change the history of every learner.
 _PERSON, _COIN, HISTORY = range(3)
 
 _GIVEN = ("Ana", "Bo", "Cy", "Dara", "Efe", "Fay", "Gil", "Hana", "Ines", "Jon", "Kit", "Lea")
@@ -37,7 +37,7 @@ _LATE_DAYS = 5
 
 
 class Kind(StrEnum):
-    """What a learner is like; each kind is made to fill one of the five segments."""
+    """The kind of a learner. Each kind is designed to fill one of the five segments."""
 
     ACTIVE = "active"
     VIDEO_ONLY = "video_only"
@@ -48,7 +48,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Habits:
-    """How a kind of learner works. Rates and shares are 0 to 1; days and tasks are means."""
+    """The habits of a kind of learner. Rates and shares are 0 to 1; days and tasks are means."""
 
     share: float
     days_a_week: float
@@ -122,7 +122,8 @@ HABITS = {
 
 @dataclass(frozen=True)
 class Coin:
-    """What a message would do to a learner: drawn before any, and of no use to anything else."""
+    """The effect of a message on a learner. It is drawn before any message, and from its own
+    random numbers."""
 
     shows_one: bool
     delay: timedelta
@@ -131,7 +132,7 @@ class Coin:
 
 @dataclass(frozen=True)
 class SimulatedLearner:
-    """One learner of the course. Email None: the roster has no address."""
+    """One learner of the course. Email None means that the roster has no address."""
 
     index: int
     external_id: str
@@ -149,7 +150,7 @@ class SimulatedLearner:
 def draw_learner(
     course: SimulatedCourse, index: int, *, seed: int, probability: float
 ) -> SimulatedLearner:
-    """Return learner `index` of the course, the same however many others there are."""
+    """Return learner `index` of the course. The result does not depend on the other learners."""
     rng = stream(seed, index, _PERSON)
     external_id = f"{course.key}-{index + 1:04d}"
     name = f"{rng.choice(_GIVEN)} {rng.choice(_FAMILY)}"
@@ -170,13 +171,13 @@ def draw_learner(
 
 
 def stream(seed: int, index: int, purpose: int) -> np.random.Generator:
-    """Return the learner's own random numbers for one purpose."""
+    """Return the learner's random number generator for one purpose."""
     return np.random.default_rng([seed, index, purpose])
 
 
 def learner_line(learner: SimulatedLearner) -> dict[str, Any]:
     """Return the learner as import_jsonl reads it, without its type."""
-    # The kind is left out: a segment must find it from what the learner does.
+    # The kind is left out: segments must find it from the learner's activity.
     return {
         "external_id": learner.external_id,
         "email": learner.email,

@@ -1,7 +1,7 @@
-"""What each metric would be with and without the message, for the same learner. Pure.
+"""Compute each metric with and without the message, for the same learner. Pure.
 
-Both are known because a history is drawn before any message, and a message does one thing only:
-where the learner's coin shows 1, the first hand-off in the window adds one quiz attempt.
+Both values are known, because a history is drawn before any message and a message has only one
+effect: if the learner's coin shows 1, the first hand-off in the window adds one quiz attempt.
 """
 
 from bisect import bisect_left
@@ -20,19 +20,19 @@ WINDOW = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Trace:
-    """A learner with everything that happens without messages, in order of time."""
+    """A learner and the events that happen without messages, in order of time."""
 
     learner: SimulatedLearner
     events: Sequence[Event]
 
     def instants(self, verb: str) -> list[datetime]:
-        """Return when the verb happened, in order."""
+        """Return the instants of the verb's events, in order."""
         return [event["occurred_at"] for event in self.events if event["verb"] == verb]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One world's metrics of one assignment, each counted in its window."""
+    """The metrics of one assignment in one world, each counted in its window."""
 
     quiz_attempted_7d: bool
     quiz_attempts_7d: int
@@ -41,7 +41,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The two worlds of one assignment; in one of them the learner is messaged."""
+    """The outcomes of one assignment in two worlds: without a message and with it."""
 
     without: Outcome
     messaged: Outcome
@@ -49,22 +49,25 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Draw:
-    """An assignment's two instants. `handed_off_at`: of its first message, for a ghost the instant
-    at which it would have been; None if there was none."""
+    """The two instants of an assignment.
+
+    `handed_off_at` is the hand-off of its first message. For a ghost it is the instant of the
+    hand-off that was left out. None: there was no message.
+    """
 
     assigned_at: datetime
     handed_off_at: datetime | None
 
 
 def added_attempt_at(trace: Trace, draw: Draw) -> datetime | None:
-    """Return when the message makes the learner attempt a quiz; None if it does not."""
+    """Return when the message makes the learner attempt a quiz, or None if it has no effect."""
     coin, handed_off_at = trace.learner.coin, draw.handed_off_at
     if handed_off_at is None or not coin.shows_one:
         return None
     if handed_off_at >= draw.assigned_at + WINDOW:
         return None
     at = handed_off_at + coin.delay
-    # What would happen after the course is over is seen in no world.
+    # An attempt after the end of the course counts in neither world.
     return at if at < course_ends_at() else None
 
 
@@ -82,7 +85,7 @@ def added_event(course: SimulatedCourse, trace: Trace, draw: Draw) -> Event | No
 def outcomes(trace: Trace, draw: Draw) -> Outcomes:
     """Return the metrics of an assignment in both worlds.
 
-    The window holds what happens from the assignment on, up to but not at its end.
+    The window begins with the assignment, which is included. Its end is not included.
     """
     attempts = _within(trace.instants("ATTEMPT_QUIZ"), draw.assigned_at)
     completed = _within(trace.instants("COMPLETE_MODULE"), draw.assigned_at) > 0
@@ -95,7 +98,7 @@ def outcomes(trace: Trace, draw: Draw) -> Outcomes:
 
 
 def true_lift(pairs: Iterable[Outcomes]) -> dict[str, float]:
-    """Return for each metric the mean difference that the message makes; nan over nobody."""
+    """Return for each metric the mean effect of the message; nan without any assignment."""
     known = list(pairs)
     return {
         metric: _mean(

@@ -1,4 +1,4 @@
-"""A whole simulated course from one seed, and its lines as import_jsonl reads them. Pure."""
+"""Simulate a whole course from one seed, and write it as lines for import_jsonl. Pure."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ DEFAULT_PROBABILITY = 0.35
 
 @dataclass(frozen=True)
 class World:
-    """The course and everything that happens in it without messages."""
+    """The course and everything that happens in it without the effect of messages."""
 
     course: SimulatedCourse
     traces: Sequence[Trace]
@@ -36,7 +36,7 @@ class World:
 def simulate(
     course: SimulatedCourse, learners: int, *, seed: int, probability: float = DEFAULT_PROBABILITY
 ) -> World:
-    """Return the world of this seed. `probability`: of a coin that shows 1, 0 to 1."""
+    """Return the world of this seed. `probability` (0 to 1): that a learner's coin shows 1."""
     people = (
         draw_learner(course, index, seed=seed, probability=probability) for index in range(learners)
     )
@@ -46,13 +46,13 @@ def simulate(
 
 
 def lines(world: World) -> Iterator[dict[str, Any]]:
-    """Yield the roster and then the events, each a dict that JSON can hold, with its type."""
+    """Yield the roster and then the events, each as a dict for JSON with its type."""
     yield {"type": "course"} | course_line(world.course)
     for section in section_lines(world.course):
         yield {"type": "section"} | section
     for item in item_lines(world.course):
         yield {"type": "item"} | item
-    # All of one type in a row: import_jsonl saves neighbours of a type in one transaction.
+    # All lines of one type together: import_jsonl saves adjacent lines in one transaction.
     for trace in world.traces:
         yield {"type": "learner"} | learner_line(trace.learner)
     for trace in world.traces:

@@ -49,17 +49,17 @@ FAULTS = {
     "truth as key": ({"verb": True}, "verb must be text, but is true or false."),
     "list as key": ({"item": ["quiz-1"]}, "item must be text, but is a list."),
     "bytes as key": ({"item": b"q"}, "item must be text, but is of type bytes."),
-    "NUL": ({"learner": "a\0b"}, "learner holds a NUL character, which cannot be stored."),
-    "surrogate": ({"item": "\ud800"}, "item holds half a character, which cannot be stored."),
+    "NUL": ({"learner": "a\0b"}, "learner contains a NUL character, which cannot be stored."),
+    "surrogate": ({"item": "\ud800"}, "item contains half a character, which cannot be stored."),
     "10 MB": (
         {"learner": "x" * 10**7},
         "learner has 10,000,000 characters; at most 200 are allowed.",
     ),
     "typo": ({"scor": 0.5}, "The field 'scor' is unknown."),
-    "count 0": ({"count": 0}, "count is '0'; it must lie between 1 and 1,000,000."),
+    "count 0": ({"count": 0}, "count is '0'; it must be between 1 and 1,000,000."),
     "count huge": (
         {"count": 2**40},
-        "count is '1099511627776'; it must lie between 1 and 1,000,000.",
+        "count is '1099511627776'; it must be between 1 and 1,000,000.",
     ),
     "count true": ({"count": True}, "count must be a whole number, but is true or false."),
     "count float": ({"count": 1.0}, "count must be a whole number, but is a number."),
@@ -69,11 +69,11 @@ FAULTS = {
     "passed 1": ({"passed": 1}, "passed must be true or false, but is a number."),
     "total with score": (
         {"count": 3, "score": 0.5},
-        "count is 3: a total carries neither score nor passed.",
+        "count is 3: score and passed are allowed only with a count of 1.",
     ),
     "total with passed": (
         {"count": 2, "passed": False},
-        "count is 2: a total carries neither score nor passed.",
+        "count is 2: score and passed are allowed only with a count of 1.",
     ),
     "value infinite": (
         {"value": float("inf")},
@@ -85,24 +85,24 @@ FAULTS = {
     "properties zero": ({"properties": 0}, "properties must be an object, but is a number."),
     "properties NUL": (
         {"properties": {"a": "b\0"}},
-        "properties hold a NUL character, which cannot be stored.",
+        "properties contain a NUL character, which cannot be stored.",
     ),
     "properties half": (
         {"properties": {"a": "\udfff"}},
-        "properties holds half a character, which cannot be stored.",
+        "properties contains half a character, which cannot be stored.",
     ),
     "properties NaN": ({"properties": {"a": float("nan")}}, "properties cannot be written as JSON"),
     "properties of 51 levels": (
         {"properties": nested(51)},
-        "properties are nested too deep: at most 50 levels are allowed.",
+        "properties are nested too deeply: at most 50 levels are allowed.",
     ),
     "properties of 51 levels of lists": (
         {"properties": nested(51, key=None)},
-        "properties are nested too deep: at most 50 levels are allowed.",
+        "properties are nested too deeply: at most 50 levels are allowed.",
     ),
     "properties of 100,000 levels": (
         {"properties": nested(100_000)},
-        "properties are nested too deep: at most 50 levels are allowed.",
+        "properties are nested too deeply: at most 50 levels are allowed.",
     ),
     "properties set": ({"properties": {"a": {1}}}, "properties cannot be written as JSON"),
     "properties big": (
@@ -164,8 +164,8 @@ def test_three_minutes_ahead_is_early_and_says_when_it_can_be_stored():
     refused = refusal(occurred_at=at)
     assert (refused.reason, refused.replay_at) == (Reason.EARLY, at)
     assert refused.message == (
-        "occurred_at 2025-09-30T12:03:00+00:00 is 3 min ahead of now: kept, and stored by itself"
-        " when its instant has come."
+        "occurred_at 2025-09-30T12:03:00+00:00 is 3 min ahead of now: it is kept now and"
+        " stored automatically when its time has come."
     )
 
 
@@ -207,7 +207,7 @@ def test_an_event_of_this_very_instant_is_taken():
 
 @pytest.mark.parametrize("raw", [None, [], "event", 7, True])
 def test_what_is_no_object_is_refused(raw):
-    with pytest.raises(Refused, match="An event must be an object with fields"):
+    with pytest.raises(Refused, match="An event must be an object"):
         read_event(raw, now=NOW)
 
 

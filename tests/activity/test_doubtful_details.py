@@ -103,7 +103,7 @@ def test_learner_with_an_unusable_address_lands_with_all_that_follows(address):
     assert (learner.email, learner.unusable_email, learner.name) == (None, address, "Ana Maria")
     assert {remark.line for remark in result.remarks} == {2}
     said = sorted(remark.message for remark in result.remarks)
-    assert said[0].startswith(f"email: '{address}' is no address")
+    assert said[0].startswith(f"email: no mail can be sent to '{address}'")
     assert said[1] == "name: 'Ana\tMaria' is stored as 'Ana Maria'."
 
 

@@ -97,11 +97,11 @@ def test_every_fault_names_its_line_and_the_rest_lands():
     assert said[12] == "A line must be an object, but this is a list."
     assert said[13].startswith("The type is 'evnt'; it must be one of course, section,")
     assert said[14].startswith("The type is missing; it must be one of")
-    assert said[15] == "The line is not JSON: NaN is no number of JSON."
+    assert said[15] == "The line is not JSON: NaN is not a JSON number."
     assert said[16].startswith("The line is not JSON: 'utf-8' codec can't decode byte 0xff")
     assert said[18] == "score is 'inf'; it must be a number."
     assert said[20] == "Learner 'cy' is unknown or not in course 'c'."
-    assert said[22] == "The line is nested too deep."
+    assert said[22] == "The line is nested too deeply."
     assert RejectedEvent.objects.count() == 3
     assert [remark.line for remark in result.remarks] == [17]
     assert result.remarks[0].message == "name: 'Cy\nBcc: x' is stored as 'Cy Bcc: x'."
@@ -172,7 +172,7 @@ def test_a_line_that_waits_for_its_instant_is_no_failure(tmp_path):
     call_command("import_jsonl", path, stdout=out)
 
     assert "1 lines were not taken over" in out.getvalue()
-    assert "min ahead of now: kept, and stored by itself" in out.getvalue()
+    assert "min ahead of now: it is kept now and stored automatically" in out.getvalue()
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["kept", "dry"])

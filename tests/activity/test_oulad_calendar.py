@@ -64,5 +64,5 @@ def test_day_that_is_none_is_refused_by_file_and_column(folder, table, column, d
 def test_click_on_a_day_that_is_none_is_refused(folder):
     rows = [AAA | row for row in CLICKS["AAA_2013J"]]
     write_table(folder / "studentVle" / "AAA_2013J.csv.gz", [*rows, rows[0] | {"date": 99_999_999}])
-    with pytest.raises(OuladError, match="holds 99999999 as date, which is no day of a course"):
+    with pytest.raises(OuladError, match="has the date 99999999, which is not a day of a course"):
         run_import(folder)

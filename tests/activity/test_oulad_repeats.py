@@ -70,7 +70,7 @@ def test_a_second_import_changes_nothing_and_says_so(folder, capsys):
     events = Event.objects.count()
     call_command("import_oulad", folder, "--runs", "AAA_2013J")
     printed = capsys.readouterr()
-    assert printed.out == "AAA_2013J: nothing new, all of it was imported already.\n"
+    assert printed.out == "AAA_2013J: nothing new, everything was imported already.\n"
     assert Event.objects.count() == events
     assert due_rows() == [(None, DueCause.TIME)] * 5
 
@@ -94,7 +94,7 @@ def test_all_runs_can_be_moved_to_one_first_day(folder):
 
 def test_a_run_that_is_there_with_another_first_day_is_refused(folder):
     run_import(folder)
-    with pytest.raises(OuladError, match="AAA_2013J is there already, but with 2013-10-05 as its"):
+    with pytest.raises(OuladError, match="AAA_2013J exists already, but with 2013-10-05 as its"):
         run_import(folder, day0=date(2020, 1, 1))
 
 

@@ -88,7 +88,7 @@ def test_nobody_else_writes_under_our_name() -> None:
     result = ingest(events, now=NOW)
 
     assert (result.stored, [each.index for each in result.rejected]) == (1, [0])
-    assert "kept for what Nudgelab itself writes" in result.rejected[0].message
+    assert "reserved for Nudgelab's own events" in result.rejected[0].message
 
 
 def test_an_own_event_that_comes_after_the_evaluation_is_still_no_act() -> None:

@@ -132,12 +132,12 @@ FAULTS = {
         {"external_id": 7.5},
         "external_id must be text, but is a number.",
     ),
-    "NUL": (save_learner, {"external_id": "a\0"}, "external_id holds a line break or another"),
+    "NUL": (save_learner, {"external_id": "a\0"}, "external_id contains a line break or another"),
     "traits": (save_learner, {"external_id": "a", "traits": []}, "traits: Must be an object"),
     "NUL in traits": (
         save_learner,
         {"external_id": "a", "traits": {"x": "\0"}},
-        "traits: Holds something that cannot be stored",
+        "traits: Contains something that cannot be stored",
     ),
     "unknown learner": (
         save_enrollment,
@@ -264,7 +264,7 @@ def test_a_form_may_create_an_enrollment():
 def test_an_item_whose_address_no_browser_opens_is_refused(address: str) -> None:
     course = make_course()
 
-    with pytest.raises(RosterError, match="url: Write a whole web address"):
+    with pytest.raises(RosterError, match="url: Write a complete web address"):
         save_item({"course": course.key, "key": "i", "kind": "page", "url": address}, now=NOW)
 
 

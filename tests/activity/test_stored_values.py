@@ -236,7 +236,7 @@ def test_count_beyond_a_million_is_refused_and_the_largest_adds_up():
     enrollment = make_enrollment()
     too_many = ingest([make_event(enrollment, count=1_000_001)], now=NOW)
     assert too_many.rejected[0].message == (
-        "count is '1000001'; it must lie between 1 and 1,000,000."
+        "count is '1000001'; it must be between 1 and 1,000,000."
     )
     act(enrollment, count=1_000_000)
     assert RejectedEvent.objects.count() == 1

@@ -111,7 +111,7 @@ def test_who_may_hold_but_not_send_cannot_let_it_go_on(client: Client) -> None:
     assert is_held()
 
     page = client.get(PAGE)
-    assert "your account may not" in text(page)
+    assert "your account has no permission" in text(page)
     assert client.post(PAGE, {"release": "1"}).status_code == 403
     assert is_held()
 

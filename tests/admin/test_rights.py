@@ -125,7 +125,7 @@ def test_an_active_cadence_needs_the_right_to_send(client: Client, before: str) 
 
     refused = client.post(page(cadence), cadence_form(cadence, "active"))
     assert refused.status_code == 200
-    assert "your account may not" in refused.content.decode()
+    assert "your account has no permission" in refused.content.decode()
     cadence.refresh_from_db()
     assert (cadence.status, cadence.name == "Another name") == (before, False)
 

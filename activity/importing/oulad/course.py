@@ -1,4 +1,4 @@
-"""Map a run to a course and its items: pure, in days counted from the run's day 0."""
+"""Map a run to a course and its items. Pure; days count from the run's day 0."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from activity.models import ItemKind
 ZONE = "Europe/London"
 PASS_MARK = "0.40"  # noqa: S105
 
-# The dataset has no calendar. With the first Saturday of the month as the first day, the commonest
-# due day is a Thursday in all four presentations and the clicks of all weeks have one rhythm.
+# The dataset has no calendar dates. If the first Saturday of the month is the first day, the most
+# common due day is a Thursday in all four presentations, and clicks have the same weekly pattern.
 DAY_0 = {
     "2013B": date(2013, 2, 2),
     "2013J": date(2013, 10, 5),
@@ -47,7 +47,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class OuladItem:
-    """An item of the course; `parent` is a module's key, days count from day 0."""
+    """An item of the course. `parent` is a module's key; days count from day 0."""
 
     key: str
     kind: ItemKind
@@ -90,7 +90,7 @@ def items_of(folder: OuladFolder, run: str) -> list[OuladItem]:
 def units_of(assessments: Sequence[dict[str, Any]]) -> list[Unit]:
     """Return the dated assessments by due day, then id.
 
-    A unit is assigned the day after the latest earlier due day, the first from the course start.
+    A unit is assigned on the day after the latest earlier due day, the first on the course start.
     """
     dated = sorted(
         (row["date"], row["id_assessment"], row["assessment_type"])
@@ -100,7 +100,7 @@ def units_of(assessments: Sequence[dict[str, Any]]) -> list[Unit]:
     due_days = [due_on for due_on, _, _ in dated]
     units = []
     for due_on, number, type_ in dated:
-        # Units due on one day are assigned together: only a strictly earlier due day counts.
+        # Units due on the same day are assigned together: only a strictly earlier due day counts.
         earlier = bisect_left(due_days, due_on)
         assigned_on = due_days[earlier - 1] + 1 if earlier else 0
         units.append(Unit(number, type_, assigned_on, due_on))

@@ -1,6 +1,6 @@
-"""Store the staged clicks and submissions of a run as events. What is there already stays."""
+"""Store the staged clicks and submissions of a run as events. Stored events are not changed."""
 
-# Every value is bound; the statements share the list of columns.
+# Every value is bound; the text contains only the shared list of columns.
 # ruff: noqa: S608
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ INSERT INTO activity_event (enrollment_id, item_id, verb, occurred_at, received_
 _NOON = local_instant("(%(day_0)s::date + day + time '12:00')", "%(zone)s")
 _AN_HOUR_LATER = local_instant("(%(day_0)s::date + day + time '13:00')", "%(zone)s")
 
-# Sorted by student, site and day, of which the key is made: two imports at once meet in the same
-# order, and an enrollment's events lie together.
+# Sorted by student, site and day, like the key. So two imports at once lock rows in the same order,
+# and the events of an enrollment are stored together.
 _CLICKS = f"""{_INSERT}
 SELECT enrolled.id, item.id,
     CASE item.kind WHEN 'resource' THEN 'DOWNLOAD_RESOURCE' ELSE 'VIEW_ITEM' END,
@@ -36,7 +36,7 @@ ORDER BY student, site, day
 ON CONFLICT (source, source_id) DO NOTHING
 """
 
-# A dated assessment is handed in and completes its unit, at the same instant.
+# A submission of a dated assessment also completes its unit at the same instant.
 _SUBMISSIONS = f"""{_INSERT}
 SELECT enrolled.id, stored.item_id, stored.verb,
     {_AN_HOUR_LATER}, %(now)s, 1, stored.score,
@@ -67,11 +67,11 @@ JOIN activity_enrollment AS enrollment
 
 
 def match_enrollments(course: Course) -> list[int]:
-    """Find the enrollments of the staged roster, for `store_events`, and return them in order."""
+    """Find the enrollments of the staged roster for `store_events`. Return their ids in order."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS pg_temp.oulad_enrolled")
         cursor.execute(_ENROLLED, {"course": course.pk})
-        # The clicks are stored some students at a time.
+        # The clicks are stored for a few students at a time.
         cursor.execute("CREATE INDEX ON pg_temp.oulad_clicks (student)")
         # Without statistics the planner joins a million clicks by nested loops.
         cursor.execute("ANALYZE pg_temp.oulad_enrolled, pg_temp.oulad_clicks")
@@ -80,9 +80,10 @@ def match_enrollments(course: Course) -> list[int]:
 
 
 def store_events(course: Course, enrollment_ids: Sequence[int], *, now: datetime) -> int:
-    """Store these enrollments' staged events that are new, and return how many there were.
+    """Store the new staged events of these enrollments, and return their number.
 
-    They are among those of `match_enrollments`, and the caller holds their Due rows.
+    The enrollments are some of those that `match_enrollments` returned. The caller holds their Due
+    rows.
     """
     values: dict[str, Any] = {
         "course": course.pk,

@@ -1,4 +1,4 @@
-"""Read the files of the dataset into Arrow tables. Knows their columns and no database."""
+"""Read the files of the dataset into Arrow tables. Uses no database."""
 
 import gzip
 import zlib
@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-# Days count from a run's first day and weeks from its first week; what lies further away is no day
-# of a course, and the calendar ends somewhere behind it.
+# Days count from a run's first day and weeks from its first week. A larger number is not a day of a
+# course, and far larger ones are outside the calendar.
 _LONGEST = 10_000
 _DAYS = frozenset(
     {
@@ -53,15 +53,15 @@ _TABLES = {
 
 
 class OuladError(Exception):
-    """The dataset cannot be imported; the message is one sentence that says what is wrong."""
+    """The dataset cannot be imported. The message is one sentence that says what is wrong."""
 
 
 @dataclass(frozen=True)
 class OuladFolder:
-    """The tables of the dataset. The small ones are read once; clicks are read a run at a time.
+    """The tables of the dataset. Small tables are read once; clicks are read run by run.
 
-    `wanted` are the runs that will be asked for: what is read from the parquet file is limited to
-    them, and read in one pass however many they are.
+    `wanted` are the runs that will be imported. The parquet file is read once, and only the rows of
+    these runs are kept.
     """
 
     path: Path
@@ -69,16 +69,16 @@ class OuladFolder:
     wanted: Sequence[str]
 
     def clicks(self, run: str) -> pa.Table:
-        """Return id_student, id_site, date and their sum_click, a row each. Raise OuladError."""
+        """Return one row per id_student, id_site and date, with sum_click. Raise OuladError."""
         own = self._own_file(run)
         rows = _read_csv(own, _CLICKS) if own.is_file() else of_run(self._shared_clicks, run)
         keys = ["id_student", "id_site", "date"]
-        # Rows that repeat a key are groups of clicks of their own, so they are summed.
+        # Several rows of one key are separate clicks, so they are summed.
         summed = rows.group_by(keys).aggregate([("sum_click", "sum")])
         return summed.select([*keys, "sum_click_sum"]).rename_columns([*keys, "sum_click"])
 
     def clicks_file(self, run: str) -> Path:
-        """Return the file that the clicks of the run are read from."""
+        """Return the file from which the clicks of the run are read."""
         own = self._own_file(run)
         return own if own.is_file() else self.path / "studentVle.parquet"
 
@@ -92,7 +92,7 @@ class OuladFolder:
 
 
 def open_folder(path: Path, wanted: Sequence[str]) -> OuladFolder:
-    """Return the folder with its small tables read. Raise OuladError naming the file at fault."""
+    """Return the folder with its small tables read. Raise OuladError that names a faulty file."""
     tables = {
         name: _read_csv(path / f"{name}.csv.gz", columns) for name, columns in _TABLES.items()
     }
@@ -100,7 +100,7 @@ def open_folder(path: Path, wanted: Sequence[str]) -> OuladFolder:
 
 
 def read_runs(path: Path) -> list[str]:
-    """Return the runs that the folder knows, sorted. Raise OuladError."""
+    """Return the sorted names of the runs in the folder. Raise OuladError."""
     courses = _read_csv(path / "courses.csv.gz", _TABLES["courses"]).to_pylist()
     return sorted(f"{row['code_module']}_{row['code_presentation']}" for row in courses)
 
@@ -141,12 +141,12 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
     for name in _DAYS.intersection(table.column_names):
         for bound in pc.min_max(table[name]).as_py().values():
             if bound is not None and abs(bound) > _LONGEST:
-                raise OuladError(f"{path} holds {bound} as {name}, which is no day of a course.")
+                raise OuladError(f"{path} has the {name} {bound}, which is not a day of a course.")
     return table
 
 
 def _unpacked(path: Path) -> bytes:
-    # Arrow unpacks too, but does not tell a file that ends in the middle from a whole one.
+    # Arrow can unpack too, but it does not report a truncated file.
     try:
         with gzip.open(path) as file:
             return file.read()
@@ -164,7 +164,7 @@ def _read_parquet(path: Path, runs: Sequence[str]) -> pa.Table:
             path,
             columns=[*_RUN, *_CLICKS],
             filters=reduce(or_, map(_is_run, runs)),
-            # Ten million rows name twenty-two runs: as numbers they take a tenth of the memory.
+            # Ten million rows name 22 runs. As dictionary codes they take a tenth of the memory.
             read_dictionary=list(_RUN),
         )
         return _checked(table, path)

@@ -1,6 +1,9 @@
-"""Store the staged run's course, items, learners and enrollments. What is there already stays."""
+"""Store the course, items, learners and enrollments of a staged run. Stored rows are kept.
 
-# Every value is bound; the statements share how local times are read.
+Only the traits of a learner may change: those of the latest run are used.
+"""
+
+# Every value is bound; the text contains only the SQL for local times.
 # ruff: noqa: S608
 
 from collections.abc import Sequence
@@ -24,7 +27,7 @@ ON CONFLICT (external_id) DO NOTHING
 
 _LAST_MINUTE = local_instant("(%(ends_on)s::date + time '23:59')", "%(zone)s")
 
-# A local midnight, never a UTC one: half the year London is an hour ahead.
+# Local midnights, not UTC ones: London is an hour ahead of UTC for half the year.
 _NEW_ENROLLMENTS = f"""
 INSERT INTO activity_enrollment
     (learner_id, course_id, unit_key, enrolled_at, withdrew_at, completed_at, traits)
@@ -45,8 +48,8 @@ INSERT INTO activity_due (enrollment_id, due_at, cause, attempts, error)
 SELECT id, %(now)s, 0, 0, '' FROM unnest(%(ids)s::bigint[]) AS enrolled (id) ORDER BY id
 """
 
-# Of a learner with several runs the latest one's traits hold, in whatever order they arrive.
-# Locked in order first: two imports at once may change the same learners.
+# A learner in several runs gets the traits of the latest run, in any order of import. The rows are
+# locked in order, because two imports at once may change the same learners.
 _NEW_TRAITS = """
 WITH described AS (
     SELECT learner.id, learner.traits || roster.traits AS traits
@@ -69,7 +72,7 @@ RETURNING learner.id
 
 @dataclass(frozen=True, slots=True)
 class StoredRoster:
-    """What was new, and the enrollments of other courses whose learner's traits changed."""
+    """Counts of new rows, and the enrollments in other courses whose learner's traits changed."""
 
     items: int
     learners: int
@@ -78,7 +81,7 @@ class StoredRoster:
 
 
 def store_course(run: str, *, day_0: date, length: int) -> Course:
-    """Return the run's course, made if it is new. Raise OuladError if it begins on another day."""
+    """Return the run's course, created if it is new. Raise OuladError for another first day."""
     course, _ = Course.objects.get_or_create(
         key=run,
         defaults={
@@ -90,13 +93,13 @@ def store_course(run: str, *, day_0: date, length: int) -> Course:
         },
     )
     if course.starts_on != day_0:
-        # Its events would be stored once on one calendar and once on the other.
-        raise OuladError(f"Run {run} is there already, but with {course.starts_on} as its day 0.")
+        # Otherwise its events would be stored on two different calendars.
+        raise OuladError(f"Run {run} exists already, but with {course.starts_on} as its day 0.")
     return course
 
 
 def store_items(course: Course, items: Sequence[OuladItem], *, day_0: date) -> int:
-    """Store the items that are new and return how many there were."""
+    """Store the new items and return their number."""
     before = course.items.count()
     positions = {item.key: position for position, item in enumerate(items)}
     modules = [item for item in items if item.kind == "module"]
@@ -112,7 +115,7 @@ def store_items(course: Course, items: Sequence[OuladItem], *, day_0: date) -> i
 
 
 def store_people(course: Course, later_runs: Sequence[str], *, now: datetime) -> StoredRoster:
-    """Store the learners and enrollments of the staged roster that are new, due at `now`."""
+    """Store the new learners and enrollments of the staged roster, due at `now`."""
     values: dict[str, Any] = {
         "course": course.pk,
         "day_0": course.starts_on,

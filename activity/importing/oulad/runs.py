@@ -1,4 +1,4 @@
-"""Import runs of the dataset, each in one transaction, so that a kill leaves nothing half done."""
+"""Import runs of the dataset, each in one transaction, so that a kill leaves no partial run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,8 +27,8 @@ from activity.models import Course, DueCause
 from activity.operations.due import lock_due, pull_due
 from activity.operations.read_models import rebuild_enrollments
 
-# So many enrollments at a time: somebody watches how it goes on, and the statements that make the
-# read models of a whole run at once take several times as long.
+# Small chunks, for two reasons: they move the progress bar, and the statements that build the read
+# models of a whole run at once take several times as long.
 CHUNK = 100
 
 _ROSTER = "activity_course, activity_item, activity_learner, activity_enrollment, activity_due"
@@ -37,7 +37,7 @@ _LOG = "activity_event, activity_dailyactivity, activity_progress"
 
 @dataclass(frozen=True, slots=True)
 class RunImport:
-    """What one run brought that was new."""
+    """Counts of the new rows of one run."""
 
     run: str
     items: int
@@ -47,16 +47,15 @@ class RunImport:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether everything was there already."""
+        """Return whether everything was imported already."""
         return not (self.items or self.learners or self.enrollments or self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """When runs are imported, and which part of them.
+    """The instant of the import, and the part of the runs to import.
 
-    `day0` moves all runs to one first day in place of their own; events after `until_day` are left
-    out.
+    `day0` replaces the first day of all runs. Events after `until_day` are left out.
     """
 
     now: datetime
@@ -90,7 +89,8 @@ class _Importer:
         people = store_people(course, later, now=self.options.now)
         events = self._store_log(course, replace(people, items=items))
         imported = RunImport(run, items, people.learners, people.enrollments, events)
-        # Before the commit, under our own lock: another import would have it next, to its end.
+        # Before the commit, while this import holds the lock: the next import would hold it until
+        # its own end.
         if not imported.is_empty:
             _analyze(_ROSTER, _LOG)
         return imported
@@ -101,7 +101,7 @@ class _Importer:
         lock_due([*enrolled, *roster.concerned])
         events = self._store_events(course)
         concerned = [*roster.concerned, *(enrolled if events or roster.items else ())]
-        # An edit, not an event: what a whole history brings must not start a message to anybody.
+        # With the cause edit, not event: the import of a history must not start messages.
         pull_due(concerned, at=self.options.now, cause=DueCause.EDIT)
         return events
 
@@ -113,7 +113,7 @@ class _Importer:
             part = ids[start : start + CHUNK]
             stored = store_events(course, part, now=self.options.now)
             total += stored
-            # Each time that the log has doubled, its statistics are of another log.
+            # When the size of the log has doubled, its statistics are out of date.
             if total > 2 * analyzed:
                 _analyze(_LOG)
                 analyzed = total
@@ -124,16 +124,16 @@ class _Importer:
 
 
 def known_runs(path: Path) -> list[str]:
-    """Return the runs that the folder knows, sorted. Raise OuladError naming a file at fault."""
+    """Return the sorted names of the runs in the folder. Raise OuladError that names the fault."""
     if not path.is_dir():
         raise OuladError(f"The folder {path} is missing.")
     return read_runs(path)
 
 
 def count_enrollments(path: Path, runs: Sequence[str]) -> int:
-    """Return how many enrollments the runs have in the folder; an unknown run has none.
+    """Return the number of enrollments of the runs in the folder. An unknown run has none.
 
-    Raise OuladError naming a file at fault.
+    Raise OuladError that names a faulty file.
     """
     sizes = read_roster_sizes(path)
     return sum(sizes.get(run, 0) for run in runs)
@@ -146,12 +146,12 @@ def import_runs(
     options: ImportOptions,
     on_progress: Callable[[str, int], object] = lambda run, count: None,
 ) -> Iterator[RunImport]:
-    """Import the runs (None: all) from the folder, yielding each when it is committed.
+    """Import the runs (None: all) from the folder, and yield each one after its commit.
 
-    What is stored already is left as it is, so running it again imports nothing twice.
-    `on_progress` hears the run when it begins, and then of how many more enrollments the events
-    are stored. Raises OuladError with a sentence; of the run at fault nothing lands, and the runs
-    before it stay.
+    Rows that exist already are not changed, so a second import adds nothing. `on_progress` is
+    called with the run when it begins, and then with the number of enrollments whose events were
+    stored since the last call. Raise OuladError with a sentence. Nothing of the faulty run is
+    stored, and the runs before it stay imported.
     """
     known = known_runs(path)
     wanted = known if runs is None else list(dict.fromkeys(runs))
@@ -166,20 +166,20 @@ def import_runs(
 
 
 def later_runs(run: str, known: Sequence[str]) -> list[str]:
-    """Return the runs after this one: by presentation, and by module within the same."""
+    """Return the runs after this one, ordered by presentation and then by module."""
     order = sorted(known, key=lambda name: name.split("_")[::-1])
     return order[order.index(run) + 1 :]
 
 
 def _keep_statistics() -> None:
-    # An ANALYZE of somebody else, autovacuum's most of all, does not see what is not committed: it
-    # would note that the tables are empty, and the rest of the import would be planned for that.
-    # Taken before any row is locked, so that two imports at once wait for one another in line.
+    # An ANALYZE of another session, such as autovacuum's, does not see uncommitted rows. It would
+    # record the tables as empty, and the rest of the import would be planned for empty tables. The
+    # lock is taken before any row lock, so that two imports at once wait for each other.
     with connection.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {_ROSTER}, {_LOG} IN SHARE UPDATE EXCLUSIVE MODE")
 
 
 def _analyze(*tables: str) -> None:
-    # Statements planned for the tables as they were before take minutes in place of seconds.
+    # Without new statistics, statements take minutes instead of seconds.
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {', '.join(tables)}")

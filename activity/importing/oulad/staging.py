@@ -1,4 +1,4 @@
-"""Copy what the files say about one run into temporary tables, and check that it fits together."""
+"""Copy the data of one run from the files into temporary tables, and check its consistency."""
 
 import io
 import json
@@ -17,17 +17,17 @@ _COLUMNS = {
     "oulad_clicks": "student int, site int, day int, clicks int",
     "oulad_submissions": "assessment int, student int, day int, score numeric",
 }
-# A learner's second run has other values of the last three: they are the enrollment's, as the
-# earlier run would else learn its own future from the later one.
+# The last three traits differ between two runs of a learner, so they belong to the enrollment.
+# Otherwise the earlier run would have values from the future.
 _OF_LEARNER = ("gender", "region", "highest_education", "imd_band", "disability")
 _OF_ENROLLMENT = ("age_band", "num_of_prev_attempts", "studied_credits")
 _COMPLETED = ("Pass", "Distinction")
 
 
 def stage(folder: OuladFolder, run: str, *, until_day: int | None) -> None:
-    """Fill the temporary tables with the run, as new. Raise OuladError where files disagree.
+    """Fill new temporary tables with the run. Raise OuladError if the files are inconsistent.
 
-    Call it in a transaction: they are gone when it ends.
+    Call it in a transaction, because the tables are dropped when it ends.
     """
     roster = roster_of(folder, run)
     known = pa.array([row["id_student"] for row in roster], pa.int32())
@@ -45,7 +45,7 @@ def stage(folder: OuladFolder, run: str, *, until_day: int | None) -> None:
 
 
 def roster_of(folder: OuladFolder, run: str) -> list[dict[str, Any]]:
-    """Return a row a student of the run: studentInfo, with the days of its registration."""
+    """Return one row per student of the run: studentInfo with the days of registration."""
     info = of_run(folder.tables["studentInfo"], run)
     registrations = of_run(folder.tables["studentRegistration"], run)
     days = ["id_student", "date_registration", "date_unregistration"]
@@ -55,9 +55,9 @@ def roster_of(folder: OuladFolder, run: str) -> list[dict[str, Any]]:
 
 
 def submissions_of(folder: OuladFolder, run: str) -> pa.Table:
-    """Return id_assessment, id_student, date_submitted and score of what was handed in.
+    """Return id_assessment, id_student, date_submitted and score of the submissions.
 
-    What was banked was carried over from an earlier run: nobody did it in this one.
+    Banked submissions are left out: they were carried over from an earlier run.
     """
     own = of_run(folder.tables["assessments"], run)["id_assessment"]
     handed_in = folder.tables["studentAssessment"].filter(
@@ -67,16 +67,16 @@ def submissions_of(folder: OuladFolder, run: str) -> pa.Table:
 
 
 def traits_of_learner(row: dict[str, Any]) -> dict[str, str]:
-    """Return the traits that a row of studentInfo has of the learner, without missing ones."""
+    """Return the learner's traits from a row of studentInfo, without missing ones."""
     traits = {name: row[name] for name in _OF_LEARNER if row[name] is not None}
-    # One of the ten bands lacks its percent sign in the file: `10-20` stands for `10-20%`.
+    # In the file, one of the ten bands lacks its percent sign: `10-20` means `10-20%`.
     if "imd_band" in traits:
         traits["imd_band"] = f"{traits['imd_band'].rstrip('%')}%"
     return traits
 
 
 def traits_of_enrollment(row: dict[str, Any]) -> dict[str, str | int]:
-    """Return the traits that a row of studentInfo has of the run alone, without missing ones."""
+    """Return the enrollment's traits from a row of studentInfo, without missing ones."""
     return {name: row[name] for name in _OF_ENROLLMENT if row[name] is not None}
 
 
@@ -88,16 +88,16 @@ def _check(values: pa.ChunkedArray, known: Any, what: str) -> None:
     distinct = pc.unique(values)
     unknown = distinct.filter(pc.invert(pc.is_in(distinct, value_set=known)))
     if len(unknown):
-        raise OuladError(f"{what} {unknown[0]}, whom or which the run's other files do not know.")
+        raise OuladError(f"{what} {unknown[0]}, which is missing in the run's other files.")
 
 
 def _create() -> None:
     with connection.cursor() as cursor:
-        # Sorting and joining a million clicks takes more than a page is given.
+        # Sorting and joining a million clicks takes more memory than the default setting.
         cursor.execute("SET LOCAL work_mem = '128MB'")
         cursor.execute("SET LOCAL jit = off")
         for name, columns in _COLUMNS.items():
-            # Dropped first: an outer transaction may import several runs.
+            # Drop it first, because an outer transaction may import several runs.
             cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
             cursor.execute(f"CREATE TEMP TABLE {name} ({columns}) ON COMMIT DROP")
 
@@ -120,7 +120,7 @@ def _copy_roster(roster: list[dict[str, Any]]) -> None:
 def _copy(name: str, table: pa.Table) -> None:
     text = io.BytesIO()
     options = pyarrow.csv.WriteOptions(include_header=False)
-    # In one chunk: an empty one, as a filter leaves it, makes Arrow write zero bytes as rows.
+    # As one chunk: a filter can leave empty chunks, and Arrow then writes zero bytes as rows.
     pyarrow.csv.write_csv(table.combine_chunks(), text, options)
     statement = f"COPY pg_temp.{name} FROM STDIN (FORMAT csv)"
     with connection.cursor() as cursor, cursor.copy(statement) as copy:

@@ -20,7 +20,7 @@ from common.clock import utc_now
 
 
 class Command(BaseCommand):
-    help = "Import runs of the OULAD from the folder DIR. What is there already is left as it is."
+    help = "Import runs of the OULAD from the folder DIR. Rows that exist already are not changed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("folder", metavar="DIR", type=Path)
@@ -31,9 +31,9 @@ class Command(BaseCommand):
             "--until-day",
             type=int,
             metavar="N",
-            help="leave out what happened after day N of each run",
+            help="leave out events after day N of each run",
         )
-        parser.add_argument("--json", action="store_true", help="print the result as JSON alone")
+        parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         done: list[RunImport] = []
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         except OuladError as error:
             raise CommandError(str(error)) from None
         finally:
-            # What landed before a run at fault is said too: it stays.
+            # Also report the runs before a faulty one, because they stay imported.
             if done and not options["json"]:
                 self.stdout.write("\n".join(map(_sentence, done)))
         if options["json"]:
@@ -60,7 +60,7 @@ class Command(BaseCommand):
                 bar.set_postfix_str(run)
                 bar.update(count)
 
-            # It takes them one by one: what landed before a run at fault is still to be said.
+            # Collected one by one: if a run is faulty, those before it are still reported.
             done.extend(import_runs(folder, runs=runs, options=chosen, on_progress=show))
 
 
@@ -71,7 +71,7 @@ def _named(text: str) -> list[str]:
 
 def _sentence(imported: RunImport) -> str:
     if imported.is_empty:
-        return f"{imported.run}: nothing new, all of it was imported already."
+        return f"{imported.run}: nothing new, everything was imported already."
     return (
         f"{imported.run}: {imported.enrollments:,} enrollments, {imported.learners:,} new learners,"
         f" {imported.items:,} items, {imported.events:,} events."

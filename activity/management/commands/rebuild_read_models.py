@@ -1,4 +1,4 @@
-"""Make the read models again from the event log."""
+"""Rebuild the read models from the event log."""
 
 import json
 from argparse import ArgumentParser
@@ -13,15 +13,15 @@ from activity.queries import course_id_of
 class Command(BaseCommand):
     """Rebuild DailyActivity, Progress and last_event_at while ingest goes on."""
 
-    help = "Make the read models again from the event log, for one course or for all."
+    help = "Rebuild the read models from the event log, for one course or for all."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Name the course."""
+        """Declare the arguments."""
         parser.add_argument("--course", metavar="KEY", help="only this course")
         parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Rebuild and print how many enrollments there were."""
+        """Rebuild the read models and print the number of enrollments."""
         course_id = None
         if options["course"]:
             course_id = course_id_of(options["course"])
