@@ -211,7 +211,7 @@ def test_staff_let_a_changed_grade_hold(staff, enrollment, quiz):
     page = reverse("admin:activity_rejectedevent_changelist")
     chosen = {"action": "correct", "_selected_action": [RejectedEvent.objects.get().pk]}
     answer = staff.post(page, chosen, follow=True)
-    assert "1 corrected, 0 left as they were." in answer.content.decode()
+    assert "1 corrected, 0 not changed." in answer.content.decode()
     event = Event.objects.get()
     assert (event.score, event.passed) == (Decimal("0.9"), True)
     assert event.corrected_at is not None

@@ -55,7 +55,9 @@ def test_day_that_is_none_is_refused_by_file_and_column(folder, table, column, d
     rows = [dict(row) for row in SMALL[table]]
     rows[0][column] = day
     write_table(folder / f"{table}.csv.gz", rows)
-    with pytest.raises(OuladError, match=rf"{table}\.csv\.gz holds {day} as {column}, which is no"):
+    with pytest.raises(
+        OuladError, match=rf"{table}\.csv\.gz has the {column} {day}, which is not a"
+    ):
         run_import(folder)
     assert not Course.objects.exists()
 
