@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Case, Count, Q, QuerySet, Value, When
 
+from activity.access import Viewer, for_user
 from activity.models import Course
 from experiments.metrics.columns import EventCount
 from experiments.metrics.definitions import Metric
@@ -70,12 +71,13 @@ def assignments_of(enrollment_ids: Collection[int]) -> list[Assignment]:
     return list(found.select_related("arm", "experiment").order_by("assigned_at", "id"))
 
 
-def experiments_with_sizes() -> QuerySet[Experiment]:
-    """Return all experiments, each with `assigned`, its number drawn.
+def experiments_with_sizes(*, viewer: Viewer) -> QuerySet[Experiment]:
+    """Return the experiments that the viewer may see, each with `assigned`, its number drawn.
 
     Those that run come first, then the stopped, then drafts; among them the last started first.
     """
-    sized = Experiment.objects.select_related("segment__playbook", "playbook")
+    seen = for_user(Experiment.objects.all(), viewer)
+    sized = seen.select_related("segment__playbook", "playbook")
     return sized.annotate(assigned=Count("assignments"), rank=_RANK).order_by(
         "rank", "-started_at", "key"
     )

@@ -10,6 +10,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from activity.access import for_user
 from common.clock import utc_now
 from experiments.models import DeliveryOutcomeKind, Experiment
 from experiments.plan import PlanError
@@ -40,7 +41,7 @@ _PERMISSION = "experiments.view_experiment"
 @permission_required(_PERMISSION, raise_exception=True)
 def report_list(request: HttpRequest) -> HttpResponse:
     """Show all experiments and how many each has drawn."""
-    context = {"experiments": experiments_with_sizes()}
+    context = {"experiments": experiments_with_sizes(viewer=request.user)}
     return render(request, "experiments/report_list.html", context)
 
 
@@ -50,7 +51,7 @@ def report_list(request: HttpRequest) -> HttpResponse:
 @permission_required(_PERMISSION, raise_exception=True)
 def report(request: HttpRequest, key: str) -> HttpResponse:
     """Show what an experiment found, or that it has not started."""
-    experiment = _experiment(key)
+    experiment = _experiment(request, key)
     if not experiment.plan:
         return render(request, "experiments/not_started.html", {"experiment": experiment})
     try:
@@ -67,7 +68,7 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
 @permission_required(_PERMISSION, raise_exception=True)
 def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     """Send the report's numbers as a file: the header alone for an experiment not started."""
-    experiment = _experiment(key)
+    experiment = _experiment(request, key)
     try:
         rows = list(csv_rows(_report_now(experiment))) if experiment.plan else []
     except PlanError as error:
@@ -79,10 +80,9 @@ def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     return response
 
 
-def _experiment(key: str) -> Experiment:
-    return get_object_or_404(
-        Experiment.objects.select_related("segment__playbook", "playbook"), key=key
-    )
+def _experiment(request: HttpRequest, key: str) -> Experiment:
+    seen = for_user(Experiment.objects.all(), request.user)
+    return get_object_or_404(seen.select_related("segment__playbook", "playbook"), key=key)
 
 
 def _report_now(experiment: Experiment) -> Report:

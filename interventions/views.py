@@ -60,8 +60,10 @@ def mailbox(request: HttpRequest) -> HttpResponse:
     """List the messages that landed in the mailbox, the newest first."""
     recipient = without_nul(request.GET.get("recipient", "")).strip()
     before = _row_id(request.GET.get("before", ""))
-    behind = None if before is None else mailbox_queries.mailbox_message(before)
-    page = mailbox_queries.mailbox_page(recipient=recipient, behind=behind)
+    behind = (
+        None if before is None else mailbox_queries.mailbox_message(before, viewer=request.user)
+    )
+    page = mailbox_queries.mailbox_page(viewer=request.user, recipient=recipient, behind=behind)
     context = {"page": page, "recipient": recipient, "is_first": behind is None}
     return render(request, "interventions/mailbox.html", context)
 
@@ -76,7 +78,7 @@ def mailbox_message(request: HttpRequest, message_id: int) -> HttpResponse:
 
     The keys of the learner's own pages are hidden, where settings do not say otherwise.
     """
-    message = mailbox_queries.mailbox_message(message_id)
+    message = mailbox_queries.mailbox_message(message_id, viewer=request.user)
     is_masked = message is not None and not settings.STAFF_FOLLOW_LEARNER_LINKS
     if message is not None and is_masked:
         _mask(message)

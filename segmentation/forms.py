@@ -1,11 +1,12 @@
 """Forms of the admin that check rules before they are saved."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from activity.access import Viewer, for_user
 from activity.models import Course
 from common.forms import JSONTextField
 from segmentation.models import Override, Playbook, Segment
@@ -65,8 +66,10 @@ class SegmentForm(SegmentModelForm):
 class PlaybookForm(PlaybookModelForm):
     """A playbook and the courses it is kept for."""
 
-    kept_for = forms.ModelMultipleChoiceField(
-        queryset=Course.objects.all(),
+    # Set by the page: only the courses of the user are offered.
+    viewer: ClassVar[Viewer]
+    kept_for: Any = forms.ModelMultipleChoiceField(
+        queryset=None,
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
@@ -77,6 +80,8 @@ class PlaybookForm(PlaybookModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        offered = for_user(Course.objects.all(), self.viewer)
+        self.fields["kept_for"].queryset = offered  # type: ignore[attr-defined]
         if self.instance.pk:
             self.fields["kept_for"].initial = self.instance.courses.all()
 

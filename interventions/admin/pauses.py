@@ -64,7 +64,7 @@ class SitePauseAdmin(KeptAdmin):
             "form": form,
             "is_paused": site_is_paused(),
             "pause": site_pause(),
-            "pauses": latest_pauses(),
+            "pauses": latest_pauses(viewer=request.user),
             "may_hold": self._may_hold(request),
             "may_release": may_send(request.user),
             "refusal": REFUSAL,

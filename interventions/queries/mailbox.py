@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 
+from activity.access import Viewer, for_user
 from interventions.models import MailboxMessage
 
 PAGE = 50
@@ -17,18 +18,20 @@ class MailboxPage:
     older: MailboxMessage | None
 
 
-def mailbox_page(*, recipient: str = "", behind: MailboxMessage | None = None) -> MailboxPage:
+def mailbox_page(
+    *, viewer: Viewer, recipient: str = "", behind: MailboxMessage | None = None
+) -> MailboxPage:
     """Return the messages whose recipient begins so, from behind the given one on. One query."""
-    rows = _behind(behind)
+    rows = for_user(_behind(behind), viewer)
     if recipient:
         rows = rows.filter(recipient__startswith=recipient.strip().lower())
     found = list(rows.order_by("-received_at", "-id").defer("headers", "text", "html")[: PAGE + 1])
     return MailboxPage(found[:PAGE], found[PAGE - 1] if len(found) > PAGE else None)
 
 
-def mailbox_message(message_id: int) -> MailboxMessage | None:
+def mailbox_message(message_id: int, *, viewer: Viewer) -> MailboxMessage | None:
     """Return one message whole. One query."""
-    return MailboxMessage.objects.filter(pk=message_id).first()
+    return for_user(MailboxMessage.objects.filter(pk=message_id), viewer).first()
 
 
 def _behind(message: MailboxMessage | None) -> QuerySet[MailboxMessage]:

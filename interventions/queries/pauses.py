@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.db.models import Q, QuerySet
 
+from activity.access import Viewer, for_user
 from interventions.models import Delivery, DeliveryState, Pause, SitePause
 
 SHOWN = 50
@@ -26,9 +27,9 @@ def cadence_pause(cadence_id: int | None) -> Pause | None:
     return Pause.objects.filter(cadence=cadence_id, ended_at=None).first()
 
 
-def latest_pauses() -> QuerySet[Pause]:
-    """Return the latest pauses, of everything and of cadences, the newest first."""
-    return Pause.objects.select_related("cadence")[:SHOWN]
+def latest_pauses(*, viewer: Viewer) -> QuerySet[Pause]:
+    """Return the latest pauses that the viewer may see, the newest first."""
+    return for_user(Pause.objects.select_related("cadence"), viewer)[:SHOWN]
 
 
 def pauses_of(delivery: Delivery) -> Iterable[Pause]:

@@ -8,11 +8,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
+from activity.access import Viewer
 from activity.models import Course
 from common.clock import utc_now
 from segmentation import models
 from segmentation.admin.preview import count_matches
 from segmentation.operations.segments import EVALUATED
+from segmentation.queries import courses_of_playbook
 
 CONFIRMED = "confirmed"
 
@@ -38,7 +40,7 @@ def ask_about_present(
     action: str,
 ) -> TemplateResponse:
     """Return the page that says whom the activation would message, and asks whether it is meant."""
-    found = [_present(segment) for segment in queryset.select_related("playbook")]
+    found = [_present(segment, request.user) for segment in queryset.select_related("playbook")]
     context = {
         **page.admin_site.each_context(request),
         "title": "Activate, and message or draw also those already in?",
@@ -52,11 +54,11 @@ def ask_about_present(
     return TemplateResponse(request, "segmentation/confirm_present.html", context)
 
 
-def _present(segment: models.Segment) -> _Present:
+def _present(segment: models.Segment, viewer: Viewer) -> _Present:
     if segment.status in EVALUATED:
         return _Present(segment, 0, ["It is active already: nothing changes."])
     learners, lines = 0, []
-    for course in Course.objects.filter(playbooks=segment.playbook_id):
+    for course in courses_of_playbook(segment.playbook_id, viewer=viewer):
         number, words = _present_in(segment, course)
         learners += number
         lines.append(words)

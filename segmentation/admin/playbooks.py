@@ -3,9 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from activity.access import for_user
 from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, TableInline
 from common.clock import utc_now
 from segmentation import models, operations
@@ -42,6 +44,11 @@ class PlaybookAdmin(KeptAdmin):
     fields = ("name", "key", "mode", "kept_for")
     inlines = (SegmentInline,)
 
+    def get_form(self, *args: Any, **kwargs: Any) -> Any:
+        """Offer the courses that the user may see."""
+        request, form = args[0], super().get_form(*args, **kwargs)
+        return type(form.__name__, (form,), {"viewer": request.user})
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the playbook; its mode and courses go through the operations that re-evaluate."""
         mode = obj.mode
@@ -49,11 +56,14 @@ class PlaybookAdmin(KeptAdmin):
             obj.mode = models.Playbook.objects.values_list("mode", flat=True).get(pk=obj.pk)
         obj.save()
         operations.set_mode(obj.pk, mode)
-        self._save_courses(obj.pk, {course.pk for course in form.cleaned_data["kept_for"]})
+        links = for_user(models.PlaybookCourse.objects.filter(playbook_id=obj.pk), request.user)
+        self._save_courses(obj.pk, links, {course.pk for course in form.cleaned_data["kept_for"]})
 
     @staticmethod
-    def _save_courses(playbook_id: int, wanted: set[int]) -> None:
-        links = models.PlaybookCourse.objects.filter(playbook_id=playbook_id)
+    def _save_courses(
+        playbook_id: int, links: QuerySet[models.PlaybookCourse], wanted: set[int]
+    ) -> None:
+        # A course that the form could not offer stays as it is.
         for course_id in links.exclude(course_id__in=wanted).values_list("course_id", flat=True):
             operations.remove_course(playbook_id, course_id, now=utc_now())
         operations.add_courses(playbook_id, wanted)

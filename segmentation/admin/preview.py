@@ -9,6 +9,8 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from activity.access import Viewer, for_user
+from activity.admin import viewer_of
 from activity.models import Course, Enrollment
 from common.clock import utc_now
 from segmentation import checks, models, queries
@@ -28,18 +30,14 @@ TOO_MUCH = "{course} is too large to look at on a page: use manage.py preview_ru
 class PreviewForm(forms.Form):
     """Which course to look at; first the one that the segment is kept for."""
 
-    course = forms.ModelChoiceField(
-        Course.objects.all(), empty_label=None, widget=UnfoldAdminSelectWidget
-    )
+    course: Any = forms.ModelChoiceField(None, empty_label=None, widget=UnfoldAdminSelectWidget)
 
-    def __init__(self, segment: models.Segment, data: Any) -> None:
-        chosen = data if "course" in data else {"course": _first_course(segment)}
-        super().__init__(chosen)
-
-
-def _first_course(segment: models.Segment) -> int | None:
-    kept = Course.objects.filter(playbooks=segment.playbook_id)
-    return (kept.first() or Course.objects.first() or Course()).pk
+    def __init__(self, segment: models.Segment, data: Any, *, viewer: Viewer) -> None:
+        courses = for_user(Course.objects.all(), viewer)
+        kept = courses.filter(playbooks=segment.playbook_id)
+        first = kept.first() or courses.first() or Course()
+        super().__init__(data if "course" in data else {"course": first.pk})
+        self.fields["course"].queryset = courses  # type: ignore[attr-defined]
 
 
 def preview_text(segment: models.Segment, course: Course) -> str:
@@ -88,7 +86,7 @@ def checks_text(segment: models.Segment, course: Course, *, largest: int, second
 
 def shown_checks(segment: models.Segment) -> str:
     """Return what is odd about the segment in the first of its running courses, one a line."""
-    kept = Course.objects.filter(playbooks=segment.playbook_id).order_by("-starts_on", "key")
+    kept = queries.courses_of_playbook(segment.playbook_id, viewer=viewer_of(segment))
     courses = list(kept[: CHECKED_COURSES + 1])
     lines = [
         checks_text(segment, course, largest=CHECKED_ENROLLMENTS, seconds=CHECKED_SECONDS)

@@ -12,7 +12,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import action, display
 
-from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, SendingAdmin
+from activity.admin import (
+    KeptAdmin,
+    ReadOnlyAdmin,
+    RelatedFilter,
+    SendingAdmin,
+    viewer_of,
+)
 from activity.rights import may_send
 from common.admin import ListLink, list_url, once_a_row
 from common.clock import utc_now
@@ -26,7 +32,7 @@ from segmentation.admin.preview import (
     preview_text,
     shown_checks,
 )
-from segmentation.admin.surges import shown_waiting, surges_page
+from segmentation.admin.surges import NOBODY, shown_waiting, surges_page
 from segmentation.admin.words import in_english, user_of
 from segmentation.forms import SegmentForm
 
@@ -130,7 +136,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     @staticmethod
     def _size(segment: models.Segment) -> str:
         # Above the limit only that it is above.
-        size = queries.segment_size(segment.pk, up_to=SIZE_LIMIT)
+        size = queries.segment_size(segment.pk, up_to=SIZE_LIMIT, viewer=viewer_of(segment))
         shown = f"{size:,}" if size <= SIZE_LIMIT else f"more than {SIZE_LIMIT:,}"
         stopped_at = queries.clock_of_playbook(segment.playbook_id)
         return f"{shown}, as of {stopped_at:%-d %b %Y, %H:%M} UTC" if stopped_at else shown
@@ -139,7 +145,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     @once_a_row
     def shown_waiting(self, segment: models.Segment) -> str:
         """Return who entered by time alone, too many at once, and waits for staff."""
-        return shown_waiting(segment)
+        return shown_waiting(segment) if segment.pk else NOBODY
 
     @display(description="Looks odd")
     @once_a_row
@@ -155,8 +161,8 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     @action(description="Preview", url_path="preview", permissions=["view"], icon="visibility")
     def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show how many of a course the saved rule would match now. Changes nothing."""
-        segment = get_object_or_404(models.Segment, pk=unquote(object_id))
-        form = PreviewForm(segment, request.GET)
+        segment = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
+        form = PreviewForm(segment, request.GET, viewer=request.user)
         answer, odd = "", ""
         if form.is_valid():
             course = form.cleaned_data["course"]
@@ -179,7 +185,8 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     )
     def surges(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show who entered by time alone, too many at once; on POST decide about them."""
-        return surges_page(request, unquote(object_id), self.admin_site.each_context(request))
+        segment = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
+        return surges_page(request, segment, self.admin_site.each_context(request))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save a new segment as a draft, an edit through the operation that makes a version."""

@@ -11,7 +11,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from activity.admin import ReadOnlyAdmin, RelatedFilter
+from activity.access import for_user
+from activity.admin import ReadOnlyAdmin, RelatedFilter, viewer_of
 from activity.rights import REFUSAL, may_send
 from common.clock import utc_now
 from segmentation import models, operations, queries
@@ -41,7 +42,7 @@ def _learners(number: int) -> str:
 
 def shown_waiting(segment: models.Segment) -> str:
     """Return who waits for staff, which leads to where that is decided."""
-    held = queries.held_surges(segment.pk) if segment.pk else []
+    held = queries.held_surges(segment.pk, viewer=viewer_of(segment))
     if not held:
         return NOBODY
     total = sum(surge.waiting for surge in held)
@@ -53,9 +54,10 @@ def shown_waiting(segment: models.Segment) -> str:
     )
 
 
-def surges_page(request: HttpRequest, segment_id: str, context: dict[str, Any]) -> HttpResponse:
+def surges_page(
+    request: HttpRequest, segment: models.Segment, context: dict[str, Any]
+) -> HttpResponse:
     """Show what waits; on POST carry out what was decided and show what is left."""
-    segment = get_object_or_404(models.Segment, pk=segment_id)
     if request.method == "POST":
         _decide(request, segment)
         return redirect(surges_url(segment.pk))
@@ -65,7 +67,7 @@ def surges_page(request: HttpRequest, segment_id: str, context: dict[str, Any]) 
         "segment_url": reverse("admin:segmentation_segment_change", args=(segment.pk,)),
         "surges": [
             (one, surge_words(one), _learners(one.waiting))
-            for one in queries.held_surges(segment.pk)
+            for one in queries.held_surges(segment.pk, viewer=request.user)
         ],
         "may_send": may_send(request.user),
         "refusal": REFUSAL,
@@ -91,7 +93,7 @@ def _do(
     done: str,
 ) -> None:
     chosen = request.POST[name]
-    surges = models.Surge.objects.filter(segment=segment)
+    surges = for_user(models.Surge.objects.filter(segment=segment), request.user)
     surge = get_object_or_404(surges, pk=int(chosen) if chosen.isdecimal() else 0)
     try:
         act(surge.pk, now=utc_now(), by=user_of(request))

@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from django.core.management.base import CommandError, CommandParser
+from django.db.models import QuerySet
 
+from activity.access import COMMAND_LINE, for_user
 from activity.models import Course
 from common import clock
 from common.stored_text import storable_text
@@ -27,11 +29,16 @@ def read_instant(text: str) -> datetime:
         raise CommandError(storable_text(str(error))) from None
 
 
+def every_course() -> QuerySet[Course]:
+    """Return the courses that a command may read."""
+    return for_user(Course.objects.all(), COMMAND_LINE)
+
+
 def find_course(key: str) -> Course:
     """Return the course. Raise CommandError where there is none of that key."""
     # What no text can hold is no key either, and the database would not take the question.
     can_be = storable_text(key) == key
-    course = Course.objects.filter(key=key).first() if can_be else None
+    course = every_course().filter(key=key).first() if can_be else None
     if course is None:
         raise CommandError(f"There is no course '{storable_text(key)}'.")
     return course

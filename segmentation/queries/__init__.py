@@ -4,7 +4,7 @@ from segmentation.queries.matches import Preview, match_rule, preview
 from segmentation.queries.members import current_segment_ids, segment_size, segment_sizes
 from segmentation.queries.norms import compute_norms, norms_for, stored_norms
 from segmentation.queries.outbox import enrollments_to_react, oldest_waiting, open_transitions
-from segmentation.queries.playbooks import clock_of_playbook
+from segmentation.queries.playbooks import clock_of_playbook, courses_of_playbook
 from segmentation.queries.signals import SignalRow, export_refs, read_signals
 from segmentation.queries.surges import HeldSurge, held_surges
 
@@ -14,6 +14,7 @@ __all__ = [
     "SignalRow",
     "clock_of_playbook",
     "compute_norms",
+    "courses_of_playbook",
     "current_segment_ids",
     "enrollments_to_react",
     "export_refs",

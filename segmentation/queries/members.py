@@ -2,6 +2,7 @@
 
 from django.db.models import Count
 
+from activity.access import Viewer, for_user
 from segmentation.models import Membership
 
 
@@ -18,8 +19,12 @@ def segment_sizes() -> dict[int, int]:
     return dict(sizes.values_list("segment_id", "size"))
 
 
-def segment_size(segment_id: int, *, up_to: int) -> int:
-    """Return how many enrollments are in the segment now, at most `up_to` + 1. One query."""
-    current = Membership.objects.filter(segment_id=segment_id, left_at__isnull=True)
+def segment_size(segment_id: int, *, up_to: int, viewer: Viewer) -> int:
+    """Return how many enrollments in the segment now the viewer may see, at most `up_to` + 1.
+
+    One query.
+    """
+    members = for_user(Membership.objects.all(), viewer)
+    current = members.filter(segment_id=segment_id, left_at__isnull=True)
     # Counting stops there: a list of segments must not read a million rows to say "many".
     return current.order_by()[: up_to + 1].count()

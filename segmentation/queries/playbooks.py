@@ -2,7 +2,16 @@
 
 from datetime import datetime
 
+from django.db.models import QuerySet
+
+from activity.access import Viewer, for_user
 from activity.models import Course
+
+
+def courses_of_playbook(playbook_id: int, *, viewer: Viewer) -> QuerySet[Course]:
+    """Return the playbook's courses that the viewer may see, the last to start first."""
+    kept = Course.objects.filter(playbooks=playbook_id).order_by("-starts_on", "key")
+    return for_user(kept, viewer)
 
 
 def clock_of_playbook(playbook_id: int) -> datetime | None:

@@ -5,6 +5,7 @@ from datetime import date
 
 from django.db.models import Count, OuterRef, Subquery
 
+from activity.access import Viewer, for_user
 from segmentation.models import Surge, SurgeState, WaitingEntry
 
 
@@ -19,9 +20,10 @@ class HeldSurge:
     waiting: int
 
 
-def held_surges(segment_id: int) -> list[HeldSurge]:
+def held_surges(segment_id: int, *, viewer: Viewer) -> list[HeldSurge]:
     """Return the days on which too many entered by time alone and wait for staff. One query."""
-    held = Surge.objects.filter(segment_id=segment_id, state=SurgeState.HELD)
+    surges = for_user(Surge.objects.all(), viewer)
+    held = surges.filter(segment_id=segment_id, state=SurgeState.HELD)
     entries = WaitingEntry.objects.filter(
         segment=OuterRef("segment"), course=OuterRef("course"), day=OuterRef("day")
     )

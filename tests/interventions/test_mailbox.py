@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from activity.access import COMMAND_LINE
 from interventions.models import MailboxMessage
 from interventions.queries.mailbox import PAGE, mailbox_page
 from interventions.stages.dispatch import dispatch_due
@@ -153,7 +154,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(staff: Client) -> Non
 
     seen, behind = [], None
     while True:
-        page = mailbox_page(behind=behind)
+        page = mailbox_page(viewer=COMMAND_LINE, behind=behind)
         seen += [message.pk for message in page.messages]
         behind = page.older
         if behind is None:
@@ -266,4 +267,4 @@ def test_the_list_takes_one_query_however_many_messages(django_assert_num_querie
         make_message(number)
 
     with django_assert_num_queries(1):
-        mailbox_page(recipient="ana")
+        mailbox_page(viewer=COMMAND_LINE, recipient="ana")

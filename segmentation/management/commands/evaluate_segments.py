@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from activity.models import Course, Enrollment
-from segmentation.management.arguments import add_instant, find_course, read_instant
+from segmentation.management.arguments import add_instant, every_course, find_course, read_instant
 from segmentation.operations import CourseEvaluation, SegmentationError, evaluate_courses
 
 LEFT_OUT = (
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         """Evaluate and print what came of it."""
         as_of = read_instant(options["as_of"])
         key = options["course"]
-        courses = [find_course(key)] if key else list(Course.objects.all())
+        courses = [find_course(key)] if key else list(every_course())
         result = _evaluate(courses, as_of=as_of)
         if result.left_out:
             # On the error stream: standard output keeps its shape for scripts.

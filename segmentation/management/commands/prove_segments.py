@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from activity.models import Course
 from common.clock import utc_now
-from segmentation.management.arguments import find_course, read_instant
+from segmentation.management.arguments import every_course, find_course, read_instant
 from segmentation.proof import Proof, prove_course, prove_generated
 
 IDLE = "Course '{key}' has no active segment: nothing to compare."
@@ -49,7 +49,7 @@ class Command(BaseCommand):
 def _prove(options: dict[str, Any]) -> tuple[Proof, list[Course]]:
     """Return what was found, and the courses in which there was nothing to compare."""
     key = options["course"]
-    courses = [find_course(key)] if key else list(Course.objects.all())
+    courses = [find_course(key)] if key else list(every_course())
     if options["generated"] or not courses:
         return prove_generated(options["seed"]), []
     as_of = read_instant(options["as_of"]) if options["as_of"] else utc_now()

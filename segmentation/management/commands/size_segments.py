@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from activity.models import Course, Enrollment
 from common.clock import local_midnight
+from segmentation.management.arguments import every_course
 from segmentation.queries import read_signals
 from segmentation.rules import conditions, evaluate, parse
 
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         with options["out"].open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
-            for course in Course.objects.order_by("key"):
+            for course in every_course().order_by("key"):
                 for day in days:
                     writer.writerows(_rows(playbook, course, day))
                 self.stdout.write(course.key)
