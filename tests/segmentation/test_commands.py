@@ -60,9 +60,12 @@ def test_a_preview_in_words_says_what_the_rule_means(cast, rule_file, capsys):
         ),
         (
             json.dumps({"field": "trait", "key": "\0", "operator": "=", "value": "x"}),
-            "no text can",
+            "NUL character",
         ),
-        (json.dumps({"field": "trait", "key": "a", "operator": "=", "value": "\0"}), "no text can"),
+        (
+            json.dumps({"field": "trait", "key": "a", "operator": "=", "value": "\0"}),
+            "NUL character",
+        ),
         (json.dumps(QUIET | {"\ud800": 1}), "is not a key that is known"),
     ],
 )
