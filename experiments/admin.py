@@ -1,4 +1,4 @@
-"""Admin pages of experiments, arms, assignments and what became of deliveries."""
+"""Admin pages of experiments, arms, assignments and delivery outcomes."""
 
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
@@ -37,12 +37,12 @@ LOCKED = ("key", "segment", "playbook", "unit", "method", "seed", "differs_outsi
 
 
 def is_draft(experiment: models.Experiment | None) -> bool:
-    """Return whether nobody can have been drawn yet."""
+    """Return whether the experiment has not started, so that nobody can have been drawn."""
     return experiment is None or experiment.status == models.ExperimentStatus.DRAFT
 
 
 class ArmInline(TableInline):
-    """The arms; fixed once the experiment has started."""
+    """The arms. They are fixed once the experiment has started."""
 
     model = models.Arm
     form = ArmForm
@@ -64,7 +64,7 @@ class ArmInline(TableInline):
 
 
 class Starter(Protocol):
-    """Starts an experiment, or raises PlanError with what it lacks."""
+    """Start an experiment. Raise PlanError with the reasons why it cannot start."""
 
     def __call__(self, experiment_id: int, *, now: datetime, draw_present: bool) -> object: ...
 
@@ -73,7 +73,7 @@ class Starter(Protocol):
 class ExperimentAdmin(SendingAdmin, KeptAdmin):
     """Experiments, with the actions that start and stop one."""
 
-    # Set by the app above, which looks at what the arms would receive.
+    # Set by the app interventions, which checks what the arms would receive.
     starter: ClassVar[Starter]
 
     form = ExperimentForm
@@ -91,7 +91,7 @@ class ExperimentAdmin(SendingAdmin, KeptAdmin):
         """Return the status with its colour."""
         return experiment.status, experiment.get_status_display()
 
-    @display(description="Among the members of")
+    @display(description="Among members of")
     def shown_population(self, experiment: models.Experiment) -> str:
         """Return the segment or playbook."""
         return str(experiment.segment or experiment.playbook)
@@ -103,27 +103,27 @@ class ExperimentAdmin(SendingAdmin, KeptAdmin):
         return format_html('<a href="{}">Read the report</a>', url)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Lock what the draws depend on once the experiment has started."""
+        """Return also the fields that the draws depend on once the experiment has started."""
         return self.readonly_fields if is_draft(obj) else (*self.readonly_fields, *LOCKED)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Save the arms, and say what a draft still lacks."""
+        """Save the arms, and show what a draft still lacks."""
         super().save_related(request, form, formsets, change)
         problems = draft_problems(form.instance) if is_draft(form.instance) else []
         if problems:
             text = "Saved, but this draft cannot start yet."
             messages.warning(request, " ".join([text, *problems]))
 
-    @admin.action(description="Start, and draw those already in", permissions=["send"])
+    @admin.action(description="Start and draw present members too", permissions=["send"])
     def start(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:
-        """Start the chosen experiments and draw present members."""
+        """Start the chosen experiments and draw the present members."""
         self._start(request, queryset, present=True)
 
-    @admin.action(description="Start for those who enter from now on", permissions=["send"])
+    @admin.action(description="Start and draw new members only", permissions=["send"])
     def start_without_present(
         self, request: HttpRequest, queryset: QuerySet[models.Experiment]
     ) -> None:
-        """Start the chosen experiments; present members are not drawn."""
+        """Start the chosen experiments without drawing the present members."""
         self._start(request, queryset, present=False)
 
     def _start(
@@ -135,27 +135,27 @@ class ExperimentAdmin(SendingAdmin, KeptAdmin):
             except PlanError as error:
                 messages.error(request, f"{experiment}: {error}")
                 continue
-            messages.success(request, f"{experiment} runs.")
+            messages.success(request, f"{experiment} is running.")
             for sentence in hindrances(courses_of(experiment)):
                 messages.warning(request, sentence)
 
-    @admin.action(description="Stop: draw nobody new", permissions=["change"])
+    @admin.action(description="Stop: draw no more learners", permissions=["change"])
     def stop(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:
-        """Stop the chosen experiments, and say which of them there was nothing to stop of."""
+        """Stop the chosen experiments, and name those that were not running."""
         for experiment in queryset:
             if experiment.status == models.ExperimentStatus.DRAFT:
-                messages.warning(request, f"{experiment} was never started: it stays a draft.")
+                messages.warning(request, f"{experiment} was never started. It stays a draft.")
             elif experiment.status == models.ExperimentStatus.STOPPED:
-                messages.warning(request, f"{experiment} was stopped before: nothing changes.")
+                messages.warning(request, f"{experiment} was already stopped. Nothing changed.")
             else:
                 stop_experiment(experiment.pk, now=utc_now())
-                text = f"{experiment} is stopped. Its report goes on counting who was drawn."
+                text = f"{experiment} is stopped. Its report still counts the learners drawn."
                 messages.success(request, text)
 
 
 @admin.register(models.Arm)
 class ArmAdmin(ReadOnlyAdmin):
-    """Arms of all experiments, to look at; they are edited on their experiment's page."""
+    """Arms of all experiments, read-only. Arms are edited on the page of their experiment."""
 
     list_display = ("shown_name", "experiment", "weight", "is_control")
     list_select_related = ("experiment",)
@@ -170,7 +170,7 @@ class ArmAdmin(ReadOnlyAdmin):
 
 @admin.register(models.Assignment)
 class AssignmentAdmin(ReadOnlyAdmin):
-    """Who was drawn into which arm, when, and by which number."""
+    """The arm of each enrollment, with the bucket and the instant of the draw."""
 
     list_display = ("enrollment", "experiment", "arm", "bucket", "assigned_at")
     list_select_related = ("enrollment__learner", "enrollment__course", "experiment", "arm")
@@ -181,7 +181,7 @@ class AssignmentAdmin(ReadOnlyAdmin):
 
 @admin.register(models.DeliveryOutcome)
 class DeliveryOutcomeAdmin(ReadOnlyAdmin):
-    """What became of each delivery to an assigned learner; for a control, of its ghost."""
+    """The outcome of each delivery to an assigned learner; for a control, of its ghost."""
 
     list_display = ("shown_learner", "shown_arm", "outcome", "reason", "at")
     list_select_related = ("assignment__enrollment__learner", "assignment__arm")

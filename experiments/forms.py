@@ -1,4 +1,4 @@
-"""Forms of the admin that say what is wrong with an experiment and its arms, where it is."""
+"""Admin forms of experiments and arms. They show each error at the field that causes it."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -17,25 +17,26 @@ else:
     ExperimentModelForm = ArmModelForm = forms.ModelForm
     ArmInlineFormSet = forms.BaseInlineFormSet
 
-SHARE = "Write a share between 0 and 1, such as 0.5 for half."
-# Django counts the digits before it compares: it would speak of digits to who writes 50 for 50 %.
+SHARE = "Write a share from 0 to 1, such as 0.5 for half."
+# Django checks the number of digits first. Without this, 50 (for 50 %) would give an error about
+# digits.
 _SHARE_ERRORS = dict.fromkeys(("max_digits", "max_whole_digits"), SHARE)
-POPULATION = "Choose a segment or a playbook: the experiment is among its members."
+POPULATION = "Choose a segment or a playbook. The experiment draws its members."
 ONE_POPULATION = "Choose a segment or a playbook, not both."
-# The highest that the column holds, and far above what anybody numbers arms with.
+# The highest number that the column holds, far above the position of any arm.
 _PARKED = 32767
 HIGHEST_POSITION = 1000
 
 
 def checked_share(value: Decimal) -> Decimal:
-    """Return the share. Raise ValidationError where it does not lie in 0..1."""
+    """Return the share. Raise ValidationError if it is outside 0..1."""
     if not 0 <= value <= 1:
         raise ValidationError(SHARE)
     return value
 
 
 class ExperimentForm(ExperimentModelForm):
-    """An experiment. Whether it can start is not asked here: a draft may be incomplete."""
+    """An experiment. A draft may be incomplete, so the form does not check whether it can start."""
 
     class Meta:
         model = Experiment
@@ -46,14 +47,14 @@ class ExperimentForm(ExperimentModelForm):
         error_messages: ClassVar = {"coverage": _SHARE_ERRORS}
 
     def clean_coverage(self) -> Decimal:
-        """Return the coverage, a share."""
+        """Return the coverage if it is a share."""
         return checked_share(self.cleaned_data["coverage"])
 
     def clean(self) -> dict[str, Any] | None:
-        """Refuse no population and two of them."""
+        """Refuse an experiment without a population or with two."""
         cleaned = super().clean()
-        # A started experiment shows its population and does not ask for it; and a choice that is
-        # wrong in itself is told so already.
+        # Both names are missing in a started experiment, whose population is read-only. One is
+        # missing where the field has an error of its own.
         if {"segment", "playbook"} <= self.cleaned_data.keys():
             chosen = [self.cleaned_data[name] for name in ("segment", "playbook")]
             if not any(chosen):
@@ -64,7 +65,7 @@ class ExperimentForm(ExperimentModelForm):
 
 
 class ArmForm(ArmModelForm):
-    """An arm among those of its experiment, which ArmFormSet compares."""
+    """One arm of an experiment. ArmFormSet compares the arms."""
 
     class Meta:
         model = Arm
@@ -72,27 +73,27 @@ class ArmForm(ArmModelForm):
         error_messages: ClassVar = {"weight": _SHARE_ERRORS}
 
     def clean_weight(self) -> Decimal:
-        """Return the weight, a share."""
+        """Return the weight if it is a share."""
         return checked_share(self.cleaned_data["weight"])
 
     def clean_position(self) -> int:
-        """Return the position, which leaves room for parked ones."""
+        """Return the position. High positions are reserved for arms that ArmFormSet parks."""
         position: int = self.cleaned_data["position"]
         if position > HIGHEST_POSITION:
             raise ValidationError("Number the arms 0, 1, 2.")
         return position
 
     def _get_validation_exclusions(self) -> set[str]:
-        # Django's own comparison of the arms speaks of "duplicate data" above them all. ArmFormSet
-        # compares them too, and speaks at the field.
+        # Django's own check reports "duplicate data" above all arms. ArmFormSet makes the same
+        # check and reports at the field.
         return {*super()._get_validation_exclusions(), "experiment"}  # type: ignore[misc]
 
 
 class ArmFormSet(ArmInlineFormSet):
-    """The arms of an experiment as they will be together."""
+    """All arms of an experiment, checked together."""
 
     def clean(self) -> None:
-        """Refuse a second control, and a key or position that another arm has."""
+        """Refuse a second control, a repeated key and a repeated position."""
         super().clean()
         kept = [form for form in self.forms if self._is_kept(form)]
         _refuse_repeated(kept, "key", ARM_KEY_ONCE)
@@ -102,19 +103,19 @@ class ArmFormSet(ArmInlineFormSet):
             form.add_error("is_control", ARM_ONE_CONTROL)
 
     def _is_kept(self, form: ArmModelForm) -> bool:
-        # A further row that nothing was written into is no arm.
+        # An empty extra row is not an arm.
         is_arm = form in self.initial_forms or form.has_changed()
         return is_arm and hasattr(form, "cleaned_data") and form not in self.deleted_forms
 
     def save_existing_objects(self, commit: bool = True) -> list[Arm]:
-        """Save the arms that were there, which may have changed places, keys and the control."""
+        """Save existing arms, which may have swapped positions, keys or the control."""
         if commit:
             self._park()
         return super().save_existing_objects(commit)
 
     def _park(self) -> None:
-        # Arms are written one by one, and between two of them both would be the control. So those
-        # that change first give up what only one may have, for values that no form lets in.
+        # Arms are saved one by one, so in between two could be the control. First each changed arm
+        # gets unique values that no form accepts.
         changed = [form.instance.pk for form in self.initial_forms if form.has_changed()]
         for place, pk in enumerate(changed):
             Arm.objects.filter(pk=pk).update(

@@ -1,4 +1,4 @@
-"""Experiments, their arms, who was drawn into which, and what each was exposed to."""
+"""Models of experiments: arms, assignments and the outcomes of deliveries."""
 
 from secrets import token_hex
 from typing import ClassVar
@@ -66,7 +66,8 @@ class Experiment(CourseScoped):
     )
     started_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
-    # Written once, at the start: canonical JSON of all that a report prints; and its digest.
+    # Both are written once, at the start: canonical JSON of all that a report prints, and its
+    # digest.
     plan = models.TextField(blank=True, default="", editable=False)
     plan_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
 
@@ -128,7 +129,7 @@ class Arm(CourseScoped):
     name = models.CharField(max_length=100, blank=True)
     weight = models.DecimalField(max_digits=6, decimal_places=4)
     is_control = models.BooleanField(default=False)
-    # Where its range of buckets starts depends on the order, so the order is kept.
+    # The start of the arm's range of buckets depends on the order, so the order is stored.
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -206,7 +207,7 @@ class DeliveryOutcomeKind(models.TextChoices):
 
 
 class DeliveryOutcome(CourseScoped):
-    """What became of one delivery to an assigned enrollment; for a control, of its ghost."""
+    """The outcome of one delivery to an assigned enrollment; for a control, of a ghost."""
 
     course_scope = through("assignment__enrollment__course")
 

@@ -1,4 +1,4 @@
-"""Stop experiments, draw arms and record what became of deliveries."""
+"""Stop experiments, draw arms and record the outcomes of deliveries."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -13,14 +13,14 @@ from experiments.plan import PlanError, read_plan
 from experiments.randomize.hash import bucket_of
 from experiments.starting import locked_experiment
 
-# A hand-off has happened, and so has a ghost's: nothing that is learned later undoes it.
+# A hand-off, real or ghost, has happened. No later outcome undoes it.
 _FINAL = [DeliveryOutcomeKind.HANDED_OFF.value, DeliveryOutcomeKind.GHOST.value]
 
 _RECORD = """
 INSERT INTO experiments_deliveryoutcome AS kept (assignment_id, delivery_key, outcome, reason, at)
-SELECT told.assignment_id, told.delivery_key, %(outcome)s, told.reason, %(at)s
+SELECT added.assignment_id, added.delivery_key, %(outcome)s, added.reason, %(at)s
 FROM unnest(%(assignments)s::bigint[], %(keys)s::uuid[], %(reasons)s::text[])
-    AS told (assignment_id, delivery_key, reason)
+    AS added (assignment_id, delivery_key, reason)
 ON CONFLICT (delivery_key) DO UPDATE
     SET outcome = excluded.outcome, reason = excluded.reason, at = excluded.at
     WHERE kept.outcome <> ALL (%(final)s)
@@ -28,7 +28,7 @@ ON CONFLICT (delivery_key) DO UPDATE
 
 
 class AssignedDelivery(NamedTuple):
-    """A delivery of an assigned enrollment, and the reason for what became of it."""
+    """A delivery of an assigned enrollment, and the reason for its outcome."""
 
     assignment_id: int
     delivery_key: UUID
@@ -37,7 +37,7 @@ class AssignedDelivery(NamedTuple):
 
 @transaction.atomic
 def stop_experiment(experiment_id: int, *, now: datetime) -> Experiment:
-    """Draw nobody any more; who was drawn stays so. Raise PlanError for a draft."""
+    """Stop drawing learners; those drawn keep their arm. Raise PlanError for a draft."""
     experiment = locked_experiment(experiment_id)
     if experiment.status == ExperimentStatus.DRAFT:
         raise PlanError("The experiment was never started.")
@@ -52,10 +52,11 @@ def stop_experiment(experiment_id: int, *, now: datetime) -> Experiment:
 def draw_arms(
     experiment_id: int, enrollment_ids: Collection[int], *, now: datetime
 ) -> dict[int, Assignment]:
-    """Return the enrollments' assignments by enrollment, drawing those who have none yet.
+    """Return the assignments by enrollment id, and draw an arm for enrollments without one.
 
-    Empty where the experiment does not run; without those who are outside its coverage. Drawing
-    again, also at the same moment, returns the first draw with its instant. At most six queries.
+    Return nothing if the experiment does not run, and leave out enrollments outside its coverage.
+    A repeated draw, even a concurrent one, returns the first draw with its instant. At most six
+    queries.
     """
     experiment = Experiment.objects.get(pk=experiment_id)
     if experiment.status != ExperimentStatus.RUNNING:
@@ -70,7 +71,7 @@ def draw_arms(
 def record_delivery_outcome(
     assignment_id: int, *, delivery_key: UUID, outcome: str, reason: str = "", at: datetime
 ) -> None:
-    """Note what became of a delivery, as `record_delivery_outcomes` does of several."""
+    """Record the outcome of one delivery, as `record_delivery_outcomes` does for several."""
     record_delivery_outcomes(
         [AssignedDelivery(assignment_id, delivery_key, reason)], outcome=outcome, at=at
     )
@@ -79,10 +80,10 @@ def record_delivery_outcome(
 def record_delivery_outcomes(
     deliveries: Sequence[AssignedDelivery], *, outcome: str, at: datetime
 ) -> None:
-    """Note what became of deliveries; the caller's transaction is the one that changes them.
+    """Record the outcomes of deliveries, in the caller's transaction that changes them.
 
-    A later outcome of the same delivery replaces the earlier, except that a hand-off and a ghost's
-    hand-off stay. Raise ValueError for an unknown outcome.
+    A later outcome of a delivery replaces the earlier one, but a hand-off, real or ghost, stays.
+    Raise ValueError for an unknown outcome.
     """
     known = DeliveryOutcomeKind(outcome).value
     if not deliveries:
@@ -106,13 +107,13 @@ def _assignments(experiment: Experiment, enrollment_ids: Collection[int]) -> dic
 
 
 def _draw(experiment: Experiment, enrollment_ids: Collection[int], now: datetime) -> bool:
-    """Write a draw for each enrollment inside the coverage, and return whether there are any."""
-    # Drawn from the locked plan: an arm or a seed edited since the start changes nobody.
+    """Write a draw for each enrollment inside the coverage. Return whether there was one."""
+    # The locked plan decides: an arm or a seed that was edited after the start has no effect.
     plan = read_plan(experiment.plan)
     draws = plan.draw(coverage=float(experiment.coverage))
     arms = dict(experiment.arms.values_list("key", "pk"))
     rows = []
-    # In one order: two workers with the same enrollments wait for each other and do not deadlock.
+    # The order is fixed, so two workers with the same enrollments wait and do not deadlock.
     units = Enrollment.objects.filter(pk__in=enrollment_ids).order_by("pk")
     for enrollment_id, unit_key in units.values_list("pk", "unit_key"):
         bucket = bucket_of(str(unit_key), seed=plan.seed)
@@ -128,7 +129,7 @@ def _draw(experiment: Experiment, enrollment_ids: Collection[int], now: datetime
                     assigned_at=now,
                 )
             )
-    # Two workers may come this far for one enrollment. The second waits for the first to commit,
-    # inserts nothing, and then reads the row of the first.
+    # Two workers may reach this point for one enrollment. The second waits until the first has
+    # committed, inserts nothing, and then reads the row of the first.
     Assignment.objects.bulk_create(rows, ignore_conflicts=True)
     return bool(rows)

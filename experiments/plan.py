@@ -1,4 +1,4 @@
-"""What an experiment promises at its start, as canonical JSON with a digest. Pure."""
+"""The plan that an experiment locks at its start, as canonical JSON with a digest. Pure."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ FORMAT = 2
 
 
 class PlanError(ValueError):
-    """Why an experiment cannot be started or reported like this, in a sentence for its admin."""
+    """The experiment cannot be started or reported. The message is a sentence for its admin."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class PlannedArm:
 
 @dataclass(frozen=True)
 class PlannedSegment:
-    """A segment of the population, and the version that its rule had at the start."""
+    """A segment of the population, with the version of its rule at the start."""
 
     key: str
     version: int
@@ -45,7 +45,7 @@ class PlannedSegment:
 
 @dataclass(frozen=True)
 class Promise:
-    """What is compared and why, in the words that the report prints."""
+    """The population and the reason for the experiment, in the words that the report prints."""
 
     name: str = ""
     hypothesis: str = ""
@@ -57,13 +57,13 @@ class Promise:
 
 @dataclass(frozen=True)
 class Plan:
-    """The arms in their order, how they are drawn, and what they are judged by.
+    """The arms in their order, how they are drawn, and the metrics that compare them.
 
-    `metrics` are whole definitions: what is counted, how long and how it is analyzed stays what it
-    was at the start, whatever a later release measures. Read by `chosen_metrics` alone, so that
-    learners are drawn also where one of them is unknown.
+    `metrics` holds whole definitions. So the outcome, the window and the analysis of a metric stay
+    as they were at the start, even if a later release defines them differently. Only
+    `chosen_metrics` reads them, so learners are still drawn if a metric is unknown.
 
-    A plan of an earlier release holds no promise: it is None.
+    `promise` is None in a plan of an earlier release.
     """
 
     arms: tuple[PlannedArm, ...]
@@ -87,7 +87,7 @@ class Plan:
         return next(arm.key for arm in self.arms if arm.is_control)
 
     def draw(self, *, coverage: float) -> Arms:
-        """Return the arms' ranges, of which the share `coverage` of all units takes part."""
+        """Return the arms' ranges, in which the share `coverage` of all units takes part."""
         return Arms.of({arm.key: arm.weight for arm in self.arms}, coverage=coverage)
 
     def chosen_metrics(self) -> list[Metric]:
@@ -99,15 +99,15 @@ class Plan:
 
 
 def plan_problems(arms: Sequence[PlannedArm], *, seed: str) -> list[str]:
-    """Return why these arms cannot be drawn and compared, a sentence each; empty where they can."""
+    """Return the reasons why these arms cannot be drawn and compared, one sentence per reason."""
     if not arms:
-        return ["An experiment needs one control arm and another beside it: there is no arm yet."]
+        return ["An experiment needs a control arm and one other arm. It has no arm yet."]
     drawn = [arm for arm in arms if arm.weight > 0]
     found = []
     if [arm.is_control for arm in drawn].count(True) != 1:
-        found.append("An experiment needs one control arm, with a weight above 0.")
+        found.append("An experiment needs exactly one control arm with a weight above 0.")
     if len(drawn) < 2:
-        found.append("An experiment needs an arm beside the control.")
+        found.append("An experiment needs another arm besides the control.")
     if not seed:
         found.append("An experiment needs a seed.")
     return found + _weight_problems(arms)
@@ -124,10 +124,10 @@ def _weight_problems(arms: Sequence[PlannedArm]) -> list[str]:
 def plan_text(plan: Plan) -> str:
     """Return the plan as canonical JSON: sorted keys, no spaces, so that equal plans are equal.
 
-    Raise PlanError for a plan of an earlier format: its text is the one that was locked.
+    Raise PlanError for a plan of an earlier format: its locked text must not change.
     """
     if plan.format != FORMAT:
-        raise PlanError(f"A plan of format {plan.format} is read, and never written again.")
+        raise PlanError(f"A plan of format {plan.format} can be read but not written again.")
     return canonical_json(asdict(plan))
 
 
@@ -144,8 +144,8 @@ def _plan_of(found: dict[str, Any]) -> Plan:
     number = found.setdefault("format", 1)
     if number not in (1, FORMAT):
         raise PlanError(
-            f"The plan has format {number}, and this release of Nudgelab knows 1 and {FORMAT}: "
-            "a later release wrote it."
+            f"The plan has format {number}, but this release of Nudgelab knows only 1 and "
+            f"{FORMAT}. A later release wrote the plan."
         )
     arms = tuple(PlannedArm(**arm) for arm in found.pop("arms"))
     promise = _read_promise(found.pop("promise", None))

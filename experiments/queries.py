@@ -1,6 +1,6 @@
-"""What is asked of experiments: who runs where, and what reports are made of. Writes nothing."""
+"""Queries on experiments: where they run, and the figures of their reports. Writes nothing."""
 
-# Every value is bound; what is put into the text is written here.
+# Every value is a bound parameter. The texts put into the SQL are all written in this app.
 # ruff: noqa: S608
 
 from collections.abc import Collection, Iterator, Sequence
@@ -36,7 +36,7 @@ from experiments.reporting.report import (
 )
 from segmentation.models import Segment
 
-# Drafts have no start, and a database sorts what is missing before or after all the rest.
+# Drafts have no start, and a database sorts nulls before or after all other values.
 _RANK = Case(
     When(status=ExperimentStatus.RUNNING, then=Value(0)),
     When(status=ExperimentStatus.STOPPED, then=Value(1)),
@@ -46,14 +46,14 @@ _RANK = Case(
 
 @dataclass(frozen=True)
 class ArmAggregate:
-    """How many were assigned to an arm by the instant, and each metric's outcomes by its key."""
+    """The number of assignments to an arm by the instant, and the outcomes by metric key."""
 
     assigned: int
     observed: dict[str, Observed]
 
 
 def running_experiments(segment_ids: Collection[int]) -> dict[int, list[Experiment]]:
-    """Return, by segment, the experiments that draw who enters it: its own and its playbook's."""
+    """Return by segment the experiments that draw its new members: its own and its playbook's."""
     segments = Segment.objects.filter(pk__in=segment_ids)
     playbooks = dict(segments.values_list("pk", "playbook"))
     of_segments = Q(segment__in=playbooks) | Q(playbook__in=set(playbooks.values()))
@@ -72,9 +72,9 @@ def assignments_of(enrollment_ids: Collection[int]) -> list[Assignment]:
 
 
 def experiments_with_sizes(*, viewer: Viewer) -> QuerySet[Experiment]:
-    """Return the experiments that the viewer may see, each with `assigned`, its number drawn.
+    """Return the experiments that the viewer may see, each with `assigned`, the number drawn.
 
-    Those that run come first, then the stopped, then drafts; among them the last started first.
+    Running experiments come first, then stopped ones, then drafts; within each the latest start.
     """
     seen = for_user(Experiment.objects.all(), viewer)
     sized = seen.select_related("segment__playbook", "playbook")
@@ -84,13 +84,13 @@ def experiments_with_sizes(*, viewer: Viewer) -> QuerySet[Experiment]:
 
 
 def planned_arms(experiment: Experiment) -> tuple[PlannedArm, ...]:
-    """Return the arms as a plan made now would hold them, in their order."""
+    """Return the arms in their order, as a plan made now would hold them."""
     arms = experiment.arms.order_by("position", "id")
     return tuple(PlannedArm(arm.key, float(arm.weight), arm.is_control, str(arm)) for arm in arms)
 
 
 def promise_of(experiment: Experiment) -> Promise:
-    """Return what a plan made now would promise. At most two queries."""
+    """Return the promise of a plan made now. At most two queries."""
     segments = population_of(experiment).order_by("key").values_list("key", "version")
     return Promise(
         name=experiment.name,
@@ -110,7 +110,7 @@ def population_of(experiment: Experiment) -> QuerySet[Segment]:
 
 
 def draft_problems(experiment: Experiment) -> list[str]:
-    """Return what the experiment lacks to be started, a sentence each."""
+    """Return what the experiment still lacks before it can start, one sentence per problem."""
     return plan_problems(planned_arms(experiment), seed=experiment.seed)
 
 
@@ -126,7 +126,7 @@ def courses_of(experiment: Experiment) -> tuple[CourseFacts, ...]:
 
 
 def clock_of(experiment: Experiment, *, now: datetime) -> datetime:
-    """Return the instant to report at: now, or where its simulated courses stopped."""
+    """Return the instant to report at: now, or the stopped clock if all courses are simulated."""
     stops = list(_courses(experiment).values_list("clock_stopped_at", flat=True).distinct())
     stopped = [stop for stop in stops if stop is not None]
     return max(stopped) if stopped and len(stopped) == len(stops) else now
@@ -135,10 +135,10 @@ def clock_of(experiment: Experiment, *, now: datetime) -> datetime:
 def report(experiment: Experiment, *, as_of: datetime) -> Report:
     """Return the experiment's report at the instant.
 
-    Raise PlanError for one never started, and for a plan of a later release.
+    Raise PlanError for an experiment that was never started, and for a plan of a later release.
     """
     if not experiment.plan:
-        raise PlanError("The experiment was never started: there is nothing to report.")
+        raise PlanError("The experiment was never started, so there is nothing to report.")
     plan = read_plan(experiment.plan)
     metrics = plan.chosen_metrics()
     aggregates = aggregates_by_arm(experiment.pk, metrics=metrics, as_of=as_of)
@@ -155,11 +155,10 @@ def report(experiment: Experiment, *, as_of: datetime) -> Report:
 def aggregates_by_arm(
     experiment_id: int, *, metrics: Sequence[Metric], as_of: datetime
 ) -> dict[str, ArmAggregate]:
-    """Return by arm key what the metrics need, in one query over assignments and the event log.
+    """Return the metrics' outcomes by arm key, in one query over assignments and the event log.
 
-    An assignment counts for a metric once its window has ended by as_of. Only events that had been
-    received by as_of count, so a report at a past instant stays what it was. Arms that nobody was
-    drawn into are left out.
+    An assignment counts for a metric if the metric's window has ended by as_of. Only events
+    received by as_of count, so a report at a past instant never changes. Empty arms are left out.
     """
     with connection.cursor() as cursor:
         cursor.execute(_frequencies_sql(metrics), _parameters(experiment_id, metrics, as_of))
@@ -175,7 +174,7 @@ def aggregates_by_arm(
 
 @dataclass
 class _Table:
-    """Of one arm and metric: how many were assigned, and those that count by their columns."""
+    """Assignments of one arm for one metric: all of them, and those that count by column values."""
 
     assigned: int = 0
     frequencies: dict[tuple[Any, ...], int] = field(default_factory=dict)
@@ -194,7 +193,7 @@ def _aggregate(metrics: Sequence[Metric], tables: Sequence[_Table]) -> ArmAggreg
 def counted_units(
     experiment_id: int, *, metric: Metric, as_of: datetime
 ) -> list[tuple[str, str, bool]]:
-    """Return unit key, arm key and whether it is the control's, of each assignment that counts."""
+    """Return unit key, arm key and is_control of each assignment that counts for the metric."""
     counted = Assignment.objects.filter(
         experiment=experiment_id, assigned_at__lte=as_of - metric.window
     )
@@ -205,7 +204,7 @@ def counted_units(
 def deliveries_by_arm(
     experiment_id: int, *, as_of: datetime
 ) -> dict[str, dict[str, DeliveryCounts]]:
-    """Return, by arm key and outcome, how many deliveries ended so, and of how many learners."""
+    """Return the number of deliveries and of their learners, by arm key and outcome."""
     found = Assignment.objects.filter(
         experiment=experiment_id, assigned_at__lte=as_of, delivery_outcomes__at__lte=as_of
     )
@@ -219,10 +218,10 @@ def deliveries_by_arm(
 
 
 def _frequencies_sql(metrics: Sequence[Metric]) -> str:
-    """Return a SELECT of arm, metric's place, whether its window has ended, and the numbers.
+    """Return a SELECT with one row per arm, metric and combination of the metric's numbers.
 
-    How many assignments have these numbers stands before them. A metric with fewer columns than
-    another has nulls behind its own.
+    Its columns: arm, the metric's place, whether the window has ended, the number of assignments,
+    and the numbers. A metric with fewer columns than another is filled up with nulls.
     """
     names = list(_columns(metrics))
     columns = [
@@ -252,14 +251,14 @@ FROM counted JOIN experiments_arm arm ON arm.id = counted.arm_id
 
 
 def _columns(metrics: Sequence[Metric]) -> Iterator[tuple[int, str, EventCount]]:
-    """Yield each column with its metric's place and a name of its own."""
+    """Yield each column with its metric's place and a unique name."""
     for place, metric in enumerate(metrics):
         for number, column in enumerate(metric.outcome.columns):
             yield place, f"{place}_{number}", column
 
 
 def _counted_sql(place: int, metric: Metric, widest: int) -> str:
-    # Seconds, not days: an interval of days follows the session's time zone over a clock change.
+    # In seconds: an interval in days depends on the session's time zone at a clock change.
     ended = f"assigned_at + make_interval(secs => %(window_{place})s) <= %(as_of)s"
     own = range(len(metric.outcome.columns))
     numbers = [f"CASE WHEN {ended} THEN column_{place}_{number} END" for number in own]
@@ -286,7 +285,7 @@ def _parameters(experiment_id: int, metrics: Sequence[Metric], as_of: datetime) 
 
 
 def _facts(experiment: Experiment, plan: Plan, as_of: datetime) -> ExperimentFacts:
-    # What the plan promised, not what the row says today.
+    # The plan counts here. The row may have been edited after the start.
     promise = plan.promise or promise_of(experiment)
     return ExperimentFacts(
         key=experiment.key,

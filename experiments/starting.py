@@ -1,7 +1,7 @@
-"""The part of a start that concerns experiments alone.
+"""The part of starting an experiment that needs this app alone.
 
-Only the operation of interventions that starts an experiment may call it: that one also looks at
-what the arms would receive, and at who is in the segments already.
+Only the start operation of interventions may call it. That operation also checks what the arms
+would receive, and draws the present members of the segments.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from experiments.queries import planned_arms, promise_of
 
 @transaction.atomic
 def lock_plan_and_run(experiment_id: int, *, now: datetime) -> Experiment:
-    """Lock the plan and begin to draw. Raise PlanError where it is no draft or cannot be drawn."""
+    """Lock the plan and start drawing. Raise PlanError for no draft, or for arms it cannot draw."""
     experiment = locked_experiment(experiment_id)
     if experiment.status != ExperimentStatus.DRAFT:
         raise PlanError(f"The experiment is not a draft: it is {experiment.status}.")

@@ -1,4 +1,4 @@
-"""Addresses of the pages of this app."""
+"""URLs of the report pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The report pages, for who may view experiments."""
+"""The report pages, for users who may view experiments."""
 
 import csv
 from typing import Any
@@ -40,7 +40,7 @@ _PERMISSION = "experiments.view_experiment"
 @login_required
 @permission_required(_PERMISSION, raise_exception=True)
 def report_list(request: HttpRequest) -> HttpResponse:
-    """Show all experiments and how many each has drawn."""
+    """Show all experiments with the number of learners drawn."""
     context = {"experiments": experiments_with_sizes(viewer=request.user)}
     return render(request, "experiments/report_list.html", context)
 
@@ -50,7 +50,7 @@ def report_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @permission_required(_PERMISSION, raise_exception=True)
 def report(request: HttpRequest, key: str) -> HttpResponse:
-    """Show what an experiment found, or that it has not started."""
+    """Show the report of an experiment, or that it has not started."""
     experiment = _experiment(request, key)
     if not experiment.plan:
         return render(request, "experiments/not_started.html", {"experiment": experiment})
@@ -67,7 +67,7 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
 @login_required
 @permission_required(_PERMISSION, raise_exception=True)
 def report_csv(request: HttpRequest, key: str) -> HttpResponse:
-    """Send the report's numbers as a file: the header alone for an experiment not started."""
+    """Send the report's numbers as a file. Before the start it holds only the header."""
     experiment = _experiment(request, key)
     try:
         rows = list(csv_rows(_report_now(experiment))) if experiment.plan else []

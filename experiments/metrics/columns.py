@@ -1,13 +1,13 @@
-"""What is read of an assignment for a metric: named columns of one query. Pure."""
+"""The columns of one query that metrics read for each assignment. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# How many assignments have each combination of a metric's columns.
+# The number of assignments with each combination of a metric's columns.
 Frequencies = Mapping[tuple[Any, ...], int]
 
-# Whether the event is the first of its verb in a module, of those received by the instant.
+# True if the event is the first of its verb in a module, among those received by the instant.
 _FIRST_OF_MODULE = """(
     EXISTS (
         SELECT FROM activity_item item WHERE item.id = event.item_id AND item.kind = 'module'
@@ -23,25 +23,24 @@ _FIRST_OF_MODULE = """(
 
 @dataclass(frozen=True)
 class EventCount:
-    """How many events of the verb an assignment has within the metric's window.
+    """The number of events of the verb that an assignment has within the metric's window.
 
-    With `first_only` a module's first event alone counts, as for the signal modules_completed:
-    platforms send the completion again at every later view.
+    With `first_only`, only the first event in each module counts, as in the signal
+    modules_completed: platforms send the completion again at every later view.
     """
 
     verb: str
     first_only: bool = False
 
     def sql(self, *, verb: str, window: str) -> str:
-        """Return the column over an assignment's events; given are the placeholders to use.
+        """Return the SQL of the column. The arguments are the placeholders of the two values.
 
-        `window` is in seconds. The query's alias of the assignment is `assigned`, of the event
-        `event`, and its instant is the parameter `as_of`.
+        `window` is in seconds. The query must name the assignment `assigned` and the event
+        `event`, and must have the instant as the parameter `as_of`.
         """
-        # Numeric: the square of a total of large counts does not fit into eight bytes.
+        # Numeric, because the square of a large total does not fit into eight bytes.
         amount = "1::numeric" if self.first_only else "event.count::numeric"
-        # Seconds, not days: an interval of days follows the session's time zone over a clock
-        # change.
+        # In seconds: an interval in days depends on the session's time zone at a clock change.
         counts = [
             f"event.verb = {verb}",
             f"event.occurred_at < assigned.assigned_at + make_interval(secs => {window})",

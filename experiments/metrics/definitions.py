@@ -1,4 +1,4 @@
-"""The metrics that experiments are judged by, and how a plan keeps them. Pure."""
+"""The metrics of experiments, and their form in a plan. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from typing import Any
 from experiments.metrics.outcomes import KINDS, Happened, Outcome, Total
 from experiments.stats.comparison import Family
 
-# Exact: seven times 24 hours. In calendar days the night of a clock change would give some learners
-# an hour more than others.
+# Exactly seven times 24 hours. In calendar days, a clock change would give some learners an hour
+# more than others.
 WEEK = timedelta(hours=7 * 24)
 
 
 class UnknownMetricError(ValueError):
-    """A definition that this release cannot read, in a sentence."""
+    """This release cannot read the definition of a metric. The message is a sentence."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """An outcome of an assignment: assigned_at <= instant < assigned_at + window.
+    """An outcome of an assignment, from assigned_at until before assigned_at + window.
 
-    `words` complete a number in a sentence: "of learners attempted a quiz within 7 days".
-    `analysis` names one of the outcome's families.
+    `words` follow a number in a sentence: "of learners attempted a quiz within 7 days".
+    `analysis` is the name of one of the outcome's families.
     """
 
     key: str
@@ -58,7 +58,7 @@ METRICS = (
 
 
 def metric_definition(metric: Metric) -> dict[str, Any]:
-    """Return the whole definition as plain data, as a plan keeps it."""
+    """Return the whole definition as plain data for a plan."""
     return {
         "key": metric.key,
         "name": metric.name,
@@ -70,7 +70,7 @@ def metric_definition(metric: Metric) -> dict[str, Any]:
 
 
 def read_metric(definition: Mapping[str, Any]) -> Metric:
-    """Return the metric of a definition. Raise UnknownMetricError for one of a later release."""
+    """Return the metric with this definition. Raise UnknownMetricError if it is unreadable."""
     try:
         fields = dict(definition)
         outcome = _read_outcome(dict(fields.pop("outcome")))
@@ -80,8 +80,8 @@ def read_metric(definition: Mapping[str, Any]) -> Metric:
         raise UnknownMetricError(_unreadable(definition, error)) from error
     if metric.analysis not in metric.outcome.families:
         raise UnknownMetricError(
-            f"The metric {metric.key} is to be analyzed by “{metric.analysis}”, which this "
-            "release of Nudgelab does not know."
+            f"The metric {metric.key} needs the analysis “{metric.analysis}”, which this release "
+            "of Nudgelab does not know."
         )
     return metric
 

@@ -1,6 +1,6 @@
-"""The kinds of outcome: each knows its columns, its sums and its statistics. Pure.
+"""The kinds of outcome. Each defines its columns, its sums and its statistics. Pure.
 
-A new kind is a class here, its statistics in `experiments.stats`, and its entry in `KINDS`.
+A new kind needs a class here, its statistics in `experiments.stats`, and an entry in `KINDS`.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from experiments.stats.sufficient import Counts, Moments
 class Observed:
     """An arm's outcomes in one metric.
 
-    `sums` is what the family compares. `tally` is the count beside it, by the name of its column in
-    files: a reader can check it by hand.
+    The family compares `sums`. `tally` is a count that a reader can check by hand, with the name
+    of its column in files.
     """
 
     n: int
@@ -25,51 +25,51 @@ class Observed:
 
 
 class Outcome(Protocol):
-    """What a metric makes of an assignment's events."""
+    """The value that a metric computes from an assignment's events."""
 
     kind: ClassVar[str]
     # The names that a tally of this kind may have.
     tallies: ClassVar[tuple[str, ...]]
-    # The ways to analyze it, by the name that a plan holds. An old name stays for old plans.
+    # The possible analyses by their name in a plan. Old names stay, because old plans hold them.
     families: ClassVar[dict[str, Family]]
 
     @property
     def columns(self) -> tuple[EventCount, ...]:
-        """Return the columns that the outcome is made of."""
+        """Return the columns from which the outcome is computed."""
 
     def observe(self, frequencies: Frequencies) -> Observed:
-        """Return what an arm's assignments with these columns come to."""
+        """Return the outcomes of an arm whose assignments have these columns."""
 
 
 @dataclass(frozen=True)
 class _OfOneVerb:
-    """What is made of the number of events of one verb."""
+    """An outcome computed from the number of events of one verb."""
 
     verb: str
     first_only: bool = False
 
     @property
     def columns(self) -> tuple[EventCount, ...]:
-        """Return the number of events."""
+        """Return the column with the number of events."""
         return (EventCount(self.verb, self.first_only),)
 
 
 class Happened(_OfOneVerb):
-    """Whether there is an event of the verb at all: a share of learners."""
+    """Whether there is any event of the verb. An arm has a share of learners."""
 
     kind: ClassVar[str] = "happened"
     tallies: ClassVar[tuple[str, ...]] = ("successes",)
     families: ClassVar[dict[str, Family]] = {"score, or Boschloo in small arms": RATES}
 
     def observe(self, frequencies: Frequencies) -> Observed:
-        """Return how many have an event."""
+        """Return how many assignments have an event."""
         n = sum(frequencies.values())
         reached = sum(times for (number,), times in frequencies.items() if number > 0)
         return Observed(n, Counts(reached, n), ("successes", reached))
 
 
 class Total(_OfOneVerb):
-    """How many events of the verb there are: a mean per learner."""
+    """The number of events of the verb. An arm has a mean per learner."""
 
     kind: ClassVar[str] = "total"
     tallies: ClassVar[tuple[str, ...]] = ("total",)
@@ -78,7 +78,7 @@ class Total(_OfOneVerb):
     }
 
     def observe(self, frequencies: Frequencies) -> Observed:
-        """Return how many events there are, and how they are spread."""
+        """Return the number of events and their distribution."""
         pairs = [(int(number), times) for (number,), times in frequencies.items()]
         total = sum(number * times for number, times in pairs)
         return Observed(

@@ -1,1 +1,1 @@
-"""Who is drawn into which arm: from a seed and an id alone, so that every draw can be replayed."""
+"""Draws ids into arms. A draw depends only on seed and id, so it can be replayed."""

@@ -1,6 +1,6 @@
-"""The interval plot of a report: an Altair spec, drawn to SVG on the server. Pure.
+"""The interval plot of a report: an Altair spec, drawn as SVG on the server. Pure.
 
-Its colors are the page's own variables, so one drawing is right in light and in dark.
+Its colors are the CSS variables of the page, so one drawing fits light and dark mode.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,11 @@ from experiments.reporting.report import Report, Row
 from experiments.reporting.verdict import Finding
 from experiments.stats.units import Unit
 
-# Takes a second to load, and only a page with a plot needs it.
+# Loading takes a second, and only a page with a plot needs it.
 alt: Any = LazyModule("altair")
 
-# Colors that the drawing library accepts and nobody would choose, each replaced by a variable of
-# the page's style sheet: the library itself knows no variables.
+# The drawing library does not accept CSS variables. It gets these unusual colors, and each is
+# replaced by a variable of the page's style sheet.
 _INK, _QUIET, _LINE, _ACCENT, _GROUND = "#010203", "#010204", "#010205", "#010206", "#010207"
 _VARIABLES = {
     _INK: "var(--ink)",
@@ -38,9 +38,9 @@ WIDE, NARROW = 880, 300
 
 @dataclass(frozen=True)
 class Interval:
-    """One line of the plot, in the panel's unit; None where the number is not known."""
+    """One line of the plot, in the panel's unit. A number that is not known is None."""
 
-    # The metric, and its arm where several are compared with the control.
+    # The metric, and also its arm if several are compared with the control.
     label: tuple[str, ...]
     value: float | None
     low: float | None
@@ -58,9 +58,9 @@ class Panel:
 
 
 def report_panels(report: Report) -> tuple[Panel, ...]:
-    """Return a panel of all rates, in percentage points, and one for each mean, in its own unit.
+    """Return one panel for all rates, in percentage points, and one per mean, in its own unit.
 
-    None where no interval is known: an empty plot would look like a finding.
+    Return no panel if no interval is known: an empty plot would look like a result.
     """
     if not any(row.comparison.difference.has_interval for row in report.rows):
         return ()
@@ -77,7 +77,7 @@ def report_panels(report: Report) -> tuple[Panel, ...]:
 
 
 def _by_axis(report: Report) -> Iterator[tuple[Unit, list[Row]]]:
-    """Yield the rows that share an axis: all in a unit that is shared, else a metric's alone."""
+    """Yield the rows of each axis: all rows with a shared unit, or the rows of one metric."""
     shared: dict[Unit, list[Row]] = {}
     alone = []
     for result in report.results:
@@ -92,7 +92,7 @@ def _by_axis(report: Report) -> Iterator[tuple[Unit, list[Row]]]:
 
 @lru_cache(maxsize=64)
 def interval_svg(panels: tuple[Panel, ...], *, width: int) -> str:
-    """Return the plot as SVG text, its labels escaped. The first drawing takes about a second."""
+    """Return the plot as SVG text with escaped labels. The first drawing takes about a second."""
     chart = alt.vconcat(*(_panel_chart(panel, width) for panel in panels), spacing=28)
     svg: str = vl_convert.vegalite_to_svg(_styled(chart).to_dict())
     for color, variable in _VARIABLES.items():
@@ -130,13 +130,14 @@ def _panel_chart(panel: Panel, width: int) -> Any:
         base.mark_point(size=110, opacity=1, strokeWidth=2).encode(stroke=color, fill=fill),
         *_texts(base, panel, width),
     )
-    # The label grows upwards only, but the line stays in the middle of its row.
+    # A label grows only upwards, but the line stays in the middle of its row. So the row needs
+    # twice the height of the label.
     height = _ROW_HEIGHT + 2 * _further_lines(panel, width)
     return layers.properties(width=width, height=alt.Step(height))
 
 
 def _base(panel: Panel, width: int) -> Any:
-    """Return the data of the lines and their places, to be drawn upon."""
+    """Return the base chart with the data and the position of each line."""
     separator = ": " if width >= WIDE else "\n"
     rows = [
         {**vars(each), "label": separator.join(each.label), "at": each.value or 0.0, "place": place}
@@ -151,7 +152,7 @@ def _base(panel: Panel, width: int) -> Any:
 
 def _texts(base: Any, panel: Panel, width: int) -> Iterator[Any]:
     """Yield each line's label above it, from the left edge, and its number below its point."""
-    # Below each text its outline in the page's color: the line of zero must not strike it out.
+    # Each text has an outline in the page's color, so that the zero line does not cross it out.
     for ink in ({"stroke": _GROUND, "strokeWidth": 5}, {"color": _INK}):
         label = base.mark_text(
             align="left",
@@ -168,14 +169,14 @@ def _texts(base: Any, panel: Panel, width: int) -> Iterator[Any]:
 
 
 def _further_lines(panel: Panel, width: int) -> int:
-    """Return the height of the lines that a label takes beyond its first."""
+    """Return the height of a label without its first line."""
     return (
         _LINE_HEIGHT * (max(len(each.label) for each in panel.intervals) - 1) if width < WIDE else 0
     )
 
 
 def _domain(intervals: Sequence[Interval]) -> tuple[float, float]:
-    """Return limits that hold zero and every interval, with room for the numbers at the ends."""
+    """Return axis limits that include zero and every interval, with space for the numbers."""
     ends = [end for each in intervals for end in (each.low, each.high, each.value, 0.0)]
     known = [end for end in ends if end is not None]
     low, high = min(known), max(known)
@@ -184,7 +185,7 @@ def _domain(intervals: Sequence[Interval]) -> tuple[float, float]:
 
 
 def _wrapped(title: str, width: int) -> list[str]:
-    """Return the title on one line, or on two where the plot is narrow."""
+    """Return the title as one line, or as two lines in a narrow plot."""
     first, comma, rest = title.rpartition(", ")
     return [first + comma.rstrip(), rest] if width < WIDE else [title]
 

@@ -1,4 +1,4 @@
-"""How numbers are written for readers: as many digits as the interval supports, nan as a dash."""
+"""Numbers as text for readers: as many digits as the interval supports, a dash for nan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,17 @@ _FEWEST_DECIMALS = 1
 
 @dataclass(frozen=True)
 class Figures:
-    """Writes the numbers of one outcome in its unit."""
+    """Formats the numbers of one outcome in its unit."""
 
     unit: Unit
     decimals: int = _FEWEST_DECIMALS
 
     @classmethod
     def of(cls, comparisons: Sequence[Comparison]) -> "Figures":
-        """Return a writer for the arms beside one control, with as many decimals for all.
+        """Return one format for all comparisons with a control.
 
-        Two digits of the narrowest interval, and no limit as 0.
+        It has enough decimals for two digits of the narrowest interval, and never shows a limit
+        other than 0 as 0.
         """
         unit = comparisons[0].unit
         return cls(unit, max(_decimals(each.difference, unit) for each in comparisons))
@@ -42,20 +43,20 @@ class Figures:
         return self._scaled(value, before="+", after=self.unit.points)
 
     def apart(self, comparison: Comparison) -> float:
-        """Return the difference of the two levels as they are written: a line must subtract."""
+        """Return the difference of the two rounded levels, so that a printed line adds up."""
         levels = (comparison.arm_level, comparison.control_level)
         factor = self.unit.factor
         arm, control = (float(f"{each * factor:.{self.decimals}f}") for each in levels)
         return (arm - control) / factor
 
     def size(self, value: float) -> str:
-        """Return how large a difference is, without sign and with its unit: `5.1 points`."""
+        """Return the size of a difference, without sign and with its unit: `5.1 points`."""
         return self._scaled(abs(value), after=self.unit.points)
 
     def bound(self, value: float) -> str:
         """Return a limit without sign and with its unit, rounded away from 0.
 
-        Rounded towards 0, "more than" would rule out what the interval allows.
+        Rounded towards 0, "more than" would rule out values that the interval allows.
         """
         return self.size(_outward(abs(value), self._scale))
 
@@ -80,7 +81,7 @@ def percent_change(value: float) -> str:
 
 
 def p_text(p_value: float) -> str:
-    """Return `p = 0.015`, or `p < 0.001`: smaller ones would claim what no test can tell."""
+    """Return `p = 0.015`, or `p < 0.001`: no test is precise enough for smaller values."""
     if not isfinite(p_value):
         return "p not known"
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
@@ -97,7 +98,7 @@ def _decimals(estimate: Estimate, unit: Unit) -> int:
     width = (estimate.high - estimate.low) * unit.factor
     wanted = 1 - floor(log10(width)) if width > 0 else _FEWEST_DECIMALS
     decimals = min(max(wanted, _FEWEST_DECIMALS), _MOST_DECIMALS)
-    # A limit just above 0 that is written as 0.0 would contradict the verdict beside it.
+    # A limit just above 0 that is written as 0.0 would contradict the verdict next to it.
     while decimals < _MOST_DECIMALS and _hides_a_sign(estimate, unit.factor * _power(decimals)):
         decimals += 1
     return decimals
@@ -113,6 +114,6 @@ def _power(decimals: int) -> int:
 
 
 def _outward(value: float, scale: int) -> float:
-    """Return the value rounded up to a whole part of 1 / scale."""
-    # Less than rounding leaves behind is no further step.
+    """Return the value rounded up to a multiple of 1 / scale."""
+    # A rounding error must not add a step.
     return ceil(value * scale - 1e-9) / scale if isfinite(value) else value

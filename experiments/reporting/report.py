@@ -1,4 +1,4 @@
-"""A report as data: what was found by intention to treat, each arm against the control. Pure."""
+"""A report as data: each arm against the control, by intention to treat. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from experiments.stats.comparison import Comparison, compare_arms
 
 @dataclass(frozen=True)
 class CourseFacts:
-    """Whether a course of the population has learners drawn. `stopped_at`: of a simulated one."""
+    """A course of the population. `stopped_at` is the stopped clock of a simulated course."""
 
     title: str
     is_live: bool
@@ -22,13 +22,13 @@ class CourseFacts:
 
     @property
     def draws(self) -> bool:
-        """Return whether those who enter a segment of it are drawn."""
+        """Return whether the course's learners are drawn when they enter a segment."""
         return self.is_live and self.stopped_at is None
 
 
 @dataclass(frozen=True)
 class ExperimentFacts:
-    """What a report says of its experiment."""
+    """The facts of an experiment that its report shows."""
 
     key: str
     name: str
@@ -44,23 +44,23 @@ class ExperimentFacts:
 
     @property
     def can_draw(self) -> bool:
-        """Return whether anybody new can be drawn."""
+        """Return whether more learners can be drawn."""
         return self.is_running and any(course.draws for course in self.courses)
 
     @property
     def is_over(self) -> bool:
-        """Return whether all courses are simulated and stand still: nothing can happen there."""
+        """Return whether all courses are simulated and stopped, so that nothing more can happen."""
         return all_clocks_stopped(self.courses)
 
 
 def all_clocks_stopped(courses: Sequence[CourseFacts]) -> bool:
-    """Return whether there are courses and the clock of each stands still, which is for good."""
+    """Return whether there are courses and all their clocks are stopped. A stop is final."""
     return bool(courses) and all(course.stopped_at is not None for course in courses)
 
 
 @dataclass(frozen=True)
 class DeliveryCounts:
-    """How many deliveries ended in one way, and of how many learners."""
+    """The number of deliveries with one outcome, and the number of their learners."""
 
     deliveries: int = 0
     learners: int = 0
@@ -68,7 +68,7 @@ class DeliveryCounts:
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """An arm, its planned weight and how many were assigned to it."""
+    """An arm with its planned weight, the number of its assignments and its deliveries."""
 
     key: str
     name: str
@@ -80,7 +80,7 @@ class ArmFacts:
 
 @dataclass(frozen=True)
 class Row:
-    """One arm against the control in one metric. Rates and lifts of rates are shares, 0..1."""
+    """One arm against the control in one metric. Rates and their lifts are shares, 0..1."""
 
     metric: Metric
     arm: ArmFacts
@@ -106,7 +106,7 @@ class Row:
 
     @property
     def lift(self) -> float:
-        """Return the arm's level minus the control's; nan where an arm is empty."""
+        """Return the arm's level minus the control's; nan if either arm is empty."""
         return self.comparison.difference.value
 
     @property
@@ -127,7 +127,10 @@ class Row:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """A metric's outcomes by arm key, how many wait for their window to end, and comparisons."""
+    """A metric's outcomes and waiting assignments by arm key, and its comparisons.
+
+    An assignment waits until the metric's window has ended.
+    """
 
     metric: Metric
     observed: Mapping[str, Observed]
@@ -135,18 +138,18 @@ class MetricResult:
     rows: list[Row]
 
     def level(self, arm: ArmFacts) -> float:
-        """Return the arm's rate or mean; nan where nobody is counted."""
+        """Return the arm's rate or mean; nan if no learner is counted."""
         return self.metric.family.level(self.observed[arm.key].sums)
 
     @property
     def waits(self) -> int:
-        """Return how many assignments are not counted yet."""
+        """Return the number of assignments that are not counted yet."""
         return sum(self.waiting.values())
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report page, its file and the demo show."""
+    """All data that a report page, its file and the demo show."""
 
     facts: ExperimentFacts
     arms: list[ArmFacts]
@@ -155,7 +158,7 @@ class Report:
 
     @property
     def assigned(self) -> int:
-        """Return how many were assigned in all."""
+        """Return the number of assignments in all arms."""
         return sum(arm.assigned for arm in self.arms)
 
     @property
@@ -172,17 +175,17 @@ def build_report(
     observed: Mapping[str, Mapping[str, Observed]],
     deliveries: Mapping[str, Mapping[str, DeliveryCounts]],
 ) -> Report:
-    """Return the report of outcomes by arm and metric key, and of deliveries by arm and outcome.
+    """Return the report from outcomes by arm and metric key, and deliveries by arm and outcome.
 
-    An arm without outcomes is one that nobody was drawn into.
+    An arm without outcomes is an empty arm.
     """
-    told = [replace(arm, deliveries=deliveries.get(arm.key, {})) for arm in arms]
+    full = [replace(arm, deliveries=deliveries.get(arm.key, {})) for arm in arms]
     return Report(
         facts,
-        told,
-        sample_ratio([arm.assigned for arm in told], [arm.weight for arm in told]),
+        full,
+        sample_ratio([arm.assigned for arm in full], [arm.weight for arm in full]),
         [
-            _result(metric, told, _of_metric(metric, told, observed), facts.level)
+            _result(metric, full, _of_metric(metric, full, observed), facts.level)
             for metric in metrics
         ],
     )
@@ -218,5 +221,5 @@ def _row(
     metric: Metric, arm: ArmFacts, control: ArmFacts, comparison: Comparison, figures: Figures
 ) -> Row:
     named = replace(comparison, arm=arm.name, control=control.name)
-    said = verdict(named, outcome=metric.words, figures=figures)
-    return Row(metric, arm, control, comparison, said, figures)
+    text = verdict(named, outcome=metric.words, figures=figures)
+    return Row(metric, arm, control, comparison, text, figures)

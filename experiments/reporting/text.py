@@ -1,4 +1,4 @@
-"""A report's words and cells for a page, and its rows for a file. Pure: no markup."""
+"""The sentences and table cells of a report page, and the rows of its file. Pure, no markup."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True)
 class NumberRow:
-    """The cells of one arm in one metric; a control has no difference from itself."""
+    """The cells of one arm in one metric. The control's cells for the difference are empty."""
 
     metric: str
-    # How many rows the metric's name stands for; 0 where an earlier row shows it.
+    # The number of rows that the metric's name spans; 0 if an earlier row shows the name.
     span: int
     arm: str
     counted: str
@@ -53,24 +53,24 @@ class DrawRow:
 
 
 def hindrances(courses: Sequence[CourseFacts]) -> list[str]:
-    """Return from which courses nobody is drawn and why, a sentence each."""
+    """Return the courses from which no learner is drawn and why, one sentence per course."""
     if not courses:
-        return ["The playbook belongs to no course: nobody can be drawn."]
+        return ["The playbook belongs to no course, so no learner can be drawn."]
     return [_hindrance(course) for course in courses if not course.draws]
 
 
 def _hindrance(course: CourseFacts) -> str:
     if course.stopped_at is None:
-        return f"The course {course.title} is not live: nobody is drawn from it until it is."
+        return f"The course {course.title} is not live. Its learners are drawn once it is live."
     stopped = f"{course.stopped_at.day} {course.stopped_at:%B %Y, %H:%M} UTC"
     return (
-        f"The course {course.title} is simulated and its clock stands still at {stopped}: "
-        "nobody will be drawn from then on."
+        f"The course {course.title} is simulated and its clock stopped at {stopped}. "
+        "No more learners are drawn."
     )
 
 
 def draw_summary(report: Report) -> str:
-    """Return who was drawn into what, or why nobody was, in a sentence."""
+    """Return a sentence with the number of learners drawn per arm, or why none was drawn."""
     if not report.assigned:
         return _nobody(report)
     arms = ", ".join(f"{arm.assigned:,} into {arm.name}" for arm in report.arms)
@@ -80,19 +80,20 @@ def draw_summary(report: Report) -> str:
 
 def _nobody(report: Report) -> str:
     if not report.facts.is_running:
-        return "Nobody was drawn before the experiment was stopped."
+        return "No learner was drawn before the experiment was stopped."
     if report.facts.can_draw:
-        return "Nobody has been drawn yet."
+        return "No learner has been drawn yet."
     return " ".join(hindrances(report.facts.courses))
 
 
 def cautions(report: Report) -> list[str]:
-    """Return what a reader must know before believing the numbers, beside the arm sizes."""
+    """Return the sentences to read before relying on the numbers, apart from the arm sizes."""
     found = [*_of_waiting(report), *_of_running(report)]
     if len(report.rows) > 1:
         found.append(
-            f"{len(report.rows)} comparisons are shown, none corrected for their number. Where "
-            f"nothing works at all, each still shows a difference once in {_once_in(report)}."
+            f"{len(report.rows)} comparisons are shown, and none is corrected for their number. "
+            "Even where the arms do not differ, each shows a difference once in "
+            f"{_once_in(report)}."
         )
     return found
 
@@ -101,25 +102,25 @@ def _of_waiting(report: Report) -> Iterator[str]:
     waits = max((result.waits for result in report.results), default=0)
     if not waits:
         return
-    why = "they count once the days after their draw in which they are watched are over."
+    why = "A learner counts once the days of observation after the draw are over."
     if report.facts.is_over:
-        why = "the clock stands still before the days in which they are watched are over."
-    yield f"{waits:,} of {report.assigned:,} learners wait: {why}"
+        why = "The clock stopped before their days of observation were over."
+    yield f"{waits:,} of {report.assigned:,} learners are not counted yet. {why}"
 
 
 def _of_running(report: Report) -> Iterator[str]:
     if report.facts.is_running and report.assigned:
         yield from hindrances(report.facts.courses)
-    # Where all clocks stand still, who looks again sees the same.
+    # If all clocks are stopped, the report never changes.
     if report.facts.is_running and not report.facts.is_over:
         yield (
-            "The experiment is still running. A reader who looks often and stops at the first "
-            "difference finds one too often: fix the end beforehand."
+            "The experiment is still running. If you look often and stop at the first difference, "
+            "you find a difference too often. Fix the end of the experiment beforehand."
         )
 
 
 def methods(report: Report) -> list[str]:
-    """Return how long each metric counts and by what it was compared, a sentence each."""
+    """Return each metric's window, test and interval, one text per metric."""
     return [_method(result) for result in report.results]
 
 
@@ -137,7 +138,7 @@ def _way(difference: Estimate) -> str:
 
 
 def hours_text(window: timedelta) -> str:
-    """Return `7 times 24 hours`: in calendar days a clock change would make it longer for some."""
+    """Return `7 times 24 hours`. Windows are exact: "7 days" could include a clock change."""
     hours = window / timedelta(hours=1)
     days, rest = divmod(hours, 24)
     if rest or days < 2:
@@ -156,7 +157,7 @@ def number_rows(report: Report) -> Iterator[NumberRow]:
 
 
 def draw_rows(report: Report) -> Iterator[DrawRow]:
-    """Yield how large each arm was meant to be and came out."""
+    """Yield the planned and the actual size of each arm."""
     weights = sum(arm.weight for arm in report.arms)
     for arm, expected in zip(report.arms, report.balance.expected, strict=True):
         share = f"{arm.weight / weights:.1%}"
@@ -166,7 +167,7 @@ def draw_rows(report: Report) -> Iterator[DrawRow]:
 def delivery_rows(
     report: Report, *, words: Mapping[str, str]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return, an outcome a row, its words and each arm's deliveries and learners.
+    """Return one row per outcome: its words, and the deliveries and learners of each arm.
 
     Outcomes that occurred in no arm are left out.
     """
@@ -178,24 +179,28 @@ def delivery_rows(
 
 
 def ghosts_note(report: Report) -> str:
-    """Return why a control has more ghosts a learner than another arm messages; empty if not so."""
-    ghosts = max(_a_learner(arm, "ghost") for arm in report.arms if arm.is_control)
-    messages = [_a_learner(arm, "handed_off") for arm in report.arms if not arm.is_control]
+    """Return why the control has more ghosts per learner than another arm has messages.
+
+    Return an empty text if it has not.
+    """
+    ghosts = max(_per_learner(arm, "ghost") for arm in report.arms if arm.is_control)
+    messages = [_per_learner(arm, "handed_off") for arm in report.arms if not arm.is_control]
     if not report.assigned or ghosts <= min(messages):
         return ""
     return (
-        "A control learner has more ghosts, on average, than a learner of another arm has "
-        "messages. That alone is no fault: learners who do what a message asks for leave the "
-        "segment, which usually ends their cadence, while the ghosts of controls who stay go on."
+        "On average, a control learner has more ghosts than a learner of another arm has "
+        "messages. This alone is not an error. Learners who do what a message asks for leave the "
+        "segment, which usually ends their cadence. Control learners stay longer and collect "
+        "more ghosts."
     )
 
 
-def _a_learner(arm: ArmFacts, outcome: str) -> float:
+def _per_learner(arm: ArmFacts, outcome: str) -> float:
     return arm.deliveries.get(outcome, DeliveryCounts()).deliveries / max(arm.assigned, 1)
 
 
 def csv_rows(report: Report) -> Iterator[list[str]]:
-    """Yield the file's rows, an arm in a metric each, under CSV_COLUMNS; nan is empty."""
+    """Yield the file's rows, one per metric and arm, under CSV_COLUMNS. A nan is empty."""
     for result in report.results:
         by_arm = {row.arm.key: row for row in result.rows}
         for arm in report.arms:
@@ -244,8 +249,8 @@ def _csv_values(
     found, metric, row = result.observed[arm.key], result.metric, rows.get(arm.key)
     yield from (report.facts.key, report.facts.as_of.isoformat(), metric.key, metric.family.name)
     yield from (arm.key, arm.is_control, arm.assigned, found.n, result.waiting[arm.key])
-    # A rate is successes by counted, a mean total by counted. The other number would invite to
-    # divide by it.
+    # A rate is successes / counted and a mean is total / counted. Only the matching tally is
+    # filled in, so that nobody divides the wrong one.
     tally = dict([found.tally])
     yield from (tally.get(name, "") for name in TALLIES)
     yield result.level(arm)

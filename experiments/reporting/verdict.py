@@ -1,4 +1,4 @@
-"""What a comparison found, in plain English: what was shown, or ruled out, or why neither."""
+"""The result of a comparison in plain English: a difference, a range ruled out, or neither."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from experiments.stats.comparison import Comparison
 
 
 class Finding(StrEnum):
-    """What can be said of an arm and an outcome."""
+    """The result of comparing an arm with the control on one outcome."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -19,16 +19,16 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A finding and the sentences that say it."""
+    """A finding, and the sentences that describe it."""
 
     finding: Finding
     text: str
 
 
 def verdict(comparison: Comparison, *, outcome: str, figures: Figures) -> Verdict:
-    """Return what the comparison found, its numbers written by `figures`.
+    """Return the verdict of the comparison, with its numbers formatted by `figures`.
 
-    `outcome` completes a number: "of learners attempted a quiz" after a rate, "quiz attempts a
+    `outcome` follows a number: "of learners attempted a quiz" after a rate, "quiz attempts per
     learner" after a mean.
     """
     finding = find(comparison)
@@ -36,7 +36,7 @@ def verdict(comparison: Comparison, *, outcome: str, figures: Figures) -> Verdic
 
 
 def find(comparison: Comparison) -> Finding:
-    """Return the finding. The test and the interval are one family: either says the same."""
+    """Return the finding. Test and interval belong to one family, so they always agree."""
     difference = comparison.difference
     if not difference.has_interval:
         return Finding.UNKNOWN
@@ -46,20 +46,20 @@ def find(comparison: Comparison) -> Finding:
 
 
 def balance_text(balance: SampleRatio) -> str:
-    """Return what the arm sizes say about the draw."""
+    """Return a sentence on whether the arm sizes fit the draw."""
     match balance.state:
         case Balance.UNKNOWN:
             return f"The arm sizes cannot be tested: {balance.reason}."
         case Balance.MISMATCH:
             return (
-                f"{_mismatch(balance)} Something other than the draw decides who is counted: do "
-                "not trust the results below until it is found."
+                f"{_mismatch(balance)} Something other than the draw affects which learners are "
+                "counted. Do not trust the results below until you have found the cause."
             )
         case Balance.SURPRISE:
             return (
-                "Arm sizes as far apart as these would happen in one of "
-                f"{round(1 / balance.p_value):,} fair draws ({p_text(balance.p_value)}): look at "
-                "whether somebody is missing before you rely on the results."
+                "Arm sizes as far from the plan as these occur in one of "
+                f"{round(1 / balance.p_value):,} fair draws ({p_text(balance.p_value)}). Check "
+                "whether learners are missing before you rely on the results."
             )
         case Balance.CONSISTENT:
             return f"The arms are about as large as planned ({p_text(balance.p_value)})."
@@ -67,8 +67,8 @@ def balance_text(balance: SampleRatio) -> str:
 
 def _mismatch(balance: SampleRatio) -> str:
     if balance.strays:
-        return f"{balance.strays:,} learners are in an arm of weight 0, which draws nobody."
-    return f"The arms are not as large as they were meant to be ({p_text(balance.p_value)})."
+        return f"{balance.strays:,} learners are in an arm with weight 0, which draws nobody."
+    return f"The arms are not as large as planned ({p_text(balance.p_value)})."
 
 
 def _shown(comparison: Comparison, figures: Figures, outcome: str) -> str:
@@ -88,7 +88,7 @@ def _not_found(comparison: Comparison, figures: Figures, outcome: str) -> str:
         f"{_levels(comparison, figures, outcome)}. No difference was found "
         f"({p_text(difference.p_value)}). Ruled out, with {level_text(difference.level)} "
         f"confidence: a rise of more than {figures.bound(difference.high)} and a fall of more than "
-        f"{figures.bound(difference.low)}. Whatever lies between, no effect included, is possible."
+        f"{figures.bound(difference.low)}. Any effect in between is possible, also none."
     )
 
 
@@ -97,8 +97,8 @@ def _unknown(comparison: Comparison, figures: Figures, outcome: str) -> str:
     if not difference.has_value:
         return f"Nothing can be said about {comparison.arm} yet: {difference.reason}."
     return (
-        f"{_levels(comparison, figures, outcome)}. Whether that is more than chance cannot be "
-        f"said: {difference.reason}."
+        f"{_levels(comparison, figures, outcome)}. It is not known whether this is more than "
+        f"chance: {difference.reason}."
     )
 
 

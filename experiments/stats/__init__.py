@@ -1,4 +1,4 @@
-"""The statistics of a comparison: sums that add go in, frozen results come out. Pure.
+"""The statistics of a comparison, from additive sums to frozen results. Pure.
 
-No number is faked: what cannot be known is nan, with a reason.
+No number is faked: a number that cannot be computed is nan, with a reason.
 """

@@ -1,4 +1,4 @@
-"""Sample ratio mismatch: whether the arms came out as large as they were meant to."""
+"""Sample ratio mismatch: tests whether the arm sizes fit the planned weights."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,21 +12,22 @@ from numpy.typing import NDArray
 
 from experiments.stats.estimate import UNKNOWN
 
-# How often a fair draw may raise the alarm over all the days on which somebody looks: it stops an
-# experiment. Fabijan et al. (2019), KDD: Diagnosing sample ratio mismatch.
+# The chance that a fair draw ever raises the alarm, over all days on which somebody looks. It is
+# small, because an alarm stops an experiment. Fabijan et al. (2019), KDD: Diagnosing sample ratio
+# mismatch.
 ALARM = 0.001
-# Below this the sizes are worth a look, and no more.
+# Below this p-value the sizes deserve a look, but are no alarm.
 SURPRISE = 0.01
-# Cochran's rule: with fewer expected in an arm, the chi-square approximation is not trusted.
+# Cochran's rule: if an arm expects fewer, the chi-square approximation is not reliable.
 _LEAST_EXPECTED = 5
 _MOST_OUTCOMES = 200_000
-# How far off the draw may be, as the weight of the prior around the planned shares: from anything
-# to a few in a thousand, so that small classes and large trials both have power.
+# Weights of the prior around the planned shares. They cover deviations from a few in a thousand up
+# to any size, so that small classes and large trials both have power.
 _PRIORS = (2.0, 100.0, 10_000.0)
 
 
 class Balance(StrEnum):
-    """What the arm sizes say about the draw."""
+    """Whether the arm sizes fit the planned weights."""
 
     CONSISTENT = "consistent"
     SURPRISE = "a surprise"
@@ -36,10 +37,10 @@ class Balance(StrEnum):
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """Observed arm sizes beside the weights they were drawn with.
+    """The observed and the expected arm sizes, with their tests.
 
-    `p_value` is that of one look; `always_p_value` holds however often somebody looks. `strays` are
-    learners in arms of weight 0, which draw nobody.
+    `p_value` is valid for a single look, `always_p_value` for any number of looks. `strays` is the
+    number of learners in arms of weight 0, which should draw nobody.
     """
 
     observed: tuple[int, ...]
@@ -51,7 +52,7 @@ class SampleRatio:
 
     @property
     def state(self) -> Balance:
-        """Return what the sizes say. A surprise is one look's word, and only of enough learners."""
+        """Return the balance. A surprise comes from a single look, if the arms are large enough."""
         if self.strays:
             return Balance.MISMATCH
         if self.reason:
@@ -63,16 +64,16 @@ class SampleRatio:
 
     @property
     def is_mismatch(self) -> bool:
-        """Return whether the sizes can hardly be chance: then no result can be trusted."""
+        """Return whether the sizes can hardly be chance, so that no result can be trusted."""
         return self.state is Balance.MISMATCH
 
 
 def sample_ratio(observed: Sequence[int], weights: Sequence[float]) -> SampleRatio:
     """Return the tests of the arm sizes against the weights (any positive scale).
 
-    The chi-square test, or the exact multinomial one while fewer than 5 are expected in an arm. An
-    arm with weight 0 is no degree of freedom; whoever is in it is a stray. Raise ValueError where
-    the two differ in number.
+    The test is chi-square, or the exact multinomial test if an arm expects fewer than 5. An arm
+    with weight 0 is not a degree of freedom, and its learners are strays. Raise ValueError if the
+    numbers of sizes and weights differ.
     """
     pairs = list(zip(observed, weights, strict=True))
     drawn = [(count, weight) for count, weight in pairs if weight > 0]
@@ -80,7 +81,7 @@ def sample_ratio(observed: Sequence[int], weights: Sequence[float]) -> SampleRat
     expected = tuple(total * weight / share if weight > 0 else 0.0 for _, weight in pairs)
     strays = sum(count for count, weight in pairs if weight <= 0)
     if len(drawn) < 2 or not total:
-        reason = "nobody is assigned yet" if len(drawn) > 1 else "only one arm has a weight"
+        reason = "no learner is assigned yet" if len(drawn) > 1 else "only one arm has a weight"
         return SampleRatio(tuple(observed), expected, UNKNOWN, UNKNOWN, strays, reason)
     counts = [count for count, _ in drawn]
     shares = [weight / share for _, weight in drawn]
@@ -94,11 +95,11 @@ def sample_ratio(observed: Sequence[int], weights: Sequence[float]) -> SampleRat
 
 
 def always_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """Return a p-value that holds at every look: 1 over the evidence against the planned shares.
+    """Return an always-valid p-value: 1 / the evidence against the planned shares.
 
-    The evidence is the Bayes factor of Lindon and Malek (2022), arXiv 2011.03567, equation 4, here
-    averaged over priors of three weights around the shares. By Ville's inequality it exceeds 1/p
-    ever, under the shares, with a chance of at most p.
+    The evidence is the Bayes factor of Lindon and Malek (2022), arXiv 2011.03567, equation 4,
+    averaged over priors of three weights around the shares. By Ville's inequality, under the
+    planned shares it ever exceeds 1/p with a chance of at most p.
     """
     null = sum(count * np.log(share) for count, share in zip(counts, shares, strict=True))
     logs = [log_marginal(counts, [weight * share for share in shares]) for weight in _PRIORS]
@@ -107,7 +108,7 @@ def always_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
 
 
 def log_marginal(counts: Sequence[int], prior: Sequence[float]) -> float:
-    """Return the log chance of a sequence with these counts under a Dirichlet prior."""
+    """Return the log probability of a sequence with these counts under a Dirichlet prior."""
     alpha, seen = np.asarray(prior, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     whole = scipy.special.gammaln(alpha.sum()) - scipy.special.gammaln(alpha.sum() + seen.sum())
     return float(whole + (scipy.special.gammaln(alpha + seen) - scipy.special.gammaln(alpha)).sum())
@@ -127,11 +128,11 @@ def _one_look_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
 
 
 def _exact_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """Return the chance of a multinomial outcome that is no likelier than the one seen."""
+    """Return the probability of a multinomial outcome at most as likely as the observed one."""
     all_counts = np.array(list(_outcomes(sum(counts), len(counts))), dtype=np.float64)
     logs = _log_chances(all_counts, shares)
     seen = _log_chances(np.array([counts], dtype=np.float64), shares)[0]
-    # Equally likely outcomes differ by rounding.
+    # Equally likely outcomes can differ by rounding.
     return min(1.0, float(np.exp(logs[logs <= seen + 1e-9]).sum()))
 
 
@@ -143,7 +144,7 @@ def _log_chances(counts: NDArray[np.float64], shares: Sequence[float]) -> NDArra
 
 
 def _outcomes(total: int, arms: int) -> Iterator[list[int]]:
-    """Yield every way to put so many learners into so many arms (stars and bars)."""
+    """Yield every way to split `total` learners into arms (stars and bars)."""
     for bars in combinations(range(total + arms - 1), arms - 1):
         edges = (-1, *bars, total + arms - 1)
         yield [right - left - 1 for left, right in pairwise(edges)]

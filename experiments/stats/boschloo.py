@@ -1,15 +1,15 @@
 """Boschloo's exact unconditional test of two rates, and the limits found by inverting it.
 
-Tables are ordered by how far they lie from the hypothesis: for "no difference" by the one-sided
-p-value of Fisher's exact test, which is Boschloo's test; for any other difference or ratio by the
-score statistic of that hypothesis, into which Fisher's order passes near "no difference". The
-chance of a table at least as far out is then taken at the worst pair of rates that the hypothesis
-allows. A limit is where that chance is half of 1 - level; on which side of "no difference" it lies,
-Boschloo's test decides, so the test and the limits agree on every table.
+Tables are ordered by their distance from the hypothesis. For "no difference" the order is the
+one-sided p-value of Fisher's exact test, which makes it Boschloo's test. For any other difference
+or ratio it is the score statistic of that hypothesis; near "no difference" the two orders blend.
+The p-value is the probability of a table at least as far out, at the worst pair of rates that the
+hypothesis allows. A limit is the value at which that probability is (1 - level) / 2. Boschloo's
+test decides on which side of "no difference" a limit lies, so test and limits always agree.
 
 Boschloo (1970), Statistica Neerlandica 24:1. Exact limits from two one-sided tests ordered by the
-score: Chan and Zhang (1999), Biometrics 55:1202. Where the possible tables are many, only rates
-inside a confidence region of 1 - 1e-6 are looked at and that 1e-6 is added: Berger and Boos (1994),
+score: Chan and Zhang (1999), Biometrics 55:1202. If there are many possible tables, only rates
+inside a confidence region of 1 - 1e-6 are searched, and 1e-6 is added: Berger and Boos (1994),
 Journal of the American Statistical Association 89:1012.
 """
 
@@ -28,16 +28,17 @@ from experiments.stats.sufficient import Counts
 
 Floats = npt.NDArray[np.float64]
 
-# More possible tables than this are cut to those that plausible rates can give.
+# If there are more possible tables than this, only those of plausible rates are used.
 _ALL_TABLES = 20_000
-# Above this many even so, the test would take minutes.
+# With more tables than this, the test would take minutes.
 _MOST_TABLES = 1_000_000
 _REGION = 1e-6
 _NEGLIGIBLE = 1e-12
-# Equally extreme tables differ by rounding.
+# Equally extreme tables can differ by rounding.
 _TIE = 1e-8
 _STEP = 1e-6
-# How far from no effect Fisher's order reaches, in standard errors of two rates of a half.
+# The distance from no effect up to which Fisher's order counts, in standard errors of two rates of
+# one half.
 _REACH = 0.25
 _POINTS, _FINE_POINTS, _ROUNDS = 64, 17, 3
 _TOLERANCE = 1e-7
@@ -45,7 +46,7 @@ _TOLERANCE = 1e-7
 
 @dataclass(frozen=True)
 class _Region:
-    """The rates that are looked at: a range for each arm, and the chance of what lies outside."""
+    """The rates that are searched: a range per arm, and the probability of the rest."""
 
     low0: float = 0.0
     high0: float = 1.0
@@ -67,7 +68,7 @@ class _Region:
 
 @dataclass(frozen=True)
 class _Line:
-    """Pairs of rates that a hypothesis allows: a straight piece from one pair to another."""
+    """The pairs of rates that a hypothesis allows: a straight line between two pairs."""
 
     start0: float
     start1: float
@@ -76,11 +77,11 @@ class _Line:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether the region holds no such pair."""
+        """Return whether the region contains no such pair."""
         return self.start0 > self.end0 or self.start1 > self.end1
 
     def rates(self, share: Floats) -> tuple[Floats, Floats]:
-        """Return the control's and the treatment's rates at these shares of the way, 0..1."""
+        """Return the control's and the treatment's rates at these positions on the line, 0..1."""
         rate0 = self.start0 + (self.end0 - self.start0) * share
         rate1 = self.start1 + (self.end1 - self.start1) * share
         return np.clip(rate0, 0.0, 1.0), np.clip(rate1, 0.0, 1.0)
@@ -88,24 +89,24 @@ class _Line:
 
 @dataclass(frozen=True, eq=False)
 class _Tables:
-    """All tables that are looked at: a row for each control count, a column for the treatment's."""
+    """All tables in use: one row per control count, one column per treatment count."""
 
     n0: int
     n1: int
     x0: Floats
     x1: Floats
-    # What Fisher's p-value, as a normal quantile, has beyond the score statistic; and how far from
-    # no effect that counts.
+    # Fisher's p-value as a normal quantile minus the score statistic, and the distance from no
+    # effect up to which this difference counts.
     beyond_score: Floats
     reach: float
     seen: tuple[int, int]
     region: _Region
 
     def greatest_chance(self, members: npt.NDArray[np.bool_], line: _Line) -> float:
-        """Return the chance of the marked tables at the worst pair of rates on the line."""
+        """Return the probability of the marked tables at the worst pair of rates on the line."""
         if line.is_empty:
             return self.region.outside
-        # Points lie closest at both ends, where a rate's spread is least.
+        # Points are densest at both ends, where the variance of a rate is smallest.
         shares = np.square(np.sin(np.linspace(0, np.pi / 2, _POINTS)))
         marked, best = members.astype(np.float64), 0.0
         for _ in range(_ROUNDS):
@@ -125,7 +126,7 @@ class _Tables:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A way to compare two rates, and the pairs of rates that a value of it allows."""
+    """A way to compare two rates, and the pairs of rates that each value of it allows."""
 
     scale: Scale
     line: Callable[[_Region, float], _Line]
@@ -136,7 +137,7 @@ _RATIO = _Kind(RATIO, _Region.ratio_line)
 
 
 def is_computable(control: Counts, treatment: Counts) -> bool:
-    """Return whether the tables to look at are few enough to be looked at."""
+    """Return whether there are few enough tables to compute the test."""
     region = _region(control, treatment)
     first = _window(control.n, region.low0, region.high0)
     return first.size * _window(treatment.n, region.low1, region.high1).size <= _MOST_TABLES
@@ -146,7 +147,7 @@ def is_computable(control: Counts, treatment: Counts) -> bool:
 def boschloo_p_value(control: Counts, treatment: Counts) -> float:
     """Return the two-sided p-value: twice the smaller of the one-sided ones, at most 1.
 
-    Both arms must hold somebody. It agrees with `scipy.stats.boschloo_exact`, whose search may stop
+    Neither arm may be empty. It agrees with `scipy.stats.boschloo_exact`, whose search may stop
     below the worst rate (by up to 3 % with its argument n = 8).
     """
     tables = _tables(control, treatment)
@@ -158,7 +159,7 @@ def boschloo_p_value(control: Counts, treatment: Counts) -> float:
 def boschloo_difference_limits(
     control: Counts, treatment: Counts, *, level: float
 ) -> tuple[float, float]:
-    """Return the limits (-1..1) of treatment rate minus control rate that the test allows."""
+    """Return the limits (-1..1) of treatment rate minus control rate by the inverted test."""
     return _limits(control, treatment, _DIFFERENCE, treatment.rate - control.rate, level)
 
 
@@ -166,9 +167,9 @@ def boschloo_difference_limits(
 def boschloo_ratio_limits(
     control: Counts, treatment: Counts, *, level: float
 ) -> tuple[float, float]:
-    """Return the limits (0..infinity) of treatment rate / control rate that the test allows.
+    """Return the limits (0..infinity) of treatment rate / control rate by the inverted test.
 
-    A control without a success raises ZeroDivisionError.
+    A control rate of 0 raises ZeroDivisionError.
     """
     value = treatment.rate / (treatment.rate + control.rate)
     low, high = _limits(control, treatment, _RATIO, value, level)
@@ -176,9 +177,9 @@ def boschloo_ratio_limits(
 
 
 def least_p_value(control: Counts, treatment: Counts) -> float:
-    """Return the smallest p-value that any outcome of two arms of these sizes could have.
+    """Return the smallest p-value that any outcome of two arms of these sizes can have.
 
-    It belongs to nobody of one arm and everybody of the other, at the rate n1 / N.
+    It occurs if no unit of one arm and every unit of the other has the outcome, at the rate n1 / N.
     """
     n0, n1 = control.n, treatment.n
     rate = n1 / (n0 + n1)
@@ -203,7 +204,7 @@ def _limits(
 
 
 def _one_sided(tables: _Tables, kind: _Kind, parameter: float, *, side: int) -> float:
-    """Return the greatest chance of tables at least as far to that side as the one seen."""
+    """Return the greatest probability of tables at least as far to that side as the observed."""
     score = kind.scale.statistic(
         tables.n0, tables.n1, tables.x0[:, None], tables.x1[None, :], parameter
     )
@@ -228,7 +229,7 @@ def _tables(control: Counts, treatment: Counts) -> _Tables:
 def _region(control: Counts, treatment: Counts) -> _Region:
     if (control.n + 1) * (treatment.n + 1) <= _ALL_TABLES:
         return _Region()
-    # By the limits of Clopper and Pearson, each arm leaving half of it outside.
+    # The limits of Clopper and Pearson, with half of the outside probability per arm.
     return _Region(*_exact_limits(control), *_exact_limits(treatment), outside=_REGION)
 
 
@@ -241,8 +242,8 @@ def _exact_limits(counts: Counts) -> tuple[float, float]:
 
 
 def _window(n: int, low: float, high: float) -> Floats:
-    """Return the counts that an arm can plausibly have with a rate between these."""
-    # By Bernstein's inequality, each end is passed with a chance below _NEGLIGIBLE.
+    """Return the counts that an arm can plausibly have with a rate in this range."""
+    # By Bernstein's inequality, a count is beyond an end with a probability below _NEGLIGIBLE.
     room = -log(_NEGLIGIBLE)
     start = n * low - sqrt(2 * n * low * (1 - low) * room) - room
     end = n * high + sqrt(2 * n * high * (1 - high) * room) + room
@@ -250,7 +251,7 @@ def _window(n: int, low: float, high: float) -> Floats:
 
 
 def _fisher_quantiles(n0: int, n1: int, x0: Floats, x1: Floats) -> Floats:
-    """Return, for each table, Fisher's one-sided p-value in its own direction as a signed quantile.
+    """Return for each table Fisher's one-sided p-value in its direction, as a signed quantile.
 
     Fisher (1935), Journal of the Royal Statistical Society 98:39.
     """
@@ -258,7 +259,7 @@ def _fisher_quantiles(n0: int, n1: int, x0: Floats, x1: Floats) -> Floats:
     more = _tail_sums(n0, n1, x0, x1)
     fewer = _tail_sums(n1, n0, x1, x0).T
     p_values = np.clip(np.where(apart > 0, more, fewer), 1e-300, 1.0)
-    # Above a half the quantile would change its sign: there, only the order is kept.
+    # Above one half the quantile would change its sign, so only the order is kept there.
     quantiles = np.where(
         p_values < 0.5, _STEP - scipy.special.ndtri(p_values), 2 * _STEP * (1 - p_values)
     )
@@ -267,9 +268,9 @@ def _fisher_quantiles(n0: int, n1: int, x0: Floats, x1: Floats) -> Floats:
 
 
 def _tail_sums(n0: int, n1: int, x0: Floats, x1: Floats) -> Floats:
-    """Return the hypergeometric chance, given a table's total, of its second count or more."""
-    # Tables of one total lie on a diagonal: each sum is its own table plus the sum next to it.
-    # Outside the window the chances are negligible.
+    """Return for each table the hypergeometric probability of its second count or more."""
+    # Tables with the same total lie on a diagonal, so each sum is its own table plus the next sum.
+    # The probabilities outside the window are negligible.
     wide = np.arange(x1[0], min(n1, x1[-1] + x0.size - 1) + 1)
     logs = _log_choose(n0, x0)[:, None] + _log_choose(n1, wide)[None, :]
     sums: Floats = np.exp(logs - _log_choose(n0 + n1, x0[:, None] + wide[None, :]))
@@ -283,7 +284,7 @@ def _tail_sums(n0: int, n1: int, x0: Floats, x1: Floats) -> Floats:
 
 
 def _binomial(counts: Floats, n: int, rates: Floats) -> Floats:
-    """Return the chance of each count (columns) at each rate (rows)."""
+    """Return the probability of each count (columns) at each rate (rows)."""
     inside = np.clip(rates, 1e-300, 1 - 1e-16)
     logs = np.outer(np.log(inside), counts) + np.outer(np.log1p(-inside), n - counts)
     found: Floats = np.exp(logs + _log_choose(n, counts))

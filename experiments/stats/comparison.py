@@ -1,4 +1,4 @@
-"""An arm against the control, whatever the kind of outcome: one path for pages and commands."""
+"""Comparison of an arm with the control for any kind of outcome, in pages and commands alike."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from experiments.stats.units import PERCENT, PLAIN, Unit
 
 @dataclass(frozen=True)
 class Family:
-    """The statistics of one kind of outcome; its arms are boiled down to sums of one type.
+    """The statistics of one kind of outcome, computed from sums of one type per arm.
 
-    `level` gives an arm's rate or mean, nan for an arm that nobody entered. `compare` takes the
-    control's sums, the arm's and the level, and gives the difference and the relative difference.
+    `level` returns an arm's rate or mean, nan for an empty arm. `compare` takes the control's sums,
+    the arm's sums and the confidence level, and returns the difference and the relative difference.
     """
 
     name: str
@@ -40,7 +40,7 @@ MEANS = Family("mean", PLAIN, lambda moments: moments.average, _compare_means)
 
 @dataclass(frozen=True)
 class Comparison:
-    """An arm beside the control: the level of each, and how far they are apart."""
+    """An arm and the control: the level of each, and their difference."""
 
     arm: str
     control: str
@@ -54,7 +54,7 @@ class Comparison:
 def compare_arms(
     outcomes: Mapping[str, Any], *, family: Family, control: str, level: float = 0.95
 ) -> list[Comparison]:
-    """Return each other arm against the control, in the mapping's order.
+    """Return the comparison of each other arm with the control, in the mapping's order.
 
     Raise KeyError for an unknown control.
     """

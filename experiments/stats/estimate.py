@@ -1,4 +1,4 @@
-"""One estimated quantity: value, interval, p-value, and why a part of them is not known."""
+"""One estimated quantity: value, interval, p-value, and the reason if one is not known."""
 
 from dataclasses import dataclass
 from math import isnan
@@ -8,14 +8,14 @@ UNKNOWN = float("nan")
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate with its interval. What could not be computed is nan, and `reason` says why."""
+    """An estimate with its interval. A number that cannot be computed is nan, with a `reason`."""
 
     value: float
     low: float
     high: float
     p_value: float
     level: float
-    # The interval's method, and the test behind p_value, by the names readers look up.
+    # The interval's method and the test of p_value, by their names in the literature.
     method: str
     test: str
     reason: str = ""
@@ -31,20 +31,20 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
-        """Return whether it is known how sure the estimate is."""
+        """Return whether the estimate has an interval."""
         return not (isnan(self.low) or isnan(self.high))
 
     @property
     def excludes_zero(self) -> bool:
-        """Return whether zero lies outside the interval; False where there is none."""
+        """Return whether zero lies outside the interval; False without an interval."""
         return self.low > 0 or self.high < 0
 
     @property
     def is_significant(self) -> bool:
-        """Return whether the test rejects at the interval's level; False where there is no test."""
+        """Return whether the test rejects at the interval's level; False without a test."""
         return self.p_value < 1 - self.level
 
 
 def unknown(value: float, *, level: float, reason: str) -> Estimate:
-    """Return the value alone: without an interval and a test, for the reason."""
+    """Return an estimate that has the value only, and the reason why it has no interval."""
     return Estimate(value, UNKNOWN, UNKNOWN, UNKNOWN, level, "none", "none", reason)

@@ -1,4 +1,4 @@
-"""Comparison of two means: Welch's t, a permutation test, and the relative lift that agrees."""
+"""Comparison of two means: Welch's t, a permutation test, and a relative lift that agrees."""
 
 from dataclasses import replace
 from math import inf, isinf, sqrt
@@ -15,11 +15,11 @@ RelativeMean = Estimate
 _METHOD = "Welch t"
 _BOTH = "permutation and Welch t"
 _RELATIVE_METHOD = "Fieller"
-# Its spread of 0 is no measurement: somebody may well have done it in a larger sample. Believed,
-# it shows a difference in up to 26 % of samples of two equal arms.
-_ALL_ZERO = "every outcome in {} is 0, so nothing is known of how much it varies"
-_TOO_FEW = "so few learners can be dealt out to two arms in too few ways to tell chance from effect"
-_TOO_CLOSE = "the control's mean is so uncertain that it may be 0, and nothing is a multiple of 0"
+# A larger sample might have an outcome above 0, so the spread of 0 is not a measurement. Used as
+# one, it would show a difference in up to 26 % of samples of two equal arms.
+_ALL_ZERO = "every outcome in {} is 0, so it is not known how much the outcomes vary"
+_TOO_FEW = "too few learners are counted to tell chance from an effect"
+_TOO_CLOSE = "the control's mean is so uncertain that it may be 0, and then there is no ratio"
 
 
 def mean_difference(
@@ -27,11 +27,11 @@ def mean_difference(
 ) -> MeanDifference:
     """Return treatment mean minus control mean, in the outcome's unit, with its interval.
 
-    Where an arm is small or sparse, the p-value is the larger one of a permutation test and of
-    Welch's, and the interval holds both: skewed counts make Welch's test find a difference between
-    equal arms in up to 8 % of samples (12 against 60 of a negative binomial with mean 4), while a
-    permutation test alone asks whether the arms are equal in everything. Elsewhere, and where the
-    other arm is so large that its outcomes were not counted by value, both are Welch's.
+    If an arm is small or sparse, the p-value is the larger of a permutation test's and Welch's, and
+    the interval includes both intervals. With skewed counts, Welch's test alone finds a difference
+    between equal arms in up to 8 % of samples (12 against 60 of a negative binomial with mean 4). A
+    permutation test alone would test whether the arms are equal in everything. In all other cases,
+    test and interval are Welch's; also if the other arm is so large that it has no frequencies.
     """
     welch = welch_difference(control, treatment, level=level)
     is_thin = control.is_thin or treatment.is_thin
@@ -51,9 +51,9 @@ def welch_difference(
 ) -> MeanDifference:
     """Return treatment mean minus control mean, in the outcome's unit, with Welch's interval.
 
-    The variances may differ. Below two outcomes in an arm, where no outcome varies at all, and
-    from an arm in which every outcome is 0, the difference has no interval: nan with a reason.
-    Welch (1947), Biometrika 34:28.
+    The variances may differ. The limits are nan with a reason if an arm has fewer than two
+    outcomes, if no outcome varies, or if every outcome of an arm is 0. Welch (1947), Biometrika
+    34:28.
     """
     value = treatment.average - control.average
     reason = _reason(control, treatment)
@@ -67,13 +67,13 @@ def welch_difference(
 def relative_mean(control: Moments, treatment: Moments, difference: MeanDifference) -> RelativeMean:
     """Return treatment mean / control mean - 1 (0.1 is ten percent more) with Fieller's interval.
 
-    The test is the difference's, and the limits hold the ratios r at which treatment - r * control
-    is no surprise to it: they leave out 0 together with the difference's. Where the control's mean
-    itself cannot be told from 0 (g >= 1), where it is not above 0, or where the difference has no
-    interval, there is none either, with the reason. Where the difference's interval is wider than
-    Welch's, as by a permutation test, and holds 0, so do the limits. Of means that are not
-    negative, no limit lies below -1. Fieller (1954), Journal of the Royal Statistical Society B
-    16:175, with Welch's degrees of freedom.
+    The test is that of the difference, and the interval holds the ratios r at which it does not
+    reject treatment - r * control = 0. So both intervals include 0 or neither does. There is no
+    interval, with a reason, if the control's mean is not above 0 or cannot be distinguished from 0
+    (g >= 1), or if the difference has none. If a permutation test widened the difference's interval
+    and it includes 0, this interval includes 0 too. No limit is below -1 for a treatment mean that
+    is not negative. Fieller (1954), Journal of the Royal Statistical Society B 16:175, with Welch's
+    degrees of freedom.
     """
     level = difference.level
     if control.n and control.mean <= 0:
@@ -96,7 +96,7 @@ def relative_mean(control: Moments, treatment: Moments, difference: MeanDifferen
 
 
 def _fieller(control: Moments, treatment: Moments, *, t: float) -> tuple[float, float] | None:
-    """Return the limits of the ratio of means; None where they enclose no range."""
+    """Return the limits of the ratio of means, or None if they do not form an interval."""
     spread0, spread1 = control.variance / control.n, treatment.variance / treatment.n
     g = t * t * spread0 / control.mean**2
     if g >= 1:
@@ -121,8 +121,8 @@ def _with_t(value: float, error: float, df: float, *, method: str, level: float)
 
 
 def _degrees_of_freedom(control: Moments, treatment: Moments) -> float:
-    # Satterthwaite (1946), Biometrics Bulletin 2:110. Divided by the larger share first: the
-    # squares of very small variances would otherwise vanish.
+    # Satterthwaite (1946), Biometrics Bulletin 2:110. Both shares are first divided by the larger
+    # one, because the squares of very small variances would underflow.
     one, other = control.variance / control.n, treatment.variance / treatment.n
     one, other = one / max(one, other), other / max(one, other)
     return (one + other) ** 2 / (one**2 / (control.n - 1) + other**2 / (treatment.n - 1))
@@ -131,12 +131,12 @@ def _degrees_of_freedom(control: Moments, treatment: Moments) -> float:
 def _reason(control: Moments, treatment: Moments) -> str:
     for arm, name in ((control, "the control"), (treatment, "this arm")):
         if not arm.n:
-            return f"nobody is counted in {name} yet"
+            return f"no learner of {name} is counted yet"
     for arm, name in ((control, "the control"), (treatment, "this arm")):
         if arm.n == 1:
-            return f"only one outcome is counted in {name}, which says nothing about the spread"
+            return f"only one learner of {name} is counted, so the spread is not known"
     if control.variance == treatment.variance == 0:
-        return "no outcome varies within either arm, so chance cannot be told from effect"
+        return "no outcome varies within either arm, so chance cannot be told from an effect"
     for arm, name in ((control, "the control"), (treatment, "this arm")):
         if arm.mean == arm.deviations == 0:
             return _ALL_ZERO.format(name)

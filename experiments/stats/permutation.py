@@ -15,9 +15,9 @@ _SEED = 20_250_901
 
 @dataclass(frozen=True)
 class Shift:
-    """By how much outcomes of the treatment differ from the control's, and the test of 0.
+    """The interval of treatment mean minus control mean, and the p-value of no difference.
 
-    The limits are infinite where the learners can be dealt out in too few ways to tell.
+    The limits are infinite if there are too few ways to assign the learners to the arms.
     """
 
     low: float
@@ -28,21 +28,22 @@ class Shift:
 def permutation_shift(
     control: Frequencies, treatment: Frequencies, *, level: float = 0.95, draws: int = DRAWS
 ) -> Shift:
-    """Return the two-sided test that the draw alone made the means differ, and its interval.
+    """Return the two-sided permutation test of equal means, and its inverted interval.
 
-    Each draw deals the same learners out to the two arms anew, so that k of each arm change
-    places. Where a treated learner's outcome is larger by d, that is no less extreme than what was
-    seen exactly if the k treated exceeded the k controls by at most d on average: the limits are
-    quantiles of that average, and hold exactly the d that the test does not reject. The seen arms
-    count as one more draw, so no more than the level's share of fair draws is rejected.
-    Pitman (1937), Supplement to the Journal of the Royal Statistical Society 4:119; Garthwaite
-    (1996), Biometrics 52:1387, inverts it.
+    Each draw assigns the same learners to the two arms again, so that k learners of each arm
+    change places. Under the hypothesis that the treatment adds d to every outcome, a draw is at
+    least as extreme as the observed arms exactly if its k treated learners exceed its k controls by
+    at most d on average. So the limits are quantiles of that average, and the interval holds
+    exactly the values of d that the test does not reject. The observed arms count as one more draw,
+    so fair draws are rejected at most as often as the level allows.
+    Pitman (1937), Supplement to the Journal of the Royal Statistical Society 4:119. Garthwaite
+    (1996), Biometrics 52:1387, inverts the test.
     """
     excess, stays = _excess(control, treatment, draws)
     at_most = np.sort(np.concatenate([np.full(stays, -inf), excess]))
     at_least = np.sort(np.concatenate([excess, np.full(stays, inf)]))
     fewest = min(int((at_most <= 0).sum()), int((at_least >= 0).sum()))
-    # The first place at which the test below no longer rejects.
+    # The first rank at which the test below does not reject.
     place = max(ceil((1 - level) * (draws + 1) / 2 - 1), 1)
     return Shift(
         low=float(at_most[place - 1]),
@@ -54,9 +55,10 @@ def permutation_shift(
 def _excess(
     control: Frequencies, treatment: Frequencies, draws: int
 ) -> tuple[NDArray[np.float64], int]:
-    """Return by how much those leaving the treatment exceed those entering it, on average.
+    """Return the mean outcome of learners leaving the treatment minus that of those entering it.
 
-    One number for each draw in which somebody changes places, and the number of other draws.
+    There is one number per draw in which learners change places. Return also the number of other
+    draws.
     """
     rng = np.random.default_rng(_SEED)
     controls, treated = (sum(times for _, times in arm) for arm in (control, treatment))
@@ -70,10 +72,10 @@ def _excess(
 def _sum_of_some(
     arm: Frequencies, chosen: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return the summed outcomes of so many learners, chosen without replacement, by draw."""
+    """Return for each draw the sum of `chosen` outcomes, sampled without replacement."""
     total, wanted = np.zeros(chosen.size), chosen.copy()
     left = sum(times for _, times in arm)
-    # Value by value: the time grows with the number of values and not with that of learners.
+    # Value by value: the time depends on the number of values, not on the number of learners.
     for value, times in arm:
         left -= times
         taken = rng.hypergeometric(times, left, wanted)

@@ -1,8 +1,8 @@
-"""Comparison of two rates: one test, and the intervals of difference and lift that belong to it.
+"""Comparison of two rates: one test, and the matching intervals of difference and lift.
 
-In small or sparse arms the test is Boschloo's exact one, in others the score test. In both, the
-intervals hold what the test allows, so a page can never show an interval and a p-value that
-disagree.
+The test is Boschloo's exact test for small or sparse arms, and the score test for others. Both
+intervals hold the values that the test does not reject. So a page never shows an interval and a
+p-value that disagree.
 """
 
 from experiments.stats import boschloo, score
@@ -15,22 +15,23 @@ RelativeRate = Estimate
 EXACT, SCORE = "Boschloo exact", "score"
 METHODS = {EXACT: "inverted Boschloo", SCORE: "Miettinen-Nurminen score"}
 
-# Up to here the score test rejects equal rates in up to 6.5 % of samples (25 an arm), beyond in up
-# to 5.6 %, by enumeration.
+# Up to this size the score test rejects equal rates in up to 6.5 % of samples (25 per arm), and in
+# up to 5.6 % in larger arms, by enumeration.
 _SMALL_ARM = 100
-# Cochran's rule: below this in any cell, a normal approximation is not trusted. One of 100 against
-# none of 1,000 has p = 0.002 by the score test and 0.10 by an exact one.
+# Cochran's rule: if a cell expects fewer, a normal approximation is not reliable. One of 100
+# against none of 1,000 has p = 0.002 by the score test and 0.10 by an exact test.
 _LEAST_EXPECTED = 5
-_TOO_FEW = "so few learners are counted that no outcome of theirs could show a difference"
-_NO_RATIO = "the control's rate is 0, and nothing can be a multiple of 0"
+_TOO_FEW = "too few learners are counted for any outcome to show a difference"
+_NO_RATIO = "the control's rate is 0, so there is no ratio to it"
 
 
 def rate_difference(control: Counts, treatment: Counts, *, level: float = 0.95) -> RateDifference:
-    """Return treatment rate minus control rate (-1..1) with the limits that its test allows.
+    """Return treatment rate minus control rate (-1..1) with its interval.
 
-    The test is `rate_test`; the limits are Miettinen and Nurminen's (1985) or the inverted
-    Boschloo's. An arm that nobody entered, and arms so small that not even nobody against everybody
-    would be significant, give nan with a reason. `statistic` is the score test's z.
+    The test is `rate_test`. The limits are those of Miettinen and Nurminen (1985) or of the
+    inverted Boschloo test. The result is nan with a reason if an arm is empty, or if the arms are
+    so small that even 0 % against 100 % would not be significant. `statistic` is z of the score
+    test.
     """
     reason = _empty_reason(control, treatment)
     if reason:
@@ -46,11 +47,11 @@ def rate_difference(control: Counts, treatment: Counts, *, level: float = 0.95) 
 
 
 def relative_rate(control: Counts, treatment: Counts, *, level: float = 0.95) -> RelativeRate:
-    """Return treatment rate / control rate - 1 (0.1 is ten percent more) with its limits.
+    """Return treatment rate / control rate - 1 (0.1 is ten percent more) with its interval.
 
-    The test is that of the difference, and the limits hold the ratios that it allows: they leave
-    out 0 together with the difference's and never lie below -1. A control rate of 0 gives nan with
-    a reason. Miettinen and Nurminen (1985), equation 10, or the inverted Boschloo.
+    The test is that of the difference, and the interval holds the ratios that it does not reject.
+    So both intervals include 0 or neither does, and no limit is below -1. A control rate of 0 gives
+    nan with a reason. Miettinen and Nurminen (1985), equation 10, or the inverted Boschloo test.
     """
     reason = _empty_reason(control, treatment) or ("" if control.successes else _NO_RATIO)
     if reason:
@@ -65,10 +66,10 @@ def relative_rate(control: Counts, treatment: Counts, *, level: float = 0.95) ->
 
 
 def rate_test(control: Counts, treatment: Counts) -> tuple[str, float]:
-    """Return the name of the test that fits two arms that are not empty, and its p-value.
+    """Return the name and the two-sided p-value of the suitable test of two arms, neither empty.
 
-    Two-sided. Boschloo's exact test where the smaller arm holds at most 100 or an expected count is
-    below 5, and the score test otherwise.
+    It is Boschloo's exact test if the smaller arm has at most 100 learners or an expected count is
+    below 5, and otherwise the score test.
     """
     if _is_small(control, treatment) and boschloo.is_computable(control, treatment):
         return EXACT, boschloo.boschloo_p_value(control, treatment)
@@ -84,5 +85,5 @@ def _is_small(control: Counts, treatment: Counts) -> bool:
 
 def _empty_reason(control: Counts, treatment: Counts) -> str:
     if not control.n:
-        return "nobody is counted in the control yet"
-    return "" if treatment.n else "nobody is counted in this arm yet"
+        return "no learner of the control is counted yet"
+    return "" if treatment.n else "no learner of this arm is counted yet"

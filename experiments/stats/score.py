@@ -1,7 +1,7 @@
-"""The score test of two rates and the limits that belong to it (Miettinen and Nurminen).
+"""The score test of two rates and its intervals (Miettinen and Nurminen).
 
 One statistic gives the test, the interval of the difference and the interval of the ratio, so the
-three can never contradict each other.
+three never contradict each other.
 """
 
 from collections.abc import Callable
@@ -21,11 +21,11 @@ _TOLERANCE = 1e-13
 
 
 def score_statistic(control: Counts, treatment: Counts) -> float:
-    """Return z of the test that two rates are equal; nan where nobody or everybody had the outcome.
+    """Return z of the test of two equal rates; nan if no learner or every learner had the outcome.
 
     z = (p1 - p0) / sqrt(p (1 - p) (1/n0 + 1/n1) N / (N - 1)), p the pooled rate and N = n0 + n1.
-    Miettinen and Nurminen (1985), Statistics in Medicine 4:213, equations 8 and 9 at difference 0;
-    its square is the N - 1 chi-square that Campbell (2007), Statistics in Medicine 26:3661,
+    Miettinen and Nurminen (1985), Statistics in Medicine 4:213, equations 8 and 9 at difference 0.
+    Its square is the N - 1 chi-square that Campbell (2007), Statistics in Medicine 26:3661,
     recommends.
     """
     pooled = control + treatment
@@ -35,7 +35,7 @@ def score_statistic(control: Counts, treatment: Counts) -> float:
 
 
 def score_p_value(control: Counts, treatment: Counts) -> float:
-    """Return the two-sided p-value of `score_statistic`; 1 where all outcomes are alike."""
+    """Return the two-sided p-value of `score_statistic`; 1 if all outcomes are the same."""
     z = score_statistic(control, treatment)
     return 1.0 if np.isnan(z) else float(2 * scipy.special.ndtr(-abs(z)))
 
@@ -43,21 +43,21 @@ def score_p_value(control: Counts, treatment: Counts) -> float:
 def score_difference_limits(
     control: Counts, treatment: Counts, *, level: float
 ) -> tuple[float, float]:
-    """Return the limits (-1..1) of treatment rate minus control rate that the score test allows.
+    """Return the limits (-1..1) of treatment rate minus control rate by the score test.
 
-    Each limit is the difference d at which (p1 - p0 - d) / s(d) is the normal quantile, with s(d)
-    from the rates that are likeliest among those that differ by d. Miettinen and Nurminen (1985),
+    Each limit is the difference d at which (p1 - p0 - d) / s(d) is the normal quantile. s(d) comes
+    from the maximum-likelihood rates among those that differ by d. Miettinen and Nurminen (1985),
     equations 8 and 9.
     """
     return _limits(control, treatment, DIFFERENCE, treatment.rate - control.rate, level)
 
 
 def score_ratio_limits(control: Counts, treatment: Counts, *, level: float) -> tuple[float, float]:
-    """Return the limits (0..infinity) of treatment rate / control rate that the score test allows.
+    """Return the limits (0..infinity) of treatment rate / control rate by the score test.
 
-    As for the difference, with (p1 - r p0) / s(r). Miettinen and Nurminen (1985), equation 10;
-    without their factor N / (N - 1) it is Koopman's (1984), Biometrics 40:513. At a ratio of 1 the
-    statistic is that of `score_statistic`. A control without a success raises ZeroDivisionError.
+    As for the difference, with (p1 - r p0) / s(r). Miettinen and Nurminen (1985), equation 10.
+    Without their factor N / (N - 1) it is Koopman's interval (1984), Biometrics 40:513. At a ratio
+    of 1 the statistic is that of `score_statistic`. A control rate of 0 raises ZeroDivisionError.
     """
     value = treatment.rate / (treatment.rate + control.rate)
     low, high = _limits(control, treatment, RATIO, value, level)
@@ -65,14 +65,14 @@ def score_ratio_limits(control: Counts, treatment: Counts, *, level: float) -> t
 
 
 def ratio_of(share: float) -> float:
-    """Return the ratio r that is written as r / (1 + r), infinity for 1."""
+    """Return the ratio r of the share r / (1 + r), infinity for a share of 1."""
     return share / (1 - share) if share < 1 else float("inf")
 
 
 def difference_statistic(n0: int, n1: int, x0: Floats, x1: Floats, difference: float) -> Floats:
     """Return z of the hypothesis that the rates differ by `difference`, for tables of successes.
 
-    It is 0 where nothing varies and nothing is off, and infinite where nothing varies otherwise.
+    If nothing varies, it is 0 for a table that fits the hypothesis exactly, and infinite otherwise.
     """
     rate0, rate1 = restricted_rates(n0, n1, x0, x1, difference)
     variance = rate0 * (1 - rate0) / n0 + rate1 * (1 - rate1) / n1
@@ -82,8 +82,8 @@ def difference_statistic(n0: int, n1: int, x0: Floats, x1: Floats, difference: f
 def ratio_statistic(n0: int, n1: int, x0: Floats, x1: Floats, share: float) -> Floats:
     """Return z of the hypothesis that treatment rate / control rate is share / (1 - share).
 
-    Both sides are multiplied by 1 - share, so that every ratio from 0 to infinity has a number
-    between 0 and 1. The likeliest rates: Miettinen and Nurminen (1985), appendix II.
+    Both sides are multiplied by 1 - share, so that every ratio from 0 to infinity is a number from
+    0 to 1. Maximum-likelihood rates: Miettinen and Nurminen (1985), appendix II.
     """
     s, total = share, x0 + x1
     b = n1 * s + x1 * (1 - s) + n0 * (1 - s) + x0 * s
@@ -97,10 +97,10 @@ def ratio_statistic(n0: int, n1: int, x0: Floats, x1: Floats, share: float) -> F
 def restricted_rates(
     n0: int, n1: int, x0: Floats, x1: Floats, difference: float
 ) -> tuple[Floats, Floats]:
-    """Return the likeliest control and treatment rates among those that differ by `difference`.
+    """Return the maximum-likelihood control and treatment rates that differ by `difference`.
 
-    The closed root of the cubic in Farrington and Manning (1990), Statistics in Medicine 9:1447,
-    appendix, which is Miettinen and Nurminen's.
+    They are the closed root of the cubic of Miettinen and Nurminen, as in Farrington and Manning
+    (1990), Statistics in Medicine 9:1447, appendix.
     """
     d, theta = difference, n0 / n1
     p0, p1 = x0 / n0, x1 / n1
@@ -108,7 +108,7 @@ def restricted_rates(
     b = -(1 + theta + p1 + theta * p0 + d * (theta + 2)) / (3 * a)
     c = (d * d + d * (2 * p1 + theta + 1) + p1 + theta * p0) / a
     v = b**3 - b * c / 2 - p1 * d * (1 + d) / (2 * a)
-    # Rounding can leave the radicand below zero and the cosine above one.
+    # Rounding can make the radicand negative and the cosine larger than 1.
     u = np.copysign(np.sqrt(np.maximum(b * b - c / 3, 0.0)), v)
     cosine = np.divide(v, u**3, out=np.ones_like(u), where=u != 0)
     w = (np.pi + np.arccos(np.clip(cosine, -1.0, 1.0))) / 3
@@ -134,7 +134,7 @@ class Scale:
 
 
 DIFFERENCE = Scale(difference_statistic, -1.0, 1.0, 0.0)
-# By r / (1 + r), so that every ratio r has a number between 0 and 1.
+# The parameter is r / (1 + r), so that every ratio r is a number from 0 to 1.
 RATIO = Scale(ratio_statistic, 0.0, 1.0, 0.5)
 
 

@@ -1,4 +1,4 @@
-"""What an arm's outcomes are boiled down to: sums that add, so that parts can be merged."""
+"""Sufficient statistics of an arm's outcomes: sums that add, so that parts can be merged."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,23 +9,23 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# The values of an arm's outcomes in ascending order, each with how often it occurs.
+# The values of an arm's outcomes in ascending order, each with the number of its occurrences.
 Frequencies = tuple[tuple[float, int], ...]
 
-# A spread this far below the values themselves is left over by rounding, not measured.
+# A spread this small relative to the mean is a rounding error.
 _ROUNDING = 1e-12
 # An arm below this size is small.
 _SMALL_ARM = 200
-# An arm with fewer outcomes that are not the commonest one is sparse, however large it is.
+# An arm is sparse if fewer of its outcomes than this differ from the commonest one, at any size.
 _FEW_OTHERS = 50
-# Frequencies are looked for in arms up to this size, and kept up to this many values.
+# Frequencies are counted in arms up to this size, and kept for up to this many values.
 _MOST_COUNTED = 20_000
 _MOST_VALUES = 1_000
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of an arm's n units had the outcome."""
+    """The number of an arm's n units that had the outcome."""
 
     successes: int
     n: int
@@ -48,7 +48,7 @@ class Counts:
 
     @property
     def rate(self) -> float:
-        """Return the share with the outcome; nan for an arm that nobody entered."""
+        """Return the share of units with the outcome; nan for an empty arm."""
         return self.successes / self.n if self.n else float("nan")
 
 
@@ -56,9 +56,8 @@ class Counts:
 class Moments:
     """Number, mean and sum of squared deviations from the mean of an arm's outcomes.
 
-    Deviations and not plain squares: subtracting two large sums from one another loses every digit
-    of a small spread around a large mean. `frequencies` are empty where they are not known, and
-    where there are too many values.
+    Plain squares would not do: the difference of two large sums loses all digits of a small spread
+    around a large mean. `frequencies` is empty if they are not known or have too many values.
     """
 
     n: int
@@ -99,7 +98,7 @@ class Moments:
         total: int | float | Fraction,
         squares: int | float | Fraction,
     ) -> "Moments":
-        """Return the moments from the number, the sum and the sum of squares, computed exactly."""
+        """Return the moments, computed exactly from the number, the sum and the sum of squares."""
         if not n:
             return cls(0, 0.0, 0.0)
         exact = Fraction(total)
@@ -107,7 +106,7 @@ class Moments:
 
     @classmethod
     def from_frequencies(cls, frequencies: Iterable[tuple[float, int]]) -> "Moments":
-        """Return the moments of outcomes given as values with how often each occurs."""
+        """Return the moments of outcomes given as pairs of a value and how often it occurs."""
         counted = Counter(dict(frequencies))
         total = sum(Fraction(value) * times for value, times in counted.items())
         squares = sum(Fraction(value) ** 2 * times for value, times in counted.items())
@@ -120,7 +119,7 @@ class Moments:
 
     @property
     def is_thin(self) -> bool:
-        """Return whether the arm is small or sparse, so that its mean is not near to normal."""
+        """Return whether the arm is so small or sparse that its mean is not close to normal."""
         if not self.frequencies:
             return False
         commonest = max(times for _, times in self.frequencies)
@@ -128,7 +127,7 @@ class Moments:
 
     @property
     def variance(self) -> float:
-        """Return the sample variance: nan below two outcomes, zero where it is only rounding."""
+        """Return the sample variance: nan below two outcomes, zero for a rounding error."""
         if self.n < 2:
             return float("nan")
         variance = self.deviations / (self.n - 1)
@@ -136,15 +135,15 @@ class Moments:
 
     @property
     def average(self) -> float:
-        """Return the mean; nan for an arm that nobody entered."""
+        """Return the mean; nan for an empty arm."""
         return self.mean if self.n else float("nan")
 
 
 def _is_countable(values: NDArray[np.float64]) -> bool:
-    """Return whether the arm is not large, or sparse."""
+    """Return whether the arm is sparse, or small enough to count its values."""
     if values.size <= _MOST_COUNTED:
         return True
-    # An outcome that more than half of the arm has is the median too, found without sorting.
+    # An outcome of more than half of the arm is also its median, which needs no full sort.
     middle = np.partition(values, values.size // 2)[values.size // 2]
     return bool(np.count_nonzero(values != middle) < _FEW_OTHERS)
 

@@ -1,4 +1,4 @@
-"""What an outcome's numbers are written in."""
+"""The units in which the numbers of outcomes are written."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 class Unit:
     """How the levels and differences of an outcome are written.
 
-    A number times `factor` is what readers see; `sign` follows a level and `points` a difference.
-    `fewer` is the word for a fall, `decimals` how many there are where no interval tells. On plots
-    `axis` names it, and outcomes whose unit `is_shared` have one axis.
+    Readers see a number times `factor`. `sign` follows a level and `points` follows a difference.
+    `fewer` is the word for a negative difference. `decimals` is the number of decimals without an
+    interval. `axis` is the name on plots, and outcomes with a unit that `is_shared` have one axis.
     """
 
     factor: int
@@ -21,6 +21,6 @@ class Unit:
     is_shared: bool
 
 
-# Shares of learners. Their differences are points: of a percentage, percent would be ambiguous.
+# Shares of learners. Their differences are in points: a difference in percent would be ambiguous.
 PERCENT = Unit(100, "%", " points", "fewer", 1, axis="percentage points", is_shared=True)
 PLAIN = Unit(1, "", "", "less", 2, axis="its own unit", is_shared=False)

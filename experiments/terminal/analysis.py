@@ -1,4 +1,4 @@
-"""Analysis of a table with an arm and outcomes in each row, by the statistics that reports use."""
+"""Analysis of a table with an arm and outcomes in each row, by the statistics of the reports."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from experiments.stats.units import PERCENT, PLAIN
 from experiments.terminal.columns import read_columns
 from experiments.terminal.tables import Table, TableError
 
-# Kinds that have a name already, so that asking for one is not taken for a misspelt column.
+# Kinds that are planned, so that their names are not reported as misspelt columns.
 _LATER_KINDS = ("ratio=", "time=")
 _MOST_ARMS = 50
 
@@ -26,16 +26,16 @@ def _count_binary(metric: str, values: NDArray[np.float64]) -> Counts:
     wrong = values[~_zeros_and_ones(values)]
     if wrong.size:
         raise TableError(
-            f"Column '{metric}' holds {wrong[0]:g}: a binary metric is 0 or 1 in every row."
+            f"Column '{metric}' holds {wrong[0]:g}. A binary metric must be 0 or 1 in every row."
         )
     return Counts.from_array(values)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a column is analyzed: its sums, their family, and how a terminal and JSON tell them.
+    """How a column is analyzed: its sums, their family, and their form in a terminal and in JSON.
 
-    `title` follows the column's name and `words` complete a number in a sentence.
+    `title` follows the column's name, and `words` follow a number in a sentence.
     """
 
     family: Family
@@ -70,7 +70,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class MetricRequest:
-    """A column to analyze; an empty kind means binary where all its values are 0 or 1."""
+    """A column to analyze. With an empty kind, a column of only 0 and 1 is binary, else a mean."""
 
     column: str
     kind: str = ""
@@ -78,7 +78,7 @@ class MetricRequest:
 
 @dataclass(frozen=True)
 class Request:
-    """What to analyze."""
+    """The columns to analyze and the control."""
 
     arm_column: str
     control: str
@@ -99,11 +99,11 @@ class MetricAnalysis:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A table's analysis: the control is the first arm."""
+    """A table's analysis. The control is the first arm."""
 
     request: Request
     sizes: dict[str, int]
-    # Rows that belong to no arm: they are left out, and counted.
+    # The number of rows without an arm. They are left out.
     without_arm: int
     balance: SampleRatio
     metrics: list[MetricAnalysis]
@@ -112,7 +112,7 @@ class Analysis:
 def parse_metric(text: str, *, header: Sequence[str]) -> MetricRequest:
     """Return the metric written as COL, COL:binary or COL:mean. Raise TableError otherwise.
 
-    A column whose own name holds a colon is taken as it stands.
+    A text that is the full name of a column, with its colon, is that column.
     """
     column, colon, kind = text.rpartition(":")
     if not colon or text in header:
@@ -125,7 +125,7 @@ def parse_metric(text: str, *, header: Sequence[str]) -> MetricRequest:
 
 
 def analyze_table(table: Table, *, request: Request) -> Analysis:
-    """Return the analysis of the table's rows. Raise TableError for a cell or arm that is wrong."""
+    """Return the analysis of the table's rows. Raise TableError for a wrong cell or arm."""
     names = [metric.column for metric in request.metrics]
     rows = read_columns(table, arm=request.arm_column, metrics=names, control=request.control)
     arms = _ordered_arms(rows.arms, request)
@@ -147,15 +147,16 @@ def _ordered_arms(found: Iterable[str], request: Request) -> list[str]:
     arms = sorted(found)
     if len(arms) > _MOST_ARMS:
         raise TableError(
-            f"Column '{request.arm_column}' holds {len(arms)} different values: is it the arm?"
+            f"Column '{request.arm_column}' holds {len(arms)} different values. Is it the column "
+            "of the arm?"
         )
     if request.control not in arms:
         raise TableError(
-            f"No row has '{request.control}' in column '{request.arm_column}', "
-            f"which holds: {', '.join(arms) or 'nothing'}."
+            f"No row has '{request.control}' in column '{request.arm_column}'. "
+            f"The column holds: {', '.join(arms) or 'nothing'}."
         )
     if len(arms) < 2:
-        raise TableError(f"Column '{request.arm_column}' holds nothing but the control.")
+        raise TableError(f"Column '{request.arm_column}' holds only the control.")
     return [request.control, *(arm for arm in arms if arm != request.control)]
 
 
@@ -185,14 +186,16 @@ def _analyze_column(
 
 
 def _unless_missing(comparison: Comparison, missing: Mapping[str, Counts]) -> Comparison:
-    """Return the comparison; without its results where outcomes are missing in one arm alone."""
-    lacks, control_lacks = missing[comparison.arm], missing[comparison.control]
-    if not lacks.n or not control_lacks.n or rate_test(control_lacks, lacks)[1] >= ALARM:
+    """Return the comparison, without its results if one arm misses far more outcomes."""
+    arm_missing, control_missing = missing[comparison.arm], missing[comparison.control]
+    if not arm_missing.n or not control_missing.n:
+        return comparison
+    if rate_test(control_missing, arm_missing)[1] >= ALARM:
         return comparison
     reason = (
-        f"outcomes are missing in {lacks.successes:,} of {lacks.n:,} rows of {comparison.arm} and "
-        f"in {control_lacks.successes:,} of {control_lacks.n:,} of {comparison.control}, so what "
-        "is compared is who is missing"
+        f"outcomes are missing in {arm_missing.successes:,} of {arm_missing.n:,} rows of "
+        f"{comparison.arm} and in {control_missing.successes:,} of {control_missing.n:,} of "
+        f"{comparison.control}, so a difference may come from the missing rows alone"
     )
     level = comparison.difference.level
     nothing = unknown(UNKNOWN, level=level, reason=reason)

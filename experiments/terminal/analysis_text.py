@@ -1,4 +1,4 @@
-"""An analysis as text for a terminal and as plain data for JSON, where nan becomes null. Pure."""
+"""An analysis as text for a terminal and as plain data for JSON, with null for nan. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -13,12 +13,12 @@ from experiments.terminal.analysis import Analysis, MetricAnalysis
 
 
 def analysis_lines(analysis: Analysis) -> Iterator[str]:
-    """Yield the lines of the analysis, verdicts first."""
+    """Yield the lines of the analysis. Each verdict comes before its numbers."""
     sizes = ", ".join(f"{arm} {size:,}" for arm, size in analysis.sizes.items())
     yield f"Rows by arm: {sizes}."
     if analysis.without_arm:
         yield f"Rows left out because they have no arm: {analysis.without_arm:,}."
-    yield f"Of an equal draw: {balance_text(analysis.balance)}"
+    yield f"Compared with an equal draw: {balance_text(analysis.balance)}"
     for metric in analysis.metrics:
         yield ""
         yield from _metric_lines(metric)
@@ -102,14 +102,14 @@ def _outcome_data(metric: MetricAnalysis, found: Any) -> dict[str, float | None]
 def _comparison_data(
     metric: MetricAnalysis, comparison: Comparison, figures: Figures
 ) -> dict[str, Any]:
-    said = verdict(comparison, outcome=_outcome(metric), figures=figures)
+    result = verdict(comparison, outcome=_outcome(metric), figures=figures)
     return {
         "arm": comparison.arm,
         "control": comparison.control,
         "difference": _estimate_data(comparison.difference),
         "relative": _estimate_data(comparison.relative),
-        "finding": said.finding.value,
-        "verdict": said.text,
+        "finding": result.finding.value,
+        "verdict": result.text,
     }
 
 

@@ -1,7 +1,7 @@
 """The arm and the outcomes of every row of a CSV file, as arrays. Pure.
 
-Files of a million rows are read by pyarrow. Whatever it does not read as plainly as we do goes row
-by row through `experiments.terminal.tables`, which also says what is wrong and in which line.
+pyarrow reads plain files quickly, also with a million rows. `experiments.terminal.tables` reads all
+other files row by row, and names the line of an error.
 """
 
 import re
@@ -19,21 +19,21 @@ from experiments.terminal.tables import Table, TableError
 
 _WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
-# "none" may well be an arm: it got nothing.
+# "none" can be the name of an arm that got nothing.
 _NO_ARM = _MISSING - {"none"}
-# Python's own float() also takes 1_000 and the digits of every script.
+# Python's float() would also accept 1_000 and the digits of every script.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
-# Beyond these the sum of squares of a billion outcomes leaves the range of a float.
+# Outside these limits the sum of squares of a billion outcomes exceeds the range of a float.
 SMALLEST, LARGEST = 1e-100, 1e100
 _SCAN_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The rows of a table. `codes` point into `arms`, -1 where a row has no arm.
+    """The rows of a table. `codes` are indexes into `arms`, or -1 for a row without an arm.
 
-    `values` holds an array for each metric, one number a row, nan where the cell is empty.
+    `values` holds one array per metric with one number per row, nan for an empty cell.
     """
 
     arms: tuple[str, ...]
@@ -41,13 +41,13 @@ class Columns:
     values: tuple[NDArray[np.float64], ...]
 
     def of(self, arm: str) -> NDArray[np.bool_]:
-        """Return which rows are of the arm."""
+        """Return the mask of the arm's rows."""
         mask: NDArray[np.bool_] = self.codes == self.arms.index(arm)
         return mask
 
 
-class _OddError(Exception):
-    """Something in the file has to be looked at row by row."""
+class _NotPlainError(Exception):
+    """The file must be read row by row."""
 
 
 def read_columns(table: Table, *, arm: str, metrics: Sequence[str], control: str) -> Columns:
@@ -55,14 +55,15 @@ def read_columns(table: Table, *, arm: str, metrics: Sequence[str], control: str
     places = [table.place(column) for column in (arm, *metrics)]
     try:
         return _read_quickly(table, places, control)
-    except (_OddError, pa.ArrowException, OSError):
+    except (_NotPlainError, pa.ArrowException, OSError):
         return _read_by_rows(table, [arm, *metrics], control)
 
 
 def parse_number(cell: str, *, delimiter: str = ",") -> float | None:
-    """Return the number in a cell, nan where it says that there is none, None where it is neither.
+    """Return the number in a cell, nan for a missing value, or None for any other text.
 
-    The words true, false, yes and no are 1 and 0. In a file with semicolons 1,5 is one and a half.
+    The words true and yes are 1, false and no are 0. With the delimiter ";" a comma is a decimal
+    mark.
     """
     word = cell.lower()
     if word in _MISSING:
@@ -86,7 +87,7 @@ def _in_range(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _read_quickly(table: Table, places: Sequence[int], control: str) -> Columns:
-    _refuse_what_is_not_plain(table.path)
+    _require_plain_file(table.path)
     names = [str(place) for place in range(len(table.header))]
     wanted = [names[place] for place in places]
     found = arrow_csv.read_csv(
@@ -104,31 +105,31 @@ def _read_quickly(table: Table, places: Sequence[int], control: str) -> Columns:
     return Columns(*_coded(arms, control), values)
 
 
-def _refuse_what_is_not_plain(path: Path) -> None:
-    # What comes through a pipe can be read once, and into a compressed file nobody can look. A
-    # quote may hold a line break, or stand where none may.
+def _require_plain_file(path: Path) -> None:
+    # A pipe can be read only once, and a compressed file cannot be searched for quotes. A quoted
+    # cell may hold a line break, or the quotes may be wrong.
     if path.suffix == ".gz" or not path.is_file():
-        raise _OddError
+        raise _NotPlainError
     with path.open("rb") as stream:
         while block := stream.read(_SCAN_BYTES):
             if b'"' in block:
-                raise _OddError
+                raise _NotPlainError
 
 
 def _numbers(cells: pa.StringArray, delimiter: str) -> NDArray[np.float64]:
     cells = pc.utf8_trim_whitespace(cells)
     values = _cast(cells)
     if values is None:
-        # Empty cells, words, decimal commas: each different text is looked at once.
+        # There are empty cells, words or decimal commas: each distinct text is parsed once.
         coded = cells.dictionary_encode()
         values = _each(coded.dictionary.to_pylist(), delimiter)[np.asarray(coded.indices)]
     if not _in_range(values).all():
-        raise _OddError
+        raise _NotPlainError
     return values
 
 
 def _cast(cells: pa.StringArray) -> NDArray[np.float64] | None:
-    """Return the cells as numbers, or None where one is anything else, such as inf."""
+    """Return the cells as numbers, or None if one is not a finite number."""
     try:
         values: NDArray[np.float64] = np.asarray(pc.cast(cells, pa.float64()))
     except pa.ArrowInvalid:
@@ -139,7 +140,7 @@ def _cast(cells: pa.StringArray) -> NDArray[np.float64] | None:
 def _each(texts: Sequence[str], delimiter: str) -> NDArray[np.float64]:
     numbers = [parse_number(text.strip(), delimiter=delimiter) for text in texts]
     if None in numbers:
-        raise _OddError
+        raise _NotPlainError
     return np.array(numbers, dtype=np.float64)
 
 
@@ -171,7 +172,7 @@ def _checked(cell: str, column: str, line: int, delimiter: str) -> float:
         raise TableError(f"Line {line}: '{cell}' in column '{column}' is not a number.")
     if not _in_range(np.array([value])).all():
         raise TableError(
-            f"Line {line}: '{cell}' in column '{column}' is out of range: an outcome is 0 or "
+            f"Line {line}: '{cell}' in column '{column}' is out of range. An outcome must be 0, or "
             f"between {SMALLEST:g} and {LARGEST:g} in size."
         )
     return value

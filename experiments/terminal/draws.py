@@ -1,4 +1,4 @@
-"""Drawing the ids of a file into arms, dry: nothing is stored but the file that comes out. Pure."""
+"""Drawing the ids of a file into arms. Nothing but the result file is stored. Pure."""
 
 import csv
 from collections import Counter
@@ -11,33 +11,36 @@ from experiments.randomize.arms import Arms
 from experiments.randomize.hash import bucket_of_many
 from experiments.terminal.tables import Table, TableError, open_table
 
-# What the column of ids may be called, the first that is there being taken.
+# Possible names of the column of ids. The first one found is used.
 ID_COLUMNS = ("id", "unit_key", "enrollment_id", "learner_id", "user_id", "student_id", "learner")
 
 
 @dataclass(frozen=True)
 class Draws:
-    """The ids of a file with their buckets and arms (None: takes no part)."""
+    """The ids of a file with their buckets and arms. An arm of None means not drawn."""
 
     ids: list[str]
     buckets: list[int]
     arms: list[str | None]
-    # Empty: the file is a bare list, an id a line.
+    # Empty for a bare list with one id per line.
     column: str
 
     @property
     def sizes(self) -> Counter[str | None]:
-        """Return how many ids each arm got."""
+        """Return the number of ids per arm."""
         return Counter(self.arms)
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """Return the weights written as `control=0.5,nudge=0.5`, in that order. Raise TableError."""
+    """Return the weights written as `control=0.5,nudge=0.5`, in that order.
+
+    Raise TableError for any other text.
+    """
     weights: dict[str, float] = {}
     for part in text.split(","):
         name, _, share = part.rpartition("=")
         if not name.strip():
-            raise TableError(f"'{part}' is not a weight: write them like control=0.5,nudge=0.5.")
+            raise TableError(f"'{part}' is not a weight. Write weights like control=0.5,nudge=0.5.")
         if name.strip() in weights:
             raise TableError(f"The arm '{name.strip()}' has two weights.")
         weights[name.strip()] = parse_share(share)
@@ -45,7 +48,7 @@ def parse_weights(text: str) -> dict[str, float]:
 
 
 def parse_share(text: str) -> float:
-    """Return the number in the text. Raise TableError where there is none."""
+    """Return the number in the text. Raise TableError if it is not a number."""
     try:
         return float(text)
     except ValueError:
@@ -53,7 +56,7 @@ def parse_share(text: str) -> float:
 
 
 def draw_file(path: Path, *, arms: Arms, seed: str) -> Draws:
-    """Return the draws of the file's ids, in its order. Raise TableError for a bad file."""
+    """Return the draws of the file's ids in file order. Raise TableError for a bad file."""
     with open_table(path) as table:
         column, ids = _read_ids(table)
     buckets = bucket_of_many(ids, seed=seed).tolist()
@@ -61,7 +64,7 @@ def draw_file(path: Path, *, arms: Arms, seed: str) -> Draws:
 
 
 def write_draws(draws: Draws, *, path: Path, texts: Texts) -> None:
-    """Write id, bucket and arm of every draw as CSV; the arm is empty for who takes no part.
+    """Write id, bucket and arm of every draw as CSV. The arm of an id that is not drawn is empty.
 
     `texts` writes ids and arms, and counts those that a spreadsheet would run as formulas.
     """
@@ -81,11 +84,11 @@ def _read_ids(table: Table) -> tuple[str, list[str]]:
         return column, [_checked(line, cells) for line, cells in table.cells([column])]
     if len(table.header) > 1:
         raise TableError(
-            f"No column is called {', '.join(ID_COLUMNS[:-1])} or {ID_COLUMNS[-1]}. "
+            f"No column is named {', '.join(ID_COLUMNS[:-1])} or {ID_COLUMNS[-1]}. "
             f"The columns are: {', '.join(table.header)}."
         )
-    # One column whose first line is no name that we know: a bare list, and the first line an id
-    # like the others. Taking it for a header would leave one learner undrawn.
+    # The only column has no known name, so the file is a bare list and its first line is an id.
+    # Taken for a header, it would leave one learner out of the draw.
     first = _checked(1, table.header)
     return "", [first, *(_checked(line, cells) for line, cells in table.cells(table.header))]
 

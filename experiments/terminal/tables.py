@@ -1,4 +1,4 @@
-"""Reading a CSV file with a header, plain or gzipped: a bad file gives a sentence. Pure."""
+"""Reading a CSV file with a header, plain or gzipped. Errors are sentences for users. Pure."""
 
 import csv
 import gzip
@@ -13,12 +13,12 @@ from typing import IO
 
 
 class TableError(ValueError):
-    """What is wrong with a file, an option or a cell, in a sentence for whoever wrote it."""
+    """A file, an option or a cell is wrong. The message is a sentence for its author."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """An open table: its header, and its rows with their line numbers, to be read once."""
+    """An open table: its header, and its rows with line numbers, which can be read once."""
 
     path: Path
     header: tuple[str, ...]
@@ -26,17 +26,17 @@ class Table:
     delimiter: str = ","
 
     def cells(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-        """Yield each row's line number and its cells of these columns, without outer spaces."""
+        """Yield each row's line number and its cells in these columns, stripped of spaces."""
         places = [self.place(column) for column in columns]
         for line, row in self.rows:
             if len(row) != len(self.header):
                 raise TableError(
-                    f"Line {line} has {len(row)} cells, the header has {len(self.header)}."
+                    f"Line {line} has {len(row)} cells, but the header has {len(self.header)}."
                 )
             yield line, [row[place].strip() for place in places]
 
     def place(self, column: str) -> int:
-        """Return where the column stands. Raise TableError where it is not there just once."""
+        """Return the index of the column. Raise TableError if it does not occur exactly once."""
         if self.header.count(column) > 1:
             raise TableError(f"The header names the column '{column}' more than once.")
         if column not in self.header:
@@ -48,16 +48,16 @@ class Table:
 
 @contextmanager
 def open_table(path: Path) -> Iterator[Table]:
-    """Open a CSV file, gzipped where its name ends in .gz, while its rows are read.
+    """Open a CSV file as a context manager. A name that ends in .gz means gzipped.
 
-    Cells are told apart by commas, semicolons or tabs, whichever the header has most of. Raise
-    TableError where it cannot be read.
+    The delimiter is a comma, a semicolon or a tab, whichever is most frequent in the header. Raise
+    TableError if the file cannot be read.
     """
     try:
         with _open_text(path) as stream:
             first = stream.readline()
             delimiter = _delimiter(first)
-            # Not by going back to the start: a pipe cannot.
+            # Not `seek(0)`: a pipe does not support it.
             reader = csv.reader(chain([first], stream), strict=True, delimiter=delimiter)
             header = tuple(cell.strip() for cell in next(reader, []))
             if not header:
@@ -73,13 +73,13 @@ def open_table(path: Path) -> Iterator[Table]:
 
 
 def _delimiter(header: str) -> str:
-    # Spreadsheets of half the world write semicolons, because their decimal mark is the comma.
+    # Spreadsheets write semicolons in countries where the comma is the decimal mark.
     found = Counter(letter for letter in header if letter in ",;\t")
     return max(",;\t", key=lambda letter: found[letter])
 
 
 def _open_text(path: Path) -> IO[str]:
-    # Spreadsheets put a byte order mark first; utf-8-sig takes it off.
+    # Spreadsheets write a byte order mark first, and utf-8-sig removes it.
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")

@@ -21,7 +21,7 @@ _numbers = count(1)
 
 
 def make_segment(*courses: Course, playbook: Playbook | None = None) -> Segment:
-    """Return a draft segment of a playbook that is kept for the courses."""
+    """Return a draft segment of a playbook of the courses."""
     number = next(_numbers)
     playbook = playbook or Playbook.objects.create(key=f"playbook-{number}", name="Playbook")
     playbook.courses.add(*courses)
@@ -64,7 +64,7 @@ def running_experiment(
 def assign(
     experiment: Experiment, arm: str, at: datetime, enrollment: Enrollment | None = None
 ) -> Assignment:
-    """Return an assignment to the named arm, past the draw."""
+    """Return an assignment to the named arm, made without a draw."""
     enrollment = enrollment or make_enrollment()
     return Assignment.objects.create(
         experiment=experiment,

@@ -1,4 +1,4 @@
-"""What a course admin may do with experiments, and what is said when it cannot be."""
+"""The admin pages of experiments: the actions of course admins, and the refusals."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,9 +29,7 @@ pytestmark = pytest.mark.django_db
 LISTED = reverse("admin:experiments_experiment_changelist")
 ADD = reverse("admin:experiments_experiment_add")
 STOPPED_AT = datetime(2025, 10, 26, 23, 0, tzinfo=UTC)
-STANDS_STILL = (
-    "The course Demo is simulated and its clock stands still at 26 October 2025, 23:00 UTC"
-)
+CLOCK_STOPPED = "The course Demo is simulated and its clock stopped at 26 October 2025, 23:00 UTC"
 
 Row = Mapping[str, Any]
 
@@ -65,7 +63,7 @@ def add(staff: Client, arms: Sequence[Row], **fields: Any) -> Any:
 
 
 def change(staff: Client, experiment: Experiment, *rows: Row, **fields: Any) -> Any:
-    """Post the page of a draft with its arms, by key, as `rows` have them."""
+    """Post the page of a draft. `rows` are its arms by key."""
     kept = dict(experiment.arms.values_list("key", "pk"))
     arms = [
         {"id": kept.get(row.get("was", row["key"]), ""), "experiment": experiment.pk, **row}
@@ -79,10 +77,10 @@ def change(staff: Client, experiment: Experiment, *rows: Row, **fields: Any) -> 
 def act(staff: Client, action: str, *experiments: Experiment) -> list[str]:
     chosen = [experiment.pk for experiment in experiments]
     response = staff.post(LISTED, {"action": action, "_selected_action": chosen})
-    return said(response)
+    return messages_of(response)
 
 
-def said(response: Any) -> list[str]:
+def messages_of(response: Any) -> list[str]:
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
@@ -99,7 +97,7 @@ def control_of(experiment: Experiment) -> list[str]:
     return list(experiment.arms.filter(is_control=True).values_list("key", flat=True))
 
 
-def test_a_second_control_is_refused_at_its_tick(staff: Client) -> None:
+def test_a_second_control_is_refused_at_its_field(staff: Client) -> None:
     response = add(staff, [CONTROL, NUDGE | {"is_control": "on"}])
 
     assert response.status_code == 200
@@ -120,7 +118,7 @@ def test_the_control_of_a_draft_is_moved_to_another_arm(
     assert control_of(experiment) == ["nudge"]
 
 
-def test_arms_of_a_draft_change_places_and_keys(staff: Client) -> None:
+def test_arms_of_a_draft_swap_positions_and_keys(staff: Client) -> None:
     experiment = make_experiment()
     before = dict(experiment.arms.values_list("key", "pk"))
 
@@ -139,7 +137,7 @@ def test_arms_of_a_draft_change_places_and_keys(staff: Client) -> None:
     ]
 
 
-def test_a_control_is_replaced_by_an_arm_beside_it_or_a_new_one(staff: Client) -> None:
+def test_a_control_is_replaced_by_another_arm_or_a_new_one(staff: Client) -> None:
     experiment = make_experiment({"nudge": 0.5, "control": 0.5})
     gone = arm_row("control", position=1, is_control="on", DELETE="on")
 
@@ -173,13 +171,15 @@ def test_a_wrong_arm_is_refused_at_its_field(
 
 
 @pytest.mark.parametrize("coverage", ["50", "100", "1.5", "-1"])
-def test_coverage_is_a_share_and_says_so(staff: Client, coverage: str) -> None:
+def test_coverage_outside_zero_to_one_is_refused_with_a_sentence(
+    staff: Client, coverage: str
+) -> None:
     response = add(staff, [CONTROL, NUDGE], coverage=coverage)
 
     assert experiment_errors(response) == {"coverage": [SHARE]}
 
 
-def test_one_population_is_asked_for_at_its_field(staff: Client) -> None:
+def test_an_experiment_without_one_population_is_refused_at_its_field(staff: Client) -> None:
     segment = make_segment()
     both = add(staff, [CONTROL, NUDGE], segment=segment.pk, playbook=segment.playbook_id)
     none = add(staff, [CONTROL, NUDGE], segment="")
@@ -190,7 +190,7 @@ def test_one_population_is_asked_for_at_its_field(staff: Client) -> None:
     assert experiment_errors(wrong) == {"segment": [POPULATION], "coverage": [SHARE]}
 
 
-def test_a_running_experiment_is_still_renamed(staff: Client) -> None:
+def test_a_running_experiment_can_be_renamed(staff: Client) -> None:
     experiment = running_experiment()
     page = reverse("admin:experiments_experiment_change", args=(experiment.pk,))
     form = experiment_form([], name="Renamed", coverage="0.5")
@@ -223,11 +223,11 @@ def test_every_constraint_has_a_sentence_of_its_own(constraint: BaseConstraint) 
 @pytest.mark.parametrize(
     ("arms", "sentences"),
     [
-        ([], ["there is no arm yet"]),
-        ([CONTROL | {"weight": "1"}], ["an arm beside the control"]),
+        ([], ["It has no arm yet"]),
+        ([CONTROL | {"weight": "1"}], ["another arm besides the control"]),
         ([arm_row("control"), NUDGE], ["one control arm"]),
-        ([CONTROL, NUDGE | {"weight": "0.4"}], ["must sum to 1: control=0.5, nudge=0.4"]),
-        ([arm_row("a", "0.4")], ["one control arm", "beside the control", "must sum to 1"]),
+        ([CONTROL, NUDGE | {"weight": "0.4"}], ["must add up to 1, not control=0.5, nudge=0.4"]),
+        ([arm_row("a", "0.4")], ["one control arm", "besides the control", "must add up to 1"]),
     ],
     ids=["no arms", "one arm", "no control", "sum", "all at once"],
 )
@@ -236,7 +236,7 @@ def test_a_draft_is_saved_with_what_it_lacks_to_start(
 ) -> None:
     response = add(staff, arms)
 
-    (text,) = [text for text in said(response) if "cannot start yet" in text]
+    (text,) = [text for text in messages_of(response) if "cannot start yet" in text]
     assert all(sentence in text for sentence in sentences)
     assert Experiment.objects.get().arms.count() == len(arms)
 
@@ -245,7 +245,7 @@ def test_a_draft_that_can_start_and_a_running_experiment_are_saved_without_a_war
     staff: Client,
 ) -> None:
     response = add(staff, [CONTROL, NUDGE])
-    assert not any("cannot start" in text for text in said(response))
+    assert not any("cannot start" in text for text in messages_of(response))
 
     Arm.objects.all().delete()
     running = Experiment.objects.get()
@@ -253,18 +253,18 @@ def test_a_draft_that_can_start_and_a_running_experiment_are_saved_without_a_war
     page = reverse("admin:experiments_experiment_change", args=(running.pk,))
     response = staff.post(page, experiment_form([]))
     assert response.status_code == 302
-    assert not any("cannot start" in text for text in said(response))
+    assert not any("cannot start" in text for text in messages_of(response))
 
 
-def test_stop_says_what_it_did_to_each(staff: Client) -> None:
+def test_stop_reports_the_result_for_each_experiment(staff: Client) -> None:
     draft = make_experiment(name="Plan")
     running, stopped = running_experiment(name="Nudge"), running_experiment(name="Old")
     stop_experiment(stopped.pk, now=NOW)
 
     assert sorted(act(staff, "stop", draft, running, stopped)) == [
-        "Nudge is stopped. Its report goes on counting who was drawn.",
-        "Old was stopped before: nothing changes.",
-        "Plan was never started: it stays a draft.",
+        "Nudge is stopped. Its report still counts the learners drawn.",
+        "Old was already stopped. Nothing changed.",
+        "Plan was never started. It stays a draft.",
     ]
     draft.refresh_from_db()
     assert draft.status == "draft"
@@ -275,19 +275,19 @@ def live_course(**fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("action", ["start", "start_without_present"])
-def test_nothing_starts_where_all_clocks_stand_still(staff: Client, action: str) -> None:
+def test_no_experiment_starts_if_all_clocks_are_stopped(staff: Client, action: str) -> None:
     course = live_course(title="Demo", clock_stopped_at=STOPPED_AT)
     experiment = make_experiment(name="Nudge", segment=make_segment(course))
 
     (text,) = act(staff, action, experiment)
 
-    assert f"Nudge: {STANDS_STILL}: nobody will be drawn" in text
+    assert f"Nudge: {CLOCK_STOPPED}. No more learners are drawn." in text
     assert "It stays a draft" in text
     experiment.refresh_from_db()
     assert experiment.status == "draft"
 
 
-def test_a_second_start_says_that_it_runs_wherever_the_clock_stands(staff: Client) -> None:
+def test_a_second_start_is_refused_as_running_even_if_the_clock_is_stopped(staff: Client) -> None:
     course = live_course(clock_stopped_at=STOPPED_AT)
     experiment = running_experiment(name="Nudge", segment=make_segment(course))
 
@@ -296,7 +296,7 @@ def test_a_second_start_says_that_it_runs_wherever_the_clock_stands(staff: Clien
     ]
 
 
-def test_start_names_the_courses_that_nobody_is_drawn_from(staff: Client) -> None:
+def test_start_names_the_courses_without_draws(staff: Client) -> None:
     courses = (
         live_course(title="Demo", clock_stopped_at=STOPPED_AT),
         make_course(title="Hidden"),
@@ -305,15 +305,15 @@ def test_start_names_the_courses_that_nobody_is_drawn_from(staff: Client) -> Non
     experiment = make_experiment(name="Nudge", segment=make_segment(*courses), differs_outside=True)
 
     assert act(staff, "start", experiment) == [
-        "Nudge runs.",
-        f"{STANDS_STILL}: nobody will be drawn from then on.",
-        "The course Hidden is not live: nobody is drawn from it until it is.",
+        "Nudge is running.",
+        f"{CLOCK_STOPPED}. No more learners are drawn.",
+        "The course Hidden is not live. Its learners are drawn once it is live.",
     ]
     experiment.refresh_from_db()
     assert experiment.status == "running"
 
 
-def test_an_experiment_whose_arms_receive_nothing_is_not_started(staff: Client) -> None:
+def test_an_experiment_without_messages_to_its_arms_does_not_start(staff: Client) -> None:
     experiment = make_experiment(name="Nudge", segment=make_segment(live_course()))
 
     (sentence,) = act(staff, "start", experiment)
@@ -336,16 +336,16 @@ def test_a_seed_that_another_experiment_has_is_refused_at_its_field(staff: Clien
     assert "Another experiment has this seed" in response.content.decode()
 
 
-def test_start_in_a_playbook_without_a_course_says_so(staff: Client) -> None:
+def test_start_in_a_playbook_without_a_course_warns(staff: Client) -> None:
     (runs, warning) = act(staff, "start", make_experiment(name="Nudge", differs_outside=True))
 
-    assert runs == "Nudge runs."
-    assert warning == "The playbook belongs to no course: nobody can be drawn."
+    assert runs == "Nudge is running."
+    assert warning == "The playbook belongs to no course, so no learner can be drawn."
 
 
-def test_start_where_learners_are_drawn_says_nothing_more(staff: Client) -> None:
+def test_start_with_learners_to_draw_gives_no_warning(staff: Client) -> None:
     experiment = make_experiment(
         name="Nudge", segment=make_segment(live_course()), differs_outside=True
     )
 
-    assert act(staff, "start", experiment) == ["Nudge runs."]
+    assert act(staff, "start", experiment) == ["Nudge is running."]

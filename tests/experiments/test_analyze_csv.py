@@ -84,7 +84,7 @@ def test_assistments_gives_the_published_numbers(shared_data: Path) -> None:
     assert counts == [(193, 346), (205, 337)]
 
 
-def test_kind_is_found_from_the_values_where_it_is_not_given(small: Path) -> None:
+def test_the_kind_follows_from_the_values_if_it_is_not_given(small: Path) -> None:
     found = analyze(small, "--metric", "done", "--metric", "minutes")
 
     assert [metric["kind"] for metric in found["metrics"]] == ["binary", "mean"]
@@ -97,14 +97,14 @@ def test_rows_without_a_value_are_left_out_and_counted(small: Path) -> None:
     assert [each["n"] for each in found["metrics"][0]["arms"]] == [2, 1]
 
 
-def test_what_cannot_be_known_is_null_with_a_reason(small: Path) -> None:
+def test_a_number_that_cannot_be_computed_is_null_with_a_reason(small: Path) -> None:
     difference = by_arm(analyze(small, "--metric", "minutes"), "minutes")["nudge"]["difference"]
 
     assert (difference["low"], difference["p_value"]) == (None, None)
-    assert "only one outcome" in difference["reason"]
+    assert "only one learner" in difference["reason"]
 
 
-def test_text_tells_the_verdict_and_the_numbers(small: Path) -> None:
+def test_text_shows_the_verdict_and_the_numbers(small: Path) -> None:
     out = StringIO()
     call_command(
         "analyze_csv", small, "--arm=arm", "--control=control", "--metric=done",
@@ -114,7 +114,7 @@ def test_text_tells_the_verdict_and_the_numbers(small: Path) -> None:
     text = out.getvalue()
     assert "Rows by arm: control 2, nudge 2." in text
     assert "control: 1 of 2 (50.0%)" in text
-    assert "100.0% done in nudge, against 50.0% in control. Whether that is more" in text
+    assert "100.0% done in nudge, against 50.0% in control. It is not known whether" in text
     assert "Rows left out because they have no value: nudge 1." in text
     assert "control: mean 2.0000 of 2" in text
 
@@ -126,7 +126,7 @@ def test_words_for_true_and_false_are_zero_and_one(tmp_path: Path) -> None:
     assert [each["successes"] for each in found["metrics"][0]["arms"]] == [1, 2]
 
 
-def test_a_column_whose_name_holds_a_colon_is_taken_as_it_stands(tmp_path: Path) -> None:
+def test_a_column_name_may_contain_a_colon(tmp_path: Path) -> None:
     path = written(tmp_path, "arm,quiz:1\ncontrol,1\nnudge,0\n")
 
     assert analyze(path, "--metric", "quiz:1")["metrics"][0]["metric"] == "quiz:1"
@@ -151,18 +151,18 @@ def test_a_higher_level_widens_the_interval(tmp_path: Path) -> None:
             ["--metric", "absent"],
             "There is no column 'absent'. The columns are: arm, done, minutes",
         ),
-        (["--metric", "minutes:binary"], "Column 'minutes' holds 1.5: a binary metric is 0 or 1"),
+        (["--metric", "minutes:binary"], "Column 'minutes' holds 1.5. A binary metric must be"),
         (["--metric", "done:median"], "'median' is not a kind of metric"),
         (["--metric", "done:ratio=minutes"], "ratio metrics are not available yet"),
         (["--metric", "done:time=minutes"], "time metrics are not available yet"),
         (["--metric", "done", "--covariate", "minutes"], "--covariate is not available yet"),
         (["--metric", "done", "--cluster", "arm"], "--cluster is not available yet"),
-        (["--metric", "done", "--level", "95"], "--level must lie between 0 and 1"),
-        (["--metric", "done", "--level", "nan"], "--level must lie between 0 and 1"),
+        (["--metric", "done", "--level", "95"], "--level must be between 0 and 1"),
+        (["--metric", "done", "--level", "nan"], "--level must be between 0 and 1"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
-def test_what_cannot_be_analyzed_is_refused_in_a_sentence(
+def test_a_wrong_option_is_refused_with_a_sentence(
     small: Path, args: list[str], sentence: str
 ) -> None:
     with pytest.raises(CommandError) as error:
@@ -171,8 +171,10 @@ def test_what_cannot_be_analyzed_is_refused_in_a_sentence(
     assert sentence in str(error.value)
 
 
-def test_an_unknown_control_is_refused_with_the_arms_there_are(small: Path) -> None:
-    with pytest.raises(CommandError, match="No row has 'none' in column 'arm', which holds: contr"):
+def test_an_unknown_control_is_refused_with_the_list_of_arms(small: Path) -> None:
+    with pytest.raises(
+        CommandError, match=r"No row has 'none' in column 'arm'. The column holds: c"
+    ):
         analyze(small, "--metric", "done", control="none")
 
 
@@ -180,9 +182,9 @@ def test_an_unknown_control_is_refused_with_the_arms_there_are(small: Path) -> N
     ("text", "sentence"),
     [
         ("", "is empty"),
-        ("arm,done\n", "which holds: nothing"),
-        ("arm,done\ncontrol,1\n", "nothing but the control"),
-        ("arm,done\ncontrol,1\nnudge\n", "Line 3 has 1 cells, the header has 2"),
+        ("arm,done\n", "column holds: nothing"),
+        ("arm,done\ncontrol,1\n", "holds only the control"),
+        ("arm,done\ncontrol,1\nnudge\n", "Line 3 has 1 cells, but the header has 2"),
         ("arm,done\ncontrol,1\nnudge,many\n", "Line 3: 'many' in column 'done' is not a number"),
         ("arm,done\ncontrol,1\nnudge,inf\n", "Line 3: 'inf' in column 'done' is not a number"),
         ("arm,done\ncontrol,1\nnudge,1_000\n", "Line 3: '1_000' in column 'done' is not a number"),
@@ -197,14 +199,14 @@ def test_an_unknown_control_is_refused_with_the_arms_there_are(small: Path) -> N
     ids=["empty", "no row", "one arm", "short row", "word", "infinite", "underscore", "large",
          "larger", "small", "other digits", "twice", "quote", "many arms"],
 )  # fmt: skip
-def test_a_bad_file_is_refused_in_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_bad_file_is_refused_with_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(CommandError) as error:
         analyze(written(tmp_path, text), "--metric", "done")
 
     assert sentence in str(error.value)
 
 
-def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
     truncated = tmp_path / "cut.csv.gz"
     truncated.write_bytes(gzip.compress((SMALL + "control,1,1\n" * 9999).encode())[:-20])
     plain = tmp_path / "plain.csv.gz"
@@ -231,11 +233,11 @@ def test_rows_without_an_arm_are_left_out_and_counted(tmp_path: Path) -> None:
 
     assert found["rows_without_arm"] == 2
     assert found["arms"] == {"control": 2, "none": 1, "nudge": 2}
-    # The 7 of a row without an arm does not make a mean of a rate.
+    # The 7 in a row without an arm does not turn the rate into a mean.
     assert [metric["kind"] for metric in found["metrics"]] == ["binary", "mean"]
 
 
-def test_an_arm_may_bear_the_name_of_nothing_where_it_is_the_control(tmp_path: Path) -> None:
+def test_the_control_may_be_called_none(tmp_path: Path) -> None:
     path = written(tmp_path, "arm,done\nNA,1\nnudge,0\n,1\n")
 
     found = analyze(path, "--metric", "done", control="NA")
@@ -243,7 +245,7 @@ def test_an_arm_may_bear_the_name_of_nothing_where_it_is_the_control(tmp_path: P
     assert (found["arms"], found["rows_without_arm"]) == ({"NA": 1, "nudge": 1}, 1)
 
 
-def test_text_says_how_many_rows_have_no_arm(tmp_path: Path) -> None:
+def test_text_shows_the_number_of_rows_without_an_arm(tmp_path: Path) -> None:
     out = StringIO()
     path = written(tmp_path, SMALL + ",1,9\n")
     call_command("analyze_csv", path, "--arm=arm", "--control=control", "--metric=done", stdout=out)
@@ -252,7 +254,7 @@ def test_text_says_how_many_rows_have_no_arm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"], ids=["semicolons", "tabs"])
-def test_other_delimiters_are_seen_in_the_header(tmp_path: Path, delimiter: str) -> None:
+def test_the_delimiter_is_found_in_the_header(tmp_path: Path, delimiter: str) -> None:
     rows = [("arm", "done, or not", "minutes"), ("control", "1", "2.5"), ("nudge", "0", "4")]
     path = written(tmp_path, "\n".join(delimiter.join(row) for row in rows))
 
@@ -269,7 +271,7 @@ def test_a_file_with_semicolons_may_have_decimal_commas(tmp_path: Path) -> None:
     assert [each["mean"] for each in found["metrics"][0]["arms"]] == [2.5, 4.0]
 
 
-def test_a_decimal_comma_is_no_number_beside_commas(tmp_path: Path) -> None:
+def test_a_decimal_comma_is_refused_in_a_file_with_commas(tmp_path: Path) -> None:
     path = written(tmp_path, 'arm,minutes\ncontrol,"2,5"\nnudge,4\n')
 
     with pytest.raises(CommandError, match="'2,5' in column 'minutes' is not a number"):
@@ -288,7 +290,7 @@ ARMS = st.sampled_from(["control", "nudge", " nudge", "", "NA", "none", "contr\u
     delimiter=st.sampled_from([",", ";"]),
     ending=st.sampled_from(["\n", "\r\n", "\n\n"]),
 )
-def test_the_quick_way_reads_what_the_careful_way_reads(
+def test_quick_and_row_by_row_reading_agree(
     rows: list[tuple[str, str, str]], delimiter: str, ending: str
 ) -> None:
     lines = [("id", "arm", "one", "two"), *(("7", *row) for row in rows)]
@@ -296,7 +298,7 @@ def test_the_quick_way_reads_what_the_careful_way_reads(
     with TemporaryDirectory() as folder:
         plain, packed = Path(folder, "rows.csv"), Path(folder, "rows.csv.gz")
         plain.write_text(text, encoding="utf-8", newline="")
-        # What is compressed is always read row by row.
+        # A compressed file is always read row by row.
         packed.write_bytes(gzip.compress(text.encode()))
         assert read(plain) == read(packed)
 

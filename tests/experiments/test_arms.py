@@ -19,8 +19,8 @@ def test_draws_follow_the_weights() -> None:
     assert drawn.count(None) == 0
 
 
-# Drawn once by a program that knows only the published formula: half control, half nudge, and
-# eight tenths of each drawn. They may never change.
+# Drawn once by a program that implements only the published formula: half control, half nudge,
+# coverage 0.8. They must never change.
 GOLDEN_ARMS = "control control none nudge nudge none nudge control none none control none"
 
 
@@ -53,7 +53,7 @@ def test_nobody_changes_arm_when_coverage_grows(
 
 
 @given(WEIGHTS)
-def test_full_coverage_leaves_nobody_out(weights: dict[str, float]) -> None:
+def test_full_coverage_draws_every_id(weights: dict[str, float]) -> None:
     arms = Arms.of(weights)
 
     assert None not in {arms.arm_at(bucket) for bucket in range(10_000)}
@@ -73,9 +73,9 @@ def test_an_arm_of_weight_zero_draws_nobody() -> None:
     ("weights", "coverage", "sentence"),
     [
         ({}, 1, "at least one arm"),
-        ({"control": 0.5, "nudge": 0.4}, 1, "must sum to 1: control=0.5, nudge=0.4"),
-        ({"control": 1.5, "nudge": -0.5}, 1, "between 0 and 1"),
-        ({"control": float("nan")}, 1, "between 0 and 1"),
+        ({"control": 0.5, "nudge": 0.4}, 1, "must add up to 1, not control=0.5, nudge=0.4"),
+        ({"control": 1.5, "nudge": -0.5}, 1, "from 0 to 1"),
+        ({"control": float("nan")}, 1, "from 0 to 1"),
         ({"control": 1.0}, 1.1, "Coverage"),
         ({"control": 1.0}, float("nan"), "Coverage"),
     ],

@@ -27,7 +27,7 @@ def test_p_values_are_the_published_ones(
     assert sample_ratio(observed, weights).p_value == pytest.approx(p_value, abs=digits)
 
 
-def test_an_arm_of_weight_zero_is_no_degree_of_freedom() -> None:
+def test_an_arm_with_weight_zero_is_not_a_degree_of_freedom() -> None:
     with_it = sample_ratio([100, 0, 120, 80], [1, 0, 1, 1])
 
     assert with_it.p_value == sample_ratio([100, 120, 80], [1, 1, 1]).p_value
@@ -53,9 +53,9 @@ def test_p_value_equals_scipy(pairs: list[tuple[int, int]]) -> None:
 
 @pytest.mark.parametrize(
     ("observed", "weights", "sentence"),
-    [([0, 0], [1, 1], "nobody"), ([5, 0], [1, 0], "one arm"), ([], [], "one arm")],
+    [([0, 0], [1, 1], "no learner"), ([5, 0], [1, 0], "one arm"), ([], [], "one arm")],
 )
-def test_what_cannot_be_tested_is_nan_with_a_reason(
+def test_sizes_that_cannot_be_tested_give_nan_with_a_reason(
     observed: list[int], weights: list[float], sentence: str
 ) -> None:
     found = sample_ratio(observed, weights)
@@ -85,7 +85,7 @@ def test_evidence_after_each_learner_is_the_published_one() -> None:
 
 
 def test_the_first_two_learners_in_the_small_arm_are_no_alarm() -> None:
-    # Drawn .05 to .95: exactly .05 * .05, one look of many.
+    # With weights .05 and .95 the probability is .05 * .05, at one look of many.
     found = sample_ratio([2, 0], [0.05, 0.95])
 
     assert found.p_value == pytest.approx(0.0025)
@@ -102,20 +102,20 @@ def test_sizes_that_one_fair_draw_in_110_gives_are_a_surprise_and_no_alarm() -> 
     found = sample_ratio([1000, 1120], [0.5, 0.5])
 
     assert found.state is Balance.SURPRISE
-    assert "would happen in one of 109 fair draws (p = 0.009)" in balance_text(found)
+    assert "occur in one of 109 fair draws (p = 0.009)" in balance_text(found)
 
 
 def test_learners_in_an_arm_that_draws_nobody_are_an_alarm() -> None:
     found = sample_ratio([100, 40, 100], [0.5, 0, 0.5])
 
     assert found.state is Balance.MISMATCH
-    assert balance_text(found).startswith("40 learners are in an arm of weight 0")
+    assert balance_text(found).startswith("40 learners are in an arm with weight 0")
 
 
-def test_looking_every_day_raises_hardly_an_alarm_in_fair_draws() -> None:
+def test_looking_every_day_at_fair_draws_raises_hardly_any_alarm() -> None:
     rng = np.random.default_rng(20250901)
 
-    # The same sizes come again and again in a thousand draws.
+    # The cache helps, because the same sizes occur often in a thousand draws.
     @cache
     def is_alarm(seen: int, other: int) -> bool:
         return sample_ratio([seen, other], [1, 1]).is_mismatch

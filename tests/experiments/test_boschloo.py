@@ -21,7 +21,7 @@ from tests.experiments.test_rates import counts
 @settings(max_examples=60, deadline=None)
 def test_p_value_equals_scipy(control: Counts, treatment: Counts) -> None:
     assume(0 < control.successes + treatment.successes < control.n + treatment.n)
-    # The arms stand in scipy's columns. Its search needs points: with 8 it stops up to 3 % low.
+    # scipy has one column per arm. With only 8 points its search stops up to 3 % too low.
     expected = scipy_stats.boschloo_exact(
         [
             [treatment.successes, control.successes],
@@ -34,13 +34,13 @@ def test_p_value_equals_scipy(control: Counts, treatment: Counts) -> None:
     if expected < 0.5:
         assert found == pytest.approx(expected, rel=1e-4)
     else:
-        # Here the tables are ordered by the direction in which the rates differ, in scipy by the
-        # direction in which Fisher's p-value is smaller: it matters where nothing is found anyway.
+        # We order the tables by the direction in which the rates differ. scipy orders them by the
+        # direction in which Fisher's p-value is smaller. Only large p-values differ.
         assert found > 0.499
 
 
-def test_p_value_is_what_every_table_counted_one_by_one_gives() -> None:
-    # Second way: Fisher's test of every table, and every rate of a grid of 2,001.
+def test_p_value_equals_a_count_of_every_table() -> None:
+    # Independent computation: Fisher's test of every table, at every rate of a grid of 2,001.
     n0, n1, seen = 7, 5, (1, 4)
     rates = np.linspace(0, 1, 2001)
     chance = np.zeros_like(rates)
@@ -59,8 +59,8 @@ def fisher(x0: int, x1: int, n0: int, n1: int) -> float:
 
 
 def limits_and_p(x0: int, x1: int, n0: int, n1: int) -> tuple[float, float, float]:
-    # The arms change places, or those who did it with those who did not: the limits are mirrored.
-    # In arms of one size that leaves a quarter of the tables to compute.
+    # Swapping the arms, or the outcome with its opposite, mirrors the limits. For arms of one size
+    # only a quarter of the tables must be computed.
     if n0 == n1 and x0 > x1:
         low, high, p = limits_and_p(x1, x0, n1, n0)
         return -high, -low, p
@@ -89,8 +89,8 @@ def test_mirrored_tables_have_mirrored_limits(n: int, data: st.DataObject) -> No
     ids=str,
 )
 def test_limits_cover_the_truth_and_the_test_keeps_its_level(n0: int, n1: int) -> None:
-    # Every table of such arms, weighted by its chance at each pair of rates. The limits of Newcombe
-    # and of Miettinen and Nurminen cover .90 to .93 at their worst in such arms.
+    # Every table of such arms, weighted by its probability at each pair of rates. In such arms the
+    # limits of Newcombe and of Miettinen and Nurminen cover only .90 to .93 at their worst.
     found = [[limits_and_p(x0, x1, n0, n1) for x1 in range(n1 + 1)] for x0 in range(n0 + 1)]
     low, high, p = np.moveaxis(np.array(found), 2, 0)
 
@@ -105,8 +105,8 @@ def test_limits_cover_the_truth_and_the_test_keeps_its_level(n0: int, n1: int) -
         assert rate0 != rate1 or chance[p < 0.05].sum() <= 0.05
 
 
-def test_nobody_of_two_arms_rules_out_what_one_arm_alone_would() -> None:
-    # 0 of 10 twice: the limit is the rate at which nobody of ten has a chance of .025.
+def test_two_rates_of_zero_have_the_limits_of_a_single_arm() -> None:
+    # 0 of 10 twice: the limit is the rate at which 0 of 10 has a probability of .025.
     limit = 1 - 0.025**0.1
 
     assert boschloo_difference_limits(Counts(0, 10), Counts(0, 10), level=0.95) == pytest.approx(
@@ -114,7 +114,7 @@ def test_nobody_of_two_arms_rules_out_what_one_arm_alone_would() -> None:
     )
 
 
-def test_ratio_limits_are_turned_over_when_the_arms_change_places() -> None:
+def test_ratio_limits_are_inverted_if_the_arms_are_swapped() -> None:
     low, high = boschloo_ratio_limits(Counts(3, 12), Counts(7, 15), level=0.95)
     back = boschloo_ratio_limits(Counts(7, 15), Counts(3, 12), level=0.95)
 
@@ -122,14 +122,14 @@ def test_ratio_limits_are_turned_over_when_the_arms_change_places() -> None:
 
 
 @given(st.integers(1, 12), st.integers(1, 12))
-def test_nothing_is_more_extreme_than_nobody_against_everybody(n0: int, n1: int) -> None:
+def test_no_table_is_more_extreme_than_rates_of_zero_and_one(n0: int, n1: int) -> None:
     extreme = boschloo_p_value(Counts(0, n0), Counts(n1, n1))
 
     assert least_p_value(Counts(0, n0), Counts(n1, n1)) == pytest.approx(extreme, rel=1e-5)
 
 
-def test_cutting_the_tables_changes_a_p_value_by_a_millionth() -> None:
-    # Just above and just below the number of tables that are all looked at.
+def test_restricting_the_tables_changes_a_p_value_by_a_millionth() -> None:
+    # One is just above and one just below the limit up to which all tables are used.
     all_of_them = boschloo_p_value(Counts(3, 99), Counts(12, 197))
     some_of_them = boschloo_p_value(Counts(3, 99), Counts(12, 200))
 

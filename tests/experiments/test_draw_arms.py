@@ -50,7 +50,7 @@ def test_each_id_gets_its_bucket_and_arm(tmp_path: Path, out: Path) -> None:
     assert sum(found["arms"].values()) == found["ids"] == 200
 
 
-def test_less_coverage_leaves_ids_undrawn_and_moves_nobody(tmp_path: Path, out: Path) -> None:
+def test_less_coverage_draws_fewer_ids_and_changes_no_arm(tmp_path: Path, out: Path) -> None:
     path = written(tmp_path, "id\n" + "".join(f"learner-{number}\n" for number in range(300)))
     draw(path, out)
     everybody = {row["id"]: row["arm"] for row in rows(out)}
@@ -60,14 +60,14 @@ def test_less_coverage_leaves_ids_undrawn_and_moves_nobody(tmp_path: Path, out: 
     assert all(row["arm"] in ("", everybody[row["id"]]) for row in rows(out))
 
 
-def test_a_bare_list_loses_no_first_line(tmp_path: Path, out: Path) -> None:
+def test_the_first_line_of_a_bare_list_is_drawn(tmp_path: Path, out: Path) -> None:
     found = draw(written(tmp_path, "a\nb\nc\n"), out)
 
     assert [row["id"] for row in rows(out)] == ["a", "b", "c"]
     assert found["column"] == ""
 
 
-def test_repeated_ids_are_told_and_drawn_alike(tmp_path: Path, out: Path) -> None:
+def test_repeated_ids_are_counted_and_drawn_into_one_arm(tmp_path: Path, out: Path) -> None:
     found = draw(written(tmp_path, "id\na\nb\na\n"), out)
 
     first, _, third = rows(out)
@@ -75,7 +75,7 @@ def test_repeated_ids_are_told_and_drawn_alike(tmp_path: Path, out: Path) -> Non
     assert found["repeated"] == 1
 
 
-def test_result_is_told_in_words(tmp_path: Path, out: Path) -> None:
+def test_the_result_is_printed_as_a_sentence(tmp_path: Path, out: Path) -> None:
     stdout = StringIO()
     path = written(tmp_path, "id\na\nb\nc\n")
     call_command("draw_arms", path, "--seed=s", f"--weights={HALVES}", "--out", out, stdout=stdout)
@@ -87,11 +87,11 @@ def test_result_is_told_in_words(tmp_path: Path, out: Path) -> None:
 @pytest.mark.parametrize(
     ("weights", "sentence"),
     [
-        ("control=0.5,nudge=0.4", "The weights must sum to 1"),
+        ("control=0.5,nudge=0.4", "The weights must add up to 1"),
         ("control=0.5,control=0.5", "'control' has two weights"),
         ("control,nudge", "'control' is not a weight"),
         ("control=half,nudge=0.5", "'half' is not a number"),
-        ("control=-1,nudge=2", "between 0 and 1"),
+        ("control=-1,nudge=2", "from 0 to 1"),
         ("", "is not a weight"),
     ],
 )
@@ -117,19 +117,19 @@ def test_bad_files_are_refused(tmp_path: Path, out: Path, text: str, sentence: s
 
 
 def test_coverage_above_one_is_refused(tmp_path: Path, out: Path) -> None:
-    with pytest.raises(CommandError, match="Coverage must lie between 0 and 1"):
+    with pytest.raises(CommandError, match="Coverage must be from 0 to 1"):
         draw(written(tmp_path, "id\na\n"), out, "--coverage", "1.2")
 
 
-def test_the_file_of_ids_is_not_written_over(tmp_path: Path) -> None:
+def test_the_input_file_is_not_overwritten(tmp_path: Path) -> None:
     path = written(tmp_path, "id\na\n")
 
-    with pytest.raises(CommandError, match="is the file of ids itself"):
+    with pytest.raises(CommandError, match="is the input file"):
         draw(path, path)
     assert path.read_text(encoding="utf-8") == "id\na\n"
 
 
-def test_an_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be written: No such file or directory"):
         draw(written(tmp_path, "id\na\n"), tmp_path / "absent" / "arms.csv")
 
@@ -146,7 +146,7 @@ def test_ids_that_a_spreadsheet_would_run_are_counted(
     assert [row["id"] for row in rows(out)] == ["ana", *FORMULAS]
 
 
-def test_ids_and_arms_for_a_spreadsheet_run_nothing(
+def test_ids_and_arms_for_a_spreadsheet_are_not_formulas(
     tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(tmp_path, "id\nana\n" + "".join(f"{each}\n" for each in FORMULAS))
@@ -156,7 +156,7 @@ def test_ids_and_arms_for_a_spreadsheet_run_nothing(
     assert [row["id"] for row in drawn] == ["ana", *(f"'{each}" for each in FORMULAS)]
     assert {row["arm"] for row in drawn} <= {"'@a", "'-b"}
     assert capsys.readouterr().err == ""
-    # The mark is for the file alone: who is drawn into which arm does not change.
+    # The mark is only in the file. It does not change the draw.
     plain = tmp_path / "plain.csv"
     draw(path, plain, weights="@a=0.5,-b=0.5")
     assert [row["bucket"] for row in drawn] == [row["bucket"] for row in rows(plain)]

@@ -15,7 +15,7 @@ from experiments.randomize.arms import (
 )
 from experiments.randomize.hash import bucket_of, bucket_of_many, fnv1a32, hash_share
 
-# Any code point, lone surrogates and characters of two code units included.
+# Any code points, including lone surrogates and characters of two code units.
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=20)
 
 
@@ -63,7 +63,7 @@ def test_choose_range_makes_the_published_choices(published: dict[str, Any]) -> 
         assert (-1 if index is None else index) == expected, name
 
 
-def test_namespaces_hold_who_the_specification_says(published: dict[str, Any]) -> None:
+def test_namespaces_include_the_published_ids(published: dict[str, Any]) -> None:
     cases = published["inNamespace"]
     assert len(cases) == 16
     for name, unit_id, (namespace, start, end), expected in cases:
@@ -79,7 +79,7 @@ def test_equal_weights_are_the_published_ones(published: dict[str, Any]) -> None
         assert equal_weights(count) == pytest.approx(expected, abs=1e-8), count
 
 
-# These draws may never change: learners were told apart by them.
+# These draws must never change: running experiments depend on them.
 GOLDEN = {
     "": 2242,
     "7b0f3f0e-5d3c-4c8e-9a53-0d5d2c1b7f11": 7204,
@@ -100,7 +100,7 @@ def test_golden_draws_never_change_in_bulk() -> None:
     assert bucket_of_many(list(GOLDEN), seed="golden").tolist() == list(GOLDEN.values())
 
 
-def test_hash_reads_code_units_and_neither_code_points_nor_bytes() -> None:
+def test_hash_reads_code_units_not_code_points_or_bytes() -> None:
     # U+1D49C is the two code units D835 DC9C.
     def by_hand(units: list[int]) -> int:
         value = 2166136261

@@ -77,8 +77,8 @@ def test_swapping_the_arms_mirrors_the_result(control: list[float], treatment: l
     )
 
 
-def test_relative_lift_is_as_wide_as_resampling_says() -> None:
-    # Independent way: the spread of the ratio over 4,000 seeded resamples.
+def test_relative_lift_is_as_wide_as_in_resampling() -> None:
+    # Independent computation: the spread of the ratio over 4,000 seeded resamples.
     rng = np.random.default_rng(7)
     control, treatment = rng.poisson(2.0, 900), rng.poisson(2.3, 800)
     found = relative(Moments.from_array(control), Moments.from_array(treatment))
@@ -147,12 +147,12 @@ def test_difference_and_relative_lift_never_disagree() -> None:
             assert lift.low >= -1
             wider += difference.excludes_zero < welch_difference(one, other).excludes_zero
     assert known > 4_000
-    assert wider > 10, "the permutation test must have had a say"
+    assert wider > 10, "the permutation test must widen some intervals"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(12, 12), (12, 60), (25, 75)], ids=str)
-def test_same_sparse_arms_look_different_no_more_than_one_time_in_eighteen(
+def test_equal_sparse_arms_differ_at_most_one_time_in_eighteen(
     sizes: tuple[int, int],
 ) -> None:
     rng = np.random.default_rng(20250901)
@@ -170,15 +170,15 @@ def test_same_sparse_arms_look_different_no_more_than_one_time_in_eighteen(
 
 def _look_different(draw: Callable[[int], np.ndarray], sizes: tuple[int, int]) -> bool:
     one, other = (Moments.from_array(draw(size)) for size in sizes)
-    # The p-value is the larger one of two: where Welch's is not small, there is nothing to ask.
-    # The number of draws changes how exact a p-value is, and not how often a fair one is small.
+    # The p-value is the larger of two, so if Welch's is not small the other is not needed. The
+    # number of draws affects the precision of a p-value, but not how often a fair one is small.
     return (
         welch_difference(one, other).is_significant
         and mean_difference(one, other, draws=999).is_significant
     )
 
 
-def test_same_arms_look_different_one_time_in_twenty() -> None:
+def test_equal_arms_differ_one_time_in_twenty() -> None:
     # 4,000 seeded A/A trials of skewed counts; five standard errors around .05.
     rng = np.random.default_rng(20250901)
     shown = [
@@ -204,7 +204,7 @@ def test_moments_of_parts_add_to_the_moments_of_the_whole(
 
 
 @given(VALUES)
-def test_adding_nobody_changes_nothing(values: list[float]) -> None:
+def test_adding_an_empty_arm_changes_nothing(values: list[float]) -> None:
     moments, nobody = Moments.from_array(values), Moments.from_array([])
 
     assert moments + nobody == nobody + moments == moments
@@ -231,16 +231,16 @@ def test_a_small_spread_around_a_large_mean_keeps_its_digits() -> None:
 @pytest.mark.parametrize(
     ("control", "treatment", "value", "sentence"),
     [
-        ([], [1, 2], None, "nobody is counted in the control"),
-        ([1, 2], [], None, "nobody is counted in this arm"),
-        ([1], [2, 4], 2.0, "only one outcome is counted in the control"),
-        ([1, 3], [2], 0.0, "only one outcome is counted in this arm"),
+        ([], [1, 2], None, "no learner of the control is counted"),
+        ([1, 2], [], None, "no learner of this arm is counted"),
+        ([1], [2, 4], 2.0, "only one learner of the control is counted"),
+        ([1, 3], [2], 0.0, "only one learner of this arm is counted"),
         ([0.1] * 3, [0.3] * 7, 0.2, "no outcome varies"),
         ([0, 0], [0, 0], 0.0, "no outcome varies"),
     ],
     ids=["empty control", "empty arm", "one control", "one in arm", "no variance", "all zero"],
 )
-def test_what_cannot_be_known_is_nan_with_a_reason(
+def test_a_number_that_cannot_be_computed_is_nan_with_a_reason(
     control: list[float], treatment: list[float], value: float | None, sentence: str
 ) -> None:
     found = welch_difference(Moments.from_array(control), Moments.from_array(treatment))
@@ -258,7 +258,7 @@ def test_a_control_mean_not_above_zero_has_no_relative_lift(control: list[float]
     assert "not above 0" in found.reason
 
 
-def test_one_arm_without_variance_is_no_obstacle() -> None:
+def test_one_arm_without_variance_can_be_compared() -> None:
     found = welch_difference(Moments.from_array([2, 2, 2]), Moments.from_array([2, 3, 5]))
 
     assert found.df == pytest.approx(2)
@@ -266,7 +266,7 @@ def test_one_arm_without_variance_is_no_obstacle() -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_outcomes_that_are_no_numbers_are_refused(bad: float) -> None:
+def test_outcomes_that_are_not_numbers_are_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         Moments.from_array([1.0, bad])
 
@@ -275,7 +275,7 @@ def test_outcomes_that_are_no_numbers_are_refused(bad: float) -> None:
     ("control", "treatment", "arm"),
     [([0, 1, 2], [0, 0, 0], "this arm"), ([0, 0, 0], [0, 1, 2], "the control")],
 )
-def test_an_arm_in_which_nobody_did_it_gives_no_interval(
+def test_an_arm_with_only_zeros_gives_no_interval(
     control: list[int], treatment: list[int], arm: str
 ) -> None:
     found = welch_difference(Moments.from_array(control), Moments.from_array(treatment))
@@ -286,7 +286,7 @@ def test_an_arm_in_which_nobody_did_it_gives_no_interval(
     assert not relative(Moments.from_array(control), Moments.from_array(treatment)).has_interval
 
 
-def test_every_class_of_up_to_three_is_compared_or_told_why_not() -> None:
+def test_every_arm_of_up_to_three_has_an_interval_or_a_reason() -> None:
     classes = [each for size in range(4) for each in combinations_with_replacement([0, 1, 3], size)]
     arms = [Moments.from_array(each) for each in classes]
 

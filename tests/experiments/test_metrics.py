@@ -26,7 +26,7 @@ def test_the_three_metrics_and_their_windows() -> None:
     assert {metric.window for metric in METRICS} == {timedelta(hours=168)}
 
 
-def test_what_happened_is_counted_and_what_is_totalled_is_averaged() -> None:
+def test_happened_is_a_rate_and_total_is_a_mean() -> None:
     frequencies = {(0,): 1, (1,): 1, (3,): 1}
 
     assert Happened("PLAY_VIDEO").observe(frequencies) == Observed(
@@ -38,7 +38,7 @@ def test_what_happened_is_counted_and_what_is_totalled_is_averaged() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values())
-def test_every_kind_can_be_observed_where_nobody_is_and_compared(kind: type[Any]) -> None:
+def test_every_kind_can_be_observed_in_an_empty_arm_and_compared(kind: type[Any]) -> None:
     outcome = kind("ATTEMPT_QUIZ")
     nobody = outcome.observe({})
 
@@ -51,7 +51,7 @@ def test_every_kind_can_be_observed_where_nobody_is_and_compared(kind: type[Any]
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.key)
-def test_a_definition_holds_all_of_a_metric(metric: Any) -> None:
+def test_a_definition_holds_the_whole_metric(metric: Any) -> None:
     stored = json.loads(json.dumps(metric_definition(metric)))
 
     assert read_metric(stored) == metric
@@ -69,7 +69,7 @@ def test_a_definition_holds_all_of_a_metric(metric: Any) -> None:
         {"analysis": "horoscope"},
     ],
 )
-def test_what_a_later_release_defines_is_refused_in_a_sentence(change: dict[str, Any]) -> None:
+def test_a_definition_of_a_later_release_is_refused_with_a_sentence(change: dict[str, Any]) -> None:
     with pytest.raises(UnknownMetricError, match=r"release of Nudgelab does not know.*\.$"):
         read_metric(metric_definition(ATTEMPTED) | change)
 

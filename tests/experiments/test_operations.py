@@ -58,16 +58,16 @@ def test_start_locks_the_plan_and_its_digest() -> None:
 @pytest.mark.parametrize(
     ("weights", "control", "sentence"),
     [
-        ({"control": 0.5, "nudge": 0.4}, "control", "must sum to 1"),
-        ({"control": 1}, "control", "an arm beside the control"),
-        ({"control": 1, "nudge": 0}, "control", "an arm beside the control"),
+        ({"control": 0.5, "nudge": 0.4}, "control", "must add up to 1"),
+        ({"control": 1}, "control", "another arm besides the control"),
+        ({"control": 1, "nudge": 0}, "control", "another arm besides the control"),
         ({"control": 0, "nudge": 1}, "control", "one control arm"),
         ({"a": 0.5, "b": 0.5}, "none", "one control arm"),
-        ({}, "none", "one control arm"),
+        ({}, "none", "a control arm"),
     ],
     ids=["sum", "one arm", "weightless arm", "weightless control", "no control", "no arms"],
 )
-def test_start_refuses_what_cannot_be_compared(
+def test_start_refuses_arms_that_cannot_be_compared(
     weights: dict[str, float], control: str, sentence: str
 ) -> None:
     experiment = make_experiment(weights, control=control)
@@ -93,7 +93,7 @@ def test_start_refuses_a_second_start_and_a_restart() -> None:
         lock_plan_and_run(experiment.pk, now=LATER)
 
 
-def test_seeds_are_random_unless_written_and_no_two_experiments_share_one() -> None:
+def test_seeds_are_random_by_default_and_unique() -> None:
     segment = make_segment()
     first, second = (
         Experiment.objects.create(key=key, name=key, segment=segment) for key in ("a", "b")
@@ -124,7 +124,7 @@ def test_the_plan_holds_all_that_the_report_prints() -> None:
     assert [arm.name for arm in plan.arms] == ["control", "A friendly nudge"]
 
 
-def test_what_is_renamed_after_the_start_changes_no_report() -> None:
+def test_renaming_after_the_start_changes_no_report() -> None:
     segment = make_segment(make_course())
     experiment = running_experiment(segment=segment, name="Quiz nudge", hypothesis="More attempts")
     before = report(experiment, as_of=LATER)
@@ -153,7 +153,7 @@ def test_a_plan_of_an_earlier_release_is_read() -> None:
     found = read_plan(json.dumps(old))
 
     assert (found.arms, found.promise, found.seed, found.format) == (arms, None, "s", 1)
-    with pytest.raises(PlanError, match="never written again"):
+    with pytest.raises(PlanError, match="can be read but not written again"):
         plan_text(found)
     assert [(metric.key, metric.window.days) for metric in found.chosen_metrics()] == [
         ("quiz_attempted_7d", 7),
@@ -164,7 +164,7 @@ def test_a_plan_of_an_earlier_release_is_read() -> None:
 
 def test_a_report_takes_names_windows_and_methods_from_the_plan_alone() -> None:
     experiment = lock_plan_and_run(make_experiment().pk, now=NOW)
-    # Locked by a release in which other things were measured than today.
+    # The plan was locked by a release with other metrics than today's.
     another = replace(
         METRICS[1], key="plays_1d", name="Videos played", window=timedelta(days=1),
         outcome=Total("PLAY_VIDEO"),
@@ -180,7 +180,7 @@ def test_a_report_takes_names_windows_and_methods_from_the_plan_alone() -> None:
     assert result.observed["nudge"].tally == ("total", 4)
 
 
-def test_a_plan_of_a_later_release_draws_where_it_can_and_reports_in_a_sentence() -> None:
+def test_a_plan_of_a_later_release_still_draws_and_refuses_its_report() -> None:
     experiment = lock_plan_and_run(make_experiment().pk, now=NOW)
     later = json.loads(experiment.plan)
     later["metrics"][0]["outcome"]["kind"] = "time to"
@@ -197,7 +197,9 @@ def test_a_plan_of_a_later_release_draws_where_it_can_and_reports_in_a_sentence(
             read_plan(json.dumps(later | unknown))
     with pytest.raises(PlanError, match="does not know how the metric"):
         read_plan(json.dumps(later | {"metrics": ["quiz_attempted_7d"]})).chosen_metrics()
-    with pytest.raises(PlanError, match="format 9, and this release of Nudgelab knows 1 and 2"):
+    with pytest.raises(
+        PlanError, match="format 9, but this release of Nudgelab knows only 1 and 2"
+    ):
         read_plan(json.dumps(later | {"format": 9}))
 
 
@@ -250,7 +252,7 @@ def test_nobody_is_drawn_into_a_draft_or_a_stopped_experiment() -> None:
     assert not Assignment.objects.exists()
 
 
-def test_growing_coverage_draws_more_and_moves_nobody() -> None:
+def test_growing_coverage_draws_more_and_changes_no_arm() -> None:
     experiment, course = running_experiment(coverage="0.5"), make_course()
     enrollments = [make_enrollment(course) for _ in range(40)]
     before = {each.pk: draw_arm(experiment.pk, each.pk, now=NOW) for each in enrollments}
@@ -263,7 +265,7 @@ def test_growing_coverage_draws_more_and_moves_nobody() -> None:
     assert all(after[pk] == drawn for pk, drawn in before.items() if drawn is not None)
 
 
-def test_arms_and_seed_edited_after_the_start_change_nobody() -> None:
+def test_arms_and_seed_edited_after_the_start_change_no_draw() -> None:
     experiment, enrollment = running_experiment(), make_enrollment()
     arms = Arms.of({"control": 0.5, "nudge": 0.5})
     expected = arms.draw(str(enrollment.unit_key), seed=experiment.seed)
@@ -288,7 +290,7 @@ def test_draw_needs_few_queries(django_assert_num_queries) -> None:
     assert sorted(drawn) == ids
 
 
-def test_drawing_many_keeps_those_who_were_drawn_before() -> None:
+def test_drawing_many_keeps_earlier_draws() -> None:
     experiment, course = running_experiment(), make_course()
     first, second = make_enrollment(course), make_enrollment(course)
     before = draw_arm(experiment.pk, first.pk, now=NOW)
@@ -339,7 +341,7 @@ def test_an_outcome_is_recorded_once_per_delivery_and_follows_its_outcome() -> N
 
 @pytest.mark.parametrize("final", ["handed_off", "ghost"])
 @pytest.mark.parametrize("late", ["in_doubt", "dropped", "handed_off", "ghost"])
-def test_a_hand_off_never_goes_back(final: str, late: str) -> None:
+def test_a_hand_off_is_never_replaced(final: str, late: str) -> None:
     assignment, key = assign(running_experiment(), "control", NOW), uuid4()
     record_delivery_outcome(assignment.pk, delivery_key=key, outcome=final, at=NOW)
     record_delivery_outcome(assignment.pk, delivery_key=key, outcome=late, reason="late", at=LATER)

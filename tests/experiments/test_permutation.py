@@ -1,4 +1,4 @@
-"""The permutation test of two means: against print, against scipy, and against itself."""
+"""The permutation test of two means, against published numbers, scipy and itself."""
 
 from math import inf, isinf
 
@@ -26,7 +26,7 @@ def shift_of(control, treatment, **more) -> Shift:
 
 
 def exact_p(control, treatment, alternative="two-sided") -> float:
-    """Return scipy's p-value over all ways to deal the learners out."""
+    """Return scipy's p-value over all permutations."""
     found = stats.permutation_test(
         (treatment, control),
         lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
@@ -37,15 +37,15 @@ def exact_p(control, treatment, alternative="two-sided") -> float:
     return float(found.pvalue)
 
 
-def test_the_mice_have_the_published_level_of_significance() -> None:
-    # Section 15.2: 132 of 1,000 permutations are as large, a standard error of .011.
+def test_the_mice_have_the_published_significance_level() -> None:
+    # Section 15.2: 132 of 1,000 permutations are as large, with a standard error of .011.
     assert exact_p(CONTROLS, TREATED, "greater") == pytest.approx(0.132, abs=0.022)
     found = shift_of(CONTROLS, TREATED, draws=99_999)
     assert found.p_value == pytest.approx(exact_p(CONTROLS, TREATED), abs=0.012)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_p_value_is_that_of_all_ways_to_deal_the_learners_out(seed: int) -> None:
+def test_p_value_equals_that_of_all_permutations(seed: int) -> None:
     rng = np.random.default_rng(seed)
     control, treatment = rng.negative_binomial(1, 0.2, 9), 2 + rng.negative_binomial(1, 0.2, 6)
     found = shift_of(control, treatment, draws=99_999)
@@ -53,20 +53,20 @@ def test_p_value_is_that_of_all_ways_to_deal_the_learners_out(seed: int) -> None
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_limits_are_the_shifts_that_are_just_not_rejected(seed: int) -> None:
+def test_limits_are_the_outermost_shifts_that_are_not_rejected(seed: int) -> None:
     rng = np.random.default_rng(100 + seed)
     control, treatment = rng.normal(0, 1, 7), rng.normal(1, 2, 6)
     found = shift_of(control, treatment, draws=99_999)
     width = found.high - found.low
     for limit, outward in ((found.low, -1), (found.high, 1)):
-        # A second way: the test itself, of outcomes moved by a shift beside the limit.
+        # Independent computation: the test of outcomes moved by a shift close to the limit.
         inside, outside = (
             exact_p(control, treatment - (limit + outward * step * width)) for step in (-0.06, 0.06)
         )
         assert outside < 0.05 < inside
 
 
-def test_the_interval_leaves_out_zero_where_the_test_rejects() -> None:
+def test_the_interval_excludes_zero_exactly_if_the_test_rejects() -> None:
     rng = np.random.default_rng(20250901)
     told = []
     for _ in range(500):
@@ -82,7 +82,7 @@ def test_the_interval_leaves_out_zero_where_the_test_rejects() -> None:
 
 def test_swapped_arms_mirror_the_limits() -> None:
     there, back = shift_of(CONTROLS, TREATED), shift_of(TREATED, CONTROLS)
-    # By other draws, so that their chance is left.
+    # The draws differ, so the limits are equal only up to chance.
     assert (there.low, there.high) == pytest.approx((-back.high, -back.low), abs=4)
     assert there.p_value == pytest.approx(back.p_value, abs=0.02)
 
@@ -91,16 +91,16 @@ def test_the_same_data_give_the_same_numbers() -> None:
     assert shift_of(CONTROLS, TREATED) == shift_of(CONTROLS, TREATED)
 
 
-def test_three_against_three_can_tell_nothing() -> None:
+def test_three_against_three_give_no_interval() -> None:
     found = shift_of([1, 2, 3], [70, 80, 90])
     assert (found.low, found.high) == (-inf, inf)
     estimate = mean_difference(*map(Moments.from_array, ([1, 2, 3], [70, 80, 90])))
     assert estimate.value == 78
     assert not estimate.has_interval
-    assert "too few ways" in estimate.reason
+    assert "too few learners" in estimate.reason
 
 
-def test_outcomes_that_are_all_alike_but_one_are_no_difference() -> None:
+def test_one_different_outcome_is_not_a_difference() -> None:
     found = shift_of([1] * 19 + [60], [1] * 20)
     assert found.p_value == 1
     assert found.low <= 0 <= found.high
@@ -108,7 +108,7 @@ def test_outcomes_that_are_all_alike_but_one_are_no_difference() -> None:
     assert not isinf(found.high)
 
 
-def test_a_small_arm_is_measured_by_both_tests_and_a_large_one_by_welch() -> None:
+def test_a_small_arm_gets_both_tests_and_a_large_arm_gets_welch() -> None:
     rng = np.random.default_rng(5)
     large, small = rng.negative_binomial(1, 0.2, 5_000), rng.negative_binomial(1, 0.2, 30)
     one, other = Moments.from_array(large), Moments.from_array(small)
@@ -126,13 +126,13 @@ def test_a_small_arm_is_measured_by_both_tests_and_a_large_one_by_welch() -> Non
     [
         pytest.param([1.0, 2.0] * 99, True, id="198 learners"),
         pytest.param([1.0, 2.0] * 100, False, id="200 learners"),
-        pytest.param([0.0] * 10_000 + [3.0] * 49, True, id="49 who did anything"),
-        pytest.param([0.0] * 10_000 + [3.0] * 50, False, id="50 who did anything"),
+        pytest.param([0.0] * 10_000 + [3.0] * 49, True, id="49 outcomes above 0"),
+        pytest.param([0.0] * 10_000 + [3.0] * 50, False, id="50 outcomes above 0"),
         pytest.param([4.0] * 100_000 + [5.0] * 49, True, id="49 of a large arm differ"),
         pytest.param([], False, id="nobody"),
     ],
 )
-def test_an_arm_is_thin_below_200_learners_or_50_who_differ(
+def test_an_arm_is_thin_below_200_learners_or_50_other_outcomes(
     outcomes: list[float], is_thin: bool
 ) -> None:
     moments = Moments.from_array(outcomes)

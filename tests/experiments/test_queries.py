@@ -42,7 +42,7 @@ SECOND = timedelta(seconds=1)
 def counted(
     experiment: Experiment, arm: str, metric: str, as_of: datetime = AS_OF
 ) -> tuple[int, int]:
-    """Return how many of the arm count, and their successes or total."""
+    """Return how many of the arm's assignments count, and their successes or total."""
     found = aggregates_by_arm(experiment.pk, metrics=METRICS, as_of=as_of)[arm].observed[metric]
     return found.n, found.tally[1]
 
@@ -57,7 +57,7 @@ def complete(assignment: Assignment, module: Item, at: datetime) -> None:
     act(assignment.enrollment, "COMPLETE_MODULE", item=module, occurred_at=at)
 
 
-def test_what_is_done_in_the_window_counts_from_its_first_to_before_its_last_instant() -> None:
+def test_the_window_includes_its_start_but_not_its_end() -> None:
     experiment = running_experiment()
     assignment = assign(experiment, "nudge", NOW)
     attempt(assignment, NOW - SECOND)
@@ -69,7 +69,7 @@ def test_what_is_done_in_the_window_counts_from_its_first_to_before_its_last_ins
     assert counted(experiment, "nudge", "module_completed_7d") == (1, 0)
 
 
-def test_a_window_is_a_week_of_hours_also_over_a_clock_change() -> None:
+def test_a_window_is_seven_times_24_hours_even_at_a_clock_change() -> None:
     # London's clocks go back on 2025-10-26: seven local days are 169 hours.
     experiment, start = running_experiment(), datetime.fromisoformat("2025-10-23T00:00:00+01:00")
     assignment = assign(experiment, "nudge", start)
@@ -103,7 +103,7 @@ def test_only_modules_are_completed_modules() -> None:
     assert counted(experiment, "nudge", "module_completed_7d") == (1, 0)
 
 
-def test_a_report_at_a_past_instant_counts_what_had_been_received_by_then() -> None:
+def test_a_report_at_a_past_instant_counts_events_received_by_then() -> None:
     experiment = running_experiment()
     assignment = assign(experiment, "nudge", NOW)
     event = make_event(assignment.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + SECOND)
@@ -113,7 +113,7 @@ def test_a_report_at_a_past_instant_counts_what_had_been_received_by_then() -> N
     assert counted(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK + SECOND)[1] == 1
 
 
-def test_a_completion_that_comes_late_takes_the_place_of_the_one_known_before() -> None:
+def test_a_late_earlier_completion_replaces_the_one_known_before() -> None:
     experiment, course = running_experiment(), make_course()
     module = make_item(course, "module")
     assignment = assign(experiment, "nudge", NOW, make_enrollment(course))
@@ -127,8 +127,8 @@ def test_a_completion_that_comes_late_takes_the_place_of_the_one_known_before() 
     assert counted(experiment, "nudge", "module_completed_7d", NOW + 2 * WEEK)[1] == 0
 
 
-def test_the_largest_counts_do_not_end_the_report() -> None:
-    # Squared, the total of so many needs more than the eight bytes of PostgreSQL's bigint.
+def test_the_largest_counts_do_not_overflow_the_report() -> None:
+    # The square of such a total does not fit into the eight bytes of PostgreSQL's bigint.
     experiment, events = running_experiment(), 3_100
     assignment = assign(experiment, "nudge", NOW)
     Event.objects.bulk_create(
@@ -153,7 +153,7 @@ def test_an_assignment_waits_until_its_window_has_ended() -> None:
     assert counted(experiment, "nudge", "quiz_attempted_7d", NOW + WEEK) == (1, 1)
 
 
-def test_who_is_assigned_after_the_instant_is_not_there_yet() -> None:
+def test_assignments_after_the_instant_do_not_count() -> None:
     experiment = running_experiment()
     assign(experiment, "nudge", NOW + SECOND)
 
@@ -205,7 +205,7 @@ def test_a_verb_counts_once_in_one_metric_and_always_in_another() -> None:
 
 @dataclass(frozen=True)
 class Pair:
-    """An outcome of two columns, as a ratio has them."""
+    """An outcome with two columns, like a ratio."""
 
     kind = "pair"
 

@@ -73,16 +73,16 @@ def test_score_statistic_is_the_pooled_z_of_statsmodels(control: Counts, treatme
     assume(0 < control.successes + treatment.successes < n)
     z, _ = proportions_ztest([treatment.successes, control.successes], [treatment.n, control.n])
 
-    # The pooled z has N where Miettinen and Nurminen have N - 1.
+    # The pooled z uses N where Miettinen and Nurminen use N - 1.
     assert score_statistic(control, treatment) == pytest.approx(z * np.sqrt((n - 1) / n))
 
 
 @given(counts(), counts(), st.sampled_from([0.8, 0.95, 0.99]))
-def test_score_limits_are_where_the_likeliest_rates_say(
+def test_score_limits_agree_with_numerically_found_likeliest_rates(
     control: Counts, treatment: Counts, level: float
 ) -> None:
-    # Second way: the likeliest rates that differ by the limit, by a numerical search.
-    # statsmodels 0.15 cannot serve: its likeliest rates leave 0..1 (its issue 10269).
+    # Independent computation: a numerical search for the likeliest rates that differ by the limit.
+    # statsmodels 0.15 cannot be used: its likeliest rates leave 0..1 (its issue 10269).
     z = scipy_stats.norm.ppf((1 + level) / 2)
     n0, n1 = control.n, treatment.n
     for sign, limit in zip((1, -1), score_difference_limits(control, treatment, level=level),
@@ -112,7 +112,7 @@ def likeliest(control: Counts, treatment: Counts, difference: float) -> tuple[fl
 
 @given(counts(least=5), counts(least=5))
 def test_score_limits_of_the_ratio_equal_statsmodels(control: Counts, treatment: Counts) -> None:
-    # statsmodels has no right answer where a rate is 0 or 1: it returns complex numbers.
+    # statsmodels returns complex numbers if a rate is 0 or 1.
     assume(0 < control.successes < control.n)
     assume(0 < treatment.successes < treatment.n)
     expected = confint_proportions_2indep(
@@ -125,7 +125,7 @@ def test_score_limits_of_the_ratio_equal_statsmodels(control: Counts, treatment:
 
 
 def test_relative_lift_of_a_large_trial_equals_the_delta_method() -> None:
-    # Independent way: the delta method on the log ratio (Katz), which agrees where arms are large.
+    # Independent computation: the delta method on the log ratio (Katz), which agrees in large arms.
     found = relative_rate(HILLSTROM_NONE, HILLSTROM_MENS)
     low, high = confint_proportions_2indep(3894, 21307, 2262, 21306, compare="ratio", method="log")
 
@@ -134,7 +134,7 @@ def test_relative_lift_of_a_large_trial_equals_the_delta_method() -> None:
 
 
 def test_a_rate_of_one_does_not_collapse_the_interval() -> None:
-    # Fisher's exact test gives p = .0012 at 20/20 against 11/20; Boschloo's is never weaker.
+    # Fisher's exact test gives p = .0012 for 20/20 against 11/20. Boschloo's is at least as strong.
     control, treatment = Counts(11, 20), Counts(20, 20)
     found = rate_difference(control, treatment)
 
@@ -172,8 +172,8 @@ def agree(control: Counts, treatment: Counts, level: float) -> None:
         assert -1 <= relative.low <= relative.value <= relative.high
 
 
-def test_interval_and_test_that_disagreed_at_the_edge_agree() -> None:
-    # Newcombe's interval of this table held zero while the score test rejected: "unsettled".
+def test_interval_and_test_agree_where_newcombe_disagreed() -> None:
+    # For this table Newcombe's interval included zero although the score test rejected.
     found = rate_difference(Counts(3, 30), Counts(17, 60))
 
     assert found.excludes_zero == found.is_significant
@@ -194,7 +194,9 @@ def test_swapping_the_arms_mirrors_the_result(control: Counts, treatment: Counts
 
 @given(counts(most=150), counts(most=150))
 @settings(max_examples=40, deadline=None)
-def test_counting_those_who_did_not_mirrors_the_result(control: Counts, treatment: Counts) -> None:
+def test_counting_the_opposite_outcome_mirrors_the_result(
+    control: Counts, treatment: Counts
+) -> None:
     there = rate_difference(control, treatment)
     back = rate_difference(without(control), without(treatment))
     assume(there.has_interval)
@@ -207,7 +209,7 @@ def without(found: Counts) -> Counts:
     return Counts(found.n - found.successes, found.n)
 
 
-def test_same_arms_look_different_one_time_in_twenty() -> None:
+def test_equal_arms_differ_one_time_in_twenty() -> None:
     # 4,000 seeded A/A trials; five standard errors around .05.
     rng = np.random.default_rng(20250901)
     one, other = rng.binomial(400, 0.3, (2, 4000))
@@ -229,7 +231,7 @@ def test_an_empty_arm_gives_nan_and_a_reason(control: Counts, treatment: Counts)
         relative_rate(control, treatment),
     ):
         assert all(map(isnan, (found.value, found.low, found.high, found.p_value)))
-        assert "nobody is counted" in found.reason
+        assert "is counted yet" in found.reason
 
 
 def test_a_control_rate_of_zero_has_a_difference_but_no_relative_lift() -> None:
@@ -243,7 +245,7 @@ def test_a_control_rate_of_zero_has_a_difference_but_no_relative_lift() -> None:
 
 @pytest.mark.parametrize("n", [20, 500])
 @pytest.mark.parametrize("share", [0, 1])
-def test_arms_that_are_alike_to_the_last_learner_keep_an_interval(share: int, n: int) -> None:
+def test_identical_arms_have_an_interval(share: int, n: int) -> None:
     found = rate_difference(Counts(share * n, n), Counts(share * n, n))
 
     assert found.low < 0 < found.high
@@ -251,8 +253,8 @@ def test_arms_that_are_alike_to_the_last_learner_keep_an_interval(share: int, n:
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_so_few_learners_that_none_could_show_anything_rule_nothing_out(n: int) -> None:
-    # Newcombe's interval "ruled out" a fall of more than 12.2 points with one learner an arm.
+def test_too_few_learners_rule_nothing_out(n: int) -> None:
+    # Newcombe's interval "ruled out" a fall of more than 12.2 points with one learner per arm.
     for control, treatment in ((Counts(0, n), Counts(n, n)), (Counts(n, n), Counts(n, n))):
         for found in (rate_difference(control, treatment), relative_rate(control, treatment)):
             assert not found.has_interval

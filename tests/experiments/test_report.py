@@ -46,7 +46,7 @@ def arm(key: str, assigned: int, *, weight: float = 0.5, name: str = "") -> ArmF
 
 
 def of_all_metrics(n: int, reached: int) -> dict[str, Observed]:
-    """Return what is observed where so many of n have one event."""
+    """Return the outcomes of n assignments of which `reached` have one event each."""
     found = {}
     for metric in METRICS:
         width = len(metric.outcome.columns)
@@ -79,7 +79,7 @@ def three_arms(name: str = "") -> Report:
     )  # fmt: skip
 
 
-STANDS_STILL = CourseFacts("Demo", is_live=True, stopped_at=AS_OF)
+CLOCK_STOPPED = CourseFacts("Demo", is_live=True, stopped_at=AS_OF)
 HIDDEN = CourseFacts("Hidden", is_live=False)
 
 
@@ -107,7 +107,7 @@ def test_each_metric_compares_the_arm_with_the_control() -> None:
     assert "60.0% of learners attempted a quiz within 7 days in nudge" in row.verdict.text
 
 
-def test_each_other_arm_is_compared_with_the_control_wherever_it_stands() -> None:
+def test_each_other_arm_is_compared_with_the_control_at_any_position() -> None:
     report = three_arms()
 
     assert [(row.arm.key, row.control.key) for row in report.rows[:2]] == [
@@ -117,12 +117,12 @@ def test_each_other_arm_is_compared_with_the_control_wherever_it_stands() -> Non
     assert len(report.rows) == 6
 
 
-def test_who_waits_is_what_was_assigned_and_not_counted() -> None:
+def test_assignments_that_are_not_counted_wait() -> None:
     report = two_arms()
 
     assert report.results[0].waiting == {"control": 10, "nudge": 10}
     assert report.results[0].waits == 20
-    assert "20 of 415 learners wait" in " ".join(cautions(report))
+    assert "20 of 415 learners are not counted yet" in " ".join(cautions(report))
 
 
 def test_arm_sizes_are_tested_against_the_planned_weights() -> None:
@@ -133,10 +133,10 @@ def test_arm_sizes_are_tested_against_the_planned_weights() -> None:
     assert [row.expected for row in draw_rows(report)] == ["90.0", "120.0", "90.0"]
 
 
-def test_nobody_drawn_gives_reasons_and_no_numbers() -> None:
+def test_a_report_without_draws_has_reasons_and_no_numbers() -> None:
     report = nobody()
 
-    assert draw_summary(report) == "Nobody has been drawn yet."
+    assert draw_summary(report) == "No learner has been drawn yet."
     assert all(isnan(row.lift) and isnan(row.p_value) for row in report.rows)
     assert all(row.verdict.finding == Finding.UNKNOWN for row in report.rows)
     assert isnan(report.balance.p_value)
@@ -146,13 +146,13 @@ def test_nobody_drawn_gives_reasons_and_no_numbers() -> None:
 @pytest.mark.parametrize(
     ("courses", "words"),
     [
-        ((STANDS_STILL,), ["clock stands still at 26 October 2025, 12:00 UTC: nobody will be"]),
-        ((HIDDEN,), ["The course Hidden is not live: nobody is drawn"]),
-        ((STANDS_STILL, HIDDEN), ["clock stands still", "is not live"]),
+        ((CLOCK_STOPPED,), ["clock stopped at 26 October 2025, 12:00 UTC. No more"]),
+        ((HIDDEN,), ["The course Hidden is not live. Its learners are drawn"]),
+        ((CLOCK_STOPPED, HIDDEN), ["clock stopped", "is not live"]),
     ],
     ids=["stopped", "not live", "both"],
 )
-def test_opening_says_why_nobody_can_be_drawn(
+def test_the_draw_summary_says_why_no_learner_can_be_drawn(
     courses: tuple[CourseFacts, ...], words: list[str]
 ) -> None:
     text = draw_summary(nobody(*courses))
@@ -161,35 +161,35 @@ def test_opening_says_why_nobody_can_be_drawn(
     assert "yet" not in text
 
 
-def test_opening_waits_for_learners_while_one_course_draws() -> None:
-    assert draw_summary(nobody(STANDS_STILL, *FACTS.courses)) == "Nobody has been drawn yet."
+def test_the_draw_summary_expects_learners_while_one_course_draws() -> None:
+    assert draw_summary(nobody(CLOCK_STOPPED, *FACTS.courses)) == "No learner has been drawn yet."
     assert draw_summary(nobody(is_running=False)) == (
-        "Nobody was drawn before the experiment was stopped."
+        "No learner was drawn before the experiment was stopped."
     )
 
 
-def test_a_standing_clock_is_cautioned_about_and_promises_nothing() -> None:
-    text = " ".join(cautions(two_arms(is_running=True, courses=(STANDS_STILL,))))
+def test_a_stopped_clock_gives_a_caution_and_no_promise() -> None:
+    text = " ".join(cautions(two_arms(is_running=True, courses=(CLOCK_STOPPED,))))
 
-    assert "its clock stands still at 26 October 2025, 12:00 UTC" in text
-    assert "20 of 415 learners wait: the clock stands still before" in text
+    assert "its clock stopped at 26 October 2025, 12:00 UTC" in text
+    assert "20 of 415 learners are not counted yet. The clock stopped before" in text
     assert "still running" not in text
-    assert "they count once" not in text
+    assert "counts once" not in text
     assert "stands still" not in " ".join(cautions(two_arms(is_running=True)))
 
 
-def test_opening_says_who_was_drawn_into_what() -> None:
+def test_the_draw_summary_shows_the_learners_per_arm() -> None:
     assert draw_summary(two_arms()) == "415 learners were drawn: 210 into control, 205 into nudge."
 
 
-def test_a_running_experiment_and_many_comparisons_are_cautioned_about() -> None:
+def test_a_running_experiment_and_many_comparisons_give_cautions() -> None:
     assert "still running" in " ".join(cautions(two_arms(is_running=True)))
     assert "still running" not in " ".join(cautions(two_arms()))
     assert "6 comparisons are shown" in " ".join(cautions(three_arms()))
     assert "once in 20 (95% level)" in " ".join(cautions(three_arms()))
 
 
-def test_numbers_show_the_control_first_and_no_difference_from_itself() -> None:
+def test_numbers_show_the_control_first_and_without_a_difference() -> None:
     rows = list(number_rows(three_arms()))
 
     assert [row.arm for row in rows[:3]] == ["control", "nudge", "guide"]
@@ -209,22 +209,22 @@ def test_deliveries_are_listed_in_the_given_order_without_empty_outcomes() -> No
 
 
 @pytest.mark.parametrize(
-    ("ghosts", "messages", "is_told"),
+    ("ghosts", "messages", "is_explained"),
     [(430, 390, True), (390, 430, False), (210, 205, False), (0, 0, False)],
-    ids=["more ghosts", "more messages", "equal a learner", "none"],
+    ids=["more ghosts", "more messages", "equal per learner", "none"],
 )
-def test_more_ghosts_a_learner_than_messages_are_explained(
-    ghosts: int, messages: int, is_told: bool
+def test_more_ghosts_than_messages_per_learner_are_explained(
+    ghosts: int, messages: int, is_explained: bool
 ) -> None:
     control = replace(arm("control", 210), deliveries={"ghost": DeliveryCounts(ghosts, 200)})
     nudge = replace(arm("nudge", 205), deliveries={"handed_off": DeliveryCounts(messages, 200)})
     report = replace(two_arms(), arms=[control, nudge])
 
-    assert ("leave the segment" in ghosts_note(report)) is is_told
+    assert ("leave the segment" in ghosts_note(report)) is is_explained
     assert ghosts_note(nobody()) == ""
 
 
-def test_file_holds_a_row_an_arm_and_metric_in_full_precision() -> None:
+def test_the_file_has_one_row_per_arm_and_metric_in_full_precision() -> None:
     report = two_arms()
     text = StringIO()
     writer = csv.writer(text)
@@ -245,11 +245,11 @@ def test_file_holds_a_row_an_arm_and_metric_in_full_precision() -> None:
     assert (nudge["method"], nudge["finding"]) == ("Miettinen-Nurminen score", "higher")
 
 
-def test_file_leaves_unknown_numbers_empty_and_says_why() -> None:
+def test_the_file_leaves_unknown_numbers_empty_with_a_reason() -> None:
     cells = dict(zip(CSV_COLUMNS, list(csv_rows(nobody()))[1], strict=True))
 
     assert (cells["rate_or_mean"], cells["lift"], cells["p_value"]) == ("", "", "")
-    assert "nobody is counted" in cells["reason"]
+    assert "is counted yet" in cells["reason"]
 
 
 def test_plot_puts_rates_on_one_axis_and_each_mean_on_its_own() -> None:
@@ -284,7 +284,7 @@ def test_plot_escapes_the_names_it_shows(width: int) -> None:
     assert "&lt;script" in svg
 
 
-def test_narrow_plot_is_narrower_and_names_arms_on_a_line_of_their_own() -> None:
+def test_a_narrow_plot_names_arms_on_their_own_line() -> None:
     panels = report_panels(three_arms("Quiz nudge"))
 
     assert "Quiz attempted within 7 days: Quiz nudge" in interval_svg(panels, width=WIDE)
@@ -293,7 +293,7 @@ def test_narrow_plot_is_narrower_and_names_arms_on_a_line_of_their_own() -> None
     assert ">Quiz nudge<" in narrow
 
 
-def test_nothing_known_makes_no_plot() -> None:
+def test_a_report_without_intervals_has_no_plot() -> None:
     assert report_panels(nobody()) == ()
 
 
@@ -302,11 +302,11 @@ def test_nothing_known_makes_no_plot() -> None:
     [(168, "7 times 24 hours"), (48, "2 times 24 hours"), (24, "24 hours"), (1.5, "1.5 hours"),
      (100, "100 hours")],
 )  # fmt: skip
-def test_a_window_is_told_in_hours(hours: float, text: str) -> None:
+def test_a_window_is_written_in_hours(hours: float, text: str) -> None:
     assert hours_text(timedelta(hours=hours)) == text
 
 
-def test_a_metric_that_nobody_counts_for_is_not_said_to_be_compared() -> None:
+def test_a_metric_without_counted_learners_is_shown_as_not_compared() -> None:
     assert methods(nobody())[0] == (
         "Quiz attempted within 7 days: counted for exactly 7 times 24 hours. Not compared yet."
     )

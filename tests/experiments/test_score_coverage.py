@@ -1,6 +1,6 @@
-"""Miettinen and Nurminen's limits, which a report prints of large arms, cover as often as they say.
+"""The coverage of Miettinen and Nurminen's limits, which a report prints for large arms.
 
-Every table of two arms is counted with its chance, so there is neither a seed nor luck in it.
+Every table of two arms is counted with its probability, so the result depends on no seed.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from experiments.stats.sufficient import Counts
 Limits = Callable[[int, int, int, int], tuple[float, float]]
 
 RATES = np.linspace(0.05, 0.95, 19)
-# Of the arms for which a report prints these limits, those of 101 are the smallest.
+# 101 is the smallest arm for which a report prints these limits.
 ARMS = [(60, 60), (40, 120), (101, 101)]
 
 
 @cache
 def score_limits(x0: int, x1: int, n0: int, n1: int) -> tuple[float, float]:
-    # Those who did it change places with those who did not, or the arms of one size with each
-    # other: the limits are mirrored, and most tables need not be computed.
+    # Swapping the outcome with its opposite, or two arms of one size, mirrors the limits. So most
+    # tables need not be computed.
     if x0 / n0 + x1 / n1 > 1:
         low, high = score_limits(n0 - x0, n1 - x1, n0, n1)
         return -high, -low
@@ -42,7 +42,7 @@ def wald_limits(x0: int, x1: int, n0: int, n1: int) -> tuple[float, float]:
 
 
 def coverage(n0: int, n1: int, limits: Limits) -> np.ndarray:
-    """Return how often the limits hold the true difference, by control and treatment rate."""
+    """Return how often the limits include the true difference, by control and treatment rate."""
     found = [[limits(x0, x1, n0, n1) for x1 in range(n1 + 1)] for x0 in range(n0 + 1)]
     low, high = np.moveaxis(np.array(found), 2, 0)
     chances0, chances1 = (scipy_stats.binom.pmf(range(n + 1), n, RATES[:, None]) for n in (n0, n1))
@@ -55,11 +55,11 @@ def coverage(n0: int, n1: int, limits: Limits) -> np.ndarray:
     return np.reshape(covered, (len(RATES), len(RATES)))
 
 
-def keeps_its_word(covered: np.ndarray) -> bool:
-    """Say whether limits of 95% cover as often as those of Miettinen and Nurminen were found to.
+def has_nominal_coverage(covered: np.ndarray) -> bool:
+    """Return whether limits of 95% have the coverage found for Miettinen and Nurminen's.
 
-    Found, in the three pairs of arms: at least .9419 and at most .9626, .9500 to .9509 on average;
-    equal rates rejected in at most 5.8 %.
+    In the three pairs of arms it was .9419 to .9626, and .9500 to .9509 on average. Equal rates
+    were rejected in at most 5.8 %.
     """
     return bool(
         covered.min() > 0.9415
@@ -71,13 +71,13 @@ def keeps_its_word(covered: np.ndarray) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n0", "n1"), ARMS, ids=str)
-def test_score_limits_cover_the_truth_as_often_as_they_say(n0: int, n1: int) -> None:
-    assert keeps_its_word(coverage(n0, n1, score_limits))
+def test_score_limits_have_their_nominal_coverage(n0: int, n1: int) -> None:
+    assert has_nominal_coverage(coverage(n0, n1, score_limits))
 
 
 @pytest.mark.parametrize(("n0", "n1"), ARMS, ids=str)
-def test_walds_limits_would_be_found_out(n0: int, n1: int) -> None:
-    assert not keeps_its_word(coverage(n0, n1, wald_limits))
+def test_walds_limits_fail_the_same_check(n0: int, n1: int) -> None:
+    assert not has_nominal_coverage(coverage(n0, n1, wald_limits))
 
 
 def test_a_report_prints_these_limits_of_large_arms() -> None:

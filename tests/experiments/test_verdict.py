@@ -12,19 +12,19 @@ from experiments.stats.sufficient import Counts, Moments
 from tests.experiments.factories import Outcomes, family_of
 
 
-def said(control: Outcomes, treatment: Outcomes, outcome: str = "of learners did") -> Verdict:
-    found = beside(control, treatment)
+def verdict_of(control: Outcomes, treatment: Outcomes, outcome: str = "of learners did") -> Verdict:
+    found = comparison_of(control, treatment)
     return verdict(found, outcome=outcome, figures=Figures.of([found]))
 
 
-def beside(control: Outcomes, treatment: Outcomes) -> Comparison:
+def comparison_of(control: Outcomes, treatment: Outcomes) -> Comparison:
     arms = {"control": control, "nudge": treatment}
     (found,) = compare_arms(arms, family=family_of(control), control="control")
     return found
 
 
-def test_a_difference_that_was_shown_is_told_with_its_interval() -> None:
-    found = said(Counts(2262, 21306), Counts(3894, 21307))
+def test_a_difference_is_shown_with_its_interval() -> None:
+    found = verdict_of(Counts(2262, 21306), Counts(3894, 21307))
 
     assert found.finding == Finding.HIGHER
     assert found.text == (
@@ -34,52 +34,54 @@ def test_a_difference_that_was_shown_is_told_with_its_interval() -> None:
     )
 
 
-def test_a_null_says_what_was_ruled_out() -> None:
-    found = said(Counts(193, 346), Counts(205, 337))
+def test_a_null_result_states_the_range_ruled_out() -> None:
+    found = verdict_of(Counts(193, 346), Counts(205, 337))
 
     assert found.finding == Finding.NOT_FOUND
     assert found.text == (
         "60.8% of learners did in nudge, against 55.8% in control. No difference was found "
         "(p = 0.181). Ruled out, with 95% confidence: a rise of more than 12.4 points and a fall "
-        "of more than 2.4 points. Whatever lies between, no effect included, is possible."
+        "of more than 2.4 points. Any effect in between is possible, also none."
     )
 
 
-def test_a_lower_mean_is_told_in_its_own_unit() -> None:
+def test_a_lower_mean_is_written_in_its_own_unit() -> None:
     control = Moments.from_sums(3461, total=2422.7, squares=134698.29)
     treatment = Moments.from_sums(3407, total=1396.87, squares=52377.9767)
-    found = said(control, treatment, "attempts a learner")
+    found = verdict_of(control, treatment, "attempts per learner")
 
     assert found.finding == Finding.LOWER
     assert found.text.startswith(
-        "0.41 attempts a learner in nudge, against 0.70 in control: 0.29 less "
+        "0.41 attempts per learner in nudge, against 0.70 in control: 0.29 less "
         "(95% interval -0.54 to -0.04; p = 0.020)."
     )
 
 
-def test_an_empty_arm_is_said_to_be_empty() -> None:
-    found = said(Counts(3, 9), Counts(0, 0))
-
-    assert found.finding == Finding.UNKNOWN
-    assert found.text == ("Nothing can be said about nudge yet: nobody is counted in this arm yet.")
-
-
-def test_a_difference_without_spread_is_not_called_an_effect() -> None:
-    found = said(Moments.from_array([1, 1]), Moments.from_array([2, 2]), "attempts")
+def test_an_empty_arm_is_reported_as_empty() -> None:
+    found = verdict_of(Counts(3, 9), Counts(0, 0))
 
     assert found.finding == Finding.UNKNOWN
     assert found.text == (
-        "2.00 attempts in nudge, against 1.00 in control. Whether that is more than chance cannot "
-        "be said: no outcome varies within either arm, so chance cannot be told from effect."
+        "Nothing can be said about nudge yet: no learner of this arm is counted yet."
     )
 
 
-def test_arm_sizes_are_told_in_words() -> None:
+def test_a_difference_without_spread_is_not_called_an_effect() -> None:
+    found = verdict_of(Moments.from_array([1, 1]), Moments.from_array([2, 2]), "attempts")
+
+    assert found.finding == Finding.UNKNOWN
+    assert found.text == (
+        "2.00 attempts in nudge, against 1.00 in control. It is not known whether this is more "
+        "than chance: no outcome varies within either arm, so chance cannot be told from an effect."
+    )
+
+
+def test_arm_sizes_are_described_in_a_sentence() -> None:
     assert "about as large as planned (p = 0.339)" in balance_text(
         sample_ratio([700, 320], [0.7, 0.3])
     )
-    assert "do not trust the results" in balance_text(sample_ratio([900, 700], [1, 1]))
-    assert "nobody is assigned yet" in balance_text(sample_ratio([0, 0], [1, 1]))
+    assert "Do not trust the results" in balance_text(sample_ratio([900, 700], [1, 1]))
+    assert "no learner is assigned yet" in balance_text(sample_ratio([0, 0], [1, 1]))
 
 
 def test_every_arm_is_compared_with_the_control_in_order() -> None:
@@ -93,7 +95,7 @@ def test_every_arm_is_compared_with_the_control_in_order() -> None:
 
 
 def test_digits_follow_the_interval_and_never_hide_a_sign() -> None:
-    found = beside(Counts(48_000, 1_000_000), Counts(49_300, 1_000_000))
+    found = comparison_of(Counts(48_000, 1_000_000), Counts(49_300, 1_000_000))
     figures = Figures.of([found])
 
     assert figures.change(found.difference.value) == "+0.13"
@@ -102,27 +104,27 @@ def test_digits_follow_the_interval_and_never_hide_a_sign() -> None:
 
 
 def test_an_interval_just_above_zero_is_not_written_as_zero() -> None:
-    found = beside(Counts(100, 200), Counts(120, 202))
+    found = comparison_of(Counts(100, 200), Counts(120, 202))
     nearly = Estimate(found.difference.value, 0.0002, 0.0998, 0.049, 0.95, "m", "t")
 
     assert Figures.of([found]).decimals == 1
     assert Figures.of([replace(found, difference=nearly)]).interval(nearly) == "+0.02 to +9.98"
 
 
-def test_what_stands_on_one_line_subtracts() -> None:
+def test_the_numbers_of_one_line_add_up() -> None:
     rng = np.random.default_rng(3)
     nearest = 0
     for _ in range(400):
         n = rng.integers(150, 900, 2)
         control, arm = (Counts(int(rng.integers(0, size + 1)), int(size)) for size in n)
-        found = beside(control, arm)
+        found = comparison_of(control, arm)
         figures = Figures.of([found])
         levels = [round(float(figures.level(each.rate).rstrip("%")), 6) for each in (arm, control)]
         written = float(figures.change(figures.apart(found)))
         assert levels[0] - levels[1] == pytest.approx(written, abs=1e-9)
         assert written == pytest.approx(found.difference.value * 100, abs=10**-figures.decimals)
         nearest += figures.change(found.difference.value) == figures.change(figures.apart(found))
-    assert nearest < 390, "some must differ from the difference that is rounded alone"
+    assert nearest < 390, "some must differ from the rounded difference"
 
 
 def test_no_printed_limit_lies_inside_its_interval() -> None:
@@ -132,7 +134,7 @@ def test_no_printed_limit_lies_inside_its_interval() -> None:
         control, arm = (
             Moments.from_sums(n, total=t, squares=5 * t) for t in rng.integers(n, 2 * n, 2)
         )
-        found = beside(control, arm)
+        found = comparison_of(control, arm)
         low, high = map(float, Figures.of([found]).interval(found.difference).split(" to "))
         assert low <= found.difference.low + 1e-9
         assert high >= found.difference.high - 1e-9

@@ -51,7 +51,7 @@ def test_a_stranger_is_asked_to_log_in(client: Client, nudge: Experiment, page: 
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("is_staff", [False, True])
-def test_who_may_not_view_experiments_is_turned_away(
+def test_users_who_may_not_view_experiments_are_refused(
     client: Client, nudge: Experiment, page: str, is_staff: bool
 ) -> None:
     client.force_login(User.objects.create_user("other", is_staff=is_staff))
@@ -78,7 +78,9 @@ def test_list_shows_every_experiment_with_its_size(viewer: Client, nudge: Experi
     assert "draft: not started" in text
 
 
-def test_list_shows_what_runs_first_and_drafts_last(viewer: Client, nudge: Experiment) -> None:
+def test_list_shows_running_experiments_first_and_drafts_last(
+    viewer: Client, nudge: Experiment
+) -> None:
     make_experiment(key="a-draft")
     running_experiment(key="a-stopped")
     Experiment.objects.filter(key="a-stopped").update(status="stopped", stopped_at=NOW)
@@ -99,14 +101,14 @@ def test_list_takes_the_same_queries_for_many_experiments(
         viewer.get("/reports/")
 
 
-def test_report_says_what_was_found_and_as_of_when(viewer: Client, nudge: Experiment) -> None:
+def test_report_shows_the_results_and_their_instant(viewer: Client, nudge: Experiment) -> None:
     text = viewer.get("/reports/nudge/").content.decode()
 
     assert "As of" in text
     assert "10 October 2025, 12:00 UTC" in text
     assert "26 learners were drawn: 13 into control, 13 into nudge." in text
     assert "75.0% of learners attempted a quiz within 7 days in nudge, against 33.3%" in text
-    assert "2 of 26 learners wait" in text
+    assert "2 of 26 learners are not counted yet" in text
     assert "handed to the mail server" in text
     assert "would have been sent (control)" in text
     assert text.count("<svg") == 2
@@ -146,12 +148,12 @@ def test_names_are_escaped_everywhere(viewer: Client, nudge: Experiment) -> None
     assert b"<script" not in viewer.get("/reports/").content
 
 
-def test_a_broken_draw_is_an_alarm_above_the_findings(viewer: Client, nudge: Experiment) -> None:
+def test_a_broken_draw_is_an_alarm_above_the_results(viewer: Client, nudge: Experiment) -> None:
     control = nudge.arms.get(key="control")
     nudge.assignments.update(arm=control)
     text = viewer.get("/reports/nudge/").content.decode()
 
-    assert 0 < text.index("Do not trust this report yet.") < text.index("What was found")
+    assert 0 < text.index("Do not trust this report yet.") < text.index("Results")
 
 
 def test_a_draft_explains_that_it_has_not_started(viewer: Client) -> None:
@@ -161,25 +163,25 @@ def test_a_draft_explains_that_it_has_not_started(viewer: Client) -> None:
     assert viewer.get("/reports/draft.csv").content.count(b"\n") == 1
 
 
-def test_nobody_drawn_yet_is_no_error(viewer: Client) -> None:
+def test_a_report_without_draws_is_not_an_error(viewer: Client) -> None:
     running_experiment(key="fresh", segment=make_segment(make_course(live_since=NOW)))
     text = viewer.get("/reports/fresh/").content.decode()
 
-    assert "Nobody has been drawn yet." in text
+    assert "No learner has been drawn yet." in text
     assert "<svg" not in text
     assert viewer.get("/reports/fresh.csv").status_code == 200
 
 
-def test_report_says_that_nobody_can_be_drawn_where_the_clock_stands_still(
+def test_report_says_that_a_stopped_clock_ends_the_draws(
     viewer: Client,
 ) -> None:
     course = make_course(title="Demo", live_since=NOW, clock_stopped_at=NOW + timedelta(days=10))
     running_experiment(key="vain", segment=make_segment(course))
     text = viewer.get("/reports/vain/").content.decode()
 
-    assert "The course Demo is simulated and its clock stands still at 10 October 2025" in text
-    assert "nobody will be drawn" in text
-    assert "Nobody has been drawn yet" not in text
+    assert "The course Demo is simulated and its clock stopped at 10 October 2025" in text
+    assert "No more learners are drawn" in text
+    assert "No learner has been drawn yet" not in text
 
 
 @pytest.mark.parametrize("page", ["/reports/absent/", "/reports/absent.csv"])
@@ -188,13 +190,13 @@ def test_an_unknown_experiment_is_not_found(viewer: Client, page: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["/reports/", "/reports/nudge/", "/reports/nudge.csv"])
-def test_no_browser_and_no_proxy_keeps_a_report(
-    viewer: Client, nudge: Experiment, address: str
-) -> None:
+def test_reports_are_not_cached(viewer: Client, nudge: Experiment, address: str) -> None:
     assert "no-store" in viewer.get(address)["Cache-Control"]
 
 
-def test_the_page_says_by_what_each_metric_was_compared(viewer: Client, nudge: Experiment) -> None:
+def test_the_page_names_the_test_and_interval_of_each_metric(
+    viewer: Client, nudge: Experiment
+) -> None:
     page = viewer.get("/reports/nudge/").content.decode()
 
     assert (
@@ -206,13 +208,13 @@ def test_the_page_says_by_what_each_metric_was_compared(viewer: Client, nudge: E
 
 
 @pytest.mark.parametrize("page", ["/reports/nudge/", "/reports/nudge.csv"])
-def test_a_plan_of_a_later_release_is_told_in_a_sentence(
+def test_a_plan_of_a_later_release_gives_a_sentence(
     viewer: Client, nudge: Experiment, page: str
 ) -> None:
     Experiment.objects.update(plan=nudge.plan.replace('"format":2', '"format":3'))
     response = viewer.get(page)
 
     assert response.status_code == 409
-    assert "The plan has format 3, and this release of Nudgelab knows 1 and 2" in (
+    assert "The plan has format 3, but this release of Nudgelab knows only 1 and 2" in (
         response.content.decode()
     )

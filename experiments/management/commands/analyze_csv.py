@@ -1,4 +1,4 @@
-"""`manage.py analyze_csv`: compare the arms of a table from anywhere."""
+"""`manage.py analyze_csv`: compare the arms in a CSV file of any origin."""
 
 import json
 from argparse import ArgumentParser
@@ -13,30 +13,34 @@ from experiments.terminal.tables import TableError, open_table
 
 
 class Command(BaseCommand):
-    # It reads a file: the state of the site does not matter, and its apps may not be loaded.
+    # It only reads a file, so it must also run on a site that is not set up.
     requires_system_checks = []
     help = (
-        "Compare the arms in a CSV file (.gz too): rates by the score test or an exact "
-        "one, means by Welch's, each arm against the control."
+        "Compare each arm in a CSV file (or .csv.gz) with the control. Rates are compared by the "
+        "score test or an exact test, means by Welch's test or a permutation test."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the file, its columns and the level."""
-        parser.add_argument("file", type=Path, help="CSV file with a header, a row a unit")
+        parser.add_argument("file", type=Path, help="CSV file with a header and one row per unit")
         parser.add_argument("--arm", required=True, metavar="COL", help="the column of the arm")
-        parser.add_argument("--control", required=True, metavar="VALUE", help="the control's name")
+        parser.add_argument(
+            "--control", required=True, metavar="VALUE", help="the value of the control arm"
+        )
         parser.add_argument(
             "--metric", action="append", required=True, metavar="COL[:binary|:mean]",
-            help="a column of outcomes; may be given more than once",
+            help="a column of outcomes; can be repeated",
         )  # fmt: skip
         parser.add_argument("--covariate", metavar="COL", help="not available yet")
         parser.add_argument("--cluster", metavar="COL", help="not available yet")
-        parser.add_argument("--level", type=float, default=0.95, help="of the intervals, as 0.95")
+        parser.add_argument(
+            "--level", type=float, default=0.95, help="confidence level of the intervals"
+        )
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Analyze and print."""
-        _refuse_what_is_not_there_yet(options)
+        _check_options(options)
         try:
             analysis = _analyze(options)
         except TableError as error:
@@ -54,10 +58,10 @@ def _analyze(options: dict[str, Any]) -> Analysis:
         return analyze_table(table, request=request)
 
 
-def _refuse_what_is_not_there_yet(options: dict[str, Any]) -> None:
+def _check_options(options: dict[str, Any]) -> None:
     for name in ("covariate", "cluster"):
         if options[name]:
             raise CommandError(f"--{name} is not available yet.")
-    # Written so that a nan fails too.
+    # This form of the condition also refuses nan.
     if not 0 < options["level"] < 1:
-        raise CommandError("--level must lie between 0 and 1, as in 0.95.")
+        raise CommandError("--level must be between 0 and 1, such as 0.95.")

@@ -1,4 +1,4 @@
-"""`manage.py draw_arms`: draw the ids of a file by the hash method, dry."""
+"""`manage.py draw_arms`: draw the ids of a file by the hash method, without storing the draws."""
 
 import json
 from argparse import ArgumentParser
@@ -13,26 +13,30 @@ from experiments.terminal.draws import Draws, draw_file, parse_weights, write_dr
 
 
 class Command(BaseCommand):
-    # It reads a file: the state of the site does not matter, and its apps may not be loaded.
+    # It only reads a file, so it must also run on a site that is not set up.
     requires_system_checks = []
     help = (
-        "Draw the ids of a CSV file into arms by the hash method and write id, bucket and arm. "
-        "Nothing is stored: the same seed and weights always draw the same arms. Ids are written "
-        "as they are, for programs to read; for a spreadsheet, use --for-spreadsheet."
+        "Draw the ids of a CSV file into arms by the hash method and write id, bucket and arm to "
+        "a file. The database is not changed. The same seed and weights always draw the same "
+        "arms. Ids are written unchanged, for programs. For a spreadsheet use --for-spreadsheet."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the file, the seed and the weights."""
-        parser.add_argument("ids", type=Path, help="CSV with a column id, or an id a line")
+        parser.add_argument(
+            "ids", type=Path, help="CSV file with a column id, or a file with one id per line"
+        )
         parser.add_argument("--seed", required=True, help="any text")
         parser.add_argument("--weights", required=True, help="like control=0.5,nudge=0.5")
-        parser.add_argument("--coverage", type=float, default=1.0, help="share drawn, 0 to 1")
+        parser.add_argument(
+            "--coverage", type=float, default=1.0, help="share of ids to draw, from 0 to 1"
+        )
         parser.add_argument("--out", type=Path, required=True, help="the CSV file to write")
         parser.add_argument("--for-spreadsheet", action="store_true", help=FOR_SPREADSHEET_HELP)
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Draw, write and say how large the arms came out."""
+        """Draw, write the file and print the arm sizes."""
         texts = Texts(marks=options["for_spreadsheet"])
         try:
             arms = Arms.of(parse_weights(options["weights"]), coverage=options["coverage"])
@@ -49,7 +53,7 @@ class Command(BaseCommand):
 
 def _refuse_overwriting(ids: Path, out: Path) -> None:
     if out.exists() and ids.exists() and out.samefile(ids):
-        raise CommandError(f"{out} is the file of ids itself: name another file with --out.")
+        raise CommandError(f"{out} is the input file. Name another file with --out.")
 
 
 def _result(draws: Draws, arms: Arms) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def _result(draws: Draws, arms: Arms) -> dict[str, Any]:
 
 
 def _text(result: dict[str, Any]) -> str:
-    source = f"column {result['column']}" if result["column"] else "a list without header"
+    source = f"column {result['column']}" if result["column"] else "a list without a header"
     sizes = ", ".join(f"{arm} {size:,}" for arm, size in result["arms"].items())
     repeated = f" {result['repeated']:,} are repeated." if result["repeated"] else ""
     return (
