@@ -31,7 +31,8 @@ pytestmark = pytest.mark.django_db
 LEARNERS = 30
 NIGHT_HOUR, MORNING_HOUR = 2, 8
 ARMS = re.findall(r"^\| (\d) \| `(\w+)` \| (\w+) \| ([\d.]+) \| (yes|no) \|$", PAGE, re.MULTILINE)
-TABLE = PAGE.partition("| the sentence says | so |\n| --- | --- |\n")[2].partition("\n\n")[0]
+HEADER = "| the sentence says | what to do |\n| --- | --- |\n"
+TABLE = PAGE.partition(HEADER)[2].partition("\n\n")[0]
 SENTENCES = [row.split(" | ")[0].removeprefix("| ") for row in TABLE.splitlines()]
 ACTION = PAGE.partition('choose the action "')[2].partition('"')[0]
 
