@@ -1,11 +1,14 @@
 """The whole path on a small class: event, segment, arm, message, report. Read this one first."""
 
+from collections import Counter
 from datetime import timedelta
 from email.utils import parseaddr
 from uuid import uuid4
 
 import pytest
+from django.apps import apps
 from django.core import mail
+from django.db import connection
 
 from activity.operations import ingest
 from experiments import queries as experiment_queries
@@ -23,8 +26,10 @@ from interventions.render.links import LinkOwner
 from interventions.stages.dispatch import dispatch_due
 from interventions.stages.plan import plan_due
 from interventions.stages.react import react_due
+from interventions.stages.recover import recover
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event, make_item
+from tests.guards.stages import ROWS
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 pytestmark = pytest.mark.django_db
@@ -125,6 +130,38 @@ def test_event_leads_to_segment_arm_message_and_report(class_of_learners):
 
     (row,) = [row for row in report.rows if row.key == "quiz_attempted_7d"]
     assert (row.control_level, row.arm_level, row.lift) == (0.0, 1.0, 1.0)
+
+
+def rows_written():
+    """Return how many rows of each model's table this transaction has written so far."""
+    models = {model._meta.db_table: model.__name__ for model in apps.get_models()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables"
+        )
+        return Counter({models[table]: rows for table, rows in cursor if table in models})
+
+
+def test_each_stage_writes_only_the_tables_that_the_architecture_names(class_of_learners):
+    quiz, enrollments = class_of_learners
+    calls = {
+        "evaluate": lambda now: evaluate_due(now=now),
+        "react": lambda now: react_due(now=now),
+        "plan": lambda now: plan_due(now=now),
+        "dispatch": lambda now: dispatch_due(clock=lambda: now),
+        "recover": lambda now: recover(now=now),
+    }
+    # One event lies ahead of the clock, for recover to store.
+    early = make_event(enrollments[0], "ATTEMPT_QUIZ", item=quiz, occurred_at=NOW + HOUR)
+    ingest([early], now=NOW + HOUR - timedelta(minutes=3))
+    everybody_acts(enrollments, NOW + HOUR)
+
+    for row in ROWS:
+        before = rows_written()
+        calls[row.stage](NOW + 2 * HOUR)
+        written = (rows_written() - before).keys()
+        assert written, row.stage
+        assert written <= set(row.tables), row.stage
 
 
 def test_stages_that_run_again_do_nothing_more(class_of_learners):
