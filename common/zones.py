@@ -96,9 +96,23 @@ def _possible_changes(file: bytes, zone: ZoneInfo) -> Iterator[datetime]:
 def _changes_by_rule(begin: datetime, zone: ZoneInfo) -> Iterator[datetime]:
     steps = [begin + number * _STEP for number in range((_LAST - begin) // _STEP + 1)]
     offsets = [_offset(at, zone) for at in steps]
+    # The last change to each offset.
+    last: dict[timedelta, datetime] = {}
     for (before, after), (old, new) in zip(pairwise(steps), pairwise(offsets), strict=True):
         if old != new:
-            yield first_second(before, after, zone=zone)
+            last[new] = _change(before, after, zone=zone, earlier=last.get(new, before))
+            yield last[new]
+
+
+def _change(before: datetime, after: datetime, *, zone: ZoneInfo, earlier: datetime) -> datetime:
+    """Return the one change between the two: whole weeks after the earlier one, if it is there.
+
+    Rules name days of the week, so that nearly all are. To look for it takes ten times as long.
+    """
+    for at in (earlier + timedelta(weeks=52), earlier + timedelta(weeks=53)):
+        if before < at <= after and _offset(at, zone) != _offset(at - _SECOND, zone):
+            return at
+    return first_second(before, after, zone=zone)
 
 
 def _offset(at: datetime, zone: ZoneInfo) -> timedelta:
