@@ -80,9 +80,24 @@ def _groups() -> list[list[list[str]]]:
 def test_local_day_in_sql_is_zoneinfos_in_every_zone_and_hour(db: None) -> None:
     for group in _groups():
         ((days,),) = _fetch(_DAYS_OF, zone=group[0][0], first=HOURS[0], last=HOURS[-1])
+        # Days that never fall are equal in between where they are equal at both ends of the time.
+        assert all(0 <= later - one <= 1 for one, later in pairwise(days)), group
         for zones in group:
             zone = zoneinfo.ZoneInfo(zones[0])
-            assert [hour.astimezone(zone).toordinal() for hour in HOURS] == days, zones
+            asked = _near_midnight(zone)
+            found = [HOURS[place].astimezone(zone).toordinal() for place in asked]
+            assert found == [days[place] for place in asked], zones
+
+
+def _near_midnight(zone: zoneinfo.ZoneInfo) -> list[int]:
+    """Return the places of the hours around each midnight, and of the first and the last one.
+
+    Clocks are moved by no more than three hours in these years.
+    """
+    first = HOURS[0].astimezone(zone).hour
+    hours = {(hour - first) % 24 for hour in range(-4, 4)}
+    last = len(HOURS) - 1
+    return [place for place in range(len(HOURS)) if place % 24 in hours or place in (0, last)]
 
 
 @pytest.mark.slow
@@ -271,6 +286,6 @@ def test_command_of_an_older_tzdata_ends_with_a_sentence() -> None:
 
 
 def test_periods_of_a_zone_follow_each_other_and_differ() -> None:
-    found = dict(periods_by_zone())["America/Havana"]
+    found = next(periods for zone, periods in periods_by_zone() if zone == "America/Havana")
     assert [each.from_at for each in found] == sorted({each.from_at for each in found})
     assert all(one.utc_offset != two.utc_offset for one, two in pairwise(found))
