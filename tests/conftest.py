@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Container, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from pytest_django import DjangoDbBlocker
 
 from config.embedded import valkey
 from config.running import workers
-from tests import processes, smtp
+from tests import processes, smtp, template_database
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,9 +76,25 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None, django_db_blocker: DjangoDbBlocker
+) -> ExitStack:
+    """Have the test database made as a copy; what is returned is to be closed after that."""
+    making = ExitStack()
+    with django_db_blocker.unblock():
+        making.enter_context(template_database.copied())
+    return making
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_modify_db_settings: ExitStack,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
     """Make the test database, and end who is still connected before it is dropped."""
     with django_db_blocker.unblock():
+        django_db_modify_db_settings.close()
         _remove_guards()
     yield
     # A process or thread that a test ended may take a moment to leave, and a database with a

@@ -1,0 +1,67 @@
+"""The test database with all its tables, made once and copied by every process that tests.
+
+Migrations take seconds, and each process and each run would wait for them again.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parents[1]
+# The migrations, what they import, and the libraries: tzdata fills a table.
+SOURCES = (
+    "*/migrations/*.py",
+    "*/models/*.py",
+    "*/models.py",
+    "activity/*.py",
+    "common/*.py",
+    "interventions/*.py",
+    "requirements.lock",
+)
+PREFIX = "template_nudgelab_"
+
+
+@contextmanager
+def copied() -> Iterator[None]:
+    """Have Django make the test database of the block as a copy; what is copied is made if needed.
+
+    One process at a time: the others wait and find it made.
+    """
+    folder = Path(settings.VAR_DIR)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "template-database.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        name, found = _name(), _existing()
+        if name in found:
+            connection.settings_dict["TEST"]["TEMPLATE"] = name
+        yield
+        if name not in found:
+            _keep(name, instead_of=found)
+
+
+def _name() -> str:
+    digest = sha256()
+    for path in sorted(path for pattern in SOURCES for path in ROOT.glob(pattern)):
+        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return f"{PREFIX}{digest.hexdigest()[:16]}"
+
+
+def _existing() -> list[str]:
+    with connection.creation._nodb_cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [f"{PREFIX}%"])
+        return [name for (name,) in cursor.fetchall()]
+
+
+def _keep(name: str, *, instead_of: list[str]) -> None:
+    made = connection.settings_dict["NAME"]
+    # A database to which somebody is connected cannot be copied.
+    connection.close()
+    with connection.creation._nodb_cursor() as cursor:
+        for earlier in instead_of:
+            cursor.execute(f'DROP DATABASE "{earlier}"')
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{made}"')
