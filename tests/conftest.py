@@ -46,6 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 PARTS = ("workers", "beat")
+QUICK_BEAT = "tests.quick_beat"
 
 
 class StartCelery(Protocol):
@@ -55,7 +56,7 @@ class StartCelery(Protocol):
         self,
         *,
         env: dict[str, str] | None = None,
-        app: str = workers.APP,
+        app: str = QUICK_BEAT,
         worker_env: dict[str, str] | None = None,
         beat_env: dict[str, str] | None = None,
         parts: Container[str] = PARTS,
@@ -169,7 +170,7 @@ def celery_processes(valkey_url: str, tmp_path: Path) -> StartCelery:
     def start(
         *,
         env: dict[str, str] | None = None,
-        app: str = workers.APP,
+        app: str = QUICK_BEAT,
         worker_env: dict[str, str] | None = None,
         beat_env: dict[str, str] | None = None,
         parts: Container[str] = PARTS,

@@ -5,6 +5,7 @@ committed. Code given here runs after `django.setup()`.
 """
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -119,6 +120,13 @@ def running(*processes: subprocess.Popen[str]) -> Iterator[None]:
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
+
+
+def free_port() -> int:
+    """Return a port at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def clock_ahead(seconds: float, *, host: str = "") -> dict[str, str]:

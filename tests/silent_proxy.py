@@ -15,9 +15,9 @@ Dial = Callable[[], socket.socket]
 class SilentProxy:
     """Passes bytes on between its clients and a server, until told to pass nothing on."""
 
-    def __init__(self, dial: Dial) -> None:
+    def __init__(self, dial: Dial, *, port: int = 0) -> None:
         self._dial = dial
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = socket.create_server(("127.0.0.1", port))
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._silent: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -90,9 +90,9 @@ class SilentProxy:
 
 
 @contextmanager
-def serve(dial: Dial) -> Iterator[SilentProxy]:
-    """Run a proxy to the server that `dial` connects to."""
-    proxy = SilentProxy(dial)
+def serve(dial: Dial, *, port: int = 0) -> Iterator[SilentProxy]:
+    """Run a proxy to the server that `dial` connects to, on the port or on a free one."""
+    proxy = SilentProxy(dial, port=port)
     thread = threading.Thread(target=proxy.run, daemon=True)
     thread.start()
     try:

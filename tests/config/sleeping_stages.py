@@ -1,4 +1,4 @@
-"""The real Celery app with its stages replaced: each notes that it runs.
+"""The Celery app with a quick beat and its stages replaced: each notes that it runs.
 
 RUNS names the file of notes. Evaluation is busy for as long as the file named by BUSY is there.
 """
@@ -7,8 +7,8 @@ import os
 import time
 from pathlib import Path
 
-from config.celery import app
 from config.running.workers import STAGES
+from tests.quick_beat import app
 
 
 def note(stage: str) -> None:

@@ -1,7 +1,10 @@
 """Real workers and a beat on a real Valkey, on the test database: nobody calls a stage by hand."""
 
+import socket
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,42 +15,63 @@ from activity.models import Due
 from config.celery import app
 from config.embedded import valkey
 from config.running.workers import STAGES, WORKERS, celery_command, worker_commands
-from tests.conftest import StartCelery
+from tests.conftest import QUICK_BEAT, StartCelery
 from tests.factories import make_course, make_enrollment
-from tests.processes import running, start_command, wait_until
+from tests.processes import free_port, running, start_command, wait_until
+from tests.silent_proxy import SilentProxy, serve
 
 SLEEPING = "tests.config.sleeping_stages"
 OTHERS = STAGES.keys() - {"evaluate"}
 
 
-def evaluated(enrollment_id: int) -> bool:
-    return Due.objects.filter(pk=enrollment_id, evaluated_at__isnull=False).exists()
+def wait_until_evaluated() -> bool:
+    """Return whether the workers come to evaluate a learner who enrolls now."""
+    new = Due.objects.filter(pk=make_enrollment(make_course()).pk, evaluated_at__isnull=False)
+    return wait_until(new.exists)
+
+
+@contextmanager
+def broker(folder: Path, port: int) -> Iterator[SilentProxy]:
+    """Run a Valkey that knows nothing yet, and answer at the port in its place."""
+    valkey.ensure_running(folder)
+    try:
+        with serve(lambda: connect(valkey.address(folder)), port=port) as proxy:
+            yield proxy
+    finally:
+        valkey.stop(folder)
+
+
+def connect(address: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(address.removeprefix("unix://"))
+    return connection
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_worker_and_beat_wait_for_a_broker_that_comes_late_and_goes(
+def test_worker_and_beat_wait_for_a_broker_that_comes_late_falls_silent_and_goes(
     celery_processes: StartCelery, tmp_path: Path
 ) -> None:
     def complaints() -> int:
         return (tmp_path / "celery.log").read_text().count("Cannot connect to ")
 
-    with tempfile.TemporaryDirectory(prefix="nudgelab-late-") as folder:
-        data = Path(folder) / "valkey"
-        with celery_processes(env={"REDIS_URL": valkey.address(data)}) as started:
-            assert wait_until(lambda: complaints() >= len(WORKERS))
-            valkey.ensure_running(data)
-            first = make_enrollment(make_course())
-            assert wait_until(lambda: evaluated(first.pk))
+    port = free_port()
+    with (
+        tempfile.TemporaryDirectory(prefix="nudgelab-late-") as folder,
+        celery_processes(env={"REDIS_URL": f"redis://127.0.0.1:{port}/0"}) as started,
+    ):
+        assert wait_until(lambda: complaints() >= len(WORKERS))
+        with broker(Path(folder), port) as proxy:
+            assert wait_until_evaluated()
+            # A connection that goes silent without being closed is left.
+            assert proxy.silence() >= len(started)
+            assert wait_until_evaluated()
 
-            before = complaints()
-            valkey.stop(data)
-            assert wait_until(lambda: complaints() >= before + len(WORKERS))
-            valkey.ensure_running(data)
-            second = make_enrollment(make_course())
-            assert wait_until(lambda: evaluated(second.pk))
-            assert [process.poll() for process in started] == [None, None, None]
-        valkey.stop(data)
+        before = complaints()
+        assert wait_until(lambda: complaints() >= before + len(WORKERS))
+        with broker(Path(folder), port):
+            assert wait_until_evaluated()
+        assert [process.poll() for process in started] == [None, None, None]
 
 
 def test_beat_entries_are_the_stages_and_none_expires() -> None:
@@ -76,7 +100,9 @@ def test_beats_do_not_pile_up_while_nobody_works(tmp_path: Path) -> None:
     valkey.ensure_running(data)
     env = {"REDIS_URL": valkey.address(data), "DJANGO_SETTINGS_MODULE": "config.settings.test"}
     with (tmp_path / "log").open("w") as log:
-        beat = start_command(*celery_command("beat", "--pidfile="), env=env, log=log)
+        beat = start_command(
+            *celery_command("beat", "--pidfile=", app=QUICK_BEAT), env=env, log=log
+        )
         with running(beat):
             assert wait_until(lambda: set(waiting(env["REDIS_URL"]).values()) == {1})
             # Three beats more: each looks at each queue, which Redis keeps as a list a priority.

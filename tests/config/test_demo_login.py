@@ -16,7 +16,6 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from tests import processes
-from tests.config.test_serve import free_port
 from tests.config.test_settings import PRODUCTION
 
 LOGIN = {"username": "demo", "password": "demo"}
@@ -86,7 +85,7 @@ def test_demo_login_opens_nothing_in_production_until_it_has_a_password(
 @pytest.mark.usefixtures("demo_user")
 def test_serve_refuses_to_open_the_demo_login_to_other_machines() -> None:
     command = [sys.executable, "manage.py", "serve", "--host", "0.0.0.0"]
-    command += ["--port", str(free_port())]
+    command += ["--port", str(processes.free_port())]
     local = {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
 
     said = processes.finish(processes.start_command(*command, env=local))
@@ -118,19 +117,19 @@ def test_serve_refuses_it_behind_a_proxy_and_in_production_until_it_has_a_passwo
         setattr(settings, name, value)
 
     with pytest.raises(CommandError, match=why):
-        call_command("serve", port=free_port())
+        call_command("serve", port=processes.free_port())
 
     demo_user.set_password("a password of its own")
     demo_user.save()
     # It comes as far as the broker, which is away here.
     with pytest.raises(CommandError, match="Redis"):
-        call_command("serve", port=free_port())
+        call_command("serve", port=processes.free_port())
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("demo_user")
 def test_a_real_web_server_with_production_settings_refuses_the_demo_login(tmp_path) -> None:
-    port = free_port()
+    port = processes.free_port()
     command = [sys.executable, "-m", "gunicorn", "config.wsgi:application"]
     command += ["--bind", f"127.0.0.1:{port}", "--no-control-socket"]
     own = {"DATABASE_URL": processes.database_url(), "SECURE_SSL_REDIRECT": "no"}

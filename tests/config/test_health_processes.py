@@ -85,9 +85,9 @@ def test_stage_whose_worker_is_killed_becomes_red_and_the_others_do_not(
 ) -> None:
     settings.REDIS_URL = valkey_url
     with celery_processes() as (evaluation, *_):
-        assert wait_until(lambda: not health().is_red, seconds=120), health()
+        assert wait_until(lambda: not health().is_red), health()
 
         for process in (*psutil.Process(evaluation.pid).children(), evaluation):
             os.kill(process.pid, signal.SIGKILL)
         # A shorter time than the page allows, so that nobody has to wait for a minute.
-        assert wait_until(lambda: red_parts(most_seconds=15) == ["evaluate"])
+        assert wait_until(lambda: red_parts(most_seconds=5) == ["evaluate"])

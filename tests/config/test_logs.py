@@ -13,8 +13,8 @@ import pytest
 
 from common.masking import mask_links
 from interventions.render.links import LinkOwner, make_token
-from tests.interventions.test_kept_noes import answers, free_port
-from tests.processes import running, start_command, wait_until
+from tests.interventions.test_kept_noes import answers
+from tests.processes import free_port, running, start_command, wait_until
 
 TOKEN = make_token(LinkOwner(7, 11, UUID(int=3)))
 SIGNATURE = TOKEN.rpartition(":")[2]

@@ -24,12 +24,6 @@ from config.running import processes as processes_record
 from tests import processes
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def status(port: int) -> int | None:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login/", timeout=60) as page:
@@ -54,7 +48,7 @@ def web_server(parent: int) -> psutil.Process:
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_serve_answers_starts_again_what_dies_and_ends_all(valkey_url: str, tmp_path: Path) -> None:
-    port = free_port()
+    port = processes.free_port()
     command = [sys.executable, "manage.py", "serve", "--port", str(port)]
     with (tmp_path / "log").open("w+") as log:
         serving = processes.start_command(*command, env={"REDIS_URL": valkey_url}, log=log)
@@ -93,7 +87,7 @@ def test_a_second_serve_hears_of_the_first(settings, tmp_path: Path) -> None:
     record.write_text(json.dumps([row | {"address": "http://127.0.0.1:8011/"}]))
 
     with pytest.raises(CommandError, match=r"already, at http://127\.0\.0\.1:8011/: serve"):
-        call_command("serve", port=free_port())
+        call_command("serve", port=processes.free_port())
 
     assert record.exists()
 
@@ -104,7 +98,7 @@ def test_broker_that_is_away_is_said_in_a_sentence(settings, tmp_path: Path) -> 
     settings.REDIS_URL = "redis://:secret-word@127.0.0.1:1/0"
 
     with pytest.raises(CommandError, match=r"^The Redis or Valkey at 127\.0\.0\.1:1 ") as raised:
-        call_command("serve", port=free_port())
+        call_command("serve", port=processes.free_port())
 
     assert "secret-word" not in str(raised.value)
     assert "correct REDIS_URL" in str(raised.value)

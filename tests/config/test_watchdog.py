@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from config.running.processes import RECORD_NAME, Child, end_recorded
 from config.running.stages import run_stage
 from config.running.watchdog import BEAT, Watchdog
 from config.running.workers import STAGES, WORKERS
-from tests.processes import running, start_command, wait_until
+from tests.processes import free_port, running, start_command, wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -158,12 +157,6 @@ def test_program_that_does_not_end_is_killed_and_started_anew(
     assert said == [
         f"Silent for over 60 s: {', '.join(STAGES)}. Ending the beat and starting it again."
     ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def program(parent: int, words: str) -> psutil.Process | None:

@@ -23,7 +23,14 @@ from interventions.render.links import LinkOwner
 from interventions.stages.recover import recover
 from tests.factories import NOW
 from tests.interventions.factories import dispatch, make_delivery, make_settled, settle_due
-from tests.processes import running, start_command, start_python, wait_for_line, wait_until
+from tests.processes import (
+    free_port,
+    running,
+    start_command,
+    start_python,
+    wait_for_line,
+    wait_until,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -238,12 +245,6 @@ def own_database() -> Iterator[Path]:
         postgres.ensure_running(data)
         yield data
         postgres.stop(data)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ask(address: str, *, method: str = "GET") -> tuple[int, str]:
