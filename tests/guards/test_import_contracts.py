@@ -17,7 +17,7 @@ from tests.guards.code import PACKAGES, ROOT, contracts
 PLANTED = [
     ("apps", "activity/queries.py", "import segmentation.models"),
     ("apps", "common/clock.py", "import activity.models"),
-    ("apps", "experiments/queries.py", "import interventions.models"),
+    ("apps", "experiments/queries/reports.py", "import interventions.models"),
     ("apps", "interventions/policy/decision.py", "import config.env"),
     ("config", "config/running/stages.py", "import config.health"),
     ("config", "config/demo/run.py", "import config.staff.groups"),

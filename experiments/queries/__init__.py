@@ -1,0 +1,30 @@
+"""Queries on experiments: where they run, and the figures of their reports. Writes nothing."""
+
+from experiments.queries.assignments import assignments_of, running_experiments
+from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm, counted_units
+from experiments.queries.plans import (
+    clock_of,
+    courses_of,
+    draft_problems,
+    planned_arms,
+    population_of,
+    promise_of,
+)
+from experiments.queries.reports import deliveries_by_arm, experiments_with_sizes, report
+
+__all__ = [
+    "ArmAggregate",
+    "aggregates_by_arm",
+    "assignments_of",
+    "clock_of",
+    "counted_units",
+    "courses_of",
+    "deliveries_by_arm",
+    "draft_problems",
+    "experiments_with_sizes",
+    "planned_arms",
+    "population_of",
+    "promise_of",
+    "report",
+    "running_experiments",
+]

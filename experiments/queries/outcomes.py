@@ -1,0 +1,140 @@
+"""The outcomes of an experiment by arm, in one query over assignments and the event log."""
+
+# Every value is a bound parameter. The texts put into the SQL are all written in this app.
+# ruff: noqa: S608
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from experiments.metrics.columns import EventCount
+from experiments.metrics.definitions import Metric
+from experiments.metrics.outcomes import Observed
+from experiments.models import Assignment
+
+
+@dataclass(frozen=True)
+class ArmAggregate:
+    """The number of assignments to an arm by the instant, and the outcomes by metric key."""
+
+    assigned: int
+    observed: dict[str, Observed]
+
+
+def aggregates_by_arm(
+    experiment_id: int, *, metrics: Sequence[Metric], as_of: datetime
+) -> dict[str, ArmAggregate]:
+    """Return the metrics' outcomes by arm key, in one query over assignments and the event log.
+
+    An assignment counts for a metric if the metric's window has ended by as_of. Only events
+    received by as_of count, so a report at a past instant never changes. Empty arms are left out.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_frequencies_sql(metrics), _parameters(experiment_id, metrics, as_of))
+        rows = cursor.fetchall()
+    tables: dict[str, list[_Table]] = {}
+    for arm, place, has_ended, assignments, *numbers in rows:
+        table = tables.setdefault(arm, [_Table() for _ in metrics])[place]
+        table.assigned += assignments
+        if has_ended:
+            table.frequencies[tuple(numbers[: len(metrics[place].outcome.columns)])] = assignments
+    return {arm: _aggregate(metrics, of_arm) for arm, of_arm in tables.items()}
+
+
+@dataclass
+class _Table:
+    """Assignments of one arm for one metric: all of them, and those that count by column values."""
+
+    assigned: int = 0
+    frequencies: dict[tuple[Any, ...], int] = field(default_factory=dict)
+
+
+def _aggregate(metrics: Sequence[Metric], tables: Sequence[_Table]) -> ArmAggregate:
+    return ArmAggregate(
+        tables[0].assigned,
+        {
+            metric.key: metric.outcome.observe(table.frequencies)
+            for metric, table in zip(metrics, tables, strict=True)
+        },
+    )
+
+
+def counted_units(
+    experiment_id: int, *, metric: Metric, as_of: datetime
+) -> list[tuple[str, str, bool]]:
+    """Return unit key, arm key and is_control of each assignment that counts for the metric."""
+    counted = Assignment.objects.filter(
+        experiment=experiment_id, assigned_at__lte=as_of - metric.window
+    )
+    rows = counted.order_by("id").values_list("unit_key", "arm__key", "arm__is_control")
+    return [(str(unit_key), arm, is_control) for unit_key, arm, is_control in rows]
+
+
+def _frequencies_sql(metrics: Sequence[Metric]) -> str:
+    """Return a SELECT with one row per arm, metric and combination of the metric's numbers.
+
+    Its columns: arm, the metric's place, whether the window has ended, the number of assignments,
+    and the numbers. A metric with fewer columns than another is filled up with nulls.
+    """
+    names = list(_columns(metrics))
+    columns = [
+        f"{column.sql(verb=f'%(verb_{name})s', window=f'%(window_{place})s')} AS column_{name}"
+        for place, name, column in names
+    ]
+    widest = max(len(metric.outcome.columns) for metric in metrics)
+    counted = (_counted_sql(place, metric, widest) for place, metric in enumerate(metrics))
+    numbers = ", ".join(f"counted.number_{number}" for number in range(widest))
+    return f"""
+WITH outcome AS MATERIALIZED (
+    SELECT assigned.arm_id, assigned.assigned_at, {", ".join(columns)}
+    FROM experiments_assignment assigned
+    LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
+        AND event.verb = ANY (%(verbs)s)
+        AND event.received_at <= %(as_of)s
+        AND event.occurred_at >= assigned.assigned_at
+        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
+    WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
+    GROUP BY assigned.id
+), counted AS (
+    {" UNION ALL ".join(counted)}
+)
+SELECT arm.key, counted.place, counted.has_ended, counted.assignments, {numbers}
+FROM counted JOIN experiments_arm arm ON arm.id = counted.arm_id
+"""
+
+
+def _columns(metrics: Sequence[Metric]) -> Iterator[tuple[int, str, EventCount]]:
+    """Yield each column with its metric's place and a unique name."""
+    for place, metric in enumerate(metrics):
+        for number, column in enumerate(metric.outcome.columns):
+            yield place, f"{place}_{number}", column
+
+
+def _counted_sql(place: int, metric: Metric, widest: int) -> str:
+    # In seconds: an interval in days depends on the session's time zone at a clock change.
+    ended = f"assigned_at + make_interval(secs => %(window_{place})s) <= %(as_of)s"
+    own = range(len(metric.outcome.columns))
+    numbers = [f"CASE WHEN {ended} THEN column_{place}_{number} END" for number in own]
+    numbers += ["NULL::numeric"] * (widest - len(numbers))
+    named = [f"{number} AS number_{at}" for at, number in enumerate(numbers)]
+    groups = ", ".join(f"number_{at}" for at in range(widest))
+    return f"""
+    SELECT arm_id, {place} AS place, {ended} AS has_ended, count(*) AS assignments,
+        {", ".join(named)}
+    FROM outcome GROUP BY arm_id, has_ended, {groups}"""
+
+
+def _parameters(experiment_id: int, metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:
+    seconds = [metric.window.total_seconds() for metric in metrics]
+    columns = list(_columns(metrics))
+    return {
+        "experiment_id": experiment_id,
+        "as_of": as_of,
+        "verbs": sorted({column.verb for _, _, column in columns}),
+        "longest": max(seconds),
+        **{f"verb_{name}": column.verb for _, name, column in columns},
+        **{f"window_{place}": window for place, window in enumerate(seconds)},
+    }

@@ -1,0 +1,66 @@
+"""What a plan made now would hold, and the courses and segments of an experiment."""
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from activity.models import Course
+from experiments.models import Experiment
+from experiments.plan import PlannedArm, PlannedSegment, Promise, plan_problems
+from experiments.reporting.report import CourseFacts
+from segmentation.models import Segment
+
+
+def planned_arms(experiment: Experiment) -> tuple[PlannedArm, ...]:
+    """Return the arms in their order, as a plan made now would hold them."""
+    arms = experiment.arms.order_by("position", "id")
+    return tuple(PlannedArm(arm.key, float(arm.weight), arm.is_control, str(arm)) for arm in arms)
+
+
+def promise_of(experiment: Experiment) -> Promise:
+    """Return the promise of a plan made now. At most two queries."""
+    segments = population_of(experiment).order_by("key").values_list("key", "version")
+    return Promise(
+        name=experiment.name,
+        hypothesis=experiment.hypothesis,
+        population=str(experiment.segment or experiment.playbook),
+        segments=tuple(PlannedSegment(key, version) for key, version in segments),
+        coverage=float(experiment.coverage),
+        differs_outside=experiment.differs_outside,
+    )
+
+
+def population_of(experiment: Experiment) -> QuerySet[Segment]:
+    """Return the segments whose members the experiment draws: its own, or its playbook's."""
+    if experiment.playbook_id is not None:
+        return Segment.objects.filter(playbook=experiment.playbook_id)
+    return Segment.objects.filter(experiments=experiment)
+
+
+def draft_problems(experiment: Experiment) -> list[str]:
+    """Return what the experiment still lacks before it can start, one sentence per problem."""
+    return plan_problems(planned_arms(experiment), seed=experiment.seed)
+
+
+def courses_of(experiment: Experiment) -> tuple[CourseFacts, ...]:
+    """Return the courses whose learners the experiment may draw, in the order of their keys."""
+    rows = _courses(experiment).order_by("key").distinct()
+    return tuple(
+        CourseFacts(title, live_since is not None, stopped_at)
+        for title, live_since, stopped_at in rows.values_list(
+            "title", "live_since", "clock_stopped_at"
+        )
+    )
+
+
+def clock_of(experiment: Experiment, *, now: datetime) -> datetime:
+    """Return the instant to report at: now, or the stopped clock if all courses are simulated."""
+    stops = list(_courses(experiment).values_list("clock_stopped_at", flat=True).distinct())
+    stopped = [stop for stop in stops if stop is not None]
+    return max(stopped) if stopped and len(stopped) == len(stops) else now
+
+
+def _courses(experiment: Experiment) -> QuerySet[Course]:
+    if experiment.playbook_id is not None:
+        return Course.objects.filter(playbooks=experiment.playbook_id)
+    return Course.objects.filter(playbooks__segments__experiments=experiment)
