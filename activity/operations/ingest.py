@@ -18,7 +18,7 @@ from activity.operations.keys import EventRow, log_columns, look_up, sent_arrays
 from activity.operations.noes import keep_noes
 from activity.operations.past import keep_past_changes
 from activity.operations.rejected import Refusal, keep_rejected
-from activity.operations.repeats import Repeats, Sent, settle_repeats
+from activity.operations.repeats import Repeats, Sent, apply_repeats
 from activity.read_models import merge_daily_activity, merge_progress
 
 REPLAY_LIMIT = 1_000
@@ -94,7 +94,7 @@ def ingest(events: Sequence[Mapping[str, Any]], *, now: datetime) -> IngestResul
         keep_rejected(refusals, now=now)
         stored = _store([each.row for each in sent], now=now) if sent else 0
         # Stored events are read only if the batch has repeats.
-        repeats = settle_repeats(sent, now=now) if stored < len(sent) else Repeats()
+        repeats = apply_repeats(sent, now=now) if stored < len(sent) else Repeats()
     return IngestResult(
         stored=stored,
         repeated=len(sent) - stored,

@@ -85,7 +85,7 @@ _CONTENT: Mapping[str, Callable[[Kept | EventRow], object]] = {
 }
 
 
-def settle_repeats(sent: Sequence[Sent], *, now: datetime) -> Repeats:
+def apply_repeats(sent: Sequence[Sent], *, now: datetime) -> Repeats:
     """Apply the grades that repeats add, and keep repeats with other content as conflicts.
 
     A repeat without a grade changes nothing. So it does not matter whether the event with the grade

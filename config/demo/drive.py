@@ -54,9 +54,9 @@ class Drive:
         self._now = now
         ingest(self._feed.until(now), now=now)
         recover(now=now)
-        self._settle()
+        self._run_until_idle()
 
-    def _settle(self) -> None:
+    def _run_until_idle(self) -> None:
         for _ in range(MAX_ROUNDS):
             if not self._run_stages():
                 break
@@ -77,7 +77,7 @@ class Drive:
         is_time = self._now >= self._begins_at + EXPERIMENT_STARTS_AFTER
         if is_time and self._experiment.started_at is None:
             self._experiment = start_experiment(self._experiment.pk, now=self._now)
-            self._settle()
+            self._run_until_idle()
 
     def _answers(self) -> Iterator[Event]:
         """Yield the quiz attempts that the first messages of this stop bring about."""

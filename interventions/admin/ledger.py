@@ -40,20 +40,20 @@ RETRY = Answer(
     done="planned again and will go out within seconds",
 )
 ACCEPTED = Answer(
-    action="settle_as_accepted",
+    action="resolve_as_accepted",
     question="Were these messages accepted by the mail server?",
     consequence="Those in doubt are recorded as handed to the mail server, in the learners' events "
     "and in the experiments too.",
-    do=lambda delivery_id: operations.settle_in_doubt(delivery_id, accepted=True, now=utc_now()),
+    do=lambda delivery_id: operations.resolve_in_doubt(delivery_id, accepted=True, now=utc_now()),
     done="recorded as handed to the mail server",
 )
 NOT_ACCEPTED = Answer(
-    action="settle_as_not_accepted",
+    action="resolve_as_not_accepted",
     question="Did these messages never reach the mail server?",
     consequence="Those in doubt are recorded as failed, and no frequency cap counts them any more. "
     "Say so only if you know it, as from the log of the mail server: tried again, a message that "
     "was accepted after all reaches its learner twice.",
-    do=lambda delivery_id: operations.settle_in_doubt(delivery_id, accepted=False, now=utc_now()),
+    do=lambda delivery_id: operations.resolve_in_doubt(delivery_id, accepted=False, now=utc_now()),
     done="recorded as failed; they can be tried again",
 )
 STATE_COLORS = {
@@ -91,7 +91,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     search_help_text = WHOLE_ID
     exclude = ("trace", "token", "reason")
     readonly_fields = ("shown_reason", "shown_trace", "shown_pauses")
-    actions = ("retry", "settle_as_accepted", "settle_as_not_accepted")
+    actions = ("retry", "resolve_as_accepted", "resolve_as_not_accepted")
 
     def has_answer_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may answer for messages: some go out because of it."""
@@ -103,12 +103,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return confirm_or_do(self, request, queryset, RETRY)
 
     @admin.action(description="In doubt: it was accepted", permissions=["answer"])
-    def settle_as_accepted(self, request: HttpRequest, queryset: Chosen) -> TemplateResponse | None:
+    def resolve_as_accepted(
+        self, request: HttpRequest, queryset: Chosen
+    ) -> TemplateResponse | None:
         """Ask, then record the chosen messages in doubt as handed off."""
         return confirm_or_do(self, request, queryset, ACCEPTED)
 
     @admin.action(description="In doubt: it was never accepted", permissions=["answer"])
-    def settle_as_not_accepted(
+    def resolve_as_not_accepted(
         self, request: HttpRequest, queryset: Chosen
     ) -> TemplateResponse | None:
         """Ask, then record the chosen messages in doubt as failed."""

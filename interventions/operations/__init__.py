@@ -18,8 +18,8 @@ from interventions.operations.limits import (
     suppress,
 )
 from interventions.operations.pauses import PauseNote, pause_cadence, pause_site
+from interventions.operations.resolution import resolve_in_doubt, retry_failed
 from interventions.operations.runs import start_by_hand
-from interventions.operations.settle import retry_failed, settle_in_doubt
 from interventions.operations.templates import check_texts, save_category, save_template
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "make_missing_guards",
     "pause_cadence",
     "pause_site",
+    "resolve_in_doubt",
     "retry_failed",
     "save_cadence",
     "save_cap",
@@ -42,7 +43,6 @@ __all__ = [
     "save_preferences",
     "save_quiet_hours",
     "save_template",
-    "settle_in_doubt",
     "start_by_hand",
     "start_experiment",
     "suppress",

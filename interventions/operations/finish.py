@@ -60,7 +60,7 @@ def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
 
 def write_sent_event(delivery: Delivery, *, verb: str, now: datetime) -> None:
     """Put the hand-off into the event log; the same message twice counts once."""
-    # Evaluated for nothing after each message, every learner would be unsettled for the next one.
+    # Evaluated for nothing after each message, every learner's next one would wait for it.
     is_read = any(Need.LOG in signal.needs for signal in SIGNALS)
     append = append_own_event if is_read else append_quiet_event
     append(delivery.enrollment_id, verb, source_id=delivery.message_id, now=now)

@@ -27,7 +27,7 @@ _OUTCOMES = {
     DeliveryState.FAILED: "failed",
     DeliveryState.IN_DOUBT: "in_doubt",
 }
-_SETTLED = frozenset(
+_FINISHED = frozenset(
     {
         DeliveryState.HANDED_OFF,
         DeliveryState.GHOST,
@@ -174,7 +174,7 @@ def _instants(delivery: Delivery, to: Move, now: datetime) -> dict[str, Any]:
     values["claimed_at"] = (delivery.claimed_at or now) if counts else None
     if to.state != DeliveryState.CLAIMED:
         values["lease_until"] = None
-    if to.state in _SETTLED:
+    if to.state in _FINISHED:
         # A clock that was set back must not have a message end before it began.
         values["finished_at"] = max(now, delivery.claimed_at or delivery.planned_at)
     if to.until is not None:

@@ -11,7 +11,7 @@ from interventions.policy.hours import ClosedHours, open_from
 # What is held is not even read. A hold that has begun since the reading is asked about again later.
 HOLD = timedelta(minutes=10)
 # Evaluate and react need a moment; nobody is nudged to do what they did a minute ago.
-SETTLE = timedelta(seconds=30)
+PASSES_WITHIN = timedelta(seconds=30)
 
 
 class Reason(StrEnum):
@@ -30,14 +30,14 @@ class Reason(StrEnum):
     FEED_SILENT = "feed_silent"
     QUIET_HOURS = "quiet_hours"
     SEND_WINDOW = "send_window"
-    UNSETTLED = "unsettled"
+    EVALUATION_PENDING = "evaluation_pending"
     CHANNEL_DOWN = "channel_down"
     FREQUENCY_CAP = "frequency_cap"
     OUTRANKED = "outranked"
 
 
 # What passes by itself within moments. A message that waits for it keeps its place under a cap.
-PASSING = (Reason.UNSETTLED, Reason.CHANNEL_DOWN)
+PASSING = (Reason.EVALUATION_PENDING, Reason.CHANNEL_DOWN)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Facts:
     quiet_hours: ClosedHours | None = None
     outside_window: ClosedHours | None = None
     # An event or a transition of this enrollment is not worked in yet.
-    unsettled: bool = False
+    evaluation_pending: bool = False
     # Only those that cover the message.
     caps: tuple[Cap, ...] = ()
     counted: tuple[Counted, ...] = ()
@@ -140,8 +140,10 @@ def _hours(facts: Facts, now: datetime) -> Decision | None:
     return None
 
 
-def _unsettled(facts: Facts, now: datetime) -> Decision | None:
-    return Defer(now + SETTLE, Reason.UNSETTLED) if facts.unsettled else None
+def _evaluation_pending(facts: Facts, now: datetime) -> Decision | None:
+    if not facts.evaluation_pending:
+        return None
+    return Defer(now + PASSES_WITHIN, Reason.EVALUATION_PENDING)
 
 
 def _caps(facts: Facts, now: datetime) -> Decision | None:
@@ -151,7 +153,7 @@ def _caps(facts: Facts, now: datetime) -> Decision | None:
     # There is room, but not for both. Taking it would have the more important one held back or,
     # under a cap that drops, never sent. This one waits: it is not known yet whether that one goes.
     both = (*facts.counted, *(Counted(message, now) for message in facts.ahead))
-    return Defer(now + SETTLE, Reason.OUTRANKED) if _exceeded(facts, both, now) else None
+    return Defer(now + PASSES_WITHIN, Reason.OUTRANKED) if _exceeded(facts, both, now) else None
 
 
 def _exceeded(facts: Facts, counted: tuple[Counted, ...], now: datetime) -> Decision | None:
@@ -170,8 +172,8 @@ def _exceeded(facts: Facts, counted: tuple[Counted, ...], now: datetime) -> Deci
 
 
 # Denials come first: a message that must never go out is not kept waiting. Erasure belongs at the
-# very top and a holdout after the address, as soon as there are such facts. `unsettled` stands
-# before the caps, because a cap may drop, and what is dropped does not come back.
+# very top and a holdout after the address, as soon as there are such facts. A pending evaluation
+# stands before the caps, because a cap may drop, and what is dropped does not come back.
 ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _ended,
     _consent,
@@ -180,6 +182,6 @@ ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _held,
     _feed,
     _hours,
-    _unsettled,
+    _evaluation_pending,
     _caps,
 )

@@ -62,7 +62,7 @@ class Situation:
     # By channel, empty where it cannot reach the learner.
     addresses: Mapping[str, str]
     suppressed: frozenset[str]
-    unsettled: frozenset[int]
+    evaluation_pending: frozenset[int]
     words: tuple[ConsentStatement, ...]
     counted: list[Counted]
     # Messages that wait for something passing, with their priority: they keep their place.
@@ -94,12 +94,12 @@ def read_situation(
     }
     with connection.cursor() as cursor:
         cursor.execute(_LEARNER, values)
-        paused, suppressed, unsettled, waiting, counted, *columns = cursor.fetchone()
+        paused, suppressed, evaluation_pending, waiting, counted, *columns = cursor.fetchone()
     return Situation(
         site_paused=paused,
         addresses=addresses,
         suppressed=frozenset(suppressed),
-        unsettled=frozenset(unsettled),
+        evaluation_pending=frozenset(evaluation_pending),
         words=tuple(
             ConsentStatement(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)
         ),
@@ -135,7 +135,7 @@ def facts_of(
         feed_silent=limits.is_silent(course, now=now),
         quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,
         outside_window=_outside_window(cadence),
-        unsettled=delivery.enrollment_id in situation.unsettled,
+        evaluation_pending=delivery.enrollment_id in situation.evaluation_pending,
         caps=tuple(cap for cap in limits.caps if delivery.category.capped and covers(cap, message)),
         # A message that is sent again stands in for its own earlier copy, not beside it.
         counted=tuple(each for each in situation.counted if each.delivery_id != delivery.pk),

@@ -31,7 +31,7 @@ from segmentation.operations.segments import (
     edit_segment,
     thaw_segment,
 )
-from segmentation.operations.surges import discard_surge, let_in_surge, settle_entries
+from segmentation.operations.surges import decide_entries, discard_surge, let_in_surge
 
 __all__ = [
     "CourseEvaluation",
@@ -46,6 +46,7 @@ __all__ = [
     "check_kept",
     "clear_override",
     "create_segment",
+    "decide_entries",
     "discard_surge",
     "edit_segment",
     "ensure_norms",
@@ -58,7 +59,6 @@ __all__ = [
     "remove_course",
     "remove_member",
     "set_mode",
-    "settle_entries",
     "shipped_playbooks",
     "thaw_segment",
 ]

@@ -22,7 +22,7 @@ from segmentation.operations.evaluation import (
 from segmentation.operations.norms import renew_norms
 from segmentation.operations.revisions import pull_changed
 from segmentation.operations.segments import EVALUATED
-from segmentation.operations.surges import settle_entries
+from segmentation.operations.surges import decide_entries
 
 # The fewer batches, the fewer times a course's items and norms are read; more would need memory.
 LARGE_BATCH = 50_000
@@ -98,7 +98,7 @@ def _evaluate(
             continue
         on_batch(counts.evaluated)
         total += counts
-    settle_entries(now=as_of, course_id=course.id)
+    decide_entries(now=as_of, course_id=course.id)
     # With those counted that fail or are ahead: nobody may be missing without a word.
     return total, len(ids) - total.evaluated
 

@@ -118,7 +118,7 @@ FROM gone WHERE entered.id = gone.transition_id AND gone.state <> 'discarded'
 """
 
 
-def settle_entries(*, now: datetime, course_id: int | None = None) -> None:
+def decide_entries(*, now: datetime, course_id: int | None = None) -> None:
     """Let in who entered by time alone, a day at a time, and hold what is a surge.
 
     Entries of a course are counted once nobody there is due at their instant any more. Idempotent:

@@ -18,7 +18,7 @@ def evaluate(rule: Condition | Group, signals: Mapping[str, SignalValue]) -> boo
     if isinstance(rule, Condition):
         return _decide(rule, signals[rule.ref.identity])
     # All parts are decided before they are joined: a missing signal must show even where
-    # another part settles the answer.
+    # another part decides the answer.
     parts = [evaluate(part, signals) for part in rule.rules]
     joined = _all(parts) if rule.combinator is Combinator.AND else _any(parts)
     return _not(joined) if rule.negated else joined
@@ -57,11 +57,11 @@ def _not(value: bool | None) -> bool | None:
 
 
 def _all(values: Iterable[bool | None]) -> bool | None:
-    """Return Kleene's conjunction: one false settles it, else one unknown leaves it open."""
+    """Return Kleene's conjunction: one false decides it, else one unknown leaves it open."""
     seen = set(values)
     return False if False in seen else None if None in seen else True
 
 
 def _any(values: Iterable[bool | None]) -> bool | None:
-    """Return Kleene's disjunction: one true settles it, else one unknown leaves it open."""
+    """Return Kleene's disjunction: one true decides it, else one unknown leaves it open."""
     return _not(_all(_not(value) for value in values))

@@ -20,7 +20,7 @@ from segmentation.operations.evaluation import (
 )
 from segmentation.operations.norms import renew_norms
 from segmentation.operations.revisions import pull_changed
-from segmentation.operations.surges import settle_entries
+from segmentation.operations.surges import decide_entries
 
 
 def evaluate_due(
@@ -57,7 +57,7 @@ def evaluate_due(
         if not one.is_done:
             waiting.append(one)
     with passing_over_held():
-        settle_entries(now=now, course_id=course_id)
+        decide_entries(now=now, course_id=course_id)
     return total
 
 

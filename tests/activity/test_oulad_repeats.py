@@ -40,7 +40,7 @@ def due_rows():
     return list(Due.objects.order_by("pk").values_list("due_at", "cause"))
 
 
-def settle_due():
+def mark_evaluated():
     Due.objects.update(due_at=None, cause=DueCause.TIME)
 
 
@@ -66,7 +66,7 @@ def test_new_enrollments_are_due_now(folder):
 
 def test_a_second_import_changes_nothing_and_says_so(folder, capsys):
     run_import(folder)
-    settle_due()
+    mark_evaluated()
     events = Event.objects.count()
     call_command("import_oulad", folder, "--runs", "AAA_2013J")
     printed = capsys.readouterr()
@@ -78,7 +78,7 @@ def test_a_second_import_changes_nothing_and_says_so(folder, capsys):
 def test_days_left_out_come_with_a_later_import(folder):
     (some,) = run_import(folder, until_day=20)
     assert max(event.occurred_at.date() for event in Event.objects.all()) <= date(2013, 10, 25)
-    settle_due()
+    mark_evaluated()
     (rest,) = run_import(folder)
     assert (some.events, rest.events, rest.enrollments) == (4, 7, 0)
     # As an edit: a history that arrives late must not start a message to anybody.
@@ -128,7 +128,7 @@ def test_what_changes_from_run_to_run_is_a_trait_of_the_enrollment(folder, order
 
 def test_new_traits_pull_the_learner_in_the_other_course(folder):
     run_import(folder)
-    settle_due()
+    mark_evaluated()
     run_import(folder, "BBB_2014B")
     pulled = Due.objects.filter(enrollment__course__key="AAA_2013J", due_at=NOW)
     assert [due.enrollment.learner.external_id for due in pulled] == [f"oulad-{ANA}"]

@@ -44,10 +44,10 @@ from tests.interventions.factories import (
     assign,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_live_course,
     make_run,
-    make_settled,
     make_transition,
 )
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
@@ -66,7 +66,7 @@ def populate(word: str) -> Course:
     learner = make_learner(
         external_id=f"{word}-learner", name=f"{word} Learner", email=f"{word}@example.org"
     )
-    enrollment = make_settled(course, learner)
+    enrollment = make_evaluated(course, learner)
     enrollment.section = section
     enrollment.save()
     module = make_item(course, "module", key=f"{word}-module", title=f"{word} module")

@@ -48,7 +48,7 @@ def state_of(delivery: Delivery) -> tuple[str, str]:
     return delivery.state, delivery.reason
 
 
-@pytest.mark.parametrize("action", ["retry", "settle_as_accepted", "settle_as_not_accepted"])
+@pytest.mark.parametrize("action", ["retry", "resolve_as_accepted", "resolve_as_not_accepted"])
 def test_an_answer_is_asked_about_first(staff, action: str) -> None:
     delivery = make_failed() if action == "retry" else make_in_doubt()
     before = state_of(delivery)
@@ -75,11 +75,15 @@ def test_a_failed_message_is_tried_again_and_the_page_says_so(staff) -> None:
 @pytest.mark.parametrize(
     ("action", "state", "words"),
     [
-        ("settle_as_accepted", "handed_off", "1 message is recorded as handed to the mail server."),
-        ("settle_as_not_accepted", "failed", "1 message is recorded as failed;"),
+        (
+            "resolve_as_accepted",
+            "handed_off",
+            "1 message is recorded as handed to the mail server.",
+        ),
+        ("resolve_as_not_accepted", "failed", "1 message is recorded as failed;"),
     ],
 )
-def test_a_doubt_is_settled_and_the_page_says_so(staff, action, state, words) -> None:
+def test_a_doubt_is_resolved_and_the_page_says_so(staff, action, state, words) -> None:
     delivery, other = make_in_doubt(), make_delivery()
 
     page = answer(staff, action, delivery, other)
@@ -91,7 +95,7 @@ def test_a_doubt_is_settled_and_the_page_says_so(staff, action, state, words) ->
     assert state_of(other) == ("planned", "")
 
 
-@pytest.mark.parametrize("action", ["retry", "settle_as_accepted", "settle_as_not_accepted"])
+@pytest.mark.parametrize("action", ["retry", "resolve_as_accepted", "resolve_as_not_accepted"])
 def test_without_the_right_to_send_nobody_answers(client, action: str) -> None:
     staff = log_in(client, "view_delivery")
     failed, doubtful = make_failed(), make_in_doubt()

@@ -22,8 +22,8 @@ from tests.interventions.factories import (
     make_any_segment,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_live_course,
-    make_settled,
     make_transition,
 )
 
@@ -41,7 +41,7 @@ def run_all_stages() -> None:
 
 def make_late_message(**fields: object) -> None:
     values = {"planned_at": ago(95), "send_at": ago(90), "expires_at": ago(-3600), **fields}
-    make_delivery(make_settled(make_live_course(live_since=ago(3600))), **values)
+    make_delivery(make_evaluated(make_live_course(live_since=ago(3600))), **values)
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def test_nothing_waits_on_an_empty_site() -> None:
 def test_the_longest_waiting_of_each_kind_is_told() -> None:
     make_enrollment(due_at=ago(70))
     make_enrollment(due_at=ago(-70))
-    make_transition(make_settled(), make_any_segment(), next_attempt_at=ago(80))
-    make_transition(make_settled(), make_any_segment(), next_attempt_at=ago(-80))
+    make_transition(make_evaluated(), make_any_segment(), next_attempt_at=ago(80))
+    make_transition(make_evaluated(), make_any_segment(), next_attempt_at=ago(-80))
     make_late_message()
 
     waiting = read().waiting
@@ -88,7 +88,7 @@ def test_message_that_a_person_holds_is_not_late() -> None:
     held = make_cadence()
     pause_cadence(held.pk, paused=True, now=utc_now())
     make_late_message(cadence=held)
-    make_delivery(make_settled(make_course()), send_at=ago(90), planned_at=ago(90))
+    make_delivery(make_evaluated(make_course()), send_at=ago(90), planned_at=ago(90))
     assert read().waiting.message_seconds is None
 
     make_late_message()

@@ -36,7 +36,7 @@ def make_live_course(**fields: Any) -> Course:
     return make_course(**{"live_since": LIVE_SINCE, **fields})
 
 
-def make_settled(course: Course | None = None, learner: Learner | None = None) -> Enrollment:
+def make_evaluated(course: Course | None = None, learner: Learner | None = None) -> Enrollment:
     """Return an enrollment in a live course whose segments are up to date."""
     return make_enrollment(course or make_live_course(), learner, due_at=None)
 
@@ -106,7 +106,7 @@ def make_delivery(
     **fields: Any,
 ) -> Delivery:
     """Return a message that is due at NOW."""
-    enrollment = enrollment or (run.enrollment if run else make_settled())
+    enrollment = enrollment or (run.enrollment if run else make_evaluated())
     run = run or make_run(enrollment, cadence)
     step = Step.objects.filter(cadence=run.cadence).first()
     values = {
@@ -191,6 +191,6 @@ def dispatch(
     return channel.sent[already:], counts
 
 
-def settle_due(*enrollments: Enrollment) -> None:
+def mark_evaluated(*enrollments: Enrollment) -> None:
     """Make the enrollments look evaluated: a hand-off has them evaluated again."""
     Due.objects.filter(pk__in=[each.pk for each in enrollments]).update(due_at=None)

@@ -20,10 +20,10 @@ from tests.interventions.factories import (
     make_cadence,
     make_counted,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_live_course,
     make_run,
-    make_settled,
     make_transition,
 )
 
@@ -44,7 +44,7 @@ def make_busy(number: int) -> None:
     for _ in range(10):
         make_item(course, "module")
     for _ in range(number):
-        enrollment = make_settled(course)
+        enrollment = make_evaluated(course)
         make_counted(enrollment, NOW, cadence=make_cadence())
         enrollment.learner.consents.create(state="in", changed_at=NOW, source="page")
         make_delivery(enrollment, cadence)
@@ -75,7 +75,7 @@ def make_entries(number: int, experiment_of: Cadence, plain: Cadence) -> None:
     nudge = arm_of(make_experiment(segment), "nudge")
     left = make_cadence(segment=segment, arm=nudge)
     for _ in range(number):
-        enrollment = make_settled(course)
+        enrollment = make_evaluated(course)
         assignment = assign(enrollment, nudge)
         make_delivery(run=make_run(enrollment, left, assignment=assignment))
         for segment in (experiment_of.segment, plain.segment):

@@ -26,8 +26,8 @@ from tests.interventions.factories import (
     make_cadence,
     make_category,
     make_counted,
+    make_evaluated,
     make_experiment,
-    make_settled,
     make_template,
 )
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
@@ -93,7 +93,7 @@ def test_a_template_of_another_category_is_refused(fields: CadenceFields) -> Non
 def test_a_step_that_was_sent_is_not_taken_out(fields: CadenceFields) -> None:
     template = make_template(fields.category)
     cadence = save(fields, StepFields(template), StepFields(template))
-    delivery = make_counted(make_settled(), NOW, cadence=cadence)
+    delivery = make_counted(make_evaluated(), NOW, cadence=cadence)
     Delivery.objects.filter(pk=delivery.pk).update(step=cadence.steps.last())
 
     with pytest.raises(InterventionError, match="Archive the cadence"):
@@ -191,7 +191,7 @@ def test_a_cadence_for_everybody_is_not_saved_beside_a_running_experiment(
 @pytest.mark.parametrize("draw_present", [True, False])
 def test_starting_draws_who_is_in_the_segment_already(draw_present: bool) -> None:
     segment = make_any_segment()
-    inside, outside = make_settled(), make_settled()
+    inside, outside = make_evaluated(), make_evaluated()
     Membership.objects.create(segment=segment, enrollment=inside, entered_at=NOW, version=1)
     experiment = make_experiment(segment, start=False)
 

@@ -15,7 +15,7 @@ from interventions.channels.email import EMAIL
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Channel as Name
 from interventions.models import Delivery, Suppression
-from interventions.operations import InterventionError, save_template, settle_in_doubt, suppress
+from interventions.operations import InterventionError, resolve_in_doubt, save_template, suppress
 from interventions.render.liquid import TemplateError
 from interventions.stages.dispatch import dispatch_due
 from interventions.stages.recover import recover
@@ -27,8 +27,8 @@ from tests.interventions.factories import (
     make_category,
     make_counted,
     make_delivery,
+    make_evaluated,
     make_run,
-    make_settled,
     make_template,
 )
 from tests.smtp import SmtpSink
@@ -57,7 +57,7 @@ class Way:
     def make(self, *, run=None, **learner) -> Delivery:
         """Return a due message of the channel."""
         if run is None:
-            run = make_run(make_settled(learner=make_learner(**(learner or self.reachable))))
+            run = make_run(make_evaluated(learner=make_learner(**(learner or self.reachable))))
         return make_delivery(run=run, channel=self.name)
 
     def dispatch(self) -> dict[str, int]:
@@ -172,7 +172,7 @@ def test_a_mailbox_that_bounces_does_not_close_another_channel(memory: Way) -> N
 
 def test_a_bounce_without_an_address_is_of_the_last_mail_and_of_no_later_note(memory: Way) -> None:
     learner = make_learner(traits={"pigeonhole": "4b"}, email="ana@example.org")
-    enrollment = make_settled(learner=learner)
+    enrollment = make_evaluated(learner=learner)
     make_counted(enrollment, NOW - 2 * HOUR, address="ana@example.org")
     make_counted(enrollment, NOW - HOUR, address="4b", channel="memory", cadence=make_cadence())
     act(enrollment, "EMAIL_BOUNCED", occurred_at=NOW, properties={"bounce_type": "hard"})
@@ -184,7 +184,7 @@ def test_a_bounce_without_an_address_is_of_the_last_mail_and_of_no_later_note(me
 
 def test_a_ghost_is_composed_and_leaves_the_house_no_more_than_any_other(way: Way) -> None:
     learner = make_learner(**way.reachable)
-    ghost = way.make(run=make_run(make_settled(learner=learner), ghost=True))
+    ghost = way.make(run=make_run(make_evaluated(learner=learner), ghost=True))
 
     assert way.dispatch() == {"ghost": 1}
 
@@ -231,8 +231,8 @@ def test_a_text_that_cannot_be_composed_fails_alone(way: Way) -> None:
     cadence = make_cadence(template=template)
     template.texts.update(body="{{ learner.shoe_size }}")
     learner = make_learner(**way.reachable)
-    broken = way.make(run=make_run(make_settled(learner=learner), cadence))
-    way.make(run=make_run(make_settled(learner=learner)))
+    broken = way.make(run=make_run(make_evaluated(learner=learner), cadence))
+    way.make(run=make_run(make_evaluated(learner=learner)))
 
     assert way.dispatch() == {"failed": 1, "handed_off": 1}
 
@@ -267,7 +267,7 @@ def test_what_staff_say_was_accepted_is_logged_under_the_same_verb(way: Way) -> 
     way.have_it("hang up")
     way.dispatch()
 
-    settle_in_doubt(delivery.pk, accepted=True, now=NOW)
+    resolve_in_doubt(delivery.pk, accepted=True, now=NOW)
 
     assert way.events() == Event.objects.count() == 1
 

@@ -23,9 +23,9 @@ from tests.interventions.factories import (
     make_any_segment,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_live_course,
-    make_settled,
 )
 from tests.processes import (
     finish,
@@ -109,7 +109,7 @@ def make_due(learners: int, courses: int) -> list[Delivery]:
     at = utc_now() - timedelta(minutes=5)
     return [
         make_delivery(
-            make_settled(course, learner),
+            make_evaluated(course, learner),
             cadence,
             planned_at=at,
             send_at=at,
@@ -141,7 +141,7 @@ def test_a_learner_whom_another_worker_has_is_left_to_it() -> None:
     with running(deciding):
         wait_for_line(deciding, "claimed")
         # Planned only now: this worker finds it, and cannot see yet that the cap is used up.
-        enrollment = make_settled(make_live_course(), first.learner)
+        enrollment = make_evaluated(make_live_course(), first.learner)
         expires_at = utc_now() + timedelta(days=1)
         second = make_delivery(enrollment, first.run.cadence, expires_at=expires_at)
         with connection.cursor() as cursor:
@@ -279,7 +279,7 @@ def test_an_experiment_on_a_playbook_starts_beside_ingest_without_a_deadlock() -
     playbook = make_playbook(course)
     # The segments' order is against that of their members: taken one by one, they cross.
     late, early = (make_segment(playbook, ACTED_TODAY) for _ in range(2))
-    everybody = [make_settled(course) for _ in range(40)]
+    everybody = [make_evaluated(course) for _ in range(40)]
     for position, enrollment in enumerate(everybody):
         segment = early if position < 20 else late
         Membership.objects.create(segment=segment, enrollment=enrollment, entered_at=NOW, version=1)

@@ -18,9 +18,9 @@ from tests.interventions.factories import (
     make_cadence,
     make_category,
     make_delivery,
+    make_evaluated,
     make_live_course,
-    make_settled,
-    settle_due,
+    mark_evaluated,
 )
 
 pytestmark = pytest.mark.django_db
@@ -111,7 +111,7 @@ def test_a_second_click_counts_once() -> None:
 
 def test_unsubscribing_stops_what_is_due_in_all_courses() -> None:
     learner = make_learner()
-    enrollments = [make_settled(make_live_course(), learner) for _ in range(2)]
+    enrollments = [make_evaluated(make_live_course(), learner) for _ in range(2)]
     mine = [make_delivery(each) for each in enrollments]
     other = make_delivery()
 
@@ -238,7 +238,7 @@ def test_preferences_show_and_keep_each_category(strict: Client) -> None:
 
 def test_opting_out_of_a_category_ends_its_runs_only() -> None:
     learner = make_learner()
-    enrollment = make_settled(learner=learner)
+    enrollment = make_evaluated(learner=learner)
     out, kept = (make_delivery(enrollment, make_cadence()) for _ in range(2))
 
     save_preferences(owner_of(out), wanted={kept.category_id}, source="page", now=NOW)
@@ -262,7 +262,7 @@ def test_wanting_nothing_any_more_is_unsubscribing() -> None:
 def test_a_no_to_everything_holds_for_a_category_made_afterwards(strict: Client) -> None:
     first = make_delivery()
     strict.post(link(first, "preferences"))
-    settle_due(first.enrollment)
+    mark_evaluated(first.enrollment)
     late = make_delivery(first.enrollment, make_cadence(category=make_category()))
 
     assert dispatch(NOW + timedelta(minutes=1))[0] == []
@@ -274,7 +274,7 @@ def test_who_said_no_to_everything_can_come_back_for_one_category() -> None:
     first = make_delivery()
     save_preferences(owner_of(first), wanted={10**9}, source="page", now=NOW)
     save_preferences(owner_of(first), wanted={first.category_id}, source="page", now=NOW)
-    settle_due(first.enrollment)
+    mark_evaluated(first.enrollment)
     back = make_delivery(first.enrollment, make_cadence(category=first.category))
 
     sent, _ = dispatch(NOW + timedelta(minutes=1))
@@ -298,7 +298,7 @@ def test_who_unsubscribed_can_come_back_for_one_category_even_at_the_same_instan
     delivery = make_delivery()
     unsubscribe(owner_of(delivery), source="page", now=NOW)
     save_preferences(owner_of(delivery), wanted={delivery.category_id}, source="page", now=NOW)
-    settle_due(delivery.enrollment)
+    mark_evaluated(delivery.enrollment)
     cadence = make_cadence(category=delivery.category)
     back = make_delivery(delivery.enrollment, cadence)
     of_a_new_category = make_delivery(delivery.enrollment)

@@ -9,14 +9,14 @@ from interventions.models import Delivery
 from interventions.queries.context import message_context
 from interventions.render.context import NextItem
 from tests.factories import NOW, act, make_item
-from tests.interventions.factories import make_delivery, make_live_course, make_settled
+from tests.interventions.factories import make_delivery, make_evaluated, make_live_course
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def enrollment() -> Enrollment:
-    return make_settled(make_live_course())
+    return make_evaluated(make_live_course())
 
 
 def module(enrollment: Enrollment, title: str, **fields: object) -> Item:

@@ -13,9 +13,9 @@ from interventions.stages.react import react_due
 from tests.factories import make_learner
 from tests.interventions.factories import (
     make_cadence,
+    make_evaluated,
     make_live_course,
     make_run,
-    make_settled,
     make_template,
     make_transition,
 )
@@ -64,7 +64,7 @@ def follow(course: Course, learner=None) -> list[datetime]:
     """Return when the two steps of a run that starts on Monday are planned."""
     template = make_template()
     steps = [StepFields(template, timedelta(0)), StepFields(template, 7 * DAY)]
-    enrollment = make_settled(course, learner)
+    enrollment = make_evaluated(course, learner)
     cadence = make_cadence(template=template, steps=steps)
     make_transition(enrollment, cadence.segment, occurred_at=MONDAY, next_attempt_at=MONDAY)
     react_due(now=MONDAY)
@@ -88,7 +88,7 @@ def test_the_learners_own_zone_goes_first() -> None:
 def test_a_first_step_after_7_days_keeps_the_time_of_day_too() -> None:
     template = make_template()
     cadence = make_cadence(template=template, steps=[StepFields(template, 7 * DAY)])
-    make_transition(make_settled(), cadence.segment, occurred_at=MONDAY, next_attempt_at=MONDAY)
+    make_transition(make_evaluated(), cadence.segment, occurred_at=MONDAY, next_attempt_at=MONDAY)
     react_due(now=MONDAY)
     assert Run.objects.get().next_at == NEXT_MONDAY
 
@@ -96,7 +96,7 @@ def test_a_first_step_after_7_days_keeps_the_time_of_day_too() -> None:
 @pytest.mark.django_db
 def test_a_message_expires_at_its_time_of_day() -> None:
     cadence = make_cadence(max_age=7 * DAY)
-    run = make_run(make_settled(), cadence, started_at=MONDAY, next_at=MONDAY, next_position=0)
+    run = make_run(make_evaluated(), cadence, started_at=MONDAY, next_at=MONDAY, next_position=0)
     plan_due(now=MONDAY)
     assert run.deliveries.get().expires_at == NEXT_MONDAY
 
@@ -104,7 +104,7 @@ def test_a_message_expires_at_its_time_of_day() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize(("before", "runs"), [(timedelta(seconds=1), 1), (timedelta(0), 2)])
 def test_a_pause_of_7_days_ends_at_its_time_of_day(before, runs) -> None:
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     cadence = make_cadence(reentry="cooldown", cooldown=7 * DAY)
     make_run(enrollment, cadence, started_at=MONDAY, status="finished", ended_at=MONDAY)
     at = NEXT_MONDAY - before

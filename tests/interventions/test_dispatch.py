@@ -22,13 +22,13 @@ from tests.interventions.factories import (
     make_cadence,
     make_category,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_live_course,
     make_run,
-    make_settled,
     make_template,
     make_transition,
-    settle_due,
+    mark_evaluated,
 )
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,7 @@ def test_a_message_that_is_not_due_yet_stays() -> None:
 
 def test_the_more_important_message_of_a_learner_goes_first() -> None:
     learner = make_learner()
-    first, second = (make_settled(make_live_course(), learner) for _ in range(2))
+    first, second = (make_evaluated(make_live_course(), learner) for _ in range(2))
     late = make_delivery(first, make_cadence(priority=50))
     early = make_delivery(
         second,
@@ -88,7 +88,7 @@ def test_the_more_important_message_of_a_learner_goes_first() -> None:
 
 
 def test_a_ghost_is_never_sent_and_writes_no_event_but_counts() -> None:
-    delivery = make_delivery(run=make_run(make_settled(), ghost=True))
+    delivery = make_delivery(run=make_run(make_evaluated(), ghost=True))
 
     sent, counts = dispatch()
 
@@ -103,7 +103,7 @@ def test_a_ghost_is_never_sent_and_writes_no_event_but_counts() -> None:
     ("ghost", "outcome"), [(False, "handed_off"), (True, "ghost")], ids=["treated", "control"]
 )
 def test_an_outcome_is_recorded_with_the_delivery(ghost: bool, outcome: str) -> None:
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     cadence = make_cadence()
     experiment = make_experiment(cadence.segment, start=False)
     assignment = assign(enrollment, arm_of(experiment, "control" if ghost else "nudge"))
@@ -244,10 +244,10 @@ def test_a_message_waits_while_its_enrollment_is_to_be_evaluated() -> None:
     delivery.enrollment.due.save()
 
     assert dispatch()[0] == []
-    assert state_of(delivery) == ("planned", "unsettled")
+    assert state_of(delivery) == ("planned", "evaluation_pending")
     assert delivery.send_at == NOW + timedelta(seconds=30)
 
-    settle_due(delivery.enrollment)
+    mark_evaluated(delivery.enrollment)
     assert len(dispatch(NOW + timedelta(seconds=30))[0]) == 1
 
 
@@ -256,7 +256,7 @@ def test_a_message_waits_while_a_transition_is_not_handled() -> None:
     make_transition(delivery.enrollment, delivery.run.cadence.segment, "leave")
 
     assert dispatch()[0] == []
-    assert state_of(delivery) == ("planned", "unsettled")
+    assert state_of(delivery) == ("planned", "evaluation_pending")
 
 
 def test_a_message_that_got_too_old_expires_with_what_held_it() -> None:
@@ -281,7 +281,7 @@ def test_a_deferral_never_goes_past_the_end_of_the_message() -> None:
 
 
 def test_a_simulated_course_is_left_alone() -> None:
-    delivery = make_delivery(make_settled(make_live_course(clock_stopped_at=NOW)))
+    delivery = make_delivery(make_evaluated(make_live_course(clock_stopped_at=NOW)))
 
     sent, counts = dispatch()
 
@@ -295,8 +295,8 @@ def test_one_template_that_raises_costs_one_message() -> None:
     # Saving tries what may be missing: only a text from before that was checked can raise.
     template.texts.filter(locale="fr").update(body="{{ 100 | divided_by: progress.modules_total }}")
     cadence = make_cadence(template=template)
-    bad = make_delivery(make_settled(learner=make_learner(locale="fr")), cadence)
-    good = make_delivery(make_settled(), cadence)
+    bad = make_delivery(make_evaluated(learner=make_learner(locale="fr")), cadence)
+    good = make_delivery(make_evaluated(), cadence)
 
     sent, counts = dispatch()
 
@@ -308,7 +308,7 @@ def test_one_template_that_raises_costs_one_message() -> None:
 
 
 def test_one_learner_that_raises_costs_one_learner() -> None:
-    bad = make_delivery(make_settled(make_live_course(time_zone="UTC")))
+    bad = make_delivery(make_evaluated(make_live_course(time_zone="UTC")))
     type(bad.learner).objects.filter(pk=bad.learner_id).update(time_zone="No/Where")
     bad.run.cadence.window_from, bad.run.cadence.window_until = "01:00", "23:00"
     bad.run.cadence.save()

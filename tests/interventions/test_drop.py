@@ -16,10 +16,10 @@ from tests.interventions.factories import (
     make_any_segment,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_live_course,
     make_run,
-    make_settled,
 )
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +36,7 @@ def make_planned() -> list[Delivery]:
     cadence = make_cadence(segment=segment, arm=nudge)
     deliveries = []
     for number, length in enumerate(TRACES * 2):
-        enrollment = make_settled(course)
+        enrollment = make_evaluated(course)
         assignment = assign(enrollment, nudge) if number % 2 else None
         doubted = length == 1 or length == MAX_TRACE
         deliveries.append(
@@ -78,7 +78,7 @@ def test_dropping_at_once_writes_what_moving_each_would() -> None:
 
 
 def test_dropping_leaves_alone_what_is_not_planned_or_of_another_run() -> None:
-    run = make_run(make_settled(), make_cadence())
+    run = make_run(make_evaluated(), make_cadence())
     claimed = make_delivery(
         run=run, state="claimed", claimed_at=NOW, lease_until=LATER, token=uuid4()
     )

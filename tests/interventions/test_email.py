@@ -20,8 +20,8 @@ from tests.interventions.factories import (
     make_cadence,
     make_category,
     make_delivery,
+    make_evaluated,
     make_live_course,
-    make_settled,
     make_template,
 )
 from tests.smtp import SmtpSink
@@ -78,7 +78,7 @@ def test_answers_go_to_the_teacher_or_the_courses_contact(
 ) -> None:
     settings.EMAIL_REDIRECT_TO = redirect
     course = make_live_course(contact_email=contact)
-    enrollment = make_settled(course)
+    enrollment = make_evaluated(course)
     section = Section.objects.create(course=course, key="monday", teacher_email=teacher)
     type(enrollment).objects.filter(pk=enrollment.pk).update(section=section)
     make_delivery(enrollment)
@@ -90,7 +90,7 @@ def test_answers_go_to_the_teacher_or_the_courses_contact(
 
 
 def test_a_mail_is_from_the_course_whatever_its_title_holds(sink: SmtpSink) -> None:
-    make_delivery(make_settled(make_live_course(title='Maths, "A" <b@example.org> für alle')))
+    make_delivery(make_evaluated(make_live_course(title='Maths, "A" <b@example.org> für alle')))
 
     assert send() == {"handed_off": 1}
 
@@ -112,7 +112,7 @@ def test_a_mail_says_why_it_comes_now(sink: SmtpSink) -> None:
 
 
 def test_a_domain_with_an_accent_is_written_in_ascii(sink: SmtpSink) -> None:
-    make_delivery(make_settled(learner=make_learner(name="Zoë", email="Ana@münchen.de")))
+    make_delivery(make_evaluated(learner=make_learner(name="Zoë", email="Ana@münchen.de")))
 
     assert send() == {"handed_off": 1}
 
@@ -133,7 +133,7 @@ def test_a_header_in_a_name_stays_part_of_the_name(sink: SmtpSink, evil: str) ->
     learner = make_learner()
     # The way in that no form guards: straight into the table.
     Learner.objects.filter(pk=learner.pk).update(name=evil.replace("\x00", ""))
-    make_delivery(make_settled(learner=learner), make_cadence(template=template))
+    make_delivery(make_evaluated(learner=learner), make_cadence(template=template))
 
     assert send() == {"handed_off": 1}
 
@@ -146,7 +146,7 @@ def test_a_header_in_a_name_stays_part_of_the_name(sink: SmtpSink, evil: str) ->
 
 def test_a_header_in_a_course_title_stays_in_the_subject(sink: SmtpSink) -> None:
     course = make_live_course(title="Maths\r\nX-Evil: yes")
-    make_delivery(make_settled(course))
+    make_delivery(make_evaluated(course))
 
     send()
 

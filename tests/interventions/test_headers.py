@@ -13,8 +13,8 @@ from tests.interventions.factories import (
     make_cadence,
     make_category,
     make_delivery,
+    make_evaluated,
     make_live_course,
-    make_settled,
     make_template,
 )
 
@@ -43,7 +43,7 @@ def test_names_in_headers_are_encoded_in_short_words_and_come_back(settings, nam
     words = "For {{ learner.name | default: 'you' }}"
     template = make_template(category, en=(words, "<p>Hello.</p>"))
     course = make_live_course(title=name)
-    make_delivery(make_settled(course, make_learner(name=name)), make_cadence(template=template))
+    make_delivery(make_evaluated(course, make_learner(name=name)), make_cadence(template=template))
     with serve(FaultySmtp()) as sink:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = sink.host, sink.port

@@ -25,9 +25,9 @@ from tests.interventions.factories import (
     make_any_segment,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_live_course,
     make_run,
-    make_settled,
     make_transition,
 )
 from tests.processes import database_url
@@ -73,7 +73,7 @@ def test_held_message_is_passed_over_and_the_others_go_out(hold: Hold) -> None:
 def test_held_learner_keeps_recover_from_none_of_its_other_work(hold: Hold) -> None:
     enrollment = make_enrollment(due_at=None)
     ingest([make_event(enrollment, occurred_at=NOW + timedelta(minutes=1))], now=NOW)
-    learner = make_settled().learner
+    learner = make_evaluated().learner
     PendingNo.objects.create(
         learner=learner, kind=NoKind.OPT_OUT, source=NoSource.FEED, said_at=NOW
     )
@@ -131,7 +131,7 @@ def test_enrollment_that_is_held_costs_its_batch_no_turn(hold: Hold) -> None:
 
 def test_transition_of_a_held_enrollment_waits_and_counts_no_failure(hold: Hold) -> None:
     cadence = make_cadence()
-    held, *free = [make_settled(make_live_course()) for _ in range(5)]
+    held, *free = [make_evaluated(make_live_course()) for _ in range(5)]
     for each in (held, *free):
         make_transition(each, cadence.segment)
 
@@ -147,7 +147,7 @@ def test_transition_of_a_held_enrollment_waits_and_counts_no_failure(hold: Hold)
 def test_step_of_a_held_enrollment_is_planned_half_a_minute_later(hold: Hold) -> None:
     cadence = make_cadence()
     held, free = (
-        make_run(make_settled(make_live_course()), cadence, next_at=NOW, next_position=0)
+        make_run(make_evaluated(make_live_course()), cadence, next_at=NOW, next_position=0)
         for _ in range(2)
     )
 

@@ -22,7 +22,7 @@ from interventions.operations import NotKeptError, keep_no, kept_noes, save_pref
 from interventions.render.links import LinkOwner
 from interventions.stages.recover import recover
 from tests.factories import NOW
-from tests.interventions.factories import dispatch, make_delivery, make_settled, settle_due
+from tests.interventions.factories import dispatch, make_delivery, make_evaluated, mark_evaluated
 from tests.processes import (
     free_port,
     running,
@@ -91,7 +91,7 @@ def test_a_yes_that_was_said_after_the_no_stands() -> None:
     recover(now=NOW + timedelta(minutes=2))
     keep(delivery)
     recover(now=NOW + timedelta(minutes=3))
-    settle_due(delivery.enrollment)
+    mark_evaluated(delivery.enrollment)
 
     assert len(dispatch(NOW + timedelta(minutes=4))[0]) == 1
 
@@ -195,7 +195,7 @@ print("done", flush=True)
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_two_processes_at_once_apply_each_no_and_lose_none(folder: Path) -> None:
-    deliveries = [make_delivery(make_settled()) for _ in range(20)]
+    deliveries = [make_delivery(make_evaluated()) for _ in range(20)]
     for delivery in deliveries:
         keep(delivery)
     env = {"KEPT_NOES_DIR": str(folder)}

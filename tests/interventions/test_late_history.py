@@ -12,7 +12,7 @@ from interventions.stages.react import react_due
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_enrollment, make_event
 from tests.interventions.factories import make_cadence, make_live_course
-from tests.segmentation.factories import make_playbook, make_segment, settle, where
+from tests.segmentation.factories import bring_up_to_date, make_playbook, make_segment, where
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -36,7 +36,7 @@ def run_stages():
 
 def fill_in(course):
     learners = [make_enrollment(course) for _ in range(50)]
-    settle()
+    bring_up_to_date()
     ingest([make_event(each, occurred_at=OLD) for each in learners], now=NOW)
     run_stages()
 

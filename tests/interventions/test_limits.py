@@ -15,9 +15,9 @@ from tests.interventions.factories import (
     make_category,
     make_counted,
     make_delivery,
+    make_evaluated,
     make_live_course,
     make_run,
-    make_settled,
 )
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ def state_of(delivery: Delivery) -> tuple[str, str]:
 def test_a_second_message_of_one_loop_is_held_by_the_cap_the_first_used_up() -> None:
     save_cap("one", limit=1, window="rolling_hours", length=4)
     learner = make_learner()
-    first, second = (make_delivery(make_settled(make_live_course(), learner)) for _ in range(2))
+    first, second = (make_delivery(make_evaluated(make_live_course(), learner)) for _ in range(2))
 
     sent, counts = dispatch()
 
@@ -49,7 +49,7 @@ def test_a_second_message_of_one_loop_is_held_by_the_cap_the_first_used_up() -> 
 
 def test_a_ghost_uses_up_the_cap_of_the_same_turn() -> None:
     save_cap("one", limit=1, window="calendar_day")
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     ghost = make_delivery(run=make_run(enrollment, ghost=True))
     second = make_delivery(enrollment)
 
@@ -76,7 +76,7 @@ def test_a_ghost_uses_up_the_cap_of_the_same_turn() -> None:
 )
 def test_what_the_learner_got_or_may_have_got_counts(state: str, counts: bool) -> None:
     save_cap("one", limit=1, window="rolling_days", length=1)
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     fields = {"state": state, "claimed_at": (NOW - HOUR) if counts else None}
     if state == "claimed":
         fields |= {"lease_until": NOW + HOUR, "token": "3e0b7b5c-0000-4000-8000-000000000000"}
@@ -88,7 +88,7 @@ def test_what_the_learner_got_or_may_have_got_counts(state: str, counts: bool) -
 
 def test_a_cap_that_drops_drops() -> None:
     save_cap("one", limit=1, window="rolling_hours", length=4, on_exceed="drop")
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     make_counted(enrollment, NOW - HOUR)
     delivery = make_delivery(enrollment)
 
@@ -111,7 +111,7 @@ def test_a_cap_that_drops_drops() -> None:
     ids=str,
 )
 def test_a_cap_holds_what_its_scope_says(scope: dict, is_held: bool) -> None:
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     delivery = make_delivery(enrollment)
     make_counted(enrollment, NOW - HOUR, category=delivery.category)
     named = {
@@ -126,7 +126,7 @@ def test_a_cap_holds_what_its_scope_says(scope: dict, is_held: bool) -> None:
 
 def test_a_category_without_caps_goes_out_and_still_counts() -> None:
     save_cap("one", limit=1, window="rolling_hours", length=4)
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     make_counted(enrollment, NOW - HOUR)
     free = make_delivery(enrollment, make_cadence(category=make_category(capped=False)))
 
@@ -137,7 +137,7 @@ def test_a_category_without_caps_goes_out_and_still_counts() -> None:
 
 def test_a_message_that_fits_only_after_its_end_expires() -> None:
     save_cap("one", limit=1, window="rolling_days", length=7)
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     make_counted(enrollment, NOW)
     delivery = make_delivery(enrollment, expires_at=NOW + 2 * HOUR)
 
@@ -156,7 +156,7 @@ def test_a_message_that_fits_only_after_its_end_expires() -> None:
 )
 def test_quiet_hours_hold_in_the_learners_zone(zone: str, opens: datetime | None) -> None:
     save_quiet_hours(begins=time(12, 30), ends=time(14))
-    delivery = make_delivery(make_settled(learner=make_learner(time_zone=zone)))
+    delivery = make_delivery(make_evaluated(learner=make_learner(time_zone=zone)))
 
     sent, _ = dispatch()
 
@@ -203,7 +203,7 @@ def test_the_trace_keeps_every_decision_but_not_without_end() -> None:
         now = delivery.send_at
 
     assert len(delivery.trace) == 50
-    assert delivery.trace[-1]["reason"] == "unsettled"
+    assert delivery.trace[-1]["reason"] == "evaluation_pending"
 
 
 def test_a_cap_that_lets_nothing_through_is_refused() -> None:

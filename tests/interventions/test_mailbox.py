@@ -15,7 +15,7 @@ from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     make_cadence,
     make_delivery,
-    make_settled,
+    make_evaluated,
     make_template,
 )
 
@@ -51,7 +51,7 @@ def test_a_dispatched_mail_lands_in_the_mailbox_with_the_clocks_date(settings) -
     learner = make_learner(name="Zoë Ünal", email="Zoe@Example.org")
     name = "{{ learner.name | default: 'you' }}"
     template = make_template(en=(f"For {name}", f"<p>Ça va, {name}?</p>"))
-    delivery = make_delivery(make_settled(learner=learner), make_cadence(template=template))
+    delivery = make_delivery(make_evaluated(learner=learner), make_cadence(template=template))
 
     dispatch_due(clock=lambda: NOW)
 

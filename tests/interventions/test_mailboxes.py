@@ -17,9 +17,9 @@ from tests.interventions.factories import (
     dispatch,
     make_category,
     make_delivery,
+    make_evaluated,
     make_live_course,
-    make_settled,
-    settle_due,
+    mark_evaluated,
 )
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def make_family() -> tuple[Delivery, Delivery]:
     """Return a due message to each of two learners of one course with one mailbox."""
     course = make_live_course()
     spellings = ("family@example.org", "Family@Example.ORG")
-    first, second = (make_settled(course, make_learner(email=each)) for each in spellings)
+    first, second = (make_evaluated(course, make_learner(email=each)) for each in spellings)
     delivery = make_delivery(first)
     return delivery, make_delivery(second, delivery.run.cadence)
 
@@ -83,7 +83,7 @@ def test_leaving_a_category_holds_for_the_mailbox_and_so_does_coming_back() -> N
     assert dispatch(LATER)[0] == []
 
     save_preferences(owner_of(second), wanted={first.category_id}, source="preferences", now=LATER)
-    settle_due(first.enrollment, second.enrollment)
+    mark_evaluated(first.enrollment, second.enrollment)
     again = make_delivery(first.enrollment, category=first.category)
 
     sent, _ = dispatch(LATER)
@@ -94,7 +94,7 @@ def test_a_no_stays_with_the_mailbox_and_goes_with_the_learner() -> None:
     first, second = make_family()
     unsubscribe(owner_of(first), source="page", now=NOW)
     save_learner({"external_id": first.learner.external_id, "email": "new@example.org"}, now=NOW)
-    settle_due(first.enrollment, second.enrollment)
+    mark_evaluated(first.enrollment, second.enrollment)
     make_delivery(first.enrollment)
     make_delivery(second.enrollment)
 
@@ -109,17 +109,17 @@ def test_a_no_stays_with_the_mailbox_when_its_learner_is_deleted() -> None:
     Learner.objects.all().delete()
 
     assert Consent.objects.get().mailbox == "family@example.org"
-    make_delivery(make_settled(learner=make_learner(email="family@example.org")))
+    make_delivery(make_evaluated(learner=make_learner(email="family@example.org")))
     assert dispatch(LATER)[0] == []
 
 
 def test_a_learner_without_address_keeps_a_no_of_their_own_and_takes_it_along() -> None:
-    one, other = (make_delivery(make_settled(learner=make_learner(email=None))) for _ in range(2))
+    one, other = (make_delivery(make_evaluated(learner=make_learner(email=None))) for _ in range(2))
     unsubscribe(owner_of(one), source="page", now=NOW)
     assert Consent.objects.get().mailbox == ""
     Learner.objects.filter(pk=one.learner_id).update(email="one@example.org")
     Learner.objects.filter(pk=other.learner_id).update(email="other@example.org")
-    settle_due(one.enrollment, other.enrollment)
+    mark_evaluated(one.enrollment, other.enrollment)
     make_delivery(one.enrollment)
 
     sent, _ = dispatch(LATER)
@@ -137,13 +137,13 @@ def test_an_opt_in_of_one_counts_for_the_mailbox() -> None:
     Delivery.objects.update(category=news)
     wanted = {news.pk, first.run.cadence.category_id}
     save_preferences(owner_of(first), wanted=wanted, source="preferences", now=NOW)
-    settle_due(first.enrollment, second.enrollment)
+    mark_evaluated(first.enrollment, second.enrollment)
 
     assert dispatch(LATER)[1] == Counter({"handed_off": 2})
 
 
 def test_two_domains_that_only_the_idna_of_2003_confuses_are_two_mailboxes() -> None:
-    lea = make_delivery(make_settled(learner=make_learner(email="lea@straße.example")))
+    lea = make_delivery(make_evaluated(learner=make_learner(email="lea@straße.example")))
     suppress("lea@strasse.example", reason="complained", now=NOW)
 
     sent, _ = dispatch()
@@ -152,7 +152,7 @@ def test_two_domains_that_only_the_idna_of_2003_confuses_are_two_mailboxes() -> 
     lea.refresh_from_db()
     assert lea.address == "lea@xn--strae-oqa.example"
     suppress("Lea@Straße.example", reason="complained", now=NOW)
-    settle_due(lea.enrollment)
+    mark_evaluated(lea.enrollment)
     make_delivery(lea.enrollment)
     assert dispatch(LATER)[0] == []
 

@@ -17,9 +17,9 @@ from tests.interventions.factories import (
     dispatch,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_live_course,
-    make_settled,
-    settle_due,
+    mark_evaluated,
 )
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def owner_of(delivery: Delivery) -> LinkOwner:
 def feed(delivery: Delivery, verb: str, *, at=EARLIER, **fields: Any) -> None:
     """Let the learner's platform say something, as every feed does."""
     ingest([make_event(delivery.enrollment, verb, occurred_at=at, source="lms", **fields)], now=NOW)
-    settle_due(delivery.enrollment)
+    mark_evaluated(delivery.enrollment)
 
 
 def roster(delivery: Delivery, **values: Any) -> None:
@@ -111,7 +111,7 @@ def test_each_consent_says_by_which_way_it_came(way: str, source: str) -> None:
 def test_a_no_of_one_learner_stops_whoever_has_the_mailbox() -> None:
     course = make_live_course()
     family = [make_learner(email=each) for each in ("us@example.org", "US@example.org")]
-    first, second = (make_delivery(make_settled(course, each)) for each in family)
+    first, second = (make_delivery(make_evaluated(course, each)) for each in family)
 
     feed(second, "UNSUBSCRIBED")
 
@@ -123,7 +123,7 @@ def test_a_no_of_one_learner_stops_whoever_has_the_mailbox() -> None:
 def test_an_opt_out_of_an_address_that_no_learner_has_yet_waits_for_them() -> None:
     listed("Ana@Example.org")
     recover(now=NOW)
-    delivery = make_delivery(make_settled(learner=make_learner(email="ana@example.org")))
+    delivery = make_delivery(make_evaluated(learner=make_learner(email="ana@example.org")))
 
     assert dispatch(LATER)[0] == []
     delivery.refresh_from_db()
@@ -139,7 +139,7 @@ def test_who_complained_stays_suppressed_whatever_the_roster_says() -> None:
     save_preferences(
         owner_of(delivery), wanted={delivery.category_id}, source="preferences", now=LATER
     )
-    settle_due(delivery.enrollment)
+    mark_evaluated(delivery.enrollment)
     late = make_delivery(delivery.enrollment, make_cadence(category=delivery.category))
 
     assert dispatch(LATER)[0] == []
@@ -154,7 +154,7 @@ def test_no_roster_line_takes_a_no_back() -> None:
     for values in ({"opted_out": True}, {"opted_out": False}, {"email": "new@example.org"}):
         roster(delivery, **values)
     recover(now=NOW)
-    settle_due(delivery.enrollment)
+    mark_evaluated(delivery.enrollment)
     make_delivery(delivery.enrollment)
 
     assert dispatch(LATER)[0] == []
@@ -164,7 +164,7 @@ def come_back(delivery: Delivery) -> Delivery:
     """Have the learner choose their category again, and plan a message of it."""
     category = delivery.category
     save_preferences(owner_of(delivery), wanted={category.pk}, source="preferences", now=LATER)
-    settle_due(delivery.enrollment)
+    mark_evaluated(delivery.enrollment)
     return make_delivery(delivery.enrollment, make_cadence(category=category))
 
 
@@ -189,7 +189,7 @@ def test_a_later_no_silences_who_had_come_back() -> None:
     later = LATER + timedelta(minutes=1)
     event = make_event(delivery.enrollment, "UNSUBSCRIBED", occurred_at=later, source="lms")
     ingest([event], now=later)
-    settle_due(delivery.enrollment)
+    mark_evaluated(delivery.enrollment)
 
     assert dispatch(later)[0] == []
 

@@ -11,9 +11,9 @@ from tests.interventions.factories import (
     dispatch,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_live_course,
-    make_settled,
-    settle_due,
+    mark_evaluated,
 )
 from tests.interventions.test_dispatch import state_of
 
@@ -32,32 +32,32 @@ def test_an_urgent_message_goes_before_many_that_waited_longer() -> None:
     assert len(sent) == 4
 
 
-def test_a_lesser_message_does_not_take_the_place_of_one_that_is_unsettled() -> None:
+def test_a_lesser_message_does_not_take_the_place_of_one_whose_evaluation_is_pending() -> None:
     save_cap("one a day", limit=1, window="rolling_hours", length=24, on_exceed="drop")
-    enrollment = make_settled()
-    other = make_settled(make_live_course(), enrollment.learner)
+    enrollment = make_evaluated()
+    other = make_evaluated(make_live_course(), enrollment.learner)
     urgent = make_delivery(enrollment, make_cadence(priority=1), priority=1)
     lesser = make_delivery(other)
     Due.objects.filter(pk=enrollment.pk).update(due_at=NOW)
 
     sent, _ = dispatch()
     assert sent == []
-    assert state_of(urgent) == ("planned", "unsettled")
+    assert state_of(urgent) == ("planned", "evaluation_pending")
     assert state_of(lesser) == ("planned", "outranked")
 
     # Also one that is planned while the urgent one waits.
-    later = make_delivery(make_settled(make_live_course(), enrollment.learner))
+    later = make_delivery(make_evaluated(make_live_course(), enrollment.learner))
     assert dispatch(NOW + timedelta(seconds=5))[0] == []
     assert state_of(later) == ("planned", "outranked")
 
-    settle_due(enrollment)
+    mark_evaluated(enrollment)
     sent, _ = dispatch(NOW + timedelta(seconds=31))
     urgent.refresh_from_db()
     assert [each.message_id for each in sent] == [urgent.message_id]
     assert state_of(lesser) == ("dropped", "frequency_cap")
 
 
-def test_a_message_that_goes_out_unsettles_nobody() -> None:
+def test_a_message_that_goes_out_leaves_no_evaluation_pending() -> None:
     delivery = make_delivery()
 
     assert len(dispatch()[0]) == 1

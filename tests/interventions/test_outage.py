@@ -18,8 +18,8 @@ from tests.interventions.factories import (
     dispatch,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_run,
-    make_settled,
     make_transition,
 )
 from tests.processes import finish, running, start_python, wait_for_line
@@ -101,7 +101,7 @@ def test_without_a_state_only_a_lost_connection_is_an_outage(
 @pytest.mark.django_db
 def test_a_transition_too_complex_for_the_database_holds_up_no_other() -> None:
     cadence = make_cadence()
-    bad, good = make_settled(), make_settled()
+    bad, good = make_evaluated(), make_evaluated()
     failing = make_transition(bad, cadence.segment)
     make_transition(good, cadence.segment)
     refuse("interventions_run", "INSERT", f"NEW.enrollment_id = {bad.pk}")
@@ -116,7 +116,9 @@ def test_a_transition_too_complex_for_the_database_holds_up_no_other() -> None:
 @pytest.mark.django_db
 def test_a_step_too_complex_for_the_database_holds_up_no_other() -> None:
     cadence = make_cadence()
-    bad, good = (make_run(make_settled(), cadence, next_position=0, next_at=NOW) for _ in range(2))
+    bad, good = (
+        make_run(make_evaluated(), cadence, next_position=0, next_at=NOW) for _ in range(2)
+    )
     refuse("interventions_delivery", "INSERT", f"NEW.run_id = {bad.pk}")
 
     plan_due(now=NOW)

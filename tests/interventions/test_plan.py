@@ -17,10 +17,10 @@ from tests.interventions.factories import (
     dispatch,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_live_course,
     make_run,
-    make_settled,
     make_template,
 )
 from tests.segmentation.factories import ACTED_TODAY
@@ -32,7 +32,7 @@ DAY = timedelta(days=1)
 
 def make_started(cadence, enrollment=None, **fields) -> Run:
     return make_run(
-        enrollment or make_settled(), cadence, **{"next_at": NOW, "next_position": 0, **fields}
+        enrollment or make_evaluated(), cadence, **{"next_at": NOW, "next_position": 0, **fields}
     )
 
 
@@ -86,7 +86,7 @@ def test_a_ghost_run_plans_ghosts() -> None:
 
 
 def test_a_simulated_course_is_left_alone() -> None:
-    make_started(make_cadence(), make_settled(make_live_course(clock_stopped_at=NOW)))
+    make_started(make_cadence(), make_evaluated(make_live_course(clock_stopped_at=NOW)))
 
     assert plan_due(now=NOW) == 0
 
@@ -96,8 +96,8 @@ def test_a_step_whose_condition_is_not_true_is_dropped_and_the_run_goes_on() -> 
     steps = [StepFields(template, condition=ACTED_TODAY), StepFields(template)]
     cadence = make_cadence(template=template, steps=steps)
     experiment = make_experiment(cadence.segment, start=False)
-    idle = make_settled()
-    active = make_settled(idle.course)
+    idle = make_evaluated()
+    active = make_evaluated(idle.course)
     act(active, occurred_at=NOW)
     assignment = assign(idle, arm_of(experiment, "nudge"))
     for enrollment in (idle, active):
@@ -119,7 +119,7 @@ def test_a_step_whose_condition_is_not_true_is_dropped_and_the_run_goes_on() -> 
 
 def test_reaching_the_goal_ends_the_run_before_the_next_message() -> None:
     cadence = make_cadence(goal_rule=ACTED_TODAY, steps=2)
-    reached, waiting = make_settled(), make_settled()
+    reached, waiting = make_evaluated(), make_evaluated()
     act(reached, occurred_at=NOW)
     for enrollment in (reached, waiting):
         run = make_started(cadence, enrollment, next_position=1)
@@ -176,7 +176,7 @@ def test_a_run_that_cannot_be_planned_is_put_off_and_the_others_go_on() -> None:
 
 
 def test_a_cadence_can_be_started_by_hand_once() -> None:
-    enrollment, cadence = make_settled(), make_cadence(trigger="manual", segment=None)
+    enrollment, cadence = make_evaluated(), make_cadence(trigger="manual", segment=None)
 
     first = start_by_hand(cadence.pk, enrollment.pk, now=NOW)
 
@@ -186,7 +186,7 @@ def test_a_cadence_can_be_started_by_hand_once() -> None:
 
 def test_planning_many_runs_takes_few_queries(django_assert_max_num_queries) -> None:
     cadence = make_cadence()
-    enrollments = [make_settled() for _ in range(20)]
+    enrollments = [make_evaluated() for _ in range(20)]
     for enrollment in enrollments:
         make_started(cadence, enrollment)
 

@@ -8,7 +8,16 @@ import pytest
 
 from interventions.policy.caps import Cap, Counted, Message, Window
 from interventions.policy.consent import ConsentStatement, is_wanted
-from interventions.policy.decision import HOLD, SETTLE, Allow, Defer, Deny, Facts, Reason, decide
+from interventions.policy.decision import (
+    HOLD,
+    PASSES_WITHIN,
+    Allow,
+    Defer,
+    Deny,
+    Facts,
+    Reason,
+    decide,
+)
 from interventions.policy.hours import ClosedHours, outside
 
 NOW = datetime(2025, 9, 10, 21, 0, tzinfo=UTC)
@@ -38,7 +47,7 @@ OBJECTIONS: list[tuple[dict[str, Any], Any]] = [
         {"outside_window": outside(time(9), time(17))},
         Defer(MORNING + timedelta(hours=1), Reason.SEND_WINDOW),
     ),
-    ({"unsettled": True}, Defer(NOW + SETTLE, Reason.UNSETTLED)),
+    ({"evaluation_pending": True}, Defer(NOW + PASSES_WITHIN, Reason.EVALUATION_PENDING)),
     (
         {"caps": (DROPPING,), "counted": SENT_NOW},
         Deny(Reason.FREQUENCY_CAP, "hard"),

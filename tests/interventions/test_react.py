@@ -23,10 +23,10 @@ from tests.interventions.factories import (
     make_any_segment,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_live_course,
     make_run,
-    make_settled,
     make_template,
     make_transition,
 )
@@ -39,7 +39,7 @@ def runs() -> list[tuple[int, str, bool]]:
 
 
 def test_entering_a_segment_starts_its_cadence_once() -> None:
-    enrollment, cadence = make_settled(), make_cadence(steps=2)
+    enrollment, cadence = make_evaluated(), make_cadence(steps=2)
     transition = make_transition(enrollment, cadence.segment)
 
     assert react_due(now=NOW) == 1
@@ -70,7 +70,7 @@ def test_entering_a_segment_starts_its_cadence_once() -> None:
 def test_what_must_not_start_a_run_or_draw_does_not(
     course: dict, transition: dict, is_busy: bool
 ) -> None:
-    enrollment = make_settled(make_live_course(**course))
+    enrollment = make_evaluated(make_live_course(**course))
     cadence = make_cadence()
     other = make_any_segment()
     make_experiment(other)
@@ -89,7 +89,7 @@ def test_what_must_not_start_a_run_or_draw_does_not(
 
 @pytest.mark.parametrize("status", [CadenceStatus.DRAFT, CadenceStatus.ARCHIVED])
 def test_a_cadence_that_is_not_active_starts_nothing(status: str) -> None:
-    enrollment, cadence = make_settled(), make_cadence(status=status)
+    enrollment, cadence = make_evaluated(), make_cadence(status=status)
     make_transition(enrollment, cadence.segment)
 
     react_due(now=NOW)
@@ -98,7 +98,7 @@ def test_a_cadence_that_is_not_active_starts_nothing(status: str) -> None:
 
 
 def test_leaving_starts_the_cadences_of_leaving() -> None:
-    enrollment, cadence = make_settled(), make_cadence(trigger="leave")
+    enrollment, cadence = make_evaluated(), make_cadence(trigger="leave")
     make_transition(enrollment, cadence.segment, "enter")
     make_transition(enrollment, cadence.segment, "leave")
 
@@ -108,7 +108,7 @@ def test_leaving_starts_the_cadences_of_leaving() -> None:
 
 
 def test_leaving_ends_the_run_and_drops_what_is_planned() -> None:
-    enrollment, cadence = make_settled(), make_cadence()
+    enrollment, cadence = make_evaluated(), make_cadence()
     experiment = make_experiment(cadence.segment, start=False)
     assignment = assign(enrollment, arm_of(experiment, "nudge"))
     run = make_run(enrollment, cadence, assignment=assignment)
@@ -126,7 +126,7 @@ def test_leaving_ends_the_run_and_drops_what_is_planned() -> None:
 
 
 def test_what_is_claimed_already_stays_when_the_run_ends() -> None:
-    enrollment, cadence = make_settled(), make_cadence()
+    enrollment, cadence = make_evaluated(), make_cadence()
     run = make_run(enrollment, cadence)
     claimed = {
         "state": "claimed",
@@ -144,7 +144,7 @@ def test_what_is_claimed_already_stays_when_the_run_ends() -> None:
 
 
 def test_a_run_that_is_to_go_on_survives_leaving_but_not_the_end_of_the_course() -> None:
-    enrollment, cadence = make_settled(), make_cadence(exit_on_leave=False)
+    enrollment, cadence = make_evaluated(), make_cadence(exit_on_leave=False)
     run = make_run(enrollment, cadence, next_at=NOW, next_position=0)
     make_transition(enrollment, cadence.segment, "leave")
     react_due(now=NOW)
@@ -159,7 +159,7 @@ def test_a_run_that_is_to_go_on_survives_leaving_but_not_the_end_of_the_course()
 
 
 def test_in_and_out_and_in_again_is_handled_in_order() -> None:
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
     for kind in ("enter", "leave", "enter"):
         make_transition(enrollment, cadence.segment, kind)
@@ -183,7 +183,7 @@ def test_in_and_out_and_in_again_is_handled_in_order() -> None:
     ids=["never", "too early", "cooled down"],
 )
 def test_re_entry(reentry: dict, ended_ago: timedelta, starts: bool) -> None:
-    enrollment, cadence = make_settled(), make_cadence(**reentry)
+    enrollment, cadence = make_evaluated(), make_cadence(**reentry)
     ended_at = NOW - ended_ago
     make_run(enrollment, cadence, status="finished", started_at=ended_at, ended_at=ended_at)
     make_transition(enrollment, cadence.segment)
@@ -195,7 +195,7 @@ def test_re_entry(reentry: dict, ended_ago: timedelta, starts: bool) -> None:
 
 
 def test_an_active_run_keeps_out_a_second() -> None:
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0), exit_on_leave=False)
     make_run(enrollment, cadence, next_at=NOW, next_position=0)
     make_transition(enrollment, cadence.segment)
@@ -206,7 +206,7 @@ def test_an_active_run_keeps_out_a_second() -> None:
 
 
 def test_a_run_whose_last_message_went_out_makes_room() -> None:
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
     make_run(enrollment, cadence)
     make_transition(enrollment, cadence.segment)
@@ -221,7 +221,7 @@ def test_the_arm_decides_who_is_messaged_and_who_is_a_ghost() -> None:
     experiment = make_experiment(segment)
     nudge, control = arm_of(experiment, "nudge"), arm_of(experiment, "control")
     make_cadence(segment=segment, arm=nudge, ghost_for=control)
-    enrollments = [make_settled() for _ in range(12)]
+    enrollments = [make_evaluated() for _ in range(12)]
     for enrollment in enrollments:
         make_transition(enrollment, segment)
 
@@ -241,7 +241,7 @@ def test_control_learners_get_nothing_from_a_cadence_without_ghosts() -> None:
     segment = make_any_segment()
     experiment = make_experiment(segment)
     make_cadence(segment=segment, arm=arm_of(experiment, "nudge"))
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     assign(enrollment, arm_of(experiment, "control"))
     make_transition(enrollment, segment)
 
@@ -259,7 +259,7 @@ def make_failing(*enrollments: Enrollment) -> Cadence:
 
 
 def test_one_enrollment_that_fails_holds_up_no_other() -> None:
-    bad, good = make_settled(), make_settled()
+    bad, good = make_evaluated(), make_evaluated()
     cadence, failing = make_cadence(), make_failing(bad)
     make_run(bad, cadence, next_position=0, next_at=NOW)
     transition = make_transition(bad, cadence.segment, "leave")
@@ -278,7 +278,7 @@ def test_one_enrollment_that_fails_holds_up_no_other() -> None:
 
 def test_a_failure_among_many_costs_few_queries_and_keeps_to_the_time() -> None:
     course, cadence = make_live_course(), make_cadence()
-    enrollments = [make_settled(course) for _ in range(64)]
+    enrollments = [make_evaluated(course) for _ in range(64)]
     failing = make_failing(enrollments[40])
     for enrollment in enrollments:
         make_transition(enrollment, cadence.segment)
@@ -293,7 +293,7 @@ def test_a_failure_among_many_costs_few_queries_and_keeps_to_the_time() -> None:
 
 
 def test_a_pause_of_ten_thousand_years_is_no_failure() -> None:
-    enrollment, before = make_settled(), NOW - timedelta(days=1)
+    enrollment, before = make_evaluated(), NOW - timedelta(days=1)
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(days=5_000_000))
     make_run(enrollment, cadence, status="finished", started_at=before, ended_at=before)
     make_transition(enrollment, cadence.segment)
@@ -303,7 +303,7 @@ def test_a_pause_of_ten_thousand_years_is_no_failure() -> None:
 
 
 def test_a_run_whose_last_message_went_out_has_finished_when_its_segment_is_left() -> None:
-    enrollment, cadence = make_settled(), make_cadence()
+    enrollment, cadence = make_evaluated(), make_cadence()
     make_run(enrollment, cadence)
     make_transition(enrollment, cadence.segment, "leave")
 
@@ -333,7 +333,10 @@ def lines_run(work, *, module) -> int:
 
 def test_twice_as_many_transitions_of_one_enrollment_take_twice_the_work() -> None:
     def react_to(number):
-        enrollment, cadence = make_settled(), make_cadence(reentry="cooldown", cooldown=timedelta())
+        enrollment, cadence = (
+            make_evaluated(),
+            make_cadence(reentry="cooldown", cooldown=timedelta()),
+        )
         for place in range(number):
             kind = "leave" if place % 2 else "enter"
             make_transition(enrollment, cadence.segment, kind)

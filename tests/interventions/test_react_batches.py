@@ -20,10 +20,10 @@ from tests.interventions.factories import (
     make_any_segment,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_live_course,
     make_run,
-    make_settled,
     make_transition,
 )
 
@@ -76,7 +76,7 @@ def test_an_arm_that_is_drawn_later_starts_nothing_earlier() -> None:
     experiment = make_experiment(drawing)
     for key in ("control", "nudge"):
         make_cadence(segment=other, arm=arm_of(experiment, key))
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     make_transition(enrollment, other)
     make_transition(enrollment, drawing)
 
@@ -87,7 +87,7 @@ def test_an_arm_that_is_drawn_later_starts_nothing_earlier() -> None:
 
 
 def test_a_run_that_starts_and_ends_in_one_batch_is_kept_with_its_reason() -> None:
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
     for kind in ("enter", "leave", "enter", "leave", "enter"):
         make_transition(enrollment, cadence.segment, kind)
@@ -104,7 +104,7 @@ def test_a_run_that_starts_and_ends_in_one_batch_is_kept_with_its_reason() -> No
 
 def test_nothing_of_a_batch_is_written_before_all_of_it_is() -> None:
     cadence = make_cadence()
-    enrollments = {each.pk: each for each in (make_settled(), make_settled())}
+    enrollments = {each.pk: each for each in (make_evaluated(), make_evaluated())}
     for enrollment in enrollments.values():
         make_transition(enrollment, cadence.segment)
     transitions = open_transitions(enrollments)
@@ -134,7 +134,7 @@ def random_world(random: Random) -> list:
         make_cadence(segment=segments[2], exit_on_leave=random.random() < 0.5, **again),
         make_cadence(segment=segments[2], arm=nudge, **again),
     ]
-    enrollments = [make_settled(course) for _ in range(25)]
+    enrollments = [make_evaluated(course) for _ in range(25)]
     for enrollment in enrollments:
         arm = random.choice([control, nudge, None])
         assignment = None if arm is None else assign(enrollment, arm)

@@ -18,10 +18,10 @@ from tests.interventions.factories import (
     make_any_segment,
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_live_course,
     make_run,
-    make_settled,
     make_transition,
 )
 from tests.interventions.test_concurrency import BARRIER, start_together
@@ -74,7 +74,7 @@ postpone(int(sys.argv[1]), until=now + timedelta(minutes=5), now=now, error="x")
 def test_two_workers_react_once_to_each_transition() -> None:
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0), exit_on_leave=False)
     course = make_live_course()
-    transitions = [make_transition(make_settled(course), cadence.segment) for _ in range(40)]
+    transitions = [make_transition(make_evaluated(course), cadence.segment) for _ in range(40)]
 
     handled = start_together(REACT)
 
@@ -86,10 +86,10 @@ def test_two_workers_react_once_to_each_transition() -> None:
 def test_react_passes_over_whom_another_transaction_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(react, "BATCH", 5)
     cadence, course = make_cadence(), make_live_course()
-    held = [make_settled(course) for _ in range(12)]
+    held = [make_evaluated(course) for _ in range(12)]
     for enrollment in held:
         make_transition(enrollment, cadence.segment, next_attempt_at=NOW - timedelta(hours=1))
-    free = make_settled(make_live_course())
+    free = make_evaluated(make_live_course())
     make_transition(free, cadence.segment)
     holder = start_python(HOLD_DUE, ",".join(str(each.pk) for each in held))
     with running(holder):
@@ -104,7 +104,7 @@ def test_react_passes_over_whom_another_transaction_has(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("kind", ["enter", "leave"])
 def test_a_run_that_is_held_delays_its_own_enrollment_alone(kind: str) -> None:
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
-    busy, free = make_settled(make_live_course()), make_settled(make_live_course())
+    busy, free = make_evaluated(make_live_course()), make_evaluated(make_live_course())
     run = make_run(busy, cadence, next_position=0, next_at=NOW)
     make_transition(busy, cadence.segment, kind)
     make_transition(free, cadence.segment)
@@ -121,7 +121,7 @@ def test_a_run_that_is_held_delays_its_own_enrollment_alone(kind: str) -> None:
 
 
 def test_putting_off_waits_for_no_message_that_another_transaction_has() -> None:
-    enrollment, cadence = make_settled(make_live_course()), make_cadence()
+    enrollment, cadence = make_evaluated(make_live_course()), make_cadence()
     held = make_delivery(run=make_run(enrollment, cadence))
     other = make_delivery(run=make_run(enrollment, make_cadence()))
     worker = start_python(POSTPONE, str(enrollment.learner_id))
@@ -139,7 +139,7 @@ def test_putting_off_waits_for_no_message_that_another_transaction_has() -> None
 def test_a_cadence_archived_before_an_experiment_starts_messages_nobody_drawn() -> None:
     everybody = make_cadence(segment=make_any_segment(make_live_course()))
     experiment = make_experiment(everybody.segment, start=False)
-    enrollment = make_settled(everybody.segment.playbook.courses.get())
+    enrollment = make_evaluated(everybody.segment.playbook.courses.get())
     make_transition(enrollment, everybody.segment)
     done: list[bool] = []
 

@@ -10,7 +10,7 @@ from experiments.models import DeliveryOutcome
 from interventions.channels import Answer, Result
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Delivery
-from interventions.operations import InterventionError, retry_failed, save_cap, settle_in_doubt
+from interventions.operations import InterventionError, resolve_in_doubt, retry_failed, save_cap
 from interventions.operations.cache import DispatchCache
 from interventions.operations.claim import Claim, claim_next
 from interventions.operations.finish import finish_delivery, release_claim
@@ -24,10 +24,10 @@ from tests.interventions.factories import (
     make_cadence,
     make_category,
     make_delivery,
+    make_evaluated,
     make_experiment,
     make_run,
-    make_settled,
-    settle_due,
+    mark_evaluated,
 )
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +45,7 @@ def claim(delivery: Delivery) -> Claim:
 
 def make_doubtful(policy: str = "prefer_once") -> tuple[Delivery, Claim]:
     category = make_category(in_doubt_policy=policy)
-    enrollment, cadence = make_settled(), make_cadence(category=category)
+    enrollment, cadence = make_evaluated(), make_cadence(category=category)
     experiment = make_experiment(cadence.segment, start=False)
     assignment = assign(enrollment, arm_of(experiment, "nudge"))
     delivery = make_delivery(run=make_run(enrollment, cadence, assignment=assignment))
@@ -78,7 +78,7 @@ def test_an_expired_lease_is_in_doubt_and_never_sent_again() -> None:
     assert state_of(delivery) == ("in_doubt", "lease_expired")
 
 
-def test_a_late_finish_with_the_same_token_settles_the_doubt() -> None:
+def test_a_late_finish_with_the_same_token_resolves_the_doubt() -> None:
     delivery, late = make_doubtful()
     recover(now=LEASE_ENDS)
 
@@ -113,7 +113,7 @@ def test_prefer_delivery_plans_again_under_the_same_message_id() -> None:
 def make_waiting(doubtful: Delivery) -> Delivery:
     """Return another message to the same learner, held by the cap of one a day."""
     save_cap("one a day", limit=1, window="rolling_days", length=1)
-    other = make_delivery(make_settled(learner=doubtful.learner), planned_at=LEASE_ENDS)
+    other = make_delivery(make_evaluated(learner=doubtful.learner), planned_at=LEASE_ENDS)
     assert dispatch(LEASE_ENDS)[0] == []
     assert state_of(other) == ("planned", "frequency_cap")
     return other
@@ -212,7 +212,7 @@ def test_a_doubt_that_is_not_sent_again_after_all_stays_a_doubt(end, reason: str
     assert DeliveryOutcome.objects.get().outcome == "in_doubt"
 
 
-def test_a_late_finish_settles_a_doubt_that_was_not_sent_again() -> None:
+def test_a_late_finish_resolves_a_doubt_that_was_not_sent_again() -> None:
     delivery, late = make_doubtful("prefer_delivery")
     recover(now=LEASE_ENDS)
     refuse_by_policy(delivery, LEASE_ENDS + timedelta(minutes=1))
@@ -228,7 +228,7 @@ def test_what_staff_say_was_never_accepted_counts_no_more() -> None:
     other = make_waiting(delivery)
     recover(now=LEASE_ENDS)
     Delivery.objects.filter(pk=delivery.pk).update(state="in_doubt")
-    settle_in_doubt(delivery.pk, accepted=False, now=LEASE_ENDS)
+    resolve_in_doubt(delivery.pk, accepted=False, now=LEASE_ENDS)
     Delivery.objects.filter(pk=other.pk).update(send_at=LEASE_ENDS)
 
     assert len(dispatch(LEASE_ENDS)[0]) == 1
@@ -253,7 +253,7 @@ def test_a_finish_after_the_message_was_claimed_anew_changes_nothing() -> None:
 
     assert finish_delivery(old, Answer(Result.REFUSED), now=LEASE_ENDS) is None
     assert finish_delivery(old, HANDED_OFF, now=LEASE_ENDS) is None
-    settle_due(delivery.enrollment)
+    mark_evaluated(delivery.enrollment)
 
     assert state_of(delivery) == ("claimed", "")
     assert finish_delivery(new, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
@@ -293,16 +293,16 @@ def test_a_released_claim_is_planned_again_at_once() -> None:
 @pytest.mark.parametrize(
     ("accepted", "state", "events"), [(True, "handed_off", 1), (False, "failed", 0)]
 )
-def test_staff_settle_a_doubt(accepted: bool, state: str, events: int) -> None:
+def test_staff_resolve_a_doubt(accepted: bool, state: str, events: int) -> None:
     delivery, _ = make_doubtful()
     recover(now=LEASE_ENDS)
 
-    settle_in_doubt(delivery.pk, accepted=accepted, now=LEASE_ENDS)
+    resolve_in_doubt(delivery.pk, accepted=accepted, now=LEASE_ENDS)
 
     assert state_of(delivery) == (state, "by_staff")
     assert Event.objects.filter(verb="EMAIL_SENT").count() == events
     with pytest.raises(InterventionError, match="not in doubt any more"):
-        settle_in_doubt(delivery.pk, accepted=not accepted, now=LEASE_ENDS)
+        resolve_in_doubt(delivery.pk, accepted=not accepted, now=LEASE_ENDS)
 
 
 @pytest.mark.parametrize("policy", ["prefer_once", "prefer_delivery"])
@@ -310,7 +310,7 @@ def test_what_staff_say_was_never_accepted_can_be_tried_again(policy: str) -> No
     delivery, _ = make_doubtful(policy)
     recover(now=LEASE_ENDS)
     Delivery.objects.update(state="in_doubt")
-    settle_in_doubt(delivery.pk, accepted=False, now=LEASE_ENDS)
+    resolve_in_doubt(delivery.pk, accepted=False, now=LEASE_ENDS)
     assert DeliveryOutcome.objects.get().outcome == "failed"
 
     retry_failed(delivery.pk, now=LEASE_ENDS)
@@ -337,7 +337,7 @@ def test_staff_cannot_try_again_what_has_not_failed_or_has_no_occasion() -> None
 
 
 def test_early_events_are_replayed_when_their_instant_has_come() -> None:
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     soon = NOW + timedelta(minutes=3)
     ingest([make_event(enrollment, occurred_at=soon)], now=NOW)
     assert RejectedEvent.objects.get().reason == "early"
@@ -350,7 +350,7 @@ def test_early_events_are_replayed_when_their_instant_has_come() -> None:
 
 
 def test_an_edit_that_nobody_settled_is_settled() -> None:
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     Due.objects.update(due_at=None)
     Course.objects.update(edits=1)
 

@@ -19,8 +19,8 @@ from tests.faulty_smtp import HANG, HANG_UP, STAGES, FaultySmtp, serve
 from tests.interventions.factories import (
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_live_course,
-    make_settled,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -40,7 +40,7 @@ def sink(settings) -> Iterator[FaultySmtp]:
 
 def make_messages(number: int = MESSAGES) -> list[Delivery]:
     course, cadence = make_live_course(), make_cadence()
-    return [make_delivery(make_settled(course), cadence) for _ in range(number)]
+    return [make_delivery(make_evaluated(course), cadence) for _ in range(number)]
 
 
 def beats(number: int, *, since: datetime = NOW) -> datetime:

@@ -17,8 +17,8 @@ from tests.faulty_smtp import PAUSE, FaultySmtp, serve
 from tests.interventions.factories import (
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_live_course,
-    make_settled,
 )
 from tests.processes import running, start_command, wait_until
 
@@ -29,7 +29,7 @@ def make_messages() -> None:
     now = utc_now()
     course, cadence = make_live_course(live_since=now), make_cadence()
     for _ in range(MESSAGES):
-        make_delivery(make_settled(course), cadence, planned_at=now, send_at=now)
+        make_delivery(make_evaluated(course), cadence, planned_at=now, send_at=now)
     Delivery.objects.update(expires_at=now.replace(year=now.year + 1))
 
 

@@ -9,7 +9,7 @@ from common.addresses import comparable, deliverable
 from interventions.models import Suppression
 from interventions.operations import suppress
 from tests.factories import NOW, make_learner
-from tests.interventions.factories import dispatch, make_delivery, make_settled
+from tests.interventions.factories import dispatch, make_delivery, make_evaluated
 
 ADD = "/admin/interventions/suppression/add/"
 
@@ -69,7 +69,7 @@ def test_nothing_is_sent_to_another_spelling(
         suppress(suppressed, reason="bounced", now=NOW)
     else:
         Suppression.objects.create(address=suppressed, reason="bounced", created_at=NOW)
-    delivery = make_delivery(make_settled(learner=make_learner(email=written)))
+    delivery = make_delivery(make_evaluated(learner=make_learner(email=written)))
 
     assert dispatch()[0] == []
     delivery.refresh_from_db()

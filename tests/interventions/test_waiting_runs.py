@@ -19,9 +19,9 @@ from tests.interventions.factories import (
     dispatch,
     make_any_segment,
     make_cadence,
+    make_evaluated,
     make_experiment,
     make_run,
-    make_settled,
     make_transition,
 )
 
@@ -45,7 +45,7 @@ def happen(enrollment, cadence: Cadence, kind: str, at: datetime) -> None:
 
 
 def test_who_enters_during_the_pause_and_stays_starts_when_it_ends() -> None:
-    enrollment, cadence = make_settled(), make_again()
+    enrollment, cadence = make_evaluated(), make_again()
     ended(enrollment, cadence, NOW + DAY)
 
     happen(enrollment, cadence, "enter", NOW + 2 * DAY)
@@ -64,7 +64,7 @@ def test_who_enters_during_the_pause_and_stays_starts_when_it_ends() -> None:
 def test_who_has_left_by_the_end_of_the_pause_gets_nothing_and_no_new_pause(
     exit_on_leave: bool,
 ) -> None:
-    enrollment, cadence = make_settled(), make_again(exit_on_leave=exit_on_leave)
+    enrollment, cadence = make_evaluated(), make_again(exit_on_leave=exit_on_leave)
     ended(enrollment, cadence, NOW + DAY)
     happen(enrollment, cadence, "enter", NOW + 2 * DAY)
 
@@ -76,7 +76,7 @@ def test_who_has_left_by_the_end_of_the_pause_gets_nothing_and_no_new_pause(
 
 
 def test_who_leaves_and_comes_back_in_the_pause_waits_for_the_same_end() -> None:
-    enrollment, cadence = make_settled(), make_again()
+    enrollment, cadence = make_evaluated(), make_again()
     ended(enrollment, cadence, NOW + DAY)
     for hours, kind in ((48, "enter"), (60, "leave"), (72, "enter"), (80, "leave"), (90, "enter")):
         happen(enrollment, cadence, kind, NOW + timedelta(hours=hours))
@@ -87,7 +87,7 @@ def test_who_leaves_and_comes_back_in_the_pause_waits_for_the_same_end() -> None
 
 
 def test_the_pause_counts_from_the_run_that_ended_last_however_it_ended() -> None:
-    enrollment, cadence = make_settled(), make_again()
+    enrollment, cadence = make_evaluated(), make_again()
     make_run(enrollment, cadence, status="exited", exit_reason="goal", started_at=NOW, ended_at=NOW)
     ended(enrollment, cadence, NOW + 3 * DAY)
 
@@ -97,7 +97,7 @@ def test_the_pause_counts_from_the_run_that_ended_last_however_it_ended() -> Non
 
 
 def test_a_run_that_has_begun_makes_a_pause_and_stays_where_leaving_ends_none() -> None:
-    enrollment, cadence = make_settled(), make_again(exit_on_leave=False)
+    enrollment, cadence = make_evaluated(), make_again(exit_on_leave=False)
     ended(enrollment, cadence, NOW + DAY)
     happen(enrollment, cadence, "enter", NOW + 2 * DAY)
     end = NOW + DAY + PAUSE
@@ -118,7 +118,7 @@ def test_a_control_waits_as_the_treated_do(ghost: bool) -> None:
     experiment = make_experiment(segment, start=False)
     nudge, control = arm_of(experiment, "nudge"), arm_of(experiment, "control")
     cadence = make_again(segment=segment, arm=nudge, ghost_for=control)
-    enrollment = make_settled()
+    enrollment = make_evaluated()
     assignment = assign(enrollment, control if ghost else nudge)
     ended(enrollment, cadence, NOW + DAY, assignment=assignment, ghost=ghost)
 
@@ -136,7 +136,7 @@ def test_a_control_waits_as_the_treated_do(ghost: bool) -> None:
     "fields", [{"trigger": "leave"}, {"cooldown": timedelta(days=400)}], ids=["leaving", "too long"]
 )
 def test_what_nothing_would_call_off_is_not_put_off(fields: dict) -> None:
-    enrollment, cadence = make_settled(), make_again(**fields)
+    enrollment, cadence = make_evaluated(), make_again(**fields)
     ended(enrollment, cadence, NOW + timedelta(hours=1))
 
     happen(enrollment, cadence, cadence.trigger, NOW + timedelta(hours=2))
@@ -147,7 +147,7 @@ def test_what_nothing_would_call_off_is_not_put_off(fields: dict) -> None:
 def test_staff_read_in_the_list_of_runs_what_one_waits_for(
     client: Client, admin_user: User
 ) -> None:
-    enrollment, cadence = make_settled(), make_again()
+    enrollment, cadence = make_evaluated(), make_again()
     ended(enrollment, cadence, NOW + DAY)
     happen(enrollment, cadence, "enter", NOW + 2 * DAY)
     client.force_login(admin_user)
@@ -159,14 +159,14 @@ def test_staff_read_in_the_list_of_runs_what_one_waits_for(
 
 def test_the_database_refuses_a_wait_for_what_is_past() -> None:
     with pytest.raises(IntegrityError, match="run_waits_for_what_is_to_come"), transaction.atomic():
-        make_run(make_settled(), waits_until=NOW)
+        make_run(make_evaluated(), waits_until=NOW)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_any_history_with_kills_and_reruns_starts_as_the_rule_says(seed: int) -> None:
     rng = random.Random(seed)
-    enrollment, cadence = make_settled(), make_again()
+    enrollment, cadence = make_evaluated(), make_again()
     # By the rule, in plain Python: when each message is planned.
     expected: list[datetime] = []
     waiting, free_at = None, NOW

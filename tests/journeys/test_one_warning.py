@@ -22,13 +22,13 @@ from tests.factories import NOW, act, make_cast, make_enrollment, make_event
 from tests.interventions.factories import (
     make_cadence,
     make_delivery,
+    make_evaluated,
     make_live_course,
     make_run,
-    make_settled,
     make_transition,
 )
 from tests.interventions.test_react import make_failing
-from tests.segmentation.factories import QUIET, make_playbook, make_segment, settle, where
+from tests.segmentation.factories import QUIET, bring_up_to_date, make_playbook, make_segment, where
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,7 +107,7 @@ def test_recover_says_which_claims_ran_out_and_which_events_were_refused(warning
 def test_evaluate_says_which_segment_froze(warnings_of) -> None:
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     Segment.objects.filter(id=segment.id).update(rule=where("charm", ">=", 7))
     act(cast.bo, occurred_at=NOW + timedelta(hours=1))
 
@@ -117,7 +117,7 @@ def test_evaluate_says_which_segment_froze(warnings_of) -> None:
 
 
 def test_react_says_how_many_transitions_it_put_off(warnings_of) -> None:
-    bad = make_settled()
+    bad = make_evaluated()
     failing = make_failing(bad)
     make_transition(bad, failing.segment)
 
@@ -128,7 +128,7 @@ def test_react_says_how_many_transitions_it_put_off(warnings_of) -> None:
 
 def test_plan_says_how_many_runs_it_put_off(warnings_of) -> None:
     cadence = make_cadence(goal_rule=None)
-    make_run(make_settled(make_live_course()), cadence, next_at=NOW, next_position=0)
+    make_run(make_evaluated(make_live_course()), cadence, next_at=NOW, next_position=0)
     type(cadence).objects.filter(pk=cadence.pk).update(goal_rule=where("charm", ">=", 7))
 
     (said,) = warnings_of("plan", lambda: plan_due(now=NOW))

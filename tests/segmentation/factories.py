@@ -83,8 +83,8 @@ def transitions(
     return list(found.values_list("kind", "cause", "starts"))
 
 
-def settle(now: datetime = NOW) -> None:
-    """Evaluate what is due and forget what came of it: what follows starts from a settled state."""
+def bring_up_to_date(now: datetime = NOW) -> None:
+    """Evaluate what is due and forget what came of it: what follows starts afresh."""
     evaluate_due(now=now)
     Transition.objects.all().delete()
 

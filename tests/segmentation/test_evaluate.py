@@ -11,6 +11,7 @@ from tests.factories import NOW, act, make_cast, make_course, make_enrollment
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
+    bring_up_to_date,
     due_at,
     held_by,
     identity,
@@ -18,7 +19,6 @@ from tests.segmentation.factories import (
     make_segment,
     members,
     names,
-    settle,
     transitions,
     where,
 )
@@ -76,7 +76,7 @@ def test_an_act_moves_by_an_event():
     cast = make_cast()
     playbook = make_playbook(cast.course)
     acted, quiet = make_segment(playbook, ACTED_TODAY), make_segment(playbook, QUIET)
-    settle()
+    bring_up_to_date()
     act(cast.bo, occurred_at=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
     assert transitions(acted) == [("enter", "event", True)]
@@ -89,7 +89,7 @@ def test_leavings_are_written_before_entries():
     playbook = make_playbook(cast.course)
     make_segment(playbook, ACTED_TODAY, priority=1)
     make_segment(playbook, QUIET, priority=2)
-    settle()
+    bring_up_to_date()
     act(cast.bo, occurred_at=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
     kinds = list(Transition.objects.order_by("id").values_list("kind", flat=True))
@@ -100,7 +100,7 @@ def test_silence_moves_by_time_and_exactly_when_it_is_long_enough():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     act(cast.bo, occurred_at=NOW)
-    settle()
+    bring_up_to_date()
     week = NOW + timedelta(days=7)
     assert due_at(cast.bo) == week
     assert evaluate_due(now=week - timedelta(seconds=1)).evaluated == 0
@@ -113,7 +113,7 @@ def test_who_is_through_with_the_course_is_in_no_segment(field):
     course = make_course()
     segment = make_segment(make_playbook(course), QUIET)
     enrollment = make_enrollment(course, **{field: NOW + HOUR})
-    settle()
+    bring_up_to_date()
     assert held_by(enrollment) == {segment.id}
     evaluate_due(now=NOW + HOUR)
     assert held_by(enrollment) == set()
@@ -124,7 +124,7 @@ def test_who_is_through_with_the_course_is_in_no_segment(field):
 def test_after_its_last_day_a_course_is_over():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     evaluate_due(now=datetime.fromisoformat("2025-10-27T00:00:00+00:00"))
     assert transitions(segment) == [("leave", "course_over", False)] * 3
 
@@ -141,7 +141,7 @@ def test_a_stopped_clock_holds_for_good():
 def test_stored_instants_never_go_back():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
-    settle(NOW + HOUR)
+    bring_up_to_date(NOW + HOUR)
     act(cast.bo, occurred_at=NOW)
     evaluate_due(now=NOW)
     assert Membership.objects.get(segment=segment).entered_at == NOW + HOUR

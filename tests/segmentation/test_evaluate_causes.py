@@ -14,12 +14,12 @@ from tests.factories import NOW, act, make_cast, make_course, make_enrollment, m
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
+    bring_up_to_date,
     due_at,
     make_playbook,
     make_segment,
     members,
     names,
-    settle,
     transitions,
     where,
 )
@@ -37,7 +37,7 @@ def set_rule(segment: Segment, rule: dict, **ticks: bool) -> Segment:
 def test_an_edit_moves_without_starting_anything():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), where("modules_completed", ">=", 2))
-    settle()
+    bring_up_to_date()
     set_rule(segment, QUIET)
     assert members(segment) == {cast.ana.id}, "memberships stay until they are evaluated again"
     evaluate_due(now=NOW)
@@ -50,7 +50,7 @@ def test_an_edit_does_not_change_why_other_segments_move():
     cast = make_cast()
     playbook = make_playbook(cast.course)
     edited, other = make_segment(playbook, ACTED_TODAY), make_segment(playbook, ACTED_TODAY)
-    settle()
+    bring_up_to_date()
     set_rule(edited, where("active_days", ">=", 1, window=2))
     act(cast.bo, occurred_at=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
@@ -61,9 +61,9 @@ def test_an_edit_does_not_change_why_other_segments_move():
 def test_after_an_edit_was_met_things_move_by_events_again():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     set_rule(segment, ACTED_TODAY)
-    settle()
+    bring_up_to_date()
     act(cast.bo, occurred_at=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
     assert transitions(segment) == [("enter", "event", True)]
@@ -72,7 +72,7 @@ def test_after_an_edit_was_met_things_move_by_events_again():
 def test_an_edit_of_course_or_trait_starts_nothing():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
-    settle()
+    bring_up_to_date()
     act(cast.bo, occurred_at=NOW + HOUR)
     pull_due([cast.bo.id], at=NOW + HOUR, cause=DueCause.EDIT)
     evaluate_due(now=NOW + HOUR)
@@ -83,7 +83,7 @@ def test_an_edit_of_course_or_trait_starts_nothing():
 def test_activation_starts_for_those_already_in_only_if_ticked(ticked):
     cast = make_cast()
     playbook = make_playbook(cast.course)
-    settle()
+    bring_up_to_date()
     segment = make_segment(playbook, QUIET, include_present=ticked)
     evaluate_due(now=NOW)
     assert transitions(segment) == [("enter", "baseline", ticked)] * 3
@@ -93,7 +93,7 @@ def test_activation_starts_for_those_already_in_only_if_ticked(ticked):
 def test_an_edit_starts_for_those_it_brings_in_only_if_ticked(ticked):
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), where("modules_completed", ">=", 2))
-    settle()
+    bring_up_to_date()
     set_rule(segment, QUIET, include_present=ticked)
     evaluate_due(now=NOW)
     assert transitions(segment) == [("enter", "edit", ticked)] * 2
@@ -102,7 +102,7 @@ def test_an_edit_starts_for_those_it_brings_in_only_if_ticked(ticked):
 def test_a_ticked_edit_starts_nothing_for_those_it_puts_out():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     set_rule(segment, where("modules_completed", ">=", 2), include_present=True)
     evaluate_due(now=NOW)
     assert transitions(segment) == [("leave", "edit", False)] * 2
@@ -111,7 +111,7 @@ def test_a_ticked_edit_starts_nothing_for_those_it_puts_out():
 def test_a_roster_imported_later_starts_nothing_even_where_it_was_ticked():
     course = make_course()
     segment = make_segment(make_playbook(course), QUIET, include_present=True)
-    settle()
+    bring_up_to_date()
     make_enrollment(course)
     evaluate_due(now=NOW)
     assert transitions(segment) == [("enter", "baseline", False)]
@@ -120,9 +120,9 @@ def test_a_roster_imported_later_starts_nothing_even_where_it_was_ticked():
 def test_a_course_added_later_starts_nothing_even_where_it_was_ticked():
     first, second = make_cast(), make_cast()
     playbook = make_playbook(first.course)
-    settle()
+    bring_up_to_date()
     segment = make_segment(playbook, QUIET, include_present=True)
-    settle()
+    bring_up_to_date()
     add_courses(playbook.id, [second.course.id])
     evaluate_due(now=NOW)
     assert transitions(segment) == [("enter", "baseline", False)] * 3
@@ -132,11 +132,11 @@ def test_a_course_linked_past_the_operations_starts_nothing_either():
     first, second = make_cast(), make_cast()
     playbook = make_playbook(first.course)
     segment = make_segment(playbook, QUIET)
-    settle()
+    bring_up_to_date()
     playbook.courses.add(second.course)
     evaluate_due(now=NOW)
     assert transitions(segment) == [("enter", "baseline", False)] * 3
-    settle()
+    bring_up_to_date()
     act(second.bo, occurred_at=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
     assert transitions(segment) == [("leave", "event", True)]
@@ -146,7 +146,7 @@ def test_an_enrollment_that_starts_later_enters_by_time():
     course = make_course()
     segment = make_segment(make_playbook(course), where("modules_open", ">=", 0))
     late = make_enrollment(course, enrolled_at=NOW + DAY)
-    settle()
+    bring_up_to_date()
     assert due_at(late) == NOW + DAY
     evaluate_due(now=NOW + DAY)
     assert transitions(segment) == [("enter", "time", True)]
@@ -155,7 +155,7 @@ def test_an_enrollment_that_starts_later_enters_by_time():
 def test_a_learner_enrolled_on_a_live_course_starts_nothing_but_acting_later_does():
     cast = make_cast(live_since=NOW)
     segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
-    settle()
+    bring_up_to_date()
     enrollment = save_enrollment(
         {"course": cast.course.key, "learner": make_learner().external_id, "enrolled_at": NOW},
         now=NOW,
@@ -172,7 +172,7 @@ def test_an_item_due_on_another_day_starts_nothing():
     cast = make_cast(live_since=NOW)
     rule = where("activities_completed_rate", "<", 0.5, window=7)
     segment = make_segment(make_playbook(cast.course), rule)
-    settle()
+    bring_up_to_date()
     assert members(segment) == set()
     owed_since_today = (NOW - timedelta(days=cast.course.grace_days)).date()
     values = {"course": cast.course.key, "key": cast.quizzes[0].key, "due_on": owed_since_today}

@@ -16,13 +16,13 @@ from tests.factories import NOW, act, make_cast, make_course, make_enrollment
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
+    bring_up_to_date,
     due_at,
     held_by,
     make_playbook,
     make_segment,
     members,
     names,
-    settle,
     transitions,
     where,
 )
@@ -36,7 +36,7 @@ def test_a_rule_that_cannot_be_read_freezes_its_segment_alone():
     cast = make_cast()
     playbook = make_playbook(cast.course)
     broken, sound = make_segment(playbook, QUIET), make_segment(playbook, QUIET)
-    settle()
+    bring_up_to_date()
     Segment.objects.filter(id=broken.id).update(rule=where("charm", ">=", 7))
     act(cast.bo, occurred_at=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
@@ -67,7 +67,7 @@ def test_a_rule_that_fails_when_run_freezes_its_segment_alone():
 def test_thawing_starts_nothing_for_what_changed_meanwhile():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     Segment.objects.filter(id=segment.id).update(status=SegmentStatus.FROZEN, error="it failed")
     act(cast.bo, occurred_at=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
@@ -83,7 +83,7 @@ def test_a_frozen_segment_keeps_its_place_in_an_exclusive_playbook():
     playbook = make_playbook(cast.course, exclusive=True)
     frozen = make_segment(playbook, QUIET, priority=20)
     make_segment(playbook, ACTED_TODAY, priority=10)
-    settle()
+    bring_up_to_date()
     Segment.objects.filter(id=frozen.id).update(status=SegmentStatus.FROZEN)
     act(cast.bo, occurred_at=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
@@ -98,7 +98,7 @@ def test_a_silent_feed_makes_nobody_inactive():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     act(cast.bo, occurred_at=NOW)
-    settle()
+    bring_up_to_date()
     week = NOW + timedelta(days=7)
     assert evaluate_due(now=week, health=silent).entered == 0
     assert transitions(segment) == []
@@ -113,7 +113,7 @@ def test_a_silent_feed_makes_nobody_inactive():
 def test_a_silent_feed_does_not_hold_up_what_events_and_people_do():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     act(cast.bo, occurred_at=NOW + HOUR)
     evaluate_due(now=NOW + HOUR, health=silent)
     assert transitions(segment) == [("leave", "event", True)]

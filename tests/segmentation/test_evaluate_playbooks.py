@@ -11,12 +11,12 @@ from tests.factories import NOW, act, make_cast
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
+    bring_up_to_date,
     held_by,
     make_playbook,
     make_segment,
     members,
     names,
-    settle,
     transitions,
     where,
 )
@@ -33,9 +33,9 @@ def test_a_leave_rule_keeps_a_member_until_it_is_true():
         ACTED_TODAY,
         leave_rule=where("days_since_activity", ">=", 3),
     )
-    settle()
+    bring_up_to_date()
     act(cast.bo, occurred_at=NOW)
-    settle()
+    bring_up_to_date()
     evaluate_due(now=NOW + 2 * DAY)
     assert members(segment) == {cast.bo.id}, "no longer active today, but not gone for three days"
     evaluate_due(now=NOW + 3 * DAY)
@@ -57,7 +57,7 @@ def test_an_exclusive_playbook_keeps_the_first_that_fits():
     quiet = make_segment(playbook, QUIET, priority=20)
     acted = make_segment(playbook, ACTED_TODAY, priority=10)
     everybody = make_segment(playbook, where("logins", ">=", 0, window=7), priority=30)
-    settle()
+    bring_up_to_date()
     assert held_by(cast.bo) == {quiet.id}
     act(cast.bo, occurred_at=NOW)
     evaluate_due(now=NOW)
@@ -71,7 +71,7 @@ def test_a_higher_segment_takes_a_member_from_a_lower_one():
     cast = make_cast()
     playbook = make_playbook(cast.course, exclusive=True)
     low = make_segment(playbook, where("logins", ">=", 0, window=7), priority=9)
-    settle()
+    bring_up_to_date()
     high = make_segment(playbook, QUIET, priority=1)
     evaluate_due(now=NOW)
     assert (members(low), len(members(high))) == (set(), 3)
@@ -85,7 +85,7 @@ def test_making_a_playbook_exclusive_starts_nothing():
     playbook = make_playbook(cast.course)
     make_segment(playbook, QUIET, priority=1)
     low = make_segment(playbook, where("logins", ">=", 0, window=7), priority=9)
-    settle()
+    bring_up_to_date()
     set_mode(playbook.id, "exclusive")
     evaluate_due(now=NOW)
     assert transitions(low) == [("leave", "edit", False)] * 3
@@ -94,7 +94,7 @@ def test_making_a_playbook_exclusive_starts_nothing():
 def test_archiving_ends_memberships_and_starts_nothing():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     archive_segment(segment.id, now=NOW)
     evaluate_due(now=NOW + HOUR)
     assert members(segment) == set()
@@ -105,7 +105,7 @@ def test_removing_a_course_ends_its_memberships_alone(django_capture_on_commit_c
     first, second = make_cast(), make_cast()
     playbook = make_playbook(first.course, second.course)
     segment = make_segment(playbook, QUIET)
-    settle()
+    bring_up_to_date()
     with django_capture_on_commit_callbacks(execute=True):
         remove_course(playbook.id, second.course.id, now=NOW)
     evaluate_due(now=NOW + HOUR)

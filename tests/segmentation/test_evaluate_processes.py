@@ -13,10 +13,10 @@ from tests.factories import NOW, make_course, make_enrollment
 from tests.processes import finish, running, start_python, wait_for_line
 from tests.segmentation.factories import (
     ACTED_TODAY,
+    bring_up_to_date,
     make_playbook,
     make_segment,
     members,
-    settle,
     transitions,
     where,
 )
@@ -107,7 +107,7 @@ def make_learner_in_a_segment():
     course = make_course()
     segment = make_segment(make_playbook(course), ACTED_TODAY)
     enrollment = make_enrollment(course)
-    settle(NOW - SECOND)
+    bring_up_to_date(NOW - SECOND)
     Due.objects.update(due_at=NOW)
     return enrollment, segment
 

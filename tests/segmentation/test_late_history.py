@@ -11,9 +11,9 @@ from tests.factories import NOW, act, make_course, make_enrollment, make_event, 
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
+    bring_up_to_date,
     make_playbook,
     make_segment,
-    settle,
     transitions,
     where,
 )
@@ -38,7 +38,7 @@ def learner(course):
 
 def segment_of(course, rule=ACTED_THIS_MONTH, **fields):
     segment = make_segment(make_playbook(course), rule, **fields)
-    settle()
+    bring_up_to_date()
     return segment
 
 
@@ -106,7 +106,7 @@ def test_of_late_and_fresh_acts_that_come_together_each_has_its_own(course, lear
 def test_what_needs_the_fresh_act_beside_the_late_ones_is_started_by_it(course, learner):
     segment = segment_of(course, TOOK_QUIZZES)
     item = make_item(course, "quiz")
-    settle()
+    bring_up_to_date()
     tell(learner, NOW - 25 * DAY, NOW - HOUR, verb="ATTEMPT_QUIZ", item=item)
     evaluate_due(now=NOW)
     assert transitions(segment) == [("enter", "event", True)]
@@ -153,7 +153,7 @@ def test_in_an_exclusive_playbook_each_move_has_the_cause_that_brought_it_about(
     playbook = make_playbook(course, exclusive=True)
     today = make_segment(playbook, ACTED_TODAY, priority=1)
     month = make_segment(playbook, ACTED_THIS_MONTH, priority=2)
-    settle()
+    bring_up_to_date()
     tell(learner, NOW - 25 * DAY, NOW - HOUR)
     evaluate_due(now=NOW)
     assert transitions(today) == [("enter", "event", True)]

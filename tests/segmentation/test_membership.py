@@ -22,12 +22,12 @@ from tests.factories import NOW, act, make_cast, make_course, make_enrollment
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
+    bring_up_to_date,
     held_by,
     make_playbook,
     make_segment,
     members,
     names,
-    settle,
     transitions,
     where,
 )
@@ -41,7 +41,7 @@ SECOND = timedelta(seconds=1)
 def test_who_is_added_by_hand_is_in_whatever_the_rule_says():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
-    settle()
+    bring_up_to_date()
     add_member(segment.id, cast.bo.id, now=NOW)
     evaluate_due(now=NOW)
     evaluate_due(now=NOW + 2 * DAY)
@@ -52,7 +52,7 @@ def test_who_is_added_by_hand_is_in_whatever_the_rule_says():
 def test_who_is_removed_by_hand_stays_out_whatever_the_rule_says():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     remove_member(segment.id, cast.bo.id, now=NOW)
     evaluate_due(now=NOW)
     evaluate_due(now=NOW + 2 * DAY)
@@ -63,7 +63,7 @@ def test_who_is_removed_by_hand_stays_out_whatever_the_rule_says():
 def test_the_last_word_by_hand_counts():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     remove_member(segment.id, cast.bo.id, now=NOW)
     evaluate_due(now=NOW)
     add_member(segment.id, cast.bo.id, now=NOW + HOUR)
@@ -75,7 +75,7 @@ def test_the_last_word_by_hand_counts():
 def test_what_was_set_by_hand_is_applied_once():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
-    settle()
+    bring_up_to_date()
     remove_member(segment.id, cast.bo.id, now=NOW)
     evaluate_due(now=NOW + HOUR)
     assert Override.objects.get().applied_at == NOW + HOUR
@@ -84,9 +84,9 @@ def test_what_was_set_by_hand_is_applied_once():
 def test_when_the_hand_lets_go_the_rule_decides_and_starts_nothing():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     remove_member(segment.id, cast.bo.id, now=NOW)
-    settle()
+    bring_up_to_date()
     assert clear_override(segment.id, cast.bo.id, now=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)
     assert transitions(segment) == [("enter", "edit", False)]
@@ -107,7 +107,7 @@ def test_in_an_exclusive_playbook_the_hand_moves_a_member_from_a_lower_segment()
     playbook = make_playbook(cast.course, exclusive=True)
     high = make_segment(playbook, ACTED_TODAY, priority=1)
     low = make_segment(playbook, QUIET, priority=9)
-    settle()
+    bring_up_to_date()
     add_member(high.id, cast.bo.id, now=NOW)
     evaluate_due(now=NOW)
     assert held_by(cast.bo) == {high.id}
@@ -131,7 +131,7 @@ def test_nobody_is_added_to_a_segment_of_another_course():
 def test_an_archived_segment_forgets_the_hand_but_not_the_past():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
-    settle()
+    bring_up_to_date()
     add_member(segment.id, cast.bo.id, now=NOW)
     evaluate_due(now=NOW)
     archive_segment(segment.id, now=NOW + HOUR)
@@ -158,7 +158,7 @@ def make_moves():
     playbook = make_playbook(cast.course)
     make_segment(playbook, ACTED_TODAY)
     make_segment(playbook, QUIET)
-    settle()
+    bring_up_to_date()
     act(cast.bo, occurred_at=NOW)
     evaluate_due(now=NOW)
     return cast.bo
@@ -200,7 +200,7 @@ def test_those_that_were_put_off_do_not_fill_the_line():
 def test_present_members_are_announced_once():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     assert announce_members(segment.id, now=NOW) == 3
     assert announce_members(segment.id, now=NOW) == 0, "they wait already"
     assert transitions(segment) == [("enter", "baseline", True)] * 3
@@ -209,7 +209,7 @@ def test_present_members_are_announced_once():
 def test_who_has_left_is_not_announced():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     act(cast.bo, occurred_at=NOW)
     evaluate_due(now=NOW)
     assert announce_members(segment.id, now=NOW) == 2

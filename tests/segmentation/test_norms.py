@@ -18,11 +18,11 @@ from segmentation.queries import compute_norms, norms_for, stored_norms
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import (
+    bring_up_to_date,
     due_at,
     make_playbook,
     make_segment,
     members,
-    settle,
     transitions,
     where,
 )
@@ -72,7 +72,7 @@ def test_what_comes_in_late_moves_those_who_are_measured_against_it(
     course, module, learners, ended_at, told_at, cause
 ):
     segment = make_segment(make_playbook(course), SLOW)
-    settle()
+    bring_up_to_date()
     assert members(segment) == {learners[2].pk}
     # Faster than everybody: the middle one is now among the slower half.
     finish(learners[3], module, hours=1, ended_at=ended_at, told_at=told_at)
@@ -85,7 +85,7 @@ def test_what_comes_in_late_moves_those_who_are_measured_against_it(
 
 def test_norms_that_lack_a_new_one_are_of_learners_who_were_measured(course, module, learners):
     segment = make_segment(make_playbook(course), SLOW)
-    settle()
+    bring_up_to_date()
     # As after an upgrade in the middle of the day.
     row = Norms.objects.get(day=TODAY)
     del row.figures[next(iter(NORMS))]
@@ -99,7 +99,7 @@ def test_norms_that_lack_a_new_one_are_of_learners_who_were_measured(course, mod
 def test_late_events_that_may_start_messages_move_by_time(course, module, learners):
     Course.objects.update(late_events_start=True)
     segment = make_segment(make_playbook(course), SLOW)
-    settle()
+    bring_up_to_date()
     finish(learners[3], module, hours=1, ended_at=NOW - 25 * DAY)
     evaluate_due(now=NOW)
     assert transitions(segment)[-1:] == [("enter", "time", True)]
@@ -107,7 +107,7 @@ def test_late_events_that_may_start_messages_move_by_time(course, module, learne
 
 def test_norms_that_stay_the_same_pull_nobody(course, module, learners):
     make_segment(make_playbook(course), SLOW)
-    settle()
+    bring_up_to_date()
     before = [due_at(each) for each in learners[:3]]
     told_at = NOW + HOUR
     event = make_event(learners[3], "VIEW_MODULE", item=module, occurred_at=NOW - 2 * DAY)
@@ -158,7 +158,7 @@ def test_a_new_due_date_makes_an_activity_one_that_can_be_owed_at_once(course, l
     finish_event = make_event(learners[0], "SUBMIT_ASSIGNMENT", item=essay, occurred_at=NOW - DAY)
     ingest([finish_event], now=NOW)
     segment = make_segment(make_playbook(course), where("activities_overdue", ">=", 1))
-    settle()
+    bring_up_to_date()
     essay.due_on = TODAY - 5 * DAY
     save_edited(essay, now=NOW + HOUR)
     evaluate_due(now=NOW + HOUR)

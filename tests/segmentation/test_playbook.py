@@ -35,9 +35,9 @@ from tests.factories import NOW, act, make_cast, make_course
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
+    bring_up_to_date,
     make_playbook,
     make_segment,
-    settle,
     where,
 )
 
@@ -82,7 +82,7 @@ def test_who_moves_because_a_release_redefines_a_signal_moves_by_an_edit():
     playbook = make_playbook(cast.course)
     moved = make_segment(playbook, where("modules_open", ">=", 1))
     alone = make_segment(playbook, QUIET)
-    settle()
+    bring_up_to_date()
     Membership.objects.filter(segment=moved).delete()
     release = import_module("segmentation.migrations.0005_owed_activities")
     with connection.cursor() as cursor:
@@ -116,7 +116,7 @@ def test_installing_it_for_some_courses_leaves_the_others_alone():
 
 def test_installing_on_a_live_course_starts_nothing():
     cast = make_cast(live_since=NOW)
-    settle()
+    bring_up_to_date()
     install_playbook("five-segments", now=NOW)
     assert evaluate_due(now=NOW).entered > 0
     assert not Transition.objects.filter(starts=True).exists()
@@ -233,9 +233,9 @@ def test_activating_twice_changes_nothing():
 def test_an_archived_segment_can_come_back():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
-    settle()
+    bring_up_to_date()
     archive_segment(segment.id, now=NOW)
-    settle()
+    bring_up_to_date()
     activate_segment(segment.id, now=NOW)
     evaluate_due(now=NOW)
     causes = Transition.objects.values_list("kind", "cause", "starts")
@@ -245,7 +245,7 @@ def test_an_archived_segment_can_come_back():
 def test_a_change_reaches_the_queue_although_nobody_called_for_it():
     cast = make_cast()
     playbook = make_playbook(cast.course)
-    settle()
+    bring_up_to_date()
     make_segment(playbook, QUIET)
     playbook.refresh_from_db()
     assert PlaybookCourse.objects.get().pulled_revision < playbook.changed_revision

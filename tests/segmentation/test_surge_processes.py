@@ -7,7 +7,7 @@ from segmentation.models import Surge, SurgeState, Transition, WaitingEntry
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_enrollment
 from tests.processes import finish, running, start_python, wait_for_line
-from tests.segmentation.factories import settle
+from tests.segmentation.factories import bring_up_to_date
 from tests.segmentation.test_evaluate_processes import (
     go_on,
     nobody_else_is_connected,
@@ -86,7 +86,7 @@ def test_a_worker_killed_after_it_counted_has_nobody_counted_twice_and_all_are_l
     # Enters an hour later, so that the day is counted once more.
     late = make_enrollment(segment.playbook.courses.get())
     act_all([late], NOW + HOUR)
-    settle(NOW + 6 * DAY)
+    bring_up_to_date(NOW + 6 * DAY)
     worker = start_python(COUNT_AND_WAIT, MIDNIGHT.isoformat())
     with running(worker):
         wait_for_line(worker, "counted")
@@ -101,7 +101,7 @@ def test_a_worker_killed_after_it_counted_has_nobody_counted_twice_and_all_are_l
     assert not WaitingEntry.objects.exists()
 
 
-def test_two_that_settle_at_once_let_everybody_in_once():
+def test_two_that_decide_at_once_let_everybody_in_once():
     segment, _ = make_class(16, 48)
     worker = start_python(COUNT_AND_WAIT, MIDNIGHT.isoformat())
     with running(worker):

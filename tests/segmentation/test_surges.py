@@ -12,10 +12,10 @@ from segmentation.operations import (
     SegmentationError,
     add_member,
     announce_members,
+    decide_entries,
     discard_surge,
     evaluate_courses,
     let_in_surge,
-    settle_entries,
 )
 from segmentation.proof import prove_course
 from segmentation.queries import open_transitions
@@ -23,10 +23,10 @@ from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, act, make_course, make_enrollment, make_event
 from tests.segmentation.factories import (
     QUIET,
+    bring_up_to_date,
     make_playbook,
     make_segment,
     members,
-    settle,
     transitions,
     where,
 )
@@ -48,9 +48,9 @@ def make_class(quiet, others, *, live=True):
     segment = make_segment(make_playbook(course), QUIET)
     everybody = [make_enrollment(course) for _ in range(quiet + others)]
     act_all(everybody, NOW)
-    settle(NOW)
+    bring_up_to_date(NOW)
     act_all(everybody[quiet:], NOW + 6 * DAY)
-    settle(NOW + 6 * DAY)
+    bring_up_to_date(NOW + 6 * DAY)
     return segment, everybody
 
 
@@ -110,17 +110,17 @@ def test_entries_wait_while_somebody_of_their_instant_is_still_due():
     WaitingEntry.objects.update(is_counted=False)
     # As if a worker had not come to this one yet.
     Due.objects.filter(pk=everybody[-1].pk).update(due_at=NOW + WEEK)
-    settle_entries(now=NOW + WEEK)
+    decide_entries(now=NOW + WEEK)
     assert not Surge.objects.exists()
     Due.objects.filter(pk=everybody[-1].pk).update(due_at=NOW + WEEK + HOUR)
-    settle_entries(now=NOW + WEEK)
+    decide_entries(now=NOW + WEEK)
     assert len(held()) == 1
 
 
 def test_what_learners_did_and_what_hands_did_is_not_held():
     segment, everybody = make_class(24, 24)
     here = make_segment(segment.playbook, where("video_plays", ">=", 1, window=1))
-    settle(NOW + 6 * DAY + HOUR)
+    bring_up_to_date(NOW + 6 * DAY + HOUR)
     act_all(everybody[24:], NOW + WEEK, "PLAY_VIDEO")
     add_member(segment.id, everybody[25].id, now=NOW + WEEK)
     evaluate_due(now=NOW + WEEK)
@@ -132,7 +132,7 @@ def test_what_learners_did_and_what_hands_did_is_not_held():
 def test_those_of_one_local_day_are_counted_together():
     segment, everybody = make_class(24, 24)
     act_all(everybody[12:24], NOW + HOUR)
-    settle(NOW + HOUR)
+    bring_up_to_date(NOW + HOUR)
     evaluate_due(now=NOW + WEEK)
     assert transitions(segment) == [LET_IN] * 12
     evaluate_due(now=NOW + WEEK + HOUR)
@@ -143,7 +143,7 @@ def test_those_of_one_local_day_are_counted_together():
 def test_the_next_day_counts_from_nothing():
     segment, everybody = make_class(24, 24)
     act_all(everybody[12:24], NOW + DAY)
-    settle(NOW + DAY)
+    bring_up_to_date(NOW + DAY)
     evaluate_due(now=NOW + WEEK)
     evaluate_due(now=NOW + WEEK + DAY)
     assert transitions(segment) == [LET_IN] * 24
@@ -152,7 +152,7 @@ def test_the_next_day_counts_from_nothing():
 def test_let_in_they_start_and_so_do_others_of_that_day():
     segment, everybody = make_class(24, 24)
     act_all(everybody[21:24], NOW + HOUR)
-    settle(NOW + HOUR)
+    bring_up_to_date(NOW + HOUR)
     evaluate_due(now=NOW + WEEK)
     let_in_surge(held()[0].id, now=NOW + WEEK)
     evaluate_due(now=NOW + WEEK)
@@ -222,7 +222,7 @@ def test_a_course_with_a_surge_can_be_proved():
     assert not WaitingEntry.objects.exists()
 
 
-def test_with_nobody_waiting_settling_is_two_queries(django_assert_num_queries):
+def test_with_nobody_waiting_deciding_is_two_queries(django_assert_num_queries):
     make_class(1, 0)
     with django_assert_num_queries(2):
-        settle_entries(now=NOW)
+        decide_entries(now=NOW)

@@ -14,7 +14,7 @@ BY_STAFF = "by_staff"
 
 
 @transaction.atomic
-def settle_in_doubt(delivery_id: int, *, accepted: bool, now: datetime) -> None:
+def resolve_in_doubt(delivery_id: int, *, accepted: bool, now: datetime) -> None:
     """Say, as staff, whether a message in doubt had been accepted. Raise InterventionError."""
     found = Delivery.objects.get(pk=delivery_id)
     if accepted:

@@ -1,0 +1,52 @@
+"""Reasons that are stored, over a change of their names."""
+
+from importlib import import_module
+
+import pytest
+from django.db import connection
+
+from experiments.models import DeliveryOutcome
+from interventions.models import Delivery
+from interventions.policy.decision import Reason
+from tests.factories import NOW
+from tests.interventions.factories import arm_of, assign, make_delivery, make_experiment
+
+pytestmark = pytest.mark.django_db
+
+migration = import_module("interventions.migrations.0013_evaluation_pending")
+
+
+def run(statements: list[str]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def test_reason_of_an_earlier_release_gets_its_new_name_and_back_again() -> None:
+    old, other = (
+        {"at": "2025-09-30T12:00:00+00:00", "state": "planned", "reason": reason}
+        for reason in ("unsettled", "quiet_hours")
+    )
+    delivery = make_delivery(reason="unsettled", trace=[other, old, other])
+    make_delivery(reason="quiet_hours", trace=[other])
+    experiment = make_experiment(delivery.run.cadence.segment, start=False)
+    assignment = assign(delivery.enrollment, arm_of(experiment, "nudge"))
+    DeliveryOutcome.objects.create(
+        assignment=assignment,
+        delivery_key=delivery.key,
+        outcome="deferred",
+        reason="unsettled",
+        at=NOW,
+    )
+
+    run(migration.renamed(migration.OLD, migration.NEW))
+
+    found, untouched = Delivery.objects.order_by("pk")
+    assert found.reason == found.trace[1]["reason"] == Reason.EVALUATION_PENDING
+    assert (found.trace[0], found.trace[2]) == (other, other)
+    assert (untouched.reason, untouched.trace) == ("quiet_hours", [other])
+    assert DeliveryOutcome.objects.get().reason == Reason.EVALUATION_PENDING
+
+    run(migration.renamed(migration.NEW, migration.OLD))
+
+    assert Delivery.objects.get(pk=found.pk).trace == [other, old, other]
