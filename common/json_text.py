@@ -27,8 +27,8 @@ _EXPECTED = {
 def canonical_json(value: object) -> str:
     """Return the value as JSON in the one form that is stored and compared: equal if values are.
 
-    Keys are sorted and nothing is spaced. The digest of each locked plan and the identity of each
-    signal that a membership holds hang on every character: this form may not change.
+    Keys are sorted and nothing is spaced. The digest of each locked protocol and the identity of
+    each signal that a membership holds hang on every character: this form may not change.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 

@@ -6,7 +6,7 @@ from django.views.decorators.http import require_safe
 
 from activity.models import Course, Item
 from common.stored_text import without_nul
-from config.demo.plan import COURSE_KEY
+from config.demo.scenario import COURSE_KEY
 
 
 @require_safe

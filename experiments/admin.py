@@ -28,7 +28,7 @@ from common.clock import utc_now
 from experiments import models
 from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
 from experiments.operations import stop_experiment
-from experiments.plan import PlanError
+from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, draft_problems
 from experiments.reporting.text import hindrances
 
@@ -64,7 +64,7 @@ class ArmInline(TableInline):
 
 
 class Starter(Protocol):
-    """Start an experiment. Raise PlanError with the reasons why it cannot start."""
+    """Start an experiment. Raise ProtocolError with the reasons why it cannot start."""
 
     def __call__(self, experiment_id: int, *, now: datetime, draw_present: bool) -> object: ...
 
@@ -84,7 +84,7 @@ class ExperimentAdmin(SendingAdmin, KeptAdmin):
     autocomplete_fields = ("segment", "playbook")
     inlines = (ArmInline,)
     actions = ("start", "start_without_present", "stop")
-    readonly_fields = ("status", "started_at", "stopped_at", "plan", "plan_sha256")
+    readonly_fields = ("status", "started_at", "stopped_at", "protocol", "protocol_sha256")
 
     @display(description="Status", label=STATUS_COLORS)
     def shown_status(self, experiment: models.Experiment) -> tuple[str, str]:
@@ -132,7 +132,7 @@ class ExperimentAdmin(SendingAdmin, KeptAdmin):
         for experiment in queryset:
             try:
                 type(self).starter(experiment.pk, now=utc_now(), draw_present=present)
-            except PlanError as error:
+            except ProtocolError as error:
                 messages.error(request, f"{experiment}: {error}")
                 continue
             messages.success(request, f"{experiment} is running.")

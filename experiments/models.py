@@ -68,8 +68,8 @@ class Experiment(CourseScoped):
     stopped_at = models.DateTimeField(null=True, blank=True)
     # Both are written once, at the start: canonical JSON of all that a report prints, and its
     # digest.
-    plan = models.TextField(blank=True, default="", editable=False)
-    plan_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
+    protocol = models.TextField(blank=True, default="", editable=False)
+    protocol_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
 
     class Meta:
         ordering = ("key",)
@@ -96,9 +96,9 @@ class Experiment(CourseScoped):
                 violation_error_message="The status is draft, running or stopped.",
             ),
             models.CheckConstraint(
-                condition=Q(status="draft") | (Q(started_at__isnull=False) & ~Q(plan="")),
-                name="experiment_started_has_a_plan",
-                violation_error_message="Start the experiment by its action: that locks its plan.",
+                condition=Q(status="draft") | (Q(started_at__isnull=False) & ~Q(protocol="")),
+                name="experiment_started_has_a_protocol",
+                violation_error_message="Start it by its action: that locks the protocol.",
             ),
             models.CheckConstraint(
                 condition=~Q(status="stopped") | Q(stopped_at__isnull=False),

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from activity.models import Enrollment
 from experiments.models import Assignment, DeliveryOutcomeKind, Experiment, ExperimentStatus
-from experiments.plan import PlanError, read_plan
+from experiments.protocol import ProtocolError, read_protocol
 from experiments.randomize.hash import bucket_of
 from experiments.starting import locked_experiment
 
@@ -37,10 +37,10 @@ class AssignedDelivery(NamedTuple):
 
 @transaction.atomic
 def stop_experiment(experiment_id: int, *, now: datetime) -> Experiment:
-    """Stop drawing learners; those drawn keep their arm. Raise PlanError for a draft."""
+    """Stop drawing learners; those drawn keep their arm. Raise ProtocolError for a draft."""
     experiment = locked_experiment(experiment_id)
     if experiment.status == ExperimentStatus.DRAFT:
-        raise PlanError("The experiment was never started.")
+        raise ProtocolError("The experiment was never started.")
     if experiment.status == ExperimentStatus.RUNNING:
         experiment.status = ExperimentStatus.STOPPED
         experiment.stopped_at = now
@@ -108,15 +108,15 @@ def _assignments(experiment: Experiment, enrollment_ids: Collection[int]) -> dic
 
 def _draw(experiment: Experiment, enrollment_ids: Collection[int], now: datetime) -> bool:
     """Write a draw for each enrollment inside the coverage. Return whether there was one."""
-    # The locked plan decides: an arm or a seed that was edited after the start has no effect.
-    plan = read_plan(experiment.plan)
-    draws = plan.draw(coverage=float(experiment.coverage))
+    # The locked protocol decides: an arm or a seed that was edited after the start has no effect.
+    protocol = read_protocol(experiment.protocol)
+    draws = protocol.draw(coverage=float(experiment.coverage))
     arms = dict(experiment.arms.values_list("key", "pk"))
     rows = []
     # The order is fixed, so two workers with the same enrollments wait and do not deadlock.
     units = Enrollment.objects.filter(pk__in=enrollment_ids).order_by("pk")
     for enrollment_id, unit_key in units.values_list("pk", "unit_key"):
-        bucket = bucket_of(str(unit_key), seed=plan.seed)
+        bucket = bucket_of(str(unit_key), seed=protocol.seed)
         arm_key = draws.arm_at(bucket)
         if arm_key is not None:
             rows.append(

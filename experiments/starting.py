@@ -9,21 +9,24 @@ from datetime import datetime
 from django.db import transaction
 
 from experiments.models import Experiment, ExperimentStatus
-from experiments.plan import Plan, PlanError, digest, plan_text
-from experiments.queries import planned_arms, promise_of
+from experiments.protocol import ExperimentProtocol, ProtocolError, digest, protocol_text
+from experiments.queries import promise_of, protocol_arms
 
 
 @transaction.atomic
-def lock_plan_and_run(experiment_id: int, *, now: datetime) -> Experiment:
-    """Lock the plan and start drawing. Raise PlanError for no draft, or for arms it cannot draw."""
+def lock_protocol_and_run(experiment_id: int, *, now: datetime) -> Experiment:
+    """Lock the protocol and start drawing.
+
+    Raise ProtocolError for no draft, or for arms that it cannot draw.
+    """
     experiment = locked_experiment(experiment_id)
     if experiment.status != ExperimentStatus.DRAFT:
-        raise PlanError(f"The experiment is not a draft: it is {experiment.status}.")
-    experiment.plan = plan_text(_plan(experiment))
-    experiment.plan_sha256 = digest(experiment.plan)
+        raise ProtocolError(f"The experiment is not a draft: it is {experiment.status}.")
+    experiment.protocol = protocol_text(_protocol(experiment))
+    experiment.protocol_sha256 = digest(experiment.protocol)
     experiment.status = ExperimentStatus.RUNNING
     experiment.started_at = now
-    experiment.save(update_fields=["plan", "plan_sha256", "status", "started_at"])
+    experiment.save(update_fields=["protocol", "protocol_sha256", "status", "started_at"])
     return experiment
 
 
@@ -32,6 +35,6 @@ def locked_experiment(experiment_id: int) -> Experiment:
     return Experiment.objects.select_for_update(no_key=True).get(pk=experiment_id)
 
 
-def _plan(experiment: Experiment) -> Plan:
-    arms, promise = planned_arms(experiment), promise_of(experiment)
-    return Plan(arms=arms, seed=experiment.seed, promise=promise)
+def _protocol(experiment: Experiment) -> ExperimentProtocol:
+    arms, promise = protocol_arms(experiment), promise_of(experiment)
+    return ExperimentProtocol(arms=arms, seed=experiment.seed, promise=promise)

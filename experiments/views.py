@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from activity.access import for_user
 from common.clock import utc_now
 from experiments.models import DeliveryOutcomeKind, Experiment
-from experiments.plan import PlanError
+from experiments.protocol import ProtocolError
 from experiments.queries import clock_of, experiments_with_sizes
 from experiments.queries import report as make_report
 from experiments.reporting.charts import NARROW, WIDE, interval_svg, report_panels
@@ -52,11 +52,11 @@ def report_list(request: HttpRequest) -> HttpResponse:
 def report(request: HttpRequest, key: str) -> HttpResponse:
     """Show the report of an experiment, or that it has not started."""
     experiment = _experiment(request, key)
-    if not experiment.plan:
+    if not experiment.protocol:
         return render(request, "experiments/not_started.html", {"experiment": experiment})
     try:
         found = _report_now(experiment)
-    except PlanError as error:
+    except ProtocolError as error:
         context = {"experiment": experiment, "reason": error}
         return render(request, "experiments/unreadable.html", context, status=409)
     return render(request, "experiments/report.html", _context(experiment, found))
@@ -70,8 +70,8 @@ def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     """Send the report's numbers as a file. Before the start it holds only the header."""
     experiment = _experiment(request, key)
     try:
-        rows = list(csv_rows(_report_now(experiment))) if experiment.plan else []
-    except PlanError as error:
+        rows = list(csv_rows(_report_now(experiment))) if experiment.protocol else []
+    except ProtocolError as error:
         return HttpResponse(str(error), status=409, content_type="text/plain; charset=utf-8")
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{experiment.key}.csv"'

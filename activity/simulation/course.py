@@ -25,7 +25,7 @@ _TOPICS = (
 
 
 @dataclass(frozen=True)
-class PlannedItem:
+class ItemOfModule:
     """An item of a module. It is assigned and due with its module."""
 
     kind: str
@@ -34,11 +34,11 @@ class PlannedItem:
 
 
 _WEEK = (
-    PlannedItem("video", "Watch: {topic}", minutes=12),
-    PlannedItem("page", "Read: {topic}", minutes=8),
-    PlannedItem("resource", "Summary: {topic}", minutes=4),
-    PlannedItem("quiz", "Quiz: {topic}", minutes=10),
-    PlannedItem("assignment", "Assignment: {topic}", minutes=45),
+    ItemOfModule("video", "Watch: {topic}", minutes=12),
+    ItemOfModule("page", "Read: {topic}", minutes=8),
+    ItemOfModule("resource", "Summary: {topic}", minutes=4),
+    ItemOfModule("quiz", "Quiz: {topic}", minutes=10),
+    ItemOfModule("assignment", "Assignment: {topic}", minutes=45),
 )
 
 

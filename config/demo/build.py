@@ -8,7 +8,7 @@ from django.db import transaction
 
 from activity.models import Course, Enrollment
 from activity.simulation.world import World
-from config.demo import plan
+from config.demo import scenario
 from config.demo.addresses import course_address
 from experiments.models import Arm, Experiment
 from interventions.models import Category, MessageTemplate
@@ -34,16 +34,16 @@ _NO_DELIVERY = UUID(int=0)
 def configure(course: Course, *, seed: int, now: datetime) -> Experiment:
     """Set up all that the stages need, and return the experiment, not started yet."""
     playbook = install_playbook(
-        plan.PLAYBOOK, key=plan.PLAYBOOK_KEY, course_keys=[course.key], now=now
+        scenario.PLAYBOOK, key=scenario.PLAYBOOK_KEY, course_keys=[course.key], now=now
     )
     segments = {segment.key: segment for segment in playbook.segments.all()}
-    experiment = _create_experiment(segments[plan.EXPERIMENT_SEGMENT], seed=seed)
+    experiment = _create_experiment(segments[scenario.EXPERIMENT_SEGMENT], seed=seed)
     categories = {
         one.key: save_category(one.key, name=one.name, description=one.description)
-        for one in plan.CATEGORIES
+        for one in scenario.CATEGORIES
     }
     _save_limits(course, categories)
-    for cadence in plan.CADENCES:
+    for cadence in scenario.CADENCES:
         _save_cadence(cadence, segments[cadence.segment], categories[cadence.category], experiment)
     return experiment
 
@@ -58,28 +58,28 @@ def opt_out(world: World, course: Course, *, now: datetime) -> None:
 
 def _create_experiment(segment: Segment, *, seed: int) -> Experiment:
     experiment = Experiment.objects.create(
-        key=plan.EXPERIMENT_KEY,
+        key=scenario.EXPERIMENT_KEY,
         name="Does a nudge bring video-only learners to the quiz?",
         hypothesis="Learners who watch without trying a quiz try one within a week of a nudge.",
         segment=segment,
         # Not the bare seed: two experiments with the same one would draw the same arms.
-        seed=f"{plan.EXPERIMENT_KEY}-{seed}",
+        seed=f"{scenario.EXPERIMENT_KEY}-{seed}",
     )
-    for position, key in enumerate((plan.CONTROL, plan.NUDGE)):
+    for position, key in enumerate((scenario.CONTROL, scenario.NUDGE)):
         Arm.objects.create(
             experiment=experiment,
             key=key,
             name=key.capitalize(),
             weight="0.5",
-            is_control=key == plan.CONTROL,
+            is_control=key == scenario.CONTROL,
             position=position,
         )
     return experiment
 
 
 def _save_limits(course: Course, categories: Mapping[str, Category]) -> None:
-    save_quiet_hours(begins=plan.QUIET_FROM, ends=plan.QUIET_UNTIL, course=course)
-    for cap in plan.CAPS:
+    save_quiet_hours(begins=scenario.QUIET_FROM, ends=scenario.QUIET_UNTIL, course=course)
+    for cap in scenario.CAPS:
         save_cap(
             cap.name,
             limit=cap.limit,
@@ -93,23 +93,23 @@ def _save_limits(course: Course, categories: Mapping[str, Category]) -> None:
 
 
 def _save_cadence(
-    planned: plan.PlannedCadence, segment: Segment, category: Category, experiment: Experiment
+    wanted: scenario.DemoCadence, segment: Segment, category: Category, experiment: Experiment
 ) -> None:
-    arms = {arm.key: arm for arm in experiment.arms.all()} if planned.is_treatment else {}
+    arms = {arm.key: arm for arm in experiment.arms.all()} if wanted.is_treatment else {}
     fields = CadenceFields(
-        name=planned.name,
+        name=wanted.name,
         category=category,
         segment=segment,
-        arm=arms.get(plan.NUDGE),
-        ghost_for=arms.get(plan.CONTROL),
-        priority=planned.priority,
-        why_now=planned.why_now,
+        arm=arms.get(scenario.NUDGE),
+        ghost_for=arms.get(scenario.CONTROL),
+        priority=wanted.priority,
+        why_now=wanted.why_now,
     )
-    steps = [StepFields(_template(step, category), step.delay) for step in planned.steps]
-    save_cadence(planned.key, fields=fields, steps=steps)
+    steps = [StepFields(_template(step, category), step.delay) for step in wanted.steps]
+    save_cadence(wanted.key, fields=fields, steps=steps)
 
 
-def _template(step: plan.PlannedStep, category: Category) -> MessageTemplate:
+def _template(step: scenario.DemoStep, category: Category) -> MessageTemplate:
     # Every text leads somewhere, also for a learner who has nothing left to do.
     link = f'<p><a href="{course_address()}">Open {{{{ course.title }}}}</a></p>'
     texts = {"en": (step.subject, step.body + link)}

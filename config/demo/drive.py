@@ -11,7 +11,7 @@ from activity.simulation.outcomes import Draw, added_event
 from activity.simulation.world import World
 from common.clock import local_midnight
 from config.demo.feed import Feed
-from config.demo.plan import EXPERIMENT_STARTS_AFTER
+from config.demo.scenario import EXPERIMENT_STARTS_AFTER
 from config.demo.timetable import stops
 from experiments.models import DeliveryOutcome, DeliveryOutcomeKind, Experiment
 from interventions.operations import start_experiment

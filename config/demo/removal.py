@@ -16,7 +16,7 @@ from activity.models import (
     Progress,
     RejectedEvent,
 )
-from config.demo.plan import CADENCES, CATEGORIES, COURSE_KEY, EXPERIMENT_KEY, PLAYBOOK_KEY
+from config.demo.scenario import CADENCES, CATEGORIES, COURSE_KEY, EXPERIMENT_KEY, PLAYBOOK_KEY
 from experiments.models import Assignment, DeliveryOutcome, Experiment
 from interventions.models import Cadence, Category, Delivery, MailboxMessage, MessageTemplate, Run
 from segmentation.models import Membership, Playbook, Segment, Transition

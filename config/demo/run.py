@@ -12,7 +12,7 @@ from activity.operations import save_course
 from activity.simulation.course import DAYS_A_WEEK, TIME_ZONE, SimulatedCourse
 from activity.simulation.world import DEFAULT_PROBABILITY, World, simulate
 from common.clock import local_midnight
-from config.demo import plan
+from config.demo import scenario
 from config.demo.build import configure, opt_out
 from config.demo.drive import Drive
 from config.demo.removal import remove_demo
@@ -38,7 +38,9 @@ class DemoOptions:
 
 def draw_world(options: DemoOptions) -> World:
     """Return the course and all that its learners do without messages."""
-    course = SimulatedCourse(plan.COURSE_KEY, plan.COURSE_TITLE, options.weeks * DAYS_A_WEEK)
+    course = SimulatedCourse(
+        scenario.COURSE_KEY, scenario.COURSE_TITLE, options.weeks * DAYS_A_WEEK
+    )
     return simulate(course, options.learners, seed=options.seed, probability=options.probability)
 
 

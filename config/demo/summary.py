@@ -11,7 +11,7 @@ from django.db.models import Count, Min, Q
 
 from activity.simulation.outcomes import WINDOW, Draw, Outcomes, outcomes, true_lift
 from activity.simulation.world import World
-from config.demo import plan
+from config.demo import scenario
 from experiments.models import Assignment, DeliveryOutcomeKind, Experiment
 from experiments.queries import report
 from experiments.reporting.report import MetricResult, Report, Row
@@ -70,7 +70,7 @@ def counted_draws(world: World, experiment: Experiment, *, as_of: datetime) -> l
 
 def _segments() -> list[dict[str, Any]]:
     sizes = segment_sizes()
-    segments = Segment.objects.filter(playbook__key=plan.PLAYBOOK_KEY)
+    segments = Segment.objects.filter(playbook__key=scenario.PLAYBOOK_KEY)
     return [
         {"key": segment.key, "name": segment.name, "members": sizes.get(segment.pk, 0)}
         for segment in segments.order_by("priority", "key")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from config.demo.plan import CONTROL, NUDGE
+from config.demo.scenario import CONTROL, NUDGE
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The metrics of experiments, and their form in a plan. Pure."""
+"""The metrics of experiments, and their form in a protocol. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ METRICS = (
 
 
 def metric_definition(metric: Metric) -> dict[str, Any]:
-    """Return the whole definition as plain data for a plan."""
+    """Return the whole definition as plain data for a protocol."""
     return {
         "key": metric.key,
         "name": metric.name,

@@ -1,4 +1,4 @@
-"""The metrics of plans of format 1, which stored only their keys. Never change them. Pure."""
+"""The metrics of protocols of format 1, which stored only their keys. Never change them. Pure."""
 
 from typing import Any
 

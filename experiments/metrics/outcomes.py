@@ -30,7 +30,7 @@ class Outcome(Protocol):
     kind: ClassVar[str]
     # The names that a tally of this kind may have.
     tallies: ClassVar[tuple[str, ...]]
-    # The possible analyses by their name in a plan. Old names stay, because old plans hold them.
+    # The possible analyses by their name in a protocol. Old names stay: old protocols hold them.
     families: ClassVar[dict[str, Family]]
 
     @property

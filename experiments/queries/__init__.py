@@ -2,13 +2,13 @@
 
 from experiments.queries.assignments import assignments_of, running_experiments
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm, counted_units
-from experiments.queries.plans import (
+from experiments.queries.protocols import (
     clock_of,
     courses_of,
     draft_problems,
-    planned_arms,
     population_of,
     promise_of,
+    protocol_arms,
 )
 from experiments.queries.reports import deliveries_by_arm, experiments_with_sizes, report
 
@@ -22,9 +22,9 @@ __all__ = [
     "deliveries_by_arm",
     "draft_problems",
     "experiments_with_sizes",
-    "planned_arms",
     "population_of",
     "promise_of",
+    "protocol_arms",
     "report",
     "running_experiments",
 ]

@@ -6,9 +6,9 @@ from django.db.models import Case, Count, QuerySet, Value, When
 
 from activity.access import Viewer, for_user
 from experiments.models import Assignment, Experiment, ExperimentStatus
-from experiments.plan import Plan, PlanError, read_plan
+from experiments.protocol import ExperimentProtocol, ProtocolError, read_protocol
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
-from experiments.queries.plans import courses_of, promise_of
+from experiments.queries.protocols import courses_of, promise_of
 from experiments.reporting.report import (
     ArmFacts,
     DeliveryCounts,
@@ -40,16 +40,17 @@ def experiments_with_sizes(*, viewer: Viewer) -> QuerySet[Experiment]:
 def report(experiment: Experiment, *, as_of: datetime) -> Report:
     """Return the experiment's report at the instant.
 
-    Raise PlanError for an experiment that was never started, and for a plan of a later release.
+    Raise ProtocolError for an experiment that was never started, and for a protocol of a later
+    release.
     """
-    if not experiment.plan:
-        raise PlanError("The experiment was never started, so there is nothing to report.")
-    plan = read_plan(experiment.plan)
-    metrics = plan.chosen_metrics()
+    if not experiment.protocol:
+        raise ProtocolError("The experiment was never started, so there is nothing to report.")
+    protocol = read_protocol(experiment.protocol)
+    metrics = protocol.chosen_metrics()
     aggregates = aggregates_by_arm(experiment.pk, metrics=metrics, as_of=as_of)
-    arms = _arm_facts(plan, aggregates)
+    arms = _arm_facts(protocol, aggregates)
     return build_report(
-        _facts(experiment, plan, as_of),
+        _facts(experiment, protocol, as_of),
         arms=arms,
         metrics=metrics,
         observed={arm: found.observed for arm, found in aggregates.items()},
@@ -73,9 +74,11 @@ def deliveries_by_arm(
     return by_arm
 
 
-def _facts(experiment: Experiment, plan: Plan, as_of: datetime) -> ExperimentFacts:
-    # The plan counts here. The row may have been edited after the start.
-    promise = plan.promise or promise_of(experiment)
+def _facts(
+    experiment: Experiment, protocol: ExperimentProtocol, as_of: datetime
+) -> ExperimentFacts:
+    # The protocol counts here. The row may have been edited after the start.
+    promise = protocol.promise or promise_of(experiment)
     return ExperimentFacts(
         key=experiment.key,
         name=promise.name,
@@ -85,13 +88,13 @@ def _facts(experiment: Experiment, plan: Plan, as_of: datetime) -> ExperimentFac
         started_at=experiment.started_at,
         stopped_at=experiment.stopped_at,
         as_of=as_of,
-        level=plan.level,
-        plan_sha256=experiment.plan_sha256,
+        level=protocol.level,
+        protocol_sha256=experiment.protocol_sha256,
         courses=courses_of(experiment),
     )
 
 
-def _arm_facts(plan: Plan, aggregates: dict[str, ArmAggregate]) -> list[ArmFacts]:
+def _arm_facts(protocol: ExperimentProtocol, aggregates: dict[str, ArmAggregate]) -> list[ArmFacts]:
     return [
         ArmFacts(
             key=arm.key,
@@ -100,5 +103,5 @@ def _arm_facts(plan: Plan, aggregates: dict[str, ArmAggregate]) -> list[ArmFacts
             weight=arm.weight,
             assigned=aggregates[arm.key].assigned if arm.key in aggregates else 0,
         )
-        for arm in plan.arms
+        for arm in protocol.arms
     ]

@@ -39,7 +39,7 @@ class ExperimentFacts:
     stopped_at: datetime | None
     as_of: datetime
     level: float
-    plan_sha256: str
+    protocol_sha256: str
     courses: tuple[CourseFacts, ...]
 
     @property
@@ -68,7 +68,7 @@ class DeliveryCounts:
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """An arm with its planned weight, the number of its assignments and its deliveries."""
+    """An arm with its intended weight, the number of its assignments and its deliveries."""
 
     key: str
     name: str

@@ -157,7 +157,7 @@ def number_rows(report: Report) -> Iterator[NumberRow]:
 
 
 def draw_rows(report: Report) -> Iterator[DrawRow]:
-    """Yield the planned and the actual size of each arm."""
+    """Yield the intended and the actual size of each arm."""
     weights = sum(arm.weight for arm in report.arms)
     for arm, expected in zip(report.arms, report.balance.expected, strict=True):
         share = f"{arm.weight / weights:.1%}"

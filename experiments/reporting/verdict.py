@@ -57,18 +57,18 @@ def balance_text(balance: SampleRatio) -> str:
             )
         case Balance.SURPRISE:
             return (
-                "Arm sizes as far from the plan as these occur in one of "
+                "Arm sizes as far from the intended ones as these occur in one of "
                 f"{round(1 / balance.p_value):,} fair draws ({p_text(balance.p_value)}). Check "
                 "whether learners are missing before you rely on the results."
             )
         case Balance.CONSISTENT:
-            return f"The arms are about as large as planned ({p_text(balance.p_value)})."
+            return f"The arms are about as large as intended ({p_text(balance.p_value)})."
 
 
 def _mismatch(balance: SampleRatio) -> str:
     if balance.strays:
         return f"{balance.strays:,} learners are in an arm with weight 0, which draws nobody."
-    return f"The arms are not as large as planned ({p_text(balance.p_value)})."
+    return f"The arms are not as large as intended ({p_text(balance.p_value)})."
 
 
 def _shown(comparison: Comparison, figures: Figures, outcome: str) -> str:

@@ -1,4 +1,4 @@
-"""Sample ratio mismatch: tests whether the arm sizes fit the planned weights."""
+"""Sample ratio mismatch: tests whether the arm sizes fit the intended weights."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ SURPRISE = 0.01
 # Cochran's rule: if an arm expects fewer, the chi-square approximation is not reliable.
 _LEAST_EXPECTED = 5
 _MOST_OUTCOMES = 200_000
-# Weights of the prior around the planned shares. They cover deviations from a few in a thousand up
+# Weights of the prior around the intended shares. They cover deviations from a few in a thousand up
 # to any size, so that small classes and large trials both have power.
 _PRIORS = (2.0, 100.0, 10_000.0)
 
 
 class Balance(StrEnum):
-    """Whether the arm sizes fit the planned weights."""
+    """Whether the arm sizes fit the intended weights."""
 
     CONSISTENT = "consistent"
     SURPRISE = "a surprise"
@@ -95,11 +95,11 @@ def sample_ratio(observed: Sequence[int], weights: Sequence[float]) -> SampleRat
 
 
 def always_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """Return an always-valid p-value: 1 / the evidence against the planned shares.
+    """Return an always-valid p-value: 1 / the evidence against the intended shares.
 
     The evidence is the Bayes factor of Lindon and Malek (2022), arXiv 2011.03567, equation 4,
     averaged over priors of three weights around the shares. By Ville's inequality, under the
-    planned shares it ever exceeds 1/p with a chance of at most p.
+    intended shares it ever exceeds 1/p with a chance of at most p.
     """
     null = sum(count * np.log(share) for count, share in zip(counts, shares, strict=True))
     logs = [log_marginal(counts, [weight * share for share in shares]) for weight in _PRIORS]

@@ -5,11 +5,11 @@ from datetime import datetime
 from django.db import transaction
 
 from experiments.models import Experiment, ExperimentStatus
-from experiments.plan import PlanError
+from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, population_of
 from experiments.reporting.report import all_clocks_stopped
 from experiments.reporting.text import hindrances
-from experiments.starting import lock_plan_and_run
+from experiments.starting import lock_protocol_and_run
 from interventions.models import Cadence, CadenceStatus, Trigger
 from interventions.queries.populations import lock_segments
 from segmentation.operations import announce_members, lock_members
@@ -19,7 +19,7 @@ from segmentation.operations import announce_members, lock_members
 def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = True) -> Experiment:
     """Start the experiment; `draw_present` takes in those who are in its segments already.
 
-    Raise PlanError while a cadence without an arm starts in one of its segments, where its arms
+    Raise ProtocolError while a cadence without an arm starts in one of its segments, where its arms
     would receive nothing, where the clocks of all its courses stand still, and where the
     experiment itself cannot be started.
     """
@@ -36,7 +36,7 @@ def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = 
     if experiment.status == ExperimentStatus.DRAFT:
         _check_a_clock_runs(experiment)
         _check_no_cadence_for_everybody(segment_ids)
-    started = lock_plan_and_run(experiment_id, now=now)
+    started = lock_protocol_and_run(experiment_id, now=now)
     _check_arms_differ(started)
     if draw_present:
         for segment_id in segment_ids:
@@ -49,7 +49,7 @@ def _check_a_clock_runs(experiment: Experiment) -> None:
     # locked for good with nobody in it. As a draft it can still be moved to another population.
     courses = courses_of(experiment)
     if all_clocks_stopped(courses):
-        raise PlanError(
+        raise ProtocolError(
             f"{' '.join(hindrances(courses))} It stays a draft: choose a segment or playbook of a "
             "course whose clock runs."
         )
@@ -63,12 +63,12 @@ def _check_arms_differ(experiment: Experiment) -> None:
     active = Cadence.objects.filter(status=CadenceStatus.ACTIVE)
     treated = active.filter(arm__experiment=experiment, arm__is_control=False, arm__weight__gt=0)
     if not treated.exists():
-        raise PlanError(
+        raise ProtocolError(
             "No active cadence sends anything to a treatment arm. Choose that arm in a cadence and "
             "make it active, or tick “the arms differ outside Nudgelab” on the experiment's page."
         )
     if not active.filter(ghost_for__experiment=experiment, ghost_for__is_control=True).exists():
-        raise PlanError(
+        raise ProtocolError(
             "No active cadence has its ghosts in the control arm, so frequency caps would fall on "
             "the treatment arms alone. Choose the control arm under “Ghost for” in the cadence of "
             "the treatment arm."
@@ -87,7 +87,7 @@ def _check_no_cadence_for_everybody(segment_ids: list[int]) -> None:
         .first()
     )
     if cadence is not None:
-        raise PlanError(
+        raise ProtocolError(
             f"The cadence '{cadence}' is for everybody who enters the segment "
             f"'{cadence.segment}': it would message the control learners too. Give it an arm or "
             "archive it, then start the experiment."

@@ -7,7 +7,7 @@ from typing import Any
 
 from activity.models import Course, Enrollment
 from experiments.models import Arm, Assignment, Experiment
-from experiments.starting import lock_plan_and_run
+from experiments.starting import lock_protocol_and_run
 from experiments.stats.comparison import MEANS, RATES, Family
 from experiments.stats.estimate import Estimate
 from experiments.stats.sufficient import Counts, Moments
@@ -58,7 +58,7 @@ def running_experiment(
     weights: Mapping[str, float] = HALVES, *, now: datetime = NOW, **fields: Any
 ) -> Experiment:
     """Return an experiment that was started at `now`."""
-    return lock_plan_and_run(make_experiment(weights, **fields).pk, now=now)
+    return lock_protocol_and_run(make_experiment(weights, **fields).pk, now=now)
 
 
 def assign(

@@ -249,7 +249,7 @@ def test_a_draft_that_can_start_and_a_running_experiment_are_saved_without_a_war
 
     Arm.objects.all().delete()
     running = Experiment.objects.get()
-    Experiment.objects.update(status="running", plan="{}", started_at=NOW)
+    Experiment.objects.update(status="running", protocol="{}", started_at=NOW)
     page = reverse("admin:experiments_experiment_change", args=(running.pk,))
     response = staff.post(page, experiment_form([]))
     assert response.status_code == 302
@@ -257,14 +257,14 @@ def test_a_draft_that_can_start_and_a_running_experiment_are_saved_without_a_war
 
 
 def test_stop_reports_the_result_for_each_experiment(staff: Client) -> None:
-    draft = make_experiment(name="Plan")
+    draft = make_experiment(name="Quiz")
     running, stopped = running_experiment(name="Nudge"), running_experiment(name="Old")
     stop_experiment(stopped.pk, now=NOW)
 
     assert sorted(act(staff, "stop", draft, running, stopped)) == [
         "Nudge is stopped. Its report still counts the learners drawn.",
         "Old was already stopped. Nothing changed.",
-        "Plan was never started. It stays a draft.",
+        "Quiz was never started. It stays a draft.",
     ]
     draft.refresh_from_db()
     assert draft.status == "draft"
@@ -320,7 +320,7 @@ def test_an_experiment_without_messages_to_its_arms_does_not_start(staff: Client
 
     assert sentence.startswith("Nudge: No active cadence sends anything to a treatment arm.")
     experiment.refresh_from_db()
-    assert (experiment.status, experiment.plan) == ("draft", "")
+    assert (experiment.status, experiment.protocol) == ("draft", "")
 
 
 def test_a_new_experiment_is_offered_a_seed_of_its_own(staff: Client) -> None:

@@ -13,18 +13,18 @@ from experiments.metrics.earlier import FIRST_FORMAT
 from experiments.metrics.outcomes import Total
 from experiments.models import Arm, Assignment, DeliveryOutcome, Experiment
 from experiments.operations import draw_arms, record_delivery_outcome, stop_experiment
-from experiments.plan import (
-    Plan,
-    PlanError,
-    PlannedArm,
-    PlannedSegment,
+from experiments.protocol import (
+    ExperimentProtocol,
     Promise,
-    plan_text,
-    read_plan,
+    ProtocolArm,
+    ProtocolError,
+    ProtocolSegment,
+    protocol_text,
+    read_protocol,
 )
 from experiments.queries import report
 from experiments.randomize.arms import Arms
-from experiments.starting import lock_plan_and_run
+from experiments.starting import lock_protocol_and_run
 from segmentation.models import Segment
 from tests.experiments.factories import (
     assign,
@@ -39,20 +39,20 @@ pytestmark = pytest.mark.django_db
 LATER = NOW + timedelta(hours=1)
 
 
-def test_start_locks_the_plan_and_its_digest() -> None:
-    experiment = lock_plan_and_run(make_experiment().pk, now=NOW)
+def test_start_locks_the_protocol_and_its_digest() -> None:
+    experiment = lock_protocol_and_run(make_experiment().pk, now=NOW)
 
     experiment.refresh_from_db()
     assert (experiment.status, experiment.started_at) == ("running", NOW)
-    assert experiment.plan_sha256 == hashlib.sha256(experiment.plan.encode()).hexdigest()
-    plan = json.loads(experiment.plan)
-    assert [(arm["key"], arm["weight"]) for arm in plan["arms"]] == [
+    assert experiment.protocol_sha256 == hashlib.sha256(experiment.protocol.encode()).hexdigest()
+    protocol = json.loads(experiment.protocol)
+    assert [(arm["key"], arm["weight"]) for arm in protocol["arms"]] == [
         ("control", 0.5),
         ("nudge", 0.5),
     ]
-    assert plan["format"] == 2
-    assert plan["metrics"] == [metric_definition(metric) for metric in METRICS]
-    assert plan_text(read_plan(experiment.plan)) == experiment.plan
+    assert protocol["format"] == 2
+    assert protocol["metrics"] == [metric_definition(metric) for metric in METRICS]
+    assert protocol_text(read_protocol(experiment.protocol)) == experiment.protocol
 
 
 @pytest.mark.parametrize(
@@ -72,25 +72,25 @@ def test_start_refuses_arms_that_cannot_be_compared(
 ) -> None:
     experiment = make_experiment(weights, control=control)
 
-    with pytest.raises(PlanError, match=sentence):
-        lock_plan_and_run(experiment.pk, now=NOW)
+    with pytest.raises(ProtocolError, match=sentence):
+        lock_protocol_and_run(experiment.pk, now=NOW)
     experiment.refresh_from_db()
-    assert (experiment.status, experiment.plan) == ("draft", "")
+    assert (experiment.status, experiment.protocol) == ("draft", "")
 
 
 def test_start_refuses_an_experiment_without_a_seed() -> None:
-    with pytest.raises(PlanError, match="needs a seed"):
-        lock_plan_and_run(make_experiment(seed="").pk, now=NOW)
+    with pytest.raises(ProtocolError, match="needs a seed"):
+        lock_protocol_and_run(make_experiment(seed="").pk, now=NOW)
 
 
 def test_start_refuses_a_second_start_and_a_restart() -> None:
     experiment = running_experiment()
-    with pytest.raises(PlanError, match="it is running"):
-        lock_plan_and_run(experiment.pk, now=LATER)
+    with pytest.raises(ProtocolError, match="it is running"):
+        lock_protocol_and_run(experiment.pk, now=LATER)
 
     stop_experiment(experiment.pk, now=LATER)
-    with pytest.raises(PlanError, match="it is stopped"):
-        lock_plan_and_run(experiment.pk, now=LATER)
+    with pytest.raises(ProtocolError, match="it is stopped"):
+        lock_protocol_and_run(experiment.pk, now=LATER)
 
 
 def test_seeds_are_random_by_default_and_unique() -> None:
@@ -105,23 +105,23 @@ def test_seeds_are_random_by_default_and_unique() -> None:
         Experiment.objects.filter(pk=second.pk).update(seed=first.seed)
 
 
-def test_the_plan_holds_all_that_the_report_prints() -> None:
+def test_the_protocol_holds_all_that_the_report_prints() -> None:
     segment = make_segment(make_course())
     experiment = make_experiment(
         segment=segment, name="Quiz nudge", hypothesis="More attempts", coverage="0.5"
     )
     experiment.arms.filter(key="nudge").update(name="A friendly nudge")
-    started = lock_plan_and_run(experiment.pk, now=NOW)
+    started = lock_protocol_and_run(experiment.pk, now=NOW)
 
-    plan = read_plan(started.plan)
-    assert plan.promise == Promise(
+    protocol = read_protocol(started.protocol)
+    assert protocol.promise == Promise(
         name="Quiz nudge",
         hypothesis="More attempts",
         population=str(segment),
-        segments=(PlannedSegment(segment.key, segment.version),),
+        segments=(ProtocolSegment(segment.key, segment.version),),
         coverage=0.5,
     )
-    assert [arm.name for arm in plan.arms] == ["control", "A friendly nudge"]
+    assert [arm.name for arm in protocol.arms] == ["control", "A friendly nudge"]
 
 
 def test_renaming_after_the_start_changes_no_report() -> None:
@@ -139,22 +139,22 @@ def test_renaming_after_the_start_changes_no_report() -> None:
     assert before.facts.name == "Quiz nudge"
 
 
-def test_a_plan_of_an_earlier_release_is_read() -> None:
+def test_a_protocol_of_an_earlier_release_is_read() -> None:
     arms = (
-        PlannedArm("control", 0.5, is_control=True),
-        PlannedArm("nudge", 0.5, is_control=False),
+        ProtocolArm("control", 0.5, is_control=True),
+        ProtocolArm("nudge", 0.5, is_control=False),
     )
-    old = json.loads(plan_text(Plan(arms, seed="s")))
+    old = json.loads(protocol_text(ExperimentProtocol(arms, seed="s")))
     del old["promise"], old["format"]
     for arm in old["arms"]:
         del arm["name"]
     old["metrics"] = [*FIRST_FORMAT]
 
-    found = read_plan(json.dumps(old))
+    found = read_protocol(json.dumps(old))
 
     assert (found.arms, found.promise, found.seed, found.format) == (arms, None, "s", 1)
-    with pytest.raises(PlanError, match="can be read but not written again"):
-        plan_text(found)
+    with pytest.raises(ProtocolError, match="can be read but not written again"):
+        protocol_text(found)
     assert [(metric.key, metric.window.days) for metric in found.chosen_metrics()] == [
         ("quiz_attempted_7d", 7),
         ("quiz_attempts_7d", 7),
@@ -162,15 +162,15 @@ def test_a_plan_of_an_earlier_release_is_read() -> None:
     ]
 
 
-def test_a_report_takes_names_windows_and_methods_from_the_plan_alone() -> None:
-    experiment = lock_plan_and_run(make_experiment().pk, now=NOW)
-    # The plan was locked by a release with other metrics than today's.
+def test_a_report_takes_names_windows_and_methods_from_the_protocol_alone() -> None:
+    experiment = lock_protocol_and_run(make_experiment().pk, now=NOW)
+    # The protocol was locked by a release with other metrics than today's.
     another = replace(
         METRICS[1], key="plays_1d", name="Videos played", window=timedelta(days=1),
         outcome=Total("PLAY_VIDEO"),
     )  # fmt: skip
-    locked = json.loads(experiment.plan) | {"metrics": [metric_definition(another)]}
-    experiment.plan = json.dumps(locked)
+    locked = json.loads(experiment.protocol) | {"metrics": [metric_definition(another)]}
+    experiment.protocol = json.dumps(locked)
     assignment = assign(experiment, "nudge", NOW)
     act(assignment.enrollment, "PLAY_VIDEO", occurred_at=NOW, count=4)
 
@@ -180,27 +180,27 @@ def test_a_report_takes_names_windows_and_methods_from_the_plan_alone() -> None:
     assert result.observed["nudge"].tally == ("total", 4)
 
 
-def test_a_plan_of_a_later_release_still_draws_and_refuses_its_report() -> None:
-    experiment = lock_plan_and_run(make_experiment().pk, now=NOW)
-    later = json.loads(experiment.plan)
+def test_a_protocol_of_a_later_release_still_draws_and_refuses_its_report() -> None:
+    experiment = lock_protocol_and_run(make_experiment().pk, now=NOW)
+    later = json.loads(experiment.protocol)
     later["metrics"][0]["outcome"]["kind"] = "time to"
-    Experiment.objects.filter(pk=experiment.pk).update(plan=json.dumps(later))
+    Experiment.objects.filter(pk=experiment.pk).update(protocol=json.dumps(later))
     experiment.refresh_from_db()
     enrollment = make_enrollment()
 
     assert draw_arms(experiment.pk, [enrollment.pk], now=NOW).keys() == {enrollment.pk}
-    with pytest.raises(PlanError, match="does not know how the metric quiz_attempted_7d"):
+    with pytest.raises(ProtocolError, match="does not know how the metric quiz_attempted_7d"):
         report(experiment, as_of=LATER)
 
     for unknown in ({"alpha": 0.05}, {"metrics": []}, {"arms": None}):
-        with pytest.raises(PlanError):
-            read_plan(json.dumps(later | unknown))
-    with pytest.raises(PlanError, match="does not know how the metric"):
-        read_plan(json.dumps(later | {"metrics": ["quiz_attempted_7d"]})).chosen_metrics()
+        with pytest.raises(ProtocolError):
+            read_protocol(json.dumps(later | unknown))
+    with pytest.raises(ProtocolError, match="does not know how the metric"):
+        read_protocol(json.dumps(later | {"metrics": ["quiz_attempted_7d"]})).chosen_metrics()
     with pytest.raises(
-        PlanError, match="format 9, but this release of Nudgelab knows only 1 and 2"
+        ProtocolError, match="format 9, but this release of Nudgelab knows only 1 and 2"
     ):
-        read_plan(json.dumps(later | {"format": 9}))
+        read_protocol(json.dumps(later | {"format": 9}))
 
 
 def test_stop_keeps_its_first_instant() -> None:
@@ -212,7 +212,7 @@ def test_stop_keeps_its_first_instant() -> None:
 
 
 def test_stop_refuses_a_draft() -> None:
-    with pytest.raises(PlanError, match="never started"):
+    with pytest.raises(ProtocolError, match="never started"):
         stop_experiment(make_experiment().pk, now=NOW)
 
 

@@ -37,7 +37,7 @@ AS_OF = datetime(2025, 10, 26, 12, 0, tzinfo=UTC)
 FACTS = ExperimentFacts(
     key="nudge", name="Nudge", hypothesis="", population="Video-only", is_running=False,
     started_at=AS_OF - timedelta(days=30), stopped_at=None, as_of=AS_OF, level=0.95,
-    plan_sha256="0" * 64, courses=(CourseFacts("Statistics", is_live=True),),
+    protocol_sha256="0" * 64, courses=(CourseFacts("Statistics", is_live=True),),
 )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def test_assignments_that_are_not_counted_wait() -> None:
     assert "20 of 415 learners are not counted yet" in " ".join(cautions(report))
 
 
-def test_arm_sizes_are_tested_against_the_planned_weights() -> None:
+def test_arm_sizes_are_tested_against_the_intended_weights() -> None:
     report = three_arms()
 
     assert report.balance.expected == pytest.approx((90, 120, 90))

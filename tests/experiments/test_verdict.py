@@ -77,7 +77,7 @@ def test_a_difference_without_spread_is_not_called_an_effect() -> None:
 
 
 def test_arm_sizes_are_described_in_a_sentence() -> None:
-    assert "about as large as planned (p = 0.339)" in balance_text(
+    assert "about as large as intended (p = 0.339)" in balance_text(
         sample_ratio([700, 320], [0.7, 0.3])
     )
     assert "Do not trust the results" in balance_text(sample_ratio([900, 700], [1, 1]))

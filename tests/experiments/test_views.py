@@ -208,13 +208,13 @@ def test_the_page_names_the_test_and_interval_of_each_metric(
 
 
 @pytest.mark.parametrize("page", ["/reports/nudge/", "/reports/nudge.csv"])
-def test_a_plan_of_a_later_release_gives_a_sentence(
+def test_a_protocol_of_a_later_release_gives_a_sentence(
     viewer: Client, nudge: Experiment, page: str
 ) -> None:
-    Experiment.objects.update(plan=nudge.plan.replace('"format":2', '"format":3'))
+    Experiment.objects.update(protocol=nudge.protocol.replace('"format":2', '"format":3'))
     response = viewer.get(page)
 
     assert response.status_code == 409
-    assert "The plan has format 3, but this release of Nudgelab knows only 1 and 2" in (
+    assert "The protocol has format 3, but this release of Nudgelab knows only 1 and 2" in (
         response.content.decode()
     )

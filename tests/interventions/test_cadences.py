@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from experiments.models import Assignment, Experiment
-from experiments.plan import PlanError
+from experiments.protocol import ProtocolError
 from interventions.models import Cadence, Delivery, QuietHours
 from interventions.operations import (
     CadenceFields,
@@ -120,7 +120,7 @@ def test_an_experiment_does_not_start_beside_a_cadence_for_everybody() -> None:
     cadence = make_cadence()
     experiment = make_experiment(cadence.segment, start=False)
 
-    with pytest.raises(PlanError, match="would message the control learners too"):
+    with pytest.raises(ProtocolError, match="would message the control learners too"):
         start_experiment(experiment.pk, now=NOW)
 
     experiment.refresh_from_db()
@@ -134,13 +134,13 @@ def test_an_experiment_starts_only_where_its_arms_differ() -> None:
     experiment = make_experiment(segment, start=False, differs_outside=False)
     control, nudge = arm_of(experiment, "control"), arm_of(experiment, "nudge")
 
-    with pytest.raises(PlanError, match="No active cadence sends anything"):
+    with pytest.raises(ProtocolError, match="No active cadence sends anything"):
         start_experiment(experiment.pk, now=NOW)
     cadence = make_cadence(segment=segment, arm=nudge)
-    with pytest.raises(PlanError, match="ghosts in the control arm"):
+    with pytest.raises(ProtocolError, match="ghosts in the control arm"):
         start_experiment(experiment.pk, now=NOW)
     Cadence.objects.filter(pk=cadence.pk).update(ghost_for=control, status="draft")
-    with pytest.raises(PlanError, match="No active cadence sends anything"):
+    with pytest.raises(ProtocolError, match="No active cadence sends anything"):
         start_experiment(experiment.pk, now=NOW)
 
     Cadence.objects.filter(pk=cadence.pk).update(status="active")
@@ -160,7 +160,7 @@ def test_an_experiment_over_a_playbook_looks_at_all_its_segments() -> None:
     experiment = make_experiment(make_any_segment(), start=False)
     Experiment.objects.filter(pk=experiment.pk).update(segment=None, playbook=playbook)
 
-    with pytest.raises(PlanError, match="for everybody"):
+    with pytest.raises(ProtocolError, match="for everybody"):
         start_experiment(experiment.pk, now=NOW)
 
 

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from activity.models import Learner
 from common.clock import utc_now
-from experiments.plan import PlanError
+from experiments.protocol import ProtocolError
 from interventions.models import Cadence, Delivery
 from interventions.operations import InterventionError, save_cap, start_experiment, unsubscribe
 from interventions.operations.mailboxes import claim_learner
@@ -250,7 +250,7 @@ def test_the_reverse_order_refuses_the_experiment() -> None:
     experiment = make_experiment(segment, start=False)
     make_cadence(segment=segment)
 
-    with pytest.raises(PlanError, match="for everybody"):
+    with pytest.raises(ProtocolError, match="for everybody"):
         start_experiment(experiment.pk, now=NOW)
 
 

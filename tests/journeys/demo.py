@@ -6,8 +6,8 @@ from typing import Any
 
 from activity.simulation.world import World
 from common.clock import utc_now
-from config.demo.plan import CONTROL, EXPERIMENT_KEY, NUDGE
 from config.demo.run import DemoOptions, draw_world, run_demo
+from config.demo.scenario import CONTROL, EXPERIMENT_KEY, NUDGE
 from config.demo.summary import counted_draws
 from experiments.models import Experiment
 from experiments.queries import clock_of

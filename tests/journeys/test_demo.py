@@ -15,9 +15,9 @@ from django.test import override_settings
 from activity.models import Course, Due, Enrollment, Event, Learner, RejectedEvent
 from activity.simulation.history import course_ends_at
 from common.clock import utc_now
-from config.demo.plan import COURSE_KEY, EXPERIMENT_KEY, QUIET_FROM, QUIET_UNTIL
 from config.demo.removal import remove_demo
 from config.demo.run import DemoOptions, run_demo
+from config.demo.scenario import COURSE_KEY, EXPERIMENT_KEY, QUIET_FROM, QUIET_UNTIL
 from config.demo.timetable import LONGEST_WAIT, stops
 from experiments.models import Assignment, DeliveryOutcome, Experiment
 from interventions.models import Delivery, DeliveryState, MailboxMessage, Run

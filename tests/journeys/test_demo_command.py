@@ -12,7 +12,7 @@ from django.test import RequestFactory
 
 from activity.models import Course
 from activity.operations.jsonl import import_jsonl
-from config.demo.plan import COURSE_KEY
+from config.demo.scenario import COURSE_KEY
 from config.running.processes import RECORD_NAME
 
 SMALL = ("--learners", "20", "--weeks", "3", "--seed", "5")

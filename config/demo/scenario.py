@@ -21,7 +21,7 @@ NEXT_MORNING = timedelta(hours=7)
 
 
 @dataclass(frozen=True)
-class PlannedCategory:
+class DemoCategory:
     """A kind of message."""
 
     key: str
@@ -30,7 +30,7 @@ class PlannedCategory:
 
 
 @dataclass(frozen=True)
-class PlannedStep:
+class DemoStep:
     """A message of a cadence: how long after the previous one, and its words in Liquid."""
 
     delay: timedelta
@@ -40,7 +40,7 @@ class PlannedStep:
 
 
 @dataclass(frozen=True)
-class PlannedCadence:
+class DemoCadence:
     """What a segment receives. `is_treatment`: only the experiment's nudge arm receives it."""
 
     key: str
@@ -50,12 +50,12 @@ class PlannedCadence:
     priority: int
     # Completes what the learner reads: It comes now because ...
     why_now: str
-    steps: tuple[PlannedStep, ...]
+    steps: tuple[DemoStep, ...]
     is_treatment: bool = False
 
 
 @dataclass(frozen=True)
-class PlannedCap:
+class DemoCap:
     """A frequency cap of the demo course. Category None: every message counts."""
 
     name: str
@@ -67,15 +67,15 @@ class PlannedCap:
 
 
 CATEGORIES = (
-    PlannedCategory("demo-coaching", "Coaching", "What could help with the current module."),
-    PlannedCategory("demo-reminders", "Reminders", "When the course went on without you."),
-    PlannedCategory("demo-tips", "Tips", "Extras for those who are well on their way."),
+    DemoCategory("demo-coaching", "Coaching", "What could help with the current module."),
+    DemoCategory("demo-reminders", "Reminders", "When the course went on without you."),
+    DemoCategory("demo-tips", "Tips", "Extras for those who are well on their way."),
 )
 
 CAPS = (
-    PlannedCap("Demo: one message a day", None, 1, "calendar_day", 1, "defer"),
-    PlannedCap("Demo: three messages in seven days", None, 3, "rolling_days", 7, "drop"),
-    PlannedCap("Demo: one tip in seven days", "demo-tips", 1, "rolling_days", 7, "drop"),
+    DemoCap("Demo: one message a day", None, 1, "calendar_day", 1, "defer"),
+    DemoCap("Demo: three messages in seven days", None, 3, "rolling_days", 7, "drop"),
+    DemoCap("Demo: one tip in seven days", "demo-tips", 1, "rolling_days", 7, "drop"),
 )
 
 _NEXT = (
@@ -94,7 +94,7 @@ def _hello(words: str) -> str:
 
 
 CADENCES = (
-    PlannedCadence(
+    DemoCadence(
         key="demo-pick-up-again",
         name="Pick up again",
         segment="stalled",
@@ -102,13 +102,13 @@ CADENCES = (
         priority=30,
         why_now="you have not been in the course for a week",
         steps=(
-            PlannedStep(
+            DemoStep(
                 NEXT_MORNING,
                 "demo-one-small-step",
                 "One small step back into {{ course.title }}",
                 _hello("A few minutes are enough to be back in.") + _NEXT,
             ),
-            PlannedStep(
+            DemoStep(
                 4 * DAY,
                 "demo-where-you-stand",
                 "Where you stand in {{ course.title }}",
@@ -116,7 +116,7 @@ CADENCES = (
             ),
         ),
     ),
-    PlannedCadence(
+    DemoCadence(
         key="demo-catch-up",
         name="Catch up",
         segment="at-risk",
@@ -124,13 +124,13 @@ CADENCES = (
         priority=20,
         why_now="some of the last two weeks' work is still open",
         steps=(
-            PlannedStep(
+            DemoStep(
                 NEXT_MORNING,
                 "demo-a-second-look",
                 "A second look at what was hard",
                 _hello("Going over the page once more before the quiz helps most.") + _NEXT,
             ),
-            PlannedStep(
+            DemoStep(
                 5 * DAY,
                 "demo-ask-for-help",
                 "Shall we go through it together?",
@@ -138,7 +138,7 @@ CADENCES = (
             ),
         ),
     ),
-    PlannedCadence(
+    DemoCadence(
         key="demo-nudge-to-the-quiz",
         name="Nudge to the quiz",
         segment=EXPERIMENT_SEGMENT,
@@ -147,20 +147,20 @@ CADENCES = (
         is_treatment=True,
         why_now="you have watched and read, and not tried the quiz yet",
         steps=(
-            PlannedStep(
+            DemoStep(
                 NEXT_MORNING,
                 "demo-try-the-quiz",
                 "Ten minutes to see what stuck",
                 _hello("You have watched; now the quiz shows what stuck. It cannot go wrong.")
                 + _NEXT,
             ),
-            PlannedStep(
+            DemoStep(
                 3 * DAY,
                 "demo-watch-with-purpose",
                 "Watch with a question in mind",
                 _hello("Read the quiz first, then watch: you will know what to look for."),
             ),
-            PlannedStep(
+            DemoStep(
                 4 * DAY,
                 "demo-practice-quiz",
                 "A practice quiz that does not count",
@@ -168,7 +168,7 @@ CADENCES = (
             ),
         ),
     ),
-    PlannedCadence(
+    DemoCadence(
         key="demo-skip-review",
         name="Skip the review",
         segment="veterans",
@@ -176,7 +176,7 @@ CADENCES = (
         priority=40,
         why_now="you do very well in the quizzes",
         steps=(
-            PlannedStep(
+            DemoStep(
                 NEXT_MORNING,
                 "demo-go-deeper",
                 "Something harder for you",
@@ -184,7 +184,7 @@ CADENCES = (
             ),
         ),
     ),
-    PlannedCadence(
+    DemoCadence(
         key="demo-next-up",
         name="Next up",
         segment="active-progress",
@@ -192,13 +192,13 @@ CADENCES = (
         priority=50,
         why_now="you have been active on three days of the last week",
         steps=(
-            PlannedStep(
+            DemoStep(
                 NEXT_MORNING,
                 "demo-keep-going",
                 "Well done, and what comes next",
                 _hello("You are keeping up well.") + _PROGRESS + _NEXT,
             ),
-            PlannedStep(
+            DemoStep(
                 14 * DAY,
                 "demo-stretch",
                 "A stretch activity",

@@ -1,4 +1,4 @@
-"""What a plan made now would hold, and the courses and segments of an experiment."""
+"""What a protocol made now would hold, and the courses and segments of an experiment."""
 
 from datetime import datetime
 
@@ -6,25 +6,25 @@ from django.db.models import QuerySet
 
 from activity.models import Course
 from experiments.models import Experiment
-from experiments.plan import PlannedArm, PlannedSegment, Promise, plan_problems
+from experiments.protocol import Promise, ProtocolArm, ProtocolSegment, protocol_problems
 from experiments.reporting.report import CourseFacts
 from segmentation.models import Segment
 
 
-def planned_arms(experiment: Experiment) -> tuple[PlannedArm, ...]:
-    """Return the arms in their order, as a plan made now would hold them."""
+def protocol_arms(experiment: Experiment) -> tuple[ProtocolArm, ...]:
+    """Return the arms in their order, as a protocol made now would hold them."""
     arms = experiment.arms.order_by("position", "id")
-    return tuple(PlannedArm(arm.key, float(arm.weight), arm.is_control, str(arm)) for arm in arms)
+    return tuple(ProtocolArm(arm.key, float(arm.weight), arm.is_control, str(arm)) for arm in arms)
 
 
 def promise_of(experiment: Experiment) -> Promise:
-    """Return the promise of a plan made now. At most two queries."""
+    """Return the promise of a protocol made now. At most two queries."""
     segments = population_of(experiment).order_by("key").values_list("key", "version")
     return Promise(
         name=experiment.name,
         hypothesis=experiment.hypothesis,
         population=str(experiment.segment or experiment.playbook),
-        segments=tuple(PlannedSegment(key, version) for key, version in segments),
+        segments=tuple(ProtocolSegment(key, version) for key, version in segments),
         coverage=float(experiment.coverage),
         differs_outside=experiment.differs_outside,
     )
@@ -39,7 +39,7 @@ def population_of(experiment: Experiment) -> QuerySet[Segment]:
 
 def draft_problems(experiment: Experiment) -> list[str]:
     """Return what the experiment still lacks before it can start, one sentence per problem."""
-    return plan_problems(planned_arms(experiment), seed=experiment.seed)
+    return protocol_problems(protocol_arms(experiment), seed=experiment.seed)
 
 
 def courses_of(experiment: Experiment) -> tuple[CourseFacts, ...]:

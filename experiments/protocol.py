@@ -1,4 +1,4 @@
-"""The plan that an experiment locks at its start, as canonical JSON with a digest. Pure."""
+"""The protocol that an experiment locks at its start, as canonical JSON with a digest. Pure."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ LEVEL = 0.95
 FORMAT = 2
 
 
-class PlanError(ValueError):
+class ProtocolError(ValueError):
     """The experiment cannot be started or reported. The message is a sentence for its admin."""
 
 
 @dataclass(frozen=True)
-class PlannedArm:
+class ProtocolArm:
     """An arm as it was at the start."""
 
     key: str
@@ -36,7 +36,7 @@ class PlannedArm:
 
 
 @dataclass(frozen=True)
-class PlannedSegment:
+class ProtocolSegment:
     """A segment of the population, with the version of its rule at the start."""
 
     key: str
@@ -50,23 +50,23 @@ class Promise:
     name: str = ""
     hypothesis: str = ""
     population: str = ""
-    segments: tuple[PlannedSegment, ...] = ()
+    segments: tuple[ProtocolSegment, ...] = ()
     coverage: float = 1.0
     differs_outside: bool = False
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentProtocol:
     """The arms in their order, how they are drawn, and the metrics that compare them.
 
     `metrics` holds whole definitions. So the outcome, the window and the analysis of a metric stay
     as they were at the start, even if a later release defines them differently. Only
     `chosen_metrics` reads them, so learners are still drawn if a metric is unknown.
 
-    `promise` is None in a plan of an earlier release.
+    `promise` is None in a protocol of an earlier release.
     """
 
-    arms: tuple[PlannedArm, ...]
+    arms: tuple[ProtocolArm, ...]
     seed: str
     promise: Promise | None = None
     metrics: tuple[Mapping[str, Any], ...] = tuple(map(metric_definition, METRICS))
@@ -75,11 +75,11 @@ class Plan:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        problems = plan_problems(self.arms, seed=self.seed)
+        problems = protocol_problems(self.arms, seed=self.seed)
         if not self.metrics:
             problems.append("An experiment needs a metric.")
         if problems:
-            raise PlanError(" ".join(problems))
+            raise ProtocolError(" ".join(problems))
 
     @property
     def control(self) -> str:
@@ -91,14 +91,14 @@ class Plan:
         return Arms.of({arm.key: arm.weight for arm in self.arms}, coverage=coverage)
 
     def chosen_metrics(self) -> list[Metric]:
-        """Return the metrics in the plan's order. Raise PlanError for one that is unknown."""
+        """Return the metrics in the protocol's order. Raise ProtocolError for an unknown one."""
         try:
             return [read_metric(definition) for definition in self.metrics]
         except UnknownMetricError as error:
-            raise PlanError(f"The plan cannot be read: {error}") from error
+            raise ProtocolError(f"The protocol cannot be read: {error}") from error
 
 
-def plan_problems(arms: Sequence[PlannedArm], *, seed: str) -> list[str]:
+def protocol_problems(arms: Sequence[ProtocolArm], *, seed: str) -> list[str]:
     """Return the reasons why these arms cannot be drawn and compared, one sentence per reason."""
     if not arms:
         return ["An experiment needs a control arm and one other arm. It has no arm yet."]
@@ -113,7 +113,7 @@ def plan_problems(arms: Sequence[PlannedArm], *, seed: str) -> list[str]:
     return found + _weight_problems(arms)
 
 
-def _weight_problems(arms: Sequence[PlannedArm]) -> list[str]:
+def _weight_problems(arms: Sequence[ProtocolArm]) -> list[str]:
     try:
         Arms.of({arm.key: arm.weight for arm in arms})
     except ValueError as error:
@@ -121,47 +121,51 @@ def _weight_problems(arms: Sequence[PlannedArm]) -> list[str]:
     return []
 
 
-def plan_text(plan: Plan) -> str:
-    """Return the plan as canonical JSON: sorted keys, no spaces, so that equal plans are equal.
+def protocol_text(protocol: ExperimentProtocol) -> str:
+    """Return the protocol as canonical JSON, so that equal protocols have equal texts.
 
-    Raise PlanError for a plan of an earlier format: its locked text must not change.
+    Raise ProtocolError for a protocol of an earlier format: its locked text must not change.
     """
-    if plan.format != FORMAT:
-        raise PlanError(f"A plan of format {plan.format} can be read but not written again.")
-    return canonical_json(asdict(plan))
+    if protocol.format != FORMAT:
+        raise ProtocolError(
+            f"A protocol of format {protocol.format} can be read but not written again."
+        )
+    return canonical_json(asdict(protocol))
 
 
-def read_plan(text: str) -> Plan:
-    """Return the plan in the canonical JSON. Raise PlanError for one of a later release."""
+def read_protocol(text: str) -> ExperimentProtocol:
+    """Return the protocol in the canonical JSON. Raise ProtocolError for one of a later release."""
     found = json.loads(text)
     try:
-        return _plan_of(found)
+        return _protocol_of(found)
     except (AttributeError, KeyError, TypeError) as error:
-        raise PlanError(f"This release of Nudgelab cannot read the plan ({error}).") from error
+        raise ProtocolError(
+            f"This release of Nudgelab cannot read the protocol ({error})."
+        ) from error
 
 
-def _plan_of(found: dict[str, Any]) -> Plan:
+def _protocol_of(found: dict[str, Any]) -> ExperimentProtocol:
     number = found.setdefault("format", 1)
     if number not in (1, FORMAT):
-        raise PlanError(
-            f"The plan has format {number}, but this release of Nudgelab knows only 1 and "
-            f"{FORMAT}. A later release wrote the plan."
+        raise ProtocolError(
+            f"The protocol has format {number}, but this release of Nudgelab knows only 1 and "
+            f"{FORMAT}. A later release wrote the protocol."
         )
-    arms = tuple(PlannedArm(**arm) for arm in found.pop("arms"))
+    arms = tuple(ProtocolArm(**arm) for arm in found.pop("arms"))
     promise = _read_promise(found.pop("promise", None))
     metrics = found.pop("metrics")
     if number == 1:
         metrics = [FIRST_FORMAT.get(key, {"key": key}) for key in metrics]
-    return Plan(arms=arms, promise=promise, metrics=tuple(metrics), **found)
+    return ExperimentProtocol(arms=arms, promise=promise, metrics=tuple(metrics), **found)
 
 
 def _read_promise(found: dict[str, Any] | None) -> Promise | None:
     if found is None:
         return None
-    segments = tuple(PlannedSegment(**segment) for segment in found.pop("segments"))
+    segments = tuple(ProtocolSegment(**segment) for segment in found.pop("segments"))
     return Promise(segments=segments, **found)
 
 
 def digest(text: str) -> str:
-    """Return the sha256 of a plan's text, as 64 hexadecimal digits."""
+    """Return the sha256 of a protocol's text, as 64 hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
