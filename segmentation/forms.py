@@ -1,4 +1,4 @@
-"""Forms of the admin that check rules before they are saved."""
+"""Admin forms that check rules before they are saved."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,7 +40,7 @@ class RuleField(JSONTextField):
 
 
 class SegmentForm(SegmentModelForm):
-    """A segment; its rules are read before they are saved."""
+    """The form of a segment. It checks the rules before they are saved."""
 
     class Meta:
         model = Segment
@@ -59,12 +59,13 @@ class SegmentForm(SegmentModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Ticked for one edit only: left ticked, the next edit would message whom it brings in.
+        # The tick applies to one edit only. If it stayed, the next edit would start messages for
+        # every learner that it brings in.
         self.initial["include_present"] = False
 
 
 class PlaybookForm(PlaybookModelForm):
-    """A playbook and the courses it is kept for."""
+    """The form of a playbook and the courses for which it is kept."""
 
     # Set by the page: only the courses of the user are offered.
     viewer: ClassVar[Viewer]
@@ -87,7 +88,7 @@ class PlaybookForm(PlaybookModelForm):
 
 
 class OverrideForm(OverrideModelForm):
-    """A learner added to or removed from a segment by hand."""
+    """The form for adding a learner to a segment or removing one by hand."""
 
     class Meta:
         model = Override

@@ -1,6 +1,6 @@
-"""A course's norms on one day: what is usual there, to measure a learner against. Pure."""
+"""A course's norms on one day: the usual values with which learners are compared. Pure."""
 
-# Every value is bound; what is put into the text are constants of this module.
+# Every value is bound; only constants of this module are put into the text.
 # ruff: noqa: S608
 
 from bisect import bisect_left, bisect_right
@@ -23,13 +23,13 @@ def _floats(stored: Any) -> list[float]:
 
 @dataclass(frozen=True)
 class NormsValues:
-    """What was usual when the day began; to add a norm is to add a field.
+    """The usual values when the day began. To add a norm, add a field.
 
-    `module_medians` are seconds from first touch to completion; `paces` are relative and sorted;
+    `module_medians` are seconds from first touch to completion. `paces` are relative and sorted.
     `completed_items` are the activities that somebody had completed.
 
-    A field has its SQL, over the tables of `compile_norms`: jsonb, or null where there is nothing.
-    `read` makes its value of the JSON.
+    The SQL of a field uses the tables of `compile_norms` and gives jsonb, or null if there is no
+    value. `read` converts the JSON to the value of the field.
     """
 
     module_medians: Mapping[int, float] = field(
@@ -54,14 +54,14 @@ class NormsValues:
 
     @property
     def has_ranks(self) -> bool:
-        """Return whether paces tell learners apart: there are some, and no half of them is equal.
+        """Return whether a rank of paces has a meaning: at most half of the paces are equal.
 
-        Where the first touch of a module completes it, everybody has one pace, and a rank in it
-        would call a whole course the fastest quarter.
+        If the first touch of each module completes it, all learners have the same pace, and a rank
+        would put a whole course into the fastest quarter.
         """
         if not self.paces:
             return False
-        # What more than half of a sorted list are is also what stands in its middle.
+        # A value that fills more than half of a sorted list is also in its middle.
         middle = self.paces[len(self.paces) // 2]
         equal = bisect_right(self.paces, middle) - bisect_left(self.paces, middle)
         return 2 * equal <= len(self.paces)
@@ -75,7 +75,7 @@ NORMS = tuple(norm.name for norm in fields(NormsValues))
 
 
 def read_norms(stored: Mapping[str, Any]) -> NormsValues | None:
-    """Return the norms in the JSON, None where it lacks one: an earlier release did not know it."""
+    """Return the norms in the JSON, or None if one is missing, as in rows of an older release."""
     if not all(name in stored for name in NORMS):
         return None
     known = [norm for norm in fields(NormsValues) if stored[norm.name] is not None]
@@ -85,7 +85,8 @@ def read_norms(stored: Mapping[str, Any]) -> NormsValues | None:
 def compile_norms(course_id: int, day: date) -> tuple[str, dict[str, Any]]:
     """Return a SELECT of one value, the JSON of the norms by name, and its parameters.
 
-    What occurs later does not change it: firsts before the day began stay the firsts.
+    Later events do not change the result, because it uses only first touches and first completions
+    from before the day.
     """
     params = Params()
     begins_at = midnight(params.bind(day, "date"), "c.time_zone")

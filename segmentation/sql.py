@@ -1,4 +1,4 @@
-"""Pieces of SQL that signals, norms and the compiler share: bound parameters and times. Pure."""
+"""Parts of SQL that signals, norms and the compiler share: bound parameters and times. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,9 +14,10 @@ class Params:
     def bind(self, value: object, cast: str) -> str:
         """Return a placeholder for the value, cast to the PostgreSQL type.
 
-        Without the cast PostgreSQL reads 0.3 as numeric, and compares otherwise than Python does.
+        Without the cast PostgreSQL reads 0.3 as numeric and compares it differently from Python.
         """
-        # Scalars are shared, by repr, as 1 equals True; arrays are long and each bound once.
+        # Equal scalars share a parameter. They are compared by repr, because 1 equals True. Arrays
+        # are long, and each object is bound once.
         key = (str(id(value)) if isinstance(value, list) else repr(value), cast)
         name = self._names.setdefault(key, f"p{len(self._names)}")
         self.values[name] = value
@@ -24,16 +25,16 @@ class Params:
 
 
 def module_seconds(row: str) -> str:
-    """Return SQL for the time a completed module took: from first touch, an hour at least."""
+    """Return SQL for the seconds from first touch to completion of a module, at least an hour."""
     spent = f"extract(epoch FROM {row}.first_completed_at - {row}.first_touched_at)"
     return f"greatest({spent}::float8, 3600)"
 
 
 def median_of(array: str) -> str:
-    """Return SQL for the median of a sorted array, to the last bit that of percentile_cont.
+    """Return SQL for the median of a sorted array, equal to percentile_cont to the last bit.
 
-    percentile_cont sorts every group on its own: with thousands of groups of a few values that
-    takes several times as long as one sort of them all.
+    percentile_cont sorts every group separately. With thousands of groups of a few values, that
+    takes several times as long as one sort of all.
     """
     low = f"{array}[(cardinality({array}) + 1) / 2]"
     high = f"{array}[cardinality({array}) / 2 + 1]"
@@ -41,13 +42,14 @@ def median_of(array: str) -> str:
 
 
 def rounded_pace(pace: str) -> str:
-    """Return SQL for the pace in whole billionths: last bits of a median must not decide ranks.
+    """Return SQL for the pace rounded to billionths, so that its last bits do not decide ranks.
 
-    The same two steps as `round(pace * 1e9) / 1e9` in Python; numeric would round ties otherwise.
+    These are the same two steps as `round(pace * 1e9) / 1e9` in Python. The type numeric would
+    round ties differently.
     """
     return f"(round({pace} * 1e9::float8) / 1e9::float8)"
 
 
 def indent(lines: list[str]) -> str:
-    """Return the lines joined, one each, for a statement that people can read in a log."""
+    """Return the items on separate lines, so that people can read the statement in a log."""
     return ",\n        ".join(lines)

@@ -1,4 +1,4 @@
-"""The evaluate stage as Celery runs it."""
+"""The Celery task of the evaluate stage."""
 
 from celery import shared_task
 

@@ -1,4 +1,4 @@
-"""What is asked before a segment is activated for those who are in it already."""
+"""Ask for confirmation before an activation starts messages for learners already in a segment."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ CONFIRMED = "confirmed"
 
 @dataclass(frozen=True)
 class _Present:
-    """What the activation would start for those who are in, in words, and of how many at most."""
+    """The learners already in a segment: their number at most, and a sentence per course."""
 
     segment: models.Segment
     learners: int
@@ -29,7 +29,7 @@ class _Present:
 
 
 def is_confirmed(request: HttpRequest) -> bool:
-    """Return whether the question was answered with yes."""
+    """Return whether the user confirmed the action."""
     return CONFIRMED in request.POST
 
 
@@ -39,7 +39,7 @@ def ask_about_present(
     queryset: QuerySet[models.Segment],
     action: str,
 ) -> TemplateResponse:
-    """Return the page that says whom the activation would message, and asks whether it is meant."""
+    """Return the page that says how many learners the activation would affect, and asks again."""
     found = [_present(segment, request.user) for segment in queryset.select_related("playbook")]
     context = {
         **page.admin_site.each_context(request),
@@ -56,19 +56,20 @@ def ask_about_present(
 
 def _present(segment: models.Segment, viewer: Viewer) -> _Present:
     if segment.status in EVALUATED:
-        return _Present(segment, 0, ["It is active already: nothing changes."])
+        return _Present(segment, 0, ["The segment is active already: nothing changes."])
     learners, lines = 0, []
     for course in courses_of_playbook(segment.playbook_id, viewer=viewer):
         number, words = _present_in(segment, course)
         learners += number
         lines.append(words)
-    return _Present(segment, learners, lines or ["Its playbook is kept for no course: nobody."])
+    nobody = ["No learners: the playbook is kept for no course."]
+    return _Present(segment, learners, lines or nobody)
 
 
 def _present_in(segment: models.Segment, course: Course) -> tuple[int, str]:
     if course.live_since is None or course.live_since > utc_now() or course.clock_stopped_at:
-        return 0, f"{course}: nobody, as the course is not live."
+        return 0, f"{course}: no learners, because the course is not live."
     counted = count_matches(segment, course)
     if isinstance(counted, str):
         return 0, f"{course}: not counted. {counted}"
-    return counted.matches, f"{course}: {counted.matches:,} of {counted.of:,} who could be in it."
+    return counted.matches, f"{course}: {counted.matches:,} of {counted.of:,} learners in scope."

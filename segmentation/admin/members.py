@@ -1,4 +1,4 @@
-"""Admin pages of who is, was or is put in which segment, and of entries and leavings."""
+"""Admin pages of members now and in the past, of overrides, and of entries and leavings."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -27,16 +27,16 @@ from segmentation.admin.reasons import reasons_text
 from segmentation.admin.words import in_english, in_words, user_of
 from segmentation.forms import OverrideForm
 
-# Found by the unique index of external_id, then those of enrollments by learner and of each table
-# by enrollment.
+# The search uses the unique index of external_id, then the index of enrollments by learner, then
+# the index of each table by enrollment.
 LEARNER = ("enrollment__learner__external_id__exact",)
 
 
 class StayFilter(DropdownFilter):
-    """Who is in now, or who has left.
+    """A filter for current or past members.
 
-    Each is a page of an index by segment: membership_current_of_segment for those in,
-    membership_past_of_segment for those who left. Both together would have none.
+    Each choice has an index by segment: membership_current_of_segment for current members and
+    membership_past_of_segment for past members. Both together would have no index.
     """
 
     title = "stay"
@@ -48,11 +48,11 @@ class StayFilter(DropdownFilter):
         return [("in", "In now"), ("left", "Left")]
 
     def value(self) -> str:
-        """Return the choice; without one, those who are in."""
+        """Return the choice. The default is the current members."""
         return "left" if super().value() == "left" else "in"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the members of the choice."""
+        """Return the members that the choice selects."""
         return queryset.filter(left_at__isnull=self.value() == "in")
 
 
@@ -63,7 +63,7 @@ def by_enrollment_of(membership: models.Membership) -> dict[str, object]:
 
 @admin.register(models.Membership)
 class MembershipAdmin(ReadOnlyAdmin):
-    """Who is or was in which segment, and what the signals were at entry."""
+    """Current and past members of segments, with the signals at entry."""
 
     list_display = ("shown_member", "segment", "shown_entry", "shown_state", "shown_reason")
     list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
@@ -85,7 +85,7 @@ class MembershipAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the members with the names that a page shows."""
+        """Return the members with the related names that a page shows."""
         members: QuerySet[Any] = super().get_queryset(request)
         return members.select_related(*self.list_select_related)
 
@@ -96,32 +96,32 @@ class MembershipAdmin(ReadOnlyAdmin):
 
     @display(description="Learner")
     def shown_learner(self, membership: models.Membership) -> str:
-        """Return the learner's name, which leads to the learner's page."""
+        """Return the learner's name as a link to the learner's page."""
         return page_link(membership.enrollment.learner)
 
     @display(description="Course")
     def shown_course(self, membership: models.Membership) -> str:
-        """Return the course, which leads to the enrollment in it."""
+        """Return the course as a link to the enrollment in it."""
         return page_link(membership.enrollment, words=str(membership.enrollment.course))
 
     @display(description="Segment")
     def shown_segment(self, membership: models.Membership) -> str:
-        """Return the segment's name, which leads to its page."""
+        """Return the segment's name as a link to its page."""
         return page_link(membership.segment)
 
     @display(description="In since", ordering="entered_at")
     def shown_entry(self, membership: models.Membership) -> str:
-        """Return when the enrollment came in."""
+        """Return when the enrollment entered the segment."""
         return _instant(membership.entered_at)
 
     @display(description="State")
     def shown_state(self, membership: models.Membership) -> str:
-        """Return whether the enrollment is still in."""
+        """Return whether the enrollment is still a member."""
         return f"left {_instant(membership.left_at)}" if membership.left_at else "in"
 
     @display(description="Rule at entry")
     def shown_rule(self, membership: models.Membership) -> str:
-        """Return in English the rule by which the enrollment came in."""
+        """Return the rule at the time of entry in English."""
         versions = models.SegmentVersion.objects.filter(segment=membership.segment_id)
         rule = versions.filter(version=membership.version).values_list("rule", flat=True).first()
         return in_english(rule)
@@ -129,12 +129,12 @@ class MembershipAdmin(ReadOnlyAdmin):
     @display(description="Why")
     @once_a_row
     def shown_signals(self, membership: models.Membership) -> str:
-        """Return each condition's signal at entry and now, those first that decide the rule."""
+        """Return each condition with its signal at entry and now, deciding conditions first."""
         return reasons_text(membership)
 
     @display(description="Because")
     def shown_reason(self, membership: models.Membership) -> str:
-        """Return the rule's signals as they were at entry, in one line."""
+        """Return the rule's signals at entry in one line."""
         return "; ".join(_reasons(membership))
 
 
@@ -160,11 +160,11 @@ class OverrideAdmin(BigTableAdmin):
 
     @display(description="State")
     def shown_state(self, override: models.Override) -> str:
-        """Return whether the evaluation has taken it up."""
+        """Return whether an evaluation has applied the override."""
         return "applied" if override.applied_at else "waits for the next evaluation"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: delete it and add another."""
+        """Return False: delete the override and add another one."""
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -178,14 +178,14 @@ class OverrideAdmin(BigTableAdmin):
         operations.clear_override(obj.segment_id, obj.enrollment_id, now=utc_now())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
-        """Let the rule decide again for each."""
+        """Let the rule decide again for each override."""
         for override in queryset:
             self.delete_model(request, override)
 
 
 @admin.register(models.Transition)
 class TransitionAdmin(ReadOnlyAdmin):
-    """Entries and leavings, why, and whether they could start anything."""
+    """Entries and leavings, with their cause and whether they may start messages."""
 
     list_display = (
         "enrollment",
@@ -203,7 +203,7 @@ class TransitionAdmin(ReadOnlyAdmin):
 
     @display(description="State")
     def shown_state(self, transition: models.Transition) -> str:
-        """Return whether it was reacted to, or what went wrong."""
+        """Return whether react has processed the transition, or its error."""
         if transition.processed_at:
             return "processed"
         return f"failed, will be tried again: {transition.error}" if transition.error else "waits"

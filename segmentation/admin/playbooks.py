@@ -1,4 +1,4 @@
-"""Admin pages of playbooks, and of what the engine keeps beside them."""
+"""Admin pages of playbooks, norms and rules revisions."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from segmentation.forms import PlaybookForm
 
 
 class SegmentInline(TableInline):
-    """The segments of a playbook, to look at; each is edited on its own page."""
+    """The segments of a playbook, read-only. Each segment is edited on its own page."""
 
     model = models.Segment
     fields = readonly_fields = ("name", "shown_rule", "priority", "status")
@@ -24,7 +24,7 @@ class SegmentInline(TableInline):
     extra = 0
     can_delete = False
 
-    @display(description="Who is in")
+    @display(description="Rule")
     def shown_rule(self, segment: models.Segment) -> str:
         """Return the rule in English."""
         return in_english(segment.rule)
@@ -36,7 +36,7 @@ class SegmentInline(TableInline):
 
 @admin.register(models.Playbook)
 class PlaybookAdmin(KeptAdmin):
-    """Playbooks: which segments are kept for which courses."""
+    """Playbooks with their segments and courses."""
 
     form = PlaybookForm
     list_display = ("name", "mode", "key")
@@ -50,7 +50,7 @@ class PlaybookAdmin(KeptAdmin):
         return type(form.__name__, (form,), {"viewer": request.user})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the playbook; its mode and courses go through the operations that re-evaluate."""
+        """Save the playbook. Its mode and courses are set by operations that re-evaluate."""
         mode = obj.mode
         if change:
             obj.mode = models.Playbook.objects.values_list("mode", flat=True).get(pk=obj.pk)
@@ -71,7 +71,7 @@ class PlaybookAdmin(KeptAdmin):
 
 @admin.register(models.Norms)
 class NormsAdmin(ReadOnlyAdmin):
-    """Each course's norms by day."""
+    """The norms of each course by day."""
 
     list_display = ("course", "day", "computed_at")
     list_select_related = ("course",)
@@ -87,7 +87,7 @@ class RulesRevisionAdmin(ReadOnlyAdmin):
 
 @admin.register(models.PlaybookCourse)
 class PlaybookCourseAdmin(ReadOnlyAdmin):
-    """Which playbook is kept for which course; set on the playbook's page."""
+    """The courses of each playbook. They are set on the playbook's page."""
 
     list_display = ("playbook", "course")
     list_select_related = ("playbook", "course")

@@ -1,4 +1,4 @@
-"""The page that says how many of a course's enrollments a segment's rule would match now."""
+"""Texts of the preview page: how many enrollments of a course a segment's rule matches now."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,19 +16,19 @@ from common.clock import utc_now
 from segmentation import checks, models, queries
 from segmentation.rules import Group, RuleError, check_ranges, parse
 
-# A page is not to keep the database busy: above either, the command is named instead.
+# Limits for a page. Above either of them, the page names the command instead.
 LARGEST_COURSE = 100_000
 LONGEST_SECONDS = 10
-# A segment's own page is opened often: it looks at less.
+# A segment's own page is opened often, so its limits are lower.
 CHECKED_COURSES = 3
 CHECKED_ENROLLMENTS = 5_000
 CHECKED_SECONDS = 2
 T = TypeVar("T")
-TOO_MUCH = "{course} is too large to look at on a page: use manage.py preview_rule."
+TOO_MUCH = "{course} is too large for this page: use manage.py preview_rule."
 
 
 class PreviewForm(forms.Form):
-    """Which course to look at; first the one that the segment is kept for."""
+    """The choice of a course. The default is a course for which the segment is kept."""
 
     course: Any = forms.ModelChoiceField(None, empty_label=None, widget=UnfoldAdminSelectWidget)
 
@@ -41,21 +41,21 @@ class PreviewForm(forms.Form):
 
 
 def preview_text(segment: models.Segment, course: Course) -> str:
-    """Return in a sentence how many the rule would match now, or why that cannot be said."""
+    """Return in a sentence how many enrollments the rule matches now, or why that is unknown."""
     found = count_matches(segment, course)
     if isinstance(found, str):
         return found
     as_of = course.clock_stopped_at or utc_now()
-    scope = f"{found.of:,} enrollments of {course} that could be in it"
+    scope = f"{found.of:,} enrollments of {course} in scope"
     return f"{found.matches:,} of the {scope}, as of {as_of:%-d %b %Y, %H:%M} UTC."
 
 
 def count_matches(segment: models.Segment, course: Course) -> queries.Preview | str:
-    """Return whom the segment's rule would match in the course now, or why that cannot be said."""
+    """Return how many enrollments the rule matches in the course now, or why that is unknown."""
     try:
         rule = check_ranges(parse(segment.rule))
     except RuleError as error:
-        return f"This rule is at fault. {error}."
+        return f"This rule has a fault. {error}."
     enrolled = Enrollment.objects.filter(course=course).order_by()
     if enrolled[: LARGEST_COURSE + 1].count() > LARGEST_COURSE:
         return TOO_MUCH.format(course=course)
@@ -68,14 +68,14 @@ def _counted(rule: Group, course: Course) -> queries.Preview | str:
 
 
 def checks_text(segment: models.Segment, course: Course, *, largest: int, seconds: int) -> str:
-    """Return in a sentence what is odd about the segment's rule in the course, or that nothing is.
+    """Return a sentence with the warnings about the segment's rule in the course, if any.
 
-    Courses of more than `largest` enrollments are not looked at.
+    Courses of more than `largest` enrollments are not checked.
     """
     try:
         rule = parse(segment.rule)
     except RuleError as error:
-        return f"{course}: this rule is at fault. {error}."
+        return f"{course}: this rule has a fault. {error}."
     enrolled = Enrollment.objects.filter(course=course).order_by()
     if enrolled[: largest + 1].count() > largest:
         return TOO_MUCH.format(course=course)
@@ -85,7 +85,7 @@ def checks_text(segment: models.Segment, course: Course, *, largest: int, second
 
 
 def shown_checks(segment: models.Segment) -> str:
-    """Return what is odd about the segment in the first of its running courses, one a line."""
+    """Return the warnings about the segment in the latest of its courses, one course per line."""
     kept = queries.courses_of_playbook(segment.playbook_id, viewer=viewer_of(segment))
     courses = list(kept[: CHECKED_COURSES + 1])
     lines = [
@@ -93,18 +93,18 @@ def shown_checks(segment: models.Segment) -> str:
         for course in courses[:CHECKED_COURSES]
     ]
     if len(courses) > CHECKED_COURSES:
-        lines.append("The preview checks the playbook's other courses, one at a time.")
-    lines = lines or ["Its playbook is kept for no course: there is nothing to check."]
+        lines.append("Use the preview to check the playbook's other courses, one at a time.")
+    lines = lines or ["There is nothing to check: the playbook is kept for no course."]
     return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
 
 
 def _in_time(read: Callable[[], T], *, seconds: int) -> T | str:
-    """Return what was read, or a sentence on why the database could not say it in time."""
+    """Return the result of `read`, or a sentence on why the database gave no result in time."""
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL statement_timeout = '{seconds}s'")
             return read()
     except DatabaseError as error:
-        # A statement that took too long, or a rule that the database cannot compute.
-        return f"The database could not say it: {str(error).splitlines()[0]}."
+        # The statement took too long, or the database cannot compute the rule.
+        return f"The database could not answer: {str(error).splitlines()[0]}."

@@ -1,4 +1,4 @@
-"""Why somebody is in a segment: each condition with its signal at entry and now, in words."""
+"""Explain why a learner is in a segment: each condition with its signal at entry and now."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from segmentation.rules import (
 from segmentation.signals import SignalValue
 
 Signals = Mapping[str, SignalValue]
-NOT_IN_SCOPE = "cannot be in it: the course is over for the learner, or has not begun"
+NOT_IN_SCOPE = "not in scope: the course is over for the learner, or has not begun"
 
 
 @dataclass(frozen=True)
 class _Reason:
-    """One condition, what its signal said and says, and when the rule is decided by it."""
+    """One condition, its signal at entry and now, and when the condition decides the rule."""
 
     condition: str
     at_entry: str
@@ -35,7 +35,7 @@ class _Reason:
 
 
 def reasons_text(membership: models.Membership) -> str:
-    """Return the conditions of the rule at entry as a table, those that decide it first."""
+    """Return the conditions of the rule at entry as a table, deciding conditions first."""
     rule = _rule_at_entry(membership)
     if rule is None:
         return "; ".join(in_words(membership.signals)) or "no signals were read"
@@ -55,7 +55,7 @@ def _rule_at_entry(membership: models.Membership) -> Group | None:
 
 
 def _signals_now(membership: models.Membership, rule: Group) -> Signals | None:
-    """Return the rule's signals as they are, None where the learner is not in scope."""
+    """Return the current signals of the rule, or None if the learner is not in scope."""
     enrollment = membership.enrollment
     refs = list(dict.fromkeys(condition.ref for condition in conditions(rule)))
     as_of = enrollment.course.clock_stopped_at or utc_now()
@@ -81,7 +81,7 @@ def _reasons(rule: Group, membership: models.Membership, now: Signals | None) ->
 
 
 def _deciding(rule: Group, signals: Signals | None) -> list[Condition]:
-    # A manual member may have come in before any signal was read.
+    # A member added by hand may have entered before any signal was read.
     known = signals is not None and all(part.ref.identity in signals for part in conditions(rule))
     return deciding(rule, signals) if known and signals is not None else []
 

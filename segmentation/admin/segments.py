@@ -36,11 +36,11 @@ from segmentation.admin.surges import NOBODY, shown_waiting, surges_page
 from segmentation.admin.words import in_english, user_of
 from segmentation.forms import SegmentForm
 
-# Above it a size is only said to be above: the page must not count a million rows.
+# Larger sizes are shown as "more than": the page must not count a million rows.
 SIZE_LIMIT = 100_000
 NOT_KEPT = {
-    "draft": "not kept yet: it is a draft",
-    "archived": "no longer kept: it is archived",
+    "draft": "no members yet: the segment is a draft",
+    "archived": "no members any more: the segment is archived",
 }
 STATUS_COLORS = {"draft": "info", "active": "success", "frozen": "danger", "archived": "warning"}
 
@@ -56,7 +56,7 @@ def _left_segment(segment: models.Segment) -> dict[str, object]:
 
 @admin.register(models.Segment)
 class SegmentAdmin(SendingAdmin, KeptAdmin):
-    """Segments, their rule in English and how many are in."""
+    """Segments with their rule in English and their number of members."""
 
     form = SegmentForm
     list_display = ("name", "shown_rule", "shown_size", "shown_status", "playbook", "priority")
@@ -77,7 +77,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     fieldsets = (
         (None, {"fields": ("name", "key", "description", "playbook", "priority")}),
         (
-            "Who is in",
+            "Members",
             {
                 "fields": (
                     "shown_rule",
@@ -100,12 +100,15 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     actions = ("activate", "activate_with_present", "archive", "thaw")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Segment]:
-        """Return the segments with their playbooks: a choice names both."""
+        """Return the segments with their playbooks, because their names include the playbook."""
         segments: QuerySet[models.Segment] = super().get_queryset(request)
         return segments.select_related("playbook")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Keep a saved segment in its playbook; who may not send cannot tick whom it starts for."""
+        """Make the playbook of a saved segment read-only, and "also those already in" for some.
+
+        Only users who may let messages out can tick "also those already in".
+        """
         fixed = ("playbook",) if obj else ()
         unsent = () if may_send(request.user) else ("include_present",)
         return (*self.readonly_fields, *fixed, *unsent)
@@ -124,7 +127,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
 
     @display(description="Members")
     def shown_size(self, segment: models.Segment) -> str:
-        """Return how many are in now, which leads to them, or why nobody is kept in it."""
+        """Return the number of members as a link to them, or why the segment has no members."""
         if not segment.pk or segment.status in NOT_KEPT:
             return NOT_KEPT.get(segment.status, NOT_KEPT["draft"])
         return format_html(
@@ -135,7 +138,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
 
     @staticmethod
     def _size(segment: models.Segment) -> str:
-        # Above the limit only that it is above.
+        # Above the limit, only "more than" is shown.
         size = queries.segment_size(segment.pk, up_to=SIZE_LIMIT, viewer=viewer_of(segment))
         shown = f"{size:,}" if size <= SIZE_LIMIT else f"more than {SIZE_LIMIT:,}"
         stopped_at = queries.clock_of_playbook(segment.playbook_id)
@@ -144,14 +147,14 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     @display(description="Waits for you")
     @once_a_row
     def shown_waiting(self, segment: models.Segment) -> str:
-        """Return who entered by time alone, too many at once, and waits for staff."""
+        """Return the surges of the segment that wait for a decision of staff."""
         return shown_waiting(segment) if segment.pk else NOBODY
 
-    @display(description="Looks odd")
+    @display(description="Warnings")
     @once_a_row
     def shown_checks(self, segment: models.Segment) -> str:
-        """Return whether it holds nobody, nearly everybody, or whom its rule should not."""
-        return shown_checks(segment) if segment.pk else "Save to have the rule looked at."
+        """Return warnings: the rule matches nobody, nearly everybody, or the wrong learners."""
+        return shown_checks(segment) if segment.pk else "Save to check the rule."
 
     @display(description="Status", label=STATUS_COLORS)
     def shown_status(self, segment: models.Segment) -> tuple[str, str]:
@@ -160,14 +163,14 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
 
     @action(description="Preview", url_path="preview", permissions=["view"], icon="visibility")
     def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show how many of a course the saved rule would match now. Changes nothing."""
+        """Show how many enrollments of a course the saved rule matches now. Change nothing."""
         segment = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
         form = PreviewForm(segment, request.GET, viewer=request.user)
-        answer, odd = "", ""
+        answer, warnings = "", ""
         if form.is_valid():
             course = form.cleaned_data["course"]
             answer = preview_text(segment, course)
-            odd = checks_text(segment, course, largest=LARGEST_COURSE, seconds=LONGEST_SECONDS)
+            warnings = checks_text(segment, course, largest=LARGEST_COURSE, seconds=LONGEST_SECONDS)
         shown = {
             "title": f"Preview of {segment}",
             "segment": segment,
@@ -175,21 +178,24 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
             "form": form,
             "rule": in_english(segment.rule),
             "answer": answer,
-            "odd": odd,
+            "warnings": warnings,
         }
         context = self.admin_site.each_context(request) | shown
         return TemplateResponse(request, "segmentation/preview.html", context)
 
     @action(
-        description="Who waits", url_path="surges", permissions=["change"], icon="hourglass_empty"
+        description="Waiting entries",
+        url_path="surges",
+        permissions=["change"],
+        icon="hourglass_empty",
     )
     def surges(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show who entered by time alone, too many at once; on POST decide about them."""
+        """Show the surges of the segment. On POST, carry out the decision about one of them."""
         segment = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
         return surges_page(request, segment, self.admin_site.each_context(request))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save a new segment as a draft, an edit through the operation that makes a version."""
+        """Save a new segment as a draft, or an edit by the operation that makes a new version."""
         fields = operations.SegmentFields.of(obj)
         if change:
             present = form.cleaned_data.get("include_present", False)
@@ -209,9 +215,9 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
             operations.activate_segment(segment.pk, now=utc_now(), include_present=present)
         messages.success(request, "Activated. Members appear within seconds.")
 
-    @admin.action(description="Activate: keep it true from now on", permissions=["change"])
+    @admin.action(description="Activate: evaluate it from now on", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[models.Segment]) -> None:
-        """Activate the chosen segments; nobody is messaged for being in already."""
+        """Activate the chosen segments. Learners already in them are not messaged."""
         self._activate(request, queryset, present=False)
 
     @admin.action(
@@ -220,13 +226,13 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     def activate_with_present(
         self, request: HttpRequest, queryset: QuerySet[models.Segment]
     ) -> TemplateResponse | None:
-        """Activate the chosen segments; those who are in already start cadences and are drawn."""
+        """Activate the chosen segments. Learners already in them start cadences and are drawn."""
         if not is_confirmed(request):
             return ask_about_present(self, request, queryset, "activate_with_present")
         self._activate(request, queryset, present=True)
         return None
 
-    @admin.action(description="Archive: stop keeping it", permissions=["change"])
+    @admin.action(description="Archive: stop evaluating it", permissions=["change"])
     def archive(self, request: HttpRequest, queryset: QuerySet[models.Segment]) -> None:
         """Archive the chosen segments."""
         for segment in queryset:
@@ -243,7 +249,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
 
 @admin.register(models.SegmentVersion)
 class SegmentVersionAdmin(ReadOnlyAdmin):
-    """What each segment's rules were."""
+    """The rules of each segment by version."""
 
     list_display = ("segment", "version", "shown_rule", "created_at", "created_by")
     list_select_related = ("segment__playbook", "created_by")

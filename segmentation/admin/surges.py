@@ -1,4 +1,4 @@
-"""The page on which staff decide about those who entered a segment by time alone, too many."""
+"""The page on which staff decide about surges: too many entries caused only by passing time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,19 +20,19 @@ from segmentation.admin.words import user_of
 
 NOBODY = "nobody"
 SENTENCE = (
-    "{waiting:,} of the {of:,} learners who could be in it in {course} entered because time passed,"
-    " on {day:%-d %b %Y}: more than a quarter at once. They are members; no message has started"
-    " and nobody was drawn."
+    "On {day:%-d %b %Y}, {waiting:,} of the {of:,} learners in scope in {course} entered because"
+    " time passed. That is more than a quarter on one day. They are members, but no message has"
+    " started and nobody was drawn."
 )
 
 
 def surges_url(segment_id: int) -> str:
-    """Return the address of the page on which the segment's surges are decided."""
+    """Return the URL of the page on which staff decide about the segment's surges."""
     return reverse("admin:segmentation_segment_surges", args=(segment_id,))
 
 
 def surge_words(surge: queries.HeldSurge) -> str:
-    """Return in a sentence who waits and why."""
+    """Return in a sentence how many learners wait and why."""
     return SENTENCE.format(waiting=surge.waiting, of=surge.of, course=surge.course, day=surge.day)
 
 
@@ -41,13 +41,13 @@ def _learners(number: int) -> str:
 
 
 def shown_waiting(segment: models.Segment) -> str:
-    """Return who waits for staff, which leads to where that is decided."""
+    """Return how many learners wait for staff, as a link to the page of the decision."""
     held = queries.held_surges(segment.pk, viewer=viewer_of(segment))
     if not held:
         return NOBODY
     total = sum(surge.waiting for surge in held)
     return format_html(
-        '{} <a class="underline" href="{}">Let them in or leave it at that: {} waiting</a>',
+        '{} <a class="underline" href="{}">Decide: {} waiting</a>',
         surge_words(held[0]),
         surges_url(segment.pk),
         f"{total:,}",
@@ -57,12 +57,12 @@ def shown_waiting(segment: models.Segment) -> str:
 def surges_page(
     request: HttpRequest, segment: models.Segment, context: dict[str, Any]
 ) -> HttpResponse:
-    """Show what waits; on POST carry out what was decided and show what is left."""
+    """Show the surges that wait. On POST, carry out the decision and show the rest."""
     if request.method == "POST":
         _decide(request, segment)
         return redirect(surges_url(segment.pk))
     shown = {
-        "title": f"Who waits to start in {segment}",
+        "title": f"Waiting entries of {segment}",
         "segment": segment,
         "segment_url": reverse("admin:segmentation_segment_change", args=(segment.pk,)),
         "surges": [
@@ -79,9 +79,10 @@ def _decide(request: HttpRequest, segment: models.Segment) -> None:
     if "let_in" in request.POST:
         if not may_send(request.user):
             raise PermissionDenied(REFUSAL)
-        _do(request, segment, operations.let_in_surge, "let_in", "They start within seconds.")
+        done = "Messages and draws start for them within seconds."
+        _do(request, segment, operations.let_in_surge, "let_in", done)
     elif "discard" in request.POST:
-        done = "They stay members; nothing starts for them."
+        done = "They stay members. No message starts for them."
         _do(request, segment, operations.discard_surge, "discard", done)
 
 
@@ -105,7 +106,10 @@ def _do(
 
 @admin.register(models.Surge)
 class SurgeAdmin(ReadOnlyAdmin):
-    """How many entered by time alone, a day and segment; decided on the segment's page."""
+    """Counts of entries caused only by time, per segment, course and day.
+
+    Staff decide about them on the segment's page.
+    """
 
     list_display = ("segment", "course", "day", "entered", "of", "state", "decided_by")
     list_select_related = ("segment__playbook", "course", "decided_by")
@@ -114,7 +118,7 @@ class SurgeAdmin(ReadOnlyAdmin):
 
 @admin.register(models.WaitingEntry)
 class WaitingEntryAdmin(ReadOnlyAdmin):
-    """Who entered by time alone and has not started anything."""
+    """Entries caused only by time that may not start anything yet."""
 
     list_display = ("enrollment", "segment", "day", "entered_at", "is_counted")
     list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")

@@ -1,4 +1,4 @@
-"""Words that the pages of segments and of their members share."""
+"""Texts that the pages of segments and of their members share."""
 
 from typing import cast
 
@@ -10,7 +10,7 @@ from segmentation.signals import SignalValue
 
 
 def in_english(rule: object) -> str:
-    """Return the rule as a sentence, or what is wrong with it."""
+    """Return the rule as a sentence, or its fault."""
     if rule is None:
         return "no rule"
     try:
@@ -20,11 +20,11 @@ def in_english(rule: object) -> str:
 
 
 def in_words(signals: dict[str, SignalValue]) -> list[str]:
-    """Return each signal as a sentence, numbers rounded, in the order of their names."""
+    """Return each signal as a sentence with rounded numbers, in the order of their names."""
     return [describe(identity, value) for identity, value in sorted(signals.items())]
 
 
 def user_of(request: HttpRequest) -> User:
-    """Return who asks."""
-    # The admin lets nobody in who is not logged in; the type does not know it.
+    """Return the user of the request."""
+    # The admin requires a login, but the type of the request does not say so.
     return cast("User", request.user)

@@ -1,4 +1,4 @@
-"""Turn rules and signals into one SQL statement a reading. Runs no query itself."""
+"""Turn rules and signals into one SQL statement per reading. Runs no query itself."""
 
 from segmentation.compiler.reading import (
     Reading,

@@ -1,6 +1,6 @@
-"""The table expressions that a reading draws from, each left out where nothing asks for it."""
+"""The table expressions of a reading. An expression that no signal needs is left out."""
 
-# Every value is bound; what is put into the text are constants of this package.
+# Every value is bound; only constants of this package are put into the text.
 # ruff: noqa: S608
 
 import re
@@ -24,7 +24,7 @@ from segmentation.sql import indent, median_of, module_seconds, rounded_pace
 
 @dataclass(frozen=True)
 class _Part:
-    """One table expression: its name, how it is written, and the needs for which it is there."""
+    """One table expression: its name, the function that writes it, and the needs that it serves."""
 
     name: str
     write: Callable[[Sources], str]
@@ -32,15 +32,15 @@ class _Part:
 
 
 def with_clause(sources: Sources) -> str:
-    """Return the WITH clause of everything that the signals need."""
+    """Return the WITH clause with all tables that the signals need."""
     wanted = [part for part in _PARTS if part.needs is None or part.needs & sources.needs]
-    # The last first: each may ask for facts of the course, which stand before them.
+    # Written from last to first, because each part may add facts of the course, which come earlier.
     texts = [f"{part.name} ({part.write(sources)})" for part in reversed(wanted)]
     return "WITH " + ",\n".join(reversed(texts))
 
 
 def from_clause(sources: Sources) -> str:
-    """Return the FROM clause: the enrollments with all that their signals need."""
+    """Return the FROM clause: the enrollments joined with the tables that their signals need."""
     joins = [join for need, join in _JOINS.items() if need in sources.needs]
     return "FROM " + "\n    ".join(["scope s", *joins])
 
@@ -67,7 +67,7 @@ def _scope(sources: Sources) -> str:
     ids = sources.subject.enrollment_ids
     only = "" if ids is None else f" AND e.id = ANY({sources.params.bind(ids, 'bigint[]')})"
     traits = ", e.traits" if Need.TRAITS in sources.needs else ""
-    # The read models hold what is to be left out: then the log answers.
+    # If events are to be left out, the event log is used, because the read models include them.
     past = f"coalesce(e.last_event_at > {sources.as_of}, false)"
     past = past if sources.subject.left_out is None else "true"
     return f"""
@@ -89,10 +89,10 @@ def _live(_: Sources) -> str:
 
 
 def _cut(sources: Sources) -> str:
-    """Return the event log, cut at as_of, of those whose read models have gone past it.
+    """Return the event log up to as_of, for enrollments whose read models hold later events.
 
-    Only so far back as it must answer in place of the read models; all of it, where some of what
-    they hold is to be left out.
+    It goes back only as far as it has to replace the read models. If events are to be left out, it
+    covers the whole log.
     """
     left_out = sources.subject.left_out
     which = _but_for(left_out) if left_out else f" AND v.occurred_at >= {sources.log_since()}"
@@ -113,7 +113,7 @@ def _arrivals(sources: Sources) -> str:
 
 
 def _but_for(left_out: LeftOut) -> str:
-    """Return the condition that leaves out what came in since the last evaluation."""
+    """Return the condition that leaves out events received since the last evaluation."""
     came = "v.received_at >= least(u.evaluated_at, u.late_since)"
     late = "v.occurred_at < v.received_at - k.late_after_hours * interval '1 hour'"
     which = {LeftOut.ALL: "", LeftOut.LATE: f" AND {late}", LeftOut.FRESH: f" AND NOT {late}"}
@@ -124,10 +124,11 @@ def _daily(sources: Sources) -> str:
     reach = sources.reach
     recent = "true" if reach is None else f"a.day > {sources.day()} - {sources.days(reach)}"
     aggregates = indent(["a.enrollment_id", *sources.daily.select()])
-    # Only the columns that are asked for, in the order in which they are: then PostgreSQL passes
-    # the rows of the table on as they are, without a step for each.
+    # Only the columns that the aggregates use, in the same order. PostgreSQL then passes on the
+    # rows of the table without a projection step.
     columns = ", ".join(dict.fromkeys(re.findall(r"\ba\.\w+", aggregates)))
-    # Of a past instant the days before its own are whole, and the log answers for that one alone.
+    # For a past instant, the read model is complete for earlier days. The log is needed only for
+    # the day of the instant.
     whole, events = (
         f"(NOT l.is_past OR a.day < {sources.day()})",
         f"cut WHERE day = {sources.day()}",
@@ -147,7 +148,7 @@ def _daily(sources: Sources) -> str:
 
 
 def _item(sources: Sources) -> str:
-    """Return the items that matter, with what the aggregates ask about them."""
+    """Return the items that the signals need, with the columns that the aggregates use."""
     norms = sources.subject.norms or NormsValues()
     ids = sources.params.bind(list(norms.module_medians), "bigint[]")
     known = sources.params.bind(norms.completed_items, "bigint[]")
@@ -171,7 +172,7 @@ def _item(sources: Sources) -> str:
 
 
 def _progress_row(sources: Sources) -> str:
-    # The array makes the index skip the other items, nine in ten of a course's.
+    # With the array, the index skips the other items: nine in ten of a course.
     return f"""
         SELECT {_PROGRESS_COLUMNS}, l.enrolled_on FROM live l
         JOIN activity_progress p ON p.enrollment_id = l.enrollment_id AND {_OF_ITEMS}
@@ -193,10 +194,11 @@ def _progress_left_out() -> str:
 
 
 def _progress_past(sources: Sources) -> str:
-    """Return the rows as of the past: what was first as the read models have it, if not later.
+    """Return the Progress rows as of a past instant.
 
-    What was last and has gone past the instant the log knows as far back as anybody asks; before
-    that an item was last touched when it first was, or somewhen between.
+    First instants come from the read models, if they are not later than as_of. If a last instant in
+    the read models is later, it comes from the event log, as far back as signals need it. If the
+    log has none in that time, the first touch is used: any earlier instant gives the same result.
     """
     as_of = sources.as_of
     columns = f"""p.enrollment_id, p.item_id, p.first_touched_at,
@@ -234,9 +236,9 @@ def _progress(sources: Sources) -> str:
 
 
 def _pace(sources: Sources) -> str:
-    """Return each learner's pace now and as it was when the day began, as which the norms have it.
+    """Return each learner's pace now, and the pace when the day began, which the norms contain.
 
-    A pace is the median of the completed modules' times against the norm.
+    A pace is the median of the times of completed modules, each divided by the module's norm.
     """
     relative = f"{module_seconds('p')} / p.median"
     times = f"array_agg({relative} ORDER BY {relative})"
@@ -262,13 +264,13 @@ _PARTS = (
     _Part("cut AS", _cut, _ACTS),
     _Part("item AS MATERIALIZED", _item, _ITEMS),
     _Part("daily AS", _daily, frozenset({Need.DAILY})),
-    # Materialized: the planner, who expects few rows, would else join the items by a loop.
+    # MATERIALIZED: the planner expects few rows and would otherwise join the items by a loop.
     _Part("progress_row AS MATERIALIZED", _progress_row, _ITEMS),
     _Part("item_progress AS", _item_progress, _ITEMS),
     _Part("progress AS", _progress, frozenset({Need.PROGRESS})),
     _Part("pace AS", _pace, frozenset({Need.PACE})),
 )
-# How the row of an enrollment reads what is needed.
+# The join for each need of an enrollment's row.
 _JOINS = {
     Need.DAILY: "LEFT JOIN daily d ON d.enrollment_id = s.enrollment_id",
     Need.PROGRESS: "LEFT JOIN progress g ON g.enrollment_id = s.enrollment_id",

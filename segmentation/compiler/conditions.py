@@ -1,6 +1,6 @@
-"""A rule as one SQL condition, true, false or null, over the columns of its signals."""
+"""Compile a rule to one SQL condition over its signals' columns: true, false or null."""
 
-# Every value is bound; what is put into the text are constants of this package.
+# Every value is bound; only constants of this package are put into the text.
 # ruff: noqa: S608
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from segmentation.rules.operators import Takes
 from segmentation.rules.types import Operand
 from segmentation.sql import Params
 
-# One member of a trait as what it is compared as: rules.members does the same in Python.
+# One member of a trait, converted for the comparison. rules.members does the same in Python.
 _TEXTS = (
     "(CASE jsonb_typeof(member) WHEN 'number' THEN trim_scale(member::numeric)::text"
     " ELSE member #>> ARRAY[]::text[] END)"
@@ -23,7 +23,7 @@ _NUMBERS = (
 
 
 def compile_rule(rule: Condition | Group, params: Params, aliases: Mapping[str, str]) -> str:
-    """Return the SQL condition; signals are columns of r, by the aliases of their identities."""
+    """Return the SQL condition. Signals are columns of r, named by `aliases` per identity."""
     if isinstance(rule, Condition):
         return _compile_condition(rule, params, f"r.{aliases[rule.ref.identity]}")
     parts = [f"({compile_rule(part, params, aliases)})" for part in rule.rules]
@@ -37,16 +37,19 @@ def _compile_condition(condition: Condition, params: Params, column: str) -> str
         return entry.sql.format(signal=column)
     if condition.signal.is_trait:
         return _compile_members(condition, column, params)
-    # Both sides as floats, as the rule is decided in Python.
+    # Both sides are floats, as in Python.
     return entry.sql.format(*_operands(condition, params), signal=f"{column}::float8")
 
 
 def _compile_members(condition: Condition, column: str, params: Params) -> str:
-    """Return SQL: does a member of the trait meet the condition? Null where none is of its type."""
+    """Return SQL that is true if a member of the trait meets the condition.
+
+    It is null if no member has the type of the condition.
+    """
     denied = condition.comparison.denies
     entry = OPERATORS[denied] if denied else condition.comparison
     members = _TEXTS if condition.is_text else _NUMBERS
-    # A CASE, and no join: what is no number is never converted into one.
+    # A CASE and not a join, so that only numbers are converted to numbers.
     met = entry.sql.format(*_operands(condition, params), signal=members)
     types = "'string', 'number', 'boolean'" if condition.is_text else "'number'"
     return (

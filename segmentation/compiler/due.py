@@ -1,6 +1,6 @@
-"""When a rule's answer for an enrollment could next change although nothing happens."""
+"""Compute when the result of a rule could next change without any event."""
 
-# Every value is bound; what is put into the text are constants of this package.
+# Every value is bound; only constants of this package are put into the text.
 # ruff: noqa: S608
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from segmentation.signals import Compiled
 from segmentation.signals.sources import Sources
 
 _MICROSECONDS_A_DAY = 86_400 * 10**6
-# No course lasts a century: a threshold beyond it is never reached, and its instant may not exist.
+# No course lasts a century. A later threshold is never reached, and its instant may not exist.
 _FAR = 36_525 * _MICROSECONDS_A_DAY
 
 
@@ -19,8 +19,8 @@ def next_due(
 ) -> str:
     """Return SQL for the next instant at which a condition or the scope could change.
 
-    Null where nothing can change any more. Exact for the thresholds of "days since" signals;
-    where a signal depends on the local date, the next local midnight.
+    The result is null if nothing can change any more. It is exact for thresholds of "days since"
+    signals. If a signal depends on the local date, it is the next local midnight.
     """
     candidates = ["r.withdrew_at", "r.completed_at", "(SELECT over_at FROM course)"]
     if any(compiled[condition.ref.identity].daily for condition in conditions):
@@ -36,9 +36,10 @@ def next_due(
 
 
 def _later_event(sources: Sources) -> str:
-    """Return SQL for the first event after the instant read at, where there is one already."""
-    # A stage reads its clock once: what a learner does while it works is stored, pulls nothing
-    # forward of a row that is due anyway, and would wait for midnight after that row's evaluation.
+    """Return SQL for the first stored event after as_of, if there is one."""
+    # A stage reads its clock once, so an event may be stored while the stage works. Its pull does
+    # not change a row that is due anyway. Without this instant, the event would then wait until
+    # midnight, because the evaluation of the row ignores it.
     return (
         "CASE WHEN r.is_past THEN (SELECT min(v.occurred_at) FROM activity_event v"
         f" WHERE v.enrollment_id = r.enrollment_id AND v.occurred_at > {sources.as_of}) END"
@@ -59,10 +60,10 @@ def _thresholds(
 
 
 def flips(days: float) -> tuple[int, ...]:
-    """Return the microseconds after the anchor at which comparing with `days` can turn.
+    """Return the microseconds after the anchor at which a comparison with `days` can change.
 
-    The first is where the duration reaches the threshold (>= and < turn), the next one where it
-    passes it (> and <= turn). Whatever the signal's float rounding, the turns are at these two.
+    At the first one the duration reaches the threshold, where >= and < change. At the second one it
+    passes the threshold, where > and <= change. The rounding of floats cannot move these two.
     """
     exact = days * _MICROSECONDS_A_DAY
     if not 0 <= exact < _FAR:

@@ -1,4 +1,4 @@
-"""One statement that reads everything a set of rules asks about the enrollments of a course."""
+"""Compile one statement that evaluates a set of rules for the enrollments of a course."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from segmentation.sql import indent
 
 @dataclass(frozen=True)
 class SegmentRules:
-    """The rules of one segment, as parsed."""
+    """The parsed rules of one segment."""
 
     segment_id: int
     rule: Group
@@ -28,17 +28,17 @@ class SegmentRules:
             yield from conditions(self.leave_rule)
 
     def needs(self) -> frozenset[Need]:
-        """Return what the signals of the rules are read from."""
+        """Return the needs of all signals in the rules."""
         return needs_of(condition.ref for condition in self.conditions())
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A SELECT of one row an enrollment, and the names of its columns.
+    """A SELECT of one row per enrollment, and the names of its columns.
 
-    Always there: enrollment_id, in_scope, over (out of scope for good) and next_due. `rule_columns`
-    and `leave_columns` are by segment: true, false or null where unknown, and false out of scope.
-    `signals` are the columns of the signals, by identity.
+    It always has enrollment_id, in_scope, over (out of scope for good) and next_due. `rule_columns`
+    and `leave_columns` are by segment. They are true, false, or null if unknown, and false out of
+    scope. `signals` are the columns of the signals, by identity.
     """
 
     sql: str
@@ -56,21 +56,21 @@ def compile_reading(
     enrollment_ids: list[int] | None,
     norms: NormsValues | None,
 ) -> Reading:
-    """Return the statement that decides the rules of the segments for enrollments of one course.
+    """Return the statement that evaluates the rules of the segments in one course.
 
-    `enrollment_ids` None: all of the course. `norms` may be None where no signal needs them.
+    `enrollment_ids` None means all of the course. `norms` may be None if no signal needs them.
     """
     return compile_rules(segments, Subject(course_id, as_of, enrollment_ids, norms))
 
 
 def compile_rules(segments: Sequence[SegmentRules], subject: Subject) -> Reading:
-    """Return the statement that decides the rules of the segments for the subject."""
+    """Return the statement that evaluates the rules of the segments for the subject."""
     refs = [each.ref for segment in segments for each in segment.conditions()]
     return _compile(refs, subject, segments)
 
 
 def compile_signals(refs: Sequence[SignalRef], subject: Subject) -> Reading:
-    """Return the statement that reads signals only: a Reading without rules."""
+    """Return the statement that reads only signals: a Reading without rules."""
     return _compile(refs, subject, [])
 
 
@@ -107,7 +107,7 @@ def _compile(
 
 
 def _read(compiled: dict[str, Compiled], sources: Sources) -> str:
-    """Return the FROM clause of the statement: the alias r, with a column a signal."""
+    """Return the FROM clause of the statement: the alias r, with one column per signal."""
     columns = ["s.*"]
     for signal in compiled.values():
         columns.append(f"{signal.sql} AS {signal.alias}")

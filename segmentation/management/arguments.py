@@ -1,4 +1,4 @@
-"""What the commands of this app have in common: a course and an instant."""
+"""Arguments that the commands of this app share: a course and an instant."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from common.stored_text import storable_text
 
 
 def add_instant(parser: CommandParser) -> None:
-    """Add --as-of, an instant that must be given: a default would hide which it was."""
+    """Add the required argument --as-of. A default would hide which instant was used."""
     parser.add_argument(
         "--as-of",
         required=True,
@@ -22,7 +22,7 @@ def add_instant(parser: CommandParser) -> None:
 
 
 def read_instant(text: str) -> datetime:
-    """Return the instant. Raise CommandError where it is unreadable or lacks its offset."""
+    """Return the instant. Raise CommandError if it is unreadable or has no offset."""
     try:
         return clock.read_instant(text)
     except ValueError as error:
@@ -35,8 +35,8 @@ def every_course() -> QuerySet[Course]:
 
 
 def find_course(key: str) -> Course:
-    """Return the course. Raise CommandError where there is none of that key."""
-    # What no text can hold is no key either, and the database would not take the question.
+    """Return the course. Raise CommandError if there is no course with this key."""
+    # A text that cannot be stored cannot be a key, and the database would refuse the query.
     can_be = storable_text(key) == key
     course = every_course().filter(key=key).first() if can_be else None
     if course is None:

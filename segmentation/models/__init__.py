@@ -1,4 +1,4 @@
-"""Segment definitions, who is a member since when, and the outbox of entries and leavings."""
+"""Segment definitions, memberships, and the outbox of entries and leavings."""
 
 from segmentation.models.definitions import (
     Playbook,

@@ -1,4 +1,4 @@
-"""Segments, their playbooks and versions: what admins define."""
+"""Playbooks, segments and their versions, as admins define them."""
 
 from typing import ClassVar
 
@@ -12,8 +12,8 @@ from activity.models import SHARED, Course, CourseScoped, shared_unless, through
 class RulesRevision(CourseScoped):
     """One row: a number that grows with every activation and edit of a segment.
 
-    An edit takes the row lock, so numbers are committed in order; an evaluation notes the number it
-    read (Due.rules_revision). What changed since is then known exactly, without comparing clocks.
+    An edit locks the row, so numbers are committed in order. An evaluation records the number that
+    it read (Due.rules_revision). So later changes are known exactly, without comparing clocks.
     """
 
     course_scope = SHARED
@@ -36,7 +36,7 @@ class PlaybookMode(models.TextChoices):
 
 
 class Playbook(CourseScoped):
-    """Segments that belong together, and the courses they are kept for."""
+    """Segments that belong together, and the courses for which they are kept."""
 
     course_scope = shared_unless("courses")
 
@@ -48,7 +48,7 @@ class Playbook(CourseScoped):
     courses = models.ManyToManyField(
         Course, blank=True, through="PlaybookCourse", related_name="playbooks"
     )
-    # The RulesRevision number of the last change that could move anybody in or out.
+    # The RulesRevision number of the last change that could make anybody enter or leave.
     changed_revision = models.BigIntegerField(default=0, editable=False)
 
     class Meta:
@@ -64,19 +64,20 @@ class Playbook(CourseScoped):
 
 
 class PlaybookCourse(CourseScoped):
-    """A course that a playbook is kept for, and which of its changes have reached the queue."""
+    """A course of a playbook, and which changes have been brought to the course's queue."""
 
     course_scope = through("course")
 
     playbook = models.ForeignKey(Playbook, on_delete=models.CASCADE, related_name="course_links")
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="playbook_links")
-    # The RulesRevision number at which the course was added; null: not noted yet, counts as now.
-    # An enrollment last evaluated before it is met for the first time: baseline, no messages.
+    # The RulesRevision number at which the course was added. Null: not recorded yet, counts as now.
+    # An enrollment that was last evaluated before this number gets the cause baseline, and no
+    # message starts.
     added_revision = models.BigIntegerField(null=True, editable=False)
-    # Up to which of the playbook's changes the course's Due rows were pulled. Kept in the database,
-    # so that a process that dies after an edit cannot leave a course unevaluated.
+    # The last change of the playbook for which the course's Due rows were pulled. It is stored, so
+    # that a course is evaluated even if the process dies after an edit.
     pulled_revision = models.BigIntegerField(default=-1, editable=False)
-    # The number at which the course's norms were last renewed, which concerns everybody in it.
+    # The number at which the course's norms were last renewed, which affects all its enrollments.
     norms_revision = models.BigIntegerField(default=-1, editable=False)
 
     class Meta:
@@ -96,7 +97,7 @@ class SegmentStatus(models.TextChoices):
 
 
 class Segment(CourseScoped):
-    """A rule that says who is in, kept true. Changed only through segmentation.operations."""
+    """A rule with its members, kept up to date. Change it only through segmentation.operations."""
 
     course_scope = shared_unless("playbook__courses")
 
@@ -142,12 +143,13 @@ class Segment(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        # A playbook a course has segments of the same names: in a select they must differ.
+        # Segments of different playbooks may have the same name. In a list of choices they must
+        # differ.
         return f"{self.name} ({self.playbook.key})"
 
 
 class SegmentVersion(CourseScoped):
-    """What a segment's rules were, version by version. Append only."""
+    """The rules of a segment in one version. Append only."""
 
     course_scope = shared_unless("segment__playbook__courses")
 

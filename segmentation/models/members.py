@@ -1,4 +1,4 @@
-"""Who is a member since when, and the outbox of entries and leavings."""
+"""Memberships, overrides, and the outbox of entries and leavings."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from segmentation.models.definitions import Segment
 
 
 class Membership(CourseScoped):
-    """An enrollment's stay in a segment. `left_at` null: still in."""
+    """An enrollment's stay in a segment. `left_at` null means a current member."""
 
     course_scope = through("enrollment__course")
 
@@ -28,7 +28,7 @@ class Membership(CourseScoped):
 
     class Meta:
         constraints: ClassVar = [
-            # Enrollment first: the evaluation reads what a batch of enrollments holds.
+            # Enrollment first: an evaluation reads the memberships of a batch of enrollments.
             models.UniqueConstraint(
                 fields=("enrollment", "segment"),
                 condition=Q(left_at__isnull=True),
@@ -37,13 +37,13 @@ class Membership(CourseScoped):
         ]
         indexes: ClassVar = [
             models.Index(fields=("enrollment", "entered_at"), name="membership_history"),
-            # Sizes and pages of members; who has left would only make it longer.
+            # For sizes and pages of members. Past members would only make the index longer.
             models.Index(
                 fields=("segment", "enrollment"),
                 condition=Q(left_at__isnull=True),
                 name="membership_current_of_segment",
             ),
-            # The page of those who left: they may be few among very many who are in.
+            # For the page of past members, who may be few among many current members.
             models.Index(
                 fields=("segment", "id"),
                 condition=Q(left_at__isnull=False),
@@ -61,7 +61,7 @@ class OverrideKind(models.TextChoices):
 
 
 class Override(CourseScoped):
-    """A member added or removed by hand. `applied_at` null: not evaluated yet."""
+    """A member added or removed by hand. `applied_at` null means not evaluated yet."""
 
     course_scope = through("enrollment__course")
 
@@ -104,11 +104,12 @@ class TransitionCause(models.TextChoices):
 
 
 class Transition(CourseScoped):
-    """The outbox: an entry or a leaving, written with its membership, processed once by react.
+    """An entry or leaving in the outbox. It is written with its membership; react processes it.
 
-    `starts` says whether it may start runs or draw arms; it is decided when it is written, and for
-    an entry by time alone when its day was counted (WaitingEntry). An entry that may not is written
-    as processed: a playbook installed for a million would keep react busy for an hour for nothing.
+    `starts` says whether it may start runs or draw arms. This is decided when the row is written.
+    For an entry caused only by time, it is decided when its day is counted (WaitingEntry). An entry
+    that may start nothing is written as processed. Otherwise a playbook installed for a million
+    learners would keep react busy for an hour without need.
     """
 
     course_scope = through("enrollment__course")
@@ -145,8 +146,8 @@ class Transition(CourseScoped):
                 condition=Q(processed_at__isnull=True),
                 name="transition_unprocessed",
             ),
-            # For react's reads of some enrollments: until the table is analyzed, the planner would
-            # rather walk through all that waits than use the index of the whole history.
+            # For react's reads of a few enrollments. Until the table is analyzed, the planner would
+            # scan all open transitions instead of using the index of the whole history.
             models.Index(
                 fields=("enrollment", "id"),
                 condition=Q(processed_at__isnull=True),

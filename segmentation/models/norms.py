@@ -1,4 +1,4 @@
-"""What was usual in a course on a day."""
+"""The stored norms of a course on a day."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from activity.models import Course, CourseScoped, through
 
 
 class Norms(CourseScoped):
-    """A course's norms on one local day, computed from what occurred before its midnight."""
+    """A course's norms on one local day, computed from events before the midnight of that day."""
 
     course_scope = through("course")
 

@@ -1,4 +1,4 @@
-"""Entries by time alone that wait, and the days on which they are too many."""
+"""Waiting entries that only passing time caused, and surges: too many of them on one day."""
 
 from typing import ClassVar
 
@@ -19,10 +19,10 @@ class SurgeState(models.TextChoices):
 
 
 class Surge(CourseScoped):
-    """How many entered a segment by time alone on a local day of a course, and what is to become.
+    """The count of entries into a segment that only time caused on a local day of a course.
 
-    Entries are counted together before any of them may start anything. Above a share of the course
-    they are held, and staff decide for all of that day.
+    The entries of a day are counted before any of them may start anything. Above a share of the
+    course they are held, and staff decide about all entries of that day.
     """
 
     course_scope = through("course")
@@ -63,9 +63,9 @@ class Surge(CourseScoped):
 
 
 class WaitingEntry(CourseScoped):
-    """An entry by time alone whose transition may start nothing until its day was counted.
+    """An entry caused only by time. Its transition may start nothing until its day is counted.
 
-    Its membership is current: the evaluation that ends it deletes the row.
+    Its membership is current. The evaluation that ends the membership deletes the row.
     """
 
     course_scope = through("course")

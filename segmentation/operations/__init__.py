@@ -1,4 +1,4 @@
-"""Everything that writes the segmentation tables."""
+"""The operations that write the segmentation tables."""
 
 from segmentation.operations.errors import SegmentationError
 from segmentation.operations.evaluation import EvaluationCounts

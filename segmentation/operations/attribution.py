@@ -1,4 +1,4 @@
-"""What moves those for whom something late came in: time, what they did just now, or history."""
+"""Find the cause of transitions after late events: time, a recent act, or the late events."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,10 +14,11 @@ Attributed = Mapping[Pair, TransitionCause]
 
 
 def attribute(definitions: Definitions, batch: Batch) -> Attributed:
-    """Return the cause of each move of those for whom something late came in.
+    """Return the cause of each transition of the enrollments that received a late event.
 
-    The batch is read again without what came in since the last evaluation, or without a part of it:
-    what happens all the same needs no late event. In a course that is not live nothing is asked.
+    The batch is read again without the events received since the last evaluation, or without some
+    of them. A transition that happens nevertheless needs no late event. A course that is not live
+    is not examined.
     """
     live_since = batch.course.live_since
     if live_since is None or live_since > batch.as_of or not definitions.active:
@@ -26,7 +27,7 @@ def attribute(definitions: Definitions, batch: Batch) -> Attributed:
     moves = read_moves(definitions, late) if late.enrollment_ids else set()
     if not moves:
         return {}
-    # From here on the event log is read: of those alone who move.
+    # From here on the event log is read, so only enrollments with a transition are included.
     part = _only(late, {enrollment_id for enrollment_id, _ in moves})
     by_time, with_fresh, with_late = (
         read_moves(definitions, part, left_out=left_out)
@@ -40,14 +41,14 @@ def _cause(
 ) -> TransitionCause:
     if pair in by_time:
         return TransitionCause.TIME
-    # What the fresh act does alone it does; and where it takes both, it is the last straw.
+    # The cause is the recent act if it suffices alone, or if it is needed beside a late event.
     if pair in with_fresh or pair not in with_late:
         return TransitionCause.EVENT
     return TransitionCause.LATE
 
 
 def _with_late_events(batch: Batch) -> set[int]:
-    # At a first evaluation everybody moves by "first evaluation" anyway.
+    # At a first evaluation the cause is always "first evaluation".
     rows = Due.objects.filter(pk__in=batch.enrollment_ids, rules_revision__isnull=False)
     return set(rows.filter(late_since__isnull=False).values_list("pk", flat=True))
 

@@ -1,4 +1,4 @@
-"""One batch of claimed enrollments. A rule that fails freezes its segment alone."""
+"""Evaluate one batch of claimed enrollments. A failing rule freezes only its own segment."""
 
 import logging
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 
 def decide(definitions: Definitions, batch: Batch) -> tuple[Definitions, Outcome]:
-    """Write who enters and leaves, and return it with the definitions that could be evaluated.
+    """Write entries and leavings. Return the outcome and the definitions that were evaluated.
 
-    A segment whose rule fails is moved to the frozen ones, with its fault; the others go on. Raises
-    what fails for another reason than a rule.
+    A segment whose rule fails becomes frozen, with its fault. The other segments are evaluated.
+    Raise errors that have another reason than a rule.
     """
     try:
-        # A savepoint: a statement that fails would otherwise take the claimed rows with it.
+        # A savepoint, because a failing statement would otherwise lose the claims.
         with transaction.atomic():
             return definitions, _write(definitions, batch)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Who enters and who leaves, decided and written in one statement for a whole batch."""
+"""Decide and write entries and leavings in one statement for a whole batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from segmentation.operations.differences import (
 # jsonb_build_object takes at most 100 arguments.
 _SIGNALS_A_CALL = 50
 
-# `change` is who enters and leaves, with the cause; the last steps write it. One statement, as
-# temporary tables in every batch of every course would have PostgreSQL's own catalogs grow.
+# `change` has the entries and leavings with their causes. The last steps write them. This is one
+# statement, because temporary tables in every batch would make PostgreSQL's catalogs grow.
 _STATEMENT = """
 WITH {difference}, attributed AS (
     SELECT * FROM unnest(%(moved_enrollment)s::bigint[], %(moved_segment)s::bigint[],
@@ -39,22 +39,22 @@ WITH {difference}, attributed AS (
                     AND (hand.segment_id = difference.segment_id
                         OR hand.is_exclusive AND hand.playbook_id = definition.playbook_id)
             ) THEN '{manual}'
-            -- Archived, or its playbook is no longer kept for the course.
+            -- The segment is archived, or its playbook is no longer kept for the course.
             WHEN definition.segment_id IS NULL THEN '{edit}'
             WHEN due.rules_revision IS NULL OR definition.added IS NULL
                 OR due.rules_revision < GREATEST(definition.activated, definition.added)
             THEN '{baseline}'
             WHEN due.rules_revision < definition.moved OR due.cause = {edited}
-                -- An item or the course itself was edited, and not everybody has been pulled for
-                -- it yet: an event that comes first must not pass for the cause. All of a batch
-                -- are of one course.
+                -- An item or the course was edited, and not all enrollments have been pulled for
+                -- it yet. An event that arrives meanwhile must not count as the cause. All
+                -- enrollments of a batch belong to one course.
                 OR (SELECT course.settled_edits < course.edits
                     FROM activity_course AS course
                     JOIN activity_enrollment AS one ON one.course_id = course.id
                     WHERE one.id = (SELECT enrollment_id FROM reading LIMIT 1))
             THEN '{edit}'
-            -- Where something late came in, each move is asked what it would have taken. Not in a
-            -- course that is not live: there nothing is started, and the answer costs.
+            -- After late events, the cause of each transition was found by more readings. These are
+            -- left out in a course that is not live, because nothing starts there.
             WHEN due.late_since IS NOT NULL THEN COALESCE(attributed.cause, '{late}')
             WHEN due.cause = {acted} THEN '{event}'
             ELSE '{time}' END AS cause,
@@ -67,13 +67,13 @@ WITH {difference}, attributed AS (
 ), change AS MATERIALIZED (
     SELECT *, CASE WHEN membership_id IS NULL THEN 'enter' ELSE 'leave' END AS kind,
         cause IN ('{event}', '{time}', '{manual}') OR cause = '{late}' AND %(late_starts)s OR (
-            -- Ticked: those whom the segment's own activation or edit brings in, but nobody who
-            -- is new to the system or whose course was added since.
+            -- If ticked: learners who enter because of the segment's own activation or edit, but
+            -- not learners who are new to the system or whose course was added later.
             membership_id IS NULL AND include_present AND cause IN ('{baseline}', '{edit}')
             AND rules_revision < changed AND added <= changed
         ) IS TRUE AS starts,
         %(is_silent)s AND cause = '{time}' AS is_held_back,
-        -- Counted before it starts anything: many at once are a surge.
+        -- Entries by time are counted before they start anything: too many are a surge.
         %(day)s::date IS NOT NULL AND membership_id IS NULL AND cause = '{time}' AS waits
     FROM caused
 ), entered AS (
@@ -87,7 +87,7 @@ WITH {difference}, attributed AS (
     FROM change WHERE member.id = change.membership_id AND NOT change.is_held_back
     RETURNING member.id
 ), moved AS (
-    -- Leavings first: react handles them in this order, and ends old runs before it starts new.
+    -- Leavings first: react uses this order, so that it ends old runs before it starts new ones.
     INSERT INTO segmentation_transition (enrollment_id, segment_id, kind, cause, starts, version,
         occurred_at, processed_at, attempts, next_attempt_at, error)
     SELECT enrollment_id, segment_id, kind, cause, starts AND NOT waits, version, at,
@@ -110,8 +110,8 @@ WITH {difference}, attributed AS (
     FROM hand WHERE made.id = hand.id AND hand.is_new
 )
 SELECT reading.enrollment_id,
-    -- Whoever was held back is looked at again soon, as the feed may be back before midnight. And
-    -- no instant may lie in the past: the same rows would be claimed again and again.
+    -- Enrollments that were held back are evaluated again soon, because the feed may be back before
+    -- midnight. No instant may be in the past, or the same rows would be claimed again and again.
     CASE WHEN reading.enrollment_id IN (SELECT enrollment_id FROM change WHERE is_held_back)
         THEN LEAST(reading.next_due, %(as_of)s + interval '15 minutes')
         WHEN reading.next_due <= %(as_of)s THEN %(as_of)s + interval '1 second'
@@ -131,9 +131,9 @@ class Outcome:
 
 
 def write_changes(definitions: Definitions, batch: Batch, attributed: Attributed) -> Outcome:
-    """Write who of the batch enters and leaves: memberships, transitions, applied overrides.
+    """Write the entries and leavings of the batch: memberships, transitions, applied overrides.
 
-    `attributed` says of those for whom something late came in what moves them.
+    `attributed` has the causes of transitions of enrollments that received late events.
     """
     reading = compile_batch(definitions.active, batch)
     params = difference_params(definitions, reading, batch) | {
@@ -156,7 +156,7 @@ def write_changes(definitions: Definitions, batch: Batch, attributed: Attributed
 
 
 def _counted_day(batch: Batch) -> date | None:
-    """Return the local day with which entries by time are counted, None where nothing starts."""
+    """Return the local day on which entries by time are counted, or None if nothing may start."""
     course = batch.course
     is_live = course.live_since is not None and course.live_since <= batch.as_of
     if not is_live or course.clock_stopped_at is not None:
@@ -176,7 +176,7 @@ def _statement(definitions: Definitions, reading: Reading | None) -> str:
 
 
 def _signals(active: Sequence[Definition], reading: Reading | None) -> str:
-    """Return SQL for what the signals of the entered segment's rule are, as jsonb."""
+    """Return SQL for the signals of the entered segment's rule, as jsonb."""
     if reading is None or not active:
         return "'{}'::jsonb"
     cases = " ".join(
@@ -186,7 +186,7 @@ def _signals(active: Sequence[Definition], reading: Reading | None) -> str:
 
 
 def _objects(identities: Sequence[str], reading: Reading) -> str:
-    # The identity is bound under the name of the alias: it may hold any text.
+    # The identity is bound as a value named by the alias, because it may contain any text.
     aliases = [reading.signals[identity] for identity in identities]
     pairs = [f"%({alias})s::text, reading.{alias}" for alias in aliases]
     calls = [

@@ -1,4 +1,4 @@
-"""The segments of one course as an evaluation reads them: parsed, ranked and numbered."""
+"""The segments of one course as an evaluation uses them: parsed, ranked, with revisions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,10 +12,11 @@ from segmentation.operations.segments import EVALUATED
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """One active segment. `rank` orders the segments of all playbooks, the first going first.
+    """One active segment. `rank` orders the segments of all playbooks; the lowest comes first.
 
-    Revisions are RulesRevision numbers: `changed` the segment's own last change, `moved` the last
-    change that could move anybody in or out of it, `added` when its playbook came to the course.
+    Revisions are RulesRevision numbers. `changed` is the segment's own last change. `moved` is the
+    last change that could make anybody enter or leave it. `added` is the addition of its playbook
+    to the course.
     """
 
     rules: SegmentRules
@@ -35,7 +36,7 @@ class Definition:
 
     @property
     def signals(self) -> list[str]:
-        """Return the identities of the signals that the rule itself asks for."""
+        """Return the identities of the signals in the rule, without those of the leave rule."""
         return sorted({part.ref.identity for part in rules.conditions(self.rules.rule)})
 
 
@@ -50,7 +51,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Definitions:
-    """What holds for a course: its active segments, those frozen, and those that cannot be read."""
+    """The segments of a course: active ones, frozen ones, and those that cannot be read."""
 
     revision: int
     active: tuple[Definition, ...] = ()
@@ -58,7 +59,7 @@ class Definitions:
     faults: tuple[Fault, ...] = ()
 
     def without(self, faults: Iterable[Fault]) -> "Definitions":
-        """Return the same with the segments at fault taken for frozen."""
+        """Return the same definitions with the faulty segments as frozen."""
         faults = tuple(faults)
         ids = {fault.segment_id for fault in faults}
         return Definitions(
@@ -71,8 +72,8 @@ class Definitions:
 
 def read_definitions(course_id: int) -> Definitions:
     """Return the segments that are kept for the course."""
-    # The number first: a change that commits in between is then met once more, as an edit. The
-    # other way round its number would be noted for rules that were read before it.
+    # The revision is read first. A change that commits in between is then evaluated once more, as
+    # an edit. In the other order, its number would be recorded for rules that were read before it.
     found = Definitions(current_revision())
     links = PlaybookCourse.objects.filter(course_id=course_id)
     added = dict(links.values_list("playbook_id", "added_revision"))
@@ -104,7 +105,7 @@ def _definition(segment: Segment, rank: int, added: int | None) -> Definition:
         version=segment.version,
         activated=segment.activated_revision or 0,
         changed=changed,
-        # Where only one segment can be held, an edit of one moves the members of another.
+        # In an exclusive playbook, an edit of one segment can change the members of another.
         moved=segment.playbook.changed_revision if is_exclusive else changed,
         added=added,
         include_present=segment.include_present,

@@ -1,6 +1,6 @@
-"""Who of a batch is in other segments than the rules want: found in one SELECT, nothing written."""
+"""Compare the memberships of a batch with the result of the rules, in one SELECT. Read only."""
 
-# Every value is bound; what is put into the text comes from the compiler.
+# Every value is bound; only texts from the compiler are put into the statement.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from segmentation.signals import LeftOut, Need, Subject
 
 Pair = tuple[int, int]
 
-# Read when no segment is active: whoever is still held in anything that is not frozen leaves it.
+# Used when no segment is active: members of segments that are not frozen then leave.
 _NOBODY_ASKS = """
 SELECT enrollment_id, false AS in_scope, false AS over, NULL::timestamptz AS next_due
 FROM unnest(%(ids)s::bigint[]) AS one (enrollment_id)
 """
 
-# The first steps name their relations as they are; `difference` is who is to enter and to leave.
+# The result is `difference`: the enrollments that have to enter or leave a segment.
 _DIFFERENCE = """
 reading AS MATERIALIZED (
     {reading}
@@ -62,7 +62,7 @@ reading AS MATERIALIZED (
 ), wanted AS (
     SELECT enrollment_id, segment_id FROM allowed WHERE NOT is_exclusive
     UNION ALL
-    -- A frozen segment keeps its members, so in an exclusive playbook they can enter no other.
+    -- A frozen segment keeps its members. In an exclusive playbook they can enter no other segment.
     (SELECT DISTINCT ON (enrollment_id, playbook_id) enrollment_id, segment_id
     FROM allowed
     WHERE is_exclusive AND NOT EXISTS (
@@ -81,7 +81,10 @@ reading AS MATERIALIZED (
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Whom of a course to evaluate, and as of when. `is_silent`: nobody moves by time alone."""
+    """The enrollments of a course to evaluate, and the instant.
+
+    `is_silent`: the feed is silent, so passing time alone makes nobody enter or leave.
+    """
 
     course: Course
     as_of: datetime
@@ -92,7 +95,7 @@ class Batch:
 def compile_batch(
     active: Sequence[Definition], batch: Batch, *, left_out: LeftOut | None = None
 ) -> Reading | None:
-    """Return the statement that reads the batch; None where no segment is active."""
+    """Return the statement that reads the batch, or None if no segment is active."""
     if not active:
         return None
     norms = _norms(active, batch)
@@ -140,14 +143,14 @@ def read_moves(
 
 
 def _candidates(one: Definition, reading: Reading) -> str:
-    """Return the SELECT of those whom the segment's rules want in it."""
+    """Return the SELECT of the enrollments that should be in the segment by its rules."""
     columns = f"SELECT reading.enrollment_id, {one.segment_id}::bigint AS segment_id"
     rule = f"reading.{quoted(reading.rule_columns[one.segment_id])}"
     if one.rules.leave_rule is None:
         return f"{columns} FROM reading WHERE reading.in_scope AND {rule}"
     leave = f"reading.{quoted(reading.leave_columns[one.segment_id])}"
-    # Nobody enters while the leave rule is true: they would leave at the next evaluation and enter
-    # again at the one after it, with a message each time.
+    # No learner enters while the leave rule is true. Otherwise they would leave at the next
+    # evaluation and enter again at the one after it, with a message each time.
     return f"""{columns} FROM reading
     WHERE reading.in_scope AND {leave} IS NOT TRUE AND ({rule} OR EXISTS (
         SELECT FROM held WHERE held.enrollment_id = reading.enrollment_id

@@ -1,5 +1,8 @@
-"""What an operation refuses, in a sentence for the person who asked."""
+"""The error with which an operation refuses a request."""
 
 
 class SegmentationError(Exception):
-    """The segment, playbook or course is not in a state that allows what was asked."""
+    """The state of the segment, playbook or course does not allow the operation.
+
+    The message is a sentence for the user.
+    """

@@ -1,4 +1,4 @@
-"""Evaluate enrollments of a course, a batch a transaction."""
+"""Evaluate enrollments of a course, one batch per transaction."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -20,13 +20,14 @@ from segmentation.operations.segments import freeze_segment
 log = logging.getLogger(__name__)
 
 FeedHealthOf = Callable[..., FeedHealth]
-# Locks the Due rows of enrollments in the open transaction and returns their ids.
+# A function that locks the Due rows of enrollments in the open transaction and returns their ids.
 Claim = Callable[[], list[int]]
 
-# A few hash tables over a batch of enrollments; compiling such statements costs more than it saves.
-# A batch is found by index, which on disks without a moving arm hardly costs more than a scan.
-# A commit need not wait for the disk: a server that crashes before has the rows due again, and
-# whatever follows from an evaluation waits for the disk with all that was written before it.
+# work_mem: a few hash tables over a batch of enrollments must fit into memory.
+# jit: compiling such statements takes more time than it saves.
+# random_page_cost: a batch is read by index, and on an SSD that costs hardly more than a scan.
+# synchronous_commit: if the server crashes before the commit is on disk, the rows are due again.
+# Later commits that depend on an evaluation are synchronous and put it on disk too.
 _SETTINGS = """
 SET LOCAL work_mem = '64MB'; SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1;
 SET LOCAL synchronous_commit = off
@@ -35,7 +36,7 @@ SET LOCAL synchronous_commit = off
 
 @dataclass(frozen=True)
 class EvaluationCounts:
-    """How many enrollments were evaluated, how many memberships began and ended."""
+    """How many enrollments were evaluated, and how many memberships began and ended."""
 
     evaluated: int = 0
     entered: int = 0
@@ -48,7 +49,7 @@ class EvaluationCounts:
 
 
 class BatchError(Exception):
-    """A batch could not be evaluated for a reason that lies in one of its enrollments."""
+    """A batch could not be evaluated because of one of its enrollments."""
 
     def __init__(self, enrollment_ids: Sequence[int]) -> None:
         super().__init__(f"{len(enrollment_ids)} enrollments could not be evaluated")
@@ -60,9 +61,9 @@ def evaluate_batch(
 ) -> EvaluationCounts:
     """Evaluate the enrollments of the course that `claim` locks, in one transaction.
 
-    Raise BatchError where that fails for one of them: then nothing of the batch was written.
+    Raise BatchError if the evaluation of one of them fails. Then nothing of the batch is written.
     """
-    # A stopped clock shows the course as of the end of its simulation, for good.
+    # A course with a stopped clock is always evaluated as of the end of its simulation.
     as_of = course.clock_stopped_at or now
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -77,15 +78,15 @@ def evaluate_batch(
             check_references()
             return counts
         except Exception as error:
-            # Who else holds a row of one enrollment costs that one its turn, and no other.
+            # If another transaction holds a row of one enrollment, only that enrollment is delayed.
             if is_outage(error) and not is_held(error):
                 raise
             raise BatchError(ids) from error
 
 
 def _evaluate_claimed(batch: Batch) -> EvaluationCounts:
-    # From here on every statement sees what was committed before the rows were locked. In the
-    # claiming statement itself the signals would be older than the locks.
+    # From here on, every statement sees all data that was committed before the rows were locked.
+    # Signals read in the claiming statement itself would be older than the locks.
     definitions, outcome = decide(read_definitions(batch.course.id), batch)
     for fault in definitions.faults:
         freeze_segment(fault.segment_id, version=fault.version, error=fault.error)
@@ -100,7 +101,7 @@ def _evaluate_claimed(batch: Batch) -> EvaluationCounts:
 
 
 def put_off(failure: BatchError, *, now: datetime) -> None:
-    """Have the one enrollment of the failed batch evaluated later, and show staff why."""
+    """Delay the evaluation of the failed batch's one enrollment, and store the error for staff."""
     cause = failure.__cause__
     fail_due(failure.enrollment_ids, now=now, error=f"{type(cause).__name__}: {cause}")
     note("enrollments put off", type(cause).__name__, count=len(failure.enrollment_ids))

@@ -1,4 +1,4 @@
-"""Evaluate every enrollment of courses at one instant, due or not."""
+"""Evaluate every enrollment of courses at one instant, whether it is due or not."""
 
 import math
 from collections import deque
@@ -24,16 +24,16 @@ from segmentation.operations.revisions import pull_changed
 from segmentation.operations.segments import EVALUATED
 from segmentation.operations.surges import decide_entries
 
-# The fewer batches, the fewer times a course's items and norms are read; more would need memory.
+# A large batch reads a course's items and norms fewer times. A larger one would need more memory.
 LARGE_BATCH = 50_000
 
 
 @dataclass(frozen=True)
 class CourseEvaluation:
-    """What a full evaluation did, and how many members each segment then has, by its key.
+    """The counts of a full evaluation, and the size of each segment afterwards, by its key.
 
-    `left_out` enrollments are as they were: their evaluation failed and is put off, or meanwhile
-    they were evaluated as of a later instant.
+    `left_out` enrollments were not evaluated: their evaluation failed and is delayed, or they were
+    evaluated as of a later instant meanwhile.
     """
 
     counts: EvaluationCounts
@@ -48,11 +48,12 @@ def evaluate_courses(
     batch: int = LARGE_BATCH,
     on_batch: Callable[[int], object] = lambda evaluated: None,
 ) -> CourseEvaluation:
-    """Evaluate everybody in the courses as of the instant. `on_batch` hears how many were done.
+    """Evaluate all enrollments of the courses as of the instant.
 
-    Waits for enrollments that an ingest, a message or another evaluation holds at the moment.
-    Raise SegmentationError, before anything is written, for an instant before a course's last
-    evaluation: memberships only go forward. The past is read with `preview` and `read_signals`.
+    `on_batch` is called with the number of enrollments of each batch. The function waits for
+    enrollments that an ingest, a message or another evaluation holds. For an instant before a
+    course's last evaluation, raise SegmentationError before anything is written: memberships
+    cannot go back. Use `preview` and `read_signals` to read the past.
     """
     for course in courses:
         _check_instant(course, as_of=as_of)
@@ -68,7 +69,7 @@ def _check_instant(course: Course, *, as_of: datetime) -> None:
     if stopped is not None and stopped != as_of:
         raise SegmentationError(
             f"The clock of course '{course.key}' stopped at {stopped.isoformat()}:"
-            " it can be evaluated at that instant only."
+            " the course can be evaluated only as of that instant."
         )
     last = Due.objects.filter(enrollment__course=course).aggregate(at=Max("evaluated_at"))["at"]
     if last is not None and as_of < last:
@@ -81,7 +82,7 @@ def _check_instant(course: Course, *, as_of: datetime) -> None:
 def _evaluate(
     course: Course, *, as_of: datetime, batch: int, on_batch: Callable[[int], object]
 ) -> tuple[EvaluationCounts, int]:
-    """Return what was done, and how many enrollments were left as they were."""
+    """Return the counts, and how many enrollments were not evaluated."""
     renew_norms(now=as_of, course_id=course.id)
     pull_changed(now=as_of, course_id=course.id)
     ids = list(course.enrollments.order_by("pk").values_list("pk", flat=True))
@@ -99,22 +100,22 @@ def _evaluate(
         on_batch(counts.evaluated)
         total += counts
     decide_entries(now=as_of, course_id=course.id)
-    # With those counted that fail or are ahead: nobody may be missing without a word.
+    # The second number includes failures and later evaluations, so none is unaccounted for.
     return total, len(ids) - total.evaluated
 
 
 def _wait_for(enrollment_ids: Sequence[int], *, as_of: datetime) -> list[int]:
-    """Lock the Due rows and return their enrollments, without those evaluated as of later."""
-    # In enrollment order, as everybody does who waits; and without SKIP LOCKED: who says everybody
-    # does not mean those alone whom no ingest or evaluation holds at the moment.
+    """Lock the Due rows. Return their enrollments, except those evaluated as of a later instant."""
+    # In enrollment order, as in every function that waits for these locks. Without SKIP LOCKED,
+    # because enrollments that an ingest or evaluation holds have to be evaluated too.
     rows = Due.objects.filter(pk__in=enrollment_ids).order_by("pk").select_for_update(no_key=True)
-    # Read with the lock: while this waited, an evaluation may have brought them to its own now.
+    # Read under the lock: meanwhile another evaluation may have evaluated them as of its own now.
     instants = rows.values_list("pk", "evaluated_at")
     return [pk for pk, at in instants if at is None or at <= as_of]
 
 
 def _retried(failure: BatchError, *, as_of: datetime) -> list[list[int]]:
-    """Return the parts to try instead of the batch; the one enrollment that fails is put off."""
+    """Return the parts to try instead of the batch. A single failing enrollment is delayed."""
     ids = list(failure.enrollment_ids)
     if len(ids) == 1:
         put_off(failure, now=as_of)
@@ -127,7 +128,7 @@ def _parts(ids: list[int], size: int) -> list[list[int]]:
 
 
 def _members(courses: Sequence[Course]) -> dict[str, int]:
-    """Return the sizes of the courses' segments, empty ones too, in order of priority."""
+    """Return the sizes of the courses' segments, including empty ones, in order of priority."""
     kept = Segment.objects.filter(status__in=EVALUATED, playbook__courses__in=courses).distinct()
     segments = list(kept.select_related("playbook").order_by("playbook__key", "priority", "key"))
     held = Membership.objects.filter(left_at__isnull=True, enrollment__course__in=courses)
@@ -135,7 +136,7 @@ def _members(courses: Sequence[Course]) -> dict[str, int]:
     sizes = dict(counted.values_list("segment", "size"))
     keys = [segment.key for segment in segments]
     return {
-        # Two playbooks may use the same key; then the playbook's tells them apart.
+        # Two playbooks may use the same key. Then the playbook's key is added.
         one.key if keys.count(one.key) == 1 else f"{one.playbook.key}/{one.key}": sizes.get(
             one.id, 0
         )

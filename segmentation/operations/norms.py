@@ -1,4 +1,4 @@
-"""Keeping a course's norms, one row a day, and renewing them where its past has changed."""
+"""Store a course's norms, one row per day, and renew them when its past has changed."""
 
 import json
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from segmentation.norms import NORMS, NormsValues
 from segmentation.operations.revisions import note_norms
 from segmentation.queries import compute_norms, stored_norms
 
-# Another worker may have been first; then its row stands for both. One that lacks a norm, which an
-# earlier release did not know, is made anew.
+# If another worker was first, its row is kept. A row of an earlier release that lacks a norm is
+# replaced.
 _KEEP = """
 INSERT INTO segmentation_norms AS kept (course_id, day, figures, computed_at)
 VALUES (%s, %s, %s::jsonb, %s)
@@ -29,16 +29,16 @@ _LOCK_SPACE = 20_251
 
 
 def ensure_norms(course_id: int, day: date, *, now: datetime) -> NormsValues:
-    """Return the course's norms of the day, computed and kept if they were not yet.
+    """Return the course's norms of the day. Compute and store them if they are not stored yet.
 
-    They count what occurred before the day began. Everybody's Due comes at that midnight at the
-    latest where a rule asks for norms, so nothing needs to be pulled.
+    They use the events before the beginning of the day. If a rule needs norms, every enrollment is
+    due at that midnight at the latest, so nothing needs to be pulled.
     """
     stored = stored_norms(course_id, day)
     if stored is not None:
         return stored
-    # Until the row is committed nobody renews: what is stored from an older reading than the
-    # renewal's would stay.
+    # The shared lock prevents a renewal until the row is committed. Otherwise norms from an older
+    # reading could be stored after the renewal and stay.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", _key(course_id))
     values = compute_norms(course_id, day)
@@ -49,9 +49,9 @@ def ensure_norms(course_id: int, day: date, *, now: datetime) -> NormsValues:
 
 
 def renew_norms(*, now: datetime, course_id: int | None = None) -> None:
-    """Drop the norms of days before which the past has changed, and pull where today's are others.
+    """Delete norms whose past has changed, and pull the courses whose norms of today are different.
 
-    Call it outside a transaction. What a process that dies leaves undone is found again.
+    Call it outside a transaction. If the process dies, the next call does the rest.
     """
     courses = Course.objects.filter(pk__in=PastChange.objects.order_by().values("course_id"))
     if course_id is not None:
@@ -64,42 +64,42 @@ def renew_norms(*, now: datetime, course_id: int | None = None) -> None:
 
 
 def _renew(course: Course, *, now: datetime) -> int | None:
-    """Renew the course's norms; return the number of the edit that is to be settled, if any."""
+    """Renew the course's norms. Return the number of the edit that has to be settled, if any."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _key(course.pk))
-        # Somebody renews these, or is computing some: the next call will do.
+        # Another process renews or computes these norms. The next call will try again.
         if not cursor.fetchone()[0]:
             return None
     changes = list(PastChange.objects.filter(course=course))
     today = local_date(course.clock_stopped_at or now, course.time_zone)
-    # Of an upgrade a row of today may lack a norm that is new, and then reads as nothing.
+    # After an upgrade, today's row may lack a new norm. `stored_norms` then returns None.
     is_measured = Norms.objects.filter(course=course, day=today).exists()
     before = stored_norms(course.pk, today)
     _forget(course, changes)
-    # Nobody has been measured against the norms of today, or they are the same again.
+    # Return if no evaluation has used the norms of today, or if they have not changed.
     if not is_measured or ensure_norms(course.pk, today, now=now) == before:
         return None
     if _is_fresh(course, changes, now=now):
         note_norms(course.pk)
         return None
-    # A back-fill or an edit is no reason to write to those whom it moves.
+    # Transitions that come from late data or an edit must not start messages.
     return count_edits([course.pk])[course.pk]
 
 
 def _forget(course: Course, changes: Sequence[PastChange]) -> None:
-    """Delete the norms of the days after the earliest change, and the notes of the changes."""
+    """Delete the norms of the days after the earliest change, and the notes of these changes."""
     kept = Norms.objects.filter(course=course)
     instants = [change.occurred_at for change in changes if change.occurred_at is not None]
     if len(instants) == len(changes):
         days = [local_date(at, course.time_zone) for at in instants]
         kept = kept.filter(day__gt=min(days, default=date.max))
     kept.delete()
-    # By id: a note that is committed meanwhile stays for the next renewal.
+    # By id, so that a note that is committed meanwhile stays for the next renewal.
     PastChange.objects.filter(pk__in=[change.pk for change in changes]).delete()
 
 
 def _is_fresh(course: Course, changes: Sequence[PastChange], *, now: datetime) -> bool:
-    """Return whether all of it came in time, or the course lets late events start messages."""
+    """Return whether no change is late, or late events may start messages in the course."""
     if course.late_events_start:
         return all(change.occurred_at is not None for change in changes)
     limit = now - timedelta(hours=course.late_after_hours)

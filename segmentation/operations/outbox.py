@@ -1,4 +1,4 @@
-"""What becomes of transitions: processed, put off, or announced for those who are in already."""
+"""Mark transitions as processed, delay failed ones, and write entries for present members."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -12,7 +12,7 @@ from common.stored_text import storable_text
 from common.tally import note
 from segmentation.models import Membership
 
-# Who has an unprocessed entry already is handled anyway.
+# Members with an unprocessed entry are skipped, because react handles that entry anyway.
 _ANNOUNCE = """
 INSERT INTO segmentation_transition (enrollment_id, segment_id, kind, cause, starts, version,
     occurred_at, attempts, next_attempt_at, error)
@@ -26,7 +26,7 @@ WHERE held.segment_id = %(segment_id)s AND held.left_at IS NULL
         WHERE waiting.enrollment_id = held.enrollment_id AND waiting.segment_id = held.segment_id
             AND waiting.processed_at IS NULL AND waiting.starts AND waiting.kind = 'enter'
     )
-    -- Staff have not let them in yet, or nobody has counted them.
+    -- These entries are not counted yet, or wait for a decision of staff.
     AND NOT EXISTS (
         SELECT FROM segmentation_waitingentry AS entry
         WHERE entry.enrollment_id = held.enrollment_id AND entry.segment_id = held.segment_id
@@ -34,7 +34,7 @@ WHERE held.segment_id = %(segment_id)s AND held.left_at IS NULL
 ORDER BY held.enrollment_id
 """
 
-# One array: of ten thousand placeholders the driver reads each.
+# One array parameter, because the driver parses every placeholder of a list of ten thousand.
 _MARK = """
 UPDATE segmentation_transition SET processed_at = %(now)s, error = ''
 WHERE id = ANY(%(ids)s) AND processed_at IS NULL
@@ -49,13 +49,13 @@ WHERE id = ANY(%(ids)s) AND processed_at IS NULL
 
 
 def mark_processed(transition_ids: Iterable[int], *, now: datetime) -> None:
-    """Note that react has handled the transitions. Those handled before stay as they are."""
+    """Mark the transitions as processed by react. Processed ones are not changed."""
     with connection.cursor() as cursor:
         cursor.execute(_MARK, {"ids": list(transition_ids), "now": now})
 
 
 def fail_transitions(transition_ids: Iterable[int], *, now: datetime, error: str) -> None:
-    """Put the transitions off: 30 s, then twice as long, up to 1 hour."""
+    """Delay the transitions: 30 s, then twice as long, up to 1 hour."""
     values: dict[str, Any] = {
         "ids": list(transition_ids),
         "now": now,
@@ -63,12 +63,12 @@ def fail_transitions(transition_ids: Iterable[int], *, now: datetime, error: str
     }
     with connection.cursor() as cursor:
         cursor.execute(_FAIL, values)
-    # The name of the error alone: its text may hold somebody's address.
+    # Only the name of the error, because its text may contain a learner's address.
     note("transitions put off", error.partition(":")[0], count=len(values["ids"]))
 
 
 def lock_members(segment_ids: Iterable[int]) -> list[int]:
-    """Lock everybody who is in one of the segments, in enrollment order, and return their ids."""
+    """Lock the members of the segments in enrollment order, and return their enrollment ids."""
     present = Membership.objects.filter(segment_id__in=list(segment_ids), left_at__isnull=True)
     ids = sorted(set(present.values_list("enrollment_id", flat=True)))
     lock_due(ids)
@@ -79,12 +79,13 @@ def lock_members(segment_ids: Iterable[int]) -> list[int]:
 def announce_members(
     segment_id: int, *, now: datetime, among: Collection[int] | None = None
 ) -> int:
-    """Write an entry for everybody who is in the segment, and return how many.
+    """Write an entry for every present member of the segment, and return their number.
 
-    The entries start runs and draws: an experiment that starts takes its present members in.
-    `among` names the enrollments that the transaction has locked already: only they are announced.
+    The entries start runs and draws. An experiment uses this at its start to include present
+    members. `among` names enrollments that the transaction has locked already; then only these are
+    included.
     """
-    # Under the Due locks: an entry written after somebody's leaving would draw who is not there.
+    # Under the Due locks, so that no entry is written for a member who has just left.
     ids = lock_members([segment_id]) if among is None else list(among)
     with connection.cursor() as cursor:
         cursor.execute(_ANNOUNCE, {"segment_id": segment_id, "ids": ids, "now": now})

@@ -1,4 +1,4 @@
-"""Members added and removed by hand. The next evaluation carries them out."""
+"""Add and remove members by hand. The next evaluation applies the overrides."""
 
 from datetime import datetime
 
@@ -16,10 +16,10 @@ from segmentation.operations.segments import EVALUATED
 def add_member(
     segment_id: int, enrollment_id: int, *, now: datetime, by: User | None = None
 ) -> Override:
-    """Keep the enrollment in the segment whatever the rule says, as long as it is in scope.
+    """Keep the enrollment in the segment regardless of the rule, as long as it is in scope.
 
-    In an exclusive playbook a segment of higher priority still goes first. Raise SegmentationError
-    where the segment is not kept for the enrollment's course.
+    In an exclusive playbook, a segment of higher priority still comes first. Raise
+    SegmentationError if the segment is not kept for the enrollment's course.
     """
     return _override(OverrideKind.ADDED, (segment_id, enrollment_id), now=now, by=by)
 
@@ -27,15 +27,15 @@ def add_member(
 def remove_member(
     segment_id: int, enrollment_id: int, *, now: datetime, by: User | None = None
 ) -> Override:
-    """Keep the enrollment out of the segment whatever the rule says."""
+    """Keep the enrollment out of the segment regardless of the rule."""
     return _override(OverrideKind.REMOVED, (segment_id, enrollment_id), now=now, by=by)
 
 
 @transaction.atomic
 def clear_override(segment_id: int, enrollment_id: int, *, now: datetime) -> bool:
-    """Let the rule decide again. Return False if nothing was set by hand.
+    """Let the rule decide again. Return False if there was no override.
 
-    Whoever enters or leaves because of it does so by an edit: no run is started, nobody is drawn.
+    If the learner then enters or leaves, the cause is edit: no run starts and no arm is drawn.
     """
     pull_due([enrollment_id], at=now, cause=DueCause.EDIT)
     gone, _ = Override.objects.filter(segment_id=segment_id, enrollment_id=enrollment_id).delete()
@@ -48,8 +48,8 @@ def _override(
 ) -> Override:
     segment_id, enrollment_id = pair
     check_kept(segment_id, enrollment_id)
-    # The Due row first: it is the mutex of its enrollment, and evaluation holds it while it reads
-    # the overrides. The cause stays "time", for the override itself says "by hand".
+    # The Due row first: it is the mutex of its enrollment, and an evaluation holds it while it
+    # reads the overrides. The cause stays "time", because the override itself means "by hand".
     pull_due([enrollment_id], at=now, cause=DueCause.TIME)
     values = {"kind": kind, "created_at": now, "created_by": by, "applied_at": None}
     return create_or_change(

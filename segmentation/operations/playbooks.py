@@ -1,4 +1,4 @@
-"""Playbooks: their courses, their mode, and installing one that ships with the project."""
+"""Set the courses and the mode of playbooks, and install a shipped playbook."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ PLAYBOOKS = Path(__file__).resolve().parents[1] / "playbooks"
 
 
 def shipped_playbooks() -> list[str]:
-    """Return the names that `install_playbook` knows."""
+    """Return the names of the playbooks that `install_playbook` can install."""
     return sorted(path.stem for path in PLAYBOOKS.glob("*.json"))
 
 
@@ -38,11 +38,11 @@ def install_playbook(
     activate: bool = True,
     key: str | None = None,
 ) -> Playbook:
-    """Create the shipped playbook with its segments for the courses (None: for all), and return it.
+    """Create the shipped playbook with its segments for the courses (None: all), and return it.
 
-    Installing it again adds what is missing and leaves alone what was edited. Nobody is drawn or
-    messaged for being in a segment already. Another `key` makes a playbook of its own, whose
-    cadences concern its courses alone. Raise SegmentationError for an unknown name or course.
+    A second installation adds missing rows and keeps edited ones. Learners who are in a segment
+    already are not drawn or messaged. Another `key` creates a separate playbook, whose cadences
+    affect only its courses. Raise SegmentationError for an unknown name or course.
     """
     shape = _read_shipped(name)
     courses = _courses(course_keys)
@@ -58,7 +58,7 @@ def install_playbook(
 
 @transaction.atomic
 def add_courses(playbook_id: int, course_ids: Iterable[int]) -> None:
-    """Keep the playbook for these courses too. Nobody is drawn or messaged for being in already."""
+    """Keep the playbook for these courses too. Learners already in a segment are not messaged."""
     known = PlaybookCourse.objects.filter(playbook_id=playbook_id).values_list(
         "course_id", flat=True
     )
@@ -70,7 +70,7 @@ def add_courses(playbook_id: int, course_ids: Iterable[int]) -> None:
         PlaybookCourse(playbook_id=playbook_id, course_id=course, added_revision=number)
         for course in new
     ]
-    # Two at once may add the same course; the first one's number stands.
+    # Two transactions may add the same course. The number of the first one is kept.
     PlaybookCourse.objects.bulk_create(links, ignore_conflicts=True)
 
 
@@ -85,12 +85,12 @@ def remove_course(playbook_id: int, course_id: int, *, now: datetime) -> None:
 
 @transaction.atomic
 def set_mode(playbook_id: int, mode: PlaybookMode) -> None:
-    """Let learners be in several segments of the playbook, or only in the first that fits."""
+    """Set whether a learner can be in several segments or only in the first that matches."""
     playbook = Playbook.objects.select_for_update(no_key=True).get(id=playbook_id)
     if playbook.mode == mode:
         return
     Playbook.objects.filter(id=playbook_id).update(mode=mode)
-    # Whoever moves because of it moves by an edit, and is not to be messaged for it.
+    # The resulting transitions have the cause edit and start no messages.
     number = note_change(playbook_id)
     segments = Segment.objects.filter(playbook_id=playbook_id, status__in=EVALUATED)
     segments.update(changed_revision=number, include_present=False)
@@ -99,7 +99,7 @@ def set_mode(playbook_id: int, mode: PlaybookMode) -> None:
 def _read_shipped(name: str) -> dict[str, Any]:
     if name not in shipped_playbooks():
         known = ", ".join(shipped_playbooks())
-        raise SegmentationError(f"There is no playbook '{name}'. The known ones: {known}.")
+        raise SegmentationError(f"There is no playbook '{name}'. The playbooks are: {known}.")
     shape: dict[str, Any] = json.loads((PLAYBOOKS / f"{name}.json").read_text(encoding="utf-8"))
     return shape
 

@@ -1,4 +1,4 @@
-"""The number of all rule changes, and bringing each change to the courses that it concerns."""
+"""Number all rule changes, and pull the courses that each change affects."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from segmentation.models import Playbook, PlaybookCourse, RulesRevision
 
 def next_revision() -> int:
     """Take the next number. Its row stays locked until the transaction ends."""
-    # One statement, so that the first change of an empty database needs no row made beforehand.
+    # One statement that also creates the row, for the first change in an empty database.
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO segmentation_rulesrevision (id, number) VALUES (1, 1)"
@@ -43,10 +43,10 @@ def note_norms(course_id: int) -> None:
 
 
 def pull_changed(*, now: datetime, course_id: int | None = None) -> None:
-    """Pull the queue of every course that a change of rules or norms has not reached yet.
+    """Pull every course that has an unpulled change of rules or norms.
 
-    Evaluation does it, not the edit: saving a rule must not take as long as a million rows do, and
-    what a killed process left undone is found again.
+    Evaluation calls this, not the edit, for two reasons: saving a rule must not wait for a million
+    rows, and after a killed process the next evaluation does the rest.
     """
     wanted = Greatest("playbook__changed_revision", "norms_revision")
     links = PlaybookCourse.objects.annotate(wanted=wanted).filter(pulled_revision__lt=F("wanted"))
@@ -57,7 +57,7 @@ def pull_changed(*, now: datetime, course_id: int | None = None) -> None:
         reached.setdefault(link.course_id, []).append((link.id, link.wanted))
     for course, pairs in reached.items():
         _number_new_links([link for link, _ in pairs])
-        # The cause stays "time": which segment was edited, and when, its own revision says.
+        # The cause stays "time", because the revision of a segment says whether it was edited.
         pull_course(course, at=now, cause=DueCause.TIME)
         _note_pulled(pairs)
 
@@ -71,7 +71,7 @@ def _number_new_links(link_ids: Sequence[int]) -> None:
 
 def _note_pulled(pairs: Sequence[tuple[int, int]]) -> None:
     for link_id, revision in pairs:
-        # Never downwards: another evaluation may have brought a later change meanwhile.
+        # Never to a lower number: another evaluation may have pulled a later change meanwhile.
         PlaybookCourse.objects.filter(id=link_id, pulled_revision__lt=revision).update(
             pulled_revision=revision
         )

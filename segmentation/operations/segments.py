@@ -1,4 +1,4 @@
-"""Creating, editing, activating, archiving and thawing segments."""
+"""Create, edit, activate, archive, freeze and thaw segments."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ EVALUATED = (SegmentStatus.ACTIVE, SegmentStatus.FROZEN)
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentFields:
-    """What an admin says of a segment. `rule` and `leave_rule` are the data of JSON documents."""
+    """The fields of a segment that an admin edits. `rule` and `leave_rule` are parsed JSON."""
 
     key: str
     name: str
@@ -29,7 +29,7 @@ class SegmentFields:
 
     @classmethod
     def of(cls, segment: Segment) -> "SegmentFields":
-        """Return what the segment says now; `dataclasses.replace` makes an edit of it."""
+        """Return the current fields of the segment. Use `dataclasses.replace` to edit them."""
         return cls(**{name: getattr(segment, name) for name in cls.__dataclass_fields__})
 
 
@@ -53,10 +53,10 @@ def edit_segment(
     include_present: bool = False,
     by: User | None = None,
 ) -> Segment:
-    """Save the segment's new words and rules. Raise RuleError, with the path to the fault.
+    """Save the segment's new texts and rules. Raise RuleError, with the path to the fault.
 
-    Other rules make a new version. Memberships stay until they are evaluated again, which starts no
-    run and draws nobody, unless `include_present`. New rules thaw a frozen segment.
+    New rules create a new version and thaw a frozen segment. Memberships stay until the next
+    evaluation, which starts no run and draws no arm unless `include_present` is set.
     """
     segment = _locked(segment_id)
     before = SegmentFields.of(segment)
@@ -75,9 +75,9 @@ def edit_segment(
 
 @transaction.atomic
 def activate_segment(segment_id: int, *, now: datetime, include_present: bool = False) -> Segment:
-    """Keep the segment true from now on. Activating an active one changes nothing.
+    """Evaluate the segment from now on. Activating an active segment changes nothing.
 
-    Who is in at the first evaluation starts no run and is not drawn, unless `include_present`.
+    Members of the first evaluation start no run and are not drawn unless `include_present` is set.
     """
     segment = _locked(segment_id)
     if segment.status in EVALUATED:
@@ -95,7 +95,7 @@ def activate_segment(segment_id: int, *, now: datetime, include_present: bool = 
 
 @transaction.atomic
 def archive_segment(segment_id: int, *, now: datetime) -> Segment:
-    """Stop keeping the segment. The next evaluation ends its memberships and starts nothing."""
+    """Stop evaluating the segment. The next evaluation ends its memberships and starts nothing."""
     segment = _locked(segment_id)
     if segment.status in EVALUATED:
         segment.changed_revision = note_change(segment.playbook_id)
@@ -106,7 +106,7 @@ def archive_segment(segment_id: int, *, now: datetime) -> Segment:
 
 @transaction.atomic
 def thaw_segment(segment_id: int, *, now: datetime) -> Segment:
-    """Evaluate a frozen segment again. What changed meanwhile starts no run and draws nobody."""
+    """Evaluate a frozen segment again. The resulting transitions start no run and draw no arm."""
     segment = _locked(segment_id)
     if segment.status != SegmentStatus.FROZEN:
         raise SegmentationError(f"The segment '{segment.key}' is not frozen.")
@@ -116,9 +116,9 @@ def thaw_segment(segment_id: int, *, now: datetime) -> Segment:
 
 
 def freeze_segment(segment_id: int, *, version: int, error: str) -> bool:
-    """Keep the segment's members as they are and show the error.
+    """Freeze the segment: its members stay as they are, and the error is shown.
 
-    Return False if it is no longer active in that version: the edit may have mended it.
+    Return False if this version is no longer active, because an edit may have corrected the rule.
     """
     frozen = Segment.objects.filter(id=segment_id, version=version, status=SegmentStatus.ACTIVE)
     changed = frozen.update(status=SegmentStatus.FROZEN, error=error[:2000])
@@ -131,7 +131,7 @@ def _locked(segment_id: int) -> Segment:
 
 
 def _note_edit(segment: Segment, *, include_present: bool) -> None:
-    """Number the edit of a segment that is being evaluated, and thaw it. A draft has no members."""
+    """Number the edit of an evaluated segment and thaw it. Do nothing for a draft."""
     if segment.status not in EVALUATED:
         return
     segment.status = SegmentStatus.ACTIVE
@@ -141,7 +141,7 @@ def _note_edit(segment: Segment, *, include_present: bool) -> None:
 
 
 def _checked(fields: SegmentFields) -> dict[str, Any]:
-    """Return the values to save, the rules in their one canonical shape."""
+    """Return the values to save, with the rules in their canonical form."""
     leave_rule = None if fields.leave_rule is None else rules.canonical_rule(fields.leave_rule)
     values = {name: getattr(fields, name) for name in fields.__dataclass_fields__}
     return values | {"rule": rules.canonical_rule(fields.rule), "leave_rule": leave_rule}

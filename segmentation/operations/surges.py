@@ -1,4 +1,4 @@
-"""Entries by time alone wait until a course's local day shows whether they are a surge."""
+"""Hold entries caused only by time until they are counted, and detect surges."""
 
 import logging
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from segmentation.operations.errors import SegmentationError
 
 log = logging.getLogger(__name__)
 
-# More than both: in a course of thirty, eight who enter at one midnight are no surge.
+# A surge exceeds both limits. In a course of thirty, eight entries at one midnight are no surge.
 LARGEST_SHARE = 0.25
 FEWEST = 20
 CHUNK = 1_000
 _HELD = (
-    "%s of %s who could be in course %s were to enter segment %s on %s by time alone: what starts"
-    " for them is held until staff decide on the segment's page"
+    "%s of %s enrollments in scope of course %s entered segment %s on %s only because time passed:"
+    " nothing starts for them until staff decide on the segment's page"
 )
 
-# The courses in which somebody waits to be counted, and up to when they have entered.
+# The courses with entries that are not counted yet, and the last instant of such an entry.
 _UNCOUNTED = """
 SELECT course_id, max(entered_at) FROM segmentation_waitingentry
 WHERE NOT is_counted AND (%(course)s::bigint IS NULL OR course_id = %(course)s)
@@ -30,8 +30,8 @@ GROUP BY course_id
 ORDER BY course_id
 """
 
-# Who is being evaluated is due until that commits: then nobody who is due means that all entries
-# of that instant are there to be read.
+# An enrollment stays due until its evaluation commits. So when none is due any more, all entries of
+# that instant can be read.
 _IS_SWEPT = """
 SELECT NOT EXISTS (
     SELECT FROM activity_due AS due
@@ -60,8 +60,8 @@ WITH scope AS (
     WHERE course_id = %(course)s
     ORDER BY id FOR NO KEY UPDATE
 ), counted AS (
-    -- An evaluation that ends a membership deletes its entry, and is not waited for: it may wait
-    -- for another entry that is locked here.
+    -- SKIP LOCKED: an evaluation that ends a membership deletes its entry. Waiting for it could
+    -- deadlock, because it may wait for another entry that is locked here.
     SELECT entry.transition_id, locked.id AS surge_id
     FROM locked JOIN segmentation_waitingentry AS entry
         ON entry.course_id = %(course)s AND entry.segment_id = locked.segment_id
@@ -86,8 +86,9 @@ WHERE course_id = %(course)s AND state = 'counting' AND entered > %(fewest)s
 RETURNING segment_id, day, entered, of
 """
 
-# Under the Due rows' locks: an evaluation that ends a membership deletes its entry under the same.
-_WHO_MOVES_ON = """
+# The enrollments whose waiting entries are decided. Their Due rows are locked before the entries
+# are removed: an evaluation that ends a membership deletes its entry under the same lock.
+_DECIDED = """
 SELECT entry.enrollment_id
 FROM segmentation_waitingentry AS entry
 JOIN segmentation_surge AS surge USING (segment_id, course_id, day)
@@ -119,10 +120,10 @@ FROM gone WHERE entered.id = gone.transition_id AND gone.state <> 'discarded'
 
 
 def decide_entries(*, now: datetime, course_id: int | None = None) -> None:
-    """Let in who entered by time alone, a day at a time, and hold what is a surge.
+    """Count the entries caused only by time per day. Hold surges, and release other entries.
 
-    Entries of a course are counted once nobody there is due at their instant any more. Idempotent:
-    a process that dies anywhere leaves to the next call what it has not done.
+    The entries of a course are counted when no enrollment of the course is due at their instant any
+    more. The function is idempotent: if the process dies, the next call does the rest.
     """
     for course, through in _uncounted(course_id):
         if _is_swept(course, through):
@@ -131,26 +132,26 @@ def decide_entries(*, now: datetime, course_id: int | None = None) -> None:
 
 
 def let_in_surge(surge_id: int, *, now: datetime, by: User | None = None) -> None:
-    """Start for those who wait what their entry starts, and for others of the same day too.
+    """Let the entries of the surge, and later entries of the same day, start messages and draws.
 
-    The next evaluation carries it out. Raise SegmentationError where it was decided before.
+    The next evaluation does it. Raise SegmentationError if the surge was decided before.
     """
     _decide(surge_id, SurgeState.LET_IN, now=now, by=by)
 
 
 def discard_surge(surge_id: int, *, now: datetime, by: User | None = None) -> None:
-    """Leave those who wait in the segment without starting anything for them or others of the day.
+    """Keep the members of the surge, but start nothing for them or for later ones of the same day.
 
-    Raise SegmentationError where it was decided before.
+    Raise SegmentationError if the surge was decided before.
     """
     _decide(surge_id, SurgeState.DISCARDED, now=now, by=by)
 
 
 def _decide(surge_id: int, state: SurgeState, *, now: datetime, by: User | None) -> None:
-    # One conditional update: of two who decide at once, the second is told.
+    # One conditional update: of two simultaneous decisions, the second raises the error.
     held = Surge.objects.filter(pk=surge_id, state=SurgeState.HELD)
     if not held.update(state=state, decided_at=now, decided_by=by):
-        raise SegmentationError("This was decided already, or it is no longer held.")
+        raise SegmentationError("Somebody has decided this already, or it is no longer held.")
 
 
 def _uncounted(course_id: int | None) -> list[tuple[int, datetime]]:
@@ -167,7 +168,7 @@ def _is_swept(course_id: int, through: datetime) -> bool:
 
 @transaction.atomic
 def _count(course_id: int, through: datetime, *, now: datetime) -> None:
-    """Add up the entries up to the instant. Call it after they were seen to be all there."""
+    """Count the entries up to the instant. Call it only when `_is_swept` is true."""
     values: dict[str, Any] = {
         "course": course_id,
         "through": through,
@@ -188,7 +189,7 @@ def _move_on(*, now: datetime, course_id: int | None) -> None:
     while ids:
         values: dict[str, Any] = {"after": after, "course": course_id, "limit": CHUNK}
         with connection.cursor() as cursor:
-            cursor.execute(_WHO_MOVES_ON, values)
+            cursor.execute(_DECIDED, values)
             ids = [enrollment_id for (enrollment_id,) in cursor.fetchall()]
         if ids:
             after = ids[-1]
@@ -198,7 +199,7 @@ def _move_on(*, now: datetime, course_id: int | None) -> None:
 @transaction.atomic
 def _move_on_chunk(enrollment_ids: Sequence[int], *, now: datetime) -> None:
     with connection.cursor() as cursor:
-        # Whom an evaluation or react has comes with the next beat.
+        # Enrollments locked by an evaluation or by react are handled at the next beat.
         cursor.execute(_LOCK, {"ids": list(enrollment_ids)})
         locked = [enrollment_id for (enrollment_id,) in cursor.fetchall()]
         cursor.execute(_MOVE_ON, {"ids": locked, "now": now})

@@ -1,4 +1,4 @@
-"""Proof that the three readings of a rule agree: SQL, Python, and evaluation driven by Due."""
+"""Check that three evaluations of a rule agree: SQL, Python, and evaluation driven by Due."""
 
 from segmentation.proof.comparison import Proof, prove_course, prove_generated
 

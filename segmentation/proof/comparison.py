@@ -1,4 +1,4 @@
-"""Show that SQL, Python and evaluation driven by Due agree. What it writes is rolled back."""
+"""Compare SQL, Python and evaluation driven by Due. All changes are rolled back."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ STEPS = 8
 
 @dataclass(frozen=True)
 class Difference:
-    """The first learner about whom two ways of evaluating do not agree."""
+    """The first learner for whom two evaluations differ."""
 
     course: str
     learner: str
@@ -36,7 +36,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Proof:
-    """How much was compared until the first difference, if there is one."""
+    """The number of comparisons until the first difference, and the difference if there is one."""
 
     instants: int = 0
     comparisons: int = 0
@@ -51,11 +51,11 @@ class Proof:
 
 
 def prove_course(course: Course, *, as_of: datetime) -> Proof:
-    """Compare on the course as it is: at the instant, and at seven more as time passes.
+    """Compare the evaluations of the course at the instant and at seven later instants.
 
-    Memberships cannot be driven to an instant before the last evaluation; there SQL and Python
-    alone are compared. The course's queue is locked meanwhile. A course without an active segment
-    has nothing to compare: no instant.
+    Memberships cannot go back to an instant before the last evaluation; there only SQL and Python
+    are compared. The course's queue is locked meanwhile. For a course without an active segment
+    there is nothing to compare, and the proof has no instants.
     """
     misdated = _misdated(course, as_of)
     if misdated is not None:
@@ -65,11 +65,11 @@ def prove_course(course: Course, *, as_of: datetime) -> Proof:
         return Proof()
     if last is not None and as_of < last:
         return _compare_readings(course, as_of)
-    # A stopped clock does not pass.
+    # With a stopped clock there is only one instant.
     stopped = course.clock_stopped_at
     instants = [stopped] if stopped else [as_of + step * STEP for step in range(STEPS)]
     with transaction.atomic():
-        # An instant of the past: what came in since then is known, but due only from its own.
+        # At a past instant, enrollments with later changes are not due yet, so they are pulled.
         pull_due(_unanswered(course), at=as_of, cause=DueCause.TIME)
         proof = _drive(course, instants)
         transaction.set_rollback(True)
@@ -77,10 +77,10 @@ def prove_course(course: Course, *, as_of: datetime) -> Proof:
 
 
 def _unanswered(course: Course) -> set[int]:
-    """Return whom something else than time waits for: a first evaluation, an act, an edit.
+    """Return the enrollments with a pending first evaluation, act, edit or override.
 
-    Nothing tells these by their instant, so that they are evaluated at the first one. For everybody
-    else time alone has passed, and that they are not due is what is to be proved.
+    The instants of these changes are not stored, so these enrollments are evaluated at the first
+    instant. For all others only time has passed, and the proof checks that they need not be due.
     """
     links = PlaybookCourse.objects.filter(course=course)
     edited = links.aggregate(
@@ -100,7 +100,7 @@ def _unanswered(course: Course) -> set[int]:
 
 
 def prove_generated(seed: int) -> Proof:
-    """Compare all through a simulated course, with every shipped playbook."""
+    """Compare throughout a simulated course, with every shipped playbook."""
     with transaction.atomic():
         generated: Generated = generate_course(seed)
         proof = _drive(generated.course, generated.instants, before=generated.tell)
@@ -114,7 +114,7 @@ def _drive(
     *,
     before: Callable[[datetime], None] = lambda now: None,
 ) -> Proof:
-    """Let the clock pass through the instants, comparing at each, until something differs."""
+    """Evaluate and compare at each instant in turn, until there is a difference."""
     proof = Proof()
     for now in instants:
         before(now)
@@ -128,7 +128,7 @@ def _drive(
 
 
 def _misdated(course: Course, as_of: datetime) -> Difference | None:
-    """Return an act whose day in the read models is not zoneinfo's: both readings would agree."""
+    """Return an act whose stored day differs from zoneinfo. SQL and Python would both use it."""
     wrong = wrong_day(course)
     if wrong is None:
         return None
@@ -139,12 +139,12 @@ def _misdated(course: Course, as_of: datetime) -> Difference | None:
         learner=enrollment.learner.external_id,
         segment="",
         as_of=as_of.isoformat(),
-        what=f"{act}, but lies on {wrong.expected} by the pinned tzdata",
+        what=f"{act}, but is on {wrong.expected} by the pinned tzdata",
     )
 
 
 def _compare_readings(course: Course, as_of: datetime) -> Proof:
-    """Compare the rules in SQL with the rules in Python over the signals."""
+    """Compare the rules in SQL with the rules in Python on the same signals."""
     active = read_definitions(course.id).active
     refs = list({part.ref: None for one in active for part in one.rules.conditions()})
     rows = list(read_signals(course, refs, as_of=as_of))
@@ -171,7 +171,7 @@ def _first(
 
 
 def _compare_with_everybody(course: Course, now: datetime) -> Difference | None:
-    """Evaluate also those who are not due, and undo it: nobody may move."""
+    """Evaluate all enrollments, due or not, and roll back. None may enter or leave a segment."""
     savepoint = transaction.savepoint()
     last_id = Transition.objects.order_by("-id").values_list("id", flat=True).first() or 0
     ids = Enrollment.objects.filter(course=course).values_list("id", flat=True)

@@ -1,4 +1,4 @@
-"""A small simulated course to try evaluation on: call it where it is rolled back."""
+"""Create a small simulated course for the proof. The caller rolls it back."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,17 +33,17 @@ SAVERS = {
 
 @dataclass
 class Generated:
-    """A stored course with every shipped playbook, whose events are still to come."""
+    """A stored course with every shipped playbook. Its events are not ingested yet."""
 
     course: Course
     _events: list[dict[str, Any]]
     instants: list[datetime] = field(default_factory=list)
 
     def tell(self, now: datetime) -> None:
-        """Ingest what has happened up to now."""
-        come = [event for event in self._events if event["occurred_at"] <= now]
-        self._events = self._events[len(come) :]
-        ingest(come, now=now)
+        """Ingest the events that have occurred up to now."""
+        occurred = [event for event in self._events if event["occurred_at"] <= now]
+        self._events = self._events[len(occurred) :]
+        ingest(occurred, now=now)
 
 
 def generate_course(seed: int) -> Generated:
@@ -64,7 +64,7 @@ def _roster(world: World) -> Iterator[dict[str, Any]]:
     for line in lines(world):
         if line["type"] == "event":
             return
-        # The same seed may have made learners who are there already: these are others.
+        # Learners of the same seed may exist already, so these get other ids.
         yield {name: value for name, value in _renamed(line).items() if name != "unit_key"}
 
 

@@ -1,4 +1,4 @@
-"""What is asked of segments and rules. Reads only, at any instant, past ones included."""
+"""Queries about segments and rules at any instant, including past ones. Read only."""
 
 from segmentation.queries.matches import Preview, match_rule, preview
 from segmentation.queries.members import current_segment_ids, segment_size, segment_sizes

@@ -1,6 +1,6 @@
 """The learners that a rule matches, at any instant."""
 
-# Every value is bound; what is put into the text comes from the compiler.
+# Every value is bound; only texts from the compiler are put into the statement.
 # ruff: noqa: S608
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from segmentation.rules import Group
 
 @dataclass(frozen=True)
 class Preview:
-    """Whom a rule would match: how many of how many in scope, and their external ids, sorted."""
+    """The number of matches and of enrollments in scope, and the sorted external ids of matches."""
 
     matches: int
     of: int
@@ -26,7 +26,7 @@ class Preview:
 def match_rule(rule: Group, *, enrollment_ids: Sequence[int], as_of: datetime) -> set[int]:
     """Return those of the enrollments that are in scope and for which the rule is true.
 
-    Two queries, and for each course among them one more (up to three where the rule needs norms).
+    Two queries, and for each course one more (up to three if the rule needs norms).
     """
     by_course: dict[int, list[int]] = {}
     chosen = Enrollment.objects.filter(pk__in=enrollment_ids).values_list("course_id", "pk")
@@ -42,7 +42,7 @@ def match_rule(rule: Group, *, enrollment_ids: Sequence[int], as_of: datetime) -
 
 
 def preview(rule: Group, course: Course, *, as_of: datetime) -> Preview:
-    """Return whom the rule matches in the course. One query, up to three where it needs norms."""
+    """Return the rule's matches in the course. One query, up to three if the rule needs norms."""
     reading = _read_rule(rule, course, as_of=as_of, enrollment_ids=None)
     sql = with_learners(reading, [reading.rule_columns[0]])
     rows = list(fetched(sql, reading.params))
@@ -53,7 +53,7 @@ def preview(rule: Group, course: Course, *, as_of: datetime) -> Preview:
 def _read_rule(
     rule: Group, course: Course, *, as_of: datetime, enrollment_ids: list[int] | None
 ) -> Reading:
-    """Return the reading of a rule that belongs to no segment: its column is that of segment 0."""
+    """Return the reading of a rule without a segment. Its column is that of segment 0."""
     rules = SegmentRules(0, rule)
     return compile_reading(
         [rules],

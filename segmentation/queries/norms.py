@@ -1,4 +1,4 @@
-"""The norms of a course on one of its days: those that are stored, and those of now."""
+"""The norms of a course on one day: stored ones, and ones computed now."""
 
 import json
 from datetime import date, datetime
@@ -14,16 +14,16 @@ from segmentation.signals import Need
 
 
 def compute_norms(course_id: int, day: date) -> NormsValues:
-    """Return the course's norms on the day, from what occurred before it began. One query."""
+    """Return the course's norms on the day, from events before its beginning. One query."""
     sql, params = compile_norms(course_id, day)
     ((computed,),) = fetched(sql, params)
     return read_norms(json.loads(computed)) or NormsValues()
 
 
 def norms_for(course_id: int, day: date) -> NormsValues:
-    """Return the norms of the day as they are now, storing nothing. Up to two queries.
+    """Return the current norms of the day without storing them. Up to two queries.
 
-    They are computed where none are stored, and where the course's past has changed since.
+    They are computed if none are stored, or if the course's past has changed since.
     """
     current = Norms.objects.filter(course__past_changes=None)
     return stored_norms(course_id, day, among=current) or compute_norms(course_id, day)
@@ -32,14 +32,14 @@ def norms_for(course_id: int, day: date) -> NormsValues:
 def stored_norms(
     course_id: int, day: date, *, among: QuerySet[Norms] | None = None
 ) -> NormsValues | None:
-    """Return the norms that are stored for the day, None if none are or one is new. One query."""
+    """Return the stored norms of the day, or None if any of them is missing. One query."""
     rows = Norms.objects.all() if among is None else among
     stored = rows.filter(course_id=course_id, day=day).first()
     return None if stored is None else read_norms(stored.figures)
 
 
 def norms_needed(course: Course, needs: frozenset[Need], *, as_of: datetime) -> NormsValues | None:
-    """Return the course's norms at the instant, None where they are not among the needs."""
+    """Return the course's norms at the instant, or None if they are not needed."""
     if Need.NORMS not in needs:
         return None
     return norms_for(course.pk, local_date(as_of, course.time_zone))

@@ -1,4 +1,4 @@
-"""Which transitions wait to be handled. Writes nothing."""
+"""The transitions that wait for react. Read only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from django.db.models import Min
 
 from segmentation.models import Transition
 
-# The oldest are found by the index alone. A new transition of an enrollment that was put off has it
-# tried again at once, all of its transitions in order; to leave such enrollments out here would let
-# a thousand of them fill the front of the line for nothing.
+# The index alone finds the oldest transitions. If a delayed enrollment gets a new transition, all
+# its transitions are tried again at once, in order. If such enrollments were skipped here, a
+# thousand of them could block the head of the queue.
 _TO_REACT = """
 SELECT next_attempt_at, enrollment_id FROM segmentation_transition
 WHERE processed_at IS NULL AND next_attempt_at <= %(now)s
@@ -27,16 +27,16 @@ Place = tuple[datetime, int]
 
 @dataclass(frozen=True)
 class Waiting:
-    """Enrollments with transitions to handle, and the place in the line where the next begin."""
+    """Enrollments with open transitions, and the place in the queue where the next ones begin."""
 
     enrollment_ids: list[int]
     after: Place | None
 
 
 def enrollments_to_react(*, now: datetime, limit: int, after: Place | None = None) -> Waiting:
-    """Return the next of at most `limit` transitions' enrollments, the longest waiting first.
+    """Return the enrollments of the next `limit` open transitions, the longest waiting first.
 
-    `after` None: from the head of the line. The result's `after` is None at its end.
+    `after` None starts at the head of the queue. The result's `after` is None at its end.
     """
     after_at, after_id = after or (None, 0)
     values: dict[str, Any] = {
@@ -48,13 +48,13 @@ def enrollments_to_react(*, now: datetime, limit: int, after: Place | None = Non
     with connection.cursor() as cursor:
         cursor.execute(_TO_REACT, values)
         rows: list[Place] = cursor.fetchall()
-    # Whoever is passed over, because somebody holds it, does not come back at the head.
+    # The next call continues after the last row, so skipped locked enrollments do not come again.
     last = rows[-1] if len(rows) == limit else None
     return Waiting(list(dict.fromkeys(row[1] for row in rows)), last)
 
 
 def open_transitions(enrollment_ids: Iterable[int]) -> list[Transition]:
-    """Return the enrollments' unprocessed transitions, each one's in the order to handle them."""
+    """Return the unprocessed transitions of the enrollments, each enrollment's in id order."""
     waiting = Transition.objects.filter(
         enrollment__in=list(enrollment_ids), processed_at__isnull=True
     )
@@ -62,9 +62,9 @@ def open_transitions(enrollment_ids: Iterable[int]) -> list[Transition]:
 
 
 def oldest_waiting(*, now: datetime) -> datetime | None:
-    """Return since when the longest waiting transition could have been handled. One query.
+    """Return the instant since which the longest waiting transition could be handled. One query.
 
-    One that failed waits from the instant at which it is to be tried again.
+    A failed transition waits from the instant of its next attempt.
     """
     waiting = Transition.objects.filter(processed_at__isnull=True, next_attempt_at__lte=now)
     oldest: datetime | None = waiting.aggregate(oldest=Min("next_attempt_at"))["oldest"]

@@ -1,4 +1,4 @@
-"""The courses that a playbook is kept for."""
+"""The courses of a playbook."""
 
 from datetime import datetime
 
@@ -15,8 +15,8 @@ def courses_of_playbook(playbook_id: int, *, viewer: Viewer) -> QuerySet[Course]
 
 
 def clock_of_playbook(playbook_id: int) -> datetime | None:
-    """Return where the clock of the playbook's courses stopped, None where one of them runs on."""
+    """Return when the clocks of the playbook's courses stopped, or None if one of them runs."""
     clocks = Course.objects.filter(playbooks=playbook_id)
     stopped = list(clocks.order_by().values_list("clock_stopped_at", flat=True).distinct())
-    # None, a clock that runs, is among them or nothing is.
+    # None in the list stands for a running clock.
     return max((at for at in stopped if at), default=None) if None not in stopped else None

@@ -1,4 +1,4 @@
-"""The signals of the learners of a course, at any instant."""
+"""The signals of the enrollments of a course, at any instant."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -17,7 +17,7 @@ from segmentation.signals import SignalRef, SignalValue, Subject, needs_of, usua
 
 @dataclass(frozen=True)
 class SignalRow:
-    """One enrollment in scope with the signals that were asked for, by identity."""
+    """One enrollment in scope with the requested signals, by identity."""
 
     enrollment_id: int
     learner: str
@@ -33,7 +33,7 @@ def read_signals(
 ) -> Iterator[SignalRow]:
     """Yield the signals of every enrollment in scope, in enrollment order.
 
-    One query, up to three where a signal needs norms.
+    One query, up to three if a signal needs norms.
     """
     norms = norms_needed(course, needs_of(refs), as_of=as_of)
     reading = compile_signals(refs, Subject(course.pk, as_of, enrollment_ids, norms))
@@ -45,9 +45,10 @@ def read_signals(
 
 
 def export_refs(course: Course) -> list[SignalRef]:
-    """Return the signals that an export of the course has, in the order of its columns. One query.
+    """Return the signals in an export of the course, in the order of the columns. One query.
 
-    Every signal over the usual windows, then whatever else the course's active segments ask for.
+    Every signal over the usual windows comes first, then other signals in the rules of the course's
+    active segments.
     """
     kept = Segment.objects.filter(playbook__courses=course, status=SegmentStatus.ACTIVE)
     rules = [
@@ -61,5 +62,5 @@ def export_refs(course: Course) -> list[SignalRef]:
 
 
 def _read_traits(identities: Collection[str], signals: dict[str, Any]) -> dict[str, Any]:
-    """Return the traits as the data that they are; a plain cursor gives their JSON as text."""
+    """Return the traits as data. A plain cursor returns their JSON as text."""
     return {name: json.loads(text) for name in identities if (text := signals[name]) is not None}

@@ -1,6 +1,6 @@
-"""The statements of the compiler: run, and given the learners that they speak of."""
+"""Run the statements of the compiler, and add the learners to them."""
 
-# Every value is bound; what is put into the text comes from the compiler.
+# Every value is bound; only texts from the compiler are put into the statement.
 # ruff: noqa: S608
 
 from collections.abc import Iterator

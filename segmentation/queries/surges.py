@@ -1,4 +1,4 @@
-"""Entries by time alone that wait for staff."""
+"""The surges that wait for a decision of staff."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +11,7 @@ from segmentation.models import Surge, SurgeState, WaitingEntry
 
 @dataclass(frozen=True)
 class HeldSurge:
-    """Who entered a segment by time alone on a day of a course and waits: how many of how many."""
+    """A held surge: how many learners wait, and how many were in scope when they were counted."""
 
     id: int
     course: str
@@ -21,7 +21,7 @@ class HeldSurge:
 
 
 def held_surges(segment_id: int, *, viewer: Viewer) -> list[HeldSurge]:
-    """Return the days on which too many entered by time alone and wait for staff. One query."""
+    """Return the segment's surges that wait for a decision of staff. One query."""
     surges = for_user(Surge.objects.all(), viewer)
     held = surges.filter(segment_id=segment_id, state=SurgeState.HELD)
     entries = WaitingEntry.objects.filter(

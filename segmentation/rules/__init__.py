@@ -1,4 +1,4 @@
-"""Rules over signals: read from JSON, put in English, decided in plain Python. Pure."""
+"""Rules over signals: parse JSON, explain in English, evaluate in plain Python. Pure."""
 
 from segmentation.rules.canonical import canonical_rule
 from segmentation.rules.deciding import deciding

@@ -1,4 +1,4 @@
-"""The one shape in which a rule is stored, whoever wrote it. Pure."""
+"""The canonical form in which every rule is stored. Pure."""
 
 from segmentation.rules.parse import parse
 from segmentation.rules.ranges import check_ranges
@@ -6,5 +6,5 @@ from segmentation.rules.types import to_json
 
 
 def canonical_rule(data: object) -> dict[str, object]:
-    """Return the rule as it is stored. Raise RuleError, with the path, where it cannot be."""
+    """Return the rule in its stored form. Raise RuleError, with the path to the fault."""
     return to_json(check_ranges(parse(data)))

@@ -1,4 +1,4 @@
-"""Which of a rule's conditions make it true, false or unknown. Pure."""
+"""Find the conditions that make a rule true, false or unknown. Pure."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,10 @@ from segmentation.signals import SignalValue
 
 
 def deciding(rule: Condition | Group, signals: Mapping[str, SignalValue]) -> list[Condition]:
-    """Return the conditions by which the rule is what it is, from left to right.
+    """Return the conditions that decide the result of the rule, from left to right.
 
-    Of a group those of its parts that are what the parts together are: all that hold of a true
-    `and`, those that fail of a false one. Raise KeyError where a signal is missing.
+    In a group, these are the conditions in parts with the same result as the whole group: all parts
+    of a true `and`, the false parts of a false `and`. Raise KeyError if a signal is missing.
     """
     if isinstance(rule, Condition):
         return [rule]

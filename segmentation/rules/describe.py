@@ -1,4 +1,4 @@
-"""Put one learner's signals in plain English, as they were read: identity and value. Pure."""
+"""Describe one learner's signals, given by identity and value, in plain English. Pure."""
 
 import json
 from typing import Any
@@ -9,9 +9,9 @@ from segmentation.signals import Signal, SignalKind, SignalRef, SignalValue, Win
 
 
 def describe(identity: str, value: SignalValue) -> str:
-    """Return what the signal says, with a capital letter: "Active on 3 of the last 7 days".
+    """Return the signal in words, with a capital letter: "Active on 3 of the last 7 days".
 
-    A signal that is no longer known is shown with its value: what was read stays readable.
+    A signal that is no longer known is shown by its identity and value.
     """
     ref = find_ref(identity)
     if ref is None:
@@ -47,10 +47,10 @@ def _amount(signal: Signal, value: Any) -> str:
 
 
 def _member(value: object) -> str:
-    """Return one member of a trait as it is stored; a text in quotes."""
+    """Return one member of a trait as it is stored, a text in quotes."""
     return f"'{value}'" if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _round(number: int | float) -> str:
-    """Return the number with one decimal at most: more would say nothing to a reader."""
+    """Return the number with at most one decimal, because readers do not need more."""
     return f"{number:,.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""Decide a rule in plain Python over one learner's signals, with Kleene's three values. Pure."""
+"""Evaluate a rule in plain Python for one learner's signals, in three-valued logic. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -10,22 +10,22 @@ from segmentation.signals import SignalValue
 
 
 def evaluate(rule: Condition | Group, signals: Mapping[str, SignalValue]) -> bool | None:
-    """Return whether the rule holds, None where that is unknown.
+    """Return whether the rule is true, or None if that is unknown.
 
-    `signals` maps identities to values, None where unknown.
-    Raise KeyError where a signal that the rule asks for is missing: absent is not unknown.
+    `signals` maps identities to values. None means unknown. Raise KeyError if a signal of the rule
+    is missing, because missing is not unknown.
     """
     if isinstance(rule, Condition):
         return _decide(rule, signals[rule.ref.identity])
-    # All parts are decided before they are joined: a missing signal must show even where
-    # another part decides the answer.
+    # All parts are evaluated before they are joined. A missing signal must raise even if another
+    # part decides the result.
     parts = [evaluate(part, signals) for part in rule.rules]
     joined = _all(parts) if rule.combinator is Combinator.AND else _any(parts)
     return _not(joined) if rule.negated else joined
 
 
 def _decide(condition: Condition, value: SignalValue) -> bool | None:
-    """Compare one signal's value. Numbers compare as floats, as the compiled SQL does."""
+    """Compare one signal's value. Numbers are compared as floats, as in the compiled SQL."""
     entry = condition.comparison
     if entry.sees_unknown:
         return entry.python(value)
@@ -33,12 +33,12 @@ def _decide(condition: Condition, value: SignalValue) -> bool | None:
         return None
     if condition.signal.is_trait:
         return _decide_members(condition, value)
-    # Only a trait is anything but a number.
+    # Every other signal is a number.
     return entry.python(float(cast("float", value)), *map(float, condition.operands))
 
 
 def _decide_members(condition: Condition, value: SignalValue) -> bool | None:
-    """Return whether a member meets the condition, None where none can be compared with it."""
+    """Return whether a member meets the condition, or None if no member has its type."""
     members: list[Any]
     operands: list[Any]
     if condition.is_text:
@@ -57,11 +57,11 @@ def _not(value: bool | None) -> bool | None:
 
 
 def _all(values: Iterable[bool | None]) -> bool | None:
-    """Return Kleene's conjunction: one false decides it, else one unknown leaves it open."""
+    """Return Kleene's conjunction: false if any is false, else unknown if any is unknown."""
     seen = set(values)
     return False if False in seen else None if None in seen else True
 
 
 def _any(values: Iterable[bool | None]) -> bool | None:
-    """Return Kleene's disjunction: one true decides it, else one unknown leaves it open."""
+    """Return Kleene's disjunction: true if any is true, else unknown if any is unknown."""
     return _not(_all(_not(value) for value in values))

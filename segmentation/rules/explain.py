@@ -1,4 +1,4 @@
-"""Put a rule in plain English, for the pages of people who did not write it. Pure."""
+"""Explain a rule in plain English, for readers who did not write it. Pure."""
 
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ def _explain(rule: Condition | Group) -> str:
 
 
 def _part(part: Condition | Group, parent: Group) -> str:
-    """Return one part, in brackets where the reader could not tell which `and` binds."""
+    """Return one part, in brackets where it would be ambiguous without them."""
     text = _explain(part)
     bare = (
         isinstance(part, Condition)
@@ -48,16 +48,16 @@ def _condition(condition: Condition) -> str:
 
 
 def _english(condition: Condition) -> str:
-    """Return the operator's words for the signal's kind."""
+    """Return the operator's English for the signal's kind."""
     entry = condition.comparison
     return (entry.english_text if condition.is_text else entry.english) or entry.symbol
 
 
 def in_window(window: int | None) -> str:
-    """Return over which time the signal looks: "so far", "today", "in the last 7 days"."""
+    """Return the window in words: "so far", "today", "in the last 7 days"."""
     if window is None:
         return "so far"
-    # "In the last 1 day" is the local date itself, from midnight on, not 24 hours.
+    # A window of one day is the local date itself from midnight on, not 24 hours.
     return "today" if window == 1 else f"in the last {window} days"
 
 
@@ -90,13 +90,13 @@ def _operand(operand: Operand, signal: Signal) -> str:
 
 
 def _plain(number: Decimal) -> str:
-    """Return the number without exponent and trailing zeros where that stays short."""
+    """Return the number without exponent and trailing zeros if that is short."""
     short = number.normalize()
     return f"{short:f}" if -12 < short.adjusted() < 16 else f"{short}"
 
 
 def count_unit(signal: Signal, number: Operand) -> str:
-    """Return what the signal counts, led by a space, or nothing."""
+    """Return the unit of the signal after a space, or an empty text."""
     unit = ("day", "days") if signal.kind is SignalKind.DAYS else signal.unit
     if unit is None:
         return ""

@@ -1,4 +1,4 @@
-"""What of a trait is compared: the texts or the numbers among its members. Pure.
+"""The members of a trait that a rule compares: its texts or its numbers. Pure.
 
 The compiler does the same in SQL.
 """
@@ -6,12 +6,12 @@ The compiler does the same in SQL.
 from decimal import Decimal
 from typing import Any
 
-# What a float can hold, with room to spare: a trait may be a whole number of any size.
+# Below the largest float. A trait may be a whole number of any size, so numbers are cut to it.
 LARGEST = 1e308
 
 
 def texts_of(value: Any) -> list[str]:
-    """Return the members as texts: numbers too, as a rule may ask for one by its digits."""
+    """Return the members as texts. Numbers are included: a rule may compare their digits."""
     return [text_of(member) for member in _members(value) if isinstance(member, str | int | float)]
 
 
@@ -25,7 +25,7 @@ def numbers_of(value: Any) -> list[float]:
 
 
 def text_of(member: str | int | float) -> str:
-    """Return one text, number, true or false as a text; a number without trailing zeros."""
+    """Return one text, number or boolean as text, a number without trailing zeros."""
     if isinstance(member, bool):
         return "true" if member else "false"
     if isinstance(member, float):

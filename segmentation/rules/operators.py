@@ -1,4 +1,4 @@
-"""The operator table: the one place that knows an operator's SQL, Python and English. Pure."""
+"""The operator table, the only place with an operator's SQL, Python and English. Pure."""
 
 import operator
 from collections.abc import Callable
@@ -20,11 +20,11 @@ class Takes(StrEnum):
 class Operator:
     """One operator.
 
-    `sql`, `english` (of numbers) and `english_text` (of texts) are templates: `{signal}` and the
-    operands `{0}`, `{1}`; several values are one operand, an array. `python` gets the signal's
-    value and the operands, numbers as float. It is asked about an unknown signal only where
-    `sees_unknown`: everywhere else a comparison with unknown is unknown, in SQL too. `denies` is
-    the operator that it is the opposite of: of a list, no member may meet that one.
+    `sql`, `english` (for numbers) and `english_text` (for texts) are templates with `{signal}` and
+    the operands `{0}`, `{1}`. Several values are one operand, an array. `python` gets the signal's
+    value and the operands, with numbers as floats. It gets an unknown signal only if `sees_unknown`
+    is set. Otherwise a comparison with unknown is unknown, as in SQL. `denies` is the operator that
+    this one negates: for a list, no member may meet the denied operator.
     """
 
     symbol: str
@@ -37,7 +37,7 @@ class Operator:
     denies: str | None = None
 
     def suits(self, *, text: bool) -> bool:
-        """Return whether the operator compares texts, or else numbers."""
+        """Return whether the operator compares texts, or numbers if `text` is False."""
         return (self.english_text if text else self.english) is not None
 
 
@@ -46,7 +46,7 @@ def _between(value: float, low: float, high: float) -> bool:
 
 
 def _compare(symbol: str, python: Callable[[Any, Any], bool], english: str) -> Operator:
-    """Return an operator of numbers that is written alike in SQL and in rules."""
+    """Return an operator of numbers with the same symbol in SQL and in rules."""
     return Operator(
         symbol=symbol,
         takes=Takes.ONE,
@@ -135,7 +135,7 @@ _TEXTS = (
     Operator(
         symbol="contains",
         takes=Takes.ONE,
-        # Not LIKE: a percent sign in the searched text would match anything.
+        # Not LIKE, because a percent sign in the searched text would match any text.
         sql="strpos({signal}, {0}) > 0",
         python=lambda value, part: part in value,
         english_text="contains {0}",

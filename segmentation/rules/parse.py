@@ -1,4 +1,4 @@
-"""Read the JSON of a rule; refuse what is not understood, with the path to the fault. Pure."""
+"""Parse the JSON of a rule. A fault is refused with the path to it. Pure."""
 
 import json
 import math
@@ -18,15 +18,15 @@ from segmentation.rules.refs import read_ref
 from segmentation.rules.types import Combinator, Condition, Group, Operand, RuleError, RuleValue
 from segmentation.signals import Signal
 
-# Far beyond what anybody can read, far below where Python's or PostgreSQL's stack ends.
+# Far more than people can read, and far less than the stacks of Python and PostgreSQL allow.
 MAX_DEPTH = 50
 MAX_CONDITIONS = 200
 
-# The rule builder's own notes: they say nothing about who matches.
+# Keys that the rule builder adds. They have no effect on the matches.
 _DROPPED = frozenset({"id", "path"})
 _GROUP_KEYS = frozenset({"combinator", "not", "rules"})
 _CONDITION_KEYS = frozenset({"field", "window", "operator", "value", "valueSource"})
-# How other languages write an operator.
+# Spellings of operators in other languages.
 _OTHER_WORDS = {
     "=>": ">=",
     "≥": ">=",
@@ -55,15 +55,15 @@ def parse_text(text: str) -> Group:
     except RuleError:
         raise
     except ValueError:
-        # Python reads no number of more than 4,300 digits.
-        raise RuleError("", "holds a number too long to be read") from None
+        # Python does not read numbers of more than 4,300 digits.
+        raise RuleError("", "contains a number that is too long to be read") from None
     return parse(data)
 
 
 def parse(data: object) -> Group:
     """Return the rule in JSON data. Raise RuleError with the path to the first fault.
 
-    A lone condition is read as a group of one.
+    A single condition is read as a group of one.
     """
     rule = _read(data, "", 1)
     if isinstance(rule, Condition):
@@ -75,11 +75,11 @@ def parse(data: object) -> Group:
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    # json keeps the last of two equal keys: half of the rule would be lost in silence.
+    # json keeps the last of two equal keys, so a part of the rule would be lost without an error.
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
-        raise RuleError("", f"the key '{twice}' stands twice in one object")
+        raise RuleError("", f"the key '{twice}' occurs twice in one object")
     return found
 
 
@@ -109,7 +109,7 @@ def _group(data: Mapping[str, object], path: str, depth: int) -> Group:
     where = join(path, "rules")
     if not isinstance(rules, list):
         raise RuleError(where, f"must be a list, is {kind_of(rules)}")
-    # An empty OR would match nobody and an empty AND everybody: neither was meant.
+    # An empty OR would match nobody and an empty AND would match everybody. Neither is intended.
     if not rules:
         raise RuleError(where, "is empty: a group needs at least one condition")
     parts = (_read(part, f"{where}[{index}]", depth + 1) for index, part in enumerate(rules))
@@ -120,7 +120,7 @@ def _condition(data: Mapping[str, object], path: str) -> Condition:
     ref = read_ref(data, path)
     refuse_unknown_keys(data, path, _CONDITION_KEYS | _DROPPED | set(ref.signal.args))
     if data.get("valueSource", "value") != "value":
-        raise RuleError(join(path, "valueSource"), "only 'value' is known")
+        raise RuleError(join(path, "valueSource"), "must be 'value'")
     operator = _operator(require(data, "operator", path), ref.signal, join(path, "operator"))
     value = _value(data.get("value", _MISSING), ref.signal, operator, join(path, "value"))
     return Condition(ref, operator.symbol, value)
@@ -130,7 +130,7 @@ def _operator(symbol: object, signal: Signal, path: str) -> Operator:
     operator = OPERATORS.get(symbol) if isinstance(symbol, str) else None
     if operator is None:
         raise RuleError(path, f"{show(symbol)} is not an operator{_closest_operator(symbol)}")
-    # A trait may be a text or a number: the value says which the rule is about.
+    # A trait may be a text or a number. The value of the condition decides which is compared.
     if not signal.is_trait and not operator.suits(text=False):
         raise RuleError(path, f"'{operator.symbol}' does not compare {signal.name}, a number")
     return operator
@@ -138,7 +138,7 @@ def _operator(symbol: object, signal: Signal, path: str) -> Operator:
 
 def _value(value: object, signal: Signal, operator: Operator, path: str) -> RuleValue:
     if operator.takes is Takes.NOTHING:
-        # The rule builder leaves an empty text where an operator takes no value.
+        # The rule builder writes an empty text for an operator without a value.
         if value is _MISSING or value is None or value == "":
             return None
         raise RuleError(path, f"'{operator.symbol}' takes no value")
@@ -187,6 +187,6 @@ def _number(value: object, path: str) -> int | float:
 
 
 def _closest_operator(symbol: object) -> str:
-    # By its letters alone, "=>" looks most like "=".
+    # By similarity alone, the suggestion for "=>" would be "=".
     meant = _OTHER_WORDS.get(symbol) if isinstance(symbol, str) else None
     return f"; did you mean '{meant}'?" if meant else closest(symbol, OPERATORS)

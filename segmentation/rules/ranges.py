@@ -1,6 +1,6 @@
-"""Refuse values that a signal cannot have, in rules that are being written. Pure.
+"""Refuse values that a signal cannot have in new rules. Pure.
 
-Not a part of `parse`: a rule that was stored before must stay readable, for its members' sake.
+This is not a part of `parse`, because a stored rule with such a value must stay readable.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from segmentation.signals import SignalKind
 
 
 def check_ranges(rule: Group) -> Group:
-    """Return the rule. Raise RuleError, with the path, at a value that its signal cannot have."""
+    """Return the rule. Raise RuleError, with the path, for a value that its signal cannot have."""
     for path, condition in _with_paths(rule, ""):
         for place, operand in _places(condition, f"{path}.value"):
             fault = _fault(condition, operand)
@@ -44,7 +44,7 @@ def _fault(condition: Condition, operand: Operand) -> str | None:
     if signal.kind is SignalKind.RATE:
         return None if 0 <= operand <= 1 else _no_rate(operand)
     if signal.within_window and condition.ref.window is not None and operand > condition.ref.window:
-        return f"must be from 0 to {condition.ref.window}, the days of its window, is {operand}"
+        return f"must be from 0 to {condition.ref.window}, the days of the window, is {operand}"
     return f"cannot be below 0, is {operand}" if operand < 0 else None
 
 

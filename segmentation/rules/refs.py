@@ -1,4 +1,4 @@
-"""Read which signal a condition or an identity names, with its window and arguments. Pure."""
+"""Read the signal that a condition or an identity names, with its window and arguments. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def read_ref(data: Mapping[str, object], path: str) -> SignalRef:
 
 
 def find_ref(identity: str) -> SignalRef | None:
-    """Return the signal with this identity, None where it is no longer known."""
+    """Return the signal with this identity, or None if it is no longer known."""
     try:
         ref = read_ref(json.loads(identity), "")
     except (KeyError, TypeError, ValueError):

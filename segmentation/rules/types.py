@@ -1,4 +1,4 @@
-"""What a rule is once it has been read: groups of conditions. Pure."""
+"""The types of a parsed rule: groups and conditions. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from segmentation.rules.operators import OPERATORS, Operator, Takes
 from segmentation.signals import Signal, SignalRef
 
 Operand = int | float | str
-# None for an operator without value, a tuple for one with several.
+# None for an operator without a value, a tuple for an operator with several values.
 RuleValue = Operand | tuple[Operand, ...] | None
 
 
@@ -48,13 +48,13 @@ class Condition:
 
     @property
     def is_text(self) -> bool:
-        """Return whether texts are compared: of a trait, where the rule names a text or a list."""
+        """Return whether texts are compared: a trait with a text or a list in the rule."""
         texts = any(isinstance(operand, str) for operand in self.operands)
         return self.signal.is_trait and (texts or self.comparison.takes is Takes.MANY)
 
     @property
     def operands(self) -> tuple[Operand, ...]:
-        """Return the value as a tuple, whatever the operator takes."""
+        """Return the value or values as a tuple, for any operator."""
         if self.value is None:
             return ()
         return self.value if isinstance(self.value, tuple) else (self.value,)
@@ -62,7 +62,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Group:
-    """Conditions and groups joined by one combinator, the whole perhaps negated. Never empty."""
+    """Conditions and groups joined by one combinator, optionally negated. Never empty."""
 
     combinator: Combinator
     negated: bool
@@ -79,7 +79,7 @@ def conditions(rule: Condition | Group) -> Iterator[Condition]:
 
 
 def to_json(rule: Condition | Group) -> dict[str, object]:
-    """Return the JSON shape that `parse` reads back to the same rule."""
+    """Return the JSON from which `parse` reads the same rule."""
     if isinstance(rule, Group):
         return {
             "combinator": rule.combinator.value,

@@ -1,4 +1,4 @@
-"""What a rule may ask about a learner: each signal's words, needs and SQL, in one row. Pure."""
+"""The signals that rules can use: one row per signal with its texts, needs and SQL. Pure."""
 
 from segmentation.signals.catalogue import SIGNALS, SIGNALS_BY_NAME, needs_of, usual_refs
 from segmentation.signals.needs import Need, UndeclaredNeedError

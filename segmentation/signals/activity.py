@@ -1,4 +1,4 @@
-"""Signals of what learners do, whatever it is. Pure."""
+"""Signals of general activity. Pure."""
 
 from segmentation.signals.shared import DAILY, days_since, sum_of
 from segmentation.signals.sources import Sources
@@ -22,7 +22,7 @@ ACTIVITY = (
         label="days active",
         sentence="active on {amount} of the last {days}",
         within_window=True,
-        help="Of the last N days, those with at least one act; a login is one.",
+        help="How many of the last N days have at least one act. A login is an act.",
         needs=DAILY,
         sql=_active_days,
     ),

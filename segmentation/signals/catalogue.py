@@ -1,4 +1,4 @@
-"""Every signal that a rule can name. What each means exactly stands in docs/rules.md. Pure."""
+"""All signals that a rule can name. docs/rules.md defines each of them. Pure."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from segmentation.signals.types import SignalRef, Window
 SIGNALS = ACTIVITY + QUIZ + COMPLETED + OWED + MODULE + CONTEXT
 SIGNALS_BY_NAME = {signal.name: signal for signal in SIGNALS}
 
-# What an export has of every signal that takes a window, beside "all" where that is allowed.
+# The windows of every signal in an export, in addition to "all" where that is allowed.
 _USUAL_WINDOWS = (7, 14, 30)
 
 
@@ -28,7 +28,7 @@ def usual_refs() -> list[SignalRef]:
 
 
 def needs_of(refs: Iterable[SignalRef]) -> frozenset[Need]:
-    """Return all that the signals are read from."""
+    """Return the needs of all the signals."""
     return frozenset(need for ref in refs for need in ref.signal.needs)
 
 

@@ -1,4 +1,4 @@
-"""Signals of who the learner is. Pure."""
+"""Signals of the learner's traits. Pure."""
 
 from segmentation.signals.needs import Need
 from segmentation.signals.sources import Sources
@@ -7,7 +7,7 @@ from segmentation.signals.types import Compiled, Signal, SignalKind, SignalRef, 
 
 def _trait(ref: SignalRef, sources: Sources) -> Compiled:
     value = sources.trait(ref.args[0])
-    # Nothing and a list of nothing say nothing: unknown.
+    # A null and an empty list are unknown.
     return Compiled(f"nullif(nullif({value}, 'null'::jsonb), '[]'::jsonb)", daily=False)
 
 
@@ -19,9 +19,9 @@ CONTEXT = (
         label="trait",
         sentence="trait {arg} {amount}",
         args=("key",),
-        help="A trait of the enrollment, such as earlier attempts, else of the learner, such as "
-        "the region. A list is compared by its members, a number as a number. Unknown where both "
-        "lack it.",
+        help="A trait of the enrollment, such as earlier attempts, or of the learner, such as the "
+        "region, if the enrollment has none. A list is compared by its members, a number as a "
+        "number. Unknown if neither has it.",
         needs=frozenset({Need.TRAITS}),
         sql=_trait,
     ),

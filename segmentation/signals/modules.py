@@ -1,6 +1,6 @@
-"""Signals of modules: completed, open, stalled, and how fast. Pure."""
+"""Signals of modules: completed, open, stalled, and the pace. Pure."""
 
-# Every value is bound; what is put into the text are constants of this package.
+# Every value is bound; only constants of this package are put into the text.
 # ruff: noqa: S608
 
 from segmentation.signals.needs import Need
@@ -21,7 +21,7 @@ def _modules_completed(ref: SignalRef, sources: Sources) -> Compiled:
 
 
 def _modules(sources: Sources, condition: str) -> str:
-    """Return SQL for how many modules of the course meet the condition."""
+    """Return SQL for the number of the course's modules that meet the condition."""
     return sources.fact(
         "(SELECT count(*) FROM activity_item i WHERE i.course_id = c.id AND i.kind = 'module'"
         f" AND {condition})"
@@ -58,12 +58,13 @@ def _pace_percentile(_: SignalRef, sources: Sources) -> Compiled:
     if not norms.has_ranks:
         return Compiled("NULL::float8")
     paces = sources.params.bind(norms.paces, "float8[]")
-    # width_bucket counts the bounds at or below; over the negated paces, those at or above ours.
+    # width_bucket counts the bounds at or below a value. On the negated paces, it counts the paces
+    # at or above the learner's own.
     negated = sources.params.bind([-pace for pace in reversed(norms.paces)], "float8[]")
     total = sources.params.bind(len(norms.paces), "float8")
     below = f"({total} - width_bucket(-{pace}, {negated}))"
     ties = f"(width_bucket({pace}, {paces}) - {below})"
-    # The norms hold the learner's own pace of this morning, which is no other tie.
+    # The norms contain the learner's own pace from the beginning of the day, which is not counted.
     others = f"({ties} - CASE WHEN {pace_before} = {pace} THEN 1 ELSE 0 END)"
     return Compiled(f"CASE WHEN {pace} IS NOT NULL THEN ({below} + {others} / 2) / {total} END")
 
@@ -76,7 +77,7 @@ COMPLETED = (
         label="modules completed",
         sentence="completed {amount} {when}",
         unit=("module", "modules"),
-        help="Modules whose first completion lies in the last N days.",
+        help="Modules whose first completion is in the last N days.",
         needs=PROGRESS,
         sql=_modules_completed,
     ),
@@ -86,7 +87,8 @@ COMPLETED = (
         window=Window.NONE,
         label="share of modules completed",
         sentence="completed {amount} of the modules assigned so far",
-        help="Of the modules assigned so far, the share completed. Unknown if none is assigned.",
+        help="The share of completed modules among those assigned so far. Unknown if none is "
+        "assigned.",
         needs=PROGRESS,
         sql=_completion_rate,
     ),
@@ -122,7 +124,7 @@ MODULE = (
         label="stalled modules",
         sentence="has {amount} untouched for {days}",
         unit=("begun module", "begun modules"),
-        help="Modules assigned, begun and not completed, with no touch in the last N days.",
+        help="Modules assigned, begun and not completed, without a touch in the last N days.",
         needs=PROGRESS,
         sql=_modules_stalled,
     ),
@@ -132,9 +134,9 @@ MODULE = (
         window=Window.NONE,
         label="pace percentile",
         sentence="{amount} of the course completes modules faster",
-        help="The rank of the learner's pace in the course, from 0, the fastest; half of those "
-        "with the same pace count as faster. Unknown before the first completed module, and where "
-        "more than half of the course has the same pace.",
+        help="The rank of the learner's pace in the course as a share; 0 is the fastest. Half of "
+        "the learners with the same pace count as faster. Unknown before the first completed "
+        "module, and if more than half of the course has the same pace.",
         needs=frozenset({Need.NORMS, Need.PACE}),
         sql=_pace_percentile,
     ),

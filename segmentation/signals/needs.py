@@ -1,13 +1,13 @@
-"""What signals are read from. Pure."""
+"""The sources from which signals are read. Pure."""
 
 from enum import StrEnum
 
 
 class Need(StrEnum):
-    """One thing that signals are read from; the compiler reads what those of a statement declare.
+    """One source of signals. The compiler reads the sources that the signals declare.
 
-    `norms` are the course's of the day, `pace` is the learner's own against them, `log` are single
-    events, those of what Nudgelab sent too.
+    `norms` are the course's norms of the day. `pace` is the learner's own pace relative to them.
+    `log` are single events, including those of sent messages.
     """
 
     DAILY = "daily"
@@ -19,4 +19,4 @@ class Need(StrEnum):
 
 
 class UndeclaredNeedError(Exception):
-    """A signal reads what its row does not declare: it would be unknown for everybody."""
+    """A signal reads a source that its row does not declare. It would be unknown for everybody."""

@@ -1,6 +1,6 @@
-"""Signals of activities that are owed: due, with the course's grace over. Pure."""
+"""Signals of owed activities: those whose due day and days of grace are over. Pure."""
 
-# Every value is bound; what is put into the text are constants of this package.
+# Every value is bound; only constants of this package are put into the text.
 # ruff: noqa: S608
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from segmentation.signals.types import Compiled, Signal, SignalKind, SignalRef, 
 
 @dataclass(frozen=True)
 class _Owed:
-    """SQL for how many activities an enrollment owes, and how many of them it has completed."""
+    """SQL for the number of activities that an enrollment owes, and how many are completed."""
 
     owed: str
     done: str
 
 
 def _owed(window: int | None, sources: Sources) -> _Owed:
-    """Return what is owed over the last N days before the course's grace, None: over all."""
+    """Return the activities owed over the last N days before the course's grace (None: all)."""
     last = "c.day_on - c.grace_days"
     owed_on = "coalesce(i.due_on, i.assigned_on)"
     known = sources.params.bind(sources.norms.completed_items, "bigint[]")
@@ -35,7 +35,7 @@ def _owed(window: int | None, sources: Sources) -> _Owed:
         f"ARRAY(SELECT {owed_on} - c.day_on FROM activity_item i"
         f" WHERE i.course_id = c.id AND {within} ORDER BY 1)"
     )
-    # The days of what is owed, sorted: late enrollments do not owe those before their own date.
+    # The sorted days of the owed activities. An enrollment does not owe those before its own date.
     before = f"width_bucket(s.enrolled_on - {sources.day()} - 1, {days})"
     return _Owed(f"(cardinality({days}) - {before})", f"coalesce({done}, 0)")
 
@@ -57,10 +57,10 @@ OWED = (
         window=Window.OPTIONAL,
         label="share of owed activities completed",
         sentence="completed {amount} of the activities owed {when}",
-        help="Of the activities owed in the last N days, the share completed by now. An activity "
-        "is owed from the course's days of grace after its due day. Not owed are those due before "
-        "the enrollment and those that nobody in the course had completed before today. Unknown "
-        "if none is owed.",
+        help="The share completed by now among the activities owed in the last N days. An activity "
+        "is owed when the course's days of grace after its due day are over. Activities due before "
+        "the enrollment, and those that nobody in the course had completed before today, are not "
+        "owed. Unknown if none is owed.",
         needs=frozenset({Need.NORMS, Need.PROGRESS}),
         sql=_activities_completed_rate,
     ),

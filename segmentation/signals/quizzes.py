@@ -1,4 +1,4 @@
-"""Signals of quizzes: attempts, scores, and what was left out. Pure."""
+"""Signals of quizzes: attempts, scores and the share attempted. Pure."""
 
 from segmentation.signals.shared import DAILY, PROGRESS, Compile, days_since, rate, sum_of
 from segmentation.signals.sources import MODULES, QUIZZES, Sources
@@ -13,7 +13,7 @@ def _quiz_attempts_change(ref: SignalRef, sources: Sources) -> Compiled:
 
 
 def _share_of_scored(column: str) -> Compile:
-    """Return what compiles a mean over the scored attempts of the window."""
+    """Return the function that compiles a mean over the scored attempts of the window."""
 
     def compiled(ref: SignalRef, sources: Sources) -> Compiled:
         total = sources.sum_of_day(f"sum({column})", ref.window)
@@ -25,7 +25,7 @@ def _share_of_scored(column: str) -> Compile:
 
 def _quiz_attempt_rate(ref: SignalRef, sources: Sources) -> Compiled:
     since = sources.touched_since(ref.window or 0)
-    # An attempt touches the quiz's module: those attempted are always among those counted.
+    # An attempt touches the quiz's module, so attempted quizzes are always among those counted.
     attempted = sources.of_progress(
         f"count(*) FILTER (WHERE p.is_quiz AND p.last_attempt_at >= {since})",
         items=QUIZZES,
@@ -49,7 +49,7 @@ QUIZ = (
         label="quiz attempts",
         sentence="made {amount} {when}",
         unit=("quiz attempt", "quiz attempts"),
-        help="Quiz attempts in the last N days; an assignment is never one.",
+        help="Quiz attempts in the last N days. Assignments do not count.",
         needs=DAILY,
         sql=sum_of("a.attempts"),
     ),
@@ -69,8 +69,9 @@ QUIZ = (
         window=Window.REQUIRED,
         label="share of quizzes attempted",
         sentence="attempted {amount} of the quizzes in the modules touched {when}",
-        help="Of the quizzes assigned so far and not due more than 7 days ahead, in modules "
-        "touched in the last N days, the share attempted in those days. Unknown if there is none.",
+        help="The share of quizzes attempted in the last N days, among the quizzes that are "
+        "assigned so far, not due more than 7 days ahead, and in modules touched in the last N "
+        "days. Unknown if there is no such quiz.",
         needs=PROGRESS,
         sql=_quiz_attempt_rate,
     ),

@@ -1,4 +1,4 @@
-"""What the rows of several signals share. Pure."""
+"""Functions that several signals share. Pure."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ Compile = Callable[[SignalRef, Sources], Compiled]
 
 
 def rate(numerator: str, denominator: str) -> str:
-    """Return the quotient as a float, null where there is nothing to divide by."""
+    """Return the quotient as a float, or null if the denominator is zero."""
     return f"({numerator})::float8 / nullif({denominator}, 0)::float8"
 
 
 def sum_of(columns: str) -> Compile:
-    """Return what compiles a signal that sums columns of the days over its window."""
+    """Return the function that compiles a signal: the sum of daily columns over its window."""
 
     def compiled(ref: SignalRef, sources: Sources) -> Compiled:
         total = sources.sum_of_day(f"sum({columns})", ref.window)
@@ -27,7 +27,10 @@ def sum_of(columns: str) -> Compile:
 
 
 def days_since(latest: Callable[[Sources], str]) -> Compile:
-    """Return what compiles exact 24-hour days since the latest of an instant and the start."""
+    """Return the function that compiles exact 24-hour days since an instant or the start.
+
+    The later one of `latest` and the enrollment's beginning counts.
+    """
 
     def compiled(_: SignalRef, sources: Sources) -> Compiled:
         anchor = f"greatest({latest(sources)}, s.began_at)"

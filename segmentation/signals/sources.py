@@ -1,21 +1,21 @@
-"""What the signals of one statement are read from, collected while they are compiled. Pure.
+"""Collect the sources that the signals of one statement read, while they are compiled. Pure.
 
-Aliases mean the same in every statement, whoever writes a part of it:
+Aliases have the same meaning in every part of every statement:
 
     c  `course`: the course, its local day and instants; one row
-    s  `scope`: the enrollments, one row each; `live`, alias l, are those in scope
-    a  a day of an enrollment, of DailyActivity; d are its aggregates, one row an enrollment
-    i  an item, of activity_item
-    p  an enrollment's Progress on an item, with the columns of `item`; g are its aggregates
+    s  `scope`: the enrollments, one row each; `live`, alias l, has those in scope
+    a  a day of an enrollment, from DailyActivity; d has its aggregates, one row per enrollment
+    i  an item, from activity_item
+    p  an enrollment's Progress on an item, with the columns of `item`; g has its aggregates
     w  `pace`: an enrollment's pace now and when the day began
-    t  a learner, of activity_learner
-    v  an event, of activity_event
+    t  a learner, from activity_learner
+    v  an event, from activity_event
     r  the reading: s with the columns of the signals, s0, s1 and so on
 
-Other letters stand for something within one table expression only.
+Other letters are used only within one table expression.
 """
 
-# Every value is bound; what is put into the text are constants of this package.
+# Every value is bound; only constants of this package are put into the text.
 # ruff: noqa: S608
 
 from dataclasses import dataclass, field
@@ -27,8 +27,9 @@ from segmentation.norms import NormsValues
 from segmentation.signals.needs import Need, UndeclaredNeedError
 from segmentation.sql import Params
 
-# Which items. A quiz due further ahead than a week is no fault of anybody's. A module that nobody
-# closed, as an exam's, does not stay open for ever: it is 14 days after its due day.
+# Conditions for items. A quiz that is due more than a week ahead does not count against a learner.
+# A module that is never completed, such as an exam's, counts as open until 14 days after its due
+# day.
 MODULES = "i.kind = 'module'"
 QUIZZES = "i.kind = 'quiz'"
 IS_ASSIGNED = "(i.assigned_on IS NULL OR i.assigned_on <= c.day_on)"
@@ -39,7 +40,7 @@ IS_OPEN = f"({IS_ASSIGNED} AND (i.due_on IS NULL OR i.due_on + 14 >= c.day_on))"
 
 
 class LeftOut(StrEnum):
-    """Which of the events that came in since the last evaluation a reading leaves out."""
+    """Which of the events received since the last evaluation a reading leaves out."""
 
     ALL = "all"
     LATE = "late"
@@ -48,19 +49,19 @@ class LeftOut(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """Who is read, and as of when: one course, perhaps only some of its enrollments."""
+    """The course, the instant and the enrollments of a reading (None: all of the course)."""
 
     course_id: int
     as_of: datetime
     enrollment_ids: list[int] | None
-    # None where no signal needs them.
+    # None if no signal needs norms.
     norms: NormsValues | None
     left_out: LeftOut | None = None
 
 
 @dataclass
 class Columns:
-    """Named SQL expressions; asking for the same one again gives the same name."""
+    """Named SQL expressions. An expression that is added again keeps its name."""
 
     prefix: str
     names: dict[str, str] = field(default_factory=dict)
@@ -75,9 +76,9 @@ class Columns:
 
 @dataclass
 class Sources:
-    """What the signals of one statement are read from, collected while they are compiled.
+    """The sources that the signals of one statement read, collected while they are compiled.
 
-    `facts` are about the course; `daily` and `progress` are aggregates an enrollment.
+    `facts` are values of the course. `daily` and `progress` are aggregates per enrollment.
     """
 
     subject: Subject
@@ -85,18 +86,18 @@ class Sources:
     facts: Columns = field(default_factory=lambda: Columns("f"))
     daily: Columns = field(default_factory=lambda: Columns("d"))
     progress: Columns = field(default_factory=lambda: Columns("g"))
-    # How many days back the daily rows are needed; None: all of them.
+    # For how many days back the daily rows are needed. None: all of them.
     reach: int | None = 0
-    # How many days back it matters when an item was last touched; 0: not at all.
+    # For how many days back the last touch of an item is needed. 0: not at all.
     touch_reach: int = 0
-    # Which items matter, as SQL conditions over the alias i of activity_item.
+    # The items that are needed, as SQL conditions over the alias i of activity_item.
     items: set[str] = field(default_factory=set)
-    # What all signals declare, and what the one declares that is being compiled.
+    # The needs of all signals, and the needs of the signal that is being compiled.
     needs: frozenset[Need] = frozenset()
     granted: frozenset[Need] = frozenset()
 
     def grant(self, needs: frozenset[Need]) -> None:
-        """Let the signal that is compiled next read what it needs, and nothing else."""
+        """Let the signal that is compiled next read only its declared needs."""
         self.granted = needs
         self.needs |= needs
 
@@ -120,18 +121,19 @@ class Sources:
         return self.fact(midnight(f"(c.day_on - {self.days(window)} + 1)", "c.time_zone"))
 
     def touched_since(self, window: int) -> str:
-        """Return SQL as `since` does, to compare with when an item was last touched or attempted.
+        """Return the same SQL as `since`, for comparisons with an item's last touch or attempt.
 
-        Of the time before nothing but that it is before can be asked: at a past instant the read
-        models know no more.
+        A last touch before this instant may be inexact, because at a past instant the read models
+        do not know it.
         """
         self.touch_reach = max(self.touch_reach, window)
         return self.since(window)
 
     def log_since(self) -> str:
-        """Return SQL for the instant since which a past instant needs the event log.
+        """Return SQL for the instant from which a reading of the past needs the event log.
 
-        The days before D are whole in the read models, and what was first is first at any instant.
+        The read models are complete for days before D, and first touches and completions are the
+        same at any instant.
         """
         return self.since(max(self.touch_reach, 1))
 
@@ -148,21 +150,21 @@ class Sources:
         return f"d.{self.daily.add(f'{expression} FILTER (WHERE {within})')}"
 
     def of_progress(self, aggregate: str, *, items: str) -> str:
-        """Return the aggregate over the Progress rows of the items that the condition names."""
+        """Return the aggregate over the Progress rows of the items that meet the condition."""
         self._check(Need.PROGRESS)
         self.items.add(items)
         return f"g.{self.progress.add(aggregate)}"
 
     def pace(self) -> tuple[str, str]:
-        """Return SQL for the learner's pace now, and as it was when the day began."""
+        """Return SQL for the learner's pace now, and for the pace when the day began."""
         self._check(Need.PACE)
         self.items.add(MODULES)
         return "w.pace", "w.pace_before"
 
     def trait(self, key: str) -> str:
-        """Return SQL for the trait as it is stored, as jsonb."""
+        """Return SQL for the stored trait, as jsonb."""
         self._check(Need.TRAITS)
-        # The enrollment's own come last and so go first: the learner's row knows later runs too.
+        # The enrollment's traits replace the learner's, which may come from a later course.
         return f"(t.traits || s.traits) -> {self.params.bind(key, 'text')}"
 
     @property

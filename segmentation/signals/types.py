@@ -11,18 +11,18 @@ from common.json_text import canonical_json
 from segmentation.signals.needs import Need
 from segmentation.signals.sources import Sources
 
-# A signal as a reading gives it: a count, a rate, a number of days, a trait as it is stored, or
+# The value of a signal in a reading: a count, a rate, a number of days, a trait as it is stored, or
 # unknown.
 SignalValue = int | float | str | list[Any] | dict[str, Any] | None
 
-# A year and a day: a window longer than any course would only cost a longer scan.
+# A year and a day. A window longer than a course would only make the scan longer.
 MAX_WINDOW = 366
 
 
 class SignalKind(StrEnum):
-    """What a signal's value is; `change` is a difference of counts and may be negative.
+    """The kind of a signal's value. `change` is a difference of counts and may be negative.
 
-    A `trait` is a text, a number, true or false, or a list of them, and compared by what it is.
+    A `trait` is a text, a number, true or false, or a list of them, and is compared by its type.
     """
 
     COUNT = "count"
@@ -33,7 +33,7 @@ class SignalKind(StrEnum):
 
 
 class Window(StrEnum):
-    """Whether a condition says over how many days; `optional`: left out means "since the start"."""
+    """Whether a condition has a number of days. `optional`: without it, "since the start"."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -44,9 +44,9 @@ class Window(StrEnum):
 class Compiled:
     """A signal's SQL in one statement, over the aliases of its `Sources`.
 
-    `daily`: its value can change at local midnight without any event. `anchor`: for days since
-    something, the SQL of that instant: its thresholds fall due at exact times after it. `alias` is
-    the column that it becomes: a name of no more than letters and digits, whatever its arguments.
+    `daily`: the value can change at local midnight without any event. `anchor`: for a signal "days
+    since", the SQL of that instant; its thresholds are reached at exact times after it. `alias` is
+    the name of the column, which has only letters and digits for any arguments.
     """
 
     sql: str
@@ -62,13 +62,13 @@ class Compiled:
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """One entry of the catalogue: all that is known of a signal.
+    """One entry of the catalogue: everything about one signal.
 
-    `sentence` is a clause about the learner with `{amount}` ("at least 3 modules") and, where there
-    is a window, `{when}` ("in the last 7 days") or `{days}` ("7 days"). `label` names the signal.
-    `unit` is singular and plural, for signals whose clause names what is counted. `args` are the
-    further keys that a condition must have. `within_window` says that the value counts days of its
-    window and cannot be more. `sql` compiles it; `needs` is what that may read.
+    `sentence` is a clause about the learner with `{amount}` ("at least 3 modules") and, if there is
+    a window, `{when}` ("in the last 7 days") or `{days}` ("7 days"). `label` names the signal.
+    `unit` is singular and plural, for signals whose clause names what is counted. `args` are
+    further required keys of a condition. `within_window` means that the value counts days of the
+    window and cannot exceed it. `sql` compiles the signal; `needs` are the sources that it reads.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class SignalRef:
-    """One signal as a rule asks for it: with its window (None: all or without) and arguments."""
+    """One signal in a rule, with its window (None: all, or no window) and its arguments."""
 
     signal: Signal
     window: int | None = None
@@ -98,27 +98,27 @@ class SignalRef:
 
     @property
     def shape(self) -> dict[str, object]:
-        """Return how rules name it: the field, its arguments by their names, the window if any."""
+        """Return the keys of a condition that name it: field, arguments, and window if any."""
         arguments = dict(zip(self.signal.args, self.args, strict=True))
         window = {} if self.window is None else {"window": self.window}
         return {"field": self.signal.name, **arguments, **window}
 
     @cached_property
     def identity(self) -> str:
-        """Return its shape as canonical JSON: what readings and memberships store its value by."""
+        """Return its shape as canonical JSON, the key of its value in readings and memberships."""
         return canonical_json(self.shape)
 
     def compile(self, sources: Sources) -> Compiled:
-        """Return its SQL, and note in `sources` what that reads."""
+        """Return its SQL, and add what it reads to `sources`."""
         sources.grant(self.signal.needs)
         return self.signal.sql(self, sources)
 
     @property
     def column(self) -> str:
-        """Return its column in exports, of no other signal: active_days_7, trait_region."""
+        """Return its unique column name in exports: active_days_7, trait_region."""
         parts = [self.signal.name]
         if self.args:
-            # A colon parts the arguments, so one that has a colon has it written otherwise.
+            # A colon separates the arguments, so a colon inside an argument is escaped.
             parts.append(":".join(re.sub("[%:]", _escaped, each) for each in self.args))
         if self.window is not None:
             parts.append(str(self.window))

@@ -1,4 +1,4 @@
-"""The evaluate stage: keep the segments true for the enrollments that are due."""
+"""The evaluate stage: update the segments for the enrollments that are due."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ def evaluate_due(
     batch: int = 5000,
     health: FeedHealthOf = feed_health,
 ) -> EvaluationCounts:
-    """Evaluate what is due now, of one course or of all, until the time is used up.
+    """Evaluate the enrollments that are due now, of one course or of all, until the time is over.
 
-    What becomes due meanwhile waits for the next call.
+    Enrollments that become due meanwhile wait for the next call.
     """
     deadline = monotonic() + budget_seconds
     with passing_over_held():
@@ -46,11 +46,11 @@ def evaluate_due(
         for course in Course.objects.filter(id__in=due).order_by("id")
     ]
     total = EvaluationCounts()
-    # Another course begins each second: with more courses than the time allows, none waits for
-    # ever behind the same others.
+    # The first course changes every second. So with more courses than the time allows, no course
+    # always comes last.
     waiting = deque(work)
     waiting.rotate(-int(now.timestamp()))
-    # One batch a course in turn: a course of a million must not keep the others waiting.
+    # One batch per course in turn: a course of a million must not delay the others.
     while waiting and monotonic() < deadline:
         one = waiting.popleft()
         total += one.evaluate_batch()
@@ -63,7 +63,7 @@ def evaluate_due(
 
 @dataclass
 class CourseWork:
-    """One course's evaluation in progress. A batch that fails is tried again in smaller parts."""
+    """The evaluation of one course. A batch that fails is tried again in smaller parts."""
 
     course: Course
     # The enrollments that were due, the longest waiting first.
@@ -79,11 +79,11 @@ class CourseWork:
 
     @property
     def is_done(self) -> bool:
-        """Return whether everybody who was due has had a turn."""
+        """Return whether all enrollments that were due have been handled."""
         return self._begun >= len(self.due)
 
     def evaluate_batch(self) -> EvaluationCounts:
-        """Evaluate the next batch. Put off the one enrollment whose evaluation fails."""
+        """Evaluate the next batch. Delay a single enrollment whose evaluation fails."""
         following = self.due[self._begun : self._begun + self._limit]
         try:
             counts = evaluate_batch(
@@ -101,7 +101,7 @@ class CourseWork:
         return claim_due(enrollment_ids, now=self.now)
 
     def _split(self, failure: BatchError) -> None:
-        # The same ones have the next turn, so smaller and smaller batches close in on it.
+        # The next turn starts at the same enrollment, so smaller batches isolate the failing one.
         if len(failure.enrollment_ids) > 1:
             self._limit = max(1, len(failure.enrollment_ids) // 8)
             return

@@ -174,17 +174,19 @@ def test_segments_of_the_same_name_differ_in_every_choice(staff):
     assert {one["text"] for one in found} == {"Here today (first)", "Here today (second)"}
 
 
-def test_segment_page_says_what_looks_odd_and_the_preview_too(staff):
+def test_segment_page_and_preview_show_warnings(staff):
     course = make_course(title="Botany", clock_stopped_at=NOW)
     make_enrollment(course)
     segment = make_segment(make_playbook(course), where("quiz_pass_rate", "<", 0.6))
-    odd = "Botany: it fires on nobody: “Passed less than 60% of the scored quiz attempts so far” is"
+    warning = (
+        "Botany: the rule matches nobody: “Passed less than 60% of the scored quiz attempts so far”"
+    )
 
-    assert odd in change_page(staff, segment).content.decode()
+    assert warning in change_page(staff, segment).content.decode()
     preview = reverse("admin:segmentation_segment_preview", args=(segment.pk,))
-    assert odd in staff.get(preview).content.decode()
+    assert warning in staff.get(preview).content.decode()
     alone = make_segment(make_playbook(), ACTED_TODAY)
-    assert "there is nothing to check" in change_page(staff, alone).content.decode()
+    assert "There is nothing to check" in change_page(staff, alone).content.decode()
 
 
 def test_segment_page_checks_three_courses_at_most(staff, django_assert_max_num_queries):
@@ -193,8 +195,8 @@ def test_segment_page_checks_three_courses_at_most(staff, django_assert_max_num_
     with django_assert_max_num_queries(40):
         text = change_page(staff, segment).content.decode()
 
-    assert text.count("nobody has") + text.count("nobody in scope now") == 3
-    assert "The preview checks the playbook" in text
+    assert text.count("no learners in scope now") == 3
+    assert "Use the preview to check the playbook" in text
 
 
 def activate_present(staff, segment, **more):
@@ -219,8 +221,8 @@ def test_activating_for_those_already_in_asks_first_with_their_number(staff):
     asked = activate_present(staff, segment).content.decode()
     segment.refresh_from_db()
     assert "Up to 3 learners" in asked
-    assert "Botany: 3 of 3 who could be in it." in asked
-    assert "Zoology: nobody, as the course is not live." in asked
+    assert "Botany: 3 of 3 learners in scope." in asked
+    assert "Zoology: no learners, because the course is not live." in asked
     assert segment.status == "draft"
 
     activate_present(staff, segment, confirmed="yes")
@@ -234,8 +236,11 @@ def test_draft_and_archived_segments_say_why_they_have_no_members(staff):
     archived = make_segment(make_playbook(course), ACTED_TODAY)
     archive_segment(archived.pk, now=NOW)
 
-    assert "not kept yet: it is a draft" in change_page(staff, draft).content.decode()
-    assert "no longer kept: it is archived" in change_page(staff, archived).content.decode()
+    assert "no members yet: the segment is a draft" in change_page(staff, draft).content.decode()
+    assert (
+        "no members any more: the segment is archived"
+        in change_page(staff, archived).content.decode()
+    )
 
 
 @pytest.mark.parametrize(

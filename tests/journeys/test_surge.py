@@ -61,12 +61,12 @@ def text_of(client, address):
 def test_staff_see_who_waits_and_let_them_in(client, surge):
     staff = staff_member(client, "view_segment", "change_segment", "send_messages")
     page, decision = pages(surge)
-    said = "24 of the 48 learners who could be in it"
+    said = "24 of the 48 learners in scope"
     assert said in text_of(staff, page)
     assert "Let them in: 24 learners" in text_of(staff, decision)
 
     answer = staff.post(decision, {"let_in": Surge.objects.get().pk}, follow=True)
-    assert "Nobody waits" in answer.content.decode()
+    assert "No entries wait" in answer.content.decode()
     run_stages(NOW + WEEK + 2 * MINUTE)
     assert len(mail.outbox) == 24
     run_stages(NOW + WEEK + 3 * MINUTE)
@@ -99,5 +99,5 @@ def test_a_decision_that_was_made_meanwhile_is_said(client, surge):
     key = Surge.objects.get().pk
     staff.post(decision, {"discard": key})
     answer = staff.post(decision, {"let_in": key}, follow=True)
-    assert "decided already" in answer.content.decode()
+    assert "has decided this already" in answer.content.decode()
     assert staff.post(decision, {"let_in": "nonsense"}).status_code == 404

@@ -66,7 +66,7 @@ def test_a_preview_in_words_says_what_the_rule_means(cast, rule_file, capsys):
             json.dumps({"field": "trait", "key": "a", "operator": "=", "value": "\0"}),
             "NUL character",
         ),
-        (json.dumps(QUIET | {"\ud800": 1}), "is not a key that is known"),
+        (json.dumps(QUIET | {"\ud800": 1}), "is not a known key here"),
     ],
 )
 def test_a_rule_that_is_refused_gets_a_sentence(cast, tmp_path, text, sentence):

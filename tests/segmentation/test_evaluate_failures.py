@@ -155,7 +155,7 @@ def test_a_full_evaluation_says_how_many_failed(refused_member):
     out, errors = StringIO(), StringIO()
     call_command("evaluate_segments", "--as-of", NOW.isoformat(), stdout=out, stderr=errors)
     assert out.getvalue().startswith("evaluated 29, entered 29, left 0\n")
-    assert errors.getvalue().startswith("Enrollments left as they were: 1. ")
+    assert errors.getvalue().startswith("Enrollments not evaluated: 1. ")
     assert members(segment) == names(everybody) - {everybody[17].id}
     assert Due.objects.get(enrollment=everybody[17]).attempts == 1
 

@@ -95,9 +95,11 @@ def test_an_operator_without_value_forgets_the_builders_empty_one(value):
             {"combinator": "and", "rules": {}}, "rules", "is an object", id="rules object"
         ),
         pytest.param({"combinator": "and"}, "rules", "is missing", id="no rules"),
-        pytest.param(active(colour="red"), "colour", "is not a key", id="condition key"),
-        pytest.param(active(key="region"), "key", "is not a key", id="key without trait"),
-        pytest.param(active(valueSource="field"), "valueSource", "only 'value'", id="value source"),
+        pytest.param(active(colour="red"), "colour", "is not a known key", id="condition key"),
+        pytest.param(active(key="region"), "key", "is not a known key", id="key without trait"),
+        pytest.param(
+            active(valueSource="field"), "valueSource", "must be 'value'", id="value source"
+        ),
         pytest.param(
             active(field="activ_days"), "field", "did you mean 'active_days'?", id="field"
         ),
@@ -206,7 +208,7 @@ def test_too_many_conditions_are_refused():
     [
         pytest.param("", "is not JSON", id="empty"),
         pytest.param('{"field": ', "is not JSON", id="cut"),
-        pytest.param('{"field": "trait", "field": "trait"}', "stands twice", id="key twice"),
+        pytest.param('{"field": "trait", "field": "trait"}', "occurs twice", id="key twice"),
     ],
 )
 def test_text_that_is_no_rule_is_refused(text, reason):

@@ -48,7 +48,7 @@ def test_every_rate_lies_between_0_and_1(signal, value):
         ),
         (
             NINE_OF_SEVEN,
-            "rules[0].value: must be from 0 to 7, the days of its window, is 9",
+            "rules[0].value: must be from 0 to 7, the days of the window, is 9",
         ),
         (where("logins", "<", -1, window=7), "rules[0].value: cannot be below 0, is -1"),
         (where("days_since_activity", ">", -1), "rules[0].value: cannot be below 0, is -1"),

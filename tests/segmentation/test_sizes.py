@@ -37,7 +37,7 @@ def test_sizes_are_counted_by_priority_with_those_who_were_lost_in_the_end(tmp_p
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [({"playbook": "none"}, "no playbook 'none'"), ({"day": "ten"}, "no whole numbers")],
+    [({"playbook": "none"}, "no playbook 'none'"), ({"day": "ten"}, "must be whole numbers")],
 )
 def test_what_cannot_be_sized_is_refused(tmp_path, arguments, words):
     with pytest.raises(CommandError, match=words):

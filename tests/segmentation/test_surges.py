@@ -180,7 +180,7 @@ def test_a_surge_is_decided_once(decide):
     evaluate_due(now=NOW + WEEK)
     (surge,) = held()
     let_in_surge(surge.id, now=NOW + WEEK)
-    with pytest.raises(SegmentationError, match="decided already"):
+    with pytest.raises(SegmentationError, match="decided this already"):
         decide(surge.id, now=NOW + WEEK)
 
 

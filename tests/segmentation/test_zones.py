@@ -39,4 +39,4 @@ def test_proof_takes_its_days_from_zoneinfo():
     DailyActivity.objects.update(day=date(2025, 7, 10))
     difference = prove_course(course, as_of=AS_OF).difference
     assert difference.learner == enrollment.learner.external_id
-    assert "is counted on 2025-07-10, but lies on 2025-07-11" in difference.what
+    assert "is counted on 2025-07-10, but is on 2025-07-11" in difference.what

@@ -1,4 +1,4 @@
-"""Write what `size_segments` found before and after a change into a page, as tables."""
+"""Write the results of `size_segments` before and after a change into a page, as tables."""
 
 import csv
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Size:
-    """How many, and how many of them failed or withdrew in the end."""
+    """A number of learners, and how many of them failed or withdrew in the end."""
 
     number: int = 0
     lost: int = 0
@@ -26,14 +26,14 @@ class Size:
         return f"{self.number:,} ({self.lost / self.number:.0%})" if self.number else "0"
 
 
-# By segment ("" is everybody), course and day; the course "all" adds up the courses.
+# By segment ("" means all in scope), course and day. The course "all" is the sum of the courses.
 Sizes = dict[tuple[str, str, int], Size]
 
 
 class Command(BaseCommand):
     help = (
-        "Write the tables of two files of size_segments into PAGE, below its marked line: a table"
-        " a segment, a row a course, a column a day."
+        "Write tables from two files of size_segments into PAGE, below its marked line: one table"
+        " per segment, one row per course, one column per day."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
 
 def read_sizes(path: Path) -> Sizes:
-    """Return the sizes of a file, with the sums over all courses."""
+    """Return the sizes in a file, with the sums over all courses."""
     found: Sizes = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -63,7 +63,7 @@ def read_sizes(path: Path) -> Sizes:
 
 
 def tables(before: Sizes, after: Sizes) -> str:
-    """Return the tables as Markdown: first of all courses together, then a segment each."""
+    """Return the tables as Markdown: first all courses together, then one table per segment."""
     segments = _in_order(segment for segment, _, _ in after if segment)
     courses = sorted({course for _, course, _ in after if course != ALL})
     days = sorted({day for _, _, day in after})

@@ -1,4 +1,4 @@
-"""Evaluate every enrollment as of an instant, due or not."""
+"""Evaluate every enrollment as of an instant, whether it is due or not."""
 
 import json
 from datetime import datetime
@@ -12,17 +12,17 @@ from segmentation.management.arguments import add_instant, every_course, find_co
 from segmentation.operations import CourseEvaluation, SegmentationError, evaluate_courses
 
 LEFT_OUT = (
-    "Enrollments left as they were: {count:,}. Their evaluation failed and is put off, or they were"
-    " evaluated as of a later instant meanwhile; the admin's due evaluations say which."
+    "Enrollments not evaluated: {count:,}. Their evaluation failed and will be tried again, or they"
+    " were evaluated as of a later instant meanwhile. The admin page of due evaluations shows them."
 )
 
 
 class Command(BaseCommand):
-    """Bring the memberships of one course, or of all, to an instant."""
+    """Update the memberships of one course, or of all courses, to an instant."""
 
     help = (
-        "Evaluate every enrollment as of an instant, which may not lie before the last evaluation."
-        " Waits for enrollments that are just being changed. Prints evaluated, entered, left, and"
+        "Evaluate every enrollment as of an instant, which may not be before the last evaluation."
+        " Waits for enrollments that are being changed. Prints evaluated, entered, left, and"
         " the members of each segment."
     )
 
@@ -30,16 +30,16 @@ class Command(BaseCommand):
         """Declare the arguments."""
         add_instant(parser)
         parser.add_argument("--course", metavar="KEY", help="default: all courses")
-        parser.add_argument("--json", action="store_true", help="print JSON only")
+        parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Evaluate and print what came of it."""
+        """Evaluate and print the result."""
         as_of = read_instant(options["as_of"])
         key = options["course"]
         courses = [find_course(key)] if key else list(every_course())
         result = _evaluate(courses, as_of=as_of)
         if result.left_out:
-            # On the error stream: standard output keeps its shape for scripts.
+            # On standard error, so that scripts can parse standard output.
             self.stderr.write(LEFT_OUT.format(count=result.left_out))
         values = {
             "evaluated": result.counts.evaluated,
@@ -57,7 +57,7 @@ class Command(BaseCommand):
 
 def _evaluate(courses: list[Course], *, as_of: datetime) -> CourseEvaluation:
     total = Enrollment.objects.filter(course__in=courses).count()
-    # On the error stream, and only where somebody looks: the output stays what scripts read.
+    # The bar is on standard error, and only in a terminal, so that scripts can parse the output.
     with tqdm(total=total, desc="evaluating", unit=" enrollments", disable=None) as bar:
         try:
             return evaluate_courses(courses, as_of=as_of, on_batch=bar.update)

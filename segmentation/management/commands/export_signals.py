@@ -1,4 +1,4 @@
-"""Write the signals of everybody in scope of a course at an instant to a CSV file."""
+"""Write the signals of all enrollments in scope of a course at an instant to a CSV file."""
 
 import csv
 import json
@@ -18,10 +18,10 @@ _BOTH = "\r\n"
 
 class Command(BaseCommand):
     help = (
-        "Write a row for each enrollment in scope: the learner, then a column for each signal, over"
-        " the usual windows and those that the course's segments ask for. Empty means unknown."
-        " Ids and other texts are written as they are, for programs to read. A spreadsheet runs one"
-        " that begins with = + - or @ as a formula: for a spreadsheet, use --for-spreadsheet."
+        "Write one row per enrollment in scope: the learner, then one column per signal, for the"
+        " usual windows and those that the course's segments use. Empty means unknown. Ids and"
+        " other texts are not changed, so that programs can read them. A spreadsheet would run a"
+        " text that begins with = + - or @ as a formula: for a spreadsheet, use --for-spreadsheet."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,15 +52,15 @@ class Command(BaseCommand):
 
 
 class _Lines:
-    """A file whose lines end with a line feed alone."""
+    """A file whose lines end with a line feed only."""
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
 
     def write(self, line: str) -> int:
-        """Write a line that ends with both."""
-        # If the writer were told of a line feed alone, it would not quote a text with a carriage
-        # return in it, and whoever reads the file would find a row torn in two.
+        """Write a line that ends with carriage return and line feed."""
+        # If the csv writer used only a line feed, it would not quote a text with a carriage return,
+        # and a reader of the file would find the row split in two.
         return self.file.write(f"{line.removesuffix(_BOTH)}\n")
 
 
@@ -78,10 +78,10 @@ def _write(path: Path, refs: list[SignalRef], rows: Iterable[SignalRow], texts: 
 
 
 def _cell(value: SignalValue, texts: Texts) -> str:
-    """Return the value as text that reads back to the same value; unknown is empty."""
+    """Return the value as text from which it can be read back. Unknown is empty."""
     if value is None:
         return ""
-    # Only texts: a number that begins with a minus is a number to a spreadsheet too.
+    # Only texts are marked: to a spreadsheet a number with a minus is a number too.
     if isinstance(value, str):
         return texts.cell(value)
     if isinstance(value, bool | list | dict):

@@ -1,4 +1,4 @@
-"""Say whom a rule would match in a course at an instant. Writes nothing."""
+"""Print the learners that a rule would match in a course at an instant. Read only."""
 
 import json
 from dataclasses import asdict
@@ -16,14 +16,15 @@ _SHOWN = 20
 
 class Command(BaseCommand):
     help = (
-        "Say whom the rule in FILE would match. Reads only; leave rules and membership are ignored."
+        "Print the learners that the rule in FILE would match. The command changes nothing. It"
+        " ignores leave rules and current membership."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", metavar="FILE", help="The rule as JSON.")
+        parser.add_argument("file", metavar="FILE", help="the rule as JSON")
         parser.add_argument("--course", required=True, metavar="KEY")
         add_instant(parser)
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON alone.")
+        parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         rule = _read_rule(Path(options["file"]))
@@ -43,7 +44,7 @@ def _read_rule(path: Path) -> Group:
     except RuleError as error:
         raise CommandError(f"The rule in {path} is refused: {error}.") from None
     except (OSError, ValueError) as error:
-        # A ValueError: it is not UTF-8, or no file can have such a name.
+        # ValueError: the file is not UTF-8, or the name is not possible for a file.
         raise CommandError(f"The rule cannot be read from {path}: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""Show that SQL, plain Python and evaluation driven by Due agree."""
+"""Check that SQL, plain Python and evaluation driven by Due agree."""
 
 import json
 from dataclasses import asdict
@@ -15,12 +15,12 @@ IDLE = "Course '{key}' has no active segment: nothing to compare."
 
 
 class Command(BaseCommand):
-    """Compare the three on live courses, or on a simulated one, and roll back what it wrote."""
+    """Compare the three on live courses or on a simulated one, and roll back all changes."""
 
     help = (
-        "Compare SQL, plain Python and evaluation driven by what is due, on live courses or, with"
-        " --generated or where there is no course, on a simulated one. Keeps nothing. Exits with 1"
-        " at the first difference and names the learner."
+        "Compare the results of SQL, plain Python and evaluation driven by due times. Uses the"
+        " live courses, or a simulated course with --generated or if there is no course. Stores"
+        " nothing. Exits with 1 at the first difference and names the learner."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,11 +28,11 @@ class Command(BaseCommand):
         parser.add_argument("--course", metavar="KEY", help="default: all courses")
         parser.add_argument("--as-of", metavar="T", help="ISO 8601 with an offset; default: now")
         parser.add_argument("--generated", action="store_true", help="use a simulated course")
-        parser.add_argument("--seed", type=int, default=1, help="of the simulated course")
-        parser.add_argument("--json", action="store_true", help="print JSON only")
+        parser.add_argument("--seed", type=int, default=1, help="seed of the simulated course")
+        parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Compare and say what was found."""
+        """Compare and print the result."""
         proof, idle = _prove(options)
         if options["json"]:
             self.stdout.write(json.dumps({"agree": proof.difference is None, **asdict(proof)}))
@@ -47,7 +47,7 @@ class Command(BaseCommand):
 
 
 def _prove(options: dict[str, Any]) -> tuple[Proof, list[Course]]:
-    """Return what was found, and the courses in which there was nothing to compare."""
+    """Return the result, and the courses in which there was nothing to compare."""
     key = options["course"]
     courses = [find_course(key)] if key else list(every_course())
     if options["generated"] or not courses:
@@ -68,10 +68,10 @@ def _sentence(proof: Proof) -> str:
     found = proof.difference
     if found is None:
         return (
-            f"SQL, Python and evaluation driven by what is due agree: {proof.comparisons:,}"
+            f"SQL, Python and evaluation driven by due times agree: {proof.comparisons:,}"
             f" comparisons at {proof.instants:,} instants."
         )
-    # A wrong day is wrong for every segment.
+    # A wrong day affects every segment.
     segment = f", segment '{found.segment}'" if found.segment else ""
     return (
         f"They differ about learner '{found.learner}' in course '{found.course}'{segment},"

@@ -1,4 +1,4 @@
-"""Say how large a playbook's segments were on days of courses, and how their members ended."""
+"""Measure the sizes of a playbook's segments on days of courses, and how their members ended."""
 
 import csv
 import json
@@ -21,9 +21,10 @@ COLUMNS = ("course", "day", "segment", "members", "lost", "of", "lost_of")
 
 class Command(BaseCommand):
     help = (
-        "Write a row a course, day and segment: its members, how many of them failed or withdrew"
-        " in the end, and the same of everybody in scope. Reads only. Day 0 is the course's first;"
-        " the instant is the end of the day."
+        "Write one row per course, day and segment: the number of members, how many of them failed"
+        " or withdrew in the end, and the same for all learners in scope. The command changes"
+        " nothing in the database. Day 0 is the first day of the course. Sizes are measured at the"
+        " end of the day."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -50,7 +51,9 @@ def _days(text: str) -> list[int]:
     try:
         return [int(day) for day in text.split(",")]
     except ValueError:
-        raise CommandError(f"The days '{text}' are no whole numbers with commas.") from None
+        raise CommandError(
+            f"The days '{text}' must be whole numbers separated by commas."
+        ) from None
 
 
 def _rows(playbook: dict[str, Any], course: Course, day: int) -> Iterator[tuple[object, ...]]:
@@ -65,7 +68,7 @@ def _rows(playbook: dict[str, Any], course: Course, day: int) -> Iterator[tuple[
 def _members(
     playbook: dict[str, Any], course: Course, day: int
 ) -> tuple[set[int], dict[str, set[int]]]:
-    """Return who is in scope at the end of the day, and of them the members by segment."""
+    """Return the enrollments in scope at the end of the day, and the members by segment."""
     rules = {one["key"]: parse(one["rule"]) for one in _by_priority(playbook)}
     refs = list(dict.fromkeys(part.ref for rule in rules.values() for part in conditions(rule)))
     next_day = local_midnight(course.starts_on + timedelta(days=day + 1), course.time_zone)
