@@ -11,6 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("demo/", views.demo_course, name="demo-course"),
     path("demo/<str:key>/", views.demo_item, name="demo-item"),
+    path("", include("activity.urls")),
     path("", include("interventions.urls")),
     path("", include("experiments.urls")),
 ]

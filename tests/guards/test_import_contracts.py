@@ -15,7 +15,7 @@ from tests.guards.code import PACKAGES, ROOT, contracts
 # What is appended to which file, and the contract that must notice. A file that does not exist is
 # a file that nobody placed in a layer.
 PLANTED = [
-    ("apps", "activity/queries.py", "import segmentation.models"),
+    ("apps", "activity/queries/queue.py", "import segmentation.models"),
     ("apps", "common/clock.py", "import activity.models"),
     ("apps", "experiments/queries/reports.py", "import interventions.models"),
     ("apps", "interventions/policy/decision.py", "import config.env"),

@@ -1,0 +1,25 @@
+"""Queries about learners' activity for other apps. Read only."""
+
+from activity.queries.courses import (
+    FeedHealth,
+    WrongDay,
+    course_id_of,
+    feed_health,
+    wrong_day,
+    zones_unknown,
+)
+from activity.queries.learners import FoundLearners, find_learners
+from activity.queries.queue import due_enrollments, oldest_due
+
+__all__ = [
+    "FeedHealth",
+    "FoundLearners",
+    "WrongDay",
+    "course_id_of",
+    "due_enrollments",
+    "feed_health",
+    "find_learners",
+    "oldest_due",
+    "wrong_day",
+    "zones_unknown",
+]

@@ -1,0 +1,8 @@
+"""Addresses of the pages of this app."""
+
+from django.urls import path
+
+from activity import views
+
+app_name = "activity"
+urlpatterns = [path("learners/", views.find, name="find")]
