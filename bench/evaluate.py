@@ -59,7 +59,7 @@ CHANGED = 1_000
 ROUNDS = 5
 FULL_ROUNDS = 3
 # A batch holds a whole run: each batch reads a course's items and plans its statements anew.
-BATCH = 50_000
+BATCH_SIZE = 50_000
 RIVAL_NAMES = {
     "AP": "active-progress",
     "VO": "video-only",
@@ -235,7 +235,8 @@ def _read_course(
 def _evaluate(bench: Bench, now: datetime) -> EvaluationCounts:
     """Evaluate what is due with as many workers as DuckDB has threads."""
     parts = bench.pool.map(
-        lambda _: evaluate_due(now=now, budget_seconds=3600, batch=BATCH), range(bench.workers)
+        lambda _: evaluate_due(now=now, budget_seconds=3600, batch_size=BATCH_SIZE),
+        range(bench.workers),
     )
     return sum(parts, EvaluationCounts())
 

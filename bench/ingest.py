@@ -39,7 +39,7 @@ from activity.operations import (  # noqa: E402
 )
 from activity.operations.keys import EventRow, look_up  # noqa: E402
 
-BATCH = 1_000
+BATCH_SIZE = 1_000
 AIM = 10.0
 SEED = 20_250_901
 LEARNERS = 2_000
@@ -99,11 +99,11 @@ def make_batches(count: int) -> Iterator[list[dict[str, Any]]]:
     """Yield batches of canonical events in the order of time, as they come from an LMS."""
     chance = random.Random(SEED)
     events: list[dict[str, Any]] = []
-    while len(events) < count * BATCH:
+    while len(events) < count * BATCH_SIZE:
         events.extend(_sitting(chance))
     events.sort(key=lambda event: event["occurred_at"])
     for number in range(count):
-        yield events[number * BATCH : (number + 1) * BATCH]
+        yield events[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]
 
 
 def measure(
@@ -117,9 +117,9 @@ def measure(
     if profile:
         profile.disable()
     ingested = perf_counter() - started
-    if result.stored != BATCH:
+    if result.stored != BATCH_SIZE:
         raise SystemExit(
-            f"Only {result.stored} of {BATCH} events were stored: {result.rejected[:1]}"
+            f"Only {result.stored} of {BATCH_SIZE} events were stored: {result.rejected[:1]}"
         )
     rows = _typed_rows(batch)
     started = perf_counter()
@@ -141,7 +141,7 @@ def report(times: Sequence[tuple[float, float]], *, json_only: bool) -> None:
     if json_only:
         print(json.dumps({"ingest_ms": ours, "copy_ms": theirs, "ratio": ratio(times)}))
         return
-    print(f"{len(times)} batches of {BATCH:,} events")
+    print(f"{len(times)} batches of {BATCH_SIZE:,} events")
     print(f"  ingest with both read models   {ours:8.1f} ms a batch (median)")
     print(f"  one COPY of the typed rows     {theirs:8.1f} ms a batch (median)")
     print(f"  ratio of the totals            {ratio(times):8.1f}    (aim: at most {AIM:.0f})")

@@ -10,7 +10,7 @@ from activity.models import Due, DueCause, Enrollment
 from common.back_off import OF_A_FAILED_ROW
 from common.stored_text import storable_text
 
-CHUNK = 5_000
+BATCH_SIZE = 5_000
 LEAST_LATE = timedelta(hours=1)
 
 # The rows are locked in enrollment order, so that two pulls cannot deadlock. Then all of them are
@@ -107,9 +107,9 @@ def pull_course(course_id: int, *, at: datetime, cause: DueCause = DueCause.EDIT
 def pull_chunks(enrollment_ids: Iterable[int], *, at: datetime, cause: DueCause) -> None:
     """Pull the enrollments, 5,000 per transaction, so that ingest waits for no whole course."""
     ids = sorted(enrollment_ids)
-    for start in range(0, len(ids), CHUNK):
+    for start in range(0, len(ids), BATCH_SIZE):
         with transaction.atomic():
-            pull_due(ids[start : start + CHUNK], at=at, cause=cause)
+            pull_due(ids[start : start + BATCH_SIZE], at=at, cause=cause)
 
 
 def claim_due(enrollment_ids: Sequence[int], *, now: datetime) -> list[int]:

@@ -16,7 +16,7 @@ from activity.operations.read_models import rebuild_enrollments
 
 # The first number of our advisory locks; the second is the course's id.
 _LOCK_SPACE = 20_250
-CHUNK = 2_000
+BATCH_SIZE = 2_000
 
 
 def count_edits(course_ids: Iterable[int]) -> dict[int, int]:
@@ -33,10 +33,12 @@ def count_edits(course_ids: Iterable[int]) -> dict[int, int]:
     return numbers
 
 
-def settle_edits(*, now: datetime, budget_seconds: float = 30.0, chunk: int = CHUNK) -> None:
-    """Rebuild and pull the courses that have unsettled edits, a chunk at a time.
+def settle_edits(
+    *, now: datetime, budget_seconds: float = 30.0, batch_size: int = BATCH_SIZE
+) -> None:
+    """Rebuild and pull the courses that have unsettled edits, a batch at a time.
 
-    Each chunk is committed. The next call continues when the time is over or the process has died.
+    Each batch is committed. The next call continues when the time is over or the process has died.
     Courses that another process is settling are skipped. Call it outside a transaction.
     """
     deadline = time.monotonic() + budget_seconds
@@ -45,8 +47,8 @@ def settle_edits(*, now: datetime, budget_seconds: float = 30.0, chunk: int = CH
     while waiting:
         course_id = waiting.popleft()
         with _alone(course_id) as alone:
-            # One chunk per course in turn: a course of a million must not delay the others.
-            if alone and _settle_chunk(course_id, chunk, now):
+            # One batch per course in turn: a course of a million must not delay the others.
+            if alone and _settle_batch(course_id, batch_size, now):
                 waiting.append(course_id)
         if time.monotonic() >= deadline:
             return
@@ -63,14 +65,14 @@ def settle_edit(course_id: int, number: int, *, rebuild: bool, now: datetime) ->
         before = Course.objects.values_list("edits", "settled_edits").get(pk=course_id)
         # Other edits may be open too, and they may need a rebuild.
         if rebuild or before != (number, number - 1):
-            while _settle_chunk(course_id, CHUNK, now):
+            while _settle_batch(course_id, BATCH_SIZE, now):
                 continue
             return
         pull_course(course_id, at=now, cause=DueCause.EDIT)
         _note_settled(course_id, number)
 
 
-def _settle_chunk(course_id: int, chunk: int, now: datetime) -> bool:
+def _settle_batch(course_id: int, batch_size: int, now: datetime) -> bool:
     """Do the next step of settling the course, and return whether there is more to do."""
     edits, settled = Course.objects.values_list("edits", "settled_edits").get(pk=course_id)
     if settled >= edits:
@@ -79,9 +81,9 @@ def _settle_chunk(course_id: int, chunk: int, now: datetime) -> bool:
     at, _ = Settling.objects.get_or_create(course_id=course_id, defaults={"number": edits})
     # All are rebuilt before the first is pulled, because norms need the read models of all.
     if at.is_rebuilt:
-        at.pulled_through, is_done = _pull_chunk(at, chunk, now)
+        at.pulled_through, is_done = _pull_batch(at, batch_size, now)
     else:
-        at.rebuilt_through, at.is_rebuilt = _rebuild_chunk(at, chunk)
+        at.rebuilt_through, at.is_rebuilt = _rebuild_batch(at, batch_size)
         is_done = False
     if not is_done:
         at.save()
@@ -91,22 +93,22 @@ def _settle_chunk(course_id: int, chunk: int, now: datetime) -> bool:
     return at.number < edits
 
 
-def _rebuild_chunk(at: Settling, chunk: int) -> tuple[int, bool]:
+def _rebuild_batch(at: Settling, batch_size: int) -> tuple[int, bool]:
     """Rebuild the next enrollments. Return the last of them and whether there are no more."""
-    ids = _following(at.course_id, at.rebuilt_through, chunk)
+    ids = _following(at.course_id, at.rebuilt_through, batch_size)
     if ids:
         with transaction.atomic():
             rebuild_enrollments(ids)
-    return (ids[-1] if ids else at.rebuilt_through), len(ids) < chunk
+    return (ids[-1] if ids else at.rebuilt_through), len(ids) < batch_size
 
 
-def _pull_chunk(at: Settling, chunk: int, now: datetime) -> tuple[int, bool]:
+def _pull_batch(at: Settling, batch_size: int, now: datetime) -> tuple[int, bool]:
     """Pull the next enrollments. Return the last of them and whether there are no more."""
-    ids = _following(at.course_id, at.pulled_through, chunk)
+    ids = _following(at.course_id, at.pulled_through, batch_size)
     if ids:
         with transaction.atomic():
             pull_due(ids, at=now, cause=DueCause.EDIT)
-    return (ids[-1] if ids else at.pulled_through), len(ids) < chunk
+    return (ids[-1] if ids else at.pulled_through), len(ids) < batch_size
 
 
 def _following(course_id: int, after: int, limit: int) -> list[int]:
@@ -122,7 +124,7 @@ def _note_settled(course_id: int, number: int) -> None:
 @contextmanager
 def _alone(course_id: int) -> Iterator[bool]:
     """Lock the course for settling during the block. Yield False if another process has it."""
-    # A session lock: a row lock would end with the transaction of each chunk, and a session lock
+    # A session lock: a row lock would end with the transaction of each batch, and a session lock
     # ends with its process. Without it, each beat would start a rebuild that is still running.
     key = [_LOCK_SPACE, course_id % 2**31]
     with connection.cursor() as cursor:

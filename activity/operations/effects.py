@@ -61,8 +61,8 @@ def changing(*, now: datetime) -> Iterator[Effects]:
     """Change rows of the roster in one transaction, and apply the effects.
 
     The few enrollments of a learner are pulled in the same transaction. A course is rebuilt and
-    pulled afterwards, in chunks, so that ingest never waits for a whole course. If the process dies
-    before that, `settle_edits` sees it by the course's count of edits.
+    pulled afterwards, in batches, so that ingest never waits for a whole course. If the process
+    dies before that, `settle_edits` sees it by the course's count of edits.
     """
     effects = Effects()
     with transaction.atomic():

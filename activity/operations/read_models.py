@@ -10,7 +10,7 @@ from activity.operations.due import lock_due
 from activity.operations.past import note_past_changed
 from activity.read_models import merge_daily_activity, merge_progress
 
-CHUNK = 2_000
+BATCH_SIZE = 2_000
 
 
 _LOGGED = "(SELECT * FROM activity_event WHERE enrollment_id = ANY(%(ids)s))"
@@ -41,9 +41,9 @@ def rebuild_read_models(*, course_id: int | None = None) -> int:
     """
     enrolled = Enrollment.objects.order_by("pk").values_list("pk", flat=True)
     ids = list(enrolled if course_id is None else enrolled.filter(course_id=course_id))
-    for start in range(0, len(ids), CHUNK):
+    for start in range(0, len(ids), BATCH_SIZE):
         with transaction.atomic():
-            rebuild_enrollments(ids[start : start + CHUNK])
+            rebuild_enrollments(ids[start : start + BATCH_SIZE])
     return len(ids)
 
 

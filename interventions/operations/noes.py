@@ -24,7 +24,7 @@ from interventions.operations.runs import exit_runs, lock_active_runs
 from interventions.policy.consent import is_complaint, is_hard_bounce
 from interventions.queries.preferences import wanted_of
 
-BATCH = 500
+BATCH_SIZE = 500
 AFTER_ERROR = timedelta(minutes=5)
 AFTER_HELD = timedelta(seconds=30)
 UNSUBSCRIBED = "unsubscribed"
@@ -76,10 +76,10 @@ def apply_noes(*, now: datetime) -> None:
     """Apply the noes that wait. One that fails is put off and shows its error to staff."""
     while True:
         waiting = PendingNo.objects.exclude(retry_at__gt=now).order_by("pk")
-        ids = list(waiting.values_list("pk", flat=True)[:BATCH])
+        ids = list(waiting.values_list("pk", flat=True)[:BATCH_SIZE])
         for pk in ids:
             _try(pk, now=now)
-        if len(ids) < BATCH:
+        if len(ids) < BATCH_SIZE:
             return
 
 

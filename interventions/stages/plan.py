@@ -28,7 +28,7 @@ from interventions.queries.runs import zone_of
 from segmentation.queries import match_rule
 from segmentation.rules import parse
 
-BATCH = 500
+BATCH_SIZE = 500
 GOAL = "goal"
 CONDITION = "condition"
 
@@ -45,7 +45,7 @@ WHERE run.id = next.run_id
 
 
 @dataclass(frozen=True)
-class Batch:
+class CadenceRuns:
     """Runs of one cadence to plan at one instant, and the cadence's steps in order."""
 
     cadence: Cadence
@@ -74,31 +74,31 @@ def plan_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
 @transaction.atomic
 def _plan_batch(now: datetime) -> int:
     count = 0
-    for cadence_id, runs in lock_due_runs(now=now, limit=BATCH):
+    for cadence_id, runs in lock_due_runs(now=now, limit=BATCH_SIZE):
         steps = Step.objects.filter(cadence=cadence_id).order_by("position")
-        batch = Batch(runs[0].cadence, tuple(steps), tuple(runs), now)
-        if _failure(batch) is not None:
+        due = CadenceRuns(runs[0].cadence, tuple(steps), tuple(runs), now)
+        if _failure(due) is not None:
             # One bad run costs one run: alone it shows itself, and the others get through.
-            _plan_singly(batch)
+            _plan_singly(due)
         count += len(runs)
     return count
 
 
-def _plan_singly(batch: Batch) -> None:
+def _plan_singly(due: CadenceRuns) -> None:
     wait_shortly()
-    for run in batch.runs:
-        error = _failure(replace(batch, runs=(run,)))
+    for run in due.runs:
+        error = _failure(replace(due, runs=(run,)))
         if error is not None:
             if not is_held(error):
                 log.error("Run %s cannot be planned", run.pk, exc_info=error)
-            _put_off(run, error, batch.now)
+            _put_off(run, error, due.now)
 
 
-def _failure(batch: Batch) -> Exception | None:
-    """Plan the batch under a savepoint and return what went wrong, if anything did."""
+def _failure(due: CadenceRuns) -> Exception | None:
+    """Plan the runs under a savepoint and return what went wrong, if anything did."""
     try:
         with transaction.atomic():
-            _plan(batch)
+            _plan(due)
             check_references()
     except Exception as error:
         if is_outage(error) and not is_held(error):
@@ -108,19 +108,17 @@ def _failure(batch: Batch) -> Exception | None:
     return None
 
 
-def _plan(batch: Batch) -> None:
-    goal = batch.cadence.goal_rule
-    reached = set() if goal is None else _matching(goal, batch.runs, batch.now)
-    exit_runs(
-        [run for run in batch.runs if run.enrollment_id in reached], reason=GOAL, now=batch.now
-    )
+def _plan(due: CadenceRuns) -> None:
+    goal = due.cadence.goal_rule
+    reached = set() if goal is None else _matching(goal, due.runs, due.now)
+    exit_runs([run for run in due.runs if run.enrollment_id in reached], reason=GOAL, now=due.now)
     going = [
         (run, step)
-        for run in batch.runs
-        if run.enrollment_id not in reached and (step := _next_step(batch.steps, run)) is not None
+        for run in due.runs
+        if run.enrollment_id not in reached and (step := _next_step(due.steps, run)) is not None
     ]
-    _write(batch, going)
-    _advance(batch, {run.pk: step for run, step in going})
+    _write(due, going)
+    _advance(due, {run.pk: step for run, step in going})
 
 
 def _next_step(steps: Sequence[Step], run: Run) -> Step | None:
@@ -134,9 +132,9 @@ def _matching(rule: Any, runs: Iterable[Run], now: datetime) -> set[int]:
     return match_rule(parse(rule), enrollment_ids=ids, as_of=now)
 
 
-def _write(batch: Batch, going: Sequence[tuple[Run, Step]]) -> None:
-    dropped = _unmet(going, batch.now)
-    rows = [_delivery(batch, run, step, drop=run.pk in dropped) for run, step in going]
+def _write(due: CadenceRuns, going: Sequence[tuple[Run, Step]]) -> None:
+    dropped = _unmet(going, due.now)
+    rows = [_delivery(due, run, step, drop=run.pk in dropped) for run, step in going]
     # A step was planned before only if a position was edited to and fro: then it is not repeated.
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
     assigned = {run.pk: run.assignment_id for run, _ in going if run.assignment_id is not None}
@@ -145,7 +143,7 @@ def _write(batch: Batch, going: Sequence[tuple[Run, Step]]) -> None:
     )
     for key, run_id in new.values_list("key", "run_id"):
         record_delivery_outcome(
-            assigned[run_id], delivery_key=key, outcome="dropped", reason=CONDITION, at=batch.now
+            assigned[run_id], delivery_key=key, outcome="dropped", reason=CONDITION, at=due.now
         )
 
 
@@ -159,32 +157,32 @@ def _unmet(going: Sequence[tuple[Run, Step]], now: datetime) -> set[int]:
     return unmet
 
 
-def _delivery(batch: Batch, run: Run, step: Step, *, drop: bool) -> Delivery:
-    planned_at = run.next_at or batch.now
-    entry = {"at": batch.now.isoformat(), "state": "dropped", "reason": CONDITION}
+def _delivery(due: CadenceRuns, run: Run, step: Step, *, drop: bool) -> Delivery:
+    planned_at = run.next_at or due.now
+    entry = {"at": due.now.isoformat(), "state": "dropped", "reason": CONDITION}
     return Delivery(
         run=run,
         step=step,
         learner_id=run.enrollment.learner_id,
         enrollment_id=run.enrollment_id,
-        category_id=batch.cadence.category_id,
+        category_id=due.cadence.category_id,
         channel=step.channel,
-        priority=batch.cadence.priority,
+        priority=due.cadence.priority,
         ghost=run.ghost,
         state=DeliveryState.DROPPED if drop else DeliveryState.PLANNED,
         reason=CONDITION if drop else "",
         planned_at=planned_at,
         send_at=planned_at,
-        expires_at=later(planned_at, batch.cadence.max_age, zone=zone_of(run.enrollment)),
-        finished_at=batch.now if drop else None,
+        expires_at=later(planned_at, due.cadence.max_age, zone=zone_of(run.enrollment)),
+        finished_at=due.now if drop else None,
         trace=[entry] if drop else [],
     )
 
 
-def _advance(batch: Batch, planned: dict[int, Step]) -> None:
+def _advance(due: CadenceRuns, planned: dict[int, Step]) -> None:
     """Set each run to the step after the planned one, or to none: then it waits to be closed."""
-    runs = [run for run in batch.runs if run.status == RunStatus.ACTIVE]
-    following = [_after(batch.steps, run, planned.get(run.pk)) for run in runs]
+    runs = [run for run in due.runs if run.status == RunStatus.ACTIVE]
+    following = [_after(due.steps, run, planned.get(run.pk)) for run in runs]
     values: dict[str, Any] = {
         "runs": [run.pk for run in runs],
         "positions": [position for position, _ in following],

@@ -13,7 +13,7 @@ from interventions.operations.reactions import handle_transitions
 from segmentation.operations import fail_transitions, mark_processed
 from segmentation.queries import enrollments_to_react, open_transitions
 
-BATCH = 200
+BATCH_SIZE = 200
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +26,12 @@ def react_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
     the line or when the time is used up.
     """
     deadline = time.monotonic() + budget_seconds
-    handled, waiting = 0, enrollments_to_react(now=now, limit=BATCH)
+    handled, waiting = 0, enrollments_to_react(now=now, limit=BATCH_SIZE)
     while waiting.enrollment_ids and time.monotonic() < deadline:
         handled += _react_safely(waiting.enrollment_ids, now, deadline)
         if waiting.after is None:
             break
-        waiting = enrollments_to_react(now=now, limit=BATCH, after=waiting.after)
+        waiting = enrollments_to_react(now=now, limit=BATCH_SIZE, after=waiting.after)
     return handled
 
 

@@ -12,7 +12,7 @@ from interventions.operations.kept_noes import apply_kept_noes
 from interventions.operations.ledger import Move, move
 from interventions.operations.noes import apply_noes
 
-BATCH = 500
+BATCH_SIZE = 500
 LEASE_EXPIRED = "lease_expired"
 SENT_AGAIN = "sent_again"
 
@@ -21,9 +21,9 @@ def recover(*, now: datetime) -> None:
     """Bring back what was left lying. Safe to run at any time and by several workers at once."""
     apply_kept_noes(now=now)
     apply_noes(now=now)
-    while _expire_leases(now) == BATCH:
+    while _expire_leases(now) == BATCH_SIZE:
         continue
-    while _plan_again(now) == BATCH:
+    while _plan_again(now) == BATCH_SIZE:
         continue
     # Of these, a row that somebody holds keeps one from its end, and the other from nothing.
     with passing_over_held():
@@ -40,7 +40,7 @@ def _expire_leases(now: datetime) -> int:
     claimed = rows.select_related("run").select_for_update(
         no_key=True, skip_locked=True, of=("self",)
     )
-    expired = list(claimed.order_by("lease_until", "pk")[:BATCH])
+    expired = list(claimed.order_by("lease_until", "pk")[:BATCH_SIZE])
     for delivery in expired:
         # The worker died, or hangs, between the claim and the record: nobody knows what the
         # other side took. The token stays, so that a worker that only was slow can still say.
@@ -60,7 +60,7 @@ def _plan_again(now: datetime) -> int:
     locked = rows.select_related("run").select_for_update(
         no_key=True, skip_locked=True, of=("self",)
     )
-    doubtful = list(locked.order_by("pk")[:BATCH])
+    doubtful = list(locked.order_by("pk")[:BATCH_SIZE])
     for delivery in doubtful:
         until = retry_at(delivery.attempts, now=now)
         move(delivery, Move(DeliveryState.PLANNED, SENT_AGAIN, until=until), now=now)

@@ -25,7 +25,7 @@ from segmentation.operations.segments import EVALUATED
 from segmentation.operations.surges import decide_entries
 
 # A large batch reads a course's items and norms fewer times. A larger one would need more memory.
-LARGE_BATCH = 50_000
+LARGE_BATCH_SIZE = 50_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def evaluate_courses(
     courses: Sequence[Course],
     *,
     as_of: datetime,
-    batch: int = LARGE_BATCH,
+    batch_size: int = LARGE_BATCH_SIZE,
     on_batch: Callable[[int], object] = lambda evaluated: None,
 ) -> CourseEvaluation:
     """Evaluate all enrollments of the courses as of the instant.
@@ -59,7 +59,7 @@ def evaluate_courses(
         _check_instant(course, as_of=as_of)
     counts, left_out = EvaluationCounts(), 0
     for course in courses:
-        done, missing = _evaluate(course, as_of=as_of, batch=batch, on_batch=on_batch)
+        done, missing = _evaluate(course, as_of=as_of, batch_size=batch_size, on_batch=on_batch)
         counts, left_out = counts + done, left_out + missing
     return CourseEvaluation(counts, _members(courses), left_out)
 
@@ -80,13 +80,13 @@ def _check_instant(course: Course, *, as_of: datetime) -> None:
 
 
 def _evaluate(
-    course: Course, *, as_of: datetime, batch: int, on_batch: Callable[[int], object]
+    course: Course, *, as_of: datetime, batch_size: int, on_batch: Callable[[int], object]
 ) -> tuple[EvaluationCounts, int]:
     """Return the counts, and how many enrollments were not evaluated."""
     renew_norms(now=as_of, course_id=course.id)
     pull_changed(now=as_of, course_id=course.id)
     ids = list(course.enrollments.order_by("pk").values_list("pk", flat=True))
-    waiting = deque(_parts(ids, batch))
+    waiting = deque(_parts(ids, batch_size))
     total = EvaluationCounts()
     while waiting:
         part = waiting.popleft()

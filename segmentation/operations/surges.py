@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 # A surge exceeds both limits. In a course of thirty, eight entries at one midnight are no surge.
 LARGEST_SHARE = 0.25
 FEWEST = 20
-CHUNK = 1_000
+BATCH_SIZE = 1_000
 _HELD = (
     "%s of %s enrollments in scope of course %s entered segment %s on %s only because time passed:"
     " nothing starts for them until staff decide on the segment's page"
@@ -187,7 +187,7 @@ def _count(course_id: int, through: datetime, *, now: datetime) -> None:
 def _move_on(*, now: datetime, course_id: int | None) -> None:
     after, ids = 0, [0]
     while ids:
-        values: dict[str, Any] = {"after": after, "course": course_id, "limit": CHUNK}
+        values: dict[str, Any] = {"after": after, "course": course_id, "limit": BATCH_SIZE}
         with connection.cursor() as cursor:
             cursor.execute(_DECIDED, values)
             ids = [enrollment_id for (enrollment_id,) in cursor.fetchall()]

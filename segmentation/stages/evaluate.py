@@ -28,7 +28,7 @@ def evaluate_due(
     now: datetime,
     budget_seconds: float = 30.0,
     course_id: int | None = None,
-    batch: int = 5000,
+    batch_size: int = 5000,
     health: FeedHealthOf = feed_health,
 ) -> EvaluationCounts:
     """Evaluate the enrollments that are due now, of one course or of all, until the time is over.
@@ -42,7 +42,7 @@ def evaluate_due(
         pull_changed(now=now, course_id=course_id)
     due = due_enrollments(now=now, course_id=course_id)
     work = [
-        CourseWork(course, due[course.id], now=now, largest=batch, health=health)
+        CourseWork(course, due[course.id], now=now, largest=batch_size, health=health)
         for course in Course.objects.filter(id__in=due).order_by("id")
     ]
     total = EvaluationCounts()

@@ -284,13 +284,13 @@ def make_damaged(number):
 def test_settling_a_large_course_goes_on_where_it_stopped():
     enrollments = make_damaged(5)
     for rebuilt in ([1, 1, 99, 99, 99], [1, 1, 1, 1, 99], [1, 1, 1, 1, 1]):
-        settle_edits(now=NOW, budget_seconds=0, chunk=2)
+        settle_edits(now=NOW, budget_seconds=0, batch_size=2)
         assert marked(enrollments) == rebuilt
         # Nobody is pulled before everybody is rebuilt: norms are made of all.
         assert not Due.objects.filter(due_at=NOW).exists()
     for pulled in (2, 4, 5):
         assert settled(enrollments[0].course) == (1, 0)
-        settle_edits(now=NOW, budget_seconds=0, chunk=2)
+        settle_edits(now=NOW, budget_seconds=0, batch_size=2)
         assert Due.objects.filter(due_at=NOW).count() == pulled
     assert settled(enrollments[0].course) == (1, 1)
     assert not Settling.objects.exists()
@@ -300,11 +300,11 @@ def test_settling_a_large_course_goes_on_where_it_stopped():
 def test_an_edit_that_comes_while_another_is_settled_is_settled_after_it():
     enrollments = make_damaged(3)
     course = enrollments[0].course
-    settle_edits(now=NOW, budget_seconds=0, chunk=2)
+    settle_edits(now=NOW, budget_seconds=0, batch_size=2)
     count_edits([course.pk])
     DailyActivity.objects.update(acts=99)
 
-    settle_edits(now=NOW, chunk=2)
+    settle_edits(now=NOW, batch_size=2)
 
     assert settled(course) == (2, 2)
     assert marked(enrollments) == [1, 1, 1]
@@ -314,8 +314,8 @@ def test_an_edit_that_comes_while_another_is_settled_is_settled_after_it():
 def test_a_large_course_does_not_keep_the_others_from_being_settled():
     large, small = make_damaged(9), make_damaged(1)
 
-    settle_edits(now=NOW, budget_seconds=0, chunk=2)
-    settle_edits(now=NOW, budget_seconds=30, chunk=2)
+    settle_edits(now=NOW, budget_seconds=0, batch_size=2)
+    settle_edits(now=NOW, budget_seconds=30, batch_size=2)
 
     assert marked([*large, *small]) == [1] * 10
 
@@ -329,12 +329,14 @@ import sys
 from datetime import datetime
 from activity.operations.edits import settle_edits
 
-settle_edits(now=datetime.fromisoformat(sys.argv[1]), chunk=1)
+settle_edits(now=datetime.fromisoformat(sys.argv[1]), batch_size=1)
 """
     kill_while_it_waits_for(enrollments[1], code)
     assert marked(enrollments) == [1, 99]
     # A rebuild from the beginning would set this right again.
     DailyActivity.objects.filter(enrollment=enrollments[0]).update(acts=77)
 
-    wait_until(lambda: settle_edits(now=NOW, chunk=1) or settled(enrollments[0].course) == (1, 1))
+    wait_until(
+        lambda: settle_edits(now=NOW, batch_size=1) or settled(enrollments[0].course) == (1, 1)
+    )
     assert marked(enrollments) == [77, 1]

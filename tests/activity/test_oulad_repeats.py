@@ -157,7 +157,7 @@ def test_json_is_all_that_is_printed(folder, capfd):
 
 
 def test_the_progress_moves_within_a_run_and_ends_at_what_was_counted(folder, monkeypatch):
-    monkeypatch.setattr(runs, "CHUNK", 2)
+    monkeypatch.setattr(runs, "BATCH_SIZE", 2)
     heard = []
     (imported,) = import_runs(
         folder,
@@ -188,7 +188,7 @@ def test_a_bar_is_shown_on_standard_error_alone(folder, capfd):
 
 @pytest.mark.django_db(transaction=True)
 def test_nobody_else_counts_the_tables_of_a_run_as_empty(folder, monkeypatch):
-    monkeypatch.setattr(runs, "CHUNK", 2)
+    monkeypatch.setattr(runs, "BATCH_SIZE", 2)
     refused, known = [], []
 
     def analyze(run, count):

@@ -15,7 +15,7 @@ from tests.processes import finish, running, start_python, wait_for_line
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 ROUNDS = 20
-BATCH = 400
+BATCH_SIZE = 400
 NOW_TEXT = NOW.isoformat()
 
 # Ingests the batches of a file, each when it is told to go on.
@@ -82,8 +82,8 @@ def make_events(enrollments, quiz, count):
 
 def in_overlapping_batches(events):
     """Return batches of which each repeats the last half batch of the one before."""
-    step = BATCH // 2
-    return [events[start : start + BATCH] for start in range(0, len(events) - step, step)]
+    step = BATCH_SIZE // 2
+    return [events[start : start + BATCH_SIZE] for start in range(0, len(events) - step, step)]
 
 
 def written(tmp_path, name, content):
@@ -117,7 +117,7 @@ def test_overlapping_batches_in_opposite_order_do_not_deadlock(tmp_path, same_le
     # keeps the two apart, only the order in which the events are inserted.
     enrollments, quiz = make_learners()
     others, other_quiz = (enrollments, quiz) if same_learners else make_learners()
-    count = (ROUNDS + 1) * BATCH // 2
+    count = (ROUNDS + 1) * BATCH_SIZE // 2
     forth = in_overlapping_batches(make_events(enrollments, quiz, count))
     back = in_overlapping_batches(make_events(others, other_quiz, count))
     both = [

@@ -84,7 +84,7 @@ def test_two_workers_react_once_to_each_transition() -> None:
 
 
 def test_react_passes_over_whom_another_transaction_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(react, "BATCH", 5)
+    monkeypatch.setattr(react, "BATCH_SIZE", 5)
     cadence, course = make_cadence(), make_live_course()
     held = [make_evaluated(course) for _ in range(12)]
     for enrollment in held:

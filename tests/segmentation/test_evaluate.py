@@ -158,7 +158,7 @@ def test_small_batches_evaluate_everybody_once():
     course = make_course()
     segment = make_segment(make_playbook(course), QUIET)
     everybody = [make_enrollment(course) for _ in range(7)]
-    assert evaluate_due(now=NOW, batch=3).evaluated == 7
+    assert evaluate_due(now=NOW, batch_size=3).evaluated == 7
     assert members(segment) == names(everybody)
 
 

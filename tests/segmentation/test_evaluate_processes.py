@@ -65,7 +65,7 @@ def health(course, *, now):
     return FeedHealth()
 print("ready", flush=True)
 sys.stdin.readline()
-counts = evaluate_due(now=datetime.fromisoformat(sys.argv[1]), batch=10, health=health)
+counts = evaluate_due(now=datetime.fromisoformat(sys.argv[1]), batch_size=10, health=health)
 print(f"counts {counts.evaluated} {counts.entered}")
 """
 

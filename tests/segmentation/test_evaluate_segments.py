@@ -149,7 +149,7 @@ def test_an_enrollment_that_another_transaction_holds_is_waited_for(other):
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     hold = locking_the_last(other, "attempts = attempts")
-    done = evaluate_courses([cast.course], as_of=NOW, batch=1, on_batch=hold)
+    done = evaluate_courses([cast.course], as_of=NOW, batch_size=1, on_batch=hold)
     assert (done.counts.evaluated, done.left_out) == (3, 0)
     assert len(members(segment)) == 3
 
@@ -159,7 +159,7 @@ def test_an_enrollment_that_was_evaluated_as_of_later_meanwhile_is_left_so(other
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     hold = locking_the_last(other, f"evaluated_at = '{NOW + HOUR}'")
-    done = evaluate_courses([cast.course], as_of=NOW, batch=1, on_batch=hold)
+    done = evaluate_courses([cast.course], as_of=NOW, batch_size=1, on_batch=hold)
     assert (done.counts.evaluated, done.left_out) == (2, 1)
     assert len(members(segment)) == 2
     assert Due.objects.latest("pk").evaluated_at == NOW + HOUR

@@ -42,7 +42,7 @@ def health(course, *, now):
     print("claimed", flush=True)
     sys.stdin.readline()
     return FeedHealth()
-evaluate_due(now=datetime.fromisoformat(sys.argv[1]), batch=6, health=health)
+evaluate_due(now=datetime.fromisoformat(sys.argv[1]), batch_size=6, health=health)
 """
 
 

@@ -98,7 +98,7 @@ def test_few_or_a_small_share_start_at_once(quiet, others):
 
 def test_the_first_batches_do_not_slip_through():
     segment, _ = make_class(24, 24)
-    evaluate_due(now=NOW + WEEK, batch=5)
+    evaluate_due(now=NOW + WEEK, batch_size=5)
     assert started(segment) == set()
     assert held()[0].entered == 24
 

@@ -27,9 +27,9 @@ from activity.models import Course, DueCause
 from activity.operations.due import lock_due, pull_due
 from activity.operations.read_models import rebuild_enrollments
 
-# Small chunks, for two reasons: they move the progress bar, and the statements that build the read
+# Small batches, for two reasons: they move the progress bar, and the statements that build the read
 # models of a whole run at once take several times as long.
-CHUNK = 100
+BATCH_SIZE = 100
 
 _ROSTER = "activity_course, activity_item, activity_learner, activity_enrollment, activity_due"
 _LOG = "activity_event, activity_dailyactivity, activity_progress"
@@ -109,8 +109,8 @@ class _Importer:
         total = 0
         ids = match_enrollments(course)
         analyzed = 0
-        for start in range(0, len(ids), CHUNK):
-            part = ids[start : start + CHUNK]
+        for start in range(0, len(ids), BATCH_SIZE):
+            part = ids[start : start + BATCH_SIZE]
             stored = store_events(course, part, now=self.options.now)
             total += stored
             # When the size of the log has doubled, its statistics are out of date.
