@@ -84,8 +84,8 @@ class ArmForm(ArmModelForm):
         return position
 
     def _get_validation_exclusions(self) -> set[str]:
-        # Django's own check reports "duplicate data" above all arms. ArmFormSet makes the same
-        # check and reports at the field.
+        # Django's own check says "duplicate data" above all arms. ArmFormSet makes the same
+        # check and says so at the field.
         return {*super()._get_validation_exclusions(), "experiment"}  # type: ignore[misc]
 
 

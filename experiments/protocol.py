@@ -22,7 +22,7 @@ FORMAT = 2
 
 
 class ProtocolError(ValueError):
-    """The experiment cannot be started or reported. The message is a sentence for its admin."""
+    """The experiment cannot start or have a report. The message is a sentence for its admin."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def import_jsonl(
     """Import the lines, up to 1,000 adjacent lines of one type per transaction.
 
     A faulty line does not affect the others. Importing a file again changes nothing. A dry run does
-    everything in one transaction and rolls it back, so it reports the same and stores nothing.
+    everything in one transaction and rolls it back, so it returns the same and stores nothing.
     Meanwhile it holds its locks. `on_end` is called before the rollback of a dry run.
     """
     with transaction.atomic() if dry_run else nullcontext():

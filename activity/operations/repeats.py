@@ -1,4 +1,4 @@
-"""Handle events that repeat a stored (source, source_id): add a grade, or report a conflict."""
+"""Handle events that repeat a stored (source, source_id): add a grade, or list a conflict."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

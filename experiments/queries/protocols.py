@@ -54,7 +54,7 @@ def courses_of(experiment: Experiment) -> tuple[CourseFacts, ...]:
 
 
 def clock_of(experiment: Experiment, *, now: datetime) -> datetime:
-    """Return the instant to report at: now, or the stopped clock if all courses are simulated."""
+    """Return the instant of a report: now, or the stopped clock if all courses are simulated."""
     stops = list(_courses(experiment).values_list("clock_stopped_at", flat=True).distinct())
     stopped = [stop for stop in stops if stop is not None]
     return max(stopped) if stopped and len(stopped) == len(stops) else now

@@ -17,7 +17,7 @@ from experiments.stats.units import PERCENT, PLAIN
 from experiments.terminal.columns import read_columns
 from experiments.terminal.tables import Table, TableError
 
-# Kinds that are to come, so that their names are not reported as misspelt columns.
+# Kinds that are to come, so that their names are not taken for misspelt columns.
 _LATER_KINDS = ("ratio=", "time=")
 _MOST_ARMS = 50
 

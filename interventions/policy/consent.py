@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-# As feedback reports name a message that was moved out of the spam folder (RFC 6430).
+# As a mail provider's feedback names a message that was moved out of the spam folder (RFC 6430).
 NOT_SPAM = "not-spam"
 HARD = frozenset({"hard", "permanent"})
 
@@ -40,7 +40,7 @@ def is_wanted(
 
 
 def is_complaint(properties: Mapping[str, object]) -> bool:
-    """Return whether a report of a mail provider complains: "not spam" is the opposite."""
+    """Return whether a mail provider's feedback is a complaint: "not spam" is the opposite."""
     return str(properties.get("feedback_type", "")).strip().lower() != NOT_SPAM
 
 

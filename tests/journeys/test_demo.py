@@ -1,4 +1,4 @@
-"""The demo on a small class: what it reports is what the simulator knows, and nobody is spammed."""
+"""The demo on a small class: what it prints is what the simulator knows, and nobody is spammed."""
 
 import re
 from collections import Counter

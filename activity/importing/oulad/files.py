@@ -146,7 +146,7 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
 
 
 def _unpacked(path: Path) -> bytes:
-    # Arrow can unpack too, but it does not report a truncated file.
+    # Arrow can unpack too, but it does not notice a truncated file.
     try:
         with gzip.open(path) as file:
             return file.read()

@@ -42,7 +42,7 @@ class Command(BaseCommand):
         except OuladError as error:
             raise CommandError(str(error)) from None
         finally:
-            # Also report the runs before a faulty one, because they stay imported.
+            # Also print the runs before a faulty one, because they stay imported.
             if done and not options["json"]:
                 self.stdout.write("\n".join(map(_sentence, done)))
         if options["json"]:
@@ -60,7 +60,7 @@ class Command(BaseCommand):
                 bar.set_postfix_str(run)
                 bar.update(count)
 
-            # Collected one by one: if a run is faulty, those before it are still reported.
+            # Collected one by one: if a run is faulty, those before it are still printed.
             done.extend(import_runs(folder, runs=runs, options=chosen, on_progress=show))
 
 

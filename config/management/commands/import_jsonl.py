@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Name the file."""
         parser.add_argument("file", type=Path)
-        parser.add_argument("--dry-run", action="store_true", help="report only, keep nothing")
+        parser.add_argument("--dry-run", action="store_true", help="print the result, keep nothing")
         parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
