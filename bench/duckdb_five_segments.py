@@ -74,7 +74,7 @@ submission AS MATERIALIZED (
     SELECT run, student, unit, day, score, is_quiz, due_on
     FROM {studentAssessment} JOIN assessment USING (unit) WHERE is_banked = 0 AND day <= {day}
 ),
--- What somebody had handed in before the day: the rest is not owed.
+-- What somebody had submitted before the day: the rest is not owed.
 known AS (SELECT DISTINCT unit, true AS is_known FROM submission WHERE day < {day}),
 -- A bit for each of the last 14 days, bit 0 the day itself.
 recent_clicks AS (

@@ -9,7 +9,7 @@ from django.forms.fields import InvalidJSONInput
 
 from common.json_text import deep_path, json_fault
 
-# Where the sentence points to; what people write by hand is far flatter.
+# Where the sentence points to; what people type is far flatter.
 MAX_DEPTH = 100
 
 

@@ -197,7 +197,7 @@ class Assignment(CourseScoped):
 
 
 class DeliveryOutcomeKind(models.TextChoices):
-    HANDED_OFF = "handed_off", "handed to the mail server"
+    HANDED_OFF = "handed_off", "handed off"
     GHOST = "ghost", "would have been sent (control)"
     DROPPED = "dropped", "dropped"
     DEFERRED = "deferred", "deferred"

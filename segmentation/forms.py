@@ -88,7 +88,7 @@ class PlaybookForm(PlaybookModelForm):
 
 
 class OverrideForm(OverrideModelForm):
-    """The form for adding a learner to a segment or removing one by hand."""
+    """The form for adding a learner to a segment or removing one manually."""
 
     class Meta:
         model = Override

@@ -37,7 +37,7 @@ class Course(CourseScoped):
     ends_on = models.DateField(help_text="The last day of the course, itself included.")
     pass_mark = models.DecimalField(max_digits=7, decimal_places=6, default="0.5")
     # An activity counts as owed this many days after its due day. Results arrive late, and a
-    # learner must not be told that something is missing which they handed in yesterday.
+    # learner must not be told that something is missing which they submitted yesterday.
     grace_days = models.PositiveSmallIntegerField(
         default=2,
         validators=[MaxValueValidator(MOST_GRACE_DAYS)],

@@ -10,7 +10,7 @@ from activity.simulation.world import World
 
 
 class Feed:
-    """Hands out each event once, as soon as its instant has come."""
+    """Gives each event once, as soon as its instant has come."""
 
     def __init__(self, world: World) -> None:
         self._drawn = world.events()
@@ -23,7 +23,7 @@ class Feed:
         heapq.heappush(self._added, (event["occurred_at"], next(self._numbers), event))
 
     def until(self, now: datetime) -> list[Event]:
-        """Return what occurred up to now and was not handed out before."""
+        """Return what occurred up to now and was not returned before."""
         return [*self._drawn_until(now), *self._added_until(now)]
 
     def _drawn_until(self, now: datetime) -> Iterator[Event]:

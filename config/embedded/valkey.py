@@ -64,7 +64,7 @@ def stop(data: Path) -> bool:
 def _ask(data: Path, command: bytes) -> bytes:
     if not is_safe(_socket(data).parent):
         return b""
-    # Spoken by hand: three words of the protocol, without a client library for each command line.
+    # Spoken directly: three words of the protocol, without a client library for each command line.
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(SECONDS_TO_ANSWER)

@@ -86,7 +86,7 @@ class Watchdog:
         patience = self._patience.get(child.name, self._silent_seconds)
         self._patience[child.name] = min(patience * 2, LONGEST_PATIENCE * self._silent_seconds)
         words = f"Silent for over {self._silent_seconds:.0f} s: {', '.join(silent)}."
-        # A worker ends the mail that it has in hand; nobody minds a beat that is cut off.
+        # A worker finishes its current message; nobody minds a beat that is cut off.
         grace = SECONDS_FOR_THE_BEAT if child.name == BEAT else self._seconds_to_end
         child.replace(words, now=now, seconds_to_end=grace)
 

@@ -1,4 +1,4 @@
-"""Which rights an account holds and may hand on, whether or not it may log in at the moment."""
+"""Which rights an account holds and may grant, whether or not it may log in at the moment."""
 
 from typing import Any
 

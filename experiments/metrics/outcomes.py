@@ -15,7 +15,7 @@ from experiments.stats.sufficient import Counts, Moments
 class Observed:
     """An arm's outcomes in one metric.
 
-    The family compares `sums`. `tally` is a count that a reader can check by hand, with the name
+    The family compares `sums`. `tally` is a count that a reader can check, with the name
     of its column in files.
     """
 

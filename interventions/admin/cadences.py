@@ -75,7 +75,7 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
     def shown_trigger(self, cadence: models.Cadence) -> str:
         """Return the trigger in words."""
         if cadence.segment is None:
-            return "started by hand"
+            return "started manually"
         verb = "entering" if cadence.trigger == models.Trigger.ENTER else "leaving"
         return f"{verb} {cadence.segment}"
 

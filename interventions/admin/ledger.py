@@ -41,18 +41,18 @@ RETRY = Answer(
 )
 ACCEPTED = Answer(
     action="resolve_as_accepted",
-    question="Were these messages accepted by the mail server?",
-    consequence="Those in doubt are recorded as handed to the mail server, in the learners' events "
-    "and in the experiments too.",
+    question="Did the receiver accept these messages?",
+    consequence="Those in doubt are recorded as handed off, in the learners' events and in the "
+    "experiments too.",
     do=lambda delivery_id: operations.resolve_in_doubt(delivery_id, accepted=True, now=utc_now()),
-    done="recorded as handed to the mail server",
+    done="recorded as handed off",
 )
 NOT_ACCEPTED = Answer(
     action="resolve_as_not_accepted",
-    question="Did these messages never reach the mail server?",
+    question="Did these messages never reach the receiver?",
     consequence="Those in doubt are recorded as failed, and no frequency cap counts them any more. "
-    "Say so only if you know it, as from the log of the mail server: tried again, a message that "
-    "was accepted after all reaches its learner twice.",
+    "Say so only if you know it, for example from the log of the mail server: if you try such a "
+    "message again and it was accepted after all, it reaches its learner twice.",
     do=lambda delivery_id: operations.resolve_in_doubt(delivery_id, accepted=False, now=utc_now()),
     done="recorded as failed; they can be tried again",
 )

@@ -61,7 +61,7 @@ class Answer:
 
 
 class ChannelDownError(Exception):
-    """The other side cannot be reached; nothing was handed over."""
+    """The other side cannot be reached; nothing was handed off."""
 
 
 class Connection(Protocol):
@@ -71,7 +71,7 @@ class Connection(Protocol):
         """Be live, before anything is claimed. Raise ChannelDownError."""
 
     def send(self, message: Any) -> Answer:
-        """Hand the message over and say what is known of it. A refusal is no exception."""
+        """Hand the message off and say what is known of it. A refusal is no exception."""
 
     def close(self) -> None:
         """Let go. It can be opened again."""

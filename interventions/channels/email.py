@@ -17,7 +17,7 @@ MAX_DETAIL = 300
 # The backend in whose place ours is put, which is the same and says how far a mail came.
 DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
-# Raised before the message itself is handed over, whatever their code.
+# Raised before the message itself is handed off, whatever their code.
 _BEFORE_THE_MAIL = (
     smtplib.SMTPConnectError,
     smtplib.SMTPHeloError,

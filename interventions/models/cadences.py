@@ -18,7 +18,7 @@ DEFAULT_MAX_AGE = timedelta(days=7)
 class Trigger(models.TextChoices):
     ENTER = "enter", "entering the segment"
     LEAVE = "leave", "leaving the segment"
-    MANUAL = "manual", "started by hand"
+    MANUAL = "manual", "started manually"
 
 
 class Reentry(models.TextChoices):
@@ -103,7 +103,7 @@ class Cadence(FieldCheckedModel):
                 Q(trigger="manual") | Q(segment__isnull=False),
                 at="segment",
                 sentence="Choose the segment that starts the cadence, or set the trigger to "
-                "“started by hand”.",
+                "“started manually”.",
             ),
             check(
                 "cadence_ghost_needs_an_arm",

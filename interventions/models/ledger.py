@@ -101,7 +101,7 @@ class Run(CourseScoped):
 class DeliveryState(models.TextChoices):
     PLANNED = "planned"
     CLAIMED = "claimed"
-    HANDED_OFF = "handed_off", "handed to the mail server"
+    HANDED_OFF = "handed_off", "handed off"
     DELIVERED = "delivered"
     BOUNCED = "bounced"
     COMPLAINED = "complained", "marked as spam"

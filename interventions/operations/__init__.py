@@ -19,7 +19,7 @@ from interventions.operations.limits import (
 )
 from interventions.operations.pauses import PauseNote, pause_cadence, pause_site
 from interventions.operations.resolution import resolve_in_doubt, retry_failed
-from interventions.operations.runs import start_by_hand
+from interventions.operations.runs import start_manually
 from interventions.operations.templates import check_texts, save_category, save_template
 
 __all__ = [
@@ -43,8 +43,8 @@ __all__ = [
     "save_preferences",
     "save_quiet_hours",
     "save_template",
-    "start_by_hand",
     "start_experiment",
+    "start_manually",
     "suppress",
     "unsubscribe",
 ]

@@ -1,4 +1,4 @@
-"""What a dispatch loop keeps at hand between learners: limits, texts, and the open channels."""
+"""What a dispatch loop keeps between learners: limits, texts, and the open channels."""
 
 import time
 from collections.abc import Mapping

@@ -29,7 +29,7 @@ TOO_OLD = "too_old"
 
 @dataclass(frozen=True)
 class Claim:
-    """A message that this worker alone may hand over, until its lease ends.
+    """A message that this worker alone may hand off, until its lease ends.
 
     `delivery` is the row as the claim wrote it, with its run; `message` is what its channel sends.
     """
@@ -63,7 +63,7 @@ class _Table:
 def claim_next(
     learner_id: int, *, now: datetime, cache: DispatchCache, channels: Collection[str]
 ) -> TurnResult:
-    """Work through the learner's due messages up to the first to hand over, and claim that one.
+    """Work through the learner's due messages up to the first to hand off, and claim that one.
 
     Where a no waits to be applied, that is done instead, and the messages are asked about next.
 
@@ -125,7 +125,7 @@ def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> 
 
 
 def _work(delivery: Delivery, table: _Table) -> Claim | None:
-    """Decide on one message and write what follows. Return the claim if it is to be handed over."""
+    """Decide on one message and write what follows. Return the claim if it is to be handed off."""
     now = table.now
     if delivery.expires_at <= now:
         move(delivery, Move(DeliveryState.EXPIRED, delivery.reason or TOO_OLD), now=now)

@@ -54,7 +54,7 @@ def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | Non
 
 @transaction.atomic
 def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
-    """Give a claim back before anything was handed over."""
+    """Give a claim back before anything was handed off."""
     _give_back(copy(claim.delivery), Move(DeliveryState.PLANNED, reason, until=now), now=now)
 
 

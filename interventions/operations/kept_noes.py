@@ -104,7 +104,7 @@ def _waiting(folder: Path, *, now: datetime) -> list[Path]:
 def _take(path: Path) -> Path | None:
     """Rename the file, so that a later no by the same link is not removed with this one."""
     if path.suffix == TAKEN:
-        # Left by a process that was killed, or in the hands of one that lives: both are safe.
+        # Left by a process that was killed, or being written by one that lives: both are safe.
         return path
     taken = path.with_name(f"{path.stem}-{uuid4().hex}{TAKEN}")
     try:

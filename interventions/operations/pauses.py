@@ -60,6 +60,6 @@ def _release(reason: Reason, *, now: datetime, **of: Any) -> None:
     held = Delivery.objects.filter(
         state=DeliveryState.PLANNED, reason=reason, send_at__gt=now, **of
     )
-    # In one order, and past what a dispatch has in hand: that one is being decided on anyway.
+    # In one order, and past what a dispatch is at: that one is being decided on anyway.
     rows = held.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by("pk")
     Delivery.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(send_at=now)

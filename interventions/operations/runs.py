@@ -95,12 +95,12 @@ def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) 
 
 
 @transaction.atomic
-def start_by_hand(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run | None:
+def start_manually(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run | None:
     """Start a run of a manual cadence. None where re-entry forbids it. Raise InterventionError."""
     lock_due([enrollment_id])
     cadence = Cadence.objects.get(pk=cadence_id)
     if cadence.status != CadenceStatus.ACTIVE or cadence.trigger != Trigger.MANUAL:
-        raise InterventionError(f"The cadence '{cadence}' is not active, or not started by hand.")
+        raise InterventionError(f"The cadence '{cadence}' is not active, or not started manually.")
     last = last_runs([enrollment_id], [cadence_id]).get((enrollment_id, cadence_id))
     enrollment = Enrollment.objects.select_related("learner", "course").get(pk=enrollment_id)
     start = Start(enrollment_id, zone=zone_of(enrollment))
@@ -169,6 +169,6 @@ def _begins_at(cadence: Cadence, last: Run | None, now: datetime, zone: str) -> 
     pause_ends = last.waits_until or later(last.ended_at, cadence.cooldown, zone=zone)
     if pause_ends <= now:
         return now
-    # What is started by hand, or by leaving, is not put off: nothing would call it off.
+    # What is started manually, or by leaving, is not put off: nothing would call it off.
     waits = cadence.trigger == Trigger.ENTER and pause_ends - now <= LONGEST_WAIT
     return pause_ends if waits else None

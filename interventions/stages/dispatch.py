@@ -1,4 +1,4 @@
-"""The dispatch stage: claim, hand over, record, one message at a time."""
+"""The dispatch stage: claim, hand off, record, one message at a time."""
 
 import logging
 import time
@@ -19,12 +19,12 @@ from interventions.operations.finish import finish_delivery, release_claim
 from interventions.operations.kept_noes import apply_kept_noes
 from interventions.queries.due import due_learners
 
-# No hand-over starts with less of its lease left: a hung server must have given up, and the
+# No hand-off starts with less of its lease left: a hung server must have given up, and the
 # answer must be recorded, before recover would take the delivery for lost.
 LEASE_TO_START = timedelta(minutes=10)
 AFTER_ERROR = timedelta(minutes=5)
 # The pauses between attempts to record, in seconds: at once after a deadlock, and about a minute in
-# all, in which a database restarts; the lease has ten minutes left when a hand-over starts.
+# all, in which a database restarts; the lease has ten minutes left when a hand-off starts.
 PAUSES_TO_RECORD = (0, 0.5, 1, 2, 4, 8, 15, 30)
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def dispatch_due(
 
     Several workers may run it at once: each learner is worked on by one at a time. A channel that
     is down has its messages wait, unclaimed. Stops when nothing is due or the time is used up, and
-    after the message in hand when `is_stopping` says so.
+    after the current message when `is_stopping` says so.
     """
     open_channels = CHANNELS if channels is None else channels
     connections = {name: channel.connect() for name, channel in open_channels.items()}
@@ -101,7 +101,7 @@ def _serve(learner_id: int, loop: _Loop) -> bool:
 
 
 def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
-    """Claim and hand over at most one message. Return whether more may be due."""
+    """Claim and hand off at most one message. Return whether more may be due."""
     now = loop.clock()
     # What was said while the database was away holds for the first message after that.
     apply_kept_noes(now=now)
@@ -120,11 +120,11 @@ def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
         return False
     loop.moves.update(turn.moves)
     if turn.claim is not None:
-        _hand_over(turn.claim, loop)
+        _hand_off(turn.claim, loop)
     return turn.has_more
 
 
-def _hand_over(claim: Claim, loop: _Loop) -> None:
+def _hand_off(claim: Claim, loop: _Loop) -> None:
     loop.moves["claimed"] -= 1
     now = loop.clock()
     if claim.lease_until - now < LEASE_TO_START:

@@ -148,7 +148,7 @@ def _instant(at: datetime) -> str:
 
 @admin.register(models.Override)
 class OverrideAdmin(BigTableAdmin):
-    """Members added or removed by hand."""
+    """Members added or removed manually."""
 
     form = OverrideForm
     list_display = ("enrollment", "segment", "kind", "created_at", "shown_state")

@@ -81,7 +81,7 @@ def _reasons(rule: Group, membership: models.Membership, now: Signals | None) ->
 
 
 def _deciding(rule: Group, signals: Signals | None) -> list[Condition]:
-    # A member added by hand may have entered before any signal was read.
+    # A member added manually may have entered before any signal was read.
     known = signals is not None and all(part.ref.identity in signals for part in conditions(rule))
     return deciding(rule, signals) if known and signals is not None else []
 

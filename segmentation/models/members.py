@@ -61,7 +61,7 @@ class OverrideKind(models.TextChoices):
 
 
 class Override(CourseScoped):
-    """A member added or removed by hand. `applied_at` null means not evaluated yet."""
+    """A member added or removed manually. `applied_at` null means not evaluated yet."""
 
     course_scope = through("enrollment__course")
 
@@ -96,7 +96,7 @@ class TransitionKind(models.TextChoices):
 class TransitionCause(models.TextChoices):
     EVENT = "event", "something the learner did"
     TIME = "time", "time passed"
-    MANUAL = "manual", "by hand"
+    MANUAL = "manual", "manually"
     BASELINE = "baseline", "first evaluation"
     EDIT = "edit", "a rule, item, course or trait was edited"
     COURSE_OVER = "course_over", "the course is over for the learner"

@@ -35,9 +35,10 @@ WITH {difference}, attributed AS (
         due.rules_revision, GREATEST(%(as_of)s, due.evaluated_at) AS at,
         CASE WHEN reading.over THEN '{course_over}'
             WHEN EXISTS (
-                SELECT FROM hand WHERE hand.enrollment_id = difference.enrollment_id AND hand.is_new
-                    AND (hand.segment_id = difference.segment_id
-                        OR hand.is_exclusive AND hand.playbook_id = definition.playbook_id)
+                SELECT FROM override
+                WHERE override.enrollment_id = difference.enrollment_id AND override.is_new
+                    AND (override.segment_id = difference.segment_id
+                        OR override.is_exclusive AND override.playbook_id = definition.playbook_id)
             ) THEN '{manual}'
             -- The segment is archived, or its playbook is no longer kept for the course.
             WHEN definition.segment_id IS NULL THEN '{edit}'
@@ -107,7 +108,7 @@ WITH {difference}, attributed AS (
         AND entry.enrollment_id = change.enrollment_id AND entry.segment_id = change.segment_id
 ), applied AS (
     UPDATE segmentation_override AS made SET applied_at = GREATEST(%(as_of)s, made.created_at)
-    FROM hand WHERE made.id = hand.id AND hand.is_new
+    FROM override WHERE made.id = override.id AND override.is_new
 )
 SELECT reading.enrollment_id,
     -- Enrollments that were held back are evaluated again soon, because the feed may be back before

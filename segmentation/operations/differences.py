@@ -41,7 +41,7 @@ reading AS MATERIALIZED (
     FROM segmentation_membership AS member
     JOIN segmentation_segment AS segment ON segment.id = member.segment_id
     WHERE member.enrollment_id = ANY(%(ids)s::bigint[]) AND member.left_at IS NULL
-), hand AS MATERIALIZED (
+), override AS MATERIALIZED (
     SELECT made.id, made.enrollment_id, made.segment_id, made.kind,
         made.applied_at IS NULL AS is_new, definition.playbook_id, definition.is_exclusive
     FROM segmentation_override AS made JOIN definition USING (segment_id)
@@ -49,15 +49,15 @@ reading AS MATERIALIZED (
 ), candidate AS (
     {candidates}
     UNION
-    SELECT hand.enrollment_id, hand.segment_id
-    FROM hand JOIN reading USING (enrollment_id)
-    WHERE hand.kind = 'added' AND reading.in_scope
+    SELECT override.enrollment_id, override.segment_id
+    FROM override JOIN reading USING (enrollment_id)
+    WHERE override.kind = 'added' AND reading.in_scope
 ), allowed AS (
     SELECT candidate.*, definition.playbook_id, definition.is_exclusive, definition.rank
     FROM candidate JOIN definition USING (segment_id)
     WHERE NOT EXISTS (
-        SELECT FROM hand WHERE hand.enrollment_id = candidate.enrollment_id
-            AND hand.segment_id = candidate.segment_id AND hand.kind = 'removed'
+        SELECT FROM override WHERE override.enrollment_id = candidate.enrollment_id
+            AND override.segment_id = candidate.segment_id AND override.kind = 'removed'
     )
 ), wanted AS (
     SELECT enrollment_id, segment_id FROM allowed WHERE NOT is_exclusive

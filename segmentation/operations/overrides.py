@@ -1,4 +1,4 @@
-"""Add and remove members by hand. The next evaluation applies the overrides."""
+"""Add and remove members manually. The next evaluation applies the overrides."""
 
 from datetime import datetime
 
@@ -49,7 +49,7 @@ def _override(
     segment_id, enrollment_id = pair
     check_kept(segment_id, enrollment_id)
     # The Due row first: it is the mutex of its enrollment, and an evaluation holds it while it
-    # reads the overrides. The cause stays "time", because the override itself means "by hand".
+    # reads the overrides. The cause stays "time", because the override itself means "manually".
     pull_due([enrollment_id], at=now, cause=DueCause.TIME)
     values = {"kind": kind, "created_at": now, "created_by": by, "applied_at": None}
     return create_or_change(

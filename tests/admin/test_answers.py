@@ -78,7 +78,7 @@ def test_a_failed_message_is_tried_again_and_the_page_says_so(staff) -> None:
         (
             "resolve_as_accepted",
             "handed_off",
-            "1 message is recorded as handed to the mail server.",
+            "1 message is recorded as handed off.",
         ),
         ("resolve_as_not_accepted", "failed", "1 message is recorded as failed;"),
     ],

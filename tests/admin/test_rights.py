@@ -1,4 +1,4 @@
-"""Who may do what: sending is a right of its own, and nobody hands on more than they have."""
+"""Who may do what: sending is a right of its own, and nobody grants more than they have."""
 
 from io import StringIO
 from typing import Any

@@ -1,4 +1,4 @@
-"""Real workers and a beat on a real Valkey, on the test database: nobody calls a stage by hand."""
+"""Real workers and a beat on a real Valkey, on the test database: no test calls a stage itself."""
 
 import socket
 import tempfile

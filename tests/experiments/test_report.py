@@ -200,10 +200,10 @@ def test_numbers_show_the_control_first_and_without_a_difference() -> None:
 
 
 def test_deliveries_are_listed_in_the_given_order_without_empty_outcomes() -> None:
-    words = {"handed_off": "handed over", "ghost": "would have been sent", "failed": "failed"}
+    words = {"handed_off": "handed off", "ghost": "would have been sent", "failed": "failed"}
 
     assert delivery_rows(two_arms(), words=words) == [
-        ("handed over", [("0", "0"), ("190", "180")]),
+        ("handed off", [("0", "0"), ("190", "180")]),
         ("would have been sent", [("9", "8"), ("0", "0")]),
     ]
 

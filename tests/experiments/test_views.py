@@ -109,7 +109,7 @@ def test_report_shows_the_results_and_their_instant(viewer: Client, nudge: Exper
     assert "26 learners were drawn: 13 into control, 13 into nudge." in text
     assert "75.0% of learners attempted a quiz within 7 days in nudge, against 33.3%" in text
     assert "2 of 26 learners are not counted yet" in text
-    assert "handed to the mail server" in text
+    assert "handed off" in text
     assert "would have been sent (control)" in text
     assert text.count("<svg") == 2
     assert "<script" not in text

@@ -167,7 +167,7 @@ def arm_of(experiment: Experiment, key: str) -> Arm:
 
 
 def assign(enrollment: Enrollment, arm: Arm) -> Assignment:
-    """Return an assignment made by hand."""
+    """Return an assignment that was not drawn."""
     return Assignment.objects.create(
         experiment=arm.experiment,
         arm=arm,

@@ -361,7 +361,7 @@ def test_a_refusal_for_now_is_tried_again_later_and_later_then_fails() -> None:
     assert delivery.attempts == 6
 
 
-def test_no_hand_over_starts_late_in_a_lease() -> None:
+def test_no_hand_off_starts_late_in_a_lease() -> None:
     delivery = make_delivery()
     channel = MemoryConnection()
     instants = chain([NOW, NOW], repeat(NOW + timedelta(minutes=6)))

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.models import DeliveryOutcome
 from interventions.models import Delivery, Run
-from interventions.operations import StepFields, start_by_hand
+from interventions.operations import StepFields, start_manually
 from interventions.operations.runs import close_runs
 from interventions.stages.plan import plan_due
 from segmentation.rules import RuleError
@@ -178,10 +178,10 @@ def test_a_run_that_cannot_be_planned_is_put_off_and_the_others_go_on() -> None:
 def test_a_cadence_can_be_started_by_hand_once() -> None:
     enrollment, cadence = make_evaluated(), make_cadence(trigger="manual", segment=None)
 
-    first = start_by_hand(cadence.pk, enrollment.pk, now=NOW)
+    first = start_manually(cadence.pk, enrollment.pk, now=NOW)
 
     assert first.enrollment == enrollment
-    assert start_by_hand(cadence.pk, enrollment.pk, now=NOW) is None
+    assert start_manually(cadence.pk, enrollment.pk, now=NOW) is None
 
 
 def test_planning_many_runs_takes_few_queries(django_assert_max_num_queries) -> None:

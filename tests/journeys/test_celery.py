@@ -98,7 +98,7 @@ def test_an_event_becomes_an_email_and_a_pause_holds_within_a_beat_what_is_being
         plan_messages(course, MESSAGES)
         wait_for(lambda: sent() > 1)
         client.post(PAGE, {"hold": "1", "reason": "A wrong text goes out"})
-        # A beat that began before may have a message in hand.
+        # A beat that began before may be at a message.
         wait_for_beats("dispatch", 4)
         wait_for(lambda: not Delivery.objects.filter(state="claimed").exists())
         held = MESSAGES + 1 - sent()

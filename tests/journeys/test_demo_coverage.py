@@ -1,7 +1,7 @@
 """Over three seeds the whole demo's interval covers the true lift, as one of 95% should.
 
 How often the interval covers is shown in tests/experiments, without a demo.
-Here the path from events to the report is shown to hand it the right counts and the right truth.
+Here the path from events to the report is shown to give it the right counts and the right truth.
 """
 
 import json

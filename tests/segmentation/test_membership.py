@@ -1,4 +1,4 @@
-"""Members by hand, the outbox, and what the database itself refuses."""
+"""Manual members, the outbox, and what the database itself refuses."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Every signal by a small example that can be checked by hand. The day D is 2025-09-30."""
+"""Every signal by a small example that can be checked on paper. The day D is 2025-09-30."""
 
 from datetime import UTC, date, datetime, timedelta
 

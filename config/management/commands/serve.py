@@ -128,7 +128,7 @@ class Command(BaseCommand):
 
 
 def seconds_to_end() -> float:
-    """Return how long an orderly stop may take: a worker ends the mail that it has in hand.
+    """Return how long an orderly stop may take: a worker finishes its current message.
 
     A mail server may be waited for twice, once for a connection and once for an answer, and what
     it said has to be recorded.
