@@ -1,8 +1,8 @@
-"""Dispatch: claim, render, send and record, against a bare loop with the same mails.
+"""Measure dispatch (claim, render, send and record) against a bare loop with the same mails.
 
-Each side works in a process of its own, with its own code, on a database of its own on the same
-server, and sends to the same local mail server. With `--beside` an earlier commit is checked out
-into a temporary folder and measured in the same run.
+Each side runs in its own process with its own code and its own database on the same server, and
+sends to the same local mail server. With `--beside`, an earlier commit is checked out into a
+temporary folder and measured in the same run.
 
     python -m bench.dispatch [--messages 300] [--held 8000] [--beside COMMIT] [--json]
 
@@ -39,7 +39,7 @@ AIM_BEATS = 2.0
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement, what it is compared with, and the most that it may be."""
+    """One measurement, its aim (the highest allowed value), and details."""
 
     work: str
     value: float
@@ -73,23 +73,23 @@ def _measured(folder: Path, port: int, options: argparse.Namespace) -> Iterator[
     rounds = run_world(folder, port, "send", options.messages)
     middle = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
     ratio = statistics.median(each["ours"] / each["bare"] for each in rounds)
-    about = f"{middle['ours']:.2f} ms, {middle['cpu']:.2f} ms of them our processor's; "
+    about = f"{middle['ours']:.2f} ms, of which {middle['cpu']:.2f} ms processor time; "
     about += f"bare {middle['bare']:.2f} ms"
-    yield Row("a message, times a bare loop", ratio, AIM_TIME, about)
-    yield Row("statements a message", middle["statements"], AIM_STATEMENTS, "")
+    yield Row("time per message, relative to a bare loop", ratio, AIM_TIME, about)
+    yield Row("statements per message", middle["statements"], AIM_STATEMENTS, "")
     each = run_world(folder, port, "workers", options.messages)
     about = f"{each['6']:.2f} ms against {each['1']:.2f} ms"
     yield Row(
-        "processor time of six workers, times one's", each["6"] / each["1"], AIM_WORKERS, about
+        "processor time of six workers, relative to one", each["6"] / each["1"], AIM_WORKERS, about
     )
     urgent = run_world(folder, port, "held", options.held)
     about = f"{urgent['seconds']:.2f} s behind {options.held:,} held messages"
-    yield Row("beats until an urgent message leaves", urgent["beats"], AIM_BEATS, about)
+    yield Row("beats until an urgent message is sent", urgent["beats"], AIM_BEATS, about)
 
 
 def run_world(folder: Path, port: int, work: str, number: int) -> Any:
-    """Return what the folder's code measures, in a process of its own."""
-    # Named, so that the other folder starts no servers, and leaves no file behind.
+    """Run the measurement with the code of the folder in a separate process. Return its result."""
+    # With these settings the other folder starts no servers and writes no files.
     env = os.environ | {
         "PYTHONPATH": str(folder),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -108,7 +108,7 @@ def run_world(folder: Path, port: int, work: str, number: int) -> Any:
 
 @contextmanager
 def checked_out(commit: str) -> Iterator[Path]:
-    """Have the commit in a temporary folder for the time of the block."""
+    """Check out the commit into a temporary folder for the duration of the block."""
     with tempfile.TemporaryDirectory() as folder:
         git = ["git", "-C", str(ROOT), "worktree"]
         place = Path(folder, commit)

@@ -1,4 +1,4 @@
-"""A mail server in a process of its own: takes every mail, keeps none, and prints its port."""
+"""A mail server in a separate process. It accepts every mail, stores none and prints its port."""
 
 import socket
 import threading
@@ -15,7 +15,7 @@ class _Takes:
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

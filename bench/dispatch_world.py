@@ -1,6 +1,7 @@
-"""Messages sent by the code of whichever folder is measured, to a mail server that is running.
+"""Send messages with the code of the measured folder to a running mail server.
 
-bench.dispatch runs this file, so it holds to what every commit has: the models, and `dispatch_due`.
+bench.dispatch runs this file with the code of different commits, so it uses only what all of them
+have: the models and `dispatch_due`.
 
     python bench/dispatch_world.py send|workers|held NUMBER     prints JSON
 """
@@ -19,7 +20,7 @@ from typing import Any
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
-# Starting Celery's app has the servers up, at the same address in every commit.
+# Importing Celery's app starts the servers, by the same module name in every commit.
 import_module("config.celery")
 django.setup()
 
@@ -39,7 +40,7 @@ from interventions.models import (  # noqa: E402
     TemplateText,
 )
 
-# By the task's name for it, which is the same in every commit.
+# Imported by the name in the tasks module, which is the same in every commit.
 from interventions.tasks import dispatch_due  # noqa: E402
 from segmentation.models import Playbook, Segment  # noqa: E402
 
@@ -60,7 +61,7 @@ Sent = list[tuple[str, str, bytes]]
 
 
 def main() -> int:
-    """Make the world, measure as asked and print JSON."""
+    """Create the test data, run the chosen measurement and print JSON."""
     work, number = sys.argv[1], int(sys.argv[2])
     name = connection.settings_dict["NAME"]
     connection.settings_dict["TEST"]["NAME"] = DATABASE
@@ -73,7 +74,7 @@ def main() -> int:
 
 
 def send(number: int) -> list[dict[str, float]]:
-    """Return, for each round, the times of ours and of a bare loop with the same mails."""
+    """Return for each round our time and the time of a bare loop with the same mails."""
     course, cadence = make_world()
     make_messages(course, cadence, WARM_UP)
     dispatch()
@@ -94,7 +95,7 @@ def workers(number: int) -> dict[str, float]:
 
 
 def held(number: int) -> dict[str, float]:
-    """Return after how long an urgent message leaves that came behind so many held ones."""
+    """Return how long an urgent message takes that was planned after `number` held messages."""
     course, cadence = make_world()
     paused = make_cadence(course, "paused", priority=50)
     make_messages(course, paused, number)
@@ -107,7 +108,7 @@ def held(number: int) -> dict[str, float]:
         urgent.refresh_from_db()
         if urgent.state == "handed_off":
             return {"beats": beat, "seconds": perf_counter() - begun}
-    raise SystemExit("the urgent message never left")
+    raise SystemExit("the urgent message was never sent")
 
 
 def _round(course: Course, cadence: Cadence, number: int) -> dict[str, float]:
@@ -132,12 +133,12 @@ def _round(course: Course, cadence: Cadence, number: int) -> dict[str, float]:
 
 
 def dispatch() -> None:
-    """Send all that is due."""
+    """Send all due messages."""
     dispatch_due(clock=lambda: NOW, budget_seconds=3600)
 
 
 def make_world() -> tuple[Course, Cadence]:
-    """Return a live course and a cadence, under the guards that a new site has."""
+    """Return a live course and a cadence, with the guards of a new site."""
     QuietHours.objects.all().delete()
     FrequencyCap.objects.all().delete()
     QuietHours.objects.create(begins="21:00", ends="08:00")
@@ -171,7 +172,7 @@ def make_cadence(course: Course, key: str, *, priority: int) -> Cadence:
 
 
 def make_messages(course: Course, cadence: Cadence, number: int) -> None:
-    """Make so many due messages, each of a learner of its own."""
+    """Create this number of due messages, each for a different learner."""
     begin = Learner.objects.count()
     learners = Learner.objects.bulk_create(
         Learner(external_id=f"l{each}", email=f"l{each}@example.org", name=f"Ana {each}")
@@ -198,7 +199,7 @@ def make_messages(course: Course, cadence: Cadence, number: int) -> None:
 
 
 class _Recorder:
-    """Keeps each mail on its way to the server."""
+    """Records each mail that is sent to the server."""
 
     def __init__(self, sent: Sent) -> None:
         self._sent, self._sendmail = sent, smtplib.SMTP.sendmail

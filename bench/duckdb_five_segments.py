@@ -1,8 +1,8 @@
 """The rival of the evaluation benchmark: DuckDB computes the five default segments of all runs.
 
-One statement over the raw OULAD files, keeping nothing between calls. All runs share one day 0.
-It is written for these five rules only and takes every shortcut that leaves the sets exact; each
-is explained where it is taken. `python -m bench.duckdb_five_segments FOLDER` prints its time.
+It is one statement over the raw OULAD files that keeps nothing between calls. All runs have the
+same day 0. The statement is written for these five rules only and uses every shortcut that gives
+exact sets; comments explain them. `python -m bench.duckdb_five_segments FOLDER` prints its time.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SEGMENTS = ("AP", "VO", "AR", "SP", "VC")
 DAY_0 = date(2013, 10, 5)
 ZONE = ZoneInfo("Europe/London")
 
-# The columns are spelled out: sniffing their types costs as much as reading the rows.
+# The columns have explicit types, because detecting them takes as long as reading the rows.
 RUN = {"module": "VARCHAR", "presentation": "VARCHAR"}
 TRAITS = dict.fromkeys(["gender", "region", "education", "imd_band", "age_band"], "VARCHAR")
 COLUMNS = {
@@ -35,7 +35,8 @@ COLUMNS = {
     "studentAssessment": dict.fromkeys(["unit", "student", "day", "is_banked", "score"], "INT"),
 }
 
-# A completion is dated the run's last day, and later nobody is in scope: it matters on that day.
+# A completion is dated on the run's last day. Later no enrollment is in scope, so completions are
+# needed only on that day.
 COMPLETED = """
     SELECT run, student, true AS has_completed
     FROM {studentInfo} JOIN course USING (module, presentation)
@@ -58,7 +59,7 @@ enrollment AS MATERIALIZED (
 ),
 assessment AS MATERIALIZED (
     SELECT run, unit, type = 'CMA' AS is_quiz, due_on,
-        -- From the day after the latest earlier due day; units due on one day share theirs.
+        -- Assigned from the day after the latest earlier due day, the same for units due together.
         due_on IS NOT NULL AND coalesce(1 + max(due_on) OVER (
             PARTITION BY run ORDER BY due_on NULLS LAST
             RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) <= {day} AS is_assigned
@@ -69,14 +70,14 @@ unit_site AS (
     FROM {vle} JOIN course USING (module, presentation) JOIN assessment USING (run)
     WHERE due_on >= 7 * week_from GROUP BY site
 ),
--- The file has one row a student and assessment, so each submission is a first completion.
+-- The file has one row per student and assessment, so each submission is a first completion.
 submission AS MATERIALIZED (
     SELECT run, student, unit, day, score, is_quiz, due_on
     FROM {studentAssessment} JOIN assessment USING (unit) WHERE is_banked = 0 AND day <= {day}
 ),
 -- What somebody had submitted before the day: the rest is not owed.
 known AS (SELECT DISTINCT unit, true AS is_known FROM submission WHERE day < {day}),
--- A bit for each of the last 14 days, bit 0 the day itself.
+-- One bit for each of the last 14 days. Bit 0 is the day itself.
 recent_clicks AS (
     SELECT code_module AS module, code_presentation AS presentation, id_student AS student,
         bit_or(1::INT << ({day} - date)) AS clicked
@@ -103,7 +104,7 @@ progress AS MATERIALIZED (
         CASE WHEN done_on IS NOT NULL THEN greatest(done_hour - first_hour, 1) END AS hours
     FROM touched JOIN assessment USING (unit) LEFT JOIN known USING (unit)
 ),
--- Paces only count for veterans, and a run in which nobody passed a quiz has none.
+-- Only the rule of veterans needs paces, and a run in which nobody passed a quiz has no veterans.
 norm AS (
     SELECT unit, median(hours) AS usual FROM progress WHERE done_on < {day}
         AND run IN (SELECT run FROM submission WHERE is_quiz AND score >= 40)
@@ -129,8 +130,8 @@ progress_by_learner AS MATERIALIZED (
         GROUP BY ALL
     )
 ),
--- Each pace with how many were below it in the morning and how many equal; where more than half of
--- a run's are equal, nobody has a rank.
+-- For each pace when the day began: the number of lower paces and of equal paces. If more than half
+-- of a run's paces are equal, no learner has a rank.
 morning AS (
     SELECT run, pace_before AS pace, count(*) AS equal,
         sum(count(*)) OVER (PARTITION BY run ORDER BY pace_before) - count(*) AS below,
@@ -183,7 +184,7 @@ SELECT module || '_' || presentation AS run, student,
     bit_count(active & 127) >= 3 AND completed_14 >= 1 AS "AP",
     clicked IS NOT NULL AND attempted_14 / nullif(quizzes_14, 0) < 0.30 AS "VO",
     coalesce(paid, 0) / owed < 0.50 OR passed_14 / nullif(scored_14, 0) < 0.60 AS "AR",
-    -- An act, always at noon or one o'clock, is 7 days of 24 hours old when 7 dates old.
+    -- An act is always at 12:00 or 13:00, so it is 7 times 24 hours old when it is 7 dates old.
     assigned > coalesce(closed, 0) AND (active & 127) = 0
         AND {seconds_since_start} >= 7 * 86400 AS "SP",
     passed / nullif(scored, 0) >= 0.85 AND rank < 0.25 AND active <> 0 AS "VC"
@@ -192,7 +193,7 @@ FROM learner
 
 
 def five_segments(data: Path, day: int, threads: int = 2) -> dict[str, set[tuple[str, int]]]:
-    """Return the (run, student) in each segment at the end of the day, from files in `data`."""
+    """Return the pairs (run, student) in each segment at the end of the day, from `data`."""
     with duckdb.connect(config={"threads": threads}) as connection:
         rows = connection.execute(statement(data, day)).fetchnumpy()
     pairs = np.fromiter(zip(rows["run"], rows["student"].tolist(), strict=True), dtype=object)
@@ -200,7 +201,7 @@ def five_segments(data: Path, day: int, threads: int = 2) -> dict[str, set[tuple
 
 
 def statement(data: Path, day: int) -> str:
-    """Return the SQL that gives a row a learner in scope, with a column a segment."""
+    """Return the SQL with one row per learner in scope and one column per segment."""
     files = {name: csv_rows(data, name) for name in COLUMNS}
     completed = COMPLETED.format(day=day, **files) if some_run_ends(data, day) else NOBODY
     changes = clock_changes(day)
@@ -230,7 +231,7 @@ def csv_rows(data: Path, name: str) -> str:
 
 
 def clock_changes(day: int) -> dict[int, int]:
-    """Return the days up to this one on which the clocks change, with the hours put forward."""
+    """Return the days of clock changes up to this day, with the hours by which clocks advance."""
     offsets = {d: utc_offset(d) for d in range(-60, day + 1)}
     steps = {d: offsets[d] - offsets[d - 1] for d in range(-59, day + 1)}
     return {d: step // timedelta(hours=1) for d, step in steps.items() if step}
@@ -244,20 +245,20 @@ def utc_offset(day: int) -> timedelta:
 
 
 def utc_hour(day: str, hour: int, changes: dict[int, int]) -> str:
-    """Return SQL for the hours from some fixed instant to the hour on the day."""
+    """Return SQL for the hours from a fixed instant to the hour on the day."""
     shifts = [f" - {step} * ({day} >= {change})::INT" for change, step in changes.items()]
     return f"(24 * {day} + {hour}{''.join(shifts)})"
 
 
 def seconds_since_midnight(started_on: str, day: int, changes: dict[int, int]) -> str:
-    """Return SQL for the seconds from the midnight that began a day to 23:59:59."""
-    # The clocks change after midnight, so a change on the starting day lies in between.
+    """Return SQL for the seconds from the midnight at the start of a day to 23:59:59."""
+    # Clocks change after midnight, so a change on the starting day is included.
     shifts = [f" - {step} * 3600 * ({started_on} <= {at})::INT" for at, step in changes.items()]
     return f"(({day} - {started_on}) * 86400 + 86399{''.join(shifts)})"
 
 
 def median_of(paces: str) -> str:
-    """Return SQL for the median of a sorted list, rounded to nine decimals as the engine's is."""
+    """Return SQL for the median of a sorted list, rounded to nine decimals as in the engine."""
     low, high = f"{paces}[(len({paces}) + 1) // 2]", f"{paces}[len({paces}) // 2 + 1]"
     return f"(round_even(({low} + 0.5 * ({high} - {low})) * 1e9, 0) / 1e9)"
 

@@ -1,11 +1,11 @@
 """Evaluate the five segments for every OULAD enrollment at day 60, against DuckDB.
 
-All runs share one day 0; what happened up to day 60 is imported first, into a database of its own.
-Timed then, in turns with DuckDB computing the same sets from the raw files on as many threads:
-reading the five sets, checked equal; the same of a day of the past; the full evaluation, whose
-time beyond reading is what the writes take; one more simulated hour; and 1,000 enrollments with a
-new event. With --million the runs are repeated until there are a million enrollments, and those are
-evaluated.
+All runs have the same day 0. First the data up to day 60 is imported into a separate database. Then
+these are timed: reading the five sets, in turns with DuckDB, which computes the same sets from the
+raw files with the same number of threads (the sets are checked to be equal); reading the sets of a
+past day; the full evaluation, whose time beyond reading is the time of the writes; one more
+simulated hour; and 1,000 enrollments with a new event. With --million, the runs are repeated up to
+a million enrollments, and all are evaluated.
 
     python -m bench.evaluate [--keep] [--million] [--json]
 """
@@ -50,15 +50,15 @@ from segmentation.stages.evaluate import evaluate_due  # noqa: E402
 DATABASE = "nudgelab_bench_evaluate"
 DAY = 60
 DAY_0 = date(2013, 10, 5)
-# Late in the evening: what is done on a day is dated 12:00 or 13:00.
+# Late in the evening, because all acts of a day are dated 12:00 or 13:00.
 AS_OF = datetime(2013, 12, 4, 22, 0, tzinfo=UTC)
-# By then the read models of nearly everybody have gone past it.
+# Nearly all enrollments have later events, so their read models are newer than this.
 PAST = AS_OF - timedelta(days=10)
 HOUR = timedelta(hours=1)
 CHANGED = 1_000
 ROUNDS = 5
 FULL_ROUNDS = 3
-# A batch holds a whole run: each batch reads a course's items and plans its statements anew.
+# A batch holds a whole run, because each batch reads the course's items and plans its statements.
 BATCH_SIZE = 50_000
 RIVAL_NAMES = {
     "AP": "active-progress",
@@ -73,7 +73,7 @@ Sets = dict[str, set[tuple[str, int]]]
 
 @dataclass
 class Row:
-    """One measured line: our time, the rival's, and the ratio that is aimed at."""
+    """One measured line: our time, the rival's time, and the aim for the ratio."""
 
     work: str
     seconds: float
@@ -93,10 +93,10 @@ class Row:
 
 @dataclass
 class Bench:
-    """What all measurements share."""
+    """The state that all measurements share."""
 
     data: Path
-    # As many as DuckDB has threads, each with a connection that it keeps.
+    # As many workers as DuckDB has threads. Each keeps its database connection.
     pool: ThreadPoolExecutor
     workers: int
     rows: list[Row] = field(default_factory=list)
@@ -124,7 +124,7 @@ def main() -> int:
 
 
 def measure_evaluation(bench: Bench) -> None:
-    """Measure the rows that speak of the OULAD as it is."""
+    """Measure the rows for the original OULAD data."""
     count = Enrollment.objects.count()
     reading, rival = _reading_against_rival(bench)
     bench.add(
@@ -154,7 +154,7 @@ def measure_evaluation(bench: Bench) -> None:
 
 
 def _full_evaluation(bench: Bench) -> tuple[float, EvaluationCounts]:
-    """Return the median seconds of evaluating everybody for the first time, and what came of it."""
+    """Return the median seconds of a first evaluation of all enrollments, and its counts."""
     rounds = []
     for _ in range(FULL_ROUNDS):
         _forget()
@@ -163,7 +163,7 @@ def _full_evaluation(bench: Bench) -> tuple[float, EvaluationCounts]:
 
 
 def _changed(bench: Bench, enrollment_ids: Sequence[int], now: datetime) -> float:
-    """Return the seconds it takes to evaluate those to whom an event has just come."""
+    """Return the seconds that it takes to evaluate the enrollments after a new event for each."""
     _act(enrollment_ids, now)
     seconds, counts = _timed(lambda: _evaluate(bench, now))
     assert counts.evaluated == CHANGED, counts
@@ -171,19 +171,19 @@ def _changed(bench: Bench, enrollment_ids: Sequence[int], now: datetime) -> floa
 
 
 def measure_million(bench: Bench, enrollments: int) -> None:
-    """Repeat the runs up to so many enrollments and evaluate them all for the first time."""
+    """Repeat the runs up to this number of enrollments, and evaluate all for the first time."""
     replicate(enrollments)
     count = Enrollment.objects.count()
     for course_id in Course.objects.values_list("id", flat=True):
         pull_course(course_id, at=AS_OF, cause=DueCause.TIME)
     seconds, counts = _timed(lambda: _evaluate_all(bench, AS_OF))
     assert counts.evaluated == count, counts
-    note = f"{counts.entered:,} memberships; under 30 s is aimed at"
+    note = f"{counts.entered:,} memberships; the aim is under 30 s"
     bench.add(f"{count:,} enrollments, read and written", seconds, note=note)
 
 
 def _reading_against_rival(bench: Bench) -> tuple[float, float]:
-    """Return the median seconds of both, in turns, having checked that the sets are equal."""
+    """Return the median seconds of both, run in turns, after checking that the sets are equal."""
     ours, theirs = [], []
     for _ in range(ROUNDS):
         seconds, read = _timed(lambda: _read_sets(bench))
@@ -196,7 +196,7 @@ def _reading_against_rival(bench: Bench) -> tuple[float, float]:
 
 
 def _read_sets(bench: Bench, *, as_of: datetime = AS_OF) -> Sets:
-    """Return who is in each of the five segments by the rules alone."""
+    """Return the learners in each of the five segments by the rules alone."""
     rules = {one.key: SegmentRules(one.id, parse(one.rule)) for one in Segment.objects.all()}
     courses = list(Course.objects.order_by("id"))
     found = list(bench.pool.map(lambda course: _read_course(course, rules, as_of), courses))
@@ -233,7 +233,7 @@ def _read_course(
 
 
 def _evaluate(bench: Bench, now: datetime) -> EvaluationCounts:
-    """Evaluate what is due with as many workers as DuckDB has threads."""
+    """Evaluate the due enrollments with as many workers as DuckDB has threads."""
     parts = bench.pool.map(
         lambda _: evaluate_due(now=now, budget_seconds=3600, batch_size=BATCH_SIZE),
         range(bench.workers),
@@ -242,7 +242,7 @@ def _evaluate(bench: Bench, now: datetime) -> EvaluationCounts:
 
 
 def _evaluate_all(bench: Bench, now: datetime) -> EvaluationCounts:
-    """Evaluate again until nothing is due: one call takes up to a million."""
+    """Evaluate until nothing is due, because one call handles at most a million enrollments."""
     total = EvaluationCounts()
     while (counts := _evaluate(bench, now)).evaluated:
         total += counts
@@ -283,7 +283,7 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _load(data: Path) -> None:
-    """Import what is missing, install the playbook and forget what an earlier run evaluated."""
+    """Import missing runs, install the playbook, and reset the results of an earlier benchmark."""
     runs = [run for run in known_runs(data) if not Course.objects.filter(key=run).exists()]
     options = ImportOptions(AS_OF, day0=DAY_0, until_day=DAY)
     for number, done in enumerate(import_runs(data, runs=runs, options=options), start=1):
@@ -293,7 +293,7 @@ def _load(data: Path) -> None:
 
 
 def _forget() -> None:
-    """Put back what an earlier run on the same database evaluated and added."""
+    """Undo the evaluations and events of an earlier benchmark on the same database."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -309,7 +309,7 @@ def _forget() -> None:
             rules_revision = NULL""",
             [AS_OF],
         )
-        # As it is after a while of work: without it the first readings clean up after the import.
+        # As after a while of work. Otherwise the first readings would clean up after the import.
         cursor.execute("VACUUM (ANALYZE)")
 
 
@@ -324,7 +324,7 @@ def _line(row: Row) -> str:
 
 @contextmanager
 def _shut_down(bench: Bench) -> Iterator[None]:
-    """Have the workers close their connections at the end, so that the database can be dropped."""
+    """Close the workers' connections at the end, so that the database can be dropped."""
     try:
         yield
     finally:
@@ -336,14 +336,14 @@ def _shut_down(bench: Bench) -> Iterator[None]:
 def _own_database(options: argparse.Namespace) -> Iterator[None]:
     name = connection.settings_dict["NAME"]
     connection.settings_dict["TEST"]["NAME"] = DATABASE
-    # Serialized, Django would read the whole database into memory first.
+    # With serialize=True, Django would read the whole database into memory first.
     connection.creation.create_test_db(
         verbosity=0, autoclobber=True, serialize=False, keepdb=options.keep
     )
     try:
         yield
     finally:
-        # Nobody wants to keep a million.
+        # A database of a million enrollments is never kept.
         if options.million or not options.keep:
             connection.creation.destroy_test_db(name, verbosity=0)
 
@@ -355,7 +355,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="threads, DuckDB's too")
     parser.add_argument("--keep", action="store_true", help="keep the imported data, and use it")
     parser.add_argument(
-        "--million", nargs="?", type=int, const=MILLION, help="also so many enrollments, or 1000000"
+        "--million",
+        nargs="?",
+        type=int,
+        const=MILLION,
+        help="also evaluate this number of enrollments (default: 1000000)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON as well")
     return parser.parse_args()

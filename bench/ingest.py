@@ -1,8 +1,9 @@
-"""Ingest, both read models kept, against a bare COPY of the same typed rows.
+"""Measure ingest with both read models against a bare COPY of the same typed rows.
 
-For each batch of 1,000 events, in turns: ingest from canonical dicts; and one COPY by write_row of
-the rows that ingest would store, into a table without index, with its commit. Prints the ratio of
-the total times (aim: at most 10). Works in a database of its own, which is dropped at the end.
+For each batch of 1,000 events, two things are timed in turns: ingest from canonical dicts, and one
+COPY by write_row of the same rows into a table without indexes, with its commit. The benchmark
+prints the ratio of the total times (aim: at most 10). It uses a separate database, which is dropped
+at the end.
 
     python -m bench.ingest [--batches 100] [--profile]
 """
@@ -52,8 +53,8 @@ CREATE TABLE bench_rival (enrollment_id bigint, item_id bigint, verb text,
     value numeric(20, 6), properties jsonb, source text, source_id text,
     sent_score float8)
 """
-# What a learner does in one sitting of some ten minutes, in one module. Every tenth sitting ends
-# with the module completed.
+# The acts of a learner in one sitting of about ten minutes, in one module. Every tenth sitting ends
+# with the completion of the module.
 SITTING = (
     ("LOGIN", None),
     ("VIEW_MODULE", "module"),
@@ -67,7 +68,7 @@ FINISH = ("COMPLETE_MODULE", "module")
 
 
 def main() -> int:
-    """Run the benchmark, print what was measured, and return 1 if the aim is missed."""
+    """Run the benchmark, print the result, and return 1 if the aim is missed."""
     options = _options()
     with _own_database():
         make_roster()
@@ -96,7 +97,7 @@ def make_roster() -> None:
 
 
 def make_batches(count: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield batches of canonical events in the order of time, as they come from an LMS."""
+    """Yield batches of canonical events in order of time, as a learning platform sends them."""
     chance = random.Random(SEED)
     events: list[dict[str, Any]] = []
     while len(events) < count * BATCH_SIZE:
@@ -109,7 +110,7 @@ def make_batches(count: int) -> Iterator[list[dict[str, Any]]]:
 def measure(
     batch: Sequence[dict[str, Any]], profile: cProfile.Profile | None
 ) -> tuple[float, float]:
-    """Return the seconds that ingest and the rival took for the batch."""
+    """Return the seconds of ingest and of the rival for the batch."""
     started = perf_counter()
     if profile:
         profile.enable()
@@ -126,7 +127,7 @@ def measure(
     with connection.cursor() as cursor, cursor.copy("COPY bench_rival FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
-    # Outside of a transaction block the COPY commits by itself.
+    # Outside a transaction block, the COPY commits by itself.
     return ingested, perf_counter() - started
 
 
@@ -142,8 +143,8 @@ def report(times: Sequence[tuple[float, float]], *, json_only: bool) -> None:
         print(json.dumps({"ingest_ms": ours, "copy_ms": theirs, "ratio": ratio(times)}))
         return
     print(f"{len(times)} batches of {BATCH_SIZE:,} events")
-    print(f"  ingest with both read models   {ours:8.1f} ms a batch (median)")
-    print(f"  one COPY of the typed rows     {theirs:8.1f} ms a batch (median)")
+    print(f"  ingest with both read models   {ours:8.1f} ms per batch (median)")
+    print(f"  one COPY of the typed rows     {theirs:8.1f} ms per batch (median)")
     print(f"  ratio of the totals            {ratio(times):8.1f}    (aim: at most {AIM:.0f})")
 
 
@@ -193,7 +194,7 @@ def _own_database() -> Iterator[None]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, default=100)
-    parser.add_argument("--profile", action="store_true", help="where ingest spends its time")
+    parser.add_argument("--profile", action="store_true", help="print a profile of ingest")
     parser.add_argument("--json", action="store_true", help="print only JSON")
     return parser.parse_args()
 

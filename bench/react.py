@@ -1,8 +1,8 @@
-"""React to many transitions of one enrollment, against another commit in the same run.
+"""Measure react on many transitions of one enrollment, against another commit in the same run.
 
-Each side works in a process of its own, with its own code, on a database of its own on the same
-server. Prints the ratio to the other folder's time, and that of twice as many transitions to half
-of them: linear is 2. Exits with 1 where an aim is missed.
+Each side runs in its own process with its own code and its own database on the same server. The
+benchmark prints two ratios: to the time of the other folder, and of the whole number of transitions
+to half of them, which is 2 if the time is linear. It exits with 1 if an aim is missed.
 
     python -m bench.react [--transitions 10000] [--beside FOLDER] [--json]
 """
@@ -25,13 +25,13 @@ ROOT = Path(__file__).resolve().parents[1]
 WORLD = Path(__file__).with_name("react_world.py")
 TRANSITIONS = 10_000
 AIM_BESIDE = 0.1
-# Twice the work in at most so many times the time. Square would be 4.
+# The highest allowed ratio for twice the work. Quadratic time would give 4.
 AIM_LINEAR = 2.5
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: seconds, and the other time they are compared with."""
+    """One measurement: our seconds and the rival's seconds."""
 
     work: str
     seconds: float
@@ -73,8 +73,8 @@ def _measured(transitions: int, beside: Path | None) -> list[Row]:
 
 
 def seconds_of(folder: Path, transitions: int) -> float:
-    """Return the seconds that the folder's code takes, in a process of its own."""
-    # Named, so that the other folder starts no servers, and leaves no file behind.
+    """Return the seconds that the code of the folder takes in a separate process."""
+    # With these settings the other folder starts no servers and writes no files.
     env = os.environ | {
         "PYTHONPATH": str(folder),
         "PYTHONDONTWRITEBYTECODE": "1",

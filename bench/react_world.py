@@ -1,7 +1,7 @@
-"""One enrollment with many transitions, reacted to once; prints the seconds that it took.
+"""React once to many transitions of one enrollment, and print the seconds.
 
-bench.react runs this file beside the code of whichever folder is measured, so it holds to what
-every commit has: the models, and `react_due`.
+bench.react runs this file with the code of different commits, so it uses only what all of them
+have: the models and `react_due`.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
-# Starting Celery's app has the servers up, at the same address in every commit.
+# Importing Celery's app starts the servers, by the same module name in every commit.
 import_module("config.celery")
 django.setup()
 
@@ -29,7 +29,7 @@ from interventions.models import (  # noqa: E402
     Step,
 )
 
-# By the task's name for it, which is the same in every commit.
+# Imported by the name in the tasks module, which is the same in every commit.
 from interventions.tasks import react_due  # noqa: E402
 from segmentation.models import Playbook, Segment, Transition  # noqa: E402
 
@@ -38,7 +38,7 @@ DATABASE = "bench_react"
 
 
 def main() -> int:
-    """Make the world, react to it and print the seconds."""
+    """Create the test data, react to it and print the seconds."""
     transitions = int(sys.argv[1])
     name = connection.settings_dict["NAME"]
     connection.settings_dict["TEST"]["NAME"] = DATABASE
@@ -51,9 +51,9 @@ def main() -> int:
 
 
 def measure(transitions: int) -> float:
-    """Return the seconds in which all of the enrollment's transitions are handled."""
+    """Return the seconds that it takes to handle all transitions of the enrollment."""
     enrollment, segment = make_world()
-    # Entered and left in turn: each entry starts a run, and each leaving ends it.
+    # Entries and leavings alternate: each entry starts a run, and each leaving ends it.
     Transition.objects.bulk_create(
         Transition(
             enrollment=enrollment,

@@ -1,4 +1,4 @@
-"""Repeat everything in the database until there are so many enrollments."""
+"""Copy the data in the database up to a given number of enrollments."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-# Ids of rows are moved by a multiple of this for each copy.
+# For each copy, a multiple of this is added to the ids.
 STRIDE = 100_000_000
 
-# By table, the columns of a copy that are not the original's: "id" moves an id or a foreign key.
+# By table: the columns that differ in a copy. "id" stands for an id or a foreign key.
 TABLES: dict[str, dict[str, str]] = {
     "activity_course": {"id": "id", "key": "key || '#' || n"},
     "activity_item": {"id": "id", "course_id": "id", "parent_id": "id"},
@@ -31,8 +31,8 @@ LARGE = ("activity_dailyactivity", "activity_progress")
 def replicate(enrollments: int) -> None:
     """Copy all courses with their learners and read models, but without events.
 
-    What was evaluated is forgotten. The copies get what the originals have; nobody is in the past
-    of a reading, so the event log is not asked.
+    Earlier evaluations are deleted. The copies have the same data as the originals. No enrollment
+    has events after the instant of evaluation, so the event log is not needed.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -41,7 +41,7 @@ def replicate(enrollments: int) -> None:
         )
         cursor.execute("SELECT count(*) FROM activity_enrollment")
         copies = -(-enrollments // cursor.fetchone()[0]) - 1
-        # The copies refer to each other as the originals do: checking each costs half an hour.
+        # Foreign keys of copies are consistent, and checking each of them would take half an hour.
         cursor.execute("SET session_replication_role = replica")
         for table, changed in TABLES.items():
             with _without_keys(cursor, table):
@@ -52,7 +52,7 @@ def replicate(enrollments: int) -> None:
 
 @contextmanager
 def _without_keys(cursor: CursorWrapper, table: str) -> Iterator[None]:
-    """Build the keys of a large table once, after the block, and not row by row."""
+    """Drop the keys of a large table, and build them again once after the block."""
     cursor.execute(
         "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
         " WHERE conrelid = %s::regclass AND contype IN ('p', 'u')",

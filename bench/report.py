@@ -1,12 +1,12 @@
-"""`analyze_csv` on a million rows and three outcomes, against tea-tasting on the same file.
+"""Measure `analyze_csv` on a million rows and three outcomes against tea-tasting.
 
-Both are timed as whole processes, in turns, by the processor time that they use. tea-tasting is
-installed into a temporary folder, unless `--rival` names a Python that has it.
+Both read the same file. The processor time of the whole processes is measured in turns. tea-tasting
+is installed into a temporary folder, unless `--rival` names a Python that has it.
 
     python -m bench.report [--rows 1000000] [--rounds 5] [--rival PYTHON] [--beside FOLDER] [--json]
 
-`--beside` names the checkout of an earlier commit, with an environment of its own at `.venv`, which
-is timed too. Returns 1 if the aim is missed.
+`--beside` names a checkout of an earlier commit with its own environment at `.venv`; it is timed
+too. Returns 1 if the aim is missed.
 """
 
 import argparse
@@ -39,7 +39,7 @@ METRICS = ("--metric=done", "--metric=minutes", "--metric=attempts")
 
 
 def main() -> int:
-    """Run the benchmark, print what was measured, and return 1 if the aim is missed."""
+    """Run the benchmark, print the result, and return 1 if the aim is missed."""
     options = _options()
     with tempfile.TemporaryDirectory() as folder, _rival(options.rival) as rival:
         path = Path(folder, "rows.csv")
@@ -64,7 +64,7 @@ def write_rows(path: Path, *, rows: int) -> None:
 
 
 def measure(commands: dict[str, list[str]], *, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of processor time of each command in each round, the first left out."""
+    """Return the processor seconds of each command in each round, without the first round."""
     times: dict[str, list[float]] = {name: [] for name in commands}
     for turn in range(rounds + 1):
         for name, command in commands.items():
@@ -75,7 +75,7 @@ def measure(commands: dict[str, list[str]], *, rounds: int) -> dict[str, list[fl
 
 
 def report(times: dict[str, list[float]], options: argparse.Namespace) -> int:
-    """Print a line a command, and return 1 if the aim is missed."""
+    """Print one line per command, and return 1 if the aim is missed."""
     ours, rival = times["analyze_csv"], times["tea-tasting"]
     ratio = statistics.median(a / b for a, b in zip(ours, rival, strict=True))
     found = {name: statistics.median(each) for name, each in times.items()} | {"ratio": ratio}
@@ -125,7 +125,7 @@ def _rival(given: Path | None) -> Iterator[str]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5, help="counted, after one that is not")
+    parser.add_argument("--rounds", type=int, default=5, help="after one round that is not counted")
     parser.add_argument("--rival", type=Path, help="a Python that has tea-tasting")
     parser.add_argument("--beside", type=Path, help="the checkout of an earlier commit")
     parser.add_argument("--json", action="store_true", help="print JSON instead")

@@ -22,7 +22,7 @@ from common.stored_text import without_nul
 
 # What compares with the whole of a value, or with its beginning.
 _WHOLE = ("__exact", "__iexact", "__istartswith")
-# How a value that is none of its field's comes out, here or in the database.
+# The errors, here or in the database, for a value that is not valid for its field.
 _UNREADABLE = (
     DataError, IndexError, OverflowError, ProgrammingError, TypeError, ValidationError, ValueError,
 )  # fmt: skip
@@ -37,30 +37,30 @@ class ListLink:
     query: Callable[[Any], Mapping[str, object]]
 
     def url(self, row: Model) -> str:
-        """Return where the link leads for the row."""
+        """Return the URL of the list for the row."""
         return list_url(self.model, self.query(row))
 
     def is_open_to(self, request: HttpRequest) -> bool:
-        """Return whether the user may look at the list."""
+        """Return whether the user may view the list."""
         meta = self.model._meta
         return bool(request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}"))
 
 
 def list_url(model: type[Model], query: Mapping[str, object]) -> str:
-    """Return the address of the model's list, opened with the query."""
+    """Return the URL of the model's list with the query."""
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return f"{address}?{urlencode(query)}"
 
 
 def page_link(row: Model, *, words: str | None = None) -> str:
-    """Return a link to the row's page that says its name, or other words."""
+    """Return a link to the row's page, with the row's name or other words as its text."""
     meta = row._meta
     address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
     return format_html('<a class="underline" href="{}">{}</a>', address, words or str(row))
 
 
 def once_a_row(show: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
-    """Compute what is shown of a row once: the template of a page asks for it five times."""
+    """Cache the value of a display method per row: a page's template reads it five times."""
 
     @wraps(show)
     def shown(page: Any, row: Any) -> str:
@@ -73,12 +73,12 @@ def once_a_row(show: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
 
 
 class SafeChangeList(ChangeList):
-    """A list that any address opens: filters that cannot be read lead to the list without them."""
+    """A list that opens for any URL. With invalid filters it redirects to the unfiltered list."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read the page of rows now, where what the database refuses can still be answered."""
-        # Django looks at the filters before it asks the database. A number too large for a column
-        # or a year without dates comes out only there, as a page that answers 500.
+        """Read the rows of the page here, so that database errors can be handled."""
+        # Django checks the filters before the query. A number that is too large for a column, or an
+        # impossible year, fails only in the database, and the page would answer 500.
         try:
             with transaction.atomic():
                 super().get_results(request)
@@ -88,10 +88,10 @@ class SafeChangeList(ChangeList):
 
 
 class SafeListAdmin(ModelAdmin):
-    """A list and a form that answer any address with a page: every admin of ours is one."""
+    """A list and a form that answer every URL with a page. All our admin classes use it."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """Return the list that refuses what it cannot read."""
+        """Return the list class that handles invalid filters."""
         return SafeChangeList
 
     def get_search_results(
@@ -103,19 +103,19 @@ class SafeListAdmin(ModelAdmin):
         return found
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Run the action on the chosen rows; choices that are no rows' choose nothing."""
+        """Run the action on the chosen rows. If the choice is invalid, show an error."""
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         try:
             with transaction.atomic():
                 queryset.filter(pk__in=chosen).exists()
         except _UNREADABLE:
-            messages.error(request, "The choice is not in this list. Choose rows of it.")
+            messages.error(request, "These rows are not in this list. Choose rows of the list.")
             return None
         response: HttpResponse | None = super().response_action(request, queryset)
         return response
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Return what a form begins with: of the address, the values that their fields take."""
+        """Return the initial values of a form: those in the URL that are valid for their field."""
         given = super().get_changeform_initial_data(request).items()
         return {name: value for name, text in given for value in self._readable(name, text)}
 

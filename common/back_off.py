@@ -1,15 +1,15 @@
-"""How long something that fails waits before it is tried again. Pure."""
+"""The delay before a failed row is tried again. Pure."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-# Beyond so many failures the factor is that of this many: powers of thousands overflow.
+# More failures than this do not increase the factor, because large powers overflow.
 _MOST_COUNTED = 10
 
 
 @dataclass(frozen=True)
 class BackOff:
-    """Waits `first` after the first failure, then `factor` times as long each time, to `longest`.
+    """A delay of `first` after the first failure, then `factor` times longer, up to `longest`.
 
     With `factor` 2 and `first` 30 seconds: 30 seconds, 1 minute, 2 minutes, and so on.
     """
@@ -19,13 +19,13 @@ class BackOff:
     factor: int = 2
 
     def after(self, failures: int) -> timedelta:
-        """Return how long to wait after so many failures, the one just seen among them."""
+        """Return the delay after this number of failures, including the latest one."""
         before = min(max(failures - 1, 0), _MOST_COUNTED)
         grown: timedelta = self.first * self.factor**before
         return min(self.longest, grown)
 
     def sql(self, before: str) -> str:
-        """Return the same as an SQL interval; `before` is the column that counts earlier ones."""
+        """Return the delay as an SQL interval. `before` is the column with earlier failures."""
         first, longest = (
             f"interval '{each.total_seconds():g} seconds'" for each in (self.first, self.longest)
         )

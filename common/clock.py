@@ -8,27 +8,27 @@ from common.zones import first_second
 
 Clock = Callable[[], datetime]
 
-# What can be stored. Constraints of the tables say the same (common.constraints).
+# The range that can be stored. Constraints of the tables enforce the same (common.constraints).
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 FIRST_INSTANT, END_OF_INSTANTS = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-_NO_DATE = "lies outside the years 1900 to 2199. Where there is no date, leave it out."
+_NO_DATE = "is outside the years 1900 to 2199. If there is no date, leave the field out."
 
 
 def utc_now() -> datetime:
-    """Return the wall clock's instant. For tasks, commands and views; all else is given `now`."""
+    """Return the current instant. Only tasks, commands and views call it; others get `now`."""
     return datetime.now(UTC)
 
 
 def read_instant(value: str | datetime) -> datetime:
-    """Return the instant, in UTC: ISO 8601 with an offset. Raise ValueError with a sentence.
+    """Return the instant of an ISO 8601 text with an offset, in UTC. Raise ValueError.
 
-    It lies in the years 1900 to 2199. An export that knows no date writes one of year 1 or 9999,
-    which an offset moves out of what can be read back.
+    The instant must be in the years 1900 to 2199. Some exports write a date of year 1 or 9999 for a
+    missing date. With an offset, such a date can be outside the range that Python can read.
     """
-    # A datetime takes the same way as text, which knows how to refuse one without offset.
+    # A datetime is checked as text too, so that one without an offset is refused.
     text = value if isinstance(value, str) else value.isoformat()
     try:
-        # RFC 3339 allows the small letter too.
+        # RFC 3339 also allows a lower-case z.
         instant = datetime.fromisoformat(f"{text[:-1]}Z" if text.endswith("z") else text)
     except ValueError:
         raise ValueError(
@@ -42,7 +42,7 @@ def read_instant(value: str | datetime) -> datetime:
 
 
 def read_day(value: str | date) -> date:
-    """Return the day: a date like 2025-10-26 in the years 1900 to 2199. Raise ValueError."""
+    """Return the day of a text like 2025-10-26, in the years 1900 to 2199. Raise ValueError."""
     text = value if isinstance(value, str) else value.isoformat()
     try:
         day = date.fromisoformat(text)
@@ -61,11 +61,12 @@ def local_date(instant: datetime, zone: str) -> date:
 def local_midnight(day: date, zone: str) -> datetime:
     """Return the instant, in UTC, at which the day begins in the named zone.
 
-    The first of two midnights; where clocks skip midnight, the instant of the change.
+    If there are two midnights, return the first. If clocks skip midnight, return the instant of the
+    change.
     """
     wall = datetime.combine(day, time.min, tzinfo=ZoneInfo(zone))
     first, second = wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)
-    # PEP 495: for a time that clocks skip, fold 0 lands behind the change and fold 1 before it.
+    # PEP 495: for a time that clocks skip, fold 0 is after the change and fold 1 is before it.
     return first if first <= second else first_second(second, first, zone=ZoneInfo(zone))
 
 

@@ -1,4 +1,4 @@
-"""Constraints that many tables share."""
+"""Database constraints that many tables share."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ OUT_OF_RANGE = "A date must lie in the years 1900 to 2199. Leave it empty where 
 
 
 class _IsComposed(Func):
-    # Nearly every key is ASCII, and asking Unicode of each takes a good part of an ingest.
+    # Nearly every key is ASCII. Checking Unicode for each key would slow ingest down noticeably.
     template = (
         "(octet_length(%(expressions)s) = char_length(%(expressions)s)"
         " OR %(expressions)s IS NFC NORMALIZED)"
@@ -20,7 +20,7 @@ class _IsComposed(Func):
     def as_postgresql(
         self, compiler: Any, connection: Any, **context: Any
     ) -> tuple[str, list[Any]]:
-        """Return the SQL. A value that is checked before it is saved stands in it three times."""
+        """Return the SQL. A value that is checked before it is saved occurs three times in it."""
         sql, params = self.as_sql(compiler, connection, **context)
         return sql, [*params] * 3
 
@@ -31,10 +31,10 @@ class _IsObject(Func):
 
 
 def instants_in_range(*columns: str, table: str) -> CheckConstraint:
-    """Return the constraint that the instants are null or lie in the years that can be read back.
+    """Return the constraint that the instants are null or in a range that Python can read.
 
-    PostgreSQL keeps the year 10000 and the first hours of year 1 in UTC, and Python cannot read
-    them: every page that shows the row would fail.
+    PostgreSQL can store the year 10000 and the first hours of year 1 in UTC, but Python cannot read
+    them. Every page that shows such a row would fail.
     """
     return _constraint(
         f"{table}_instants_in_range",
@@ -43,7 +43,7 @@ def instants_in_range(*columns: str, table: str) -> CheckConstraint:
 
 
 def days_in_range(*columns: str, table: str) -> CheckConstraint:
-    """Return the constraint that the days are null or lie in the years of the zone periods."""
+    """Return the constraint that the days are null or in the years of the zone periods."""
     return _constraint(
         f"{table}_days_in_range",
         *(Q((f"{each}__gte", FIRST_DAY), (f"{each}__lte", LAST_DAY)) for each in columns),
@@ -51,12 +51,12 @@ def days_in_range(*columns: str, table: str) -> CheckConstraint:
 
 
 def is_composed(column: str, *, table: str) -> CheckConstraint:
-    """Return the constraint that one text is not kept in two spellings of Unicode."""
+    """Return the constraint that the text is in the composed form of Unicode (NFC)."""
     return CheckConstraint(condition=_IsComposed(F(column)), name=f"{table}_{column}_is_composed")
 
 
 def is_object(column: str, *, table: str) -> CheckConstraint:
-    """Return the constraint that the JSON is an object, perhaps an empty one."""
+    """Return the constraint that the JSON is an object. It may be empty."""
     return CheckConstraint(condition=_IsObject(F(column)), name=f"{table}_{column}_is_an_object")
 
 

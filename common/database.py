@@ -1,4 +1,4 @@
-"""What an error of the database says: that the server failed, that the work did, or who waits."""
+"""Classify database errors: the server failed, the statement failed, or a row was locked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from common.tally import note
 
-# Classes of SQLSTATE that speak of the server: connection, rollback (a deadlock), resources, locks,
-# an operator's intervention, the system. 54, a limit exceeded, is not among them although Django
-# raises it as an OperationalError too: a statement too complex fails each time it is tried.
+# SQLSTATE classes of server failures: connection, rollback (a deadlock), resources, locks, operator
+# intervention, system. Class 54 (limit exceeded) is not included, although Django raises it as an
+# OperationalError too: a statement that is too complex fails at every attempt.
 _OUTAGES = ("08", "40", "53", "55", "57", "58", "XX")
 
 
@@ -17,31 +17,31 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 
 def is_held(error: Exception) -> bool:
-    """Return whether somebody held a row for longer than this connection waits for one.
+    """Return whether a lock on a row was not released before the timeout of this connection.
 
-    It is an outage too: nothing is wrong with the work.
+    Such an error is an outage too, because the statement itself has no fault.
     """
     return getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
 
 def note_held() -> None:
-    """Count, for the line in the log, that something was passed over because somebody held it."""
+    """Count a skipped row, which another transaction holds, for the line in the log."""
     note("passed over", "held by another")
 
 
 def wait_shortly() -> None:
-    """Wait for a row for half a second at most, until the open transaction ends.
+    """Limit waiting for a locked row to half a second until the open transaction ends.
 
-    For work on many at once, which is done again in parts where one of them is held.
+    Use it for work on many rows. If one of them is locked, the work is repeated in smaller parts.
     """
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '500ms'")
 
 
 def check_references() -> None:
-    """Have foreign keys checked now and not at the end of the transaction.
+    """Check foreign keys now and not at the end of the transaction.
 
-    So that an error comes out where a part can still be undone, and not in the commit of them all.
+    So an error is raised while a part can still be rolled back, and not in the commit of the whole.
     """
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -49,9 +49,9 @@ def check_references() -> None:
 
 @contextmanager
 def passing_over_held() -> Iterator[None]:
-    """Leave the rest of the block to the next beat where somebody holds a row of it too long.
+    """Skip the rest of the block until the next beat if a row stays locked too long.
 
-    Call it outside a transaction: one that is open would be broken.
+    Call it outside a transaction, because the error would break an open one.
     """
     try:
         yield
@@ -62,12 +62,12 @@ def passing_over_held() -> Iterator[None]:
 
 
 def is_outage(error: Exception) -> bool:
-    """Return whether the server failed, and not the work: trying a part of it would not help."""
+    """Return whether the server failed and not the statement, so that a smaller part would too."""
     if not isinstance(error, DatabaseError | InterfaceError):
         return False
     state: str | None = getattr(error.__cause__, "sqlstate", None)
     if state is None:
-        # The server never answered. Django itself raises its other errors without a state, as
-        # when an UPDATE finds no row: those are the work's.
+        # The server did not answer. Django raises some errors of its own without a state, for
+        # example when an UPDATE finds no row. Those are not outages.
         return isinstance(error, OperationalError | InterfaceError)
     return state.startswith(_OUTAGES)

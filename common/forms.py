@@ -1,4 +1,4 @@
-"""Form fields that any app may use."""
+"""Form fields for any app."""
 
 import json
 from typing import Any
@@ -9,21 +9,21 @@ from django.forms.fields import InvalidJSONInput
 
 from common.json_text import deep_path, json_fault
 
-# Where the sentence points to; what people type is far flatter.
+# The depth up to which the error message gives the path. Text that people type is much flatter.
 MAX_DEPTH = 100
 
 
 class JSONTextField(forms.JSONField):
-    """JSON that a person typed. What cannot be read is shown again as it was, with a sentence."""
+    """A field for JSON that a person types. Invalid text is shown again with an error."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the data. Raise ValidationError also where Django would let an error through."""
+        """Return the data. Raise ValidationError, also for errors that Django does not handle."""
         try:
             data = super().to_python(value)
-            # Half a character cannot be stored, nor be written into the page again.
+            # Half a character can neither be stored nor be shown in the page again.
             json.dumps(data, ensure_ascii=False).encode()
         except ValidationError as error:
-            # Django says only that it is not JSON, and not where.
+            # Django's message does not say where the fault is.
             fault = error.__context__
             if not isinstance(fault, json.JSONDecodeError):
                 raise
@@ -32,28 +32,30 @@ class JSONTextField(forms.JSONField):
             path = deep_path(value, depth=MAX_DEPTH)
             raise ValidationError(f"{path}: nested too deeply to be read.") from None
         except UnicodeEncodeError:
-            raise ValidationError("This holds half a character, which cannot be stored.") from None
+            message = "This contains half a character, which cannot be stored."
+            raise ValidationError(message) from None
         except ValueError:
-            raise ValidationError("This holds a number too long to be read.") from None
+            message = "This contains a number that is too long to be read."
+            raise ValidationError(message) from None
         return data
 
     def prepare_value(self, value: Any) -> Any:
-        """Return the text to show: laid out over lines, for it is to be read and edited."""
+        """Return the JSON as indented text, so that people can read and edit it."""
         if isinstance(value, InvalidJSONInput):
             return value
-        # An empty box says "nothing" to a person; the word null does not.
+        # An empty field is clearer than the word null.
         if value is None:
             return ""
         return json.dumps(value, ensure_ascii=False, indent=2)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Return what to show again: the text itself, which need not be readable."""
+        """Return the submitted text unchanged, even if it is not valid JSON."""
         if self.disabled or data is None:
             return super().bound_data(data, initial)
         return InvalidJSONInput(data)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Return whether the data differ; what cannot be read does."""
+        """Return whether the data have changed. Unreadable data count as changed."""
         try:
             return super().has_changed(initial, data)
         except (RecursionError, ValueError):

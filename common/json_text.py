@@ -6,43 +6,45 @@ from json import JSONDecodeError
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
 
-# What the reader of JSON expected, in the words of somebody who typed it.
+# The errors of Python's JSON parser, in words for people who typed the text.
 _EXPECTED = {
     "Expecting value": "a value was expected: a text in double quotes, a number, true, false, "
-    "null, a list or an object; no comma may stand before a closing bracket",
-    "Expecting ',' delimiter": "a comma was expected, or the bracket that closes",
+    "null, a list or an object; a comma before a closing bracket is not allowed",
+    "Expecting ',' delimiter": "a comma or a closing bracket was expected",
     "Expecting ':' delimiter": "a colon was expected after the key",
-    "Expecting property name enclosed in double quotes": "a key in double quotes was expected, and "
-    "no comma before a closing bracket",
-    "Illegal trailing comma before end of object": "no comma may stand before a closing bracket",
-    "Illegal trailing comma before end of array": "no comma may stand before a closing bracket",
-    "Unterminated string starting at": "the text that begins here lacks its closing quote",
-    "Extra data": "the JSON ends before this; nothing was expected after it",
-    "Invalid control character at": "a text may not hold a line break or a tab: write \\n or \\t",
-    "Invalid \\escape": "the backslash is not followed by a letter it may stand before",
+    "Expecting property name enclosed in double quotes": "a key in double quotes was expected; a "
+    "comma before a closing bracket is not allowed",
+    "Illegal trailing comma before end of object": "a comma before a closing bracket is not "
+    "allowed",
+    "Illegal trailing comma before end of array": "a comma before a closing bracket is not allowed",
+    "Unterminated string starting at": "the text that begins here has no closing quote",
+    "Extra data": "the JSON ends before this place; nothing may follow it",
+    "Invalid control character at": "a text may not contain a line break or a tab: write \\n or "
+    "\\t",
+    "Invalid \\escape": "a backslash may not be followed by this character",
     "Invalid \\uXXXX escape": "four hexadecimal digits were expected after \\u",
 }
 
 
 def canonical_json(value: object) -> str:
-    """Return the value as JSON in the one form that is stored and compared: equal if values are.
+    """Return the value as canonical JSON: equal values give equal texts.
 
-    Keys are sorted and nothing is spaced. The digest of each locked protocol and the identity of
-    each signal that a membership holds hang on every character: this form may not change.
+    Keys are sorted, and there are no spaces. This form may not change, because the digests of
+    locked protocols and the identities of stored signals depend on every character.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def json_fault(error: JSONDecodeError) -> str:
-    """Return where the text stops being JSON and what was expected there, without a full stop."""
+    """Return the place of the fault and what was expected there, without a full stop."""
     expected = _EXPECTED.get(error.msg, error.msg)
     return f"line {error.lineno}, column {error.colno}: {expected}"
 
 
 def deep_path(text: str, *, depth: int) -> str:
-    """Return the path to where the text first passes this depth, as in `rules[0].rules[2]`.
+    """Return the path to the place where the text first exceeds this depth: `rules[0].rules[2]`.
 
-    Objects and lists count alike. A parser would run out of its stack before it could say.
+    Objects and lists both count. A parser would exceed the recursion limit and give no path.
     """
     path: list[str | int] = []
     for token in _TOKEN.finditer(text):
@@ -60,7 +62,7 @@ def _step(path: list[str | int], mark: str) -> None:
     elif path and mark == ",":
         path[-1] = path[-1] + 1 if isinstance(path[-1], int) else path[-1]
     elif path and isinstance(path[-1], str):
-        # The last text before an object or a list opens is its key.
+        # The last text before an object or a list begins is its key.
         path[-1] = mark[1:-1]
 
 

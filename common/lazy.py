@@ -1,7 +1,7 @@
-"""Modules that are loaded when they are first used. Pure.
+"""Load a module when it is first used. Pure.
 
-Every command, worker and web server loads all of the project. A library that few of them use, and
-that takes as long to load as the rest, must not keep all of them waiting.
+Every command, worker and web server imports the whole project. A library that few of them use and
+that takes long to import must not slow all of them down.
 """
 
 from importlib import import_module
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class LazyModule:
-    """Stands for a module, which is imported when an attribute of it is first asked for."""
+    """A proxy for a module. The module is imported at the first access to an attribute."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        # Not importlib.util.LazyLoader: up to Python 3.11 two threads run the module's code twice.
+        # Not importlib.util.LazyLoader: up to Python 3.11, two threads can run the module twice.
         return getattr(import_module(self._name), attribute)

@@ -1,11 +1,11 @@
-"""Take the keys of learners' pages out of texts that others read. Pure."""
+"""Hide the keys of learners' pages in texts that other people read. Pure."""
 
 import re
 
 MASK = "[hidden]"
-# The pages for learners, whose address is the key to them, however much of it is there.
+# The pages for learners. Their URL is the key to them, so even a part of it is hidden.
 _PAGE = re.compile(r"\b(unsubscribe|preferences)/[^/\s\"'<>?#&\\]+", re.IGNORECASE)
-# A signed text wherever it stands: what was signed, a colon, and 43 characters of its signature.
+# A signed text in any place: the signed value, a colon, and a signature of 43 characters.
 _SIGNED = re.compile(r"[\w-]{16,}(?::|%3A)[\w-]{43}(?![\w-])", re.IGNORECASE)
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-# What a spreadsheet takes for the beginning of a formula, and then runs.
+# A spreadsheet runs a text that begins with one of these as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 NOT_FOR_SPREADSHEETS = (
-    "{count:,} texts in it begin as a formula does: do not open it in a spreadsheet, but write it"
+    "{count:,} texts in the file begin like a formula. Do not open it in a spreadsheet; write it"
     " again with --for-spreadsheet."
 )
 FOR_SPREADSHEET_HELP = "put an apostrophe before each text that would run as a formula"
@@ -13,13 +13,13 @@ FOR_SPREADSHEET_HELP = "put an apostrophe before each text that would run as a f
 
 @dataclass
 class Texts:
-    """How texts are written, and how many so far are formulas to a spreadsheet."""
+    """Writes texts to a file, and counts those that a spreadsheet would run as formulas."""
 
     marks: bool
     formulas: int = 0
 
     def cell(self, text: str) -> str:
-        """Return the text as it is; if `marks` is set, a formula with an apostrophe before it."""
+        """Return the text. If `marks` is set, put an apostrophe before a formula."""
         if not text.startswith(FORMULA):
             return text
         self.formulas += 1
@@ -27,7 +27,7 @@ class Texts:
 
     @property
     def warning(self) -> str:
-        """Return what to say of the file; nothing where a spreadsheet would run nothing."""
+        """Return the warning about the file, or an empty text if it has no formulas."""
         if self.marks or not self.formulas:
             return ""
         return NOT_FOR_SPREADSHEETS.format(count=self.formulas)

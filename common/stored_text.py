@@ -1,11 +1,11 @@
 """Text that PostgreSQL can store. Pure."""
 
-# Longer text is of no use to anybody: what is stored whole is limited to a million characters.
+# Stored texts are limited to a million characters, because longer ones are of no use.
 MAX_TEXT = 1_000_000
 
 
 def unstorable(value: str) -> str:
-    """Return which character of the text PostgreSQL cannot store, in words; empty for none."""
+    """Return in words which character of the text cannot be stored, or an empty text."""
     if "\0" in value:
         return "a NUL character"
     try:

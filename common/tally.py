@@ -1,4 +1,4 @@
-"""Count what goes wrong in one run of a stage, for one line in the log at its end."""
+"""Count the problems in one run of a stage, for one line in the log at its end."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 from django.db import transaction
 
-# What went wrong, and the reason in the words of the code: an error's name, never its text.
+# Counts by problem and reason. A reason is a name from the code, never the text of an error.
 Tally = Counter[tuple[str, str]]
 
 _open: ContextVar[Tally | None] = ContextVar("tally", default=None)
@@ -15,7 +15,7 @@ _open: ContextVar[Tally | None] = ContextVar("tally", default=None)
 
 @contextmanager
 def tally() -> Iterator[Tally]:
-    """Count what is noted in the block."""
+    """Collect the counts of `note` during the block."""
     found: Tally = Counter()
     token = _open.set(found)
     try:
@@ -25,15 +25,15 @@ def tally() -> Iterator[Tally]:
 
 
 def note(what: str, reason: str, *, count: int = 1) -> None:
-    """Count it once the open transaction commits; outside a tally, do nothing."""
+    """Count a problem when the open transaction commits. Outside a tally, do nothing."""
     found = _open.get()
     if found is not None and count:
-        # What is rolled back did not happen, and is tried again.
+        # Work that is rolled back is tried again, so it is not counted.
         transaction.on_commit(lambda: found.update({(what, reason): count}))
 
 
 def in_words(found: Tally) -> str:
-    """Return it as `3 in doubt (lease expired 3), 2 failed (refused 2)`; empty if there is none."""
+    """Return the counts as `3 in doubt (lease expired 3), 2 failed (refused 2)`, or empty text."""
     by_what: dict[str, Counter[str]] = {}
     for (what, reason), count in found.items():
         by_what.setdefault(what, Counter())[reason] += count

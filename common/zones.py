@@ -1,4 +1,4 @@
-"""The time zones of the pinned tzdata, as periods of one offset each. Pure: knows no database."""
+"""The time zones of the pinned tzdata, as periods with one offset each. Pure: no database."""
 
 import struct
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-# Every instant that is stored lies between the two (activity.models), and a day of room beside it.
+# Every stored instant is between these two (activity.models), with a day more on both sides.
 _FIRST = datetime(1899, 12, 30, tzinfo=UTC)
 _LAST = datetime(2200, 1, 3, tzinfo=UTC)
-# Behind a file's last change a rule in its footer goes on for ever. No rule changes clocks twice
-# within this.
+# After the last change in a file, the rule in its footer applies without end. No rule changes
+# clocks twice within this step.
 _STEP = timedelta(days=20)
 _SECOND = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 9636: magic, version, then the counts of six lists that follow.
 _HEADER = struct.Struct(">4sc15x6l")
-# No place has it: it stands for a computer that nobody has set up.
+# Not a real place: it means a computer whose zone is not set.
 _NO_PLACES = frozenset({"Factory"})
 
 
 class Period(NamedTuple):
-    """A stretch in which a zone's clocks differ from UTC by the same: from `from_at` on."""
+    """A period in which a zone's clocks have the same offset from UTC. It begins at `from_at`."""
 
     from_at: datetime
     utc_offset: timedelta
@@ -38,25 +38,25 @@ def release() -> str:
 
 
 def is_newer(one: str, than: str) -> bool:
-    """Return whether one version of tzdata came out after another."""
+    """Return whether one version of tzdata is newer than another."""
     return _numbers(one) > _numbers(than)
 
 
 @lru_cache(maxsize=1)
 def known_zones() -> frozenset[str]:
-    """Return the names that the pinned tzdata lists. None of posix/, right/ or localtime is one."""
+    """Return the names that the pinned tzdata lists, without posix/, right/ and localtime."""
     return frozenset(available_timezones() - _NO_PLACES)
 
 
 def periods_by_zone() -> Iterator[tuple[str, list[Period]]]:
     """Yield each known zone with its periods from 1900 to 2199, the earliest first.
 
-    As zoneinfo reads them. The first one holds for all time before it too.
+    The offsets are those of zoneinfo. The first period also covers all earlier time.
     """
     named: dict[bytes, list[str]] = {}
     for zone in sorted(known_zones()):
         named.setdefault(files("tzdata.zoneinfo").joinpath(zone).read_bytes(), []).append(zone)
-    # Many names stand for one place: each file is worked through once.
+    # Several names can have the same file, and each file is read once.
     for file, zones in named.items():
         found = _periods(file)
         yield from ((zone, found) for zone in zones)
@@ -105,9 +105,10 @@ def _changes_by_rule(begin: datetime, zone: ZoneInfo) -> Iterator[datetime]:
 
 
 def _change(before: datetime, after: datetime, *, zone: ZoneInfo, earlier: datetime) -> datetime:
-    """Return the one change between the two: whole weeks after the earlier one, if it is there.
+    """Return the only change between the two instants.
 
-    Rules name days of the week, so that nearly all are. To look for it takes ten times as long.
+    Rules name days of the week, so nearly every change is whole weeks after `earlier`, the last
+    change to the same offset. This is tried first, because a search takes ten times as long.
     """
     for at in (earlier + timedelta(weeks=52), earlier + timedelta(weeks=53)):
         if before < at <= after and _offset(at, zone) != _offset(at - _SECOND, zone):
@@ -122,14 +123,15 @@ def _offset(at: datetime, zone: ZoneInfo) -> timedelta:
 def _read(file: bytes) -> tuple[list[datetime], bool]:
     """Return the changes that a TZif file lists, and whether a rule for later years follows.
 
-    Only when: how far the clocks move is asked of zoneinfo, so that there is one reader of it.
+    This gives only the instants. The offsets come from zoneinfo, so that only one library
+    interprets them.
     """
-    # The first block counts in 32 bits and is there for old readers; the second holds everything.
+    # The first block has 32-bit times for old readers. The second block has all data.
     second = _HEADER.size + _length(file, 0, width=4)
     changes = _HEADER.unpack_from(file, second)[5]
     seconds = struct.unpack_from(f">{changes}q", file, second + _HEADER.size)
     footer = file[second + _HEADER.size + _length(file, second, width=8) :]
-    # A rule names the two days of the change behind commas; a fixed offset has none.
+    # A rule gives the two days of the change after commas. A fixed offset has no comma.
     return [_EPOCH + timedelta(seconds=at) for at in seconds if abs(at) < 10**11], b"," in footer
 
 

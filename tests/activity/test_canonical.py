@@ -107,7 +107,7 @@ FAULTS = {
     "properties set": ({"properties": {"a": {1}}}, "properties cannot be written as JSON"),
     "properties big": (
         {"properties": {"a": "x" * 10**6}},
-        "properties have 1,000,009 characters; 1,000,000 are allowed.",
+        "properties have 1,000,009 characters; at most 1,000,000 are allowed.",
     ),
 }
 
@@ -145,10 +145,10 @@ TIMES = {
     "a number": (1759230000, "occurred_at must be text, but is a number."),
     "year 1": (
         "0001-01-01T00:00:00+01:00",
-        "occurred_at: '0001-01-01T00:00:00+01:00' lies outside the years 1900 to 2199.",
+        "occurred_at: '0001-01-01T00:00:00+01:00' is outside the years 1900 to 2199.",
     ),
-    "year 9999": ("9999-12-31T23:59:59-01:00", "occurred_at: '9999-12-31T23:59:59-01:00' lies out"),
-    "before 1900": ("1899-12-31T23:59:59Z", "occurred_at: '1899-12-31T23:59:59Z' lies outside"),
+    "year 9999": ("9999-12-31T23:59:59-01:00", "occurred_at: '9999-12-31T23:59:59-01:00' is out"),
+    "before 1900": ("1899-12-31T23:59:59Z", "occurred_at: '1899-12-31T23:59:59Z' is outside"),
 }
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 COMPOSED, DECOMPOSED = "Jos\u00e9", "Jose\u0301"
 NO_DATES = ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-05:00", "1899-12-31T23:59:59Z"]
-LEAVE_OUT = "Where there is no date, leave it out."
+LEAVE_OUT = "If there is no date, leave the field out."
 ROSTER = [
     {"type": "course", "key": "c", "starts_on": "2025-09-01", "ends_on": "2025-10-26"},
     {"type": "learner", "external_id": "ana"},
@@ -51,7 +51,7 @@ def staff(client, db):
 def test_no_date_of_an_export_is_refused_and_every_list_still_answers(staff, field, text):
     assert faults_of(*ROSTER) == []
     said = faults_of({**ROSTER[2], field: text})
-    assert said == [f"{field}: '{text}' lies outside the years 1900 to 2199. {LEAVE_OUT}"]
+    assert said == [f"{field}: '{text}' is outside the years 1900 to 2199. {LEAVE_OUT}"]
     for model in (Course, Learner, Enrollment):
         name = f"admin:activity_{model._meta.model_name}"
         assert staff.get(reverse(f"{name}_changelist")).status_code == 200
@@ -68,7 +68,7 @@ def test_no_date_of_an_export_is_refused_and_every_list_still_answers(staff, fie
 def test_day_that_is_none_is_refused_too(line, text):
     field = "starts_on" if line["type"] == "course" else "due_on"
     (said,) = faults_of(ROSTER[0], {**line, field: text})
-    assert said.startswith(f"{field}: '{text}' lies outside the years 1900 to 2199.")
+    assert said.startswith(f"{field}: '{text}' is outside the years 1900 to 2199.")
 
 
 FORMS = {

@@ -64,12 +64,12 @@ def test_data_is_shown_over_lines():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('{"a": 1\n "b": 2}', "line 2, column 2: a comma was expected"),
+        ('{"a": 1\n "b": 2}', "line 2, column 2: a comma or a closing bracket was expected"),
         ("{'a': 1}", "line 1, column 2: a key in double quotes was expected"),
-        ('{"a": 1,\n}', "no comma before a closing bracket"),
+        ('{"a": 1,\n}', "a comma before a closing bracket is not allowed"),
         ('{"a"\n 1}', "line 2, column 2: a colon was expected after the key"),
         ("[1, tru]", "line 1, column 5: a value was expected"),
-        ('{"a": "x', "line 1, column 7: the text that begins here lacks its closing quote"),
+        ('{"a": "x', "line 1, column 7: the text that begins here has no closing quote"),
         ("{} x", "line 1, column 4: the JSON ends before this"),
     ],
 )

@@ -248,7 +248,10 @@ def test_draft_and_archived_segments_say_why_they_have_no_members(staff):
     [
         (where("quiz_pass_rate", "<", 60), "must be a rate between 0 and 1, is 60; 0.6 is 60%"),
         (where("active_days", "=>", 1, window=7), "did you mean '>='?"),
-        ('{"combinator": "and"\n "rules": []}', "line 2, column 2: a comma was expected"),
+        (
+            '{"combinator": "and"\n "rules": []}',
+            "line 2, column 2: a comma or a closing bracket was expected",
+        ),
     ],
 )
 def test_rule_that_cannot_be_meant_is_refused_at_its_field(staff, rule, sentence):

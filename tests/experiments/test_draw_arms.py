@@ -142,7 +142,7 @@ def test_ids_that_a_spreadsheet_would_run_are_counted(
 ) -> None:
     draw(written(tmp_path, "id\nana\n" + "".join(f"{each}\n" for each in FORMULAS)), out)
 
-    assert "4 texts in it begin as a formula does" in capsys.readouterr().err
+    assert "4 texts in the file begin like a formula" in capsys.readouterr().err
     assert [row["id"] for row in rows(out)] == ["ana", *FORMULAS]
 
 

@@ -160,7 +160,7 @@ def texts(rows):
 def test_an_export_keeps_every_id_and_says_that_it_is_for_programs(formulas, tmp_path, capsys):
     learners, regions = texts(export(formulas, tmp_path / "signals.csv"))
     assert learners == regions == [*FORMULAS, "ana=1"]
-    assert capsys.readouterr().err.startswith("12 texts in it begin as a formula does")
+    assert capsys.readouterr().err.startswith("12 texts in the file begin like a formula")
 
 
 def test_an_export_for_a_spreadsheet_has_no_formula(formulas, tmp_path, capsys):
