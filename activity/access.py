@@ -35,6 +35,13 @@ def for_user(rows: QuerySet[Rows], user: Viewer) -> QuerySet[Rows]:
     return rows if courses is None else in_courses(rows, courses)
 
 
+def viewable(rows: QuerySet[Rows], user: User | AnonymousUser) -> QuerySet[Rows]:
+    """Return those of the rows that the user may see; none without the right to view the model."""
+    meta = rows.model._meta
+    may_view = user.has_perm(f"{meta.app_label}.view_{meta.model_name}")
+    return for_user(rows, user) if may_view else rows.none()
+
+
 def in_courses(rows: QuerySet[Rows], courses: QuerySet[Course]) -> QuerySet[Rows]:
     """Return the rows that belong to any of the courses, and those that all courses share."""
     scope = rows.model.course_scope

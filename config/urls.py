@@ -2,12 +2,11 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from config import views
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("", views.today, name="home"),
     path("admin/", admin.site.urls),
     path("demo/", views.demo_course, name="demo-course"),
     path("demo/<str:key>/", views.demo_item, name="demo-item"),

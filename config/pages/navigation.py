@@ -9,6 +9,7 @@ from django.urls import reverse_lazy
 
 GROUPS = {
     "Results": {
+        "Today": ("today", "today"),
         "Reports": ("monitoring", "reports"),
         "Mailbox": ("mail", "mailbox"),
     },
@@ -42,7 +43,7 @@ GROUPS = {
         "Groups": ("shield_person", "auth.group"),
     },
 }
-PAGES = {"reports": "/reports/", "mailbox": "/mailbox/"}
+PAGES = {"today": "/", "reports": "/reports/", "mailbox": "/mailbox/"}
 
 
 def look() -> dict[str, Any]:
@@ -51,8 +52,7 @@ def look() -> dict[str, Any]:
         "SITE_TITLE": "Nudgelab",
         "SITE_HEADER": "Nudgelab",
         "SITE_SYMBOL": "insights",
-        # The front page leads back into the admin: a link to it would go in circles.
-        "SITE_URL": None,
+        "SITE_URL": "/",
         "SITE_FAVICONS": [
             {
                 "rel": "icon",

@@ -2,10 +2,10 @@ import pytest
 from django.test import Client
 
 
-def test_front_page_leads_to_the_admin(client: Client) -> None:
+def test_start_page_asks_a_stranger_to_log_in(client: Client) -> None:
     response = client.get("/")
 
-    assert (response.status_code, response["Location"]) == (302, "/admin/")
+    assert (response.status_code, response["Location"]) == (302, "/admin/login/?next=/")
 
 
 @pytest.mark.django_db

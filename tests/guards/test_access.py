@@ -18,10 +18,16 @@ from tests.guards.code import name as file_name
 
 OURS = [model for model in apps.get_models() if model._meta.app_label in PACKAGES]
 # What shows rows to people: pages, forms, exports and commands.
-EDGES = ("admin", "admin.py", "forms.py", "management", "views.py")
+EDGES = ("admin", "admin.py", "forms.py", "management", "views", "views.py")
+# The functions that ask which rows a user may see.
+ASKING = {"for_user", "viewable"}
 # Rows that are read without a user, each with the reason.
 WITHOUT_USER = {
-    ("config/views.py", "Item"): "the demo's course stands in for a learning platform and is open",
+    (
+        "config/views/demo.py",
+        "Item",
+    ): "the open pages of the demo's course",
+    ("config/views/today.py", "Course"): "whether the installation is new",
     ("experiments/forms.py", "Arm"): "arms of the experiment that the form has open",
     ("interventions/admin/ledger.py", "Enrollment"): "ids of the learner whose page is open",
     ("segmentation/admin/members.py", "SegmentVersion"): "the rule of the member on the page",
@@ -43,11 +49,11 @@ def without_scope(found: list[type[models.Model]]) -> list[str]:
 
 
 def reads(tree: ast.AST) -> Iterator[tuple[str, bool]]:
-    """Yield each model read through `.objects`, and whether `for_user` stands around it."""
+    """Yield each model read through `.objects`, and whether the rows are asked for a user."""
     asked = {
         id(inner)
         for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "for_user"
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ASKING
         for inner in ast.walk(call)
     }
     for node in ast.walk(tree):

@@ -1,0 +1,193 @@
+"""The start page: what waits for a person today, each with the page on which to act."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from activity.access import viewable
+from activity.models import Course, CourseScoped, RejectedEvent
+from common.admin import list_url
+from common.clock import utc_now
+from experiments.models import Experiment, ExperimentStatus
+from experiments.protocol import ProtocolError, read_protocol
+from interventions.models import Cadence, CadenceStatus, Delivery, DeliveryState
+from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
+
+Staff = User | AnonymousUser
+Rows = TypeVar("Rows", bound=CourseScoped)
+# More of one kind are not listed: the list behind the link has them all.
+SHOWN = 20
+MOST_COUNTED = 1_000
+# A message that failed longer ago cannot go out any more.
+FAILED_RECENTLY = timedelta(days=7)
+# A course that ended longer ago is not listed.
+RECENTLY = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A sentence, and the page that it leads to."""
+
+    sentence: str
+    link: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Today:
+    """What waits for a decision, which results there are or will be, and the courses."""
+
+    tasks: list[Item]
+    results: list[Item]
+    courses: list[Item]
+    is_new: bool
+
+
+Source = Callable[[Staff, datetime], Iterator[Item]]
+
+
+@never_cache
+@require_safe
+@staff_member_required
+def today(request: HttpRequest) -> HttpResponse:
+    """Show what waits for the user today."""
+    return render(request, "config/today.html", {"today": today_for(request.user, now=utc_now())})
+
+
+def today_for(viewer: Staff, *, now: datetime) -> Today:
+    """Return what the viewer may see of today's work. Each kind costs one bounded query."""
+    courses = list(_courses(viewer, now))
+    return Today(
+        tasks=[item for source in TASKS for item in source(viewer, now)],
+        results=list(_results(viewer, now)),
+        courses=courses,
+        is_new=not courses and not Course.objects.exists(),
+    )
+
+
+def _page(row: Model) -> str:
+    meta = row._meta
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
+
+
+def _surges(viewer: Staff, now: datetime) -> Iterator[Item]:
+    del now
+    seen = viewable(Surge.objects.select_related("segment__playbook", "course"), viewer)
+    for surge in seen.filter(state=SurgeState.HELD).order_by("day", "id")[:SHOWN]:
+        yield Item(
+            f"Many learners of {surge.course} entered {surge.segment} at once on"
+            f" {surge.day:%-d %B}, because time passed. Nothing has started for them yet.",
+            "Decide whether it starts",
+            reverse("admin:segmentation_segment_surges", args=(surge.segment_id,)),
+        )
+
+
+def _frozen(viewer: Staff, now: datetime) -> Iterator[Item]:
+    del now
+    seen = viewable(Segment.objects.select_related("playbook"), viewer)
+    for segment in seen.filter(status=SegmentStatus.FROZEN).order_by("name", "id")[:SHOWN]:
+        yield Item(
+            f"The rule of {segment} failed. Its members stay as they were, and its messages wait.",
+            "See the error",
+            _page(segment),
+        )
+
+
+def _paused(viewer: Staff, now: datetime) -> Iterator[Item]:
+    del now
+    seen = viewable(Cadence.objects.all(), viewer)
+    paused = seen.filter(paused=True, status=CadenceStatus.ACTIVE)
+    for cadence in paused.order_by("name", "id")[:SHOWN]:
+        sentence = f"The cadence “{cadence}” is paused. Its messages are held."
+        yield Item(sentence, "See why, or resume it", _page(cadence))
+
+
+def _in_doubt(viewer: Staff, now: datetime) -> Iterator[Item]:
+    del now
+    yield from _counted(
+        viewable(Delivery.objects.filter(state=DeliveryState.IN_DOUBT), viewer),
+        "Nobody knows whether {messages} reached the mail server. They are not sent again.",
+        "Look them up and decide",
+        list_url(Delivery, {"state__exact": DeliveryState.IN_DOUBT}),
+    )
+
+
+def _failed(viewer: Staff, now: datetime) -> Iterator[Item]:
+    failed = viewable(Delivery.objects.filter(state=DeliveryState.FAILED), viewer)
+    yield from _counted(
+        failed.filter(finished_at__gt=now - FAILED_RECENTLY, finished_at__lte=now),
+        "In the last seven days {messages} failed and did not go out.",
+        "See why, or try again",
+        list_url(Delivery, {"state__exact": DeliveryState.FAILED}),
+    )
+
+
+def _rejected(viewer: Staff, now: datetime) -> Iterator[Item]:
+    del now
+    yield from _counted(
+        viewable(RejectedEvent.objects.filter(replayed_at=None, replay_at=None), viewer),
+        "{events} could not be stored, so what these learners did is not counted.",
+        "See the reasons",
+        list_url(RejectedEvent, {}),
+    )
+
+
+def _counted(rows: QuerySet[Rows], words: str, link: str, address: str) -> Iterator[Item]:
+    """Yield one sentence for all rows, where there are any."""
+    number = rows.order_by()[: MOST_COUNTED + 1].count()
+    if number:
+        said = f"{number:,}" if number <= MOST_COUNTED else f"more than {MOST_COUNTED:,}"
+        sentence = words.format(
+            messages="1 message" if number == 1 else f"{said} messages",
+            events="1 event" if number == 1 else f"{said} events",
+        )
+        yield Item(sentence[0].upper() + sentence[1:], link, address)
+
+
+TASKS: tuple[Source, ...] = (_surges, _frozen, _paused, _in_doubt, _failed, _rejected)
+
+
+def _results(viewer: Staff, now: datetime) -> Iterator[Item]:
+    running = viewable(Experiment.objects.filter(status=ExperimentStatus.RUNNING), viewer)
+    for experiment in running.order_by("-started_at", "id")[:SHOWN]:
+        address = reverse("experiments:report", args=(experiment.key,))
+        yield Item(_result(experiment, now), "Read the report", address)
+
+
+def _result(experiment: Experiment, now: datetime) -> str:
+    try:
+        metrics = read_protocol(experiment.protocol).chosen_metrics()
+    except ProtocolError:
+        return f"The report of “{experiment}” cannot be read."
+    if experiment.started_at is None or not experiment.assignments.exists():
+        return f"“{experiment}” runs. Nobody has been drawn yet."
+    first = experiment.started_at + min(metric.window for metric in metrics)
+    if now < first:
+        return f"“{experiment}” runs. Its first result comes after {first:%-d %B %Y}."
+    return f"“{experiment}” runs and has results."
+
+
+def _courses(viewer: Staff, now: datetime) -> Iterator[Item]:
+    # A simulated course is as of its own clock, however long ago that was.
+    listed = Q(ends_on__gte=(now - RECENTLY).date()) | Q(clock_stopped_at__isnull=False)
+    recent = viewable(Course.objects.filter(listed), viewer)
+    for course in recent.order_by("-starts_on", "key")[:SHOWN]:
+        yield Item(f"{course}: {_state(course)}", "Open the course", _page(course))
+
+
+def _state(course: Course) -> str:
+    if course.clock_stopped_at:
+        return f"simulated, as of {course.clock_stopped_at:%-d %B %Y, %H:%M} UTC."
+    if course.live_since:
+        return f"live since {course.live_since:%-d %B %Y}, ends on {course.ends_on:%-d %B %Y}."
+    return "not live. Segments are kept, and no learner gets a message."

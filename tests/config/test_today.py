@@ -1,0 +1,130 @@
+"""The start page says in sentences what waits for a person, and leads to where it is decided."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from activity.operations import ingest
+from config.views.today import Today, today_for
+from interventions.models import DeliveryState
+from interventions.operations import PauseNote, pause_cadence
+from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
+from tests.factories import NOW, make_course, make_enrollment, make_event
+from tests.interventions.factories import (
+    arm_of,
+    assign,
+    make_cadence,
+    make_delivery,
+    make_evaluated,
+    make_experiment,
+    make_live_course,
+)
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
+
+pytestmark = pytest.mark.django_db
+
+
+def make_staff(*rights: str) -> Any:
+    user = get_user_model().objects.create_user("bo", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    return user
+
+
+def seen(*, at: Any = NOW) -> Today:
+    return today_for(get_user_model()(is_superuser=True, is_active=True), now=at)
+
+
+def sentences(items: list[Any]) -> str:
+    return "\n".join(item.sentence for item in items)
+
+
+def test_new_installation_says_how_to_begin(client: Client) -> None:
+    client.force_login(make_staff())
+
+    assert "There is no course yet." in client.get("/").text
+    make_course()
+    assert "There is no course yet." not in client.get("/").text
+
+
+def test_nothing_waits_where_all_goes_well() -> None:
+    make_enrollment()
+
+    assert (seen().tasks, seen().is_new) == ([], False)
+
+
+def test_each_decision_that_waits_is_a_sentence_with_its_page(client: Client) -> None:
+    course = make_live_course(title="Biology")
+    segment = make_segment(make_playbook(course), ACTED_TODAY, name="Quiet")
+    Surge.objects.create(
+        segment=segment, course=course, day=NOW.date(), state=SurgeState.HELD, held_at=NOW
+    )
+    Segment.objects.filter(pk=segment.pk).update(status=SegmentStatus.FROZEN, error="fails")
+    cadence = make_cadence(segment=segment, name="Nudge")
+    pause_cadence(cadence.pk, paused=True, now=NOW, note=PauseNote("bo", "a typo"))
+    enrollment = make_evaluated(course)
+    make_delivery(enrollment, cadence, state=DeliveryState.FAILED, finished_at=NOW)
+    ingest([make_event(enrollment, verb="NOPE")], now=NOW)
+
+    found = seen()
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+
+    said = sentences(found.tasks)
+    assert "Many learners of Biology entered" in said
+    assert "Its members stay as they were" in said
+    assert "The cadence “Nudge” is paused" in said
+    assert "In the last seven days 1 message failed" in said
+    assert "1 event could not be stored" in said
+    for item in found.tasks:
+        assert client.get(item.address).status_code == 200, item
+
+
+def test_old_failure_waits_for_nobody() -> None:
+    make_delivery(state=DeliveryState.FAILED, finished_at=NOW)
+
+    assert seen(at=NOW + timedelta(days=7)).tasks == []
+
+
+def test_experiment_says_when_its_first_result_comes() -> None:
+    course = make_live_course()
+    experiment = make_experiment(make_segment(make_playbook(course), ACTED_TODAY), name="Half")
+
+    assert "Nobody has been drawn yet." in sentences(seen().results)
+    assign(make_evaluated(course), arm_of(experiment, "control"))
+    assert "Its first result comes after 7 October 2025." in sentences(seen().results)
+    assert "has results" in sentences(seen(at=NOW + timedelta(days=7)).results)
+
+
+def test_courses_say_whether_learners_get_messages() -> None:
+    make_live_course(title="Biology")
+    make_course(title="History")
+    make_course(
+        title="Simulation", ends_on="2020-01-01", starts_on="2019-01-01", clock_stopped_at=NOW
+    )
+
+    said = sentences(seen().courses)
+
+    assert "Biology: live since" in said
+    assert "History: not live" in said
+    assert "Simulation: simulated, as of 30 September 2025, 12:00 UTC." in said
+    assert "Biology" not in sentences(seen(at=NOW + timedelta(days=400)).courses)
+
+
+def test_page_shows_only_what_the_user_may_look_at(client: Client) -> None:
+    make_live_course(title="Biology")
+    make_delivery(state=DeliveryState.FAILED, finished_at=NOW)
+
+    assert today_for(make_staff(), now=NOW) == Today([], [], [], is_new=False)
+
+
+def test_page_costs_the_same_however_much_waits(django_assert_max_num_queries: Any) -> None:
+    for _ in range(3):
+        course = make_live_course()
+        segment = make_segment(make_playbook(course), ACTED_TODAY)
+        Segment.objects.filter(pk=segment.pk).update(status=SegmentStatus.FROZEN)
+        make_delivery(make_evaluated(course), state="failed", finished_at=NOW)
+    with django_assert_max_num_queries(9):
+        seen()
