@@ -39,6 +39,8 @@ PLANTED = [
     ("compiler", "interventions/queries/__init__.py", "import segmentation.compiler"),
     ("channels", "interventions/operations/__init__.py", "import interventions.channels.email"),
     ("starting", "interventions/stages/react.py", "import experiments.starting"),
+    ("rings", "config/running/probes.py", "import config.running.watchdog"),
+    ("rings", "interventions/render/names.py", "import interventions.render.mail"),
     ("stages", "interventions/stages/react.py", "import interventions.stages.plan"),
     ("stages", "interventions/stages/plan.py", "import segmentation.stages.evaluate"),
     ("runs", "interventions/views.py", "import interventions.stages.plan"),
