@@ -20,7 +20,7 @@ SOURCES = (
     "*/models.py",
     "activity/*.py",
     "common/*.py",
-    "interventions/*.py",
+    "interventions/policy/guards.py",
     "requirements.lock",
 )
 PREFIX = "template_nudgelab_"

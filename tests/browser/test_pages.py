@@ -16,6 +16,7 @@ from segmentation.models import Segment
 from segmentation.operations import install_playbook
 from tests.factories import NOW, make_course, make_enrollment, make_item
 from tests.journeys.test_main_path import everybody_acts, make_experiment, run_stages
+from tests.processes import SECONDS_TO_FINISH
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 CHROMIUM = shutil.which("chromium")
@@ -29,11 +30,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WINDOWS = {
-    "wide": {"viewport": {"width": 1280, "height": 900}},
-    "narrow": {"viewport": {"width": 390, "height": 844}},
-    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-}
+WIDE = {"width": 1280, "height": 900}
+NARROW = {"width": 390, "height": 844}
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,19 +40,38 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def database_beside_the_browser(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def database_outlives_the_server(django_db_setup):
+    """Have the database first, so that it is dropped after the server has left it."""
+
+
+@pytest.fixture(scope="module")
+def browser():
     # The browser's driver runs an event loop in this thread; Django then asks to be told that its
     # synchronous database calls are meant.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-
-
-@pytest.fixture
-def browser():
-    with sync_playwright() as driver:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as driver:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield running
         running.close()
+
+
+@pytest.fixture
+def context(browser):
+    """Return a browser as new."""
+    with browser.new_context() as context:
+        # A machine that is busy with other things may take its time.
+        context.set_default_timeout(1000 * SECONDS_TO_FINISH)
+        yield context
+
+
+@pytest.fixture
+def staff_context(context, client, live_server):
+    """Return a browser in which a member of staff is logged in."""
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    session = client.cookies["sessionid"].value
+    context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    return context
 
 
 @pytest.fixture
@@ -70,12 +87,6 @@ def enrollments(settings):
     everybody_acts(learners, NOW)
     run_stages(NOW + timedelta(hours=1))
     return learners
-
-
-def staff_session(client):
-    """Return the cookie of a member of staff who is logged in."""
-    client.force_login(get_user_model().objects.create_superuser("staff"))
-    return client.cookies["sessionid"].value
 
 
 def staff_pages():
@@ -99,9 +110,10 @@ def staff_pages():
     ]
 
 
-def visit(context, address):
+def visit(context, address, window=WIDE):
     """Open the page and return it with what went wrong on it."""
     page = context.new_page()
+    page.set_viewport_size(window)
     faults = []
     page.on("pageerror", lambda error: faults.append(f"{address}: {error}"))
     page.on(
@@ -116,59 +128,58 @@ def visit(context, address):
 
 
 def sticks_out(page):
-    """Return by how many pixels the page is wider than its window."""
-    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    """Return by how many pixels the page is wider than its window, light or dark."""
+    wider = "document.documentElement.scrollWidth - window.innerWidth"
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found.append(page.evaluate(wider))
+    return max(found)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-def test_staff_pages_open_without_errors_and_fit(window, client, live_server, browser, enrollments):
-    context = browser.new_context(**WINDOWS[window])
-    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
-    context.add_cookies([cookie])
-
+def test_staff_pages_open_without_errors_and_fit(live_server, staff_context, enrollments):
     for address in staff_pages():
-        page, faults = visit(context, live_server.url + address)
-        assert faults == []
-        assert sticks_out(page) <= 0, address
-        page.close()
+        for window in (NARROW, WIDE):
+            page, faults = visit(staff_context, live_server.url + address, window)
+            assert sticks_out(page) <= 0, address
+            assert faults == []
+            if window is WIDE:
+                assert_a_planted_script_does_not_run(page, faults)
+            page.close()
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-def test_rules_in_a_list_are_read_to_their_end(window, client, live_server, browser):
+def test_rules_in_a_list_are_read_to_their_end(live_server, staff_context):
     install_playbook("five-segments", now=NOW)
-    context = browser.new_context(**WINDOWS[window])
-    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
-    context.add_cookies([cookie])
-
     address = live_server.url + reverse("admin:segmentation_segment_changelist")
-    page, faults = visit(context, address)
-
-    assert faults == []
-    rules = page.locator("#result_list td.field-shown_rule")
-    assert rules.count() == 5
     cut_off = "cells => cells.filter(cell => cell.scrollHeight > cell.clientHeight).length"
-    assert rules.evaluate_all(cut_off) == 0
+
+    for window in (NARROW, WIDE):
+        page, faults = visit(staff_context, address, window)
+
+        assert faults == []
+        rules = page.locator("#result_list td.field-shown_rule")
+        assert rules.count() == 5
+        assert rules.evaluate_all(cut_off) == 0
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-def test_learner_pages_need_no_login_and_fit(window, live_server, browser, enrollments):
+def test_learner_pages_need_no_login_and_fit(live_server, context, enrollments):
     one = enrollments[0]
     token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
-    context = browser.new_context(**WINDOWS[window])
 
     for name in ("unsubscribe", "preferences"):
         address = live_server.url + reverse(f"interventions:{name}", args=(token,))
-        page, faults = visit(context, address)
-        assert faults == []
-        assert sticks_out(page) <= 0, name
-        assert page.locator("nav[aria-label=Main]").count() == 0
-        page.close()
+        for window in (NARROW, WIDE):
+            page, faults = visit(context, address, window)
+            assert sticks_out(page) <= 0, name
+            assert faults == []
+            assert page.locator("nav[aria-label=Main]").count() == 0
+            page.close()
 
 
-def test_learner_unsubscribes_with_the_keyboard(live_server, browser, enrollments):
+def test_learner_unsubscribes_with_the_keyboard(live_server, context, enrollments):
     one = enrollments[0]
     token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
-    page = browser.new_context().new_page()
+    page = context.new_page()
     page.goto(live_server.url + reverse("interventions:unsubscribe", args=(token,)))
     assert not one.learner.consents.exists()
 
@@ -179,15 +190,12 @@ def test_learner_unsubscribes_with_the_keyboard(live_server, browser, enrollment
     assert one.learner.consents.filter(category=None, state="out").exists()
 
 
-def test_mail_shown_to_staff_runs_no_script(client, live_server, browser, enrollments):
+def test_mail_shown_to_staff_runs_no_script(live_server, staff_context, enrollments):
     message = MailboxMessage.objects.first()
     message.html = "<p>Hello</p><script>parent.document.title = 'broken into'</script>"
     message.save()
-    context = browser.new_context()
-    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
-    context.add_cookies([cookie])
 
-    page = context.new_page()
+    page = staff_context.new_page()
     page.goto(
         live_server.url + reverse("interventions:mailbox_message", args=(message.pk,)),
         wait_until="load",
@@ -211,34 +219,30 @@ document.body.append(far);
 """
 
 
-def test_a_planted_script_runs_on_no_page(client, live_server, browser, enrollments):
-    context = browser.new_context()
-    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
-    context.add_cookies([cookie])
+def assert_a_planted_script_does_not_run(page, faults):
+    page.evaluate(PLANTED)
+    page.wait_for_function("document.querySelector('div:last-of-type img')?.complete ?? true")
+    assert page.evaluate("window.ran") is None, page.url
+    assert any("Content Security Policy" in fault for fault in faults), page.url
+
+
+def test_a_planted_script_runs_on_no_page_of_others(live_server, context, enrollments):
     one = enrollments[0]
     token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
-    pages = [*staff_pages(), reverse("interventions:preferences", args=(token,)), "/admin/login/"]
 
-    for address in pages:
+    for address in (reverse("interventions:preferences", args=(token,)), "/admin/login/"):
         page, faults = visit(context, live_server.url + address)
         assert faults == []
-        page.evaluate(PLANTED)
-        page.wait_for_function("document.querySelector('div:last-of-type img')?.complete ?? true")
-        assert page.evaluate("window.ran") is None, address
-        assert any("Content Security Policy" in fault for fault in faults), address
-        page.close()
+        assert_a_planted_script_does_not_run(page, faults)
 
 
-def test_mail_shown_to_staff_keeps_its_own_styles(client, live_server, browser, enrollments):
+def test_mail_shown_to_staff_keeps_its_own_styles(live_server, staff_context, enrollments):
     message = MailboxMessage.objects.first()
     message.html = "<style>b { color: rgb(1, 2, 3) }</style><b style='margin: 7px'>Hello</b>"
     message.save()
-    context = browser.new_context()
-    cookie = {"name": "sessionid", "value": staff_session(client), "url": live_server.url}
-    context.add_cookies([cookie])
 
     address = reverse("interventions:mailbox_message", args=(message.pk,))
-    page, faults = visit(context, live_server.url + address)
+    page, faults = visit(staff_context, live_server.url + address)
 
     assert faults == []
     word = page.frame_locator("iframe").locator("b")

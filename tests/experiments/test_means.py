@@ -134,10 +134,14 @@ def test_one_learner_with_sixty_attempts_gives_no_relative_interval() -> None:
 def test_difference_and_relative_lift_never_disagree() -> None:
     rng = np.random.default_rng(20250901)
     known = wider = 0
-    for _ in range(10_000):
+    for number in range(10_000):
         mean, sizes = rng.choice([0.1, 0.5, 2.0]), rng.integers(2, 80, 2)
         control, arm = (rng.negative_binomial(1, 1 / (1 + mean), size) for size in sizes)
         one, other = Moments.from_array(control), Moments.from_array(arm)
+        welch = welch_difference(one, other)
+        # Far from the level of .05 the tests have no say in it: there one in ten is asked.
+        if number % 10 and not 0.005 < welch.p_value < 0.2:
+            continue
         difference = mean_difference(one, other, draws=99)
         lift = relative_mean(one, other, difference)
         if lift.has_interval:
@@ -145,8 +149,8 @@ def test_difference_and_relative_lift_never_disagree() -> None:
             assert difference.has_interval
             assert lift.excludes_zero == difference.excludes_zero == difference.is_significant
             assert lift.low >= -1
-            wider += difference.excludes_zero < welch_difference(one, other).excludes_zero
-    assert known > 4_000
+            wider += difference.excludes_zero < welch.excludes_zero
+    assert known > 1_500
     assert wider > 10, "the permutation test must widen some intervals"
 
 

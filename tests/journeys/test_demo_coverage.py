@@ -33,11 +33,11 @@ def results(tmp_path_factory):
 @pytest.mark.parametrize("seed", SEEDS)
 @override_settings(EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend")
 def test_interval_covers_the_true_lift_in_at_least_two_of_three(seed, results):
-    found = run_demo(DemoOptions(learners=600, weeks=4, seed=seed))
+    found = run_demo(DemoOptions(learners=250, weeks=4, seed=seed))
     metric = next(row for row in found["experiment"]["metrics"] if row["key"] == METRIC)
     # An interval as wide as the world would cover too.
     assert 0.1 < metric["true_lift"] < 0.35
-    assert metric["high"] - metric["low"] < 0.25
+    assert metric["high"] - metric["low"] < 0.4
     (results / f"{seed}.json").write_text(json.dumps(metric))
     played = [json.loads(path.read_text()) for path in results.iterdir()]
     misses = [row for row in played if not row["covers"]]
