@@ -24,7 +24,13 @@ from activity.importing.oulad.runs import later_runs
 from activity.models import Course, Due, DueCause, Enrollment, Event, Item, Learner
 from tests.activity.oulad_folder import ANA, BBB, NOW, SMALL, run_import, write_folder, write_table
 from tests.factories import make_enrollment
-from tests.processes import database_url, running, start_command
+from tests.processes import (
+    SECONDS_TO_FINISH,
+    database_url,
+    running,
+    start_command,
+    wait_until,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -329,7 +335,7 @@ def test_a_killed_import_leaves_nothing_half_done(folder):
 
 
 def wait_for_lock(cursor, process):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS_TO_FINISH
     while time.monotonic() < deadline and process.poll() is None:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -343,13 +349,13 @@ def wait_for_lock(cursor, process):
 
 def wait_until_gone():
     # The server notices the dead client only when it has something to say to it.
+    assert wait_until(lambda: not others()), "the killed import still has its connection"
+
+
+def others():
     with connection.cursor() as cursor:
-        for _ in range(200):
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            if not cursor.fetchone()[0]:
-                return
-            time.sleep(0.05)
-    raise AssertionError("the killed import still has its connection")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]

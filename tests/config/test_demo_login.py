@@ -18,6 +18,7 @@ from django.test import Client
 from tests import processes
 from tests.config.test_settings import PRODUCTION
 
+SECONDS = processes.SECONDS_TO_FINISH
 LOGIN = {"username": "demo", "password": "demo"}
 PAGE = "/admin/login/"
 
@@ -158,7 +159,7 @@ def post_login(port: int, given: dict[str, str]) -> str | None:
         NoRedirect, urllib.request.HTTPCookieProcessor(CookieJar())
     )
     try:
-        page = opener.open(urllib.request.Request(address, headers=headers), timeout=60)
+        page = opener.open(urllib.request.Request(address, headers=headers), timeout=SECONDS)
     except (urllib.error.URLError, OSError):
         return None
     cookie = SimpleCookie(page.headers["Set-Cookie"])["csrftoken"].value
@@ -167,7 +168,7 @@ def post_login(port: int, given: dict[str, str]) -> str | None:
     form = urllib.parse.urlencode({"csrfmiddlewaretoken": token[1]} | given).encode()
     headers |= {"Cookie": f"csrftoken={cookie}"}
     try:
-        answer = opener.open(urllib.request.Request(address, form, headers), timeout=60)
+        answer = opener.open(urllib.request.Request(address, form, headers), timeout=SECONDS)
     except urllib.error.HTTPError as refused:
         answer = refused
     return str(answer.headers.get_all("Set-Cookie"))

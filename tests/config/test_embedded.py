@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +14,14 @@ import pytest
 
 from config import embedded
 from config.embedded import folders, postgres, valkey
+from tests.processes import SECONDS_TO_FINISH, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ENSURE = """
 import sys
 from pathlib import Path
 from config import embedded
+from tests.processes import SECONDS_TO_FINISH
 embedded.ensure(var=Path(sys.argv[1]))
 """
 
@@ -41,7 +42,7 @@ def start_ensure(var: Path) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    said = process.communicate(timeout=120)[1]
+    said = process.communicate(timeout=SECONDS_TO_FINISH)[1]
     assert process.returncode == 0, said
     return said
 
@@ -118,7 +119,7 @@ def test_killed_servers_are_started_again_with_their_data(var: Path) -> None:
     os.kill(postmaster(var), signal.SIGKILL)
     for process in valkey_processes(var):
         process.kill()
-        process.wait(60)
+        process.wait(SECONDS_TO_FINISH)
 
     finish(start_ensure(var))
 
@@ -154,10 +155,7 @@ def test_creation_killed_half_way_and_a_path_too_long_for_a_socket() -> None:
             assert valkey.answers(var / "valkey")
         finally:
             embedded.stop(var=var)
-        deadline = time.monotonic() + 60
-        while valkey_processes(var) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert valkey_processes(var) == []
+        assert wait_until(lambda: valkey_processes(var) == [])
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "with,comma", "päth", "l" * 90])

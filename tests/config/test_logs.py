@@ -14,7 +14,7 @@ import pytest
 from common.masking import mask_links
 from interventions.render.links import LinkOwner, make_token
 from tests.interventions.test_kept_noes import answers
-from tests.processes import free_port, running, start_command, wait_until
+from tests.processes import SECONDS_TO_FINISH, free_port, running, start_command, wait_until
 
 TOKEN = make_token(LinkOwner(7, 11, UUID(int=3)))
 SIGNATURE = TOKEN.rpartition(":")[2]
@@ -94,7 +94,7 @@ def test_a_web_server_that_logs_all_it_can_logs_no_key(tmp_path: Path) -> None:
                      for end in ("/", "", "x/", "/more/")]  # fmt: skip
             statuses = [visit(port, path, data) for path in paths for data in (None, b"x")]
             server.terminate()
-            server.wait(30)
+            server.wait(SECONDS_TO_FINISH)
 
     assert {200, 404, 503} <= set(statuses)
     said = log.read_text()
@@ -106,7 +106,9 @@ def test_a_web_server_that_logs_all_it_can_logs_no_key(tmp_path: Path) -> None:
 
 def visit(port: int, path: str, data: bytes | None) -> int:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", data, timeout=120) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}{path}", data, timeout=SECONDS_TO_FINISH
+        ) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -173,7 +173,7 @@ def test_a_child_has_the_time_to_end_that_it_was_given(
 
         assert "serve" in supervised.end_recorded(record)
 
-        assert parent.wait(60) == 0
+        assert parent.wait(processes.SECONDS_TO_FINISH) == 0
     assert proof.exists() is ends
 
 
@@ -204,7 +204,7 @@ def test_a_second_start_is_refused_and_leaves_the_record_of_the_first(tmp_path: 
         with (tmp_path / "log").open("w+") as log:
             second = processes.start_command(sys.executable, "-c", SUPERVISE, str(record), log=log)
             with processes.running(second):
-                assert second.wait(60) == 1
+                assert second.wait(processes.SECONDS_TO_FINISH) == 1
         said = (tmp_path / "log").read_text()
 
         assert "at http://127.0.0.1:8011/: serve (process " in said

@@ -12,7 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from config.embedded import postgres
 from config.running.schema import schema_fault
 from config.running.workers import celery_command, worker_commands
-from tests.processes import finish, running, start_command, wait_until
+from tests.processes import SECONDS_TO_FINISH, finish, running, start_command, wait_until
 
 LATEST = ("interventions", "0010_index_what_failed")
 UNKNOWN = ("interventions", "9999_of_a_newer_version")
@@ -133,7 +133,7 @@ def test_worker_waits_for_a_database_that_comes_late_and_then_looks_at_its_table
                 # Without tables.
                 postgres.ensure_running(data)
                 try:
-                    assert worker.wait(60) == 1
+                    assert worker.wait(SECONDS_TO_FINISH) == 1
                 finally:
                     postgres.stop(data)
     assert said().count("Waiting for the database.") == 1

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import SECONDS_TO_FINISH
+
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "config.settings.production",
@@ -27,7 +29,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=SECONDS_TO_FINISH,
     )
 
 
@@ -113,7 +115,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=SECONDS_TO_FINISH,
     )
 
 

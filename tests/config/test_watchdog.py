@@ -18,7 +18,7 @@ from config.running.processes import RECORD_NAME, Child, end_recorded
 from config.running.stages import run_stage
 from config.running.watchdog import BEAT, Watchdog
 from config.running.workers import STAGES, WORKERS
-from tests.processes import free_port, running, start_command, wait_until
+from tests.processes import SECONDS_TO_FINISH, free_port, running, start_command, wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -190,7 +190,7 @@ def test_serve_starts_again_a_beat_that_hangs_and_a_worker_that_dies(
     with (tmp_path / "log").open("w+") as log:
         serving = start_command(*command, env={"REDIS_URL": valkey_url}, log=log)
         with running(serving), ended(settings.VAR_DIR / RECORD_NAME):
-            assert wait_until(lambda: all_ran_since(0), seconds=120), (tmp_path / "log").read_text()
+            assert wait_until(lambda: all_ran_since(0)), (tmp_path / "log").read_text()
             beat, worker = program(serving.pid, "beat"), program(serving.pid, "evaluate@")
             assert beat is not None
             assert worker is not None
@@ -198,11 +198,11 @@ def test_serve_starts_again_a_beat_that_hangs_and_a_worker_that_dies(
             os.killpg(worker.pid, signal.SIGKILL)
             stopped_at = time.time()
 
-            assert wait_until(lambda: all_ran_since(stopped_at + 15), seconds=150)
+            assert wait_until(lambda: all_ran_since(stopped_at + 15))
             assert not beat.is_running()
 
             serving.send_signal(signal.SIGTERM)
-            serving.wait(120)
+            serving.wait(SECONDS_TO_FINISH)
     said = (tmp_path / "log").read_text()
     assert "The evaluate worker ended with status -9; starting it again in 1 s." in said
     assert f"Silent for over 20 s: {', '.join(STAGES)}. Ending the beat and starting" in said

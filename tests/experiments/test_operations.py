@@ -33,6 +33,7 @@ from tests.experiments.factories import (
     running_experiment,
 )
 from tests.factories import NOW, act, make_course, make_enrollment
+from tests.processes import SECONDS_TO_FINISH
 
 pytestmark = pytest.mark.django_db
 
@@ -311,7 +312,7 @@ def test_two_draws_at_the_same_moment_make_one_assignment() -> None:
     def work() -> None:
         try:
             for enrollment in enrollments:
-                barrier.wait(timeout=60)
+                barrier.wait(timeout=SECONDS_TO_FINISH)
                 found = draw_arm(experiment.pk, enrollment.pk, now=NOW)
                 assert found is not None
                 drawn.append((enrollment.pk, found.pk))

@@ -24,6 +24,7 @@ from interventions.stages.recover import recover
 from tests.factories import NOW
 from tests.interventions.factories import dispatch, make_delivery, make_evaluated, mark_evaluated
 from tests.processes import (
+    SECONDS_TO_FINISH,
     free_port,
     running,
     start_command,
@@ -252,7 +253,7 @@ def ask(address: str, *, method: str = "GET") -> tuple[int, str]:
         address, method=method, data=b"x=1" if method == "POST" else None
     )
     try:
-        with urllib.request.urlopen(request, timeout=120) as response:
+        with urllib.request.urlopen(request, timeout=SECONDS_TO_FINISH) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -302,14 +303,14 @@ def test_who_unsubscribes_while_the_database_is_away_is_unsubscribed(
             folder.unlink()
             folder.with_name("full").rename(folder)
             server.terminate()
-            server.wait(30)
+            server.wait(SECONDS_TO_FINISH)
 
     said = [json.loads(path.read_text()) for path in folder.iterdir()]
     assert len(said) == 2
     postgres.ensure_running(own_database)
     asked = start_python(WHO_SAID_NO, env=env)
     with running(asked):
-        output, errors = asked.communicate(timeout=60)
+        output, errors = asked.communicate(timeout=SECONDS_TO_FINISH)
     learners = {learner: source for learner, _, _, source, _ in said}
     expected = sorted((learner, "out", source) for learner, source in learners.items())
     assert output.splitlines() == [str(expected), "['dropped', 'dropped', 'planned']"], errors

@@ -43,7 +43,7 @@ class Tell(logging.Handler):
     def emit(self, record):
         print(record.msg, flush=True)
 
-logging.getLogger("interventions.dispatch").addHandler(Tell())
+logging.getLogger("interventions").addHandler(Tell())
 make_delivery()
 sent, counts = dispatch(channel=MemoryConnection(answer))
 print(len(sent), dict(counts), *Delivery.objects.values_list("state", "attempts"))

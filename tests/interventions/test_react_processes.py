@@ -25,7 +25,7 @@ from tests.interventions.factories import (
     make_transition,
 )
 from tests.interventions.test_concurrency import BARRIER, start_together
-from tests.processes import finish, running, start_python, wait_for_line
+from tests.processes import SECONDS_TO_FINISH, finish, running, start_python, wait_for_line
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -153,7 +153,7 @@ def test_a_cadence_archived_before_an_experiment_starts_messages_nobody_drawn() 
         if "experiments_experiment" in sql and not done:
             thread = threading.Thread(target=archive_and_start)
             thread.start()
-            thread.join(60)
+            thread.join(SECONDS_TO_FINISH)
         return execute(sql, *rest)
 
     with connection.execute_wrapper(before_the_experiments_are_read):

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from interventions.models import Category
 from interventions.operations.limits import save_quiet_hours
 from interventions.operations.templates import save_category
+from tests.processes import SECONDS_TO_FINISH
 
 # As a foreign key's check locks the row that it refers to, but without waiting.
 REFER = "SELECT 1 FROM interventions_category WHERE key = 'news' FOR KEY SHARE NOWAIT"
@@ -31,7 +32,7 @@ def test_category_that_is_being_changed_can_be_referred_to():
         save_category("news", name="Newsletter")
         other = Thread(target=refer, args=[found])
         other.start()
-        other.join(timeout=30)
+        other.join(timeout=SECONDS_TO_FINISH)
     assert found == [(1,)]
     assert Category.objects.get(key="news").name == "Newsletter"
 

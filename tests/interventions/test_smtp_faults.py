@@ -34,7 +34,7 @@ def sink(settings) -> Iterator[FaultySmtp]:
     with serve(FaultySmtp()) as sink:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = sink.host, sink.port
-        settings.EMAIL_TIMEOUT = 0.2
+        settings.EMAIL_TIMEOUT = 0.5
         yield sink
 
 

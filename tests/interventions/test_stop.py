@@ -20,7 +20,7 @@ from tests.interventions.factories import (
     make_evaluated,
     make_live_course,
 )
-from tests.processes import running, start_command, wait_until
+from tests.processes import SECONDS_TO_FINISH, running, start_command, wait_until
 
 MESSAGES = 4
 
@@ -62,11 +62,11 @@ def test_a_stop_in_mid_send_leaves_nothing_in_doubt(
         env = {"REDIS_URL": valkey_url, **sink.environment}
         worker = start_command(*command, env=env, log=out)
         with running(worker):
-            assert sink.paused.wait(60), log.read_text()
+            assert sink.paused.wait(SECONDS_TO_FINISH), log.read_text()
             tell(worker.pid)
             assert wait_until(lambda: "Warm shutdown" in log.read_text())
             sink.goes_on.set()
-            worker.wait(30)
+            worker.wait(SECONDS_TO_FINISH)
 
         assert states() == {"handed_off": 1, "planned": MESSAGES - 1}, log.read_text()
         assert len(sink.accepted) == 1

@@ -1,6 +1,5 @@
 """Evaluation beside ingest, beside itself, and killed: with real processes."""
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -9,6 +8,7 @@ from django.db import connection
 from activity.models import Due
 from segmentation.models import Membership, Transition
 from segmentation.stages.evaluate import evaluate_due
+from tests import processes
 from tests.factories import NOW, make_course, make_enrollment
 from tests.processes import finish, running, start_python, wait_for_line
 from tests.segmentation.factories import (
@@ -75,11 +75,8 @@ def go_on(process):
     process.stdin.flush()
 
 
-def wait_until(is_so, *, seconds=120.0):
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.02)
+def wait_until(is_so):
+    assert processes.wait_until(is_so), "it never came to that"
 
 
 def waits_for_a_lock():

@@ -17,6 +17,7 @@ from segmentation.operations.norms import renew_norms
 from segmentation.queries import compute_norms, norms_for, stored_norms
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_course, make_enrollment, make_event, make_item
+from tests.processes import SECONDS_TO_FINISH
 from tests.segmentation.factories import (
     bring_up_to_date,
     due_at,
@@ -227,12 +228,12 @@ def test_norms_that_are_being_computed_are_renewed_after_them():
         with transaction.atomic():
             ensure_norms(course.pk, TODAY, now=NOW)
             computed.set()
-            assert may_commit.wait(30)
+            assert may_commit.wait(SECONDS_TO_FINISH)
         connection.close()
 
     worker = Thread(target=evaluate_slowly)
     worker.start()
-    assert computed.wait(30)
+    assert computed.wait(SECONDS_TO_FINISH)
     finish(learners[0], module, hours=1)
     renew_norms(now=NOW)
     assert PastChange.objects.exists(), "nobody may forget that there is something to renew"
