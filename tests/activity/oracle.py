@@ -1,4 +1,4 @@
-"""The two read models in plain Python, written from the design text and sharing no code with it."""
+"""The two read models in plain Python, written from the design and without the project's code."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ COMPLETES = {"assignment": "SUBMIT_ASSIGNMENT", "quiz": "ATTEMPT_QUIZ", "module"
 
 @dataclass(frozen=True)
 class Done:
-    """An event of the log, as far as the read models look at it."""
+    """The fields of a logged event that the read models use."""
 
     learner: str
     item: str | None
@@ -76,7 +76,7 @@ def daily_activity(
 def progress(
     log: Iterable[Done], *, items: Mapping[str, Thing], registered_no_acts: set[str]
 ) -> dict[Any, Any]:
-    """Return how far each learner is with each item, by learner and item."""
+    """Return the progress by learner and item."""
     acts = defaultdict(list)
     touches = defaultdict(list)
     for event in log:

@@ -1,4 +1,4 @@
-"""A small OULAD folder that holds every trap of the real files, and its import."""
+"""A small OULAD folder with every special case of the real files, and its import."""
 
 import csv
 import gzip
@@ -25,7 +25,7 @@ PERSON = {
 AAA = {"code_module": "AAA", "code_presentation": "2013J"}
 BBB = {"code_module": "BBB", "code_presentation": "2014B"}
 
-# Ana has every ordinary thing; the others are a trap each.
+# Ana has all ordinary data. Each of the others is a special case.
 ANA, BANKED, EARLY_LEAVER, NO_DATES, MISSING = 1, 2, 3, 4, 5
 SMALL = {
     "courses": [
@@ -73,7 +73,7 @@ SMALL = {
 }
 CLICKS = {
     "AAA_2013J": [
-        # Twice the same row and once another: nine clicks on that day.
+        # The same row twice and another row once: nine clicks on that day.
         {"id_student": ANA, "id_site": 101, "date": 0, "sum_click": 4},
         {"id_student": ANA, "id_site": 101, "date": 0, "sum_click": 4},
         {"id_student": ANA, "id_site": 101, "date": 0, "sum_click": 1},
@@ -97,7 +97,7 @@ def write_table(path, rows):
 
 
 def write_folder(path):
-    """Write a folder in which AAA_2013J has a file of its own and BBB_2014B has none."""
+    """Write a folder in which AAA_2013J has its own file of clicks and BBB_2014B has none."""
     for name, rows in SMALL.items():
         write_table(path / f"{name}.csv.gz", rows)
     (path / "studentVle").mkdir()
@@ -110,6 +110,6 @@ def write_folder(path):
 
 
 def run_import(folder, *runs, **options):
-    """Import the runs, AAA_2013J if none is named."""
+    """Import the runs. The default is AAA_2013J."""
     chosen = ImportOptions(NOW, **options)
     return list(import_runs(folder, runs=runs or ("AAA_2013J",), options=chosen))

@@ -1,4 +1,4 @@
-"""Every way in which an event can be wrong has its own sentence."""
+"""Each fault of an event is refused with its own sentence."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -23,7 +23,7 @@ GOOD = {
 
 
 def nested(levels: int, *, key: str | None = "a") -> dict[str, object]:
-    """Return properties of so many levels: objects in each other, or lists in one object."""
+    """Return properties with this number of levels: nested objects, or lists in an object."""
     inner: object = "inmost"
     for _ in range(levels - 1):
         inner = [inner] if key is None else {key: inner}
@@ -31,7 +31,7 @@ def nested(levels: int, *, key: str | None = "a") -> dict[str, object]:
 
 
 def refusal(**changes: object) -> Refused:
-    """Return why the good event is refused after the changes; ... stands for a missing field."""
+    """Return the refusal of a valid event after the changes. The value ... removes a field."""
     event = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
     with pytest.raises(Refused) as caught:
         read_event(event, now=NOW)
@@ -113,21 +113,21 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("changes", "sentence"), FAULTS.values(), ids=FAULTS)
-def test_a_bad_field_has_its_sentence(changes, sentence):
+def test_bad_field_is_refused_with_a_sentence(changes, sentence):
     refused = refusal(**changes)
     assert refused.reason == Reason.BAD_FIELD
     assert refused.message.startswith(sentence)
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), 1e300])
-def test_a_score_that_is_no_number_is_a_bad_score(score):
+def test_score_that_is_not_a_number_is_refused(score):
     refused = refusal(score=score)
     assert refused.reason == Reason.BAD_SCORE
     assert refused.message == f"score is '{score}'; it must be a number."
 
 
 @pytest.mark.parametrize(("score", "cut"), [(1.7, 1), (-0.1, 0), (1.0000001, 1)])
-def test_a_score_out_of_range_is_cut_and_kept_as_sent(score, cut):
+def test_score_out_of_range_is_cut_and_the_sent_score_is_kept(score, cut):
     event = read_event(GOOD | {"score": score}, now=NOW)
     assert (event.score, event.sent_score) == (cut, score)
 
@@ -153,7 +153,7 @@ TIMES = {
 
 
 @pytest.mark.parametrize(("value", "sentence"), TIMES.values(), ids=TIMES)
-def test_a_bad_time_has_its_sentence(value, sentence):
+def test_bad_time_is_refused_with_a_sentence(value, sentence):
     refused = refusal(occurred_at=value)
     assert refused.reason == Reason.BAD_TIME
     assert refused.message.startswith(sentence)
@@ -185,7 +185,7 @@ def test_an_hour_ahead_is_refused_for_good():
         (timedelta(minutes=2_161_258), "is 1,500 days ahead"),
     ],
 )
-def test_how_far_ahead_is_said_in_a_unit_that_fits(ahead, words):
+def test_message_gives_the_time_ahead_in_a_suitable_unit(ahead, words):
     assert words in refusal(occurred_at=NOW + ahead).message
 
 
@@ -201,12 +201,12 @@ def test_the_limits_of_early_are_exact(ahead, reason):
     assert refusal(occurred_at=NOW + ahead).reason == reason
 
 
-def test_an_event_of_this_very_instant_is_taken():
+def test_event_of_the_current_instant_is_accepted():
     assert read_event({**GOOD, "occurred_at": NOW}, now=NOW).occurred_at == NOW
 
 
 @pytest.mark.parametrize("raw", [None, [], "event", 7, True])
-def test_what_is_no_object_is_refused(raw):
+def test_event_that_is_not_an_object_is_refused(raw):
     with pytest.raises(Refused, match="An event must be an object"):
         read_event(raw, now=NOW)
 
@@ -222,10 +222,10 @@ def test_a_good_event_is_read_with_its_types():
 
 
 @pytest.mark.parametrize("properties", [nested(50), nested(50, key=None)], ids=["dict", "list"])
-def test_properties_of_50_levels_are_taken_and_kept_whole(properties):
+def test_properties_of_50_levels_are_accepted_and_kept_complete(properties):
     event = {**GOOD, "properties": properties}
     assert json.loads(read_event(event, now=NOW).properties) == properties
-    # As they would be kept while the event waits for its instant.
+    # In the form that is stored while the event waits for its instant.
     assert storable(event) == event
 
 
@@ -236,7 +236,7 @@ def test_an_instant_in_another_zone_is_the_same_instant():
     )
 
 
-def test_a_backslash_before_u0000_is_no_nul():
+def test_escaped_backslash_before_u0000_is_not_a_nul():
     event = read_event({**GOOD, "properties": {"a": "\\u0000"}}, now=NOW)
     assert event.properties == '{"a": "\\\\u0000"}'
 

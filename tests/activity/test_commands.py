@@ -1,4 +1,4 @@
-"""The command that makes the read models again."""
+"""The command that rebuilds the read models."""
 
 import json
 from io import StringIO
@@ -12,7 +12,7 @@ from tests.factories import act, make_enrollment
 pytestmark = pytest.mark.django_db
 
 
-def test_rebuild_read_models_mends_what_was_damaged():
+def test_rebuild_read_models_repairs_damaged_rows():
     one, other = make_enrollment(), make_enrollment()
     for enrollment in (one, other):
         act(enrollment)

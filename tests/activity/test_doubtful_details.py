@@ -1,4 +1,4 @@
-"""A doubtful detail never costs the fact: the rest lands, and the detail is kept and listed."""
+"""A doubtful detail does not reject a row: it is imported, and the detail is listed."""
 
 import json
 from datetime import timedelta
@@ -24,7 +24,7 @@ UNUSABLE = ["a..b@docomo.ne.jp", "j\u00f6rg@example.org", "student@intranet", "n
 
 
 def attempt(enrollment, quiz, **fields):
-    """Return an attempt that is the same event each time, but for the fields."""
+    """Return an attempt with the same identity each time, changed by the fields."""
     fields = {"verb": "ATTEMPT_QUIZ", "source_id": "one", "item": quiz, **fields}
     return make_event(enrollment, **fields)
 
@@ -60,7 +60,7 @@ def test_score_outside_0_to_1_is_cut_and_the_attempt_counts(enrollment, quiz, se
 
 
 @pytest.mark.parametrize("sent", [0, 0.4, 1, True, None])
-def test_score_as_it_should_be_has_no_second_value(enrollment, quiz, sent):
+def test_score_in_range_has_no_sent_score(enrollment, quiz, sent):
     fields = {"passed": sent} if sent is True else {"score": sent}
     result = ingest([attempt(enrollment, quiz, **fields)], now=NOW)
     assert (result.stored, result.remarks) == (1, [])
@@ -82,7 +82,7 @@ def test_cut_scores_are_listed_for_staff(staff, enrollment, quiz):
 
 
 @pytest.mark.parametrize("address", UNUSABLE)
-def test_learner_with_an_unusable_address_lands_with_all_that_follows(address):
+def test_learner_with_an_unusable_address_is_imported_with_enrollment_and_events(address):
     rows = [
         {"type": "course", "key": "c", "starts_on": "2025-09-01", "ends_on": "2025-10-26"},
         {"type": "learner", "external_id": "ana", "name": "Ana\tMaria", "email": address},
@@ -128,7 +128,7 @@ def test_name_is_one_line_and_fits(tmp_path):
     assert "1 details to look at, in lines that were taken over" in out.getvalue()
 
 
-def test_corrected_address_is_unusable_no_more(staff):
+def test_corrected_address_is_no_longer_listed_as_unusable(staff):
     learner = make_learner(email=None, unusable_email="not set")
     lists = reverse("admin:activity_learner_changelist")
     listed = staff.get(f"{lists}?unusable_email__isempty=0").context["cl"].result_list
@@ -141,7 +141,7 @@ def test_corrected_address_is_unusable_no_more(staff):
     assert (learner.email, learner.unusable_email) == ("a@example.org", "")
 
 
-def test_grade_that_comes_later_is_applied_once(enrollment, quiz):
+def test_later_grade_is_applied_once(enrollment, quiz):
     ingest([attempt(enrollment, quiz)], now=NOW)
     for _ in range(2):
         result = ingest([attempt(enrollment, quiz, score=0.9)], now=LATER)
@@ -155,7 +155,7 @@ def test_grade_that_comes_later_is_applied_once(enrollment, quiz):
     assert RejectedEvent.objects.count() == 0
 
 
-def test_absent_grade_takes_none_away(enrollment, quiz):
+def test_repeat_without_a_grade_keeps_the_grade(enrollment, quiz):
     for score in (0.9, None):
         ingest([attempt(enrollment, quiz, score=score)], now=NOW)
     assert Event.objects.get().score == Decimal("0.9")
@@ -205,7 +205,7 @@ def test_event_of_another_learner_under_a_known_id_is_a_conflict(enrollment, qui
     assert Event.objects.get().score is None
 
 
-def test_staff_let_a_changed_grade_hold(staff, enrollment, quiz):
+def test_staff_replace_a_stored_grade_by_a_changed_one(staff, enrollment, quiz):
     ingest([attempt(enrollment, quiz, score=0.2)], now=NOW)
     ingest([attempt(enrollment, quiz, score=0.9)], now=LATER)
     page = reverse("admin:activity_rejectedevent_changelist")
@@ -260,7 +260,7 @@ def test_read_models_equal_a_rebuild_after_any_grades_and_conflicts(
 
 @pytest.mark.parametrize("order", [[None, 0.9], [0.9, None]])
 @pytest.mark.parametrize("together", [True, False])
-def test_grade_and_its_absence_may_come_in_any_order(enrollment, quiz, order, together):
+def test_event_with_and_without_grade_may_arrive_in_any_order(enrollment, quiz, order, together):
     events = [attempt(enrollment, quiz, score=score) for score in order]
     for batch in [events] if together else [[event] for event in events]:
         ingest(batch, now=NOW)

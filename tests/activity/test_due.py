@@ -1,4 +1,4 @@
-"""The queue: pulling, claiming, pushing and failing Due rows."""
+"""The evaluation queue: pulling, claiming, pushing and failing Due rows."""
 
 from datetime import timedelta
 
@@ -46,7 +46,7 @@ def test_a_course_is_pulled_alone():
     assert Due.objects.get(pk=other.pk).due_at == LATER
 
 
-def test_what_is_due_comes_by_course_the_longest_waiting_first(django_assert_num_queries):
+def test_due_enrollments_are_grouped_by_course_the_longest_waiting_first(django_assert_num_queries):
     course, other = make_course(), make_enrollment(due_at=SOONER)
     waiting = [make_enrollment(course, due_at=NOW - timedelta(hours=n)) for n in range(4)]
     make_enrollment(course, due_at=LATER)
@@ -64,7 +64,7 @@ def test_what_is_due_comes_by_course_the_longest_waiting_first(django_assert_num
     }
 
 
-def test_a_claim_takes_those_of_the_named_who_are_due():
+def test_claim_returns_the_named_enrollments_that_are_due():
     course = make_course()
     due, later, never, unnamed = (
         make_enrollment(course, due_at=at) for at in (NOW, LATER, None, NOW)
@@ -80,7 +80,7 @@ def test_a_claim_outside_of_a_transaction_is_refused():
         claim_due([make_enrollment().pk], now=NOW)
 
 
-def test_a_push_notes_the_evaluation_and_forgets_cause_and_failures():
+def test_push_records_the_evaluation_and_resets_cause_and_failures():
     course = make_course()
     one, other = make_enrollment(course), make_enrollment(course)
     pull_due([one.pk, other.pk], at=NOW, cause=DueCause.EDIT)

@@ -1,4 +1,4 @@
-"""What follows from a change of the roster happens even if the process that made it dies."""
+"""The effects of a roster change happen even if the process that made it dies."""
 
 import time
 from datetime import date
@@ -45,7 +45,7 @@ import_jsonl({lines!r}, now=datetime.fromisoformat(sys.argv[1]))
 
 
 def wait_until(true_now):
-    """Return once the condition holds; fail if it does not within half a minute."""
+    """Wait until the condition is true. Fail after half a minute."""
     for _ in range(600):
         if true_now():
             return
@@ -54,7 +54,7 @@ def wait_until(true_now):
 
 
 def is_waiting():
-    """Return whether another connection waits for what the open transaction holds."""
+    """Return whether another connection waits for a lock of the open transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted"
@@ -64,7 +64,7 @@ def is_waiting():
 
 
 def kill_while_it_waits_for(enrollment, code):
-    """Run the code up to the point where it pulls the enrollment, and kill it there."""
+    """Run the code until it pulls the enrollment, and kill it there."""
     with transaction.atomic():
         lock_due([enrollment.pk])
         process = start_python(code, NOW.isoformat())
@@ -104,14 +104,14 @@ def test_an_edit_whose_process_died_before_the_pull_is_settled_later(code):
     assert course.items.get().key == "new"
     assert due_of(enrollment) == (None, DueCause.TIME)
     assert settled(course) == (1, 0)
-    # The server sees the death only when it answers; until then the course counts as being settled.
+    # The server notices the death only when it answers. Until then the course stays locked.
     wait_until(lambda: settle_edits(now=NOW) or settled(course) == (1, 1))
     assert due_of(enrollment) == (NOW, DueCause.EDIT)
 
 
 @committed
 @pytest.mark.slow
-def test_a_process_that_dies_before_the_pull_of_a_learner_takes_the_change_along():
+def test_change_of_a_learner_is_rolled_back_if_the_process_dies_before_the_pull():
     enrollment = make_enrollment(due_at=None)
     values = {"external_id": enrollment.learner.external_id, "traits": {"level": 2}}
 
@@ -184,7 +184,7 @@ def test_an_edit_counts_itself_and_is_settled_at_once(edit):
 
 
 @pytest.mark.django_db
-def test_what_changes_no_signal_is_no_edit():
+def test_change_without_effect_on_signals_is_not_an_edit():
     course = make_course()
     item = make_item(course)
     save_course({"key": course.key, "title": "New"}, now=NOW)
@@ -203,7 +203,7 @@ def test_a_form_that_was_open_meanwhile_does_not_set_the_counts_back():
 
 
 def damaged(enrollment):
-    """Have the enrollment's read model be what a change of zone that died left behind."""
+    """Put the read model into the state after a zone change whose process died."""
     act(enrollment)
     Due.objects.update(due_at=None)
     DailyActivity.objects.update(acts=99)
@@ -211,7 +211,7 @@ def damaged(enrollment):
 
 
 @pytest.mark.django_db
-def test_settling_rebuilds_pulls_and_does_so_once():
+def test_settling_rebuilds_and_pulls_once():
     enrollment = make_enrollment()
     damaged(enrollment)
     settle_edits(now=NOW)
@@ -252,7 +252,7 @@ def test_an_older_edit_that_ends_late_does_not_open_a_newer_one_again():
 
 
 @committed
-def test_a_course_that_another_process_is_settling_is_left_alone():
+def test_course_that_another_process_is_settling_is_skipped():
     enrollment = make_enrollment(due_at=None)
     count_edits([enrollment.course_id])
     with psycopg.connect(database_url(), autocommit=True) as other:
@@ -264,12 +264,12 @@ def test_a_course_that_another_process_is_settling_is_left_alone():
 
 
 def marked(enrollments) -> list[int]:
-    """Return the acts of each, which a rebuild sets right."""
+    """Return the acts of each enrollment, which a rebuild corrects."""
     return [DailyActivity.objects.get(enrollment=each).acts for each in enrollments]
 
 
 def make_damaged(number):
-    """Return enrollments of one course whose zone was changed by a process that died."""
+    """Return enrollments of a course whose zone was changed by a process that died."""
     course = make_course()
     enrollments = [make_enrollment(course, due_at=None) for _ in range(number)]
     for each in enrollments:
@@ -281,12 +281,12 @@ def make_damaged(number):
 
 
 @pytest.mark.django_db
-def test_settling_a_large_course_goes_on_where_it_stopped():
+def test_settling_a_large_course_continues_where_it_stopped():
     enrollments = make_damaged(5)
     for rebuilt in ([1, 1, 99, 99, 99], [1, 1, 1, 1, 99], [1, 1, 1, 1, 1]):
         settle_edits(now=NOW, budget_seconds=0, batch_size=2)
         assert marked(enrollments) == rebuilt
-        # Nobody is pulled before everybody is rebuilt: norms are made of all.
+        # All are rebuilt before the first is pulled, because norms use all of them.
         assert not Due.objects.filter(due_at=NOW).exists()
     for pulled in (2, 4, 5):
         assert settled(enrollments[0].course) == (1, 0)
@@ -297,7 +297,7 @@ def test_settling_a_large_course_goes_on_where_it_stopped():
 
 
 @pytest.mark.django_db
-def test_an_edit_that_comes_while_another_is_settled_is_settled_after_it():
+def test_edit_during_the_settling_of_another_is_settled_after_it():
     enrollments = make_damaged(3)
     course = enrollments[0].course
     settle_edits(now=NOW, budget_seconds=0, batch_size=2)
@@ -311,7 +311,7 @@ def test_an_edit_that_comes_while_another_is_settled_is_settled_after_it():
 
 
 @pytest.mark.django_db
-def test_a_large_course_does_not_keep_the_others_from_being_settled():
+def test_large_course_does_not_delay_the_settling_of_others():
     large, small = make_damaged(9), make_damaged(1)
 
     settle_edits(now=NOW, budget_seconds=0, batch_size=2)
@@ -333,7 +333,7 @@ settle_edits(now=datetime.fromisoformat(sys.argv[1]), batch_size=1)
 """
     kill_while_it_waits_for(enrollments[1], code)
     assert marked(enrollments) == [1, 99]
-    # A rebuild from the beginning would set this right again.
+    # A rebuild from the beginning would correct this again.
     DailyActivity.objects.filter(enrollment=enrollments[0]).update(acts=77)
 
     wait_until(

@@ -18,7 +18,7 @@ def real_run(shared_data, django_db_setup, django_db_blocker):
     """Import AAA_2013J once for the tests of this module, in a transaction that is rolled back."""
     with django_db_blocker.unblock(), transaction.atomic():
         imported = run_import(shared_data / "oulad")
-        # Once, here: each test would else check the keys of every event of the import again.
+        # Once, here: otherwise each test would check the keys of every imported event again.
         connection.check_constraints()
         yield imported
         transaction.set_rollback(True)

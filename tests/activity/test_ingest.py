@@ -1,4 +1,4 @@
-"""Ingest: what lands, what is refused and kept, what is early, and what follows from it."""
+"""Ingest: stored events, refused events, early events, and their effects."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -38,11 +38,11 @@ LATER = NOW + timedelta(days=3)
 
 
 def reasons(result):
-    """Return what was rejected, by place and reason."""
+    """Return the place and reason of each rejected event."""
     return [(rejection.index, rejection.reason) for rejection in result.rejected]
 
 
-def test_an_event_lands_with_all_its_fields():
+def test_event_is_stored_with_all_its_fields():
     enrollment = make_enrollment(make_course(pass_mark="0.4"))
     quiz = make_item(enrollment.course, "quiz")
     event = make_event(
@@ -73,13 +73,13 @@ def test_an_event_lands_with_all_its_fields():
         (None, None, None),
     ],
 )
-def test_passed_is_as_sent_else_by_the_pass_mark(score, sent, kept):
+def test_passed_is_as_sent_or_by_the_pass_mark(score, sent, kept):
     enrollment = make_enrollment()
     ingest([make_event(enrollment, "ATTEMPT_QUIZ", score=score, passed=sent)], now=NOW)
     assert Event.objects.get().passed is kept
 
 
-def test_every_unknown_key_is_refused_with_a_sentence_and_the_rest_lands():
+def test_unknown_key_is_refused_with_a_sentence_and_the_rest_is_stored():
     enrollment = make_enrollment(make_course(key="c"), make_learner(external_id="ana"))
     stranger = make_learner(external_id="stranger")
     batch = [
@@ -136,7 +136,7 @@ def test_a_registered_verb_is_known_at_once():
     assert DailyActivity.objects.get().acts == 1
 
 
-def test_what_no_json_can_hold_is_kept_too():
+def test_event_with_values_that_json_cannot_hold_is_kept_too():
     enrollment = make_enrollment()
     batch = [
         make_event(enrollment, learner="a\0b"),
@@ -157,13 +157,13 @@ def test_what_no_json_can_hold_is_kept_too():
     assert RejectedEvent.objects.filter(payload="no event").exists()
 
 
-def test_properties_too_deep_to_be_shown_are_refused_and_the_rest_lands(admin_client):
+def test_properties_nested_too_deeply_are_refused_and_the_rest_is_stored(admin_client):
     enrollment = make_enrollment()
     batch = [make_event(enrollment, properties=nested(n)) for n in (50, 51, 900, 100_000)]
     result = ingest(batch, now=NOW)
     assert (result.stored, reasons(result)) == (1, [(n, "bad_field") for n in (1, 2, 3)])
     assert Event.objects.get().properties == nested(50)
-    # Tried again they are refused again: what was cut off must not make an event of them.
+    # A second try is refused again: the shortened copy must not become a valid event.
     kept = list(RejectedEvent.objects.values_list("pk", flat=True))
     assert replay_rejected(now=NOW, ids=kept).stored == 0
     for row in (Event.objects.get(), *RejectedEvent.objects.all()):
@@ -195,7 +195,7 @@ def test_the_same_refused_event_sent_again_is_one_row():
     assert RejectedEvent.objects.count() == 1
 
 
-def test_ingest_pulls_those_concerned_and_nobody_else():
+def test_ingest_pulls_only_the_affected_enrollments():
     one, other = make_enrollment(due_at=LATER), make_enrollment(due_at=LATER)
     resting = make_enrollment(one.course, due_at=None)
     ingest([make_event(one), make_event(resting)], now=NOW)
@@ -231,7 +231,7 @@ def test_an_early_event_waits_for_its_instant():
     assert RejectedEvent.objects.get().replayed_at == at
 
 
-def test_an_early_event_that_comes_again_in_time_counts_once():
+def test_early_event_that_is_sent_again_in_time_counts_once():
     enrollment = make_enrollment()
     at = NOW + timedelta(minutes=3)
     event = make_event(enrollment, occurred_at=at)
@@ -243,7 +243,7 @@ def test_an_early_event_that_comes_again_in_time_counts_once():
     assert DailyActivity.objects.get().logins == 1
 
 
-def test_an_early_event_with_an_unknown_key_does_not_come_back_for_ever():
+def test_early_event_with_an_unknown_key_is_not_replayed_again_and_again():
     enrollment = make_enrollment()
     at = NOW + timedelta(minutes=3)
     ingest([make_event(enrollment, "JUMPED", occurred_at=at)], now=NOW)
@@ -253,7 +253,7 @@ def test_an_early_event_with_an_unknown_key_does_not_come_back_for_ever():
     assert replay_rejected(now=LATER).rejected == []
 
 
-def test_chosen_events_are_replayed_when_what_was_missing_is_there():
+def test_chosen_events_are_replayed_after_the_roster_is_corrected():
     enrollment = make_enrollment()
     late = make_learner(external_id="late")
     event = make_event(enrollment, learner="late", score=0.25, value=1.5, properties={"a": [1]})
@@ -273,18 +273,18 @@ def test_ingest_of_nothing_does_nothing():
     assert (result.stored, result.repeated, result.rejected) == (0, 0, [])
 
 
-def test_a_batch_takes_few_queries_however_long(django_assert_num_queries):
+def test_number_of_queries_does_not_depend_on_the_batch_size(django_assert_num_queries):
     course = make_course()
     enrollments = [make_enrollment(course) for _ in range(30)]
     page = make_item(course)
     batch = [make_event(e, "VIEW_ITEM", item=page) for e in enrollments]
-    # A savepoint, the courses, the pull and the savepoint's end. The keys and the events
-    # themselves go past Django in three more, in binary form.
+    # A savepoint, the courses, the pull and the end of the savepoint. The keys and the events
+    # take three more queries in binary form, which Django does not count.
     with django_assert_num_queries(4):
         assert ingest(batch, now=NOW).stored == 30
 
 
-def test_ingest_belongs_to_the_transaction_of_its_caller():
+def test_ingest_joins_the_transaction_of_its_caller():
     enrollment = make_enrollment(due_at=LATER)
     with transaction.atomic():
         ingest([make_event(enrollment)], now=NOW)
@@ -316,7 +316,7 @@ FIELDS += ["properties", "source", "source_id", "other"]
 @given(
     st.lists(st.dictionaries(st.sampled_from(FIELDS), anything, max_size=3) | anything, max_size=4)
 )
-def test_no_garbage_blocks_the_good_event_beside_it(garbage):
+def test_random_garbage_does_not_block_the_valid_event_beside_it(garbage):
     enrollment = make_enrollment()
     good = make_event(enrollment)
     spoiled = [

@@ -1,4 +1,4 @@
-"""Importing JSON lines: the good rest lands, a fault names its line, a dry run keeps nothing."""
+"""Importing JSON lines: a fault names its line, the rest is stored, a dry run stores nothing."""
 
 import json
 from datetime import timedelta
@@ -43,7 +43,7 @@ IN_NO_PLAYBOOK = "it is in no playbook: tick it in one in the admin, or run"
 
 
 def lines_of(*rows):
-    """Return the rows as the lines of a file; text and bytes stay as they are."""
+    """Return the rows as lines of a file. Text and bytes are not changed."""
     return [_line(row) for row in rows]
 
 
@@ -53,7 +53,7 @@ def _line(row):
     return row.encode() if isinstance(row, str) else json.dumps(row).encode()
 
 
-def test_a_whole_course_comes_in_and_again_without_change():
+def test_whole_course_is_imported_and_a_second_import_changes_nothing():
     first = import_jsonl(lines_of(*GOOD), now=NOW)
     assert first.faults == []
     assert first.saved == {"course": 1, "section": 1, "item": 2, "learner": 2, "enrollment": 2}
@@ -69,7 +69,7 @@ def test_a_whole_course_comes_in_and_again_without_change():
     ]
 
 
-def test_every_fault_names_its_line_and_the_rest_lands():
+def test_fault_names_its_line_and_the_rest_is_imported():
     event = GOOD[-1]
     result = import_jsonl(
         lines_of(
@@ -116,7 +116,7 @@ def test_a_dry_run_reports_the_same_and_keeps_nothing():
     assert dry == import_jsonl(rows, now=NOW)
 
 
-def test_lines_of_a_type_go_together_up_to_the_size_of_a_group(monkeypatch):
+def test_adjacent_lines_of_a_type_are_grouped_up_to_a_limit(monkeypatch):
     sizes = []
 
     def watched(events, *, now):
@@ -142,7 +142,7 @@ def test_the_command_prints_only_json_when_asked(tmp_path):
     assert said["faults"][0]["line"] == len(GOOD) + 1
 
 
-def test_the_command_says_in_words_what_became_of_the_file(tmp_path):
+def test_command_prints_the_result_in_words(tmp_path):
     path = tmp_path / "course.jsonl"
     path.write_bytes(b"\n".join(lines_of(*GOOD, *["nonsense"] * 60)))
     out = StringIO()
@@ -163,7 +163,7 @@ def test_a_missing_file_is_named(tmp_path):
         call_command("import_jsonl", tmp_path / "gone.jsonl")
 
 
-def test_a_line_that_waits_for_its_instant_is_no_failure(tmp_path):
+def test_early_event_is_not_a_failure(tmp_path):
     ahead = {**GOOD[-1], "occurred_at": (utc_now() + timedelta(minutes=3)).isoformat()}
     path = tmp_path / "course.jsonl"
     path.write_bytes(b"\n".join(lines_of(*GOOD[:-1], ahead)))
@@ -176,7 +176,7 @@ def test_a_line_that_waits_for_its_instant_is_no_failure(tmp_path):
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["kept", "dry"])
-def test_the_last_lines_say_what_is_missing_for_messages(tmp_path, dry):
+def test_last_lines_say_what_prevents_messages(tmp_path, dry):
     path = tmp_path / "course.jsonl"
     path.write_bytes(b"\n".join(lines_of(*GOOD)))
     out = StringIO()

@@ -1,4 +1,4 @@
-"""One authority for local time: the pinned tzdata, in SQL as in Python."""
+"""Only the pinned tzdata decides local time, in SQL and in Python."""
 
 import sys
 import zoneinfo
@@ -37,7 +37,7 @@ _MIDNIGHTS_OF = f"""
 SELECT array_agg({local_midnight_of("day", "%(zone)s")} ORDER BY day)
 FROM generate_series(%(first)s::date, %(last)s::date, interval '1 day') AS day
 """
-# Each zone's rows that can hold at an hour of these years, which are all that the SQL reads.
+# The rows of each zone for these years, which are all that the SQL reads.
 _PERIODS = """
 SELECT array_agg(DISTINCT zone), rows FROM (
     SELECT zone, array_agg((greatest(from_at, %(first)s), to_at, utc_offset)::text ORDER BY to_at)
@@ -53,7 +53,7 @@ def _fetch(sql: str, **values: object) -> list[tuple]:
 
 
 def _zones_by_file() -> dict[bytes, list[str]]:
-    """Return the zones by what their files hold: many names are links to one zone."""
+    """Return the zones by the content of their files: many names are links to one zone."""
     found: dict[bytes, list[str]] = {}
     for zone in sorted(known_zones()):
         file = files("tzdata.zoneinfo").joinpath(zone).read_bytes()
@@ -64,7 +64,7 @@ def _zones_by_file() -> dict[bytes, list[str]]:
 def _groups() -> list[list[list[str]]]:
     """Return the zones of one file each, gathered by the rows that the SQL reads for them.
 
-    What it answers for one zone of a group it answers for all of them.
+    The result for one zone of a group is the result for all of them.
     """
     room = timedelta(days=3)
     groups = _fetch(_PERIODS, first=FIRST_HOUR - room, last=HOURS[-1] + room)
@@ -80,7 +80,7 @@ def _groups() -> list[list[list[str]]]:
 def test_local_day_in_sql_is_zoneinfos_in_every_zone_and_hour(db: None) -> None:
     for group in _groups():
         ((days,),) = _fetch(_DAYS_OF, zone=group[0][0], first=HOURS[0], last=HOURS[-1])
-        # Days that never fall are equal in between where they are equal at both ends of the time.
+        # Days never decrease, so they are equal between two equal ends of the period.
         assert all(0 <= later - one <= 1 for one, later in pairwise(days)), group
         for zones in group:
             zone = zoneinfo.ZoneInfo(zones[0])
@@ -124,7 +124,7 @@ def test_offsets_are_kept_to_the_second(db: None) -> None:
 @pytest.mark.parametrize(
     ("zone", "day", "at"),
     [
-        # Clocks go from 00:00 to 01:00: the day begins at 01:00.
+        # Clocks go from 00:00 to 01:00, so the day begins at 01:00.
         ("Africa/Cairo", date(2025, 4, 25), "2025-04-24T22:00:00+00:00"),
         ("Asia/Beirut", date(2025, 3, 30), "2025-03-29T22:00:00+00:00"),
         ("America/Havana", date(2025, 3, 9), "2025-03-09T05:00:00+00:00"),
@@ -174,7 +174,7 @@ def test_zoneinfo_reads_the_pinned_tzdata_and_no_file_of_the_machine() -> None:
 @pytest.mark.parametrize(
     "name", ["posix/Europe/London", "right/UTC", "localtime", "Factory", "posixrules", "", "cet"]
 )
-def test_name_that_tzdata_does_not_list_is_no_zone(name: str) -> None:
+def test_name_that_tzdata_does_not_list_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="is not a time zone"):
         validate_time_zone(name)
 
@@ -189,7 +189,7 @@ def test_zone_of_a_learner_is_checked_too(db: None) -> None:
 
 @pytest.fixture
 def older_zones(db: None) -> Iterator[None]:
-    """Put the database back to a tzdata in which Winnipeg had no summer time in 2025."""
+    """Set the database to a tzdata in which Winnipeg had no summer time in 2025."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE activity_zonerelease SET version = '2020.1'")
         cursor.execute(
@@ -199,7 +199,7 @@ def older_zones(db: None) -> Iterator[None]:
     return
 
 
-def test_newer_tzdata_makes_the_changed_days_again_and_leaves_the_others(older_zones: None) -> None:
+def test_newer_tzdata_recomputes_only_the_changed_days(older_zones: None) -> None:
     at = datetime(2025, 7, 11, 5, 30, tzinfo=UTC)
     fields = {"starts_on": date(2025, 6, 1), "ends_on": date(2025, 8, 31)}
     moved = make_course(time_zone="America/Winnipeg", **fields)
@@ -220,7 +220,7 @@ def test_newer_tzdata_makes_the_changed_days_again_and_leaves_the_others(older_z
     assert _fetch("SELECT version FROM activity_zonerelease") == [(release(),)]
 
 
-def test_course_with_an_event_on_a_changed_day_outside_its_dates_is_made_again(
+def test_course_with_an_event_on_a_changed_day_outside_its_dates_is_rebuilt(
     older_zones: None,
 ) -> None:
     course = make_course(
@@ -251,7 +251,7 @@ def test_process_with_an_older_tzdata_is_refused(db: None) -> None:
         recover(now=NOW)
 
 
-def test_worker_that_starts_takes_a_newer_tzdata_over(older_zones: None) -> None:
+def test_starting_worker_applies_a_newer_tzdata(older_zones: None) -> None:
     course = make_course(
         time_zone="America/Winnipeg", starts_on=date(2025, 6, 1), ends_on=date(2025, 8, 31)
     )

@@ -1,4 +1,4 @@
-"""Mutated lines: none ends the import, each that is refused is listed, and all pages answer."""
+"""Mutated lines: none stops the import, refused ones are listed, and all pages answer."""
 
 import json
 import random
@@ -31,7 +31,7 @@ BASE = [
     | {"occurred_at": "2025-09-10T10:00:00+01:00", "score": 0.75, "passed": True, "value": 2.5}
     | {"count": 1, "source": "lms", "source_id": "1", "properties": {"a": [1, 2]}},
 ]
-# As JSON text: some of them no writer of JSON would make.
+# As JSON text, because no JSON library writes some of them.
 STRANGE = [
     *("null", "true", "false", '""', '" "', "0", "-1", "-0.0", "1.5", "1e308", "1e400", "-1e400"),
     *("NaN", "Infinity", "2147483648", "9223372036854775808", "9" * 40, "9" * 400, "9" * 5_000),
@@ -69,14 +69,14 @@ def mutated(chance: random.Random) -> bytes:
 
 
 def torn(line: bytes, chance: random.Random) -> bytes:
-    """Return the line cut, or with a byte that is not its own."""
+    """Return the line cut off, or with a wrong byte."""
     place = chance.randrange(1, len(line))
     kept = line[:place]
     return kept if chance.random() < 0.5 else kept + bytes([chance.randrange(256)]) + line[place:]
 
 
 def pages():
-    """Yield the address of each list of the app, and of the pages of some of its last rows."""
+    """Yield the URL of each list of the app, and the URLs of some of its last rows."""
     for model in apps.get_app_config("activity").get_models():
         name = f"admin:activity_{model._meta.model_name}"
         yield reverse(f"{name}_changelist")
@@ -86,13 +86,13 @@ def pages():
 
 @pytest.mark.slow
 @pytest.mark.django_db
-def test_mutated_lines_cost_only_themselves_and_every_page_answers(client):
+def test_mutated_lines_affect_no_other_lines_and_every_page_answers(client):
     good = [json.dumps(line).encode() for line in BASE]
     assert import_jsonl(good, now=NOW).faults == []
 
     for seed in SEEDS:
         chance = random.Random(seed)
-        # Line breaks would make two of one.
+        # A line break would split a line in two.
         lines = [mutated(chance).replace(b"\n", b" ") for _ in range(LINES)]
         result = import_jsonl(lines, now=NOW)
 

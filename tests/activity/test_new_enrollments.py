@@ -1,4 +1,4 @@
-"""A whole class enrolled at once is the same as one by one."""
+"""Enrolling a whole class at once gives the same rows as enrolling one by one."""
 
 import pytest
 from django.db import IntegrityError

@@ -1,4 +1,4 @@
-"""The dataset's calendar: day 0 is a Saturday, and a day that is none is refused by name."""
+"""The dataset's calendar: day 0 is a Saturday, and an impossible day is refused."""
 
 from collections import Counter
 from datetime import timedelta
@@ -24,7 +24,7 @@ def test_first_days_are_the_first_saturdays_of_their_months():
         assert (day.weekday(), day.day <= 7) == (SATURDAY, True)
 
 
-def test_commonest_due_day_is_a_thursday_in_all_four_presentations(shared_data):
+def test_most_common_due_day_is_a_thursday_in_all_four_presentations(shared_data):
     path = shared_data / "oulad"
     runs = known_runs(path)
     folder = open_folder(path, runs)
@@ -51,7 +51,7 @@ DAYS = [
 @pytest.mark.django_db
 @pytest.mark.parametrize("day", [99_999_999, -99_999_999])
 @pytest.mark.parametrize(("table", "column"), DAYS)
-def test_day_that_is_none_is_refused_by_file_and_column(folder, table, column, day):
+def test_impossible_day_is_refused_with_file_and_column(folder, table, column, day):
     rows = [dict(row) for row in SMALL[table]]
     rows[0][column] = day
     write_table(folder / f"{table}.csv.gz", rows)
@@ -63,7 +63,7 @@ def test_day_that_is_none_is_refused_by_file_and_column(folder, table, column, d
 
 
 @pytest.mark.django_db
-def test_click_on_a_day_that_is_none_is_refused(folder):
+def test_click_on_an_impossible_day_is_refused(folder):
     rows = [AAA | row for row in CLICKS["AAA_2013J"]]
     write_table(folder / "studentVle" / "AAA_2013J.csv.gz", [*rows, rows[0] | {"date": 99_999_999}])
     with pytest.raises(OuladError, match="has the date 99999999, which is not a day of a course"):

@@ -1,4 +1,4 @@
-"""The OULAD importer when it runs again, when files are at fault, and when it is killed."""
+"""The OULAD importer when it runs again, when files are faulty, and when it is killed."""
 
 import gzip
 import json
@@ -58,7 +58,7 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-20])
 
 
-def test_clicks_come_from_the_parquet_file_where_the_run_has_none_of_its_own(folder):
+def test_clicks_come_from_the_parquet_file_if_the_run_has_no_file(folder):
     (imported,) = run_import(folder, "BBB_2014B")
     assert imported.events == 3
     assert Event.objects.get(source_id="vle:BBB_2014B:1:201:0").count == 3
@@ -81,13 +81,13 @@ def test_a_second_import_changes_nothing_and_says_so(folder, capsys):
     assert due_rows() == [(None, DueCause.TIME)] * 5
 
 
-def test_days_left_out_come_with_a_later_import(folder):
+def test_later_import_adds_the_days_that_were_left_out(folder):
     (some,) = run_import(folder, until_day=20)
     assert max(event.occurred_at.date() for event in Event.objects.all()) <= date(2013, 10, 25)
     mark_evaluated()
     (rest,) = run_import(folder)
     assert (some.events, rest.events, rest.enrollments) == (4, 7, 0)
-    # As an edit: a history that arrives late must not start a message to anybody.
+    # With the cause edit: a history that arrives late must not start messages.
     assert {cause for _, cause in due_rows()} == {DueCause.EDIT}
 
 
@@ -98,14 +98,14 @@ def test_all_runs_can_be_moved_to_one_first_day(folder):
     assert first_days.values("occurred_at").distinct().count() == 1
 
 
-def test_a_run_that_is_there_with_another_first_day_is_refused(folder):
+def test_stored_run_with_another_first_day_is_refused(folder):
     run_import(folder)
     with pytest.raises(OuladError, match="AAA_2013J exists already, but with 2013-10-05 as its"):
         run_import(folder, day0=date(2020, 1, 1))
 
 
 @pytest.mark.parametrize("order", [("AAA_2013J", "BBB_2014B"), ("BBB_2014B", "AAA_2013J")])
-def test_traits_of_the_latest_run_hold_in_any_order(folder, order):
+def test_traits_of_the_latest_run_are_kept_in_any_order(folder, order):
     run_import(folder, *order)
     learner = Learner.objects.get(external_id=f"oulad-{ANA}")
     assert learner.traits["imd_band"] == "20-30%"
@@ -113,7 +113,7 @@ def test_traits_of_the_latest_run_hold_in_any_order(folder, order):
 
 
 @pytest.mark.parametrize("order", [("AAA_2013J", "BBB_2014B"), ("BBB_2014B", "AAA_2013J")])
-def test_what_changes_from_run_to_run_is_a_trait_of_the_enrollment(folder, order):
+def test_values_that_change_between_runs_are_traits_of_the_enrollment(folder, order):
     run_import(folder, *order)
     learner = Learner.objects.get(external_id=f"oulad-{ANA}")
     assert set(learner.traits) == {
@@ -140,7 +140,7 @@ def test_new_traits_pull_the_learner_in_the_other_course(folder):
     assert [due.enrollment.learner.external_id for due in pulled] == [f"oulad-{ANA}"]
 
 
-def test_what_an_admin_added_to_traits_stays(folder):
+def test_traits_added_by_an_admin_are_kept(folder):
     run_import(folder)
     Learner.objects.filter(external_id=f"oulad-{ANA}").update(traits={"club": "chess"})
     run_import(folder)
@@ -155,14 +155,14 @@ def test_later_runs_are_ordered_by_presentation_then_module():
     assert later_runs("AAA_2014B", known) == ["BBB_2014B", "AAA_2014J"]
 
 
-def test_json_is_all_that_is_printed(folder, capfd):
+def test_only_json_is_printed(folder, capfd):
     call_command("import_oulad", folder, "--all", "--json")
     printed = capfd.readouterr()
     assert printed.err == ""
     assert [run["run"] for run in json.loads(printed.out)["runs"]] == ["AAA_2013J", "BBB_2014B"]
 
 
-def test_the_progress_moves_within_a_run_and_ends_at_what_was_counted(folder, monkeypatch):
+def test_progress_moves_within_a_run_and_ends_at_the_counted_total(folder, monkeypatch):
     monkeypatch.setattr(runs, "BATCH_SIZE", 2)
     heard = []
     (imported,) = import_runs(
@@ -175,12 +175,12 @@ def test_the_progress_moves_within_a_run_and_ends_at_what_was_counted(folder, mo
     assert counts == [0, 2, 2, 1]
     assert sum(counts) == count_enrollments(folder, ["AAA_2013J"])
     assert {run for run, _, _ in heard} == {"AAA_2013J"}
-    # What it counts as done is done: the events of those enrollments are stored.
+    # The events of the counted enrollments are stored.
     assert [events for _, _, events in heard] == [0, 8, 9, 11]
     assert imported.events == 11
 
 
-def test_a_bar_is_shown_on_standard_error_alone(folder, capfd):
+def test_progress_bar_is_shown_only_on_standard_error(folder, capfd):
     call_command("import_oulad", folder, "--runs", "AAA_2013J, BBB_2014B")
     printed = capfd.readouterr()
     assert "6/6" in printed.err
@@ -193,14 +193,14 @@ def test_a_bar_is_shown_on_standard_error_alone(folder, capfd):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_else_counts_the_tables_of_a_run_as_empty(folder, monkeypatch):
+def test_other_sessions_cannot_record_the_tables_as_empty_during_an_import(folder, monkeypatch):
     monkeypatch.setattr(runs, "BATCH_SIZE", 2)
     refused, known = [], []
 
     def analyze(run, count):
         if not count:
             return
-        # What autovacuum does, as often as it likes: it would see none of the import's rows.
+        # Autovacuum may do this at any time, and it sees no rows of the import.
         with psycopg.connect(database_url(), autocommit=True) as other:
             other.execute("SET lock_timeout = '50ms'")
             for table in ("activity_event", "activity_enrollment"):
@@ -213,7 +213,7 @@ def test_nobody_else_counts_the_tables_of_a_run_as_empty(folder, monkeypatch):
     list(import_runs(folder, runs=["AAA_2013J"], options=options, on_progress=analyze))
 
     assert len(refused) == 6
-    # As the import goes on it knows of its own rows: half of them at the least.
+    # During the import, the statistics count at least half of its rows.
     assert known == [8, 8, 8]
     assert known_rows("activity_event") == 11
 
@@ -224,7 +224,7 @@ def known_rows(table):
         return cursor.fetchone()[0]
 
 
-# Refusals: a sentence, and nothing of the run.
+# Refusals: an error sentence, and nothing of the run is stored.
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -246,7 +246,7 @@ def test_a_truncated_file_is_named(folder, name):
 
 @pytest.mark.parametrize(
     "content",
-    # Compressed bytes hold the second in which they were: in the test's name it would differ
+    # Compressed bytes contain the time of compression. In a test's name they would differ
     # between the processes that run the tests.
     [b"", b"no gzip", gzip.compress(b"a,b\n1,2\n", mtime=0)],
     ids=["empty", "no gzip", "other columns"],
@@ -263,7 +263,7 @@ def test_a_missing_folder_is_named(tmp_path):
         call_command("import_oulad", tmp_path / "nowhere", "--all")
 
 
-def test_runs_before_a_truncated_one_stay_and_nothing_of_it_lands(folder, capsys):
+def test_runs_before_a_truncated_one_stay_and_nothing_of_it_is_stored(folder, capsys):
     truncate(folder / "studentVle.parquet")
     with pytest.raises(CommandError, match=r"studentVle.parquet is truncated or damaged"):
         call_command("import_oulad", folder, "--all")
@@ -314,7 +314,7 @@ def test_a_killed_import_leaves_nothing_half_done(folder):
     command = (sys.executable, "manage.py", "import_oulad", str(folder), "--runs", "AAA_2013J")
     process = start_command(*command)
     with running(process), transaction.atomic(), connection.cursor() as cursor:
-        # The import has stored its roster when it comes to the event that this one may become.
+        # The import has stored its roster when it waits for the event that this transaction holds.
         Event.objects.create(
             enrollment=make_enrollment(),
             verb="VIEW_ITEM",

@@ -1,4 +1,4 @@
-"""The OULAD importer on a small folder that holds every trap of the files."""
+"""The OULAD importer on a small folder with every special case of the files."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -81,7 +81,7 @@ def test_a_submission_is_an_act_and_completes_its_unit(folder):
 
 
 @pytest.mark.django_db
-def test_what_was_banked_is_no_act(folder):
+def test_banked_submission_is_not_an_act(folder):
     run_import(folder)
     assert events(enrollment=enrollment(BANKED)) == []
 
@@ -95,7 +95,7 @@ def test_a_missing_score_stays_unknown(folder):
 
 
 @pytest.mark.django_db
-def test_who_withdrew_before_registering_is_stored_and_their_clicks_count(folder):
+def test_learner_who_withdrew_before_registering_is_stored_and_their_clicks_count(folder):
     run_import(folder)
     left = enrollment(EARLY_LEAVER)
     assert (left.enrolled_at, left.withdrew_at) == (utc(2013, 10, 9, 23), utc(2013, 9, 24, 23))

@@ -1,4 +1,4 @@
-"""What Nudgelab itself did goes into the log without passing for an act of the learner."""
+"""Nudgelab's own events are logged and are not acts of the learner."""
 
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ def test_the_same_own_event_counts_once() -> None:
     assert Event.objects.get().occurred_at == enrollment.last_event_at == NOW
 
 
-def test_an_own_event_has_its_enrollment_evaluated_for_no_act_of_the_learner() -> None:
+def test_own_event_makes_its_enrollment_due_with_the_cause_time() -> None:
     enrollment = make_enrollment()
     Due.objects.update(due_at=None, cause=DueCause.TIME)
 
@@ -78,7 +78,7 @@ def test_due_is_locked_before_anything_is_written() -> None:
     assert "activity_event" in written[1]
 
 
-def test_nobody_else_writes_under_our_name() -> None:
+def test_event_from_outside_cannot_use_our_source() -> None:
     enrollment = make_enrollment()
     events = [
         make_event(enrollment, "UNSUBSCRIBED", source="nudgelab"),
@@ -91,7 +91,7 @@ def test_nobody_else_writes_under_our_name() -> None:
     assert "reserved for Nudgelab's own events" in result.rejected[0].message
 
 
-def test_an_own_event_that_comes_after_the_evaluation_is_still_no_act() -> None:
+def test_own_event_after_the_evaluation_is_still_not_an_act() -> None:
     enrollment = make_enrollment()
     Due.objects.update(due_at=NOW, cause=DueCause.TIME)
     # A mail is handed off ten seconds after the beat of the evaluation began.

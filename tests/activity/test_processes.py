@@ -1,4 +1,4 @@
-"""Ingest with real processes: beside itself, and killed."""
+"""Ingest in real processes: two at once, and killed ones."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ ROUNDS = 20
 BATCH_SIZE = 400
 NOW_TEXT = NOW.isoformat()
 
-# Ingests the batches of a file, each when it is told to go on.
+# Ingests the batches of a file, each one after a signal to go on.
 INGEST = """
 import json, sys
 from datetime import datetime
@@ -34,7 +34,7 @@ for number, batch in enumerate(batches):
     print(f"batch {number}", flush=True)
 """
 
-# Makes the read models again and again until its input ends.
+# Rebuilds the read models repeatedly until its input ends.
 REBUILD = """
 import sys, threading
 from activity.operations import rebuild_read_models
@@ -46,7 +46,7 @@ while not ended.is_set():
     rebuild_read_models()
 """
 
-# Stops in the middle of the transaction, with everything written and nothing committed.
+# Stops inside the transaction, when everything is written and nothing is committed.
 STOP_BEFORE_COMMIT = """
 import json, sys
 from datetime import datetime
@@ -68,7 +68,7 @@ def make_learners():
 
 
 def make_events(enrollments, quiz, count):
-    """Return quiz attempts of the enrollments as they would be sent, in turns."""
+    """Return quiz attempts of the enrollments in turn, as a platform would send them."""
     return [
         {
             **make_event(enrollments[number % len(enrollments)], "ATTEMPT_QUIZ", item=quiz),
@@ -105,7 +105,7 @@ def read_models():
 
 
 def go(*processes):
-    """Have the processes ingest their next batch."""
+    """Let the processes ingest their next batch."""
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
@@ -113,8 +113,8 @@ def go(*processes):
 
 @pytest.mark.parametrize("same_learners", [True, False], ids=["same learners", "other learners"])
 def test_overlapping_batches_in_opposite_order_do_not_deadlock(tmp_path, same_learners):
-    # The same ids for other learners is a fault of the source; then no lock on the learners
-    # keeps the two apart, only the order in which the events are inserted.
+    # The same ids for other learners are a fault of the source. Then no lock on the learners
+    # separates the two, only the order in which the events are inserted.
     enrollments, quiz = make_learners()
     others, other_quiz = (enrollments, quiz) if same_learners else make_learners()
     count = (ROUNDS + 1) * BATCH_SIZE // 2
@@ -170,7 +170,7 @@ def test_an_ingest_killed_before_its_commit_leaves_nothing_half_done(tmp_path):
         assert not model.objects.exists()
     assert not Due.objects.filter(due_at__isnull=False).exists()
     assert not Enrollment.objects.filter(last_event_at__isnull=False).exists()
-    # Whoever sent them sends them again, and all of it lands.
+    # The source sends them again, and all of them are stored.
     assert ingest(events, now=NOW).stored == 500
 
 
@@ -193,11 +193,11 @@ def test_an_ingest_killed_at_any_moment_leaves_whole_batches(tmp_path, milliseco
     live = read_models()
     rebuild_read_models()
     assert live == read_models()
-    # Whoever sent them sends them again: what is missing lands, the rest counts once.
+    # The source sends them again: missing events are stored, the others count once.
     assert ingest(events, now=NOW).stored == 3_000 - landed
 
 
 def wait_until_the_server_knows():
-    """Return when no transaction of the killed process holds a Due row any more."""
+    """Wait until no transaction of the killed process holds a Due row any more."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT enrollment_id FROM activity_due ORDER BY 1 FOR UPDATE")

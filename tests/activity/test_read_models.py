@@ -1,4 +1,4 @@
-"""The read models agree with a rebuild and with the oracle, however the events came in."""
+"""The read models agree with a rebuild and with the oracle for any order of arrival."""
 
 from copy import copy
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +23,7 @@ from tests.factories import NOW, act, make_cast, make_course, make_enrollment, m
 
 pytestmark = pytest.mark.django_db
 
-# Little of everything, so that in a short log most rows are met more than once.
+# Few values of everything, so that a short log hits most rows more than once.
 ITEMS = {
     "module-1": Thing("module"),
     "quiz-1": Thing("quiz", "module-1"),
@@ -47,7 +47,7 @@ AFTER = datetime(2025, 11, 1, tzinfo=UTC)
 
 @st.composite
 def events(draw):
-    """Draw an event of any verb; a score comes alone, with passed, or not at all."""
+    """Draw an event of any verb. It has a score, a score with passed, or neither."""
     score = draw(st.none() | st.sampled_from(["0", "0.3", "0.4", "0.400001", "1"]).map(Decimal))
     passed = draw(st.none() | st.booleans())
     total = 1 if (score, passed) != (None, None) else draw(st.sampled_from([1, 1, 2, 7]))
@@ -75,7 +75,7 @@ def deliveries(draw):
 
 
 def make_world():
-    """Make a course with ITEMS and LEARNERS, and return its enrollments by learner."""
+    """Create a course with ITEMS and LEARNERS, and return its enrollments by learner."""
     course = make_course(pass_mark="0.4")
     rows = {}
     for key, thing in ITEMS.items():
@@ -100,7 +100,7 @@ def sent_as(number, event, enrollment):
 
 
 def with_passed(event):
-    """Return the event as the log keeps it: passed as sent, else by the pass mark."""
+    """Return the event as it is stored: passed as sent, or by the pass mark."""
     if event.passed is not None or event.score is None:
         return event
     return Done(**{**vars(event), "passed": event.score >= Decimal("0.4")})
@@ -121,14 +121,14 @@ def stored_progress(enrollments):
 
 
 def without_ids(rows):
-    """Return the rows without what a rebuild numbers anew."""
+    """Return the rows without their ids, which a rebuild changes."""
     return {key: {name: row[name] for name in row if name != "id"} for key, row in rows.items()}
 
 
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(deliveries())
-def test_any_order_repetition_batching_and_lateness_gives_what_rebuild_and_oracle_give(delivery):
+def test_any_order_repetition_batching_and_lateness_agree_with_rebuild_and_oracle(delivery):
     log, batches = delivery
     enrollments = make_world()
     stored = 0
@@ -159,7 +159,7 @@ def test_any_order_repetition_batching_and_lateness_gives_what_rebuild_and_oracl
         assert {name: row[name] for name in expected[key]} == expected[key]
 
 
-def test_an_act_touches_the_module_and_completes_only_what_it_names():
+def test_act_touches_the_module_and_completes_only_the_named_item():
     cast = make_cast()
     rows = {row.item: row for row in Progress.objects.filter(enrollment=cast.ana)}
     assert rows[cast.quizzes[0]].first_completed_at == datetime(2025, 9, 8, 13, 0, tzinfo=UTC)
@@ -170,7 +170,7 @@ def test_an_act_touches_the_module_and_completes_only_what_it_names():
     assert (module.attempts, module.best_score) == (0, None)
 
 
-def test_a_day_is_the_course_s_and_not_utc_s():
+def test_day_is_in_the_zone_of_the_course_and_not_in_utc():
     enrollment = make_enrollment()
     act(enrollment, occurred_at=datetime(2025, 9, 9, 23, 30, tzinfo=UTC))
     assert DailyActivity.objects.get().day == date(2025, 9, 10)
@@ -184,10 +184,10 @@ def test_of_two_scores_at_the_same_instant_the_higher_is_the_last():
     assert Progress.objects.get().last_score == Decimal("0.9")
 
 
-def test_absurd_totals_stop_at_the_limit_instead_of_failing_the_batch():
+def test_absurd_totals_stop_at_the_limit_and_do_not_fail_the_batch():
     enrollment = make_enrollment()
     act(enrollment, "LOGIN", count=1_000_000)
-    # As if two thousand more such totals had come.
+    # As if two thousand more such totals had arrived.
     kept = Event.objects.get()
     more = [copy(kept) for _ in range(2_200)]
     for number, event in enumerate(more):
@@ -226,7 +226,7 @@ def test_changing_the_module_of_an_item_rebuilds_the_course():
     assert set(touched) == {video.key, cast.modules[1].key}
 
 
-def test_the_selects_answer_over_any_relation_with_the_columns_of_the_log(django_cursor):
+def test_selects_work_on_any_relation_with_the_columns_of_the_log(django_cursor):
     cast = make_cast()
     cut = "(SELECT * FROM activity_event WHERE occurred_at < '2025-09-09')"
     for select, columns in (
@@ -239,7 +239,7 @@ def test_the_selects_answer_over_any_relation_with_the_columns_of_the_log(django
         assert ids == {cast.ana.pk, cast.bo.pk}
 
 
-def test_rebuilding_one_course_leaves_the_others_alone():
+def test_rebuilding_one_course_does_not_change_others():
     one, other = make_enrollment(), make_enrollment()
     for enrollment in (one, other):
         act(enrollment)
@@ -251,7 +251,7 @@ def test_rebuilding_one_course_leaves_the_others_alone():
     }
 
 
-def test_rebuild_forgets_the_last_event_of_an_enrollment_without_events():
+def test_rebuild_clears_the_last_event_of_an_enrollment_without_events():
     enrollment = make_enrollment(last_event_at=NOW - timedelta(days=1))
     rebuild_read_models()
     enrollment.refresh_from_db()

@@ -1,4 +1,4 @@
-"""Saving courses, sections, items, learners and enrollments, and whom a change concerns."""
+"""Saving courses, sections, items, learners and enrollments, and the effects of changes."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -153,7 +153,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("save", "values", "sentence"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_has_its_sentence(save, values, sentence):
+def test_fault_is_refused_with_a_sentence(save, values, sentence):
     course = make_course(key="there")
     make_item(course, "page", key="page")
     make_item(course, "module", key="module")
@@ -163,7 +163,7 @@ def test_a_fault_has_its_sentence(save, values, sentence):
     assert str(caught.value).startswith(sentence)
 
 
-def test_what_changes_signals_pulls_those_concerned_as_an_edit():
+def test_change_with_effect_on_signals_pulls_affected_enrollments_as_an_edit():
     course = make_course()
     one, other = make_enrollment(course, due_at=LATER), make_enrollment(course, due_at=None)
     stranger = make_enrollment(due_at=LATER)
@@ -207,7 +207,7 @@ def test_what_changes_signals_pulls_those_concerned_as_an_edit():
     ],
     ids=["course days", "course title", "traits", "name", "withdrawal", "nothing"],
 )
-def test_only_a_change_of_signals_pulls(change, concerns):
+def test_change_without_effect_on_signals_does_not_pull(change, concerns):
     enrollment = make_enrollment(due_at=LATER)
     change(enrollment)
     assert pulled() == ({enrollment.pk: DueCause.EDIT} if concerns else {})
@@ -261,14 +261,14 @@ def test_a_form_may_create_an_enrollment():
     "address",
     ["cells", "/cells", "https://", "javascript:alert(1)", "https://a b.example/", "https://[x"],
 )
-def test_an_item_whose_address_no_browser_opens_is_refused(address: str) -> None:
+def test_item_with_an_unusable_web_address_is_refused(address: str) -> None:
     course = make_course()
 
     with pytest.raises(RosterError, match="url: Write a complete web address"):
         save_item({"course": course.key, "key": "i", "kind": "page", "url": address}, now=NOW)
 
 
-def test_an_item_may_lie_on_an_intranet() -> None:
+def test_item_may_be_on_an_intranet() -> None:
     course = make_course()
 
     item = save_item(
@@ -277,7 +277,7 @@ def test_an_item_may_lie_on_an_intranet() -> None:
     assert item.url == "http://moodle/cells"
 
 
-def test_a_learner_line_may_say_what_the_person_is_called() -> None:
+def test_learner_line_may_hold_a_given_name() -> None:
     save_learner({"external_id": "s-1", "name": "Chen Wei", "given_name": "Wei"}, now=NOW)
 
     assert Learner.objects.get(external_id="s-1").given_name == "Wei"

@@ -1,4 +1,4 @@
-"""Two real processes that change one row of the roster at once: neither change is lost."""
+"""Two real processes change one row of the roster at once, and neither change is lost."""
 
 import json
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ from tests.processes import finish, running, start_python, wait_for_line, wait_u
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-# Changes a row, and commits when it is told to.
+# Changes a row, and commits after a signal.
 FIRST = """
 import sys
 from datetime import datetime
@@ -32,7 +32,7 @@ from activity import operations
 
 operations.{save}({values!r}, now=datetime.fromisoformat(sys.argv[1]))
 """
-# Imports lines, and stops after each until it is told to go on.
+# Imports lines, and waits after each one for a signal to go on.
 IMPORT = """
 import sys
 from datetime import datetime
@@ -53,13 +53,13 @@ assert result.faults == [], result
 
 
 def ended_well(process):
-    """Have the process go on to its end; return whether it ended without an error."""
+    """Let the process finish. Return whether it ended without an error."""
     ended = finish(process)
     return ended.status == 0 or ended.errors
 
 
 def change_at_once(save, first, second):
-    """Have two processes save the values, the second before the first has committed."""
+    """Let two processes save the values, the second before the first has committed."""
     holding = start_python(FIRST.format(save=save, values=first), NOW.isoformat())
     with running(holding):
         wait_for_line(holding, "written")
@@ -95,7 +95,7 @@ def test_two_edits_of_one_item_are_both_kept():
     assert (item.title, str(item.due_on)) == ("New", "2025-09-20")
 
 
-def test_two_edits_of_one_learner_are_both_kept_and_those_concerned_pulled():
+def test_two_edits_of_one_learner_are_both_kept_and_its_enrollments_pulled():
     enrollment = make_enrollment(due_at=None)
     names = {"external_id": enrollment.learner.external_id}
     change_at_once("save_learner", *({**names, **edit} for edit in LEARNER))
@@ -112,7 +112,7 @@ def test_two_edits_of_one_enrollment_are_both_kept():
     assert (enrollment.withdrew_at, enrollment.completed_at) == (NOW, NOW)
 
 
-def test_two_who_enroll_one_learner_make_one_enrollment_with_both_values():
+def test_two_enrollments_of_one_learner_make_one_row_with_both_values():
     names = {"course": make_course().key, "learner": make_learner().external_id}
     change_at_once("save_enrollment", *({**names, **edit} for edit in ENROLLMENT))
     enrollment = Enrollment.objects.get()
@@ -129,7 +129,7 @@ def test_an_enrollment_is_locked_after_its_due_row():
             process = start_python(code, NOW.isoformat())
             held.enter_context(running(process))
             wait_until_somebody_waits()
-            # As ingest does while it holds the Due row: a deadlock if the other had begun here.
+            # As ingest does under the Due lock. In the other order this would be a deadlock.
             Enrollment.objects.update(last_event_at=NOW)
         assert ended_well(process) is True
     enrollment.refresh_from_db()

@@ -1,4 +1,4 @@
-"""What is stored can be read back: dates in range, one spelling of a key, traits that are JSON."""
+"""Stored values can be read back: dates in range, keys in one encoding, traits as JSON."""
 
 import importlib
 import json
@@ -35,7 +35,7 @@ ROSTER = [
 
 
 def faults_of(*rows):
-    """Return the sentences of the lines that were refused."""
+    """Return the sentences about the refused lines."""
     lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
     return [fault.message for fault in import_jsonl(lines, now=NOW).faults]
 
@@ -48,7 +48,7 @@ def staff(client, db):
 
 @pytest.mark.parametrize("text", NO_DATES)
 @pytest.mark.parametrize("field", ["enrolled_at", "withdrew_at", "completed_at"])
-def test_no_date_of_an_export_is_refused_and_every_list_still_answers(staff, field, text):
+def test_placeholder_date_of_an_export_is_refused_and_every_list_still_answers(staff, field, text):
     assert faults_of(*ROSTER) == []
     said = faults_of({**ROSTER[2], field: text})
     assert said == [f"{field}: '{text}' is outside the years 1900 to 2199. {LEAVE_OUT}"]
@@ -65,7 +65,7 @@ def test_no_date_of_an_export_is_refused_and_every_list_still_answers(staff, fie
     [{**ROSTER[0], "key": "d"}, {"type": "item", "course": "c", "key": "i", "kind": "quiz"}],
     ids=["course", "item"],
 )
-def test_day_that_is_none_is_refused_too(line, text):
+def test_placeholder_day_is_refused_too(line, text):
     field = "starts_on" if line["type"] == "course" else "due_on"
     (said,) = faults_of(ROSTER[0], {**line, field: text})
     assert said.startswith(f"{field}: '{text}' is outside the years 1900 to 2199.")
@@ -116,14 +116,14 @@ def test_instants_are_kept_in_utc():
         ("progress", "last_touched_at"),
     ],
 )
-def test_database_refuses_a_date_that_nobody_could_read(table, column):
+def test_database_refuses_a_date_that_python_cannot_read(table, column):
     enrollment = make_enrollment()
     act(enrollment, "VIEW_ITEM", item=make_item(enrollment.course))
     with pytest.raises(IntegrityError, match="in_range"), connection.cursor() as cursor:
         cursor.execute(f"UPDATE activity_{table} SET {column} = '9999-12-31 23:59'")
 
 
-def test_a_key_is_one_whichever_way_its_accent_is_written():
+def test_key_is_the_same_for_both_encodings_of_an_accent():
     course = {**ROSTER[0], "key": COMPOSED}
     in_course = {"course": DECOMPOSED, "key": COMPOSED}
     event = {"type": "event", "course": COMPOSED, "learner": DECOMPOSED, "item": DECOMPOSED}
@@ -153,7 +153,7 @@ def test_a_key_is_one_whichever_way_its_accent_is_written():
     assert Learner.objects.filter(external_id=DECOMPOSED).exists()
 
 
-def test_number_of_json_is_the_text_of_its_digits():
+def test_json_number_is_read_as_its_digits():
     assert faults_of(ROSTER[0], {**ROSTER[1], "external_id": 42}) == []
     assert faults_of({**ROSTER[2], "learner": "42"}) == []
     event = make_event(Enrollment.objects.get(), source_id=7) | {"learner": 42}
@@ -161,7 +161,7 @@ def test_number_of_json_is_the_text_of_its_digits():
     assert (Learner.objects.get().external_id, Event.objects.get().source_id) == ("42", "7")
 
 
-def test_small_z_is_utc_as_the_standard_says():
+def test_lower_case_z_means_utc():
     assert faults_of(*ROSTER, {**ROSTER[2], "enrolled_at": "2025-09-10T08:00:00z"}) == []
     assert str(Enrollment.objects.get().enrolled_at) == "2025-09-10 08:00:00+00:00"
 
@@ -226,13 +226,13 @@ def test_emptied_traits_are_an_empty_object(staff):
     assert faults_of({"type": "learner", "external_id": "c", "traits": None}) == []
 
 
-def test_database_refuses_traits_that_are_no_object():
+def test_database_refuses_traits_that_are_not_an_object():
     make_learner()
     with pytest.raises(IntegrityError, match="is_an_object"), connection.cursor() as cursor:
         cursor.execute("UPDATE activity_learner SET traits = '[]'")
 
 
-def test_count_beyond_a_million_is_refused_and_the_largest_adds_up():
+def test_count_above_a_million_is_refused_and_the_largest_counts_can_be_summed():
     enrollment = make_enrollment()
     too_many = ingest([make_event(enrollment, count=1_000_001)], now=NOW)
     assert too_many.rejected[0].message == (
@@ -257,7 +257,7 @@ def execute(sql, *values):
         cursor.execute(sql, values)
 
 
-def test_rows_of_before_are_mended_and_none_are_merged():
+def test_migration_corrects_old_rows_and_merges_none():
     for table, names in OLD_BOUNDS.items():
         for name in names:
             execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")

@@ -1,4 +1,4 @@
-"""JSON and text in the forms in which they are stored and compared."""
+"""The forms of JSON and text that are stored and compared."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the guards look at: the project's own files, parsed."""
+"""The parsed files of the project, for the guards."""
 
 import ast
 import subprocess
@@ -14,13 +14,13 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def python_files(*folders: str) -> list[Path]:
-    """Return the Python files below the folders, without migrations, which a tool writes."""
+    """Return the Python files below the folders, without migrations, which are generated."""
     found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
     return [path for path in found if "migrations" not in path.parts]
 
 
 def name(path: Path) -> str:
-    """Return the file as a guard names it."""
+    """Return the name of the file in messages of guards."""
     return path.relative_to(ROOT).as_posix()
 
 
@@ -66,7 +66,7 @@ def lines(value: str) -> list[str]:
 
 
 def pure_modules() -> list[str]:
-    """Return the modules that compute and do nothing else."""
+    """Return the pure modules."""
     return lines(contracts()["pure"]["source_modules"])
 
 
@@ -77,7 +77,7 @@ def module_files(module: str) -> list[Path]:
 
 
 def documents() -> list[Path]:
-    """Return the committed pages that tell people what to type."""
+    """Return the committed pages with instructions."""
     listed = subprocess.run(
         ["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -11,7 +11,7 @@ _SECTION = _PAGE.partition("## The stages\n")[2].partition("\n## ")[0]
 
 @dataclass(frozen=True)
 class StageRow:
-    """What the page says of one stage."""
+    """The row of one stage in the page."""
 
     stage: str
     beat_entry: str

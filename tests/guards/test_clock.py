@@ -1,4 +1,4 @@
-"""`now` is an argument: only the edge of the system may read the clock."""
+"""`now` is an argument: only the outermost code of the system may read the clock."""
 
 import ast
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_pure_modules_read_no_clock() -> None:
     assert [each for each in calls if each[0] != "common/clock.py"] == []
 
 
-def test_pure_modules_know_no_chance() -> None:
+def test_pure_modules_use_no_randomness() -> None:
     assert [(name(path), found) for path in PURE if (found := imported(path) & CHANCE)] == []
 
 

@@ -1,4 +1,4 @@
-"""Decision records are numbered once each, and say their own number."""
+"""Decision records have unique numbers, and each record begins with its number."""
 
 from pathlib import Path
 

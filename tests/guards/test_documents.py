@@ -1,4 +1,4 @@
-"""What the pages tell people to type exists."""
+"""The commands, targets and links in the pages exist."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_readme_names_the_two_commands() -> None:
     assert "make test" in readme
 
 
-def test_readme_says_how_long_the_first_steps_take_and_where_to_go_on() -> None:
+def test_readme_says_how_long_the_first_steps_take_and_what_to_read_next() -> None:
     readme = (ROOT / "README.md").read_text()
 
     assert "installs the packages, which takes about a minute" in readme

@@ -1,4 +1,4 @@
-"""The glossary has a word for every table, and one line for each word."""
+"""The glossary has a word for every table, and one line per word."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Each import contract is shown to break: one planted violation each, in a copy of the project."""
+"""Each import contract fails on a planted violation in a copy of the project."""
 
 import os
 import shutil
@@ -12,8 +12,8 @@ import pytest
 
 from tests.guards.code import PACKAGES, ROOT, contracts
 
-# What is appended to which file, and the contract that must notice. A file that does not exist is
-# a file that nobody placed in a layer.
+# The text appended to a file, and the contract that must fail. A file that does not exist is
+# a new file without a layer.
 PLANTED = [
     ("apps", "activity/queries/queue.py", "import segmentation.models"),
     ("apps", "common/clock.py", "import activity.models"),

@@ -1,4 +1,4 @@
-"""An index on a table that is in use is built without holding up whoever writes to it."""
+"""An index on a table in use is built without blocking writers."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from django.db.migrations.operations.base import Operation
 
 from tests.guards.code import APPS, ROOT
 
-# Up to these, indexes were built under a lock, on tables that were small.
+# Up to these migrations, indexes were built under a lock, on small tables.
 BUILT_BEFORE = {
     "activity": 16,
     "segmentation": 5,
@@ -35,7 +35,7 @@ def later_migrations() -> Iterator[tuple[str, str]]:
 
 
 def indexed_before(app: str, name: str) -> set[Column]:
-    """Return the columns that have an index when the migration begins."""
+    """Return the columns that have an index before the migration."""
     state = MigrationLoader(None).project_state((app, name), at_end=False)
     return {
         (model.name_lower, field)
@@ -47,7 +47,7 @@ def indexed_before(app: str, name: str) -> set[Column]:
 
 
 def faults(migration: type[migrations.Migration], *, indexed: Collection[Column] = ()) -> list[str]:
-    """Return what the migration builds while others wait for the table.
+    """Return the indexes that the migration builds while others wait for the table.
 
     `indexed` are the columns that have an index before it.
     """
@@ -68,7 +68,7 @@ def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
 
 
 def locks(part: Operation, new: set[str], indexed: Collection[Column]) -> str:
-    """Return what is wrong with the operation; nothing for tables that it finds empty."""
+    """Return the fault of the operation, or nothing for tables that are empty."""
     table = getattr(part, "model_name", "")
     if table and table.lower() in new:
         return ""
@@ -136,7 +136,7 @@ def test_planted_violation_is_found(planted: Operation) -> None:
     assert len(faults(migration)) == 1
 
 
-def test_other_words_on_a_column_that_has_its_index_are_no_fault() -> None:
+def test_changed_texts_of_an_indexed_column_are_allowed() -> None:
     words = models.CharField(max_length=9, unique=True, help_text="Where it is.")
     operations = [migrations.AlterField("delivery", "state", words)]
     migration = type("Migration", (migrations.Migration,), {"operations": operations})
@@ -154,7 +154,7 @@ def test_concurrent_building_in_a_transaction_is_found() -> None:
     assert faults(outside) == []
 
 
-def test_index_of_a_table_that_is_new_is_no_fault() -> None:
+def test_index_of_a_new_table_is_allowed() -> None:
     operations = [NEW_TABLE, migrations.AddIndex("delivery", INDEX)]
 
     assert faults(type("Migration", (migrations.Migration,), {"operations": operations})) == []

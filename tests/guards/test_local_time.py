@@ -1,11 +1,11 @@
-"""PostgreSQL's own zone rules are never asked: its CET is another time than zoneinfo's."""
+"""PostgreSQL's own zone rules are never used, because its CET differs from zoneinfo's."""
 
 import re
 
 from tests.guards.code import PACKAGES, ROOT, name, python_files
 
 NAMED_ZONE = re.compile(r"AT TIME ZONE(?! 'UTC')|pg_timezone_(names|abbrevs)", re.IGNORECASE)
-# The one that explains itself.
+# The module that explains this rule.
 SELF = ROOT / "activity" / "local_time.py"
 
 

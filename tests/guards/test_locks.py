@@ -1,4 +1,4 @@
-"""Rows are locked FOR NO KEY UPDATE: a stronger lock stops everybody who refers to the row."""
+"""Rows are locked FOR NO KEY UPDATE: a stronger lock blocks rows that refer to the row."""
 
 import ast
 import re
@@ -13,12 +13,12 @@ FILES = python_files(*PACKAGES)
 
 
 def strong_locks(path: Path) -> list[str]:
-    """Return what in the file locks rows more strongly than needed."""
+    """Return the places in the file that lock rows more strongly than needed."""
     nodes = list(ast.walk(parsed(path)))
     calls = [each for each in nodes if isinstance(each, ast.Call)]
     methods = [each for each in calls if isinstance(each.func, ast.Attribute)]
     found = [ast.unparse(call) for call in methods if _is_strong(call)]
-    # Docstrings may speak of it; statements begin otherwise.
+    # Docstrings may mention it. Statements begin differently.
     docstrings = {ast.get_docstring(each, clean=False) for each in nodes if _has_docstring(each)}
     texts = [each.value for each in nodes if isinstance(each, ast.Constant)]
     sql = [text for text in texts if isinstance(text, str) and text not in docstrings]

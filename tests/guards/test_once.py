@@ -1,4 +1,4 @@
-"""What is stored and compared is brought into its one form in one place."""
+"""Each canonical form of stored values is produced in one place."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.guards.code import PACKAGES, name, python_files
 
-# What only these files may write, and every other calls.
+# Code that only these files may contain. All others call it.
 HOMES = {
     "canonical JSON": (r"sort_keys", {"common/json_text.py", "activity/payloads.py"}),
     "canonical rule": (r"to_json\(check_ranges\(", {"segmentation/rules/canonical.py"}),

@@ -1,4 +1,4 @@
-"""The page on one's own course: its samples import, its commands run, its lists are whole."""
+"""The page "Your own course": its samples import, its commands run, its lists are complete."""
 
 import re
 import shlex

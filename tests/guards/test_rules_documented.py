@@ -1,4 +1,4 @@
-"""docs/rules.md names every signal and every operator, and its examples are rules."""
+"""docs/rules.md names every signal and every operator, and its examples are valid rules."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The sizes of the house style, measured on everything but tests and migrations."""
+"""The size limits of the house style, measured on all code except tests and migrations."""
 
 import statistics
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The table of the stages says what is so."""
+"""The table of the stages in docs/architecture.md is correct."""
 
 import ast
 from importlib import import_module
@@ -16,13 +16,13 @@ each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.stage)
 
 
 def found(path: str) -> object:
-    """Return what a dotted path names."""
+    """Return the object that a dotted path names."""
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)
 
 
 def called_by(task: str) -> object:
-    """Return the function that a task calls, beside the clock."""
+    """Return the function that a task calls in addition to the clock."""
     module, _, name = task.rpartition(".")
     file = ROOT / f"{module.replace('.', '/')}.py"
     (node,) = [node for node in functions(file) if node.name == name]

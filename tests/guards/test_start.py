@@ -1,4 +1,4 @@
-"""Every command and worker loads the project, and no library that only few of them use."""
+"""Commands and workers do not load libraries that only a few of them use."""
 
 import pytest
 
@@ -11,7 +11,7 @@ import config.celery, config.wsgi
 call_command("check", verbosity=0)
 print(*sys.modules)
 """
-# Each would take a third of a second or more; a report, an analysis or an import loads its own.
+# Each takes a third of a second or more. Reports, analyses and imports load what they need.
 HEAVY = {"altair", "narwhals", "pandas", "scipy.optimize", "scipy.special", "statsmodels"}
 
 

@@ -1,4 +1,4 @@
-"""A task reads the clock and calls one function, whose counts alone it gives back."""
+"""A task reads the clock and calls one function, and returns only its counts."""
 
 import ast
 
@@ -26,7 +26,7 @@ def called(node: Function) -> list[str]:
 TASKS = [node for path in FILES for node in functions(path) if is_task(node)]
 
 
-def test_there_are_tasks_to_look_at() -> None:
+def test_tasks_are_found() -> None:
     assert TASKS
 
 
@@ -41,7 +41,7 @@ def test_task_is_thin(node: Function) -> None:
 def test_task_returns_only_what_it_called_and_takes_ids_by_keyword(node: Function) -> None:
     returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)]
 
-    # The counts of its one call, which the stage's last run keeps; no result goes to the broker.
+    # The counts of the call are stored with the stage's last run. No result goes to the broker.
     assert all(isinstance(value, ast.Call) for value in returned)
     assert node.args.args == []
 

@@ -58,7 +58,7 @@ def text_of(client, address):
     return " ".join(client.get(address).content.decode().split())
 
 
-def test_staff_see_who_waits_and_let_them_in(client, surge):
+def test_staff_see_waiting_entries_and_let_them_in(client, surge):
     staff = staff_member(client, "view_segment", "change_segment", "send_messages")
     page, decision = pages(surge)
     said = "24 of the 48 learners in scope"
@@ -75,7 +75,7 @@ def test_staff_see_who_waits_and_let_them_in(client, surge):
     assert said not in text_of(staff, page)
 
 
-def test_staff_leave_it_at_that_and_nobody_is_mailed(client, surge):
+def test_staff_start_nothing_and_nobody_is_mailed(client, surge):
     staff = staff_member(client, "view_segment", "change_segment")
     _, decision = pages(surge)
     staff.post(decision, {"discard": Surge.objects.get().pk})
@@ -85,7 +85,7 @@ def test_staff_leave_it_at_that_and_nobody_is_mailed(client, surge):
     assert len(members(surge)) == 24
 
 
-def test_who_may_not_send_cannot_let_in(client, surge):
+def test_user_without_the_right_to_send_cannot_let_them_in(client, surge):
     staff = staff_member(client, "view_segment", "change_segment")
     _, decision = pages(surge)
     assert "Let them in" not in text_of(staff, decision)
@@ -93,7 +93,7 @@ def test_who_may_not_send_cannot_let_in(client, surge):
     assert Surge.objects.get().state == "held"
 
 
-def test_a_decision_that_was_made_meanwhile_is_said(client, surge):
+def test_earlier_decision_of_another_user_is_reported(client, surge):
     staff = staff_member(client, "view_segment", "change_segment", "send_messages")
     _, decision = pages(surge)
     key = Surge.objects.get().pk

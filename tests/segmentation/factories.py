@@ -1,4 +1,4 @@
-"""Plain functions that make playbooks, segments and rules, and say who is where."""
+"""Plain functions that create playbooks, segments and rules, and return members."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,7 +16,7 @@ _numbers = count(1)
 
 
 def where(field: str, operator: str, value: Any = None, **more: Any) -> dict[str, Any]:
-    """Return the JSON of a rule with one condition; `window` and arguments come by name."""
+    """Return the JSON of a rule with one condition. `window` and arguments are keywords."""
     condition = {"field": field, "operator": operator, **more}
     if value is not None:
         condition["value"] = value
@@ -24,11 +24,11 @@ def where(field: str, operator: str, value: Any = None, **more: Any) -> dict[str
 
 
 def identity(field: str, window: int | None = None, *args: str) -> str:
-    """Return the name under which readings and memberships give the signal."""
+    """Return the identity of the signal in readings and memberships."""
     return SignalRef(SIGNALS_BY_NAME[field], window, args).identity
 
 
-# Who acted today moves by an event, who is quiet for a week by time.
+# Acting today causes transitions by event, and a week of inactivity causes them by time.
 ACTED_TODAY = where("active_days", ">=", 1, window=1)
 QUIET = where("days_since_activity", ">=", 7)
 
@@ -52,7 +52,7 @@ def make_segment(
     now: datetime = NOW,
     **fields: Any,
 ) -> Segment:
-    """Return a segment of the playbook, active unless said otherwise."""
+    """Return a segment of the playbook, active by default."""
     number = next(_numbers)
     values = {"key": f"segment-{number}", "name": f"Segment {number}", "rule": rule}
     segment = create_segment(playbook.id, SegmentFields(**{**values, **fields}), now=now)
@@ -76,7 +76,7 @@ def held_by(enrollment: Enrollment) -> set[int]:
 def transitions(
     segment: Segment, enrollment: Enrollment | None = None
 ) -> list[tuple[str, str, bool]]:
-    """Return kind, cause and whether it starts, of each transition in the order written."""
+    """Return kind, cause and `starts` of each transition, in the order of writing."""
     found = Transition.objects.filter(segment=segment).order_by("id")
     if enrollment is not None:
         found = found.filter(enrollment=enrollment)
@@ -84,7 +84,7 @@ def transitions(
 
 
 def bring_up_to_date(now: datetime = NOW) -> None:
-    """Evaluate what is due and forget what came of it: what follows starts afresh."""
+    """Evaluate what is due and delete the transitions, so that the test starts fresh."""
     evaluate_due(now=now)
     Transition.objects.all().delete()
 

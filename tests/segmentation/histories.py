@@ -1,4 +1,4 @@
-"""Random courses: dated items, acts at awkward instants, stored in any order of arrival."""
+"""Random courses: dated items, and acts at edge cases, stored in any order of arrival."""
 
 from datetime import date, datetime, timedelta
 
@@ -10,8 +10,8 @@ from tests.factories import make_course, make_enrollment, make_event, make_item,
 from tests.segmentation.reference import Act, World
 from tests.segmentation.rule_strategies import trait_sets
 
-# A course over the night on which the clocks go back, in zones where that night is odd: in Havana
-# the day has two midnights, in Beirut another one has none.
+# A course over the night on which the clocks go back, in zones with special cases: in Havana
+# the day has two midnights, and in Beirut another day has none.
 ZONES = ("Europe/London", "America/Havana", "Asia/Kathmandu", "UTC")
 STARTS_ON = date(2025, 10, 20)
 LENGTH = 21
@@ -80,7 +80,7 @@ def _items(draw, course):
 
 def _act(draw, items, learners, zone):
     item = draw(st.sampled_from([None, *items, *items]))
-    # An attempt need not say of which quiz.
+    # An attempt need not name its quiz.
     verb = draw(st.sampled_from(VERBS[item.kind] if item else ("LOGIN", "ATTEMPT_QUIZ")))
     score = None
     if verb == "ATTEMPT_QUIZ":
@@ -91,7 +91,7 @@ def _act(draw, items, learners, zone):
 
 
 def _store(acts, draw):
-    """Ingest the acts in any order, with two mails, which are no acts, in between."""
+    """Ingest the acts in any order, with two mails in between, which are not acts."""
     events = [
         make_event(
             act.enrollment,

@@ -1,7 +1,7 @@
 """The five default segments of an OULAD course run, computed with pandas from the raw files.
 
-Written from the definitions alone, so that the engine has something independent to agree with.
-It knows no membership: a learner is in a segment where its rule is true at the end of a day.
+It is written only from the definitions, as an independent check of the engine.
+It has no memberships: a learner is in a segment if its rule is true at the end of a day.
 `data` is the folder with courses.csv.gz; days count from the run's day 0.
 """
 
@@ -24,8 +24,8 @@ SECONDS_A_DAY = 86_400
 SECONDS_AN_HOUR = 3_600
 PASS_MARK = 40
 NOON, ONE_O_CLOCK = 12, 13
-# An activity is owed from this many days after its due day; a module stays open for so long after
-# it; a quiz due later than in a week is not missed yet.
+# An activity is owed from this many days after its due day. A module stays open for this many days
+# after it. A quiz that is due in more than a week is not missed yet.
 GRACE, STAYS_OPEN, FAR_AHEAD = 2, 14, 7
 
 
@@ -56,13 +56,13 @@ def five_segments(data: Path, run: str, day: int, day0: date | None = None) -> d
 
 
 def in_scope(data: Path, run: str, day: int, day0: date | None = None) -> set[str]:
-    """Return the external ids of the learners whom the rules speak about at the end of the day."""
+    """Return the external ids of the learners in scope at the end of the day."""
     course = load_run(data, run, day0)
     return set(external_ids(scope(course, day)))
 
 
 def signals(data: Path, run: str, day: int, day0: date | None = None) -> pd.DataFrame:
-    """Return a row a learner in scope, indexed by external id. An unknown signal is NA."""
+    """Return one row per learner in scope, indexed by external id. An unknown signal is NA."""
     course = load_run(data, run, day0)
     students = scope(course, day)
     past = course.events[course.events.day <= day]
@@ -100,7 +100,7 @@ def raw(data: Path, name: str) -> pd.DataFrame:
 
 @cache
 def clicks(data: Path, run: str) -> pd.DataFrame:
-    """Return the click rows of the run, from its own file where it is there."""
+    """Return the click rows of the run, from its own file if it exists."""
     own_file = data / "studentVle" / f"{run}.csv.gz"
     if own_file.exists():
         return pd.read_csv(own_file)
@@ -136,7 +136,7 @@ def load_units(data: Path, run: str) -> pd.DataFrame:
             "is_quiz": dated.assessment_type == "CMA",
         }
     ).sort_values(["due_on", "unit"], ignore_index=True)
-    # Units due on one day were all assigned on the same day, so only a strictly earlier one counts.
+    # Units due on one day were assigned on the same day, so only a strictly earlier due day counts.
     earlier = [units.due_on[units.due_on < due].max() for due in units.due_on]
     units["assigned_on"] = pd.Series(earlier, dtype=float).add(1).fillna(0).astype(int)
     return units
@@ -158,7 +158,7 @@ def load_enrollments(data: Path, run: str) -> pd.DataFrame:
 
 
 def click_events(data: Path, run: str, units: pd.DataFrame) -> pd.DataFrame:
-    """Return one view or download a student, site and day, with the unit its site belongs to."""
+    """Return one view or download per student, site and day, with the unit of the site."""
     keys = ["id_student", "id_site", "date"]
     summed = clicks(data, run).groupby(keys, as_index=False).sum_click.sum()
     return pd.DataFrame(
@@ -183,7 +183,7 @@ def site_units(data: Path, run: str, units: pd.DataFrame) -> pd.Series:
 
 
 def submission_events(data: Path, run: str) -> pd.DataFrame:
-    """Return the attempts, the submissions and the completions of units that they bring."""
+    """Return the attempts, the submissions, and the completions of units by them."""
     assessments = raw(data, "assessments")
     own = assessments[assessments.run == run].set_index("id_assessment")
     handed_in = raw(data, "studentAssessment")
@@ -209,7 +209,7 @@ def submission_events(data: Path, run: str) -> pd.DataFrame:
 
 
 def instants(day_0: date, days: pd.Series, hour: pd.Series | int) -> pd.Series:
-    """Return the Unix seconds of the local hour on each day: a London day may last 23 hours."""
+    """Return the Unix seconds of the local hour on each day. A London day may have 23 hours."""
     local = pd.Timestamp(day_0) + pd.to_timedelta(days, "D") + pd.to_timedelta(hour, "h")
     return local.dt.tz_localize(ZONE).astype("datetime64[s, UTC]").astype("int64")
 
@@ -238,7 +238,7 @@ def last_days(rows: pd.DataFrame, day: int, days: int) -> pd.DataFrame:
     return rows[rows.day.between(day - days + 1, day)]
 
 
-# The signals: each a series by student, where a student left out is 0 or unknown.
+# The signals: each is a series by student. A missing student means 0 or unknown.
 
 
 def content_views(past: pd.DataFrame) -> pd.Series:
@@ -252,7 +252,7 @@ def completions(past: pd.DataFrame) -> pd.DataFrame:
 
 
 def touches(past: pd.DataFrame) -> pd.DataFrame:
-    """Return the first and last touch of each student and unit: any act on it or on its items."""
+    """Return the first and last touch (any act on the unit or its items) by student and unit."""
     return past.groupby(["student", "unit"], as_index=False).agg(
         first_at=("at", "min"), last_on=("day", "max")
     )
@@ -263,9 +263,9 @@ def assigned(course: Run, day: int) -> pd.DataFrame:
 
 
 def quiz_attempt_rate(course: Run, past: pd.DataFrame, day: int, days: int) -> pd.Series:
-    """Return, of the assigned quizzes in modules touched on those days, the share attempted.
+    """Return the share attempted of the assigned quizzes in modules touched on those days.
 
-    Left out are those due later than in a week.
+    Quizzes that are due in more than a week are left out.
     """
     units = assigned(course, day)
     units = units[units.due_on <= day + FAR_AHEAD]
@@ -276,7 +276,7 @@ def quiz_attempt_rate(course: Run, past: pd.DataFrame, day: int, days: int) -> p
 
 
 def quiz_pass_rate(past: pd.DataFrame) -> pd.Series:
-    """Return, of the scored attempts, the share passed."""
+    """Return the share passed of the scored attempts."""
     scored = past[(past.verb == "ATTEMPT_QUIZ") & past.score.notna()]
     return (scored.score >= PASS_MARK).groupby(scored.student).mean()
 
@@ -284,9 +284,9 @@ def quiz_pass_rate(past: pd.DataFrame) -> pd.Series:
 def activities_completed_rate(
     course: Run, past: pd.DataFrame, students: pd.Index, day: int, days: int
 ) -> pd.Series:
-    """Return, of the activities that are owed since one of the last N days, the share completed.
+    """Return the share completed of the activities that are owed since one of the last N days.
 
-    Owed are those whose days of grace are over and that somebody had completed before this day.
+    An activity is owed if its days of grace are over and somebody had completed it before this day.
     """
     handed_in = past[past.verb.isin(["ATTEMPT_QUIZ", "SUBMIT_ASSIGNMENT"])]
     known = handed_in.unit[handed_in.day < day]
@@ -310,7 +310,7 @@ def days_since_activity(course: Run, past: pd.DataFrame, students: pd.Index, day
 
 
 def modules_open(course: Run, past: pd.DataFrame, students: pd.Index, day: int) -> pd.Series:
-    """Return how many assigned modules are not completed, until two weeks after their due day."""
+    """Return the number of assigned modules not completed, until two weeks after their due day."""
     units = assigned(course, day)
     units = units.unit[units.due_on >= day - STAYS_OPEN]
     done = completions(past)
@@ -321,9 +321,9 @@ def modules_open(course: Run, past: pd.DataFrame, students: pd.Index, day: int) 
 def pace_percentile(past: pd.DataFrame, day: int) -> pd.Series:
     """Return the mid-rank of each student's pace among the course's, 0 for the fastest.
 
-    Module medians and the course's paces come from what occurred before the day began. A module
+    Module medians and the course's paces use the events before the day began. A module
     that nobody had completed by then has no median and is left out of the student's pace. The
-    student's own earlier pace is no other tie. Where more than half are equal, nobody has a rank.
+    student's own earlier pace is not counted. If more than half are equal, nobody has a rank.
     """
     before = unit_durations(past[past.day < day])
     medians = median_by(before.seconds, before.unit)
@@ -347,12 +347,12 @@ def unit_durations(past: pd.DataFrame) -> pd.DataFrame:
 
 def paces(durations: pd.DataFrame, medians: pd.Series) -> pd.Series:
     relative = (durations.seconds / durations.unit.map(medians)).dropna()
-    # Rounded, so that the last bit of a float makes no difference between two equal paces.
+    # Rounded, so that two equal paces do not differ in the last bit of a float.
     return median_by(relative, durations.student.loc[relative.index]).round(9)
 
 
 def median_by(values: pd.Series, keys: pd.Series) -> pd.Series:
-    """Return the median a key, rounded as PostgreSQL's percentile_cont rounds it."""
+    """Return the median per key, rounded like PostgreSQL's percentile_cont."""
     order = np.lexsort((values, keys))
     ordered = values.to_numpy(dtype=float)[order]
     names, start, size = np.unique(keys.to_numpy()[order], return_index=True, return_counts=True)

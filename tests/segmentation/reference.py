@@ -1,6 +1,6 @@
-"""The signals again, one learner at a time from a list of acts: slow, plain and without SQL.
+"""A reference of the signals for one learner from a list of acts: slow, plain, without SQL.
 
-Written from the definitions, not from the compiler, so that the two can disagree.
+It is written from the definitions and not from the compiler, so that faults are found.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from activity.models import Course, Enrollment, Item
 from common.clock import local_midnight
 
 HOUR = 3600.0
-# So far ahead a quiz may be due and still be asked for; so long after its due day a module is open.
+# How far ahead a counted quiz may be due, and how long after its due day a module is open.
 QUIZ_AHEAD = timedelta(days=7)
 OPEN_AFTER_DUE = timedelta(days=14)
 COMPLETING = {
@@ -37,7 +37,7 @@ class Act:
 
 @dataclass(frozen=True)
 class World:
-    """A course with its items and everything that was ever done in it."""
+    """A course with its items and all its acts."""
 
     course: Course
     items: Sequence[Item]
@@ -55,7 +55,7 @@ def is_assigned(item: Item, day: date) -> bool:
 
 
 def median(values: Sequence[float]) -> float:
-    """Return the median by the formula of percentile_cont, to the last bit."""
+    """Return the median, equal to percentile_cont to the last bit."""
     ordered, half = sorted(values), (len(values) - 1) / 2
     low, high = ordered[int(half)], ordered[int(half + 0.5)]
     return low if low == high else low + (half - int(half)) * (high - low)
@@ -78,7 +78,7 @@ class LearnerReading:
         self.began_at = max(enrollment.enrolled_at, starts_at)
 
     def last(self, window: int | None, *, skip: int = 0) -> list[Act]:
-        """Return the acts of the last N days, or of the N days before the last `skip`."""
+        """Return the acts of the last N days, or of the N days before the last `skip` days."""
         if window is None:
             return self.acts
         newest = self.day - timedelta(days=skip)
@@ -155,7 +155,7 @@ class LearnerReading:
 
     def average_score(self, window):
         scores = self.scored(window)
-        # In millionths, as scores are kept: sums of floats would depend on the order.
+        # In millionths, as scores are stored. Sums of floats would depend on the order.
         total = sum(round(score * 10**6) for score in scores) / 10**6
         return total / len(scores) if scores else None
 
@@ -171,7 +171,7 @@ class LearnerReading:
         return self.share([self.completed_at(module) is not None for module in modules])
 
     def owed(self, window: int | None) -> list[Item]:
-        """Return the activities owed over the last N days before the grace, None: over all."""
+        """Return the activities owed over the last N days before the grace (None: all)."""
         last = self.day - timedelta(days=self.world.course.grace_days)
         first_day = date.min if window is None else last - timedelta(days=window - 1)
         enrolled_on = self.world.local_day(self.enrollment.enrolled_at)
@@ -260,7 +260,7 @@ class LearnerReading:
 
 
 def readings_before(world: World, day: date) -> list[LearnerReading]:
-    """Return a reading of each learner who ever did something, as of when the day began."""
+    """Return a reading of each learner with any act, as of the beginning of the day."""
     before = local_midnight(day, world.course.time_zone) - timedelta(microseconds=1)
     learners = dict.fromkeys(act.enrollment for act in world.acts)
     return [LearnerReading(world, learner, before) for learner in learners]
@@ -278,7 +278,7 @@ def completed_by_somebody(world: World, day: date) -> set[int]:
 
 
 def paces(world: World, day: date) -> tuple[dict[int, float], dict[Enrollment, float]]:
-    """Return the module medians and each learner's pace, from before the day began."""
+    """Return the module medians and each learner's pace at the beginning of the day."""
     readings = readings_before(world, day)
     by_module: dict[int, list[float]] = {}
     for reading in readings:

@@ -1,4 +1,4 @@
-"""Random rules and signals for property tests, skewed towards the edges where readings differ."""
+"""Random rules and signals for property tests, with many edge cases."""
 
 from hypothesis import strategies as st
 
@@ -7,10 +7,10 @@ from segmentation.rules import OPERATORS
 from segmentation.rules.operators import Takes
 from segmentation.signals import SIGNALS, Signal, SignalKind, Window
 
-# Numbers as traits hold them: whole ones of any size too.
+# Numbers in traits, including whole numbers of any size.
 TRAIT_NUMBERS = (0, 17, 17.0, -2, 0.1, 1e-7, 2.50, -0.0, 1e300, 5e-324, 2**53 + 1, 10**400)
 TEXTS = ("Wales", "Scotland", "", "a%b", "it's", "ünï", "Wal", "\\")
-# Names as importers and admins give them, and as nobody should: all of them are values.
+# Names from importers and admins, and names that nobody should use. All are bound as values.
 NAMES = (
     "region",
     "imd-band",
@@ -41,16 +41,16 @@ NUMBERS = st.one_of(
 
 
 _members = st.sampled_from((*TEXTS, *TRAIT_NUMBERS, True, False, "17", "0.1"))
-# An empty list, and null, are unknown before a rule is asked.
+# An empty list and null are unknown before a rule is evaluated.
 traits = _members | st.lists(_members | st.none(), min_size=1, max_size=3) | st.just({"a": 1})
-# What an enrollment or a learner has, often under the names that rules ask for.
+# Traits of an enrollment or a learner, often with names that rules use.
 trait_sets = st.dictionaries(st.sampled_from(NAMES), traits, max_size=4)
-# A roster takes no number of 30 digits and more: what was stored before that limit may hold one.
+# A roster accepts no number of 30 or more digits, but older rows may have one.
 roster_trait_sets = trait_sets.filter(lambda values: storable(values) == values)
 
 
 def values_for(signal: Signal):
-    """Return a strategy of what the signal can be, unknown included."""
+    """Return a strategy of the signal's values, including unknown."""
     by_kind = {
         SignalKind.COUNT: st.integers(0, 20),
         SignalKind.CHANGE: st.integers(-20, 20),
@@ -65,7 +65,7 @@ def values_for(signal: Signal):
 
 
 def _meant(signal: Signal):
-    """Return a strategy of the numbers that the signal can have over any window."""
+    """Return a strategy of the signal's numbers over any window."""
     if signal.kind is SignalKind.CHANGE:
         return NUMBERS
     if signal.kind is SignalKind.RATE:
@@ -75,7 +75,7 @@ def _meant(signal: Signal):
 
 
 def _trait_operands(takes: Takes, symbol: str):
-    """Return what a rule may compare a trait with: for many operators a text or a number."""
+    """Return a value with which a rule may compare a trait: often a text or a number."""
     texts = st.sampled_from([*(text for text in TEXTS if text), "17", "true"])
     if not OPERATORS[symbol].suits(text=True):
         return NUMBERS
@@ -114,7 +114,7 @@ def condition_shapes(draw, signals=SIGNALS, windows=(1, 2, 7, 14), meant=False):
 def rule_shapes(signals=SIGNALS, windows=(1, 2, 7, 14), *, meant=False):
     """Return a strategy of rules as JSON data, nested up to a few levels.
 
-    `meant`: only values that the signal can have, which a rule needs in order to be saved.
+    `meant`: only values that the signal can have, as in a rule that can be saved.
     """
 
     def group(parts):

@@ -30,7 +30,7 @@ def preview_rule(path, course, *options, as_of=NOON):
     call_command("preview_rule", path, "--course", course, "--as-of", as_of, *options)
 
 
-def test_a_preview_in_json_is_all_that_is_printed(cast, rule_file, capsys):
+def test_preview_in_json_prints_only_json(cast, rule_file, capsys):
     preview_rule(rule_file, cast.course.key, "--json")
     assert json.loads(capsys.readouterr().out) == {
         "matches": 1,
@@ -39,7 +39,7 @@ def test_a_preview_in_json_is_all_that_is_printed(cast, rule_file, capsys):
     }
 
 
-def test_a_preview_in_words_says_what_the_rule_means(cast, rule_file, capsys):
+def test_preview_in_words_explains_the_rule(cast, rule_file, capsys):
     preview_rule(rule_file, cast.course.key)
     printed = capsys.readouterr().out
     assert "Active on fewer than 1 of the last 30 days." in printed
@@ -69,7 +69,7 @@ def test_a_preview_in_words_says_what_the_rule_means(cast, rule_file, capsys):
         (json.dumps(QUIET | {"\ud800": 1}), "is not a known key here"),
     ],
 )
-def test_a_rule_that_is_refused_gets_a_sentence(cast, tmp_path, text, sentence):
+def test_refused_rule_gets_a_sentence(cast, tmp_path, text, sentence):
     path = tmp_path / "rule.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(CommandError, match=sentence):
@@ -87,7 +87,7 @@ def test_an_unknown_course_gets_a_sentence(rule_file):
 
 
 @pytest.mark.parametrize("name", ["a\0", "a\udcff"])
-def test_a_name_that_no_text_can_hold_gets_a_sentence(cast, rule_file, tmp_path, name):
+def test_name_that_cannot_be_stored_gets_a_sentence(cast, rule_file, tmp_path, name):
     with pytest.raises(CommandError, match="There is no course 'a"):
         preview_rule(rule_file, name)
     with pytest.raises(CommandError, match="cannot be read from"):
@@ -127,7 +127,7 @@ def export(course, path, *options):
         return list(csv.DictReader(file))
 
 
-def test_an_export_has_a_row_a_learner_with_empty_cells_for_unknown(cast, tmp_path, capsys):
+def test_export_has_one_row_per_learner_with_empty_cells_for_unknown(cast, tmp_path, capsys):
     rows = export(cast.course, tmp_path / "signals.csv")
     by_learner = {row["learner"]: row for row in rows}
     bo = by_learner[cast.bo.learner.external_id]
@@ -143,7 +143,7 @@ FORMULAS = ["=1+1", "+49 30 1", "-7", "@bo", "\t=1", "\r=1"]
 
 @pytest.fixture
 def formulas():
-    """Return a course whose learners and traits begin as formulas do, but for one learner."""
+    """Return a course whose learners and traits begin like formulas, except one learner."""
     course = make_course()
     for text in [*FORMULAS, "ana=1"]:
         make_enrollment(course, make_learner(external_id=text, traits={"region": text}))
@@ -152,7 +152,7 @@ def formulas():
 
 
 def texts(rows):
-    """Return the learners, and their traits, of the exported rows."""
+    """Return the learners and traits of the exported rows."""
     (region,) = [name for name in rows[0] if "region" in name]
     return [row["learner"] for row in rows], [row[region] for row in rows]
 

@@ -1,4 +1,4 @@
-"""The SQL of a rule against its Python, over signals that no course could have."""
+"""The SQL of a rule against its Python, on signals that no course could have."""
 
 import json
 
@@ -21,14 +21,14 @@ DAY = 86_400 * 10**6
 
 
 def stored(value, kind):
-    """Return the value and its type as a reading has it."""
+    """Return the value and its type in a reading."""
     if kind is SignalKind.TRAIT:
         return (None if value is None else json.dumps(value)), "jsonb"
     return value, "bigint" if kind is SignalKind.COUNT else "float8"
 
 
 def in_sql(rule, signals):
-    """Return what PostgreSQL makes of the rule over one row of signals."""
+    """Return PostgreSQL's result of the rule for one row of signals."""
     params = Params()
     kinds = {condition.ref.identity: condition.signal.kind for condition in conditions(rule)}
     aliases = {identity: f"s{number}" for number, identity in enumerate(kinds)}
@@ -46,7 +46,7 @@ def in_sql(rule, signals):
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(shape=rule_shapes(), data=st.data())
-def test_sql_and_python_agree_unknowns_too(shape, data):
+def test_sql_and_python_agree_for_unknown_values_too(shape, data):
     rule = parse(shape)
     signals = {
         condition.ref.identity: data.draw(values_for(SIGNALS_BY_NAME[condition.field]))
@@ -77,7 +77,7 @@ def test_an_argument_is_bound_and_never_read_as_sql(name):
     assert match_rule(rule, enrollment_ids=ids, as_of=NOW) == {with_it.id}
 
 
-def test_every_operator_has_its_sql_and_its_words():
+def test_every_operator_has_sql_and_english():
     for symbol, entry in OPERATORS.items():
         assert entry.symbol == symbol
         assert "{signal}" in entry.sql
@@ -94,7 +94,7 @@ def test_every_operator_has_its_sql_and_its_words():
         pytest.param(1e300, (), id="never"),
     ],
 )
-def test_thresholds_turn_at_their_instant_and_just_after(days, micros):
+def test_comparisons_change_at_the_threshold_and_just_after(days, micros):
     assert flips(days) == micros
 
 
@@ -105,7 +105,7 @@ def test_thresholds_turn_at_their_instant_and_just_after(days, micros):
         st.integers(0, 400 * DAY).map(lambda micros: micros / 10**6 / 86_400),
     )
 )
-def test_no_comparison_turns_at_another_microsecond(days):
+def test_comparisons_change_at_no_other_microsecond(days):
     reached, passed = flips(days)
 
     def compared(micros):

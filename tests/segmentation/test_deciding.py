@@ -41,7 +41,7 @@ def decided(rule, a, b, c):
         ),
     ],
 )
-def test_those_decide_that_are_what_the_whole_is(rule, signals, expected):
+def test_deciding_conditions_have_the_result_of_the_whole(rule, signals, expected):
     assert decided(rule, *signals) == expected
 
 

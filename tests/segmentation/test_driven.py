@@ -1,4 +1,4 @@
-"""Evaluation driven by what is due, against evaluating everybody at every step."""
+"""Evaluation driven by due times, against evaluating all enrollments at every step."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -50,7 +50,7 @@ LATE = (0, 0, 1, 30, 100)
 
 @dataclass(frozen=True)
 class Scene:
-    """A course with segments, and pairs of learners who do the same at the same instants."""
+    """A course with segments, and pairs of learners with the same acts at the same instants."""
 
     course: Course
     items: list[Item]
@@ -59,7 +59,7 @@ class Scene:
     twins: list[tuple[Enrollment, Enrollment]]
 
 
-# Rules of which several are often true at once.
+# Rules, several of which are often true at once.
 easy_shapes = st.sampled_from(
     (ACTED_TODAY, QUIET, where("modules_open", ">=", 0), where("logins", "=", 0, window=7))
 )
@@ -73,7 +73,7 @@ def scenes(draw, shapes=shapes):
         time_zone=zone,
         starts_on=STARTS_ON,
         ends_on=STARTS_ON + LENGTH * DAY,
-        # In a live course it is asked what late events bring about.
+        # In a live course the causes of late events are examined.
         live_since=draw(st.sampled_from((None, first - 9 * DAY))),
     )
     modules = [
@@ -102,7 +102,7 @@ def scenes(draw, shapes=shapes):
 
 
 def next_now(draw, scene: Scene, now: datetime) -> datetime:
-    """Return the clock's next position: by some span, or just at, before or after what is due."""
+    """Return the next instant: after some time, or at, before or after the next due instant."""
     due = Due.objects.filter(enrollment__in=[pair[0] for pair in scene.twins], due_at__gt=now)
     instants = [now, *due.values_list("due_at", flat=True)]
     spans = (timedelta(0), MICROSECOND, HOUR, 5 * HOUR, DAY, 3 * DAY)
@@ -110,7 +110,7 @@ def next_now(draw, scene: Scene, now: datetime) -> datetime:
 
 
 def do_acts(draw, scene: Scene, now: datetime, *, told_after=(0,)) -> None:
-    """Let both twins of each pair do the same, told so many hours later; less than 0: imported."""
+    """Ingest the same acts for both twins of each pair, this many hours late (< 0: imported)."""
     for pair in scene.twins:
         if not draw(st.booleans()):
             continue
@@ -147,7 +147,7 @@ def do_switch(draw, scene: Scene, now: datetime) -> None:
 
 
 def evaluate(scene: Scene, now: datetime) -> None:
-    """Evaluate what is due; an evaluation that failed would prove nothing."""
+    """Evaluate what is due, and check that no evaluation failed."""
     evaluate_due(now=now, course_id=scene.course.id)
     rows = Due.objects.filter(enrollment__course=scene.course)
     assert set(rows.values_list("error", flat=True)) == {""}
@@ -155,13 +155,13 @@ def evaluate(scene: Scene, now: datetime) -> None:
 
 
 def check_norms(scene: Scene) -> None:
-    """The norms kept are those that the log as it is now gives, late as it may have come in."""
+    """Check that the stored norms equal those from the current log, including late events."""
     for row in Norms.objects.filter(course=scene.course).order_by("-day")[:2]:
         assert stored_norms(row.course_id, row.day) == compute_norms(row.course_id, row.day)
 
 
 def story(enrollment: Enrollment) -> tuple[list, list]:
-    """Return all that ever became of an enrollment."""
+    """Return the whole history of an enrollment in segments."""
     stays = Membership.objects.filter(enrollment=enrollment).order_by("entered_at", "segment", "id")
     moves = Transition.objects.filter(enrollment=enrollment).order_by("id")
     return (
@@ -172,7 +172,7 @@ def story(enrollment: Enrollment) -> tuple[list, list]:
 
 @thorough
 @given(data=st.data())
-def test_driven_by_what_is_due_everybody_fares_as_if_evaluated_at_every_step(data):
+def test_evaluation_by_due_times_equals_evaluation_of_all_at_every_step(data):
     scene = data.draw(scenes())
     now = local_midnight(scene.course.starts_on, scene.course.time_zone) - HOUR
     changes = st.sampled_from((None, None, None, do_by_hand, do_edit, do_traits, do_switch))
@@ -191,7 +191,7 @@ def test_driven_by_what_is_due_everybody_fares_as_if_evaluated_at_every_step(dat
 
 @thorough
 @given(data=st.data())
-def test_a_history_imported_ahead_of_the_clock_moves_everybody_at_its_instants(data):
+def test_history_imported_ahead_of_the_clock_takes_effect_at_its_instants(data):
     scene = data.draw(scenes())
     now = local_midnight(scene.course.starts_on, scene.course.time_zone)
     for _ in range(data.draw(st.integers(1, 8))):
@@ -200,13 +200,13 @@ def test_a_history_imported_ahead_of_the_clock_moves_everybody_at_its_instants(d
         pull_due([pair[1].id for pair in scene.twins], at=now, cause=DueCause.TIME)
         evaluate(scene, now)
         for driven, pulled in scene.twins:
-            # Why they move may differ: only the one who is evaluated at once uses the cause up.
+            # The causes may differ: only the twin that is evaluated at once resets the cause.
             assert story(driven)[0] == story(pulled)[0]
 
 
 @thorough
 @given(data=st.data())
-def test_an_exclusive_playbook_never_holds_anybody_twice(data):
+def test_exclusive_playbook_never_has_a_learner_in_two_segments(data):
     scene = data.draw(scenes(easy_shapes))
     set_mode(scene.playbook.id, "exclusive")
     now = local_midnight(scene.course.starts_on, scene.course.time_zone)
@@ -223,7 +223,7 @@ def test_an_exclusive_playbook_never_holds_anybody_twice(data):
 
 @thorough
 @given(data=st.data())
-def test_a_past_instant_read_from_the_log_is_what_was_computed_live(data):
+def test_reading_of_a_past_instant_equals_the_live_result(data):
     scene = data.draw(scenes())
     set_mode(scene.playbook.id, "overlapping")
     Segment.objects.filter(id__in=[segment.id for segment in scene.segments]).update(
@@ -236,7 +236,7 @@ def test_a_past_instant_read_from_the_log_is_what_was_computed_live(data):
         do_acts(data.draw, scene, now)
         evaluate(scene, now)
         live[now] = {segment.id: members(segment) for segment in scene.segments}
-    # Nothing that was kept meanwhile may be needed.
+    # Delete everything that was stored meanwhile, because it may not be needed.
     Norms.objects.all().delete()
     everybody = [twin.id for pair in scene.twins for twin in pair]
     for as_of, kept in live.items():

@@ -1,4 +1,4 @@
-"""When an evaluation is next due if nothing happens. NOW is noon UTC, 13:00 in London."""
+"""When an enrollment is next due without new events. NOW is noon UTC, 13:00 in London."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -28,7 +28,7 @@ ACTIVE = condition("active_days", value=3, window=7)
 
 
 def read(enrollment, *segments, as_of=NOW):
-    """Return the row of the enrollment, by column."""
+    """Return the row of the enrollment as a dict."""
     reading = compile_reading(
         segments or [SegmentRules(1, parse(ACTIVE))],
         course_id=enrollment.course_id,
@@ -48,7 +48,7 @@ def due(enrollment, *shapes, as_of=NOW):
     return read(enrollment, *rules, as_of=as_of)["next_due"]
 
 
-def test_a_threshold_is_met_at_its_very_instant_and_passed_just_after():
+def test_threshold_is_reached_at_its_exact_instant_and_passed_just_after():
     learner = make_enrollment()
     acted_at = NOW - timedelta(days=6, hours=20)
     act(learner, occurred_at=acted_at)
@@ -58,7 +58,7 @@ def test_a_threshold_is_met_at_its_very_instant_and_passed_just_after():
     assert due(learner, QUIET, as_of=week + MICROSECOND) == OVER_AT
 
 
-def test_every_bound_of_every_rule_counts_and_the_first_wins():
+def test_earliest_bound_of_all_rules_is_used():
     learner = make_enrollment()
     act(learner, occurred_at=NOW)
     days = condition("days_since_activity", "between", [2, 0.5])
@@ -89,12 +89,12 @@ def test_a_leave_rule_counts_too():
         ),
     ],
 )
-def test_only_what_depends_on_the_date_waits_for_midnight(shape, expected):
+def test_only_rules_that_depend_on_the_date_wait_for_midnight(shape, expected):
     assert due(make_enrollment(), shape) == expected
 
 
 @pytest.mark.parametrize("name", ["withdrew_at", "completed_at"])
-def test_leaving_ahead_is_due_and_afterwards_nothing_is(name):
+def test_future_withdrawal_is_due_and_nothing_after_it(name):
     leaves_at = NOW + timedelta(hours=1)
     learner = make_enrollment(**{name: leaves_at})
     assert due(learner, ACTIVE) == leaves_at

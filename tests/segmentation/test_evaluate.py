@@ -1,4 +1,4 @@
-"""Evaluation: who enters and leaves, when, and in how many steps."""
+"""Evaluation: entries and leavings, their instants, and the number of queries."""
 
 from datetime import datetime, timedelta
 
@@ -72,7 +72,7 @@ def test_an_entry_that_starts_nothing_is_written_as_processed():
     assert not Transition.objects.filter(processed_at__isnull=True).exists()
 
 
-def test_an_act_moves_by_an_event():
+def test_act_causes_a_transition_with_the_cause_event():
     cast = make_cast()
     playbook = make_playbook(cast.course)
     acted, quiet = make_segment(playbook, ACTED_TODAY), make_segment(playbook, QUIET)
@@ -96,7 +96,7 @@ def test_leavings_are_written_before_entries():
     assert kinds == ["leave", "enter"]
 
 
-def test_silence_moves_by_time_and_exactly_when_it_is_long_enough():
+def test_inactivity_causes_a_transition_by_time_at_the_exact_instant():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     act(cast.bo, occurred_at=NOW)
@@ -109,7 +109,7 @@ def test_silence_moves_by_time_and_exactly_when_it_is_long_enough():
 
 
 @pytest.mark.parametrize("field", ["withdrew_at", "completed_at"])
-def test_who_is_through_with_the_course_is_in_no_segment(field):
+def test_learner_who_left_or_completed_the_course_is_in_no_segment(field):
     course = make_course()
     segment = make_segment(make_playbook(course), QUIET)
     enrollment = make_enrollment(course, **{field: NOW + HOUR})
@@ -129,7 +129,7 @@ def test_after_its_last_day_a_course_is_over():
     assert transitions(segment) == [("leave", "course_over", False)] * 3
 
 
-def test_a_stopped_clock_holds_for_good():
+def test_stopped_clock_never_advances():
     cast = make_cast(clock_stopped_at=NOW)
     segment = make_segment(make_playbook(cast.course), QUIET)
     years_later = NOW + timedelta(days=1000)

@@ -1,4 +1,4 @@
-"""Why somebody enters or leaves, and whether that may start anything."""
+"""The causes of entries and leavings, and whether they may start anything."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -34,7 +34,7 @@ def set_rule(segment: Segment, rule: dict, **ticks: bool) -> Segment:
     return edit_segment(segment.id, replace(SegmentFields.of(segment), rule=rule), now=NOW, **ticks)
 
 
-def test_an_edit_moves_without_starting_anything():
+def test_transitions_of_an_edit_start_nothing():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), where("modules_completed", ">=", 2))
     bring_up_to_date()
@@ -46,7 +46,7 @@ def test_an_edit_moves_without_starting_anything():
     assert Membership.objects.filter(segment=segment, version=2).count() == 2
 
 
-def test_an_edit_does_not_change_why_other_segments_move():
+def test_edit_does_not_change_the_cause_in_other_segments():
     cast = make_cast()
     playbook = make_playbook(cast.course)
     edited, other = make_segment(playbook, ACTED_TODAY), make_segment(playbook, ACTED_TODAY)
@@ -58,7 +58,7 @@ def test_an_edit_does_not_change_why_other_segments_move():
     assert transitions(other) == [("enter", "event", True)]
 
 
-def test_after_an_edit_was_met_things_move_by_events_again():
+def test_after_an_edit_was_evaluated_events_are_causes_again():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     bring_up_to_date()
@@ -90,7 +90,7 @@ def test_activation_starts_for_those_already_in_only_if_ticked(ticked):
 
 
 @pytest.mark.parametrize("ticked", [True, False])
-def test_an_edit_starts_for_those_it_brings_in_only_if_ticked(ticked):
+def test_edit_starts_messages_for_new_members_only_if_ticked(ticked):
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), where("modules_completed", ">=", 2))
     bring_up_to_date()
@@ -99,7 +99,7 @@ def test_an_edit_starts_for_those_it_brings_in_only_if_ticked(ticked):
     assert transitions(segment) == [("enter", "edit", ticked)] * 2
 
 
-def test_a_ticked_edit_starts_nothing_for_those_it_puts_out():
+def test_ticked_edit_starts_nothing_for_learners_who_leave():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     bring_up_to_date()

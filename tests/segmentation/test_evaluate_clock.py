@@ -1,4 +1,4 @@
-"""What happens between the instant at which a stage read its clock and the claim of a row."""
+"""Events between the reading of a stage's clock and the claim of a row."""
 
 from datetime import timedelta
 
@@ -25,8 +25,8 @@ def enrollment():
     return made
 
 
-def test_event_after_the_clock_was_read_is_answered_at_its_own_instant(enrollment):
-    # Due already, for another reason; the task's clock says NOW, and then the learner acts.
+def test_event_after_the_clock_was_read_is_evaluated_at_its_own_instant(enrollment):
+    # The row is due already for another reason. The task's clock says NOW, then the learner acts.
     Due.objects.filter(pk=enrollment.pk).update(due_at=NOW - SECOND)
     later = NOW + 2 * SECOND
     ingest([make_event(enrollment, occurred_at=later)], now=later)

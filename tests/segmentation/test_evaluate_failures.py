@@ -1,4 +1,4 @@
-"""Rules that fail, feeds that fall silent, enrollments that cannot be evaluated."""
+"""Failing rules, silent feeds, and enrollments that cannot be evaluated."""
 
 from datetime import timedelta
 from io import StringIO
@@ -54,7 +54,7 @@ def test_a_rule_that_fails_when_run_freezes_its_segment_alone():
     broken = make_segment(playbook, where("trait", "=", "Wales", key="region"))
     sound = make_segment(playbook, QUIET)
     with connection.cursor() as cursor:
-        # What the rule reads is not there: a fault that only running it shows.
+        # The data of the rule is missing, which only running the rule shows.
         cursor.execute("ALTER TABLE activity_learner RENAME COLUMN traits TO gone")
     counts = evaluate_due(now=NOW)
     broken.refresh_from_db()
@@ -110,7 +110,7 @@ def test_a_silent_feed_makes_nobody_inactive():
     assert transitions(segment) == [("enter", "time", True)]
 
 
-def test_a_silent_feed_does_not_hold_up_what_events_and_people_do():
+def test_silent_feed_does_not_delay_events_and_manual_changes():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     bring_up_to_date()
@@ -133,7 +133,7 @@ def refused_member(db):
     return refuse
 
 
-def test_one_enrollment_that_fails_does_not_hold_up_the_rest(refused_member):
+def test_failing_enrollment_does_not_delay_the_others(refused_member):
     course = make_course()
     segment = make_segment(make_playbook(course), QUIET)
     everybody = [make_enrollment(course, due_at=NOW - HOUR) for _ in range(30)]
@@ -160,7 +160,7 @@ def test_a_full_evaluation_says_how_many_failed(refused_member):
     assert Due.objects.get(enrollment=everybody[17]).attempts == 1
 
 
-def test_after_a_failure_it_is_tried_again_and_the_error_goes(refused_member):
+def test_failed_enrollment_is_tried_again_and_the_error_is_cleared(refused_member):
     course = make_course()
     make_segment(make_playbook(course), QUIET)
     enrollment = make_enrollment(course)

@@ -1,4 +1,4 @@
-"""Leave rules, exclusive playbooks, and what is no longer kept."""
+"""Leave rules, exclusive playbooks, archived segments and removed courses."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ def test_a_leave_rule_keeps_a_member_until_it_is_true():
     assert members(segment) == set()
 
 
-def test_nobody_goes_in_and_out_where_both_rules_are_true():
+def test_nobody_enters_and_leaves_repeatedly_if_both_rules_are_true():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET, leave_rule=QUIET)
     for hour in range(3):
@@ -51,7 +51,7 @@ def test_nobody_goes_in_and_out_where_both_rules_are_true():
     assert transitions(segment) == []
 
 
-def test_an_exclusive_playbook_keeps_the_first_that_fits():
+def test_exclusive_playbook_uses_the_first_segment_that_matches():
     cast = make_cast()
     playbook = make_playbook(cast.course, exclusive=True)
     quiet = make_segment(playbook, QUIET, priority=20)
@@ -75,7 +75,7 @@ def test_a_higher_segment_takes_a_member_from_a_lower_one():
     high = make_segment(playbook, QUIET, priority=1)
     evaluate_due(now=NOW)
     assert (members(low), len(members(high))) == (set(), 3)
-    # Those who were moved by somebody's edit are not messaged for it, in neither segment.
+    # Learners who changed segments because of an edit are messaged in neither segment.
     assert set(transitions(low)) == {("leave", "edit", False)}
     assert set(transitions(high)) == {("enter", "baseline", False)}
 

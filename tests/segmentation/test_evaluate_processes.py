@@ -1,4 +1,4 @@
-"""Evaluation beside ingest, beside itself, and killed: with real processes."""
+"""Evaluation in real processes: beside ingest, beside another evaluation, and killed."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 SECOND = timedelta(seconds=1)
 EVERYBODY = where("modules_open", ">=", 0)
 
-# Evaluates, then holds the transaction open, with all it read and wrote, until told to go on.
+# Evaluates, then keeps the transaction open until a signal to go on.
 EVALUATE_AND_WAIT = """
 import sys
 from datetime import datetime
@@ -53,7 +53,7 @@ with transaction.atomic():
         sys.stdin.readline()
 """
 
-# Claims batch by batch and says so while it holds one.
+# Claims batch by batch, and reports each batch while it holds it.
 EVALUATE_SLOWLY = """
 import sys, time
 from datetime import datetime
@@ -93,7 +93,7 @@ def nobody_else_is_connected():
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
-            # One that is idle holds nothing that could still be undone.
+            # An idle connection has no open transaction.
             " AND state <> 'idle'"
         )
         return cursor.fetchone()[0] == 0
@@ -131,7 +131,7 @@ def test_an_event_that_arrives_during_an_evaluation_is_not_lost():
     assert transitions(segment) == [("enter", "event", True)]
 
 
-def test_an_evaluation_passes_by_an_enrollment_whose_event_is_being_stored():
+def test_evaluation_skips_an_enrollment_whose_event_is_being_stored():
     enrollment, segment = make_learner_in_a_segment()
     ingest = start_ingest(enrollment, wait=True)
     with running(ingest):
@@ -169,7 +169,7 @@ def test_two_evaluators_evaluate_everybody_once():
 
 
 @pytest.mark.parametrize("batches", [1, 3, 7])
-def test_an_evaluator_killed_at_work_leaves_nothing_half_done(batches):
+def test_evaluator_killed_at_work_leaves_no_partial_changes(batches):
     segment = make_roster(100)
     evaluator = start_python(EVALUATE_SLOWLY, NOW.isoformat())
     with running(evaluator):

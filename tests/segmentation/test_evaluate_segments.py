@@ -1,4 +1,4 @@
-"""The command that evaluates everybody as of an instant."""
+"""The command that evaluates all enrollments as of an instant."""
 
 import json
 from datetime import timedelta
@@ -34,7 +34,7 @@ def run(*arguments):
     return out.getvalue()
 
 
-def test_it_prints_what_it_did_and_the_members_by_segment():
+def test_command_prints_counts_and_members_by_segment():
     cast = make_cast(key="history")
     playbook = make_playbook(cast.course)
     make_segment(playbook, QUIET, key="quiet", priority=1)
@@ -47,7 +47,7 @@ def test_it_prints_what_it_did_and_the_members_by_segment():
     ]
 
 
-def test_with_json_there_is_nothing_but_json():
+def test_json_output_is_only_json():
     cast = make_cast()
     make_segment(make_playbook(cast.course), QUIET, key="quiet")
     assert json.loads(run("--as-of", NOW.isoformat(), "--json")) == {
@@ -59,7 +59,7 @@ def test_with_json_there_is_nothing_but_json():
     }
 
 
-def test_those_who_are_not_due_are_evaluated_too():
+def test_enrollments_that_are_not_due_are_evaluated_too():
     cast = make_cast()
     make_segment(make_playbook(cast.course), QUIET)
     evaluate_due(now=NOW)
@@ -128,9 +128,9 @@ def other():
 
 
 def locking_the_last(other, change):
-    """Return what holds the last Due row on the other connection for half a second.
+    """Return a callback that holds the last Due row on the other connection for half a second.
 
-    It does so when it is first told of a batch, and commits what `change` does to the row.
+    It does so at the first batch, and commits the change that `change` makes to the row.
     """
     timers = []
 
@@ -145,7 +145,7 @@ def locking_the_last(other, change):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_enrollment_that_another_transaction_holds_is_waited_for(other):
+def test_command_waits_for_an_enrollment_that_another_transaction_holds(other):
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     hold = locking_the_last(other, "attempts = attempts")
@@ -155,7 +155,7 @@ def test_an_enrollment_that_another_transaction_holds_is_waited_for(other):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_enrollment_that_was_evaluated_as_of_later_meanwhile_is_left_so(other):
+def test_enrollment_evaluated_as_of_a_later_instant_meanwhile_is_not_changed(other):
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     hold = locking_the_last(other, f"evaluated_at = '{NOW + HOUR}'")

@@ -1,4 +1,4 @@
-"""What comes in long after it occurred moves segments, and starts nothing."""
+"""Late events cause transitions that start nothing."""
 
 from datetime import timedelta
 
@@ -43,12 +43,12 @@ def segment_of(course, rule=ACTED_THIS_MONTH, **fields):
 
 
 def tell(enrollment, *instants, now=NOW, verb="LOGIN", **fields):
-    """Have the events come in together at `now`."""
+    """Ingest the events together at `now`."""
     events = [make_event(enrollment, verb, occurred_at=at, **fields) for at in instants]
     assert ingest(events, now=now).stored == len(events)
 
 
-def test_an_event_25_days_old_moves_without_starting_anything(course, learner):
+def test_transition_of_an_event_25_days_old_starts_nothing(course, learner):
     segment = segment_of(course)
     tell(learner, NOW - 25 * DAY)
     evaluate_due(now=NOW)
@@ -66,7 +66,7 @@ def test_an_event_is_late_from_48_hours_on(course, learner, age, cause, starts):
     assert transitions(segment) == [("enter", cause, starts)]
 
 
-def test_a_course_says_itself_from_when_on_an_event_is_late(course, learner):
+def test_course_sets_its_own_limit_for_late_events(course, learner):
     save_course({"key": course.key, "late_after_hours": 24}, now=NOW)
     segment = segment_of(course)
     tell(learner, NOW - 25 * HOUR)
@@ -82,7 +82,7 @@ def test_a_course_may_let_late_events_start_messages(course, learner):
     assert transitions(segment) == [("enter", "late", True)]
 
 
-def test_whom_late_events_put_out_leaves_by_them(course, learner):
+def test_learner_who_leaves_because_of_late_events_has_the_cause_late(course, learner):
     act(learner, occurred_at=NOW - 12 * DAY)
     segment = segment_of(course, QUIET)
     tell(learner, NOW - 3 * DAY)
@@ -91,7 +91,7 @@ def test_whom_late_events_put_out_leaves_by_them(course, learner):
 
 
 @pytest.mark.parametrize("first", ["late", "fresh"])
-def test_of_late_and_fresh_acts_that_come_together_each_has_its_own(course, learner, first):
+def test_late_and_recent_acts_received_together_have_separate_causes(course, learner, first):
     quizzes, today = segment_of(course, TRIED_A_QUIZ), segment_of(course, ACTED_TODAY)
     month = segment_of(course)
     acts = [(NOW - 25 * DAY, "ATTEMPT_QUIZ"), (NOW - HOUR, "LOGIN")]
@@ -103,7 +103,7 @@ def test_of_late_and_fresh_acts_that_come_together_each_has_its_own(course, lear
     assert transitions(month) == [("enter", "event", True)], "the fresh one alone would have done"
 
 
-def test_what_needs_the_fresh_act_beside_the_late_ones_is_started_by_it(course, learner):
+def test_transition_that_needs_late_and_recent_acts_has_the_cause_event(course, learner):
     segment = segment_of(course, TOOK_QUIZZES)
     item = make_item(course, "quiz")
     bring_up_to_date()
@@ -121,7 +121,7 @@ def test_a_fresh_act_after_the_late_ones_were_evaluated_starts(course, learner):
     assert transitions(segment) == [("enter", "event", True)]
 
 
-def test_time_that_passes_later_starts_although_the_last_act_came_late(course, learner):
+def test_later_transition_by_time_starts_although_the_last_act_was_late(course, learner):
     act(learner, occurred_at=NOW - 6 * DAY)
     segment = segment_of(course, QUIET)
     tell(learner, NOW - 5 * DAY)
@@ -131,7 +131,7 @@ def test_time_that_passes_later_starts_although_the_last_act_came_late(course, l
     assert transitions(segment) == [("enter", "time", True)]
 
 
-def test_time_that_had_come_when_late_events_came_in_still_starts(course, learner):
+def test_transition_by_time_pending_when_late_events_arrive_still_starts(course, learner):
     act(learner, occurred_at=NOW - 7 * DAY + HOUR)
     segment = segment_of(course, QUIET)
     tell(learner, NOW - 20 * DAY, now=NOW + HOUR)
@@ -160,7 +160,7 @@ def test_in_an_exclusive_playbook_each_move_has_the_cause_that_brought_it_about(
     assert transitions(month) == []
 
 
-def test_before_the_course_is_live_what_is_late_is_called_late(learner, course):
+def test_late_event_before_the_course_is_live_has_the_cause_late(learner, course):
     Course.objects.filter(pk=course.pk).update(live_since=None)
     segment = segment_of(course)
     tell(learner, NOW - 25 * DAY)
@@ -168,7 +168,7 @@ def test_before_the_course_is_live_what_is_late_is_called_late(learner, course):
     assert transitions(segment) == [("enter", "late", False)]
 
 
-def test_an_evaluation_answers_for_what_was_late_before_it(course, learner):
+def test_evaluation_resets_the_note_of_late_events(course, learner):
     segment_of(course)
     tell(learner, NOW - 25 * DAY)
     assert Due.objects.get(pk=learner.pk).late_since == NOW

@@ -1,4 +1,4 @@
-"""Manual members, the outbox, and what the database itself refuses."""
+"""Manual members, the outbox, and constraints of the database."""
 
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 
 
-def test_who_is_added_by_hand_is_in_whatever_the_rule_says():
+def test_learner_added_by_hand_is_a_member_regardless_of_the_rule():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
     bring_up_to_date()
@@ -49,7 +49,7 @@ def test_who_is_added_by_hand_is_in_whatever_the_rule_says():
     assert transitions(segment) == [("enter", "manual", True)]
 
 
-def test_who_is_removed_by_hand_stays_out_whatever_the_rule_says():
+def test_learner_removed_by_hand_is_no_member_regardless_of_the_rule():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     bring_up_to_date()
@@ -60,7 +60,7 @@ def test_who_is_removed_by_hand_stays_out_whatever_the_rule_says():
     assert transitions(segment) == [("leave", "manual", True)]
 
 
-def test_the_last_word_by_hand_counts():
+def test_latest_manual_change_counts():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     bring_up_to_date()
@@ -72,7 +72,7 @@ def test_the_last_word_by_hand_counts():
     assert Override.objects.count() == 1
 
 
-def test_what_was_set_by_hand_is_applied_once():
+def test_manual_change_is_applied_once():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
     bring_up_to_date()
@@ -81,7 +81,7 @@ def test_what_was_set_by_hand_is_applied_once():
     assert Override.objects.get().applied_at == NOW + HOUR
 
 
-def test_when_the_hand_lets_go_the_rule_decides_and_starts_nothing():
+def test_after_clearing_an_override_the_rule_decides_and_starts_nothing():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     bring_up_to_date()
@@ -102,7 +102,7 @@ def test_nobody_is_added_to_a_course_that_is_over_for_them():
     assert held_by(withdrawn) == set()
 
 
-def test_in_an_exclusive_playbook_the_hand_moves_a_member_from_a_lower_segment():
+def test_manual_change_moves_a_member_from_a_lower_segment_of_an_exclusive_playbook():
     cast = make_cast()
     playbook = make_playbook(cast.course, exclusive=True)
     high = make_segment(playbook, ACTED_TODAY, priority=1)
@@ -128,7 +128,7 @@ def test_nobody_is_added_to_a_segment_of_another_course():
         add_member(segment.id, cast.bo.id, now=NOW)
 
 
-def test_an_archived_segment_forgets_the_hand_but_not_the_past():
+def test_archived_segment_ends_manual_membership_and_keeps_its_history():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), ACTED_TODAY)
     bring_up_to_date()
@@ -153,7 +153,7 @@ def test_two_current_memberships_are_refused():
 
 
 def make_moves():
-    """Return Bo, who left one segment and entered another, with both transitions waiting."""
+    """Return Bo after leaving one segment and entering another, with both transitions open."""
     cast = make_cast()
     playbook = make_playbook(cast.course)
     make_segment(playbook, ACTED_TODAY)
@@ -164,21 +164,21 @@ def make_moves():
     return cast.bo
 
 
-def test_open_transitions_come_in_order_once_an_enrollment(django_assert_num_queries):
+def test_open_transitions_are_in_order_and_enrollments_occur_once(django_assert_num_queries):
     bo = make_moves()
     with django_assert_num_queries(2):
         assert enrollments_to_react(now=NOW, limit=10).enrollment_ids == [bo.id]
         assert [move.kind for move in open_transitions([bo.id])] == ["leave", "enter"]
 
 
-def test_what_was_processed_does_not_come_again():
+def test_processed_transition_is_not_returned_again():
     bo = make_moves()
     mark_processed([move.id for move in open_transitions([bo.id])], now=NOW)
     assert enrollments_to_react(now=NOW, limit=10).enrollment_ids == []
     assert set(Transition.objects.values_list("processed_at", flat=True)) == {NOW}
 
 
-def test_a_failure_puts_off_longer_each_time_up_to_an_hour():
+def test_each_failure_delays_longer_up_to_an_hour():
     bo = make_moves()
     ids = [move.id for move in open_transitions([bo.id])]
     waits = []
@@ -191,7 +191,7 @@ def test_a_failure_puts_off_longer_each_time_up_to_an_hour():
     assert {move.error for move in open_transitions([bo.id])} == {"no such cadence"}
 
 
-def test_those_that_were_put_off_do_not_fill_the_line():
+def test_delayed_transitions_do_not_block_the_queue():
     first, second = make_moves(), make_moves()
     fail_transitions([move.id for move in open_transitions([first.id])], now=NOW, error="x")
     assert enrollments_to_react(now=NOW, limit=1).enrollment_ids == [second.id]
@@ -206,7 +206,7 @@ def test_present_members_are_announced_once():
     assert transitions(segment) == [("enter", "baseline", True)] * 3
 
 
-def test_who_has_left_is_not_announced():
+def test_learner_who_has_left_is_not_announced():
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     bring_up_to_date()
@@ -226,7 +226,7 @@ def test_signals_of_many_conditions_are_all_kept():
     assert len(kept) == 120
 
 
-def test_an_enrollment_deleted_takes_its_rows_along():
+def test_deleting_an_enrollment_deletes_its_rows():
     cast = make_cast()
     make_segment(make_playbook(cast.course), QUIET)
     evaluate_due(now=NOW)

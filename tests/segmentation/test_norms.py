@@ -1,4 +1,4 @@
-"""Norms follow the past: what comes in late changes them, and whoever they are about moves."""
+"""Late events change norms, and affected learners change segments."""
 
 from datetime import timedelta
 from threading import Event, Thread
@@ -34,7 +34,7 @@ SLOW = where("pace_percentile", ">=", 0.5)
 
 
 def finish(enrollment, module, *, hours, ended_at=NOW - DAY, told_at=NOW):
-    """Tell at `told_at` that the module was completed, so many hours after it was touched."""
+    """Ingest at `told_at` that the module was completed this many hours after it was touched."""
     begun_at = ended_at - hours * HOUR
     events = [
         make_event(enrollment, "VIEW_MODULE", item=module, occurred_at=begun_at),
@@ -55,7 +55,7 @@ def module(course):
 
 @pytest.fixture
 def learners(course, module):
-    """Return four learners; the first three have finished, and the middle one has rank 1/3."""
+    """Return four learners. The first three have finished, and the middle one has rank 1/3."""
     learners = [make_enrollment(course) for _ in range(4)]
     for learner, hours in zip(learners, (2, 4, 8), strict=False):
         finish(learner, module, hours=hours)
@@ -69,13 +69,13 @@ def learners(course, module):
         pytest.param(NOW - 25 * DAY, NOW + HOUR, ("enter", "edit", False), id="a back-fill"),
     ],
 )
-def test_what_comes_in_late_moves_those_who_are_measured_against_it(
+def test_late_events_change_the_segments_of_learners_compared_with_the_norms(
     course, module, learners, ended_at, told_at, cause
 ):
     segment = make_segment(make_playbook(course), SLOW)
     bring_up_to_date()
     assert members(segment) == {learners[2].pk}
-    # Faster than everybody: the middle one is now among the slower half.
+    # Faster than all others, so the middle one is now in the slower half.
     finish(learners[3], module, hours=1, ended_at=ended_at, told_at=told_at)
     evaluate_due(now=told_at)
     evaluate_due(now=told_at)
@@ -84,7 +84,7 @@ def test_what_comes_in_late_moves_those_who_are_measured_against_it(
     assert not PastChange.objects.exists()
 
 
-def test_norms_that_lack_a_new_one_are_of_learners_who_were_measured(course, module, learners):
+def test_norms_that_lack_a_new_one_still_count_as_used(course, module, learners):
     segment = make_segment(make_playbook(course), SLOW)
     bring_up_to_date()
     # As after an upgrade in the middle of the day.
@@ -119,7 +119,7 @@ def test_norms_that_stay_the_same_pull_nobody(course, module, learners):
     assert not PastChange.objects.exists()
 
 
-def test_the_past_has_the_norms_that_it_would_have_had(course, module, learners):
+def test_renewed_norms_of_past_days_are_correct(course, module, learners):
     for back in range(3):
         ensure_norms(course.pk, TODAY - back * DAY, now=NOW)
     finish(learners[3], module, hours=1, ended_at=NOW - DAY - HOUR)
@@ -138,7 +138,7 @@ def test_the_past_has_the_norms_that_it_would_have_had(course, module, learners)
         pytest.param(timedelta(microseconds=1), True, id="of yesterday"),
     ],
 )
-def test_what_is_of_a_day_that_is_over_is_noted(course, module, learners, back, noted):
+def test_event_of_a_past_day_is_noted(course, module, learners, back, noted):
     PastChange.objects.all().delete()
     midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
     event = make_event(learners[0], "VIEW_ITEM", item=module, occurred_at=midnight - back)
@@ -146,7 +146,7 @@ def test_what_is_of_a_day_that_is_over_is_noted(course, module, learners, back, 
     assert PastChange.objects.exists() == noted
 
 
-def test_what_may_be_committed_after_its_midnight_is_noted(course, module, learners):
+def test_event_that_may_be_committed_after_its_midnight_is_noted(course, module, learners):
     PastChange.objects.all().delete()
     midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
     at = midnight - timedelta(minutes=1)
@@ -176,7 +176,7 @@ def test_a_rebuild_renews_the_norms(course, learners):
 
 
 @pytest.mark.parametrize("missing", NORMS)
-def test_norms_of_a_release_that_did_not_know_one_are_made_anew(course, learners, missing):
+def test_norms_of_a_release_without_one_of_them_are_computed_again(course, learners, missing):
     whole = ensure_norms(course.pk, TODAY, now=NOW)
     figures = whole.to_json()
     del figures[missing]
@@ -186,7 +186,7 @@ def test_norms_of_a_release_that_did_not_know_one_are_made_anew(course, learners
     assert stored_norms(course.pk, TODAY) == whole
 
 
-def test_norms_that_are_whole_stand_for_whoever_comes_later(course, learners):
+def test_complete_norms_are_kept_when_another_worker_stores_its_own(course, learners):
     first = NormsValues({1: 3600.0}, [0.5], [2])
     Norms.objects.create(course=course, day=TODAY, figures=first.to_json(), computed_at=NOW)
     with connection.cursor() as cursor:
@@ -195,9 +195,9 @@ def test_norms_that_are_whole_stand_for_whoever_comes_later(course, learners):
 
 
 def migrate(name):
-    """Bring the tables to the migration and return the models as they are there."""
+    """Migrate the tables to the migration and return its models."""
     with connection.cursor() as cursor:
-        # No table is changed while a row of it waits for the end of the test to be checked.
+        # PostgreSQL does not alter a table with pending checks of foreign keys.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     executor = MigrationExecutor(connection)
     executor.migrate([("segmentation", name)])
@@ -219,7 +219,7 @@ def test_norms_that_an_earlier_release_kept_stay_as_they_are(course):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_norms_that_are_being_computed_are_renewed_after_them():
+def test_norms_that_are_being_computed_are_renewed_afterwards():
     course = make_course(time_zone="UTC")
     module, learners = make_item(course, "module"), [make_enrollment(course) for _ in range(2)]
     computed, may_commit = Event(), Event()

@@ -1,10 +1,10 @@
-"""The five segments on real courses: SQL, plain Python over the export, and an independent oracle.
+"""The five segments on real courses: SQL, plain Python on the export, and an independent oracle.
 
-The oracle (oracle_oulad.py) reads the raw files with pandas and was written from the definitions
-alone. So the importer, the read models, the signals and the rules are all held to it at once.
+The oracle (oracle_oulad.py) reads the raw files with pandas and is written from the definitions
+alone. So the test checks the importer, the read models, the signals and the rules together.
 
-AAA_2013J stands for the runs without quizzes, GGG_2014J for those whose quizzes are all due at the
-end, CCC_2014J for the large ones with quizzes on many days, where all five segments fill.
+AAA_2013J is an example of runs without quizzes, GGG_2014J of runs whose quizzes are due at the
+end, and CCC_2014J of large runs with quizzes on many days, where all five segments have members.
 """
 
 import csv
@@ -51,7 +51,7 @@ def course(request, data, django_db_setup, django_db_blocker):
     """Import a run once for all of its days, in a transaction that is rolled back after them."""
     with django_db_blocker.unblock(), transaction.atomic():
         call_command("import_oulad", data, "--runs", request.param, "--json")
-        # Once, here: each test would else check the keys of every event of the import again.
+        # Once, here: otherwise each test would check the keys of every imported event again.
         connection.check_constraints()
         yield Course.objects.get(key=request.param)
         transaction.set_rollback(True)
@@ -63,12 +63,12 @@ def end_of(course, day):
 
 
 def read_in_sql(course, as_of):
-    """Return the learners in each segment as the compiled rules see them."""
+    """Return the learners in each segment by the compiled rules."""
     return {code: set(preview(rule, course, as_of=as_of).learners) for code, rule in RULES.items()}
 
 
 def read_in_python(rows):
-    """Return the learners in each segment as plain Python decides over exported signals."""
+    """Return the learners in each segment by plain Python on the exported signals."""
     return {
         code: {row["learner"] for row in rows if evaluate(rule, signals_of(rule, row)) is True}
         for code, rule in RULES.items()
@@ -84,7 +84,7 @@ def exported(course, as_of, path):
 
 
 def signals_of(rule, row):
-    """Return the numbers that the rule asks for; an empty cell is unknown."""
+    """Return the signals in the rule. An empty cell is unknown."""
     refs = {condition.ref for condition in conditions(rule)}
     cells = {ref.identity: row[ref.column] for ref in refs}
     return {identity: float(cell) if cell else None for identity, cell in cells.items()}
@@ -104,7 +104,7 @@ def test_sql_python_and_the_oracle_agree(course, data, tmp_path, day):
         assert in_python[code] == expected[code], code
 
 
-# What the tests above found equal, so that it speaks of the engine too. Read from the oracle: a
+# The tests above show that the oracle equals the engine, so this holds for the engine too. A
 # test that runs alone, or beside others on another process, says the same.
 def test_no_segment_is_empty_on_all_run_days(data):
     filled = set()

@@ -1,4 +1,4 @@
-"""The pace of a learner beside the course's, by small examples. The day D is 2025-09-30."""
+"""The pace of a learner relative to the course, in small examples. The day D is 2025-09-30."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def finish(learner, module, *, hours, days_ago=3):
-    """Touch the module and complete it so many hours later."""
+    """Touch the module and complete it this many hours later."""
     begun_at = ago(days=days_ago)
     act(learner, "VIEW_MODULE", item=module, occurred_at=begun_at)
     act(learner, "COMPLETE_MODULE", item=module, occurred_at=begun_at + timedelta(hours=hours))
@@ -29,7 +29,7 @@ def test_pace_is_the_rank_in_the_course_and_ties_share_the_middle(course, learne
 
 
 @pytest.mark.parametrize(("last", "first_rank"), [(2, None), (3, 0.125)])
-def test_where_more_than_half_of_the_paces_are_equal_nobody_is_fast(
+def test_nobody_has_a_rank_if_more_than_half_of_the_paces_are_equal(
     course, learner, last, first_rank
 ):
     module = make_item(course, "module")
@@ -41,7 +41,7 @@ def test_where_more_than_half_of_the_paces_are_equal_nobody_is_fast(
 
 
 def test_paces_that_differ_by_rounding_alone_are_equal(course, learner):
-    # Of module medians of 3 hours: 1/3 + 0.5 * (1 - 1/3) and 2/3 differ in the last bit.
+    # With module medians of 3 hours: 1/3 + 0.5 * (1 - 1/3) and 2/3 differ in the last bit.
     first, second = make_item(course, "module"), make_item(course, "module")
     twin = make_enrollment(course)
     finish(learner, first, hours=1)
@@ -60,7 +60,7 @@ def test_a_pace_of_today_ties_with_all_others_of_its_size(course, learner):
     early = [make_enrollment(course) for _ in range(2)]
     for enrollment, hours in zip(early, (2, 4), strict=True):
         finish(enrollment, module, hours=hours)
-    # The norm is 3 hours; the learner's pace of today is not among the two of the morning.
+    # The norm is 3 hours. The learner's pace of today is not among the two paces in the norms.
     finish(learner, module, hours=2, days_ago=0.2)
     assert read(learner, "pace_percentile") == 0.25
     assert read(early[0], "pace_percentile") == 0.0
@@ -75,14 +75,14 @@ def test_a_completion_in_minutes_counts_as_an_hour(course, learner):
     assert read(slow, "pace_percentile") == 0.5
 
 
-def test_pace_is_measured_against_the_norms_of_the_morning(course, learner):
+def test_pace_uses_the_norms_from_the_beginning_of_the_day(course, learner):
     module, untimed = make_item(course, "module"), make_item(course, "module")
     today, slow = make_enrollment(course), make_enrollment(course)
     finish(learner, module, hours=4)
     finish(slow, module, hours=8)
     finish(today, module, hours=1, days_ago=0.2)
     finish(today, untimed, hours=1, days_ago=0.1)
-    # Today's completions are judged, but are not yet among those that others are judged by.
+    # Today's completions count for the learner, but not yet for the norms of others.
     paces = [read(each, "pace_percentile") for each in (today, learner, slow)]
     assert paces == [0.0, 0.0, 0.5]
 

@@ -1,4 +1,4 @@
-"""Installing a shipped playbook, and the life of a segment's rules."""
+"""Installing a shipped playbook, and editing a segment's rules."""
 
 import json
 from dataclasses import replace
@@ -77,7 +77,7 @@ def test_an_installed_playbook_stays_as_it_is_when_another_version_ships():
     assert (segment.rule, segment.version) == (ACTED_TODAY, 1)
 
 
-def test_who_moves_because_a_release_redefines_a_signal_moves_by_an_edit():
+def test_transition_because_of_a_redefined_signal_has_the_cause_edit():
     cast = make_cast(live_since=NOW)
     playbook = make_playbook(cast.course)
     moved = make_segment(playbook, where("modules_open", ">=", 1))
@@ -108,7 +108,7 @@ def test_installing_again_adds_only_what_is_missing():
     assert later in playbook.courses.all()
 
 
-def test_installing_it_for_some_courses_leaves_the_others_alone():
+def test_installing_it_for_some_courses_does_not_affect_others():
     wanted, _ = make_course(), make_course()
     playbook = install_playbook("five-segments", now=NOW, course_keys=[wanted.key])
     assert list(playbook.courses.all()) == [wanted]
@@ -172,20 +172,20 @@ def test_each_activation_and_edit_takes_the_next_number():
     assert RulesRevision.objects.get().number == 3
 
 
-def test_other_words_are_no_other_version():
+def test_changed_texts_make_no_new_version():
     segment = make_segment(make_playbook(), QUIET)
     edited = edit(segment, name="Quiet ones", description="For a week")
     assert (edited.version, edited.changed_revision) == (1, segment.changed_revision)
     assert edited.name == "Quiet ones"
 
 
-def test_another_priority_is_met_as_an_edit():
+def test_changed_priority_is_evaluated_as_an_edit():
     segment = make_segment(make_playbook(), QUIET)
     edited = edit(segment, priority=1)
     assert (edited.version, edited.changed_revision) == (1, segment.changed_revision + 1)
 
 
-def test_another_leave_rule_is_another_version():
+def test_changed_leave_rule_makes_a_new_version():
     segment = make_segment(make_playbook(), QUIET)
     edited = edit(segment, leave_rule=ACTED_TODAY)
     assert edited.version == 2
@@ -204,7 +204,7 @@ def test_a_rule_that_cannot_be_read_is_refused_and_nothing_is_saved():
     assert SegmentVersion.objects.count() == 1
 
 
-def test_a_rule_is_kept_without_the_notes_of_the_rule_builder():
+def test_rule_is_stored_without_the_keys_of_the_rule_builder():
     noted = {**QUIET, "id": "abc", "path": []}
     segment = make_segment(make_playbook(), noted)
     assert segment.rule == QUIET
@@ -242,7 +242,7 @@ def test_an_archived_segment_can_come_back():
     assert set(causes) == {("enter", "baseline", False)}
 
 
-def test_a_change_reaches_the_queue_although_nobody_called_for_it():
+def test_change_reaches_the_queue_by_the_next_evaluation():
     cast = make_cast()
     playbook = make_playbook(cast.course)
     bring_up_to_date()

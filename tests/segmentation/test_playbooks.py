@@ -1,4 +1,4 @@
-"""The shipped playbooks are rules that say in English what they should."""
+"""The rules of the shipped playbooks have the expected English explanation."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ LITERALLY = EXPLAINED | {
 
 
 @pytest.mark.parametrize("segment", FIVE["segments"], ids=lambda segment: segment["key"])
-def test_a_shipped_segment_says_what_it_should(segment):
+def test_shipped_segment_has_the_expected_explanation(segment):
     rule = parse(segment["rule"])
     assert explain(rule) == EXPLAINED[segment["key"]]
     assert to_json(rule) == segment["rule"]

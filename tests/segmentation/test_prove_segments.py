@@ -1,4 +1,4 @@
-"""The command that holds SQL, Python and evaluation driven by Due against each other."""
+"""The command that compares SQL, Python and evaluation driven by Due."""
 
 import json
 from datetime import timedelta
@@ -55,11 +55,11 @@ def test_on_a_live_course_they_agree_and_nothing_is_kept():
     assert everything() == before
 
 
-def test_a_learner_who_was_not_due_but_would_move_is_named():
+def test_learner_who_was_not_due_but_would_change_segments_is_named():
     cast = make_cast()
     make_segment(make_playbook(cast.course), QUIET, key="quiet")
     evaluate_due(now=NOW)
-    # As if evaluation had computed a wrong instant and somebody's membership were out of date.
+    # As if an evaluation had computed a wrong due instant and a membership were out of date.
     Membership.objects.filter(enrollment=cast.bo).update(left_at=NOW)
     with pytest.raises(CommandError) as refused:
         run("--as-of", NOW.isoformat())
@@ -92,7 +92,7 @@ def proven():
     return cast, segment
 
 
-def test_who_came_in_after_the_instant_is_no_difference(proven):
+def test_learner_who_enrolled_after_the_instant_is_no_difference(proven):
     cast, _ = proven
     make_enrollment(cast.course)
     before = everything()
@@ -116,7 +116,7 @@ def test_a_rule_that_was_edited_after_the_instant_is_no_difference(proven):
     assert agrees_in_the_past(cast)["agree"]
 
 
-def test_whom_a_hand_put_in_after_the_instant_is_no_difference(proven):
+def test_override_after_the_instant_is_no_difference(proven):
     cast, segment = proven
     remove_member(segment.id, cast.cy.id, now=NOW)
     assert agrees_in_the_past(cast)["agree"]
@@ -157,7 +157,7 @@ def test_without_an_active_segment_the_json_is_still_json():
     assert said == {"agree": True, "instants": 0, "comparisons": 0, "difference": None}
 
 
-def test_an_export_of_no_signal_has_the_learners_alone():
+def test_export_without_signals_has_only_the_learners():
     cast = make_cast()
     rows = list(read_signals(cast.course, [], as_of=NOW))
     assert [row.signals for row in rows] == [{}, {}, {}]

@@ -38,7 +38,7 @@ def make_segment(key="quiet", **fields):
     return Segment.objects.create(playbook=playbook, key=key, **(values | fields))
 
 
-def test_a_preview_says_who_matches_of_whom_in_scope(cast, django_assert_num_queries):
+def test_preview_gives_the_matches_and_the_number_in_scope(cast, django_assert_num_queries):
     make_enrollment(cast.course, withdrew_at=NOW)
     act(make_enrollment(), "PLAY_VIDEO")
     with django_assert_num_queries(1):
@@ -47,13 +47,13 @@ def test_a_preview_says_who_matches_of_whom_in_scope(cast, django_assert_num_que
     assert (found.matches, found.of, found.learners) == (2, 3, sorted(names))
 
 
-def test_a_preview_looks_at_a_past_instant_as_it_was(cast):
+def test_preview_of_a_past_instant_uses_the_data_of_that_time(cast):
     before = datetime(2025, 9, 8, 11, 59, 59, tzinfo=UTC)
     assert preview(PLAYED, cast.course, as_of=before).matches == 0
     assert preview(PLAYED, cast.course, as_of=before + timedelta(seconds=1)).matches == 2
 
 
-def test_norms_are_read_only_where_a_rule_asks_for_them(cast, django_assert_num_queries):
+def test_norms_are_read_only_if_a_rule_needs_them(cast, django_assert_num_queries):
     begun_at = NOW - timedelta(days=2)
     slower = make_enrollment(cast.course)
     act(slower, "VIEW_MODULE", item=cast.modules[0], occurred_at=begun_at)
@@ -93,7 +93,7 @@ def test_stored_norms_are_read_in_place_of_computing_them(cast, django_assert_nu
     assert row.signals == {identity("pace_percentile"): 0.625}
 
 
-def test_a_norm_counts_what_came_before_midnight_and_not_at_it():
+def test_norm_counts_events_before_midnight_and_not_at_it():
     module = make_item(make_course(time_zone="UTC"), "module")
     learner = make_enrollment(module.course)
     act(learner, "COMPLETE_MODULE", item=module, occurred_at=datetime(2025, 9, 30, tzinfo=UTC))
@@ -111,7 +111,7 @@ def test_a_rule_is_matched_over_courses_and_only_in_scope(cast, django_assert_nu
         assert match_rule(PLAYED, enrollment_ids=ids, as_of=NOW) == {cast.ana.pk, other.pk}
 
 
-def test_nobody_is_matched_by_no_query_of_a_course(django_assert_num_queries):
+def test_empty_list_of_enrollments_needs_no_query_per_course(django_assert_num_queries):
     with django_assert_num_queries(0):
         assert match_rule(PLAYED, enrollment_ids=[], as_of=NOW) == set()
 
@@ -134,7 +134,7 @@ def test_an_export_has_the_usual_signals_and_those_of_the_courses_segments(cast)
     assert len(export_refs(make_course())) == len(usual_refs())
 
 
-def test_segments_say_their_size_and_an_enrollment_its_segments(cast, django_assert_num_queries):
+def test_segment_sizes_and_segments_of_an_enrollment_are_returned(cast, django_assert_num_queries):
     quiet, busy, empty = (make_segment(key) for key in ("quiet", "busy", "empty"))
     for enrollment, segment in ((cast.ana, quiet), (cast.bo, quiet), (cast.ana, busy)):
         Membership.objects.create(enrollment=enrollment, segment=segment, entered_at=NOW, version=1)
@@ -164,6 +164,6 @@ def test_a_past_instant_reads_the_log_no_further_back_than_it_must():
     ]
     before = list(read_signals(cast.course, refs, as_of=as_of))
     assert before[1].signals[identity("modules_stalled", 7)] == 1
-    # What lies further back is in the read models, whole days and first times.
+    # Earlier data comes from the read models: whole days and first instants.
     Event.objects.filter(occurred_at__lt=as_of - timedelta(days=7)).delete()
     assert list(read_signals(cast.course, refs, as_of=as_of)) == before

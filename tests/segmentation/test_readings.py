@@ -1,4 +1,4 @@
-"""The compiled readings against plain Python: any history, any rule, any instant."""
+"""The compiled readings against plain Python, for any history, rule and instant."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ many = settings(
 
 
 def refs():
-    """Return every signal over every window of the test, and every trait that somebody may have."""
+    """Return every signal over every window of the test, and every possible trait."""
     yield from (SignalRef(SIGNALS_BY_NAME["trait"], None, (name,)) for name in NAMES)
     for signal in NUMBERS:
         windows = {
@@ -52,7 +52,7 @@ def is_in_scope(world, enrollment, as_of):
 
 
 def run(reading):
-    """Return each enrollment's row, its signals by their identities."""
+    """Return the row of each enrollment, with signals by identity."""
     identities = {alias: identity for identity, alias in reading.signals.items()}
     with connection.cursor() as cursor:
         cursor.execute(reading.sql, reading.params)
@@ -75,7 +75,7 @@ def read_rule(world, rule, as_of):
 
 @many
 @given(data=st.data())
-def test_signals_are_what_the_definitions_say_at_any_instant(data):
+def test_signals_equal_the_reference_at_any_instant(data):
     world = data.draw(worlds())
     wanted = list(refs())
     enrollments = Enrollment.objects.filter(course=world.course).in_bulk()
@@ -90,7 +90,7 @@ def test_signals_are_what_the_definitions_say_at_any_instant(data):
 
 @many
 @given(data=st.data())
-def test_norms_are_what_occurred_before_the_day_began(data):
+def test_norms_equal_the_reference_before_the_day_began(data):
     world = data.draw(worlds())
     day = world.local_day(data.draw(instants(world.course.time_zone)))
     medians, by_learner = paces(world, day)

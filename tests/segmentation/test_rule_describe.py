@@ -1,4 +1,4 @@
-"""What a learner's signals were, in words: every identity of every signal."""
+"""Signals in words: every identity of every signal."""
 
 import pytest
 from hypothesis import given
@@ -37,12 +37,12 @@ REFS = [*usual_refs(), *(SignalRef(SIGNALS_BY_NAME["trait"], None, (name,)) for 
         (("trait", None, "region_7"), None, "The trait region_7 is unknown"),
     ],
 )
-def test_signal_is_put_in_words(named, value, words):
+def test_signal_is_described_in_words(named, value, words):
     assert describe(identity(*named), value) == words
 
 
 @pytest.mark.parametrize("name", ["charm_7", "7", "[]", '{"field":"charm","window":7}', "{}"])
-def test_a_name_that_is_no_longer_known_is_shown_as_it_is(name):
+def test_unknown_name_is_shown_unchanged(name):
     assert describe(name, 3) == f"{name}: 3"
 
 

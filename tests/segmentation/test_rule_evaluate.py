@@ -46,7 +46,7 @@ def text(operator, value=None):
         ("=", 0, None, None),
         ("!=", 0, None, None),
         ("notBetween", [0, 1], None, None),
-        # Both round to the same double, in PostgreSQL as well.
+        # Both round to the same double, also in PostgreSQL.
         ("=", 2**53 + 1, 2**53, True),
     ],
 )
@@ -109,7 +109,7 @@ def test_unknown_joins_as_in_sql(left, right, both, either, negated, swapped):
         assert evaluate(rule, signals) is wanted
 
 
-def test_a_signal_that_is_absent_is_not_unknown():
+def test_missing_signal_raises_and_is_not_unknown():
     with pytest.raises(KeyError, match="quiz_pass_rate"):
         evaluate(number(">", 0.5), {})
 

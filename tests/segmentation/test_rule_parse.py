@@ -53,11 +53,11 @@ def test_a_group_is_read_with_its_conditions():
     assert rule.rules[1].rules == (Condition(ref("quiz_pass_rate"), "<", 0.6),)
 
 
-def test_a_lone_condition_is_a_group_of_one():
+def test_single_condition_is_a_group_of_one():
     assert parse(active()) == parse(group(active()))
 
 
-def test_the_rule_builders_notes_are_dropped():
+def test_keys_of_the_rule_builder_are_dropped():
     noted = group(active(id="r-1", path=[0], valueSource="value"), id="root", path=[])
     assert parse(noted) == parse(group(active()))
 
@@ -166,7 +166,7 @@ def test_an_operator_without_value_forgets_the_builders_empty_one(value):
         ),
     ],
 )
-def test_what_is_not_understood_is_refused_with_its_path(data, path, reason):
+def test_fault_is_refused_with_its_path(data, path, reason):
     with pytest.raises(RuleError) as caught:
         parse(data)
     assert caught.value.path == path
@@ -211,19 +211,19 @@ def test_too_many_conditions_are_refused():
         pytest.param('{"field": "trait", "field": "trait"}', "occurs twice", id="key twice"),
     ],
 )
-def test_text_that_is_no_rule_is_refused(text, reason):
+def test_text_that_is_not_a_rule_is_refused(text, reason):
     with pytest.raises(RuleError, match=reason):
         parse_text(text)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
-def test_numbers_that_json_text_smuggles_in_are_refused(number):
+def test_special_numbers_in_json_text_are_refused(number):
     text = json.dumps(active()).replace("3}", f"{number}}}")
     with pytest.raises(RuleError, match="finite"):
         parse_text(text)
 
 
 @given(rule_shapes())
-def test_a_rule_survives_the_way_to_json_and_back(shape):
+def test_rule_is_the_same_after_to_json_and_parse(shape):
     rule = parse(shape)
     assert parse_text(json.dumps(to_json(rule))) == rule

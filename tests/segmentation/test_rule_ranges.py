@@ -1,4 +1,4 @@
-"""A value that its signal cannot have is refused where a rule is written, not where it is read."""
+"""A value that its signal cannot have is refused in new rules, but read in stored ones."""
 
 import json
 from io import StringIO
@@ -30,7 +30,7 @@ def refused(shape):
 
 @pytest.mark.parametrize("signal", RATES, ids=lambda signal: signal.name)
 @pytest.mark.parametrize("value", [60, 1.01, -0.1])
-def test_every_rate_lies_between_0_and_1(signal, value):
+def test_every_rate_is_between_0_and_1(signal, value):
     window = {} if signal.window == "none" else {"window": 7}
 
     assert "must be a rate between 0 and 1" in refused(where(signal.name, "<", value, **window))
@@ -72,17 +72,17 @@ def test_refusal_names_the_path_and_the_range(shape, sentence):
         where("trait", "=", "Wales", key="region"),
     ],
 )
-def test_what_a_signal_can_have_is_taken(shape):
+def test_possible_value_of_a_signal_is_accepted(shape):
     assert check_ranges(parse(shape))
 
 
 @given(rule_shapes(meant=True))
-def test_rules_of_values_in_range_are_taken(shape):
+def test_rules_with_values_in_range_are_accepted(shape):
     assert check_ranges(parse(shape))
 
 
 @pytest.mark.parametrize("path", sorted(PLAYBOOKS.glob("*.json")), ids=lambda path: path.stem)
-def test_shipped_playbooks_ask_for_what_can_be(path):
+def test_shipped_playbooks_use_possible_values(path):
     for segment in json.loads(path.read_text())["segments"]:
         for rule in filter(None, (segment["rule"], segment.get("leave_rule"))):
             assert check_ranges(parse(rule))

@@ -1,4 +1,4 @@
-"""What a signal is called: its identity where it is stored, its column where it is exported."""
+"""The names of a signal: its identity in memberships, its column in exports."""
 
 import csv
 from dataclasses import replace
@@ -20,7 +20,7 @@ from tests.segmentation.factories import make_playbook, make_segment, members, w
 from tests.segmentation.rule_strategies import NAMES, names
 
 TRAIT = SIGNALS_BY_NAME["trait"]
-# As signals of several arguments will be; a window may follow them.
+# Like future signals with several arguments. A window may follow them.
 TWO = replace(TRAIT, name="two", args=("playbook", "segment"), window=Window.OPTIONAL)
 RESERVED = {"field", "window", "operator", "value", "valueSource", "id", "path", "rules", "not"}
 
@@ -58,7 +58,7 @@ def test_identities_and_columns_tell_any_two_signals_apart(one, other):
     assert (one.column == other.column) is (one == other)
 
 
-def test_arguments_part_where_they_part():
+def test_column_separates_arguments_unambiguously():
     pairs = (("a:b", "c"), ("a", "b:c"), ("a%3Ab", "c"), ("a", "b%3Ac"))
     assert len({SignalRef(TWO, None, pair).column for pair in pairs}) == len(pairs)
 
@@ -79,7 +79,7 @@ def test_no_column_of_an_argument_can_be_that_of_another_signal():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", NAMES)
-def test_a_trait_of_any_name_is_asked_for_stored_and_exported(name, tmp_path):
+def test_trait_of_any_name_can_be_used_stored_and_exported(name, tmp_path):
     wales = make_enrollment(learner=make_learner(traits={name: "Wales"}))
     kent = make_enrollment(wales.course, make_learner(traits={name: "Kent"}))
     shape = where("trait", "=", "Wales", key=name)
@@ -112,14 +112,14 @@ OLD = {
     "quiz_attempts_366": '{"field":"quiz_attempts","window":366}',
     "trait_region": '{"field":"trait","key":"region"}',
     "trait_num_of_prev_attempts_7": '{"field":"trait","key":"num_of_prev_attempts_7"}',
-    # Nothing was ever called so: shown as it is.
+    # An unknown name is shown unchanged.
     "charm_7": "charm_7",
     "modules_open_7": "modules_open_7",
 }
 
 
 def migrate():
-    """Do what the migration does on a database that comes to it."""
+    """Run the data migration on the current database."""
     migration = import_module("segmentation.migrations.0008_signals_by_identity")
     with connection.schema_editor() as editor:
         migration.rename_signals(apps, editor)
@@ -142,7 +142,7 @@ def test_signals_that_earlier_releases_stored_are_read_by_their_identities():
         assert stays.get(enrollment=cast.ana).signals == expected
         assert stays.get(enrollment=cast.bo).signals == {}
         assert stays.get(enrollment=cast.cy).signals == new
-        # A second time it finds nothing to do.
+        # A second run changes nothing.
         migrate()
     unknown = {"charm_7", "modules_open_7"}
     assert {name for name in expected if find_ref(name) is None} == unknown

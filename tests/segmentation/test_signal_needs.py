@@ -1,4 +1,4 @@
-"""A signal is read from what its row declares: no more, no less, never silently from nothing."""
+"""A signal reads exactly the sources that its row declares."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def statement(signal, norms=NORMS):
 @pytest.mark.parametrize(
     ("signal", "need"), DECLARED, ids=[f"{signal.name}-{need}" for signal, need in DECLARED]
 )
-def test_what_a_row_forgets_to_declare_is_an_error(signal, need):
+def test_undeclared_need_is_an_error(signal, need):
     forgetful = replace(signal, needs=signal.needs - {need})
     with pytest.raises(UndeclaredNeedError, match=need):
         statement(forgetful)
@@ -64,7 +64,7 @@ def test_norms_that_were_not_read_are_an_error(signal):
 @pytest.mark.django_db
 @pytest.mark.parametrize("companion", ["activities_overdue", "logins"])
 def test_a_signal_never_reads_the_norms_of_another(companion):
-    # Beside one that declares them they are there, and alone it would be unknown for everybody.
+    # Beside a signal that declares norms, they are read. Alone, this signal would be unknown.
     cast = make_cast()
     pace = SIGNALS_BY_NAME["pace_percentile"]
     forgetful = replace(pace, name="charm", needs=pace.needs - {Need.NORMS})

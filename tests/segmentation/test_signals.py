@@ -1,4 +1,4 @@
-"""Every signal by a small example that can be checked on paper. The day D is 2025-09-30."""
+"""Every signal in a small example that can be checked by hand. The day D is 2025-09-30."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -60,7 +60,7 @@ def test_a_mail_makes_no_day_active(learner):
     ("local", "days"), [("2025-10-19T23:59:59+01:00", 0), ("2025-10-20T00:00:00+01:00", 1)]
 )
 def test_the_last_days_begin_at_local_midnight_over_a_clock_change(learner, local, days):
-    # D is 26 October, a day of 25 hours; the last 7 days begin on 20 October in summer time.
+    # D is 26 October, a day of 25 hours. The last 7 days begin on 20 October in summer time.
     act(learner, occurred_at=datetime.fromisoformat(local))
     as_of = datetime(2025, 10, 26, 23, 30, tzinfo=UTC)
     assert read(learner, "active_days", 7, as_of=as_of) == days
@@ -91,7 +91,7 @@ def test_totals_add_the_counts_of_their_verbs_alone(learner, course, name, verbs
     assert read(learner, name, 8) == sum(verbs.values()) + 50 * len(verbs)
 
 
-def test_a_total_without_an_act_is_nought_and_not_unknown(learner):
+def test_total_without_an_act_is_zero_and_not_unknown(learner):
     assert read(learner, "quiz_attempts", 7) == 0
 
 
@@ -134,7 +134,7 @@ def test_quiz_attempt_rate_is_of_the_quizzes_in_touched_modules(learner, course)
     assert read(learner, "quiz_attempt_rate", 14) == 0.5
 
 
-def test_a_quiz_that_is_far_ahead_is_no_fault(learner, course):
+def test_quiz_that_is_due_far_ahead_does_not_count(learner, course):
     module = make_item(course, "module")
     make_item(course, "quiz", parent=module, due_on=NOW.date() + timedelta(days=8))
     act(learner, "VIEW_MODULE", item=module)
@@ -229,8 +229,8 @@ def test_activities_are_owed_after_the_grace_of_the_course(learner, course):
     assert read(learner, "activities_overdue") == 3
 
 
-def test_what_nobody_had_completed_when_the_day_began_is_not_owed(learner, course):
-    # An exam held offline: its day alone must not make a whole class at risk.
+def test_activity_that_nobody_had_completed_when_the_day_began_is_not_owed(learner, course):
+    # An exam that is held offline must not put a whole class at risk on its day.
     exam = make_item(course, "assignment", due_on=date(2025, 9, 20))
     first = make_enrollment(course)
     midnight = local_midnight(NOW.date(), "Europe/London")
@@ -262,7 +262,7 @@ def test_an_activity_is_completed_by_its_own_verb(learner, course, kind, verb, c
     assert read(learner, "activities_overdue") == (not counts)
 
 
-def test_what_fell_due_before_the_enrollment_is_not_owed():
+def test_activity_due_before_the_enrollment_is_not_owed():
     enrolled_at = datetime(2025, 9, 27, 22, 30, tzinfo=UTC)  # 23:30 on that day in London
     learner = make_enrollment(enrolled_at=enrolled_at)
     before = make_known(learner.course, "quiz", due_on=date(2025, 9, 26))
@@ -299,7 +299,7 @@ def test_an_attempt_that_names_no_quiz_is_the_last_attempt_too(learner, course):
     act(learner, "EMAIL_OPENED")
     assert read(learner, "quiz_attempts", 7) == 2
     assert read(learner, "days_since_quiz_attempt") == 2.5
-    # As of an instant that the read models are past, the log answers the same.
+    # For an instant before the last event, the event log gives the same result.
     assert read(learner, "days_since_quiz_attempt", as_of=ago(days=3)) == 2.0
 
 
@@ -341,7 +341,7 @@ def test_stalled_modules_are_begun_open_and_untouched(learner, course):
     assert read(learner, "modules_stalled", 8) == 0
 
 
-def test_traits_are_what_they_are_and_unknown_where_missing():
+def test_traits_have_their_stored_value_and_are_unknown_if_missing():
     learner = make_enrollment(learner=make_learner(traits={"region": "Wales", "age": 35}))
     assert read(learner, "trait", None, "region") == "Wales"
     assert read(learner, "trait", None, "age") == 35
@@ -349,7 +349,7 @@ def test_traits_are_what_they_are_and_unknown_where_missing():
 
 
 def test_a_trait_of_the_enrollment_is_read_before_the_learners():
-    # The learner's row knows the latest run; the earlier one must not learn its own future.
+    # The learner's row has the traits of the latest run. An earlier run must not use them.
     person = make_learner(traits={"earlier_attempts": 1, "region": "Wales", "age_band": "35-55"})
     first = make_enrollment(learner=person, traits={"earlier_attempts": 0, "age_band": None})
     second = make_enrollment(learner=person)

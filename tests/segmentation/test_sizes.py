@@ -1,4 +1,4 @@
-"""The commands that say how large segments were, and the page that they made."""
+"""The commands that measure segment sizes, and the page that they write."""
 
 import csv
 import shutil
@@ -21,11 +21,11 @@ def rows_of(path, *, day, playbook="five-segments"):
 
 
 @pytest.mark.django_db
-def test_sizes_are_counted_by_priority_with_those_who_were_lost_in_the_end(tmp_path):
+def test_sizes_are_counted_by_priority_with_the_learners_who_failed_or_withdrew(tmp_path):
     cast = make_cast()
     Enrollment.objects.filter(pk=cast.ana.pk).update(completed_at=NOW)
-    # Until the end of day 15 Bo and Cy were silent for a week, and Ana was not. The rule of those
-    # at risk holds for them too, who are stalled first.
+    # Until the end of day 15, Bo and Cy were inactive for a week, and Ana was not. The at-risk rule
+    # is true for them too, but stalled comes first.
     rows = rows_of(tmp_path / "sizes.csv", day=15)
     found = {key: (row["members"], row["lost"]) for key, row in rows.items()}
     assert found == dict.fromkeys(rows, ("0", "0")) | {"stalled": ("2", "2")}
@@ -39,7 +39,7 @@ def test_sizes_are_counted_by_priority_with_those_who_were_lost_in_the_end(tmp_p
     ("arguments", "words"),
     [({"playbook": "none"}, "no playbook 'none'"), ({"day": "ten"}, "must be whole numbers")],
 )
-def test_what_cannot_be_sized_is_refused(tmp_path, arguments, words):
+def test_invalid_arguments_are_refused(tmp_path, arguments, words):
     with pytest.raises(CommandError, match=words):
         rows_of(tmp_path / "sizes.csv", **{"day": 1, **arguments})
 

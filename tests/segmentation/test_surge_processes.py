@@ -1,4 +1,4 @@
-"""Two workers sweep one midnight of a course, and one of them is killed: with real processes."""
+"""Two real worker processes evaluate one midnight of a course, and one of them is killed."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from tests.segmentation.test_surges import DAY, HOUR, WEEK, act_all, held, make_
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 MIDNIGHT = NOW + WEEK
 
-# Counts the entries, then stops before the first of them is let in.
+# Counts the entries, then stops before the first of them is released.
 COUNT_AND_WAIT = """
 import sys
 from datetime import datetime
@@ -32,7 +32,7 @@ evaluate_due(now=datetime.fromisoformat(sys.argv[1]))
 """
 
 
-# Holds its first batch, of six, until told to go on.
+# Holds its first batch of six until a signal to go on.
 EVALUATE_SIX_AND_WAIT = """
 import sys
 from datetime import datetime
@@ -47,13 +47,13 @@ evaluate_due(now=datetime.fromisoformat(sys.argv[1]), batch_size=6, health=healt
 
 
 def start_with_six():
-    """Return a worker that has claimed six of those due, and does not go on."""
+    """Return a worker that has claimed six of the due enrollments and waits."""
     worker = start_python(EVALUATE_SIX_AND_WAIT, MIDNIGHT.isoformat())
     wait_for_line(worker, "claimed")
     return worker
 
 
-def test_what_one_worker_finished_waits_for_the_other_and_they_are_counted_together():
+def test_entries_of_two_workers_are_counted_together():
     segment, _ = make_class(24, 24)
     worker = start_with_six()
     with running(worker):
@@ -67,7 +67,7 @@ def test_what_one_worker_finished_waits_for_the_other_and_they_are_counted_toget
     assert started(segment) == set()
 
 
-def test_a_worker_killed_with_its_part_leaves_it_to_be_counted_with_the_rest():
+def test_part_of_a_killed_worker_is_counted_with_the_rest():
     segment, _ = make_class(24, 24)
     worker = start_with_six()
     with running(worker):
@@ -81,7 +81,7 @@ def test_a_worker_killed_with_its_part_leaves_it_to_be_counted_with_the_rest():
     assert Transition.objects.count() == WaitingEntry.objects.count() == 24
 
 
-def test_a_worker_killed_after_it_counted_has_nobody_counted_twice_and_all_are_let_in():
+def test_worker_killed_after_counting_leads_to_no_double_count_and_all_are_released():
     segment, _ = make_class(16, 48)
     # Enters an hour later, so that the day is counted once more.
     late = make_enrollment(segment.playbook.courses.get())
@@ -101,7 +101,7 @@ def test_a_worker_killed_after_it_counted_has_nobody_counted_twice_and_all_are_l
     assert not WaitingEntry.objects.exists()
 
 
-def test_two_that_decide_at_once_let_everybody_in_once():
+def test_two_simultaneous_decisions_release_everybody_once():
     segment, _ = make_class(16, 48)
     worker = start_python(COUNT_AND_WAIT, MIDNIGHT.isoformat())
     with running(worker):

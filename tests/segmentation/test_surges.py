@@ -1,4 +1,4 @@
-"""Many who enter a segment by time alone: counted together, held, let in or discarded."""
+"""Entries caused only by time: counted together, held, let in or discarded."""
 
 import logging
 from datetime import timedelta
@@ -40,7 +40,7 @@ LET_IN = ("enter", "time", True)
 
 
 def make_class(quiet, others, *, live=True):
-    """Return a segment of the quiet, into which so many come at NOW + WEEK, and everybody.
+    """Return a segment of inactive learners, which `quiet` learners enter at NOW + WEEK, and all.
 
     The others stay active.
     """
@@ -63,7 +63,7 @@ def held():
 
 
 def started(segment):
-    """Return those whose entries are there for react to take."""
+    """Return the enrollments whose entries react can process."""
     return {
         each.enrollment_id
         for each in open_transitions(members(segment))
@@ -96,7 +96,7 @@ def test_few_or_a_small_share_start_at_once(quiet, others):
     assert not WaitingEntry.objects.exists()
 
 
-def test_the_first_batches_do_not_slip_through():
+def test_first_batches_wait_too():
     segment, _ = make_class(24, 24)
     evaluate_due(now=NOW + WEEK, batch_size=5)
     assert started(segment) == set()
@@ -108,7 +108,7 @@ def test_entries_wait_while_somebody_of_their_instant_is_still_due():
     evaluate_courses([segment.playbook.courses.get()], as_of=NOW + WEEK)
     Surge.objects.all().delete()
     WaitingEntry.objects.update(is_counted=False)
-    # As if a worker had not come to this one yet.
+    # As if no worker had evaluated this one yet.
     Due.objects.filter(pk=everybody[-1].pk).update(due_at=NOW + WEEK)
     decide_entries(now=NOW + WEEK)
     assert not Surge.objects.exists()
@@ -117,7 +117,7 @@ def test_entries_wait_while_somebody_of_their_instant_is_still_due():
     assert len(held()) == 1
 
 
-def test_what_learners_did_and_what_hands_did_is_not_held():
+def test_entries_by_acts_and_by_hand_are_not_held():
     segment, everybody = make_class(24, 24)
     here = make_segment(segment.playbook, where("video_plays", ">=", 1, window=1))
     bring_up_to_date(NOW + 6 * DAY + HOUR)
@@ -129,7 +129,7 @@ def test_what_learners_did_and_what_hands_did_is_not_held():
     assert transitions(segment, everybody[0]) == [HELD]
 
 
-def test_those_of_one_local_day_are_counted_together():
+def test_entries_of_one_local_day_are_counted_together():
     segment, everybody = make_class(24, 24)
     act_all(everybody[12:24], NOW + HOUR)
     bring_up_to_date(NOW + HOUR)
@@ -140,7 +140,7 @@ def test_those_of_one_local_day_are_counted_together():
     assert held()[0].entered == 24
 
 
-def test_the_next_day_counts_from_nothing():
+def test_count_starts_again_on_the_next_day():
     segment, everybody = make_class(24, 24)
     act_all(everybody[12:24], NOW + DAY)
     bring_up_to_date(NOW + DAY)
@@ -149,7 +149,7 @@ def test_the_next_day_counts_from_nothing():
     assert transitions(segment) == [LET_IN] * 24
 
 
-def test_let_in_they_start_and_so_do_others_of_that_day():
+def test_released_entries_start_and_so_do_others_of_that_day():
     segment, everybody = make_class(24, 24)
     act_all(everybody[21:24], NOW + HOUR)
     bring_up_to_date(NOW + HOUR)
@@ -163,7 +163,7 @@ def test_let_in_they_start_and_so_do_others_of_that_day():
     assert not WaitingEntry.objects.exists()
 
 
-def test_discarded_they_are_members_for_whom_nothing_starts():
+def test_discarded_entries_stay_members_and_start_nothing():
     segment, _ = make_class(24, 24)
     evaluate_due(now=NOW + WEEK)
     discard_surge(held()[0].id, now=NOW + WEEK)
@@ -184,7 +184,7 @@ def test_a_surge_is_decided_once(decide):
         decide(surge.id, now=NOW + WEEK)
 
 
-def test_who_left_meanwhile_is_not_let_in():
+def test_learner_who_left_meanwhile_is_not_released():
     segment, everybody = make_class(24, 24)
     evaluate_due(now=NOW + WEEK)
     act(everybody[0], occurred_at=NOW + WEEK + HOUR)
@@ -205,7 +205,7 @@ def test_in_a_course_that_is_not_live_nothing_is_counted():
     assert not Surge.objects.exists()
 
 
-def test_an_experiment_that_starts_does_not_announce_who_waits():
+def test_starting_experiment_does_not_announce_waiting_entries():
     segment, everybody = make_class(24, 24)
     evaluate_due(now=NOW + WEEK)
     add_member(segment.id, everybody[-1].id, now=NOW + WEEK)
@@ -222,7 +222,7 @@ def test_a_course_with_a_surge_can_be_proved():
     assert not WaitingEntry.objects.exists()
 
 
-def test_with_nobody_waiting_deciding_is_two_queries(django_assert_num_queries):
+def test_deciding_without_waiting_entries_takes_two_queries(django_assert_num_queries):
     make_class(1, 0)
     with django_assert_num_queries(2):
         decide_entries(now=NOW)

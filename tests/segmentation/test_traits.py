@@ -19,7 +19,7 @@ def asked(operator, value=None):
 
 
 def answers(trait, rule):
-    """Return what SQL and Python say of a learner with the trait; SQL knows only true."""
+    """Return the results of SQL and Python for a learner with the trait."""
     learner = make_learner(traits={"it": trait})
     enrollment = make_enrollment(learner=learner)
     refs = [condition.ref for condition in conditions(rule)]
@@ -96,7 +96,7 @@ def test_a_rule_on_a_trait_reads_as_english(operator, value, words):
         ("Wales", "Trait it is 'Wales'"),
     ],
 )
-def test_a_trait_is_put_in_words_by_its_type(trait, words):
+def test_trait_is_described_by_its_type(trait, words):
     assert describe(identity("trait", None, "it"), trait) == words
 
 

@@ -1,4 +1,4 @@
-"""Courses, batches and changes each get their turn, whatever happened in the turn before."""
+"""Courses, batches and changes each get their turn after failures and delays."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ SECOND = timedelta(seconds=1)
 
 
 class Turns:
-    """The real look at a course's feed, which each batch takes once, with the courses kept."""
+    """The real feed check, which each batch calls once. It records the courses."""
 
     def __init__(self):
         self.courses = []
@@ -55,11 +55,11 @@ def test_batches_grow_again_after_a_failure():
     turns = Turns()
 
     assert evaluate_due(now=NOW, health=turns).evaluated == 29
-    # 30, 3 and 1 fail; the one is put off; then come 2, 4, 8 and the other 15.
+    # Batches of 30, 3 and 1 fail, and the one is delayed. Then come 2, 4, 8 and the other 15.
     assert len(turns.courses) == 7
 
 
-def test_a_change_that_came_meanwhile_is_not_taken_back():
+def test_later_change_made_meanwhile_is_kept():
     playbook = make_playbook(make_course())
     make_segment(playbook, QUIET)
     enrollment = make_enrollment(playbook.courses.get())
@@ -68,7 +68,7 @@ def test_a_change_that_came_meanwhile_is_not_taken_back():
     later = next_revision()
 
     def another_evaluation(execute, sql, params, many, context):
-        # While this one pulls the course, another has brought a later change to it.
+        # While this evaluation pulls the course, another one has pulled a later change.
         if "activity_due" in sql:
             PlaybookCourse.objects.update(pulled_revision=later)
         return execute(sql, params, many, context)
@@ -80,7 +80,7 @@ def test_a_change_that_came_meanwhile_is_not_taken_back():
     assert PlaybookCourse.objects.get().pulled_revision == later
 
 
-def test_a_change_is_brought_to_its_courses_once():
+def test_change_pulls_its_courses_once():
     playbook = make_playbook(make_course())
     make_segment(playbook, QUIET)
     enrollment = make_enrollment(playbook.courses.get())

@@ -1,4 +1,4 @@
-"""An event between an edit of a course and its settling is not the cause of what the edit did."""
+"""An event between an edit and its settling is not the cause of the edit's transitions."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def enrollment():
 
 
 def import_module_and_die(course):
-    """Do what an import does up to its commit: the item is there, nobody has been pulled for it."""
+    """Do the same as an import until its commit: add the item and pull no enrollment yet."""
     make_item(course, "module")
     Course.objects.filter(pk=course.pk).update(edits=course.edits + 1)
 

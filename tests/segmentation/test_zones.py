@@ -1,4 +1,4 @@
-"""Two names of one local time decide a rule alike: PostgreSQL alone reads CET as a fixed offset."""
+"""Two names of one zone give the same result, although PostgreSQL reads CET as fixed."""
 
 from datetime import date, datetime, timedelta
 
@@ -35,7 +35,7 @@ def test_proof_takes_its_days_from_zoneinfo():
     enrollment = make_enrollment(course)
     act(enrollment, occurred_at=AT)
     make_segment(make_playbook(course), ACTED_TODAY, now=AT - timedelta(days=1))
-    # As a server with other zone rules would have stored it.
+    # The day that a server with other zone rules would have stored.
     DailyActivity.objects.update(day=date(2025, 7, 10))
     difference = prove_course(course, as_of=AS_OF).difference
     assert difference.learner == enrollment.learner.external_id
