@@ -1,4 +1,4 @@
-"""Forms of the admin that check templates, rules and triggers before they are saved."""
+"""Admin forms that check templates, rules and cadences before they are saved."""
 
 import math
 from collections.abc import Sequence
@@ -42,13 +42,13 @@ else:
 
 
 class DurationTextField(forms.Field):
-    """A duration in words, such as "3 days", shown again in the same words."""
+    """A duration in words, such as "3 days"."""
 
     def __init__(self, *, help_text: str = "", **kwargs: Any) -> None:
-        super().__init__(help_text=f"{help_text} Such as {EXAMPLES}.".strip(), **kwargs)
+        super().__init__(help_text=f"{help_text} Examples: {EXAMPLES}.".strip(), **kwargs)
 
     def to_python(self, value: Any) -> timedelta | None:
-        """Return the duration, None for none. Raise ValidationError with examples."""
+        """Return the duration, or None if empty. Raise ValidationError with examples."""
         if value in self.empty_values or isinstance(value, timedelta):
             return value if isinstance(value, timedelta) else None
         try:
@@ -57,11 +57,11 @@ class DurationTextField(forms.Field):
             raise ValidationError(str(error)) from None
 
     def prepare_value(self, value: Any) -> Any:
-        """Return the words to show; what a person typed stays as it is."""
+        """Return the duration in words. Text that a person typed stays unchanged."""
         return duration_in_words(value) if isinstance(value, timedelta) else value
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        """Return the examples, to be seen in the box while it is empty."""
+        """Return the examples as the placeholder of the empty field."""
         return {"placeholder": EXAMPLES}
 
 
@@ -71,9 +71,10 @@ def _as_typed(*sources: str) -> SafeString:
 
 
 _BODY_HELP = format_html(
-    "Plain text, with an empty line between paragraphs, or simple HTML; with Liquid. Subject and "
-    "body may use {}. A name, the minutes or the address may be missing: write {}, or put what "
-    "speaks of it between {} and {}. Saving tries the text without each of them.",
+    "Write plain text with an empty line between paragraphs, or simple HTML. Subject and body may "
+    "use these variables: {}. Some variables may be missing for a learner. For these, write a "
+    "default such as {}, or put the sentence between {} and {}. When you save, the text is tried "
+    "without each of them.",
     _as_typed(*(f"{{{{ {name} }}}}" for name in KNOWN_VARIABLES)),
     _as_typed("{{ learner.first_name | default: 'there' }}"),
     _as_typed("{% if next_item %}"),
@@ -88,7 +89,8 @@ class TemplateForm(TemplateModelForm):
         max_length=16,
         initial=DEFAULT_LOCALE,
         widget=UnfoldAdminTextInputWidget,
-        help_text="The language of this text, such as en or pt-BR. English, en, is always there.",
+        help_text="The language of this text, such as en or pt-BR. A text in English (en) is "
+        "required.",
     )
     subject = forms.CharField(max_length=300, widget=UnfoldAdminTextInputWidget)
     body = forms.CharField(
@@ -115,12 +117,12 @@ class TemplateForm(TemplateModelForm):
         return {text.locale: (text.subject, text.body) for text in current}
 
     def texts(self) -> dict[str, tuple[str, str]]:
-        """Return the texts of the next version: the one edited, the other locales as they were."""
+        """Return the texts of the next version: the edited text and the other locales' texts."""
         data = self.cleaned_data
         return self._current_texts() | {data["locale"]: (data["subject"], data["body"])}
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a text that cannot be rendered, with the variable's name."""
+        """Refuse a text that cannot be rendered, with the reason."""
         data = super().clean() or {}
         if {"locale", "subject", "body"} <= data.keys():
             try:
@@ -131,10 +133,10 @@ class TemplateForm(TemplateModelForm):
 
 
 class CadenceForm(CadenceModelForm):
-    """A cadence; one for everybody is refused while an experiment runs on its trigger.
+    """A cadence. A cadence without an arm is refused while an experiment runs in its segment.
 
-    `may_send` is set by the admin for each request. Without it no active cadence is saved: not one
-    that is made active, and not another text or arm for one that is.
+    The admin sets `may_send` for each request. Without it no active cadence can be saved: none can
+    be made active, and none that is active can be changed.
     """
 
     may_send = False
@@ -150,7 +152,7 @@ class CadenceForm(CadenceModelForm):
         widgets: ClassVar = {"goal_rule": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
 
     def clean_status(self) -> str:
-        """Return the status. Refuse an active cadence to those who may not send."""
+        """Return the status. Refuse "active" if the user may not send."""
         status: str = self.cleaned_data["status"]
         if status == CadenceStatus.ACTIVE and not self.may_send:
             raise ValidationError(f"{REFUSAL} Save it as a draft until then.")
@@ -158,8 +160,8 @@ class CadenceForm(CadenceModelForm):
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
-        # The instance now holds what is to be saved. The admin saves in this same transaction, so
-        # the lock that the check takes holds until then.
+        # The instance now has the values to be saved. The admin saves in the same transaction, so
+        # the lock of the check is held until then.
         if not self.errors:
             try:
                 check_cadence(self.instance)
@@ -168,9 +170,9 @@ class CadenceForm(CadenceModelForm):
 
 
 class StepForm(StepModelForm):
-    """A step; its channel is its template's, its position that of its row."""
+    """A step. Its channel comes from its template, and its position from its row."""
 
-    # Not the model's `position`: no row is right or wrong by itself, the formset numbers them all.
+    # Not the model's `position`, because only the formset can number all rows.
     order = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
@@ -186,7 +188,7 @@ class StepForm(StepModelForm):
         self.stored_position = self.instance.position if self.instance.pk else None
 
     def has_changed(self) -> bool:
-        """Return whether there is something to save: what was typed, or another position."""
+        """Return whether the step has new values or another position."""
         moved = self.stored_position not in (None, self.instance.position)
         return moved or super().has_changed()
 
@@ -197,14 +199,14 @@ class StepForm(StepModelForm):
 
 
 class StepFormSet(StepInlineFormSet):
-    """The steps of a cadence, of which there is at least one, in the cadence's category."""
+    """The steps of a cadence: at least one, all with templates of the cadence's category."""
 
     def clean(self) -> None:
-        """Number the steps. Refuse a cadence that would send nothing, or under another category."""
+        """Number the steps. Refuse a cadence without steps and templates of another category."""
         super().clean()
         steps = self._kept()
         if not steps and not any(self.errors):
-            raise ValidationError("Add at least one step: without one nothing is sent.")
+            raise ValidationError("Add at least one step. A cadence without steps sends nothing.")
         self._number(steps)
         if getattr(self.instance, "category_id", None) is None:
             return
@@ -223,8 +225,8 @@ class StepFormSet(StepInlineFormSet):
         ]
 
     def _number(self, steps: list[StepForm]) -> None:
-        # Rows dragged to their place are numbered by the page, the others stand as they came: a
-        # row without a number is behind all that have one.
+        # The page numbers the rows that were dragged. Rows without a number come after all others,
+        # in their order in the form.
         rows = sorted(steps, key=_place)
         positions = positions_in_order([form.stored_position for form in rows])
         for form, position in zip(rows, positions, strict=True):
@@ -237,9 +239,10 @@ def _place(form: StepForm) -> float:
 
 
 def positions_in_order(stored: Sequence[int | None]) -> list[int]:
-    """Return the positions of rows in their order; `stored` gives those that they have, if any.
+    """Return the positions for rows in this order. `stored` holds their present positions, if any.
 
-    Steps that keep their order keep their positions, gaps and all: runs under way wait for one.
+    If the order is unchanged, positions stay the same, even with gaps, because active runs refer to
+    them.
     """
     known = [position for position in stored if position is not None]
     if known != sorted(known) or None in stored[: len(known)]:

@@ -1,4 +1,4 @@
-"""The stages react, plan, dispatch and recover as Celery runs them."""
+"""The Celery tasks of the stages react, plan, dispatch and recover."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ from interventions.stages.recover import recover
 
 @shared_task
 def react_task() -> int:
-    """Handle the transitions that wait."""
+    """Handle the waiting transitions."""
     return react_due(now=utc_now())
 
 
@@ -32,5 +32,5 @@ def dispatch_task() -> Counter[str]:
 
 @shared_task
 def recover_task() -> None:
-    """Bring back what was left lying."""
+    """Finish work that was left unfinished."""
     recover(now=utc_now())

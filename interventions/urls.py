@@ -1,4 +1,4 @@
-"""Addresses of the pages of this app."""
+"""URLs of the learner pages and the staff mailbox."""
 
 from django.urls import path
 

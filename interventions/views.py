@@ -1,4 +1,4 @@
-"""Pages for learners, by signed link and without login, and the mailbox for staff."""
+"""Pages for learners, with a signed link and without login, and the mailbox for staff."""
 
 import logging
 from collections.abc import Callable
@@ -37,7 +37,7 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 LearnerView = Callable[[HttpRequest, LinkOwner, str], HttpResponse]
 
-# The message is shown in a frame without rights; this is the second lock on the same door.
+# The message is shown in a sandboxed frame. This policy protects a second time.
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 MAX_ID_DIGITS = 18
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 def staff_mailbox(view: View[P]) -> View[P]:
-    """Let in staff who may view mailbox messages; ask others to log in, or refuse them."""
+    """Allow only staff who may view mailbox messages. Others must log in or are refused."""
     allowed = permission_required("interventions.view_mailboxmessage", raise_exception=True)(view)
     return staff_member_required(allowed)
 
@@ -57,7 +57,7 @@ def staff_mailbox(view: View[P]) -> View[P]:
 @require_GET
 @staff_mailbox
 def mailbox(request: HttpRequest) -> HttpResponse:
-    """List the messages that landed in the mailbox, the newest first."""
+    """List the messages in the mailbox, the newest first."""
     recipient = without_nul(request.GET.get("recipient", "")).strip()
     before = _row_id(request.GET.get("before", ""))
     behind = (
@@ -70,13 +70,13 @@ def mailbox(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_GET
-# The frame of a message takes over the policy of its page: mails are styled in their own text.
+# The frame of a message inherits the policy of its page, and mails have inline styles.
 @csp_update({"style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
 @staff_mailbox
 def mailbox_message(request: HttpRequest, message_id: int) -> HttpResponse:
-    """Show one message as its reader sees it, as text, and with its headers.
+    """Show one message as the learner sees it, as text, and with its headers.
 
-    The keys of the learner's own pages are hidden, where settings do not say otherwise.
+    Links to the learner's own pages are masked, unless settings allow staff to follow them.
     """
     message = mailbox_queries.mailbox_message(message_id, viewer=request.user)
     is_masked = message is not None and not settings.STAFF_FOLLOW_LEARNER_LINKS
@@ -95,8 +95,8 @@ def _mask(message: MailboxMessage) -> None:
 
 
 def _followed_here(link: FoundLink, request: HttpRequest) -> FoundLink:
-    # What was sent while a local copy listened at another port names that port: the same page is
-    # here, behind the address at which staff reached this one.
+    # A mail sent while a local copy used another port has that port in its links. The same page
+    # exists here, at the host and port of this request.
     url = urlsplit(link.address)
     if url.hostname not in THIS_MACHINE or url.netloc == request.get_host():
         return link
@@ -108,12 +108,13 @@ def _followed_here(link: FoundLink, request: HttpRequest) -> FoundLink:
 
 
 def learner_page(*, while_away: LearnerView) -> Callable[[LearnerView], Any]:
-    """Give the view the link's owner; answer a broken link, or one of a learner who is gone.
+    """Return a decorator that passes the link's owner to the view.
 
-    While the database is away the other view answers.
+    It answers broken links and links of deleted learners itself. While the database is down,
+    `while_away` answers instead of the view.
 
-    No session, no login, no CSRF token: the signed link is the proof, and RFC 8058 has mail
-    providers post without any of them.
+    There is no session, login or CSRF token: the signed link is the proof, and mail providers post
+    without them (RFC 8058).
     """
 
     def decorate(view: LearnerView) -> Any:
@@ -125,7 +126,7 @@ def learner_page(*, while_away: LearnerView) -> Callable[[LearnerView], Any]:
                 response = _page("interventions/broken_link.html", {}, status=404)
             else:
                 response = _of_owner(view, while_away)(request, owner, token)
-            # The address of the page is the key to it.
+            # The URL itself gives access to the page, so it must not leak.
             response["Referrer-Policy"] = "no-referrer"
             response["Cache-Control"] = "no-store"
             response["X-Robots-Tag"] = "noindex"
@@ -145,27 +146,27 @@ def _of_owner(view: LearnerView, while_away: LearnerView) -> LearnerView:
         except (DatabaseError, InterfaceError) as error:
             if not is_outage(error):
                 raise
-            log.warning("A learner's page meets a database that is away: %s", error)
+            log.warning("The database is down during a request for a learner's page: %s", error)
             return while_away(request, owner, token)
 
     return of_owner
 
 
 def _status_of_gone(request: HttpRequest) -> int:
-    # Who asks for no more messages has what they asked for: nobody is left to get any.
+    # A deleted learner who unsubscribes gets no more messages, so the request has succeeded.
     match = request.resolver_match
     asks_for_none = match is not None and match.url_name == "unsubscribe"
     return 200 if asks_for_none and request.method == "POST" else 410
 
 
 def _unsubscribe_while_away(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
-    """Keep the no for later; never call one done that could not be kept."""
+    """Keep the opt-out for later. Confirm it only if it could be kept."""
     is_done = request.method == "POST"
     if is_done:
         try:
             operations.keep_no(owner, source=_source(request), said_at=utc_now())
         except operations.NotKeptError as error:
-            log.error("A no could not be kept: %s", error)  # noqa: TRY400
+            log.error("An opt-out could not be kept: %s", error)  # noqa: TRY400
             return _later({})
     return _page("interventions/unsubscribe.html", {"token": token, "is_done": is_done})
 
@@ -188,10 +189,10 @@ def _source(request: HttpRequest) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @learner_page(while_away=_unsubscribe_while_away)
 def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
-    """Ask on GET, which mail scanners follow too; unsubscribe on POST, in one click.
+    """Ask on GET, because mail scanners follow links. Unsubscribe on POST, in one click.
 
-    The token alone decides (RFC 8058). The body is never read: mail providers send what they like,
-    in any charset and form, and reading some of it would be an error of its own.
+    Only the token counts (RFC 8058). The body is never read: mail providers send bodies in any
+    charset and form, and reading some of them would raise an error.
     """
     context: dict[str, Any] = {"token": token, "is_done": request.method == "POST"}
     if request.method == "POST":
@@ -204,7 +205,7 @@ def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpRespo
 @require_http_methods(["GET", "HEAD", "POST"])
 @learner_page(while_away=_preferences_while_away)
 def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
-    """Show the kinds of messages with a tick where the learner wants them, and keep changes."""
+    """Show the categories with a tick at those that the learner wants, and save changes."""
     if request.method == "POST":
         given = {_row_id(each) for each in request.POST.getlist("category")}
         wanted = {each for each in given if each is not None}
@@ -219,11 +220,11 @@ def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpRespo
 
 
 def _row_id(text: str) -> int | None:
-    """Return the number of a row, or None for what cannot be one."""
-    # int() refuses thousands of digits with an error, and no table has that many rows.
+    """Return the row id in the text, or None if it cannot be one."""
+    # int() raises an error for thousands of digits, and no table has that many rows.
     return int(text) if text.isdecimal() and len(text) <= MAX_ID_DIGITS else None
 
 
 def _page(template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    # Without the request: with it, the page would open a session and show staff their menu.
+    # Rendered without the request. With it, the page would open a session and show the staff menu.
     return HttpResponse(render_to_string(template, context), status=status)

@@ -1,4 +1,4 @@
-"""The actions of the ledger page by which staff answer for messages, each asked about first."""
+"""The actions of the ledger page that decide on messages. Each asks for confirmation."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from interventions.models import Delivery
 from interventions.operations import InterventionError
 
 CONFIRMED = "confirmed"
-# "Select all" can mean a million, and Django refuses a form of more than 1,000 fields.
+# "Select all" can mean a million messages, and Django refuses a form with more than 1,000 fields.
 AT_MOST = 500
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One action: its name, what is asked before it, what is done to each, and how that is said."""
+    """One action: its name, question, explanation, operation and success message."""
 
     action: str
     question: str
@@ -33,10 +33,12 @@ class Answer:
 def confirm_or_do(
     page: "ModelAdmin[Delivery]", request: HttpRequest, chosen: QuerySet[Delivery], answer: Answer
 ) -> TemplateResponse | None:
-    """Ask whether the answer is meant for the chosen deliveries; do it once that was said."""
+    """Ask for confirmation. Once confirmed, do the action on the chosen deliveries."""
     ids = list(chosen.order_by("pk").values_list("pk", flat=True)[: AT_MOST + 1])
     if len(ids) > AT_MOST:
-        messages.error(request, f"Choose at most {AT_MOST:,} messages at a time. Nothing was done.")
+        messages.error(
+            request, f"Choose at most {AT_MOST:,} messages at a time. Nothing was changed."
+        )
         return None
     if CONFIRMED in request.POST:
         _do(request, ids, answer)
@@ -64,7 +66,7 @@ def _do(request: HttpRequest, ids: list[int], answer: Answer) -> None:
     if done:
         messages.success(request, f"{_messages(done)} {answer.done}.")
     for sentence, number in refused.items():
-        messages.warning(request, f"{_messages(number)} left as before. {sentence}")
+        messages.warning(request, f"{_messages(number)} not changed. {sentence}")
 
 
 def _messages(number: int) -> str:

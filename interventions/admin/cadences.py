@@ -28,12 +28,12 @@ from segmentation.admin.segments import SegmentAdmin, by_segment
 
 
 class StepInline(TableInline):
-    """The steps of a cadence, in the order of the rows, which can be dragged."""
+    """The steps of a cadence, in the order of the rows. Rows can be dragged."""
 
     model = models.Step
     form = StepForm
     formset = StepFormSet
-    # The handle for dragging is in the first cell, which must not be the hidden one.
+    # The handle for dragging is in the first cell, so the first field must be visible.
     fields = ("delay", "template", "condition", "order")
     template_before = "admin/steps_help.html"
     ordering_field = "order"
@@ -44,7 +44,7 @@ class StepInline(TableInline):
 
 @admin.register(models.Cadence)
 class CadenceAdmin(SendingAdmin, KeptAdmin):
-    """Cadences: what is sent after which trigger."""
+    """Cadences: sequences of messages after a trigger."""
 
     form = CadenceForm
     list_display = ("name", "shown_status", "shown_trigger", "shown_for", "category", "priority")
@@ -53,21 +53,22 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
     search_fields = ("key", "name")
     autocomplete_fields = ("segment", "arm", "ghost_for", "category")
     inlines = (StepInline,)
-    # Only the actions pause and resume: a tick in the form would release nothing of what waits.
+    # Only the actions pause and resume change it. A field in the form would not release held
+    # messages.
     exclude = ("paused",)
     readonly_fields = ("shown_pause",)
     actions = ("pause", "resume")
 
     @display(description="Status", label={"active": "success", "paused": "warning"})
     def shown_status(self, cadence: models.Cadence) -> tuple[str, str]:
-        """Return the status in words; paused where its messages are held."""
+        """Return the status in words, or "paused" if its messages are held."""
         if cadence.paused:
             return "paused", "paused: its messages are held"
         return cadence.status, cadence.get_status_display()
 
     @display(description="Paused")
     def shown_pause(self, cadence: models.Cadence) -> str:
-        """Return since when, by whom and why its messages are held."""
+        """Return since when, by whom and why the messages are held."""
         held = cadence_pause(cadence.pk)
         return f"its messages are held {held.circumstances}" if held else "no"
 
@@ -81,9 +82,9 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
 
     @display(description="For")
     def shown_for(self, cadence: models.Cadence) -> str:
-        """Return whom it is for: everybody, or an arm with its ghost."""
+        """Return the learners it is for: every learner, or an arm with its ghosts."""
         if cadence.arm is None:
-            return "everybody"
+            return "every learner"
         ghost = f", ghosted for {cadence.ghost_for}" if cadence.ghost_for else ""
         return f"arm {cadence.arm}{ghost}"
 
@@ -98,7 +99,7 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
         note = operations.PauseNote(request.user.get_username(), form.cleaned_data["reason"])
         for cadence in queryset:
             operations.pause_cadence(cadence.pk, paused=True, now=utc_now(), note=note)
-        messages.success(request, "Paused. Planned messages are held.")
+        messages.success(request, "The cadences are paused. Their planned messages are held.")
         return None
 
     @admin.action(description="Resume: let its messages go out", permissions=["send"])
@@ -107,17 +108,17 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
         note = operations.PauseNote(request.user.get_username())
         for cadence in queryset:
             operations.pause_cadence(cadence.pk, paused=False, now=utc_now(), note=note)
-        messages.success(request, "Resumed. What was held goes out within seconds.")
+        messages.success(request, "The cadences are resumed. Held messages go out within seconds.")
 
     def get_form(self, *args: Any, **kwargs: Any) -> Any:
-        """Tell the form whether who fills it in may let messages out."""
+        """Return a form that knows whether the user may let messages out."""
         request, form = args[0], super().get_form(*args, **kwargs)
         return type(form.__name__, (form,), {"may_send": may_send(request.user)})
 
 
 @admin.register(models.Step)
 class StepAdmin(ReadOnlyAdmin):
-    """Steps of all cadences, to look at; they are edited on their cadence's page."""
+    """Steps of all cadences, read-only. Steps are edited on the page of their cadence."""
 
     list_display = ("cadence", "position", "shown_delay", "channel", "template")
     list_select_related = ("cadence", "template")
@@ -127,7 +128,7 @@ class StepAdmin(ReadOnlyAdmin):
 
     @display(description="Delay", ordering="delay")
     def shown_delay(self, step: models.Step) -> str:
-        """Return the delay in the words in which it was entered."""
+        """Return the delay in words, as it is entered."""
         return duration_in_words(step.delay)
 
 
@@ -147,10 +148,10 @@ class RunAdmin(ReadOnlyAdmin):
         if run.error:
             return f"failing: {run.error}"
         if run.waits_until and run.status == models.RunStatus.ACTIVE:
-            return f"waits until {run.waits_until:%Y-%m-%d %H:%M} UTC, the end of the pause"
+            return f"waits for the end of the pause, {run.waits_until:%Y-%m-%d %H:%M} UTC"
         return f"exited: {run.exit_reason}" if run.exit_reason else run.get_status_display()
 
 
-# The button stands in experiments, which cannot know what the arms would receive.
+# The start action is in the app experiments, which cannot check what the arms would receive.
 ExperimentAdmin.starter = staticmethod(operations.start_experiment)
 SegmentAdmin.add_links(ListLink("Cadences", models.Cadence, by_segment))

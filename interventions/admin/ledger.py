@@ -1,4 +1,4 @@
-"""Admin pages of the delivery ledger and of what limits sending."""
+"""Admin pages of the delivery ledger and of the limits on sending."""
 
 from typing import Any
 
@@ -34,27 +34,27 @@ Chosen = QuerySet[models.Delivery]
 RETRY = Answer(
     action="retry",
     question="Try failed messages again?",
-    consequence="Those that failed are planned again, with their attempts counted anew. All that "
-    "may keep a message from going out is asked about again; one that is too old stays failed.",
+    consequence="Failed messages are planned again, with a new number of attempts. Consent, caps, "
+    "quiet hours and pauses are checked again. Messages that are too old stay failed.",
     do=lambda delivery_id: operations.retry_failed(delivery_id, now=utc_now()),
     done="planned again and will go out within seconds",
 )
 ACCEPTED = Answer(
     action="resolve_as_accepted",
     question="Did the receiver accept these messages?",
-    consequence="Those in doubt are recorded as handed off, in the learners' events and in the "
-    "experiments too.",
+    consequence="Messages in doubt are recorded as handed off, also in the learners' events and in "
+    "the experiments.",
     do=lambda delivery_id: operations.resolve_in_doubt(delivery_id, accepted=True, now=utc_now()),
     done="recorded as handed off",
 )
 NOT_ACCEPTED = Answer(
     action="resolve_as_not_accepted",
     question="Did these messages never reach the receiver?",
-    consequence="Those in doubt are recorded as failed, and no frequency cap counts them any more. "
-    "Say so only if you know it, for example from the log of the mail server: if you try such a "
-    "message again and it was accepted after all, it reaches its learner twice.",
+    consequence="Messages in doubt are recorded as failed, and frequency caps no longer count "
+    "them. Confirm only if you know it, for example from the log of the mail server. If a message "
+    "was accepted and you try it again, the learner gets it twice.",
     do=lambda delivery_id: operations.resolve_in_doubt(delivery_id, accepted=False, now=utc_now()),
-    done="recorded as failed; they can be tried again",
+    done="recorded as failed and can be tried again",
 )
 STATE_COLORS = {
     "planned": "info",
@@ -73,7 +73,7 @@ STATE_COLORS = {
 
 @admin.register(models.Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    """The ledger: every message planned, and why it went out or did not."""
+    """The ledger: all planned messages, and why each went out or did not."""
 
     list_display = (
         "learner",
@@ -86,7 +86,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("learner", "step__cadence__segment__playbook", "enrollment__course")
     list_filter = ("state", "ghost", "category")
-    # By way of the enrollment, which has an index of all its deliveries; the learner's are partial.
+    # Through the enrollment, because its index covers all deliveries. The learner's are partial.
     search_fields = ("enrollment__learner__external_id__exact",)
     search_help_text = WHOLE_ID
     exclude = ("trace", "token", "reason")
@@ -94,10 +94,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     actions = ("retry", "resolve_as_accepted", "resolve_as_not_accepted")
 
     def has_answer_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may answer for messages: some go out because of it."""
+        """Return whether the user may decide on messages, which can let messages out."""
         return may_send(request.user)
 
-    @admin.action(description="Try again what failed", permissions=["answer"])
+    @admin.action(description="Try failed messages again", permissions=["answer"])
     def retry(self, request: HttpRequest, queryset: Chosen) -> TemplateResponse | None:
         """Ask, then plan the chosen failed messages again."""
         return confirm_or_do(self, request, queryset, RETRY)
@@ -123,36 +123,36 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @display(description="Reason")
     def shown_reason(self, delivery: models.Delivery) -> str:
-        """Return the reason in words; for one that a person holds, what holds it now."""
+        """Return the reason in words. For a held message it is the current hold."""
         held = None
         if delivery.state == models.DeliveryState.PLANNED:
-            # Nobody decides on what is held, so the row itself does not know. Of a pause of the
-            # whole site the banner above speaks.
+            # The policy does not decide on held messages, so the row has no reason for the hold. A
+            # pause of the whole site is shown in the banner above.
             held = hold_of(delivery, site_paused=False, now=utc_now())
         return (held or delivery.reason).replace("_", " ")
 
-    @display(description="What the policy decided")
+    @display(description="Decisions of the policy")
     def shown_trace(self, delivery: models.Delivery) -> SafeString:
-        """Return the decisions, one a line."""
+        """Return the decisions, one per line."""
         rows = ((", ".join(f"{k} {v}" for k, v in entry.items()),) for entry in delivery.trace)
         return format_html_join("", "<div>{}</div>", rows)
 
     @display(description="Pauses that held it")
     def shown_pauses(self, delivery: models.Delivery) -> SafeString | str:
-        """Return who held it, since when and why, one pause a line."""
+        """Return by whom, since when and why it was held, one pause per line."""
         rows = ((pause.sentence,) for pause in pauses_of(delivery))
         return format_html_join("", "<div>{}</div>", rows) or "none"
 
 
 @admin.register(models.FrequencyCap)
 class FrequencyCapAdmin(KeptAdmin):
-    """Frequency caps. One that is not wanted any more is made inactive."""
+    """Frequency caps. A cap that is no longer wanted is made inactive, not deleted."""
 
     list_display = ("name", "shown_cap", "active")
     list_filter = ("active", "scope", "window", "on_exceed")
     autocomplete_fields = ("category", "course")
 
-    @display(description="Says")
+    @display(description="Meaning")
     def shown_cap(self, cap: models.FrequencyCap) -> str:
         """Return the cap as a sentence."""
         return cap.sentence
@@ -168,17 +168,17 @@ class QuietHoursAdmin(KeptAdmin):
 
     @display(description="For")
     def shown_course(self, quiet: models.QuietHours) -> str:
-        """Return the course, or that it is the whole site."""
-        return str(quiet.course or "every course without its own")
+        """Return the course, or that the row applies to all other courses."""
+        return str(quiet.course or "every course without its own quiet hours")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may delete quiet hours: nothing hangs on them."""
+        """Return whether the user may delete quiet hours. No other row depends on them."""
         return bool(request.user.has_perm("interventions.delete_quiethours"))
 
 
 @admin.register(models.Consent)
 class ConsentAdmin(ReadOnlyAdmin):
-    """What learners said they want and do not want."""
+    """The statements of learners on what they want and do not want."""
 
     list_display = ("learner", "category", "state", "changed_at", "source")
     list_select_related = ("learner", "category")
@@ -189,15 +189,15 @@ class ConsentAdmin(ReadOnlyAdmin):
 
 @admin.register(models.Suppression)
 class SuppressionAdmin(BigTableAdmin):
-    """Addresses that are never written to."""
+    """Addresses that never get mail."""
 
     list_display = ("address", "reason", "created_at")
     search_fields = ("address__exact",)
-    search_help_text = "The whole address"
+    search_help_text = "Enter the whole address"
 
 
 def _by_enrollments(learner: Learner) -> dict[str, object]:
-    # The ledger has an index by enrollment, none by learner. Nobody is in many courses.
+    # The ledger has an index by enrollment but none by learner. A learner is in few courses.
     ids = Enrollment.objects.filter(learner=learner).values_list("pk", flat=True)[:100]
     return {"enrollment__in": ",".join(map(str, ids)) or "0"}
 

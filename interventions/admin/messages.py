@@ -1,4 +1,4 @@
-"""Admin pages of what is said: categories, templates, and the mailbox."""
+"""Admin pages of categories, templates and the mailbox."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from interventions.forms import TemplateForm
 from interventions.queries.texts import TextCache
 from interventions.render.liquid import TemplateError
 
-# The message loads nothing from elsewhere, and its links lead nowhere: it is only looked at.
+# The preview loads nothing from other sites, and its links do not work.
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; style-src 'unsafe-inline'\"><base target=_blank>"
@@ -24,7 +24,7 @@ _FRAME = (
     '<p class="mb-2 font-semibold">{subject}</p>'
     '<iframe title="Preview" sandbox="" referrerpolicy="no-referrer" srcdoc="{html}" '
     'class="border border-base-200 preview rounded-default w-full dark:border-base-700"></iframe>'
-    '<p class="mt-2">The saved text in English, with example values.</p>'
+    '<p class="mt-2">This is the saved English text with example values.</p>'
 )
 
 
@@ -37,7 +37,7 @@ class CategoryAdmin(KeptAdmin):
 
 
 class TemplateTextInline(StackInline):
-    """The texts of all versions, to look at."""
+    """The texts of all versions, read-only."""
 
     model = models.TemplateText
     fields = readonly_fields = ("version", "locale", "subject", "body")
@@ -45,13 +45,13 @@ class TemplateTextInline(StackInline):
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: saving the form above makes the next version."""
+        """Return False, because saving the form above makes the next version."""
         return False
 
 
 @admin.register(models.MessageTemplate)
 class MessageTemplateAdmin(KeptAdmin):
-    """Templates. Saving makes a new version; what was sent keeps naming its own."""
+    """Templates. Saving makes a new version, and sent messages keep their version."""
 
     form = TemplateForm
     list_display = ("name", "key", "channel", "category", "version")
@@ -61,9 +61,9 @@ class MessageTemplateAdmin(KeptAdmin):
     readonly_fields = ("version", "preview")
     inlines = (TemplateTextInline,)
 
-    @display(description="As a learner sees it")
+    @display(description="Preview")
     def preview(self, template: models.MessageTemplate) -> SafeString | str:
-        """Return the saved text in English with example values, in a frame that runs nothing."""
+        """Return the saved English text with example values, in a frame without scripts."""
         text = TextCache().choose(template, ()) if template.pk else None
         if text is None:
             return "Save the template to see it with example values."
@@ -74,7 +74,7 @@ class MessageTemplateAdmin(KeptAdmin):
         return format_html(_FRAME, subject=shown.subject, html=_POLICY + shown.html)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Leave the channel out where there is only one, and of a template that is saved."""
+        """Return the channel if there is only one, or if the template is already saved."""
         return ("channel",) if obj or len(CHANNELS) == 1 else ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -87,7 +87,7 @@ class MessageTemplateAdmin(KeptAdmin):
 
 @admin.register(models.TemplateText)
 class TemplateTextAdmin(ReadOnlyAdmin):
-    """Every text that a template ever had."""
+    """All texts of all template versions."""
 
     list_display = ("template", "version", "locale", "subject")
     list_select_related = ("template",)
@@ -96,14 +96,14 @@ class TemplateTextAdmin(ReadOnlyAdmin):
 
 @admin.register(models.MailboxMessage)
 class MailboxMessageAdmin(ReadOnlyAdmin):
-    """Messages that landed in the mailbox; /mailbox/ shows them as a learner sees them."""
+    """Messages in the staff mailbox. The page /mailbox/ shows them as a learner sees them."""
 
     list_display = ("subject", "recipient", "received_at")
     search_fields = ("recipient__exact",)
-    # The rest holds the keys of the learner's own pages, which /mailbox/ hides.
+    # The other fields hold links to the learner's own pages, which /mailbox/ masks.
     fields = ("subject", "sender", "recipient", "received_at", "message_id")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse questions about what the page does not show: their answers would spell it out."""
+        """Refuse filters on hidden fields, because their results would reveal the values."""
         shown = lookup.partition("__")[0] in self.fields
         return shown and super().lookup_allowed(lookup, value, request)

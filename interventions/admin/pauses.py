@@ -1,4 +1,4 @@
-"""The page that holds all sending and lets it go on, and why a cadence is paused."""
+"""The page that holds and resumes all sending, and the form for the reason of a pause."""
 
 from typing import Any
 
@@ -23,20 +23,20 @@ PAGE = "admin:interventions_sitepause_changelist"
 
 
 class WhyForm(forms.Form):
-    """Why sending is held; kept with the name of who did it."""
+    """The reason for a pause. It is stored with the user's name."""
 
     reason = forms.CharField(
-        label="Why",
+        label="Reason",
         max_length=300,
-        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "A wrong text goes out"}),
-        help_text="Everybody who works here reads it, with your name.",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "A template has a wrong text"}),
+        help_text="All staff can see the reason and your name.",
     )
 
 
 def ask_why(
     site: AdminSite, request: HttpRequest, form: WhyForm, cadences: QuerySet[models.Cadence]
 ) -> HttpResponse:
-    """Return the page that asks why the chosen cadences are to be paused."""
+    """Return the page that asks for the reason to pause the chosen cadences."""
     shown = {
         "title": "Pause cadences",
         "form": form,
@@ -50,10 +50,10 @@ def ask_why(
 
 @admin.register(models.SitePause)
 class SitePauseAdmin(KeptAdmin):
-    """One page in place of a list of one row: what holds, the button, and what held before."""
+    """One page with the current pause, the button and the earlier pauses, instead of a list."""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show whether sending is held; on POST, hold it or let it go on."""
+        """Show whether sending is held. On POST, hold or resume it."""
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         form = WhyForm(request.POST if "hold" in request.POST else None)
@@ -73,19 +73,19 @@ class SitePauseAdmin(KeptAdmin):
         return TemplateResponse(request, "interventions/pause.html", context)
 
     def change_view(self, *_: Any, **__: Any) -> HttpResponseRedirect:
-        """Lead to the one page."""
+        """Redirect to the page."""
         return redirect(PAGE)
 
     def add_view(self, *_: Any, **__: Any) -> HttpResponseRedirect:
-        """Lead to the one page."""
+        """Redirect to the page."""
         return redirect(PAGE)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: the button makes the row."""
+        """Return False, because the button makes the row."""
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may see it: who may send may see what holds the sending."""
+        """Return whether the user may see it. Users who may send may also see the pauses."""
         return super().has_view_permission(request, obj) or may_send(request.user)
 
     def _may_hold(self, request: HttpRequest) -> bool:
@@ -93,13 +93,13 @@ class SitePauseAdmin(KeptAdmin):
 
 
 def _switch(request: HttpRequest, form: WhyForm, *, may_hold: bool) -> bool:
-    """Do what the pressed button says. Return False where the form has to be shown again."""
+    """Do the action of the pressed button. Return False if the form must be shown again."""
     by = request.user.get_username()
     if "release" in request.POST:
         if not may_send(request.user):
             raise PermissionDenied(REFUSAL)
         operations.pause_site(paused=False, now=utc_now(), note=operations.PauseNote(by))
-        messages.success(request, "Sending goes on. What was held goes out within seconds.")
+        messages.success(request, "Sending is resumed. Held messages go out within seconds.")
         return True
     if not may_hold:
         raise PermissionDenied
@@ -107,15 +107,17 @@ def _switch(request: HttpRequest, form: WhyForm, *, may_hold: bool) -> bool:
         return False
     note = operations.PauseNote(by, form.cleaned_data["reason"])
     operations.pause_site(paused=True, now=utc_now(), note=note)
-    messages.success(request, "All sending is held. A message that was just leaving may still go.")
+    messages.success(
+        request, "All sending is held. A message that is just being sent may still go out."
+    )
     return True
 
 
 @admin.register(models.Pause)
 class PauseAdmin(ReadOnlyAdmin):
-    """Every time at which sending was held."""
+    """All pauses of sending."""
 
     list_display = ("__str__", "began_at", "ended_at")
     list_select_related = ("cadence",)
     search_fields = ("began_by__exact",)
-    search_help_text = "The whole user name of who paused"
+    search_help_text = "Enter the whole user name of the person who paused"

@@ -1,6 +1,6 @@
-"""The channel table: the one place that knows which channels there are.
+"""The table of all channels.
 
-Only dispatch connects and sends. Others read what a channel declares.
+Only dispatch connects and sends. Other code reads the declarations of a channel.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a channel declares and can do, what it is given, and what it answers."""
+"""The interface of a channel: its declarations, its input and its answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from interventions.render.mail import Rendered
 
 @dataclass(frozen=True)
 class Draft:
-    """What a message is composed from.
+    """The input from which a channel composes a message.
 
-    `address` is the one that the channel gave for the learner. `message_id` stays the same over all
-    attempts, so that the other side can tell a second copy.
+    `address` is the learner's address from the channel. `message_id` is the same in all attempts,
+    so that the other side can recognize a second copy.
     """
 
     delivery: Delivery
@@ -30,10 +30,10 @@ class Draft:
 
 
 class Result(StrEnum):
-    """What is known after the attempt."""
+    """The known result of an attempt."""
 
     HANDED_OFF = "handed_off"
-    # Proven not to have been accepted, and no fault of the message: nothing gets through.
+    # Certainly not accepted, and not because of the message: the whole channel is down.
     CHANNEL_DOWN = "channel_down"
     # This recipient or message was refused for now; another attempt may succeed.
     NOT_ACCEPTED = "not_accepted"
@@ -44,15 +44,15 @@ class Result(StrEnum):
 
     @property
     def stops_the_channel(self) -> bool:
-        """Return whether the next message would most likely fare the same."""
+        """Return whether the next message would most likely have the same result."""
         return self in (Result.CHANNEL_DOWN, Result.IN_DOUBT)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The result with the words of the other side.
+    """The result, with the reply of the other side as detail.
 
-    `may_be_the_message` says of a channel that is down that this very message may be the cause.
+    `may_be_the_message` means that this message may be the cause of a channel being down.
     """
 
     result: Result
@@ -61,36 +61,36 @@ class Answer:
 
 
 class ChannelDownError(Exception):
-    """The other side cannot be reached; nothing was handed off."""
+    """The other side cannot be reached. Nothing was handed off."""
 
 
 class Connection(Protocol):
-    """The way to the other side, of one dispatch loop. It alone does I/O."""
+    """The connection of one dispatch loop to the other side. Only it does I/O."""
 
     def open(self) -> None:
-        """Be live, before anything is claimed. Raise ChannelDownError."""
+        """Connect if needed, before anything is claimed. Raise ChannelDownError."""
 
     def send(self, message: Any) -> Answer:
-        """Hand the message off and say what is known of it. A refusal is no exception."""
+        """Hand the message off and return the answer. A refusal is an answer, not an exception."""
 
     def close(self) -> None:
-        """Let go. It can be opened again."""
+        """Disconnect. It can be opened again."""
 
 
 class Check(Protocol):
-    """Raises TemplateError with a sentence where no message can be composed of the texts."""
+    """Raise TemplateError with a sentence if no message can be composed from the texts."""
 
     def __call__(self, *, subject: str, body: str) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
-    """One channel: all that is to know of it.
+    """One channel with all its functions.
 
-    `verb` is the event of a hand-off: built in, and no act of the learner. `address` gives where
-    the learner is reached, empty where they cannot be. `compose` gives the message as the
-    connection sends it, without I/O, or raises ValueError with the reason. `preview` gives a text
-    with example values, or raises TemplateError.
+    `verb` is the event of a hand-off. It must be built in and must not be an act of the learner.
+    `address` returns the learner's address, or an empty text if there is none. `compose` returns
+    the message for the connection, without I/O, or raises ValueError with the reason. `preview`
+    returns a text with example values, or raises TemplateError.
     """
 
     verb: str

@@ -1,4 +1,4 @@
-"""Email through any Django backend. Says of every attempt what is proven, and no more."""
+"""Email through any Django backend. Each answer claims only what the attempt has proven."""
 
 import smtplib
 from typing import Any
@@ -14,10 +14,10 @@ from interventions.render.mail import check_message
 
 MAX_DETAIL = 300
 
-# The backend in whose place ours is put, which is the same and says how far a mail came.
+# We use our own version of this backend, which also reports how far a mail came.
 DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
-# Raised before the message itself is handed off, whatever their code.
+# Errors that are raised before the mail is sent, whatever their code.
 _BEFORE_THE_MAIL = (
     smtplib.SMTPConnectError,
     smtplib.SMTPHeloError,
@@ -25,9 +25,10 @@ _BEFORE_THE_MAIL = (
 )
 # "Service not available, closing": RFC 5321 allows it as the reply to any command.
 _CLOSING = 421
-# And "log in first", in its four codes (RFC 4954): it concerns us, whoever the recipient is.
+# With the four codes for a missing login (RFC 4954), these replies concern all mail, not one
+# recipient.
 _OF_ALL_MAIL = (_CLOSING, 530, 534, 535, 538)
-# Told the size with the sender (RFC 1870), a server refuses the message there and not the sender.
+# The size is sent with the sender (RFC 1870), so this reply refuses the message, not the sender.
 _TOO_LARGE = 552
 
 
@@ -38,7 +39,7 @@ class EmailConnection:
         self._connection: BaseEmailBackend | None = None
 
     def open(self) -> None:
-        """Have a connection. One that the server has closed since shows itself in sending."""
+        """Connect if needed. A connection closed by the server is noticed when sending."""
         if self._connection is not None:
             return
         connection = _new_connection()
@@ -51,8 +52,8 @@ class EmailConnection:
     def send(self, message: EmailMultiAlternatives) -> Answer:
         """Send one mail over the open connection.
 
-        A server may close a connection at any time, as after a hundred mails: found closed before
-        the mail began, it is opened again, once.
+        A server may close a connection at any time, for example after a hundred mails. If it was
+        closed before the mail began, it is opened again once.
         """
         answer, found_closed = self._attempt(message)
         if not found_closed:
@@ -70,16 +71,16 @@ class EmailConnection:
             try:
                 connection.close()
             except (OSError, smtplib.SMTPException):
-                # It is closed either way; there is nothing to lose on it.
+                # The connection is closed in any case, and no mail depends on it.
                 return
 
     def _attempt(self, message: EmailMultiAlternatives) -> tuple[Answer, bool]:
-        """Return the answer, and whether the connection turned out to be closed already."""
+        """Return the answer, and whether the connection was already closed."""
         if self._connection is None:
             return Answer(Result.CHANNEL_DOWN, "there is no connection"), False
         try:
             sent = self._connection.send_messages([message])
-        # Whatever else a backend raises must not end the loop: it is in doubt, and kept as such.
+        # No error of a backend may end the loop. The result of an unknown error is in doubt.
         except Exception as error:  # noqa: BLE001
             stage = self._connection.stage if isinstance(self._connection, StagedBackend) else None
             answer = classify(error, stage)
@@ -89,16 +90,16 @@ class EmailConnection:
         return Answer(Result.HANDED_OFF) if sent else Answer(Result.IN_DOUBT, "nothing sent"), False
 
     def _abandon(self) -> None:
-        # After such an error nobody knows what the connection would answer to.
+        # After such an error the state of the connection is not known.
         if isinstance(self._connection, StagedBackend):
             self._connection.abandon()
         self.close()
 
 
 def classify(error: Exception, stage: Stage | None) -> Answer:
-    """Return what an error in sending proves. What proves nothing is in doubt.
+    """Return the answer that an error proves. An error that proves nothing means in doubt.
 
-    `stage` is how far the mail had come, None where the backend does not tell.
+    `stage` is how far the mail had come, or None if the backend does not report it.
     """
     words = _words(error)
     if isinstance(error, smtplib.SMTPNotSupportedError | UnicodeError):
@@ -110,12 +111,12 @@ def classify(error: Exception, stage: Stage | None) -> Answer:
         return Answer(_refusal(code, error), words)
     if stage is None or stage is Stage.END:
         return Answer(Result.IN_DOUBT, words)
-    # From its data on, the mail itself may be what the server stumbles over.
+    # From the stage DATA on, the mail itself may be the cause.
     return Answer(Result.CHANNEL_DOWN, words, may_be_the_message=stage >= Stage.DATA)
 
 
 def _refusal(code: int, error: Exception) -> Result:
-    """Return of what a reply is a refusal: of all mail, of this one for now, or for good."""
+    """Return whether the reply refuses all mail, this mail for now, or this mail for good."""
     if isinstance(error, smtplib.SMTPSenderRefused) and code != _TOO_LARGE:
         return Result.CHANNEL_DOWN
     if code in _OF_ALL_MAIL:
@@ -124,7 +125,7 @@ def _refusal(code: int, error: Exception) -> Result:
 
 
 def _code(error: Exception) -> int | None:
-    """Return the code with which the server refused sender, recipient or message, if it did."""
+    """Return the code of the server's refusal of sender, recipient or message, or None."""
     code: Any = None
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         # One mail has one recipient.
@@ -135,12 +136,12 @@ def _code(error: Exception) -> int | None:
 
 
 def _found_closed(error: Exception, stage: Stage | None) -> bool:
-    """Return whether the server had closed the connection before it read anything of the mail."""
+    """Return whether the server closed the connection before it read any of the mail."""
     if stage is None or stage > Stage.MAIL:
         return False
     if isinstance(error, smtplib.SMTPSenderRefused):
         return error.smtp_code == _CLOSING
-    # One that does not answer would only be waited for a second time.
+    # After a timeout, a second attempt would only wait again.
     hung = isinstance(error.__context__, TimeoutError)
     return isinstance(error, smtplib.SMTPServerDisconnected) and not hung
 

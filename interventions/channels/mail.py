@@ -1,4 +1,4 @@
-"""A mail out of a draft: where it goes, and headers that every mail server takes."""
+"""Compose a mail from a draft, with headers that every mail server accepts."""
 
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
@@ -18,22 +18,22 @@ from interventions.render.links import site_host
 from interventions.render.mail import Rendered, render_message
 from interventions.render.names import one_line, shown_name
 
-# A line with an encoded word is at most so long, and the word 75 characters (RFC 2047, section 2).
+# The limit for a line with an encoded word. The word has at most 75 characters (RFC 2047, 2).
 _LONGEST_LINE = 76
 
 
 class _Mail(EmailMultiAlternatives):
-    """A mail whose subject is written in encoded words that every mail server takes."""
+    """A mail whose subject has encoded words that every mail server accepts."""
 
     def message(self, **options: Any) -> Any:
-        """Write the mail. Django's own subject has words one character too long."""
+        """Return the mail. Django's own subject has encoded words one character too long."""
         written = super().message(**options)
         written.replace_header("Subject", _encoded(str(self.subject), "Subject"))
         return written
 
 
 def mail_address(learner: Learner) -> str:
-    """Return the learner's mail address, empty where there is none that mail can be sent to."""
+    """Return the learner's mail address, or an empty text if there is no valid one."""
     address = learner.email or ""
     try:
         validate_email(address)
@@ -43,7 +43,7 @@ def mail_address(learner: Learner) -> str:
 
 
 def compose_mail(draft: Draft) -> EmailMultiAlternatives:
-    """Return the mail. Raise ValueError where the text or a header cannot be written."""
+    """Return the mail. Raise ValueError if the text or a header cannot be written."""
     rendered = render_message(
         subject=draft.text.subject,
         body=draft.text.body,
@@ -56,22 +56,22 @@ def compose_mail(draft: Draft) -> EmailMultiAlternatives:
         body=rendered.text,
         from_email=_sender(draft),
         to=[settings.EMAIL_REDIRECT_TO or _recipient(draft)],
-        reply_to=_readers_of_answers(draft),
+        reply_to=_reply_to(draft),
         headers=_headers(draft),
     )
     mail.attach_alternative(rendered.html, "text/html")
-    # Writing it once shows a bad header now, while nothing is claimed yet.
+    # Written once here, so that a bad header fails before anything is claimed.
     mail.message()
     return mail
 
 
 def preview_mail(text: TemplateText) -> Rendered:
-    """Return the text with example values. Raise TemplateError where it cannot be rendered."""
+    """Return the text with example values. Raise TemplateError if it cannot be rendered."""
     return render_message(subject=text.subject, body=text.body, context=SAMPLE, postal_address="")
 
 
 def _sender(draft: Draft) -> str:
-    # Learners know the course, not the site that it runs on.
+    # The sender's name is the course, because learners may not know the site.
     name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
     course = one_line(draft.context.course_title)
     return formataddr((_encoded(course or name, "From"), address))
@@ -82,10 +82,10 @@ def _recipient(draft: Draft) -> str:
     return formataddr((_encoded(name, "To"), deliverable(draft.address)))
 
 
-def _readers_of_answers(draft: Draft) -> list[str]:
-    # An answer to a copy on staging must not reach the teacher of the real course.
-    reader = draft.context.reply_to
-    return [] if settings.EMAIL_REDIRECT_TO or not reader else [reader]
+def _reply_to(draft: Draft) -> list[str]:
+    # A reply to a mail from a staging copy must not reach the teacher of the real course.
+    address = draft.context.reply_to
+    return [] if settings.EMAIL_REDIRECT_TO or not address else [address]
 
 
 def _headers(draft: Draft) -> dict[str, str]:
@@ -103,15 +103,15 @@ def _headers(draft: Draft) -> dict[str, str]:
 
 
 def _list_id(category: Category) -> str:
-    # Without a name before it: a name with an accent would be encoded, and the id with it.
+    # Without a name: if the name had an accent, the id would be encoded with it.
     given = one_line(category.list_id).strip("<>")
     return f"<{given or f'{category.key}.{site_host()}'}>"
 
 
 def _encoded(text: str, field: str) -> str:
-    """Return the text as ASCII on one line, in words that fit where the header is folded.
+    """Return the text as ASCII on one line, in encoded words that fit on folded header lines.
 
-    `formataddr` alone makes one word of it, however long, which no line can be broken in.
+    `formataddr` alone would make one word of any length, which cannot be folded.
     """
     if text.isascii():
         return text

@@ -1,4 +1,4 @@
-"""A Django mail backend that keeps messages in the database, for the mailbox page of staff."""
+"""A Django mail backend that stores messages in the database, for the mailbox page of staff."""
 
 from collections.abc import Sequence
 from email.message import Message
@@ -14,10 +14,10 @@ MAX_HEADER = 998
 
 
 class MailboxBackend(BaseEmailBackend):
-    """Set as EMAIL_BACKEND, no mail leaves the house; staff read it at /mailbox/."""
+    """The backend for EMAIL_BACKEND that sends no mail. Staff read the messages at /mailbox/."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Keep one row a recipient and return the number of messages."""
+        """Store one row per recipient and return the number of messages."""
         rows = [row for message in email_messages for row in _rows(message)]
         MailboxMessage.objects.bulk_create(rows)
         return len(email_messages)
@@ -28,7 +28,7 @@ def _rows(email_message: EmailMessage) -> list[MailboxMessage]:
     headers = [[name, str(value)] for name, value in message.items()]
     return [
         MailboxMessage(
-            # Django writes the header where the sender did not, so it is always there.
+            # Django adds this header if it is missing.
             received_at=parsedate_to_datetime(str(message["Date"])),
             message_id=str(message["Message-ID"])[:MAX_HEADER],
             sender=str(email_message.from_email)[:MAX_HEADER],
@@ -43,7 +43,7 @@ def _rows(email_message: EmailMessage) -> list[MailboxMessage]:
 
 
 def _part(message: Message, content_type: str) -> str:
-    """Return the decoded first part of this type, as a mail program would show it."""
+    """Return the first part of this type, decoded like in a mail program."""
     for part in message.walk():
         payload = part.get_payload(decode=True)
         if part.get_content_type() == content_type and isinstance(payload, bytes):

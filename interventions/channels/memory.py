@@ -12,7 +12,7 @@ ACCEPTED = Answer(Result.HANDED_OFF)
 
 @dataclass(frozen=True)
 class MemoryMessage:
-    """What a learner would read."""
+    """The message that a learner would read."""
 
     address: str
     message_id: str
@@ -22,7 +22,7 @@ class MemoryMessage:
 
 
 class MemoryConnection:
-    """Answers what `answer` says, and keeps what it says it has accepted."""
+    """Returns the result of `answer`, and keeps the messages that are handed off."""
 
     def __init__(
         self, answer: Callable[[MemoryMessage], Answer] = lambda message: ACCEPTED
@@ -37,7 +37,7 @@ class MemoryConnection:
             raise ChannelDownError("the memory channel is down")
 
     def send(self, message: MemoryMessage) -> Answer:
-        """Answer as told."""
+        """Return the result of `answer`, and keep the message if it was handed off."""
         answer = self.answer(message)
         if answer.result is Result.HANDED_OFF:
             self.sent.append(message)
@@ -48,7 +48,7 @@ class MemoryConnection:
 
 
 def memory_channel(connection: MemoryConnection) -> Channel:
-    """Return a channel that stands in for email and sends over the connection."""
+    """Return a channel that replaces email and sends over the connection."""
     return replace(EMAIL, compose=_compose, connect=lambda: connection)
 
 

@@ -1,7 +1,7 @@
-"""The SMTP dialogue of one mail, with the stage that it has come to.
+"""The SMTP dialogue of one mail, with its current stage.
 
-Nothing can have been accepted before the server saw the end of the body: everything that goes wrong
-earlier is proof that the mail was not taken.
+A server cannot accept a mail before it has seen the end of the body. So every earlier error proves
+that the mail was not accepted.
 """
 
 import re
@@ -14,13 +14,13 @@ from typing import Any
 
 from django.core.mail.backends.smtp import EmailBackend
 
-# How long the first mail over a connection listens, between its body and the dot that ends it, for
-# a server that hangs up or refuses in the middle: after the dot only doubt would be left.
+# How long the first mail of a connection waits between its body and the final dot for a server that
+# hangs up or refuses. After the dot, such an error would leave the mail in doubt.
 SECONDS_TO_LISTEN = 0.1
 
 
 class Stage(IntEnum):
-    """How far the dialogue about one mail has come: what was last sent to the server."""
+    """How far the dialogue of one mail has come: the last command or data sent."""
 
     CONNECT = 0
     MAIL = 1
@@ -31,39 +31,39 @@ class Stage(IntEnum):
 
 
 class _Staged(smtplib.SMTP):
-    """An SMTP client that notes its stage."""
+    """An SMTP client that records its stage."""
 
     stage = Stage.CONNECT
     _is_proven = False
 
     def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        """Connect as ever."""
+        """Connect, and turn off Nagle's algorithm."""
         reply = super().connect(*args, **kwargs)
-        # The body and its end are two writes. With Nagle's algorithm the second would wait until
-        # the server's system gets round to confirming the first: 40 ms a mail.
+        # The body and its end are two writes. With Nagle's algorithm the second one would wait for
+        # the acknowledgment of the first: 40 ms per mail.
         if self.sock is not None and self.sock.family in (socket.AF_INET, socket.AF_INET6):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return reply
 
     def sendmail(self, *args: Any, **kwargs: Any) -> Any:
-        """Send a mail, from the first stage on."""
+        """Send a mail, starting at the first stage."""
         self.stage = Stage.CONNECT
         refused = super().sendmail(*args, **kwargs)
         self._is_proven = True
         return refused
 
     def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
-        """Name the sender."""
+        """Send the sender."""
         self.stage = Stage.MAIL
         return super().mail(sender, options)
 
     def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
-        """Name the recipient."""
+        """Send the recipient."""
         self.stage = Stage.RCPT
         return super().rcpt(recip, options)
 
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Send the mail, whose bytes end its lines with CR LF, and return the reply to its end."""
+        """Send the mail, with CR LF line ends, and return the reply to the final dot."""
         self.stage = Stage.DATA
         code, words = self.docmd("data")
         if code != 354:
@@ -77,12 +77,12 @@ class _Staged(smtplib.SMTP):
         return self.getreply()
 
     def _listen(self) -> None:
-        """Raise what a server says, by words or by hanging up, before it saw the end."""
+        """Raise the error of a server that replies or hangs up before the end of the mail."""
         if self.sock is None:
             return
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
-        # A connection over which a mail was accepted gets no pause: that would be 0.1 s for each.
+        # Once a mail was accepted, there is no wait. It would cost 0.1 s per mail.
         if poller.poll(0 if self._is_proven else SECONDS_TO_LISTEN * 1000):
             code, words = self.getreply()
             self.close()
@@ -90,11 +90,11 @@ class _Staged(smtplib.SMTP):
 
 
 class _StagedOverTls(_Staged, smtplib.SMTP_SSL):
-    """The same, encrypted from the first byte."""
+    """The same client with TLS from the first byte."""
 
 
 class StagedBackend(EmailBackend):
-    """Django's SMTP backend, with a client that notes its stage."""
+    """Django's SMTP backend with a client that records its stage."""
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
@@ -103,13 +103,13 @@ class StagedBackend(EmailBackend):
 
     @property
     def stage(self) -> Stage | None:
-        """Return how far the latest mail came; None without a connection."""
+        """Return how far the latest mail came, or None without a connection."""
         return self.connection.stage if isinstance(self.connection, _Staged) else None
 
     def abandon(self) -> None:
-        """Drop the connection where it stands.
+        """Close the connection without QUIT.
 
-        In the middle of a mail the server would read a QUIT as its text, and would be waited for.
+        In the middle of a mail the server would read QUIT as text, and we would wait for its reply.
         """
         connection, self.connection = self.connection, None
         if connection is not None:

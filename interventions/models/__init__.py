@@ -1,4 +1,4 @@
-"""What learners receive: templates, cadences, their runs, the delivery ledger, its limits."""
+"""Models of interventions: templates, cadences, runs, the delivery ledger and its limits."""
 
 from interventions.models.cadences import (
     DEFAULT_MAX_AGE,

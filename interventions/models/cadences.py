@@ -1,4 +1,4 @@
-"""Cadences: what starts them, whom they are for, and their steps."""
+"""Cadences, their triggers and arms, and their steps."""
 
 from datetime import timedelta
 from typing import ClassVar
@@ -176,7 +176,7 @@ class Step(FieldCheckedModel):
     class Meta:
         ordering = ("cadence_id", "position")
         constraints: ClassVar = [
-            # Deferred: steps that change places pass through each other's positions.
+            # Deferred: while two steps swap positions, both have the same position for a moment.
             models.UniqueConstraint(
                 fields=("cadence", "position"),
                 name="step_position_once",
@@ -191,5 +191,5 @@ class Step(FieldCheckedModel):
         ]
 
     def __str__(self) -> str:
-        # Positions count from 0; people count from 1.
+        # Positions start at 0, but people count from 1.
         return f"{self.cadence}, step {self.position + 1}"

@@ -1,4 +1,4 @@
-"""Checks whose violation is a sentence at the field it concerns."""
+"""Database checks that show a sentence at the field of a violation."""
 
 from collections.abc import Collection
 from typing import Any
@@ -10,7 +10,7 @@ from activity.models import CourseScoped
 
 
 def check(name: str, condition: models.Q, *, at: str, sentence: str) -> models.CheckConstraint:
-    """Return a database check; forms show the sentence at the field `at` where it is violated."""
+    """Return a database check. If it is violated, forms show the sentence at the field `at`."""
     return models.CheckConstraint(
         condition=condition,
         name=name,
@@ -20,13 +20,13 @@ def check(name: str, condition: models.Q, *, at: str, sentence: str) -> models.C
 
 
 class FieldCheckedModel(CourseScoped):
-    """A model whose violated checks are errors of a field, not of the whole form."""
+    """A model that reports violated checks at a field, not for the whole form."""
 
     class Meta:
         abstract = True
 
     def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
-        """Raise ValidationError as Django does, with the sentences of `check` at their fields."""
+        """Raise ValidationError like Django, but with the sentences of `check` at their fields."""
         try:
             super().validate_constraints(exclude=exclude)
         except ValidationError as error:

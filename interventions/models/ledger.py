@@ -1,4 +1,4 @@
-"""Runs of learners through cadences, and the ledger of every message planned for them."""
+"""Runs of learners through cadences, and the ledger of all messages planned for them."""
 
 import uuid
 from typing import ClassVar
@@ -21,7 +21,7 @@ class RunStatus(models.TextChoices):
 
 
 class Run(CourseScoped):
-    """One learner's way through a cadence. A ghost run does all of it but the hand-off."""
+    """One learner's way through a cadence. A ghost run does everything except the hand-off."""
 
     course_scope = through("enrollment__course")
 
@@ -50,8 +50,8 @@ class Run(CourseScoped):
         help_text="The end of the pause after an earlier run, for which this one waits. It stays "
         "with a run that ended while it waited.",
     )
-    # Planning failed: not tried again before this. next_at itself may not move, or every later
-    # step would move with it.
+    # Planning failed and is not tried again before this instant. next_at stays, because all later
+    # steps would move with it.
     retry_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True, default="")
@@ -86,7 +86,7 @@ class Run(CourseScoped):
                 condition=Q(status="active", next_at__isnull=False),
                 name="run_due",
             ),
-            # Planned to the end and waiting for the last message: what `close_runs` looks at.
+            # Runs with all steps planned that wait for their last message, for `close_runs`.
             models.Index(
                 fields=("id",),
                 condition=Q(status="active", next_at__isnull=True),
@@ -112,7 +112,8 @@ class DeliveryState(models.TextChoices):
     FAILED = "failed"
 
 
-# What a frequency cap counts: the learner got it, may have got it, or (ghosts) would have got it.
+# The states that a frequency cap counts: the learner got the message, may have got it, or would
+# have got it (ghosts).
 COUNTED_STATES = (
     DeliveryState.CLAIMED,
     DeliveryState.HANDED_OFF,
@@ -125,13 +126,13 @@ COUNTED_STATES = (
 
 
 class Delivery(CourseScoped):
-    """The ledger: one row a run and step, written before the act.
+    """The ledger: one row per run and step, written before the message is sent.
 
     planned → claimed → handed_off | failed | in_doubt, and back to planned only on proof that
     nothing was accepted; in_doubt → handed_off | failed | planned, still counted by the caps;
-    planned → dropped | expired | ghost; failed → planned when staff try again. One that was in
-    doubt before ends in doubt (with `finished_at`) where another is dropped, expired or failed.
-    Only interventions.operations makes these moves.
+    planned → dropped | expired | ghost; failed → planned if staff try again. A delivery that was in
+    doubt before ends in doubt (with `finished_at`) instead of dropped, expired or failed.
+    Only interventions.operations changes the state.
     """
 
     course_scope = through("enrollment__course")
@@ -141,8 +142,8 @@ class Delivery(CourseScoped):
         Run, on_delete=models.CASCADE, related_name="deliveries", db_index=False
     )
     step = models.ForeignKey(Step, on_delete=models.PROTECT, related_name="deliveries")
-    # Repeated from run, step and cadence, because the claim, the caps and the ledger page read them
-    # without a join, and because what was planned must not change when a cadence is edited.
+    # Copied from run, step and cadence. The claim, the caps and the ledger page read them without a
+    # join, and an edit of a cadence must not change planned deliveries.
     learner = models.ForeignKey(
         Learner, on_delete=models.CASCADE, related_name="deliveries", db_index=False
     )
@@ -164,15 +165,15 @@ class Delivery(CourseScoped):
     token = models.UUIDField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    # Planned again out of a doubt (prefer_delivery): the learner may hold a copy already, so the
-    # caps go on counting it whatever becomes of the next one.
+    # True if it was planned again after a doubt (prefer_delivery). The learner may already have a
+    # copy, so the caps keep counting it, whatever happens to the next copy.
     doubted = models.BooleanField(default=False)
     message_id = models.CharField(max_length=200, blank=True, default="")
     address = models.CharField(max_length=320, blank=True, default="")
     template_text = models.ForeignKey(
         TemplateText, null=True, blank=True, on_delete=models.PROTECT, related_name="deliveries"
     )
-    # What was decided and why, one entry a move: {at, state, reason, detail, until}.
+    # All decisions, one entry per move: {at, state, reason, detail, until}.
     trace = models.JSONField(default=list)
 
     class Meta:
@@ -201,7 +202,7 @@ class Delivery(CourseScoped):
                 | Q(state__in=("planned", "ghost", "dropped", "expired", "failed")),
                 name="delivery_ghost_is_never_sent",
             ),
-            # So that the caps need only claimed_at, and no move can forget to count or uncount.
+            # With this the caps need only claimed_at, and no move can forget to set or clear it.
             models.CheckConstraint(
                 condition=(
                     (Q(state__in=COUNTED_STATES) | Q(doubted=True)) & Q(claimed_at__isnull=False)
@@ -222,11 +223,11 @@ class Delivery(CourseScoped):
             models.Index(
                 fields=("category",), condition=Q(state="in_doubt"), name="delivery_in_doubt"
             ),
-            # Few of many: how many of late is asked by whatever watches over the site.
+            # Only few rows fail. Monitoring counts the recent ones.
             models.Index(
                 fields=("finished_at",), condition=Q(state="failed"), name="delivery_failed"
             ),
-            # What the caps count.
+            # The rows that the caps count.
             models.Index(
                 fields=("learner", "claimed_at"),
                 condition=Q(claimed_at__isnull=False),
@@ -243,7 +244,7 @@ class Delivery(CourseScoped):
                 condition=Q(state="planned"),
                 name="delivery_planned_of_learner",
             ),
-            # What is due is read step by step, without the steps that a pause holds.
+            # Due messages are read step by step, without the steps that a pause holds.
             models.Index(
                 fields=("step", "send_at"),
                 condition=Q(state="planned"),

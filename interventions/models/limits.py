@@ -1,4 +1,4 @@
-"""What limits sending: caps, quiet hours, consent, suppressed addresses."""
+"""The limits on sending: caps, quiet hours, consent and suppressed addresses."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,9 +37,9 @@ class OnExceed(models.TextChoices):
 
 
 class FrequencyCap(FieldCheckedModel):
-    """At most `limit` messages to a learner within a window.
+    """At most `limit` messages per learner within a window.
 
-    Messages of categories that no cap holds back (`capped` false) count: the learner got them.
+    Messages of an exempt category (`capped` is false) count too, because the learner got them.
     """
 
     course_scope = shared_unless("course")
@@ -108,17 +108,17 @@ class FrequencyCap(FieldCheckedModel):
 
     @property
     def sentence(self) -> str:
-        """Return what the cap says in words."""
+        """Return the cap as a sentence."""
         window = self.get_window_display().replace("N", str(self.length))
         where = f" in {self.course}" if self.course else ""
         return (
             f"at most {self.limit} ({self.category or self.channel or 'messages'}){where} in "
-            f"{window}; else {self.get_on_exceed_display()}"
+            f"{window}; otherwise {self.get_on_exceed_display()}"
         )
 
 
 class QuietHours(FieldCheckedModel):
-    """When nobody is messaged, in the learner's zone. A course's row replaces the site's."""
+    """Hours without messages, in the learner's zone. A course's row replaces the site's."""
 
     course_scope = shared_unless("course")
 
@@ -148,7 +148,7 @@ class QuietHours(FieldCheckedModel):
 
 
 class ConsentSource(models.TextChoices):
-    """Who said it, or rather: by which way it came."""
+    """The way by which a statement of consent came in."""
 
     PAGE = "page", "the unsubscribe page"
     ONE_CLICK = "one_click", "the mail program, in one click"
@@ -166,16 +166,17 @@ class ConsentState(models.TextChoices):
 
 
 def keep_of_mailbox(collector: Collector, field: Any, rows: Any, using: str) -> None:
-    """Delete a learner's words with the learner, but leave those of a mailbox to the mailbox."""
+    """Delete a learner's statements with the learner, but keep those that have a mailbox."""
     models.SET_NULL(collector, field, rows.exclude(mailbox=""), using)
     models.CASCADE(collector, field, rows.filter(mailbox=""), using)
 
 
 class Consent(CourseScoped):
-    """What was said of a category, or (category empty) of all. The last word counts.
+    """A statement for or against a category, or against all if empty. The latest one counts.
 
-    It holds for the learner, who keeps it with another address, and for the mailbox, which keeps
-    it whoever else has it. Empty: without address, or of an address that no learner has.
+    It holds for the learner, even with another address, and for the mailbox, even with another
+    learner. `mailbox` is empty for a learner without address. `learner` is empty for an address
+    that no learner has.
     """
 
     course_scope = through("learner__enrollments__course")
@@ -219,20 +220,20 @@ class Consent(CourseScoped):
 
 
 class AddressField(_TextField):
-    """An address in the one form in which addresses are compared, however it was typed."""
+    """An address, always in the form in which addresses are compared."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the address as forms are to check it: a second spelling of it is no second row."""
+        """Return the comparable address, so that forms find another spelling of a known one."""
         given = super().to_python(value)
         return comparable(given) if isinstance(given, str) else given
 
     def get_prep_value(self, value: Any) -> Any:
-        """Return the address as every query and every way of saving is to use it."""
+        """Return the comparable address for queries and for saving."""
         return self.to_python(super().get_prep_value(value))
 
 
 class Suppression(FieldCheckedModel):
-    """An address that must not be written to: it bounced for good, or its owner complained."""
+    """An address that gets no mail: it bounced permanently, or its owner complained."""
 
     course_scope = SITE_ONLY
 

@@ -1,4 +1,4 @@
-"""The words that go out: categories, templates, texts; and the mailbox that keeps them."""
+"""Categories, templates and their texts, and the messages in the staff mailbox."""
 
 from typing import ClassVar
 
@@ -45,12 +45,12 @@ class Channel(models.TextChoices):
 
 
 def channel_choices() -> list[tuple[str, str]]:
-    """Return the channels by name. A function, so that a new one needs no migration."""
+    """Return the channel choices. As a function, a new channel needs no migration."""
     return Channel.choices
 
 
 class MessageTemplate(CourseScoped):
-    """A message's words. Every version is kept; a delivery names the text it used."""
+    """The text of a message. All versions are kept, and a delivery names the text it used."""
 
     course_scope = SHARED
 
@@ -68,7 +68,7 @@ class MessageTemplate(CourseScoped):
 
 
 class TemplateText(CourseScoped):
-    """Liquid subject and body of one version in one locale. Append only."""
+    """The Liquid subject and body of one version in one locale. Append only."""
 
     course_scope = SHARED
 
@@ -91,14 +91,14 @@ class TemplateText(CourseScoped):
 
 
 class MailboxMessage(CourseScoped):
-    """A message that landed in the staff mailbox instead of going out."""
+    """A message that was kept in the staff mailbox instead of being sent."""
 
     course_scope = SITE_ONLY
 
     received_at = models.DateTimeField(help_text="The message's own date.")
     message_id = models.CharField(max_length=998, db_index=True)
     sender = models.CharField(max_length=998)
-    # Lower case, so that the search by how it begins can use the index.
+    # Lower case, so that a search by prefix can use the index.
     recipient = models.CharField(max_length=998, db_index=True)
     subject = models.CharField(max_length=998)
     headers = models.JSONField(default=list)

@@ -1,4 +1,4 @@
-"""Every time at which sending was held, and what the switches say now."""
+"""Pauses of sending: the current switch and the history."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from interventions.models.field_checks import FieldCheckedModel, check
 
 
 class SitePause(FieldCheckedModel):
-    """One row: whether all sending is paused."""
+    """The switch that pauses all sending. The table has one row."""
 
     course_scope = SHARED
 
@@ -33,10 +33,11 @@ class SitePause(FieldCheckedModel):
 
 
 class Pause(CourseScoped):
-    """One time at which a cadence (empty: everything) was held: since when, by whom and why.
+    """One pause of a cadence, or of all sending if empty: since when, by whom and why.
 
-    The switches, SitePause.paused and Cadence.paused, are what dispatch reads; the operations set
-    both in one transaction. Names of staff are kept as text, so that they outlive the account.
+    Dispatch reads only the switches, SitePause.paused and Cadence.paused. The operations write
+    switch and history in one transaction. Staff names are stored as text, so that they remain when
+    the account is deleted.
     """
 
     course_scope = shared_unless("cadence__segment__playbook__courses")
@@ -70,7 +71,7 @@ class Pause(CourseScoped):
 
     @property
     def sentence(self) -> str:
-        """Return what was held, since when, by whom and why."""
+        """Return what is or was paused, since when, by whom and why."""
         what = f"the cadence “{self.cadence}”" if self.cadence else "all sending"
         return f"{what} {'was' if self.ended_at else 'is'} paused {self.circumstances}"
 

@@ -1,4 +1,4 @@
-"""Everything that writes the intervention tables."""
+"""All operations that write the tables of interventions."""
 
 from interventions.operations.cadences import (
     CadenceFields,

@@ -1,4 +1,4 @@
-"""What a dispatch loop keeps between learners: limits, texts, and the open channels."""
+"""The cache of a dispatch loop: limits, texts and shared rows, kept between learners."""
 
 import time
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from interventions.queries.catalogue import Catalogue
 from interventions.queries.limits import Limits, read_limits
 from interventions.queries.texts import TextCache
 
-# An admin who sets a cap, pauses a cadence or takes a course offline is obeyed within this time.
+# New caps, a paused cadence and a course taken offline take effect within this time.
 SECONDS_TO_KEEP = 1.0
 
 
@@ -24,7 +24,7 @@ class DispatchCache:
     _read_at: float = field(default_factory=time.monotonic)
 
     def refresh(self) -> None:
-        """Read again what an admin may have changed, when it is more than a second old."""
+        """Read settings of admins again if they are more than a second old."""
         if time.monotonic() - self._read_at > SECONDS_TO_KEEP:
             self.catalogue, self.limits = Catalogue(), read_limits()
             self._read_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Save cadences."""
+"""Check and save cadences with their steps."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from segmentation.rules import RuleError, canonical_rule
 
 @dataclass(frozen=True)
 class StepFields:
-    """One step: its template, its delay after the step before, and a rule it depends on."""
+    """One step: its template, its delay after the previous step, and its condition."""
 
     template: MessageTemplate
     delay: timedelta = timedelta(0)
@@ -38,7 +38,7 @@ class StepFields:
 
 @dataclass(frozen=True)
 class CadenceFields:
-    """What a cadence is made of, besides its key and its steps."""
+    """The fields of a cadence, except its key and its steps."""
 
     name: str
     category: Category
@@ -62,14 +62,14 @@ class CadenceFields:
 def save_cadence(key: str, *, fields: CadenceFields, steps: Sequence[StepFields]) -> Cadence:
     """Create or change a cadence with its steps. Raise InterventionError with a sentence.
 
-    Runs under way go on with the new steps from where they are.
+    Active runs continue with the new steps from their current position.
     """
     values = {**vars(fields), "goal_rule": _checked_rule(fields.goal_rule, "The goal rule")}
     cadence = Cadence.objects.filter(key=key).first() or Cadence(key=key)
     for name, value in values.items():
         setattr(cadence, name, value)
     if not steps:
-        raise InterventionError(f"The cadence '{cadence}' has no steps: it would send nothing.")
+        raise InterventionError(f"The cadence '{cadence}' has no steps. Add at least one step.")
     check_cadence(cadence)
     check_steps(cadence, steps)
     cadence.save()
@@ -78,18 +78,19 @@ def save_cadence(key: str, *, fields: CadenceFields, steps: Sequence[StepFields]
 
 
 def check_cadence(cadence: Cadence) -> None:
-    """Raise InterventionError where the cadence, as it is to be saved, may not be.
+    """Raise InterventionError if the cadence must not be saved with these values.
 
-    Call it in the transaction that saves: it locks the segment, so that no experiment can start
-    there between the check and the commit.
+    Call it in the transaction that saves the cadence. It locks the segment, so that no experiment
+    can start there between the check and the commit.
     """
     if cadence.trigger != Trigger.MANUAL and cadence.segment is None:
         raise InterventionError(
-            f"The cadence '{cadence}' starts by a segment: choose one.", field="segment"
+            f"The cadence '{cadence}' is triggered by a segment. Choose the segment.",
+            field="segment",
         )
     if cadence.reentry == Reentry.COOLDOWN and cadence.cooldown is None:
         raise InterventionError(
-            f"The cadence '{cadence}' starts again after a pause: say how long.",
+            f"The cadence '{cadence}' starts again after a pause. Enter the length of the pause.",
             field="cooldown",
         )
     _check_starts(cadence)
@@ -98,13 +99,13 @@ def check_cadence(cadence: Cadence) -> None:
 
 
 def check_steps(cadence: Cadence, steps: Iterable[StepFields]) -> None:
-    """Raise InterventionError where a step does not fit its cadence."""
+    """Raise InterventionError if a step does not fit its cadence."""
     for step in steps:
-        # Learners say yes and no to categories: a template must not slip in under another one.
+        # Learners choose categories, so a template must not be sent under another category.
         if step.template.category_id != cadence.category_id:
             raise InterventionError(
-                f"The template '{step.template}' is of the category '{step.template.category}', "
-                f"the cadence '{cadence}' of '{cadence.category}'. They must be of the same."
+                f"The template '{step.template}' has the category '{step.template.category}', but "
+                f"the cadence '{cadence}' has '{cadence.category}'. Both must have the same one."
             )
 
 
@@ -113,7 +114,7 @@ def _check_starts(cadence: Cadence) -> None:
         return
     if cadence.segment is not None and cadence.segment.status == SegmentStatus.ARCHIVED:
         raise InterventionError(
-            f"The segment '{cadence.segment}' is archived: nobody enters or leaves it, and the "
+            f"The segment '{cadence.segment}' is archived. No learner enters or leaves it, so the "
             "cadence would never start. Choose another segment, or save the cadence as a draft.",
             field="segment",
         )
@@ -125,11 +126,13 @@ def _check_arms(cadence: Cadence) -> None:
         return
     if arm is None or arm.experiment_id != control.experiment_id:
         raise InterventionError(
-            f"The cadence '{cadence}' has ghosts in the arm '{control}': it must itself be for "
-            "an arm of the same experiment."
+            f"The cadence '{cadence}' has ghosts in the arm '{control}', so its own arm must be "
+            "another arm of the same experiment."
         )
     if not control.is_control or arm.pk == control.pk:
-        raise InterventionError(f"Ghosts run in the control arm only; '{control}' is treated.")
+        raise InterventionError(
+            f"Only the control arm can have ghosts, but '{control}' is a treatment arm."
+        )
 
 
 def _check_not_beside_an_experiment(cadence: Cadence) -> None:
@@ -140,13 +143,13 @@ def _check_not_beside_an_experiment(cadence: Cadence) -> None:
     if running:
         raise InterventionError(
             f"The experiment '{running[0]}' runs in the segment '{cadence.segment}'. A cadence "
-            "without an arm would message its control learners too: choose an arm.",
+            "without an arm would message the control learners too. Choose an arm.",
             field="arm",
         )
 
 
 def is_for_everybody(cadence: Cadence) -> bool:
-    """Return whether the cadence starts for all who enter its segment, whatever their arm."""
+    """Return whether the cadence starts for every learner who enters its segment, in any arm."""
     return (
         cadence.status == CadenceStatus.ACTIVE
         and cadence.trigger == Trigger.ENTER
@@ -166,8 +169,8 @@ def _save_steps(cadence: Cadence, steps: Sequence[StepFields]) -> None:
     surplus = Step.objects.filter(cadence=cadence, position__gte=len(steps))
     if Delivery.objects.filter(step__in=surplus).exists():
         raise InterventionError(
-            f"The cadence '{cadence}' has sent messages of a step that you take out. Archive the "
-            "cadence and make a new one, so that the record of what was sent stays whole."
+            f"The cadence '{cadence}' has sent messages of a step that you want to remove. Archive "
+            "the cadence and create a new one, so that the record of sent messages stays complete."
         )
     surplus.delete()
 

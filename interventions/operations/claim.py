@@ -29,9 +29,9 @@ TOO_OLD = "too_old"
 
 @dataclass(frozen=True)
 class Claim:
-    """A message that this worker alone may hand off, until its lease ends.
+    """A message that only this worker may hand off, until its lease ends.
 
-    `delivery` is the row as the claim wrote it, with its run; `message` is what its channel sends.
+    `delivery` is the row as the claim wrote it, with its run. The channel sends `message`.
     """
 
     delivery: Delivery
@@ -42,7 +42,7 @@ class Claim:
 
 @dataclass
 class TurnResult:
-    """What one turn of a learner gave: at most one claim, and the moves of the others."""
+    """The result of one turn of a learner: at most one claim, and the moves of other messages."""
 
     claim: Claim | None = None
     has_more: bool = False
@@ -51,8 +51,8 @@ class TurnResult:
 
 
 @dataclass
-class _Table:
-    """All that one turn works with."""
+class _TurnInput:
+    """The input of one turn."""
 
     learner: Learner
     situation: Situation
@@ -63,16 +63,16 @@ class _Table:
 def claim_next(
     learner_id: int, *, now: datetime, cache: DispatchCache, channels: Collection[str]
 ) -> TurnResult:
-    """Work through the learner's due messages up to the first to hand off, and claim that one.
+    """Decide on the learner's due messages up to the first to hand off, and claim that one.
 
-    Where a no waits to be applied, that is done instead, and the messages are asked about next.
+    If the learner has a pending no, apply it instead. The messages are decided on in the next turn.
 
-    All learners with the mailbox are locked, so no other worker can pass a cap at the same moment;
-    a mailbox that another worker has is left to it.
+    All learners with the mailbox are locked, so that no other worker can pass a cap at the same
+    time. Nothing is claimed if another worker has the mailbox.
     """
     turn = _take(learner_id, now=now, cache=cache, channels=channels)
     if turn.must_hear:
-        # Not in the transaction of the claim: the no may concern learners with lower ids.
+        # Not in the transaction of the claim: the no may need to lock learners with lower ids.
         hear(learner_id, now=now)
         turn.has_more = True
     return turn
@@ -97,9 +97,9 @@ def _take(
     enrollment_ids = sorted({delivery.enrollment_id for delivery in due})
     addresses = {name: channel.address(learner) for name, channel in cache.channels.items()}
     situation = read_situation(learner, enrollment_ids, addresses, limits=cache.limits, now=now)
-    table = _Table(learner, situation, cache, now)
+    given = _TurnInput(learner, situation, cache, now)
     for position, delivery in enumerate(due):
-        turn.claim = _work(delivery, table)
+        turn.claim = _work(delivery, given)
         turn.moves[str(delivery.state)] += 1
         if turn.claim is not None:
             turn.has_more = position + 1 < len(due)
@@ -108,15 +108,15 @@ def _take(
 
 
 def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> None:
-    """Push a learner's due messages forward after a turn that failed, so that it blocks no loop."""
+    """Postpone a learner's due messages after a failed turn, so that they do not block the loop."""
     with transaction.atomic():
-        # First of all, as everybody does who takes several of a learner's messages.
+        # Locked first, as in all code that locks several messages of a learner.
         list(Learner.objects.select_for_update(no_key=True).filter(pk=learner_id).values("pk"))
         due = Delivery.objects.filter(
             learner=learner_id, state=DeliveryState.PLANNED, send_at__lte=now
         )
-        # Whoever has one of them is deciding on it anyway and is not waited for: react and plan
-        # may take messages in another order.
+        # A message that another transaction has locked is skipped: it is being decided on anyway.
+        # Waiting could deadlock, because react and plan lock messages in another order.
         rows = due.select_related("run").select_for_update(
             no_key=True, skip_locked=True, of=("self",)
         )
@@ -124,57 +124,57 @@ def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> 
             move(delivery, Move(DeliveryState.PLANNED, "error", error[:300], until), now=now)
 
 
-def _work(delivery: Delivery, table: _Table) -> Claim | None:
-    """Decide on one message and write what follows. Return the claim if it is to be handed off."""
-    now = table.now
+def _work(delivery: Delivery, given: _TurnInput) -> Claim | None:
+    """Decide on one message and write the result. Return the claim if it can be handed off."""
+    now = given.now
     if delivery.expires_at <= now:
         move(delivery, Move(DeliveryState.EXPIRED, delivery.reason or TOO_OLD), now=now)
         return None
-    facts = facts_of(delivery, table.learner, table.situation, limits=table.cache.limits, now=now)
+    facts = facts_of(delivery, given.learner, given.situation, limits=given.cache.limits, now=now)
     match decide(facts, now=now):
         case Allow():
-            return _proceed(delivery, table)
+            return _proceed(delivery, given)
         case Deny(reason, detail):
             move(delivery, Move(DeliveryState.DROPPED, reason, detail), now=now)
         case Defer(until, reason, detail):
             move(delivery, Move(DeliveryState.PLANNED, reason, detail, until), now=now)
             if reason in PASSING:
-                table.situation.waiting.append((delivery.priority, message_of(delivery)))
+                given.situation.waiting.append((delivery.priority, message_of(delivery)))
     return None
 
 
-def _proceed(delivery: Delivery, table: _Table) -> Claim | None:
-    """Render, then claim. A ghost takes the same way; only the hand-off is left out."""
-    now = table.now
-    locales = (table.learner.locale, delivery.enrollment.course.locale)
-    text = table.cache.texts.choose(delivery.step.template, locales)
-    channel = table.cache.channels[delivery.channel]
-    address = table.situation.addresses[delivery.channel]
+def _proceed(delivery: Delivery, given: _TurnInput) -> Claim | None:
+    """Render, then claim. A ghost goes the same way and lacks only the hand-off."""
+    now = given.now
+    locales = (given.learner.locale, delivery.enrollment.course.locale)
+    text = given.cache.texts.choose(delivery.step.template, locales)
+    channel = given.cache.channels[delivery.channel]
+    address = given.situation.addresses[delivery.channel]
     try:
-        draft = draft_of(delivery, text, table.learner, address, now=now)
+        draft = draft_of(delivery, text, given.learner, address, now=now)
         message = channel.compose(draft)
     except ValueError as error:
         failed = Move(DeliveryState.FAILED, RENDER_ERROR, str(error)[:300])
         move(delivery, failed, now=now, template_text=text)
         return None
-    table.situation.counted.append(Counted(message_of(delivery), now, delivery.pk))
+    given.situation.counted.append(Counted(message_of(delivery), now, delivery.pk))
     values = {"template_text": text, "address": address, "claimed_at": now}
     if delivery.ghost:
         move(delivery, Move(DeliveryState.GHOST), now=now, **values)
         return None
     values["message_id"] = draft.message_id
-    return _claim(delivery, message, table, values)
+    return _claim(delivery, message, given, values)
 
 
-def _claim(delivery: Delivery, message: Any, table: _Table, values: dict[str, Any]) -> Claim:
-    lease_until = table.now + LEASE
+def _claim(delivery: Delivery, message: Any, given: _TurnInput, values: dict[str, Any]) -> Claim:
+    lease_until = given.now + LEASE
     move(
         delivery,
         Move(DeliveryState.CLAIMED),
-        now=table.now,
+        now=given.now,
         token=uuid4(),
         lease_until=lease_until,
         attempts=delivery.attempts + 1,
         **values,
     )
-    return Claim(delivery, lease_until, table.cache.channels[delivery.channel], message)
+    return Claim(delivery, lease_until, given.cache.channels[delivery.channel], message)

@@ -1,4 +1,4 @@
-"""What learners say they want: unsubscribing and preferences, by signed link."""
+"""Unsubscribe and save preferences of learners, by signed link."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
@@ -20,12 +20,12 @@ OPTED_OUT = "opted_out"
 
 @transaction.atomic
 def unsubscribe(owner: LinkOwner, *, source: str, now: datetime) -> bool:
-    """Stop every message to the mailbox, in all courses. Return False if they had stopped already.
+    """Stop all messages to the mailbox, in all courses. Return False if they were stopped before.
 
-    The UNSUBSCRIBED event goes to the enrollment whose message carried the link. A link of a
-    learner who is no longer there does nothing.
+    The UNSUBSCRIBED event goes to the enrollment whose message had the link. The link of a deleted
+    learner does nothing.
     """
-    # Dispatch holds the same locks while it decides: what it claims later sees the new word.
+    # Dispatch holds the same locks while it decides, so a later claim sees the new consent.
     mailbox = lock_mailbox(owner.learner_id)
     if mailbox is None:
         return False
@@ -34,9 +34,9 @@ def unsubscribe(owner: LinkOwner, *, source: str, now: datetime) -> bool:
 
 @transaction.atomic
 def unsubscribe_as_said(owner: LinkOwner, *, source: str, at: datetime, now: datetime) -> bool:
-    """Apply a no that was said at an earlier instant; return False without such a learner.
+    """Apply an opt-out of an earlier instant. Return False if the learner does not exist.
 
-    It counts from then on: a yes that the learner has said since stands.
+    It counts from that instant, so a later opt-in of the learner stays.
     """
     mailbox = lock_mailbox(owner.learner_id)
     if mailbox is None:
@@ -51,9 +51,9 @@ def unsubscribe_as_said(owner: LinkOwner, *, source: str, at: datetime, now: dat
 def save_preferences(
     owner: LinkOwner, *, wanted: Collection[int], source: str, now: datetime
 ) -> None:
-    """Keep which categories (ids) the learner wants; all others they do not want.
+    """Save the categories (ids) that the learner wants. All other categories are not wanted.
 
-    A no to every kind that there is means every kind that there will be, too.
+    If no category is wanted, future categories are not wanted either.
     """
     mailbox = lock_mailbox(owner.learner_id)
     if mailbox is None:
@@ -63,8 +63,8 @@ def save_preferences(
     if not kept:
         _stop(owner, mailbox, source=source, now=now)
         return
-    _set_words(mailbox, kept, ConsentState.IN, source=source, now=now)
-    _set_words(mailbox, every - kept, ConsentState.OUT, source=source, now=now)
+    _save_statements(mailbox, kept, ConsentState.IN, source=source, now=now)
+    _save_statements(mailbox, every - kept, ConsentState.OUT, source=source, now=now)
     exit_unwanted(mailbox, kept, reason=OPTED_OUT, now=now)
 
 
@@ -72,14 +72,14 @@ def _stop(owner: LinkOwner, mailbox: Mailbox, *, source: str, now: datetime) -> 
     if not _wants_anything(mailbox):
         return False
     _write_event(owner, now=now)
-    said = No(ConsentSource(source), _after_all_words(mailbox, now))
-    say_no(mailbox, said, now=now)
+    opt_out = No(ConsentSource(source), _after_all_statements(mailbox, now))
+    say_no(mailbox, opt_out, now=now)
     return True
 
 
 def _wants_anything(mailbox: Mailbox) -> bool:
-    words = statements_of(mailbox.learner_id, mailbox.address)
-    said_no = any(word.category_id is None for word in words)
+    statements = statements_of(mailbox.learner_id, mailbox.address)
+    said_no = any(statement.category_id is None for statement in statements)
     return not said_no or bool(wanted_of(mailbox.learner_id, mailbox.address))
 
 
@@ -89,14 +89,14 @@ def _write_event(owner: LinkOwner, *, now: datetime) -> None:
     append_own_event(
         owner.enrollment_id,
         "UNSUBSCRIBED",
-        # Once a link: who ticks and unticks all day is still one learner who unsubscribed.
+        # Once per link: a learner who unsubscribes repeatedly counts once.
         source_id=f"unsubscribed:{owner.delivery_key}",
         properties={"delivery": str(owner.delivery_key)},
         now=now,
     )
 
 
-def _set_words(
+def _save_statements(
     mailbox: Mailbox,
     category_ids: Iterable[int],
     state: ConsentState,
@@ -104,19 +104,19 @@ def _set_words(
     source: str,
     now: datetime,
 ) -> None:
-    at = _after_all_words(mailbox, now)
+    at = _after_all_statements(mailbox, now)
     values = {"state": state, "changed_at": at, "source": source}
     for category_id in category_ids:
-        whose: dict[str, Any] = {
+        owner: dict[str, Any] = {
             "learner_id": mailbox.learner_id,
             "mailbox": mailbox.address,
             "category_id": category_id,
         }
-        create_or_change(Consent.objects.all(), values, **whose)
+        create_or_change(Consent.objects.all(), values, **owner)
 
 
-def _after_all_words(mailbox: Mailbox, now: datetime) -> datetime:
-    """Return an instant later than all that was said: the last word counts on any clock."""
-    words = statements_of(mailbox.learner_id, mailbox.address)
-    latest = max((word.at for word in words), default=None)
+def _after_all_statements(mailbox: Mailbox, now: datetime) -> datetime:
+    """Return an instant after all earlier statements, even if one came from a fast clock."""
+    statements = statements_of(mailbox.learner_id, mailbox.address)
+    latest = max((statement.at for statement in statements), default=None)
     return now if latest is None or latest < now else latest + timedelta(microseconds=1)

@@ -1,10 +1,10 @@
-"""What an operation refuses, in a sentence for the person who asked."""
+"""The error of an operation that is refused, with a sentence for the user."""
 
 
 class InterventionError(Exception):
-    """A cadence, template, experiment or delivery that cannot be saved, started or moved so.
+    """A cadence, template or delivery cannot be saved, started or moved as requested.
 
-    `field` names the field that the sentence concerns, where it is one.
+    `field` is the name of the field that the sentence is about, or empty.
     """
 
     def __init__(self, sentence: str, *, field: str = "") -> None:

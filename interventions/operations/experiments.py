@@ -1,4 +1,4 @@
-"""Start an experiment: the one place that sees both experiments and cadences."""
+"""Start an experiment. Only this module sees both experiments and cadences."""
 
 from datetime import datetime
 
@@ -17,21 +17,21 @@ from segmentation.operations import announce_members, lock_members
 
 @transaction.atomic
 def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = True) -> Experiment:
-    """Start the experiment; `draw_present` takes in those who are in its segments already.
+    """Start the experiment. With `draw_present` the present members of its segments are drawn.
 
-    Raise ProtocolError while a cadence without an arm starts in one of its segments, where its arms
-    would receive nothing, where the clocks of all its courses stand still, and where the
-    experiment itself cannot be started.
+    Raise ProtocolError if a cadence without an arm starts in one of its segments, if its arms would
+    receive nothing, if the clocks of all its courses are stopped, or if the experiment itself
+    cannot be started.
     """
     experiment = Experiment.objects.select_related("segment__playbook", "playbook").get(
         pk=experiment_id
     )
     segments = population_of(experiment).order_by("pk")
     segment_ids = list(segments.values_list("pk", flat=True))
-    # All Due rows first and in one order, as ingest takes them: segment by segment, or after the
-    # experiment, the two would wait for each other.
+    # All Due rows are locked first and in one order, like in ingest. Locked segment by segment, or
+    # after the experiment, they could deadlock with ingest.
     present = lock_members(segment_ids) if draw_present else []
-    # A cadence that is saved at this moment takes the same locks.
+    # A cadence that is being saved takes the same locks.
     lock_segments(segment_ids)
     if experiment.status == ExperimentStatus.DRAFT:
         _check_a_clock_runs(experiment)
@@ -45,19 +45,19 @@ def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = 
 
 
 def _check_a_clock_runs(experiment: Experiment) -> None:
-    # A stopped clock never runs again and a start is never taken back: the experiment would be
-    # locked for good with nobody in it. As a draft it can still be moved to another population.
+    # A stopped clock never runs again, and a start cannot be undone. The experiment would be locked
+    # for good without learners. As a draft it can still get another population.
     courses = courses_of(experiment)
     if all_clocks_stopped(courses):
         raise ProtocolError(
-            f"{' '.join(hindrances(courses))} It stays a draft: choose a segment or playbook of a "
+            f"{' '.join(hindrances(courses))} It stays a draft. Choose a segment or playbook of a "
             "course whose clock runs."
         )
 
 
 def _check_arms_differ(experiment: Experiment) -> None:
-    # A report would compare two arms that receive the same, and call it no effect of a message
-    # that never existed; without ghosts, caps would fall on the treatment arms alone.
+    # A report would compare two arms that receive the same, and find no effect of a message that
+    # does not exist. Without ghosts, caps would hold back messages of the treatment arms alone.
     if experiment.differs_outside:
         return
     active = Cadence.objects.filter(status=CadenceStatus.ACTIVE)
@@ -69,9 +69,9 @@ def _check_arms_differ(experiment: Experiment) -> None:
         )
     if not active.filter(ghost_for__experiment=experiment, ghost_for__is_control=True).exists():
         raise ProtocolError(
-            "No active cadence has its ghosts in the control arm, so frequency caps would fall on "
-            "the treatment arms alone. Choose the control arm under “Ghost for” in the cadence of "
-            "the treatment arm."
+            "No active cadence has its ghosts in the control arm, so frequency caps would hold "
+            "back messages of the treatment arms alone. Choose the control arm under “Ghost for” "
+            "in the cadence of the treatment arm."
         )
 
 
@@ -88,7 +88,7 @@ def _check_no_cadence_for_everybody(segment_ids: list[int]) -> None:
     )
     if cadence is not None:
         raise ProtocolError(
-            f"The cadence '{cadence}' is for everybody who enters the segment "
-            f"'{cadence.segment}': it would message the control learners too. Give it an arm or "
+            f"The cadence '{cadence}' is for every learner who enters the segment "
+            f"'{cadence.segment}', so it would message the control learners too. Give it an arm or "
             "archive it, then start the experiment."
         )

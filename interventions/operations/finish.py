@@ -1,4 +1,4 @@
-"""Record what became of a hand-off."""
+"""Record the result of a hand-off."""
 
 from copy import copy
 from datetime import datetime, timedelta
@@ -14,11 +14,11 @@ from interventions.operations.ledger import Move, move
 from segmentation.signals import SIGNALS, Need
 
 MAX_ATTEMPTS = 6
-# Per refusal of the message: 1 minute, 4, 16, then every hour.
+# After refusals of the message: 1 minute, 4, 16, then every hour.
 _RETRIES = BackOff(timedelta(minutes=1), timedelta(hours=1), factor=4)
 
-# How soon after an error of the channel the message is tried again. One that may be the cause of it
-# waits longer each time: at the head of every loop it would stop the channel for all others.
+# The wait after a channel error. A message that may be the cause waits longer each time, because it
+# would otherwise stop the channel for all other messages in each loop.
 AFTER_CHANNEL_DOWN = BackOff(timedelta(seconds=30), timedelta(minutes=15))
 
 CHANNEL_DOWN = "channel_down"
@@ -26,19 +26,19 @@ NOT_ACCEPTED = "not_accepted"
 REFUSED = "refused"
 TOO_MANY_ATTEMPTS = "too_many_attempts"
 
-# A finish that comes late finds the delivery in doubt, or (prefer_delivery) planned again. That it
-# was handed off is true all the same, and keeps it from being sent a second time.
+# A late finish finds the delivery in doubt, or planned again (prefer_delivery). It was handed off
+# all the same, and recording this prevents a second message.
 _LATE = (DeliveryState.IN_DOUBT, DeliveryState.PLANNED)
 
 
 @transaction.atomic
 def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | None:
-    """Write the answer to the ledger and return the new state; None if the claim was lost.
+    """Write the answer to the ledger. Return the new state, or None if the claim was lost.
 
-    A hand-off goes into the event log first: the log's Due rows are locked before the delivery.
+    A hand-off is written to the event log first, because Due rows are locked before deliveries.
     """
     handed_off = answer.result is Result.HANDED_OFF
-    # A copy: this runs again where the database went away, and then the claim is as it was.
+    # A copy, because this runs again after a database outage and needs the claim unchanged.
     delivery = copy(claim.delivery)
     if handed_off:
         write_sent_event(delivery, verb=claim.channel.verb, now=now)
@@ -54,20 +54,21 @@ def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | Non
 
 @transaction.atomic
 def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
-    """Give a claim back before anything was handed off."""
+    """Give back a claim before anything was handed off."""
     _give_back(copy(claim.delivery), Move(DeliveryState.PLANNED, reason, until=now), now=now)
 
 
 def write_sent_event(delivery: Delivery, *, verb: str, now: datetime) -> None:
-    """Put the hand-off into the event log; the same message twice counts once."""
-    # Evaluated for nothing after each message, every learner's next one would wait for it.
+    """Write the hand-off to the event log. The same message counts only once."""
+    # If no signal reads the log, a quiet event avoids an evaluation after each message, for which
+    # the learner's next message would wait.
     is_read = any(Need.LOG in signal.needs for signal in SIGNALS)
     append = append_own_event if is_read else append_quiet_event
     append(delivery.enrollment_id, verb, source_id=delivery.message_id, now=now)
 
 
 def retry_at(attempts: int, *, now: datetime) -> datetime:
-    """Return when to try again after so many attempts: 1 minute, 4, 16, then every hour."""
+    """Return when to try again after this number of attempts: 1 minute, 4, 16, then every hour."""
     return now + _RETRIES.after(attempts)
 
 
@@ -82,7 +83,7 @@ def _finish_late(claimed: Delivery, to: Move, *, now: datetime) -> str | None:
 
 
 def _give_back(delivery: Delivery, to: Move, *, now: datetime) -> bool:
-    # An attempt is one in which the server had its say on this recipient or message, or may have.
+    # An attempt counts only if the server judged, or may have judged, this recipient or message.
     return move(delivery, to, now=now, attempts=delivery.attempts - 1)
 
 

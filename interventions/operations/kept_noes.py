@@ -1,6 +1,6 @@
-"""Noes that come while the database is away: each is a file of its own until it is applied.
+"""Opt-outs that come in while the database is down. Each is kept in a file until it is applied.
 
-Whoever unsubscribes is told that it is done, so the word must outlast everything from then on.
+The learner is told that they are unsubscribed, so the opt-out must not be lost.
 """
 
 import json
@@ -18,18 +18,18 @@ from common.database import is_outage
 from interventions.operations.consent import unsubscribe_as_said
 from interventions.render.links import LinkOwner
 
-# One link makes one file, however often it is used: only so many learners can fill the folder. A
+# Each link makes one file, however often it is used, so only many learners can fill the folder. A
 # file takes a block of 4 KiB, so all of them take 80 MiB.
 MOST_FILES = 20_000
 WAITING, TAKEN, DRAFT, SET_ASIDE = ".no", ".taken", ".draft", ".bad"
-# A draft that is older was left by a process that was killed before it had answered.
+# An older draft was left by a process that was killed before it answered.
 DRAFTS_AGE = timedelta(hours=1)
 
 log = logging.getLogger(__name__)
 
 
 class NotKeptError(Exception):
-    """The no could not be written down, and must not be called done."""
+    """The opt-out could not be written, so it must not be confirmed."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class _Kept:
 
 
 def keep_no(owner: LinkOwner, *, source: str, said_at: datetime) -> None:
-    """Write down that the link's owner wants no more messages. Raise NotKeptError.
+    """Write to a file that the link's owner wants no more messages. Raise NotKeptError.
 
-    It is on the disk when this returns. The same link again replaces what it said before.
+    The file is on the disk when this returns. The same link used again replaces its file.
     """
     folder = Path(settings.KEPT_NOES_DIR)
     target = folder / f"{owner.delivery_key.hex}{WAITING}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not target.exists() and sum(1 for _ in folder.iterdir()) >= MOST_FILES:
-            raise NotKeptError(f"{folder} holds {MOST_FILES} files already")
+            raise NotKeptError(f"{folder} already holds {MOST_FILES} files")
         _write(target, _text(_Kept(owner, source, said_at)))
-        # A new name outlasts a loss of power only when its folder is written too.
+        # A new file survives a loss of power only if its folder is synced too.
         for each in (folder, folder.parent):
             _sync(each)
     except OSError as error:
@@ -59,9 +59,10 @@ def keep_no(owner: LinkOwner, *, source: str, said_at: datetime) -> None:
 
 
 def apply_kept_noes(*, now: datetime) -> None:
-    """Apply the noes that were kept, each as of the instant at which it was said.
+    """Apply the kept opt-outs, each as of the instant at which it was made.
 
-    Twice is harmless, and several processes may do it at once. An outage is raised, and loses none.
+    Applying one twice is harmless, so several processes may run this at once. A database outage is
+    raised, and no opt-out is lost.
     """
     gone = 0
     for path in _waiting(Path(settings.KEPT_NOES_DIR), now=now):
@@ -69,23 +70,23 @@ def apply_kept_noes(*, now: datetime) -> None:
         if taken is not None:
             gone += not _apply(taken, now=now)
     if gone:
-        log.warning("%d kept noes were of learners who are no longer there", gone)
+        log.warning("%d kept opt-outs were of learners who have been deleted", gone)
 
 
 def _apply(taken: Path, *, now: datetime) -> bool:
-    """Apply one no; return False where nobody is there whom it could concern."""
+    """Apply one opt-out. Return False if the learner does not exist."""
     try:
         kept = _read(taken)
         known = unsubscribe_as_said(kept.owner, source=kept.source, at=kept.said_at, now=now)
         taken.unlink(missing_ok=True)
     except FileNotFoundError:
-        # Another process was faster.
+        # Another process has applied it.
         return True
     except Exception as error:
         if is_outage(error):
             raise
-        # It would fail each time; its owner's word is not thrown away, and staff read of it here.
-        log.exception("A kept no cannot be applied and is set aside: %s", taken)
+        # It would fail each time. The file is kept, and staff find it through this log entry.
+        log.exception("A kept opt-out cannot be applied and is set aside: %s", taken)
         taken.rename(taken.with_suffix(SET_ASIDE))
         return True
     return known
@@ -102,9 +103,9 @@ def _waiting(folder: Path, *, now: datetime) -> list[Path]:
 
 
 def _take(path: Path) -> Path | None:
-    """Rename the file, so that a later no by the same link is not removed with this one."""
+    """Rename the file, so that a later opt-out by the same link is not removed with this one."""
     if path.suffix == TAKEN:
-        # Left by a process that was killed, or being written by one that lives: both are safe.
+        # Left by a killed process or in use by a running one. Applying it twice is harmless.
         return path
     taken = path.with_name(f"{path.stem}-{uuid4().hex}{TAKEN}")
     try:
@@ -123,7 +124,7 @@ def _remove_old(draft: Path, *, before: datetime) -> None:
 
 
 def _write(target: Path, text: str) -> None:
-    """Put the whole text in place at once, for its owner's eyes alone."""
+    """Write the file atomically, readable only by its owner."""
     descriptor, name = tempfile.mkstemp(dir=target.parent, suffix=DRAFT)
     draft = Path(name)
     try:
@@ -145,7 +146,7 @@ def _sync(folder: Path) -> None:
 
 
 def _text(kept: _Kept) -> str:
-    # Not the token: the link was checked, and what lies about on a disk should open no page.
+    # The token is not stored: the link was checked, and a file on disk must not open a page.
     owner = kept.owner
     values = [owner.learner_id, owner.enrollment_id, owner.delivery_key.hex]
     return json.dumps([*values, kept.source, kept.said_at.isoformat()])

@@ -1,4 +1,4 @@
-"""The one way to move a delivery: its state, its trace, and what its experiment is told."""
+"""The only code that moves a delivery: it writes state and trace, and informs the experiment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from experiments.operations import (
 )
 from interventions.models import COUNTED_STATES, Delivery, DeliveryState
 
-# A message that is deferred for weeks must not grow its row without end.
+# The row of a message that is deferred for weeks must not grow without limit.
 MAX_TRACE = 50
 
 _OUTCOMES = {
@@ -38,7 +38,7 @@ _FINISHED = frozenset(
 )
 
 
-# What a person should hear of in the log of the loop. What the policy decides is its daily work.
+# The states that the loop's log reports to staff. Normal decisions of the policy are not reported.
 _TROUBLES = {
     DeliveryState.FAILED: "failed",
     DeliveryState.EXPIRED: "expired",
@@ -46,10 +46,12 @@ _TROUBLES = {
 }
 _TROUBLING_DELAYS = frozenset({"channel_down", "not_accepted", "error", "lease_too_short"})
 
-# A learner who may hold a copy was not left without it, whatever is decided on sending another.
+# These states claim that the learner has no copy, so they are wrong for a delivery that was in
+# doubt.
 _UNSENT = frozenset({DeliveryState.DROPPED, DeliveryState.EXPIRED, DeliveryState.FAILED})
 
-# What `move` does, for many at once. In lax mode "last - 48" of a shorter trace is its first entry.
+# The same as `move`, for many deliveries at once. For a short trace, "last - 48" is its first entry
+# (jsonpath in lax mode).
 _DROP = """
 WITH gone AS (
     SELECT * FROM unnest(%(runs)s::bigint[], %(reasons)s::text[]) AS one (run_id, reason)
@@ -81,7 +83,7 @@ ORDER BY dropped.id
 
 @dataclass(frozen=True)
 class Move:
-    """Where a delivery goes and why. `until` is the new send_at of one that is put off."""
+    """The new state of a delivery, and why. `until` is the new send_at of a postponed delivery."""
 
     state: DeliveryState
     reason: str = ""
@@ -92,13 +94,14 @@ class Move:
 def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> bool:
     """Write the move of a delivery, and `fields` with it. Return False if it moved meanwhile.
 
-    Without a lock on its row that is decided by the update itself: nothing is written to a row in
-    another state, or under another claim, than `delivery` says.
+    No lock on the row is needed: the update writes nothing if the row has another state or another
+    claim than `delivery`.
 
-    Its run has to be loaded. An assigned enrollment's experiment is told in the same transaction;
-    while a message is only put off again for the same reason, there is nothing new to tell.
+    The delivery's run must be loaded. The outcome is recorded for the experiment of an assigned
+    enrollment in the same transaction, except if the message is only postponed again for the same
+    reason.
 
-    One that was in doubt before and is not sent again after all is in doubt for good.
+    A delivery that was in doubt before and is not sent again ends in doubt.
     """
     instants = _instants(delivery, to, now)
     values: dict[str, Any] = {"doubted": delivery.doubted, **instants, **fields}
@@ -126,9 +129,9 @@ def _note(to: Move) -> None:
 
 
 def _tell(delivery: Delivery, to: Move, now: datetime) -> None:
-    """Tell the experiment, if the enrollment was drawn, what became of the message."""
+    """Record the outcome for the experiment, if the enrollment was drawn."""
     outcome = _OUTCOMES.get(to.state)
-    # Of a doubt it was told already; that another copy waits, or never leaves, takes nothing back.
+    # The doubt was recorded before. It stays, whether another copy waits or is never sent.
     stays = delivery.doubted and to.state in (DeliveryState.PLANNED, DeliveryState.IN_DOUBT)
     if outcome is None or stays or delivery.run.assignment_id is None:
         return
@@ -142,10 +145,10 @@ def _tell(delivery: Delivery, to: Move, now: datetime) -> None:
 
 
 def drop_planned(reasons: Mapping[int, str], *, now: datetime) -> None:
-    """Drop what is planned for the runs, given by id with the reason; their rows are locked.
+    """Drop the planned deliveries of the runs, given as reason by run id. The runs must be locked.
 
-    What was in doubt before is in doubt again, for good. Takes the deliveries' locks in one order,
-    whatever the reasons. Experiments are told as in `move`.
+    A delivery that was in doubt before ends in doubt. Deliveries are locked in the order of their
+    ids. Outcomes are recorded for experiments as in `move`.
     """
     values: dict[str, Any] = {
         "runs": list(reasons),
@@ -156,26 +159,26 @@ def drop_planned(reasons: Mapping[int, str], *, now: datetime) -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute(_DROP, values)
-        told = [
+        dropped = [
             AssignedDelivery(assignment, key, reason)
             for assignment, key, reason in cursor.fetchall()
         ]
-    record_delivery_outcomes(told, outcome=_OUTCOMES[DeliveryState.DROPPED], at=now)
+    record_delivery_outcomes(dropped, outcome=_OUTCOMES[DeliveryState.DROPPED], at=now)
 
 
 def _instants(delivery: Delivery, to: Move, now: datetime) -> dict[str, Any]:
-    """Return what follows from the state alone, so that no move can forget it."""
+    """Return the instants that follow from the state alone, so that no move can forget them."""
     values: dict[str, Any] = {}
     if (delivery.state, to.state) == (DeliveryState.IN_DOUBT, DeliveryState.PLANNED):
         values["doubted"] = True
-    # The learner may hold the doubtful copy: not counting it would let another message past a cap
+    # The learner may have the doubtful copy. If it did not count, another message could pass a cap
     # while this one waits to be sent again.
     counts = to.state in COUNTED_STATES or values.get("doubted", delivery.doubted)
     values["claimed_at"] = (delivery.claimed_at or now) if counts else None
     if to.state != DeliveryState.CLAIMED:
         values["lease_until"] = None
     if to.state in _FINISHED:
-        # A clock that was set back must not have a message end before it began.
+        # Even if the clock was set back, a message must not end before it began.
         values["finished_at"] = max(now, delivery.claimed_at or delivery.planned_at)
     if to.until is not None:
         values["send_at"] = min(to.until, delivery.expires_at)

@@ -1,4 +1,4 @@
-"""Set what limits sending."""
+"""Set the limits on sending."""
 
 from collections.abc import Iterator
 from datetime import datetime, time
@@ -15,9 +15,10 @@ from interventions.policy.guards import CAPS, CATEGORIES, QUIET_HOURS
 
 @transaction.atomic
 def make_missing_guards() -> list[str]:
-    """Make the site's quiet hours, caps and categories, each where there are none.
+    """Create the site's quiet hours, caps and categories, each only if there are none.
 
-    Return in words what was made. A cap that an admin has switched off is there: it stays off.
+    Return the names of those that were created. A cap that an admin has switched off counts as
+    existing and stays off.
     """
     return [*_missing_quiet_hours(), *_missing_caps(), *_missing_categories()]
 
@@ -40,27 +41,27 @@ def _missing_categories() -> Iterator[str]:
 
 
 def save_cap(name: str, *, limit: int, window: str, **values: Any) -> FrequencyCap:
-    """Create or change the frequency cap of this name; `values` are its other fields.
+    """Create or change the frequency cap of this name. `values` are its other fields.
 
-    Raise InterventionError where the limit would let nothing through.
+    Raise InterventionError if the limit is below 1.
     """
     if limit < 1:
         raise InterventionError(
             f"The cap '{name}' has the limit {limit}, which would hold or drop every message. Set "
-            "1 or more; to stop all sending, pause everything."
+            "1 or more. To stop all sending, use “Pause everything” in the menu."
         )
     rule = {"limit": limit, "window": window, **values}
     return create_or_change(FrequencyCap.objects.all(), rule, name=name)
 
 
 def save_quiet_hours(*, begins: time, ends: time, course: Course | None = None) -> QuietHours:
-    """Set the quiet hours of a course, or of the site."""
+    """Set the quiet hours of a course, or of the site if there is no course."""
     hours = {"begins": begins, "ends": ends}
     return create_or_change(QuietHours.objects.all(), hours, course=course)
 
 
 def suppress(address: str, *, reason: str, now: datetime) -> None:
-    """Never write to the address again. Once suppressed, it keeps its first reason."""
+    """Suppress the address for good. A suppressed address keeps its first reason."""
     Suppression.objects.get_or_create(
         address=address, defaults={"reason": reason, "created_at": now}
     )

@@ -1,4 +1,4 @@
-"""Lock learners together with everybody who has the same mailbox: a mailbox is what is spammed.
+"""Lock learners together with all others who share their mailbox. Caps and consent are per mailbox.
 
 Rows of learners come first in the lock order, and several of them in the order of their ids.
 """
@@ -18,8 +18,8 @@ ORDER BY learner.id
 FOR NO KEY UPDATE
 """
 
-# The count is read in the statement that locks: most learners share with nobody, and a statement of
-# its own for each message would cost more than the lock.
+# The count is read in the statement that locks. Most learners share with nobody, and a separate
+# statement per message would cost more than the lock.
 _CLAIM = """
 SELECT learner.*, (
     SELECT count(*) FROM activity_learner AS sharer WHERE lower(sharer.email) = lower(learner.email)
@@ -47,7 +47,7 @@ FOR NO KEY UPDATE
 
 @dataclass(frozen=True)
 class Mailbox:
-    """A learner, the mailbox (empty without address), and all learners with it, locked."""
+    """A learner, the mailbox (empty without address), and the ids of all its learners, locked."""
 
     learner_id: int | None
     address: str
@@ -56,14 +56,14 @@ class Mailbox:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A locked learner, and whether a no of theirs, or of their mailbox, waits to be applied."""
+    """A locked learner, and whether the learner or the mailbox has a pending no."""
 
     learner: Learner
     has_said_no: bool
 
 
 def lock_mailbox(learner_id: int) -> Mailbox | None:
-    """Lock the learner with all who share the mailbox; None if there is no such learner."""
+    """Lock the learner and all who share the mailbox. Return None if the learner does not exist."""
     email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
     while True:
         locked = lock_address(comparable(email or ""), learner_id=learner_id)
@@ -72,7 +72,7 @@ def lock_mailbox(learner_id: int) -> Mailbox | None:
         now_email = Learner.objects.values_list("email", flat=True).get(pk=learner_id)
         if now_email == email:
             return locked
-        # The address changed while we waited: those who share the new one are not locked yet.
+        # The address changed while we waited, so learners with the new address are not locked yet.
         email = now_email
 
 
@@ -85,9 +85,9 @@ def lock_address(address: str, *, learner_id: int | None = None) -> Mailbox:
 
 
 def claim_learner(learner_id: int) -> Claimed | None:
-    """Lock the learner with all who share the mailbox; None where another worker has one of them.
+    """Lock the learner and all who share the mailbox, or return None if one is already locked.
 
-    One statement for a learner who shares with nobody.
+    It takes one statement for a learner who shares with nobody.
     """
     learner = next(iter(Learner.objects.raw(_CLAIM, {"learner": learner_id})), None)
     if learner is None:
@@ -98,8 +98,8 @@ def claim_learner(learner_id: int) -> Claimed | None:
         return claimed
     values: dict[str, Any] = {"learner": learner_id, "mailbox": comparable(learner.email or "")}
     with connection.cursor() as cursor:
-        # The worker with the lowest id waits for the others and gets on; all others give way to it.
-        # If each gave way, two could do so for ever; if each waited, they would be in a deadlock.
+        # The worker with the lowest id waits for the others, and the others give up. If all gave
+        # up, no worker might ever succeed. If all waited, they would deadlock.
         cursor.execute(_CLAIM_BEFORE, values)
         before = len(cursor.fetchall())
         cursor.execute(_LOCK_BEHIND, values)

@@ -1,8 +1,8 @@
-"""One function for every "no", whichever way it came, and the noes that wait to be applied.
+"""One function for every "no": an opt-out, a complaint or a bounce, from any source.
 
-They come with an event of a feed, with the roster or with a list of opt-outs, and are kept in the
-transaction that brings them (activity.PendingNo). The recover stage applies them, and so does a
-claim before it decides: between the two, nothing goes out.
+A no that comes with a feed event, the roster or a list of opt-outs is stored as a PendingNo in the
+same transaction. The recover stage applies it, and so does a claim before it decides. So no message
+goes out in between.
 """
 
 import logging
@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class No:
-    """A no: of which kind, by which way it came, when it was said.
+    """A no: its kind, its source and its instant.
 
-    `address` is where the mail went that was complained of or bounced.
+    `address` is the recipient of the mail that bounced or was complained about.
     """
 
     source: ConsentSource
@@ -48,10 +48,10 @@ class No:
 
 
 def say_no(mailbox: Mailbox, no: No, *, now: datetime) -> None:
-    """Stop what the no is about. The mailbox must be locked.
+    """Apply a no. The mailbox must be locked.
 
-    An opt-out covers every kind of message and ends the runs; so does a complaint, which also
-    suppresses the address for good. A bounce suppresses the address alone.
+    An opt-out stops every kind of message and ends the runs. A complaint does the same and also
+    suppresses the address for good. A bounce only suppresses the address.
     """
     if no.kind != NoKind.OPT_OUT and (no.address or mailbox.address):
         reason = COMPLAINED if no.kind == NoKind.COMPLAINT else BOUNCED
@@ -65,7 +65,7 @@ def say_no(mailbox: Mailbox, no: No, *, now: datetime) -> None:
 
 
 def exit_unwanted(mailbox: Mailbox, wanted: Collection[int], *, reason: str, now: datetime) -> None:
-    """End the runs of all with the mailbox whose category (id) is not wanted."""
+    """End the runs of all learners with the mailbox, except those of wanted categories (ids)."""
     enrollments = Enrollment.objects.filter(learner__in=mailbox.learner_ids)
     runs = lock_active_runs(list(enrollments.values_list("pk", flat=True)))
     leaving = [run for run in runs if run.cadence.category_id not in wanted]
@@ -73,7 +73,7 @@ def exit_unwanted(mailbox: Mailbox, wanted: Collection[int], *, reason: str, now
 
 
 def apply_noes(*, now: datetime) -> None:
-    """Apply the noes that wait. One that fails is put off and shows its error to staff."""
+    """Apply all pending noes. One that fails is postponed, and staff see its error."""
     while True:
         waiting = PendingNo.objects.exclude(retry_at__gt=now).order_by("pk")
         ids = list(waiting.values_list("pk", flat=True)[:BATCH_SIZE])
@@ -84,12 +84,13 @@ def apply_noes(*, now: datetime) -> None:
 
 
 def hear(learner_id: int, *, now: datetime) -> None:
-    """Apply at once what waits for the learner or their mailbox. Raise where one fails."""
+    """Apply now the pending noes of the learner and their mailbox. Raise if one fails."""
     email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
-    whose = Q(learner=learner_id)
+    concerned = Q(learner=learner_id)
     if email:
-        whose |= Q(mailbox=comparable(email))
-    for pk in list(PendingNo.objects.filter(whose).order_by("pk").values_list("pk", flat=True)):
+        concerned |= Q(mailbox=comparable(email))
+    pending = PendingNo.objects.filter(concerned).order_by("pk")
+    for pk in list(pending.values_list("pk", flat=True)):
         _apply(pk, now=now)
 
 
@@ -115,7 +116,7 @@ def _apply(pk: int, *, now: datetime) -> None:
     if found is None:
         return
     mailbox = lock_address(found.mailbox, learner_id=found.learner_id)
-    # Read again under the lock: another worker may have applied it meanwhile.
+    # Read again under the lock, because another worker may have applied it meanwhile.
     waiting = PendingNo.objects.select_related("event").filter(pk=pk).first()
     if waiting is None:
         return
@@ -136,20 +137,20 @@ def _is_meant(waiting: PendingNo) -> bool:
 
 
 def _is_known(waiting: PendingNo) -> bool:
-    # A list that is imported again brings no new word: its owner may have come back since.
+    # A list that is imported again holds no new opt-out, and the learner may have opted in since.
     is_listed = waiting.source == ConsentSource.IMPORT
     words = Consent.objects.filter(mailbox=waiting.mailbox, source=ConsentSource.IMPORT)
     return is_listed and words.exists()
 
 
 def _address_of(waiting: PendingNo) -> str:
-    """Return where the mail went that the event speaks of: the learner may have moved since."""
+    """Return the recipient of the mail in the event. The learner may have another address now."""
     if waiting.kind == NoKind.OPT_OUT:
         return ""
     named = str((waiting.event.properties if waiting.event else {}).get("address", ""))
     if "@" in named:
         return named
-    # These events are of mails: a message of another channel that came after it is not meant.
+    # These events concern mails, so later messages on other channels do not count.
     sent = Delivery.objects.filter(
         learner=waiting.learner_id, channel=Channel.EMAIL, claimed_at__lte=waiting.said_at
     )
@@ -158,12 +159,12 @@ def _address_of(waiting: PendingNo) -> str:
 
 
 def _keep_word(mailbox: Mailbox, no: No) -> None:
-    """Keep the no to everything, unless a later one is kept already."""
-    whose = {"learner_id": mailbox.learner_id, "mailbox": mailbox.address, "category": None}
-    rows = Consent.objects.select_for_update(no_key=True).filter(**whose).order_by("-changed_at")
+    """Store the no to everything, unless a later one is stored."""
+    owner = {"learner_id": mailbox.learner_id, "mailbox": mailbox.address, "category": None}
+    rows = Consent.objects.select_for_update(no_key=True).filter(**owner).order_by("-changed_at")
     kept = rows.first()
     if kept is None:
-        kept = Consent(**whose)
+        kept = Consent(**owner)
     elif kept.changed_at >= no.at:
         return
     kept.state, kept.changed_at, kept.source = ConsentState.OUT, no.at, no.source

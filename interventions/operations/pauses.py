@@ -1,4 +1,4 @@
-"""Hold sending and let it go on, and keep who did it and why."""
+"""Hold and resume sending, and record by whom and why."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from interventions.policy.decision import Reason
 
 @dataclass(frozen=True)
 class PauseNote:
-    """Who holds or releases sending, by user name, and why."""
+    """The user name of the person who holds or resumes sending, and the reason."""
 
     by: str = ""
     reason: str = ""
@@ -21,7 +21,7 @@ class PauseNote:
 
 @transaction.atomic
 def pause_site(*, paused: bool, now: datetime, note: PauseNote = PauseNote()) -> None:
-    """Hold or release all sending. What was held goes out as soon as it is released."""
+    """Hold or resume all sending. Held messages go out as soon as sending is resumed."""
     SitePause.objects.get_or_create(pk=1)
     SitePause.objects.filter(pk=1).update(paused=paused)
     _keep(None, paused=paused, now=now, note=note)
@@ -37,7 +37,7 @@ def pause_cadence(
     now: datetime,
     note: PauseNote = PauseNote(),
 ) -> None:
-    """Hold or release one cadence's messages."""
+    """Hold or resume the messages of one cadence."""
     Cadence.objects.filter(pk=cadence_id).update(paused=paused)
     _keep(cadence_id, paused=paused, now=now, note=note)
     if not paused:
@@ -45,8 +45,8 @@ def pause_cadence(
 
 
 def _keep(cadence_id: int | None, *, paused: bool, now: datetime, note: PauseNote) -> None:
-    # The switch's row is locked by now, so two who press it at once come here one after the other:
-    # the first word stands.
+    # The switch's row is locked here, so two people who press it at once come one after the other.
+    # The note of the first one stays.
     under_way = Pause.objects.filter(cadence=cadence_id, ended_at=None)
     if not paused:
         under_way.update(ended_at=Greatest("began_at", now), ended_by=note.by)
@@ -60,6 +60,7 @@ def _release(reason: Reason, *, now: datetime, **of: Any) -> None:
     held = Delivery.objects.filter(
         state=DeliveryState.PLANNED, reason=reason, send_at__gt=now, **of
     )
-    # In one order, and past what a dispatch is at: that one is being decided on anyway.
+    # Locked in the order of their ids. Messages locked by dispatch are skipped, because it is
+    # deciding on them anyway.
     rows = held.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by("pk")
     Delivery.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(send_at=now)

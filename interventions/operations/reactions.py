@@ -1,4 +1,4 @@
-"""What transitions end, draw and start: decided in memory, in order, and written at once."""
+"""The effects of transitions: exits, draws and starts, decided in memory and written at once."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -30,11 +30,11 @@ COURSE_OVER = "course_over"
 def handle_transitions(
     transitions: Sequence[Transition], enrollments: Mapping[int, Enrollment], *, now: datetime
 ) -> list[Transition]:
-    """End runs, draw arms and start runs as the transitions ask for, each enrollment's in order.
+    """End runs, draw arms and start runs for the transitions, in order within each enrollment.
 
-    A fixed number of queries. `transitions` are those of the enrollments given by id, whose Due
-    rows are locked and whose courses are loaded. Returns those that were handled: an enrollment
-    whose runs another transaction has is left as it is.
+    It needs a fixed number of queries. The Due rows of the enrollments must be locked, and their
+    courses loaded. Return the handled transitions: enrollments with a run that another transaction
+    has locked are skipped.
     """
     runs = _lock_runs(list(enrollments), now)
     free = [each for each in transitions if each.enrollment_id not in runs.held]
@@ -56,7 +56,7 @@ def handle_transitions(
 
 
 class _Cadences:
-    """The active cadences by what triggers them."""
+    """The active cadences by trigger."""
 
     def __init__(self) -> None:
         self._by_trigger: dict[tuple[Any, Any], list[Cadence]] = defaultdict(list)
@@ -72,35 +72,35 @@ class _Cadences:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What holds for a batch of enrollments before any of their transitions is handled."""
+    """The facts of a batch of enrollments before any of their transitions is handled."""
 
     now: datetime
     cadences: _Cadences
     # By enrollment and cadence.
     last: Mapping[tuple[int, int], Run]
-    # By enrollment, then by arm: the assignments that there were already.
+    # Earlier assignments, by enrollment and then by arm.
     arms: Mapping[int, Mapping[int, Assignment]]
-    # By segment and enrollment: what entering the segment draws.
+    # The draws on entering a segment, by segment and enrollment.
     draws: Mapping[tuple[int, int], list[Assignment]]
 
 
 @dataclass
 class _Case:
-    """One enrollment's transitions being handled. Nothing is written here."""
+    """The handling of one enrollment's transitions. It writes nothing."""
 
     enrollment: Enrollment
     facts: _Facts
     arms: dict[int, Assignment]
-    # The runs that a transition may end: those locked, and those started since. At most one a
-    # cadence: to look through all that were ever started made ten thousand transitions take 41 s.
+    # The runs that a transition may end: the locked ones and those started since, at most one per
+    # cadence. A search through all runs ever started made ten thousand transitions take 41 s.
     open: list[Run]
     exits: list[Run] = field(default_factory=list)
     started: list[Run] = field(default_factory=list)
-    # By cadence: the last of `started`.
+    # The last of `started`, by cadence.
     last: dict[int, Run] = field(default_factory=dict)
 
     def handle(self, transition: Transition) -> None:
-        """End what ends with the transition, then start what starts with it."""
+        """End the runs that the transition ends, then start the runs that it starts."""
         self._exit(transition)
         if not _is_live(transition, self.enrollment.course):
             return
@@ -133,7 +133,7 @@ class _Case:
             self.last[cadence.pk] = run
 
     def _start_of(self, cadence: Cadence, transition: Transition) -> Start | None:
-        """Return whether and how the enrollment starts: as everybody, as treated, as a ghost."""
+        """Return the start of the enrollment: without arm, as treated or as ghost, or None."""
         enrollment_id = self.enrollment.pk
         if cadence.arm_id is None:
             return Start(enrollment_id, transition.pk)
@@ -147,7 +147,7 @@ class _Case:
 
 
 def _is_live(transition: Transition, course: Course) -> bool:
-    # What happened before the course went live is not made up for.
+    # Transitions from before the course went live start nothing.
     return (
         transition.starts
         and course.clock_stopped_at is None
@@ -166,7 +166,7 @@ def _ends_with(run: Run, transition: Transition) -> bool:
     if transition.cause == TransitionCause.COURSE_OVER:
         return True
     cadence = run.cadence
-    # One that waits for the end of a pause is for those alone who are still there.
+    # A run that waits for the end of a pause ends when the learner leaves the segment.
     ends = cadence.exit_on_leave or run.waits_until is not None
     return ends and cadence.trigger == Trigger.ENTER and cadence.segment_id == transition.segment_id
 
@@ -176,23 +176,23 @@ class _Runs:
     """The active runs of a batch's enrollments, locked."""
 
     of_enrollment: Mapping[int, list[Run]]
-    # The enrollments with a run that another transaction has.
+    # The enrollments with a run that another transaction has locked.
     held: Collection[int]
 
 
 def _lock_runs(enrollment_ids: Collection[int], now: datetime) -> _Runs:
-    """Lock the enrollments' active runs, none of them waited for, and close those that are done.
+    """Lock the enrollments' active runs without waiting, and close those that are done.
 
-    Waiting here would make the ingest of everybody in the batch wait too, for a run of one of them.
+    Waiting for one run would also block the ingest for all enrollments of the batch.
     """
-    # All in one statement, in order, and before the first draw or outcome: experiments come last
-    # in the lock order.
+    # All in one statement, in order, and before the first draw or outcome, because experiments come
+    # last in the lock order.
     locked = lock_active_runs(enrollment_ids, skip_locked=True)
     active = Run.objects.filter(enrollment__in=enrollment_ids, status=RunStatus.ACTIVE)
     others = active.exclude(pk__in=[run.pk for run in locked])
     held = set(others.values_list("enrollment_id", flat=True))
-    # A run whose last message went out a moment ago has come to its end: it is not exited, and it
-    # must not stand in the way of the next.
+    # A run whose last message has just gone out is finished. It is not exited, and it must not
+    # block the next run.
     closed = close_runs(now=now, enrollment_ids=set(enrollment_ids) - held)
     by_enrollment: dict[int, list[Run]] = defaultdict(list)
     for run in locked:
@@ -213,11 +213,11 @@ def _read(
     for assignment in assignments_of(starting):
         arms[assignment.enrollment_id][assignment.arm_id] = assignment
     draws = _draw([each for each in live if each.kind == TransitionKind.ENTER], now)
-    # After the draws: a cadence for everybody that is active now cannot stand beside an experiment
-    # that was running then.
+    # Read after the draws: then a cadence without arm that is active now cannot coexist with an
+    # experiment that was running at the draws.
     cadences = _Cadences()
     triggered = {cadence.pk for each in live for cadence in cadences.started_by(each)}
-    # What is both is one object: a run that ends here must look ended to what starts after it.
+    # A run in both is the same object, so that later starts see that it has ended.
     held = {run.pk: run for found in runs.of_enrollment.values() for run in found}
     last = last_runs(starting, triggered) if triggered else {}
     return _Facts(
@@ -232,7 +232,7 @@ def _read(
 def _draw(
     entries: Sequence[Transition], now: datetime
 ) -> Mapping[tuple[int, int], list[Assignment]]:
-    """Draw all who enter a segment in which an experiment runs."""
+    """Draw all enrollments that enter a segment with a running experiment."""
     draws: dict[tuple[int, int], list[Assignment]] = defaultdict(list)
     by_segment = running_experiments({each.segment_id for each in entries})
     for segment_id, experiment in _in_order(by_segment):

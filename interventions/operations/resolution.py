@@ -1,4 +1,4 @@
-"""What staff decide on messages that the engine cannot help: in doubt, or failed."""
+"""Decisions of staff on messages in doubt and on failed messages."""
 
 from datetime import datetime
 
@@ -15,36 +15,37 @@ BY_STAFF = "by_staff"
 
 @transaction.atomic
 def resolve_in_doubt(delivery_id: int, *, accepted: bool, now: datetime) -> None:
-    """Say, as staff, whether a message in doubt had been accepted. Raise InterventionError."""
+    """Record the decision of staff whether a message in doubt was accepted.
+
+    Raise InterventionError if it is no longer in doubt.
+    """
     found = Delivery.objects.get(pk=delivery_id)
     if accepted:
         write_sent_event(found, verb=CHANNELS[found.channel].verb, now=now)
     delivery = _lock(delivery_id, DeliveryState.IN_DOUBT)
     if delivery is None:
-        raise InterventionError("The message is not in doubt any more.")
+        raise InterventionError("The message is no longer in doubt.")
     if accepted:
         move(delivery, Move(DeliveryState.HANDED_OFF, BY_STAFF), now=now)
     else:
-        # Staff know it of every copy: none is in the learner's mailbox, and no cap counts one.
+        # Staff decide for all copies: the learner has none, so no cap counts one.
         failed = Move(DeliveryState.FAILED, BY_STAFF)
         move(delivery, failed, now=now, doubted=False, claimed_at=None)
 
 
 @transaction.atomic
 def retry_failed(delivery_id: int, *, now: datetime) -> None:
-    """Plan a failed message again, with its attempts counted anew. Raise InterventionError.
+    """Plan a failed message again, with its attempts reset. Raise InterventionError.
 
-    All that may keep a message from going out is asked about again.
+    The policy decides on it again.
     """
     delivery = _lock(delivery_id, DeliveryState.FAILED)
     if delivery is None:
-        raise InterventionError("The message has not failed, or not any more.")
+        raise InterventionError("The message is not a failed message, or no longer.")
     if delivery.expires_at <= now:
-        raise InterventionError("The message is too old to be sent: it has expired.")
+        raise InterventionError("The message has expired, so it cannot be sent.")
     if delivery.run.status == RunStatus.EXITED:
-        raise InterventionError(
-            "The learner's run has ended: the message has no occasion any more."
-        )
+        raise InterventionError("The learner's run has ended, so the message is no longer needed.")
     again = Move(DeliveryState.PLANNED, BY_STAFF, until=now)
     move(delivery, again, now=now, attempts=0, finished_at=None)
 

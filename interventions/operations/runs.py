@@ -22,10 +22,10 @@ from interventions.operations.ledger import drop_planned
 from interventions.policy.durations import later
 from interventions.queries.runs import last_runs, zone_of
 
-# Nobody is told anything because they did something more than a year ago.
+# A learner must not get a message because of something they did more than a year ago.
 LONGEST_WAIT = timedelta(days=366)
 
-# Locked in order and never waited for: whoever holds a run is about to change it anyway.
+# Runs locked by another transaction are skipped, because it is about to change them anyway.
 _CLOSE = """
 WITH closable AS (
     SELECT run.id FROM interventions_run AS run
@@ -56,28 +56,29 @@ WHERE run.id = gone.run_id
 
 @dataclass(frozen=True)
 class Start:
-    """Who starts, and what made them."""
+    """An enrollment that starts a run, and the cause."""
 
     enrollment_id: int
     transition_id: int | None = None
     assignment_id: int | None = None
     ghost: bool = False
-    # In which the days of delays and pauses are counted.
+    # The zone in which the days of delays and pauses are counted.
     zone: str = "UTC"
 
 
 def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) -> Run | None:
-    """Return a run to save, unless one is active or the cadence's re-entry forbids another.
+    """Return a run to save, or None if one is active or the cadence's re-entry forbids another.
 
-    Whoever enters during the pause after an earlier run gets one that waits for its end.
+    A learner who enters during the pause after an earlier run gets a run that waits for the end of
+    the pause.
 
-    `last` is the enrollment's active or last run of the cadence. Its Due row must be locked: that
-    keeps two starters apart.
+    `last` is the enrollment's active or last run of the cadence. The enrollment's Due row must be
+    locked, so that two transactions cannot both start a run.
     """
     begins_at = _begins_at(cadence, last, now, start.zone)
     if begins_at is None:
         return None
-    # In their own order: a caller who starts many runs has fetched the steps already.
+    # Not `first()`: a caller that starts many runs has prefetched the steps in order.
     first = next(iter(cadence.steps.all()), None)
     if first is None:
         return None
@@ -96,11 +97,14 @@ def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) 
 
 @transaction.atomic
 def start_manually(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run | None:
-    """Start a run of a manual cadence. None where re-entry forbids it. Raise InterventionError."""
+    """Start and return a run of a manual cadence, or None if re-entry forbids it.
+
+    Raise InterventionError if the cadence is not active or not manual.
+    """
     lock_due([enrollment_id])
     cadence = Cadence.objects.get(pk=cadence_id)
     if cadence.status != CadenceStatus.ACTIVE or cadence.trigger != Trigger.MANUAL:
-        raise InterventionError(f"The cadence '{cadence}' is not active, or not started manually.")
+        raise InterventionError(f"The cadence '{cadence}' is not active or not started manually.")
     last = last_runs([enrollment_id], [cadence_id]).get((enrollment_id, cadence_id))
     enrollment = Enrollment.objects.select_related("learner", "course").get(pk=enrollment_id)
     start = Start(enrollment_id, zone=zone_of(enrollment))
@@ -118,9 +122,9 @@ def lock_active_runs(enrollment_ids: Collection[int], *, skip_locked: bool = Fal
 
 
 def exit_runs(runs: Sequence[Run], *, reason: str, now: datetime) -> None:
-    """End locked runs before their end and drop what is planned for them.
+    """Exit locked runs early and drop their planned messages.
 
-    What is claimed already is on its way and ends as it ends.
+    Messages that are already claimed are not affected.
     """
     for run in runs:
         mark_exited(run, reason=reason, now=now)
@@ -128,7 +132,7 @@ def exit_runs(runs: Sequence[Run], *, reason: str, now: datetime) -> None:
 
 
 def write_exits(runs: Sequence[Run], *, now: datetime) -> None:
-    """Write what `mark_exited` has set on locked runs, and drop what is planned for them."""
+    """Write the values that `mark_exited` set on locked runs, and drop their planned messages."""
     if not runs:
         return
     values: dict[str, Any] = {
@@ -142,16 +146,17 @@ def write_exits(runs: Sequence[Run], *, now: datetime) -> None:
 
 
 def mark_exited(run: Run, *, reason: str, now: datetime) -> None:
-    """Set on the object what `write_exits` writes."""
+    """Set the values on the object that `write_exits` writes."""
     run.status, run.exit_reason = RunStatus.EXITED, reason
     run.ended_at = max(now, run.started_at)
     run.next_position = run.next_at = None
 
 
 def close_runs(*, now: datetime, enrollment_ids: Collection[int] | None = None) -> set[int]:
-    """Finish the runs that are planned to the end and wait for nothing. Return their ids.
+    """Finish the runs with all steps planned and no waiting message. Return their ids.
 
-    `enrollment_ids` None: everybody's. Runs that another transaction holds are passed over.
+    With `enrollment_ids` None this concerns all runs. Runs locked by another transaction are
+    skipped.
     """
     ids = None if enrollment_ids is None else list(enrollment_ids)
     with connection.cursor() as cursor:
@@ -160,15 +165,16 @@ def close_runs(*, now: datetime, enrollment_ids: Collection[int] | None = None) 
 
 
 def _begins_at(cadence: Cadence, last: Run | None, now: datetime, zone: str) -> datetime | None:
-    """Return when a run may begin that is started now; None where none may be started."""
+    """Return when a run that is started now may begin, or None if no run may be started."""
     if last is None:
         return now
     if last.ended_at is None or cadence.reentry == Reentry.NEVER or cadence.cooldown is None:
         return None
-    # One that ended while it waited sent nothing: it makes no pause of its own.
+    # A run that ended while it waited has sent nothing, so it starts no new pause.
     pause_ends = last.waits_until or later(last.ended_at, cadence.cooldown, zone=zone)
     if pause_ends <= now:
         return now
-    # What is started manually, or by leaving, is not put off: nothing would call it off.
+    # Only a run that starts on entering can wait: leaving the segment would exit it. No transition
+    # would exit a waiting run with another trigger.
     waits = cadence.trigger == Trigger.ENTER and pause_ends - now <= LONGEST_WAIT
     return pause_ends if waits else None

@@ -1,4 +1,4 @@
-"""Save what goes out: categories and templates."""
+"""Save categories and templates."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from interventions.render.liquid import TemplateError, check
 
 
 def save_category(key: str, *, name: str, **values: Any) -> Category:
-    """Create or change a category; `values` are its other fields."""
+    """Create or change a category. `values` are its other fields."""
     return create_or_change(Category.objects.all(), {"name": name, **values}, key=key)
 
 
@@ -28,10 +28,10 @@ def save_template(
     texts: Mapping[str, tuple[str, str]],
     channel: str = Channel.EMAIL,
 ) -> MessageTemplate:
-    """Save a new version of a template; `texts` gives subject and body by locale, English always.
+    """Save a new version of a template. `texts` holds subject and body by locale, with English.
 
-    Earlier versions stay as they were sent. Raise TemplateError where a text cannot be rendered
-    for every learner, InterventionError where English is missing or its channel is another one.
+    Earlier versions are kept. Raise TemplateError if a text cannot be rendered for every learner,
+    and InterventionError if English is missing or the channel would change.
     """
     check_texts(texts, channel=channel)
     template, is_new = MessageTemplate.objects.get_or_create(
@@ -53,10 +53,10 @@ def save_template(
 
 
 def check_texts(texts: Mapping[str, tuple[str, str]], *, channel: str = Channel.EMAIL) -> None:
-    """Raise TemplateError or InterventionError with a sentence where the texts cannot be used."""
+    """Raise TemplateError or InterventionError with a sentence if the texts cannot be used."""
     if DEFAULT_LOCALE not in texts:
         raise InterventionError(
-            "The template needs a text in English ('en'): who reads another language gets that."
+            "The template needs a text in English ('en') for learners whose language has no text."
         )
     for locale, (subject, body) in texts.items():
         _check(f"subject in '{locale}'", subject, is_html=False)
@@ -66,10 +66,10 @@ def check_texts(texts: Mapping[str, tuple[str, str]], *, channel: str = Channel.
 
 
 def _check_channel(template: MessageTemplate, channel: str) -> None:
-    # What is planned already goes out over the channel of its plan, with the newest text.
+    # Planned messages go out on the channel of their plan, but with the newest text.
     if template.channel != channel:
         raise InterventionError(
-            f"The template is one for {template.get_channel_display()}: take another key."
+            f"The template is for {template.get_channel_display()}. Choose another key."
         )
 
 

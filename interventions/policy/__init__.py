@@ -1,1 +1,1 @@
-"""When a message may go out, by consent, closed hours, frequency caps and delays. Pure."""
+"""The rules for when a message may go out: consent, closed hours, frequency caps, delays. Pure."""

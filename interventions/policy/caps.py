@@ -1,4 +1,4 @@
-"""Frequency caps: from when on one more message fits. Pure."""
+"""Frequency caps: the instant from which one more message is allowed. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from enum import StrEnum
 
 from common.clock import local_date, local_midnight
 
-# A calendar day can have 25 hours, and a zone that moves over the date line even more.
+# A calendar day can have 25 hours, and more if a zone moves over the date line.
 _LONGEST_DAY = timedelta(hours=49)
 
 
 class Window(StrEnum):
-    """What a cap counts over."""
+    """The kind of time window of a cap."""
 
     ROLLING_HOURS = "rolling_hours"
     ROLLING_DAYS = "rolling_days"
@@ -22,7 +22,7 @@ class Window(StrEnum):
 
 @dataclass(frozen=True)
 class Cap:
-    """At most `limit` messages a learner in a window. A scope field that is None covers all."""
+    """At most `limit` messages per learner in a window. A scope field of None means all."""
 
     name: str
     limit: int
@@ -36,7 +36,7 @@ class Cap:
 
 @dataclass(frozen=True)
 class Message:
-    """What the scope of a cap looks at."""
+    """The properties of a message that the scope of a cap depends on."""
 
     channel: str
     category_id: int
@@ -45,7 +45,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Counted:
-    """A message that the learner got, may have got, or (a ghost) would have got."""
+    """A message that the learner got, may have got, or would have got (a ghost)."""
 
     message: Message
     at: datetime
@@ -53,7 +53,7 @@ class Counted:
 
 
 def covers(cap: Cap, message: Message) -> bool:
-    """Return whether the cap speaks of this message."""
+    """Return whether the cap applies to the message."""
     return (
         cap.channel in (None, message.channel)
         and cap.category_id in (None, message.category_id)
@@ -64,18 +64,18 @@ def covers(cap: Cap, message: Message) -> bool:
 def eligible_at(
     cap: Cap, counted: Iterable[Counted], *, now: datetime, zone: str
 ) -> datetime | None:
-    """Return the first instant from now on at which one more message keeps the cap; None for never.
+    """Return the first instant from now on at which the cap allows one more message, or None.
 
-    A message leaves a rolling window of N hours exactly N hours after it was claimed; a day is 24
-    hours. Calendar windows begin at local midnight, weeks on Monday.
+    A message leaves a rolling window of N hours exactly N hours after its claim. A rolling day is
+    24 hours. Calendar windows begin at local midnight, weeks on Monday.
     """
     if cap.limit == 0:
         return None
     instants = sorted((each.at for each in counted if covers(cap, each.message)), reverse=True)
     if len(instants) < cap.limit:
         return now
-    # Of the `limit` latest messages the earliest has to leave the window. What was claimed by a
-    # worker whose clock is ahead counts as well.
+    # The earliest of the `limit` latest messages must leave the window. Messages claimed by a
+    # worker whose clock is ahead count too.
     return max(now, _leaves_at(instants[cap.limit - 1], cap, zone))
 
 
@@ -88,7 +88,7 @@ def horizon(cap: Cap) -> timedelta:
 
 def _leaves_at(instant: datetime, cap: Cap, zone: str) -> datetime:
     if cap.window in (Window.ROLLING_HOURS, Window.ROLLING_DAYS):
-        # In UTC: adding to a local time would add wall-clock hours over a clock change.
+        # In UTC, because adding to a local time would ignore a clock change.
         return instant.astimezone(UTC) + _rolling_length(cap)
     day = local_date(instant, zone)
     left = 1 if cap.window == Window.CALENDAR_DAY else 7 - day.weekday()

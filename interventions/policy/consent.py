@@ -1,4 +1,4 @@
-"""What a learner said they want, and what it means for one category. Pure."""
+"""A learner's statements of consent, and their meaning for one category. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ HARD = frozenset({"hard", "permanent"})
 
 @dataclass(frozen=True)
 class ConsentStatement:
-    """One thing the learner said: of a category, or (None) of every message."""
+    """One statement of the learner about a category, or about all messages if it is None."""
 
     category_id: int | None
     wants: bool
@@ -21,7 +21,7 @@ class ConsentStatement:
 def latest_statement(
     category_id: int, statements: Iterable[ConsentStatement]
 ) -> ConsentStatement | None:
-    """Return the latest statement that concerns the category; of two at one instant, the no."""
+    """Return the latest statement on the category. At one instant a no comes before a yes."""
     concerned = (
         statement for statement in statements if statement.category_id in (None, category_id)
     )
@@ -31,11 +31,11 @@ def latest_statement(
 def is_wanted(
     category_id: int, statements: Iterable[ConsentStatement], *, needs_opt_in: bool
 ) -> bool:
-    """Return whether the learner gets this category. Silence is a yes unless it needs an opt-in."""
+    """Return whether the learner gets this category. Without a statement: yes, unless opt-in."""
     statement = latest_statement(category_id, statements)
     if statement is None:
         return not needs_opt_in
-    # "Every message" was never an opt-in to what asks for one by name.
+    # A yes to all messages is not an opt-in to a category that needs its own opt-in.
     return statement.wants and (statement.category_id is not None or not needs_opt_in)
 
 
@@ -45,9 +45,9 @@ def is_complaint(properties: Mapping[str, object]) -> bool:
 
 
 def is_hard_bounce(properties: Mapping[str, object]) -> bool:
-    """Return whether the mailbox takes no mail for good: said so, or by a status of 5 (RFC 3463).
+    """Return whether the bounce is permanent, by its type or by a status of 5 (RFC 3463).
 
-    A full mailbox or a server that was down bounce too, and take mail again.
+    A full mailbox or a server that is down also bounces, but accepts mail later.
     """
     kind = str(properties.get("bounce_type", "")).strip().lower()
     return kind in HARD or str(properties.get("status", "")).startswith("5.")

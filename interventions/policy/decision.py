@@ -1,4 +1,4 @@
-"""Whether a message may go out now: facts in, a decision out. It only ever subtracts. Pure."""
+"""Decide from facts whether a message may go out now. The policy only holds back. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from enum import StrEnum
 from interventions.policy.caps import Cap, Counted, Message, eligible_at
 from interventions.policy.hours import ClosedHours, open_from
 
-# What is held is not even read. A hold that has begun since the reading is asked about again later.
+# Held messages are not read at all. If a hold began after the reading, decide again after this.
 HOLD = timedelta(minutes=10)
-# Evaluate and react need a moment; nobody is nudged to do what they did a minute ago.
+# Evaluate and react need a moment. A learner must not be nudged to do what they have just done.
 PASSES_WITHIN = timedelta(seconds=30)
 
 
 class Reason(StrEnum):
-    """Why a message does not go out now. Kept on the delivery and counted in reports."""
+    """The reason why a message does not go out now. It is stored on the delivery."""
 
     WITHDRAWN = "withdrawn"
     RUN_ENDED = "run_ended"
@@ -36,18 +36,18 @@ class Reason(StrEnum):
     OUTRANKED = "outranked"
 
 
-# What passes by itself within moments. A message that waits for it keeps its place under a cap.
+# Reasons that end by themselves within moments. Such a waiting message keeps its place under a cap.
 PASSING = (Reason.EVALUATION_PENDING, Reason.CHANNEL_DOWN)
 
 
 @dataclass(frozen=True)
 class Allow:
-    """It may go out now."""
+    """The message may go out now."""
 
 
 @dataclass(frozen=True)
 class Deny:
-    """It must never go out."""
+    """The message must never go out."""
 
     reason: Reason
     detail: str = ""
@@ -55,7 +55,7 @@ class Deny:
 
 @dataclass(frozen=True)
 class Defer:
-    """It is to be asked about again at `until`, not before."""
+    """The message may not go out now. Decide again at `until`, not before."""
 
     until: datetime
     reason: Reason
@@ -67,7 +67,7 @@ Decision = Allow | Deny | Defer
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a decision depends on. The defaults say that nothing is against the message."""
+    """All facts that a decision depends on. With the defaults the message may go out."""
 
     message: Message
     zone: str
@@ -77,17 +77,17 @@ class Facts:
     not_opted_in: bool = False
     suppressed: bool = False
     no_address: bool = False
-    # What a person has to lift before it can go out.
+    # The hold that a person must lift first.
     held: Reason | None = None
     feed_silent: bool = False
     quiet_hours: ClosedHours | None = None
     outside_window: ClosedHours | None = None
-    # An event or a transition of this enrollment is not worked in yet.
+    # An event or a transition of this enrollment is not processed yet.
     evaluation_pending: bool = False
-    # Only those that cover the message.
+    # Only the caps that apply to the message.
     caps: tuple[Cap, ...] = ()
     counted: tuple[Counted, ...] = ()
-    # Other messages to the learner that are more important and wait for something passing.
+    # More important messages to the learner that wait for one of the PASSING reasons.
     ahead: tuple[Message, ...] = ()
 
 
@@ -150,8 +150,8 @@ def _caps(facts: Facts, now: datetime) -> Decision | None:
     objection = _exceeded(facts, facts.counted, now)
     if objection is not None or not facts.ahead:
         return objection
-    # There is room, but not for both. Taking it would have the more important one held back or,
-    # under a cap that drops, never sent. This one waits: it is not known yet whether that one goes.
+    # The caps allow one message but not both. If this one went out, the more important one would be
+    # held back or, under a cap that drops, never sent. So this one waits until that is decided.
     both = (*facts.counted, *(Counted(message, now) for message in facts.ahead))
     return Defer(now + PASSES_WITHIN, Reason.OUTRANKED) if _exceeded(facts, both, now) else None
 
@@ -160,20 +160,20 @@ def _exceeded(facts: Facts, counted: tuple[Counted, ...], now: datetime) -> Deci
     instants = [(cap, eligible_at(cap, counted, now=now, zone=facts.zone)) for cap in facts.caps]
     exceeded = [(cap, until) for cap, until in instants if until is None or until > now]
     for cap, until in exceeded:
-        # A cap of 0 that defers would defer for ever: it means no.
+        # A cap of 0 that defers would defer for ever, so it denies.
         if cap.drops or until is None:
             return Deny(Reason.FREQUENCY_CAP, cap.name)
     waits = [(until, cap.name) for cap, until in exceeded if until is not None]
     if not waits:
         return None
-    # One more message only ever gets easier with time, so the latest instant satisfies all caps.
+    # A cap that allows a message keeps allowing it, so the latest instant satisfies all caps.
     until, name = max(waits)
     return Defer(until, Reason.FREQUENCY_CAP, name)
 
 
-# Denials come first: a message that must never go out is not kept waiting. Erasure belongs at the
-# very top and a holdout after the address, as soon as there are such facts. A pending evaluation
-# stands before the caps, because a cap may drop, and what is dropped does not come back.
+# Denials come first, so that a message that must never go out does not wait. Future facts: erasure
+# belongs at the top, a holdout after the address. A pending evaluation comes before the caps,
+# because a cap may drop a message for good.
 ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _ended,
     _consent,

@@ -1,7 +1,7 @@
 """Durations as people write them: "3 days", "1 day 12 hours", "90 min". Pure.
 
-A bare number is refused: who types 3 means days, and would get seconds. Days are local days, which
-keep the time of day over a clock change; hours are exact.
+A number without a unit is refused: a person who types 3 means days, and would get seconds. Days are
+local days, which keep the time of day at a clock change. Hours are exact.
 """
 
 import re
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from common.zones import first_second
 
 EXAMPLES = "2 h, 90 min, 3 days, 1 day 12 hours"
-# What is longer would carry instants past the end of the calendar; nobody plans that far.
+# Longer durations could lead past the end of the calendar, and nobody plans that far.
 LONGEST = timedelta(days=3650)
 MAX_TEXT = 80
 END_OF_CALENDAR = datetime(9999, 12, 30, tzinfo=UTC)
@@ -31,11 +31,11 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 
 def later(start: datetime, duration: timedelta, *, zone: str) -> datetime:
-    """Return the instant, in UTC, a duration after the start: its days by the zone's calendar.
+    """Return the instant, in UTC, a duration after the start. Days follow the zone's calendar.
 
-    "7 days" after 9:00 is 9:00, also where the clocks change in between. Of a time that comes twice
-    the first is meant, and one that is skipped is the instant of the change. What would lie past
-    the end of the calendar is its last day.
+    "7 days" after 9:00 is 9:00, even if the clocks change in between. A local time that occurs
+    twice means its first occurrence. A skipped local time means the instant of the clock change.
+    An instant past the end of the calendar becomes the calendar's last day.
     """
     rest = duration - timedelta(days=duration.days)
     if not duration.days:
@@ -49,24 +49,24 @@ def later(start: datetime, duration: timedelta, *, zone: str) -> datetime:
 
 
 def _instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
-    # PEP 495: for a time that clocks skip, fold 0 lands behind the change and fold 1 before it.
+    # PEP 495: for a skipped time, fold 0 gives an instant after the change and fold 1 one before.
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     return first if first <= second else first_second(second, first, zone=zone)
 
 
 class DurationError(ValueError):
-    """A text that is no duration; the message is a sentence for who wrote it."""
+    """The text is not a duration. The message is a sentence for its author."""
 
 
 def parse_duration(text: str) -> timedelta:
-    """Return the duration that the text says; "0" is none. Raise DurationError with examples."""
+    """Return the duration of the text. "0" is zero. Raise DurationError with examples."""
     words = text.strip().lower()
     if words == "0":
         return timedelta(0)
     if _NUMBER.fullmatch(words):
-        raise DurationError(f"Say {words} of what: write it with a unit, such as {EXAMPLES}.")
+        raise DurationError(f"Write {words} with a unit, such as {EXAMPLES}.")
     if len(words) > MAX_TEXT or not _WHOLE.fullmatch(words):
-        raise DurationError(f"This is not a duration: write it such as {EXAMPLES}, or 0.")
+        raise DurationError(f"This is not a duration. Write it like {EXAMPLES}, or 0.")
     duration = sum((_part(*found) for found in re.findall(_PART, words)), timedelta(0))
     if duration > LONGEST:
         raise DurationError(f"This is longer than {duration_in_words(LONGEST)}.")
@@ -74,7 +74,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def duration_in_words(duration: timedelta) -> str:
-    """Return the duration as `parse_duration` reads it: "1 day 12 hours", "0" for none."""
+    """Return the duration as text for `parse_duration`, such as "1 day 12 hours" or "0"."""
     minutes, seconds = divmod(duration.seconds, 60)
     hours, minutes = divmod(minutes, 60)
     parts = [_counted(duration.days, "day"), _counted(hours, "hour"), _counted(minutes, "minute")]
@@ -88,7 +88,7 @@ def duration_in_words(duration: timedelta) -> str:
 
 def _part(number: str, word: str) -> timedelta:
     if word not in _UNIT_OF:
-        raise DurationError(f"'{word}' is no unit here: write it such as {EXAMPLES}.")
+        raise DurationError(f"'{word}' is not a unit of time. Write a duration like {EXAMPLES}.")
     return timedelta(**{_UNIT_OF[word]: float(number)})
 
 

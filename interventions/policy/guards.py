@@ -1,4 +1,4 @@
-"""The guards that a site starts with: quiet hours, frequency caps, categories. Only values."""
+"""The guards of a new site: quiet hours, frequency caps and categories. Only values."""
 
 from datetime import time
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from interventions.policy.caps import Window
 
 QUIET_HOURS: dict[str, Any] = {"begins": time(21), "ends": time(8)}
-# Both put off and drop nothing: a new site cannot know which of its messages would be missed.
+# Both caps defer messages and drop none, because it is not known which messages are important.
 CAPS: tuple[dict[str, Any], ...] = (
     {"name": "One message a day", "limit": 1, "window": Window.CALENDAR_DAY.value, "length": 1},
     {

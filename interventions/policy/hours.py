@@ -1,4 +1,4 @@
-"""Hours at which nobody is messaged: quiet hours, and what lies outside a send window. Pure."""
+"""Closed hours without messages: quiet hours, and hours outside a send window. Pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,37 +6,37 @@ from zoneinfo import ZoneInfo
 
 from common.zones import first_second
 
-# A closed stretch lasts less than a day, and a clock change adds at most a few hours to it, so one
-# that holds at an instant began on its local day or the day before.
+# Closed hours last less than a day, and a clock change adds at most a few hours. So hours that
+# include an instant began on its local day or the day before.
 _DAYS_BACK = (1, 0)
 
 
 @dataclass(frozen=True)
 class ClosedHours:
-    """A daily stretch of local time; over midnight where it ends before it begins."""
+    """A daily range of local time. It runs over midnight if the end is before the beginning."""
 
     begins: time
     ends: time
 
 
 def outside(opens: time, closes: time) -> ClosedHours:
-    """Return what lies outside a window in which sending is allowed."""
+    """Return the hours outside a window in which sending is allowed."""
     return ClosedHours(begins=closes, ends=opens)
 
 
 def open_from(instant: datetime, closed: ClosedHours, *, zone: str) -> datetime:
-    """Return the first instant at or after the given one that is not in the closed hours.
+    """Return the first instant at or after the given one that is outside the closed hours.
 
-    When the clock is set back, the hours are closed from the first time it shows `begins` to the
-    last time it shows `ends`: a learner must not be woken in the hour that the night has twice.
-    A time that a change skips counts as the instant of the change. Raise ValueError for hours that
-    end when they begin.
+    If the clock is set back, the hours are closed from the first time it shows `begins` until the
+    last time it shows `ends`, so that no message comes in the repeated hour of the night. A local
+    time that is skipped counts as the instant of the clock change. Raise ValueError if `begins` and
+    `ends` are equal.
     """
     if closed.begins == closed.ends:
         raise ValueError(f"The closed hours begin and end at {closed.begins:%H:%M}.")
     ends_at = _end_of_stretch(instant, closed, zone)
-    # With hours that leave less of the day open than the clock change takes away, the next
-    # stretch begins before this one ends.
+    # If the day is open for less time than a clock change skips, the next closed hours begin before
+    # these end.
     while ends_at is not None:
         instant = ends_at
         ends_at = _end_of_stretch(instant, closed, zone)
@@ -60,10 +60,10 @@ def _stretch(day: date, closed: ClosedHours, zone: str) -> tuple[datetime, datet
 
 
 def _instants(wall: datetime, zone: str) -> tuple[datetime, ...]:
-    """Return when a clock on the wall shows this: the two ends; if it never does, the change."""
+    """Return the instants of a local time: both if it is repeated, the clock change if skipped."""
     early, late = (
         wall.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1)
     )
-    # PEP 495: for a skipped time, fold 0 uses the offset before the change and lands after it,
-    # fold 1 the other way round.
+    # PEP 495: for a skipped time, fold 0 uses the offset before the change and gives an instant
+    # after it. Fold 1 does the opposite.
     return (early, late) if early <= late else (first_second(late, early, zone=ZoneInfo(zone)),)

@@ -1,4 +1,4 @@
-"""What many deliveries share, read once for all of them: cadences, steps, categories, courses."""
+"""Rows that many deliveries share, read once: cadences, steps, categories and courses."""
 
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
@@ -11,15 +11,15 @@ from interventions.models import Cadence, Category, Delivery, Step
 Row = TypeVar("Row", bound=Model)
 
 
-class _Shelf(Generic[Row]):
-    """Rows by id, read when first asked for."""
+class _RowCache(Generic[Row]):
+    """Rows by id, read on first use."""
 
     def __init__(self, rows: QuerySet[Row]) -> None:
         self._rows = rows
         self._held: dict[int, Row] = {}
 
     def get(self, ids: Iterable[int]) -> dict[int, Row]:
-        """Return all rows held, the named ones among them."""
+        """Return all cached rows by id, including these ids."""
         missing = set(ids) - self._held.keys()
         if missing:
             self._held |= self._rows.in_bulk(missing)
@@ -27,18 +27,18 @@ class _Shelf(Generic[Row]):
 
 
 class Catalogue:
-    """A view of the shared rows at one moment; make a new one to see later changes."""
+    """A snapshot of the shared rows. Create a new one to see later changes."""
 
     def __init__(self) -> None:
-        self._cadences = _Shelf(Cadence.objects.select_related("segment"))
-        self._steps = _Shelf(Step.objects.select_related("template"))
-        self._categories = _Shelf(Category.objects.all())
-        self._courses = _Shelf(Course.objects.all())
+        self._cadences = _RowCache(Cadence.objects.select_related("segment"))
+        self._steps = _RowCache(Step.objects.select_related("template"))
+        self._categories = _RowCache(Category.objects.all())
+        self._courses = _RowCache(Course.objects.all())
 
     def attach(self, deliveries: Sequence[Delivery]) -> None:
-        """Give the deliveries, which have their runs and enrollments, all that these share.
+        """Set the shared rows on the deliveries, whose runs and enrollments must be loaded.
 
-        One query for each kind of row that is not held yet.
+        It takes one query per kind of row that is not cached yet.
         """
         cadences = self._cadences.get(each.run.cadence_id for each in deliveries)
         steps = self._steps.get(each.step_id for each in deliveries)

@@ -1,4 +1,4 @@
-"""What a template may say about one learner in one course."""
+"""The variables of a template for one learner in one course."""
 
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,9 @@ from interventions.models import Delivery
 from interventions.render.context import MessageContext, NextItem
 from interventions.render.links import LinkOwner, make_token, preferences_url, unsubscribe_url
 
-# The open module touched last, else the first in the order of the course: nobody is sent back to
-# where they are not. Open as in the signal modules_open, until two weeks after it was due. Where
-# nobody said how long the module takes or where it is, the first open item in it says so.
+# The next item is the open module touched last, else the first open module in the course's order.
+# "Open" is as in the signal modules_open: until two weeks after the due day. If the module has no
+# estimated minutes or URL, those of its first open item are used.
 _NEXT = """
 WITH assigned AS (
     SELECT item.id, item.kind, item.parent_id, item.position, item.estimated_minutes, item.url,
@@ -48,7 +48,7 @@ FROM modules LEFT JOIN next ON true
 
 
 def message_context(delivery: Delivery, learner: Learner, *, now: datetime) -> MessageContext:
-    """Return what the message's template may speak of. One query."""
+    """Return the context for the message's template. One query."""
     course = delivery.enrollment.course
     values: dict[str, Any] = {
         "enrollment": delivery.enrollment_id,

@@ -1,4 +1,4 @@
-"""From a due delivery to what its channel composes the message from."""
+"""Make the draft of a due delivery, from which its channel composes the message."""
 
 from datetime import datetime
 
@@ -13,9 +13,9 @@ from interventions.render.liquid import TemplateError
 def draft_of(
     delivery: Delivery, text: TemplateText | None, learner: Learner, address: str, *, now: datetime
 ) -> Draft:
-    """Return the draft of the message. One query. Raise TemplateError where there is no text."""
+    """Return the draft of the message. One query. Raise TemplateError without a text."""
     if text is None:
-        raise TemplateError("The template has no text in the learner's language, nor in English.")
+        raise TemplateError("The template has no text in the learner's language or in English.")
     return Draft(
         delivery=delivery,
         learner=learner,

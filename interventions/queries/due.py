@@ -1,4 +1,4 @@
-"""What is due: learners with messages to send, runs with steps to plan."""
+"""Find due work: learners with messages to send, and runs with steps to plan."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -13,11 +13,11 @@ from interventions.queries.catalogue import Catalogue
 from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS, hold_of
 from interventions.queries.joined import Joined
 
-# So many messages are looked at for the learners to serve next: an urgent one that comes meanwhile
-# is in the next page.
+# The number of messages from which the next learners are taken. An urgent message that comes
+# meanwhile is in the next page.
 PAGE = 500
 
-# Read by step: what a pause holds is not even looked at.
+# Read by step, so that messages held by a pause are not read at all.
 _DUE = f"""
 WITH open_step AS MATERIALIZED ({OPEN_STEPS})
 SELECT delivery.learner_id
@@ -34,8 +34,8 @@ LIMIT %(limit)s
 
 _OF_A_MESSAGE = Joined(delivery=Delivery, run=Run, enrollment=Enrollment)
 
-# The run is not locked: who ends it drops what is planned for it in the same transaction, and one
-# of the two then finds the other's delivery moved.
+# The run is not locked. A transaction that ends the run also drops its planned messages, and then
+# one of the two finds that the other has moved the delivery.
 _LOCK = f"""
 SELECT {_OF_A_MESSAGE.columns}
 FROM interventions_delivery AS delivery
@@ -51,9 +51,9 @@ FOR NO KEY UPDATE OF delivery
 def due_learners(
     *, now: datetime, channels: Collection[str], passed_over: Collection[int] = ()
 ) -> list[int]:
-    """Return learners with a message that may go out, without those passed over. One query.
+    """Return learners with a message that may go out, without those in `passed_over`. One query.
 
-    The one with the most important message first, then the longest planned.
+    They are in the order of their most important message, then of the one planned first.
     """
     values: dict[str, Any] = {
         "now": now,
@@ -69,19 +69,19 @@ def due_learners(
 def lock_due_deliveries(
     learner_id: int, *, now: datetime, channels: Collection[str], catalogue: Catalogue
 ) -> list[Delivery]:
-    """Lock and return the learner's due messages that nothing holds, the most important first.
+    """Lock and return the learner's due messages that are not held, the most important first.
 
-    One query, and those of the catalogue. The learner must be locked already.
+    It takes one query and those of the catalogue. The learner must be locked.
     """
     values: dict[str, Any] = {"learner": learner_id, "now": now, "channels": list(channels)}
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, values)
-        deliveries = [_put_together(row) for row in cursor.fetchall()]
+        deliveries = [_assemble(row) for row in cursor.fetchall()]
     catalogue.attach(deliveries)
     return [each for each in deliveries if _may_be_decided(each, now)]
 
 
-def _put_together(row: Sequence[Any]) -> Delivery:
+def _assemble(row: Sequence[Any]) -> Delivery:
     delivery, run, enrollment = _OF_A_MESSAGE.objects(row)
     delivery.run, delivery.enrollment = run, enrollment
     found: Delivery = delivery
@@ -89,13 +89,13 @@ def _put_together(row: Sequence[Any]) -> Delivery:
 
 
 def _may_be_decided(delivery: Delivery, now: datetime) -> bool:
-    # The site's pause is asked for later, with the policy's facts: it may have begun just now.
+    # The site's pause is read later with the policy's facts, because it may have just begun.
     held = hold_of(delivery, site_paused=False, now=now)
     return held is None and delivery.enrollment.course.clock_stopped_at is None
 
 
 def lock_due_runs(*, now: datetime, limit: int) -> Iterator[tuple[int, list[Run]]]:
-    """Lock and yield the runs with a step to plan, by cadence. Skips those held. One query."""
+    """Lock and yield the runs with a step to plan, by cadence. Skip locked runs. One query."""
     due = Run.objects.filter(
         status=RunStatus.ACTIVE,
         next_at__lte=now,

@@ -1,4 +1,4 @@
-"""What the policy has to know of a learner's messages, in one query however many there are."""
+"""The facts that the policy needs about a learner's messages, read in one query for all of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,16 +56,16 @@ SELECT
 
 @dataclass(frozen=True)
 class Situation:
-    """What holds for all of a learner's messages at one instant."""
+    """The facts that all messages of a learner share at one instant."""
 
     site_paused: bool
-    # By channel, empty where it cannot reach the learner.
+    # By channel; empty if the channel cannot reach the learner.
     addresses: Mapping[str, str]
     suppressed: frozenset[str]
     evaluation_pending: frozenset[int]
     words: tuple[ConsentStatement, ...]
     counted: list[Counted]
-    # Messages that wait for something passing, with their priority: they keep their place.
+    # Messages that wait for a PASSING reason, with their priority. They keep their place.
     waiting: list[tuple[int, Message]]
 
 
@@ -77,9 +77,9 @@ def read_situation(
     limits: Limits,
     now: datetime,
 ) -> Situation:
-    """Return the learner's situation. One query: it is asked for every message.
+    """Return the learner's situation. It takes one query, because every message needs it.
 
-    `addresses` are the learner's by channel.
+    `addresses` are the learner's addresses by channel.
     """
     mailbox = comparable(learner.email or "") or None
     values: dict[str, Any] = {
@@ -89,7 +89,7 @@ def read_situation(
         "enrollments": list(enrollment_ids),
         "passing": [str(reason) for reason in PASSING],
         "now": now,
-        # Caps count what went to the learner or, from another's row, to the mailbox.
+        # Caps count messages to the learner, and messages of other learners to the same mailbox.
         "since": now - limits.horizon,
     }
     with connection.cursor() as cursor:
@@ -109,14 +109,14 @@ def read_situation(
 
 
 def message_of(delivery: Delivery) -> Message:
-    """Return what caps look at."""
+    """Return the properties of the message that caps depend on."""
     return Message(delivery.channel, delivery.category_id, delivery.enrollment.course_id)
 
 
 def facts_of(
     delivery: Delivery, learner: Learner, situation: Situation, *, limits: Limits, now: datetime
 ) -> Facts:
-    """Return the facts of one message, from rows that are loaded already. No query."""
+    """Return the facts of one message from loaded rows. No query."""
     course, cadence = delivery.enrollment.course, delivery.run.cadence
     message = message_of(delivery)
     address = situation.addresses[delivery.channel]
@@ -137,7 +137,7 @@ def facts_of(
         outside_window=_outside_window(cadence),
         evaluation_pending=delivery.enrollment_id in situation.evaluation_pending,
         caps=tuple(cap for cap in limits.caps if delivery.category.capped and covers(cap, message)),
-        # A message that is sent again stands in for its own earlier copy, not beside it.
+        # A message that is sent again replaces its earlier copy, so that copy does not count.
         counted=tuple(each for each in situation.counted if each.delivery_id != delivery.pk),
         ahead=tuple(
             waiting for priority, waiting in situation.waiting if priority < delivery.priority
@@ -146,7 +146,7 @@ def facts_of(
 
 
 def _counted(channel: str, category_id: int, course_id: int, at: str, delivery_id: int) -> Counted:
-    # JSON has no instants; PostgreSQL writes them with all their digits and an offset.
+    # JSON has no instants. PostgreSQL writes them as text with all digits and an offset.
     message = Message(channel, category_id, course_id)
     return Counted(message, datetime.fromisoformat(at), delivery_id)
 
@@ -160,7 +160,7 @@ def _consent(delivery: Delivery, words: Sequence[ConsentStatement]) -> tuple[boo
 
 
 def _has_ended(delivery: Delivery) -> bool:
-    # A finished run has planned all its steps; what is planned still goes out.
+    # The planned messages of a finished run still go out.
     cadence = delivery.run.cadence
     segment = cadence.segment
     return (

@@ -1,4 +1,4 @@
-"""Which guards apply to a course's messages, and which are missing."""
+"""The guards that apply to a course's messages, and those that are missing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from interventions.models import (
 
 NO_QUIET_HOURS = "quiet hours: messages go out at night; set them under Quiet hours in the admin"
 NO_CAP = (
-    "a frequency cap on everything: nothing limits how many messages a learner gets; set one"
+    "a frequency cap on everything: the number of messages per learner has no limit; set a cap"
     " under Frequency caps in the admin"
 )
 
 
 @dataclass(frozen=True)
 class Guards:
-    """What holds a course's messages back, and what of it there is not, in words."""
+    """The guards of a course's messages and the missing guards, in words."""
 
     apply: list[str]
     missing: list[str]
@@ -43,7 +43,7 @@ def guards_of(course: Course) -> Guards:
 
 
 def _quiet_hours(course: Course) -> QuietHours | None:
-    # A course's own replace the site's, which come last.
+    # The course's quiet hours replace the site's.
     found = QuietHours.objects.filter(Q(course=course) | Q(course=None))
     return min(found, key=lambda hours: hours.course_id is None, default=None)
 
@@ -54,7 +54,7 @@ def _caps(course: Course) -> Iterator[FrequencyCap]:
 
 
 def _exempt(course: Course) -> Iterator[str]:
-    """Yield a sentence for each guard that a category of the course's cadences is free of."""
+    """Yield a text for each guard from which a category of the course's cadences is exempt."""
     cadences = Cadence.objects.filter(
         status=CadenceStatus.ACTIVE, segment__playbook__courses=course
     )

@@ -1,7 +1,7 @@
-"""What a person has to lift before a message can go out: a pause, a frozen segment, no go-live.
+"""Holds that a person must lift before a message can go out: a pause, a frozen segment, no go-live.
 
-Such messages are left out where due ones are read, and cost nothing however many they are. What is
-said here in SQL and for rows that are loaded must agree.
+Queries for due messages leave held messages out, so they cost nothing, however many there are. The
+conditions in SQL and in Python must agree.
 """
 
 from datetime import datetime
@@ -10,7 +10,7 @@ from interventions.models import Delivery
 from interventions.policy.decision import Reason
 from segmentation.models import SegmentStatus
 
-# Few rows, read once a statement; what is planned is then found step by step.
+# Few rows, read once per statement. Planned messages are then found step by step.
 OPEN_STEPS = f"""
 SELECT step.id FROM interventions_step AS step
 JOIN interventions_cadence AS cadence ON cadence.id = step.cadence_id
@@ -23,9 +23,9 @@ OPEN_COURSE = "course.clock_stopped_at IS NULL AND course.live_since <= %(now)s"
 
 
 def hold_of(delivery: Delivery, *, site_paused: bool, now: datetime) -> Reason | None:
-    """Return what holds the message until a person lifts it, None where nothing does.
+    """Return the hold on the message that a person must lift, or None.
 
-    Step, cadence, segment, enrollment and course have to be loaded.
+    Step, cadence, segment, enrollment and course must be loaded.
     """
     course, cadence = delivery.enrollment.course, delivery.step.cadence
     frozen = cadence.segment is not None and cadence.segment.status == SegmentStatus.FROZEN

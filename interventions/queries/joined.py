@@ -1,4 +1,4 @@
-"""Objects of several models out of the rows of one statement."""
+"""Model objects from the rows of a statement that joins several tables."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -11,10 +11,10 @@ Convert = Callable[[Any, Any, Any], Any]
 
 
 class Joined:
-    """The columns of several tables in one SELECT, each under its alias, in a fixed order.
+    """The columns of several tables in one SELECT, each with its alias, in a fixed order.
 
-    Django joins as well, but puts the statement together anew each time, which for a statement of
-    every message takes longer than the database does.
+    Django can join too, but builds the statement each time. For a statement per message, that takes
+    longer than the database needs.
     """
 
     def __init__(self, **models: type[Model]) -> None:
@@ -22,7 +22,7 @@ class Joined:
 
     @property
     def columns(self) -> str:
-        """Return what stands between SELECT and FROM."""
+        """Return the column list between SELECT and FROM."""
         return ", ".join(part.columns for part in self._parts)
 
     def objects(self, row: Sequence[Any]) -> list[Any]:
@@ -45,7 +45,7 @@ class _Part:
     @cached_property
     def _converters(self) -> list[tuple[int, Convert]]:
         fields = enumerate(self._model._meta.concrete_fields)
-        # JSON and its like: what the database gives is not yet what the field holds.
+        # Fields such as JSON convert the value from the database.
         return [
             (index, convert)
             for index, field in fields

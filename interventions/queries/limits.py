@@ -1,4 +1,4 @@
-"""The limits that an admin has set, as the policy reads them."""
+"""The limits set by admins, in the form that the policy reads."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from interventions.policy.hours import ClosedHours
 
 @dataclass
 class Limits:
-    """Caps, quiet hours (None: the site's) and the health of feeds, as read at one moment."""
+    """Caps, quiet hours by course (None: the site's) and silent feeds, as read at one moment."""
 
     caps: tuple[Cap, ...]
     quiet_hours: dict[int | None, ClosedHours]
@@ -28,7 +28,7 @@ class Limits:
         return self.quiet_hours.get(course_id, self.quiet_hours.get(None))
 
     def is_silent(self, course: Course, *, now: datetime) -> bool:
-        """Return whether the course's feed is silent. Asked once a course."""
+        """Return whether the course's feed is silent. It is read once per course."""
         if course.pk not in self.silent_feeds:
             self.silent_feeds[course.pk] = feed_health(course, now=now).status != "ok"
         return self.silent_feeds[course.pk]

@@ -12,7 +12,7 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class MailboxPage:
-    """Messages, the newest first, and the message behind which the next page begins."""
+    """Messages, the newest first, and the message after which the next page begins."""
 
     messages: list[MailboxMessage]
     older: MailboxMessage | None
@@ -21,7 +21,7 @@ class MailboxPage:
 def mailbox_page(
     *, viewer: Viewer, recipient: str = "", behind: MailboxMessage | None = None
 ) -> MailboxPage:
-    """Return the messages whose recipient begins so, from behind the given one on. One query."""
+    """Return the messages after `behind` whose recipient begins with `recipient`. One query."""
     rows = for_user(_behind(behind), viewer)
     if recipient:
         rows = rows.filter(recipient__startswith=recipient.strip().lower())
@@ -30,12 +30,12 @@ def mailbox_page(
 
 
 def mailbox_message(message_id: int, *, viewer: Viewer) -> MailboxMessage | None:
-    """Return one message whole. One query."""
+    """Return one message with all its fields. One query."""
     return for_user(MailboxMessage.objects.filter(pk=message_id), viewer).first()
 
 
 def _behind(message: MailboxMessage | None) -> QuerySet[MailboxMessage]:
-    # By place, not by page number: an offset would read all that it skips.
+    # By position, not by page number: an offset would read all skipped rows.
     if message is None:
         return MailboxMessage.objects.all()
     at = message.received_at

@@ -1,4 +1,4 @@
-"""Whether sending is held, since when, by whom and why."""
+"""Queries on pauses: whether sending is held, since when, by whom and why."""
 
 from collections.abc import Iterable
 
@@ -16,12 +16,12 @@ def site_is_paused() -> bool:
 
 
 def site_pause() -> Pause | None:
-    """Return the pause of all sending that is under way. One query."""
+    """Return the current pause of all sending. One query."""
     return Pause.objects.filter(cadence=None, ended_at=None).first()
 
 
 def cadence_pause(cadence_id: int | None) -> Pause | None:
-    """Return the pause of the cadence that is under way. One query; none for an unsaved cadence."""
+    """Return the current pause of the cadence. One query; none for an unsaved cadence."""
     if cadence_id is None:
         return None
     return Pause.objects.filter(cadence=cadence_id, ended_at=None).first()

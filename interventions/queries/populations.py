@@ -1,4 +1,4 @@
-"""The lock that keeps apart the saving of cadences and the start of experiments."""
+"""The lock that prevents saving a cadence and starting an experiment at the same time."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a learner said they want, for the policy's twin: their own page."""
+"""A learner's preferences, for the learner's own page."""
 
 from dataclasses import dataclass
 
@@ -19,18 +19,18 @@ class Preference:
 
 
 def is_known(learner_id: int) -> bool:
-    """Return whether the learner is still there. One query."""
+    """Return whether the learner still exists. One query."""
     return Learner.objects.filter(pk=learner_id).exists()
 
 
 def mailbox_of(learner_id: int) -> str:
-    """Return the learner's address as mailboxes are compared, empty without one. One query."""
+    """Return the learner's comparable address, empty without one. One query."""
     email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
     return comparable(email or "")
 
 
 def statements_of(learner_id: int | None, mailbox: str) -> list[ConsentStatement]:
-    """Return all that the learner said, and anybody with this mailbox. One query."""
+    """Return all statements of the learner and of anybody with this mailbox. One query."""
     rows = Consent.objects.filter(Q(learner=learner_id) | Q(mailbox=mailbox or None))
     return [
         ConsentStatement(category_id, state == ConsentState.IN, changed_at)
@@ -39,17 +39,17 @@ def statements_of(learner_id: int | None, mailbox: str) -> list[ConsentStatement
 
 
 def wanted_of(learner_id: int | None, mailbox: str) -> set[int]:
-    """Return the ids of the categories that they get. Two queries."""
-    words = statements_of(learner_id, mailbox)
+    """Return the ids of the categories that the learner gets. Two queries."""
+    statements = statements_of(learner_id, mailbox)
     return {
         category.pk
         for category in Category.objects.all()
-        if is_wanted(category.pk, words, needs_opt_in=category.needs_opt_in)
+        if is_wanted(category.pk, statements, needs_opt_in=category.needs_opt_in)
     }
 
 
 def preferences_of(learner_id: int) -> list[Preference]:
-    """Return every category with whether the learner gets it. Three queries."""
+    """Return every category, and whether the learner gets it. Three queries."""
     wanted = wanted_of(learner_id, mailbox_of(learner_id))
     return [
         Preference(category, category.pk in wanted)
@@ -58,7 +58,7 @@ def preferences_of(learner_id: int) -> list[Preference]:
 
 
 def masked_address(learner_id: int) -> str:
-    """Return the learner's address with most of it hidden: links get forwarded. One query."""
+    """Return the learner's address, mostly hidden, because links get forwarded. One query."""
     email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
     name, at, domain = (email or "").partition("@")
     return f"{name[:1]}•••{at}{domain}" if at else ""

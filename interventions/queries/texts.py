@@ -1,4 +1,4 @@
-"""Which text of a template a learner reads."""
+"""Choose the text of a template for a learner."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,13 +8,13 @@ DEFAULT_LOCALE = "en"
 
 
 class TextCache:
-    """The texts of templates, read once a version: a version's texts never change."""
+    """The texts of templates, read once per version. The texts of a version never change."""
 
     def __init__(self) -> None:
         self._texts: dict[tuple[int, int], dict[str, TemplateText]] = {}
 
     def choose(self, template: MessageTemplate, locales: Iterable[str]) -> TemplateText | None:
-        """Return the text in the first of the locales that there is, else in English, else None."""
+        """Return the text in the first locale that exists, else in English, else None."""
         wanted = (template.pk, template.version)
         if wanted not in self._texts:
             found = TemplateText.objects.filter(template=template, version=template.version)
@@ -24,7 +24,7 @@ class TextCache:
 
 def _first(texts: Mapping[str, TemplateText], locales: Iterable[str]) -> TemplateText | None:
     for locale in locales:
-        # pt-BR reads pt where there is nothing nearer.
+        # For pt-BR the text in pt is used if there is no closer one.
         exact = locale.replace("_", "-").lower()
         for name in (exact, exact.partition("-")[0]):
             if name in texts:

@@ -1,4 +1,4 @@
-"""How long messages wait, and how many are in which state. Cheap at any number of messages."""
+"""How long messages wait, and how many are in each state. Cheap for any number of messages."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,12 +8,12 @@ from django.db import connection
 
 from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS
 
-# So many of the longest due are looked at in each step for one that nothing holds: of a course that
-# is not live any more, a million may be due.
+# In each step, so many of the longest due messages are searched for one that is not held. A course
+# that is no longer live may have a million due messages.
 _LOOKED_AT = 10_000
 RECENTLY = timedelta(hours=1)
 
-# What a person has to lift is not late. For each step the index gives the longest due first.
+# Held messages are not late. For each step the index returns the longest due message first.
 _OLDEST_DUE = f"""
 WITH open_step AS MATERIALIZED ({OPEN_STEPS})
 SELECT min(first.send_at) FROM open_step CROSS JOIN LATERAL (
@@ -29,8 +29,8 @@ SELECT min(first.send_at) FROM open_step CROSS JOIN LATERAL (
 ) AS first
 """  # noqa: S608
 
-# Each from an index of those rows alone, and no further than it matters: a million that are planned
-# would take a second to count, each time that a monitor asks.
+# Each count uses a partial index and stops at a limit. A million planned messages would take a
+# second to count for each request of a monitor.
 MOST_COUNTED = 10_000
 _COUNTS = """
 SELECT
@@ -49,9 +49,9 @@ SELECT
 
 @dataclass(frozen=True)
 class MessageCounts:
-    """How many messages have no end yet, by state, and how many failed in the last hour.
+    """The number of unfinished messages by state, and of those that failed in the last hour.
 
-    Each is counted up to MOST_COUNTED, which stands for so many or more.
+    Each count stops at MOST_COUNTED, which means that many or more.
     """
 
     planned: int
@@ -61,7 +61,7 @@ class MessageCounts:
 
 
 def oldest_due_message(*, now: datetime) -> datetime | None:
-    """Return since when the longest due message waits that nothing holds. One query."""
+    """Return when the longest due message that is not held became due. One query."""
     with connection.cursor() as cursor:
         cursor.execute(_OLDEST_DUE, {"now": now, "looked_at": _LOOKED_AT})
         oldest: datetime | None = cursor.fetchone()[0]
@@ -69,7 +69,7 @@ def oldest_due_message(*, now: datetime) -> datetime | None:
 
 
 def message_counts(*, now: datetime) -> MessageCounts:
-    """Return how many messages are in which state. One query."""
+    """Return the number of messages by state. One query."""
     with connection.cursor() as cursor:
         values: dict[str, Any] = {"now": now, "since": now - RECENTLY, "most": MOST_COUNTED}
         cursor.execute(_COUNTS, values)

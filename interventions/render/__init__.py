@@ -1,1 +1,1 @@
-"""Words for learners: templates filled in, made safe, and put into a mail's frame."""
+"""Rendering of messages: fill in templates, sanitize them and put them into a mail."""

@@ -1,4 +1,4 @@
-"""Bounds on what a template may use: liquid's own limits look only afterwards, and at one part."""
+"""Limits on the work of a template. Liquid's own limits check too late, and each part alone."""
 
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -16,35 +16,35 @@ MAX_SOURCE = 50_000
 MAX_RANGE = 1_000
 MAX_TEXT = 200_000
 MAX_BITS = 1_024
-# What all of one rendering may do: letters that filters make, and parts that loops go through.
+# The budget of one rendering: letters made by filters, and parts executed in loops.
 MAX_WORK = 1_000_000
 
 _work_left: ContextVar[int] = ContextVar("work_left", default=MAX_WORK)
 
 
 class BoundedContext(RenderContext):
-    """A rendering whose loops are paid for together, not each by itself."""
+    """A rendering context that counts all loops together."""
 
     def raise_for_loop_limit(self, length: int = 1) -> None:
-        """Raise ResourceLimitError where the loop, or all loops so far, are too long."""
+        """Raise ResourceLimitError if this loop, or all loops so far, are too long."""
         super().raise_for_loop_limit(length)
-        # As if each loop went through the whole template: which parts are inside is not told.
+        # Each loop counts as the whole template, because the parts inside it are not known here.
         parts = self.template.parts if isinstance(self.template, BoundedTemplate) else 1
         spend(length * parts)
 
 
 class BoundedTemplate(BoundTemplate):
-    """A template with one budget for each rendering."""
+    """A template with a budget per rendering."""
 
     context_class = BoundedContext
 
     @cached_property
     def parts(self) -> int:
-        """Return how many tags, outputs and texts there are."""
+        """Return the number of tags, outputs and texts."""
         return sum(1 for _ in _nodes(self))
 
     def render(self, *args: Any, **kwargs: Any) -> str:
-        """Return the text. Raise LiquidError, ResourceLimitError where it does too much."""
+        """Return the text. Raise LiquidError, or ResourceLimitError above the budget."""
         token = _work_left.set(MAX_WORK)
         try:
             return super().render(*args, **kwargs)
@@ -53,7 +53,7 @@ class BoundedTemplate(BoundTemplate):
 
 
 def spend(amount: int) -> None:
-    """Take the amount from the budget of the rendering. Raise ResourceLimitError past its end."""
+    """Subtract the amount from the rendering's budget. Raise ResourceLimitError below 0."""
     left = _work_left.get() - amount
     if left < 0:
         raise ResourceLimitError("it does too much: shorten its loops and texts", token=None)
@@ -61,16 +61,16 @@ def spend(amount: int) -> None:
 
 
 def check_length(source: str) -> str:
-    """Return the source. Raise LiquidSyntaxError where it is too long."""
+    """Return the source. Raise LiquidSyntaxError if it is too long."""
     if len(source) > MAX_SOURCE:
-        raise LiquidSyntaxError(f"a template has at most {MAX_SOURCE:,} letters", token=None)
+        raise LiquidSyntaxError(f"a template can have at most {MAX_SOURCE:,} letters", token=None)
     return source
 
 
 def check_ranges(template: BoundTemplate) -> BoundTemplate:
-    """Return the template. Raise LiquidSyntaxError where any branch of it holds a long range.
+    """Return the template. Raise LiquidSyntaxError if any branch has a long range.
 
-    Reversing a range, or looking for something in it, walks it whole before any loop is counted.
+    Reversing or searching a range goes through all of it before a loop is counted.
     """
     for expression in _expressions(template):
         if isinstance(expression, RangeLiteral) and not _is_short(expression):
@@ -83,14 +83,14 @@ def check_ranges(template: BoundTemplate) -> BoundTemplate:
 
 
 def bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the filter so that it refuses to give a text or a number of any size."""
+    """Return the filter with a limit on the size of its result."""
 
     @wraps(function)
     def bounded_filter(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
         if isinstance(result, str) and len(result) > MAX_TEXT:
             raise _too_long()
-        # A number squared again and again in a loop would keep a worker busy for minutes.
+        # A number that is squared repeatedly in a loop would keep a worker busy for minutes.
         if isinstance(result, int) and result.bit_length() > MAX_BITS:
             raise FilterArgumentError("a number becomes too large", token=None)
         spend(len(result) if isinstance(result, str) else 1)
@@ -101,10 +101,10 @@ def bounded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @string_filter
 def replace_text(text: str, search: object, by: object = "") -> str:
-    """Return the text with each `search` replaced. Counts first: the result may be enormous."""
+    """Return the text with each `search` replaced. Check the length of the result first."""
     old, new = soft_str(search), soft_str(by)
     if isinstance(text, Markup):
-        # What Markup.replace would do by itself, only after the counting.
+        # Markup.replace would do this itself, but only after the length check.
         old, new = escape(old), escape(new)
     if not old:
         raise FilterArgumentError("replace needs a text to look for", token=None)

@@ -1,4 +1,4 @@
-"""What a template may speak of."""
+"""The variables of a template."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from interventions.render.names import first_name, shown_name
 
 @dataclass(frozen=True)
 class NextItem:
-    """The first thing a learner could do next. `minutes` is None where nobody estimated it."""
+    """The next item for a learner. `minutes` is None without an estimate."""
 
     title: str
     minutes: int | None
@@ -18,7 +18,7 @@ class NextItem:
 
 @dataclass(frozen=True)
 class MessageContext:
-    """The facts of one learner for one message. Texts that nobody gave are empty."""
+    """The facts about one learner for one message. Missing texts are empty."""
 
     learner_name: str
     course_title: str
@@ -28,13 +28,13 @@ class MessageContext:
     unsubscribe_url: str
     preferences_url: str
     given_name: str = ""
-    # Completes "It comes now because ...".
+    # The end of the sentence "It comes now because ...".
     reason: str = ""
-    # Who reads an answer to the message.
+    # The address for replies to the message.
     reply_to: str = ""
 
     def variables(self) -> dict[str, Any]:
-        """Return the variables as templates name them. What is not known is not among them."""
+        """Return the variables by their names in templates, without unknown ones."""
         return {
             "learner": _known(
                 name=shown_name(self.learner_name),
@@ -52,8 +52,8 @@ class MessageContext:
 
 
 def _known(**values: Any) -> dict[str, Any]:
-    # What is missing must be missing to the template too, so that it is noticed: an empty text
-    # would be written without a word.
+    # A missing value must be undefined in the template, so that using it is an error. An empty text
+    # would be written silently.
     return {name: value for name, value in values.items() if value not in (None, "")}
 
 
@@ -72,29 +72,27 @@ SAMPLE = MessageContext(
 
 
 def _guarded(name: str) -> str:
-    return f"put what speaks of {name} between {{% if {name} %}} and {{% endif %}}"
+    return f"put the text that uses {name} between {{% if {name} %}} and {{% endif %}}"
 
 
-# What a learner or a course may lack, with the sentence for a template that does not work then.
+# Contexts with missing values. The key is the error for a template that fails with the context.
 LACKING: Mapping[str, MessageContext] = {
-    "A learner may have no name: write {{ learner.first_name | default: 'there' }}, or "
+    "A learner may have no name. Write {{ learner.first_name | default: 'there' }}, or "
     + _guarded("learner.first_name"): replace(SAMPLE, learner_name=""),
-    "A learner may have nothing left to do: " + _guarded("next_item"): replace(
-        SAMPLE, next_item=None
-    ),
-    "Nobody may have said how long the next item takes: " + _guarded("next_item.minutes"): replace(
+    "A learner may have no next item, so " + _guarded("next_item"): replace(SAMPLE, next_item=None),
+    "The next item may have no estimated time, so " + _guarded("next_item.minutes"): replace(
         SAMPLE, next_item=replace(_NEXT_ITEM, minutes=None)
     ),
-    "The next item may have no address: " + _guarded("next_item.url"): replace(
+    "The next item may have no address, so " + _guarded("next_item.url"): replace(
         SAMPLE, next_item=replace(_NEXT_ITEM, url="")
     ),
-    "A learner may have completed everything, 8 of 8: see what is divided by that": replace(
+    "The text fails if a learner has completed everything (8 of 8). Check the divisions": replace(
         SAMPLE, modules_completed=8, next_item=None
     ),
-    "A learner may have completed nothing yet, 0 of 8: see what is divided by that": replace(
+    "The text fails if a learner has completed nothing yet (0 of 8). Check the divisions": replace(
         SAMPLE, modules_completed=0
     ),
-    "A course may have no module yet, 0 of 0: divide by progress.modules_total only between "
+    "A course may have no module yet (0 of 0). Divide by progress.modules_total only between "
     "{% if progress.modules_total > 0 %} and {% endif %}": replace(
         SAMPLE, modules_completed=0, modules_total=0, next_item=None
     ),
@@ -103,7 +101,7 @@ LACKING: Mapping[str, MessageContext] = {
     ),
 }
 
-# `next_item` alone is for asking whether there is one.
+# `next_item` alone can be used in a condition.
 KNOWN_VARIABLES = (
     "course.title",
     "learner.first_name",

@@ -1,4 +1,4 @@
-"""Find the web links of a mail, for staff who look at it where its own links are switched off."""
+"""Find the web links of a mail, for the mailbox page, on which the mail's own links do not work."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _IN_TEXT = re.compile(r"https?://[^\s<>\"()\[\]]+", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class FoundLink:
-    """Where a link leads, and the words that the reader sees of it."""
+    """The address of a link and its visible text."""
 
     address: str
     words: str
@@ -19,8 +19,8 @@ class FoundLink:
 def links_of(*, html: str, text: str) -> list[FoundLink]:
     """Return the http and https links of a mail in their order, each address once.
 
-    Read from the HTML; from the text where there is none. Every other kind of address is left out:
-    `javascript:` would run as the staff member who follows it.
+    They come from the HTML, or from the text if there is no HTML. Other schemes are left out,
+    because a `javascript:` link would run with the rights of the staff member who follows it.
     """
     found = _in_html(html) if html else [FoundLink(each, each) for each in _IN_TEXT.findall(text)]
     first: dict[str, FoundLink] = {}

@@ -1,4 +1,4 @@
-"""Liquid for what admins write: no files, no clock, no endless loops, no unknown variables."""
+"""Sandboxed Liquid for admins: no files, no clock, no endless loops, no unknown variables."""
 
 from functools import lru_cache
 from typing import Any
@@ -17,7 +17,7 @@ from interventions.render.bounds import (
 )
 from interventions.render.context import KNOWN_VARIABLES, LACKING, SAMPLE, MessageContext
 
-# Those left out read the clock (date), turn escaping off (safe), or build lists of any length.
+# The other filters read the clock (date), turn off escaping (safe) or build lists of any length.
 _FILTERS = """
     abs append at_least at_most capitalize ceil default divided_by downcase escape escape_once
     floor lstrip minus modulo plus prepend remove replace round rstrip size strip times truncate
@@ -30,7 +30,7 @@ _TAGS = """
 
 
 class TemplateError(ValueError):
-    """A template that cannot be used; the message is a sentence for its author."""
+    """The template cannot be used. The message is a sentence for its author."""
 
 
 class _Sandbox(Environment):
@@ -42,8 +42,8 @@ class _Sandbox(Environment):
 
 def _sandbox(*, autoescape: bool) -> Environment:
     sandbox = _Sandbox(
-        # What is missing may be asked for and given a default, but not written. A misspelt name is
-        # refused before, by itself: `default` would cover it up.
+        # A missing variable may be tested and may get a default, but writing it is an error. A
+        # misspelt name is refused earlier, because `default` would hide it.
         undefined=FalsyStrictUndefined,
         strict_filters=True,
         autoescape=autoescape,
@@ -55,18 +55,18 @@ def _sandbox(*, autoescape: bool) -> Environment:
     return sandbox
 
 
-# A subject is no HTML: escaping it would show the reader "&amp;".
+# A subject is not HTML. With escaping, the reader would see "&amp;".
 _SUBJECT = _sandbox(autoescape=False)
 _BODY = _sandbox(autoescape=True)
 
 
 def render_subject(source: str, context: MessageContext) -> str:
-    """Return the subject as the template gives it. Raise TemplateError."""
+    """Return the rendered subject. Raise TemplateError."""
     return _render(_parse_subject, source, context)
 
 
 def render_body(source: str, context: MessageContext) -> str:
-    """Return the body, with every variable HTML-escaped. Raise TemplateError."""
+    """Return the rendered body, with all variables HTML-escaped. Raise TemplateError."""
     return _render(_parse_body, source, context)
 
 
@@ -87,7 +87,7 @@ def _check_variables(template: BoundTemplate) -> None:
     unknown = sorted({str(path) for path in paths} - set(KNOWN_VARIABLES))
     if unknown:
         raise TemplateError(
-            f"Unknown variable '{unknown[0]}'. Known are: {', '.join(KNOWN_VARIABLES)}."
+            f"Unknown variable '{unknown[0]}'. Known variables: {', '.join(KNOWN_VARIABLES)}."
         )
 
 
@@ -117,7 +117,7 @@ def _parse_body(source: str) -> BoundTemplate:
 
 
 def _sentence(error: Exception) -> str:
-    # Liquid appends a drawing of the place; its first line is the message.
+    # The first line is the message. The other lines show the place in the template.
     lines = str(error).strip().splitlines() or [type(error).__name__]
     place = next((line.split("'")[-1].strip() for line in lines if "->" in line), "")
     return f"The template cannot be rendered: {lines[0]}" + (f" (at {place})." if place else ".")

@@ -1,4 +1,4 @@
-"""From a template text and a learner's facts to subject, HTML and plain text."""
+"""Render a template text for a learner to subject, HTML and plain text."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ _STYLES = """
 
 @dataclass(frozen=True)
 class Rendered:
-    """A message in words."""
+    """A rendered message."""
 
     subject: str
     html: str
@@ -45,23 +45,23 @@ def render_message(
     footer = _footer(context, postal_address)
     html = _PAGE.format(locale=escape(locale), subject=escape(line), body=inner, footer=footer)
     text = plain_text(f"{inner}<hr>{footer}")
-    # Elements laid hundreds deep make the reader of HTML give up, and the text comes out empty.
+    # With elements nested hundreds deep, the HTML parser gives up and the text is empty.
     if context.unsubscribe_url not in text:
         raise liquid.TemplateError(
-            "The text part of the mail comes out empty: put fewer elements inside one another."
+            "The plain text of the mail would be empty. Nest fewer elements inside one another."
         )
     return Rendered(subject=line, html=html, text=text)
 
 
 def check_message(*, subject: str, body: str) -> None:
-    """Raise liquid.TemplateError with a sentence if no whole mail can be made of the texts."""
+    """Raise liquid.TemplateError with a sentence if no complete mail can be made from the texts."""
     for context in (SAMPLE, *LACKING.values()):
         check_markup(liquid.render_body(body, context))
         render_message(subject=subject, body=body, context=context, postal_address="")
 
 
 def sanitize(html: str) -> str:
-    """Return the HTML without scripts, forms, frames, remote styles and unknown addresses."""
+    """Return the HTML without scripts, forms, frames, remote styles and unknown URL schemes."""
     return nh3.clean(
         html,
         tags=set(TAGS),

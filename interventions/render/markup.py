@@ -1,4 +1,4 @@
-"""The HTML that staff write: what of it stays in a mail, and what is refused at saving."""
+"""The HTML that is allowed in templates, and the check of it when a template is saved."""
 
 import re
 from html.parser import HTMLParser
@@ -17,20 +17,20 @@ SCHEMES = ("http", "https", "mailto", "tel")
 _BLOCKS = re.compile(
     r"<(?:blockquote|br|div|h[1-6]|hr|li|ol|p|pre|table|ul)\b", re.ASCII | re.IGNORECASE
 )
-# Where a tag leads or what it loads. A picture is loaded from the web or not at all.
+# The attribute with the address of a tag, and its allowed schemes. Pictures come from the web only.
 _ADDRESSES = {"a": ("href", SCHEMES), "img": ("src", ("http", "https"))}
 
 
 def with_paragraphs(html: str) -> str:
-    """Return the HTML; text that holds nothing that breaks a line gets paragraphs at empty lines.
+    """Return the HTML. Text without any block element gets paragraphs at empty lines.
 
-    In HTML a line break is a space: what was written as plain text would be one long line.
+    In HTML a line break is only a space, so plain text would become one long line.
     """
     return html if _BLOCKS.search(html) else linebreaks(html.strip())
 
 
 def check_markup(html: str) -> None:
-    """Raise TemplateError with a sentence where a tag would be left out or a link lead nowhere."""
+    """Raise TemplateError with a sentence for a tag that is not allowed or an incomplete link."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -39,9 +39,9 @@ def check_markup(html: str) -> None:
 class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in TAGS:
-            # Left out, it would change the text around it: 10<x>2</x> would become 102.
+            # Removing the tag would change the text around it: 10<x>2</x> would become 102.
             raise TemplateError(
-                f"The tag <{tag}> cannot be in a message. These can: {', '.join(TAGS)}."
+                f"The tag <{tag}> is not allowed in a message. Allowed tags: {', '.join(TAGS)}."
             )
         if tag in _ADDRESSES:
             name, schemes = _ADDRESSES[tag]
@@ -52,7 +52,7 @@ def _check_address(address: str, name: str, tag: str, schemes: tuple[str, ...]) 
     if _is_whole(address.strip(), schemes):
         return
     raise TemplateError(
-        f'{name}="{address[:80]}" in <{tag}> leads nowhere from a mail: write a whole address, '
+        f'{name}="{address[:80]}" in <{tag}> does not work in a mail. Write a complete address, '
         "such as https://courses.example.org/cells."
     )
 

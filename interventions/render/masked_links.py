@@ -1,16 +1,16 @@
-"""A mail as staff may see it: whoever follows a learner's link speaks for the learner."""
+"""Mask the learner's own links in a mail for staff. Following one would act for the learner."""
 
 import re
 from html import unescape
 
 from common.masking import mask_links
 
-WHY = "This link is the learner's own: following it would be the learner's word."
+WHY = "This link is for the learner only. If you follow it, you act for the learner."
 _HREF = re.compile(r"""\shref\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
 
 
 def masked_html(html: str) -> str:
-    """Return the mail with all its words, and learners' links that lead nowhere and say why."""
+    """Return the mail with its whole text, but with the learner's links disabled and explained."""
     return mask_links(_HREF.sub(_without_key, html))
 
 

@@ -1,22 +1,22 @@
-"""What a message calls a learner, and one line of text out of any."""
+"""The name of a learner in a message, and safe text for one line."""
 
 import re
 import unicodedata
 
-# Characters that turn the direction of the text around them could make a subject read as another.
+# Characters that change the direction of text could make a subject look like another one.
 _DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
-# Mail programs make links of these by themselves, and learners may write their own names.
+# Mail programs turn these into links, and learners may choose their own names.
 _ADDRESS = re.compile(r"\S*(?://|@|\bwww\.)\S*", re.IGNORECASE)
 _HOST = re.compile(r"(?<=\w)\.(?=\w\w)")
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "md"})
 
 
 def one_line(text: str) -> str:
-    """Return the text as one line without control characters, fit for a header.
+    """Return the text as one line without control characters, safe for a header.
 
-    A line break in a name must not begin a header of its own.
+    A line break in a name must not start another header.
     """
-    # str.split knows every line break that any mail program knows, U+0085 and U+2028 among them.
+    # str.split splits at every line break that mail programs know, also U+0085 and U+2028.
     words = " ".join(text.split())
     return "".join(
         each
@@ -26,14 +26,14 @@ def one_line(text: str) -> str:
 
 
 def shown_name(name: str) -> str:
-    """Return the name on one line, without anything that a mail program would make a link of."""
+    """Return the name on one line, without parts that a mail program would turn into a link."""
     return one_line(_HOST.sub(". ", _ADDRESS.sub(" ", one_line(name))))
 
 
 def first_name(name: str, *, given: str = "") -> str:
-    """Return what a letter calls the person: the given name, else the first of the name, else "".
+    """Return the given name, else the first word of the name, else an empty text.
 
-    "Doe, Jane" is Jane.
+    The first name of "Doe, Jane" is Jane.
     """
     if shown_name(given):
         return shown_name(given)

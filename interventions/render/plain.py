@@ -11,9 +11,9 @@ _PUNCTUATION = re.compile(r"\s*([.,;:!?)]*)")
 
 
 def plain_text(html: str) -> str:
-    """Return the HTML as text: what is hidden is left out, and each address is a line of its own.
+    """Return the HTML as text without hidden elements. Each link address gets its own line.
 
-    A picture is its description. HTML that cannot be read gives a text without any of it.
+    A picture becomes its description. HTML that cannot be parsed gives an empty text.
     """
     try:
         root = fragment_fromstring(html, create_parent="body")
@@ -30,15 +30,15 @@ def plain_text(html: str) -> str:
 
 
 def _put(element: HtmlElement, text: str) -> None:
-    """Put the text in the place of the element."""
+    """Replace the element by the text."""
     element.tail = text + (element.tail or "")
     element.drop_tree()
 
 
 def _write_out(link: HtmlElement) -> None:
-    """Put the words of the link in its place, and its address below them.
+    """Replace the link by its words with its address below.
 
-    The words end with a colon, and a full stop that followed them is left out.
+    The words end with a colon, and a full stop after the link is left out.
     """
     address = (link.get("href") or "").strip()
     words = " ".join(link.text_content().split())

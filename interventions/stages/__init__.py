@@ -1,1 +1,1 @@
-"""The stages of this app that beat starts, one module per stage."""
+"""The stages of this app, which beat starts. One module per stage."""

@@ -1,4 +1,4 @@
-"""The dispatch stage: claim, hand off, record, one message at a time."""
+"""The dispatch stage: claim, send and record one message at a time."""
 
 import logging
 import time
@@ -19,12 +19,12 @@ from interventions.operations.finish import finish_delivery, release_claim
 from interventions.operations.kept_noes import apply_kept_noes
 from interventions.queries.due import due_learners
 
-# No hand-off starts with less of its lease left: a hung server must have given up, and the
-# answer must be recorded, before recover would take the delivery for lost.
+# No hand-off starts with less of its lease left. Even with a hanging server, the answer must be
+# recorded before recover treats the delivery as lost.
 LEASE_TO_START = timedelta(minutes=10)
 AFTER_ERROR = timedelta(minutes=5)
-# The pauses between attempts to record, in seconds: at once after a deadlock, and about a minute in
-# all, in which a database restarts; the lease has ten minutes left when a hand-off starts.
+# The pauses between attempts to record, in seconds. The first is 0 for a deadlock. They add up to
+# about a minute, the time of a database restart. The lease has ten minutes left at a hand-off.
 PAUSES_TO_RECORD = (0, 0.5, 1, 2, 4, 8, 15, 30)
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Loop:
-    """What one run of the stage works with."""
+    """The state of one run of the stage."""
 
     clock: Clock
     deadline: float
@@ -40,13 +40,13 @@ class _Loop:
     cache: DispatchCache
     moves: Counter[str]
     is_stopping: Callable[[], bool]
-    # After an error of its connection a channel rests until the next beat, which tries it with one
-    # message: a server that hangs would put off, or bring into doubt, one message after another.
+    # After a connection error a channel stops until the next beat, which tries one message.
+    # Otherwise a hanging server would delay one message after another, or bring them into doubt.
     stopped: set[str] = field(default_factory=set)
 
     @property
     def is_over(self) -> bool:
-        """Return whether no other message is to be begun."""
+        """Return whether the loop must not start another message."""
         return self.is_stopping() or time.monotonic() >= self.deadline
 
 
@@ -57,11 +57,11 @@ def dispatch_due(
     channels: Mapping[str, Channel] | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> Counter[str]:
-    """Work through the messages that are due, and return how many went into which state.
+    """Send the messages that are due, and return how many went into which state.
 
-    Several workers may run it at once: each learner is worked on by one at a time. A channel that
-    is down has its messages wait, unclaimed. Stops when nothing is due or the time is used up, and
-    after the current message when `is_stopping` says so.
+    Several workers may run it at once, but only one at a time works on a learner. Messages of a
+    channel that is down wait unclaimed. It stops when nothing is due, when the time is used up, or
+    after the current message when `is_stopping` returns True.
     """
     open_channels = CHANNELS if channels is None else channels
     connections = {name: channel.connect() for name, channel in open_channels.items()}
@@ -89,10 +89,10 @@ def _learners(loop: _Loop) -> Iterator[int]:
 
 
 def _serve(learner_id: int, loop: _Loop) -> bool:
-    """Give one learner all that is due. Return False when the loop is at its end."""
+    """Send one learner all due messages. Return False if the loop must end."""
     has_more = True
     while has_more:
-        # Opening may take as long as a server is waited for: the time is asked about after it.
+        # Opening a connection can take as long as the timeout, so the time is checked after it.
         up = _channels_up(loop)
         if not up or loop.is_over:
             return False
@@ -103,7 +103,7 @@ def _serve(learner_id: int, loop: _Loop) -> bool:
 def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
     """Claim and hand off at most one message. Return whether more may be due."""
     now = loop.clock()
-    # What was said while the database was away holds for the first message after that.
+    # Opt-outs kept while the database was down must apply before the first message after it.
     apply_kept_noes(now=now)
     try:
         turn = claim_next(learner_id, now=now, cache=loop.cache, channels=channels)
@@ -113,7 +113,7 @@ def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
             return False
         if is_outage(error):
             raise
-        # One bad learner costs one learner: put off, they cannot stand at the head of every loop.
+        # One failing learner must not block the others: postponed, they are not first in each loop.
         log.exception("Learner %s cannot be dispatched", learner_id)
         with passing_over_held():
             postpone(learner_id, until=now + AFTER_ERROR, now=now, error=str(error))
@@ -140,7 +140,7 @@ def _hand_off(claim: Claim, loop: _Loop) -> None:
 
 
 def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
-    """Finish, over a database that restarts or a deadlock too: what is not recorded is in doubt."""
+    """Finish the delivery. Retry if the database restarts, because else it would be in doubt."""
     for pause in PAUSES_TO_RECORD:
         try:
             return finish_delivery(claim, answer, now=loop.clock())
@@ -149,8 +149,8 @@ def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
                 raise
             log.warning("Delivery %s: tried to record again", claim.delivery.pk, exc_info=True)
             connection.close_if_unusable_or_obsolete()
-        # Waiting in a worker is right here and nowhere else: what the other side answered is in
-        # this process alone, and no later beat could read it from the database.
+        # Only here may a worker sleep: the answer of the other side exists only in this process,
+        # and no later beat could read it from the database.
         time.sleep(pause)
     return finish_delivery(claim, answer, now=loop.clock())
 

@@ -1,4 +1,4 @@
-"""The plan stage: from runs whose next step is due to rows in the ledger."""
+"""The plan stage: write ledger rows for runs whose next step is due."""
 
 import logging
 import time
@@ -46,7 +46,7 @@ WHERE run.id = next.run_id
 
 @dataclass(frozen=True)
 class CadenceRuns:
-    """Runs of one cadence to plan at one instant, and the cadence's steps in order."""
+    """Runs of one cadence to plan at one instant, with the cadence's steps in order."""
 
     cadence: Cadence
     steps: tuple[Step, ...]
@@ -55,10 +55,10 @@ class CadenceRuns:
 
 
 def plan_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
-    """Write deliveries for the runs whose next step is due, and return how many steps.
+    """Write deliveries for the runs whose next step is due, and return the number of steps.
 
-    One transaction a batch. A run that cannot be planned is put off and shows its error; the
-    others go on. Stops when nothing is due or the time is used up.
+    Each batch is one transaction. A run that cannot be planned is postponed with its error, and the
+    others continue. It stops when nothing is due or the time is used up.
     """
     deadline = time.monotonic() + budget_seconds
     planned = _plan_batch(now)
@@ -78,7 +78,7 @@ def _plan_batch(now: datetime) -> int:
         steps = Step.objects.filter(cadence=cadence_id).order_by("position")
         due = CadenceRuns(runs[0].cadence, tuple(steps), tuple(runs), now)
         if _failure(due) is not None:
-            # One bad run costs one run: alone it shows itself, and the others get through.
+            # Planned one by one, only the failing run is postponed.
             _plan_singly(due)
         count += len(runs)
     return count
@@ -95,14 +95,14 @@ def _plan_singly(due: CadenceRuns) -> None:
 
 
 def _failure(due: CadenceRuns) -> Exception | None:
-    """Plan the runs under a savepoint and return what went wrong, if anything did."""
+    """Plan the runs under a savepoint. Return the error, if there was one."""
     try:
         with transaction.atomic():
             _plan(due)
             check_references()
     except Exception as error:
         if is_outage(error) and not is_held(error):
-            # The database is away: that is nobody's fault here, and puts nobody off.
+            # The database is down. That is no fault of a run, so no run is postponed.
             raise
         return error
     return None
@@ -122,7 +122,7 @@ def _plan(due: CadenceRuns) -> None:
 
 
 def _next_step(steps: Sequence[Step], run: Run) -> Step | None:
-    # A step that was taken out since: the one after it.
+    # If the step was removed meanwhile, the next one takes its place.
     position = run.next_position
     return next((s for s in steps if position is not None and s.position >= position), None)
 
@@ -135,7 +135,7 @@ def _matching(rule: Any, runs: Iterable[Run], now: datetime) -> set[int]:
 def _write(due: CadenceRuns, going: Sequence[tuple[Run, Step]]) -> None:
     dropped = _unmet(going, due.now)
     rows = [_delivery(due, run, step, drop=run.pk in dropped) for run, step in going]
-    # A step was planned before only if a position was edited to and fro: then it is not repeated.
+    # A step that was planned before, because positions were edited, is not planned again.
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
     assigned = {run.pk: run.assignment_id for run, _ in going if run.assignment_id is not None}
     new = Delivery.objects.filter(
@@ -148,7 +148,7 @@ def _write(due: CadenceRuns, going: Sequence[tuple[Run, Step]]) -> None:
 
 
 def _unmet(going: Sequence[tuple[Run, Step]], now: datetime) -> set[int]:
-    """Return the ids of the runs whose step has a condition that is not true for the learner."""
+    """Return the ids of the runs whose step has a condition that is not met."""
     unmet: set[int] = set()
     for step in {step.pk: step for _, step in going if step.condition is not None}.values():
         runs = [run for run, of_run in going if of_run.pk == step.pk]
@@ -180,7 +180,7 @@ def _delivery(due: CadenceRuns, run: Run, step: Step, *, drop: bool) -> Delivery
 
 
 def _advance(due: CadenceRuns, planned: dict[int, Step]) -> None:
-    """Set each run to the step after the planned one, or to none: then it waits to be closed."""
+    """Set each run to the step after the planned one. Without such a step it waits to be closed."""
     runs = [run for run in due.runs if run.status == RunStatus.ACTIVE]
     following = [_after(due.steps, run, planned.get(run.pk)) for run in runs]
     values: dict[str, Any] = {
@@ -198,7 +198,7 @@ def _after(
     following = next((s for s in steps if planned and s.position > planned.position), None)
     if following is None or run.next_at is None:
         return None, None
-    # From the planned instant, not from now: a stage that was late does not delay what follows.
+    # Counted from the planned instant, not from now, so that a late stage delays no later step.
     return following.position, later(run.next_at, following.delay, zone=zone_of(run.enrollment))
 
 

@@ -1,4 +1,4 @@
-"""The react stage: transitions, in each enrollment's order, become draws, runs and exits."""
+"""The react stage: turn each enrollment's transitions, in order, into draws, runs and exits."""
 
 import logging
 import time
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 
 def react_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
-    """Handle the transitions that wait, and return how many.
+    """Handle the waiting transitions, and return their number.
 
-    One transaction a batch of enrollments, the longest waiting first. Whom another transaction has
-    is passed over until the next beat; a failure puts off its enrollment alone. Stops at the end of
-    the line or when the time is used up.
+    Each batch of enrollments is one transaction, the longest waiting first. Enrollments locked by
+    another transaction are skipped until the next beat. A failure postpones only its enrollment.
+    It stops when no transition waits or the time is used up.
     """
     deadline = time.monotonic() + budget_seconds
     handled, waiting = 0, enrollments_to_react(now=now, limit=BATCH_SIZE)
@@ -36,7 +36,7 @@ def react_due(*, now: datetime, budget_seconds: float = 30.0) -> int:
 
 
 def _react_safely(enrollment_ids: Sequence[int], now: datetime, deadline: float) -> int:
-    """Handle the batch; one that fails in halves, down to the enrollment that makes it fail."""
+    """Handle the batch. Split a failing batch in halves, down to the enrollment that fails."""
     if not enrollment_ids or time.monotonic() >= deadline:
         return 0
     try:
@@ -60,7 +60,7 @@ def _react_safely(enrollment_ids: Sequence[int], now: datetime, deadline: float)
 @transaction.atomic
 def _react(enrollment_ids: Sequence[int], now: datetime) -> int:
     wait_shortly()
-    # Whom evaluate or another worker has waits for the next beat.
+    # Enrollments locked by evaluate or another worker wait for the next beat.
     enrollments = _lock(enrollment_ids)
     transitions = open_transitions(enrollments)
     handled = handle_transitions(transitions, enrollments, now=now) if transitions else []
@@ -69,7 +69,7 @@ def _react(enrollment_ids: Sequence[int], now: datetime) -> int:
 
 
 def _lock(enrollment_ids: Sequence[int]) -> dict[int, Enrollment]:
-    """Lock the Due rows that nobody holds and return their enrollments, courses and learners."""
+    """Lock the free Due rows. Return their enrollments with courses and learners."""
     rows = Due.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
     held = rows.select_related("enrollment__course", "enrollment__learner").filter(
         pk__in=enrollment_ids

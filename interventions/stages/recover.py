@@ -1,4 +1,4 @@
-"""The recover stage: noes to apply, claims whose worker is gone, early events, edits."""
+"""The recover stage: pending noes, claims of lost workers, early events and edits."""
 
 from datetime import datetime
 
@@ -18,18 +18,18 @@ SENT_AGAIN = "sent_again"
 
 
 def recover(*, now: datetime) -> None:
-    """Bring back what was left lying. Safe to run at any time and by several workers at once."""
+    """Finish work that was left unfinished. Several workers may run it at any time."""
     apply_kept_noes(now=now)
     apply_noes(now=now)
     while _expire_leases(now) == BATCH_SIZE:
         continue
     while _plan_again(now) == BATCH_SIZE:
         continue
-    # Of these, a row that somebody holds keeps one from its end, and the other from nothing.
+    # A locked row ends one of these two for this beat, and must not keep the other from running.
     with passing_over_held():
         replay_rejected(now=now)
     with passing_over_held():
-        # A worker with a newer tzdata takes it over; what that changes are edits like any other.
+        # A worker with a newer tzdata installs it. The days that it changes are edits.
         ensure_zones()
         settle_edits(now=now)
 
@@ -42,8 +42,8 @@ def _expire_leases(now: datetime) -> int:
     )
     expired = list(claimed.order_by("lease_until", "pk")[:BATCH_SIZE])
     for delivery in expired:
-        # The worker died, or hangs, between the claim and the record: nobody knows what the
-        # other side took. The token stays, so that a worker that only was slow can still say.
+        # The worker died or hangs between the claim and the record, so it is not known whether the
+        # message was accepted. The token stays, so that a slow worker can still record the answer.
         move(delivery, Move(DeliveryState.IN_DOUBT, LEASE_EXPIRED), now=now)
     return len(expired)
 
@@ -54,7 +54,7 @@ def _plan_again(now: datetime) -> int:
         state=DeliveryState.IN_DOUBT,
         category__in_doubt_policy=InDoubtPolicy.PREFER_DELIVERY,
         attempts__lt=MAX_ATTEMPTS,
-        # Of those that have an end, it was decided that no other copy goes out.
+        # A delivery with an end gets no other copy.
         finished_at__isnull=True,
     )
     locked = rows.select_related("run").select_for_update(
