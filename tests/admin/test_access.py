@@ -1,4 +1,4 @@
-"""A user who may see one course is shown nothing of another, on no page and in no command."""
+"""No page and no command shows a user rows of a course that the user may not see."""
 
 import json
 import re
@@ -55,12 +55,12 @@ from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segmen
 pytestmark = pytest.mark.django_db
 
 OURS = [model for model in apps.get_models() if model._meta.app_label in PACKAGES]
-# Words of the other course, in every text that a page could show.
+# Words that occur in every text of the other course.
 FOREIGN = "Zebra"
 
 
 def populate(word: str) -> Course:
-    """Make a course with a row of every model that belongs to courses, all named by the word."""
+    """Make a course with rows of every model of a course. All their texts contain the word."""
     course = make_live_course(key=f"{word}-course", title=f"{word} course")
     section = Section.objects.create(course=course, key=f"{word}-section", teacher=f"{word} T.")
     learner = make_learner(
@@ -111,7 +111,7 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
 
 
 def populate_site(word: str) -> None:
-    """Make rows that belong to no course and speak of a person."""
+    """Make rows about a person that belong to no course."""
     ingest([{"verb": "LOGIN", "course": f"{word}-gone", "learner": word}], now=NOW)
     address = f"{word.lower()}@example.org"
     Suppression.objects.create(address=address, reason="asked", created_at=NOW)
@@ -122,7 +122,7 @@ def populate_site(word: str) -> None:
 
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch) -> Course:
-    """Return the course that users may see; another one is there as well."""
+    """Return the course that users may see. There is also another course."""
     course = populate("Ant")
     populate(FOREIGN)
     populate_site(FOREIGN)
@@ -138,7 +138,7 @@ def staff(client: Client) -> Client:
 
 
 def foreign_rows() -> Iterator[Model]:
-    """Yield every row that belongs to the other course or to the site alone."""
+    """Yield every row that belongs to the other course or only to the site."""
     for model in OURS:
         seen = for_user(model._default_manager.all(), get_user_model()()).values("pk")
         yield from model._default_manager.exclude(pk__in=seen)
@@ -150,7 +150,7 @@ def pages_of(row: Model, *actions: str) -> list[str]:
 
 
 def lists() -> dict[type[Model], str]:
-    """Return the address of every list of ours in the admin."""
+    """Return the address of every admin list of our models."""
     return {
         model: reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         for model in admin.site._registry
@@ -159,7 +159,7 @@ def lists() -> dict[type[Model], str]:
 
 
 def shown(client: Client, address: str) -> str:
-    """Return what a page says, without what the address itself put into it."""
+    """Return the text of a page, without parts that come from the address."""
     return re.sub(r'(?:value|href|action)="[^"]*"', "", client.get(address, follow=True).text)
 
 
@@ -170,7 +170,7 @@ def test_other_course_has_rows_of_nearly_every_model(own: Course) -> None:
     assert {each._meta.label for each in missing} == {"activity.PendingNo", "config.StageRun"}
 
 
-def test_no_list_and_no_form_names_the_other_course(own: Course, staff: Client) -> None:
+def test_no_list_and_no_form_shows_the_other_course(own: Course, staff: Client) -> None:
     for model, address in lists().items():
         assert FOREIGN not in shown(staff, address), model
         assert FOREIGN not in shown(staff, f"{address}add/"), model

@@ -1,4 +1,4 @@
-"""Staff answer for messages that the engine cannot help: each answer is asked about first."""
+"""Staff decide on failed messages and messages in doubt. Each action asks for confirmation."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -28,7 +28,7 @@ def staff(client):
 
 
 def answer(staff, action: str, *deliveries: Delivery, confirmed: bool = True) -> str:
-    """Take the action on the deliveries; return the page that follows, in which its words are."""
+    """Do the action on the deliveries and return the text of the next page."""
     form = {"action": action, "_selected_action": [each.pk for each in deliveries]}
     if confirmed:
         form["confirmed"] = "yes"
@@ -49,7 +49,7 @@ def state_of(delivery: Delivery) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("action", ["retry", "resolve_as_accepted", "resolve_as_not_accepted"])
-def test_an_answer_is_asked_about_first(staff, action: str) -> None:
+def test_an_action_asks_for_confirmation(staff, action: str) -> None:
     delivery = make_failed() if action == "retry" else make_in_doubt()
     before = state_of(delivery)
 
@@ -61,13 +61,13 @@ def test_an_answer_is_asked_about_first(staff, action: str) -> None:
     assert state_of(delivery) == before
 
 
-def test_a_failed_message_is_tried_again_and_the_page_says_so(staff) -> None:
+def test_a_failed_message_is_tried_again_with_a_message_on_the_page(staff) -> None:
     failed, old = make_failed(expires_at=NOW.replace(year=2999)), make_failed()
 
     page = answer(staff, "retry", failed, old)
 
     assert "1 message is planned again and will go out within seconds." in page
-    assert "1 message is left as before. The message is too old" in page
+    assert "1 message is not changed. The message has expired" in page
     assert (state_of(failed), failed.attempts) == (("planned", "by_staff"), 0)
     assert state_of(old) == ("failed", "refused")
 
@@ -80,23 +80,27 @@ def test_a_failed_message_is_tried_again_and_the_page_says_so(staff) -> None:
             "handed_off",
             "1 message is recorded as handed off.",
         ),
-        ("resolve_as_not_accepted", "failed", "1 message is recorded as failed;"),
+        (
+            "resolve_as_not_accepted",
+            "failed",
+            "1 message is recorded as failed and can be tried again.",
+        ),
     ],
 )
-def test_a_doubt_is_resolved_and_the_page_says_so(staff, action, state, words) -> None:
+def test_a_doubt_is_resolved_with_a_message_on_the_page(staff, action, state, words) -> None:
     delivery, other = make_in_doubt(), make_delivery()
 
     page = answer(staff, action, delivery, other)
 
     assert words in page
-    assert "1 message is left as before. The message is not in doubt any more." in page
+    assert "1 message is not changed. The message is no longer in doubt." in page
     assert state_of(delivery) == (state, "by_staff")
     assert Event.objects.filter(verb="EMAIL_SENT").exists() == (state == "handed_off")
     assert state_of(other) == ("planned", "")
 
 
 @pytest.mark.parametrize("action", ["retry", "resolve_as_accepted", "resolve_as_not_accepted"])
-def test_without_the_right_to_send_nobody_answers(client, action: str) -> None:
+def test_deciding_on_messages_needs_the_right_to_send(client, action: str) -> None:
     staff = log_in(client, "view_delivery")
     failed, doubtful = make_failed(), make_in_doubt()
 
@@ -113,5 +117,5 @@ def test_more_than_a_form_can_hold_is_refused_with_a_sentence(staff, monkeypatch
 
     page = answer(staff, "retry", *failed)
 
-    assert "Choose at most 1 messages at a time. Nothing was done." in page
+    assert "Choose at most 1 messages at a time. Nothing was changed." in page
     assert {state_of(each) for each in failed} == {("failed", "refused")}

@@ -1,4 +1,4 @@
-"""What an admin may change, what follows from it, and what is refused with which words."""
+"""Changes by an admin, their effects, and the sentences of refusals."""
 
 import json
 
@@ -73,7 +73,7 @@ def make_experiment(segment):
     return experiment
 
 
-def test_segment_page_says_its_rule_in_english_and_its_size(staff):
+def test_segment_page_shows_its_rule_in_english_and_its_size(staff):
     segment = make_segment(make_playbook(), BUSY)
 
     text = staff.get(page(Segment, segment)).content.decode()
@@ -94,7 +94,7 @@ def test_edited_rule_makes_a_version(staff):
     assert SegmentVersion.objects.get(segment=segment, version=2).created_by.username == "staff"
 
 
-def test_broken_rule_is_refused_with_the_path_to_the_fault(staff):
+def test_broken_rule_is_refused_with_the_path_to_the_error(staff):
     segment = make_segment(make_playbook(), BUSY)
     broken = json.dumps(where("actve_days", ">=", 3, window=7))
 
@@ -143,7 +143,7 @@ def test_playbook_page_sets_courses_and_mode(staff):
     assert enrollment.memberships.count() == 1
 
 
-def test_member_added_by_hand_is_in_after_the_next_evaluation(staff):
+def test_member_added_by_hand_is_a_member_after_the_next_evaluation(staff):
     course = make_course()
     enrollment = make_enrollment(course)
     segment = make_segment(make_playbook(course), BUSY)
@@ -273,7 +273,7 @@ def test_cadence_without_steps_is_refused(staff):
     assert not Cadence.objects.exists()
 
 
-def test_experiment_does_not_start_beside_a_cadence_for_everybody(staff):
+def test_experiment_does_not_start_with_a_cadence_for_every_learner(staff):
     segment = make_segment(make_playbook(), BUSY)
     template = make_template()
     fields = CadenceFields(name="Welcome", category=template.category, segment=segment)
@@ -309,18 +309,18 @@ def test_started_experiment_keeps_its_seed_and_arms(staff):
     assert 'name="arms-0-weight"' not in text
 
 
-def test_cadence_for_everybody_is_refused_beside_a_running_experiment(staff):
+def test_cadence_for_every_learner_is_refused_during_an_experiment(staff):
     segment = make_segment(make_playbook(), BUSY)
     template = make_template()
     act_on(staff, make_experiment(segment), "start")
 
     response = staff.post(page(Cadence, action="add"), cadence_form(template, segment=segment.pk))
 
-    assert "choose an arm" in response.content.decode()
+    assert "Choose an arm" in response.content.decode()
     assert not Cadence.objects.exists()
 
 
-def test_staff_without_rights_sees_nothing(client):
+def test_staff_without_permissions_see_nothing(client):
     client.force_login(get_user_model().objects.create_user("guest", is_staff=True))
     segment = make_segment(make_playbook(), BUSY)
 
@@ -328,7 +328,7 @@ def test_staff_without_rights_sees_nothing(client):
     assert client.get(page(Segment, action="changelist")).status_code == 403
 
 
-def test_also_those_already_in_is_ticked_for_one_edit_only(staff):
+def test_also_those_already_in_holds_for_one_edit_only(staff):
     segment = make_segment(make_playbook(), BUSY, include_present=True)
     assert segment.include_present
 
@@ -337,7 +337,7 @@ def test_also_those_already_in_is_ticked_for_one_edit_only(staff):
     assert form["include_present"].value() is False
 
 
-def test_archived_segment_forgets_the_tick(staff):
+def test_archiving_a_segment_clears_the_tick(staff):
     segment = make_segment(make_playbook(), BUSY, include_present=True)
 
     act_on(staff, segment, "archive")
@@ -371,7 +371,7 @@ def test_only_the_actions_pause_and_resume_a_cadence(staff):
 
     form = staff.get(page(Cadence, cadence)).context["adminform"].form
 
-    # A tick in the form would change the row and release nothing of what waits.
+    # A field in the form would change the row without releasing held messages.
     assert "paused" not in form.fields
     act_on(staff, cadence, "pause", reason="a wrong text")
     cadence.refresh_from_db()

@@ -1,4 +1,4 @@
-"""A learner is found by what an admin knows, and what belongs to them is one link away."""
+"""Search for a learner, and the links from a learner's page to all rows of the learner."""
 
 import re
 from html import unescape
@@ -52,7 +52,7 @@ def rows(staff, url):
 @pytest.mark.parametrize(
     "text", ["Kit Berg", "kit b", "  Kit Berg ", "Kit", "kit 7", "KIT@example.org"]
 )
-def test_learner_is_found_by_beginning_of_name_whole_id_or_address(staff, text):
+def test_learner_is_found_by_beginning_of_name_or_whole_id_or_address(staff, text):
     make_learner(name="Kit Berg", external_id="kit 7", email="kit@example.org")
     make_learner(name="Berg Kit")
 
@@ -60,19 +60,19 @@ def test_learner_is_found_by_beginning_of_name_whole_id_or_address(staff, text):
 
 
 @pytest.mark.parametrize("text", ["Berg", "kit 8", "example.org"])
-def test_part_of_a_name_id_or_address_finds_nobody(staff, text):
+def test_part_of_a_name_id_or_address_finds_no_learner(staff, text):
     make_learner(name="Kit Berg", external_id="kit 7", email="kit@example.org")
 
     assert found(staff, text) == set()
 
 
-def test_search_for_learners_reads_three_indexes_and_not_the_table(staff):
+def test_search_for_learners_reads_three_indexes_not_the_table(staff):
     request = RequestFactory().get("/")
     searched, _ = admin.site._registry[Learner].get_search_results(
         request, Learner.objects.all(), "Kit Berg"
     )
     with connection.cursor() as cursor:
-        # A small table is read whole whatever the indexes; this asks whether they can be read.
+        # A small table is always read whole. This forces the use of an index where there is one.
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
     plan = searched.order_by().explain()
 

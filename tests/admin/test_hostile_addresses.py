@@ -1,4 +1,4 @@
-"""Addresses of the site with values that nobody should send: a page or a refusal, never a 500."""
+"""Addresses with hostile values are answered with a page or a refusal, never with a 500."""
 
 from urllib.parse import quote, urlencode
 from zlib import crc32
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 MODELS = list(admin.site._registry)
 NAMES = [model._meta.label_lower for model in MODELS]
-# A half surrogate cannot be written in UTF-8; a browser sends such bytes all the same.
+# A lone surrogate is not valid UTF-8, but a browser can send such bytes.
 HALF = b"\xed\xa0\x80"
 VALUES = (
     "\0",
@@ -77,13 +77,13 @@ def staff(client):
 
 
 def sampled(pairs, *, of, number):
-    """Return so many of the pairs, others for each `of`: together they try all."""
+    """Return `number` of the pairs, different ones for each `of`, so that all are used in total."""
     start, step = crc32(of.encode()), max(1, len(pairs) // number)
     return [pairs[(start + turn * step) % len(pairs)] for turn in range(min(number, len(pairs)))]
 
 
 def faults(client, addresses):
-    """Return the addresses that were answered with 500, and why."""
+    """Return the addresses that were answered with 500, with the reason."""
     answers = ((address, client.get(address)) for address in addresses)
     return [(address, repr(one.exc_info[1])) for address, one in answers if one.status_code >= 500]
 
@@ -142,7 +142,7 @@ def test_form_begins_with_any_value(staff, model):
     assert faults(staff, addresses) == []
 
 
-def test_form_begins_with_a_value_that_its_field_takes(staff):
+def test_form_begins_with_a_valid_value(staff):
     course = Course.objects.get()
     page = staff.get(f"/admin/activity/enrollment/add/?course={course.pk}&learner=x&nope=1")
     initial = page.context["adminform"].form.initial
@@ -199,7 +199,7 @@ def test_pages_of_our_own_answer_any_address(staff):
     assert faults(staff, addresses) == []
 
 
-def test_what_the_admin_shares_answers_any_address(staff):
+def test_shared_pages_of_the_admin_answer_any_address(staff):
     usual = {
         "app_label": "activity",
         "model_name": "enrollment",

@@ -1,4 +1,4 @@
-"""JSON that a person typed into the admin: whatever it is, a sentence comes back."""
+"""JSON that is typed into the admin. Any error gives a sentence."""
 
 import json
 
@@ -28,7 +28,7 @@ def nested(levels):
     ],
     ids=["500 levels", "5000 levels", "brackets", "digits", "half character", "half key", "torn"],
 )
-def test_what_cannot_be_read_is_a_sentence_and_shown_again(text):
+def test_unreadable_text_gives_a_sentence_and_is_shown_again(text):
     field = JSONTextField()
 
     with pytest.raises(ValidationError):
@@ -57,7 +57,7 @@ def test_path_counts_commas_and_takes_the_last_key():
     assert deep_path(text, depth=4) == "b[1].d[0][0]"
 
 
-def test_data_is_shown_over_lines():
+def test_data_is_shown_on_several_lines():
     assert JSONTextField().prepare_value({"a": 1}) == json.dumps({"a": 1}, indent=2)
 
 
@@ -73,7 +73,7 @@ def test_data_is_shown_over_lines():
         ("{} x", "line 1, column 4: the JSON ends before this"),
     ],
 )
-def test_what_is_not_json_names_line_column_and_what_was_expected(text, sentence):
+def test_an_error_names_line_column_and_the_expected_text(text, sentence):
     with pytest.raises(ValidationError) as caught:
         JSONTextField().clean(text)
     assert sentence in caught.value.messages[0]
@@ -83,11 +83,11 @@ def test_what_is_not_json_names_line_column_and_what_was_expected(text, sentence
     assert sentence in str(refused.value)
 
 
-def test_nothing_is_shown_as_an_empty_box():
+def test_null_is_shown_as_an_empty_box():
     assert JSONTextField().prepare_value(None) == ""
 
 
-def test_nothing_is_an_empty_box():
+def test_an_empty_box_means_null():
     field = JSONTextField(required=False)
 
     assert field.prepare_value(None) == ""

@@ -72,12 +72,12 @@ def test_list_reads_a_page_not_a_table(staff, model):
 
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
-def test_list_asked_for_the_counts_of_its_filters_does_not_count_a_big_table(staff, model):
+def test_counts_of_filters_do_not_count_a_big_table(staff, model):
     make_enrollment()
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     with CaptureQueriesContext(connection) as context:
         response = staff.get(url, {"_facets": "True"})
-    # Django answers 302 where a list knows no such parameter.
+    # Django answers 302 if a list does not know the parameter.
     assert response.status_code in (200, 302)
     assert unbounded(context.captured_queries) == []
 
@@ -91,7 +91,7 @@ def test_search_reads_a_page_not_a_table(staff, model):
     assert unbounded(context.captured_queries) == []
 
 
-def test_learner_page_opens_no_list_of_related_rows(staff):
+def test_learner_page_loads_no_list_of_related_rows(staff):
     enrollment = make_enrollment()
     url = reverse("admin:activity_enrollment_change", args=(enrollment.pk,))
     with CaptureQueriesContext(connection) as context:

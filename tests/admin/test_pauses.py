@@ -1,4 +1,4 @@
-"""Holding all sending: one page, one button, seen everywhere, taken back; with who and why."""
+"""Holding and resuming all sending with one button, with the person and the reason."""
 
 from datetime import timedelta
 from typing import Any
@@ -30,7 +30,7 @@ def staff(client: Client) -> Client:
 
 
 def log_in(client: Client, *rights: str) -> Client:
-    """Log in as a member of staff with these rights alone."""
+    """Log in as a member of staff with only these permissions."""
     user = get_user_model().objects.create_user("bo", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=rights))
     client.force_login(user)
@@ -45,9 +45,9 @@ def is_held() -> bool:
     return SitePause.objects.filter(paused=True).exists()
 
 
-def test_one_button_holds_all_sending_and_one_lets_it_go_on(staff: Client) -> None:
+def test_one_button_holds_all_sending_and_one_resumes_it(staff: Client) -> None:
     before = text(staff.get(PAGE))
-    assert "Messages go out." in before
+    assert "Messages are being sent." in before
     assert before.count("<button name=") == 1
 
     held = staff.post(PAGE, WHY, follow=True)
@@ -57,11 +57,11 @@ def test_one_button_holds_all_sending_and_one_lets_it_go_on(staff: Client) -> No
 
     released = text(staff.post(PAGE, {"release": "1"}, follow=True))
     assert not is_held()
-    assert "Messages go out." in released
+    assert "Messages are being sent." in released
     assert "by ana until" in released
 
 
-def test_a_second_press_keeps_the_first_word(staff: Client) -> None:
+def test_a_second_press_keeps_the_first_note(staff: Client) -> None:
     staff.post(PAGE, WHY)
     staff.post(PAGE, WHY | {"reason": "Another"})
 
@@ -76,7 +76,7 @@ def test_without_a_reason_the_page_asks_for_it(staff: Client) -> None:
     assert not is_held()
 
 
-def test_every_page_of_staff_says_that_sending_is_held(staff: Client) -> None:
+def test_every_staff_page_shows_that_sending_is_held(staff: Client) -> None:
     addresses = [
         reverse("admin:index"),
         reverse("admin:activity_course_changelist"),
@@ -93,7 +93,7 @@ def test_every_page_of_staff_says_that_sending_is_held(staff: Client) -> None:
         assert said in text(staff.get(address)), address
 
 
-def test_a_learner_reads_nothing_of_it(client: Client) -> None:
+def test_learner_pages_do_not_show_the_pause(client: Client) -> None:
     pause_site(paused=True, now=NOW, note=PauseNote("ana", "wrong text"))
 
     assert "held" not in text(client.get("/admin/login/"))
@@ -101,12 +101,14 @@ def test_a_learner_reads_nothing_of_it(client: Client) -> None:
 
 
 @pytest.mark.parametrize("rights", [(), ("view_sitepause",)])
-def test_staff_without_the_right_hold_nothing(client: Client, rights: tuple[str, ...]) -> None:
+def test_staff_without_the_permission_cannot_hold_sending(
+    client: Client, rights: tuple[str, ...]
+) -> None:
     assert log_in(client, *rights).post(PAGE, WHY).status_code == 403
     assert not is_held()
 
 
-def test_who_may_hold_but_not_send_cannot_let_it_go_on(client: Client) -> None:
+def test_a_user_who_may_hold_but_not_send_cannot_resume(client: Client) -> None:
     log_in(client, "view_sitepause", "change_sitepause").post(PAGE, WHY)
     assert is_held()
 
@@ -116,14 +118,14 @@ def test_who_may_hold_but_not_send_cannot_let_it_go_on(client: Client) -> None:
     assert is_held()
 
 
-def test_who_may_send_holds_and_lets_go_on(client: Client) -> None:
+def test_a_user_who_may_send_holds_and_resumes(client: Client) -> None:
     log_in(client, "send_messages").post(PAGE, WHY)
     assert is_held()
     client.post(PAGE, {"release": "1"})
     assert not is_held()
 
 
-def test_old_addresses_of_the_switch_lead_to_the_page(staff: Client) -> None:
+def test_old_addresses_of_the_switch_redirect_to_the_page(staff: Client) -> None:
     pause_site(paused=True, now=NOW)
 
     assert staff.get(f"{PAGE}1/change/").url == PAGE
@@ -135,7 +137,7 @@ def act(client: Client, cadence: Cadence, action: str, **more: str) -> Any:
     return client.post(reverse("admin:interventions_cadence_changelist"), form, follow=True)
 
 
-def test_pausing_a_cadence_asks_why_and_its_page_says_so(staff: Client) -> None:
+def test_pausing_a_cadence_asks_for_a_reason_and_shows_it(staff: Client) -> None:
     cadence = make_cadence()
     asked = act(staff, cadence, "pause")
     assert "will be held" in text(asked)
@@ -166,7 +168,7 @@ def shown_pauses(staff: Client, delivery: Delivery) -> str:
     return text(staff.get(reverse("admin:interventions_delivery_change", args=(delivery.pk,))))
 
 
-def test_a_delivery_says_which_pauses_held_it(staff: Client) -> None:
+def test_a_delivery_shows_the_pauses_that_held_it(staff: Client) -> None:
     delivery = make_delivery(cadence=make_cadence(name="Welcome"))
     other = make_cadence()
     pause_cadence(other.pk, paused=True, now=NOW, note=PauseNote("bo", "not this one"))
@@ -186,7 +188,7 @@ def test_a_delivery_says_which_pauses_held_it(staff: Client) -> None:
     assert "was paused since 2025-09-30 12:00 UTC by ana until 2025-09-30 13:00 UTC by bo" in page
 
 
-def test_a_delivery_that_left_before_a_pause_was_not_held_by_it(staff: Client) -> None:
+def test_a_delivery_sent_before_a_pause_was_not_held_by_it(staff: Client) -> None:
     delivery = make_delivery(state="handed_off", claimed_at=NOW, finished_at=NOW)
     pause_site(paused=True, now=NOW + timedelta(hours=1), note=PauseNote("ana", "too late"))
 
@@ -201,7 +203,7 @@ def test_a_clock_that_went_back_does_not_end_a_pause_before_it_began() -> None:
     assert Pause.objects.get().ended_at == NOW
 
 
-def test_what_keeps_a_course_from_sending_says_who_paused(staff: Client) -> None:
+def test_readiness_of_a_course_names_the_person_who_paused(staff: Client) -> None:
 
     course = make_live_course()
     pause_site(paused=True, now=NOW, note=PauseNote("ana", "wrong text"))

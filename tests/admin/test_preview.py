@@ -1,4 +1,4 @@
-"""The preview of a segment says who would be in it, in a sentence, and changes nothing."""
+"""The preview of a segment shows the number of its members in a sentence, and changes nothing."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -21,7 +21,7 @@ def staff(client):
 
 @pytest.fixture
 def course():
-    """Return a course whose clock stands still, with one of two learners active today."""
+    """Return a course with a stopped clock, in which one of two learners was active today."""
     course = make_course(clock_stopped_at=NOW, title="Botany")
     act(make_enrollment(course))
     make_enrollment(course)
@@ -49,7 +49,7 @@ def test_segment_page_links_to_its_preview(staff, draft):
     assert preview_url(draft) in page.content.decode()
 
 
-def test_preview_counts_who_would_be_in_and_lets_nobody_in(staff, draft):
+def test_preview_counts_future_members_and_adds_none(staff, draft):
     shown = text(staff, draft)
 
     assert "1 of the 2 enrollments of Botany" in shown
@@ -58,7 +58,7 @@ def test_preview_counts_who_would_be_in_and_lets_nobody_in(staff, draft):
     assert not Membership.objects.exists()
 
 
-def test_preview_looks_at_the_chosen_course(staff, draft):
+def test_preview_uses_the_chosen_course(staff, draft):
     other = make_course(title="Zoology", clock_stopped_at=NOW)
 
     assert "0 of the 0 enrollments of Zoology" in text(staff, draft, course=other.pk)
@@ -71,7 +71,7 @@ def test_preview_looks_at_the_chosen_course(staff, draft):
         (where("charm", ">=", 7), "rules[0].field: &#x27;charm&#x27; is not a signal"),
     ],
 )
-def test_preview_of_a_faulty_rule_says_the_fault(staff, draft, rule, sentence):
+def test_preview_of_a_faulty_rule_shows_the_error(staff, draft, rule, sentence):
     Segment.objects.update(rule=rule)
 
     assert sentence in text(staff, draft)
@@ -84,13 +84,13 @@ def test_preview_leaves_large_courses_to_the_command(staff, draft, monkeypatch):
 
 
 def test_preview_that_takes_too_long_is_ended(staff, draft, monkeypatch):
-    # A clock of a thousandth of a second: the reading cannot end in it.
+    # The limit is a thousandth of a second, so the reading cannot end in time.
     monkeypatch.setattr(preview, "LONGEST_SECONDS", "0.001")
 
     assert "statement timeout" in text(staff, draft)
 
 
-def test_preview_is_closed_to_who_may_not_see_segments(client, draft):
+def test_preview_needs_the_permission_to_see_segments(client, draft):
     user = get_user_model().objects.create_user("reader", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename="view_learner"))
     client.force_login(user)
@@ -113,7 +113,7 @@ def test_empty_list_that_staff_fills_offers_to_add(staff):
     assert reverse("admin:segmentation_playbook_add") in shown
 
 
-def test_search_without_a_result_says_so(staff, draft):
+def test_search_without_a_result_shows_a_sentence(staff, draft):
     url = reverse("admin:activity_learner_changelist")
 
     assert "Nothing matches." in staff.get(url, {"q": "Nobody"}).content.decode()

@@ -1,4 +1,4 @@
-"""Who may do what: sending is a right of its own, and nobody grants more than they have."""
+"""Permissions: sending has its own, and users cannot give permissions that they do not have."""
 
 from io import StringIO
 from typing import Any
@@ -129,7 +129,7 @@ def test_an_active_cadence_needs_the_right_to_send(client: Client, before: str) 
     cadence.refresh_from_db()
     assert (cadence.status, cadence.name == "Another name") == (before, False)
 
-    # To stop it is open to everybody who may change it.
+    # Every user who may change it may stop it.
     assert client.post(page(cadence), cadence_form(cadence, "archived")).status_code == 302
 
     user.user_permissions.add(Permission.objects.get(codename="send_messages"))
@@ -195,7 +195,7 @@ def user_form(user: User, **changed: Any) -> dict[str, Any]:
 CHANGES_USERS = ("view_user", "change_user")
 
 
-def test_the_right_to_change_users_makes_no_superuser(client: Client) -> None:
+def test_the_permission_to_change_users_makes_no_superuser(client: Client) -> None:
     me = log_in(client, *CHANGES_USERS)
 
     assert client.post(page(me), user_form(me, is_superuser="on")).status_code == 302
@@ -203,7 +203,7 @@ def test_the_right_to_change_users_makes_no_superuser(client: Client) -> None:
     assert not me.is_superuser
 
 
-def test_nobody_gives_a_permission_that_they_do_not_have(client: Client) -> None:
+def test_users_cannot_give_a_permission_that_they_do_not_have(client: Client) -> None:
     me = log_in(client, *CHANGES_USERS)
     other = make_user("cy")
     own, beyond = (Permission.objects.get(codename=each) for each in ("view_user", "send_messages"))
@@ -217,7 +217,7 @@ def test_nobody_gives_a_permission_that_they_do_not_have(client: Client) -> None
     assert me.user_permissions.count() == len(CHANGES_USERS)
 
 
-def test_nobody_puts_anybody_into_a_group_that_may_do_more(client: Client) -> None:
+def test_users_cannot_add_members_to_a_group_with_more_permissions(client: Client) -> None:
     me = log_in(client, *CHANGES_USERS)
     strong, weak = (Group.objects.create(name=name) for name in ("strong", "weak"))
     strong.permissions.set(Permission.objects.filter(codename="send_messages"))
@@ -231,7 +231,9 @@ def test_nobody_puts_anybody_into_a_group_that_may_do_more(client: Client) -> No
 
 @pytest.mark.parametrize("is_active", [True, False])
 @pytest.mark.parametrize("stronger", ["superuser", "permission", "group"])
-def test_who_may_do_more_is_not_taken_over(client: Client, stronger: str, is_active: bool) -> None:
+def test_a_user_with_more_permissions_cannot_be_taken_over(
+    client: Client, stronger: str, is_active: bool
+) -> None:
     log_in(client, *CHANGES_USERS, "delete_user")
     ana = make_user("ana", is_superuser=stronger == "superuser", is_active=is_active)
     send = Permission.objects.get(codename="send_messages")
@@ -266,7 +268,7 @@ def test_a_weaker_user_can_be_changed_and_given_a_password(client: Client) -> No
     assert cy.check_password("a-new-Pass-4711")
 
 
-def test_a_group_is_changed_only_within_ones_own_rights(client: Client) -> None:
+def test_a_group_is_changed_only_within_the_users_own_permissions(client: Client) -> None:
     me = log_in(client, "view_group", "change_group", "delete_group")
     strong, weak = (Group.objects.create(name=name) for name in ("strong", "weak"))
     send = Permission.objects.get(codename="send_messages")
@@ -313,7 +315,7 @@ def rights_of(name: str) -> set[str]:
     return set(Group.objects.get(name=name).permissions.values_list("codename", flat=True))
 
 
-def test_only_senders_may_send_and_no_group_rules_over_accounts() -> None:
+def test_only_senders_may_send_and_no_group_manages_accounts() -> None:
     make_groups()
 
     may_send = [ready.name for ready in READY_GROUPS if "send_messages" in rights_of(ready.name)]
@@ -322,7 +324,7 @@ def test_only_senders_may_send_and_no_group_rules_over_accounts() -> None:
         assert not rights_of(ready.name) & {"change_user", "change_group", "view_mailboxmessage"}
 
 
-def test_members_of_each_group_open_what_it_is_for(client: Client) -> None:
+def test_members_of_each_group_open_its_pages(client: Client) -> None:
     make_groups()
     opened = {
         "Course admins": ["/admin/segmentation/segment/add/", "/admin/interventions/cadence/add/"],

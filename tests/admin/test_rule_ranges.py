@@ -1,4 +1,4 @@
-"""Rules of cadences are refused what their signals cannot have, in form and operation."""
+"""Rules of cadences with impossible values are refused, in the form and in the operation."""
 
 import json
 

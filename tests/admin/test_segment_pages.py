@@ -1,4 +1,4 @@
-"""Pages of segments and members: who is in, why, and why nobody is kept in a draft."""
+"""Pages of segments and members: the members, the reasons, and why a draft has no members."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def staff(client):
 
 @pytest.fixture
 def member():
-    """Return Kit, who is in a segment since an act of today."""
+    """Return the membership of Kit, who entered a segment by an act of today."""
     course = make_course(title="Botany")
     kit = make_enrollment(course, make_learner(name="Kit Berg"))
     make_segment(make_playbook(course), ACTED_TODAY, name="Here today")
@@ -56,7 +56,7 @@ def encoded(query):
     return "&".join(f"{key}={value}" for key, value in query.items())
 
 
-def test_segment_page_and_list_lead_to_its_present_members(staff, member):
+def test_segment_page_and_list_link_to_its_present_members(staff, member):
     gone = make_enrollment(member.enrollment.course)
     Membership.objects.create(
         enrollment=gone, segment=member.segment, entered_at=NOW, left_at=NOW, version=1
@@ -70,7 +70,7 @@ def test_segment_page_and_list_lead_to_its_present_members(staff, member):
     assert f'href="{address}{member.segment_id}">1</a>' in listed
 
 
-def test_member_list_shows_who_is_in_unless_asked_for_who_left(staff, member):
+def test_member_list_shows_present_members_by_default(staff, member):
     left = Membership.objects.create(
         enrollment=make_enrollment(), segment=member.segment, entered_at=NOW, left_at=NOW, version=1
     )
@@ -88,13 +88,13 @@ def test_members_of_a_segment_are_read_from_an_index(member, staff, stay, index)
     request.user = get_user_model().objects.get(username="staff")
     listed = admin.site._registry[Membership].get_changelist_instance(request).queryset
     with connection.cursor() as cursor:
-        # A small table is read whole, or by its key, whatever the indexes.
+        # A small table is always read whole or by its key. This forces the use of the index.
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
 
     assert index in listed.order_by().explain()
 
 
-def test_member_page_says_who_where_and_why_in_words(staff, member):
+def test_member_page_describes_the_membership_in_words(staff, member):
     text = change_page(staff, member).content.decode()
 
     assert f"Kit Berg in Botany in Here today ({member.segment.playbook.key})" in text
@@ -105,7 +105,7 @@ def test_member_page_says_who_where_and_why_in_words(staff, member):
     assert "active_days" not in text
 
 
-def test_member_list_says_why_in_words_and_rounded(staff, member):
+def test_member_list_shows_rounded_reasons_in_words(staff, member):
     Membership.objects.update(
         signals={identity("active_days", 7): 3, identity("days_since_activity"): 41.28856481481481}
     )
@@ -123,13 +123,13 @@ def test_member_page_shows_the_rule_of_the_version_at_entry(staff, member):
 
 
 def cells(page):
-    """Return the rows of the table of reasons, tags taken off."""
+    """Return the rows of the table of reasons, without tags."""
     table = page.content.decode().split("<tbody>")[1].split("</tbody>")[0]
     rows = [row.split("</td>") for row in table.split("<tr")[1:]]
     return [[re.sub(r"^.*>", "", cell.strip()) for cell in row[:-1]] for row in rows]
 
 
-def test_member_page_shows_values_at_entry_and_now_the_deciding_ones_first(staff, member):
+def test_member_page_shows_values_at_entry_and_now_with_the_deciding_ones_first(staff, member):
     course = member.enrollment.course
     either = {"combinator": "or", "not": False}
     either["rules"] = [*where("logins", ">=", 5, window=7)["rules"], *ACTED_TODAY["rules"]]
@@ -147,7 +147,7 @@ def test_member_page_shows_values_at_entry_and_now_the_deciding_ones_first(staff
     assert [row[3] for row in cells(change_page(staff, member))] == ["at entry and now", "no"]
 
 
-def test_member_page_of_a_course_that_is_over_says_so(staff, member):
+def test_member_page_shows_that_a_course_is_over(staff, member):
     Course.objects.update(clock_stopped_at=NOW + timedelta(days=60))
 
     assert "the course is over for the learner" in cells(change_page(staff, member))[0][2]
@@ -204,7 +204,7 @@ def activate_present(staff, segment, **more):
     return staff.post(reverse("admin:segmentation_segment_changelist"), values, follow=True)
 
 
-def test_activating_for_those_already_in_asks_first_with_their_number(staff):
+def test_activating_for_those_already_in_asks_for_confirmation_with_their_number(staff):
     courses = [
         make_course(
             title="Botany", live_since=NOW, clock_stopped_at=None, ends_on=date(2199, 1, 1)
@@ -230,7 +230,7 @@ def test_activating_for_those_already_in_asks_first_with_their_number(staff):
     assert (segment.status, segment.include_present) == ("active", True)
 
 
-def test_draft_and_archived_segments_say_why_they_have_no_members(staff):
+def test_draft_and_archived_segments_explain_why_they_have_no_members(staff):
     course = make_course()
     draft = make_segment(make_playbook(course), ACTED_TODAY, active=False)
     archived = make_segment(make_playbook(course), ACTED_TODAY)
@@ -254,7 +254,7 @@ def test_draft_and_archived_segments_say_why_they_have_no_members(staff):
         ),
     ],
 )
-def test_rule_that_cannot_be_meant_is_refused_at_its_field(staff, rule, sentence):
+def test_impossible_rule_is_refused_at_its_field(staff, rule, sentence):
     segment = make_segment(make_playbook(), ACTED_TODAY)
     typed = rule if isinstance(rule, str) else json.dumps(rule)
     values = {"name": "a", "key": "a", "priority": 1, "rule": typed, "leave_rule": ""}

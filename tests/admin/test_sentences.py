@@ -1,4 +1,4 @@
-"""What a form refuses, it refuses with a sentence that says what to do, at the field."""
+"""A form refuses a wrong value at its field, with a sentence that says what to do."""
 
 import pytest
 from django.apps import apps
@@ -37,12 +37,12 @@ def add_page(model):
     return reverse(f"admin:interventions_{model._meta.model_name}_add")
 
 
-def test_every_model_with_checks_and_a_form_is_walked():
+def test_every_model_with_checks_and_a_form_is_tested():
     assert {model.__name__ for model, _ in CHECKS} >= {"Cadence", "FrequencyCap", "QuietHours"}
 
 
 @pytest.mark.parametrize(("model", "check"), CHECKS, ids=[check.name for _, check in CHECKS])
-def test_check_has_a_sentence_of_its_own_and_a_field(model, check):
+def test_check_has_its_own_sentence_and_a_field(model, check):
     sentence = check.get_violation_error_message()
 
     assert sentence != check.default_violation_error_message % {"name": check.name}
@@ -56,7 +56,7 @@ def test_check_has_a_sentence_of_its_own_and_a_field(model, check):
 def test_no_unique_constraint_shows_its_name(model):
     for unique in model._meta.constraints:
         if isinstance(unique, UniqueConstraint):
-            # Django makes a sentence of the fields' names where neither is set.
+            # If neither is set, Django makes a sentence from the names of the fields.
             assert unique.fields
             assert unique.condition is None
 

@@ -1,4 +1,4 @@
-"""The page of a cadence: its durations in words, its steps in the order of their rows."""
+"""The page of a cadence: durations in words, and steps in the order of their rows."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -22,7 +22,7 @@ def test_bare_number_of_a_delay_is_refused_with_examples(staff):
 
     response = staff.post(page(Cadence, action="add"), form)
 
-    assert "Say 3 of what" in response.content.decode()
+    assert "Write 3 with a unit" in response.content.decode()
     assert not Cadence.objects.exists()
 
 
@@ -37,7 +37,7 @@ def test_durations_are_shown_as_they_are_entered(staff):
         assert f'value="{words}"' in text
 
 
-def test_new_cadence_proposes_how_old_a_message_may_get(staff):
+def test_new_cadence_proposes_a_maximum_age_of_messages(staff):
     form = staff.get(page(Cadence, action="add")).context["adminform"].form
 
     assert 'value="7 days"' in str(form["max_age"])
@@ -45,7 +45,7 @@ def test_new_cadence_proposes_how_old_a_message_may_get(staff):
 
 
 def step_rows(template, *delays, stored=(), **changed):
-    """Return the fields of the steps' rows; `stored` are the steps that the first rows show."""
+    """Return the fields of the steps' rows. The first rows show the steps in `stored`."""
     rows = {"steps-TOTAL_FORMS": len(delays), "steps-INITIAL_FORMS": len(stored)}
     for number, delay in enumerate(delays):
         rows |= {f"steps-{number}-delay": delay, f"steps-{number}-template": template.pk}
@@ -64,7 +64,7 @@ def positions(cadence):
 
 @pytest.fixture
 def three_steps(staff):
-    """Return a form that saves its cadence again, and the cadence of the steps 0, 1 and 2 days."""
+    """Return a function that saves the cadence's form, and a cadence with steps of 0, 1, 2 days."""
     template = make_template()
     form = cadence_form(template, segment=make_segment(make_playbook(), BUSY).pk)
     rows = step_rows(template, "0", "1 day", "2 days")
@@ -106,7 +106,7 @@ def test_steps_go_out_in_the_order_of_their_rows(staff, three_steps, delays, cha
     assert [days for _, days in positions(cadence)] == expected
 
 
-def test_step_that_stays_keeps_the_position_that_runs_wait_for(staff, three_steps):
+def test_unchanged_step_keeps_the_position_that_runs_refer_to(staff, three_steps):
     template, form, cadence = three_steps
     stored = list(cadence.steps.all())
     rows = step_rows(template, "0", "1 day", "2 days", stored=stored, **{"steps-0-DELETE": "on"})

@@ -1,4 +1,4 @@
-"""The page of a template: its fields look like all others and say what may be used."""
+"""The page of a template: its fields look like all others and list the variables."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -18,7 +18,7 @@ def staff(client):
     return client
 
 
-def test_text_fields_have_the_look_of_all_others(staff):
+def test_text_fields_look_like_all_others(staff):
     form = staff.get(page(MessageTemplate, make_template())).context["adminform"].form
 
     assert isinstance(form.fields["locale"].widget, UnfoldAdminTextInputWidget)
@@ -28,7 +28,7 @@ def test_text_fields_have_the_look_of_all_others(staff):
     assert "size=" not in str(form["subject"])
 
 
-def test_every_variable_is_listed_beside_the_body(staff):
+def test_every_variable_is_listed_at_the_body(staff):
     text = staff.get(page(MessageTemplate, action="add")).content.decode()
 
     for name in KNOWN_VARIABLES:
@@ -36,14 +36,14 @@ def test_every_variable_is_listed_beside_the_body(staff):
     assert "{% if next_item %}" in text
 
 
-def test_page_of_a_cadence_says_how_delays_are_written(staff):
+def test_page_of_a_cadence_explains_how_to_write_delays(staff):
     text = staff.get(page(Cadence, action="add")).content.decode()
 
     assert "The delay counts from the step before: 0, 2 h" in text
-    assert "expires. Such as 2 h, 90 min, 3 days" in text
+    assert "expires. Examples: 2 h, 90 min, 3 days" in text
 
 
-def test_saved_text_is_shown_with_example_values_in_a_frame_that_runs_nothing(staff):
+def test_saved_text_is_shown_with_example_values_in_a_frame_without_scripts(staff):
     texts = {
         "en": ("Hello {{ learner.first_name | default: 'you' }}", "<p>On {{ course.title }}</p>")
     }
@@ -57,7 +57,7 @@ def test_saved_text_is_shown_with_example_values_in_a_frame_that_runs_nothing(st
     assert 'sandbox=""' in text
 
 
-def test_new_template_says_when_it_can_be_seen(staff):
+def test_new_template_says_when_there_is_a_preview(staff):
     text = staff.get(page(MessageTemplate, action="add")).content.decode()
 
     assert "Save the template to see it" in text

@@ -20,7 +20,7 @@ from tests.processes import SECONDS_TO_FINISH
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 CHROMIUM = shutil.which("chromium")
-# Nothing of the browser's own may go out or get in the way of a test.
+# The browser must not make requests of its own or show anything that disturbs a test.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -42,13 +42,13 @@ pytestmark = [
 
 @pytest.fixture(scope="session", autouse=True)
 def database_outlives_the_server(django_db_setup):
-    """Have the database first, so that it is dropped after the server has left it."""
+    """Create the database first, so that it is dropped after the server has disconnected."""
 
 
 @pytest.fixture(scope="module")
 def browser():
-    # The browser's driver runs an event loop in this thread; Django then asks to be told that its
-    # synchronous database calls are meant.
+    # The browser's driver runs an event loop in this thread. Django then refuses synchronous
+    # database calls unless this variable is set.
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as driver:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -58,16 +58,16 @@ def browser():
 
 @pytest.fixture
 def context(browser):
-    """Return a browser as new."""
+    """Return a new browser context."""
     with browser.new_context() as context:
-        # A machine that is busy with other things may take its time.
+        # A busy machine can be slow.
         context.set_default_timeout(1000 * SECONDS_TO_FINISH)
         yield context
 
 
 @pytest.fixture
 def staff_context(context, client, live_server):
-    """Return a browser in which a member of staff is logged in."""
+    """Return a browser context in which a member of staff is logged in."""
     client.force_login(get_user_model().objects.create_superuser("staff"))
     session = client.cookies["sessionid"].value
     context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
@@ -76,8 +76,8 @@ def staff_context(context, client, live_server):
 
 @pytest.fixture
 def enrollments(settings):
-    """Return learners who were drawn and messaged: something to see on every page."""
-    # pytest-django keeps mail in memory; the mailbox page shows what landed in the mailbox.
+    """Return learners with draws and messages, so that every page shows something."""
+    # pytest-django keeps mail in memory, but the mailbox page needs it in the mailbox.
     settings.EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
     course = make_course(live_since=NOW - timedelta(days=20))
     make_item(course, "quiz")
@@ -111,7 +111,7 @@ def staff_pages():
 
 
 def visit(context, address, window=WIDE):
-    """Open the page and return it with what went wrong on it."""
+    """Open the page and return it with its errors."""
     page = context.new_page()
     page.set_viewport_size(window)
     faults = []
@@ -128,7 +128,7 @@ def visit(context, address, window=WIDE):
 
 
 def sticks_out(page):
-    """Return by how many pixels the page is wider than its window, light or dark."""
+    """Return the number of pixels by which the page is wider than its window, light or dark."""
     wider = "document.documentElement.scrollWidth - window.innerWidth"
     found = []
     for scheme in ("light", "dark"):
@@ -148,7 +148,7 @@ def test_staff_pages_open_without_errors_and_fit(live_server, staff_context, enr
             page.close()
 
 
-def test_rules_in_a_list_are_read_to_their_end(live_server, staff_context):
+def test_rules_in_a_list_are_not_cut_off(live_server, staff_context):
     install_playbook("five-segments", now=NOW)
     address = live_server.url + reverse("admin:segmentation_segment_changelist")
     cut_off = "cells => cells.filter(cell => cell.scrollHeight > cell.clientHeight).length"
@@ -205,7 +205,7 @@ def test_mail_shown_to_staff_runs_no_script(live_server, staff_context, enrollme
     assert page.title() != "broken into"
 
 
-# What somebody managed to write into a page: a script, one in an attribute, a style and a frame.
+# Code that an attacker could write into a page: a script in an attribute, inline and from a file.
 PLANTED = """
 const box = document.createElement('div');
 document.body.append(box);

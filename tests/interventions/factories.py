@@ -1,4 +1,4 @@
-"""Plain functions that make categories, templates, cadences, transitions and due deliveries."""
+"""Plain functions that make the objects of the interventions app."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def make_category(**fields: Any) -> Category:
 
 
 def make_template(category: Category | None = None, **texts: tuple[str, str]) -> MessageTemplate:
-    """Return a template; `texts` gives (subject, body) by locale, English by itself."""
+    """Return a template. `texts` holds (subject, body) by locale, by default in English."""
     number = next(_numbers)
     return save_template(
         f"template-{number}",
@@ -59,14 +59,14 @@ def make_template(category: Category | None = None, **texts: tuple[str, str]) ->
 
 
 def make_any_segment(course: Course | None = None) -> Segment:
-    """Return an active segment; what its rule says does not matter here."""
+    """Return an active segment with some rule."""
     return make_segment(make_playbook(*([course] if course else [])), ACTED_TODAY)
 
 
 def make_cadence(
     *, template: MessageTemplate | None = None, steps: int | list[StepFields] = 1, **fields: Any
 ) -> Cadence:
-    """Return an active cadence; with a number of steps, each comes a day after the one before."""
+    """Return an active cadence. Several steps are a day apart."""
     template = template or make_template(fields.get("category"))
     number = next(_numbers)
     if "segment" not in fields and fields.get("trigger") != "manual":
@@ -144,7 +144,7 @@ def make_experiment(segment: Segment, *, start: bool = True, **fields: Any) -> E
         "key": f"experiment-{number}",
         "name": f"Experiment {number}",
         "seed": f"seed{number}",
-        # Most tests make the cadences afterwards, or none.
+        # Most tests make their cadences later, or make none.
         "differs_outside": True,
     }
     experiment = Experiment.objects.create(segment=segment, **{**values, **fields})
@@ -184,7 +184,7 @@ def dispatch(
     channel: MemoryConnection | None = None,
     answer: Callable[[MemoryMessage], Answer] | None = None,
 ) -> tuple[list[MemoryMessage], Counter[str]]:
-    """Run the dispatch stage once at the instant. Return what went out and the counts."""
+    """Run the dispatch stage once at the instant. Return the sent messages and the counts."""
     channel = channel or (MemoryConnection(answer) if answer else MemoryConnection())
     already = len(channel.sent)
     counts = dispatch_due(clock=lambda: now, channels={"email": memory_channel(channel)})
@@ -192,5 +192,5 @@ def dispatch(
 
 
 def mark_evaluated(*enrollments: Enrollment) -> None:
-    """Make the enrollments look evaluated: a hand-off has them evaluated again."""
+    """Mark the enrollments as evaluated, because a hand-off makes them due again."""
     Due.objects.filter(pk__in=[each.pk for each in enrollments]).update(due_at=None)

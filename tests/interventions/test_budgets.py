@@ -1,4 +1,4 @@
-"""How many queries the stages take: fixed numbers, whatever limits are set."""
+"""The number of queries of the stages. It is fixed for any limits."""
 
 from datetime import time, timedelta
 
@@ -39,7 +39,7 @@ def queries_of(work) -> int:
 
 
 def make_busy(number: int) -> None:
-    """Make messages of as many learners, each with a past, in a course with many items."""
+    """Make messages for `number` learners, each with a history, in a course with many items."""
     course, cadence = make_live_course(), make_cadence()
     for _ in range(10):
         make_item(course, "module")
@@ -51,7 +51,7 @@ def make_busy(number: int) -> None:
 
 
 def test_one_more_message_costs_a_fixed_number_of_queries(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What is shared is read again each second: on a slow machine it would be counted again.
+    # Shared rows are read again each second. On a slow machine they would be counted twice.
     monkeypatch.setattr(cache, "SECONDS_TO_KEEP", 3600.0)
     save_quiet_hours(begins=time(1), ends=time(2))
     for number in range(5):
@@ -69,7 +69,7 @@ def test_one_more_message_costs_a_fixed_number_of_queries(monkeypatch: pytest.Mo
 
 
 def make_entries(number: int, experiment_of: Cadence, plain: Cadence) -> None:
-    """Make as many learners enter both cadences' segments and leave one that they had a run of."""
+    """Make learners enter both cadences' segments and leave one in which they had a run."""
     course = plain.segment.playbook.courses.get()
     segment = make_any_segment()
     nudge = arm_of(make_experiment(segment), "nudge")
@@ -103,7 +103,7 @@ def test_reacting_takes_as_many_queries_for_eleven_enrollments_as_for_one() -> N
     assert DeliveryOutcome.objects.filter(outcome="dropped").count() == 12
 
 
-def test_looking_for_work_where_there_is_none_is_cheap() -> None:
+def test_looking_for_work_is_cheap_if_there_is_none() -> None:
     assert queries_of(dispatch) <= 3
     assert queries_of(lambda: react_due(now=NOW)) <= 1
     assert queries_of(lambda: recover(now=NOW)) <= 6

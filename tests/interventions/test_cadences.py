@@ -1,4 +1,4 @@
-"""What may be saved and started, and what is refused with a sentence."""
+"""Saving cadences and starting experiments, and the sentences of refusals."""
 
 from dataclasses import replace
 from datetime import time, timedelta
@@ -58,12 +58,12 @@ def test_saving_again_changes_the_cadence_and_its_steps(fields: CadenceFields) -
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"segment": None}, "starts by a segment: choose one"),
-        ({"reentry": "cooldown"}, "say how long"),
+        ({"segment": None}, "is triggered by a segment. Choose the segment"),
+        ({"reentry": "cooldown"}, "Enter the length of the pause"),
         ({"goal_rule": {"field": "active_days"}}, "The goal rule"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_a_contradictory_cadence_is_refused(
     fields: CadenceFields, changes: dict, sentence: str
 ) -> None:
     with pytest.raises(InterventionError, match=sentence):
@@ -77,7 +77,7 @@ def test_a_cadence_without_steps_is_refused(fields: CadenceFields) -> None:
         save_cadence("nudge", fields=fields, steps=[])
 
 
-def test_a_condition_that_is_no_rule_is_refused_with_its_step(fields: CadenceFields) -> None:
+def test_a_condition_that_is_not_a_rule_is_refused_with_its_step(fields: CadenceFields) -> None:
     template = make_template(fields.category)
     steps = [StepFields(template), StepFields(template, condition={"field": "wrong"})]
 
@@ -86,11 +86,11 @@ def test_a_condition_that_is_no_rule_is_refused_with_its_step(fields: CadenceFie
 
 
 def test_a_template_of_another_category_is_refused(fields: CadenceFields) -> None:
-    with pytest.raises(InterventionError, match="They must be of the same"):
+    with pytest.raises(InterventionError, match="Both must have the same one"):
         save(fields, StepFields(make_template()))
 
 
-def test_a_step_that_was_sent_is_not_taken_out(fields: CadenceFields) -> None:
+def test_a_step_with_sent_messages_cannot_be_removed(fields: CadenceFields) -> None:
     template = make_template(fields.category)
     cadence = save(fields, StepFields(template), StepFields(template))
     delivery = make_counted(make_evaluated(), NOW, cadence=cadence)
@@ -110,13 +110,13 @@ def test_ghosts_run_in_the_control_arm_of_the_cadences_own_experiment(
         save(fields, ghost_for=control)
     with pytest.raises(InterventionError, match="of the same experiment"):
         save(fields, arm=nudge, ghost_for=arm_of(other, "control"))
-    with pytest.raises(InterventionError, match="control arm only"):
+    with pytest.raises(InterventionError, match="Only the control arm can have ghosts"):
         save(fields, arm=control, ghost_for=nudge)
 
     assert save(fields, arm=nudge, ghost_for=control).ghost_for == control
 
 
-def test_an_experiment_does_not_start_beside_a_cadence_for_everybody() -> None:
+def test_an_experiment_does_not_start_with_a_cadence_for_every_learner() -> None:
     cadence = make_cadence()
     experiment = make_experiment(cadence.segment, start=False)
 
@@ -153,7 +153,7 @@ def test_an_experiment_whose_arms_differ_outside_starts_without_a_cadence() -> N
     assert start_experiment(experiment.pk, now=NOW).status == "running"
 
 
-def test_an_experiment_over_a_playbook_looks_at_all_its_segments() -> None:
+def test_an_experiment_on_a_playbook_checks_all_its_segments() -> None:
     playbook = make_playbook()
     make_segment(playbook, ACTED_TODAY)
     make_cadence(segment=make_segment(playbook, ACTED_TODAY))
@@ -174,7 +174,7 @@ def test_an_experiment_over_a_playbook_looks_at_all_its_segments() -> None:
     ],
     ids=["for everybody", "draft", "on leaving", "another segment"],
 )
-def test_a_cadence_for_everybody_is_not_saved_beside_a_running_experiment(
+def test_a_cadence_for_every_learner_is_not_saved_during_an_experiment(
     fields: CadenceFields, changes: dict, is_refused: bool
 ) -> None:
     make_experiment(fields.segment)
@@ -182,14 +182,14 @@ def test_a_cadence_for_everybody_is_not_saved_beside_a_running_experiment(
         changes = {"segment": make_any_segment()}
 
     if is_refused:
-        with pytest.raises(InterventionError, match="choose an arm"):
+        with pytest.raises(InterventionError, match="Choose an arm"):
             save(fields, **changes)
     else:
         assert save(fields, **changes).pk
 
 
 @pytest.mark.parametrize("draw_present", [True, False])
-def test_starting_draws_who_is_in_the_segment_already(draw_present: bool) -> None:
+def test_starting_draws_the_present_members_of_the_segment(draw_present: bool) -> None:
     segment = make_any_segment()
     inside, outside = make_evaluated(), make_evaluated()
     Membership.objects.create(segment=segment, enrollment=inside, entered_at=NOW, version=1)
@@ -214,7 +214,7 @@ def test_starting_draws_who_is_in_the_segment_already(draw_present: bool) -> Non
     ],
     ids=str,
 )
-def test_the_table_itself_refuses_nonsense(values: dict) -> None:
+def test_the_table_itself_refuses_contradictory_values(values: dict) -> None:
     cadence = make_cadence()
 
     with pytest.raises(IntegrityError), transaction.atomic():

@@ -1,4 +1,4 @@
-"""Frequency caps: the instant from which one more message fits is exact."""
+"""Frequency caps: the instant from which one more message is allowed is exact."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -48,7 +48,7 @@ def eligible(
         (Cap("c", 1, Window.CALENDAR_WEEK), (2,), 4 * 24 + 11),
         (Cap("c", 1, Window.CALENDAR_WEEK), (2 * 24 + 12,), 4 * 24 + 11),
         (Cap("c", 1, Window.CALENDAR_WEEK), (2 * 24 + 14,), 0),
-        # What a worker with a clock ahead of ours has claimed counts as well.
+        # A message claimed by a worker whose clock is ahead counts too.
         (Cap("c", 1, Window.ROLLING_HOURS, 4), (-0.01,), 4.01),
     ],
 )
@@ -56,7 +56,7 @@ def test_eligible_at_is_exact(cap: Cap, hours_ago: tuple[float, ...], opens_in: 
     assert eligible(cap, counted(*hours_ago)) == NOON + timedelta(hours=opens_in)
 
 
-def test_a_cap_of_nothing_never_opens() -> None:
+def test_a_cap_of_zero_never_allows_a_message() -> None:
     assert eligible(Cap("c", 0, Window.CALENDAR_DAY), []) is None
 
 
@@ -137,8 +137,8 @@ def test_the_windows_are_those_of_the_table() -> None:
     assert {str(each) for each in Window} == set(CapWindow.values)
 
 
-# An oracle that knows no arithmetic of windows: it asks, quarter by quarter, whether one more
-# message would fit. Every instant lies on a quarter, and so does every midnight.
+# An oracle without arithmetic of windows: it tests for each quarter of an hour whether one more
+# message is allowed. Every instant lies on a quarter, and so does every midnight.
 QUARTER = timedelta(minutes=15)
 START = datetime(2025, 10, 20, tzinfo=UTC)
 
@@ -197,7 +197,7 @@ def test_the_deferred_instant_is_the_earliest_that_keeps_every_cap(
 
 @settings(max_examples=60)
 @given(cap=caps, quarters=st.lists(st.integers(0, 4 * 24 * 10), max_size=8), zone=zones)
-def test_what_lies_before_the_horizon_does_not_matter(
+def test_messages_before_the_horizon_do_not_matter(
     cap: Cap, quarters: list[int], zone: str
 ) -> None:
     now = START + 4 * 24 * 10 * QUARTER

@@ -1,4 +1,4 @@
-"""What every channel keeps to, shown on one that keeps messages in memory and on email."""
+"""The contract of every channel, tested on a memory channel and on email."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -39,13 +39,13 @@ HOUR = timedelta(hours=1)
 
 
 def pigeonhole(learner: Learner) -> str:
-    """Return the number of the learner's pigeonhole, if they have one."""
+    """Return the number of the learner's pigeonhole, or an empty text."""
     return str(learner.traits.get("pigeonhole", ""))
 
 
 @dataclass
 class Way:
-    """A channel with its other side: what arrived there, and how to have it refuse."""
+    """A channel with its other side: its received messages, and a way to make it refuse."""
 
     name: str
     channel: Channel
@@ -136,12 +136,12 @@ def test_a_message_reaches_the_address_and_is_logged_under_the_channels_own_verb
     assert way.arrived() == [address] == [delivery.address]
     (event,) = Event.objects.all()
     assert (event.verb, event.source_id) == (way.channel.verb, delivery.message_id)
-    # A message is nothing that the learner did.
+    # A message is not an act of the learner.
     assert not DailyActivity.objects.exists()
     assert way.dispatch() == {}
 
 
-def test_a_learner_whom_the_channel_cannot_reach_gets_nothing(way: Way) -> None:
+def test_a_learner_without_an_address_gets_nothing(way: Way) -> None:
     delivery = way.make(**way.unreachable)
 
     assert way.dispatch() == {"dropped": 1}
@@ -151,7 +151,7 @@ def test_a_learner_whom_the_channel_cannot_reach_gets_nothing(way: Way) -> None:
     assert way.arrived() == []
 
 
-def test_nothing_goes_to_an_address_that_is_suppressed(way: Way) -> None:
+def test_nothing_goes_to_a_suppressed_address(way: Way) -> None:
     delivery = way.make()
     suppress(way.channel.address(delivery.learner), reason="manual", now=NOW)
 
@@ -182,7 +182,7 @@ def test_a_bounce_without_an_address_is_of_the_last_mail_and_of_no_later_note(me
     assert [each.address for each in Suppression.objects.all()] == ["ana@example.org"]
 
 
-def test_a_ghost_is_composed_and_leaves_the_house_no_more_than_any_other(way: Way) -> None:
+def test_a_ghost_is_composed_and_never_sent(way: Way) -> None:
     learner = make_learner(**way.reachable)
     ghost = way.make(run=make_run(make_evaluated(learner=learner), ghost=True))
 
@@ -214,7 +214,7 @@ def test_the_other_sides_answer_becomes_the_state(
     assert delivery.attempts == 1
 
 
-def test_nothing_is_claimed_while_the_other_side_is_away(way: Way) -> None:
+def test_nothing_is_claimed_while_the_other_side_is_down(way: Way) -> None:
     delivery = way.make()
     way.have_it("be away")
 
@@ -262,7 +262,7 @@ def test_texts_are_checked_and_shown_with_example_values(way: Way) -> None:
     assert (shown.subject, "Hello Ana" in shown.html) == ("Next up in Statistics", True)
 
 
-def test_what_staff_say_was_accepted_is_logged_under_the_same_verb(way: Way) -> None:
+def test_a_message_that_staff_record_as_accepted_is_logged_under_the_same_verb(way: Way) -> None:
     delivery = way.make()
     way.have_it("hang up")
     way.dispatch()
@@ -277,7 +277,7 @@ def test_a_template_keeps_its_channel(memory: Way) -> None:
     template = save_template("new", channel=memory.name, **fields)
     assert template.channel == memory.name
 
-    with pytest.raises(InterventionError, match="is one for memory: take another key"):
+    with pytest.raises(InterventionError, match=r"is for memory. Choose another key"):
         save_template("new", channel="email", **fields)
 
     template.refresh_from_db()
@@ -303,5 +303,5 @@ def test_every_name_has_its_channel_with_a_verb_of_its_own() -> None:
     assert set(CHANNELS) == set(Name.values)
     verbs = [channel.verb for channel in CHANNELS.values()]
     assert len(set(verbs)) == len(verbs)
-    # What is not built in as no act would count as something that the learner did.
+    # A verb that is not built in as "no act" would count as an act of the learner.
     assert set(verbs) <= set(NOT_ACTS)

@@ -1,4 +1,4 @@
-"""What only real processes show: two workers, a killed one, a learner who says no meanwhile."""
+"""Tests that need real processes: two workers, a killed worker, a concurrent opt-out."""
 
 import threading
 from collections import Counter
@@ -39,7 +39,7 @@ from tests.smtp import SmtpSink
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-# Says when it is ready, and starts when told: both workers begin at the same moment.
+# Prints when it is ready and then waits for a line, so that both workers begin at the same moment.
 BARRIER = 'import sys; print("ready", flush=True); sys.stdin.readline()\n'
 
 DISPATCH = (
@@ -52,7 +52,7 @@ print(dict(dispatch_due(clock=utc_now)))
 """
 )
 
-# In the middle of its decision, with nothing committed yet.
+# Stops in the middle of its decision, with nothing committed yet.
 CLAIM_AND_WAIT = """
 import sys
 from django.db import transaction
@@ -68,7 +68,7 @@ with transaction.atomic():
     sys.stdin.readline()
 """
 
-# The mail server has taken the message, and the worker never gets to write it down.
+# The mail server has accepted the message, but the worker never records it.
 SEND_AND_HANG = """
 import time
 from dataclasses import replace
@@ -88,7 +88,7 @@ dispatch_due(clock=utc_now, channels={"email": replace(EMAIL, connect=Hanging)})
 
 
 def start_together(code: str, *, workers: int = 2, env: dict[str, str] | None = None) -> list[str]:
-    """Run the code in several processes that begin at one moment. Return what they printed."""
+    """Run the code in several processes that begin at one moment. Return their output."""
     processes = [start_python(code, env=env) for _ in range(workers)]
     with running(*processes):
         for process in processes:
@@ -103,7 +103,7 @@ def start_together(code: str, *, workers: int = 2, env: dict[str, str] | None = 
 
 
 def make_due(learners: int, courses: int) -> list[Delivery]:
-    """Return a message a learner and course, all due for some minutes."""
+    """Return one message per learner and course, all due for some minutes."""
     cadence = make_cadence()
     of_courses = [make_live_course() for _ in range(courses)]
     at = utc_now() - timedelta(minutes=5)
@@ -134,18 +134,18 @@ def test_two_workers_make_no_duplicate_and_break_no_cap(smtp_sink: SmtpSink) -> 
     assert states == {("handed_off", ""): 24, ("planned", "frequency_cap"): 24}
 
 
-def test_a_learner_whom_another_worker_has_is_left_to_it() -> None:
+def test_a_learner_locked_by_another_worker_is_skipped() -> None:
     save_cap("one a day", limit=1, window="rolling_days", length=1)
     (first,) = make_due(learners=1, courses=1)
     deciding = start_python(CLAIM_AND_WAIT, str(first.learner_id))
     with running(deciding):
         wait_for_line(deciding, "claimed")
-        # Planned only now: this worker finds it, and cannot see yet that the cap is used up.
+        # Planned only now: this worker finds it but cannot see yet that the cap is used up.
         enrollment = make_evaluated(make_live_course(), first.learner)
         expires_at = utc_now() + timedelta(days=1)
         second = make_delivery(enrollment, first.run.cadence, expires_at=expires_at)
         with connection.cursor() as cursor:
-            # A worker that waited for the other instead of leaving it alone fails here.
+            # A worker that waits for the other, instead of skipping the learner, fails here.
             cursor.execute("SET lock_timeout = '5s'")
             assert dispatch(utc_now())[0] == []
             cursor.execute("RESET lock_timeout")
@@ -185,7 +185,7 @@ def test_a_worker_killed_before_it_records_leaves_one_doubt_and_no_second_mail(
 
 def test_nobody_is_mailed_after_unsubscribing_while_mails_are_due(smtp_sink: SmtpSink) -> None:
     deliveries = make_due(learners=30, courses=2)
-    # From the last on, against the worker's direction: they meet in the middle.
+    # In the opposite order to the worker, so that they meet in the middle.
     said_no = deliveries[::-2][:20]
     claimed: dict[str, int] = {}
     worker = start_python(DISPATCH, env=smtp_sink.environment)
@@ -209,7 +209,7 @@ def test_nobody_is_mailed_after_unsubscribing_while_mails_are_due(smtp_sink: Smt
     assert {address: got[address] for address in others} == dict.fromkeys(others, 2)
 
 
-def test_an_experiment_and_a_cadence_for_everybody_cannot_slip_past_each_other() -> None:
+def test_an_experiment_and_a_cadence_for_every_learner_cannot_both_be_saved() -> None:
     segment = make_any_segment()
     experiment = make_experiment(segment, start=False)
     holding = start_python(
@@ -231,14 +231,14 @@ with transaction.atomic():
         assert holding.stdin is not None
 
         def release() -> None:
-            # Not before the other has come to the lock: without one it would have been made.
+            # Only once the other waits for the lock. Without a lock it would have been saved.
             wait_until_somebody_waits()
             connection.close()
             holding.communicate("go\n")
 
         releasing = threading.Thread(target=release)
         releasing.start()
-        with pytest.raises(InterventionError, match="choose an arm"):
+        with pytest.raises(InterventionError, match="Choose an arm"):
             make_cadence(segment=segment)
         releasing.join()
 
@@ -274,10 +274,10 @@ for number in count():
 )
 
 
-def test_an_experiment_on_a_playbook_starts_beside_ingest_without_a_deadlock() -> None:
+def test_an_experiment_on_a_playbook_starts_during_ingest_without_a_deadlock() -> None:
     course = make_live_course()
     playbook = make_playbook(course)
-    # The segments' order is against that of their members: taken one by one, they cross.
+    # The segments are in the opposite order of their members, so locking one by one would deadlock.
     late, early = (make_segment(playbook, ACTED_TODAY) for _ in range(2))
     everybody = [make_evaluated(course) for _ in range(40)]
     for position, enrollment in enumerate(everybody):
@@ -295,10 +295,10 @@ def test_an_experiment_on_a_playbook_starts_beside_ingest_without_a_deadlock() -
             with transaction.atomic():
                 start_experiment(experiment.pk, now=utc_now())
                 assert Transition.objects.filter(starts=True).count() == 40
-                # As if it had never been: the next round starts it again.
+                # Reset, so that the next round starts it again.
                 transaction.set_rollback(True)
         assert worker.poll() is None, "ingest failed"
-        # Both went on beside each other, not one after the other.
+        # Both ran at the same time, not one after the other.
         wait_for_line(worker, "10")
 
 
@@ -311,7 +311,7 @@ def test_two_workers_break_no_cap_of_a_mailbox_that_learners_share(smtp_sink: Sm
             Learner.objects.filter(pk=delivery.learner_id).update(email=spelling)
 
     start_together(DISPATCH, env=smtp_sink.environment)
-    # A worker gives way to another that has the mailbox: what that leaves, the next beat finds.
+    # A worker skips a mailbox locked by the other. The next beat finds the remaining messages.
     start_together(DISPATCH, env=smtp_sink.environment)
 
     assert Counter(each.lower() for each in smtp_sink.recipients) == dict.fromkeys(mailboxes, 1)
@@ -319,7 +319,7 @@ def test_two_workers_break_no_cap_of_a_mailbox_that_learners_share(smtp_sink: Sm
     assert states == {("handed_off", ""): 12, ("planned", "frequency_cap"): 12}
 
 
-# Holds one learner's row until it is told to go on.
+# Holds one learner's row until it reads a line.
 HOLD_LEARNER = """
 import sys
 from django.db import transaction

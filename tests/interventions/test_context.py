@@ -1,4 +1,4 @@
-"""What a message says of a learner's next step."""
+"""The next item in a learner's message."""
 
 from datetime import timedelta
 
@@ -47,7 +47,7 @@ def test_the_next_item_is_the_open_module_touched_last(enrollment: Enrollment) -
     assert next_title(enrollment) == "Two"
 
 
-def test_a_module_due_more_than_two_weeks_ago_is_no_next_step(enrollment: Enrollment) -> None:
+def test_a_module_due_more_than_two_weeks_ago_is_not_a_next_item(enrollment: Enrollment) -> None:
     day = NOW.date()
     module(enrollment, "Long over", due_on=day - timedelta(days=15))
     assert next_item(enrollment) is None

@@ -1,4 +1,4 @@
-"""A day keeps the time of day over a clock change; hours are exact."""
+"""A day keeps the time of day at a clock change, and hours are exact."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -56,12 +56,12 @@ def test_days_keep_the_time_of_day_and_hours_are_exact(start, duration, zone, en
     assert later(start, duration, zone=zone) == end
 
 
-def test_a_pause_past_the_end_of_the_calendar_is_no_overflow() -> None:
+def test_a_pause_past_the_end_of_the_calendar_does_not_overflow() -> None:
     assert later(MONDAY, timedelta(days=5_000_000), zone=LONDON).year == 9999
 
 
 def follow(course: Course, learner=None) -> list[datetime]:
-    """Return when the two steps of a run that starts on Monday are planned."""
+    """Return the planned instants of the two steps of a run that starts on Monday."""
     template = make_template()
     steps = [StepFields(template, timedelta(0)), StepFields(template, 7 * DAY)]
     enrollment = make_evaluated(course, learner)

@@ -1,4 +1,4 @@
-"""One message out, recorded once; and all that must not go out."""
+"""One message goes out and is recorded once, and messages that must not go out do not."""
 
 from datetime import timedelta
 from itertools import chain, repeat
@@ -178,7 +178,7 @@ def with_a_broken_address(delivery: Delivery) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_what_must_never_go_out_is_dropped_with_its_reason(against, reason: str) -> None:
+def test_a_message_that_must_never_go_out_is_dropped_with_its_reason(against, reason: str) -> None:
     delivery = make_delivery()
     against(delivery)
 
@@ -209,7 +209,7 @@ def segment_frozen(delivery: Delivery) -> None:
 
 
 @pytest.mark.parametrize("against", [course_not_live, site_paused, cadence_paused, segment_frozen])
-def test_what_is_held_waits_where_it_is_and_is_not_looked_at(against) -> None:
+def test_a_held_message_waits_unchanged_and_unread(against) -> None:
     delivery = make_delivery()
     against(delivery)
 
@@ -225,7 +225,7 @@ def test_what_is_held_waits_where_it_is_and_is_not_looked_at(against) -> None:
     assert hold_of(held, site_paused=paused, now=NOW) == against.__name__
 
 
-def test_a_release_sends_what_was_held_at_once() -> None:
+def test_resuming_sends_held_messages_at_once() -> None:
     delivery = make_delivery()
     pause_site(paused=True, now=NOW)
     dispatch()
@@ -259,7 +259,7 @@ def test_a_message_waits_while_a_transition_is_not_handled() -> None:
     assert state_of(delivery) == ("planned", "evaluation_pending")
 
 
-def test_a_message_that_got_too_old_expires_with_what_held_it() -> None:
+def test_a_message_that_is_too_old_expires_with_the_reason_that_held_it() -> None:
     delivery = make_delivery(reason="site_paused", expires_at=NOW)
 
     sent, counts = dispatch()
@@ -289,10 +289,10 @@ def test_a_simulated_course_is_left_alone() -> None:
     assert state_of(delivery) == ("planned", "")
 
 
-def test_one_template_that_raises_costs_one_message() -> None:
+def test_a_template_that_raises_fails_only_its_message() -> None:
     category = make_category()
     template = make_template(category, fr=("x", "y"))
-    # Saving tries what may be missing: only a text from before that was checked can raise.
+    # Saving tests missing variables, so only a text from an older release can raise.
     template.texts.filter(locale="fr").update(body="{{ 100 | divided_by: progress.modules_total }}")
     cadence = make_cadence(template=template)
     bad = make_delivery(make_evaluated(learner=make_learner(locale="fr")), cadence)
@@ -307,7 +307,7 @@ def test_one_template_that_raises_costs_one_message() -> None:
     assert state_of(good) == ("handed_off", "")
 
 
-def test_one_learner_that_raises_costs_one_learner() -> None:
+def test_a_learner_that_raises_delays_no_other_learner() -> None:
     bad = make_delivery(make_evaluated(make_live_course(time_zone="UTC")))
     type(bad.learner).objects.filter(pk=bad.learner_id).update(time_zone="No/Where")
     bad.run.cadence.window_from, bad.run.cadence.window_until = "01:00", "23:00"
@@ -339,7 +339,7 @@ def test_each_answer_has_its_state(result: Result, state: str, reason: str) -> N
     assert counts == {state: 1}
     assert state_of(delivery) == (state, reason)
     assert delivery.trace[-1]["detail"] == "451 later"
-    # What was not accepted does not count against a cap; what may have been does.
+    # A message that was not accepted does not count for a cap. One that may have been does.
     assert (delivery.claimed_at is None) == (state != "in_doubt")
     assert not Event.objects.exists()
 
@@ -373,7 +373,7 @@ def test_no_hand_off_starts_late_in_a_lease() -> None:
     assert delivery.attempts == 0
 
 
-def test_a_loop_that_is_to_stop_ends_the_message_in_hand_and_begins_no_other() -> None:
+def test_a_stopping_loop_finishes_the_current_message_and_starts_no_other() -> None:
     deliveries = [make_delivery() for _ in range(3)]
     channel = MemoryConnection()
 

@@ -1,4 +1,4 @@
-"""Dropping many messages at once is what moving each of them would be."""
+"""Dropping many messages at once has the same result as moving each of them."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -59,7 +59,7 @@ def state_of(deliveries: list[Delivery]) -> tuple:
     )
 
 
-def test_dropping_at_once_writes_what_moving_each_would() -> None:
+def test_dropping_at_once_equals_moving_each() -> None:
     deliveries = make_planned()
     reasons = {each.run_id: f"reason {n % 3}" for n, each in enumerate(deliveries)}
     with transaction.atomic():
@@ -72,12 +72,12 @@ def test_dropping_at_once_writes_what_moving_each_would() -> None:
 
     written = state_of(deliveries)
     assert written == expected
-    # Of the other two an experiment was told when they came into doubt.
+    # The outcomes of the other two were recorded when they came into doubt.
     assert len(written[1]) == len(deliveries) // 2 - 2
     assert max(len(each["trace"]) for each in written[0]) == MAX_TRACE
 
 
-def test_dropping_leaves_alone_what_is_not_planned_or_of_another_run() -> None:
+def test_dropping_changes_no_unplanned_message_and_no_other_run() -> None:
     run = make_run(make_evaluated(), make_cadence())
     claimed = make_delivery(
         run=run, state="claimed", claimed_at=NOW, lease_until=LATER, token=uuid4()

@@ -1,4 +1,4 @@
-"""Durations as people write them, both ways."""
+"""Durations as people write them are parsed and shown."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
         (" 3 days ", 3 * DAY),
     ],
 )
-def test_what_people_write_is_read(text, duration):
+def test_durations_are_parsed(text, duration):
     assert parse_duration(text) == duration
 
 
@@ -39,12 +39,12 @@ def test_what_people_write_is_read(text, duration):
         *("days", "3 days ago", "", "P3D", "٣ days", "1 day " * 30),
     ],
 )
-def test_what_can_be_misread_is_refused_with_examples(text):
+def test_ambiguous_durations_are_refused_with_examples(text):
     with pytest.raises(ValueError, match=EXAMPLES):
         parse_duration(text)
 
 
-def test_what_is_longer_than_the_calendar_is_refused():
+def test_durations_longer_than_the_limit_are_refused():
     with pytest.raises(ValueError, match="longer than 3650 days"):
         parse_duration("9999999 weeks")
 
@@ -66,5 +66,5 @@ def test_durations_are_shown_in_words(duration, words):
 
 
 @given(st.timedeltas(min_value=timedelta(0), max_value=LONGEST))
-def test_what_is_shown_is_read_back_as_it_was(duration):
+def test_shown_durations_are_parsed_back(duration):
     assert parse_duration(duration_in_words(duration)) == duration

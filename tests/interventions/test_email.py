@@ -73,7 +73,7 @@ def test_a_mail_arrives_with_its_headers_and_both_parts(sink: SmtpSink) -> None:
     ],
     ids=["teacher", "contact", "nobody", "staging"],
 )
-def test_answers_go_to_the_teacher_or_the_courses_contact(
+def test_replies_go_to_the_teacher_or_the_contact_of_the_course(
     sink: SmtpSink, settings, teacher, contact, redirect, answers_go_to
 ) -> None:
     settings.EMAIL_REDIRECT_TO = redirect
@@ -89,7 +89,7 @@ def test_answers_go_to_the_teacher_or_the_courses_contact(
     assert mail["Reply-To"] == answers_go_to
 
 
-def test_a_mail_is_from_the_course_whatever_its_title_holds(sink: SmtpSink) -> None:
+def test_a_mail_is_from_the_course_with_any_title(sink: SmtpSink) -> None:
     make_delivery(make_evaluated(make_live_course(title='Maths, "A" <b@example.org> für alle')))
 
     assert send() == {"handed_off": 1}
@@ -131,7 +131,7 @@ def test_a_header_in_a_name_stays_part_of_the_name(sink: SmtpSink, evil: str) ->
         ),
     )
     learner = make_learner()
-    # The way in that no form guards: straight into the table.
+    # Written directly to the table, which no form checks.
     Learner.objects.filter(pk=learner.pk).update(name=evil.replace("\x00", ""))
     make_delivery(make_evaluated(learner=learner), make_cadence(template=template))
 
@@ -201,7 +201,7 @@ def test_only_proof_that_it_was_not_accepted_sends_it_again(
     assert again == (1 if state == "planned" else 0)
 
 
-def test_trouble_with_one_message_does_not_hold_up_the_next(sink: SmtpSink) -> None:
+def test_an_error_of_one_message_does_not_delay_the_next(sink: SmtpSink) -> None:
     first = make_delivery(send_at=NOW - timedelta(minutes=1))
     second = make_delivery()
     sink.drop = True
@@ -214,7 +214,7 @@ def test_trouble_with_one_message_does_not_hold_up_the_next(sink: SmtpSink) -> N
     assert (first.state, second.state) == ("in_doubt", "handed_off")
 
 
-def test_a_server_that_is_away_leaves_everything_unclaimed(settings) -> None:
+def test_a_server_that_is_down_leaves_all_messages_unclaimed(settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     delivery = make_delivery()
@@ -291,7 +291,7 @@ DOWN, LATER, NEVER, DOUBT = (
         (smtplib.SMTPServerDisconnected("gone"), None, DOUBT),
         (TimeoutError("slow"), None, DOUBT),
         (ConnectionResetError("reset"), Stage.END, DOUBT),
-        (RuntimeError("what a backend may raise"), None, DOUBT),
+        (RuntimeError("any error of a backend"), None, DOUBT),
     ],
     ids=lambda value: getattr(value, "name", f"{type(value).__name__}"),
 )

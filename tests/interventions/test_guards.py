@@ -1,4 +1,4 @@
-"""The guards that a site starts with: made once where there are none, said, never forced back."""
+"""The guards of a new site. They are created once, only where there are none, and are listed."""
 
 from datetime import time
 from importlib import import_module
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 
 def migrate() -> None:
-    """Do what the migration does on a database that comes to it."""
+    """Run the function of the migration."""
     migration = import_module("interventions.migrations.0003_guards")
     with connection.schema_editor() as editor:
         migration.make_guards(apps, editor)
@@ -50,7 +50,7 @@ def test_a_new_site_has_quiet_hours_two_caps_and_categories(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [migrate, make_missing_guards])
-def test_what_an_admin_has_set_stays_as_it_is(make: Any) -> None:
+def test_settings_of_an_admin_stay_unchanged(make: Any) -> None:
     QuietHours.objects.create(begins=time(22), ends=time(7))
     save_cap("mine", limit=5, window="calendar_week", active=False)
     make_category()
@@ -61,18 +61,18 @@ def test_what_an_admin_has_set_stays_as_it_is(make: Any) -> None:
     assert guards() == before
 
 
-def test_a_cap_of_one_category_does_not_stand_for_one_on_everything() -> None:
+def test_a_cap_of_one_category_does_not_replace_one_on_everything() -> None:
     save_cap("tips", limit=1, window="calendar_day", scope="category", category=make_category())
 
     assert "the frequency cap “One message a day”" in make_missing_guards()
 
 
-def test_made_a_second_time_they_are_not_made_again() -> None:
+def test_guards_are_created_only_once() -> None:
     assert len(make_missing_guards()) == 5
     assert make_missing_guards() == []
 
 
-def test_quiet_hours_of_the_course_are_named_in_place_of_the_sites() -> None:
+def test_quiet_hours_of_the_course_replace_the_sites() -> None:
     course = make_course()
     make_missing_guards()
     QuietHours.objects.create(course=course, begins=time(22), ends=time(7))
@@ -80,7 +80,7 @@ def test_quiet_hours_of_the_course_are_named_in_place_of_the_sites() -> None:
     assert guards_of(course).apply[0].startswith("quiet hours 22:00 to 07:00")
 
 
-def test_a_cap_of_another_course_guards_nothing_here() -> None:
+def test_a_cap_of_another_course_does_not_apply() -> None:
     save_cap("theirs", limit=1, window="calendar_day", course=make_course())
 
     assert guards_of(make_course()).apply == []

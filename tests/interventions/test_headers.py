@@ -1,4 +1,4 @@
-"""Names and subjects in any script, as their bytes go over SMTP."""
+"""Names and subjects in any script, as bytes over SMTP."""
 
 import re
 from email.header import decode_header, make_header
@@ -66,5 +66,5 @@ def unfolded(value: str) -> str:
 
 
 def decoded(value: str) -> str:
-    # Not by the newer parser: up to Python 3.12 it keeps the space between two encoded words.
+    # Not with the newer parser, which keeps the space between encoded words up to Python 3.12.
     return str(make_header(decode_header(value)))

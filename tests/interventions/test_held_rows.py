@@ -1,4 +1,4 @@
-"""A row that somebody holds for long costs its own learner a beat, and the loop hardly any time."""
+"""A row that is locked for long delays only its own learner, and hardly slows the loop."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -40,9 +40,9 @@ Hold = Callable[..., AbstractContextManager[None]]
 
 @pytest.fixture
 def hold() -> Iterator[Hold]:
-    """Return what holds one row over another connection, and have ours wait for rows shortly."""
+    """Return a function that locks one row in another connection. Set a short lock timeout."""
     with connection.cursor() as cursor:
-        # As in a worker, and shorter, so that nobody has to wait for the tests.
+        # As in a worker, but shorter, so that the tests are fast.
         cursor.execute("SET lock_timeout = '200ms'")
 
     @contextmanager
@@ -56,7 +56,7 @@ def hold() -> Iterator[Hold]:
         cursor.execute("RESET lock_timeout")
 
 
-def test_held_message_is_passed_over_and_the_others_go_out(hold: Hold) -> None:
+def test_a_locked_message_is_skipped_and_the_others_go_out(hold: Hold) -> None:
     held, free = make_delivery(), make_delivery()
 
     with hold("interventions_delivery", held.pk), tally() as found:
@@ -70,7 +70,7 @@ def test_held_message_is_passed_over_and_the_others_go_out(hold: Hold) -> None:
     assert [each.address for each in sent] == [held.learner.email]
 
 
-def test_held_learner_keeps_recover_from_none_of_its_other_work(hold: Hold) -> None:
+def test_a_locked_learner_does_not_stop_the_other_work_of_recover(hold: Hold) -> None:
     enrollment = make_enrollment(due_at=None)
     ingest([make_event(enrollment, occurred_at=NOW + timedelta(minutes=1))], now=NOW)
     learner = make_evaluated().learner
@@ -102,7 +102,7 @@ def test_held_learner_keeps_recover_from_none_of_its_other_work(hold: Hold) -> N
     assert not PendingNo.objects.exists()
 
 
-def test_edit_that_cannot_reach_a_held_enrollment_lets_the_others_be_evaluated(hold: Hold) -> None:
+def test_an_edit_with_a_locked_enrollment_still_evaluates_the_others(hold: Hold) -> None:
     course = make_course()
     held, due = make_enrollment(course, due_at=None), make_enrollment(course, due_at=NOW)
     make_segment(make_playbook(course), QUIET)
@@ -116,12 +116,12 @@ def test_edit_that_cannot_reach_a_held_enrollment_lets_the_others_be_evaluated(h
     assert Due.objects.get(pk=held.pk).evaluated_at == NOW
 
 
-def test_enrollment_that_is_held_costs_its_batch_no_turn(hold: Hold) -> None:
+def test_a_locked_enrollment_does_not_delay_its_batch(hold: Hold) -> None:
     course = make_course()
     enrollments = [make_enrollment(course) for _ in range(5)]
     make_segment(make_playbook(course), QUIET)
 
-    # As while it is deleted: rows that refer to it cannot be written.
+    # As during a deletion: rows that refer to it cannot be written.
     with hold("activity_enrollment", enrollments[2].pk):
         evaluate_due(now=NOW)
 
@@ -129,7 +129,7 @@ def test_enrollment_that_is_held_costs_its_batch_no_turn(hold: Hold) -> None:
     assert evaluated >= {each.pk for each in enrollments} - {enrollments[2].pk}
 
 
-def test_transition_of_a_held_enrollment_waits_and_counts_no_failure(hold: Hold) -> None:
+def test_a_transition_of_a_locked_enrollment_waits_without_a_failure(hold: Hold) -> None:
     cadence = make_cadence()
     held, *free = [make_evaluated(make_live_course()) for _ in range(5)]
     for each in (held, *free):
@@ -144,7 +144,7 @@ def test_transition_of_a_held_enrollment_waits_and_counts_no_failure(hold: Hold)
     assert Run.objects.filter(enrollment=held).exists()
 
 
-def test_step_of_a_held_enrollment_is_planned_half_a_minute_later(hold: Hold) -> None:
+def test_a_step_of_a_locked_enrollment_is_planned_half_a_minute_later(hold: Hold) -> None:
     cadence = make_cadence()
     held, free = (
         make_run(make_evaluated(make_live_course()), cadence, next_at=NOW, next_position=0)
@@ -159,7 +159,7 @@ def test_step_of_a_held_enrollment_is_planned_half_a_minute_later(hold: Hold) ->
     assert Delivery.objects.get(run=held).planned_at == NOW
 
 
-def test_page_that_waits_too_long_says_so(hold: Hold, rf) -> None:
+def test_a_page_that_waits_too_long_shows_a_sentence(hold: Hold, rf) -> None:
     segment = make_any_segment()
     locked = type(segment).objects.select_for_update(no_key=True)
     with hold("segmentation_segment", segment.pk), transaction.atomic():

@@ -1,4 +1,4 @@
-"""Quiet hours and send windows: held to their exact end, over midnight and over clock changes."""
+"""Quiet hours and send windows hold to their exact end, over midnight and at clock changes."""
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -35,7 +35,7 @@ def local(text: str, zone: str = LONDON, *, fold: int = 0) -> datetime:
         # The nights on which the clock is set back (26 October) and forward (30 March).
         (NIGHT, "2025-10-25T23:00", "2025-10-26T08:00"),
         (NIGHT, "2025-03-29T23:00", "2025-03-30T08:00"),
-        # 01:30 does not exist on 30 March: the clock jumps from 01:00 to 02:00; there it ends.
+        # 01:30 does not exist on 30 March: the clock jumps from 01:00 to 02:00, and the hours end.
         (ClosedHours(time(22), time(1, 30)), "2025-03-30T00:30", "2025-03-30T02:00"),
         (ClosedHours(time(1, 30), time(6)), "2025-03-30T02:00", "2025-03-30T06:00"),
         # Open for half an hour a day, which the clock skips on 30 March.
@@ -46,13 +46,13 @@ def test_open_from_is_the_end_of_the_closed_hours(closed: ClosedHours, at: str, 
     assert open_from(local(at), closed, zone=LONDON) == local(opens)
 
 
-def test_hours_that_end_as_they_begin_are_refused() -> None:
-    # Closed all day or never: nobody can say, and a search for the next open instant has no end.
+def test_hours_with_equal_ends_are_refused() -> None:
+    # They could mean always or never, and the search for an open instant would not end.
     with pytest.raises(ValueError, match="begin and end at 08:00"):
         open_from(local("2025-09-10T12:00"), ClosedHours(time(8), time(8)), zone=LONDON)
 
 
-def test_the_night_with_two_hours_of_one_is_quiet_until_the_second_ends() -> None:
+def test_a_repeated_hour_is_quiet_until_its_second_end() -> None:
     closed = ClosedHours(time(22), time(1, 30))
     end = local("2025-10-26T01:30", fold=1)
 
@@ -65,7 +65,7 @@ def test_the_night_with_two_hours_of_one_is_quiet_until_the_second_ends() -> Non
     assert open_from(end, closed, zone=LONDON) == end
 
 
-def test_hours_that_begin_in_the_doubled_hour_begin_with_the_first() -> None:
+def test_hours_that_begin_in_a_repeated_hour_begin_at_its_first_occurrence() -> None:
     closed = ClosedHours(time(1, 30), time(6))
 
     assert open_from(local("2025-10-26T01:45", fold=0), closed, zone=LONDON) == local(
@@ -90,7 +90,7 @@ zones = st.sampled_from(
 
 
 def is_closed(instant: datetime, closed: ClosedHours, zone: str) -> bool:
-    """Read the clock on the wall, knowing nothing of stretches."""
+    """Return whether the local time is in the closed hours, by a plain comparison."""
     wall = instant.astimezone(ZoneInfo(zone)).time()
     if closed.begins < closed.ends:
         return closed.begins <= wall < closed.ends
@@ -119,5 +119,5 @@ def test_the_end_is_the_first_open_quarter_of_a_naive_clock(
     if len(offsets) == 1:
         assert end == step
     else:
-        # Around a clock change the hours may be held longer, never shorter.
+        # At a clock change the hours may be longer, but never shorter.
         assert step <= end <= step + timedelta(hours=25)

@@ -1,4 +1,4 @@
-"""A no that comes while the database is away is kept, answered, and applied when it is back."""
+"""An opt-out while the database is down is kept, confirmed, and applied later."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def keep(delivery, **values) -> None:
 
 
 @pytest.mark.django_db
-def test_a_kept_no_is_applied_once_as_of_when_it_was_said(folder: Path) -> None:
+def test_a_kept_opt_out_is_applied_once_as_of_its_instant(folder: Path) -> None:
     delivery = make_delivery()
     keep(delivery)
 
@@ -82,7 +82,7 @@ def test_nothing_goes_out_between_the_return_of_the_database_and_recover() -> No
 
 
 @pytest.mark.django_db
-def test_a_yes_that_was_said_after_the_no_stands() -> None:
+def test_an_opt_in_after_the_opt_out_stays() -> None:
     delivery = make_delivery()
     keep(delivery)
     later = NOW + timedelta(minutes=1)
@@ -98,7 +98,7 @@ def test_a_yes_that_was_said_after_the_no_stands() -> None:
 
 
 @pytest.mark.django_db
-def test_one_link_used_a_hundred_times_makes_one_file_with_its_last_word(folder: Path) -> None:
+def test_a_link_used_a_hundred_times_makes_one_file_with_the_last_opt_out(folder: Path) -> None:
     delivery = make_delivery()
 
     for seconds in range(100):
@@ -112,14 +112,14 @@ def test_one_link_used_a_hundred_times_makes_one_file_with_its_last_word(folder:
 
 
 @pytest.mark.django_db
-def test_what_a_killed_process_left_is_applied_or_removed(folder: Path) -> None:
+def test_files_of_a_killed_process_are_applied_or_removed(folder: Path) -> None:
     delivery, torn = make_delivery(), make_delivery()
     keep(delivery)
     (path,) = folder.iterdir()
     path.rename(path.with_suffix(".taken"))
     keep(torn)
     (torn_path,) = folder.glob("*.no")
-    # Killed while it wrote, before it answered.
+    # The process was killed while it wrote, before it answered.
     torn_path.rename(torn_path.with_suffix(".draft"))
     draft = torn_path.with_suffix(".draft")
     draft.write_text(draft.read_text()[:20])
@@ -134,7 +134,7 @@ def test_what_a_killed_process_left_is_applied_or_removed(folder: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_a_learner_who_is_gone_is_counted_and_one_bad_file_costs_itself_alone(
+def test_deleted_learners_are_counted_and_a_bad_file_stops_no_other(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     delivery = make_delivery()
@@ -147,21 +147,21 @@ def test_a_learner_who_is_gone_is_counted_and_one_bad_file_costs_itself_alone(
     recover(now=NOW)
 
     assert words() == [("out", "one_click")]
-    assert "1 kept noes were of learners who are no longer there" in caplog.text
+    assert "1 kept opt-outs were of learners who have been deleted" in caplog.text
     assert caplog.text.count("is set aside") == 1
     assert [path.suffix for path in folder.iterdir()] == [".bad"]
 
 
 @pytest.mark.django_db
-def test_a_folder_that_is_full_or_cannot_be_written_keeps_none_and_says_so(
+def test_a_full_or_unwritable_folder_refuses_an_opt_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, other = make_delivery(), make_delivery()
     keep(kept)
     monkeypatch.setattr(kept_noes, "MOST_FILES", 1)
-    with pytest.raises(NotKeptError, match="holds 1 files"):
+    with pytest.raises(NotKeptError, match="already holds 1 files"):
         keep(other)
-    # The same link again takes no more room.
+    # The same link used again needs no more space.
     keep(kept)
     monkeypatch.undo()
 
@@ -172,7 +172,7 @@ def test_a_folder_that_is_full_or_cannot_be_written_keeps_none_and_says_so(
 
 
 class no_room:  # noqa: N801
-    """Let this process write not one byte more into any file."""
+    """Prevent this process from writing any more bytes to files."""
 
     def __enter__(self) -> None:
         self.before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -195,7 +195,7 @@ print("done", flush=True)
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_two_processes_at_once_apply_each_no_and_lose_none(folder: Path) -> None:
+def test_two_processes_at_once_apply_every_opt_out(folder: Path) -> None:
     deliveries = [make_delivery(make_evaluated()) for _ in range(20)]
     for delivery in deliveries:
         keep(delivery)
@@ -240,7 +240,7 @@ print(sorted(Delivery.objects.values_list("state", flat=True)))
 
 @pytest.fixture
 def own_database() -> Iterator[Path]:
-    """Run a PostgreSQL that the test may stop."""
+    """Run a PostgreSQL server that the test can stop."""
     with tempfile.TemporaryDirectory(prefix="nudgelab-pg-") as name:
         data = Path(name) / "postgres"
         postgres.ensure_running(data)
@@ -268,7 +268,7 @@ def answers(port: int) -> bool:
 
 
 @pytest.mark.slow
-def test_who_unsubscribes_while_the_database_is_away_is_unsubscribed(
+def test_an_opt_out_while_the_database_is_down_is_applied(
     own_database: Path, folder: Path, tmp_path: Path
 ) -> None:
     env = {"DATABASE_URL": postgres.address(own_database), "KEPT_NOES_DIR": str(folder)}
@@ -295,7 +295,7 @@ def test_who_unsubscribes_while_the_database_is_away_is_unsubscribed(
                 assert (status, "You are unsubscribed" in page) == (200, True)
             status, page = ask(f"{pages}/preferences/{tokens[2]}/", method="POST")
             assert (status, f"/unsubscribe/{tokens[2]}/" in page) == (503, True)
-            # Nothing can be written: what cannot be kept is not called done.
+            # Nothing can be written, so the opt-out must not be confirmed.
             folder.rename(folder.with_name("full"))
             folder.write_text("no folder")
             status, page = ask(f"{pages}/unsubscribe/{tokens[2]}/", method="POST")

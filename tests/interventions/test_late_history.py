@@ -1,4 +1,4 @@
-"""A back-fill after an outage mails nobody in a live course."""
+"""Events imported late after an outage send no mail in a live course."""
 
 from datetime import timedelta
 
@@ -41,12 +41,12 @@ def fill_in(course):
     run_stages()
 
 
-def test_fifty_learners_whose_acts_come_in_25_days_late_are_not_mailed(course):
+def test_learners_whose_events_come_in_25_days_late_are_not_mailed(course):
     fill_in(course)
     assert Run.objects.count() == Delivery.objects.count() == 0
 
 
-def test_a_course_that_asks_for_it_mails_them(course):
+def test_a_course_that_allows_late_events_mails_them(course):
     save_course({"key": course.key, "late_events_start": True}, now=NOW)
     fill_in(course)
     assert Delivery.objects.count() == 50

@@ -1,4 +1,4 @@
-"""Caps, quiet hours and send windows as an admin sets them, through the whole dispatch."""
+"""Caps, quiet hours and send windows set by an admin, tested through the dispatch stage."""
 
 from datetime import UTC, datetime, time, timedelta
 
@@ -30,7 +30,7 @@ def state_of(delivery: Delivery) -> tuple[str, str]:
     return delivery.state, delivery.reason
 
 
-def test_a_second_message_of_one_loop_is_held_by_the_cap_the_first_used_up() -> None:
+def test_a_second_message_in_one_loop_is_held_by_the_used_up_cap() -> None:
     save_cap("one", limit=1, window="rolling_hours", length=4)
     learner = make_learner()
     first, second = (make_delivery(make_evaluated(make_live_course(), learner)) for _ in range(2))
@@ -74,7 +74,7 @@ def test_a_ghost_uses_up_the_cap_of_the_same_turn() -> None:
         ("failed", False),
     ],
 )
-def test_what_the_learner_got_or_may_have_got_counts(state: str, counts: bool) -> None:
+def test_messages_that_the_learner_got_or_may_have_got_count(state: str, counts: bool) -> None:
     save_cap("one", limit=1, window="rolling_days", length=1)
     enrollment = make_evaluated()
     fields = {"state": state, "claimed_at": (NOW - HOUR) if counts else None}
@@ -86,7 +86,7 @@ def test_what_the_learner_got_or_may_have_got_counts(state: str, counts: bool) -
     assert len(dispatch()[0]) == (0 if counts else 1)
 
 
-def test_a_cap_that_drops_drops() -> None:
+def test_a_dropping_cap_drops_the_message() -> None:
     save_cap("one", limit=1, window="rolling_hours", length=4, on_exceed="drop")
     enrollment = make_evaluated()
     make_counted(enrollment, NOW - HOUR)
@@ -110,7 +110,7 @@ def test_a_cap_that_drops_drops() -> None:
     ],
     ids=str,
 )
-def test_a_cap_holds_what_its_scope_says(scope: dict, is_held: bool) -> None:
+def test_a_cap_holds_the_messages_of_its_scope(scope: dict, is_held: bool) -> None:
     enrollment = make_evaluated()
     delivery = make_delivery(enrollment)
     make_counted(enrollment, NOW - HOUR, category=delivery.category)
@@ -135,7 +135,7 @@ def test_a_category_without_caps_goes_out_and_still_counts() -> None:
     assert state_of(free) == ("handed_off", "")
 
 
-def test_a_message_that_fits_only_after_its_end_expires() -> None:
+def test_a_message_allowed_only_after_its_expiry_expires() -> None:
     save_cap("one", limit=1, window="rolling_days", length=7)
     enrollment = make_evaluated()
     make_counted(enrollment, NOW)
@@ -192,7 +192,7 @@ def test_a_cadence_sends_in_its_window_only() -> None:
     assert len(dispatch(delivery.send_at)[0]) == 1
 
 
-def test_the_trace_keeps_every_decision_but_not_without_end() -> None:
+def test_the_trace_keeps_decisions_up_to_a_limit() -> None:
     delivery = make_delivery(expires_at=NOW + timedelta(days=30))
     Due.objects.filter(pk=delivery.enrollment_id).update(due_at=NOW)
 
@@ -206,12 +206,12 @@ def test_the_trace_keeps_every_decision_but_not_without_end() -> None:
     assert delivery.trace[-1]["reason"] == "evaluation_pending"
 
 
-def test_a_cap_that_lets_nothing_through_is_refused() -> None:
+def test_a_cap_of_zero_is_refused() -> None:
     with pytest.raises(InterventionError, match="pause everything"):
         save_cap("none", limit=0, window="rolling_days", length=1)
 
 
-def test_the_table_itself_refuses_a_cap_that_lets_nothing_through() -> None:
+def test_the_table_itself_refuses_a_cap_of_zero() -> None:
     cap = save_cap("one", limit=1, window="rolling_days", length=1)
 
     with pytest.raises(IntegrityError), transaction.atomic():

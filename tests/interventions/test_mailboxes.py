@@ -1,4 +1,4 @@
-"""A mailbox is what is spammed: learners who share one share its caps and its consent."""
+"""Learners who share a mailbox share its caps and its consent."""
 
 from collections import Counter
 from datetime import timedelta
@@ -32,7 +32,7 @@ def owner_of(delivery: Delivery) -> LinkOwner:
 
 
 def make_family() -> tuple[Delivery, Delivery]:
-    """Return a due message to each of two learners of one course with one mailbox."""
+    """Return a due message for each of two learners who share a mailbox and a course."""
     course = make_live_course()
     spellings = ("family@example.org", "Family@Example.ORG")
     first, second = (make_evaluated(course, make_learner(email=each)) for each in spellings)
@@ -52,7 +52,7 @@ def test_a_cap_of_one_lets_one_message_through_to_a_mailbox() -> None:
     assert second.send_at == NOW + timedelta(hours=24)
 
 
-def test_a_cap_counts_what_went_to_the_mailbox_before_its_learner_moved_away() -> None:
+def test_a_cap_counts_messages_to_the_mailbox_before_its_learner_changed_address() -> None:
     save_cap("one a day", limit=1, window="rolling_hours", length=24)
     first, second = make_family()
     Delivery.objects.filter(pk=second.pk).update(send_at=LATER)
@@ -62,7 +62,7 @@ def test_a_cap_counts_what_went_to_the_mailbox_before_its_learner_moved_away() -
     assert dispatch(LATER)[0] == []
 
 
-def test_nobody_with_the_mailbox_is_written_to_after_one_of_them_said_no() -> None:
+def test_an_opt_out_stops_messages_to_all_learners_of_the_mailbox() -> None:
     first, second = make_family()
 
     unsubscribe(owner_of(first), source="page", now=NOW)
@@ -77,7 +77,7 @@ def test_nobody_with_the_mailbox_is_written_to_after_one_of_them_said_no() -> No
     assert (late.state, late.reason) == ("dropped", "opted_out")
 
 
-def test_leaving_a_category_holds_for_the_mailbox_and_so_does_coming_back() -> None:
+def test_leaving_and_rejoining_a_category_hold_for_the_mailbox() -> None:
     first, second = make_family()
     save_preferences(owner_of(first), wanted=set(), source="preferences", now=NOW)
     assert dispatch(LATER)[0] == []
@@ -142,7 +142,7 @@ def test_an_opt_in_of_one_counts_for_the_mailbox() -> None:
     assert dispatch(LATER)[1] == Counter({"handed_off": 2})
 
 
-def test_two_domains_that_only_the_idna_of_2003_confuses_are_two_mailboxes() -> None:
+def test_two_domains_that_are_equal_only_in_idna_2003_are_two_mailboxes() -> None:
     lea = make_delivery(make_evaluated(learner=make_learner(email="lea@straße.example")))
     suppress("lea@strasse.example", reason="complained", now=NOW)
 

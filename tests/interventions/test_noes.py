@@ -1,4 +1,4 @@
-"""Every "no" has one function, and none is passed over, whichever way it comes."""
+"""Every "no" goes through one function, and none is missed, from any source."""
 
 from datetime import timedelta
 from typing import Any
@@ -33,7 +33,7 @@ def owner_of(delivery: Delivery) -> LinkOwner:
 
 
 def feed(delivery: Delivery, verb: str, *, at=EARLIER, **fields: Any) -> None:
-    """Let the learner's platform say something, as every feed does."""
+    """Ingest an event of the learner, as a feed does."""
     ingest([make_event(delivery.enrollment, verb, occurred_at=at, source="lms", **fields)], now=NOW)
     mark_evaluated(delivery.enrollment)
 
@@ -63,7 +63,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_nothing_goes_out_after_a_no_even_before_any_stage_has_applied_it(way: str) -> None:
+def test_nothing_goes_out_after_a_no_even_before_a_stage_applies_it(way: str) -> None:
     delivery = make_delivery()
 
     WAYS[way](delivery)
@@ -101,14 +101,14 @@ def test_nothing_goes_out_after_a_no_that_a_stage_has_applied(way: str) -> None:
         ("list", "import"),
     ],
 )
-def test_each_consent_says_by_which_way_it_came(way: str, source: str) -> None:
+def test_each_consent_names_its_source(way: str, source: str) -> None:
     WAYS[way](make_delivery())
     recover(now=NOW)
 
     assert Consent.objects.get().source == source
 
 
-def test_a_no_of_one_learner_stops_whoever_has_the_mailbox() -> None:
+def test_a_no_of_one_learner_stops_all_learners_of_the_mailbox() -> None:
     course = make_live_course()
     family = [make_learner(email=each) for each in ("us@example.org", "US@example.org")]
     first, second = (make_delivery(make_evaluated(course, each)) for each in family)
@@ -130,7 +130,7 @@ def test_an_opt_out_of_an_address_that_no_learner_has_yet_waits_for_them() -> No
     assert delivery.reason == "opted_out"
 
 
-def test_who_complained_stays_suppressed_whatever_the_roster_says() -> None:
+def test_a_complaint_stays_even_if_the_roster_opts_in() -> None:
     delivery = make_delivery()
     feed(delivery, "EMAIL_COMPLAINED")
     recover(now=NOW)
@@ -148,7 +148,7 @@ def test_who_complained_stays_suppressed_whatever_the_roster_says() -> None:
     assert Suppression.objects.get().reason == "complained"
 
 
-def test_no_roster_line_takes_a_no_back() -> None:
+def test_no_roster_line_revokes_a_no() -> None:
     delivery = make_delivery()
     unsubscribe(owner_of(delivery), source="page", now=NOW)
     for values in ({"opted_out": True}, {"opted_out": False}, {"email": "new@example.org"}):
@@ -161,7 +161,7 @@ def test_no_roster_line_takes_a_no_back() -> None:
 
 
 def come_back(delivery: Delivery) -> Delivery:
-    """Have the learner choose their category again, and plan a message of it."""
+    """Let the learner opt in to the category again, and plan a message of it."""
     category = delivery.category
     save_preferences(owner_of(delivery), wanted={category.pk}, source="preferences", now=LATER)
     mark_evaluated(delivery.enrollment)
@@ -169,7 +169,7 @@ def come_back(delivery: Delivery) -> Delivery:
 
 
 @pytest.mark.parametrize("way", ["feed", "roster", "list"])
-def test_the_same_no_told_again_does_not_silence_who_has_come_back(way: str) -> None:
+def test_a_repeated_no_does_not_stop_a_learner_who_has_opted_in_again(way: str) -> None:
     delivery = make_delivery()
     WAYS[way](delivery)
     recover(now=NOW)
@@ -181,7 +181,7 @@ def test_the_same_no_told_again_does_not_silence_who_has_come_back(way: str) -> 
     assert [each.message_id for each in dispatch(LATER)[0]] == [f"<{back.key}@testserver>"]
 
 
-def test_a_later_no_silences_who_had_come_back() -> None:
+def test_a_later_no_stops_a_learner_who_has_opted_in_again() -> None:
     delivery = make_delivery()
     feed(delivery, "UNSUBSCRIBED")
     recover(now=NOW)
@@ -203,7 +203,7 @@ def test_a_later_no_silences_who_had_come_back() -> None:
         ("EMAIL_BOUNCED", {"status": "4.2.2"}),
     ],
 )
-def test_what_is_no_no_stops_nothing(verb: str, properties: dict[str, str]) -> None:
+def test_events_that_are_not_a_no_stop_nothing(verb: str, properties: dict[str, str]) -> None:
     delivery = make_delivery()
 
     feed(delivery, verb, properties=properties)
@@ -237,10 +237,10 @@ def test_a_bounce_may_name_its_address() -> None:
     assert Suppression.objects.get().address == "x@example.org"
 
 
-def test_a_no_that_cannot_be_applied_holds_its_learner_back_and_nobody_else() -> None:
+def test_a_no_that_cannot_be_applied_holds_back_only_its_learner() -> None:
     bad, good = make_delivery(), make_delivery()
     feed(bad, "UNSUBSCRIBED")
-    # A consent cannot name a mailbox that long.
+    # The mailbox of a consent cannot be so long.
     PendingNo.objects.update(learner=bad.learner, mailbox="x" * 320)
     Learner.objects.filter(pk=bad.learner_id).update(email=None)
     Consent._meta.get_field("mailbox")
@@ -260,7 +260,7 @@ def test_a_no_that_cannot_be_applied_holds_its_learner_back_and_nobody_else() ->
         (b'{"type": "optout", "email": "a@example.org", "said_at": "x"}', "said_at"),
     ],
 )
-def test_a_faulty_opt_out_line_costs_only_itself(line: bytes, words: str) -> None:
+def test_a_faulty_opt_out_line_stops_no_other_line(line: bytes, words: str) -> None:
     result = import_jsonl([line, b'{"type": "optout", "email": "b@example.org"}'], now=NOW)
 
     assert [fault.line for fault in result.faults] == [1]

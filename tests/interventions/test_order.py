@@ -1,4 +1,4 @@
-"""Which message goes first, and what keeps its place."""
+"""The order of messages, and messages that keep their place while they wait."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ from tests.interventions.test_dispatch import state_of
 pytestmark = pytest.mark.django_db
 
 
-def test_an_urgent_message_goes_before_many_that_waited_longer() -> None:
+def test_an_urgent_message_goes_before_many_that_have_waited_longer() -> None:
     urgent = make_delivery(cadence=make_cadence(priority=1), priority=1)
     for minutes in range(3):
         make_delivery(planned_at=NOW - timedelta(minutes=minutes + 1))
@@ -45,7 +45,7 @@ def test_a_lesser_message_does_not_take_the_place_of_one_whose_evaluation_is_pen
     assert state_of(urgent) == ("planned", "evaluation_pending")
     assert state_of(lesser) == ("planned", "outranked")
 
-    # Also one that is planned while the urgent one waits.
+    # This also holds for a message planned while the urgent one waits.
     later = make_delivery(make_evaluated(make_live_course(), enrollment.learner))
     assert dispatch(NOW + timedelta(seconds=5))[0] == []
     assert state_of(later) == ("planned", "outranked")

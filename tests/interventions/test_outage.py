@@ -1,4 +1,4 @@
-"""An outage puts nobody off; what the database refuses to do for one costs that one alone."""
+"""An outage postpones no row, and a row that the database refuses delays no other."""
 
 import tempfile
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.interventions.factories import (
 )
 from tests.processes import finish, running, start_python, wait_for_line
 
-# Sends to nobody, and has the mail server's answer while the database goes away and comes back.
+# Gets the mail server's answer and waits for a line while the database stops and starts again.
 SEND_AND_WAIT = """
 import logging
 import sys
@@ -51,7 +51,7 @@ print(len(sent), dict(counts), *Delivery.objects.values_list("state", "attempts"
 
 
 def refuse(table: str, when: str, condition: str) -> None:
-    """Have the database fail on some rows as on a statement that is too complex."""
+    """Let the database fail on some rows, as for a statement that is too complex."""
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION too_complex() RETURNS trigger LANGUAGE plpgsql AS "
@@ -80,7 +80,7 @@ def refuse(table: str, when: str, condition: str) -> None:
         ("42883", False),
     ],
 )
-def test_the_state_says_whether_the_server_failed(state: str, outage: bool) -> None:
+def test_the_error_state_tells_whether_the_server_failed(state: str, outage: bool) -> None:
     with pytest.raises(DatabaseError) as raised, connection.cursor() as cursor:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$")
 
@@ -104,7 +104,7 @@ def test_without_a_state_only_a_lost_connection_is_an_outage(
 
 
 @pytest.mark.django_db
-def test_a_transition_too_complex_for_the_database_holds_up_no_other() -> None:
+def test_a_transition_too_complex_for_the_database_delays_no_other() -> None:
     cadence = make_cadence()
     bad, good = make_evaluated(), make_evaluated()
     failing = make_transition(bad, cadence.segment)
@@ -119,7 +119,7 @@ def test_a_transition_too_complex_for_the_database_holds_up_no_other() -> None:
 
 
 @pytest.mark.django_db
-def test_a_step_too_complex_for_the_database_holds_up_no_other() -> None:
+def test_a_step_too_complex_for_the_database_delays_no_other() -> None:
     cadence = make_cadence()
     bad, good = (
         make_run(make_evaluated(), cadence, next_position=0, next_at=NOW) for _ in range(2)
@@ -134,7 +134,7 @@ def test_a_step_too_complex_for_the_database_holds_up_no_other() -> None:
 
 
 @pytest.mark.django_db
-def test_a_learner_too_complex_for_the_database_holds_up_no_other() -> None:
+def test_a_learner_too_complex_for_the_database_delays_no_other() -> None:
     bad, good = make_delivery(), make_delivery()
     refuse("interventions_delivery", "UPDATE", f"NEW.id = {bad.pk} AND NEW.state = 'claimed'")
 
@@ -150,7 +150,7 @@ def test_a_worker_tries_to_record_for_about_a_minute() -> None:
 
 
 @pytest.mark.slow
-def test_a_hand_off_is_recorded_over_a_restart_of_the_database() -> None:
+def test_a_hand_off_is_recorded_even_if_the_database_restarts() -> None:
     with tempfile.TemporaryDirectory(prefix="nudgelab-pg-") as folder:
         data = Path(folder) / "postgres"
         postgres.ensure_running(data)

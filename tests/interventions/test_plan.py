@@ -1,4 +1,4 @@
-"""Steps that are due become rows in the ledger, once each."""
+"""Each due step becomes one row in the ledger."""
 
 from datetime import timedelta
 
@@ -148,14 +148,14 @@ def test_a_run_is_finished_when_its_last_message_is() -> None:
     assert (run.status, run.ended_at) == ("finished", NOW + timedelta(minutes=1))
 
 
-def test_closing_leaves_alone_what_still_waits() -> None:
+def test_closing_changes_no_run_that_still_waits() -> None:
     make_started(make_cadence())
     make_delivery()
 
     assert not close_runs(now=NOW)
 
 
-def test_a_run_that_cannot_be_planned_is_put_off_and_the_others_go_on() -> None:
+def test_a_run_that_cannot_be_planned_is_postponed_and_the_others_continue() -> None:
     broken = make_cadence()
     bad = make_started(broken)
     type(broken).objects.filter(pk=broken.pk).update(goal_rule={"field": "nothing"})

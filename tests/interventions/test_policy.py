@@ -1,4 +1,4 @@
-"""The policy: its order, its refusals, and how long it defers."""
+"""The policy: its order, its denials and the ends of its deferrals."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -29,7 +29,7 @@ MORNING = datetime(2025, 9, 11, 7, 0, tzinfo=UTC)
 DAILY = Cap("one a day", 1, Window.ROLLING_HOURS, 24)
 DROPPING = replace(DAILY, name="hard", drops=True)
 
-# In the order of the policy: each fact alone, and what it decides.
+# Each fact alone with its decision, in the order of the policy.
 OBJECTIONS: list[tuple[dict[str, Any], Any]] = [
     ({"withdrawn": True}, Deny(Reason.WITHDRAWN)),
     ({"run_ended": True}, Deny(Reason.RUN_ENDED)),
@@ -92,7 +92,7 @@ def test_a_cap_that_is_kept_does_not_drop() -> None:
     assert decide(facts, now=NOW) == Allow()
 
 
-def test_a_cap_of_nothing_denies_even_where_it_would_defer() -> None:
+def test_a_cap_of_zero_denies_even_if_it_defers() -> None:
     facts = replace(NOTHING_AGAINST, caps=(replace(DAILY, limit=0),))
 
     assert decide(facts, now=NOW) == Deny(Reason.FREQUENCY_CAP, "one a day")
@@ -141,7 +141,7 @@ def says(category: int | None, said: str, hour: int) -> ConsentStatement:
         "yes to everything is no opt-in",
     ],
 )
-def test_the_last_word_counts(
+def test_the_latest_statement_counts(
     words: list[ConsentStatement], needs_opt_in: bool, wanted: bool
 ) -> None:
     assert is_wanted(1, words, needs_opt_in=needs_opt_in) is wanted

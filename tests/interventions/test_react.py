@@ -1,4 +1,4 @@
-"""Transitions become draws, runs and exits; and all that they must not start."""
+"""Transitions become draws, runs and exits, and some transitions must start nothing."""
 
 import sys
 import time
@@ -67,7 +67,7 @@ def test_entering_a_segment_starts_its_cadence_once() -> None:
     ids=["roster", "edit", "never live", "live later", "simulated", "before live", "leaving"],
 )
 @pytest.mark.parametrize("is_busy", [False, True], ids=["idle", "busy"])
-def test_what_must_not_start_a_run_or_draw_does_not(
+def test_transitions_that_must_not_start_runs_or_draws_do_not(
     course: dict, transition: dict, is_busy: bool
 ) -> None:
     enrollment = make_evaluated(make_live_course(**course))
@@ -77,7 +77,7 @@ def test_what_must_not_start_a_run_or_draw_does_not(
     for segment in (cadence.segment, other):
         make_transition(enrollment, segment, **transition)
     if is_busy:
-        # Who has a run to end is not passed over with the many who have nothing to do.
+        # Enrollments without work are skipped. One with a run to end must not be skipped with them.
         leaving = make_run(enrollment, make_cadence(), next_at=NOW, next_position=0)
         make_transition(enrollment, leaving.cadence.segment, "leave", starts=False)
 
@@ -125,7 +125,7 @@ def test_leaving_ends_the_run_and_drops_what_is_planned() -> None:
     assert DeliveryOutcome.objects.get().outcome == "dropped"
 
 
-def test_what_is_claimed_already_stays_when_the_run_ends() -> None:
+def test_a_claimed_message_stays_when_the_run_ends() -> None:
     enrollment, cadence = make_evaluated(), make_cadence()
     run = make_run(enrollment, cadence)
     claimed = {
@@ -158,7 +158,7 @@ def test_a_run_that_is_to_go_on_survives_leaving_but_not_the_end_of_the_course()
     assert (run.status, run.exit_reason) == ("exited", "course_over")
 
 
-def test_in_and_out_and_in_again_is_handled_in_order() -> None:
+def test_entering_leaving_and_entering_again_is_handled_in_order() -> None:
     enrollment = make_evaluated()
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
     for kind in ("enter", "leave", "enter"):
@@ -194,7 +194,7 @@ def test_re_entry(reentry: dict, ended_ago: timedelta, starts: bool) -> None:
     assert len(begins) == starts
 
 
-def test_an_active_run_keeps_out_a_second() -> None:
+def test_an_active_run_prevents_a_second_one() -> None:
     enrollment = make_evaluated()
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0), exit_on_leave=False)
     make_run(enrollment, cadence, next_at=NOW, next_position=0)
@@ -205,7 +205,7 @@ def test_an_active_run_keeps_out_a_second() -> None:
     assert len(runs()) == 1
 
 
-def test_a_run_whose_last_message_went_out_makes_room() -> None:
+def test_a_run_whose_last_message_went_out_allows_another() -> None:
     enrollment = make_evaluated()
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
     make_run(enrollment, cadence)
@@ -216,7 +216,7 @@ def test_a_run_whose_last_message_went_out_makes_room() -> None:
     assert [status for _, status, _ in runs()] == ["finished", "active"]
 
 
-def test_the_arm_decides_who_is_messaged_and_who_is_a_ghost() -> None:
+def test_the_arm_decides_between_messages_and_ghosts() -> None:
     segment = make_any_segment()
     experiment = make_experiment(segment)
     nudge, control = arm_of(experiment, "nudge"), arm_of(experiment, "control")
@@ -251,14 +251,14 @@ def test_control_learners_get_nothing_from_a_cadence_without_ghosts() -> None:
 
 
 def make_failing(*enrollments: Enrollment) -> Cadence:
-    """Return a cadence that cannot be started for these: no file says when their days begin."""
+    """Return a cadence that cannot start for these enrollments, because their zone is unknown."""
     learners = [enrollment.learner_id for enrollment in enrollments]
     Learner.objects.filter(pk__in=learners).update(time_zone="No/Where")
     template = make_template()
     return make_cadence(template=template, steps=[StepFields(template, timedelta(days=1))])
 
 
-def test_one_enrollment_that_fails_holds_up_no_other() -> None:
+def test_a_failing_enrollment_delays_no_other() -> None:
     bad, good = make_evaluated(), make_evaluated()
     cadence, failing = make_cadence(), make_failing(bad)
     make_run(bad, cadence, next_position=0, next_at=NOW)
@@ -276,7 +276,7 @@ def test_one_enrollment_that_fails_holds_up_no_other() -> None:
     assert react_due(now=NOW + timedelta(seconds=29)) == 0
 
 
-def test_a_failure_among_many_costs_few_queries_and_keeps_to_the_time() -> None:
+def test_a_failure_among_many_needs_few_queries_and_keeps_the_time_limit() -> None:
     course, cadence = make_live_course(), make_cadence()
     enrollments = [make_evaluated(course) for _ in range(64)]
     failing = make_failing(enrollments[40])
@@ -286,13 +286,13 @@ def test_a_failure_among_many_costs_few_queries_and_keeps_to_the_time() -> None:
 
     with CaptureQueriesContext(connection) as captured:
         assert react_due(now=NOW) == 63
-    # Found in six halvings, of two batches each.
+    # The failing enrollment is found in six halvings with two batches each.
     assert len(captured) < 13 * 25
     assert react._react_safely([enrollments[40].pk], NOW, time.monotonic() - 1) == 0
     assert Transition.objects.get(segment=failing.segment).attempts == 1
 
 
-def test_a_pause_of_ten_thousand_years_is_no_failure() -> None:
+def test_a_pause_of_ten_thousand_years_is_not_a_failure() -> None:
     enrollment, before = make_evaluated(), NOW - timedelta(days=1)
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(days=5_000_000))
     make_run(enrollment, cadence, status="finished", started_at=before, ended_at=before)
@@ -313,7 +313,7 @@ def test_a_run_whose_last_message_went_out_has_finished_when_its_segment_is_left
 
 
 def lines_run(work, *, module) -> int:
-    """Return how many lines of the module were run, loops counted each time round."""
+    """Return the number of executed lines of the module, counting every loop iteration."""
     count = 0
 
     def trace(frame, event, argument):

@@ -1,4 +1,4 @@
-"""A batch of enrollments is handled as each of them would be alone."""
+"""Handling a batch of enrollments has the same result as handling each alone."""
 
 from datetime import timedelta
 from random import Random
@@ -35,7 +35,7 @@ GOING = {"started_at": BEFORE, "next_position": 0, "next_at": NOW}
 
 
 def state_of(enrollment_id: int) -> tuple:
-    """Return all that reacting can change of an enrollment, without the ids it gives out."""
+    """Return all data of an enrollment that reacting can change, without new ids."""
     runs = Run.objects.filter(enrollment=enrollment_id).order_by("cadence", "transition", "status")
     deliveries = Delivery.objects.filter(enrollment=enrollment_id).order_by("pk")
     outcomes = DeliveryOutcome.objects.filter(assignment__enrollment=enrollment_id)

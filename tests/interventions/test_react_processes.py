@@ -1,4 +1,4 @@
-"""What only real processes show of react: rows that others hold, two workers, two orders."""
+"""Tests of react that need real processes: locked rows, two workers, two lock orders."""
 
 import subprocess
 import threading
@@ -83,7 +83,9 @@ def test_two_workers_react_once_to_each_transition() -> None:
     assert started == {transition.pk: 1 for transition in transitions}
 
 
-def test_react_passes_over_whom_another_transaction_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_react_skips_enrollments_locked_by_another_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(react, "BATCH_SIZE", 5)
     cadence, course = make_cadence(), make_live_course()
     held = [make_evaluated(course) for _ in range(12)]
@@ -102,7 +104,7 @@ def test_react_passes_over_whom_another_transaction_has(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("kind", ["enter", "leave"])
-def test_a_run_that_is_held_delays_its_own_enrollment_alone(kind: str) -> None:
+def test_a_locked_run_delays_only_its_enrollment(kind: str) -> None:
     cadence = make_cadence(reentry="cooldown", cooldown=timedelta(0))
     busy, free = make_evaluated(make_live_course()), make_evaluated(make_live_course())
     run = make_run(busy, cadence, next_position=0, next_at=NOW)
@@ -120,7 +122,7 @@ def test_a_run_that_is_held_delays_its_own_enrollment_alone(kind: str) -> None:
     assert run.status == ("exited" if kind == "leave" else "active")
 
 
-def test_putting_off_waits_for_no_message_that_another_transaction_has() -> None:
+def test_postponing_does_not_wait_for_a_locked_message() -> None:
     enrollment, cadence = make_evaluated(make_live_course()), make_cadence()
     held = make_delivery(run=make_run(enrollment, cadence))
     other = make_delivery(run=make_run(enrollment, make_cadence()))
@@ -136,7 +138,7 @@ def test_putting_off_waits_for_no_message_that_another_transaction_has() -> None
     assert list(reasons) == [(held.pk, ""), (other.pk, "error")]
 
 
-def test_a_cadence_archived_before_an_experiment_starts_messages_nobody_drawn() -> None:
+def test_a_cadence_archived_before_an_experiment_messages_no_drawn_learner() -> None:
     everybody = make_cadence(segment=make_any_segment(make_live_course()))
     experiment = make_experiment(everybody.segment, start=False)
     enrollment = make_evaluated(everybody.segment.playbook.courses.get())
@@ -165,7 +167,7 @@ def test_a_cadence_archived_before_an_experiment_starts_messages_nobody_drawn() 
 
 
 def go(process: subprocess.Popen[str]) -> None:
-    """Let the process go on."""
+    """Let the process continue."""
     assert process.stdin is not None
     process.stdin.write("go\n")
     process.stdin.flush()

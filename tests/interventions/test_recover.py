@@ -1,4 +1,4 @@
-"""What a dead or slow worker leaves behind."""
+"""Recovery of the work of a dead or slow worker."""
 
 from datetime import datetime, timedelta
 
@@ -111,7 +111,7 @@ def test_prefer_delivery_plans_again_under_the_same_message_id() -> None:
 
 
 def make_waiting(doubtful: Delivery) -> Delivery:
-    """Return another message to the same learner, held by the cap of one a day."""
+    """Return another message to the same learner, held by the cap of one per day."""
     save_cap("one a day", limit=1, window="rolling_days", length=1)
     other = make_delivery(make_evaluated(learner=doubtful.learner), planned_at=LEASE_ENDS)
     assert dispatch(LEASE_ENDS)[0] == []
@@ -120,7 +120,7 @@ def make_waiting(doubtful: Delivery) -> Delivery:
 
 
 @pytest.mark.parametrize("proof", [None, Result.NOT_ACCEPTED, Result.REFUSED])
-def test_a_cap_counts_the_doubtful_copy_whatever_becomes_of_the_next(proof: Result | None) -> None:
+def test_a_cap_counts_the_doubtful_copy_whatever_happens_to_the_next(proof: Result | None) -> None:
     delivery, _ = make_doubtful("prefer_delivery")
     other = make_waiting(delivery)
     recover(now=LEASE_ENDS)
@@ -197,7 +197,7 @@ def end_the_run(delivery: Delivery, at: datetime) -> None:
         (end_the_run, "goal"),
     ],
 )
-def test_a_doubt_that_is_not_sent_again_after_all_stays_a_doubt(end, reason: str) -> None:
+def test_a_doubtful_message_that_is_not_sent_again_stays_in_doubt(end, reason: str) -> None:
     delivery, _ = make_doubtful("prefer_delivery")
     recover(now=LEASE_ENDS)
     assert DeliveryOutcome.objects.get().outcome == "in_doubt"
@@ -223,7 +223,7 @@ def test_a_late_finish_resolves_a_doubt_that_was_not_sent_again() -> None:
     assert DeliveryOutcome.objects.get().outcome == "handed_off"
 
 
-def test_what_staff_say_was_never_accepted_counts_no_more() -> None:
+def test_a_message_that_staff_record_as_not_accepted_no_longer_counts() -> None:
     delivery, _ = make_doubtful("prefer_delivery")
     other = make_waiting(delivery)
     recover(now=LEASE_ENDS)
@@ -245,7 +245,7 @@ def test_a_late_finish_keeps_prefer_delivery_from_sending_twice() -> None:
     assert dispatch(LEASE_ENDS + timedelta(hours=1))[0] == []
 
 
-def test_a_finish_after_the_message_was_claimed_anew_changes_nothing() -> None:
+def test_a_finish_after_a_new_claim_changes_nothing() -> None:
     delivery, old = make_doubtful("prefer_delivery")
     recover(now=LEASE_ENDS)
     Delivery.objects.update(send_at=NOW)
@@ -257,7 +257,7 @@ def test_a_finish_after_the_message_was_claimed_anew_changes_nothing() -> None:
 
     assert state_of(delivery) == ("claimed", "")
     assert finish_delivery(new, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
-    # The mail did go out twice at most once: both hand-offs are one message in the log.
+    # Both hand-offs are one message in the log.
     assert Event.objects.filter(verb="EMAIL_SENT").count() == 1
 
 
@@ -301,12 +301,12 @@ def test_staff_resolve_a_doubt(accepted: bool, state: str, events: int) -> None:
 
     assert state_of(delivery) == (state, "by_staff")
     assert Event.objects.filter(verb="EMAIL_SENT").count() == events
-    with pytest.raises(InterventionError, match="not in doubt any more"):
+    with pytest.raises(InterventionError, match="no longer in doubt"):
         resolve_in_doubt(delivery.pk, accepted=not accepted, now=LEASE_ENDS)
 
 
 @pytest.mark.parametrize("policy", ["prefer_once", "prefer_delivery"])
-def test_what_staff_say_was_never_accepted_can_be_tried_again(policy: str) -> None:
+def test_a_message_that_staff_record_as_not_accepted_can_be_tried_again(policy: str) -> None:
     delivery, _ = make_doubtful(policy)
     recover(now=LEASE_ENDS)
     Delivery.objects.update(state="in_doubt")
@@ -322,9 +322,9 @@ def test_what_staff_say_was_never_accepted_can_be_tried_again(policy: str) -> No
     assert DeliveryOutcome.objects.get().outcome == "handed_off"
 
 
-def test_staff_cannot_try_again_what_has_not_failed_or_has_no_occasion() -> None:
+def test_staff_can_retry_only_failed_messages_of_active_runs() -> None:
     delivery, _ = make_doubtful()
-    with pytest.raises(InterventionError, match="has not failed"):
+    with pytest.raises(InterventionError, match="is not a failed message"):
         retry_failed(delivery.pk, now=NOW)
 
     Delivery.objects.update(state="failed", claimed_at=None)
@@ -349,7 +349,7 @@ def test_early_events_are_replayed_when_their_instant_has_come() -> None:
     assert Event.objects.get().occurred_at == soon
 
 
-def test_an_edit_that_nobody_settled_is_settled() -> None:
+def test_an_unfinished_edit_is_finished() -> None:
     enrollment = make_evaluated()
     Due.objects.update(due_at=None)
     Course.objects.update(edits=1)

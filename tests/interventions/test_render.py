@@ -1,4 +1,4 @@
-"""Templates: what is refused when saving, and what learners' data cannot do when rendering."""
+"""Templates: refusals when saving, and protection from learners' data when rendering."""
 
 import time
 from dataclasses import replace
@@ -37,13 +37,13 @@ def test_every_known_variable_can_be_used() -> None:
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        ("{{ learner.nmae }}", "Unknown variable 'learner.nmae'. Known are: course.title, "),
+        ("{{ learner.nmae }}", "Unknown variable 'learner.nmae'. Known variables: course.title, "),
         ("{{ settings.SECRET_KEY }}", "Unknown variable 'settings.SECRET_KEY'"),
         ("{{ learner }}", "Unknown variable 'learner'"),
         ("{% if false %}{{ hidden }}{% endif %}", "Unknown variable 'hidden'"),
         ("{{ nothing | default: 'x' }}", "Unknown variable 'nothing'"),
         ("{{ learner['__class__'] }}", "Unknown variable"),
-        ("{{ next_item.title }}", "put what speaks of next_item between"),
+        ("{{ next_item.title }}", "put the text that uses next_item between"),
         ("{% if %}", "missing expression"),
         ("{{ learner.name | shout }}", "unknown filter 'shout'"),
         ("{{ learner.name | safe }}", "unknown filter 'safe'"),
@@ -54,26 +54,31 @@ def test_every_known_variable_can_be_used() -> None:
         ("{% for i in (1..1000000) %}x{% endfor %}", "loop"),
         ("{{ learner.name | divided_by: 0 }}", "can't divide by 0"),
         ("{{ learner.name", "expected '}}'"),
-        ("Hi {{ learner.first_name }}, your dough is waiting", "A learner may have no name: write"),
-        ("{{ learner.name }}", "A learner may have no name: write"),
-        ("{% if next_item %}{{ next_item.minutes }} minutes{% endif %}", "how long the next item"),
+        ("Hi {{ learner.first_name }}, your dough is waiting", "A learner may have no name. Write"),
+        ("{{ learner.name }}", "A learner may have no name. Write"),
+        (
+            "{% if next_item %}{{ next_item.minutes }} minutes{% endif %}",
+            "The next item may have no estimated time",
+        ),
         (
             "{% if next_item %}<a href='{{ next_item.url }}'>Go</a>{% endif %}",
-            "The next item may have no address: put what speaks of next_item.url between",
+            "The next item may have no address, so put the text that uses next_item.url between",
         ),
         (
             "{{ progress.modules_completed | times: 100 | divided_by: progress.modules_total }} %",
-            "A course may have no module yet, 0 of 0",
+            "A course may have no module yet (0 of 0)",
         ),
-        ("{{ 8 | divided_by: progress.modules_completed }}", "completed nothing yet"),
+        ("{{ 8 | divided_by: progress.modules_completed }}", "has completed nothing yet"),
         (
             LEFT + "{{ 1 | divided_by: left }}",
-            "A learner may have completed everything",
+            "a learner has completed everything",
         ),
-        ("x" * 50_001, "a template has at most 50,000 letters"),
+        ("x" * 50_001, "a template can have at most 50,000 letters"),
     ],
 )
-def test_what_cannot_be_rendered_is_refused_with_a_sentence(source: str, sentence: str) -> None:
+def test_a_template_that_cannot_be_rendered_is_refused_with_a_sentence(
+    source: str, sentence: str
+) -> None:
     with pytest.raises(TemplateError, match=r"\.$") as refused:
         check(source, html=True)
 
@@ -92,7 +97,7 @@ def test_what_cannot_be_rendered_is_refused_with_a_sentence(source: str, sentenc
         "{% if progress.modules_total > 0 %}{{ 9 | modulo: progress.modules_total }}{% endif %}",
     ],
 )
-def test_natural_ways_to_guard_what_may_be_missing_pass(source: str) -> None:
+def test_guarded_missing_variables_are_accepted(source: str) -> None:
     check(source, html=True)
 
 
@@ -116,14 +121,14 @@ def test_natural_ways_to_guard_what_may_be_missing_pass(source: str) -> None:
         ("St.John Smith", "", "St."),
     ],
 )
-def test_a_letter_calls_the_learner_by_a_first_name(name: str, given: str, called: str) -> None:
+def test_a_message_uses_the_first_name(name: str, given: str, called: str) -> None:
     context = replace(SAMPLE, learner_name=name, given_name=given)
     source = "{{ learner.first_name | default: 'there' }}"
 
     assert render_subject(source, context) == called
 
 
-def test_a_learners_own_name_carries_no_address_into_a_mail() -> None:
+def test_a_learners_name_brings_no_link_into_a_mail() -> None:
     name = "Ana http://evil.example/x www.evil.example evil.example/win ana@evil.example Pérez"
 
     rendered = mail(body="<p>{{ learner.name }}</p>", learner_name=name)
@@ -143,30 +148,30 @@ def test_plain_text_becomes_paragraphs() -> None:
     )
 
 
-def test_lines_of_html_stay_as_they_are() -> None:
+def test_line_breaks_in_html_are_unchanged() -> None:
     assert "<p>one\ntwo</p>\n\n<p>three</p>" in mail(body="<p>one\ntwo</p>\n\n<p>three</p>").html
 
 
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ("<center>Your week</center>Start", "The tag <center> cannot be in a message"),
-        ("<p>x</p><script>alert(1)</script>", "The tag <script> cannot be in a message"),
-        ("<html><body>x</body></html>", "The tag <html> cannot be in a message"),
-        ("<FONT>x</FONT>", "The tag <font> cannot be in a message"),
+        ("<center>Your week</center>Start", "The tag <center> is not allowed in a message"),
+        ("<p>x</p><script>alert(1)</script>", "The tag <script> is not allowed in a message"),
+        ("<html><body>x</body></html>", "The tag <html> is not allowed in a message"),
+        ("<FONT>x</FONT>", "The tag <font> is not allowed in a message"),
         (
             "<a href='/cells'>Go</a>",
-            'href="/cells" in <a> leads nowhere from a mail: write a whole',
+            'href="/cells" in <a> does not work in a mail. Write a complete',
         ),
-        ("<a>Go</a>", 'href="" in <a> leads nowhere'),
-        ("<a href='javascript:alert(1)'>Go</a>", "leads nowhere from a mail"),
-        ("<a href='https:///x'>Go</a>", "leads nowhere from a mail"),
-        ("<a href='https://[x'>Go</a>", "leads nowhere from a mail"),
-        ("<img src='cell.png' alt='A cell'>", 'src="cell.png" in <img> leads nowhere'),
-        ("<img src='data:image/png;base64,x'>", "leads nowhere from a mail"),
+        ("<a>Go</a>", 'href="" in <a> does not work'),
+        ("<a href='javascript:alert(1)'>Go</a>", "does not work in a mail"),
+        ("<a href='https:///x'>Go</a>", "does not work in a mail"),
+        ("<a href='https://[x'>Go</a>", "does not work in a mail"),
+        ("<img src='cell.png' alt='A cell'>", 'src="cell.png" in <img> does not work'),
+        ("<img src='data:image/png;base64,x'>", "does not work in a mail"),
     ],
 )
-def test_what_would_be_left_out_or_lead_nowhere_is_refused_when_saving(
+def test_forbidden_tags_and_incomplete_links_are_refused_when_saving(
     body: str, sentence: str
 ) -> None:
     with pytest.raises(TemplateError, match=r"The message in 'en'") as refused:
@@ -184,7 +189,7 @@ def test_what_would_be_left_out_or_lead_nowhere_is_refused_when_saving(
         "<a href='mailto:staff@example.org'>write</a> <a href='tel:+4412345'>call</a>",
     ],
 )
-def test_what_is_allowed_stays_in_the_html(body: str) -> None:
+def test_allowed_html_is_kept(body: str) -> None:
     check_texts({"en": ("Hello", body)})
 
     html = mail(body=body).html.replace('"', "'")
@@ -192,7 +197,7 @@ def test_what_is_allowed_stays_in_the_html(body: str) -> None:
         assert (piece in html) == (piece in body)
 
 
-def test_text_part_leaves_out_what_is_hidden_and_describes_linked_pictures() -> None:
+def test_the_text_part_omits_hidden_elements_and_describes_pictures() -> None:
     body = (
         "<div style='display: none'>Only in the list of mails</div><p>Hello</p>"
         "<p><a href='https://x.example/'><img src='https://x.example/i.png' alt='Open it'></a></p>"
@@ -203,7 +208,7 @@ def test_text_part_leaves_out_what_is_hidden_and_describes_linked_pictures() -> 
     assert text.startswith("Hello\n\nOpen it:\nhttps://x.example/\n")
 
 
-def test_every_address_of_the_text_part_is_a_line_of_its_own() -> None:
+def test_every_address_in_the_text_part_has_its_own_line() -> None:
     body = (
         "<p>Go <a href='https://x.example/?a=1&amp;b=2'>here</a>, or "
         "<a href='https://y.example/'>https://y.example/</a> (or "
@@ -220,7 +225,7 @@ def test_every_address_of_the_text_part_is_a_line_of_its_own() -> None:
         assert address in lines
 
 
-def test_the_reason_says_why_now_and_the_page_names_its_language() -> None:
+def test_the_mail_shows_its_reason_and_names_its_language() -> None:
     rendered = render_message(
         subject="Hallo", body="<p>Hallo</p>", context=SAMPLE, postal_address=POSTAL, locale="de"
     )
@@ -253,7 +258,7 @@ def test_a_learners_name_is_escaped_in_the_body_and_not_in_the_subject() -> None
         "<style>@import url(https://example.org)</style>",
     ],
 )
-def test_what_could_act_or_load_is_taken_out_of_the_html(body: str) -> None:
+def test_active_and_loading_html_is_removed(body: str) -> None:
     html = mail(body=body).html
     inner = html[html.index('<div class="mail">') : html.index('<div class="foot">')]
 
@@ -261,7 +266,7 @@ def test_what_could_act_or_load_is_taken_out_of_the_html(body: str) -> None:
         assert danger not in inner
 
 
-def test_simple_html_stays() -> None:
+def test_simple_html_is_kept() -> None:
     body = '<h2 style="color:red">Hi</h2><p><a href="https://x.example/a?b=1&amp;c=2">go</a></p>'
 
     assert body in mail(body=body).html
@@ -322,7 +327,7 @@ def test_many_brackets_cost_no_time() -> None:
     assert time.process_time() - started < 5
 
 
-def test_a_link_whose_words_are_its_address_stands_there_once() -> None:
+def test_a_link_whose_words_are_its_address_is_written_once() -> None:
     body = "<a href='https://x.example/'>https://x.example/</a> <a href='https://y.example/'>y</a>"
 
     text = mail(body=body).text
@@ -330,13 +335,15 @@ def test_a_link_whose_words_are_its_address_stands_there_once() -> None:
     assert text.startswith("https://x.example/\ny:\nhttps://y.example/\n")
 
 
-def test_elements_laid_too_deep_for_a_text_part_are_refused_when_saving() -> None:
+def test_elements_nested_too_deep_are_refused_when_saving() -> None:
     def texts(depth: int) -> dict[str, tuple[str, str]]:
         return {"en": ("Hello", "<div>" * depth + "Hello" + "</div>" * depth)}
 
     check_texts(texts(100))
 
-    with pytest.raises(TemplateError, match=r"The message in 'en': The text part .* comes out"):
+    with pytest.raises(
+        TemplateError, match=r"The message in 'en': The plain text .* would be empty"
+    ):
         check_texts(texts(300))
 
 

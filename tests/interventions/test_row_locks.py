@@ -1,4 +1,4 @@
-"""A row that is being changed may be referred to: its children do not wait."""
+"""A row that is being changed can be referenced without waiting."""
 
 from datetime import time
 from threading import Thread
@@ -11,7 +11,7 @@ from interventions.operations.limits import save_quiet_hours
 from interventions.operations.templates import save_category
 from tests.processes import SECONDS_TO_FINISH
 
-# As a foreign key's check locks the row that it refers to, but without waiting.
+# The lock of a foreign key check on the referenced row, but without waiting.
 REFER = "SELECT 1 FROM interventions_category WHERE key = 'news' FOR KEY SHARE NOWAIT"
 
 
@@ -25,7 +25,7 @@ def refer(found):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_category_that_is_being_changed_can_be_referred_to():
+def test_a_category_being_changed_can_be_referenced():
     save_category("news", name="News")
     found = []
     with transaction.atomic():
@@ -38,7 +38,7 @@ def test_category_that_is_being_changed_can_be_referred_to():
 
 
 @pytest.mark.django_db
-def test_second_saving_changes_the_row_and_makes_none():
+def test_saving_again_changes_the_row_and_creates_none():
     first = save_quiet_hours(begins=time(21), ends=time(8))
     second = save_quiet_hours(begins=time(22), ends=time(7))
     assert (first.pk, second.begins) == (second.pk, time(22))

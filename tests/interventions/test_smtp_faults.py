@@ -1,4 +1,4 @@
-"""A mail server that hangs, hangs up or refuses, at each stage, and then is well again."""
+"""A mail server that hangs, hangs up or refuses at each stage, and then works again."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def make_messages(number: int = MESSAGES) -> list[Delivery]:
 
 
 def beats(number: int, *, since: datetime = NOW) -> datetime:
-    """Run the stage so many times, five seconds apart; return the instant of the next beat."""
+    """Run the stage `number` times, five seconds apart. Return the instant of the next beat."""
     for beat in range(number):
         at = since + beat * BEAT
         dispatch_due(clock=lambda at=at: at)
@@ -105,11 +105,11 @@ def test_after_an_error_of_the_connection_a_beat_tries_one_message(
     beats(1)
 
     untouched = Delivery.objects.filter(state="planned", reason="").count()
-    # Without a greeting there is not even a claim.
+    # Without a greeting nothing is claimed.
     assert untouched == (MESSAGES if stage == "connect" else MESSAGES - 1)
 
 
-def test_a_server_that_stops_reading_in_a_long_body_is_proof_that_it_took_nothing(
+def test_a_server_that_stops_reading_a_long_body_has_accepted_nothing(
     sink: FaultySmtp,
 ) -> None:
     sink.stage, sink.fault = "body", HANG
@@ -124,8 +124,10 @@ def test_a_server_that_stops_reading_in_a_long_body_is_proof_that_it_took_nothin
     assert answer.may_be_the_message
 
 
-def test_a_server_that_stops_reading_in_a_short_body_has_one_doubt_a_beat(sink: FaultySmtp) -> None:
-    # The whole mail, its end too, lies in the buffers of the server's system: it may read it yet.
+def test_a_server_that_stops_reading_a_short_body_causes_one_doubt_per_beat(
+    sink: FaultySmtp,
+) -> None:
+    # The whole mail with its end is in the buffers of the server's system, which may still read it.
     make_messages()
     sink.stage, sink.fault = "body", HANG
 
@@ -135,9 +137,7 @@ def test_a_server_that_stops_reading_in_a_short_body_has_one_doubt_a_beat(sink: 
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-def test_a_server_that_takes_a_mail_and_never_says_so_is_never_sent_it_again(
-    sink: FaultySmtp, keeps: bool
-) -> None:
+def test_a_mail_accepted_without_a_reply_is_never_sent_again(sink: FaultySmtp, keeps: bool) -> None:
     make_messages(1)
     sink.stage, sink.fault, sink.keeps = "end", HANG, keeps
     after = beats(2)
@@ -183,7 +183,7 @@ def test_a_channel_that_stays_down_lets_its_messages_expire(sink: FaultySmtp) ->
     assert (delivery.state, delivery.reason) == ("expired", "channel_down")
 
 
-def test_one_message_that_a_server_stumbles_over_does_not_hold_up_the_others(
+def test_one_message_that_breaks_the_server_does_not_delay_the_others(
     sink: FaultySmtp,
 ) -> None:
     first, *others = make_messages(3)
@@ -211,7 +211,7 @@ def test_a_message_that_may_be_the_cause_waits_longer_each_time(sink: FaultySmtp
     assert waits == [30, 60, 120, 240, 480, 900, 900]
 
 
-def test_a_message_too_large_for_the_server_is_no_refusal_of_its_sender(sink: FaultySmtp) -> None:
+def test_a_reply_about_size_is_not_a_refusal_of_the_sender(sink: FaultySmtp) -> None:
     make_messages(2)
     sink.stage, sink.fault = "MAIL", "552 too large"
 

@@ -1,4 +1,4 @@
-"""An orderly stop in the middle of a mail: that one is recorded, the others stay planned."""
+"""A stop in the middle of a mail: that mail is recorded, and the others stay planned."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def tell_the_worker_alone(pid: int) -> None:
 
 
 def tell_every_process_of_it(pid: int) -> None:
-    # As systemd does where it is not told otherwise.
+    # As systemd does by default.
     for each in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
         each.terminate()
 

@@ -1,4 +1,4 @@
-"""A suppressed address stays suppressed however it is written, here or on the roster."""
+"""A suppressed address stays suppressed in any spelling, in the admin and on the roster."""
 
 import pytest
 from django.contrib.auth.models import User

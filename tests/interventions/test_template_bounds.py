@@ -1,4 +1,4 @@
-"""What one template may use: memory and time stay small, whatever it says and in any branch."""
+"""The limits of a template: memory and time stay small for any text and in any branch."""
 
 import time
 from dataclasses import replace
@@ -39,7 +39,7 @@ RANGES = [
 
 @pytest.mark.parametrize("wrap", [str, hidden], ids=["open", "in a branch not taken"])
 @pytest.mark.parametrize("source", RANGES)
-def test_a_long_or_unknown_range_is_refused_wherever_it_stands(wrap, source: str) -> None:
+def test_a_long_or_unknown_range_is_refused_in_any_place(wrap, source: str) -> None:
     with pytest.raises(TemplateError, match="two whole numbers of at most 1000"):
         check(wrap(source), html=True)
     with pytest.raises(TemplateError, match="two whole numbers of at most 1000"):
@@ -88,9 +88,7 @@ def test_a_short_range_is_fine() -> None:
         "many texts", "number",
     ],
 )  # fmt: skip
-def test_what_grows_without_end_is_refused_before_it_has_grown(
-    render, source: str, sentence: str
-) -> None:
+def test_unlimited_growth_is_refused_before_it_happens(render, source: str, sentence: str) -> None:
     started = time.process_time()
 
     with pytest.raises(TemplateError, match=sentence):
@@ -99,8 +97,8 @@ def test_what_grows_without_end_is_refused_before_it_has_grown(
     assert time.process_time() - started < 2
 
 
-def test_what_a_learners_data_makes_grow_is_refused_too() -> None:
-    # In HTML, the name is found as "&lt;": counting must come after the escaping.
+def test_growth_from_a_learners_data_is_refused_too() -> None:
+    # In HTML the name contains "&lt;", so the count must come after the escaping.
     source = (
         "{% assign s = '' | append: learner.name | append: '<<<<<<<<<<' | escape %}{{ s"
         + " | replace: learner.name, s" * 8
@@ -125,7 +123,7 @@ def test_each_rendering_has_a_budget_of_its_own() -> None:
     assert {len(render_body(source, SAMPLE)) for _ in range(20)} == {2_700}
 
 
-def test_an_honest_long_letter_is_far_inside_the_budget() -> None:
+def test_a_long_normal_message_stays_far_below_the_budget() -> None:
     paragraph = "<p>Hello {{ learner.first_name | default: 'there' | capitalize }}, go on.</p>"
 
     check("{% for i in (1..3) %}<p>{{ i }}</p>{% endfor %}" + paragraph * 300, html=True)

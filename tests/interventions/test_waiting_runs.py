@@ -1,4 +1,4 @@
-"""Entering again during the pause: the run begins when the pause ends, for whoever is still in."""
+"""A learner who enters again during the pause gets a run that begins at its end."""
 
 import random
 from datetime import datetime, timedelta
@@ -44,7 +44,7 @@ def happen(enrollment, cadence: Cadence, kind: str, at: datetime) -> None:
     react_due(now=at)
 
 
-def test_who_enters_during_the_pause_and_stays_starts_when_it_ends() -> None:
+def test_a_learner_who_enters_during_the_pause_and_stays_starts_at_its_end() -> None:
     enrollment, cadence = make_evaluated(), make_again()
     ended(enrollment, cadence, NOW + DAY)
 
@@ -61,7 +61,7 @@ def test_who_enters_during_the_pause_and_stays_starts_when_it_ends() -> None:
 
 
 @pytest.mark.parametrize("exit_on_leave", [True, False])
-def test_who_has_left_by_the_end_of_the_pause_gets_nothing_and_no_new_pause(
+def test_a_learner_who_leaves_before_the_end_of_the_pause_gets_nothing(
     exit_on_leave: bool,
 ) -> None:
     enrollment, cadence = make_evaluated(), make_again(exit_on_leave=exit_on_leave)
@@ -75,7 +75,7 @@ def test_who_has_left_by_the_end_of_the_pause_gets_nothing_and_no_new_pause(
     assert plan_due(now=NOW + 5 * DAY) == 1
 
 
-def test_who_leaves_and_comes_back_in_the_pause_waits_for_the_same_end() -> None:
+def test_a_learner_who_leaves_and_returns_in_the_pause_waits_for_its_end() -> None:
     enrollment, cadence = make_evaluated(), make_again()
     ended(enrollment, cadence, NOW + DAY)
     for hours, kind in ((48, "enter"), (60, "leave"), (72, "enter"), (80, "leave"), (90, "enter")):
@@ -86,7 +86,7 @@ def test_who_leaves_and_comes_back_in_the_pause_waits_for_the_same_end() -> None
     assert not DeliveryOutcome.objects.exists()
 
 
-def test_the_pause_counts_from_the_run_that_ended_last_however_it_ended() -> None:
+def test_the_pause_counts_from_the_last_ended_run() -> None:
     enrollment, cadence = make_evaluated(), make_again()
     make_run(enrollment, cadence, status="exited", exit_reason="goal", started_at=NOW, ended_at=NOW)
     ended(enrollment, cadence, NOW + 3 * DAY)
@@ -96,7 +96,7 @@ def test_the_pause_counts_from_the_run_that_ended_last_however_it_ended() -> Non
     assert Run.objects.get(status="active").waits_until == NOW + 6 * DAY
 
 
-def test_a_run_that_has_begun_makes_a_pause_and_stays_where_leaving_ends_none() -> None:
+def test_a_run_that_has_begun_makes_a_pause_and_survives_leaving() -> None:
     enrollment, cadence = make_evaluated(), make_again(exit_on_leave=False)
     ended(enrollment, cadence, NOW + DAY)
     happen(enrollment, cadence, "enter", NOW + 2 * DAY)
@@ -135,7 +135,7 @@ def test_a_control_waits_as_the_treated_do(ghost: bool) -> None:
 @pytest.mark.parametrize(
     "fields", [{"trigger": "leave"}, {"cooldown": timedelta(days=400)}], ids=["leaving", "too long"]
 )
-def test_what_nothing_would_call_off_is_not_put_off(fields: dict) -> None:
+def test_a_run_that_leaving_cannot_end_does_not_wait(fields: dict) -> None:
     enrollment, cadence = make_evaluated(), make_again(**fields)
     ended(enrollment, cadence, NOW + timedelta(hours=1))
 
@@ -144,9 +144,7 @@ def test_what_nothing_would_call_off_is_not_put_off(fields: dict) -> None:
     assert not Run.objects.filter(status="active").exists()
 
 
-def test_staff_read_in_the_list_of_runs_what_one_waits_for(
-    client: Client, admin_user: User
-) -> None:
+def test_the_list_of_runs_shows_the_end_of_the_wait(client: Client, admin_user: User) -> None:
     enrollment, cadence = make_evaluated(), make_again()
     ended(enrollment, cadence, NOW + DAY)
     happen(enrollment, cadence, "enter", NOW + 2 * DAY)
@@ -154,27 +152,27 @@ def test_staff_read_in_the_list_of_runs_what_one_waits_for(
 
     page = client.get("/admin/interventions/run/").text
 
-    assert f"waits until {NOW + DAY + PAUSE:%Y-%m-%d %H:%M} UTC, the end of the pause" in page
+    assert f"waits for the end of the pause, {NOW + DAY + PAUSE:%Y-%m-%d %H:%M} UTC" in page
 
 
-def test_the_database_refuses_a_wait_for_what_is_past() -> None:
+def test_the_database_refuses_a_wait_for_a_past_instant() -> None:
     with pytest.raises(IntegrityError, match="run_waits_for_what_is_to_come"), transaction.atomic():
         make_run(make_evaluated(), waits_until=NOW)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_any_history_with_kills_and_reruns_starts_as_the_rule_says(seed: int) -> None:
+def test_any_history_with_kills_and_reruns_follows_the_re_entry_rule(seed: int) -> None:
     rng = random.Random(seed)
     enrollment, cadence = make_evaluated(), make_again()
-    # By the rule, in plain Python: when each message is planned.
+    # The expected instants of the messages, by the rule in plain Python.
     expected: list[datetime] = []
     waiting, free_at = None, NOW
     for hour in range(0, 24 * 12, 12):
         now = NOW + timedelta(hours=hour)
         if waiting is not None and waiting <= now:
             expected.append(waiting)
-            # Sent at once: the run ends, and the pause begins.
+            # The message is sent at once, so the run ends and the pause begins.
             waiting, free_at = None, now + PAUSE
         kind = rng.choice(["", "enter", "leave"])
         if kind == "enter" and waiting is None:
@@ -196,7 +194,7 @@ def test_any_history_with_kills_and_reruns_starts_as_the_rule_says(seed: int) ->
 
 
 def _work(rng: random.Random, now: datetime) -> None:
-    """Run the stages; some are killed before they commit, and then run again."""
+    """Run the stages. Some are killed before they commit and then run again."""
     for stage in (react_due, plan_due):
         if rng.random() < 0.5:
             with transaction.atomic():
