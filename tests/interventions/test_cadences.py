@@ -160,7 +160,7 @@ def test_an_experiment_on_a_playbook_checks_all_its_segments() -> None:
     experiment = make_experiment(make_any_segment(), start=False)
     Experiment.objects.filter(pk=experiment.pk).update(segment=None, playbook=playbook)
 
-    with pytest.raises(ProtocolError, match="for everybody"):
+    with pytest.raises(ProtocolError, match="for every learner"):
         start_experiment(experiment.pk, now=NOW)
 
 

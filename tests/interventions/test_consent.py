@@ -170,7 +170,7 @@ def test_the_link_of_a_deleted_learner_shows_a_page(
 
     assert response.status_code == status
     assert "There is nothing to change</h1>" in response.text
-    assert "Saved" not in response.text
+    assert "is saved" not in response.text
     assert words() == []
 
 
@@ -226,7 +226,7 @@ def test_preferences_show_and_keep_each_category(strict: Client) -> None:
         link(delivery, "preferences"), {"category": [news.pk, delivery.category_id]}
     )
 
-    assert "Saved." in response.text
+    assert "Your choice is saved." in response.text
     assert response.text.count("checked") == 2
     assert {key: state for key, state, _ in words()} == {
         news.key: "in",

@@ -328,7 +328,7 @@ def test_staff_can_retry_only_failed_messages_of_active_runs() -> None:
         retry_failed(delivery.pk, now=NOW)
 
     Delivery.objects.update(state="failed", claimed_at=None)
-    with pytest.raises(InterventionError, match="too old"):
+    with pytest.raises(InterventionError, match="has expired"):
         retry_failed(delivery.pk, now=delivery.expires_at)
     type(delivery.run).objects.update(status="exited", ended_at=NOW)
     with pytest.raises(InterventionError, match="run has ended"):

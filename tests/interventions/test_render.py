@@ -56,10 +56,7 @@ def test_every_known_variable_can_be_used() -> None:
         ("{{ learner.name", "expected '}}'"),
         ("Hi {{ learner.first_name }}, your dough is waiting", "A learner may have no name. Write"),
         ("{{ learner.name }}", "A learner may have no name. Write"),
-        (
-            "{% if next_item %}{{ next_item.minutes }} minutes{% endif %}",
-            "The next item may have no estimated time",
-        ),
+        ("{% if next_item %}{{ next_item.minutes }} minutes{% endif %}", "no estimated time"),
         (
             "{% if next_item %}<a href='{{ next_item.url }}'>Go</a>{% endif %}",
             "The next item may have no address, so put the text that uses next_item.url between",
@@ -69,10 +66,7 @@ def test_every_known_variable_can_be_used() -> None:
             "A course may have no module yet (0 of 0)",
         ),
         ("{{ 8 | divided_by: progress.modules_completed }}", "has completed nothing yet"),
-        (
-            LEFT + "{{ 1 | divided_by: left }}",
-            "a learner has completed everything",
-        ),
+        (LEFT + "{{ 1 | divided_by: left }}", "has completed everything"),
         ("x" * 50_001, "a template can have at most 50,000 letters"),
     ],
 )
