@@ -64,11 +64,13 @@ def look() -> dict[str, Any]:
         "SHOW_HISTORY": True,
         "SHOW_VIEW_ON_SITE": False,
         "SIDEBAR": {
-            "show_search": True,
+            # It finds names of tables. Every page has a box that finds learners.
+            "show_search": False,
             # Every other table is found here.
             "show_all_applications": True,
             "navigation": [
-                {"title": title, "separator": True, "items": _items(group)}
+                # Folded but for the page's own group, the menu fits a window 768 pixels high.
+                {"title": title, "separator": True, "collapsible": True, "items": _items(group)}
                 for title, group in GROUPS.items()
             ],
         },
@@ -76,15 +78,13 @@ def look() -> dict[str, Any]:
 
 
 def _items(group: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "title": title,
-            "icon": icon,
-            "link": _link(target),
-            "permission": _may_see(target),
-        }
-        for title, (icon, target) in group.items()
-    ]
+    return [_item(title, icon, target) for title, (icon, target) in group.items()]
+
+
+def _item(title: str, icon: str, target: str) -> dict[str, Any]:
+    item = {"title": title, "icon": icon, "link": _link(target), "permission": _may_see(target)}
+    # A page of our own has no such menu, and every address begins with that of the start page.
+    return item | {"active": False} if target in PAGES else item
 
 
 def _link(target: str) -> Any:

@@ -94,6 +94,8 @@ def staff_pages():
     segment = Segment.objects.get()
     message, template = MailboxMessage.objects.first(), MessageTemplate.objects.get()
     return [
+        reverse("home"),
+        reverse("activity:find"),
         reverse("admin:index"),
         reverse("admin:segmentation_segment_changelist"),
         reverse("admin:segmentation_segment_change", args=(segment.pk,)),
@@ -248,3 +250,34 @@ def test_mail_shown_to_staff_keeps_its_own_styles(live_server, staff_context, en
     word = page.frame_locator("iframe").locator("b")
     assert word.evaluate("it => getComputedStyle(it).color") == "rgb(1, 2, 3)"
     assert word.evaluate("it => getComputedStyle(it).marginTop") == "7px"
+
+
+OVERFLOWING = """[...document.querySelectorAll('#nav-sidebar *')].filter(
+    part => part.scrollHeight > part.clientHeight + 1
+        && getComputedStyle(part).overflowY != 'visible'
+).length"""
+
+
+def test_menu_fits_a_window_768_pixels_high(live_server, staff_context):
+    for table in ("interventions_cadence", "activity_learner", "segmentation_segment"):
+        page, faults = visit(staff_context, live_server.url + reverse(f"admin:{table}_changelist"))
+        page.set_viewport_size({"width": 1280, "height": 768})
+        assert faults == []
+        page.locator("#nav-sidebar a:visible").first.wait_for()
+        page.wait_for_function(f"{OVERFLOWING} == 0")
+        page.close()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_all_messages_are_held_from_any_page_with_the_keyboard(size, live_server, staff_context):
+    page, faults = visit(staff_context, live_server.url + reverse("experiments:report-list"))
+    page.set_viewport_size(size)
+
+    page.get_by_role("link", name="Hold all messages").press("Enter")
+    page.get_by_label("Why").fill("A wrong text goes out")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+    assert faults == []
+    assert page.get_by_text("All sending is held").first.is_visible()
+    assert page.get_by_role("link", name="Hold all messages").count() == 0
