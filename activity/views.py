@@ -16,7 +16,7 @@ from common.stored_text import without_nul
 @staff_member_required
 @permission_required("activity.view_learner", raise_exception=True)
 def find(request: HttpRequest) -> HttpResponse:
-    """List the learners with this name, address or id; lead to the page of the only one."""
+    """List the learners with this name, address or id. Redirect to the page of a single result."""
     text = without_nul(request.GET.get("q", "")).strip()
     found = find_learners(text, viewer=request.user) if text else None
     if found is not None and len(found.learners) == 1:

@@ -1,4 +1,4 @@
-"""What every admin page shares: lists quick on a million rows, and links from page to list."""
+"""Parts of all admin pages: lists that are quick on a million rows, and links to lists."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin
 
 from common.stored_text import without_nul
 
-# What compares with the whole of a value, or with its beginning.
+# Lookups that compare a whole value or its beginning.
 _WHOLE = ("__exact", "__iexact", "__istartswith")
 # The errors, here or in the database, for a value that is not valid for its field.
 _UNREADABLE = (

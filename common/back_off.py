@@ -33,5 +33,5 @@ class BackOff:
         return f"LEAST({longest}, {grown})"
 
 
-# A row that cannot be worked on, whatever the stage: seen again soon, and not in everybody's way.
+# The back-off of a failed row in any stage: it is tried again soon, but does not block other rows.
 OF_A_FAILED_ROW = BackOff(timedelta(seconds=30), timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""What learners did: roster, event log, its two read models, and the queue of what to evaluate."""
+"""The roster, the event log, its two read models, and the evaluation queue."""
 
 from activity.models.due import (
     Due,

@@ -14,7 +14,7 @@ BATCH_SIZE = 5_000
 LEAST_LATE = timedelta(hours=1)
 
 # The rows are locked in enrollment order, so that two pulls cannot deadlock. Then all of them are
-# set, whatever their due_at is. A condition on due_at would read the version before the lock, and
+# set, regardless of due_at. A condition on due_at would read the version before the lock, and
 # an event that arrives while its enrollment is being evaluated would be lost.
 PULL = """
 WITH locked AS (

@@ -35,7 +35,7 @@ NOT_EDITED = frozenset({"last_event_at", "edits", "settled_edits"})
 
 @dataclass(slots=True)
 class Effects:
-    """What changed rows affect. `rebuilds` are the courses whose read models must be rebuilt."""
+    """The ids affected by changed rows. `rebuilds` are courses that need new read models."""
 
     rebuilds: set[int] = field(default_factory=set)
     courses: set[int] = field(default_factory=set)

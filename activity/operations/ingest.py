@@ -149,7 +149,7 @@ def _resolvable(
 def _cut_scores(sent: Iterable[Sent]) -> Iterable[Refusal]:
     for each in sent:
         if each.row.sent_score is not None:
-            message = f"score {each.row.sent_score:g} lies outside 0 to 1 and counts as"
+            message = f"score {each.row.sent_score:g} is outside 0 to 1 and counts as"
             message += f" {each.row.score:.0f}."
             yield Refusal(each.place, each.raw, Refused(Reason.BAD_SCORE, message))
 

@@ -1,4 +1,4 @@
-"""Learners by what staff know of them: a name, an address or an id."""
+"""Find learners by a name, an address or an id."""
 
 import re
 import unicodedata
@@ -41,7 +41,7 @@ def find_learners(text: str, *, viewer: Viewer) -> FoundLearners:
     enrollments = for_user(Enrollment.objects.select_related("course"), viewer)
     matching = _matching(for_user(Learner.objects.order_by(), viewer), text)
     prefetch = Prefetch("enrollments", enrollments.order_by("-course__starts_on", "id"))
-    # Sorted here: the database would sort all that match a short beginning.
+    # Sorted here, because the database would sort all matches of a short beginning.
     found = list(matching.prefetch_related(prefetch)[: MOST_FOUND + 1])
     shown = sorted(found[:MOST_FOUND], key=lambda each: (str(each).casefold(), each.external_id))
     return FoundLearners(shown, has_more=len(found) > MOST_FOUND)

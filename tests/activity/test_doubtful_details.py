@@ -52,7 +52,7 @@ def staff(client):
 def test_score_outside_0_to_1_is_cut_and_the_attempt_counts(enrollment, quiz, sent, score, passed):
     result = ingest([attempt(enrollment, quiz, score=sent)], now=NOW)
     assert (result.stored, result.rejected) == (1, [])
-    assert result.remarks[0].message == f"score {sent:g} lies outside 0 to 1 and counts as {score}."
+    assert result.remarks[0].message == f"score {sent:g} is outside 0 to 1 and counts as {score}."
     event = Event.objects.get()
     assert (event.score, event.passed, event.sent_score) == (score, passed, sent)
     day = DailyActivity.objects.get()

@@ -56,7 +56,7 @@ def test_an_action_asks_for_confirmation(staff, action: str) -> None:
     page = answer(staff, action, delivery, confirmed=False)
 
     assert "1 message chosen." in page
-    assert "Yes, go on" in page
+    assert "Yes, continue" in page
     assert f'value="{delivery.pk}"' in page
     assert state_of(delivery) == before
 

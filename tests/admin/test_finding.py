@@ -37,7 +37,7 @@ def links(response):
     """Return the links above the form, by their words."""
     pattern = r'<a href="([^"]*)"[^>]*>([^<]+)</a>'
     navigation = re.search(
-        r'<nav aria-label="What belongs.*?</nav>', response.content.decode(), re.DOTALL
+        r'<nav aria-label="Related lists.*?</nav>', response.content.decode(), re.DOTALL
     )
     assert navigation
     return {title: unescape(url) for url, title in re.findall(pattern, navigation.group())}
@@ -139,4 +139,4 @@ def test_page_links_only_to_lists_that_the_user_may_see(client):
 def test_page_of_a_new_learner_links_to_nothing(staff):
     page = staff.get(reverse("admin:activity_learner_add"))
 
-    assert "What belongs to this" not in page.content.decode()
+    assert "Related lists" not in page.content.decode()

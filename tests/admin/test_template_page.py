@@ -39,7 +39,7 @@ def test_every_variable_is_listed_at_the_body(staff):
 def test_page_of_a_cadence_explains_how_to_write_delays(staff):
     text = staff.get(page(Cadence, action="add")).content.decode()
 
-    assert "The delay counts from the step before: 0, 2 h" in text
+    assert "The delay counts from the previous step. Examples: 0, 2 h" in text
     assert "expires. Examples: 2 h, 90 min, 3 days" in text
 
 

@@ -17,7 +17,7 @@ from tests.guards.code import APPS, PACKAGES, parsed, python_files
 from tests.guards.code import name as file_name
 
 OURS = [model for model in apps.get_models() if model._meta.app_label in PACKAGES]
-# What shows rows to people: pages, forms, exports and commands.
+# Files that show rows to users: pages, forms, exports and commands.
 EDGES = ("admin", "admin.py", "forms.py", "management", "views", "views.py")
 # The functions that ask which rows a user may see.
 ASKING = {"for_user", "viewable"}
