@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
@@ -234,11 +235,8 @@ def _read_course(
 
 def _evaluate(bench: Bench, now: datetime) -> EvaluationCounts:
     """Evaluate the due enrollments with as many workers as DuckDB has threads."""
-    parts = bench.pool.map(
-        lambda _: evaluate_due(now=now, budget_seconds=3600, batch_size=BATCH_SIZE),
-        range(bench.workers),
-    )
-    return sum(parts, EvaluationCounts())
+    work = partial(evaluate_due, now=now, budget_seconds=3600, batch_size=BATCH_SIZE)
+    return sum(bench.pool.map(lambda _: work(), range(bench.workers)), EvaluationCounts())
 
 
 def _evaluate_all(bench: Bench, now: datetime) -> EvaluationCounts:
@@ -355,11 +353,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="threads, DuckDB's too")
     parser.add_argument("--keep", action="store_true", help="keep the imported data, and use it")
     parser.add_argument(
-        "--million",
-        nargs="?",
-        type=int,
-        const=MILLION,
-        help="also evaluate this number of enrollments (default: 1000000)",
+        "--million", nargs="?", type=int, const=MILLION, help="also this number (default: 1000000)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON as well")
     return parser.parse_args()
