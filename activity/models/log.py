@@ -47,7 +47,7 @@ class Event(CourseScoped):
     count = models.PositiveIntegerField(default=1)
     score = models.DecimalField(max_digits=7, decimal_places=6, null=True, blank=True)
     sent_score = models.FloatField(
-        null=True, blank=True, help_text="The score as sent, where it was cut to 0 to 1."
+        null=True, blank=True, help_text="The score as it was sent, if it was outside 0 to 1."
     )
     passed = models.BooleanField(null=True, blank=True)
     value = models.DecimalField(max_digits=20, decimal_places=6, null=True, blank=True)
@@ -57,7 +57,7 @@ class Event(CourseScoped):
     corrected_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When a grade that came later, or a correction by staff, changed the event.",
+        help_text="The time at which a later grade or a correction by staff changed the event.",
     )
 
     class Meta:
@@ -191,12 +191,12 @@ class RejectedReason(models.TextChoices):
     UNKNOWN_LEARNER = "unknown_learner", "unknown learner or not enrolled in the course"
     UNKNOWN_ITEM = "unknown_item"
     UNKNOWN_VERB = "unknown_verb"
-    BAD_SCORE = "bad_score", "score that is no number"
-    CONFLICT = "conflict", "stored already with other content: it counts once, as it was"
+    BAD_SCORE = "bad_score", "score that is not a number"
+    CONFLICT = "conflict", "repeat with other content: the stored event counts"
     BAD_TIME = "bad_time", "time missing, unreadable or without offset"
-    EARLY = "early", "up to five minutes ahead of now: replayed by itself"
+    EARLY = "early", "up to five minutes ahead of now: stored automatically"
     FUTURE = "future", "more than five minutes ahead of now"
-    BAD_FIELD = "bad_field", "a field missing or of the wrong type"
+    BAD_FIELD = "bad_field", "missing field, or field of the wrong type"
 
 
 class RejectedEvent(CourseScoped):

@@ -13,7 +13,7 @@ from activity.models.scope import CourseScoped, through
 class NoKind(models.TextChoices):
     OPT_OUT = "opt_out", "wants no messages"
     COMPLAINT = "complaint", "marked a message as spam"
-    BOUNCE = "bounce", "the mailbox takes no mail"
+    BOUNCE = "bounce", "the mailbox accepts no mail"
 
 
 class NoSource(models.TextChoices):
@@ -47,8 +47,7 @@ class PendingNo(CourseScoped):
     error = models.TextField(blank=True, default="")
 
     class Meta:
-        verbose_name = "pending no"
-        verbose_name_plural = "pending noes"
+        verbose_name = "pending opt-out"
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(learner__isnull=False) | ~Q(mailbox=""), name="no_is_of_somebody"

@@ -31,33 +31,34 @@ class Course(CourseScoped):
     contact_email = MailAddressField(
         null=True,
         blank=True,
-        help_text="Where the answers to messages go, unless the section's teacher has an address.",
+        help_text="The address for replies to messages, unless the section's teacher has one.",
     )
     starts_on = models.DateField()
-    ends_on = models.DateField(help_text="The last day of the course, itself included.")
+    ends_on = models.DateField(help_text="The last day that belongs to the course.")
     pass_mark = models.DecimalField(max_digits=7, decimal_places=6, default="0.5")
     # An activity counts as owed this many days after its due day. Results arrive late, and a
     # learner must not be told that something is missing which they submitted yesterday.
     grace_days = models.PositiveSmallIntegerField(
         default=2,
         validators=[MaxValueValidator(MOST_GRACE_DAYS)],
-        help_text="How many days after its due day an activity counts as owed.",
+        help_text="The number of days after its due day until an activity counts as owed.",
     )
     live_since = models.DateTimeField(
         validators=[validate_instant],
         null=True,
         blank=True,
-        help_text="Empty: segments are kept, but nobody is drawn or messaged. Set it to go live.",
+        help_text="While this is empty, segments are kept, but no learner is drawn or messaged. "
+        "Set a time to go live.",
     )
     late_after_hours = models.PositiveIntegerField(
         default=LATE_AFTER_HOURS,
-        help_text="An event that comes in more than so many hours after it occurred is history: "
-        "it moves learners between segments, but starts no messages.",
+        help_text="An event that is received more than this many hours after it occurred counts "
+        "as late: it can change segments, but it starts no messages.",
     )
     late_events_start = models.BooleanField(
         default=False,
         verbose_name="late events start messages too",
-        help_text="Tick it only if your platform always sends its events late.",
+        help_text="Tick this only if your platform always sends its events late.",
     )
     # A simulated course uses the instant at which its simulation ended as its clock. By the real
     # clock the course would be over, and every segment would be empty.
@@ -65,7 +66,7 @@ class Course(CourseScoped):
         validators=[validate_instant],
         null=True,
         blank=True,
-        help_text="Only for simulated courses: the instant that every page shows as its 'as of'.",
+        help_text="Only for simulated courses: the time for which every page shows the course.",
     )
     # The number of edits of the course and its items, and the number of those for which all
     # affected enrollments were pulled. If they differ, a process may have died in between, and
@@ -118,7 +119,7 @@ class Section(CourseScoped):
     key = KeyField(max_length=100)
     teacher = models.CharField(max_length=200, blank=True)
     teacher_email = MailAddressField(
-        null=True, blank=True, help_text="Where the answers to this section's messages go."
+        null=True, blank=True, help_text="The address for replies to this section's messages."
     )
 
     class Meta:
@@ -197,13 +198,13 @@ class Learner(CourseScoped):
         default="",
         db_default="",
         editable=False,
-        help_text="What a file gave as the address, to which no mail can be sent.",
+        help_text="The address in a file, to which no mail can be sent.",
     )
     name = models.CharField(max_length=200, blank=True)
     given_name = models.CharField(
         max_length=100,
         blank=True,
-        help_text="What messages call the person; empty: the first word of the name.",
+        help_text="The name that messages use. The default is the first word of the name.",
     )
     time_zone = models.CharField(max_length=64, blank=True, validators=[validate_time_zone])
     locale = models.CharField(max_length=16, blank=True)
@@ -211,7 +212,9 @@ class Learner(CourseScoped):
     # The value in the roster. A change to true counts as an opt-out. A change to false is not
     # consent: a roster cannot consent for somebody who opted out.
     opted_out = models.BooleanField(
-        default=False, db_default=False, help_text="The roster says: wants no messages."
+        default=False,
+        db_default=False,
+        help_text="The roster says that the learner wants no messages.",
     )
 
     class Meta:
@@ -256,8 +259,8 @@ class Enrollment(CourseScoped):
     traits = TraitsField(
         default=dict,
         blank=True,
-        help_text="What holds for this enrollment, such as earlier attempts. A rule reads it before"
-        " the learner's.",
+        help_text="Facts that apply to this enrollment, such as earlier attempts. Rules use them"
+        " before the learner's traits.",
     )
 
     class Meta:

@@ -32,7 +32,7 @@ class RulesRevision(CourseScoped):
 
 class PlaybookMode(models.TextChoices):
     OVERLAPPING = "overlapping", "a learner may be in several segments"
-    EXCLUSIVE = "exclusive", "a learner is in the first that fits, by priority"
+    EXCLUSIVE = "exclusive", "a learner is only in the first segment that matches, by priority"
 
 
 class Playbook(CourseScoped):
@@ -109,11 +109,12 @@ class Segment(CourseScoped):
     leave_rule = models.JSONField(
         null=True,
         blank=True,
-        help_text="Empty: a member leaves when the rule is no longer true. "
-        "Else: a member stays until this is true.",
+        help_text="If this is empty, a member leaves when the rule is no longer true. "
+        "Otherwise a member stays until this rule is true.",
     )
     priority = models.PositiveIntegerField(
-        default=100, help_text="The lower number wins in an exclusive playbook."
+        default=100,
+        help_text="In an exclusive playbook, the segment with the lower number comes first.",
     )
     version = models.PositiveIntegerField(default=1)
     status = models.CharField(
@@ -125,7 +126,8 @@ class Segment(CourseScoped):
     include_present = models.BooleanField(
         default=False,
         verbose_name="also those already in",
-        help_text="Start cadences and draws also for those who are in at the activation or edit.",
+        help_text="Start cadences and draws also for learners who are in the segment at the "
+        "activation or edit.",
     )
     error = models.TextField(blank=True, default="", editable=False)
 

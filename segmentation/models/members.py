@@ -23,8 +23,8 @@ class Membership(CourseScoped):
     )
     entered_at = models.DateTimeField()
     left_at = models.DateTimeField(null=True, blank=True)
-    version = models.PositiveIntegerField(help_text="Of the segment's rule, at entry.")
-    signals = models.JSONField(default=dict, help_text="What the rule's signals were at entry.")
+    version = models.PositiveIntegerField(help_text="The version of the segment's rules at entry.")
+    signals = models.JSONField(default=dict, help_text="The rule's signals at entry.")
 
     class Meta:
         constraints: ClassVar = [

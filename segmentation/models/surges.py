@@ -32,7 +32,9 @@ class Surge(CourseScoped):
     day = models.DateField()
     state = models.CharField(max_length=9, choices=SurgeState.choices, default=SurgeState.COUNTING)
     entered = models.PositiveIntegerField(default=0)
-    of = models.PositiveIntegerField(default=0, help_text="In scope when they were counted.")
+    of = models.PositiveIntegerField(
+        default=0, help_text="The enrollments in scope when the entries were counted."
+    )
     held_at = models.DateTimeField(null=True, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.ForeignKey(
