@@ -1,5 +1,5 @@
-# The commands of the project. Each works in a fresh clone with Python 3.11 or newer and nothing running.
-# DATABASE_URL and REDIS_URL name servers of your own; without them PostgreSQL and Valkey start under var/.
+# The commands of the project. Each works in a fresh clone with Python 3.11 or newer and no running server.
+# Set DATABASE_URL and REDIS_URL to use your own servers. Otherwise PostgreSQL and Valkey start under var/.
 
 PYTHON = .venv/bin/python
 PORT = 8000
@@ -8,14 +8,14 @@ PORT = 8000
 
 install: .venv/installed
 
-# Done once for each state of the lock file: the stamp is younger than the lock it stands for.
+# Runs once per version of the lock file: the stamp file is newer than the installed lock.
 .venv/installed: requirements.lock
 	@for name in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	  if $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	  then found=$$name; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then \
-	  echo 'Python 3.11 or newer with its venv module was not found: install it, then run make again.' >&2; exit 1; \
+	  echo 'Python 3.11 or newer with the venv module was not found. Install it, then run make again.' >&2; exit 1; \
 	fi; \
 	echo "Installing into .venv with $$($$found --version) ..."; \
 	$$found -m venv .venv && \
@@ -31,7 +31,7 @@ serve: install
 	@exec $(PYTHON) manage.py serve --port $(PORT)
 
 stop:
-	@if [ -x $(PYTHON) ]; then $(PYTHON) -m config.running.stop; else echo 'Nothing is installed, so nothing runs.'; fi
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m config.running.stop; else echo 'Nothing is installed, so nothing is running.'; fi
 
 test: install
 	$(PYTHON) -m ruff format --check .
@@ -46,7 +46,7 @@ test: install
 test-fast: install
 	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not slow'
 
-# Needs uv. The lock holds no address: packages come from wherever pip is set up to fetch them.
+# Needs uv. The lock file has no addresses: pip downloads packages from its configured index.
 lock:
 	uv pip compile pyproject.toml --extra test --universal --generate-hashes --python-version 3.11 \
 	  --fork-strategy fewest --no-header --quiet --output-file requirements.lock

@@ -1,4 +1,4 @@
-"""Run before every test: have the servers up and name the settings, before Django loads."""
+"""Runs before all tests: start the servers and set the settings before Django loads."""
 
 from config.running.startup import prepare
 

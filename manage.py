@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Command line of the project: `manage.py help` lists what it can do."""
+"""Command line of the project. `manage.py help` lists the commands."""
 
 import sys
 
@@ -10,10 +10,10 @@ if __name__ == "__main__":
         run_file_command(sys.argv)
         sys.exit()
 
-    # Only now: it brings in the servers, which takes longer than many a file.
+    # Imported only here, because importing the server code takes longer than a file command.
     from config.running.startup import LOCAL_SETTINGS, OFFLINE_SETTINGS, prepare, run_command
 
-    # Help needs no server, and must not start one.
+    # Help must not start a server.
     if not sys.argv[1:] or {"help", "--help", "-h", "version", "--version"} & set(sys.argv[1:]):
         prepare(default_settings=OFFLINE_SETTINGS)
     else:

@@ -1,4 +1,4 @@
-"""Typed reading of environment variables; one that is missing or wrong stops the start."""
+"""Typed reading of environment variables. A missing or wrong variable stops the start."""
 
 import os
 from collections.abc import Callable
@@ -22,18 +22,17 @@ REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 
 class SettingsError(ImproperlyConfigured):
-    """A setting is missing or wrong; the message is one sentence that says what to do."""
+    """A setting is missing or wrong. The message says what to do."""
 
 
 def text(name: str, *, default: str | None = None) -> str:
-    """Return the variable without surrounding blanks. Without a default it is required."""
-    # A variable that is set to nothing is treated as missing: `SECRET_KEY=` in a deployment file
-    # is a forgotten value, never a wish for an empty key.
+    """Return the variable without surrounding spaces. Without a default it is required."""
+    # An empty variable counts as missing: `SECRET_KEY=` in a deployment file is a forgotten value.
     value = os.environ.get(name, "").strip()
     if value:
         return value
     if default is None:
-        raise SettingsError(f"{name} is not set: set this environment variable and start again.")
+        raise SettingsError(f"{name} is not set. Set this environment variable and start again.")
     return default
 
 
@@ -62,16 +61,16 @@ def words(name: str, *, default: list[str] | None = None) -> list[str]:
 
 
 def host_names(name: str) -> list[str]:
-    """Return the required host names that the site answers to, each of them by its own name."""
+    """Return the required host names of the site. A wildcard is refused."""
     names = words(name)
     if "*" in names:
-        # With any name accepted, a forged Host header ends up in links that we mail.
+        # With a wildcard, a forged Host header could get into links in mails.
         raise _wrong(name, "*", "the names of the site, like courses.example.org")
     return names
 
 
 def secret(name: str, *, default: str | None = None) -> str:
-    """Return a secret that is long enough not to be guessed. Without a default it is required."""
+    """Return a secret that is hard to guess. Without a default it is required."""
     value = text(name, default=default)
     if value == default:
         return value
@@ -81,7 +80,7 @@ def secret(name: str, *, default: str | None = None) -> str:
 
 
 def secure_web_address(name: str, *, hosts: list[str]) -> str:
-    """Return a required https address at one of the hosts, without a slash at its end."""
+    """Return a required https address at one of the hosts, without a trailing slash."""
     value = web_address(name, hosts=hosts)
     if not value.startswith("https://"):
         raise _wrong(name, value, "an address like https://courses.example.org")
@@ -89,12 +88,12 @@ def secure_web_address(name: str, *, hosts: list[str]) -> str:
 
 
 def web_address(name: str, *, hosts: list[str], default: str | None = None) -> str:
-    """Return an http or https address at one of the hosts, without a slash at its end."""
+    """Return an http or https address at one of the hosts, without a trailing slash."""
     value = text(name, default=default)
     shown = _without_password(value)
     if not _is_web_address(value):
         raise _wrong(name, shown, "an address like https://courses.example.org")
-    # A page answers under the names in ALLOWED_HOSTS alone: every other link would be an error.
+    # Pages answer only at the names in ALLOWED_HOSTS, so other links would not work.
     if not validate_host(split_domain_port(urlsplit(value).netloc)[0], hosts):
         raise _wrong(name, shown, "an address whose host is in ALLOWED_HOSTS")
     return value.rstrip("/")
@@ -103,7 +102,7 @@ def web_address(name: str, *, hosts: list[str], default: str | None = None) -> s
 def mail_address(name: str, *, default: str | None = None) -> str:
     """Return a mail address, as `ana@example.org` or `Ana <ana@example.org>`.
 
-    Empty only if that is the default.
+    It is empty only if the default is empty.
     """
     value = text(name, default=default)
     if value and not _is_mail_address(value):
@@ -112,10 +111,10 @@ def mail_address(name: str, *, default: str | None = None) -> str:
 
 
 def database(name: str) -> dict[str, Any]:
-    """Return Django's settings of one PostgreSQL database, read from an address.
+    """Return Django's settings of one PostgreSQL database from an address.
 
-    Understands `postgresql://user:password@host:5432/name?sslmode=require`, and a server behind a
-    unix socket as `postgresql://user@/name?host=/folder`.
+    The address is like `postgresql://user:password@host:5432/name?sslmode=require`, or for a unix
+    socket `postgresql://user@/name?host=/folder`.
     """
     value = text(name)
     url = _split(name, value, POSTGRES_SCHEMES, "postgresql://user:password@host:5432/name")
@@ -135,9 +134,9 @@ def database(name: str) -> dict[str, Any]:
 
 
 def with_session_setting(at: dict[str, Any], name: str, value: str) -> dict[str, Any]:
-    """Return the settings of a database whose connections begin with this PostgreSQL setting."""
+    """Return database settings whose connections start with this PostgreSQL setting."""
     options = dict(at["OPTIONS"])
-    # What was asked for by the address stays; of two that are the same, PostgreSQL takes the last.
+    # Options from the address come last, because PostgreSQL uses the last of two equal settings.
     options["options"] = f"-c {name}={value} {options.get('options', '')}".strip()
     return at | {"OPTIONS": options}
 
@@ -174,8 +173,8 @@ def _to_whole_number(value: str) -> int:
 
 
 def _is_web_address(value: str) -> bool:
-    # The path of a page is put behind it, so nothing may follow the path. And a name before the
-    # host would be mailed to everybody, with its password.
+    # Page paths are appended, so nothing may follow the path. A user name and password before the
+    # host would be sent to everybody in links.
     if set(value) & set("?#@\\ "):
         return False
     try:
@@ -205,9 +204,9 @@ def _split(name: str, value: str, schemes: frozenset[str], example: str) -> Spli
 
 
 def _without_password(value: str) -> str:
-    # The sentence lands in logs: whatever stands before the last @ may hold a password.
+    # The sentence goes to logs, and the part before the last @ may hold a password.
     return f"...@{value.rpartition('@')[2]}" if "@" in value else value
 
 
 def _wrong(name: str, value: str, wanted: str) -> SettingsError:
-    return SettingsError(f"{name} is {value!r}, but must be {wanted}: correct it and start again.")
+    return SettingsError(f"{name} is {value!r}, but must be {wanted}. Correct it and start again.")

@@ -1,4 +1,4 @@
-"""What the installation knows of itself: when each stage last ran, and how it went."""
+"""The state of the installation: the last run of each stage, and its result."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from activity.models import SITE_ONLY, CourseScoped
 
 
 class StageRun(CourseScoped):
-    """The last run of a stage on a host. Every instant is the database's, which all hosts share.
+    """The last run of a stage on a host. All instants are from the database's clock.
 
     Only config.running.stages writes it.
     """
@@ -20,10 +20,10 @@ class StageRun(CourseScoped):
     host = models.CharField(max_length=255)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
-    # The end of the last run that did its work: one that failed or was refused leaves it alone.
+    # The end of the last successful run. A failed or refused run does not change it.
     succeeded_at = models.DateTimeField(null=True, blank=True)
     counts = models.JSONField(default=dict)
-    # The sum of the counts of all runs that did their work.
+    # The sum of the counts of all successful runs.
     totals = models.JSONField(default=dict)
     error = models.TextField(blank=True, default="")
     clock_difference = models.FloatField(

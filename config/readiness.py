@@ -1,4 +1,4 @@
-"""Say what still keeps a course from sending, and which guards hold its messages back then."""
+"""The reasons why a course does not send yet, and the guards of its messages."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from segmentation.models import Segment, SegmentStatus
 
 @dataclass(frozen=True)
 class Readiness:
-    """What a course lacks for its first message, and the guards of its messages."""
+    """The things that a course lacks for its first message, and the guards of its messages."""
 
     missing: list[str]
     guards: Guards
 
 
 def readiness_of(keys: Iterable[str], *, now: datetime) -> dict[str, Readiness]:
-    """Return for each of these courses, by its key, what is missing and which guards apply.
+    """Return by course key what the courses lack and which guards apply.
 
-    What is missing for single learners, such as an address, is not looked at.
+    Missing data of single learners, such as an address, is not checked.
     """
     courses = Course.objects.filter(key__in=list(keys)).order_by("key")
     return {
@@ -32,17 +32,17 @@ def readiness_of(keys: Iterable[str], *, now: datetime) -> dict[str, Readiness]:
 
 
 def readiness_text(key: str, found: Readiness) -> Iterator[str]:
-    """Yield the lines that say it."""
+    """Yield the lines of text for a course."""
     if found.missing:
         yield f"Course {key}: no message goes out yet, because"
         yield from (f"  - {each}" for each in found.missing)
     else:
-        yield f"Course {key}: nothing is missing for messages to go out."
+        yield f"Course {key}: messages can go out."
     yield from guards_text(found.guards)
 
 
 def guards_text(guards: Guards) -> Iterator[str]:
-    """Yield the lines that say which guards apply, and which are missing."""
+    """Yield the lines with the guards that apply and the guards that are missing."""
     yield "Guards that apply to its messages:"
     yield from (f"  - {each}" for each in guards.apply or ["none"])
     if guards.missing:
@@ -52,25 +52,25 @@ def guards_text(guards: Guards) -> Iterator[str]:
 
 def _missing(course: Course, now: datetime) -> Iterator[str]:
     if course.clock_stopped_at is not None:
-        yield "it is a simulated course whose clock has stopped: nobody in it is ever messaged"
+        yield "it is a simulated course whose clock has stopped, so its learners get no messages"
         return
     yield from _missing_in_setup(course)
     if course.live_since is None:
         yield 'its "live since" is empty: set it on the course\'s page in the admin'
     elif course.live_since > now:
-        yield f'its "live since" is still to come: {course.live_since:%Y-%m-%d %H:%M %Z}'
+        yield f'its "live since" is in the future: {course.live_since:%Y-%m-%d %H:%M %Z}'
     if course.ends_on < local_date(now, course.time_zone):
         yield f"it is over: its last day was {course.ends_on}"
     if site_is_paused():
         pause = site_pause()
         since = f" {pause.circumstances}" if pause else ""
-        yield f"all sending is paused{since}; see Pause everything in the admin"
+        yield f"all sending is paused{since}; see “Pause everything” in the admin"
 
 
 def _missing_in_setup(course: Course) -> Iterator[str]:
     if not course.playbook_links.exists():
         yield (
-            "it is in no playbook: tick it in one in the admin, or run"
+            "it has no playbook: select the course in a playbook in the admin, or run"
             f" manage.py install_playbook five-segments --course {course.key}"
         )
         return
@@ -78,4 +78,4 @@ def _missing_in_setup(course: Course) -> Iterator[str]:
     if not active.exists():
         yield "no segment of its playbooks is active"
     elif not Cadence.objects.filter(segment__in=active, status=CadenceStatus.ACTIVE).exists():
-        yield "no active cadence starts on one of its segments: make one in the admin"
+        yield "no active cadence starts on one of its segments: create one in the admin"

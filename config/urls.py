@@ -1,4 +1,4 @@
-"""Addresses of the whole site; each app keeps its own list."""
+"""URLs of the whole site. Each app has its own list."""
 
 from django.contrib import admin
 from django.urls import include, path

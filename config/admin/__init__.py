@@ -1,4 +1,4 @@
-"""Pages that need more than one app: staff and their groups, and courses that go live."""
+"""Admin pages that need more than one app: users and groups, and courses."""
 
 from config.admin import courses, staff
 

@@ -1,4 +1,4 @@
-"""Courses: what going live lets out, and who may do it."""
+"""The admin page of courses, which checks the permission to let messages out."""
 
 from typing import Any
 
@@ -11,7 +11,8 @@ from activity.rights import may_send
 from common.clock import utc_now
 from config.readiness import readiness_of
 
-# Late events that start messages reach everybody whom a back-fill moves; how late they are counts.
+# These fields let messages out. If late events may start messages, an import of old events messages
+# all learners that it moves.
 LETS_OUT = ("live_since", "late_after_hours", "late_events_start")
 
 admin.site.unregister(Course)
@@ -19,15 +20,15 @@ admin.site.unregister(Course)
 
 @admin.register(Course)
 class LiveCourseAdmin(CourseAdmin):
-    """Courses; what lets messages out is for those who may send, and says what guards apply."""
+    """Courses. Fields that let messages out need the permission to send."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Show what lets messages out only to look at to those who may not send."""
+        """Return also the fields that let messages out, if the user may not send."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if may_send(request.user) else (*fields, *LETS_OUT)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the course. Where "live since" is set anew, say what that lets out."""
+        """Save the course. If "live since" is set, show whether messages go out and which guards apply."""
         super().save_model(request, obj, form, change)
         if obj.live_since is not None and "live_since" in form.changed_data:
             _say_readiness(request, obj)

@@ -1,7 +1,7 @@
-"""Users and groups of staff. Nobody gives a right away, or takes an account over, beyond their own.
+"""Users and groups of staff. Users cannot give permissions or change accounts beyond their own.
 
-A right to change users must not be the right to everything: else it makes its holder a superuser
-in two clicks, or by the password of one.
+The permission to change users must not give all permissions. Otherwise users could make themselves
+superusers, or change the password of a superuser.
 """
 
 from typing import Any
@@ -28,12 +28,12 @@ class StaffUserAdmin(UserAdmin, SafeListAdmin):  # type: ignore[type-arg]
     change_password_form: Any = AdminPasswordChangeForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Let only superusers make superusers."""
+        """Return also "is_superuser", unless the user is a superuser."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if _is_superuser(request) else (*fields, "is_superuser")
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
-        """Offer the rights and groups that the user may give: those within their own."""
+        """Offer only permissions and groups within the user's own permissions."""
         if db_field.name == "groups":
             kwargs["queryset"] = groups_within(request.user)
         elif db_field.name == "user_permissions":
@@ -41,30 +41,30 @@ class StaffUserAdmin(UserAdmin, SafeListAdmin):  # type: ignore[type-arg]
         return super().formfield_for_manytomany(db_field, request=request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may change this one: not one who may do more."""
+        """Return whether the user may change this user, who must not have more permissions."""
         return super().has_change_permission(request, obj) and _covers_user(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may delete this one: not one who may do more."""
+        """Return whether the user may delete this user, who must not have more permissions."""
         return super().has_delete_permission(request, obj) and _covers_user(request, obj)
 
 
 @admin.register(Group)
 class StaffGroupAdmin(GroupAdmin, SafeListAdmin):
-    """What the members of a group may see and do."""
+    """Groups with the permissions of their members."""
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
-        """Offer the rights that the user may give: those within their own."""
+        """Offer only the user's own permissions."""
         if db_field.name == "permissions":
             kwargs["queryset"] = permissions_of(request.user)
         return super().formfield_for_manytomany(db_field, request=request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may change this group: not one that may do more."""
+        """Return whether the user may change this group, which must not have more permissions."""
         return super().has_change_permission(request, obj) and _covers_group(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may delete this group: not one that may do more."""
+        """Return whether the user may delete this group, which must not have more permissions."""
         return super().has_delete_permission(request, obj) and _covers_group(request, obj)
 
 

@@ -1,1 +1,1 @@
-"""The demonstration: a simulated course played through every stage, and what came of it."""
+"""The demo: a simulated course that goes through all stages, and its results."""

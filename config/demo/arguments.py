@@ -1,17 +1,17 @@
-"""Numbers of a command line, refused with a sentence."""
+"""Numeric arguments of commands, with sentences for wrong values."""
 
 from argparse import ArgumentTypeError
 
 
 def positive(text: str) -> int:
-    """Return a whole number from 1. Raise ArgumentTypeError with a sentence otherwise."""
+    """Return a whole number of at least 1. Raise ArgumentTypeError with a sentence otherwise."""
     if not _is_number(text) or int(text) < 1:
         raise ArgumentTypeError(f"'{text}' must be a whole number, 1 or more.")
     return int(text)
 
 
 def not_negative(text: str) -> int:
-    """Return a whole number from 0. Raise ArgumentTypeError with a sentence otherwise."""
+    """Return a whole number of at least 0. Raise ArgumentTypeError with a sentence otherwise."""
     if not _is_number(text):
         raise ArgumentTypeError(f"'{text}' must be a whole number, 0 or more.")
     return int(text)
@@ -24,10 +24,10 @@ def share(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise ArgumentTypeError(f"'{text}' must be a number between 0 and 1.")
+        raise ArgumentTypeError(f"'{text}' must be a number from 0 to 1.")
     return value
 
 
 def _is_number(text: str) -> bool:
-    # Python's int would also take other scripts' digits, blanks and underscores.
+    # Python's int() would also accept digits of other scripts, spaces and underscores.
     return text.isascii() and text.isdigit()

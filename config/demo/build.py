@@ -1,4 +1,4 @@
-"""Configure the demo as an admin would: playbook, messages, cadences, limits, the experiment."""
+"""Configure the demo as an admin would: playbook, messages, cadences, limits and experiment."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,13 +26,13 @@ from interventions.render.links import LinkOwner
 from segmentation.models import Segment
 from segmentation.operations import install_playbook
 
-# The first words a learner said came before any message, so no delivery carried their link.
+# The first opt-outs come before any message, so there is no delivery with a link.
 _NO_DELIVERY = UUID(int=0)
 
 
 @transaction.atomic
 def configure(course: Course, *, seed: int, now: datetime) -> Experiment:
-    """Set up all that the stages need, and return the experiment, not started yet."""
+    """Create everything that the stages need, and return the experiment as a draft."""
     playbook = install_playbook(
         scenario.PLAYBOOK, key=scenario.PLAYBOOK_KEY, course_keys=[course.key], now=now
     )
@@ -49,7 +49,7 @@ def configure(course: Course, *, seed: int, now: datetime) -> Experiment:
 
 
 def opt_out(world: World, course: Course, *, now: datetime) -> None:
-    """Have the learners who want no mail say so before the course begins."""
+    """Opt out the learners who want no mail, before the course begins."""
     names = [trace.learner.external_id for trace in world.traces if trace.learner.opted_out]
     rows = Enrollment.objects.filter(course=course, learner__external_id__in=names)
     for enrollment_id, learner_id in rows.order_by("learner").values_list("id", "learner"):
@@ -62,7 +62,7 @@ def _create_experiment(segment: Segment, *, seed: int) -> Experiment:
         name="Does a nudge bring video-only learners to the quiz?",
         hypothesis="Learners who watch without trying a quiz try one within a week of a nudge.",
         segment=segment,
-        # Not the bare seed: two experiments with the same one would draw the same arms.
+        # With the key, because two experiments with the same seed would draw the same arms.
         seed=f"{scenario.EXPERIMENT_KEY}-{seed}",
     )
     for position, key in enumerate((scenario.CONTROL, scenario.NUDGE)):
@@ -110,7 +110,7 @@ def _save_cadence(
 
 
 def _template(step: scenario.DemoStep, category: Category) -> MessageTemplate:
-    # Every text leads somewhere, also for a learner who has nothing left to do.
+    # Every text has a link, even for a learner without a next item.
     link = f'<p><a href="{course_address()}">Open {{{{ course.title }}}}</a></p>'
     texts = {"en": (step.subject, step.body + link)}
     return save_template(step.key, name=step.subject, category=category, texts=texts)

@@ -1,4 +1,4 @@
-"""Move the clock of the demo through its course, with all stages at every stop."""
+"""Move the demo's clock through its course, and run all stages at every stop."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -21,13 +21,13 @@ from interventions.stages.react import react_due
 from interventions.stages.recover import recover
 from segmentation.stages.evaluate import evaluate_due
 
-# Far above what a stop needs; a stage that never comes to rest must not hang the demo.
+# Far more than a stop needs. A stage that never becomes idle must not hang the demo.
 MAX_ROUNDS = 50
 BUDGET_SECONDS = 600.0
 
 
 class Drive:
-    """The demo's course on its way from its first to its last minute."""
+    """The run of the demo's course from its first to its last minute."""
 
     def __init__(self, world: World, course: Course, experiment: Experiment) -> None:
         self._world = world
@@ -39,9 +39,9 @@ class Drive:
         self._now = self._begins_at
 
     def run(self, on_stop: Callable[[datetime], None]) -> datetime:
-        """Play the whole course and return where its clock stands then.
+        """Play the whole course and return the final time of its clock.
 
-        `on_stop` is told every instant at which the clock has stopped.
+        `on_stop` is called with the instant of each stop of the clock.
         """
         for stop in stops(self._begins_at, course_ends_at()):
             self._work(stop)
@@ -50,7 +50,7 @@ class Drive:
         return self._now
 
     def _work(self, now: datetime) -> None:
-        """Let in what has happened, and run the stages until nothing more is due."""
+        """Ingest the events up to now, and run the stages until nothing more is due."""
         self._now = now
         ingest(self._feed.until(now), now=now)
         recover(now=now)
@@ -64,13 +64,13 @@ class Drive:
             self._feed.add(event)
 
     def _run_stages(self) -> bool:
-        """Run each stage once and return whether there may be more for them at this instant."""
+        """Run each stage once. Return whether there may be more work at this instant."""
         now = self._now
         evaluate_due(now=now, course_id=self._course.pk, budget_seconds=BUDGET_SECONDS)
         reacted = react_due(now=now, budget_seconds=BUDGET_SECONDS)
         planned = plan_due(now=now, budget_seconds=BUDGET_SECONDS)
         moves = dispatch_due(clock=lambda: now, budget_seconds=BUDGET_SECONDS)
-        # What evaluation found has been reacted to in the same round.
+        # The result of evaluation does not count, because react has handled it in this round.
         return bool(reacted or planned or moves.total())
 
     def _start_experiment(self) -> None:
@@ -80,7 +80,7 @@ class Drive:
             self._run_until_idle()
 
     def _answers(self) -> Iterator[Event]:
-        """Yield the quiz attempts that the first messages of this stop bring about."""
+        """Yield the quiz attempts that are caused by the first messages of this stop."""
         handed_off = DeliveryOutcome.objects.filter(
             outcome=DeliveryOutcomeKind.HANDED_OFF,
             at=self._now,

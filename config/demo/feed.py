@@ -1,4 +1,4 @@
-"""The events of the demo in the order in which they come in. No database."""
+"""The events of the demo in the order of their arrival. No database."""
 
 import heapq
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Feed:
         self._numbers = count()
 
     def add(self, event: Event) -> None:
-        """Have an event come in that the world did not hold."""
+        """Add an event that is not in the simulated world."""
         heapq.heappush(self._added, (event["occurred_at"], next(self._numbers), event))
 
     def until(self, now: datetime) -> list[Event]:

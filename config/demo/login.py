@@ -1,4 +1,4 @@
-"""The login demo/demo, which everybody knows: where it may open the site, and how to end it."""
+"""The login demo/demo, whose password is public: where it works, and how to end it."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -13,7 +13,7 @@ from django.http.request import split_domain_port
 DEMO_NAME = "demo"
 DEMO_PASSWORD = "demo"  # noqa: S105
 NEW_PASSWORD = ".venv/bin/python manage.py changepassword demo"  # noqa: S105
-# Set by what passes requests on from other machines.
+# Headers that are set by proxies.
 _PROXY_HEADERS = (
     "HTTP_FORWARDED",
     "HTTP_VIA",
@@ -24,23 +24,23 @@ _PROXY_HEADERS = (
 
 
 def create_demo_user() -> None:
-    """Create the user of the demo. Whoever calls it knows that there is none yet."""
+    """Create the user of the demo, who must not exist yet."""
     get_user_model().objects.create_superuser(DEMO_NAME, "demo@nudgelab.example", DEMO_PASSWORD)
 
 
 def demo_login_works() -> bool:
-    """Return whether the user of the demo still has the password that everybody knows."""
+    """Return whether the user of the demo still has the public password."""
     user = get_user_model().objects.filter(username=DEMO_NAME, is_active=True).first()
-    # Not the user's own method, which would write the password anew where the hasher has changed.
+    # Not the user's own method, which would save the password again if the hasher has changed.
     return user is not None and check_password(DEMO_PASSWORD, user.password)
 
 
 def openness(host: str) -> list[str]:
-    """Return why a web server at this address can be reached from other machines, in words."""
+    """Return the reasons why other machines can reach a web server at this address."""
     reasons = [] if settings.DEMO_LOGIN else ["these are production settings"]
     if not is_loopback(host):
         reasons.append(f"it listens at {host or 'every address'}")
-    # A proxy in front of a server on this machine needs one of these names, or lends it one.
+    # A proxy in front of a server on this machine needs a name in ALLOWED_HOSTS or BASE_URL.
     names = [name for name in settings.ALLOWED_HOSTS if not is_loopback(name)]
     if names:
         reasons.append(f"ALLOWED_HOSTS names {', '.join(names)}")
@@ -50,7 +50,7 @@ def openness(host: str) -> list[str]:
 
 
 def comes_from_here(meta: Mapping[str, Any]) -> bool:
-    """Return whether a request was made on this machine, to a name of this machine."""
+    """Return whether the request was made on this machine, to a local name."""
     if any(meta.get(header) for header in _PROXY_HEADERS):
         return False
     host = split_domain_port(meta.get("HTTP_HOST") or meta.get("SERVER_NAME", ""))[0]

@@ -1,4 +1,4 @@
-"""Take an earlier demo away, and nothing else: all that hangs on its course and its own keys."""
+"""Delete an earlier demo: all rows of its course and its own keys, and nothing else."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,14 +22,14 @@ from interventions.models import Cadence, Category, Delivery, MailboxMessage, Me
 from segmentation.models import Membership, Playbook, Segment, Transition
 
 
-# The one place that deletes across apps: nothing but the demo ever takes a course away, and the
-# rows of the ledger are protected from everything else.
+# Only this function deletes across apps. Only the demo deletes a course, and rows of the ledger are
+# protected from all other deletions.
 @transaction.atomic
 def remove_demo() -> bool:
     """Delete the earlier demo and return whether there was one.
 
-    Raise ProtectedError where something of somebody else hangs on it, such as a cadence that an
-    admin made with one of its messages; then nothing is deleted.
+    Raise ProtectedError, and delete nothing, if another row depends on it, such as a cadence that
+    an admin made with one of its messages.
     """
     found = Course.objects.filter(key=COURSE_KEY).exists()
     for rows in _rows():
@@ -38,7 +38,7 @@ def remove_demo() -> bool:
 
 
 def _rows() -> Iterator[QuerySet[Any]]:
-    """Yield what to delete, what points at something always before it."""
+    """Yield the rows to delete, in an order in which no row is still referenced."""
     of_course = Q(course__key=COURSE_KEY)
     of_enrollment = Q(enrollment__course__key=COURSE_KEY)
     segments = Q(segment__playbook__key=PLAYBOOK_KEY)
@@ -59,7 +59,7 @@ def _rows() -> Iterator[QuerySet[Any]]:
     for model in (Event, DailyActivity, Progress):
         yield model.objects.filter(of_enrollment)
     yield Enrollment.objects.filter(of_course)
-    # A learner of the demo whom somebody enrolled elsewhere stays.
+    # Learners of the demo who are also enrolled elsewhere stay.
     yield Learner.objects.filter(external_id__startswith=f"{COURSE_KEY}-", enrollments=None)
     yield Item.objects.filter(of_course)
     yield RejectedEvent.objects.filter(payload__course=COURSE_KEY)

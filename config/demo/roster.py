@@ -1,4 +1,4 @@
-"""Save the simulated course and its learners, before anything has happened."""
+"""Save the simulated course and its learners, before the first event."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from config.demo.addresses import item_address
 
 @transaction.atomic
 def save_roster(world: World, *, now: datetime, live_since: datetime) -> Course:
-    """Save the course with everything in it and everybody in it."""
+    """Save the course with its sections, items and learners."""
     course = save_course(course_line(world.course) | {"live_since": live_since}, now=now)
     for section in section_lines(world.course):
         save_section(section, now=now)

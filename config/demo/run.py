@@ -1,4 +1,4 @@
-"""The whole demo: simulate, configure, play, stop the clock, sum up."""
+"""The whole demo: simulate, configure, play, stop the clock and summarize."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from experiments.models import Experiment
 from segmentation.stages.evaluate import evaluate_due
 
 DEFAULT_SEED = 20250901
-# The admin's work is done when the course begins.
+# The configuration is finished before the course begins.
 PREPARATION = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """How large a demo, and which one. `probability`: that a message brings a learner to a quiz."""
+    """The options of a demo. `probability` is the chance that a message leads to a quiz attempt."""
 
     learners: int = 2000
     weeks: int = 8
@@ -37,7 +37,7 @@ class DemoOptions:
 
 
 def draw_world(options: DemoOptions) -> World:
-    """Return the course and all that its learners do without messages."""
+    """Return the course and everything that its learners do without messages."""
     course = SimulatedCourse(
         scenario.COURSE_KEY, scenario.COURSE_TITLE, options.weeks * DAYS_A_WEEK
     )
@@ -47,9 +47,9 @@ def draw_world(options: DemoOptions) -> World:
 def run_demo(
     options: DemoOptions, *, on_stop: Callable[[datetime], None] = lambda instant: None
 ) -> dict[str, Any]:
-    """Play the demo in place of an earlier one, and return what came of it.
+    """Replace an earlier demo, play it and return its results.
 
-    `on_stop` is told every instant at which the simulated clock has stopped.
+    `on_stop` is called with the instant of each stop of the simulated clock.
     """
     world = draw_world(options)
     _commit_lightly()
@@ -63,7 +63,7 @@ def run_demo(
 
 
 def prepare(world: World, *, seed: int) -> tuple[Course, Experiment]:
-    """Save the course, live from its first minute, with all that the stages need."""
+    """Save the course, live from its first minute, with everything that the stages need."""
     begins_at = local_midnight(world.course.starts_on, TIME_ZONE)
     now = begins_at - PREPARATION
     course = save_roster(world, now=now, live_since=begins_at)
@@ -73,15 +73,15 @@ def prepare(world: World, *, seed: int) -> tuple[Course, Experiment]:
 
 
 def _commit_lightly() -> None:
-    """Let this connection's commits not wait for the disk."""
-    # A crash would lose the last moments of a demo, which is then played again anyway. Tens of
-    # thousands of commits that wait would take minutes on a slow disk.
+    """Turn off waiting for the disk in this connection's commits."""
+    # Tens of thousands of commits would wait for minutes on a slow disk. A crash loses only the
+    # last moments of the demo, which must be played again anyway.
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
 
 
 def _stop_clock(course: Course, as_of: datetime) -> None:
-    """Have every page show the course as it is at this instant, whatever the time is."""
+    """Stop the course's clock, so that every page shows the course at this instant."""
     save_course({"key": course.key, "clock_stopped_at": as_of}, now=as_of)
-    # The change has made everybody due: nothing moves, but nothing is left to do for a worker.
+    # The change has made all enrollments due. Evaluating them here leaves no work for a worker.
     evaluate_due(now=as_of, course_id=course.pk)

@@ -1,4 +1,4 @@
-"""What the demo configures beside the course: messages, cadences, limits. No database."""
+"""The configuration of the demo: messages, cadences and limits. No database."""
 
 from dataclasses import dataclass
 from datetime import time, timedelta
@@ -6,17 +6,17 @@ from datetime import time, timedelta
 COURSE_KEY = "nudgelab-demo"
 COURSE_TITLE = "Statistics for everybody"
 PLAYBOOK = "five-segments"
-# A playbook of its own: with the shared one, its cadences would message other courses too.
+# The demo has its own playbook. With a shared one, its cadences would message other courses too.
 PLAYBOOK_KEY = "demo-five-segments"
 EXPERIMENT_KEY = "demo-quiz-nudge"
 EXPERIMENT_SEGMENT = "video-only"
 CONTROL, NUDGE = "control", "nudge"
-# In the first week everybody looks video-only: nobody has come to a quiz yet.
+# In the first week every learner looks video-only, because no learner has reached a quiz.
 EXPERIMENT_STARTS_AFTER = timedelta(days=7, hours=12)
 QUIET_FROM, QUIET_UNTIL = time(21), time(6)
 
 DAY = timedelta(days=1)
-# Most learners enter a segment in the evening or at midnight. Seven hours later they are awake.
+# Most learners enter a segment in the evening or at midnight. Seven hours later it is morning.
 NEXT_MORNING = timedelta(hours=7)
 
 
@@ -31,7 +31,7 @@ class DemoCategory:
 
 @dataclass(frozen=True)
 class DemoStep:
-    """A message of a cadence: how long after the previous one, and its words in Liquid."""
+    """A message of a cadence: its delay after the previous one, and its text in Liquid."""
 
     delay: timedelta
     key: str
@@ -41,14 +41,14 @@ class DemoStep:
 
 @dataclass(frozen=True)
 class DemoCadence:
-    """What a segment receives. `is_treatment`: only the experiment's nudge arm receives it."""
+    """A cadence of a segment. With `is_treatment` only the experiment's nudge arm receives it."""
 
     key: str
     name: str
     segment: str
     category: str
     priority: int
-    # Completes what the learner reads: It comes now because ...
+    # The end of the sentence "It comes now because ..." in the message.
     why_now: str
     steps: tuple[DemoStep, ...]
     is_treatment: bool = False
@@ -56,7 +56,7 @@ class DemoCadence:
 
 @dataclass(frozen=True)
 class DemoCap:
-    """A frequency cap of the demo course. Category None: every message counts."""
+    """A frequency cap of the demo course. With category None every message counts."""
 
     name: str
     category: str | None

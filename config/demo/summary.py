@@ -1,4 +1,4 @@
-"""What came of the demo, as numbers that JSON can hold. Reads only."""
+"""The results of the demo, as numbers for JSON. Reads only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from interventions.models import Delivery, DeliveryState
 from segmentation.models import Segment
 from segmentation.queries import segment_sizes
 
-# A delivery that was put off twice for one reason counts once for it.
+# A delivery that was deferred twice for one reason counts once for it.
 _DEFERRED = """
 SELECT entry ->> 'reason', count(DISTINCT delivery.id)
 FROM interventions_delivery AS delivery
@@ -35,7 +35,7 @@ _HANDED_OFF = (DeliveryOutcomeKind.HANDED_OFF, DeliveryOutcomeKind.GHOST)
 
 @dataclass(frozen=True)
 class CountedDraw:
-    """An assignment whose window has ended: its arm, and what it would bring with and without."""
+    """An assignment whose window has ended: its arm, and its outcomes with and without messages."""
 
     arm: str
     outcomes: Outcomes
@@ -56,7 +56,7 @@ def summarize(world: World, experiment: Experiment, *, as_of: datetime) -> dict[
 
 
 def counted_draws(world: World, experiment: Experiment, *, as_of: datetime) -> list[CountedDraw]:
-    """Return the assignments that the report counts, with the simulator's outcomes of each."""
+    """Return the assignments that the report counts, with the simulator's outcomes."""
     first = Min("delivery_outcomes__at", filter=Q(delivery_outcomes__outcome__in=_HANDED_OFF))
     counted = Assignment.objects.filter(experiment=experiment, assigned_at__lte=as_of - WINDOW)
     rows = counted.annotate(first=first).values_list(
@@ -126,7 +126,7 @@ def _metric(result: MetricResult, row: Row, lifts: Mapping[str, float]) -> dict[
         "high": _number(row.high),
         "p_value": _number(row.p_value),
         "true_lift": _number(truth),
-        # Comparing with nan is false, so an interval that there is not covers nothing.
+        # A comparison with nan is false, so a missing interval covers nothing.
         "covers": row.low <= truth <= row.high,
         "verdict": row.verdict.text,
     }

@@ -1,4 +1,4 @@
-"""What came of the demo, as a reader of the terminal wants it. No database."""
+"""The results of the demo as text for the terminal. No database."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a summary."""
     yield f"{found['learners']:,} learners, {found['weeks']} weeks, seed {found['seed']}."
     yield f"As of {found['as_of']}."
-    yield from ("", "Segments (a learner is in the first that fits)")
+    yield from ("", "Segments (a learner is in the first one whose rule is true)")
     yield from (_line(one["name"], one["members"]) for one in found["segments"])
     yield from ("", *_messages(found["messages"]))
     yield from ("", *_experiment(found["experiment"]))
@@ -35,7 +35,7 @@ def _reasons(counts: Mapping[str, int]) -> Iterator[str]:
 def _experiment(experiment: Mapping[str, Any]) -> Iterator[str]:
     sizes = ", ".join(f"{key} {number:,}" for key, number in experiment["assigned"].items())
     yield f"Experiment: {experiment['name']}"
-    yield f"  Assigned: {sizes}. Counted: those whose 7 days have ended."
+    yield f"  Assigned: {sizes}. Learners count once their 7 days have ended."
     heads = f"{CONTROL:>9}{NUDGE:>9}{'lift':>9}  {'95% interval':^20}{'true lift':>10}"
     yield f"  {'':34}{heads}  covered"
     yield from (_metric(metric) for metric in experiment["metrics"])

@@ -1,15 +1,15 @@
-"""At which instants the demo's clock stops to let the stages work. No database."""
+"""The instants at which the demo's clock stops and the stages run. No database."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-# Counted in hours that pass, not in hours that clocks show: on the day with 25 hours the local
-# grid would leave seven between two stops.
+# In elapsed hours, not in local time: on the day with 25 hours two local times would be seven hours
+# apart.
 LONGEST_WAIT = timedelta(hours=6)
 
 
 def stops(begins_at: datetime, ends_at: datetime) -> Iterator[datetime]:
-    """Yield the stops from the beginning on, never more than LONGEST_WAIT apart, and the end."""
+    """Yield the stops from the beginning to the end, at most LONGEST_WAIT apart."""
     at = begins_at
     while at < ends_at:
         yield at

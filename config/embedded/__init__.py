@@ -1,6 +1,6 @@
-"""The servers of this checkout, for machines that have none: PostgreSQL and Valkey under var/.
+"""The embedded servers of this checkout: PostgreSQL and Valkey under var/.
 
-They outlive the process that starts them; `make stop` ends them.
+They keep running after the process that starts them. `make stop` ends them.
 """
 
 import os
@@ -21,14 +21,14 @@ SERVERS: dict[str, tuple[str, ModuleType]] = {
 
 
 def ensure(*, var: Path = VAR) -> None:
-    """Have a server behind DATABASE_URL and REDIS_URL: start ours where a variable is not set.
+    """Start our own server for each of DATABASE_URL and REDIS_URL that is not set.
 
-    Sets the variables for this process and its children. May be called again to start a server
-    anew that has died. Raises ServerError.
+    Sets the variables for this process and its children. It can be called again to restart a server
+    that has died. Raises ServerError.
     """
     for variable, (name, server) in SERVERS.items():
         ours = server.address(var / name)
-        # A child inherits our address from its parent, and must still watch over the server.
+        # A child inherits our address from its parent, but must still restart the server.
         if os.environ.get(variable, "").strip() in {"", ours}:
             if not server.answers(var / name):
                 with only_one(var):
@@ -37,11 +37,11 @@ def ensure(*, var: Path = VAR) -> None:
 
 
 def owns_database(*, var: Path = VAR) -> bool:
-    """Say whether DATABASE_URL names our own server, after `ensure`."""
+    """Return whether DATABASE_URL names our own server, after `ensure`."""
     return os.environ.get("DATABASE_URL", "").strip() == postgres.address(var / "postgres")
 
 
 def stop(*, var: Path = VAR) -> list[str]:
-    """Stop our servers, and return the names of those that were running. Raises ServerError."""
+    """Stop our servers and return the names of those that were running. Raises ServerError."""
     with only_one(var):
         return [name for name, server in SERVERS.values() if server.stop(var / name)]

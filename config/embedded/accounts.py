@@ -1,4 +1,4 @@
-"""The account that PostgreSQL runs as. It refuses root, so root has to lend it one."""
+"""The account that PostgreSQL runs as. PostgreSQL refuses to run as root."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ NAME = "pgserver"
 
 
 def server_account() -> pwd.struct_passwd:
-    """Return the account of the database server: one's own, or for root a system user."""
+    """Return the account of the database server: the current user, or for root a system user."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid())
     try:
@@ -24,7 +24,7 @@ def server_account() -> pwd.struct_passwd:
 
 
 def trusted_uids() -> set[int]:
-    """Return whom we believe to be our own server: ourselves, and for root the system user."""
+    """Return the ids of trusted users: the current user, and for root also the system user."""
     try:
         return {os.geteuid()} | ({pwd.getpwnam(NAME).pw_uid} if os.geteuid() == 0 else set())
     except KeyError:
@@ -32,16 +32,16 @@ def trusted_uids() -> set[int]:
 
 
 def as_account(account: pwd.struct_passwd) -> dict[str, Any]:
-    """Return the arguments with which subprocess runs a program under the account."""
+    """Return the arguments for subprocess to run a program as the account."""
     if os.geteuid() != 0:
         return {}
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def open_the_way(*targets: Path) -> None:
-    """Let the account pass through the folders above each target, and say which were closed.
+    """Let the account pass through the folders above each target, and print the changed ones.
 
-    Only passing is allowed, not listing: a checkout below /root stays as unreadable as it was.
+    Only passing is allowed, not listing, so a checkout below /root stays unreadable.
     """
     if os.geteuid() != 0:
         return
@@ -50,11 +50,11 @@ def open_the_way(*targets: Path) -> None:
         folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
     if closed:
         names = ", ".join(map(str, closed))
-        say(f"Running as root: other users may now pass through {names}, as PostgreSQL must.")
+        say(f"Running as root: other users may now pass through {names}. PostgreSQL needs this.")
 
 
 def let_read(folder: Path) -> None:
-    """Let the account read everything in the folder of programs."""
+    """Let the account read everything in the folder of the programs."""
     if os.geteuid() != 0:
         return
     for path in [folder, *folder.rglob("*")]:
@@ -65,7 +65,7 @@ def let_read(folder: Path) -> None:
 
 
 def say(sentence: str) -> None:
-    """Tell the person who started this what happens, apart from the results of a command."""
+    """Print a sentence to standard error, apart from the output of a command."""
     print(sentence, file=sys.stderr, flush=True)
 
 
@@ -75,13 +75,13 @@ def _closed_folders(target: Path) -> list[Path]:
 
 
 def _create_account() -> pwd.struct_passwd:
-    say(f"Running as root: creating the system user {NAME}, as PostgreSQL refuses to run as root.")
+    say(f"Running as root: creating the system user {NAME}. PostgreSQL refuses to run as root.")
     command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", NAME]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError) as error:
         raise ServerError(
-            f"The system user {NAME} could not be created ({error}): "
-            "start as another user than root, or set DATABASE_URL."
+            f"The system user {NAME} could not be created ({error}). "
+            "Start as another user than root, or set DATABASE_URL."
         ) from error
     return pwd.getpwnam(NAME)

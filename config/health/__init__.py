@@ -1,7 +1,7 @@
-"""How the installation is: one reading, for the page of its state, the metrics and the watchdog.
+"""The health of the installation, for the health page and the metrics.
 
-It holds numbers and sentences of our own. What an error says may name a server or a learner, and
-goes into the log alone.
+It holds only numbers and our own sentences. The text of an error may name a server or a learner, so
+it goes only to the log.
 """
 
 from config.health.check import health

@@ -1,4 +1,4 @@
-"""Ask the database and the broker, which may hang, and judge what they say."""
+"""Check the database and the broker, which may hang, and find faults."""
 
 import logging
 
@@ -36,11 +36,11 @@ _database, _broker = Probe(), Probe()
 
 
 def health(*, clock: Clock = utc_now, most_seconds: float = MOST_SECONDS_SINCE_A_RUN) -> Health:
-    """Return the state of the installation, within a few seconds even where a part of it hangs.
+    """Return the health of the installation, within a few seconds even if a part hangs.
 
-    A stage that did not run to its end for `most_seconds` makes it red.
+    A stage without a successful run for `most_seconds` is a fault.
     """
-    # Both at once: together they take no longer than the slower one.
+    # Both are checked at the same time, so the check takes only as long as the slower one.
     broker = _broker.begin(_ask_broker)
     reading = _reading(_database.begin(lambda: _read_in_time(clock)))
     faults = _faults_of_broker(broker)
@@ -75,14 +75,14 @@ def _faults_of_broker(answer: Answer[str]) -> tuple[Fault, ...]:
     try:
         said = answer.within(SECONDS_TO_ANSWER)
     except TimeoutError:
-        said = "no answer within the time"
+        said = "no answer within the time limit"
     if said:
-        log.warning("The broker is away: %s", said)
+        log.warning("The broker is down: %s", said)
     return (NO_BROKER,) if said else ()
 
 
 def _read_in_time(clock: Clock) -> Reading:
-    # Called in a thread of its own, and so over a connection of its own.
+    # Called in its own thread, so it uses its own connection.
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What is wrong, in sentences of our own. Anybody may read them: they name no server and nobody."""
+"""Faults of the installation, as public sentences that name no server and no person."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from config.health.reading import HostRun, Reading
 from config.running.stages import MOST_SECONDS_APART
 from config.running.workers import STAGES
 
-# A beat starts each stage every five seconds, and a stage ends its run after half a minute.
+# The beat starts each stage every five seconds, and a run takes at most half a minute.
 MOST_SECONDS_SINCE_A_RUN = 60.0
-# On a host that began no run for so long, nobody waits for the next one.
+# A host without a run for this time is no longer reported.
 SECONDS_TO_FORGET_A_HOST = 600.0
 
 DATABASE, BROKER, CLOCK = "database", "broker", "clock"
@@ -17,7 +17,7 @@ DATABASE, BROKER, CLOCK = "database", "broker", "clock"
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one part, in a sentence that says what to do."""
+    """A fault of one part, in a sentence that says what to do."""
 
     part: str
     sentence: str
@@ -25,9 +25,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Health:
-    """The state of the installation. `reading` is None where the database does not give one.
+    """The health of the installation. `reading` is None if the database cannot be read.
 
-    `faults` make it red. `remarks` say what somebody should look at while the work goes on.
+    It is red if there are `faults`. `remarks` name problems that do not stop the work.
     """
 
     faults: tuple[Fault, ...]
@@ -36,39 +36,39 @@ class Health:
 
     @property
     def is_red(self) -> bool:
-        """Return whether somebody has to do something at once."""
+        """Return whether somebody must act at once."""
         return bool(self.faults)
 
     def is_well(self, part: str) -> bool:
-        """Return whether nothing is wrong with the part."""
+        """Return whether the part has no fault."""
         return all(fault.part != part for fault in self.faults)
 
 
 NO_DATABASE = Fault(
     DATABASE,
-    "The database does not answer: start PostgreSQL, or correct DATABASE_URL. The log of the web"
-    " server says more.",
+    "The database does not answer. Start PostgreSQL, or correct DATABASE_URL. See the log of the"
+    " web server for details.",
 )
 SLOW_DATABASE = Fault(
     DATABASE,
-    "The database answers too slowly to be read: look for what keeps it busy, such as a migration"
-    " or a full disk.",
+    "The database answers too slowly. Find out what keeps it busy, such as a migration or a full"
+    " disk.",
 )
 OTHER_SCHEMA = Fault(
     DATABASE,
-    "The tables in the database are not those of this version: run manage.py migrate.",
+    "The tables in the database belong to another version. Run manage.py migrate.",
 )
 NO_BROKER = Fault(
     BROKER,
-    "The Redis or Valkey does not answer: start it, or correct REDIS_URL. Nothing is lost: what"
-    " waits is in the database. The log of the web server says more.",
+    "Redis or Valkey does not answer. Start it, or correct REDIS_URL. Nothing is lost, because all"
+    " waiting work is in the database. See the log of the web server for details.",
 )
 
 
 def faults_of(
     reading: Reading, *, most_seconds: float = MOST_SECONDS_SINCE_A_RUN
 ) -> Iterator[Fault]:
-    """Yield what the reading shows to be wrong: a stage may be silent for `most_seconds`."""
+    """Yield the faults in the reading. A stage may be silent for `most_seconds`."""
     if abs(reading.clock_difference) > MOST_SECONDS_APART:
         yield Fault(
             CLOCK,
@@ -77,36 +77,36 @@ def faults_of(
         )
     for stage, age in reading.stages.items():
         if age is None:
-            yield Fault(stage, f"The stage {stage} has never run to its end: {_ADVICE}")
+            yield Fault(stage, f"The stage {stage} has never finished a run. {_ADVICE}")
         elif age > most_seconds:
             yield Fault(
-                stage, f"The stage {stage} has not run to its end for {age:.0f} s: {_ADVICE}"
+                stage, f"The stage {stage} has not finished a run for {age:.0f} s. {_ADVICE}"
             )
 
 
-_ADVICE = "see whether its worker and the beat run, and what their logs say."
+_ADVICE = "Check that its worker and the beat run, and read their logs."
 
 
 def remarks_of(reading: Reading) -> Iterator[str]:
-    """Yield what the reading shows that does not keep the work from going on."""
+    """Yield the problems in the reading that do not stop the work."""
     lately = [run for run in reading.runs if run.began_seconds < SECONDS_TO_FORGET_A_HOST]
-    # A host has one clock, whichever stages run there: the widest difference speaks for it.
+    # A host has one clock for all its stages, so the largest difference counts.
     clocks: dict[str, float] = {}
     for run in lately:
         clocks[run.host] = max(clocks.get(run.host, 0.0), run.clock_difference, key=abs)
     for difference in clocks.values():
         if _is_wrong(difference):
             yield (
-                f"The clock of one of the machines with workers is {_apart(difference)} the"
-                " database's, so its stages rest: set it by a time server. Its log and the metrics"
-                " name it."
+                f"The clock of a machine with workers is {_apart(difference)} the database's, so"
+                " its stages do not run. Synchronize it with a time server. The machine is named in"
+                " its log and in the metrics."
             )
     for stage in STAGES:
         failing = [run for run in lately if run.stage == stage and _failed(run)]
         if failing:
             yield (
-                f"The last run of the stage {stage} failed on {len(failing)} of the machines: the"
-                " log of its worker says why."
+                f"The last run of the stage {stage} failed on {len(failing)} of the machines. See"
+                " the log of its worker for the reason."
             )
 
 

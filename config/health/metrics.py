@@ -1,4 +1,4 @@
-"""The state of the installation in the words of Prometheus, read anew for each scrape."""
+"""The health of the installation as Prometheus metrics, read again for each scrape."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
@@ -15,9 +15,9 @@ __all__ = ["CONTENT_TYPE_LATEST", "metrics_of"]
 
 
 def metrics_of(state: Health) -> bytes:
-    """Return the metrics of the state, in Prometheus's text format.
+    """Return the metrics in Prometheus's text format.
 
-    No process counts anything by itself: several web servers give the same numbers.
+    No process has counters of its own, so several web servers give the same numbers.
     """
     return generate_latest(_Collector(state))
 
@@ -36,18 +36,18 @@ class _Collector(Collector):
 
 
 def _parts(state: Health) -> Iterator[Metric]:
-    yield _gauge("nudgelab_healthy", "1 while /health answers 200.", not state.is_red)
+    yield _gauge("nudgelab_healthy", "1 if /health answers 200.", not state.is_red)
     parts = {DATABASE: state.is_well(DATABASE), BROKER: state.is_well(BROKER)}
-    yield _by("part", "nudgelab_up", "1 while the part answers.", parts)
+    yield _by("part", "nudgelab_up", "1 if the part answers.", parts)
 
 
 def _stages(reading: Reading) -> Iterator[Metric]:
-    # Infinite and not left out: an alert on too great an age must see the stage that never ran.
+    # Infinite, so that an alert on the age also finds a stage that has never run.
     ages = {stage: inf if age is None else age for stage, age in reading.stages.items()}
     yield _by(
         "stage",
         "nudgelab_stage_last_run_age_seconds",
-        "Since the stage last ran to its end, on any host; +Inf: never.",
+        "Seconds since the stage last finished a run on any host. +Inf means never.",
         ages,
     )
 
@@ -56,17 +56,17 @@ def _hosts(runs: Iterable[HostRun]) -> Iterator[Metric]:
     labels = ("stage", "host")
     failed = GaugeMetricFamily(
         "nudgelab_stage_last_run_failed",
-        "1 where the last run on the host failed, or was left out for its clock.",
+        "1 if the last run on the host failed or was skipped because of the host's clock.",
         labels=labels,
     )
     clock = GaugeMetricFamily(
         "nudgelab_host_clock_difference_seconds",
-        "How far the host's clock was ahead of the database's when the stage last began there.",
+        "Seconds by which the host's clock was ahead of the database's at the stage's last start.",
         labels=labels,
     )
     outcomes = CounterMetricFamily(
         "nudgelab_stage_outcomes",
-        "What the stage's runs on the host counted, such as messages by the state they went into.",
+        "Counts of the stage's runs on the host, such as messages by new state.",
         labels=(*labels, "outcome"),
     )
     for run in runs:
@@ -82,10 +82,10 @@ def _waiting(reading: Reading) -> Iterator[Metric]:
     ages = {
         "due": (waiting.due_seconds, "an enrollment that is due for evaluation"),
         "transition": (waiting.transition_seconds, "a transition for react"),
-        "message": (waiting.message_seconds, "a due message that nobody holds"),
+        "message": (waiting.message_seconds, "a due message that is not held"),
     }
     for name, (seconds, words) in ages.items():
-        text = f"For how long {words} has waited at most; 0: none waits."
+        text = f"Longest waiting time of {words}, in seconds. 0 means that none waits."
         yield _gauge(f"nudgelab_oldest_{name}_age_seconds", text, seconds or 0.0)
 
 
@@ -96,7 +96,7 @@ def _messages(reading: Reading) -> Iterator[Metric]:
         "claimed": messages.claimed,
         "in_doubt": messages.in_doubt,
     }
-    words = f"Messages in a state that is not the last; {MOST_COUNTED}: so many or more."
+    words = f"Unfinished messages by state. {MOST_COUNTED} means that many or more."
     yield _by("state", "nudgelab_deliveries", words, states)
     failed = "Messages that failed in the last hour."
     yield _gauge("nudgelab_deliveries_failed_last_hour", failed, messages.failed_recently)

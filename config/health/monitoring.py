@@ -1,4 +1,4 @@
-"""The addresses that a monitor asks, answered before anything that may need the database."""
+"""The pages for monitors, which answer before any middleware that may need the database."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -14,8 +14,8 @@ from config.health.check import health
 from config.health.metrics import CONTENT_TYPE_LATEST, metrics_of
 from config.health.page import health_page
 
-# What a proxy adds to a request that it passes on. Then the machine that connects is the proxy's,
-# and says nothing of who asks.
+# Headers that a proxy adds. With one of them the connection comes from the proxy, and the address
+# does not tell which machine made the request.
 PASSED_ON = (
     "X-Forwarded-For",
     "X-Forwarded-Host",
@@ -28,15 +28,15 @@ PASSED_ON = (
 
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """Answer Prometheus, on this machine or with the token.
+    """Return the metrics to Prometheus, on this machine or with the token.
 
-    How many messages a course sends, and how many fail, is nobody else's business, and the metrics
-    name the machines of the workers. With METRICS_TOKEN everybody has to send it; without it, only
-    what runs on this machine may ask, and not through a proxy, which may ask for anybody.
+    The numbers of sent and failed messages are not public, and the metrics name the machines of the
+    workers. If METRICS_TOKEN is set, every request must send it. Otherwise only requests from this
+    machine are allowed, and none through a proxy.
     """
     if not _may_read_metrics(request):
         return HttpResponse(
-            "Only this machine may read the metrics, or who sends METRICS_TOKEN as a bearer"
+            "You can read the metrics only on this machine, or with METRICS_TOKEN as a bearer"
             " token.\n",
             status=403,
             content_type="text/plain; charset=utf-8",
@@ -58,7 +58,7 @@ def _is_this_machine(address: str) -> bool:
     try:
         return ip_address(address).is_loopback
     except ValueError:
-        # Behind a unix socket there is no address: whoever connects may be a proxy.
+        # A unix socket has no address, and the client may be a proxy.
         return False
 
 
@@ -69,18 +69,17 @@ PAGES: dict[str, Callable[[HttpRequest], HttpResponse]] = {
 
 
 class MonitoringMiddleware:
-    """Answers what a monitor asks; the first of all.
+    """Answers monitors. It must be the first middleware.
 
-    A monitor comes by an address of the machine, which is no host name of the site, and without
-    TLS: the checks of both would refuse it, or lead it to another address. Sessions and users are
-    in the database, which may be what is away.
+    A monitor uses the machine's address, which is not a host name of the site, and no TLS. Other
+    middleware would refuse or redirect it. Sessions and users need the database, which may be down.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, or pass on what is none of ours."""
+        """Answer a monitor's page. Pass on any other request."""
         page = PAGES.get(request.path_info.rstrip("/"))
         if page is None:
             return self._get_response(request)

@@ -1,4 +1,4 @@
-"""The state of the installation for monitors, as JSON, and for people, as a page."""
+"""The health of the installation, as JSON for monitors and as a page for people."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,28 +16,28 @@ JSON, HTML = "application/json", "text/html"
 
 @require_safe
 def health_page(request: HttpRequest) -> HttpResponse:
-    """Answer 200 while all is well and 503 with what is wrong; a page where that is asked for.
+    """Answer 200 if all is well, else 503 with the faults, as JSON or as a page.
 
-    Reads no session and no user: it has to answer while the database is away.
+    It reads no session and no user, because it must answer while the database is down.
     """
     state = health()
     status = 503 if state.is_red else 200
     if request.get_preferred_type([JSON, HTML]) == HTML:
-        # Without the request: the site's frame would ask it who is logged in.
+        # Rendered without the request, because the site's frame would read the user.
         return HttpResponse(render_to_string("config/health.html", _shown(state)), status=status)
     return JsonResponse(as_json(state), status=status)
 
 
 def as_json(state: Health) -> dict[str, Any]:
-    """Return the state as a monitor reads it. Seconds are null where nothing waits or ever ran."""
-    said: dict[str, Any] = {
+    """Return the health as JSON for monitors. Seconds are null if nothing waits or never ran."""
+    shown: dict[str, Any] = {
         "status": "fail" if state.is_red else "ok",
         "faults": [{"part": each.part, "sentence": each.sentence} for each in state.faults],
         "remarks": list(state.remarks),
         "database": _word(state, DATABASE),
         "broker": _word(state, BROKER),
     }
-    return said | (_figures(state.reading) if state.reading else {})
+    return shown | (_figures(state.reading) if state.reading else {})
 
 
 def _figures(reading: Reading) -> dict[str, Any]:

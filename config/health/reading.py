@@ -1,4 +1,4 @@
-"""What the database says of the work, by its own clock."""
+"""The state of the work, read from the database by the database's clock."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from segmentation.queries import oldest_waiting
 class HostRun:
     """The last run of a stage on one host.
 
-    `age_seconds` is since the end of the last good run there, None: never; `began_seconds` is since
-    the last one began. `has_error`: that one failed, or was left out because of the host's clock.
-    `totals` sums what the runs there counted.
+    `age_seconds` is the time since the end of the last successful run there, or None without one.
+    `began_seconds` is the time since the last run began. `has_error` means that the last run failed
+    or was skipped because of the host's clock. `totals` is the sum of the counts of all runs.
     """
 
     stage: str
@@ -33,7 +33,7 @@ class HostRun:
 
 @dataclass(frozen=True)
 class Waiting:
-    """For how many seconds the longest waiting of each kind waits. None: nothing waits."""
+    """The longest waiting time of each kind, in seconds. None means that nothing waits."""
 
     due_seconds: float | None
     transition_seconds: float | None
@@ -42,7 +42,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Reading:
-    """The clocks' difference, above 0 where this machine's is ahead, and the state of the work."""
+    """The state of the work, and the clock difference, above 0 if this machine's clock is ahead."""
 
     clock_difference: float
     runs: tuple[HostRun, ...]
@@ -51,7 +51,7 @@ class Reading:
 
     @property
     def stages(self) -> Mapping[str, float | None]:
-        """Return the seconds since each stage's last good run on any host; None: never."""
+        """Return the seconds since each stage's last successful run on any host, or None."""
         return {stage: self._age(stage) for stage in STAGES}
 
     def _age(self, stage: str) -> float | None:
@@ -60,9 +60,9 @@ class Reading:
 
 
 def read(*, clock: Clock = utc_now) -> Reading:
-    """Return what the database says of the work. Six queries."""
+    """Return the state of the work from the database. Six queries."""
     difference = clock_difference(clock=clock)
-    # The database's time: by a wrong clock of this machine everything would look late.
+    # By the database's clock, because a wrong local clock would make everything look late.
     now = clock() - timedelta(seconds=difference)
     waiting = Waiting(
         _seconds(oldest_due(now=now), now),

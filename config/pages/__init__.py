@@ -1,1 +1,1 @@
-"""What all pages of the site share: menu, look, formats of dates, and answers to a browser."""
+"""Parts that all pages share: menu, look, date formats, content policy and busy answers."""

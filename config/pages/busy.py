@@ -1,4 +1,4 @@
-"""The answer to a request that needs what somebody else holds."""
+"""The answer to a request that needs a row locked by another transaction."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from common.database import is_held
 
 
 class BusyMiddleware:
-    """Answers 503 where a row that the page needs was held for too long by somebody else."""
+    """Answers 503 if another transaction locks a row of the page for too long."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -19,10 +19,10 @@ class BusyMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Say so in a sentence; leave every other error to Django."""
+        """Answer with a sentence. Leave every other error to Django."""
         if not is_held(error):
             return None
-        sentence = "Somebody else is changing the same just now. Nothing was saved: try again."
+        sentence = "Another user is changing the same data. Nothing was saved. Please try again."
         return HttpResponse(
             f"{sentence}\n",
             status=503,

@@ -1,4 +1,4 @@
-"""What a page may load and run, as its browser is told: strict, looser where the admin needs it."""
+"""The content security policy of pages: strict, but looser in the admin."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponseBase
 
-# Our own pages run no script at all, and what they look like stands in files of ours.
+# Our own pages run no scripts, and their styles are in our own files.
 OWN_PAGES: dict[str, list[str]] = {
     "default-src": [NONE],
     "style-src": [SELF],
@@ -15,9 +15,8 @@ OWN_PAGES: dict[str, list[str]] = {
     "frame-ancestors": [NONE],
     "base-uri": [NONE],
 }
-# Unfold is built on Alpine, which compiles what stands in attributes: it needs 'unsafe-eval', and
-# writes style attributes. Scripts in the page itself, where what somebody typed could become one,
-# run here no more than elsewhere.
+# Unfold uses Alpine, which compiles code in attributes, so it needs 'unsafe-eval'. It also writes
+# style attributes. Inline scripts, through which typed text could run, stay forbidden.
 ADMIN: dict[str, list[str]] = {
     "script-src": [SELF, UNSAFE_EVAL],
     "style-src": [SELF, UNSAFE_INLINE],
@@ -28,12 +27,12 @@ ADMIN_PATH = "/admin/"
 
 
 class ContentPolicyMiddleware(CSPMiddleware):
-    """Sends the policy of our own pages, or with what the admin's look needs."""
+    """Sends the policy of our own pages, or the looser policy of the admin."""
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
     ) -> PolicyParts:
-        """Return the policy by the address of the page."""
+        """Return the policy for the path of the page."""
         parts = super().get_policy_parts(request, response, report_only)
         if request.path_info.startswith(ADMIN_PATH):
             given: dict[str, Any] = parts.replace or {}

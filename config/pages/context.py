@@ -1,4 +1,4 @@
-"""What every page of staff may say, whatever it is about."""
+"""Template variables of all staff pages."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from interventions.queries.pauses import site_is_paused, site_pause
 
 
 def held(request: HttpRequest) -> dict[str, Any]:
-    """Return who holds all sending, since when and why, read where a page asks for it."""
+    """Return by whom, since when and why all sending is held. It is read lazily."""
     return {"held": SimpleLazyObject(_held)}
 
 
 def _held() -> str:
-    # The switch is what dispatch reads, so it decides; the pause says who and why.
+    # Dispatch reads the switch, so the switch decides. The pause has the person and the reason.
     if not site_is_paused():
         return ""
     pause = site_pause()
-    return pause.circumstances if pause else "by nobody known"
+    return pause.circumstances if pause else "by an unknown person"

@@ -1,4 +1,4 @@
-"""The admin's look and its menu, in the order in which a course admin works."""
+"""The admin's look and its menu, in the order of a course admin's work."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +13,13 @@ GROUPS = {
         "Reports": ("monitoring", "reports"),
         "Mailbox": ("mail", "mailbox"),
     },
-    "Who needs what": {
+    "Segments and members": {
         "Segments": ("group_work", "segmentation.segment"),
         "Playbooks": ("menu_book", "segmentation.playbook"),
         "Members": ("groups", "segmentation.membership"),
         "Entered and left": ("swap_horiz", "segmentation.transition"),
     },
-    "What each receives": {
+    "Messages": {
         "Cadences": ("schedule_send", "interventions.cadence"),
         "Templates": ("article", "interventions.messagetemplate"),
         "Deliveries": ("outgoing_mail", "interventions.delivery"),
@@ -27,11 +27,11 @@ GROUPS = {
         "Quiet hours": ("bedtime", "interventions.quiethours"),
         "Pause everything": ("pause_circle", "interventions.sitepause"),
     },
-    "Does it work": {
+    "Experiments and arms": {
         "Experiments": ("science", "experiments.experiment"),
         "Assignments": ("call_split", "experiments.assignment"),
     },
-    "What learners did": {
+    "Courses and learners": {
         "Courses": ("school", "activity.course"),
         "Learners": ("person", "activity.learner"),
         "Enrollments": ("how_to_reg", "activity.enrollment"),
@@ -64,9 +64,9 @@ def look() -> dict[str, Any]:
         "SHOW_HISTORY": True,
         "SHOW_VIEW_ON_SITE": False,
         "SIDEBAR": {
-            # It finds names of tables. Every page has a box that finds learners.
+            # It searches only the names of tables. Each page has a search for learners.
             "show_search": False,
-            # Every other table is found here.
+            # All other tables are listed here.
             "show_all_applications": True,
             "navigation": [
                 # Folded but for the page's own group, the menu fits a window 768 pixels high.

@@ -1,1 +1,1 @@
-"""How the programs of the project start, run beside each other and stop."""
+"""Starting, running and stopping the programs of the project."""

@@ -1,4 +1,4 @@
-"""The beat's scheduler: every stage each five seconds, by the process's own steady clock."""
+"""The beat's scheduler: every stage every five seconds, by the process's monotonic clock."""
 
 import time
 
@@ -15,15 +15,15 @@ log = get_logger(__name__)
 class StageScheduler(Scheduler):
     """Sends each stage's task at every beat, unless one still waits in the stage's queue.
 
-    It keeps nothing: Celery's own scheduler notes the wall clock's last run in a file, and one
-    noted while the clock was an hour ahead silences every beat of the next hour, over restarts too.
+    It stores nothing. Celery's own scheduler writes the time of the last run to a file. If the
+    clock was an hour ahead then, it would send nothing for an hour, even after a restart.
     """
 
     _next_beat = 0.0
 
     def tick(self) -> float:  # type: ignore[override]
-        """Send what a beat sends once its time has come; return the seconds until the next."""
-        # Not the wall clock: one that is set back an hour would make this wait for an hour.
+        """Send the tasks of a beat if its time has come. Return the seconds until the next one."""
+        # Not the wall clock: if it were set back an hour, this would wait for an hour.
         now = time.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + SECONDS_BETWEEN_BEATS
@@ -36,18 +36,18 @@ class StageScheduler(Scheduler):
                 if not self._is_waiting(entry):
                     self.send_task(entry.task, producer=self.producer, retry=False)
         except self.connection.recoverable_connection_errors as error:
-            # The next beat does the same work. A trace a stage and beat would bury the reason.
-            log.warning("The broker does not take the beat: %s", error)
+            # The next beat does the same work. Many tracebacks would hide the reason.
+            log.warning("The broker does not accept the beat: %s", error)
 
     def _is_waiting(self, entry: ScheduleEntry) -> bool:
-        """Return whether a task of the stage waits: while workers are busy, one does for ten.
+        """Return whether a task of the stage waits. Then busy workers need no second task.
 
-        A task that expires would do the same only between machines whose clocks agree: by the
-        clock of a worker that is 8 s ahead, each task of a beat has long expired.
+        Expiring tasks would need machines with equal clocks: a worker whose clock is 8 s ahead
+        would find every task expired.
         """
         queue = self.app.amqp.router.route({}, entry.task or "")["queue"]
         try:
             return bool(queue.bind(self.producer.channel).queue_declare(passive=True)[1])
         except ChannelError:
-            # Redis knows no empty queue.
+            # In Redis an empty queue does not exist.
             return False

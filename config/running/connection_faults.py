@@ -1,4 +1,4 @@
-"""Say in a sentence which server cannot be reached, why, and what to do; never its password."""
+"""Sentences on a server that cannot be reached: which, why and what to do, without its password."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,21 +11,21 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 SECONDS_TO_ANSWER = 5
-# PostgreSQL's state for a table that is not there.
+# PostgreSQL's error code for a missing table.
 NO_SUCH_TABLE = "42P01"
 LOGIN_WORDS = ("authentication failed", "role ", "no password supplied", "pg_hba.conf")
 
 
 def database_fault(error: DatabaseError, at: Mapping[str, Any]) -> str | None:
-    """Return why the database is away or empty, or None for an error of another kind.
+    """Return why the database is down or lacks tables, or None for any other error.
 
-    An error that comes from within a running database, such as a deadlock, is none of these.
+    An error of a running database, such as a deadlock, gives None.
     """
     state = getattr(error.__cause__, "sqlstate", None)
     if state == NO_SUCH_TABLE:
         return (
-            f"The database {at['NAME']} lacks tables of this release: run "
-            ".venv/bin/python manage.py migrate (make serve does too), then start again."
+            f"The database {at['NAME']} lacks tables of this release. Run "
+            ".venv/bin/python manage.py migrate (make serve does it too), then start again."
         )
     if state is not None or not isinstance(error, OperationalError):
         return None
@@ -38,11 +38,11 @@ def database_fault(error: DatabaseError, at: Mapping[str, Any]) -> str | None:
 
 
 def broker_fault(address: str, *, seconds: float = SECONDS_TO_ANSWER) -> str:
-    """Return why the Redis or Valkey of the address does not answer; empty if it does.
+    """Return why Redis or Valkey at the address does not answer, or an empty text if it does.
 
-    Gives up after about so many seconds.
+    It gives up after about `seconds`.
     """
-    # Once: the client would try three times more, with pauses, before it says what is wrong.
+    # No retries: by default the client tries three more times before it reports the error.
     client = Redis.from_url(
         address,
         socket_connect_timeout=seconds,
@@ -56,7 +56,7 @@ def broker_fault(address: str, *, seconds: float = SECONDS_TO_ANSWER) -> str:
         server = f"{url.hostname}:{url.port or 6379}" if url.hostname else url.path
         reason = _reason(str(error))
         return (
-            f"The Redis or Valkey at {server} does not answer ({reason}): start it,"
+            f"Redis or Valkey at {server} does not answer ({reason}). Start it,"
             " or correct REDIS_URL, then start again."
         )
     finally:

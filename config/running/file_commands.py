@@ -1,15 +1,15 @@
-"""Commands that read a file and nothing else: no server is started for them and no app loaded."""
+"""Commands that only read a file. They start no server and load no app."""
 
 from django.conf import settings
 from django.core.management import load_command_class
 
-# Each with the app that has it.
+# The commands with their apps.
 FILE_COMMANDS = {"analyze_csv": "experiments", "draw_arms": "experiments"}
 
 
 def run_file_command(arguments: list[str]) -> None:
-    """Run one of these commands; `arguments` are the command line as manage.py got it."""
-    # Django's own defaults: a file can be analyzed where nothing is configured.
+    """Run one of these commands. `arguments` is the command line of manage.py."""
+    # With Django's defaults a file can be analyzed even if nothing is configured.
     settings.configure()
     name = arguments[1]
     load_command_class(FILE_COMMANDS[name], name).run_from_argv(arguments)

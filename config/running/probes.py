@@ -1,4 +1,4 @@
-"""Ask a part that may hang: in a thread of its own, and no longer than it may take."""
+"""Questions to a part that may hang, asked in a thread and with a time limit."""
 
 import time
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# While a part hangs, each question to it leaves a thread behind until the part lets go of it.
+# While a part hangs, each question occupies a thread until the part answers.
 MOST_AT_ONCE = 8
 
 
 class Probe:
-    """Asks one part, which may be hanging, a few times at once at most."""
+    """Asks one part that may hang, with a limited number of questions at once."""
 
     def __init__(self) -> None:
         self._slots = BoundedSemaphore(MOST_AT_ONCE)
@@ -22,7 +22,7 @@ class Probe:
         """Ask in the background."""
         future: Future[T] = Future()
         if self._slots.acquire(blocking=False):
-            # A daemon: the end of the process must not wait for a part that hangs.
+            # A daemon thread, because the end of the process must not wait for a hanging part.
             Thread(target=self._work, args=(ask, future), daemon=True).start()
         else:
             future.set_exception(TimeoutError("Earlier questions are not answered yet."))
@@ -32,23 +32,23 @@ class Probe:
         try:
             future.set_result(ask())
         except Exception as error:  # noqa: BLE001
-            # Raised again where the answer is waited for.
+            # Raised again by `within`.
             future.set_exception(error)
         finally:
             self._slots.release()
 
 
 class Answer(Generic[T]):
-    """What a part is being asked."""
+    """The pending answer of a part."""
 
     def __init__(self, future: Future[T], begun: float) -> None:
         self._future = future
         self._begun = begun
 
     def within(self, seconds: float) -> T:
-        """Return the answer, so many seconds after the question at the latest.
+        """Return the answer, at most `seconds` after the question.
 
-        Raises what the question raised, or TimeoutError.
+        Raises the error of the question, or TimeoutError.
         """
         left = self._begun + seconds - time.monotonic()
         return self._future.result(timeout=max(0.0, left))

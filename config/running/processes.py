@@ -1,4 +1,4 @@
-"""Child processes that are started again when they die, and ended together."""
+"""Child processes that are restarted when they end, and stopped together."""
 
 import json
 import os
@@ -17,23 +17,23 @@ import psutil
 from config.embedded.folders import only_one
 
 RECORD_NAME = "serve.json"
-# What the process that starts the others is called in the record; its row is the first.
+# The name of the parent process in the record. Its row is the first.
 PARENT = "serve"
 LONGEST_PAUSE_SECONDS = 30.0
 SECONDS_TO_BE_WELL = 60.0
-# For programs that end by themselves; whoever has some that take longer says so.
+# The default time for programs to end by themselves.
 SECONDS_TO_END = 20.0
-# What the parent takes on top of what its children may take.
+# The time that the parent needs in addition to its children.
 SECONDS_FOR_THE_PARENT = 10.0
 
 
 class AlreadyRunningError(Exception):
-    """Processes of this folder run already; the message says which and how to stop them."""
+    """Processes of this folder already run. The message names them and how to stop them."""
 
 
 @dataclass
 class Child:
-    """One program that is to run all the time."""
+    """One program that must always run."""
 
     name: str
     command: list[str]
@@ -42,22 +42,22 @@ class Child:
     started: float = 0.0
     pause: float = 0.0
     starts_again: float = 0.0
-    # Until then a program that hangs may end by itself, to be started anew.
+    # The time until which a hanging program may end by itself before its restart.
     is_killed_at: float | None = None
 
     def start(self, *, now: float) -> None:
         """Start the program."""
-        # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then ends
-        # the children in order instead of twice.
+        # In its own session, so that Ctrl-C in the terminal reaches only the parent, which ends the
+        # children once and in order.
         self.process = subprocess.Popen(  # noqa: S603
             self.command, env=os.environ | self.environment, start_new_session=True
         )
         self.started, self.is_killed_at = now, None
 
     def look_after(self, *, now: float) -> bool:
-        """Start the program if it does not run, later and later if it keeps dying.
+        """Start the program if it does not run, with growing pauses if it keeps ending.
 
-        Return whether it was started just now.
+        Return whether it was started.
         """
         if self.process and self.is_killed_at is not None and now >= self.is_killed_at:
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -71,18 +71,18 @@ class Child:
         return True
 
     def end(self, number: signal.Signals) -> None:
-        """Send the signal to the program alone; each of ours ends its own children."""
+        """Send the signal to the program only. Each program ends its own children."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
 
     def has_run_for(self, seconds: float, *, now: float) -> bool:
-        """Return whether the program has been running for so long, and nobody is ending it."""
+        """Return whether the program has run for `seconds` and is not being ended."""
         is_left_alone = self.process is not None and self.is_killed_at is None
         return is_left_alone and now - self.started > seconds
 
     def replace(self, reason: str, *, now: float, seconds_to_end: float) -> None:
-        """End a program that hangs, by force after a while, and then start it anew."""
-        _say(f"{reason} Ending the {self.name} and starting it again.")
+        """End a hanging program, by force after a while, and then restart it."""
+        _say(f"{reason} The {self.name} is ended and restarted.")
         self.is_killed_at = now + seconds_to_end
         self.end(signal.SIGTERM)
 
@@ -92,9 +92,7 @@ class Child:
             return
         well = now - self.started > SECONDS_TO_BE_WELL
         self.pause = 1.0 if well else min(max(1.0, self.pause * 2), LONGEST_PAUSE_SECONDS)
-        _say(
-            f"The {self.name} ended with status {status}; starting it again in {self.pause:.0f} s."
-        )
+        _say(f"The {self.name} ended with status {status}. It is restarted in {self.pause:.0f} s.")
         self.process, self.starts_again = None, now + self.pause
 
 
@@ -108,9 +106,9 @@ def run_all(
 ) -> None:
     """Keep the children running until SIGTERM or Ctrl-C, then end them all.
 
-    `watch` is called every second and may start servers again that the children need. `record` is
-    the file that names the running processes, for `end_recorded`; `address` is kept in it for
-    whoever comes second. A child that still runs after `seconds_to_end` is killed. Raises
+    `watch` is called every second and may restart servers that the children need. `record` is the
+    file with the running processes, for `end_recorded`. `address` is stored in it for the error of
+    a second start. A child that still runs after `seconds_to_end` is killed. Raises
     AlreadyRunningError.
     """
     about = {"address": address, "seconds_to_end": seconds_to_end}
@@ -137,20 +135,20 @@ def refuse_second(record: Path) -> None:
     names = ", ".join(f"{row['name']} (process {row['pid']})" for row in running)
     if first["name"] == PARENT:
         where = first.get("address")
-        what = f"Nudgelab runs from this folder already{f', at {where}' if where else ''}: {names}"
+        what = f"Nudgelab already runs from this folder{f', at {where}' if where else ''}: {names}"
     else:
-        what = f"Of an earlier start from this folder, which was killed, there still runs: {names}"
+        what = f"An earlier start from this folder was killed, but these still run: {names}"
     raise AlreadyRunningError(f"{what}. End it with make stop, then start again.")
 
 
 def end_recorded(record: Path) -> list[str]:
-    """End the processes that the record names, and return the names of those that were running.
+    """End the processes of the record, and return the names of those that were running.
 
-    Finds them even when the process that started them was killed and could not end them.
+    This works even if the process that started them was killed.
     """
     rows = read_record(record)
     running = [(row["name"], process) for row in rows if (process := same_process(row))]
-    # The first row is the parent: told to end, it ends the others; whoever is left is ended here.
+    # The first row is the parent, which ends the others. Processes that remain are ended here.
     seconds = rows[0].get("seconds_to_end", SECONDS_TO_END) if rows else 0.0
     for _, process in running:
         _terminate(process, seconds=seconds + SECONDS_FOR_THE_PARENT)
@@ -159,7 +157,7 @@ def end_recorded(record: Path) -> list[str]:
 
 
 def read_record(record: Path) -> list[dict[str, Any]]:
-    """Return name, pid and instant of creation of each process in the record."""
+    """Return the name, pid and creation time of each process in the record."""
     rows: list[dict[str, Any]] = json.loads(record.read_text()) if record.exists() else []
     return rows
 
@@ -175,10 +173,10 @@ def _terminate(process: psutil.Process, *, seconds: float) -> None:
 
 
 def same_process(row: dict[str, Any]) -> psutil.Process | None:
-    """Return the process of a row of the record, if it still runs."""
+    """Return the process of a row of the record if it still runs."""
     try:
         process = psutil.Process(int(row["pid"]))
-        # The pid alone may belong to somebody else by now.
+        # Another process may have the same pid now.
         same = abs(process.create_time() - row["created"]) < 1
         return process if same else None
     except psutil.NoSuchProcess:
@@ -187,14 +185,14 @@ def same_process(row: dict[str, Any]) -> psutil.Process | None:
 
 @contextmanager
 def _claimed(record: Path, about: dict[str, Any]) -> Iterator[None]:
-    # Of two that start at once, both see no record: the lock has one of them write it first.
+    # Two processes that start at once may both see no record. With the lock only one can write it.
     with only_one(record.parent):
         refuse_second(record)
         _write_record(record, [], about)
     try:
         yield
     finally:
-        # Without this question, one that ends would hide another from `make stop`.
+        # Without this check, a process could delete the record of another one.
         if any(row["pid"] == os.getpid() for row in read_record(record)):
             record.unlink(missing_ok=True)
 
@@ -208,7 +206,7 @@ def _write_record(record: Path, children: list[Child], about: dict[str, Any]) ->
         if psutil.pid_exists(pid)
     ]
     rows[0] |= about
-    # Put in place whole: whoever reads it at this moment must not find half a file.
+    # Replaced atomically, so that no reader finds an incomplete file.
     draft = record.with_suffix(".draft")
     draft.write_text(json.dumps(rows))
     draft.replace(record)
@@ -227,7 +225,7 @@ def _interrupt_on_term() -> Iterator[None]:
 
 
 def _end(children: list[Child], *, seconds: float) -> None:
-    # From here on a second signal must not leave half of them running.
+    # From here on a second signal is ignored, because it could leave some children running.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for child in children:
@@ -243,7 +241,7 @@ def _wait(child: Child, *, seconds: float) -> None:
     try:
         child.process.wait(seconds)
     except subprocess.TimeoutExpired:
-        # Its own session is its own group: this reaches the workers that it forked.
+        # The child has its own process group, so this also kills its forked workers.
         os.killpg(child.process.pid, signal.SIGKILL)
         child.process.wait()
 

@@ -1,4 +1,4 @@
-"""Whether the tables in the database are those of this version of the code."""
+"""Check whether the tables in the database are those of this version of the code."""
 
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
@@ -7,18 +7,18 @@ NAMED = 3
 
 
 def schema_fault() -> str:
-    """Return a sentence where the tables are of another version; empty if they are ours.
+    """Return a sentence if the tables are of another version, else an empty text.
 
-    Raises OperationalError where the database is away.
+    Raises OperationalError if the database is down.
     """
     loader = MigrationLoader(connection)
     missing = sorted(loader.graph.nodes.keys() - loader.applied_migrations.keys())
     if missing:
         return (
-            f"The database lacks {_named(missing)}: run manage.py migrate of this version, then"
+            f"The database lacks {_named(missing)}. Run manage.py migrate of this version, then"
             " start again."
         )
-    # Of an app that is not installed any more, rows are left: they say nothing of a version.
+    # Rows of an app that is no longer installed do not count.
     unknown = sorted(
         (app, name)
         for app, name in loader.applied_migrations.keys() - loader.graph.nodes.keys()
@@ -26,8 +26,8 @@ def schema_fault() -> str:
     )
     if unknown:
         return (
-            f"The database has {_named(unknown)}, which this version does not know: it has been"
-            " migrated by a newer one. Start that one."
+            f"The database has {_named(unknown)}, which this version does not know. A newer"
+            " version has migrated the database. Start that version."
         )
     return ""
 

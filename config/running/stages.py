@@ -1,4 +1,4 @@
-"""One run of a stage: the clock is compared first, and what became of the run is kept."""
+"""One run of a stage: compare the clocks first, and store the result of the run."""
 
 import json
 import logging
@@ -18,14 +18,14 @@ from common.stored_text import storable_text
 from common.tally import in_words, tally
 from config.running.workers import STAGES
 
-# Farther apart than this, a worker would send too early, or find too late what is due.
+# With a larger difference, a worker would send messages too early or find due work too late.
 MOST_SECONDS_APART = 2.0
-# Whose last run lies longer back, the host is gone: its rows go too.
+# The rows of a host without a run for this time are deleted.
 DAYS_TO_KEEP = 7
 
 _READ_CLOCK = "SELECT clock_timestamp()"
 
-# The row keeps the end of its last good run until there is another.
+# The row keeps the end of the last successful run until the next one.
 _BEGIN = """
 INSERT INTO config_stagerun AS kept
     (stage, host, started_at, counts, totals, error, clock_difference)
@@ -67,7 +67,7 @@ log = logging.getLogger(__name__)
 
 
 class StageTask(Task):  # type: ignore[type-arg]
-    """A task that is run as its stage; any other is run as it is."""
+    """A task class that runs the tasks of stages with `run_stage`, and other tasks normally."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task."""
@@ -81,10 +81,10 @@ class StageTask(Task):  # type: ignore[type-arg]
 def run_stage(
     stage: str, work: Callable[[], object], *, clock: Clock = utc_now, host: str = ""
 ) -> None:
-    """Do the work and keep what it counted, or its error, as the stage's last run on the host.
+    """Do the work and store its counts, or its error, as the stage's last run on the host.
 
-    Where the host's clock and the database's differ by more than two seconds the work is left out:
-    with another idea of now, messages would leave too early, or what is due would not be found.
+    If the clocks of host and database differ by more than two seconds, the work is skipped. With a
+    wrong clock, messages would go out too early or due work would not be found.
     """
     at = _Place(stage, host or socket.gethostname())
     difference = clock_difference(clock=clock)
@@ -106,7 +106,7 @@ def run_stage(
 
 @contextmanager
 def _one_warning(stage: str) -> Iterator[None]:
-    """Say at the end, in one line, what went wrong in the run, however it ends."""
+    """Log the problems of the run in one line at its end, even if it fails."""
     with tally() as found:
         try:
             yield
@@ -116,10 +116,9 @@ def _one_warning(stage: str) -> Iterator[None]:
 
 
 def seconds_of_silence() -> dict[str, float]:
-    """Return for each stage the seconds since a run of it began or ended, on any host. One query.
+    """Return for each stage the seconds since a run began or ended on any host. One query.
 
-    A run that failed, or was left out, is no silence: somebody is there. A stage that no host ever
-    ran is missing.
+    Failed and skipped runs count too, because a worker is there. A stage that never ran is missing.
     """
     with connection.cursor() as cursor:
         cursor.execute(_SILENCE)
@@ -133,25 +132,25 @@ def clock_difference(*, clock: Clock = utc_now) -> float:
         cursor.execute(_READ_CLOCK)
         there: datetime = cursor.fetchone()[0]
     after = clock()
-    # The database answered at some instant between the two: what lies within proves nothing.
+    # The database answered between these two instants, so a smaller difference proves nothing.
     if there < before:
         return (before - there).total_seconds()
     return min(0.0, (after - there).total_seconds())
 
 
 def clock_fault(difference: float) -> str:
-    """Return a sentence where the clocks are too far apart to work, else nothing."""
+    """Return a sentence if the clocks differ too much to work, else an empty text."""
     if abs(difference) <= MOST_SECONDS_APART:
         return ""
     direction = "ahead of" if difference > 0 else "behind"
     return (
-        f"its clock is {abs(difference):.1f} s {direction} the database's. Set both by a time"
-        " server; the stage goes on by itself."
+        f"its clock is {abs(difference):.1f} s {direction} the database's. Synchronize both with a"
+        " time server. Then the stage continues by itself."
     )
 
 
 def counts_of(result: object) -> dict[str, int]:
-    """Return what a stage's work gave back, as counts by name."""
+    """Return the result of a stage's work as counts by name."""
     if isinstance(result, Mapping):
         return {str(name): int(count) for name, count in result.items()}
     if is_dataclass(result) and not isinstance(result, type):
@@ -166,16 +165,16 @@ class _Place:
 
 
 def _end_badly(at: _Place, error: Exception) -> None:
-    # The first line: those after it may hold values, and so somebody's address.
+    # Only the first line, because the others may hold values such as addresses.
     line = storable_text(next(iter(str(error).splitlines()), ""))
-    said = f"{type(error).__name__}: {line}"[:500]
+    text = f"{type(error).__name__}: {line}"[:500]
     try:
-        # The work may have left a connection that the server has closed.
+        # The server may have closed the connection during the work.
         connection.close_if_unusable_or_obsolete()
-        _execute(_END, at, counts="{}", error=said)
+        _execute(_END, at, counts="{}", error=text)
     except (DatabaseError, InterfaceError) as second:
-        # What matters is the first error, which the caller raises.
-        log.warning("The end of the stage %s could not be noted: %s", at.stage, second)
+        # The first error is more important, and the caller raises it.
+        log.warning("The end of the stage %s could not be stored: %s", at.stage, second)
 
 
 def _execute(statement: str, at: _Place, **values: Any) -> None:

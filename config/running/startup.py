@@ -1,4 +1,4 @@
-"""What every process does before Django loads: have the servers up, or stop with a sentence."""
+"""Preparation of every process before Django loads: start the servers, or stop with a sentence."""
 
 import os
 import sys
@@ -19,11 +19,11 @@ LOCAL_SETTINGS = "config.settings.local"
 PRODUCTION_SETTINGS = "config.settings.production"
 OFFLINE_SETTINGS = "config.settings.offline"
 
-# Production never starts servers of its own: there a forgotten DATABASE_URL must stop the start,
-# not open an empty database beside the real one.
+# Production never starts embedded servers: a forgotten DATABASE_URL must stop the start, not create
+# an empty database.
 SETTINGS_WITH_EMBEDDED_SERVERS = frozenset({LOCAL_SETTINGS, "config.settings.test"})
 
-# The commands that read or write local days, beside `migrate`, which sees to the zones itself.
+# The commands that read or write local days. `migrate` updates the zones itself.
 DAY_COMMANDS = frozenset(
     {
         "demo",
@@ -41,7 +41,7 @@ DAY_COMMANDS = frozenset(
 
 
 def prepare(*, default_settings: str) -> None:
-    """Make Django ready to load in this process, or end it with one sentence and status 2."""
+    """Prepare this process for loading Django, or end it with one sentence and status 2."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", default_settings)
     try:
         if os.environ["DJANGO_SETTINGS_MODULE"] in SETTINGS_WITH_EMBEDDED_SERVERS:
@@ -54,10 +54,10 @@ def prepare(*, default_settings: str) -> None:
 
 
 def wait_for_rows(seconds: int) -> None:
-    """Have this process wait so long for a row that somebody holds. Call it before connecting.
+    """Set how long this process waits for a locked row. Call it before connecting.
 
-    Workers and the web server do so: one held row must not hold up a whole loop, nor all threads.
-    Commands wait without end: an import or a rebuild that gave up would have to begin again.
+    Workers and the web server call it, because one locked row must not block a whole loop or all
+    threads. Commands wait without limit, because an import or a rebuild would have to start again.
     """
     databases = settings.DATABASES
     databases["default"] |= env.with_session_setting(
@@ -66,15 +66,15 @@ def wait_for_rows(seconds: int) -> None:
 
 
 def refuse_other_schema(*, waits: bool) -> None:
-    """End this process with one sentence and status 1 where the tables are of another version.
+    """End this process with one sentence and status 1 if the tables are of another version.
 
-    A database that is away is waited for, where `waits` says so; else nothing is known, and nothing
-    refused: a web server without a database still says so, and takes the word of learners.
+    While the database is down, the process waits if `waits` is True, and otherwise starts without
+    the check: a web server without a database still shows this and keeps opt-outs of learners.
     """
     try:
         fault = _schema_fault(waits=waits)
     finally:
-        # A worker forks now, and two processes must not speak over one connection.
+        # A worker forks next, and two processes must not share a connection.
         connection.close()
     if fault:
         print(f"Nudgelab cannot start. {fault}", file=sys.stderr)
@@ -82,25 +82,25 @@ def refuse_other_schema(*, waits: bool) -> None:
 
 
 def _schema_fault(*, waits: bool) -> str:
-    has_said_so = False
+    is_reported = False
     while True:
         try:
             return schema_fault()
         except OperationalError as error:
             if not waits:
                 return ""
-            if not has_said_so:
-                said = connection_faults.database_fault(error, settings.DATABASES["default"])
-                print(f"Waiting for the database. {said or ''}", file=sys.stderr, flush=True)
-        has_said_so = True
+            if not is_reported:
+                fault = connection_faults.database_fault(error, settings.DATABASES["default"])
+                print(f"Waiting for the database. {fault or ''}", file=sys.stderr, flush=True)
+        is_reported = True
         connection.close()
         time.sleep(SECONDS_BETWEEN_TRIES)
 
 
 def run_command(arguments: list[str]) -> None:
-    """Run a command; without its database or its tables it ends with a sentence and status 2."""
+    """Run a command. Without its database or tables it ends with a sentence and status 2."""
     try:
-        # Two releases of tzdata at work would give one learner two days.
+        # With two releases of tzdata in use, a learner could have two different days.
         if DAY_COMMANDS.intersection(arguments[1:2]):
             execute_from_command_line([arguments[0], "ensure_zones"])
         execute_from_command_line(arguments)

@@ -1,4 +1,4 @@
-"""`python -m config.running.stop`: end what `manage.py serve` started, and the embedded servers."""
+"""`python -m config.running.stop`: end the programs of `serve` and the embedded servers."""
 
 import sys
 
@@ -7,7 +7,7 @@ from config.running import processes
 
 
 def main() -> int:
-    """Stop everything of this checkout, say what it was, and return the status for the shell."""
+    """Stop everything of this checkout, print the names, and return the exit status."""
     try:
         ended = processes.end_recorded(embedded.VAR / processes.RECORD_NAME)
         ended += embedded.stop()

@@ -1,4 +1,4 @@
-"""Starts programs again that live and do nothing: their stages have been silent for too long."""
+"""Restarts programs that hang: their stages have been silent for too long."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
@@ -18,15 +18,15 @@ SECONDS_FOR_THE_BEAT = 2.0
 LONGEST_PATIENCE = 16
 
 BEAT = "beat"
-# Where all of these are silent, the program may be what hangs.
+# The stages of each program. Silent stages may mean that the program hangs.
 WORKED_ON_BY: Mapping[str, Collection[str]] = WORKERS | {BEAT: tuple(STAGES)}
 
 
 class Watchdog:
-    """Watches over the stages that this machine's programs work on.
+    """Watches the stages of this machine's programs.
 
-    A stage that another machine runs meanwhile is not silent. While the database is away nobody can
-    say anything, and nothing is started again for it.
+    A stage that runs on another machine is not silent. While the database is down, nothing is known
+    and nothing is restarted.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Watchdog:
         self._seconds_to_end = seconds_to_end
         self._clock = clock
         self._probe = Probe()
-        # Since when the database has answered each time. Before, the stages had to be silent.
+        # The time since which the database has always answered. Before, the stages could not run.
         self._answers_since = clock()
         self._next_look = 0.0
-        # For how long each program may go on being silent after its start, where that is longer.
+        # Longer limits of silence after a restart, by program.
         self._patience: dict[str, float] = {}
 
     def look(self) -> None:
-        """Start again what hangs. Called every second; looks every five."""
+        """Restart hanging programs. It is called every second and checks every five."""
         now = self._clock()
         if now < self._next_look:
             return
@@ -59,14 +59,14 @@ class Watchdog:
             self._answers_since = now
             return
         if now - self._answers_since > self._silent_seconds:
-            # The beat first: while it sends nothing, nobody can say that a worker hangs.
+            # The beat first, because without a beat all workers are silent.
             for child in sorted(self._children, key=lambda child: child.name != BEAT):
                 self._judge(child, silence, now)
 
     def _judge(self, child: Child, silence: Mapping[str, float], now: float) -> None:
         stages = WORKED_ON_BY.get(child.name, ())
         silent = [stage for stage in stages if silence.get(stage, inf) > self._silent_seconds]
-        # One worker's stage that is silent says nothing of the beat: it sends them all.
+        # The beat hangs only if all stages are silent. A single silent stage is the worker's.
         hangs = len(silent) == len(STAGES) if child.name == BEAT else bool(silent)
         if not hangs:
             self._patience.pop(child.name, None)
@@ -81,8 +81,8 @@ class Watchdog:
         )
 
     def _replace(self, child: Child, silent: Sequence[str], now: float) -> None:
-        # Twice as long each time: on a machine that is too slow to get going within the time,
-        # starting again and again would keep it from ever getting there.
+        # The limit doubles each time. Otherwise a slow machine that needs longer to start would be
+        # restarted for ever.
         patience = self._patience.get(child.name, self._silent_seconds)
         self._patience[child.name] = min(patience * 2, LONGEST_PATIENCE * self._silent_seconds)
         words = f"Silent for over {self._silent_seconds:.0f} s: {', '.join(silent)}."
@@ -98,7 +98,7 @@ class Watchdog:
 
 
 def _read_silence() -> dict[str, float]:
-    # In a thread of its own, and so over a connection of its own.
+    # Called in its own thread, so it uses its own connection.
     try:
         return seconds_of_silence()
     finally:

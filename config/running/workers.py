@@ -1,4 +1,4 @@
-"""The stages, each with a queue of its own, and the workers that one machine runs for them."""
+"""The stages, each with its own queue, and the workers of one machine."""
 
 import sys
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ STAGES = {
     "dispatch": "interventions.tasks.dispatch_task",
     "recover": "interventions.tasks.recover_task",
 }
-# The workers of one machine and what each works on. After a large import evaluation is busy for
-# minutes, half a minute a run. In a shared pool its runs would take every slot, and no message
-# would go out until the import is worked off.
+# The workers of one machine and their stages. After a large import, evaluation is busy for minutes,
+# with half a minute per run. In a shared pool its runs would take all slots, and no message would
+# go out until the import is processed.
 WORKERS = {
     "evaluate worker": ("evaluate",),
     "worker": tuple(stage for stage in STAGES if stage != "evaluate"),
@@ -27,7 +27,7 @@ def celery_command(*arguments: str, app: str = APP) -> list[str]:
 
 
 def worker_commands(*, app: str = APP) -> dict[str, list[str]]:
-    """Return the command lines of the workers of one machine, each under its name."""
+    """Return the command lines of the workers of one machine by name."""
     first, second = WORKERS
     return {
         first: _worker("evaluate", slots=1, queues=WORKERS[first], app=app),
@@ -36,7 +36,7 @@ def worker_commands(*, app: str = APP) -> dict[str, list[str]]:
 
 
 def _worker(name: str, *, slots: int, queues: Sequence[str], app: str) -> list[str]:
-    # Two workers of one machine must not share a name, or they answer for each other.
+    # Two workers of one machine must have different names, or Celery confuses them.
     options = ["--hostname", f"{name}@%h", "--queues", ",".join(queues)]
     options += ["--concurrency", str(slots), "--loglevel", "WARNING"]
     return celery_command("worker", *options, app=app)

@@ -1,4 +1,4 @@
-"""Settings that hold everywhere; local, test and production add to them."""
+"""Common settings. Local, test and production add to them."""
 
 import zoneinfo
 from datetime import timedelta
@@ -10,8 +10,8 @@ from config.pages import content_policy, navigation
 BASE_DIR = Path(__file__).resolve().parents[2]
 VAR_DIR = BASE_DIR / "var"
 
-# Only the pinned tzdata package is read. With the machine's own files first, the same course could
-# have other midnights on two machines, and then other segments.
+# Only the pinned tzdata package is used. With the machines' own files, a course could have
+# different midnights on two machines, and so different segments.
 zoneinfo.reset_tzpath(to=())
 
 INSTALLED_APPS = [
@@ -44,7 +44,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Last: it puts the page of a locked-out login in the place of the login page.
+    # Last, because it replaces the login page by the page of a locked-out login.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -71,8 +71,8 @@ DATABASES = {
     "default": env.database("DATABASE_URL")
     | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False},
 }
-# A connection that goes silent without being closed is given up after half a minute; the client
-# would wait for hours by default. What the address says itself goes before.
+# A connection that is silent but not closed is given up after half a minute. By default the client
+# would wait for hours. Options in the address override these.
 DATABASES["default"]["OPTIONS"] = {
     "connect_timeout": "10",
     "keepalives_idle": "15",
@@ -80,9 +80,9 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 } | DATABASES["default"]["OPTIONS"]
-# Holds only what may vanish: the queue between beat and workers.
+# Redis holds only the queue between beat and workers, which may be lost.
 REDIS_URL = env.redis_address("REDIS_URL")
-# Who knows it may read /metrics from another machine; empty: only this machine may.
+# With this token other machines can read /metrics. If it is empty, only this machine can.
 METRICS_TOKEN = env.secret("METRICS_TOKEN", default="")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -94,12 +94,12 @@ FORMAT_MODULE_PATH = ["config.pages.formats"]
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# Static files are served from where they lie. With collectstatic, every page would be an error
-# until somebody has run it, the unsubscribe page too.
+# Static files are served from their source folders. With collectstatic, every page would fail until
+# somebody runs it, even the unsubscribe page.
 WHITENOISE_USE_FINDERS = True
 
 AUTHENTICATION_BACKENDS = [
-    # First: a login that is locked out is not tried.
+    # First, so that a locked-out login is not tried.
     "axes.backends.AxesStandaloneBackend",
     "config.staff.backends.StaffBackend",
 ]
@@ -112,26 +112,27 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/"
 
-# How many proxies in front add the client's address to X-Forwarded-For. None is believed by itself:
-# anybody can send that header.
+# The number of proxies that add the client's address to X-Forwarded-For. The default is 0, because
+# any client can send this header.
 TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=0)
 AXES_HANDLER = "config.staff.lockout.TwoLimits"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
-# Failures with one name from one address. The name is not locked elsewhere: else anybody could keep
-# an admin out by failing under the admin's name.
+# The limit of failures with one name from one address. The name is not locked at other addresses,
+# because anybody could lock out an admin by failing with the admin's name.
 AXES_FAILURE_LIMIT = 5
-# Failures from one address under any names. Higher: a whole college may share an address.
+# The limit of failures from one address with any names. It is higher, because a whole college may
+# share an address.
 ADDRESS_FAILURE_LIMIT = 50
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
-# A login that is not tried neither counts nor makes the wait longer.
+# A locked-out login does not count and does not make the wait longer.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "config.staff.lockout.client_address"
 AXES_CLIENT_STR_CALLABLE = "config.staff.lockout.client_words"
 AXES_LOCKOUT_CALLABLE = "config.staff.lockout.locked_out"
-# Who logged in stands in the user's last login; a row for each would grow for ever.
+# No row per login, because the table would grow for ever. The user has the last login.
 AXES_DISABLE_ACCESS_LOG = True
-# What is locked ends by itself, or by `manage.py axes_reset`.
+# A lock ends by itself, or by `manage.py axes_reset`.
 AXES_ENABLE_ADMIN = False
 
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.OWN_PAGES}
@@ -142,24 +143,24 @@ EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", default="")
 EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", default="")
 EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=False)
 EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", default=False)
-# Longer than a slow mail server needs, far shorter than the lease of a claimed delivery.
+# Longer than a slow mail server needs, and much shorter than the lease of a claimed delivery.
 EMAIL_TIMEOUT = env.whole_number("EMAIL_TIMEOUT", default=20)
-# Here the web server keeps the noes that come while the database is away. A worker that recovers or
-# sends has to see the same folder.
+# In this folder the web server keeps opt-outs while the database is down. Workers that recover or
+# dispatch must see the same folder.
 KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))
-# Staging copies send everything to this one address.
+# A staging copy sends all mail to this address.
 EMAIL_REDIRECT_TO = env.mail_address("EMAIL_REDIRECT_TO", default="")
 
-# What is confirmed behind a learner's link counts as the learner's word. The mailbox hides these
-# links from staff, but on a copy on one's own machine, where there is only oneself.
+# Whoever follows a learner's link acts for the learner, so the mailbox masks these links for staff.
+# A local copy shows them.
 STAFF_FOLLOW_LEARNER_LINKS = False
 
-# True only where `manage.py serve` may offer the login demo/demo.
+# True only if `manage.py serve` may offer the login demo/demo.
 DEMO_LOGIN = False
 
 LOGGING_CONFIG = "config.running.logs.configure"
 LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="WARNING")
-# One line an event on standard error, where whatever runs the process collects it.
+# One line per event on standard error, which the process manager collects.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -168,7 +169,7 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # Django's own handlers print only while DEBUG is on and mail the rest to nobody.
+    # Django's own handlers print only with DEBUG, and mail errors to an empty list of admins.
     "loggers": {"django": {"handlers": [], "propagate": True}},
 }
 

@@ -1,10 +1,10 @@
-"""Settings for one's own machine: nothing has to be set, mail stays in the mailbox page."""
+"""Settings for a local machine: no variable is required, and mail goes to the mailbox page."""
 
 from config import env
 from config.settings.base import *  # noqa: F403
 
 DEBUG = env.flag("DEBUG", default=False)
-# Known to everybody, and of no use elsewhere: production refuses to start without its own key.
+# This key is public. Production refuses to start without its own key.
 SECRET_KEY = "local-only-key-that-production-never-uses"  # noqa: S105
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 DEMO_LOGIN = True

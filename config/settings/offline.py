@@ -1,4 +1,4 @@
-"""Settings for tools that read the code and reach no server, such as the type checker."""
+"""Settings for tools that need no server, such as the type checker."""
 
 import os
 

@@ -1,14 +1,14 @@
-"""Settings for the tests: PostgreSQL as everywhere, cheap passwords, mail in the mailbox."""
+"""Settings for tests: PostgreSQL, fast password hashes, mail in the mailbox."""
 
 import os
 
-# Tests that need a broker ask for the fixture `valkey_url`; the others must not depend on one.
+# Tests that need a broker use the fixture `valkey_url`. Other tests must not depend on a broker.
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 
 from config import env
 from config.settings.local import *  # noqa: F403
 
-# What tests write must not be taken for the state of a copy that is running beside them.
+# Files of tests must not mix with those of a copy that runs at the same time.
 VAR_DIR = VAR_DIR / "test"  # noqa: F405
 KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))
 
@@ -19,8 +19,7 @@ BASE_URL = "http://testserver"
 ALLOWED_HOSTS = ["*"]
 EMAIL_REDIRECT_TO = ""
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# What a test commits is read at once by other processes, but need not survive a power cut: no
-# commit waits for the disk.
+# Commits do not wait for the disk, because data of tests need not survive a power cut.
 _default = DATABASES["default"]  # noqa: F405
 DATABASES["default"] = env.with_session_setting(  # noqa: F405
     _default, "synchronous_commit", "off"

@@ -1,4 +1,4 @@
-"""How staff log in: by name and password, except by the password that everybody knows."""
+"""The login of staff by name and password. The public demo password works only locally."""
 
 import logging
 from typing import Any
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class StaffBackend(ModelBackend):
-    """Names and passwords of the database; the demo's own opens only a local copy from itself."""
+    """Names and passwords of the database. The demo login works only from the same machine."""
 
     def authenticate(
         self,
@@ -23,15 +23,15 @@ class StaffBackend(ModelBackend):
         password: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Return the user of the name and the password, or None.
+        """Return the user with the name and the password, or None.
 
-        Raises PermissionDenied for the demo's login where others can reach the site.
+        Raises PermissionDenied for the demo's login if other machines can reach the site.
         """
-        # Decided here and not when the site starts: a proxy, another web server or production
-        # settings over a demo's database open the same door.
+        # Checked here and not only at the start of the site: a proxy, another web server or
+        # production settings could also use the demo's database.
         if (username, password) == (DEMO_NAME, DEMO_PASSWORD) and not _is_local(request):
             logger.warning(
-                "Refused the login of demo: everybody knows its password. Set another with %s",
+                "Refused the login of demo, because its password is public. Set another with %s",
                 NEW_PASSWORD,
             )
             raise PermissionDenied

@@ -1,8 +1,8 @@
-"""The groups of staff that a site may start with: what each may see and do. Only values."""
+"""The ready-made groups of staff with their permissions. Only values."""
 
 from dataclasses import dataclass
 
-# Whole tables by "app.model"; what stands before it is what may be done with them.
+# Tables by "app.model".
 _COURSES = ("activity.course", "activity.section", "activity.item", "activity.verb")
 _PEOPLE = ("activity.learner", "activity.enrollment")
 _SEGMENTS = ("segmentation.playbook", "segmentation.segment", "segmentation.override")
@@ -45,7 +45,7 @@ _SEND = ("activity.send_messages",)
 
 @dataclass(frozen=True)
 class ReadyGroup:
-    """A group: the tables its members may see, change and add to, and single rights."""
+    """A group: the tables that its members may see or change and add to, and single permissions."""
 
     name: str
     sees: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class ReadyGroup:
 
     @property
     def codenames(self) -> set[str]:
-        """Return its permissions as "app.codename"."""
+        """Return the permissions as "app.codename"."""
         granted = {(verb, table) for table in self.changes for verb in ("view", "add", "change")}
         granted |= {("view", table) for table in self.sees}
         named = {f"{app}.{verb}_{model}" for verb, (app, model) in _split(granted)}
@@ -66,10 +66,11 @@ def _split(granted: set[tuple[str, str]]) -> list[tuple[str, tuple[str, str]]]:
 
 
 READY_GROUPS = (
-    # Everything that makes a course work, up to the point where learners are mailed.
+    # Everything to set up a course, except letting messages out.
     ReadyGroup("Course admins", sees=_RECORDS, changes=_WORK),
     ReadyGroup("Staff who read reports", sees=("experiments.experiment", "experiments.arm")),
-    # Together with another group: on its own it looks at what it lets out, and lets it out.
+    # Usually combined with another group. Alone it can see everything that lets messages out, and
+    # let them out.
     ReadyGroup(
         "Senders",
         sees=(*_COURSES, *_SEGMENTS, *_MESSAGES, *_EXPERIMENTS, "interventions.delivery"),
@@ -84,7 +85,7 @@ READY_GROUPS = (
             "experiments.change_experiment",
         ),
     ),
-    # Hold everything, mend what was rejected, and look at what happened; nothing goes out by them.
+    # They can hold sending, correct rejected events and see all records, but let no message out.
     ReadyGroup(
         "Operators",
         sees=(*_RECORDS, *_COURSES, *_PEOPLE, "interventions.cadence", "interventions.step"),

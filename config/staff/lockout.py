@@ -1,4 +1,4 @@
-"""Logins that fail: counted by name and address, written to the log, and stopped for a while."""
+"""Failed logins: counted by name and address, logged, and locked out for a while."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
@@ -11,17 +11,17 @@ from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-# Who has one IPv6 address has all that begin with the same 64 bits.
+# A client with one IPv6 address usually has all addresses with the same first 64 bits.
 _IPV6_NETWORK = 64
 
 
 class TwoLimits(AxesDatabaseHandler):  # type: ignore[misc]
-    """Counts of failures in the database, with a limit of their own for a name and an address."""
+    """Counts of failures in the database, with separate limits per name and per address."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Return the failures under the name from the address, or at the limit if the address is.
+        """Return the failures with the name from the address. A locked address returns the limit.
 
-        Failures older than the time for which a login is locked do not count.
+        Failures older than the lockout time do not count.
         """
         of_name, of_address = (
             attempts.aggregate(failures=Sum("failures_since_start"))["failures"] or 0
@@ -34,18 +34,18 @@ class TwoLimits(AxesDatabaseHandler):  # type: ignore[misc]
     def reset_user_attempts(
         self, request: HttpRequest, credentials: dict[str, Any] | None = None
     ) -> int:
-        """Forget the failures under the name from the address, after a login that succeeded."""
-        # Those of other names stay: one account of their own must not let somebody go on guessing.
+        """Forget the failures with the name from the address after a successful login."""
+        # Failures with other names stay, or an attacker with an account could guess for ever.
         of_name, _ = self.filter_user_attempts(request, credentials)
         deleted: int = of_name.delete()[0]
         return deleted
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the address that a login came from, for IPv6 its network; None if it has none."""
+    """Return the client address of a login, for IPv6 its network, or None."""
     text = request.META.get("REMOTE_ADDR", "")
     if settings.TRUSTED_PROXIES:
-        # Each proxy adds at the end whom it was asked by; what stands before is the client's word.
+        # Each proxy appends its client's address. Earlier entries come from the client itself.
         hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
         text = hops[-settings.TRUSTED_PROXIES] if len(hops) >= settings.TRUSTED_PROXIES else text
     return _countable(text.strip()) or _countable(request.META.get("REMOTE_ADDR", ""))
@@ -64,8 +64,8 @@ def _countable(text: str) -> str | None:
 
 
 def client_words(username: str | None, ip_address: str | None, *_: Any) -> str:
-    """Return who tried to log in, for the log."""
-    # In the place of a name that no account has there may stand a password.
+    """Return name and address of a failed login for the log."""
+    # An unknown name is not logged, because it may be a password in the wrong field.
     known = username and get_user_model().objects.filter(username=username).exists()
     name = repr(username) if known else "a name that no account has"
     return f"{name} from {ip_address or 'an unknown address'}"
@@ -74,7 +74,7 @@ def client_words(username: str | None, ip_address: str | None, *_: Any) -> str:
 def locked_out(
     request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None
 ) -> HttpResponse:
-    """Answer a login that is not tried any more, with 429 and a page that says for how long."""
+    """Answer a locked-out login with 429 and a page that shows the lockout time."""
     seconds = ceil(settings.AXES_COOLOFF_TIME.total_seconds())
     context = {"minutes": ceil(seconds / 60)}
     page = render(request, "config/locked_out.html", context, status=429)

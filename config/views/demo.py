@@ -1,4 +1,4 @@
-"""Pages that stand in for a learning platform, so that links in the demo's messages lead there."""
+"""Pages that replace a learning platform, as targets of the links in the demo's messages."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -11,7 +11,7 @@ from config.demo.scenario import COURSE_KEY
 
 @require_safe
 def demo_course(request: HttpRequest) -> HttpResponse:
-    """Show the demo course with its modules. It holds nobody's data."""
+    """Show the demo course with its modules. The page holds no personal data."""
     course = get_object_or_404(Course, key=COURSE_KEY)
     modules = course.items.filter(kind="module").order_by("position", "id")
     return render(request, "config/demo_course.html", {"course": course, "modules": modules})

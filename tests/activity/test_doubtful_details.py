@@ -125,7 +125,7 @@ def test_name_is_one_line_and_fits(tmp_path):
     call_command("import_jsonl", path, stdout=out)
     assert Learner.objects.get().name.startswith("Bo Bcc: all@example.orgx")
     assert len(Learner.objects.get().name) == 200
-    assert "1 details to look at, in lines that were taken over" in out.getvalue()
+    assert "1 details to check, in lines that were imported" in out.getvalue()
 
 
 def test_corrected_address_is_no_longer_listed_as_unusable(staff):

@@ -39,7 +39,7 @@ GOOD = [
 ]
 
 
-IN_NO_PLAYBOOK = "it is in no playbook: tick it in one in the admin, or run"
+IN_NO_PLAYBOOK = "it has no playbook: select the course in a playbook in the admin, or run"
 
 
 def lines_of(*rows):
@@ -149,7 +149,7 @@ def test_command_prints_the_result_in_words(tmp_path):
     with pytest.raises(CommandError, match=r"^Refused lines: 60\."):
         call_command("import_jsonl", path, "--dry-run", stdout=out)
     said = out.getvalue()
-    assert "A dry run: nothing was kept." in said
+    assert "This is a dry run. Nothing was saved." in said
     assert "learner: 2 would be saved" in said
     assert "event: 1 would be stored, 0 were there already" in said
     assert "60 lines would not be taken over" in said

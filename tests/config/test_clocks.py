@@ -59,7 +59,7 @@ def test_work_goes_on_after_a_beat_and_beside_a_machine_whose_clocks_are_an_hour
 
                 (remark,) = health().remarks
 
-    assert "one of the machines with workers is " in remark
+    assert "The clock of a machine with workers is " in remark
     assert is_said_apart(remark, 3600, "ahead of")
     assert not StageRun.objects.filter(host="web-7", succeeded_at__isnull=False).exists()
 
@@ -78,7 +78,7 @@ def test_health_says_why_nothing_is_done_where_the_only_clock_is_eight_seconds_a
 
     assert {fault.part for fault in state.faults} == set(STAGES)
     (remark,) = state.remarks
-    assert "one of the machines with workers is " in remark
+    assert "The clock of a machine with workers is " in remark
     assert is_said_apart(remark, 8, "ahead of")
     assert not evaluated(enrollment)
 

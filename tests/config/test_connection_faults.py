@@ -54,8 +54,8 @@ def test_database_without_tables_is_said_in_one_sentence() -> None:
 
     assert ended.status == 2
     assert ended.errors == (
-        "The database postgres lacks tables of this release: run .venv/bin/python manage.py migrate"
-        " (make serve does too), then start again.\n"
+        "The database postgres lacks tables of this release. Run .venv/bin/python manage.py migrate"
+        " (make serve does it too), then start again.\n"
     )
 
 
@@ -110,5 +110,5 @@ def test_broker_that_answers_has_no_fault(valkey_url: str) -> None:
 def test_broker_behind_a_socket_is_named_by_its_path() -> None:
     said = connection_faults.broker_fault("unix://:secret-word@/nowhere/valkey.sock")
 
-    assert said.startswith("The Redis or Valkey at /nowhere/valkey.sock does not answer (")
+    assert said.startswith("Redis or Valkey at /nowhere/valkey.sock does not answer (")
     assert "secret-word" not in said

@@ -93,8 +93,8 @@ def test_serve_refuses_to_open_the_demo_login_to_other_machines() -> None:
 
     assert said.status == 1
     assert said.errors == (
-        "CommandError: The user demo has the password that everybody knows, and other machines may"
-        " reach this site: it listens at 0.0.0.0. Set another with .venv/bin/python manage.py"
+        "CommandError: The user demo has a password that is public, and other machines may reach"
+        " this site: it listens at 0.0.0.0. Set another password with .venv/bin/python manage.py"
         " changepassword demo, then start again.\n"
     )
 

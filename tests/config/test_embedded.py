@@ -182,7 +182,7 @@ def test_data_of_another_version_is_refused_with_a_sentence(tmp_path: Path) -> N
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "PG_VERSION").write_text("16\n")
 
-    with pytest.raises(embedded.ServerError, match="of PostgreSQL 16, but the program is of 18"):
+    with pytest.raises(embedded.ServerError, match="of PostgreSQL 16, but the program is 18"):
         postgres.ensure_running(tmp_path / "postgres")
 
 

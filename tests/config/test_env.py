@@ -8,7 +8,7 @@ from config import env
 def test_required_variable_that_is_missing_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
 
-    with pytest.raises(env.SettingsError, match=r"^SECRET_KEY is not set: set this environment"):
+    with pytest.raises(env.SettingsError, match=r"^SECRET_KEY is not set. Set this environment"):
         env.text("SECRET_KEY")
 
 
@@ -60,7 +60,7 @@ def test_wrong_value_is_named_with_what_is_wanted(
 
     assert str(error.value).startswith("IT is ")
     assert wanted in str(error.value)
-    assert str(error.value).endswith("correct it and start again.")
+    assert str(error.value).endswith("Correct it and start again.")
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_database_that_hangs_is_away_or_has_no_tables_is_red(data: Path, valkey_
         finally:
             server.resume()
         assert status == 503
-        assert said["faults"][0]["sentence"].startswith("The database does not answer: start")
+        assert said["faults"][0]["sentence"].startswith("The database does not answer. Start")
 
         # It came back meanwhile.
         assert wait_until(lambda: "migrate" in ask(web)[1]["faults"][0]["sentence"])
@@ -74,7 +74,7 @@ def test_database_that_hangs_is_away_or_has_no_tables_is_red(data: Path, valkey_
         postgres.stop(data)
         status, said = ask(web)
         assert (status, set(said)) == (503, {"status", "faults", "remarks", "database", "broker"})
-        assert said["faults"][0]["sentence"].startswith("The database does not answer: start")
+        assert said["faults"][0]["sentence"].startswith("The database does not answer. Start")
         assert str(data) not in json.dumps(said)
 
 

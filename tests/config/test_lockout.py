@@ -51,7 +51,7 @@ def test_locked_out_page_says_in_the_look_of_the_site_what_to_do(client):
     assert page.status_code == 429
     assert page["Retry-After"] == "900"
     text = page.content.decode()
-    assert "no login is tried for 15 minutes after the last one that failed" in text
+    assert "are blocked for 15 minutes after the last failed login" in text
     assert 'href="/static/site.css"' in text
     # The login page itself can be read, to try again later.
     assert client.get(PAGE, REMOTE_ADDR=HERE).status_code == 200

@@ -132,7 +132,7 @@ def test_children_are_started_again_and_ended_together(tmp_path: Path) -> None:
         finished = processes.finish(parent)
 
     assert finished.status == 0
-    assert "The short ended with status 0; starting it again in 1 s." in finished.errors
+    assert "The short ended with status 0. It is restarted in 1 s." in finished.errors
     assert not Path(f"/proc/{pid}").exists()
     assert not record.exists()
 
@@ -234,7 +234,7 @@ def test_what_a_killed_parent_left_running_is_named_before_a_new_start(tmp_path:
     gone = {"name": "serve", "pid": me["pid"], "created": 1.0}
     record.write_text(json.dumps([gone, {"name": "beat", **me}]))
 
-    said = rf"^Of an earlier start .* beat \(process {me['pid']}\)\. End it with make stop"
+    said = rf"^An earlier start .* beat \(process {me['pid']}\)\. End it with make stop"
     with pytest.raises(supervised.AlreadyRunningError, match=said):
         supervised.refuse_second(record)
 

@@ -37,7 +37,7 @@ def test_nothing_is_missing_where_all_is_set(course: Course) -> None:
 def test_a_course_that_is_only_imported_lacks_playbook_and_live_since() -> None:
     playbook, live = missing(make_course(key="biology-2026"))
 
-    assert playbook.startswith("it is in no playbook: ")
+    assert playbook.startswith("it has no playbook: ")
     assert playbook.endswith("manage.py install_playbook five-segments --course biology-2026")
     assert live == 'its "live since" is empty: set it on the course\'s page in the admin'
 
@@ -45,7 +45,7 @@ def test_a_course_that_is_only_imported_lacks_playbook_and_live_since() -> None:
 def test_no_active_segment_and_no_active_cadence_are_said(course: Course) -> None:
     Cadence.objects.update(status="draft")
     assert missing(course) == [
-        "no active cadence starts on one of its segments: make one in the admin"
+        "no active cadence starts on one of its segments: create one in the admin"
     ]
 
     Segment.objects.update(status="archived")
@@ -58,7 +58,7 @@ def test_a_cadence_on_a_segment_of_another_course_does_not_help() -> None:
     make_cadence(segment=make_any_segment(make_live_course()))
 
     assert missing(course) == [
-        "no active cadence starts on one of its segments: make one in the admin"
+        "no active cadence starts on one of its segments: create one in the admin"
     ]
 
 
@@ -70,7 +70,7 @@ def test_live_later_over_paused_and_simulated_are_said(course: Course) -> None:
     assert [each.partition(":")[0] for each in missing(course)] == [
         'its "live since" is still to come',
         "it is over",
-        "all sending is paused; see Pause everything in the admin",
+        "all sending is paused; see “Pause everything” in the admin",
     ]
 
     course.clock_stopped_at = NOW

@@ -71,7 +71,7 @@ def test_migration_of_an_app_that_is_gone_is_no_fault() -> None:
 def test_what_is_missing_is_named() -> None:
     said = schema_fault()
 
-    assert "lacks the migration interventions.0010_index_what_failed: run manage.py migrate" in said
+    assert "lacks the migration interventions.0010_index_what_failed. Run manage.py migrate" in said
 
 
 def refused(command: list[str], valkey_url: str) -> tuple[int, str]:

@@ -67,7 +67,7 @@ def test_serve_answers_starts_again_what_dies_and_ends_all(valkey_url: str, tmp_
     said = (tmp_path / "log").read_text()
     assert serving.returncode == 0, said
     assert f"Nudgelab runs at http://127.0.0.1:{port}/" in said
-    assert "The web server ended with status -9; starting it again in 1 s." in said
+    assert "The web server ended with status -9. It is restarted in 1 s." in said
     assert [process for process in left if process.is_running()] == []
 
 
@@ -98,7 +98,7 @@ def test_broker_that_is_away_is_said_in_a_sentence(settings, tmp_path: Path) -> 
     settings.VAR_DIR = tmp_path
     settings.REDIS_URL = "redis://:secret-word@127.0.0.1:1/0"
 
-    with pytest.raises(CommandError, match=r"^The Redis or Valkey at 127\.0\.0\.1:1 ") as raised:
+    with pytest.raises(CommandError, match=r"^Redis or Valkey at 127\.0\.0\.1:1 ") as raised:
         call_command("serve", port=processes.free_port())
 
     assert "secret-word" not in str(raised.value)
@@ -185,7 +185,7 @@ def test_demo_login_is_made_on_an_empty_local_copy_alone() -> None:
 def test_demo_login_is_not_made_where_other_machines_can_reach_it(host: str) -> None:
     said = serve.Command(stdout=StringIO()).demo_login(host)
 
-    assert said == " Nobody can log in yet: run manage.py createsuperuser."
+    assert said == " There is no user yet: run manage.py createsuperuser."
     assert not get_user_model().objects.exists()
 
 

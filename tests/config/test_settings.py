@@ -48,7 +48,7 @@ def test_production_does_not_start_without(missing: str) -> None:
     assert result.returncode == 2
     assert result.stderr == (
         f"Nudgelab cannot start. {missing} is not set: "
-        "set this environment variable and start again.\n"
+        "Set this environment variable and start again.\n"
     )
 
 

@@ -154,9 +154,7 @@ def test_program_that_does_not_end_is_killed_and_started_anew(
     assert first.poll() == -signal.SIGKILL
     assert beat.process is not first
     said = [line for line in capsys.readouterr().err.splitlines() if "beat" in line]
-    assert said == [
-        f"Silent for over 60 s: {', '.join(STAGES)}. Ending the beat and starting it again."
-    ]
+    assert said == [f"Silent for over 60 s: {', '.join(STAGES)}. The beat is ended and restarted."]
 
 
 def program(parent: int, words: str) -> psutil.Process | None:
@@ -204,5 +202,5 @@ def test_serve_starts_again_a_beat_that_hangs_and_a_worker_that_dies(
             serving.send_signal(signal.SIGTERM)
             serving.wait(SECONDS_TO_FINISH)
     said = (tmp_path / "log").read_text()
-    assert "The evaluate worker ended with status -9; starting it again in 1 s." in said
+    assert "The evaluate worker ended with status -9. It is restarted in 1 s." in said
     assert f"Silent for over 20 s: {', '.join(STAGES)}. Ending the beat and starting" in said

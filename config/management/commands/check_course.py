@@ -1,4 +1,4 @@
-"""Say what a course lacks for its first message, and which guards apply to its messages."""
+"""Show what a course lacks for its first message, and the guards of its messages."""
 
 import json
 from dataclasses import asdict
@@ -11,20 +11,23 @@ from config.readiness import readiness_of, readiness_text
 
 
 class Command(BaseCommand):
-    help = "Say what a course lacks for its first message, and which guards apply. Reads only."
+    help = (
+        "Show what a course lacks for its first message, and the guards that apply. The command"
+        " changes nothing."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Name the course."""
+        """Declare the arguments."""
         parser.add_argument("course", metavar="KEY")
         parser.add_argument("--json", action="store_true", help="print JSON only")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Look, and say what there is."""
+        """Check the course and print the result."""
         key = options["course"]
         found = readiness_of([key], now=utc_now()).get(key)
         if found is None:
             raise CommandError(f"There is no course '{key}'.")
-        said = (
+        text = (
             json.dumps(asdict(found)) if options["json"] else "\n".join(readiness_text(key, found))
         )
-        self.stdout.write(said)
+        self.stdout.write(text)

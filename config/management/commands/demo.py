@@ -1,4 +1,4 @@
-"""Play a simulated course through every stage and say what came of it."""
+"""Play a simulated course through all stages and print the results."""
 
 import json
 from argparse import ArgumentTypeError
@@ -21,15 +21,15 @@ from config.demo.run import DemoOptions, run_demo
 from config.demo.text import lines
 from config.running.processes import RECORD_NAME, read_record, same_process
 
-# In three weeks there is one in which learners are drawn and whose windows end.
+# Three weeks are the minimum for a week in which learners are drawn and whose windows end.
 FEWEST_WEEKS, MOST_WEEKS = 3, 26
 
 
 class Command(BaseCommand):
-    help = "Play a simulated course through every stage, in place of an earlier demo."
+    help = "Play a simulated course through all stages. An earlier demo is replaced."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the size and the seed."""
+        """Declare the arguments."""
         usual = DemoOptions()
         parser.add_argument("--learners", type=positive, default=usual.learners)
         parser.add_argument(
@@ -40,12 +40,12 @@ class Command(BaseCommand):
             "--probability",
             type=share,
             default=usual.probability,
-            help="that a message brings a learner to a quiz, 0 to 1",
+            help="the chance that a message leads a learner to a quiz attempt, from 0 to 1",
         )
-        parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+        parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *_: Any, **given: Any) -> None:
-        """Play the demo and print what came of it."""
+        """Play the demo and print the results."""
         _refuse_production()
         _refuse_beside_workers()
         options = DemoOptions(
@@ -61,7 +61,7 @@ def weeks(text: str) -> int:
     """Return a number of weeks that leaves room for an experiment. Raise ArgumentTypeError."""
     number = positive(text)
     if not FEWEST_WEEKS <= number <= MOST_WEEKS:
-        raise ArgumentTypeError(f"'{text}' must lie between {FEWEST_WEEKS} and {MOST_WEEKS}.")
+        raise ArgumentTypeError(f"'{text}' must be from {FEWEST_WEEKS} to {MOST_WEEKS}.")
     return number
 
 
@@ -70,25 +70,25 @@ def _run(options: DemoOptions, on_stop: Callable[[datetime], None]) -> dict[str,
         return run_demo(options, on_stop=on_stop)
     except ProtectedError as error:
         raise CommandError(
-            "The earlier demo cannot be replaced, because something of yours hangs on it. "
-            f"Take that away first: {error.args[0]}"
+            "The earlier demo cannot be replaced, because other data depends on it. "
+            f"Remove that data first: {error.args[0]}"
         ) from None
 
 
 def _refuse_production() -> None:
-    # Invented learners would be mailed by a real mail server, and everybody knows the demo's login.
+    # A real mail server would send mail to invented learners, and the demo's login is public.
     if not settings.DEMO_LOGIN:
         raise CommandError("The demo does not run with production settings.")
 
 
 def _refuse_beside_workers() -> None:
     """Refuse while `manage.py serve` runs here."""
-    # Its workers live today: they would take the demo's course, which plays in 2025, for over.
+    # Its workers use today's date, at which the demo's course of 2025 is over.
     rows = read_record(settings.VAR_DIR / RECORD_NAME)
     if any(same_process(row) for row in rows):
         raise CommandError(
-            "Nudgelab is being served here, and its workers would disturb the demo's clock: "
-            "stop it with Ctrl-C or make stop, then run the demo, then serve again."
+            "Nudgelab runs in this folder, and its workers would disturb the demo. "
+            "Stop it with Ctrl-C or make stop, run the demo, and then start it again."
         )
 
 
@@ -99,7 +99,7 @@ def _create_login() -> None:
 
 @contextmanager
 def _progress(days: int) -> Iterator[Callable[[datetime], None]]:
-    """Yield what tells the bar where the simulated clock stands."""
+    """Yield a function that moves the progress bar to the day of the simulated clock."""
     with tqdm(total=days, unit="day", desc="Setting up") as bar:
         seen: set[date] = set()
 

@@ -1,4 +1,4 @@
-"""`manage.py ensure_zones`: bring the local days up to the installed tzdata, or say why not."""
+"""`manage.py ensure_zones`: update the time zones in the database to the installed tzdata."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from activity.queries import zones_unknown
 
 
 class Command(BaseCommand):
-    """Run by `migrate` and before every command that computes a local day."""
+    """Runs after `migrate` and before every command that computes local days."""
 
     help = (
-        "Bring the time zones in the database up to the installed tzdata. Courses whose days"
-        " change by it are made again by the workers; no other is touched."
+        "Update the time zones in the database to the installed tzdata. The workers rebuild only"
+        " the courses whose days change."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Bring the periods up to date where their table is there already."""
+        """Update the periods if their table exists."""
         if "activity_zoneperiod" not in connection.introspection.table_names():
             return
         try:
@@ -27,6 +27,6 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         for key, zone in zones_unknown():
             self.stderr.write(
-                f"Course '{key}' has the time zone '{zone}', which the installed tzdata does not"
-                " list: give it another, or its days cannot be computed."
+                f"Course '{key}' has the time zone '{zone}', which is not in the installed tzdata,"
+                " so its days cannot be computed. Give the course another time zone."
             )

@@ -18,22 +18,22 @@ SHOWN_FAULTS = 50
 
 
 class Command(BaseCommand):
-    """Import the lines that are good, and say of every other which it is and why."""
+    """Import the valid lines, and print every other line number with the reason."""
 
     help = (
         "Import JSON lines, each with a type: course, section, item, learner, enrollment, optout"
-        " or event. Run again, it changes nothing. Ends with status 1 if a line was refused; all"
-        " others are taken over even then."
+        " or event. A repeated import of the same file changes nothing. If a line is refused, all"
+        " others are still imported, and the status is 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Name the file."""
+        """Declare the arguments."""
         parser.add_argument("file", type=Path)
         parser.add_argument("--dry-run", action="store_true", help="print the result, keep nothing")
         parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import, with a progress bar on standard error."""
+        """Import the file, with a progress bar on standard error."""
         path: Path = options["file"]
         readiness: dict[str, Readiness] = {}
         now = utc_now()
@@ -61,17 +61,17 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
     dry = found["dry_run"]
     would = "would be " if dry else ""
     if dry:
-        yield "A dry run: nothing was kept."
+        yield "This is a dry run. Nothing was saved."
     for type_, count in found["saved"].items():
         yield f"{type_}: {count:,} {would}saved"
-    yield f"event: {found['stored']:,} {would}stored, {found['repeated']:,} were there already"
+    yield f"event: {found['stored']:,} {would}stored, {found['repeated']:,} already stored before"
     if found["graded"]:
-        yield f"  of those {found['graded']:,} {would}given the grade that they lacked"
+        yield f"  {found['graded']:,} of these {would}given a grade that was missing"
     faults, remarks = found["faults"], found["remarks"]
-    yield f"{len(faults):,} lines {'would' if dry else 'were'} not {'be ' if dry else ''}taken over"
+    yield f"{len(faults):,} lines {'would' if dry else 'were'} not {'be ' if dry else ''}imported"
     yield from _listed(faults)
     if remarks:
-        yield f"{len(remarks):,} details to look at, in lines that {would or 'were '}taken over"
+        yield f"{len(remarks):,} details to check, in lines that {would or 'were '}imported"
         yield from _listed(remarks)
 
 

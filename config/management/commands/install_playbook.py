@@ -12,26 +12,26 @@ from segmentation.operations import SegmentationError, install_playbook, shipped
 
 
 class Command(BaseCommand):
-    """Create a shipped playbook's segments and keep them for courses.
+    """Create the segments of a shipped playbook and keep them for courses.
 
-    Here and not in segmentation, because it also makes the guards of messages where there are none.
+    The command is not in segmentation, because it also creates missing guards of messages.
     """
 
     help = (
-        "Install a shipped playbook, and the site's quiet hours, frequency caps and categories"
-        " where there are none. Nobody is messaged for being in a segment already."
+        "Install a shipped playbook. If the site has no quiet hours, frequency caps or categories,"
+        " create them. Learners who are in a segment from the start get no message for it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("name", help=f"one of: {', '.join(shipped_playbooks())}")
         parser.add_argument(
-            "--course", action="append", metavar="KEY", help="may be repeated; default: all courses"
+            "--course", action="append", metavar="KEY", help="can be repeated; default: all courses"
         )
-        parser.add_argument("--json", action="store_true", help="print JSON only")
+        parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Install it and say what there is now."""
+        """Install the playbook and print its segments."""
         try:
             playbook = install_playbook(
                 options["name"], now=utc_now(), course_keys=options["course"]
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         for key, status in installed["segments"].items():
             self.stdout.write(f"  {key}: {status}")
         for guard in installed["guards_made"]:
-            self.stdout.write(f"Made {guard}, of which there were none.")
+            self.stdout.write(f"Created {guard}, because there was none.")
 
 
 def _describe(playbook: Playbook) -> dict[str, Any]:

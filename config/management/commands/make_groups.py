@@ -1,4 +1,4 @@
-"""Make the groups of staff that most sites need."""
+"""Create the groups of staff that most sites need."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from config.staff.groups import READY_GROUPS, ReadyGroup
 
 class Command(BaseCommand):
     help = (
-        "Make the ready-made groups of staff that are not there yet. A group that is there stays as"
-        " it is: what an admin changed in it is not overruled."
+        "Create the ready-made groups of staff that do not exist yet. Existing groups keep the"
+        " changes of an admin."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make them, and say which."""
+        """Create the groups and print the result for each."""
         with transaction.atomic():
             for ready in READY_GROUPS:
                 made = _make(ready)
-                self.stdout.write(f"{ready.name}: {'made' if made else 'was there already'}")
+                self.stdout.write(f"{ready.name}: {'created' if made else 'already exists'}")
 
 
 def _make(ready: ReadyGroup) -> bool:
@@ -37,5 +37,5 @@ def _permissions(ready: ReadyGroup) -> list[Permission]:
     named = {f"{each.content_type.app_label}.{each.codename}": each for each in found}
     missing = sorted(ready.codenames - named.keys())
     if missing:
-        raise CommandError(f"There is no right {missing[0]}: run manage.py migrate first.")
+        raise CommandError(f"There is no permission {missing[0]}. Run manage.py migrate first.")
     return [named[name] for name in ready.codenames]

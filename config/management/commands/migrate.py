@@ -1,4 +1,4 @@
-"""`manage.py migrate`: Django's own, and then the time zones of the installed tzdata."""
+"""`manage.py migrate`: Django's command, followed by `ensure_zones`."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from django.core.management.commands import migrate
 
 
 class Command(migrate.Command):
-    """Django's command; a newer tzdata is taken over with it."""
+    """Django's command, which also installs a newer tzdata."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate, then bring the zones up to date."""
+        """Migrate, then update the time zones."""
         super().handle(*args, **options)
         call_command("ensure_zones")

@@ -1,4 +1,4 @@
-"""`manage.py serve`: web server, workers and beat together, kept running on one machine."""
+"""`manage.py serve`: run web server, workers and beat on one machine, and restart them."""
 
 import os
 import socket
@@ -36,17 +36,17 @@ SECONDS_TO_RECORD = 20.0
 
 
 class Command(BaseCommand):
-    help = "Run the web server, the workers and the beat, and start again what dies."
+    help = "Run the web server, the workers and the beat, and restart those that end or hang."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the address to listen at."""
+        """Declare the arguments."""
         parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
         parser.add_argument("--port", type=int, default=8000, help="port to listen at")
         parser.add_argument(
             "--silent-seconds",
             type=float,
             default=SILENT_SECONDS,
-            help="start a program again whose stages have been silent for so long",
+            help="restart a program whose stages have been silent for this number of seconds",
         )
 
     def handle(
@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
     def _serve(self, host: str, port: int, silent_seconds: float) -> None:
         address, record = f"http://{host}:{port}/", settings.VAR_DIR / RECORD_NAME
-        # First: whoever starts a second one on the same port wants to hear of the first.
+        # Checked before the port: a user who starts a second one needs to know about the first.
         refuse_second(record)
         _refuse_port_in_use(host, port)
         connection.ensure_connection()
@@ -85,24 +85,24 @@ class Command(BaseCommand):
 
     def _bring_tables_up_to_date(self) -> None:
         call_command("migrate", verbosity=0, stdout=self.stdout, stderr=self.stderr)
-        # What a newer version has migrated, this one cannot work on.
+        # This version cannot work on tables of a newer version.
         fault = schema_fault()
         if fault:
             raise CommandError(fault)
 
     def demo_login(self, host: str) -> str:
-        """Return what to say about the demo login, after making one where only we can reach it."""
+        """Return a sentence on logging in. Create the demo user first if only this machine can."""
         users = get_user_model().objects
         if not settings.DEMO_LOGIN:
             return ""
-        # Everybody knows this password: it must not open the door of a database that somebody
-        # gave us, nor one that other machines can knock at.
+        # The password is public. So the user is not created in a database that is not our own, or
+        # if other machines can reach the site.
         if not openness(host) and embedded.owns_database() and not users.exists():
             create_demo_user()
             self.stdout.write(f"Created the user {DEMO_NAME} for this local copy.")
         if demo_login_works():
             return f" Log in as {DEMO_NAME} with the password {DEMO_PASSWORD}."
-        return "" if users.exists() else " Nobody can log in yet: run manage.py createsuperuser."
+        return "" if users.exists() else " There is no user yet: run manage.py createsuperuser."
 
     def _announce(self, host: str, port: int, address: str, login: str) -> None:
         deadline = time.monotonic() + SECONDS_TO_ANSWER
@@ -123,7 +123,7 @@ class Command(BaseCommand):
         try:
             embedded.ensure()
         except embedded.ServerError as error:
-            # Tried again in a second: the pages say that the database is away until then.
+            # Tried again in a second. Until then the pages show that the database is down.
             self.stderr.write(str(error))
 
 
@@ -137,10 +137,10 @@ def seconds_to_end() -> float:
 
 
 def children(host: str, port: int) -> list[Child]:
-    """Return the programs of a machine; what they mail leads to the web server among them."""
+    """Return the programs of a machine. Links in their mails lead to this web server."""
     links = _links(host, port)
     web = [sys.executable, "-m", "gunicorn", "config.wsgi:application"]
-    # Threads, not more processes: the pages wait for the database most of their time.
+    # Threads instead of more processes, because pages mostly wait for the database.
     web += ["--bind", f"{host}:{port}", "--workers", "2", "--threads", "4"]
     web += ["--log-level", "warning", "--no-control-socket"]
     return [
@@ -151,14 +151,14 @@ def children(host: str, port: int) -> list[Child]:
 
 
 def _links(host: str, port: int) -> dict[str, str]:
-    # A variable that is set to nothing counts as missing, as everywhere in the settings.
+    # An empty variable counts as missing, as everywhere in the settings.
     given = os.environ.get("BASE_URL", "").strip()
     return {} if given or not settings.DEMO_LOGIN else {"BASE_URL": _link_address(host, port)}
 
 
 def _link_address(host: str, port: int) -> str:
-    # Links in messages lead to this very server. One that listens at every address, as 0.0.0.0, is
-    # still reached by the local one.
+    # Links in messages lead to this server. A server that listens at all addresses (0.0.0.0) is
+    # reached at the local address.
     name = host if validate_host(host, settings.ALLOWED_HOSTS) else "127.0.0.1"
     return f"http://{name}:{port}"
 
@@ -170,8 +170,8 @@ def _refuse_port_in_use(host: str, port: int) -> None:
             probe.bind((host, port))
     except (OSError, OverflowError) as error:
         raise CommandError(
-            f"Cannot listen at {host}:{port} ({error}): end what uses this port, "
-            "or choose another with --port (make serve PORT=8001)."
+            f"Cannot listen at {host}:{port} ({error}). Stop the program that uses this port, "
+            "or choose another port with --port (make serve PORT=8001)."
         ) from error
 
 
@@ -179,8 +179,8 @@ def _refuse_open_demo_login(host: str) -> None:
     reasons = openness(host)
     if reasons and demo_login_works():
         raise CommandError(
-            f"The user {DEMO_NAME} has the password that everybody knows, and other machines may "
-            f"reach this site: {'; '.join(reasons)}. Set another with {NEW_PASSWORD}, "
+            f"The user {DEMO_NAME} has a password that is public, and other machines may reach "
+            f"this site: {'; '.join(reasons)}. Set another password with {NEW_PASSWORD}, "
             "then start again."
         )
 

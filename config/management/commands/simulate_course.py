@@ -1,4 +1,4 @@
-"""Write a simulated course as JSON lines that import_jsonl reads."""
+"""Write a simulated course as JSON lines for import_jsonl."""
 
 import json
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from config.demo.arguments import not_negative, positive
 
 
 class Command(BaseCommand):
-    help = "Write a simulated course, its roster and its events as JSON lines."
+    help = "Write a simulated course with its roster and events as JSON lines."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--learners", type=positive, default=200)
         parser.add_argument("--days", type=positive, default=56, help="the course ends 2025-10-26")
         parser.add_argument("--seed", type=not_negative, default=1)
-        parser.add_argument("--out", type=Path, help="a file; without it: standard output")
+        parser.add_argument("--out", type=Path, help="the file to write; default: standard output")
 
     def handle(self, *_: Any, **options: Any) -> None:
         course = SimulatedCourse(
