@@ -28,7 +28,7 @@ class LiveCourseAdmin(CourseAdmin):
         return fields if may_send(request.user) else (*fields, *LETS_OUT)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the course. If "live since" is set, show whether messages go out and which guards apply."""
+        """Save the course. If "live since" is set, show whether messages go out, and the guards."""
         super().save_model(request, obj, form, change)
         if obj.live_since is not None and "live_since" in form.changed_data:
             _say_readiness(request, obj)

@@ -151,8 +151,8 @@ def test_command_prints_the_result_in_words(tmp_path):
     said = out.getvalue()
     assert "This is a dry run. Nothing was saved." in said
     assert "learner: 2 would be saved" in said
-    assert "event: 1 would be stored, 0 were there already" in said
-    assert "60 lines would not be taken over" in said
+    assert "event: 1 would be stored, 0 already stored before" in said
+    assert "60 lines would not be imported" in said
     assert "  line 10: The line is not JSON" in said
     assert "... and 10 more" in said
     assert not Course.objects.exists()
@@ -171,7 +171,7 @@ def test_early_event_is_not_a_failure(tmp_path):
 
     call_command("import_jsonl", path, stdout=out)
 
-    assert "1 lines were not taken over" in out.getvalue()
+    assert "1 lines were not imported" in out.getvalue()
     assert "min ahead of now: it is kept now and stored automatically" in out.getvalue()
 
 

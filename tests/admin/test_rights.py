@@ -307,7 +307,7 @@ def test_ready_made_groups_are_made_once_and_stay_as_they_are_edited() -> None:
     said = make_groups()
 
     assert "Operators: created\n" in said
-    assert said.count("was there already") == len(READY_GROUPS) - 1
+    assert said.count("already exists") == len(READY_GROUPS) - 1
     assert not Group.objects.get(name="Senders").permissions.exists()
 
 

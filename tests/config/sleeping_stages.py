@@ -19,7 +19,7 @@ def note(stage: str) -> None:
 
 
 def replace(stage: str, task: str) -> None:
-    # Whoever registers a name first keeps it: the real tasks are found later.
+    # The first registration of a name counts, and the real tasks are registered later.
     @app.task(name=task, lazy=False)
     def run() -> None:
         note(stage)

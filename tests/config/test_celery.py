@@ -1,4 +1,4 @@
-"""Real workers and a beat on a real Valkey, on the test database: no test calls a stage itself."""
+"""Real workers and a beat on a real Valkey and the test database. No test calls a stage itself."""
 
 import socket
 import tempfile
@@ -25,14 +25,14 @@ OTHERS = STAGES.keys() - {"evaluate"}
 
 
 def wait_until_evaluated() -> bool:
-    """Return whether the workers come to evaluate a learner who enrolls now."""
+    """Return whether the workers evaluate a learner who enrolls now."""
     new = Due.objects.filter(pk=make_enrollment(make_course()).pk, evaluated_at__isnull=False)
     return wait_until(new.exists)
 
 
 @contextmanager
 def broker(folder: Path, port: int) -> Iterator[SilentProxy]:
-    """Run a Valkey that knows nothing yet, and answer at the port in its place."""
+    """Run an empty Valkey at the port."""
     valkey.ensure_running(folder)
     try:
         with serve(lambda: connect(valkey.address(folder)), port=port) as proxy:
@@ -63,7 +63,7 @@ def test_worker_and_beat_wait_for_a_broker_that_comes_late_falls_silent_and_goes
         assert wait_until(lambda: complaints() >= len(WORKERS))
         with broker(Path(folder), port) as proxy:
             assert wait_until_evaluated()
-            # A connection that goes silent without being closed is left.
+            # A connection that is silent but not closed must be given up.
             assert proxy.silence() >= len(started)
             assert wait_until_evaluated()
 
@@ -74,7 +74,7 @@ def test_worker_and_beat_wait_for_a_broker_that_comes_late_falls_silent_and_goes
         assert [process.poll() for process in started] == [None, None, None]
 
 
-def test_beat_entries_are_the_stages_and_none_expires() -> None:
+def test_beat_has_one_entry_per_stage_and_none_expires() -> None:
     entries = app.conf.beat_schedule.values()
 
     assert {entry["task"] for entry in entries} == set(STAGES.values())
@@ -82,20 +82,20 @@ def test_beat_entries_are_the_stages_and_none_expires() -> None:
 
 
 def waiting(address: str) -> dict[str, int]:
-    """Return how many tasks wait in the queue of each stage."""
+    """Return the number of waiting tasks per stage."""
     with Redis.from_url(address) as client:
         return {stage: int(client.llen(stage)) for stage in STAGES}
 
 
 def times_looked(address: str) -> int:
-    """Return how often somebody has asked for the length of a queue."""
+    """Return how often the length of a queue was read."""
     with Redis.from_url(address) as client:
         return int(client.info("commandstats")["cmdstat_llen"]["calls"])
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_beats_do_not_pile_up_while_nobody_works(tmp_path: Path) -> None:
+def test_beats_do_not_pile_up_without_a_worker(tmp_path: Path) -> None:
     data = tmp_path / "valkey"
     valkey.ensure_running(data)
     env = {"REDIS_URL": valkey.address(data), "DJANGO_SETTINGS_MODULE": "config.settings.test"}
@@ -129,7 +129,7 @@ def test_messages_go_out_at_every_beat_while_evaluation_is_busy(
         assert wait_until(lambda: runs()["evaluate"] == 1)
         since = runs()
         assert wait_until(lambda: min((runs() - since)[stage] for stage in OTHERS) >= 4)
-        # It was busy all the time, and its one slot is all that it took.
+        # Evaluation was busy all the time but occupied only its own slot.
         assert runs()["evaluate"] == 1
         busy.unlink()
 
@@ -150,6 +150,6 @@ def test_every_queue_has_a_worker_and_every_stage_a_queue() -> None:
     assert ours == set(STAGES.values())
 
 
-def test_client_of_the_broker_goes_round_the_queues() -> None:
+def test_workers_read_their_queues_in_turn() -> None:
     with app.connection_for_read() as connection:
         assert connection.transport_options["queue_order_strategy"] == "round_robin"

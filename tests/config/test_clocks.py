@@ -1,4 +1,4 @@
-"""Machines whose clocks are wrong: real processes with a clock that is set ahead."""
+"""Machines with wrong clocks: real processes with a clock set ahead."""
 
 import time
 
@@ -24,13 +24,13 @@ def evaluated(enrollment: Enrollment) -> bool:
 
 
 def wait_until_evaluated() -> bool:
-    """Return whether the workers come to evaluate a learner who enrolls now."""
+    """Return whether the workers evaluate a learner who enrolls now."""
     new = make_enrollment(make_course())
     return wait_until(lambda: evaluated(new))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_process_with_another_clock_reads_it_everywhere() -> None:
+def test_process_with_another_clock_uses_it_everywhere() -> None:
 
     said = run_python(READ_CLOCKS, str(time.time()), env=clock_ahead(3600))
 
@@ -40,7 +40,7 @@ def test_process_with_another_clock_reads_it_everywhere() -> None:
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_work_goes_on_after_a_beat_and_beside_a_machine_whose_clocks_are_an_hour_ahead(
+def test_work_continues_with_a_beat_or_machine_whose_clock_is_an_hour_ahead(
     settings, valkey_url: str, celery_processes: StartCelery
 ) -> None:
     settings.REDIS_URL = valkey_url
@@ -52,7 +52,7 @@ def test_work_goes_on_after_a_beat_and_beside_a_machine_whose_clocks_are_an_hour
         with celery_processes(parts=["beat"]):
             assert wait_until_evaluated()
 
-            # Another machine whose workers and beat are an hour ahead.
+            # Workers and beat of another machine, whose clocks are an hour ahead.
             with celery_processes(env=wrong):
                 assert wait_until(lambda: has_tried("web-7") and not health().is_red)
                 assert wait_until_evaluated()
@@ -66,7 +66,7 @@ def test_work_goes_on_after_a_beat_and_beside_a_machine_whose_clocks_are_an_hour
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_health_says_why_nothing_is_done_where_the_only_clock_is_eight_seconds_ahead(
+def test_health_explains_a_stop_if_the_only_clock_is_eight_seconds_ahead(
     settings, valkey_url: str, celery_processes: StartCelery
 ) -> None:
     settings.REDIS_URL = valkey_url

@@ -1,4 +1,4 @@
-"""A database that cannot be reached is said in one sentence, whichever command meets it."""
+"""A database that cannot be reached gives one sentence in any command."""
 
 import socket
 import sys
@@ -15,7 +15,7 @@ SSL_OR_GSS = {80877103, 80877104}
 
 
 def manage(command: str, address: str, *arguments: str) -> processes.Finished:
-    # The broker's variable is set so that no server of our own is started.
+    # REDIS_URL is set, so that no embedded server starts.
     env = {"DATABASE_URL": address, "REDIS_URL": "redis://127.0.0.1:1/0"}
     env |= {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
     called = (sys.executable, "manage.py", command, *arguments)
@@ -24,11 +24,11 @@ def manage(command: str, address: str, *arguments: str) -> processes.Finished:
 
 @pytest.fixture
 def refusing_server() -> Iterator[int]:
-    """Run what speaks like PostgreSQL and refuses every password; return its port."""
+    """Run a fake PostgreSQL that refuses every password. Return its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=refuse_all, args=(server,), daemon=True).start()
         yield int(server.getsockname()[1])
-        # Ends the wait of the thread, which closing alone would not.
+        # This ends the wait of the thread. Closing alone would not.
         server.shutdown(socket.SHUT_RDWR)
 
 
@@ -46,7 +46,7 @@ def refuse_all(server: socket.socket) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_database_without_tables_is_said_in_one_sentence() -> None:
+def test_database_without_tables_gives_one_sentence() -> None:
     name = connection.settings_dict["NAME"]
     address = processes.database_url().replace(f"/{name}?", "/postgres?")
 
@@ -60,7 +60,7 @@ def test_database_without_tables_is_said_in_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("command", ["migrate", "demo", "serve"])
-def test_database_that_is_away_is_said_in_one_sentence(command: str) -> None:
+def test_database_that_is_down_gives_one_sentence(command: str) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -74,7 +74,7 @@ def test_database_that_is_away_is_said_in_one_sentence(command: str) -> None:
     assert "secret-word" not in ended.errors
 
 
-def test_wrong_password_is_said_in_one_sentence(refusing_server: int) -> None:
+def test_wrong_password_gives_one_sentence(refusing_server: int) -> None:
     ended = manage("migrate", f"postgresql://u:secret-word@127.0.0.1:{refusing_server}/nope")
 
     assert (ended.status, ended.errors.count("\n")) == (2, 1)
@@ -84,7 +84,7 @@ def test_wrong_password_is_said_in_one_sentence(refusing_server: int) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_missing_database_is_said_in_one_sentence() -> None:
+def test_missing_database_gives_one_sentence() -> None:
     name = connection.settings_dict["NAME"]
     address = processes.database_url().replace(name, "not_there")
 

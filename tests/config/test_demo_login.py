@@ -1,4 +1,4 @@
-"""The login that everybody knows opens nothing where other machines can reach the site."""
+"""The public demo login does not work if other machines can reach the site."""
 
 import re
 import sys
@@ -26,13 +26,13 @@ PAGE = "/admin/login/"
 @pytest.fixture
 def demo_user(request, settings):
     if "transaction" in request.node.get_closest_marker("django_db").kwargs:
-        # Another process reads the password with the settings of every day.
+        # Another process checks the password with normal settings.
         settings.PASSWORD_HASHERS = global_settings.PASSWORD_HASHERS
     return get_user_model().objects.create_superuser(**LOGIN)
 
 
 def get_in(client: Client, **request) -> bool:
-    """Return whether the demo login opens the admin by the real login page."""
+    """Return whether the demo login works on the real login page."""
     client.post(PAGE, LOGIN, **request)
     return "_auth_user_id" in client.session
 
@@ -58,7 +58,7 @@ def test_demo_login_opens_a_local_copy(client: Client, settings) -> None:
     ],
     ids=["another machine", "another host", "proxy", "standard proxy", "proxy of a host"],
 )
-def test_demo_login_opens_nothing_from_elsewhere(
+def test_demo_login_does_not_work_from_elsewhere(
     client: Client, settings, caplog, request_
 ) -> None:
     settings.DEMO_LOGIN = True
@@ -69,7 +69,7 @@ def test_demo_login_opens_nothing_from_elsewhere(
 
 
 @pytest.mark.django_db
-def test_demo_login_opens_nothing_in_production_until_it_has_a_password(
+def test_demo_login_does_not_work_in_production_with_the_public_password(
     client: Client, settings, demo_user
 ) -> None:
     settings.DEMO_LOGIN = False
@@ -122,7 +122,7 @@ def test_serve_refuses_it_behind_a_proxy_and_in_production_until_it_has_a_passwo
 
     demo_user.set_password("a password of its own")
     demo_user.save()
-    # It comes as far as the broker, which is away here.
+    # It gets as far as the broker, which is down here.
     with pytest.raises(CommandError, match="Redis"):
         call_command("serve", port=processes.free_port())
 
@@ -151,7 +151,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def post_login(port: int, given: dict[str, str]) -> str | None:
-    """Return the cookies that the login page of the server sets; None while nothing answers."""
+    """Return the cookies of the server's login page, or None while nothing answers."""
     address = f"http://127.0.0.1:{port}{PAGE}"
     headers = {"Host": "courses.example.org", "X-Forwarded-Proto": "https"}
     headers |= {"Referer": "https://courses.example.org/"}

@@ -1,4 +1,4 @@
-"""Real servers, started by real processes, in a folder of their own."""
+"""Real servers, started by real processes, in a separate folder."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def postmaster(var: Path) -> int:
 
 def valkey_processes(var: Path) -> list[psutil.Process]:
     mark = str(folders.socket_folder(var / "valkey"))
-    # A running Valkey names itself with its socket.
+    # The process title of a running Valkey contains its socket.
     return [p for p in psutil.process_iter() if mark in " ".join(_command_line(p))]
 
 
@@ -66,7 +66,7 @@ def _command_line(process: psutil.Process) -> list[str]:
 
 @pytest.fixture(scope="module")
 def var() -> Iterator[Path]:
-    # Not below pytest's own folder: other test runs close that folder again, under our server.
+    # Not in pytest's own folder, whose permissions other test runs reset while our server runs.
     with tempfile.TemporaryDirectory(prefix="nudgelab test ") as folder:
         yield Path(folder)
         embedded.stop(var=Path(folder))
@@ -74,7 +74,7 @@ def var() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def running(var: Path) -> str:
-    """Have two processes start the servers at once; return what they said."""
+    """Start the servers in two processes at once. Return their output."""
     first, second = start_ensure(var), start_ensure(var)
     return finish(first) + finish(second)
 
@@ -92,7 +92,7 @@ def test_servers_outlive_the_process_that_started_them(var: Path) -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_next_process_finds_the_same_servers_without_a_word(var: Path) -> None:
+def test_next_process_finds_the_same_servers_without_a_message(var: Path) -> None:
     before = postmaster(var)
 
     said = finish(start_ensure(var))
@@ -101,7 +101,7 @@ def test_next_process_finds_the_same_servers_without_a_word(var: Path) -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_server_is_safe_and_of_the_promised_version(var: Path) -> None:
+def test_server_is_safe_and_of_the_right_version(var: Path) -> None:
     with psycopg.connect(postgres.address(var / "postgres")) as connection:
         asked = "server_version_num", "fsync", "max_connections", "listen_addresses", "TimeZone"
         rows = [connection.execute(f"SHOW {name}").fetchall() for name in asked]
@@ -112,7 +112,7 @@ def test_server_is_safe_and_of_the_promised_version(var: Path) -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_killed_servers_are_started_again_with_their_data(var: Path) -> None:
+def test_killed_servers_are_restarted_with_their_data(var: Path) -> None:
     address = postgres.address(var / "postgres")
     with psycopg.connect(address) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS it")
@@ -129,7 +129,7 @@ def test_killed_servers_are_started_again_with_their_data(var: Path) -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_mark_of_a_dead_server_with_the_pid_of_another_process_is_no_obstacle(var: Path) -> None:
+def test_pid_file_of_a_dead_server_with_the_pid_of_another_process_is_ignored(var: Path) -> None:
     mark = var / "postgres" / "postmaster.pid"
     lines = mark.read_text().splitlines()
     assert embedded.stop(var=var) == ["postgres", "valkey"]
@@ -168,7 +168,7 @@ def test_socket_folder_is_short_plain_and_always_the_same(name: str) -> None:
     assert folder != folders.socket_folder(Path("/data") / f"{name}2")
 
 
-def test_servers_of_others_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_of_others_are_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana@db.example.org/courses")
     monkeypatch.setenv("REDIS_URL", "redis://cache.example.org/0")
 
@@ -186,7 +186,7 @@ def test_data_of_another_version_is_refused_with_a_sentence(tmp_path: Path) -> N
         postgres.ensure_running(tmp_path / "postgres")
 
 
-def test_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_cannot_start_gives_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "SECONDS_TO_START", 1)
     monkeypatch.setitem(postgres.SETTINGS, "max_connections", "0")
     with (

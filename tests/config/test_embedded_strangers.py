@@ -1,4 +1,4 @@
-"""A server is believed only in a folder that nobody else could have made or filled."""
+"""A server is trusted only in a folder that no other user could create or write to."""
 
 import os
 import socket
@@ -18,14 +18,14 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a 
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    # Short, as a socket's path must be.
+    # Short, because the path of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="nudgelab-") as folder:
         yield Path(folder) / "valkey"
 
 
 @pytest.fixture
 def squatted(data: Path) -> Iterator[Path]:
-    """Have something that says PONG in the folder of Valkey's socket, and return the folder."""
+    """Run a fake server that answers PONG in the folder of Valkey's socket. Return the folder."""
     folder = folders.socket_folder(data)
     folder.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as listening:
@@ -47,7 +47,7 @@ def answer(listening: socket.socket) -> None:
             connection.sendall(b"+PONG\r\n")
 
 
-def test_answer_in_a_folder_of_our_own_is_believed(squatted: Path, data: Path) -> None:
+def test_answer_in_our_own_folder_is_trusted(squatted: Path, data: Path) -> None:
     assert valkey.answers(data)
 
 
@@ -79,7 +79,7 @@ def test_answer_behind_a_link_is_refused(squatted: Path, data: Path) -> None:
         valkey.answers(data)
 
 
-def test_start_says_it_before_the_address_is_used(
+def test_start_refuses_before_the_address_is_used(
     squatted: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana@db.example.org/courses")
@@ -90,7 +90,7 @@ def test_start_says_it_before_the_address_is_used(
         embedded.ensure(var=data.parent)
 
 
-def test_database_is_looked_for_in_a_safe_folder_alone(data: Path) -> None:
+def test_database_is_looked_for_only_in_a_safe_folder(data: Path) -> None:
     sockets = folders.socket_folder(data)
     sockets.mkdir()
     sockets.chmod(0o777)

@@ -5,14 +5,16 @@ import pytest
 from config import env
 
 
-def test_required_variable_that_is_missing_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_required_variable_gives_a_sentence_on_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
 
     with pytest.raises(env.SettingsError, match=r"^SECRET_KEY is not set. Set this environment"):
         env.text("SECRET_KEY")
 
 
-def test_variable_set_to_blanks_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_of_only_spaces_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "  ")
 
     with pytest.raises(env.SettingsError, match="is not set"):
@@ -50,7 +52,7 @@ def test_variable_set_to_blanks_counts_as_missing(monkeypatch: pytest.MonkeyPatc
         (lambda: env.redis_address("IT"), "http://localhost", "must be an address like redis"),
     ],
 )
-def test_wrong_value_is_named_with_what_is_wanted(
+def test_wrong_value_is_named_with_the_expected_form(
     monkeypatch: pytest.MonkeyPatch, read: Callable[[], object], value: str, wanted: str
 ) -> None:
     monkeypatch.setenv("IT", value)
@@ -81,7 +83,7 @@ def test_words_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert env.words("IT") == ["a.example.org", "b.example.org"]
 
 
-def test_address_loses_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trailing_slash_of_an_address_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IT", "https://courses.example.org/")
 
     assert env.web_address("IT", hosts=["courses.example.org"]) == "https://courses.example.org"
@@ -96,7 +98,7 @@ def test_address_loses_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://[::1]:8000", ["[::1]"]),
     ],
 )
-def test_address_at_one_of_the_hosts_is_taken(
+def test_address_at_one_of_the_hosts_is_accepted(
     monkeypatch: pytest.MonkeyPatch, value: str, hosts: list[str]
 ) -> None:
     monkeypatch.setenv("IT", value)

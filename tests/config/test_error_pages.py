@@ -41,7 +41,7 @@ def staff(client: Client) -> Client:
 
 
 @pytest.mark.django_db
-def test_unknown_address_leads_staff_back(staff: Client) -> None:
+def test_unknown_address_links_staff_back(staff: Client) -> None:
     answer = staff.get("/nowhere/")
 
     assert answer.status_code == 404
@@ -58,14 +58,14 @@ def test_unknown_address_shows_others_no_menu(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_refusal_gives_its_reason(staff: Client) -> None:
+def test_refusal_shows_its_reason(staff: Client) -> None:
     answer = staff.get("/refuse/")
 
     assert (answer.status_code, SENTENCE in answer.text) == (403, True)
 
 
 @pytest.mark.django_db
-def test_expired_form_says_how_to_send_it_again(staff: Client) -> None:
+def test_expired_form_explains_how_to_send_it_again(staff: Client) -> None:
     answer = staff.post("/admin/logout/")
 
     assert answer.status_code == 403
@@ -73,7 +73,7 @@ def test_expired_form_says_how_to_send_it_again(staff: Client) -> None:
 
 
 def test_error_page_needs_no_database(client: Client) -> None:
-    # Without the mark `django_db` every query of this test would raise.
+    # This test has no mark `django_db`, so every query would raise.
     answer = client.get("/fail/")
 
     assert answer.status_code == 500

@@ -1,4 +1,4 @@
-"""The page that says how the installation is: what it counts, and each reason to be red."""
+"""The health page: its numbers, and each reason to be red."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def make_late_message(**fields: object) -> None:
 
 @pytest.fixture
 def well(settings, valkey_url: str, transactional_db: None) -> None:
-    """Have every part answer, and every stage run just now."""
+    """Let every part answer, and every stage have just run."""
     settings.REDIS_URL = valkey_url
     run_all_stages()
 
@@ -70,7 +70,7 @@ def test_nothing_waits_on_an_empty_site() -> None:
 
 
 @pytest.mark.django_db
-def test_the_longest_waiting_of_each_kind_is_told() -> None:
+def test_the_longest_waiting_time_of_each_kind_is_shown() -> None:
     make_enrollment(due_at=ago(70))
     make_enrollment(due_at=ago(-70))
     make_transition(make_evaluated(), make_any_segment(), next_attempt_at=ago(80))
@@ -100,7 +100,7 @@ def test_message_that_a_person_holds_is_not_late() -> None:
 
 
 @pytest.mark.django_db
-def test_what_is_in_doubt_and_failed_of_late_is_counted() -> None:
+def test_messages_in_doubt_and_recent_failures_are_counted() -> None:
     make_delivery(state="in_doubt", claimed_at=ago(10))
     make_delivery(state="failed", finished_at=ago(10))
     make_delivery(state="failed", finished_at=ago(3700))
@@ -126,10 +126,10 @@ def test_all_is_well(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("well")
-def test_person_sees_a_page_and_nobody_else_is_read(
+def test_person_sees_a_page_without_a_query_for_the_user(
     admin_client: Client, django_assert_num_queries
 ) -> None:
-    # The reading is made over a connection of its own; a session would be read over this one.
+    # The health is read in another connection. A session would be read in this one.
     with django_assert_num_queries(0):
         response = admin_client.get("/health", headers={"Accept": BROWSER})
 
@@ -138,7 +138,7 @@ def test_person_sees_a_page_and_nobody_else_is_read(
 
 
 @pytest.mark.usefixtures("well")
-def test_monitor_comes_by_another_name_and_without_tls(settings, client: Client) -> None:
+def test_monitor_may_use_another_host_name_and_no_tls(settings, client: Client) -> None:
     settings.ALLOWED_HOSTS = ["courses.example.org"]
     settings.SECURE_SSL_REDIRECT = True
 
@@ -166,7 +166,7 @@ def test_stage_that_is_silent_for_a_minute_is_red(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("well")
-def test_stage_that_only_fails_is_red_and_its_error_is_not_told(client: Client) -> None:
+def test_stage_that_only_fails_is_red_and_its_error_is_not_shown(client: Client) -> None:
     StageRun.objects.filter(stage="react").update(
         succeeded_at=ago(62), error="ValueError: ana@example.org of web-7"
     )
@@ -195,18 +195,18 @@ def test_stage_that_never_ran_is_red(client: Client) -> None:
     ("seconds", "words"),
     [(8, "ahead of"), (3600, "ahead of"), (-3600, "behind")],
 )
-def test_clock_of_the_web_server_that_is_off_is_red(seconds: int, words: str) -> None:
+def test_wrong_clock_of_the_web_server_is_red(seconds: int, words: str) -> None:
     state = health(clock=lambda: utc_now() + timedelta(seconds=seconds))
 
     (fault,) = state.faults
     assert fault.part == "clock"
     assert is_said_apart(fault.sentence, abs(seconds), words)
-    # By the database's time nothing is late.
+    # By the database's clock nothing is late.
     assert max(state.reading.stages.values()) < 60
 
 
 @pytest.mark.usefixtures("well")
-def test_clock_of_a_worker_that_is_off_is_remarked_while_others_do_its_work() -> None:
+def test_wrong_clock_of_a_worker_is_a_remark_while_others_do_its_work() -> None:
     for stage in STAGES:
         run_stage(stage, lambda: None, clock=lambda: utc_now() + timedelta(seconds=8), host="there")
 
@@ -219,7 +219,7 @@ def test_clock_of_a_worker_that_is_off_is_remarked_while_others_do_its_work() ->
 
 
 @pytest.mark.usefixtures("well")
-def test_broker_that_is_away_is_red_until_it_is_back(
+def test_broker_that_is_down_is_red_until_it_is_back(
     settings, client: Client, tmp_path: Path
 ) -> None:
     data = tmp_path / "valkey"
@@ -232,7 +232,7 @@ def test_broker_that_is_away_is_red_until_it_is_back(
     said = response.json()
     assert (response.status_code, said["broker"], said["database"]) == (503, "fail", "ok")
     assert "Start it, or correct REDIS_URL" in said["faults"][0]["sentence"]
-    # What is known all the same is told.
+    # The other numbers are still shown.
     assert said["in_doubt"] == 0
 
     valkey.ensure_running(data)
@@ -253,7 +253,7 @@ def test_broker_that_hangs_is_red(settings, client: Client) -> None:
 
 
 def scanned_whole(work: Callable[[], object]) -> tuple[set[str], set[str]]:
-    """Return the tables that the work's statements read, and those read from end to end."""
+    """Return the tables that the statements read, and those with a full scan."""
     found: list[dict[str, Any]] = []
 
     def explain(execute, sql, params, many, context):

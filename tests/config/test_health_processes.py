@@ -1,4 +1,4 @@
-"""The page of the installation's state while real servers and workers stop, hang and come back."""
+"""The health page while real servers and workers stop, hang and come back."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from config.health import health
 from tests.conftest import StartCelery
 from tests.processes import running, start_python, wait_until
 
-# A web process that asks its own page for each line that it is given.
+# A web process that requests its own page for each input line.
 ASK = """
 import sys
 from django.test import Client
@@ -42,7 +42,7 @@ def red_parts(*, most_seconds: float) -> list[str]:
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """Run a PostgreSQL of the test's own, without any tables, and return its folder."""
+    """Run a separate PostgreSQL without tables, and return its folder."""
     with tempfile.TemporaryDirectory(prefix="nudgelab-health-") as folder:
         data = Path(folder) / "postgres"
         postgres.ensure_running(data)
@@ -51,7 +51,7 @@ def data() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_database_that_hangs_is_away_or_has_no_tables_is_red(data: Path, valkey_url: str) -> None:
+def test_database_that_hangs_is_down_or_has_no_tables_is_red(data: Path, valkey_url: str) -> None:
     env = {"DATABASE_URL": postgres.address(data), "REDIS_URL": valkey_url}
     server = psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
     web = start_python(ASK, env=env)
@@ -68,7 +68,7 @@ def test_database_that_hangs_is_away_or_has_no_tables_is_red(data: Path, valkey_
         assert status == 503
         assert said["faults"][0]["sentence"].startswith("The database does not answer. Start")
 
-        # It came back meanwhile.
+        # The database has come back.
         assert wait_until(lambda: "migrate" in ask(web)[1]["faults"][0]["sentence"])
 
         postgres.stop(data)
@@ -89,5 +89,5 @@ def test_stage_whose_worker_is_killed_becomes_red_and_the_others_do_not(
 
         for process in (*psutil.Process(evaluation.pid).children(), evaluation):
             os.kill(process.pid, signal.SIGKILL)
-        # A shorter time than the page allows, so that nobody has to wait for a minute.
+        # A shorter limit than by default, so that the test does not wait for a minute.
         assert wait_until(lambda: red_parts(most_seconds=5) == ["evaluate"])

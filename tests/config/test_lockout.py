@@ -1,4 +1,4 @@
-"""Logins that fail, through the real login page: logged, and stopped for a while."""
+"""Failed logins on the real login page are logged and locked out for a while."""
 
 import re
 from datetime import timedelta
@@ -26,7 +26,7 @@ def ana():
 
 
 def log_in(client, *, name="ana", password=PASSWORD, at=HERE, **headers):
-    """Return the status of a login: 302 let in, 200 asked again, 429 not tried."""
+    """Return the status of a login: 302 for success, 200 for a failure, 429 for a lockout."""
     form = {"username": name, "password": password}
     return client.post(PAGE, form, REMOTE_ADDR=at, headers=headers)
 
@@ -37,14 +37,14 @@ def fail(client, times, *, name="ana", at=HERE):
     ]
 
 
-def test_fifth_failure_stops_the_name_at_that_address_alone(client):
+def test_fifth_failure_locks_the_name_at_that_address_only(client):
     assert fail(client, LIMIT) == [200] * (LIMIT - 1) + [429]
     assert log_in(client).status_code == 429
 
     assert log_in(client, at=ELSEWHERE).status_code == 302
 
 
-def test_locked_out_page_says_in_the_look_of_the_site_what_to_do(client):
+def test_locked_out_page_explains_what_to_do(client):
     fail(client, LIMIT)
     page = log_in(client)
 
@@ -53,11 +53,11 @@ def test_locked_out_page_says_in_the_look_of_the_site_what_to_do(client):
     text = page.content.decode()
     assert "are blocked for 15 minutes after the last failed login" in text
     assert 'href="/static/site.css"' in text
-    # The login page itself can be read, to try again later.
+    # The login page itself stays available.
     assert client.get(PAGE, REMOTE_ADDR=HERE).status_code == 200
 
 
-def test_time_lets_in_again_and_trying_meanwhile_does_not_make_it_longer(client):
+def test_a_lock_ends_after_its_time_and_further_tries_do_not_extend_it(client):
     fail(client, LIMIT)
     first = AccessAttempt.objects.get().attempt_time
     fail(client, 3)
@@ -67,17 +67,17 @@ def test_time_lets_in_again_and_trying_meanwhile_does_not_make_it_longer(client)
     assert log_in(client).status_code == 302
 
 
-def test_a_login_that_succeeds_forgets_the_failures_before_it(client):
+def test_a_successful_login_clears_earlier_failures(client):
     fail(client, LIMIT - 1)
     assert log_in(client).status_code == 302
 
     assert fail(client, LIMIT - 1) == [200] * (LIMIT - 1)
 
 
-def test_an_address_that_tries_many_names_is_stopped_for_all(client):
+def test_an_address_that_tries_many_names_is_locked_for_all(client):
     for number in range(ADDRESS_LIMIT // (LIMIT - 1)):
         fail(client, LIMIT - 1, name=f"guess {number}")
-    # A login of one's own in between does not help the guesser.
+    # A successful login with another name does not help the attacker.
     assert log_in(client).status_code == 302
     fail(client, ADDRESS_LIMIT % (LIMIT - 1), name="one more")
 
@@ -113,7 +113,7 @@ def test_failure_is_logged_with_name_and_address_and_without_the_password(client
         (0, "", "", None),
     ],
 )
-def test_address_is_the_one_that_trusted_proxies_saw(
+def test_the_client_address_comes_from_trusted_proxies(
     rf, settings, proxies, at, forwarded, expected
 ):
     settings.TRUSTED_PROXIES = proxies
@@ -122,7 +122,7 @@ def test_address_is_the_one_that_trusted_proxies_saw(
     assert client_address(request) == expected
 
 
-def test_a_client_behind_a_proxy_cannot_make_its_address_up(client, settings):
+def test_a_client_behind_a_proxy_cannot_forge_its_address(client, settings):
     settings.TRUSTED_PROXIES = 1
     for number in range(LIMIT):
         log_in(

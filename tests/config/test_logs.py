@@ -1,4 +1,4 @@
-"""No log holds the key of a learner's page, whichever logger writes and however."""
+"""No log of any logger contains the token of a learner's page."""
 
 import logging
 import socket
@@ -32,7 +32,7 @@ SIGNATURE = TOKEN.rpartition(":")[2]
         ("2026-11-29T08:00:00+00:00 nothing:here", "2026-11-29T08:00:00+00:00 nothing:here"),
     ],
 )
-def test_the_key_of_a_link_is_hidden_and_nothing_else(text: str, masked: str) -> None:
+def test_only_the_token_of_a_link_is_masked(text: str, masked: str) -> None:
     assert mask_links(text) == masked
 
 
@@ -41,7 +41,7 @@ def fail() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "django.request", "django.server", "celery.task", "other"])
-def test_a_handler_of_anybody_gets_records_without_the_key(name: str) -> None:
+def test_any_handler_gets_records_without_the_token(name: str) -> None:
     written = StringIO()
     logger, handler = logging.getLogger(name), logging.StreamHandler(written)
     logger.addHandler(handler)
@@ -64,9 +64,9 @@ def test_a_handler_of_anybody_gets_records_without_the_key(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_web_server_that_logs_all_it_can_logs_no_key(tmp_path: Path) -> None:
+def test_a_web_server_at_debug_level_logs_no_token(tmp_path: Path) -> None:
     port = free_port()
-    # Bound, and not listened at: every request for a learner's page goes wrong, and is logged.
+    # The database port is bound but does not answer, so every request fails and is logged.
     nothing = socket.socket()
     nothing.bind(("127.0.0.1", 0))
     env = {
@@ -98,7 +98,7 @@ def test_a_web_server_that_logs_all_it_can_logs_no_key(tmp_path: Path) -> None:
 
     assert {200, 404, 503} <= set(statuses)
     said = log.read_text()
-    # The access lines are there, and the server's own sentences about what failed.
+    # The log has the access lines and the server's own error messages.
     assert "GET /unsubscribe/[hidden]/" in said
     assert "Service Unavailable: /preferences/[hidden]/" in said
     assert SIGNATURE not in said

@@ -1,4 +1,4 @@
-"""What Prometheus reads, and who else may."""
+"""The Prometheus metrics, and the access to them."""
 
 from datetime import timedelta
 from math import inf
@@ -22,14 +22,14 @@ TOKEN = "test-only-token-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 @pytest.fixture
 def well(settings, valkey_url: str, transactional_db: None) -> None:
-    """Have every part answer, and every stage but plan run just now."""
+    """Let every part answer, and every stage except plan have just run."""
     settings.REDIS_URL = valkey_url
     for stage in STAGES.keys() - {"plan"}:
         run_stage(stage, lambda: {"done": 2}, host="here")
 
 
 def values(client: Client) -> dict[tuple[str, str], float]:
-    """Return the samples by name and the values of their labels."""
+    """Return the samples by name and label values."""
     response = client.get("/metrics")
     assert response.status_code == 200
     return parsed(response.content)
@@ -44,7 +44,7 @@ def parsed(content: bytes) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.usefixtures("well")
-def test_metrics_are_what_the_health_page_says(client: Client) -> None:
+def test_metrics_equal_the_health_page(client: Client) -> None:
     make_enrollment(due_at=utc_now() - timedelta(seconds=70))
     make_delivery(state="in_doubt", claimed_at=utc_now())
     make_delivery(state="failed", finished_at=utc_now())
@@ -54,7 +54,7 @@ def test_metrics_are_what_the_health_page_says(client: Client) -> None:
     said = values(client)
 
     assert said["nudgelab_up", "database"] == said["nudgelab_up", "broker"] == 1
-    # The stage plan never ran.
+    # The stage plan has never run.
     assert said["nudgelab_healthy", ""] == 0
     assert said["nudgelab_stage_last_run_age_seconds", "plan"] == inf
     assert said["nudgelab_stage_last_run_age_seconds", "dispatch"] < 60
@@ -79,7 +79,7 @@ def test_counts_of_all_runs_are_summed(client: Client) -> None:
     assert said["nudgelab_stage_outcomes_total", "here done dispatch"] == 3
 
 
-def test_metrics_tell_that_the_parts_are_away() -> None:
+def test_metrics_show_parts_that_are_down() -> None:
     said = parsed(metrics_of(Health((NO_DATABASE, NO_BROKER))))
 
     assert said == {
@@ -110,7 +110,7 @@ def test_metrics_are_refused_to_other_machines(client: Client, asked) -> None:
 @pytest.mark.parametrize(
     "header", ["", "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", f"Bearer {TOKEN[:-1]}", TOKEN]
 )
-def test_token_once_set_is_asked_of_everybody(client: Client, settings, header: str) -> None:
+def test_a_set_token_is_required_from_everybody(client: Client, settings, header: str) -> None:
     settings.METRICS_TOKEN = TOKEN
 
     assert client.get("/metrics", headers={"Authorization": header}).status_code == 403

@@ -18,7 +18,7 @@ def test_every_entry_of_the_menu_opens_a_page(admin_client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_menu_shows_nobody_what_they_may_not_see(client: Client) -> None:
+def test_menu_shows_only_permitted_pages(client: Client) -> None:
     client.force_login(get_user_model().objects.create_user("cy", is_staff=True))
 
     page = client.get("/admin/").content.decode()

@@ -1,4 +1,4 @@
-"""The means of other tests are tested too: a helper that always passes would hide everything."""
+"""Tests of the test helpers, because a helper that always passes would hide every error."""
 
 import json
 import os
@@ -45,13 +45,13 @@ with connection.cursor() as cursor:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_process_that_fails_fails_the_test() -> None:
+def test_a_failing_process_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="ValueError: no"):
         processes.run_python("raise ValueError('no')")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_process_waits_where_it_is_told_to() -> None:
+def test_process_waits_at_its_pause() -> None:
     process = processes.start_python("print('here'); import sys; sys.stdin.readline(); print('on')")
 
     with processes.running(process):
@@ -120,7 +120,7 @@ run_all(
 """
 
 
-def test_children_are_started_again_and_ended_together(tmp_path: Path) -> None:
+def test_children_are_restarted_and_ended_together(tmp_path: Path) -> None:
     record = tmp_path / "serve.json"
     parent = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
 
@@ -162,9 +162,7 @@ run_all(
 
 
 @pytest.mark.parametrize(("seconds", "ends"), [(0.1, False), (30, True)])
-def test_a_child_has_the_time_to_end_that_it_was_given(
-    seconds: float, ends: bool, tmp_path: Path
-) -> None:
+def test_a_child_gets_its_time_to_end(seconds: float, ends: bool, tmp_path: Path) -> None:
     record, proof = tmp_path / "serve.json", tmp_path / "proof"
     code = (sys.executable, "-c", SUPERVISE_A_SLOW_END)
     parent = processes.start_command(*code, str(record), str(proof), str(seconds))
@@ -200,7 +198,7 @@ def test_a_second_start_is_refused_and_leaves_the_record_of_the_first(tmp_path: 
     first = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
     with processes.running(first):
         processes.wait_for_line(first, "again")
-        # A file, not a pipe: the children of one that is not refused would hold it open.
+        # A file, not a pipe: if the second start is not refused, its children keep a pipe open.
         with (tmp_path / "log").open("w+") as log:
             second = processes.start_command(sys.executable, "-c", SUPERVISE, str(record), log=log)
             with processes.running(second):
@@ -214,7 +212,7 @@ def test_a_second_start_is_refused_and_leaves_the_record_of_the_first(tmp_path: 
         assert processes.finish(first).status == 0
 
 
-def test_an_end_takes_no_record_away_but_its_own(tmp_path: Path) -> None:
+def test_a_process_removes_only_its_own_record(tmp_path: Path) -> None:
     record = tmp_path / "serve.json"
     parent = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
     with processes.running(parent):
@@ -228,7 +226,7 @@ def test_an_end_takes_no_record_away_but_its_own(tmp_path: Path) -> None:
     assert record.read_text() == strangers
 
 
-def test_what_a_killed_parent_left_running_is_named_before_a_new_start(tmp_path: Path) -> None:
+def test_processes_of_a_killed_parent_are_named_before_a_new_start(tmp_path: Path) -> None:
     record = tmp_path / "serve.json"
     me = {"pid": os.getpid(), "created": psutil.Process().create_time()}
     gone = {"name": "serve", "pid": me["pid"], "created": 1.0}

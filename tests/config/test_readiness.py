@@ -1,4 +1,4 @@
-"""What a course lacks for its first message is said, and nothing where it lacks nothing."""
+"""Readiness names everything that a course lacks for its first message."""
 
 from datetime import time, timedelta
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def course() -> Course:
-    """Return a course that lacks nothing."""
+    """Return a complete course."""
     ready = make_live_course()
     make_cadence(segment=make_any_segment(ready))
     return ready
@@ -30,7 +30,7 @@ def missing(course: Course) -> list[str]:
     return readiness_of([course.key], now=NOW)[course.key].missing
 
 
-def test_nothing_is_missing_where_all_is_set(course: Course) -> None:
+def test_nothing_is_missing_in_a_complete_course(course: Course) -> None:
     assert missing(course) == []
 
 
@@ -42,7 +42,7 @@ def test_a_course_that_is_only_imported_lacks_playbook_and_live_since() -> None:
     assert live == 'its "live since" is empty: set it on the course\'s page in the admin'
 
 
-def test_no_active_segment_and_no_active_cadence_are_said(course: Course) -> None:
+def test_missing_active_segment_and_cadence_are_named(course: Course) -> None:
     Cadence.objects.update(status="draft")
     assert missing(course) == [
         "no active cadence starts on one of its segments: create one in the admin"
@@ -62,13 +62,13 @@ def test_a_cadence_on_a_segment_of_another_course_does_not_help() -> None:
     ]
 
 
-def test_live_later_over_paused_and_simulated_are_said(course: Course) -> None:
+def test_future_finished_paused_and_simulated_courses_are_named(course: Course) -> None:
     course.live_since = NOW + timedelta(days=1)
     course.ends_on = NOW.date() - timedelta(days=1)
     course.save()
     SitePause.objects.update_or_create(id=1, defaults={"paused": True})
     assert [each.partition(":")[0] for each in missing(course)] == [
-        'its "live since" is still to come',
+        'its "live since" is in the future',
         "it is over",
         "all sending is paused; see “Pause everything” in the admin",
     ]
@@ -76,11 +76,11 @@ def test_live_later_over_paused_and_simulated_are_said(course: Course) -> None:
     course.clock_stopped_at = NOW
     course.save()
     assert [each.partition(":")[0] for each in missing(course)] == [
-        "it is a simulated course whose clock has stopped"
+        "it is a simulated course whose clock has stopped, so its learners get no messages"
     ]
 
 
-def test_course_page_says_the_guards_when_it_goes_live(client, course: Course) -> None:
+def test_course_page_shows_the_guards_when_it_goes_live(client, course: Course) -> None:
     client.force_login(get_user_model().objects.create_superuser("staff"))
     save_quiet_hours(begins=time(21), ends=time(8))
     form = {
@@ -105,10 +105,10 @@ def test_course_page_says_the_guards_when_it_goes_live(client, course: Course) -
         "Guards that apply to its messages: quiet hours 21:00 to 08:00, in the learner's own time."
     )
     assert said[1] == f"Missing: {NO_CAP}."
-    # Saved again without a change of "live since", it says nothing of it.
+    # Saving again without a change of "live since" shows nothing.
     again = client.post(address, form, follow=True)
     assert len(list(again.context["messages"])) == 1
 
 
-def test_a_course_that_is_not_there_is_left_out() -> None:
+def test_an_unknown_course_is_left_out() -> None:
     assert readiness_of(["nowhere"], now=NOW) == {}

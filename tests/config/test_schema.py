@@ -1,4 +1,4 @@
-"""Programs that would work on tables of another version do not start."""
+"""Programs do not start on tables of another version."""
 
 import sys
 import tempfile
@@ -32,14 +32,14 @@ WEB = [
 PROGRAMS = {
     "evaluate worker": (worker_commands()["evaluate worker"], 1),
     "beat": (celery_command("beat", "--pidfile="), 1),
-    # What gunicorn ends with where its worker must not be started again.
+    # The exit status of gunicorn if its worker must not be restarted.
     "web server": (WEB, 3),
 }
 
 
 @pytest.fixture
 def one_missing(transactional_db: None) -> Iterator[None]:
-    """Have the database look as if the last migration had not been applied."""
+    """Make the database look as if the last migration were missing."""
     recorder = MigrationRecorder(connection)
     recorder.record_unapplied(*LATEST)
     yield
@@ -48,7 +48,7 @@ def one_missing(transactional_db: None) -> Iterator[None]:
 
 @pytest.fixture
 def one_unknown(transactional_db: None) -> Iterator[None]:
-    """Have the database look as if a newer version had migrated it."""
+    """Make the database look as if a newer version had migrated it."""
     recorder = MigrationRecorder(connection)
     recorder.record_applied(*UNKNOWN)
     yield
@@ -61,14 +61,14 @@ def test_tables_of_this_version_have_no_fault() -> None:
 
 
 @pytest.mark.django_db
-def test_migration_of_an_app_that_is_gone_is_no_fault() -> None:
+def test_migration_of_a_removed_app_is_not_a_fault() -> None:
     MigrationRecorder(connection).record_applied("gone", "0001_initial")
 
     assert schema_fault() == ""
 
 
 @pytest.mark.usefixtures("one_missing")
-def test_what_is_missing_is_named() -> None:
+def test_a_missing_migration_is_named() -> None:
     said = schema_fault()
 
     assert "lacks the migration interventions.0010_index_what_failed. Run manage.py migrate" in said
@@ -106,7 +106,7 @@ def test_worker_refuses_a_database_of_a_newer_version(valkey_url: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_unknown")
-def test_serve_says_so_once_and_ends(valkey_url: str) -> None:
+def test_serve_prints_the_fault_once_and_ends(valkey_url: str) -> None:
     command = [sys.executable, "manage.py", "serve", "--port", "0"]
 
     ended, said = refused(command, valkey_url)
@@ -116,7 +116,7 @@ def test_serve_says_so_once_and_ends(valkey_url: str) -> None:
 
 
 @pytest.mark.slow
-def test_worker_waits_for_a_database_that_comes_late_and_then_looks_at_its_tables(
+def test_worker_waits_for_a_late_database_and_then_checks_its_tables(
     valkey_url: str, tmp_path: Path
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="nudgelab-late-") as folder:
@@ -130,7 +130,7 @@ def test_worker_waits_for_a_database_that_comes_late_and_then_looks_at_its_table
                 assert wait_until(lambda: "Waiting for the database. The database" in said())
                 assert worker.poll() is None
 
-                # Without tables.
+                # The database has no tables.
                 postgres.ensure_running(data)
                 try:
                     assert worker.wait(SECONDS_TO_FINISH) == 1

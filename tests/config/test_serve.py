@@ -1,4 +1,4 @@
-"""`manage.py serve` as a real process: it answers, mends itself, and leaves nothing behind."""
+"""`manage.py serve` as a real process: it answers, restarts its programs, and ends them all."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def web_server(parent: int) -> psutil.Process:
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_serve_answers_starts_again_what_dies_and_ends_all(valkey_url: str, tmp_path: Path) -> None:
+def test_serve_answers_restarts_and_ends_its_programs(valkey_url: str, tmp_path: Path) -> None:
     port = processes.free_port()
     command = [sys.executable, "manage.py", "serve", "--port", str(port)]
     with (tmp_path / "log").open("w+") as log:
@@ -71,7 +71,7 @@ def test_serve_answers_starts_again_what_dies_and_ends_all(valkey_url: str, tmp_
     assert [process for process in left if process.is_running()] == []
 
 
-def test_port_in_use_is_said_in_a_sentence() -> None:
+def test_port_in_use_gives_a_sentence() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -81,7 +81,7 @@ def test_port_in_use_is_said_in_a_sentence() -> None:
             call_command("serve", port=port)
 
 
-def test_a_second_serve_hears_of_the_first(settings, tmp_path: Path) -> None:
+def test_a_second_serve_is_told_about_the_first(settings, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
     row = {"name": "serve", "pid": os.getpid(), "created": psutil.Process().create_time()}
     record = tmp_path / processes_record.RECORD_NAME
@@ -94,7 +94,7 @@ def test_a_second_serve_hears_of_the_first(settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_broker_that_is_away_is_said_in_a_sentence(settings, tmp_path: Path) -> None:
+def test_broker_that_is_down_gives_a_sentence(settings, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
     settings.REDIS_URL = "redis://:secret-word@127.0.0.1:1/0"
 
@@ -118,7 +118,7 @@ def test_links_of_a_local_copy_lead_to_its_own_port(
     assert all(each == {"BASE_URL": "http://127.0.0.1:8031"} for each in found)
 
 
-def test_links_lead_where_base_url_says(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_lead_to_base_url(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DEMO_LOGIN = True
     monkeypatch.setenv("BASE_URL", "https://courses.example.org")
 
@@ -129,9 +129,7 @@ def test_links_lead_where_base_url_says(settings, monkeypatch: pytest.MonkeyPatc
     ("given", "expected"),
     [({}, "http://127.0.0.1:8031"), ({"BASE_URL": "http://localhost:9"}, "http://localhost:9")],
 )
-def test_links_of_the_demo_lead_to_the_port_that_make_is_given(
-    given: dict[str, str], expected: str
-) -> None:
+def test_links_of_the_demo_lead_to_the_port_of_make(given: dict[str, str], expected: str) -> None:
     recipe = subprocess.run(
         ["make", "--dry-run", "demo", "PORT=8031"],
         cwd=processes.ROOT,
@@ -150,7 +148,7 @@ def test_links_of_the_demo_lead_to_the_port_that_make_is_given(
 
 @pytest.fixture
 def own_database(settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the local settings, and DATABASE_URL name the database under var/."""
+    """Use the local settings with DATABASE_URL for the database under var/."""
     settings.DEMO_LOGIN = True
     settings.ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
     settings.BASE_URL = "http://127.0.0.1:8000"
@@ -159,7 +157,7 @@ def own_database(settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("own_database")
-def test_demo_login_is_made_on_an_empty_local_copy_alone() -> None:
+def test_demo_login_is_created_only_on_an_empty_local_copy() -> None:
     users = get_user_model().objects
     command = serve.Command(stdout=StringIO())
 
@@ -167,7 +165,7 @@ def test_demo_login_is_made_on_an_empty_local_copy_alone() -> None:
     assert users.get().check_password("demo")
     assert command.demo_login("127.0.0.1") == " Log in as demo with the password demo."
 
-    # Not said of a user who has a password of their own.
+    # A user with another password is not announced.
     demo = users.get()
     demo.set_password("a password of its own")
     demo.save()
@@ -182,7 +180,7 @@ def test_demo_login_is_made_on_an_empty_local_copy_alone() -> None:
 @pytest.mark.django_db
 @pytest.mark.usefixtures("own_database")
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "courses.example.org", ""])
-def test_demo_login_is_not_made_where_other_machines_can_reach_it(host: str) -> None:
+def test_demo_login_is_not_created_if_other_machines_can_reach_it(host: str) -> None:
     said = serve.Command(stdout=StringIO()).demo_login(host)
 
     assert said == " There is no user yet: run manage.py createsuperuser."
@@ -191,7 +189,7 @@ def test_demo_login_is_not_made_where_other_machines_can_reach_it(host: str) -> 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("own_database")
-def test_demo_login_is_not_made_on_a_database_that_was_given(
+def test_demo_login_is_not_created_on_a_given_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana@db.example.org/courses")
@@ -200,14 +198,14 @@ def test_demo_login_is_not_made_on_a_database_that_was_given(
     assert "createsuperuser" in command.demo_login("127.0.0.1")
     assert not get_user_model().objects.exists()
 
-    # The demo command was asked to make it.
+    # The demo command has created it.
     get_user_model().objects.create_superuser("demo", "demo@nudgelab.example", "demo")
     assert command.demo_login("127.0.0.1") == " Log in as demo with the password demo."
 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("own_database")
-def test_demo_login_is_not_made_in_production(settings) -> None:
+def test_demo_login_is_not_created_in_production(settings) -> None:
     settings.DEMO_LOGIN = False
 
     assert serve.Command(stdout=StringIO()).demo_login("127.0.0.1") == ""
@@ -215,7 +213,7 @@ def test_demo_login_is_not_made_in_production(settings) -> None:
 
 
 @pytest.mark.parametrize("timeout", [1, 20, 120])
-def test_an_orderly_stop_outlasts_what_a_mail_server_is_waited_for(settings, timeout: int) -> None:
+def test_a_stop_may_take_longer_than_a_mail_server(settings, timeout: int) -> None:
     settings.EMAIL_TIMEOUT = timeout
 
     assert serve.seconds_to_end() > timeout

@@ -87,7 +87,7 @@ def test_a_file_is_read_without_servers_settings_or_apps(tmp_path: Path) -> None
         ("draw_arms", str(path), "--seed", "s", "--weights", "a=0.5,b=0.5", "--out", str(out)),
     )
     for command in commands:
-        # In production nothing starts without its settings, and these need none.
+        # Production needs settings, but file commands need none.
         result = manage(*command, DJANGO_SETTINGS_MODULE="config.settings.production")
         assert result.returncode == 0, result.stderr
 
@@ -119,7 +119,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-# With any other status gunicorn would start the web server again at once, for ever.
+# With any other status gunicorn would restart the web server again and again.
 STATUS = [("config.wsgi", 3), ("config.celery", 2)]
 
 
@@ -132,9 +132,7 @@ def test_web_server_and_worker_stop_with_the_same_sentence(module: str, status: 
 
 
 @pytest.mark.parametrize(("module", "status"), STATUS)
-def test_web_server_and_worker_are_in_production_unless_told_otherwise(
-    module: str, status: int
-) -> None:
+def test_web_server_and_worker_use_production_settings_by_default(module: str, status: int) -> None:
     given = {name: PRODUCTION[name] for name in ("DATABASE_URL", "REDIS_URL")}
 
     result = python(f"import {module}", **given)
@@ -143,7 +141,7 @@ def test_web_server_and_worker_are_in_production_unless_told_otherwise(
     assert "is not set" in result.stderr
 
 
-def test_command_line_is_local_and_names_its_settings_to_its_children() -> None:
+def test_command_line_is_local_and_passes_its_settings_to_its_children() -> None:
     given = {name: PRODUCTION[name] for name in ("DATABASE_URL", "REDIS_URL")}
 
     code = "import os; print(os.environ['DJANGO_SETTINGS_MODULE'])"
@@ -164,7 +162,7 @@ for path in re.findall('(?:href|src)="(/static/[^"]+)"', page.content.decode()):
 """
 
 
-def test_page_that_mails_lead_to_and_its_looks_are_there_without_any_preparation() -> None:
+def test_unsubscribe_page_and_its_styles_work_without_preparation() -> None:
     result = python(OPEN_UNSUBSCRIBE_PAGE, **PRODUCTION)
 
     assert result.returncode == 0, result.stderr
@@ -187,7 +185,7 @@ print(read_token({token!r}) is not None)
 """
 
 
-def test_links_in_mails_outlive_a_new_secret_key() -> None:
+def test_links_in_mails_work_after_a_new_secret_key() -> None:
     token = python(MAKE_TOKEN, **PRODUCTION).stdout.strip()
     old = PRODUCTION["SECRET_KEY"]
     renewed = PRODUCTION | {"SECRET_KEY": old[::-1]}

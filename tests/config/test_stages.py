@@ -1,4 +1,4 @@
-"""One run of a stage: what is kept of it, and that no work is done by a wrong clock."""
+"""One run of a stage: its stored row, and no work with a wrong clock."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ def last_run(stage: str = "plan") -> StageRun:
     return StageRun.objects.get(stage=stage, host="here")
 
 
-def test_run_is_kept_with_its_counts() -> None:
+def test_run_is_stored_with_its_counts() -> None:
     run_stage("plan", lambda: Counter(planned=2), host="here")
 
     kept = last_run()
@@ -39,7 +39,7 @@ def test_run_is_kept_with_its_counts() -> None:
     assert kept.started_at <= kept.succeeded_at == kept.ended_at
 
 
-def test_one_row_a_stage_and_host() -> None:
+def test_one_row_per_stage_and_host() -> None:
     for host in ("here", "there", "here"):
         run_stage("plan", lambda: None, host=host)
 
@@ -47,7 +47,7 @@ def test_one_row_a_stage_and_host() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_run_that_fails_is_kept_without_what_may_be_somebodys_and_raised() -> None:
+def test_failed_run_is_stored_without_personal_data_and_raised() -> None:
     run_stage("plan", lambda: 1, host="here")
     before = last_run()
 
@@ -64,7 +64,7 @@ def test_run_that_fails_is_kept_without_what_may_be_somebodys_and_raised() -> No
 
 
 @pytest.mark.parametrize("seconds", [8, -8, 3600])
-def test_stage_does_not_run_by_another_clock(
+def test_stage_does_not_run_with_a_wrong_clock(
     seconds: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     done = []
@@ -80,7 +80,7 @@ def test_stage_does_not_run_by_another_clock(
     assert last_run().clock_difference == pytest.approx(seconds, abs=6)
 
 
-def test_stage_runs_by_a_clock_that_is_hardly_off() -> None:
+def test_stage_runs_with_a_nearly_correct_clock() -> None:
     done = []
 
     run_stage("plan", lambda: done.append(1), clock=ahead(MOST_SECONDS_APART - 0.5), host="here")
@@ -88,13 +88,13 @@ def test_stage_runs_by_a_clock_that_is_hardly_off() -> None:
     assert done == [1]
 
 
-def test_time_that_the_question_took_is_not_taken_for_a_difference() -> None:
+def test_time_of_the_query_is_not_a_clock_difference() -> None:
     instants = iter([utc_now() - timedelta(seconds=30), utc_now() + timedelta(seconds=30)])
 
     assert clock_difference(clock=lambda: next(instants)) == 0
 
 
-def test_hosts_that_are_gone_are_forgotten() -> None:
+def test_rows_of_old_hosts_are_deleted() -> None:
     run_stage("plan", lambda: None, host="gone")
     StageRun.objects.update(started_at=utc_now() - timedelta(days=8))
 
@@ -107,7 +107,7 @@ def test_hosts_that_are_gone_are_forgotten() -> None:
     ("result", "counts"),
     [(None, {}), (4, {"done": 4}), (Counter(a=1), {"a": 1}), (Counts(), {"evaluated": 3})],
 )
-def test_what_the_work_gives_back_becomes_counts(result: object, counts: dict[str, int]) -> None:
+def test_the_result_of_the_work_becomes_counts(result: object, counts: dict[str, int]) -> None:
     assert json.loads(json.dumps(counts_of(result))) == counts
 
 

@@ -1,4 +1,4 @@
-"""The start page says in sentences what waits for a person, and leads to where it is decided."""
+"""The start page lists the decisions that wait for a person, with links to their pages."""
 
 from datetime import timedelta
 from typing import Any
@@ -42,7 +42,7 @@ def sentences(items: list[Any]) -> str:
     return "\n".join(item.sentence for item in items)
 
 
-def test_new_installation_says_how_to_begin(client: Client) -> None:
+def test_new_installation_explains_how_to_begin(client: Client) -> None:
     client.force_login(make_staff())
 
     assert "There is no course yet." in client.get("/").text

@@ -1,4 +1,4 @@
-"""How long each program waits for a row that somebody holds, and for a connection that is dead."""
+"""How long each program waits for a locked row and for a dead connection."""
 
 import pytest
 
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
     [(WORKER, "5s"), ("import config.wsgi\n", "10s"), ("", "0"), ("import config.celery\n", "0")],
     ids=["worker", "web server", "command", "celery command"],
 )
-def test_workers_and_pages_wait_shortly_for_a_row_and_commands_without_end(
+def test_workers_and_pages_wait_shortly_for_a_row_and_commands_without_limit(
     program: str, expected: str
 ) -> None:
     assert run_python(f"{program}{SHOW}show('lock_timeout')").strip() == expected
 
 
-def test_production_ends_transactions_in_which_nothing_happens() -> None:
+def test_production_ends_idle_transactions() -> None:
     given = database_url()
     env = PRODUCTION | {"DATABASE_URL": f"{given}&options=-c%20work_mem%3D7MB"}
     code = f"{SHOW}show('idle_in_transaction_session_timeout')\nshow('work_mem')\n"
@@ -40,7 +40,7 @@ def test_production_ends_transactions_in_which_nothing_happens() -> None:
     assert run_python(f"{SHOW}show('idle_in_transaction_session_timeout')").strip() == "0"
 
 
-def test_address_has_the_last_word_on_timeouts() -> None:
+def test_timeouts_in_the_address_override_the_defaults() -> None:
     code = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
 
     said = run_python(code, env={"DATABASE_URL": f"{database_url()}&connect_timeout=3"})

@@ -1,4 +1,4 @@
-"""Programs that live and do nothing are started again, and no others."""
+"""Only programs that hang are restarted."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Steps:
-    """A clock of seconds that goes on when it is told to."""
+    """A clock of seconds that the test moves."""
 
     now = 1000.0
 
@@ -40,7 +40,7 @@ def clock() -> Steps:
 
 @pytest.fixture
 def children(clock: Steps) -> Iterator[dict[str, Child]]:
-    """Run a program for each worker and the beat since just now."""
+    """Run a new program for each worker and the beat."""
     programs = {name: Child(name, SLEEP) for name in (*WORKERS, BEAT)}
     for child in programs.values():
         child.start(now=clock.now)
@@ -52,7 +52,7 @@ def children(clock: Steps) -> Iterator[dict[str, Child]]:
 
 
 def make_silent(*stages: str, seconds: float = 61) -> None:
-    """Have the stages silent for so long, and the others run just now."""
+    """Make the stages silent for `seconds`, and let the others have just run."""
     for stage in STAGES:
         run_stage(stage, lambda: None, host="here")
     instant = utc_now().timestamp() - seconds
@@ -61,7 +61,7 @@ def make_silent(*stages: str, seconds: float = 61) -> None:
 
 
 def replaced(children: dict[str, Child], clock: Steps) -> list[str]:
-    """Let a minute pass in which the watchdog looks, and return whom it started again."""
+    """Let the watchdog check for a minute, and return the restarted programs."""
     watchdog = Watchdog(list(children.values()), clock=clock)
     watchdog.look()
     clock.now += 61
@@ -75,12 +75,12 @@ def replaced(children: dict[str, Child], clock: Steps) -> list[str]:
         ((), []),
         (("evaluate",), ["evaluate worker"]),
         (("dispatch",), ["worker"]),
-        # While the beat sends nothing, nobody can say that a worker hangs.
+        # Without a beat it is not known whether a worker hangs.
         (tuple(STAGES), ["beat"]),
     ],
     ids=["none", "evaluate", "dispatch", "all"],
 )
-def test_whose_stage_is_silent_is_started_again(
+def test_program_with_a_silent_stage_is_restarted(
     silent: tuple[str, ...], expected: list[str], children: dict[str, Child], clock: Steps
 ) -> None:
     make_silent(*silent)
@@ -98,7 +98,7 @@ def test_stage_that_fails_or_runs_elsewhere_is_not_silent(
     assert replaced(children, clock) == []
 
 
-def test_program_that_was_started_just_now_is_given_its_time(
+def test_program_that_has_just_started_is_not_restarted(
     children: dict[str, Child], clock: Steps
 ) -> None:
     make_silent(*STAGES)
@@ -108,7 +108,7 @@ def test_program_that_was_started_just_now_is_given_its_time(
     assert replaced(children, clock) == []
 
 
-def test_program_that_stays_silent_is_given_twice_as_long_each_time(
+def test_program_that_stays_silent_gets_twice_as_long_each_time(
     children: dict[str, Child], clock: Steps
 ) -> None:
     make_silent(*STAGES)
@@ -124,20 +124,20 @@ def test_program_that_stays_silent_is_given_twice_as_long_each_time(
     assert starts == [65, 190, 435, 920]
 
 
-def test_after_the_database_was_away_the_stages_are_given_their_time(
+def test_stages_get_time_after_the_database_was_down(
     children: dict[str, Child], clock: Steps
 ) -> None:
     make_silent(*STAGES)
     clock.now += 600
 
-    # It has looked for the first time: for how long before the database was away, nobody knows.
+    # This is the first check. It is not known how long the database was down before.
     watchdog = Watchdog(list(children.values()), clock=clock)
     watchdog.look()
 
     assert [child for child in children.values() if child.is_killed_at is not None] == []
 
 
-def test_program_that_does_not_end_is_killed_and_started_anew(
+def test_program_that_does_not_end_is_killed_and_restarted(
     children: dict[str, Child], clock: Steps, capsys: pytest.CaptureFixture[str]
 ) -> None:
     beat = children[BEAT]
@@ -166,7 +166,7 @@ def program(parent: int, words: str) -> psutil.Process | None:
 
 @contextmanager
 def ended(record: Path) -> Iterator[None]:
-    """End after the block what the record names, whatever happened to the process that wrote it."""
+    """End the processes of the record after the block, even if their parent has died."""
     try:
         yield
     finally:
@@ -179,11 +179,11 @@ def all_ran_since(instant: float) -> bool:
 
 
 @pytest.mark.slow
-def test_serve_starts_again_a_beat_that_hangs_and_a_worker_that_dies(
+def test_serve_restarts_a_hanging_beat_and_a_dead_worker(
     settings, valkey_url: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "manage.py", "serve", "--port", str(free_port())]
-    # Shorter than by default, so that nobody has to wait for a minute.
+    # Shorter than by default, so that the test does not wait for a minute.
     command += ["--silent-seconds", "20"]
     with (tmp_path / "log").open("w+") as log:
         serving = start_command(*command, env={"REDIS_URL": valkey_url}, log=log)

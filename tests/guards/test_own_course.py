@@ -74,7 +74,7 @@ def test_every_command_of_the_page_runs_on_its_samples() -> None:
     assert "it has no playbook" in said["import_jsonl roster.jsonl --dry-run"]
     assert "enrollment: 2 saved\n" in said["import_jsonl roster.jsonl"]
     assert "event: 4 would be stored" in said["import_jsonl events.jsonl --dry-run"]
-    assert "event: 4 stored, 0 were there already" in said["import_jsonl events.jsonl"]
+    assert "event: 4 stored, 0 already stored before" in said["import_jsonl events.jsonl"]
     assert "it is over" in said["import_jsonl live.jsonl"]
     assert "Created quiet hours 21:00 to 08:00, because there was none." in said[INSTALL]
     assert "quiet hours 21:00 to 08:00" in said["check_course biology-2025"]

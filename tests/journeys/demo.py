@@ -1,4 +1,4 @@
-"""What the tests of the demo share."""
+"""Shared helpers of the demo's tests."""
 
 from collections.abc import Mapping
 from statistics import mean
@@ -14,7 +14,7 @@ from experiments.queries import clock_of
 
 
 class Demo:
-    """A demo that was played: its options, its world, what it printed."""
+    """A played demo: its options, its world and its output."""
 
     def __init__(self, options: DemoOptions) -> None:
         self.options = options
@@ -31,7 +31,7 @@ class Demo:
         return next(row for row in self.found["experiment"]["metrics"] if row["key"] == key)
 
     def known_levels(self, key: str) -> dict[str, float]:
-        """Return what the simulator says each arm's rate or mean must be in the report."""
+        """Return the rate or mean of each arm according to the simulator."""
         as_of = clock_of(self.experiment, now=utc_now())
         draws = counted_draws(self.world, self.experiment, as_of=as_of)
         return {

@@ -1,4 +1,4 @@
-"""Real workers and a beat on Valkey: an event goes in, an email comes out, nobody helps."""
+"""Real workers and a beat on Valkey turn an event into an email without help of the test."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ PAGE = "/admin/interventions/sitepause/"
 
 
 def make_live_course():
-    """Return a course of these weeks that is live, with a cadence for those who act."""
+    """Return a live course of these weeks, with a cadence for learners who act."""
     now = utc_now()
     course = make_course(
         starts_on=now.date() - timedelta(days=10),
@@ -54,7 +54,7 @@ def wait_for(happened: Callable[[], object]) -> None:
 
 
 def wait_for_beats(stage: str, number: int) -> None:
-    """Wait until the stage has begun so many times from now on."""
+    """Wait until the stage has begun `times` more times."""
 
     def last_begin() -> datetime | None:
         return StageRun.objects.filter(stage=stage).aggregate(last=Max("started_at"))["last"]
@@ -98,7 +98,7 @@ def test_an_event_becomes_an_email_and_a_pause_holds_within_a_beat_what_is_being
         plan_messages(course, MESSAGES)
         wait_for(lambda: sent() > 1)
         client.post(PAGE, {"hold": "1", "reason": "A wrong text goes out"})
-        # A beat that began before may be at a message.
+        # A beat that began before may still send its current message.
         wait_for_beats("dispatch", 4)
         wait_for(lambda: not Delivery.objects.filter(state="claimed").exists())
         held = MESSAGES + 1 - sent()

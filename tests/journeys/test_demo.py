@@ -1,4 +1,4 @@
-"""The demo on a small class: what it prints is what the simulator knows, and nobody is spammed."""
+"""The demo on a small class: its output agrees with the simulator, and no learner is spammed."""
 
 import re
 from collections import Counter
@@ -37,17 +37,17 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def demo(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock():
-        # The test runner puts a backend in its place that keeps mails in memory.
+        # The test runner would replace it by a backend that keeps mail in memory.
         with override_settings(EMAIL_BACKEND="interventions.channels.mailbox.MailboxBackend"):
             played = Demo(OPTIONS)
         yield played
-        # As after a test that commits: the next one starts from empty tables.
+        # Tables are emptied for the next test, as after any test that commits.
         call_command("flush", interactive=False, verbosity=0)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("key", ["quiz_attempted_7d", "quiz_attempts_7d", "module_completed_7d"])
-def test_report_says_of_both_arms_what_the_simulator_knows(demo, key):
+def test_report_of_both_arms_equals_the_simulator(demo, key):
     row = demo.metric(key)
     assert {arm: row[arm] for arm in ("control", "nudge")} == pytest.approx(demo.known_levels(key))
 
@@ -59,7 +59,7 @@ def test_messages_bring_learners_to_the_quiz_and_change_nothing_else(demo):
 
 
 @pytest.mark.django_db
-def test_every_message_has_working_links_and_says_why_it_came(demo, client):
+def test_every_message_has_working_links_and_a_reason(demo, client):
     messages = {message.subject: message for message in MailboxMessage.objects.all()}
     assert len(messages) >= 8
     pages = set()
@@ -98,7 +98,7 @@ def test_no_mail_is_sent_in_the_quiet_hours_of_its_learner(demo):
 
 
 @pytest.mark.django_db
-def test_nobody_gets_two_mails_a_day_or_four_in_seven_days(demo):
+def test_no_learner_gets_two_mails_per_day_or_four_in_seven_days(demo):
     by_learner = {}
     for at, learner, zone in _hand_offs("learner", "learner__time_zone"):
         by_learner.setdefault(learner, []).append(at.astimezone(ZoneInfo(zone)))
@@ -111,7 +111,7 @@ def test_nobody_gets_two_mails_a_day_or_four_in_seven_days(demo):
 
 
 @pytest.mark.django_db
-def test_who_opted_out_or_has_no_address_gets_nothing(demo):
+def test_learners_who_opted_out_or_have_no_address_get_nothing(demo):
     unreachable = {
         trace.learner.external_id
         for trace in demo.world.traces
@@ -123,7 +123,7 @@ def test_who_opted_out_or_has_no_address_gets_nothing(demo):
 
 
 @pytest.mark.django_db
-def test_ghosts_are_held_to_the_same_steps_and_never_mailed(demo):
+def test_ghosts_follow_the_same_steps_and_are_never_mailed(demo):
     ghosts = Delivery.objects.filter(ghost=True)
     assert ghosts.filter(state=DeliveryState.GHOST).count() == demo.found["messages"]["ghost"] > 10
     assert not ghosts.exclude(message_id="").exists()
@@ -170,7 +170,7 @@ def _hand_offs(*names):
     return rows.values_list("finished_at", *names)
 
 
-def test_clock_never_goes_more_than_six_hours_at_once():
+def test_clock_stops_at_least_every_six_hours():
     ends_at = course_ends_at()
     instants = list(stops(ends_at - timedelta(days=3), ends_at))
     assert instants[-1] == ends_at
@@ -196,7 +196,7 @@ def test_demo_replaces_the_earlier_one_and_leaves_everything_else():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_demo_on_which_something_hangs_is_left_whole():
+def test_demo_with_other_dependent_data_is_not_deleted():
     run_demo(DemoOptions(learners=9, weeks=3, seed=1))
     before = Event.objects.count()
     template = save_template(

@@ -1,4 +1,4 @@
-"""The commands demo and simulate_course: what they print, and what they refuse."""
+"""The commands demo and simulate_course: their output and their refusals."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def log_in(password):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_json_is_all_that_goes_to_standard_output_and_the_login_is_there(capsys):
+def test_only_json_goes_to_standard_output_and_the_login_exists(capsys):
     call_command("demo", *SMALL, "--json")
     printed = capsys.readouterr()
     found = json.loads(printed.out)
@@ -45,7 +45,7 @@ def test_json_is_all_that_goes_to_standard_output_and_the_login_is_there(capsys)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_demo_prints_what_came_of_it_and_leaves_a_user_named_demo_alone(capsys):
+def test_demo_prints_its_results_and_keeps_an_existing_user_demo(capsys):
     get_user_model().objects.create_user("demo", password="mine")
     call_command("demo", *SMALL)
     printed = capsys.readouterr().out
@@ -63,7 +63,7 @@ def test_demo_does_not_run_in_production(settings):
 
 
 @pytest.mark.django_db
-def test_demo_does_not_run_beside_workers(settings):
+def test_demo_does_not_run_while_workers_run(settings):
     me = psutil.Process(os.getpid())
     row = {"name": "serve", "pid": me.pid, "created": me.create_time()}
     (settings.VAR_DIR / RECORD_NAME).write_text(json.dumps([row]))
@@ -77,10 +77,10 @@ def test_demo_does_not_run_beside_workers(settings):
     [
         ("--learners", "0", "1 or more"),
         ("--learners", "many", "whole number"),
-        ("--weeks", "2", "between 3 and 26"),
+        ("--weeks", "2", "from 3 to 26"),
         ("--seed", "-1", "0 or more"),
-        ("--probability", "1.5", "between 0 and 1"),
-        ("--probability", "nan", "between 0 and 1"),
+        ("--probability", "1.5", "from 0 to 1"),
+        ("--probability", "nan", "from 0 to 1"),
     ],
 )
 def test_option_out_of_range_is_refused_with_a_sentence(option, value, sentence):
@@ -89,7 +89,7 @@ def test_option_out_of_range_is_refused_with_a_sentence(option, value, sentence)
 
 
 @pytest.mark.django_db
-def test_simulated_course_is_what_import_jsonl_reads(tmp_path):
+def test_simulated_course_can_be_imported(tmp_path):
     file = tmp_path / "course.jsonl"
     call_command("simulate_course", "--learners=15", "--days=20", "--seed=4", "--out", str(file))
     content = file.read_bytes().splitlines()

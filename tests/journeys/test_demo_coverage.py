@@ -1,4 +1,4 @@
-"""Over three seeds the whole demo's interval covers the true lift, as one of 95% should.
+"""In demos with three seeds the interval covers the true lift, as an interval of 95% should.
 
 How often the interval covers is shown in tests/experiments, without a demo.
 Here the path from events to the report is shown to give it the right counts and the right truth.
@@ -11,8 +11,8 @@ from django.test import override_settings
 
 from config.demo.run import DemoOptions, run_demo
 
-# A path that counts wrongly misses with nearly every seed, so that few are enough. Of three
-# intervals of 95%, two or more miss in 0.7% of all cases; the seeds are fixed.
+# If outcomes are counted wrongly, the interval misses with nearly every seed, so a few are enough.
+# Two or more of three intervals of 95% miss in 0.7% of all cases. The seeds are fixed.
 SEEDS = range(1, 4)
 MOST_MISSES = 1
 METRIC = "quiz_attempted_7d"
@@ -20,9 +20,9 @@ METRIC = "quiz_attempted_7d"
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory):
-    """Return the folder in which the seeds meet, whichever worker plays them."""
+    """Return the folder for the results of all seeds, shared by all workers."""
     base = tmp_path_factory.getbasetemp()
-    # With pytest-xdist each worker has a folder of its own inside the one of the whole run.
+    # With pytest-xdist each worker has its own folder inside the folder of the run.
     folder = (base.parent if base.name.startswith("popen-") else base) / "demo-coverage"
     folder.mkdir(exist_ok=True)
     return folder
@@ -35,7 +35,7 @@ def results(tmp_path_factory):
 def test_interval_covers_the_true_lift_in_at_least_two_of_three(seed, results):
     found = run_demo(DemoOptions(learners=250, weeks=4, seed=seed))
     metric = next(row for row in found["experiment"]["metrics"] if row["key"] == METRIC)
-    # An interval as wide as the world would cover too.
+    # A very wide interval would always cover.
     assert 0.1 < metric["true_lift"] < 0.35
     assert metric["high"] - metric["low"] < 0.4
     (results / f"{seed}.json").write_text(json.dumps(metric))

@@ -44,7 +44,7 @@ def memory_mail(settings):
 
 
 def make_experiment(segment):
-    """Return a running experiment of two even arms, its cadence for one of them."""
+    """Return a running experiment with two equal arms and a cadence for one of them."""
     experiment = Experiment.objects.create(key="nudge", name="Nudge", segment=segment, seed="seed")
     control, nudge = (
         Arm.objects.create(
@@ -76,7 +76,7 @@ def make_experiment(segment):
 
 
 def run_stages(now):
-    """Let each stage find its work, as beat would."""
+    """Run each stage once, as beat would."""
     evaluate_due(now=now)
     react_due(now=now)
     plan_due(now=now)
@@ -93,7 +93,7 @@ def arms_of(enrollments):
 
 @pytest.fixture
 def class_of_learners():
-    """Return a live course's quiz and its learners, none of whom has done anything yet."""
+    """Return a live course's quiz and its learners, before their first event."""
     course = make_course(live_since=NOW - timedelta(days=20))
     quiz = make_item(course, "quiz")
     enrollments = [make_enrollment(course) for _ in range(LEARNERS)]
@@ -120,7 +120,7 @@ def test_event_leads_to_segment_arm_message_and_report(class_of_learners):
     assert sorted(mailed) == sorted(one.learner.email for one in treated)
     assert Delivery.objects.filter(state="ghost").count() == LEARNERS - len(treated)
 
-    # Every treated learner attempts the quiz the next day, every control two weeks later.
+    # Treated learners attempt the quiz the next day, and control learners two weeks later.
     for one in enrollments:
         days = 1 if arms[one.pk] == "nudge" else 14
         at = NOW + timedelta(days=days)
@@ -133,7 +133,7 @@ def test_event_leads_to_segment_arm_message_and_report(class_of_learners):
 
 
 def rows_written():
-    """Return how many rows of each model's table this transaction has written so far."""
+    """Return the number of rows that this transaction has written, by model."""
     models = {model._meta.db_table: model.__name__ for model in apps.get_models()}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -142,7 +142,7 @@ def rows_written():
         return Counter({models[table]: rows for table, rows in cursor if table in models})
 
 
-def test_each_stage_writes_only_the_tables_that_the_architecture_names(class_of_learners):
+def test_each_stage_writes_only_the_tables_named_in_the_architecture(class_of_learners):
     quiz, enrollments = class_of_learners
     calls = {
         "evaluate": lambda now: evaluate_due(now=now),
@@ -151,7 +151,7 @@ def test_each_stage_writes_only_the_tables_that_the_architecture_names(class_of_
         "dispatch": lambda now: dispatch_due(clock=lambda: now),
         "recover": lambda now: recover(now=now),
     }
-    # One event lies ahead of the clock, for recover to store.
+    # One event is ahead of the clock, so that recover stores it.
     early = make_event(enrollments[0], "ATTEMPT_QUIZ", item=quiz, occurred_at=NOW + HOUR)
     ingest([early], now=NOW + HOUR - timedelta(minutes=3))
     everybody_acts(enrollments, NOW + HOUR)

@@ -1,4 +1,4 @@
-"""What goes wrong in a run of a stage is one line of the log: counts, and nobody's name."""
+"""The problems of a stage's run are one line of the log, with counts and without names."""
 
 import logging
 from collections.abc import Callable
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def warnings_of(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
-    """Return what runs the work as a stage and gives back the stage's own lines in the log."""
+    """Return a function that runs work as a stage and returns the stage's log lines."""
 
     def run(stage: str, work: Callable[[], object]) -> list[str]:
         caplog.clear()
@@ -51,7 +51,7 @@ def ours(record: logging.LogRecord) -> bool:
     return record.name == "config.running.stages"
 
 
-def test_dispatch_says_what_failed_and_what_is_in_doubt(warnings_of) -> None:
+def test_dispatch_logs_failures_and_doubts(warnings_of) -> None:
     results = iter([Result.REFUSED, Result.REFUSED, Result.NOT_ACCEPTED, Result.IN_DOUBT])
     for _ in range(5):
         make_delivery()
@@ -73,7 +73,7 @@ def test_dispatch_says_what_failed_and_what_is_in_doubt(warnings_of) -> None:
     )
 
 
-def test_a_run_without_trouble_says_nothing(warnings_of) -> None:
+def test_a_run_without_problems_logs_nothing(warnings_of) -> None:
     make_delivery()
     channel = MemoryConnection()
 
@@ -87,7 +87,7 @@ def test_a_run_without_trouble_says_nothing(warnings_of) -> None:
     assert len(channel.sent) == 1
 
 
-def test_recover_says_which_claims_ran_out_and_which_events_were_refused(warnings_of) -> None:
+def test_recover_logs_expired_claims_and_refused_events(warnings_of) -> None:
     make_delivery(
         state="claimed",
         claimed_at=NOW,
@@ -104,7 +104,7 @@ def test_recover_says_which_claims_ran_out_and_which_events_were_refused(warning
     assert said == ["recover: 1 events rejected (unknown learner 1), 1 in doubt (lease expired 1)"]
 
 
-def test_evaluate_says_which_segment_froze(warnings_of) -> None:
+def test_evaluate_logs_a_frozen_segment(warnings_of) -> None:
     cast = make_cast()
     segment = make_segment(make_playbook(cast.course), QUIET)
     bring_up_to_date()
@@ -116,7 +116,7 @@ def test_evaluate_says_which_segment_froze(warnings_of) -> None:
     assert said == [f"evaluate: 1 segments frozen (segment {segment.id} 1)"]
 
 
-def test_react_says_how_many_transitions_it_put_off(warnings_of) -> None:
+def test_react_logs_the_number_of_postponed_transitions(warnings_of) -> None:
     bad = make_evaluated()
     failing = make_failing(bad)
     make_transition(bad, failing.segment)
@@ -126,7 +126,7 @@ def test_react_says_how_many_transitions_it_put_off(warnings_of) -> None:
     assert said.startswith("react: 1 transitions put off (")
 
 
-def test_plan_says_how_many_runs_it_put_off(warnings_of) -> None:
+def test_plan_logs_the_number_of_postponed_runs(warnings_of) -> None:
     cadence = make_cadence(goal_rule=None)
     make_run(make_evaluated(make_live_course()), cadence, next_at=NOW, next_position=0)
     type(cadence).objects.filter(pk=cadence.pk).update(goal_rule=where("charm", ">=", 7))
@@ -136,7 +136,7 @@ def test_plan_says_how_many_runs_it_put_off(warnings_of) -> None:
     assert said.startswith("plan: 1 runs put off (")
 
 
-def test_what_went_wrong_before_a_run_failed_is_said_too(
+def test_problems_before_a_run_failed_are_logged_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail() -> None:
@@ -149,7 +149,7 @@ def test_what_went_wrong_before_a_run_failed_is_said_too(
     assert "dispatch: 1 failed (refused 1)" in caplog.messages
 
 
-def test_what_is_rolled_back_is_not_counted() -> None:
+def test_rolled_back_problems_are_not_counted() -> None:
     with tally() as found:
         with transaction.atomic():
             note("failed", "refused")

@@ -1,4 +1,4 @@
-"""A new site, set up by docs/your-own-course.md: nobody is mailed at night or too often."""
+"""A new site set up by docs/your-own-course.md mails no learner at night or too often."""
 
 import json
 from datetime import datetime
@@ -24,13 +24,13 @@ LEARNERS = ("s-1001", "s-1002")
 
 
 def local(day: int, hour: int, minute: int = 0) -> datetime:
-    """Return an instant of September 2025 by the learners' clocks."""
+    """Return an instant of September 2025 in the learners' time zone."""
     return datetime(2025, 9, day, hour, minute, tzinfo=LONDON)
 
 
 @pytest.fixture
 def own_course(settings) -> None:
-    """Import the page's roster, install the playbook, make three cadences and go live."""
+    """Import the roster of the page, install the playbook, create three cadences and go live."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     samples = dict(SAMPLE.findall(PAGE))
     import_jsonl(samples["roster.jsonl"].encode().splitlines(), now=local(1, 9))
@@ -60,7 +60,7 @@ def make_cadence(name: str) -> None:
 
 
 @pytest.mark.usefixtures("own_course")
-def test_nobody_is_mailed_at_night_and_nobody_twice_a_day() -> None:
+def test_no_learner_is_mailed_at_night_or_twice_per_day() -> None:
     run_stages(local(17, 1, 35))
     run_stages(local(17, 7, 59))
     assert mail.outbox == []
@@ -78,14 +78,16 @@ def test_nobody_is_mailed_at_night_and_nobody_twice_a_day() -> None:
 
 
 @pytest.mark.usefixtures("own_course")
-def test_what_guards_apply_is_said() -> None:
+def test_the_guards_are_shown() -> None:
     out = StringIO()
     call_command("check_course", "biology-2025", stdout=out)
 
     said = out.getvalue()
     assert "  - quiet hours 21:00 to 08:00, in the learner's own time\n" in said
-    assert "  - at most 1 (messages) in a calendar day of the learner; else send it when" in said
-    assert "  - at most 3 (messages) in the last 7 times 24 hours; else send it when" in said
+    assert (
+        "  - at most 1 (messages) in a calendar day of the learner; otherwise send it when" in said
+    )
+    assert "  - at most 3 (messages) in the last 7 times 24 hours; otherwise send it when" in said
     assert "Guards that are missing" not in said
 
     QuietHours.objects.all().delete()

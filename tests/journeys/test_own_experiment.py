@@ -1,4 +1,4 @@
-"""An experiment linked by step 6 of docs/your-own-course.md alone, where it is night now."""
+"""An experiment set up only by step 6 of docs/your-own-course.md, while it is night."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def now():
 
 @pytest.fixture
 def night_course(settings, now) -> None:
-    """Import a course like the page's, whose clocks show the middle of the night at this moment."""
+    """Import a course like that of the page, in a time zone in which it is night now."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     ahead = (NIGHT_HOUR - now.hour + 11) % 24 - 11
     zone = f"Etc/GMT{-ahead:+d}"
@@ -93,7 +93,7 @@ def staff(client: Client) -> Client:
 
 
 def start(staff: Client, experiment: Experiment) -> str:
-    """Start it by the action that the page names; return what was said."""
+    """Start the experiment with the action of the page. Return the messages."""
     listed = page(Experiment, action="changelist")
     (action,) = [
         name
@@ -105,7 +105,7 @@ def start(staff: Client, experiment: Experiment) -> str:
 
 
 def make_draft(staff: Client, segment: Segment) -> Experiment:
-    """Make the experiment of the page, with the arms of its table."""
+    """Create the experiment of the page with the arms of its table."""
     rows = [
         {"position": position, "key": key, "name": name, "weight": weight}
         | ({"is_control": "on"} if control == "yes" else {})
@@ -137,7 +137,7 @@ def test_step_six_links_an_experiment_that_sends_to_the_treatment_arm_after_the_
     staff.post(page(Cadence, cadence), form | linked)
     assert f"{experiment} is running." in start(staff, experiment)
 
-    # By the learners' clocks it is the middle of the night.
+    # In the learners' time zone it is night.
     later = now + timedelta(minutes=5)
     ingest([act(number, "PLAY_VIDEO", at=later) for number in range(LEARNERS)], now=later)
     run_stages(later)

@@ -1,4 +1,4 @@
-"""A week of silence that is none: nobody is mailed until staff have looked."""
+"""A week without events because of a feed: no learner is mailed until staff have decided."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def memory_mail(settings):
 
 @pytest.fixture
 def surge():
-    """Return the segment of those who are quiet, half of its course since this midday."""
+    """Return the segment of quiet learners, which half of its course entered at midday."""
     segment, _ = make_class(24, 24)
     category = Category.objects.create(key="back", name="Back")
     texts = {"en": ("Come back", "<p>Come back.</p>")}
@@ -75,7 +75,7 @@ def test_staff_see_waiting_entries_and_let_them_in(client, surge):
     assert said not in text_of(staff, page)
 
 
-def test_staff_start_nothing_and_nobody_is_mailed(client, surge):
+def test_staff_start_nothing_and_no_learner_is_mailed(client, surge):
     staff = staff_member(client, "view_segment", "change_segment")
     _, decision = pages(surge)
     staff.post(decision, {"discard": Surge.objects.get().pk})

@@ -1,4 +1,4 @@
-"""A database of an earlier release is taken over with its data, and says what it said before."""
+"""A database of an earlier release is migrated with its data, and prints the same results."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ from tests.processes import database_url, finish, run_python, start_command
 # A demo of 40 learners over three weeks with the ready-made groups, as pg_dump wrote it: plans that
 # hold the keys of their metrics, signals under glued names, deliveries told as exposures.
 DUMP = Path(__file__).with_name("databases") / "first_format.sql.gz"
-# What that release printed of it.
+# The output of that release for the database.
 LIFTS = {
     "quiz_attempted_7d": [8, 13, 0.46153846153846156, 0.04019222854539168, 0.7551367852054836],
     "quiz_attempts_7d": [8, 13, 0.6923076923076923, None, None],
@@ -72,7 +72,7 @@ def upgraded() -> Iterator[dict[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_an_earlier_database_says_what_it_said(upgraded: dict[str, str]) -> None:
+def test_an_earlier_database_prints_the_same_results(upgraded: dict[str, str]) -> None:
     found = json.loads(run_python(READ, env=upgraded))
 
     assert found["lifts"] == {key: pytest.approx(numbers) for key, numbers in LIFTS.items()}
