@@ -300,7 +300,7 @@ def make_groups() -> str:
 
 
 def test_ready_made_groups_are_made_once_and_stay_as_they_are_edited() -> None:
-    assert make_groups().count(": made\n") == len(READY_GROUPS)
+    assert make_groups().count(": created\n") == len(READY_GROUPS)
     Group.objects.get(name="Senders").permissions.clear()
     Group.objects.get(name="Operators").delete()
 
