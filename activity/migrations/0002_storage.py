@@ -7,14 +7,14 @@ class Migration(migrations.Migration):
     dependencies = [("activity", "0001_initial")]
 
     operations = [
-        # Half of each page stays free, so that a pulled or pushed row finds room beside its old
-        # version instead of scattering the queue over the table.
+        # Half of each page stays free, so that the new version of a pulled or pushed row fits on
+        # the same page and the queue stays compact.
         migrations.RunSQL(
             "ALTER TABLE activity_due SET (fillfactor = 50)",
             "ALTER TABLE activity_due RESET (fillfactor)",
         ),
-        # Ingest changes no indexed column of these: with some room in the page the new version of
-        # a row stays there, and none of the table's indexes is written.
+        # Ingest changes no indexed column of these tables. With some free space, the new version of
+        # a row stays on its page, and no index is written.
         migrations.RunSQL(
             "ALTER TABLE activity_enrollment SET (fillfactor = 50);"
             "ALTER TABLE activity_dailyactivity SET (fillfactor = 80);"

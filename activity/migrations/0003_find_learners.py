@@ -7,8 +7,8 @@ class Migration(migrations.Migration):
     dependencies = [("activity", "0002_storage")]
 
     operations = [
-        # As the admin's search compares them: in capitals, and byte by byte, without which LIKE
-        # reads no index where the database sorts by a language.
+        # In the form that the admin's search compares: in capitals, and byte by byte. Otherwise
+        # LIKE uses no index in a database that sorts by a language.
         migrations.RunSQL(
             "CREATE INDEX learner_by_name ON activity_learner (upper(name) text_pattern_ops);"
             "CREATE INDEX learner_by_email ON activity_learner (upper(email) text_pattern_ops)",

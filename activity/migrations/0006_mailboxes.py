@@ -10,7 +10,7 @@ ASCII = r"^[\x01-\x7f]+$"
 
 
 def write_domains_in_ascii(apps, schema_editor):
-    """Rewrite the few addresses that need it; one that no mail can reach is no address."""
+    """Rewrite the few addresses that need it. Remove an address that no mail can reach."""
     learners = apps.get_model("activity", "Learner").objects
     beyond = learners.exclude(email__isnull=True).exclude(email__regex=ASCII)
     for pk, email in list(beyond.values_list("pk", "email")):

@@ -1,4 +1,4 @@
-"""One authority for local time: the periods of each zone, filled from the pinned tzdata."""
+"""Add the periods of each time zone, which are filled from the pinned tzdata."""
 
 from django.db import migrations
 
@@ -7,8 +7,8 @@ class Migration(migrations.Migration):
     dependencies = [("activity", "0006_mailboxes")]
 
     operations = [
-        # Filled by `ensure_zones` after every migrate. No models: they are data of a library, and
-        # what empties the tables of models must leave them.
+        # Filled by `ensure_zones` after every migrate. The tables have no models, because they hold
+        # data of a library, and code that empties the tables of models must not empty them.
         migrations.RunSQL(
             """
             CREATE TABLE activity_zoneperiod (
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             """,
             "DROP TABLE activity_zoneperiod; DROP TABLE activity_zonerelease",
         ),
-        # Days were kept by the server's own rules until now. An edit, so that they are made again.
+        # Earlier days used the server's own zone rules. An edit is counted to recompute them.
         migrations.RunSQL(
             "UPDATE activity_course SET edits = edits + 1 WHERE time_zone <> 'UTC'",
             migrations.RunSQL.noop,

@@ -1,4 +1,4 @@
-"""Mend rows that the constraints of the next migration would refuse. Nothing is merged or lost."""
+"""Correct rows that the next migration's constraints would refuse. Nothing is merged or lost."""
 
 # The texts are constants of this migration.
 # ruff: noqa: S608
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 FIRST, LAST = "'1900-01-01 00:00:00+00'::timestamptz", "'2199-12-31 00:00:00+00'::timestamptz"
 FIRST_DAY, LAST_DAY = "'1900-01-01'::date", "'2199-12-31'::date"
 
-# Beyond either end an instant means what the end means; one that never comes is none.
+# An instant beyond either end is set to that end. An instant that never comes is removed.
 NULL_BOTH = "CASE WHEN {0} < {first} OR {0} > {last} THEN NULL ELSE {0} END"
 NULL_AFTER = "CASE WHEN {0} < {first} THEN {first} WHEN {0} > {last} THEN NULL ELSE {0} END"
 CUT = "LEAST(GREATEST({0}, {first}), {last})"
@@ -31,7 +31,7 @@ DAYS = {
     ("activity_item", "due_on"): CUT,
 }
 
-# A total above a million is a fault of its source, and days count it anew.
+# A total above a million is an error of its source. The affected days are counted again.
 COUNTS = """
 WITH cut AS (
     UPDATE activity_event SET count = 1000000 WHERE count > 1000000 RETURNING enrollment_id
@@ -46,7 +46,7 @@ UPDATE {0} SET traits = CASE WHEN traits = 'null' THEN '{{}}' ELSE jsonb_build_o
 WHERE jsonb_typeof(traits) <> 'object'
 """
 
-# Which columns hold keys, and within what each is unique.
+# The columns that hold keys, and the columns within which each key is unique.
 KEYS = {
     ("activity_course", "key"): (),
     ("activity_section", "key"): ("course_id",),
@@ -55,8 +55,9 @@ KEYS = {
     ("activity_verb", "name"): (),
     ("activity_event", "source_id"): ("source",),
 }
-# Of two rows that look the same, the composed one keeps its key, else the older. The other keeps
-# all that it has, under a key that says which row it is: only people can know if they are one.
+# Of two rows with the same normalized key, the composed one keeps its key, or else the older one.
+# The other keeps its data under a key that contains its id, because only people can decide whether
+# both are the same.
 COMPOSE = """
 WITH spelled AS (
     SELECT id, normalize({column}, NFC) AS composed, row_number() OVER (
@@ -79,7 +80,7 @@ SOURCES = (
 
 
 def mend(apps, schema_editor):
-    """Bring every row into the bounds, in a few statements that touch only the faulty ones."""
+    """Bring every row into the bounds, in a few statements that change only faulty rows."""
     with schema_editor.connection.cursor() as cursor:
         for places, first, last in ((INSTANTS, FIRST, LAST), (DAYS, FIRST_DAY, LAST_DAY)):
             for (table, column), rule in places.items():

@@ -1,4 +1,4 @@
-"""Find learners by any word of the name, whatever its accents, without reading the table."""
+"""Find learners by any word of the name, regardless of accents, without reading the table."""
 
 from django.db import migrations
 

@@ -1,4 +1,4 @@
-"""Find who left a segment without reading who is in."""
+"""Find past members of a segment without reading current members."""
 
 from django.db import migrations, models
 

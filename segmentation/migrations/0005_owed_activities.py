@@ -1,12 +1,12 @@
-"""Keep which activities somebody had completed, and meet the new meaning of signals as an edit."""
+"""Store the activities that somebody had completed, and treat new definitions of signals as edits."""
 
 from django.db import migrations, models
 
-# Norms are computed again when they are asked for; those of before lack the new column.
+# Norms are computed again when they are needed, because stored ones lack the new column.
 FORGET_NORMS = "DELETE FROM segmentation_norms"
 
-# A segment whose signals mean something else from this release on is met by the next evaluation as
-# an edited one: who moves because of it starts no run and is not drawn.
+# The next evaluation treats a segment as edited if the definition of its signals has changed. The
+# resulting transitions start no run and draw no arm.
 MEET_AS_EDITED = r"""
 WITH concerned AS (
     SELECT id, playbook_id FROM segmentation_segment

@@ -1,10 +1,10 @@
-"""Name the stored signals of memberships by their identity: JSON in place of a glued column name."""
+"""Store the signals of memberships under their identity: JSON instead of a column name."""
 
 import json
 
 from django.db import migrations
 
-# The signals of the releases before, and whether they took a window: as they were then.
+# The signals of earlier releases, and whether they had a window.
 _WITH_WINDOW = (
     "active_days",
     "assignments_started",
@@ -33,7 +33,7 @@ _WITHOUT_WINDOW = (
     "pace_percentile",
 )
 
-# Left as they are: empty ones, and those whose names are all identities already.
+# Empty rows are not changed, nor rows whose names are all identities already.
 _RENAME = """
 UPDATE segmentation_membership AS member SET signals = (
     SELECT jsonb_object_agg(coalesce(%(identities)s::jsonb ->> kept.key, kept.key), kept.value)
@@ -44,7 +44,7 @@ WHERE member.signals ?| ARRAY(SELECT jsonb_object_keys(%(identities)s::jsonb))
 
 
 def identity(column: str) -> str | None:
-    """Return the identity of the signal that the column was named after, None for none."""
+    """Return the identity of the signal with this column name, or None."""
     if column.startswith("trait_"):
         return _canonical(field="trait", key=column.removeprefix("trait_"))
     if column in _WITHOUT_WINDOW:
@@ -58,7 +58,7 @@ def identity(column: str) -> str | None:
 
 
 def rename_signals(apps, schema_editor):
-    """Rename what every membership keeps, in one statement. A name that is not known stays."""
+    """Rename the stored signals of all memberships in one statement. Unknown names are kept."""
     del apps
     with schema_editor.connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT jsonb_object_keys(signals) FROM segmentation_membership")
@@ -74,5 +74,5 @@ def _canonical(**shape):
 class Migration(migrations.Migration):
     dependencies = [("segmentation", "0007_surges")]
 
-    # The way back keeps the new names: an earlier release shows them as they are and reads none.
+    # The reverse migration keeps the new names. An earlier release shows them unchanged.
     operations = [migrations.RunPython(rename_signals, migrations.RunPython.noop)]

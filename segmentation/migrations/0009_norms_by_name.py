@@ -1,8 +1,8 @@
-"""Keep the norms of a day in one column, by their names: another one needs no column of its own."""
+"""Store the norms of a day in one column by name, so that a new norm needs no new column."""
 
 from django.db import migrations, models
 
-# What is kept stays: enrollments were measured against it, and a renewal compares with it.
+# Stored norms are kept, because evaluations used them and a renewal compares with them.
 GATHER = """
 UPDATE segmentation_norms SET figures = jsonb_build_object(
     'module_medians', module_medians, 'paces', paces, 'completed_items', completed_items
