@@ -18,11 +18,12 @@ def random_seed() -> str:
 class ExperimentStatus(models.TextChoices):
     DRAFT = "draft", "draft: not started"
     RUNNING = "running", "running"
-    STOPPED = "stopped", "stopped: nobody new is drawn"
+    STOPPED = "stopped", "stopped: no more learners are drawn"
 
 
 SEED_ONCE = (
-    "Another experiment has this seed, and both would draw everybody alike: write another text."
+    "Another experiment has this seed, so both would draw the same learners into the same arms. "
+    "Write another text."
 )
 
 
@@ -47,19 +48,22 @@ class Experiment(CourseScoped):
     seed = models.CharField(
         max_length=100,
         default=random_seed,
-        help_text="Any text that no other experiment has: the same seed draws everybody alike.",
+        help_text="Any text that no other experiment has. Two experiments with one seed would draw "
+        "the same learners into the same arms.",
     )
     coverage = models.DecimalField(
         max_digits=5,
         decimal_places=4,
         default=1,
-        help_text="Share of the members that takes part, 0 to 1. It may grow: nobody changes arm.",
+        help_text="The share of the members that takes part, from 0 to 1. You can raise it later: "
+        "no learner changes arm.",
     )
     differs_outside = models.BooleanField(
         default=False,
         verbose_name="the arms differ outside Nudgelab",
-        help_text="Tick it where the arms get something that no cadence sends, such as another "
-        "version of a page. Else a cadence must message a treatment arm and ghost the control.",
+        help_text="Tick this if the arms differ in something that no cadence sends, such as "
+        "another version of a page. Otherwise a cadence must send messages to a treatment arm and "
+        "must have the control as its ghost arm.",
     )
     status = models.CharField(
         max_length=8, choices=ExperimentStatus.choices, default=ExperimentStatus.DRAFT
@@ -78,7 +82,7 @@ class Experiment(CourseScoped):
                 condition=Q(segment__isnull=True, playbook__isnull=False)
                 | Q(segment__isnull=False, playbook__isnull=True),
                 name="experiment_has_one_population",
-                violation_error_message="Choose a segment or a playbook, and not both.",
+                violation_error_message="Choose a segment or a playbook, not both.",
             ),
             models.UniqueConstraint(
                 fields=("seed",),
@@ -88,22 +92,24 @@ class Experiment(CourseScoped):
             models.CheckConstraint(
                 condition=Q(coverage__gte=0, coverage__lte=1),
                 name="experiment_coverage_is_a_share",
-                violation_error_message="The coverage is a share: write a number between 0 and 1.",
+                violation_error_message="The coverage is a share. Write a number from 0 to 1.",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=ExperimentStatus.values),
                 name="experiment_status_is_known",
-                violation_error_message="The status is draft, running or stopped.",
+                violation_error_message="The status must be draft, running or stopped.",
             ),
             models.CheckConstraint(
                 condition=Q(status="draft") | (Q(started_at__isnull=False) & ~Q(protocol="")),
                 name="experiment_started_has_a_protocol",
-                violation_error_message="Start it by its action: that locks the protocol.",
+                violation_error_message="Use the start action, which locks the protocol.",
             ),
             models.CheckConstraint(
                 condition=~Q(status="stopped") | Q(stopped_at__isnull=False),
                 name="experiment_stopped_has_an_end",
-                violation_error_message="Stop the experiment by its action: that notes when.",
+                violation_error_message=(
+                    "Stop the experiment with its stop action, which records the time."
+                ),
             ),
         ]
 
@@ -111,10 +117,10 @@ class Experiment(CourseScoped):
         return self.name
 
 
-# An arm alone is told so by its constraints, the arms of a page together by their form.
-ARM_KEY_ONCE = "Another arm of the experiment has this key: give each arm its own."
-ARM_POSITION_ONCE = "Another arm of the experiment has this position: number the arms 0, 1, 2."
-ARM_ONE_CONTROL = "Exactly one arm is the control: take the tick from the others."
+# The constraints show these sentences for a single arm, and the form set for all arms of a page.
+ARM_KEY_ONCE = "Another arm of the experiment has this key. Give each arm its own key."
+ARM_POSITION_ONCE = "Another arm of the experiment has this position. Number the arms 0, 1, 2."
+ARM_ONE_CONTROL = "Exactly one arm is the control. Remove the tick from the other arms."
 
 
 class Arm(CourseScoped):
@@ -154,7 +160,7 @@ class Arm(CourseScoped):
             models.CheckConstraint(
                 condition=Q(weight__gte=0, weight__lte=1),
                 name="arm_weight_is_a_share",
-                violation_error_message="A weight is a share: write a number between 0 and 1.",
+                violation_error_message="A weight is a share. Write a number from 0 to 1.",
             ),
         ]
 
@@ -173,9 +179,11 @@ class Assignment(CourseScoped):
     arm = models.ForeignKey(Arm, on_delete=models.PROTECT, related_name="assignments")
     enrollment = models.ForeignKey(Enrollment, on_delete=models.PROTECT, related_name="assignments")
     unit_key = models.UUIDField(
-        help_text="The enrollment's, at the draw: erasure keeps the record."
+        help_text="The enrollment's unit key at the draw. It stays after the learner is erased."
     )
-    bucket = models.PositiveSmallIntegerField(help_text="0 to 9999: the hash of seed and unit key.")
+    bucket = models.PositiveSmallIntegerField(
+        help_text="The hash of seed and unit key, from 0 to 9999."
+    )
     assigned_at = models.DateTimeField()
 
     class Meta:
@@ -183,7 +191,7 @@ class Assignment(CourseScoped):
             models.UniqueConstraint(
                 fields=("experiment", "enrollment"),
                 name="assignment_once",
-                violation_error_message="The enrollment has an arm already: it keeps that one.",
+                violation_error_message="The enrollment already has an arm in this experiment.",
             ),
             models.CheckConstraint(
                 condition=Q(bucket__gte=0, bucket__lte=9999),
@@ -225,7 +233,7 @@ class DeliveryOutcome(CourseScoped):
                 condition=Q(outcome__in=DeliveryOutcomeKind.values),
                 name="delivery_outcome_is_known",
                 violation_error_message=(
-                    f"The outcome is one of these: {', '.join(DeliveryOutcomeKind.values)}."
+                    f"The outcome must be one of these: {', '.join(DeliveryOutcomeKind.values)}."
                 ),
             )
         ]

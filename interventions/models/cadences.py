@@ -22,7 +22,7 @@ class Trigger(models.TextChoices):
 
 
 class Reentry(models.TextChoices):
-    NEVER = "never", "once a learner and course"
+    NEVER = "never", "once per learner and course"
     COOLDOWN = "cooldown", "again after a pause"
 
 
@@ -52,7 +52,7 @@ class Cadence(FieldCheckedModel):
         blank=True,
         on_delete=models.PROTECT,
         related_name="cadences",
-        help_text="Empty: everybody. Else: only who was drawn into this arm.",
+        help_text="Only learners in this arm get messages. Leave it empty for all learners.",
     )
     ghost_for = models.OneToOneField(
         Arm,
@@ -60,23 +60,23 @@ class Cadence(FieldCheckedModel):
         blank=True,
         on_delete=models.PROTECT,
         related_name="ghosted_cadence",
-        help_text="The control arm whose learners run through this cadence without being messaged.",
+        help_text="The control arm whose learners go through this cadence without being messaged.",
     )
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="cadences")
-    priority = models.PositiveIntegerField(default=100, help_text="The lower number goes first.")
+    priority = models.PositiveIntegerField(default=100, help_text="A lower number goes first.")
     why_now = models.CharField(
         max_length=200,
         blank=True,
         verbose_name="it comes now because",
-        help_text="Learners read it at the end of each message, as in: It comes now because "
-        "“you have not been in the course for a week”.",
+        help_text="The end of this sentence in each message: It comes now because “you have not "
+        "been in the course for a week”.",
     )
     reentry = models.CharField(max_length=8, choices=Reentry.choices, default=Reentry.NEVER)
     cooldown = models.DurationField(
         null=True,
         blank=True,
-        help_text="The pause after which a learner may start again, for “again after a pause”. "
-        "Whoever enters the segment during it starts when it ends, if they are still there.",
+        help_text="For “again after a pause”: the pause before a learner can start again. A "
+        "learner who enters the segment during the pause starts at its end, if still a member.",
     )
     exit_on_leave = models.BooleanField(
         default=True, help_text="The run ends when the learner leaves the segment."
@@ -85,14 +85,14 @@ class Cadence(FieldCheckedModel):
         null=True, blank=True, help_text="The run ends when this rule is true for the learner."
     )
     window_from = models.TimeField(
-        null=True, blank=True, help_text="Send only from this local time"
+        null=True, blank=True, help_text="Send only after this local time,"
     )
-    window_until = models.TimeField(null=True, blank=True, help_text="until this local time.")
+    window_until = models.TimeField(null=True, blank=True, help_text="and before this local time.")
     max_age = models.DurationField(
-        default=DEFAULT_MAX_AGE, help_text="A message not sent this long after its plan expires."
+        default=DEFAULT_MAX_AGE, help_text="A planned message that waits longer than this expires."
     )
     paused = models.BooleanField(
-        default=False, help_text="Its messages wait, and expire when they get too old."
+        default=False, help_text="Its messages wait. They expire when they are too old."
     )
 
     class Meta:
@@ -109,14 +109,14 @@ class Cadence(FieldCheckedModel):
                 "cadence_ghost_needs_an_arm",
                 Q(ghost_for__isnull=True) | Q(arm__isnull=False),
                 at="arm",
-                sentence="Choose the arm that gets the messages: ghosts run beside it in the "
-                "control arm of the same experiment.",
+                sentence="Choose the arm that gets the messages. Its ghosts are in the control arm "
+                "of the same experiment.",
             ),
             check(
                 "cadence_cooldown_has_a_length",
                 ~Q(reentry="cooldown") | Q(cooldown__isnull=False),
                 at="cooldown",
-                sentence="Say how long the pause is before a learner may start again, such as "
+                sentence="Enter the length of the pause before a learner can start again, such as "
                 "30 days.",
             ),
             check(
@@ -124,15 +124,15 @@ class Cadence(FieldCheckedModel):
                 Q(window_from__isnull=True, window_until__isnull=True)
                 | Q(window_from__isnull=False, window_until__isnull=False),
                 at="window_until",
-                sentence="Write both ends of the time of day for sending, or leave both empty.",
+                sentence="Enter both times for sending, or leave both empty.",
             ),
             # From 9:00 until 9:00 could mean never or always.
             check(
                 "cadence_window_has_a_length",
                 Q(window_from__isnull=True) | ~Q(window_from=F("window_until")),
                 at="window_until",
-                sentence="Both ends are the same time, which could mean never or always: write "
-                "another end, or leave both empty to send at any time.",
+                sentence="Both times are the same time, which could mean never or always. Enter "
+                "another time, or leave both empty to send at any time.",
             ),
             check(
                 "cadence_status_is_known",
@@ -150,8 +150,8 @@ class Cadence(FieldCheckedModel):
                 "cadence_max_age_is_positive",
                 Q(max_age__gt=timedelta(0)),
                 at="max_age",
-                sentence="Every message would expire at once: write how long it may wait, such "
-                "as 7 days.",
+                sentence="Every message would expire at once. Enter how long a message may wait, "
+                "such as 7 days.",
             ),
         ]
 
@@ -166,11 +166,11 @@ class Step(FieldCheckedModel):
 
     cadence = models.ForeignKey(Cadence, on_delete=models.CASCADE, related_name="steps")
     position = models.PositiveSmallIntegerField(default=0)
-    delay = models.DurationField(help_text="After the step before it was planned to go out.")
+    delay = models.DurationField(help_text="The time after the planned time of the previous step.")
     channel = models.CharField(max_length=10, choices=channel_choices, default=Channel.EMAIL)
     template = models.ForeignKey(MessageTemplate, on_delete=models.PROTECT, related_name="steps")
     condition = models.JSONField(
-        null=True, blank=True, help_text="A rule. Where it is not true, this step is dropped."
+        null=True, blank=True, help_text="A rule. If it is not true, this step is dropped."
     )
 
     class Meta:
@@ -186,7 +186,7 @@ class Step(FieldCheckedModel):
                 "step_delay_is_not_negative",
                 Q(delay__gte=timedelta(0)),
                 at="delay",
-                sentence="A step cannot come before the one before it: write 0 or more.",
+                sentence="A step cannot come before the previous step. Enter 0 or more.",
             ),
         ]
 

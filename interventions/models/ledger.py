@@ -42,13 +42,13 @@ class Run(CourseScoped):
     next_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="The next step's planned instant; the delays count from it.",
+        help_text="The planned instant of the next step. The delays count from it.",
     )
     waits_until = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="The end of the pause after an earlier run, for which this one waits. It stays "
-        "with a run that ended while it waited.",
+        help_text="The end of the pause after an earlier run, for which this run waits. It is kept "
+        "if the run ended while it waited.",
     )
     # Planning failed and is not tried again before this instant. next_at stays, because all later
     # steps would move with it.
@@ -158,7 +158,9 @@ class Delivery(CourseScoped):
     )
     reason = models.CharField(max_length=100, blank=True, default="")
     planned_at = models.DateTimeField()
-    send_at = models.DateTimeField(help_text="Not before this instant; moved on by deferrals.")
+    send_at = models.DateTimeField(
+        help_text="The message is not sent before this instant. Deferrals move it."
+    )
     expires_at = models.DateTimeField()
     claimed_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)

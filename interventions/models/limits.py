@@ -56,11 +56,13 @@ class FrequencyCap(FieldCheckedModel):
         blank=True,
         on_delete=models.CASCADE,
         related_name="frequency_caps",
-        help_text="Empty: messages of all courses count.",
+        help_text="Leave it empty to count messages of all courses.",
     )
-    limit = models.PositiveIntegerField(help_text="So many messages at most, 1 or more.")
+    limit = models.PositiveIntegerField(help_text="The largest number of messages, 1 or more.")
     window = models.CharField(max_length=14, choices=CapWindow.choices)
-    length = models.PositiveIntegerField(default=1, help_text="N, for the rolling windows.")
+    length = models.PositiveIntegerField(
+        default=1, help_text="The number N of the rolling windows."
+    )
     on_exceed = models.CharField(max_length=5, choices=OnExceed.choices, default=OnExceed.DEFER)
     active = models.BooleanField(default=True)
 
@@ -71,14 +73,14 @@ class FrequencyCap(FieldCheckedModel):
                 "cap_limit_is_positive",
                 Q(limit__gte=1),
                 at="limit",
-                sentence="A limit of 0 would drop or hold every message. Write 1 or more; "
-                "to stop all sending, use “Pause everything” in the menu.",
+                sentence="A limit of 0 would drop or hold every message. Write 1 or more. "
+                "To stop all sending, use “Pause everything” in the menu.",
             ),
             check(
                 "cap_length_is_positive",
                 Q(length__gte=1),
                 at="length",
-                sentence="Write 1 or more: how many hours or days the window is long.",
+                sentence="Write 1 or more for the number of hours or days of the window.",
             ),
             check(
                 "cap_scope_names_its_object",
@@ -86,14 +88,14 @@ class FrequencyCap(FieldCheckedModel):
                 | (Q(scope="channel", category__isnull=True) & ~Q(channel=""))
                 | Q(scope="category", channel="", category__isnull=False),
                 at="scope",
-                sentence="For “one category” choose a category and no channel, for “one channel” "
-                "a channel and no category, for “everything” neither.",
+                sentence="For “one category” choose a category and no channel. For “one channel” "
+                "choose a channel and no category. For “everything” choose neither.",
             ),
             check(
                 "cap_window_is_known",
                 Q(window__in=CapWindow.values),
                 at="window",
-                sentence="Choose one of the windows offered.",
+                sentence="Choose one of the windows in the list.",
             ),
             check(
                 "cap_on_exceed_is_known",
@@ -126,7 +128,9 @@ class QuietHours(FieldCheckedModel):
         Course, null=True, blank=True, on_delete=models.CASCADE, related_name="quiet_hours"
     )
     begins = models.TimeField()
-    ends = models.TimeField(help_text="Before the beginning: the next morning.")
+    ends = models.TimeField(
+        help_text="A time before the beginning means a time on the next morning."
+    )
 
     class Meta:
         verbose_name_plural = "quiet hours"
@@ -139,7 +143,7 @@ class QuietHours(FieldCheckedModel):
                 ~Q(begins=F("ends")),
                 at="ends",
                 sentence="The end is the same time as the beginning, which could mean never or "
-                "always: write another end.",
+                "always. Enter another end.",
             ),
         ]
 

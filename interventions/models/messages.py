@@ -22,14 +22,14 @@ class Category(CourseScoped):
     description = models.CharField(max_length=300, blank=True)
     needs_opt_in = models.BooleanField(default=False)
     capped = models.BooleanField(
-        default=True, help_text="Frequency caps hold these messages back. They count in any case."
+        default=True, help_text="Frequency caps can hold back these messages. They always count."
     )
-    quiet = models.BooleanField(default=True, help_text="Quiet hours apply.")
+    quiet = models.BooleanField(default=True, help_text="Quiet hours apply to these messages.")
     in_doubt_policy = models.CharField(
         max_length=15, choices=InDoubtPolicy.choices, default=InDoubtPolicy.PREFER_ONCE
     )
     list_id = models.CharField(
-        max_length=200, blank=True, help_text="Of the List-ID header, such as tips.example.org."
+        max_length=200, blank=True, help_text="The List-ID header, such as tips.example.org."
     )
 
     class Meta:
@@ -76,7 +76,7 @@ class TemplateText(CourseScoped):
     version = models.PositiveIntegerField(default=1)
     locale = models.CharField(max_length=16, default="en")
     subject = models.CharField(max_length=300)
-    body = models.TextField(help_text="Liquid over simple HTML. Unknown variables are refused.")
+    body = models.TextField(help_text="Simple HTML with Liquid. Unknown variables are refused.")
 
     class Meta:
         ordering = ("template_id", "-version", "locale")

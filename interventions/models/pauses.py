@@ -24,7 +24,7 @@ class SitePause(FieldCheckedModel):
                 "site_pause_is_one_row",
                 Q(id=1),
                 at="id",
-                sentence="The switch is there already: change that one.",
+                sentence="The switch already exists. Change the existing one.",
             )
         ]
 

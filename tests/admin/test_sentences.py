@@ -97,7 +97,7 @@ def test_quiet_hours_without_length_are_refused_at_their_end(staff):
 
     errors = response.context["adminform"].form.errors
     assert list(errors) == ["ends"]
-    assert "write another end" in errors["ends"][0]
+    assert "Enter another end" in errors["ends"][0]
 
 
 @pytest.fixture
@@ -131,9 +131,9 @@ def post_cadence(staff, template, **changed):
     ("changed", "field", "words"),
     [
         ({"segment": ""}, "segment", "Choose the segment"),
-        ({"reentry": "cooldown"}, "cooldown", "Say how long"),
-        ({"window_from": "09:00"}, "window_until", "both ends"),
-        ({"window_until": "09:00"}, "window_until", "both ends"),
+        ({"reentry": "cooldown"}, "cooldown", "Enter the length of the pause"),
+        ({"window_from": "09:00"}, "window_until", "both times"),
+        ({"window_until": "09:00"}, "window_until", "both times"),
         ({"window_from": "09:00", "window_until": "09:00"}, "window_until", "the same time"),
         ({"max_age": "0"}, "max_age", "expire at once"),
     ],
