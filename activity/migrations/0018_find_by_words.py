@@ -15,7 +15,10 @@ class Migration(migrations.Migration):
             CREATE INDEX CONCURRENTLY learner_by_words ON activity_learner USING gin (
                 to_tsvector(
                     'simple'::regconfig,
-                    regexp_replace(normalize(name, NFKD), '[\u0300-\u036f]', '', 'g')
+                    regexp_replace(
+                        regexp_replace(normalize(name, NFKD), '[\u0300-\u036f]', '', 'g'),
+                        '[!-/:-@[-`{-~\u00a1-\u00bf\u2000-\u206f]+', ' ', 'g'
+                    )
                 )
             )
             """,

@@ -25,9 +25,12 @@ class FoundLearners:
 class NameWords(Func):
     """The words of a name without accents and capitals, as in the index learner_by_words."""
 
+    # Without its punctuation: PostgreSQL would read "anna.berg" as a host, "jean/luc" as a file and
+    # the end of "kit-12" as a negative number, each as one word.
     template = (
-        "to_tsvector('simple'::regconfig,"
-        " regexp_replace(normalize(%(expressions)s, NFKD), '[\\u0300-\\u036f]', '', 'g'))"
+        "to_tsvector('simple'::regconfig, regexp_replace("
+        "regexp_replace(normalize(%(expressions)s, NFKD), '[\\u0300-\\u036f]', '', 'g'),"
+        " '[!-/:-@[-`{-~\\u00a1-\\u00bf\\u2000-\\u206f]+', ' ', 'g'))"
     )
     output_field = SearchVectorField()
 

@@ -25,6 +25,8 @@ def people() -> None:
     make_learner(external_id="a-1", name="José Müller-Berg", email="jose@example.org")
     make_learner(external_id="a-2", name="Kit O'Berg", email="Kit@example.org")
     make_learner(external_id="Berg", name="", email=None)
+    make_learner(external_id="c-1", name="zita.silva Jean/Luc Sam-12 D\u2019Orc", email=None)
+    make_learner(external_id="c-2", name="Анна Øre", email=None)
 
 
 @pytest.mark.usefixtures("people")
@@ -49,6 +51,12 @@ def people() -> None:
         ("'", set()),
         ("& | ! :* <->", set()),
         ("kit & !jose", set()),
+        ("silva", {"c-1"}),
+        ("luc", {"c-1"}),
+        ("12", {"c-1"}),
+        ("orc", {"c-1"}),
+        ("анн", {"c-2"}),
+        ("øre", {"c-2"}),
     ],
 )
 def test_learner_is_found(text: str, ids: set[str]) -> None:
