@@ -32,7 +32,8 @@ def copied() -> Iterator[None]:
 
     One process at a time: the others wait and find it made.
     """
-    folder = Path(settings.VAR_DIR)
+    # One folder for all processes of pytest-xdist.
+    folder = Path(settings.VAR_DIR).parent
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "template-database.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -8,8 +8,9 @@ os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 from config import env
 from config.settings.local import *  # noqa: F403
 
-# Files of tests must not mix with those of a copy that runs at the same time.
-VAR_DIR = VAR_DIR / "test"  # noqa: F405
+# Files of tests must not mix with those of a copy that runs at the same time, nor with those of
+# another process of pytest-xdist.
+VAR_DIR = VAR_DIR / "test" / os.environ.get("PYTEST_XDIST_WORKER", "alone")  # noqa: F405
 KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))
 
 DEBUG = False
