@@ -42,7 +42,8 @@ test: install
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) -m pytest -n auto --dist worksteal
 
-# While one works: no test that starts processes or servers, opens a browser or reads real data.
+# While one works: no test that starts processes or servers, opens a browser, reads real data or
+# computes for a second.
 test-fast: install
 	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not slow'
 

@@ -46,6 +46,7 @@ def staff(client, db):
     return client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", NO_DATES)
 @pytest.mark.parametrize("field", ["enrolled_at", "withdrew_at", "completed_at"])
 def test_placeholder_date_of_an_export_is_refused_and_every_list_still_answers(staff, field, text):
@@ -193,6 +194,7 @@ TRAITS = ["[]", "[1]", '"text"', "7", '{"a": NaN}', '{"a": "\\u0000"}', '{"a": "
 TRAITS += ['{"a": ' + "[" * 60 + "]" * 60 + "}", '{"a": ' + "9" * 40 + "}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TRAITS)
 @pytest.mark.parametrize("model", [Learner, Enrollment])
 def test_admin_and_importer_refuse_the_same_traits(staff, model, text):

@@ -170,12 +170,14 @@ def test_other_course_has_rows_of_nearly_every_model(own: Course) -> None:
     assert {each._meta.label for each in missing} == {"activity.PendingNo", "config.StageRun"}
 
 
+@pytest.mark.slow
 def test_no_list_and_no_form_shows_the_other_course(own: Course, staff: Client) -> None:
     for model, address in lists().items():
         assert FOREIGN not in shown(staff, address), model
         assert FOREIGN not in shown(staff, f"{address}add/"), model
 
 
+@pytest.mark.slow
 def test_no_filter_names_a_row_of_the_other_course(own: Course, staff: Client) -> None:
     ids = {type(row): row.pk for row in foreign_rows()}
     for model, address in lists().items():
@@ -186,6 +188,7 @@ def test_no_filter_names_a_row_of_the_other_course(own: Course, staff: Client) -
                 assert FOREIGN not in shown(staff, address + query), (model, query)
 
 
+@pytest.mark.slow
 def test_page_of_own_rows_names_nothing_of_the_other_course(own: Course, staff: Client) -> None:
     for model in lists():
         for row in for_user(model._default_manager.all(), get_user_model()()):

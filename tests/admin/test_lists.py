@@ -59,6 +59,7 @@ def test_model_is_in_the_admin(model):
     assert model in admin.site._registry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_list_reads_a_page_not_a_table(staff, model):
     make_enrollment()
@@ -71,6 +72,7 @@ def test_list_reads_a_page_not_a_table(staff, model):
     assert unbounded(context.captured_queries) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_counts_of_filters_do_not_count_a_big_table(staff, model):
     make_enrollment()
@@ -82,6 +84,7 @@ def test_counts_of_filters_do_not_count_a_big_table(staff, model):
     assert unbounded(context.captured_queries) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_search_reads_a_page_not_a_table(staff, model):
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")

@@ -74,6 +74,7 @@ def test_a_successful_login_clears_earlier_failures(client):
     assert fail(client, LIMIT - 1) == [200] * (LIMIT - 1)
 
 
+@pytest.mark.slow
 def test_an_address_that_tries_many_names_is_locked_for_all(client):
     for number in range(ADDRESS_LIMIT // (LIMIT - 1)):
         fail(client, LIMIT - 1, name=f"guess {number}")

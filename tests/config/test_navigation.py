@@ -5,6 +5,7 @@ from django.test import Client
 from config.pages.navigation import GROUPS
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_every_entry_of_the_menu_opens_a_page(admin_client: Client) -> None:
     page = admin_client.get("/admin/").content.decode()

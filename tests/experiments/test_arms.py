@@ -32,6 +32,7 @@ def test_golden_arms_never_change() -> None:
     assert " ".join(drawn) == GOLDEN_ARMS
 
 
+@pytest.mark.slow
 @given(WEIGHTS, st.text(max_size=10), st.lists(st.text(max_size=10), max_size=20), SHARES)
 def test_bulk_draws_equal_single_ones(
     weights: dict[str, float], seed: str, ids: list[str], coverage: float
@@ -52,6 +53,7 @@ def test_nobody_changes_arm_when_coverage_grows(
         assert before.arm_at(bucket) in (None, after.arm_at(bucket))
 
 
+@pytest.mark.slow
 @given(WEIGHTS)
 def test_full_coverage_draws_every_id(weights: dict[str, float]) -> None:
     arms = Arms.of(weights)

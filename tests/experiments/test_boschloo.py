@@ -17,6 +17,7 @@ from experiments.stats.sufficient import Counts
 from tests.experiments.test_rates import counts
 
 
+@pytest.mark.slow
 @given(counts(most=20), counts(most=20))
 @settings(max_examples=60, deadline=None)
 def test_p_value_equals_scipy(control: Counts, treatment: Counts) -> None:
@@ -74,6 +75,7 @@ def limits_and_p(x0: int, x1: int, n0: int, n1: int) -> tuple[float, float, floa
     return found.low, found.high, found.p_value
 
 
+@pytest.mark.slow
 @given(st.integers(3, 12), st.integers(3, 12), st.data())
 def test_mirrored_tables_have_mirrored_limits(n0: int, n1: int, data: st.DataObject) -> None:
     x0, x1 = (data.draw(st.integers(0, n)) for n in (n0, n1))

@@ -143,6 +143,7 @@ def test_a_rate_of_one_does_not_collapse_the_interval() -> None:
     assert 0.15 < found.low < 0.3 < 0.6 < found.high < 0.8
 
 
+@pytest.mark.slow
 @given(counts(most=30), counts(most=30), st.sampled_from([0.8, 0.95, 0.99]))
 @settings(max_examples=60, deadline=None)
 def test_small_arms_test_and_intervals_never_disagree(
@@ -151,6 +152,7 @@ def test_small_arms_test_and_intervals_never_disagree(
     agree(control, treatment, level)
 
 
+@pytest.mark.slow
 @given(counts(most=5000), counts(least=101, most=5000), st.sampled_from([0.8, 0.95, 0.99]))
 @settings(max_examples=60, deadline=None)
 def test_large_arms_test_and_intervals_never_disagree(
@@ -179,6 +181,7 @@ def test_interval_and_test_agree_where_newcombe_disagreed() -> None:
     assert found.excludes_zero == found.is_significant
 
 
+@pytest.mark.slow
 @given(counts(most=150), counts(most=150))
 @settings(max_examples=40, deadline=None)
 def test_swapping_the_arms_mirrors_the_result(control: Counts, treatment: Counts) -> None:
@@ -192,6 +195,7 @@ def test_swapping_the_arms_mirrors_the_result(control: Counts, treatment: Counts
     assert there.p_value == pytest.approx(back.p_value, rel=1e-6)
 
 
+@pytest.mark.slow
 @given(counts(most=150), counts(most=150))
 @settings(max_examples=40, deadline=None)
 def test_counting_the_opposite_outcome_mirrors_the_result(

@@ -264,6 +264,7 @@ def test_plot_puts_rates_on_one_axis_and_each_mean_on_its_own() -> None:
     assert mean.intervals[0].value == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 def test_plot_takes_its_colors_from_the_page_and_holds_no_script() -> None:
     svg = interval_svg(report_panels(two_arms()), width=WIDE)
 

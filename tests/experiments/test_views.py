@@ -101,6 +101,7 @@ def test_list_takes_the_same_queries_for_many_experiments(
         viewer.get("/reports/")
 
 
+@pytest.mark.slow
 def test_report_shows_the_results_and_their_instant(viewer: Client, nudge: Experiment) -> None:
     text = viewer.get("/reports/nudge/").content.decode()
 

@@ -223,6 +223,7 @@ def test_special_numbers_in_json_text_are_refused(number):
         parse_text(text)
 
 
+@pytest.mark.slow
 @given(rule_shapes())
 def test_rule_is_the_same_after_to_json_and_parse(shape):
     rule = parse(shape)

@@ -101,6 +101,7 @@ def test_lift_over_nobody_is_nan():
     assert all(isnan(value) for value in true_lift([]).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_true_lift_equals_the_same_world_played_twice(seed):
     world = simulate(COURSE, 100, seed=seed)

@@ -56,6 +56,7 @@ def test_every_module_comes_before_its_items_and_no_item_is_due_before_it_opens(
     assert len(seen) == 8 * 6
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_world(course, world):
     assert simulate(course, 400, seed=SEED) == world
 
