@@ -120,7 +120,7 @@ def _remove_guards() -> None:
 KEPT_TABLES = frozenset({"auth_permission", "django_content_type"})
 
 
-def _empty_tables(_: TransactionTestCase) -> None:
+def empty_tables(_: TransactionTestCase | None = None) -> None:
     """Empty the tables that hold rows, after a test that committed what it wrote.
 
     Django's own way truncates all of them, though a test fills a few, and makes all permissions
@@ -138,7 +138,7 @@ def _empty_tables(_: TransactionTestCase) -> None:
             cursor.execute(f"DELETE FROM {names[place]}")
 
 
-TransactionTestCase._fixture_teardown = _empty_tables
+TransactionTestCase._fixture_teardown = empty_tables
 
 
 @pytest.fixture

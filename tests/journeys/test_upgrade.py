@@ -51,8 +51,8 @@ print(json.dumps({
 """
 
 
-@pytest.fixture
-def upgraded() -> Iterator[dict[str, str]]:
+@pytest.fixture(scope="module")
+def upgraded(django_db_setup: None) -> Iterator[dict[str, str]]:
     """Return the environment of processes on the old database, migrated."""
     here = database_url()
     name = urlsplit(here).path[1:]
@@ -71,7 +71,6 @@ def upgraded() -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
 def test_an_earlier_database_prints_the_same_results(upgraded: dict[str, str]) -> None:
     found = json.loads(run_python(READ, env=upgraded))
 
@@ -82,7 +81,6 @@ def test_an_earlier_database_prints_the_same_results(upgraded: dict[str, str]) -
 
 
 @pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
 def test_the_segments_of_an_earlier_database_are_proved(upgraded: dict[str, str]) -> None:
     proof = finish(start_command(sys.executable, "manage.py", "prove_segments", env=upgraded))
 
