@@ -5,4 +5,4 @@ from django.apps import AppConfig
 
 class ExperimentsConfig(AppConfig):
     name = "experiments"
-    verbose_name = "Experiments: does it work?"
+    verbose_name = "Experiments and reports"

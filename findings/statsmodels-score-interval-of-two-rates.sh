@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# statsmodels 0.15.0, confint_proportions_2indep(method="score"), compare="diff": the interval that
-# belongs to its own score test raises ValueError for ordinary tables: 30/60 against 20/60, and 59 of
-# the 81 tables with 8 in each arm. It looks for the limits with a bracket whose ends may lie on one
-# side of the root. Agresti-Caffo, of the same function, leaves the range of a difference:
+# statsmodels 0.15.0, confint_proportions_2indep(method="score"), compare="diff": the interval of its
+# own score test raises ValueError for ordinary tables: 30/60 against 20/60, and 59 of the 81 tables
+# with 8 in each arm. It searches the limits with a bracket whose ends may be on the same side of the
+# root. Agresti-Caffo, in the same function, exceeds the range of a difference:
 # 8/8 against 0/8 gives an upper limit of 1.063.
 set -euo pipefail
 folder=$(mktemp -d)

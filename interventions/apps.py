@@ -5,4 +5,4 @@ from django.apps import AppConfig
 
 class InterventionsConfig(AppConfig):
     name = "interventions"
-    verbose_name = "Interventions: what each learner receives"
+    verbose_name = "Interventions: messages to learners"

@@ -67,7 +67,7 @@ class DemoCap:
 
 
 CATEGORIES = (
-    DemoCategory("demo-coaching", "Coaching", "What could help with the current module."),
+    DemoCategory("demo-coaching", "Coaching", "Help with the current module."),
     DemoCategory("demo-reminders", "Reminders", "When the course went on without you."),
     DemoCategory("demo-tips", "Tips", "Extras for those who are well on their way."),
 )

@@ -151,8 +151,8 @@ KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))
 # A staging copy sends all mail to this address.
 EMAIL_REDIRECT_TO = env.mail_address("EMAIL_REDIRECT_TO", default="")
 
-# Whoever follows a learner's link acts for the learner, so the mailbox masks these links for staff.
-# A local copy shows them.
+# Following a learner's link acts for the learner, so the mailbox masks these links for staff. A
+# local copy shows them.
 STAFF_FOLLOW_LEARNER_LINKS = False
 
 # True only if `manage.py serve` may offer the login demo/demo.

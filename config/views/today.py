@@ -1,4 +1,4 @@
-"""The start page: what waits for a person today, each with the page on which to act."""
+"""The start page: the decisions that wait for the user today, with links to their pages."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,18 +25,18 @@ from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
 
 Staff = User | AnonymousUser
 Rows = TypeVar("Rows", bound=CourseScoped)
-# More of one kind are not listed: the list behind the link has them all.
+# The limit of listed rows per kind. The linked list shows all rows.
 SHOWN = 20
 MOST_COUNTED = 1_000
-# A message that failed longer ago cannot go out any more.
+# A message that failed earlier can no longer go out.
 FAILED_RECENTLY = timedelta(days=7)
-# A course that ended longer ago is not listed.
+# A course that ended earlier is not listed.
 RECENTLY = timedelta(days=14)
 
 
 @dataclass(frozen=True)
 class Item:
-    """A sentence, and the page that it leads to."""
+    """A sentence, and the page of its link."""
 
     sentence: str
     link: str
@@ -45,7 +45,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Today:
-    """What waits for a decision, which results there are or will be, and the courses."""
+    """The waiting decisions, the present and future results, and the courses."""
 
     tasks: list[Item]
     results: list[Item]
@@ -60,12 +60,12 @@ Source = Callable[[Staff, datetime], Iterator[Item]]
 @require_safe
 @staff_member_required
 def today(request: HttpRequest) -> HttpResponse:
-    """Show what waits for the user today."""
+    """Show the tasks of the user, the results and the courses."""
     return render(request, "config/today.html", {"today": today_for(request.user, now=utc_now())})
 
 
 def today_for(viewer: Staff, *, now: datetime) -> Today:
-    """Return what the viewer may see of today's work. Each kind costs one bounded query."""
+    """Return today's work that the viewer may see. Each kind takes one bounded query."""
     courses = list(_courses(viewer, now))
     return Today(
         tasks=[item for source in TASKS for item in source(viewer, now)],
@@ -143,7 +143,7 @@ def _rejected(viewer: Staff, now: datetime) -> Iterator[Item]:
 
 
 def _counted(rows: QuerySet[Rows], words: str, link: str, address: str) -> Iterator[Item]:
-    """Yield one sentence for all rows, where there are any."""
+    """Yield one sentence for all rows, if there are any."""
     number = rows.order_by()[: MOST_COUNTED + 1].count()
     if number:
         said = f"{number:,}" if number <= MOST_COUNTED else f"more than {MOST_COUNTED:,}"
@@ -178,7 +178,7 @@ def _result(experiment: Experiment, now: datetime) -> str:
 
 
 def _courses(viewer: Staff, now: datetime) -> Iterator[Item]:
-    # A simulated course is as of its own clock, however long ago that was.
+    # A simulated course is listed at any age, because it shows the state at its stopped clock.
     listed = Q(ends_on__gte=(now - RECENTLY).date()) | Q(clock_stopped_at__isnull=False)
     recent = viewable(Course.objects.filter(listed), viewer)
     for course in recent.order_by("-starts_on", "key")[:SHOWN]:

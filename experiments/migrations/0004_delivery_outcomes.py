@@ -1,4 +1,4 @@
-"""What became of a delivery is no exposure: the field's word for that is another thing."""
+"""Rename the outcome of a delivery, because exposure has another meaning in the field."""
 
 import django.db.models.deletion
 from django.apps.registry import Apps

@@ -1,4 +1,4 @@
-"""What a protocol made now would hold, and the courses and segments of an experiment."""
+"""The content of a protocol made now, and the courses and segments of an experiment."""
 
 from datetime import datetime
 

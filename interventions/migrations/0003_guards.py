@@ -10,7 +10,7 @@ from interventions.policy.guards import CAPS, CATEGORIES, QUIET_HOURS
 
 
 def make_guards(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Make each kind of guard of which there is none. Once: what is deleted later stays deleted."""
+    """Create each missing kind of guard once. Guards that are deleted later stay deleted."""
     models: Any = {name: apps.get_model("interventions", name) for name in _KINDS}
     hours, caps, categories = (models[name].objects for name in _KINDS)
     if not hours.filter(course=None).exists():

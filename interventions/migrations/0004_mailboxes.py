@@ -1,4 +1,4 @@
-"""Consent and caps hold for a mailbox, whichever of its learners is written to."""
+"""Consent and caps hold for a mailbox and all its learners."""
 
 import django.db.models.functions.text
 from django.db import migrations, models

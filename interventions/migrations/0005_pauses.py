@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-# What is held when the update comes is kept as held from then on: nobody knows since when.
+# Pauses that exist at the update are stored with its instant, because their start is not known.
 KEEP_WHAT_IS_HELD = """
 INSERT INTO interventions_pause (cadence_id, reason, began_at, began_by, ended_by)
 SELECT NULL, 'held before reasons were kept', now(), '', ''

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-# What the demo wrote, and whatever else was not by one of these ways.
+# Statements written by the demo, and all others without a known source.
 MEND = """
 UPDATE interventions_consent SET source = 'import'
 WHERE source NOT IN

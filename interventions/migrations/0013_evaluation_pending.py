@@ -6,7 +6,7 @@ OLD, NEW = "unsettled", "evaluation_pending"
 
 
 def renamed(old: str, new: str) -> list[str]:
-    """Return the statements that give the reason its other name, wherever it is kept."""
+    """Return the statements that rename the reason in all tables."""
     # As PostgreSQL writes jsonb: one space behind the colon.
     before, after = f'"reason": "{old}"', f'"reason": "{new}"'
     traces = f"replace(trace::text, '{before}', '{after}')::jsonb WHERE trace @> '[{{{before}}}]'"

@@ -20,11 +20,11 @@ CATEGORIES: tuple[dict[str, Any], ...] = (
     {
         "key": "next-steps",
         "name": "Next steps",
-        "description": "What to do next, and what could help where the course is hard.",
+        "description": "The next steps in the course, and help with difficult parts.",
     },
     {
         "key": "extras",
         "name": "Extras",
-        "description": "Further reading and tasks for those who are well on their way.",
+        "description": "Further reading and tasks for learners who do well.",
     },
 )
