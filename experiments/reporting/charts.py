@@ -191,7 +191,10 @@ def _wrapped(title: str, width: int) -> list[str]:
 
 
 def _styled(chart: Any) -> Any:
-    styled = chart.configure(background="transparent", font=_FONT).configure_view(stroke=None)
+    # The page names the whole plot and has the numbers as a table. Vega would present each group of
+    # marks as a picture of its own, even an empty one without a name.
+    styled = chart.configure(background="transparent", font=_FONT).configure_mark(aria=False)
+    styled = styled.configure_view(stroke=None)
     return styled.configure_axis(
         labelColor=_QUIET, titleColor=_QUIET, titleFontWeight="normal", titleFontSize=12,
         labelFontSize=12, gridColor=_LINE, domainColor=_LINE, tickColor=_LINE, titlePadding=10,

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 from playwright.sync_api import sync_playwright
@@ -281,3 +282,25 @@ def test_all_messages_are_held_from_any_page_with_the_keyboard(size, live_server
     assert faults == []
     assert page.get_by_text("All sending is held").first.is_visible()
     assert page.get_by_role("link", name="Hold all messages").count() == 0
+
+
+def own_pages(enrollment):
+    """Return the addresses of the pages that are not the admin's, with those of learners."""
+    token = make_token(LinkOwner(enrollment.learner_id, enrollment.pk, uuid4()))
+    learner_pages = [
+        reverse(f"interventions:{name}", args=(token,)) for name in ("unsubscribe", "preferences")
+    ]
+    found = f"{reverse('activity:find')}?q=learner"
+    own = [page for page in staff_pages() if not page.startswith(reverse("admin:index"))]
+    return [*own, found, "/nowhere/", *learner_pages]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault_on_our_own_pages(scheme, live_server, staff_context, enrollments):
+    # Deque's axe-core: contrast, landmarks, labels, roles and the order of headings.
+    page = staff_context.new_page()
+    page.emulate_media(color_scheme=scheme)
+    for address in own_pages(enrollments[0]):
+        page.goto(live_server.url + address, wait_until="load")
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{address}: {found.generate_report()}"
