@@ -62,7 +62,7 @@ def passing_over_held() -> Iterator[None]:
 
 
 def is_outage(error: Exception) -> bool:
-    """Return whether the server failed and not the statement, so that a smaller part would too."""
+    """Return whether the server failed and not the statement. Smaller parts would fail too."""
     if not isinstance(error, DatabaseError | InterfaceError):
         return False
     state: str | None = getattr(error.__cause__, "sqlstate", None)

@@ -99,7 +99,7 @@ def _forget(course: Course, changes: Sequence[PastChange]) -> None:
 
 
 def _is_fresh(course: Course, changes: Sequence[PastChange], *, now: datetime) -> bool:
-    """Return whether no change is late, or late events may start messages in the course."""
+    """Return whether all changes are recent events, or late events may start messages there."""
     if course.late_events_start:
         return all(change.occurred_at is not None for change in changes)
     limit = now - timedelta(hours=course.late_after_hours)

@@ -1,4 +1,4 @@
-"""Rows are locked FOR NO KEY UPDATE: a stronger lock blocks rows that refer to the row."""
+"""Rows are locked FOR NO KEY UPDATE: a stronger lock blocks inserts that refer to the row."""
 
 import ast
 import re
