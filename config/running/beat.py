@@ -5,6 +5,7 @@ import time
 from amqp.exceptions import ChannelError
 from celery.beat import ScheduleEntry, Scheduler
 from celery.utils.log import get_logger
+from kombu.exceptions import OperationalError
 
 # Each stage finds its own work in the database, so a beat that is lost costs five seconds.
 SECONDS_BETWEEN_BEATS = 5.0
@@ -35,9 +36,14 @@ class StageScheduler(Scheduler):
             for entry in self.schedule.values():
                 if not self._is_waiting(entry):
                     self.send_task(entry.task, producer=self.producer, retry=False)
-        except self.connection.recoverable_connection_errors as error:
+        except self._connection_errors as error:
             # The next beat does the same work. Many tracebacks would hide the reason.
             log.warning("The broker does not accept the beat: %s", error)
+
+    @property
+    def _connection_errors(self) -> tuple[type[Exception], ...]:
+        # Celery raises the last one when a connection is lost while a task is sent.
+        return (*self.connection.recoverable_connection_errors, OperationalError)
 
     def _is_waiting(self, entry: ScheduleEntry) -> bool:
         """Return whether a task of the stage waits. Then busy workers need no second task.

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from celery.beat import ScheduleEntry
 from kombu.transport.redis import PRIORITY_STEPS
 from redis import Redis
 
 from activity.models import Due
 from config.celery import app
 from config.embedded import valkey
+from config.running.beat import StageScheduler
 from config.running.workers import STAGES, WORKERS, celery_command, worker_commands
 from tests.conftest import QUICK_BEAT, StartCelery
 from tests.factories import make_course, make_enrollment
@@ -79,6 +81,37 @@ def test_beat_has_one_entry_per_stage_and_none_expires() -> None:
 
     assert {entry["task"] for entry in entries} == set(STAGES.values())
     assert not any("options" in entry for entry in entries)
+
+
+@pytest.mark.slow
+def test_beat_goes_on_after_a_broker_that_stops_between_a_look_and_a_task(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="nudgelab-stops-") as folder:
+        data = Path(folder) / "valkey"
+        valkey.ensure_running(data)
+        address = valkey.address(data)
+
+        class StopsOnce(StageScheduler):
+            connection = app.connection_for_write(url=address.replace("unix:", "redis+socket:"))
+            stops = 1
+
+            def _is_waiting(self, entry: ScheduleEntry) -> bool:
+                is_waiting = super()._is_waiting(entry)
+                if self.stops:
+                    self.stops = 0
+                    valkey.stop(data)
+                return is_waiting
+
+        beat = StopsOnce(app=app)
+        beat.tick()
+        assert "The broker does not accept the beat" in caplog.text
+
+        valkey.ensure_running(data)
+        beat._next_beat = 0
+        beat.tick()
+        assert waiting(address) == dict.fromkeys(STAGES, 1)
+        valkey.stop(data)
 
 
 def waiting(address: str) -> dict[str, int]:

@@ -250,7 +250,7 @@ def test_the_reverse_order_refuses_the_experiment() -> None:
     experiment = make_experiment(segment, start=False)
     make_cadence(segment=segment)
 
-    with pytest.raises(ProtocolError, match="for everybody"):
+    with pytest.raises(ProtocolError, match="would message the control learners too"):
         start_experiment(experiment.pk, now=NOW)
 
 
