@@ -65,14 +65,15 @@ def claim_next(
 ) -> TurnResult:
     """Decide on the learner's due messages up to the first to hand off, and claim that one.
 
-    If the learner has a pending no, apply it instead. The messages are decided on in the next turn.
+    If the learner has a pending opt-out, apply it instead. The messages are decided on in the next
+    turn.
 
     All learners with the mailbox are locked, so that no other worker can pass a cap at the same
     time. Nothing is claimed if another worker has the mailbox.
     """
     turn = _take(learner_id, now=now, cache=cache, channels=channels)
     if turn.must_hear:
-        # Not in the transaction of the claim: the no may need to lock learners with lower ids.
+        # Not in the transaction of the claim: the opt-out may need to lock learners with lower ids.
         hear(learner_id, now=now)
         turn.has_more = True
     return turn

@@ -56,7 +56,7 @@ class Mailbox:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A locked learner, and whether the learner or the mailbox has a pending no."""
+    """A locked learner, and whether the learner or the mailbox has a pending opt-out."""
 
     learner: Learner
     has_said_no: bool

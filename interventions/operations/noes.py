@@ -1,8 +1,8 @@
 """One function for every "no": an opt-out, a complaint or a bounce, from any source.
 
-A no that comes with a feed event, the roster or a list of opt-outs is stored as a PendingNo in the
-same transaction. The recover stage applies it, and so does a claim before it decides. So no message
-goes out in between.
+A no that comes with a feed event, the roster or a list of opt-outs is stored in the same
+transaction as a pending opt-out (PendingNo). The recover stage applies it, and so does a claim
+before it decides. So no message goes out in between.
 """
 
 import logging
@@ -58,7 +58,7 @@ def say_no(mailbox: Mailbox, no: No, *, now: datetime) -> None:
         suppress(no.address or mailbox.address, reason=reason, now=now)
     if no.kind == NoKind.BOUNCE:
         return
-    _keep_word(mailbox, no)
+    _store_no(mailbox, no)
     wanted = wanted_of(mailbox.learner_id, mailbox.address)
     reason = COMPLAINED if no.kind == NoKind.COMPLAINT else UNSUBSCRIBED
     exit_unwanted(mailbox, wanted, reason=reason, now=now)
@@ -73,7 +73,7 @@ def exit_unwanted(mailbox: Mailbox, wanted: Collection[int], *, reason: str, now
 
 
 def apply_noes(*, now: datetime) -> None:
-    """Apply all pending noes. One that fails is postponed, and staff see its error."""
+    """Apply all pending opt-outs. One that fails is postponed, and staff see its error."""
     while True:
         waiting = PendingNo.objects.exclude(retry_at__gt=now).order_by("pk")
         ids = list(waiting.values_list("pk", flat=True)[:BATCH_SIZE])
@@ -84,7 +84,7 @@ def apply_noes(*, now: datetime) -> None:
 
 
 def hear(learner_id: int, *, now: datetime) -> None:
-    """Apply now the pending noes of the learner and their mailbox. Raise if one fails."""
+    """Apply now the pending opt-outs of the learner and their mailbox. Raise if one fails."""
     email = Learner.objects.filter(pk=learner_id).values_list("email", flat=True).first()
     concerned = Q(learner=learner_id)
     if email:
@@ -158,7 +158,7 @@ def _address_of(waiting: PendingNo) -> str:
     return last.values_list("address", flat=True).first() or ""
 
 
-def _keep_word(mailbox: Mailbox, no: No) -> None:
+def _store_no(mailbox: Mailbox, no: No) -> None:
     """Store the no to everything, unless a later one is stored."""
     owner = {"learner_id": mailbox.learner_id, "mailbox": mailbox.address, "category": None}
     rows = Consent.objects.select_for_update(no_key=True).filter(**owner).order_by("-changed_at")

@@ -1,4 +1,4 @@
-"""The recover stage: pending noes, claims of lost workers, early events and edits."""
+"""The recover stage: pending opt-outs, claims of lost workers, early events and edits."""
 
 from datetime import datetime
 
