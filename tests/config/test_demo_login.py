@@ -64,7 +64,7 @@ def test_demo_login_does_not_work_from_elsewhere(
     settings.DEMO_LOGIN = True
 
     assert not get_in(client, **request_)
-    assert "everybody knows" in caplog.text
+    assert "its password is public" in caplog.text
     assert "manage.py changepassword demo" in caplog.text
 
 
@@ -142,7 +142,7 @@ def test_a_real_web_server_with_production_settings_refuses_the_demo_login(tmp_p
 
     assert answer is not None
     assert "sessionid" not in answer
-    assert "everybody knows" in (tmp_path / "log").read_text()
+    assert "its password is public" in (tmp_path / "log").read_text()
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):

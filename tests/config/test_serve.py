@@ -87,7 +87,9 @@ def test_a_second_serve_is_told_about_the_first(settings, tmp_path: Path) -> Non
     record = tmp_path / processes_record.RECORD_NAME
     record.write_text(json.dumps([row | {"address": "http://127.0.0.1:8011/"}]))
 
-    with pytest.raises(CommandError, match=r"already, at http://127\.0\.0\.1:8011/: serve"):
+    with pytest.raises(
+        CommandError, match=r"from this folder, at http://127\.0\.0\.1:8011/: serve"
+    ):
         call_command("serve", port=processes.free_port())
 
     assert record.exists()

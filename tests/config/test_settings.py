@@ -47,7 +47,7 @@ def test_production_does_not_start_without(missing: str) -> None:
 
     assert result.returncode == 2
     assert result.stderr == (
-        f"Nudgelab cannot start. {missing} is not set: "
+        f"Nudgelab cannot start. {missing} is not set. "
         "Set this environment variable and start again.\n"
     )
 

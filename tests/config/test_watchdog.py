@@ -203,4 +203,4 @@ def test_serve_restarts_a_hanging_beat_and_a_dead_worker(
             serving.wait(SECONDS_TO_FINISH)
     said = (tmp_path / "log").read_text()
     assert "The evaluate worker ended with status -9. It is restarted in 1 s." in said
-    assert f"Silent for over 20 s: {', '.join(STAGES)}. Ending the beat and starting" in said
+    assert f"Silent for over 20 s: {', '.join(STAGES)}. The beat is ended and restarted" in said
