@@ -58,7 +58,7 @@ def test_database_that_hangs_is_down_or_has_no_tables_is_red(data: Path, valkey_
     with running(web):
         status, said = ask(web)
         assert (status, said["database"], said["broker"]) == (503, "fail", "ok")
-        assert "run manage.py migrate" in said["faults"][0]["sentence"]
+        assert "Run manage.py migrate" in said["faults"][0]["sentence"]
 
         server.suspend()
         try:
