@@ -191,6 +191,6 @@ def test_server_that_cannot_start_gives_the_reason(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(postgres.SETTINGS, "max_connections", "0")
     with (
         tempfile.TemporaryDirectory(prefix="nudgelab-") as folder,
-        pytest.raises(embedded.ServerError, match=r"server\.log says why: .*max_connections"),
+        pytest.raises(embedded.ServerError, match=r"server\.log: .*max_connections"),
     ):
         postgres.ensure_running(Path(folder) / "postgres")
