@@ -275,7 +275,7 @@ def test_all_messages_are_held_from_any_page_with_the_keyboard(size, live_server
     page.set_viewport_size(size)
 
     page.get_by_role("link", name="Hold all messages").press("Enter")
-    page.get_by_label("Why").fill("A wrong text goes out")
+    page.get_by_label("Reason").fill("A wrong text goes out")
     with page.expect_navigation():
         page.keyboard.press("Enter")
 
