@@ -1,6 +1,9 @@
 """Runs before all tests: start the servers and set the settings before Django loads."""
 
 import gc
+import os
+
+import pytest
 
 from config.running.startup import prepare
 
@@ -15,3 +18,9 @@ def pytest_runtestloop() -> None:
     """Look for garbage again, but not among what was loaded."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are cores: many tests wait for processes and servers."""
+    return (os.cpu_count() or 1) + 1
