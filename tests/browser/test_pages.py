@@ -266,6 +266,9 @@ def test_menu_fits_a_window_768_pixels_high(live_server, staff_context):
         assert faults == []
         page.locator("#nav-sidebar a:visible").first.wait_for()
         page.wait_for_function(f"{OVERFLOWING} == 0")
+        # What is ours stands beside what is the admin's own.
+        assert page.get_by_role("link", name="Hold all messages").is_visible()
+        assert page.locator("a[href$='/add/']:visible").count() == 1
         page.close()
 
 
