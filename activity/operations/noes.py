@@ -48,7 +48,7 @@ def keep_listed_no(values: Mapping[str, Any], *, now: datetime) -> PendingNo:
         raise RosterError(f"The field {shown(unknown[0])} is unknown.")
     mailbox = comparable(key_in(values, "email"))
     if "@" not in mailbox or len(mailbox) > MAX_MAILBOX:
-        raise RosterError("email must be the address that wants no messages.")
+        raise RosterError("email must be the address that gets no messages from now on.")
     return PendingNo.objects.create(
         mailbox=mailbox,
         kind=NoKind.OPT_OUT,
