@@ -52,11 +52,15 @@ def list_url(model: type[Model], query: Mapping[str, object]) -> str:
     return f"{address}?{urlencode(query)}"
 
 
+def page_url(row: Model) -> str:
+    """Return the address of the row's page."""
+    meta = row._meta
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
+
+
 def page_link(row: Model, *, words: str | None = None) -> str:
     """Return a link to the row's page, with the row's name or other words as its text."""
-    meta = row._meta
-    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
-    return format_html('<a class="underline" href="{}">{}</a>', address, words or str(row))
+    return format_html('<a class="underline" href="{}">{}</a>', page_url(row), words or str(row))
 
 
 def once_a_row(show: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:

@@ -7,18 +7,18 @@ from typing import TypeVar
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from activity.access import viewable
+from activity.access import for_user, viewable
 from activity.models import Course, CourseScoped, RejectedEvent
-from common.admin import list_url
+from common.admin import list_url, page_url
 from common.clock import utc_now
-from experiments.models import Experiment, ExperimentStatus
+from experiments.models import Assignment, Experiment, ExperimentStatus
 from experiments.protocol import ProtocolError, read_protocol
 from interventions.models import Cadence, CadenceStatus, Delivery, DeliveryState
 from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
@@ -75,11 +75,6 @@ def today_for(viewer: Staff, *, now: datetime) -> Today:
     )
 
 
-def _page(row: Model) -> str:
-    meta = row._meta
-    return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
-
-
 def _surges(viewer: Staff, now: datetime) -> Iterator[Item]:
     del now
     seen = viewable(Surge.objects.select_related("segment__playbook", "course"), viewer)
@@ -99,7 +94,7 @@ def _frozen(viewer: Staff, now: datetime) -> Iterator[Item]:
         yield Item(
             f"The rule of {segment} failed. Its members stay as they were, and its messages wait.",
             "See the error",
-            _page(segment),
+            page_url(segment),
         )
 
 
@@ -109,7 +104,7 @@ def _paused(viewer: Staff, now: datetime) -> Iterator[Item]:
     paused = seen.filter(paused=True, status=CadenceStatus.ACTIVE)
     for cadence in paused.order_by("name", "id")[:SHOWN]:
         sentence = f"The cadence “{cadence}” is paused. Its messages are held."
-        yield Item(sentence, "See why, or resume it", _page(cadence))
+        yield Item(sentence, "See why, or resume it", page_url(cadence))
 
 
 def _in_doubt(viewer: Staff, now: datetime) -> Iterator[Item]:
@@ -159,17 +154,21 @@ TASKS: tuple[Source, ...] = (_surges, _frozen, _paused, _in_doubt, _failed, _rej
 
 def _results(viewer: Staff, now: datetime) -> Iterator[Item]:
     running = viewable(Experiment.objects.filter(status=ExperimentStatus.RUNNING), viewer)
-    for experiment in running.order_by("-started_at", "id")[:SHOWN]:
+    drawn = for_user(Assignment.objects.filter(experiment=OuterRef("pk")), viewer)
+    shown = running.annotate(has_drawn=Exists(drawn)).order_by("-started_at", "id")
+    for experiment in shown[:SHOWN]:
         address = reverse("experiments:report", args=(experiment.key,))
-        yield Item(_result(experiment, now), "Read the report", address)
+        yield Item(
+            _result(experiment, now, has_drawn=experiment.has_drawn), "Read the report", address
+        )
 
 
-def _result(experiment: Experiment, now: datetime) -> str:
+def _result(experiment: Experiment, now: datetime, *, has_drawn: bool) -> str:
     try:
         metrics = read_protocol(experiment.protocol).chosen_metrics()
     except ProtocolError:
         return f"The report of “{experiment}” cannot be read."
-    if experiment.started_at is None or not experiment.assignments.exists():
+    if experiment.started_at is None or not has_drawn:
         return f"“{experiment}” runs. Nobody has been drawn yet."
     first = experiment.started_at + min(metric.window for metric in metrics)
     if now < first:
@@ -182,7 +181,7 @@ def _courses(viewer: Staff, now: datetime) -> Iterator[Item]:
     listed = Q(ends_on__gte=(now - RECENTLY).date()) | Q(clock_stopped_at__isnull=False)
     recent = viewable(Course.objects.filter(listed), viewer)
     for course in recent.order_by("-starts_on", "key")[:SHOWN]:
-        yield Item(f"{course}: {_state(course)}", "Open the course", _page(course))
+        yield Item(f"{course}: {_state(course)}", "Open the course", page_url(course))
 
 
 def _state(course: Course) -> str:
