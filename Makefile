@@ -43,7 +43,7 @@ test: install
 	$(PYTHON) -m pytest -n auto --dist worksteal
 
 # While one works: no test that starts processes or servers, opens a browser, reads real data or
-# computes for a second.
+# takes half a second.
 test-fast: install
 	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not slow'
 

@@ -233,6 +233,7 @@ SENDINGS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,

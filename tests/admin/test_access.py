@@ -196,6 +196,7 @@ def test_page_of_own_rows_names_nothing_of_the_other_course(own: Course, staff: 
                 assert FOREIGN not in shown(staff, address), address
 
 
+@pytest.mark.slow
 def test_page_of_a_foreign_row_is_not_found(own: Course, staff: Client) -> None:
     rows = [row for row in foreign_rows() if type(row) in lists()]
 

@@ -82,6 +82,7 @@ def test_search_for_learners_reads_three_indexes_not_the_table(staff):
     assert "external_id" in plan
 
 
+@pytest.mark.slow
 def test_learner_page_links_to_what_belongs_to_the_learner_alone(staff):
     course = make_course(live_since=NOW)
     make_segment(make_playbook(course), QUIET)
@@ -103,6 +104,7 @@ def test_learner_page_links_to_what_belongs_to_the_learner_alone(staff):
         assert {row.enrollment.learner for row in rows(staff, page[title])} <= {mine}
 
 
+@pytest.mark.slow
 def test_enrollment_page_links_to_what_belongs_to_the_enrollment_alone(staff):
     learner = make_learner()
     mine, other = (make_enrollment(make_course(), learner) for _ in range(2))

@@ -285,6 +285,7 @@ CELLS = st.sampled_from(
 ARMS = st.sampled_from(["control", "nudge", " nudge", "", "NA", "none", "contr\u00f6l"])
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(st.tuples(ARMS, CELLS, CELLS), max_size=6),
     delimiter=st.sampled_from([",", ";"]),

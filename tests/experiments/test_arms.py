@@ -42,6 +42,7 @@ def test_bulk_draws_equal_single_ones(
     assert arms.draw_many(ids, seed=seed) == [arms.draw(unit_id, seed=seed) for unit_id in ids]
 
 
+@pytest.mark.slow
 @given(WEIGHTS, SHARES, SHARES)
 def test_nobody_changes_arm_when_coverage_grows(
     weights: dict[str, float], one: float, other: float

@@ -65,6 +65,7 @@ def test_sizes_that_cannot_be_tested_give_nan_with_a_reason(
     assert not found.is_mismatch
 
 
+@pytest.mark.slow
 def test_fair_draws_raise_no_alarm() -> None:
     rng = np.random.default_rng(20250901)
     alarms = [
@@ -112,6 +113,7 @@ def test_learners_in_an_arm_that_draws_nobody_are_an_alarm() -> None:
     assert balance_text(found).startswith("40 learners are in an arm with weight 0")
 
 
+@pytest.mark.slow
 def test_looking_every_day_at_fair_draws_raises_hardly_any_alarm() -> None:
     rng = np.random.default_rng(20250901)
 

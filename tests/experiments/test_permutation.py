@@ -10,6 +10,8 @@ from experiments.stats.means import mean_difference, welch_difference
 from experiments.stats.permutation import Shift, permutation_shift
 from experiments.stats.sufficient import Frequencies, Moments
 
+pytestmark = pytest.mark.slow
+
 # Survival in days of 7 mice that were treated after surgery and of 9 that were not: Efron and
 # Tibshirani (1993), An Introduction to the Bootstrap, table 2.1.
 TREATED = [94, 197, 16, 38, 99, 141, 23]

@@ -231,6 +231,7 @@ def test_an_outcome_may_have_more_columns_than_another() -> None:
     assert found.observed["quiz_attempts_7d"] == METRICS[1].outcome.observe({(2,): 1, (0,): 1})
 
 
+@pytest.mark.slow
 def test_aggregates_equal_a_plain_count_of_random_histories() -> None:
     rng = random.Random(20250901)
     experiment = running_experiment({"control": 0.4, "nudge": 0.3, "quiz": 0.3})

@@ -77,6 +77,7 @@ def test_score_statistic_is_the_pooled_z_of_statsmodels(control: Counts, treatme
     assert score_statistic(control, treatment) == pytest.approx(z * np.sqrt((n - 1) / n))
 
 
+@pytest.mark.slow
 @given(counts(), counts(), st.sampled_from([0.8, 0.95, 0.99]))
 def test_score_limits_agree_with_numerically_found_likeliest_rates(
     control: Counts, treatment: Counts, level: float

@@ -277,6 +277,7 @@ def test_plot_takes_its_colors_from_the_page_and_holds_no_script() -> None:
     assert "Module completed within 7 days" in svg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_plot_escapes_the_names_it_shows(width: int) -> None:
     svg = interval_svg(report_panels(three_arms("<script>alert(1)</script>")), width=width)
@@ -285,6 +286,7 @@ def test_plot_escapes_the_names_it_shows(width: int) -> None:
     assert "&lt;script" in svg
 
 
+@pytest.mark.slow
 def test_a_narrow_plot_names_arms_on_their_own_line() -> None:
     panels = report_panels(three_arms("Quiz nudge"))
 

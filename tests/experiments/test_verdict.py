@@ -111,6 +111,7 @@ def test_an_interval_just_above_zero_is_not_written_as_zero() -> None:
     assert Figures.of([replace(found, difference=nearly)]).interval(nearly) == "+0.02 to +9.98"
 
 
+@pytest.mark.slow
 def test_the_numbers_of_one_line_add_up() -> None:
     rng = np.random.default_rng(3)
     nearest = 0

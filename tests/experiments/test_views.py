@@ -116,6 +116,7 @@ def test_report_shows_the_results_and_their_instant(viewer: Client, nudge: Exper
     assert "<script" not in text
 
 
+@pytest.mark.slow
 def test_report_needs_few_queries(
     viewer: Client, nudge: Experiment, django_assert_num_queries
 ) -> None:
@@ -124,6 +125,7 @@ def test_report_needs_few_queries(
         viewer.get("/reports/nudge/")
 
 
+@pytest.mark.slow
 def test_totals_of_the_file_equal_the_page(viewer: Client, nudge: Experiment) -> None:
     page = viewer.get("/reports/nudge/").context
     response = viewer.get("/reports/nudge.csv")

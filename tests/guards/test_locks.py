@@ -37,6 +37,7 @@ def _has_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
 
 
+@pytest.mark.slow
 def test_rows_are_locked_for_no_key_update() -> None:
     assert [(name(path), lock) for path in FILES for lock in strong_locks(path)] == []
 

@@ -50,6 +50,7 @@ def make_busy(number: int) -> None:
         make_delivery(enrollment, cadence)
 
 
+@pytest.mark.slow
 def test_one_more_message_costs_a_fixed_number_of_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     # Shared rows are read again each second. On a slow machine they would be counted twice.
     monkeypatch.setattr(cache, "SECONDS_TO_KEEP", 3600.0)

@@ -167,6 +167,7 @@ caps = st.builds(
 zones = st.sampled_from(["UTC", LONDON, "America/New_York", "Asia/Kolkata", "Africa/Cairo"])
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     each=st.lists(caps, min_size=1, max_size=3),

@@ -166,6 +166,7 @@ def test_staging_copies_go_to_one_address(sink: SmtpSink, settings) -> None:
     assert sink.messages[0]["X-Redirected-From"] == delivery.learner.email
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trouble", "state", "reason"),
     [

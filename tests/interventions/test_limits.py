@@ -192,6 +192,7 @@ def test_a_cadence_sends_in_its_window_only() -> None:
     assert len(dispatch(delivery.send_at)[0]) == 1
 
 
+@pytest.mark.slow
 def test_the_trace_keeps_decisions_up_to_a_limit() -> None:
     delivery = make_delivery(expires_at=NOW + timedelta(days=30))
     Due.objects.filter(pk=delivery.enrollment_id).update(due_at=NOW)

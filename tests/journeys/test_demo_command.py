@@ -88,6 +88,7 @@ def test_option_out_of_range_is_refused_with_a_sentence(option, value, sentence)
         call_command("demo", f"{option}={value}")
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_simulated_course_can_be_imported(tmp_path):
     file = tmp_path / "course.jsonl"

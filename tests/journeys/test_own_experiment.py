@@ -115,6 +115,7 @@ def make_draft(staff: Client, segment: Segment) -> Experiment:
     return Experiment.objects.get()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("night_course")
 def test_step_six_links_an_experiment_that_sends_to_the_treatment_arm_after_the_night(
     staff: Client, now: datetime

@@ -67,6 +67,7 @@ def test_texts_are_bound_and_never_read_as_sql(text, operator):
     assert in_sql(rule, {identity("trait", None, "region"): "other"}) is False
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @given(name=names)
 def test_an_argument_is_bound_and_never_read_as_sql(name):

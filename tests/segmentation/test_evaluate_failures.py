@@ -48,6 +48,7 @@ def test_a_rule_that_cannot_be_read_freezes_its_segment_alone():
     assert transitions(sound) == [("leave", "event", True)]
 
 
+@pytest.mark.slow
 def test_a_rule_that_fails_when_run_freezes_its_segment_alone():
     cast = make_cast()
     playbook = make_playbook(cast.course)

@@ -204,6 +204,7 @@ def migrate(name):
     return executor.loader.project_state(("segmentation", name)).apps
 
 
+@pytest.mark.slow
 def test_norms_that_an_earlier_release_kept_stay_as_they_are(course):
     before = migrate("0008_signals_by_identity").get_model("segmentation", "Norms")
     old = {"module_medians": {"7": 3600.5}, "paces": [0.25, 1.0], "completed_items": [3, 4]}

@@ -24,7 +24,7 @@ from tests.segmentation.factories import (
     where,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 DAY = timedelta(days=1)
 PAST = NOW - 10 * DAY
 KEPT = (Course, Due, Event, Learner, Membership, Norms, Playbook, Transition)
@@ -122,7 +122,6 @@ def test_override_after_the_instant_is_no_difference(proven):
     assert agrees_in_the_past(cast)["agree"]
 
 
-@pytest.mark.slow
 def test_without_courses_a_simulated_one_is_used_and_not_kept():
     assert "agree" in run()
     assert not Course.objects.exists()

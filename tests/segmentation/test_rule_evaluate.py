@@ -114,6 +114,7 @@ def test_missing_signal_raises_and_is_not_unknown():
         evaluate(number(">", 0.5), {})
 
 
+@pytest.mark.slow
 @given(shape=rule_shapes(), data=st.data())
 def test_negation_swaps_true_and_false_and_keeps_unknown(shape, data):
     rule = parse(shape)

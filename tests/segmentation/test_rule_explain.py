@@ -92,6 +92,7 @@ def test_a_rule_reads_as_english(shape, english):
     assert explain(parse(shape)) == english
 
 
+@pytest.mark.slow
 @given(rule_shapes())
 def test_every_rule_can_be_explained(shape):
     english = explain(parse(shape))

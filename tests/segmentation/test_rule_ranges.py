@@ -76,6 +76,7 @@ def test_possible_value_of_a_signal_is_accepted(shape):
     assert check_ranges(parse(shape))
 
 
+@pytest.mark.slow
 @given(rule_shapes(meant=True))
 def test_rules_with_values_in_range_are_accepted(shape):
     assert check_ranges(parse(shape))

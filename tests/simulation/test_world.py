@@ -14,6 +14,8 @@ from activity.simulation.learners import HABITS, Kind
 from activity.simulation.world import World, lines, simulate
 from common.clock import local_midnight
 
+pytestmark = pytest.mark.slow
+
 SEED = 7
 
 
@@ -56,7 +58,6 @@ def test_every_module_comes_before_its_items_and_no_item_is_due_before_it_opens(
     assert len(seen) == 8 * 6
 
 
-@pytest.mark.slow
 def test_same_seed_gives_the_same_world(course, world):
     assert simulate(course, 400, seed=SEED) == world
 
