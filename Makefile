@@ -49,5 +49,6 @@ test-fast: install
 
 # Needs uv. The lock file has no addresses: pip downloads packages from its configured index.
 lock:
-	uv pip compile pyproject.toml --extra test --universal --generate-hashes --python-version 3.11 \
-	  --fork-strategy fewest --no-header --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --extra build --extra test --universal \
+	  --generate-hashes --python-version 3.11 --fork-strategy fewest --no-header --quiet \
+	  --output-file requirements.lock

@@ -6,9 +6,11 @@ from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponseBase
 
-# Our own pages run no scripts, and their styles are in our own files.
+# Scripts and styles of our own pages are in our own files. Pages of learners load no script.
 OWN_PAGES: dict[str, list[str]] = {
     "default-src": [NONE],
+    "script-src": [SELF],
+    "connect-src": [SELF],
     "style-src": [SELF],
     "img-src": [SELF, "data:"],
     "form-action": [SELF],
