@@ -1,6 +1,7 @@
-"""Normalize key texts, so that each key has one spelling. Pure."""
+"""Normalize key texts, so that each key has one spelling, and join texts. Pure."""
 
 import unicodedata
+from collections.abc import Sequence
 
 # Longer numbers are not ids, and Python refuses to print very long ones.
 _LONGEST_NUMBER = 10**30
@@ -25,3 +26,11 @@ def key_text(value: object) -> object:
         return composed(str.__str__(value))
     is_number = type(value) is int and abs(value) < _LONGEST_NUMBER
     return str(value) if is_number else value
+
+
+def a_few(texts: Sequence[str], *, most: int = 2) -> str:
+    """Return the first texts as "A and B", with the number of the others: "A, B and 3 more"."""
+    shown = [*texts[:most]]
+    if len(texts) > most:
+        shown.append(f"{len(texts) - most:,} more")
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)

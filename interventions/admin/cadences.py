@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
+from activity.access import for_user
 from activity.admin import (
     WHOLE_ID,
     KeptAdmin,
@@ -15,7 +16,9 @@ from activity.admin import (
     SendingAdmin,
     TableInline,
 )
+from activity.models import Course
 from activity.rights import may_send
+from activity.texts import a_few
 from common.admin import ListLink
 from common.clock import utc_now
 from experiments.admin import ExperimentAdmin
@@ -47,7 +50,14 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
     """Cadences: sequences of messages after a trigger."""
 
     form = CadenceForm
-    list_display = ("name", "shown_status", "shown_trigger", "shown_for", "category", "priority")
+    list_display = (
+        "name",
+        "shown_course",
+        "shown_status",
+        "shown_trigger",
+        "shown_for",
+        "category",
+    )
     list_select_related = ("segment__playbook", "arm", "ghost_for", "category")
     list_filter = ("status", "paused", ("segment", RelatedFilter))
     search_fields = ("key", "name")
@@ -58,6 +68,19 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
     exclude = ("paused",)
     readonly_fields = ("shown_pause",)
     actions = ("pause", "resume")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Cadence]:
+        """Return the cadences with the courses of their segments."""
+        rows: QuerySet[models.Cadence] = super().get_queryset(request)
+        courses = for_user(Course.objects.order_by("-starts_on", "key"), request.user)
+        return rows.prefetch_related(Prefetch("segment__playbook__courses", courses))
+
+    @display(description="Course")
+    def shown_course(self, cadence: models.Cadence) -> str:
+        """Return the courses whose learners get it, since cadences may have the same name."""
+        segment = cadence.segment
+        titles = [str(course) for course in segment.playbook.courses.all()] if segment else []
+        return a_few(titles) or "no course"
 
     @display(description="Status", label={"active": "success", "paused": "warning"})
     def shown_status(self, cadence: models.Cadence) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from common.admin import ListLink
 from common.clock import utc_now
 from interventions import models, operations
 from interventions.admin.answers import Answer, confirm_or_do
+from interventions.forms import QuietHoursForm
 from interventions.queries.holds import hold_of
 from interventions.queries.pauses import pauses_of
 from segmentation.admin.members import MembershipAdmin, by_enrollment_of
@@ -149,6 +150,7 @@ class FrequencyCapAdmin(KeptAdmin):
     """Frequency caps. A cap that is no longer wanted is made inactive, not deleted."""
 
     list_display = ("name", "shown_cap", "active")
+    list_select_related = ("category", "course")
     list_filter = ("active", "scope", "window", "on_exceed")
     autocomplete_fields = ("category", "course")
 
@@ -162,9 +164,15 @@ class FrequencyCapAdmin(KeptAdmin):
 class QuietHoursAdmin(KeptAdmin):
     """Quiet hours of the site and of courses."""
 
-    list_display = ("__str__", "shown_course")
+    form = QuietHoursForm
+    list_display = ("__str__", "shown_hours", "shown_course")
     list_select_related = ("course",)
     autocomplete_fields = ("course",)
+
+    @display(description="Meaning")
+    def shown_hours(self, quiet: models.QuietHours) -> str:
+        """Return the hours as a sentence."""
+        return quiet.sentence
 
     @display(description="For")
     def shown_course(self, quiet: models.QuietHours) -> str:

@@ -110,13 +110,28 @@ class FrequencyCap(FieldCheckedModel):
 
     @property
     def sentence(self) -> str:
-        """Return the cap as a sentence."""
-        window = self.get_window_display().replace("N", str(self.length))
+        """Return the cap as a sentence: "At most 1 message in a day, later if more"."""
         where = f" in {self.course}" if self.course else ""
-        return (
-            f"at most {self.limit} ({self.category or self.channel or 'messages'}){where} in "
-            f"{window}; otherwise {self.get_on_exceed_display()}"
-        )
+        more = "later" if self.on_exceed == OnExceed.DEFER else "dropped"
+        return f"At most {self._number_of_messages}{where} in {self._span}, {more} if more"
+
+    @property
+    def _number_of_messages(self) -> str:
+        plural = "" if self.limit == 1 else "s"
+        if self.category:
+            return f"{self.limit} message{plural} of “{self.category}”"
+        return f"{self.limit} {self.channel or 'message'}{plural}"
+
+    @property
+    def _span(self) -> str:
+        hours = self.length * (24 if self.window == CapWindow.ROLLING_DAYS else 1)
+        spans = {
+            CapWindow.CALENDAR_DAY: "a day",
+            CapWindow.CALENDAR_WEEK: "a week from Monday",
+            CapWindow.ROLLING_HOURS: f"{hours} hours" if hours > 1 else "an hour",
+            CapWindow.ROLLING_DAYS: f"{self.length} days" if self.length > 1 else "24 hours",
+        }
+        return spans[CapWindow(self.window)]
 
 
 class QuietHours(FieldCheckedModel):
@@ -149,6 +164,13 @@ class QuietHours(FieldCheckedModel):
 
     def __str__(self) -> str:
         return f"{self.begins:%H:%M} to {self.ends:%H:%M}"
+
+    @property
+    def sentence(self) -> str:
+        """Return the hours as a sentence: "Nothing between 21:00 and 08:00, ..."."""
+        return (
+            f"Nothing between {self.begins:%H:%M} and {self.ends:%H:%M}, by the learner's own clock"
+        )
 
 
 class ConsentSource(models.TextChoices):

@@ -27,6 +27,8 @@ _UNIT_OF = {word: unit for unit, words in _UNITS.items() for word in words}
 _PART = r"(\d{1,7}(?:\.\d{1,6})?)\s*([a-z]+)"
 _BETWEEN = r"(?:\s*,\s*|\s+and\s+|\s*)"
 _WHOLE = re.compile(rf"{_PART}(?:{_BETWEEN}{_PART})*", re.ASCII)
+_LATER = re.compile(r"\s*(?:later|after)$")
+_AT_ONCE = frozenset({"", "at once", "immediately", "now", "right away"})
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 
@@ -71,6 +73,17 @@ def parse_duration(text: str) -> timedelta:
     if duration > LONGEST:
         raise DurationError(f"This is longer than {duration_in_words(LONGEST)}.")
     return duration
+
+
+def parse_delay(text: str) -> timedelta:
+    """Return the delay of the text, such as "at once" or "2 days later". Raise DurationError."""
+    words = _LATER.sub("", text.strip().lower())
+    return timedelta(0) if words in _AT_ONCE else parse_duration(words)
+
+
+def delay_in_words(delay: timedelta) -> str:
+    """Return the delay as text for `parse_delay`, such as "at once" or "2 days later"."""
+    return f"{duration_in_words(delay)} later" if delay else "at once"
 
 
 def duration_in_words(duration: timedelta) -> str:

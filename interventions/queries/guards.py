@@ -24,7 +24,7 @@ NO_CAP = (
 
 @dataclass(frozen=True)
 class Guards:
-    """The guards of a course's messages and the missing guards, in words."""
+    """The guards of a course's messages as sentences, and the missing guards in words."""
 
     apply: list[str]
     missing: list[str]
@@ -34,7 +34,7 @@ def guards_of(course: Course) -> Guards:
     """Return the guards of the course's messages. Three queries."""
     hours = _quiet_hours(course)
     caps = list(_caps(course))
-    apply = [f"quiet hours {hours}, in the learner's own time"] if hours else []
+    apply = [hours.sentence] if hours else []
     missing = [] if hours else [NO_QUIET_HOURS]
     if not any(cap.scope == CapScope.EVERYTHING for cap in caps):
         missing.append(NO_CAP)

@@ -100,6 +100,16 @@ def test_quiet_hours_without_length_are_refused_at_their_end(staff):
     assert "Enter another end" in errors["ends"][0]
 
 
+def test_quiet_hours_may_be_written_like_9pm(staff):
+    refused = staff.post(add_page(QuietHours), {"begins": "25 o'clock", "ends": "8 am"})
+    assert "21:00, 9pm" in refused.context["adminform"].form.errors["begins"][0]
+    assert "25 o&#x27;clock" in refused.content.decode()
+
+    staff.post(add_page(QuietHours), {"begins": "9pm", "ends": "8 am"})
+
+    assert str(QuietHours.objects.get()) == "21:00 to 08:00"
+
+
 @pytest.fixture
 def template(db):
     category = Category.objects.create(key="nudges", name="Nudges")

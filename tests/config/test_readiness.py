@@ -102,7 +102,8 @@ def test_course_page_shows_the_guards_when_it_goes_live(client, course: Course) 
 
     said = [str(message) for message in response.context["messages"]]
     assert said[0] == (
-        "Guards that apply to its messages: quiet hours 21:00 to 08:00, in the learner's own time."
+        "Guards that apply to its messages: Nothing between 21:00 and 08:00, by the learner's own "
+        "clock."
     )
     assert said[1] == f"Missing: {NO_CAP}."
     # Saving again without a change of "live since" shows nothing.

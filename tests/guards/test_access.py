@@ -18,7 +18,7 @@ from tests.guards.code import name as file_name
 
 OURS = [model for model in apps.get_models() if model._meta.app_label in PACKAGES]
 # Files that show rows to users: pages, forms, exports and commands.
-EDGES = ("admin", "admin.py", "forms.py", "management", "views", "views.py")
+EDGES = ("admin", "admin.py", "forms", "forms.py", "management", "views", "views.py")
 # The functions that ask which rows a user may see.
 ASKING = {"for_user", "viewable"}
 # Rows that are read without a user, each with the reason.

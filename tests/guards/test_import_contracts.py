@@ -43,7 +43,7 @@ PLANTED = [
     ("rings", "interventions/render/names.py", "import interventions.render.mail"),
     ("stages", "interventions/stages/react.py", "import interventions.stages.plan"),
     ("stages", "interventions/stages/plan.py", "import segmentation.stages.evaluate"),
-    ("runs", "interventions/views.py", "import interventions.stages.plan"),
+    ("runs", "interventions/views/__init__.py", "import interventions.stages.plan"),
     ("runs", "config/health/check.py", "import segmentation.stages.evaluate"),
     ("edges", "interventions/queries/__init__.py", "import experiments.views"),
 ]

@@ -77,7 +77,7 @@ def test_every_command_of_the_page_runs_on_its_samples() -> None:
     assert "event: 4 stored, 0 already stored before" in said["import_jsonl events.jsonl"]
     assert "it is over" in said["import_jsonl live.jsonl"]
     assert "Created quiet hours 21:00 to 08:00, because there was none." in said[INSTALL]
-    assert "quiet hours 21:00 to 08:00" in said["check_course biology-2025"]
+    assert "Nothing between 21:00 and 08:00" in said["check_course biology-2025"]
     assert "Guards that are missing" not in said["check_course biology-2025"]
     (preview,) = [text for line, text in said.items() if line.startswith("preview_rule")]
     assert "1 of 2 learners in scope.\ns-1002\n" in preview

@@ -1,110 +1,29 @@
-"""Pages for learners, with a signed link and without login, and the mailbox for staff."""
+"""Pages for learners, with a signed link and without login."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
-from urllib.parse import urlsplit
+from typing import Any
 
-from csp.constants import UNSAFE_INLINE
-from csp.decorators import csp_update
-from django.conf import settings
-from django.contrib.admin.views.decorators import staff_member_required
-from django.contrib.auth.decorators import permission_required
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.urls import Resolver404, resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods
 
 from common.clock import utc_now
 from common.database import is_outage
-from common.masking import mask_links
-from common.stored_text import without_nul
 from interventions import operations
-from interventions.models import MailboxMessage
-from interventions.queries import mailbox as mailbox_queries
 from interventions.queries.preferences import is_known, masked_address, preferences_of
-from interventions.render.found_links import FoundLink, links_of
 from interventions.render.links import LinkOwner, read_token
-from interventions.render.masked_links import masked_html
+from interventions.views.row_ids import row_id
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 LearnerView = Callable[[HttpRequest, LinkOwner, str], HttpResponse]
 
-# The message is shown in a sandboxed frame. This policy protects a second time.
-MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-MAX_ID_DIGITS = 18
-THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 SECONDS_UNTIL_AGAIN = 120
-LEARNER_PAGES = frozenset({"interventions:unsubscribe", "interventions:preferences"})
 
 log = logging.getLogger(__name__)
-
-
-def staff_mailbox(view: View[P]) -> View[P]:
-    """Allow only staff who may view mailbox messages. Others must log in or are refused."""
-    allowed = permission_required("interventions.view_mailboxmessage", raise_exception=True)(view)
-    return staff_member_required(allowed)
-
-
-@never_cache
-@require_GET
-@staff_mailbox
-def mailbox(request: HttpRequest) -> HttpResponse:
-    """List the messages in the mailbox, the newest first."""
-    recipient = without_nul(request.GET.get("recipient", "")).strip()
-    before = _row_id(request.GET.get("before", ""))
-    behind = (
-        None if before is None else mailbox_queries.mailbox_message(before, viewer=request.user)
-    )
-    page = mailbox_queries.mailbox_page(viewer=request.user, recipient=recipient, behind=behind)
-    context = {"page": page, "recipient": recipient, "is_first": behind is None}
-    return render(request, "interventions/mailbox.html", context)
-
-
-@never_cache
-@require_GET
-# The frame of a message inherits the policy of its page, and mails have inline styles.
-@csp_update({"style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
-@staff_mailbox
-def mailbox_message(request: HttpRequest, message_id: int) -> HttpResponse:
-    """Show one message as the learner sees it, as text, and with its headers.
-
-    Links to the learner's own pages are masked, unless settings allow staff to follow them.
-    """
-    message = mailbox_queries.mailbox_message(message_id, viewer=request.user)
-    is_masked = message is not None and not settings.STAFF_FOLLOW_LEARNER_LINKS
-    if message is not None and is_masked:
-        _mask(message)
-    found = links_of(html=message.html, text=message.text) if message else []
-    links = [_followed_here(link, request) for link in found]
-    context = {"mail": message, "policy": MAIL_POLICY, "links": links, "is_masked": is_masked}
-    status = 200 if message else 404
-    return render(request, "interventions/mailbox_message.html", context, status=status)
-
-
-def _mask(message: MailboxMessage) -> None:
-    message.html, message.text = masked_html(message.html), mask_links(message.text)
-    message.headers = [[name, mask_links(value)] for name, value in message.headers]
-
-
-def _followed_here(link: FoundLink, request: HttpRequest) -> FoundLink:
-    # A mail sent while a local copy used another port has that port in its links. The same page
-    # exists here, at the host and port of this request.
-    url = urlsplit(link.address)
-    if url.hostname not in THIS_MACHINE or url.netloc == request.get_host():
-        return link
-    try:
-        is_ours = resolve(url.path).view_name in LEARNER_PAGES
-    except Resolver404:
-        return link
-    return replace(link, address=request.build_absolute_uri(url.path)) if is_ours else link
 
 
 def learner_page(*, while_away: LearnerView) -> Callable[[LearnerView], Any]:
@@ -207,7 +126,7 @@ def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpRespo
 def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
     """Show the categories with a tick at those that the learner wants, and save changes."""
     if request.method == "POST":
-        given = {_row_id(each) for each in request.POST.getlist("category")}
+        given = {row_id(each) for each in request.POST.getlist("category")}
         wanted = {each for each in given if each is not None}
         operations.save_preferences(owner, wanted=wanted, source="preferences", now=utc_now())
     context = {
@@ -217,12 +136,6 @@ def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpRespo
         "address": masked_address(owner.learner_id),
     }
     return _page("interventions/preferences.html", context)
-
-
-def _row_id(text: str) -> int | None:
-    """Return the row id in the text, or None if it cannot be one."""
-    # int() raises an error for thousands of digits, and no table has that many rows.
-    return int(text) if text.isdecimal() and len(text) <= MAX_ID_DIGITS else None
 
 
 def _page(template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -12,19 +11,14 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from activity.rights import REFUSAL
-from interventions.models import Cadence, CadenceStatus, MessageTemplate, Step
+from interventions.forms.fields import DurationTextField, TimeOfDayField
+from interventions.models import Cadence, CadenceStatus, MessageTemplate, QuietHours, Step
 from interventions.operations import (
     InterventionError,
     StepFields,
     check_cadence,
     check_steps,
     check_texts,
-)
-from interventions.policy.durations import (
-    EXAMPLES,
-    DurationError,
-    duration_in_words,
-    parse_duration,
 )
 from interventions.queries.texts import DEFAULT_LOCALE
 from interventions.render.context import KNOWN_VARIABLES
@@ -35,34 +29,11 @@ if TYPE_CHECKING:
     TemplateModelForm = forms.ModelForm[MessageTemplate]
     CadenceModelForm = forms.ModelForm[Cadence]
     StepModelForm = forms.ModelForm[Step]
+    QuietHoursModelForm = forms.ModelForm[QuietHours]
     StepInlineFormSet = forms.BaseInlineFormSet[Step, Cadence, "StepForm"]
 else:
-    TemplateModelForm = CadenceModelForm = StepModelForm = forms.ModelForm
+    TemplateModelForm = CadenceModelForm = StepModelForm = QuietHoursModelForm = forms.ModelForm
     StepInlineFormSet = forms.BaseInlineFormSet
-
-
-class DurationTextField(forms.Field):
-    """A duration in words, such as "3 days"."""
-
-    def __init__(self, *, help_text: str = "", **kwargs: Any) -> None:
-        super().__init__(help_text=f"{help_text} Examples: {EXAMPLES}.".strip(), **kwargs)
-
-    def to_python(self, value: Any) -> timedelta | None:
-        """Return the duration, or None if empty. Raise ValidationError with examples."""
-        if value in self.empty_values or isinstance(value, timedelta):
-            return value if isinstance(value, timedelta) else None
-        try:
-            return parse_duration(str(value))
-        except DurationError as error:
-            raise ValidationError(str(error)) from None
-
-    def prepare_value(self, value: Any) -> Any:
-        """Return the duration in words. Text that a person typed stays unchanged."""
-        return duration_in_words(value) if isinstance(value, timedelta) else value
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        """Return the examples as the placeholder of the empty field."""
-        return {"placeholder": EXAMPLES}
 
 
 def _as_typed(*sources: str) -> SafeString:
@@ -132,6 +103,19 @@ class TemplateForm(TemplateModelForm):
         return data
 
 
+class QuietHoursForm(QuietHoursModelForm):
+    """Quiet hours, whose times may be written like 9pm."""
+
+    class Meta:
+        model = QuietHours
+        fields = ("course", "begins", "ends")
+        field_classes: ClassVar = {"begins": TimeOfDayField, "ends": TimeOfDayField}
+        widgets: ClassVar = {
+            "begins": UnfoldAdminTextInputWidget,
+            "ends": UnfoldAdminTextInputWidget,
+        }
+
+
 class CadenceForm(CadenceModelForm):
     """A cadence. A cadence without an arm is refused while an experiment runs in its segment.
 
@@ -148,6 +132,8 @@ class CadenceForm(CadenceModelForm):
             "goal_rule": RuleField,
             "cooldown": DurationTextField,
             "max_age": DurationTextField,
+            "window_from": TimeOfDayField,
+            "window_until": TimeOfDayField,
         }
         widgets: ClassVar = {"goal_rule": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
 
