@@ -50,3 +50,8 @@ def in_courses(rows: QuerySet[Rows], courses: QuerySet[Course]) -> QuerySet[Rows
     # A join would repeat a row for each of its courses.
     found = rows.model._base_manager.filter(scope.within(courses))
     return rows.filter(pk__in=found.order_by().values("pk"))
+
+
+def in_course(rows: QuerySet[Rows], course_id: int) -> QuerySet[Rows]:
+    """Return the rows that belong to the course, and those that all courses share."""
+    return in_courses(rows, Course.objects.filter(pk=course_id))

@@ -8,6 +8,9 @@ from config import views
 urlpatterns = [
     path("", views.today, name="home"),
     path("admin/", admin.site.urls),
+    path("courses/", views.courses, name="courses"),
+    path("courses/switch/", views.switch_course, name="switch-course"),
+    path("courses/<int:course_id>/", views.course_home, name="course-home"),
     path("demo/", views.demo_course, name="demo-course"),
     path("demo/<str:key>/", views.demo_item, name="demo-item"),
     path("", include("activity.urls")),

@@ -14,8 +14,10 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.paginator import InfinitePaginator
 
 from activity.access import Viewer, for_user
+from activity.admin.zones import path_to_course, show_in_course_zone
 from activity.models import CourseScoped
 from activity.rights import may_send
+from activity.switch import of_chosen
 from common.admin import ListLink, SafeChangeList, SafeListAdmin
 from common.stored_text import without_nul
 
@@ -72,13 +74,23 @@ class RelatedFilter(AutocompleteSelectFilter):
 
 
 class ViewedChangeList(SafeChangeList):
-    """A list whose rows hold the user who views them."""
+    """A list of the chosen course whose rows hold the user who views them."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """Return the rows of the chosen course that pass the filters."""
+        # The number of all rows, which the list shows, is of the chosen course too.
+        self.root_queryset = of_chosen(self.root_queryset, request)
+        rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
+        return rows
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read the page of rows and note the user on each."""
+        """Read the page of rows, note the user on each, and show its times in its course's zone."""
+        if path := path_to_course(self.model):
+            self.queryset = self.queryset.select_related(path)
         super().get_results(request)
         for row in self.result_list:
             _note_viewer(row, request)
+            show_in_course_zone(row)
 
 
 def _note_viewer(row: Any, request: HttpRequest) -> None:
@@ -158,6 +170,15 @@ class BigTableAdmin(LinkedAdmin):
 
 class ReadOnlyAdmin(BigTableAdmin):
     """A page of rows that only the engine writes. Staff can view them but not change them."""
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Return the row with its times in the zone of its course, or None."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            show_in_course_zone(row)
+        return row
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: the engine adds these rows."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db import connection
+from django.db.models import Q
 
 from activity.models import Course, DailyActivity
 from common.clock import local_date
@@ -64,3 +65,11 @@ def zones_unknown() -> list[tuple[str, str]]:
 def course_id_of(key: str) -> int | None:
     """Return the id of the course with this key, None if there is none."""
     return Course.objects.filter(key=key).values_list("pk", flat=True).first()
+
+
+def number_in_scope(course: Course, *, as_of: datetime) -> int:
+    """Return how many enrollments segments look at: not withdrawn, completed or over. One query."""
+    if not course.starts_on <= local_date(as_of, course.time_zone) <= course.ends_on:
+        return 0
+    gone = Q(withdrew_at__lte=as_of) | Q(completed_at__lte=as_of)
+    return course.enrollments.filter(enrolled_at__lte=as_of).exclude(gone).count()

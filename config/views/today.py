@@ -18,8 +18,8 @@ from activity.access import for_user, viewable
 from activity.models import Course, CourseScoped, RejectedEvent
 from common.admin import list_url, page_url
 from common.clock import utc_now
+from config.views.results import course_state, result_sentence
 from experiments.models import Assignment, Experiment, ExperimentStatus
-from experiments.protocol import ProtocolError, read_protocol
 from interventions.models import Cadence, CadenceStatus, Delivery, DeliveryState
 from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
 
@@ -158,22 +158,8 @@ def _results(viewer: Staff, now: datetime) -> Iterator[Item]:
     shown = running.annotate(has_drawn=Exists(drawn)).order_by("-started_at", "id")
     for experiment in shown[:SHOWN]:
         address = reverse("experiments:report", args=(experiment.key,))
-        yield Item(
-            _result(experiment, now, has_drawn=experiment.has_drawn), "Read the report", address
-        )
-
-
-def _result(experiment: Experiment, now: datetime, *, has_drawn: bool) -> str:
-    try:
-        metrics = read_protocol(experiment.protocol).chosen_metrics()
-    except ProtocolError:
-        return f"The report of “{experiment}” cannot be read."
-    if experiment.started_at is None or not has_drawn:
-        return f"“{experiment}” runs. Nobody has been drawn yet."
-    first = experiment.started_at + min(metric.window for metric in metrics)
-    if now < first:
-        return f"“{experiment}” runs. Its first result comes after {first:%-d %B %Y}."
-    return f"“{experiment}” runs and has results."
+        sentence = result_sentence(experiment, has_drawn=experiment.has_drawn, now=now)
+        yield Item(sentence, "Read the report", address)
 
 
 def _courses(viewer: Staff, now: datetime) -> Iterator[Item]:
@@ -181,12 +167,5 @@ def _courses(viewer: Staff, now: datetime) -> Iterator[Item]:
     listed = Q(ends_on__gte=(now - RECENTLY).date()) | Q(clock_stopped_at__isnull=False)
     recent = viewable(Course.objects.filter(listed), viewer)
     for course in recent.order_by("-starts_on", "key")[:SHOWN]:
-        yield Item(f"{course}: {_state(course)}", "Open the course", page_url(course))
-
-
-def _state(course: Course) -> str:
-    if course.clock_stopped_at:
-        return f"simulated, as of {course.clock_stopped_at:%-d %B %Y, %H:%M} UTC."
-    if course.live_since:
-        return f"live since {course.live_since:%-d %B %Y}, ends on {course.ends_on:%-d %B %Y}."
-    return "not live. Segments are kept, and no learner gets a message."
+        address = reverse("course-home", args=(course.pk,))
+        yield Item(f"{course}: {course_state(course)}", "Open the course", address)

@@ -171,7 +171,7 @@ class RunAdmin(ReadOnlyAdmin):
         if run.error:
             return f"failing: {run.error}"
         if run.waits_until and run.status == models.RunStatus.ACTIVE:
-            return f"waits for the end of the pause, {run.waits_until:%Y-%m-%d %H:%M} UTC"
+            return f"waits for the end of the pause, {run.waits_until:%Y-%m-%d %H:%M %Z}"
         return f"exited: {run.exit_reason}" if run.exit_reason else run.get_status_display()
 
 

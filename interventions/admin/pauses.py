@@ -18,6 +18,7 @@ from activity.rights import REFUSAL, may_send
 from common.clock import utc_now
 from interventions import models, operations
 from interventions.queries.pauses import latest_pauses, site_is_paused, site_pause
+from interventions.queries.waiting import MOST_COUNTED, message_counts
 
 PAGE = "admin:interventions_sitepause_changelist"
 
@@ -64,6 +65,7 @@ class SitePauseAdmin(KeptAdmin):
             "form": form,
             "is_paused": site_is_paused(),
             "pause": site_pause(),
+            "waiting": _planned(),
             "pauses": latest_pauses(viewer=request.user),
             "may_hold": self._may_hold(request),
             "may_release": may_send(request.user),
@@ -90,6 +92,14 @@ class SitePauseAdmin(KeptAdmin):
 
     def _may_hold(self, request: HttpRequest) -> bool:
         return self.has_change_permission(request) or may_send(request.user)
+
+
+def _planned() -> str:
+    """Return in words how many messages a pause holds."""
+    number = message_counts(now=utc_now()).planned
+    if number >= MOST_COUNTED:
+        return f"{MOST_COUNTED:,} or more messages are"
+    return "1 message is" if number == 1 else f"{number:,} messages are"
 
 
 def _switch(request: HttpRequest, form: WhyForm, *, may_hold: bool) -> bool:

@@ -235,6 +235,12 @@ class Delivery(CourseScoped):
                 condition=Q(claimed_at__isnull=False),
                 name="delivery_counted",
             ),
+            # The messages of a day, for the page of a course.
+            models.Index(
+                fields=("claimed_at",),
+                condition=Q(claimed_at__isnull=False),
+                name="delivery_by_instant",
+            ),
             models.Index(
                 Lower("address"),
                 "claimed_at",

@@ -1,6 +1,6 @@
 """Admin pages of members now and in the past, of overrides, and of entries and leavings."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -143,7 +143,7 @@ def _reasons(membership: models.Membership) -> list[str]:
 
 
 def _instant(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+    return f"{at:%-d %b %Y, %H:%M %Z}"
 
 
 @admin.register(models.Override)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db import DatabaseError, connection, transaction
@@ -45,9 +46,9 @@ def preview_text(segment: models.Segment, course: Course) -> str:
     found = count_matches(segment, course)
     if isinstance(found, str):
         return found
-    as_of = course.clock_stopped_at or utc_now()
+    as_of = (course.clock_stopped_at or utc_now()).astimezone(ZoneInfo(course.time_zone))
     scope = f"{found.of:,} enrollments of {course} in scope"
-    return f"{found.matches:,} of the {scope}, as of {as_of:%-d %b %Y, %H:%M} UTC."
+    return f"{found.matches:,} of the {scope}, as of {as_of:%-d %b %Y, %H:%M %Z}."
 
 
 def count_matches(segment: models.Segment, course: Course) -> queries.Preview | str:

@@ -6,12 +6,14 @@ from segmentation.queries.norms import compute_norms, norms_for, stored_norms
 from segmentation.queries.outbox import enrollments_to_react, oldest_waiting, open_transitions
 from segmentation.queries.playbooks import clock_of_playbook, courses_of_playbook
 from segmentation.queries.signals import SignalRow, export_refs, read_signals
+from segmentation.queries.sizes import Sizes, number_in_any, sizes_in_course
 from segmentation.queries.surges import HeldSurge, held_surges
 
 __all__ = [
     "HeldSurge",
     "Preview",
     "SignalRow",
+    "Sizes",
     "clock_of_playbook",
     "compute_norms",
     "courses_of_playbook",
@@ -21,11 +23,13 @@ __all__ = [
     "held_surges",
     "match_rule",
     "norms_for",
+    "number_in_any",
     "oldest_waiting",
     "open_transitions",
     "preview",
     "read_signals",
     "segment_size",
     "segment_sizes",
+    "sizes_in_course",
     "stored_norms",
 ]

@@ -53,7 +53,7 @@ def test_preview_counts_future_members_and_adds_none(staff, draft):
     shown = text(staff, draft)
 
     assert "1 of the 2 enrollments of Botany" in shown
-    assert "30 Sep 2025, 12:00 UTC" in shown
+    assert "30 Sep 2025, 13:00 BST" in shown
     assert "Active on at least 1 of the last 1 day" in shown
     assert not Membership.objects.exists()
 

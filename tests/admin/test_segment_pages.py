@@ -83,6 +83,7 @@ def test_member_list_shows_present_members_by_default(staff, member):
 def test_members_of_a_segment_are_read_from_an_index(member, staff, stay):
     request = RequestFactory().get("/", {"stay": stay, "segment__id__exact": member.segment_id})
     request.user = get_user_model().objects.get(username="staff")
+    request.session = {}
     listed = admin.site._registry[Membership].get_changelist_instance(request).queryset
     with connection.cursor() as cursor:
         # A small table is always read whole or by its key. This forces the use of the index.

@@ -97,6 +97,8 @@ def staff_pages():
     return [
         reverse("home"),
         reverse("activity:find"),
+        reverse("courses"),
+        reverse("course-home", args=(segment.playbook.courses.get().pk,)),
         reverse("admin:index"),
         reverse("admin:segmentation_segment_changelist"),
         reverse("admin:segmentation_segment_change", args=(segment.pk,)),

@@ -109,7 +109,7 @@ def test_courses_say_whether_learners_get_messages() -> None:
 
     assert "Biology: live since" in said
     assert "History: not live" in said
-    assert "Simulation: simulated, as of 30 September 2025, 12:00 UTC." in said
+    assert "Tuesday 30 September 2025, 13:00 (Europe/London)" in said
     assert "Biology" not in sentences(seen(at=NOW + timedelta(days=400)).courses)
 
 

@@ -2,6 +2,7 @@
 
 import random
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -152,7 +153,8 @@ def test_the_list_of_runs_shows_the_end_of_the_wait(client: Client, admin_user: 
 
     page = client.get("/admin/interventions/run/").text
 
-    assert f"waits for the end of the pause, {NOW + DAY + PAUSE:%Y-%m-%d %H:%M} UTC" in page
+    until = (NOW + DAY + PAUSE).astimezone(ZoneInfo("Europe/London"))
+    assert f"waits for the end of the pause, {until:%Y-%m-%d %H:%M %Z}" in page
 
 
 def test_the_database_refuses_a_wait_for_a_past_instant() -> None:

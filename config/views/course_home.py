@@ -1,0 +1,163 @@
+"""The page of a course: its learners by segment, its messages, its experiments, what is missing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import permission_required
+from django.db.models import Exists, OuterRef
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from activity.access import for_user, in_course, viewable
+from activity.models import Course
+from activity.queries import number_in_scope
+from common.admin import list_url
+from common.clock import local_date, local_midnight, utc_now
+from config.readiness import Readiness, readiness_of
+from config.views.results import course_state, instant_words, result_sentence
+from config.views.today import Item, Staff
+from experiments.models import Assignment, Experiment, ExperimentStatus
+from interventions.queries.course_messages import MOST_COUNTED, messages_of_course
+from segmentation.charts import sparkline
+from segmentation.models import Membership, Playbook, PlaybookMode, Segment, SegmentStatus
+from segmentation.queries import Sizes, number_in_any, sizes_in_course
+
+DAYS = 28
+WEEK = 7
+KEPT = (SegmentStatus.ACTIVE, SegmentStatus.FROZEN)
+# A course with more than this has its experiments in the list of reports.
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class SegmentLine:
+    """A segment with its number of learners in the course now and over the last days."""
+
+    name: str
+    address: str
+    members: str
+    now: int
+    entered: int
+    left: int
+    plot: SafeString
+
+
+@dataclass(frozen=True)
+class PlaybookSection:
+    """The segments of a playbook, and how many learners are in none of them."""
+
+    name: str
+    lines: list[SegmentLine]
+    is_exclusive: bool
+    in_none: int
+
+
+@dataclass(frozen=True)
+class CourseHome:
+    """All that the page says. `learners` counts those whom segments look at."""
+
+    state: str
+    as_of: str
+    learners: int
+    playbooks: list[PlaybookSection]
+    messages: list[str]
+    results: list[Item]
+    readiness: Readiness
+
+
+@never_cache
+@require_safe
+@staff_member_required
+@permission_required("activity.view_course", raise_exception=True)
+def course_home(request: HttpRequest, course_id: int) -> HttpResponse:
+    """Show the course as it is now, in sentences with numbers."""
+    course = get_object_or_404(viewable(Course.objects.all(), request.user), pk=course_id)
+    home = home_of(course, viewer=request.user, now=utc_now())
+    return render(request, "config/course_home.html", {"course": course, "home": home})
+
+
+def home_of(course: Course, *, viewer: Staff, now: datetime) -> CourseHome:
+    """Return the page's contents. A playbook takes two queries, everything else about twelve."""
+    as_of = course.clock_stopped_at or now
+    learners = number_in_scope(course, as_of=as_of)
+    return CourseHome(
+        state=course_state(course),
+        as_of=instant_words(as_of, course.time_zone),
+        learners=learners,
+        playbooks=list(_playbooks(course, viewer, as_of, learners)),
+        messages=list(_messages(course, as_of)),
+        results=list(_results(course, viewer, as_of)),
+        readiness=readiness_of([course.key], now=now)[course.key],
+    )
+
+
+def _playbooks(
+    course: Course, viewer: Staff, as_of: datetime, learners: int
+) -> Iterator[PlaybookSection]:
+    seen = viewable(Segment.objects.filter(playbook__courses=course, status__in=KEPT), viewer)
+    by_playbook: dict[Playbook, list[Segment]] = {}
+    for segment in seen.select_related("playbook").order_by("playbook__key", "priority", "key"):
+        by_playbook.setdefault(segment.playbook, []).append(segment)
+    for playbook, segments in by_playbook.items():
+        ids = [segment.pk for segment in segments]
+        sizes = sizes_in_course(ids, course, days=DAYS, as_of=as_of)
+        yield PlaybookSection(
+            name=playbook.name,
+            lines=[_line(segment, sizes[segment.pk]) for segment in segments],
+            is_exclusive=playbook.mode == PlaybookMode.EXCLUSIVE,
+            in_none=max(learners - number_in_any(ids, course), 0),
+        )
+
+
+def _line(segment: Segment, sizes: Sizes) -> SegmentLine:
+    return SegmentLine(
+        name=segment.name,
+        address=reverse("admin:segmentation_segment_change", args=(segment.pk,)),
+        members=list_url(Membership, {"segment__id__exact": segment.pk}),
+        now=sizes.now,
+        entered=sum(sizes.entered[-WEEK:]),
+        left=sum(sizes.left[-WEEK:]),
+        # The drawing library escapes all texts, and the drawing has none of a user.
+        plot=mark_safe(sparkline(sizes.members)),  # noqa: S308
+    )
+
+
+def _messages(course: Course, as_of: datetime) -> Iterator[str]:
+    midnight = local_midnight(local_date(as_of, course.time_zone), course.time_zone)
+    found = messages_of_course(course, since=midnight, now=as_of)
+    yield f"{_counted(found.sent)} went out today, since midnight in {course.time_zone}."
+    if found.next_at is None:
+        yield "No message waits."
+    elif found.next_at > as_of:
+        first = instant_words(found.next_at, course.time_zone)
+        yield f"{_waiting(found.waiting)}. The first goes out on {first} or later."
+    else:
+        yield f"{_waiting(found.waiting)}. The first is due now."
+
+
+def _waiting(number: int) -> str:
+    return f"{_counted(number)} {'waits' if number == 1 else 'wait'}"
+
+
+def _counted(number: int) -> str:
+    if number == 1:
+        return "1 message"
+    return f"{number:,} messages" if number < MOST_COUNTED else f"{MOST_COUNTED:,} or more messages"
+
+
+def _results(course: Course, viewer: Staff, as_of: datetime) -> Iterator[Item]:
+    running = viewable(Experiment.objects.filter(status=ExperimentStatus.RUNNING), viewer)
+    here = in_course(running, course.pk)
+    drawn = for_user(Assignment.objects.filter(experiment=OuterRef("pk")), viewer)
+    shown = here.annotate(has_drawn=Exists(drawn)).order_by("-started_at", "id")
+    for experiment in shown[:SHOWN]:
+        sentence = result_sentence(experiment, has_drawn=experiment.has_drawn, now=as_of)
+        yield Item(
+            sentence, "Read the report", reverse("experiments:report", args=(experiment.key,))
+        )

@@ -1,0 +1,37 @@
+"""What a page says about an experiment and about a course in one sentence."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from activity.models import Course
+from experiments.models import Experiment
+from experiments.protocol import ProtocolError, read_protocol
+
+
+def result_sentence(experiment: Experiment, *, has_drawn: bool, now: datetime) -> str:
+    """Return whether the experiment has results, or when its first result comes."""
+    try:
+        metrics = read_protocol(experiment.protocol).chosen_metrics()
+    except ProtocolError:
+        return f"The report of “{experiment}” cannot be read."
+    if experiment.started_at is None or not has_drawn:
+        return f"“{experiment}” runs. Nobody has been drawn yet."
+    first = experiment.started_at + min(metric.window for metric in metrics)
+    if now < first:
+        return f"“{experiment}” runs. Its first result comes after {first:%-d %B %Y}."
+    return f"“{experiment}” runs and has results."
+
+
+def course_state(course: Course) -> str:
+    """Return whether learners of the course get messages, and until when."""
+    if course.clock_stopped_at:
+        return f"simulated, as of {instant_words(course.clock_stopped_at, course.time_zone)}."
+    if course.live_since:
+        since = course.live_since.astimezone(ZoneInfo(course.time_zone))
+        return f"live since {since:%-d %B %Y}, ends on {course.ends_on:%-d %B %Y}."
+    return "not live. Segments are kept, and no learner gets a message."
+
+
+def instant_words(instant: datetime, zone: str) -> str:
+    """Return the instant in the zone and its name: "Monday 3 November 2025, 08:00 (CET)"."""
+    return f"{instant.astimezone(ZoneInfo(zone)):%A %-d %B %Y, %H:%M} ({zone})"

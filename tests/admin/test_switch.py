@@ -1,0 +1,142 @@
+"""The course switch limits every list to one course, and shows times in its zone."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from activity.admin.zones import path_to_course
+from activity.models import Course
+from interventions.models import Delivery, SitePause
+from interventions.operations import PauseNote, pause_site
+from tests.admin.test_access import FOREIGN, lists, pages_of, populate, shown
+from tests.factories import NOW, make_course
+
+pytestmark = pytest.mark.django_db
+SWITCH = "/courses/switch/"
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    return client
+
+
+def choose(client: Client, course: Course | str, **more: str) -> Any:
+    value = course if isinstance(course, str) else course.pk
+    return client.post(SWITCH, {"course": value, **more})
+
+
+@pytest.mark.slow
+def test_every_list_shows_only_the_chosen_course(staff: Client) -> None:
+    course = populate("Ant")
+    populate(FOREIGN)
+    seen = {model for model, address in lists().items() if FOREIGN in shown(staff, address)}
+
+    choose(staff, course)
+
+    assert len(seen) > 15
+    for model, address in lists().items():
+        # The page of the site's pause lists the pauses of all courses.
+        assert model is SitePause or FOREIGN not in shown(staff, address), model
+    choose(staff, "")
+    for model, address in lists().items():
+        assert (FOREIGN in shown(staff, address)) == (model in seen), model
+
+
+def test_page_of_a_row_of_another_course_still_opens(staff: Client) -> None:
+    other = populate(FOREIGN)
+    choose(staff, make_course(title="Biology"))
+
+    page = staff.get(reverse("admin:activity_course_change", args=(other.pk,)))
+
+    assert page.status_code == 200
+
+
+def test_every_page_names_the_chosen_course_and_leads_back(staff: Client) -> None:
+    choose(staff, make_course(title="Biology", time_zone="Asia/Tokyo"))
+
+    for address in ("/", "/reports/", reverse("admin:segmentation_segment_changelist")):
+        assert "Lists show only" in shown(staff, address)
+        assert "Asia/Tokyo" in shown(staff, address)
+    choose(staff, "")
+    assert "Lists show only" not in shown(staff, "/")
+
+
+def test_rows_of_a_course_show_their_times_in_its_zone(staff: Client) -> None:
+    for word, zone in (("Ant", "Asia/Tokyo"), ("Bee", "America/Lima")):
+        Course.objects.filter(pk=populate(word).pk).update(time_zone=zone)
+    Delivery.objects.update(planned_at=NOW)
+    page = reverse("admin:interventions_delivery_changelist")
+    one = Delivery.objects.get(enrollment__course__time_zone="Asia/Tokyo")
+
+    listed = shown(staff, page)
+
+    assert "30 Sep 2025, 21:00 JST" in listed
+    assert "30 Sep 2025, 07:00 -05" in listed
+    assert "21:00 JST" in shown(staff, pages_of(one, "change")[0])
+
+
+def test_every_list_with_one_course_per_row_shows_its_zone(staff: Client) -> None:
+    course = populate("Ant")
+    Course.objects.filter(pk=course.pk).update(time_zone="Asia/Tokyo")
+
+    for model, address in lists().items():
+        if path_to_course(model) and model._default_manager.exists():
+            assert " UTC" not in shown(staff, address), model
+
+
+def test_times_of_the_whole_site_are_in_the_zone_of_the_chosen_course(staff: Client) -> None:
+    pause_site(paused=True, now=NOW, note=PauseNote("ana", "wrong text"))
+    address = reverse("admin:interventions_pause_changelist")
+    assert "30 Sep 2025, 12:00 UTC" in shown(staff, address)
+
+    choose(staff, make_course(time_zone="Asia/Tokyo"))
+
+    assert "30 Sep 2025, 21:00 JST" in shown(staff, address)
+
+
+def test_zone_that_a_newer_tzdata_dropped_fails_no_page(staff: Client) -> None:
+    course = make_course()
+    Course.objects.filter(pk=course.pk).update(time_zone="Mars/Olympus")
+    course.refresh_from_db()
+    choose(staff, course)
+
+    assert staff.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("value", ["999999", "no number", "9" * 30, "\x00"])
+def test_unknown_course_is_not_found_and_changes_nothing(value: str, staff: Client) -> None:
+    choose(staff, make_course(title="Biology"))
+
+    assert choose(staff, value).status_code == 404
+    assert "Biology" in shown(staff, "/")
+
+
+def test_switch_leads_back_to_the_page_but_to_no_other_site(staff: Client) -> None:
+    course = make_course()
+
+    assert choose(staff, course, next="/reports/?a=b").url == "/reports/?a=b"
+    assert choose(staff, course, next="https://example.org/").url == "/"
+    assert choose(staff, course, next="//example.org/").url == "/"
+
+
+def test_switch_needs_the_right_to_view_courses(client: Client) -> None:
+    course = make_course()
+    user = get_user_model().objects.create_user("bo", is_staff=True)
+    client.force_login(user)
+    assert choose(client, course).status_code == 403
+
+    user.user_permissions.add(Permission.objects.get(codename="view_course"))
+    assert choose(client, course).status_code == 302
+
+
+def test_session_of_another_release_shows_all_courses(staff: Client) -> None:
+    session = staff.session
+    session["course"] = {"pk": 1}
+    session.save()
+
+    assert "Lists show only" not in shown(staff, "/")

@@ -1,0 +1,152 @@
+"""The list of courses, and the page of a course with its numbers."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from activity.models import Course
+from config.views.course_home import CourseHome, home_of
+from interventions.models import DeliveryState
+from segmentation.models import Membership, Playbook, PlaybookMode
+from tests.factories import NOW, make_course, make_enrollment
+from tests.interventions.factories import (
+    arm_of,
+    assign,
+    make_cadence,
+    make_delivery,
+    make_experiment,
+    make_live_course,
+    make_run,
+)
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    return client
+
+
+def home(course: Course) -> CourseHome:
+    viewer = get_user_model()(is_superuser=True, is_active=True)
+    return home_of(course, viewer=viewer, now=NOW)
+
+
+def enter(enrollment: Any, segment: Any, *, ago: timedelta, left: timedelta | None = None) -> None:
+    Membership.objects.create(
+        enrollment=enrollment,
+        segment=segment,
+        entered_at=NOW - ago,
+        left_at=None if left is None else NOW - left,
+        version=1,
+    )
+
+
+def test_numbers_of_an_exclusive_playbook_add_up() -> None:
+    course = make_live_course()
+    playbook = make_playbook(course)
+    Playbook.objects.update(mode=PlaybookMode.EXCLUSIVE)
+    quiet, moving = make_segment(playbook, ACTED_TODAY), make_segment(playbook, ACTED_TODAY)
+    learners = [make_enrollment(course) for _ in range(6)]
+    make_enrollment(course, withdrew_at=NOW - DAY)
+    enter(learners[0], quiet, ago=DAY)
+    enter(learners[1], quiet, ago=40 * DAY)
+    enter(learners[2], moving, ago=2 * DAY)
+    enter(learners[3], moving, ago=9 * DAY, left=DAY)
+    enter(make_enrollment(make_live_course()), quiet, ago=DAY)
+
+    found = home(course)
+
+    (shown,) = found.playbooks
+    assert [(line.now, line.entered, line.left) for line in shown.lines] == [(2, 1, 0), (1, 1, 1)]
+    assert found.learners == sum(line.now for line in shown.lines) + shown.in_none == 6
+
+
+def test_overlapping_playbook_counts_each_learner_once_as_in_none() -> None:
+    course = make_live_course()
+    playbook = make_playbook(course)
+    segments = [make_segment(playbook, ACTED_TODAY) for _ in range(2)]
+    both, _ = make_enrollment(course), make_enrollment(course)
+    for segment in segments:
+        enter(both, segment, ago=DAY)
+
+    (shown,) = home(course).playbooks
+
+    assert ([line.now for line in shown.lines], shown.in_none) == ([1, 1], 1)
+
+
+def test_messages_of_the_day_and_those_that_wait_are_counted() -> None:
+    course = make_live_course(time_zone="Europe/Brussels")
+    segment = make_segment(make_playbook(course), ACTED_TODAY)
+    cadence = make_cadence(segment=segment)
+    sent = {"state": DeliveryState.HANDED_OFF, "finished_at": NOW}
+    make_delivery(make_enrollment(course), cadence, claimed_at=NOW - timedelta(hours=13), **sent)
+    # The day begins at 22:00 UTC.
+    make_delivery(make_enrollment(course), cadence, claimed_at=NOW - timedelta(hours=15), **sent)
+    make_delivery(make_enrollment(course), cadence, send_at=NOW + 2 * DAY)
+    ghost = make_run(make_enrollment(course), cadence, ghost=True)
+    make_delivery(run=ghost, send_at=NOW + DAY)
+    other = make_live_course()
+    segment.playbook.courses.add(other)
+    make_delivery(make_enrollment(other), cadence, send_at=NOW + DAY)
+
+    at = "Thursday 2 October 2025, 14:00 (Europe/Brussels)"
+    assert home(course).messages == [
+        "1 message went out today, since midnight in Europe/Brussels.",
+        f"1 message waits. The first goes out on {at} or later.",
+    ]
+
+
+def test_experiment_of_the_course_says_when_its_first_result_comes() -> None:
+    course = make_live_course()
+    experiment = make_experiment(make_segment(make_playbook(course), ACTED_TODAY), name="Half")
+    assign(make_enrollment(course), arm_of(experiment, "control"))
+
+    assert "Its first result comes after" in home(course).results[0].sentence
+    assert home(make_live_course()).results == []
+
+
+def test_page_names_what_is_missing_and_the_guards(staff: Client) -> None:
+    course = make_course(title="Biology")
+
+    page = staff.get(f"/courses/{course.pk}/").text
+
+    assert "No message goes out yet, because" in page
+    assert "No active segment looks at this course." in page
+    assert "Missing: quiet hours" in page
+    assert staff.get("/courses/999999/").status_code == 404
+
+
+def test_page_costs_the_same_for_any_number_of_learners(
+    django_assert_max_num_queries: Any,
+) -> None:
+    course = make_live_course()
+    playbook = make_playbook(course)
+    for _ in range(4):
+        segment = make_segment(playbook, ACTED_TODAY)
+        make_cadence(segment=segment)
+        enter(make_enrollment(course), segment, ago=DAY)
+    with django_assert_max_num_queries(20):
+        home(course)
+
+
+def test_courses_are_found_by_title_or_key(staff: Client) -> None:
+    make_course(title="Biology", key="bio-1")
+    make_course(title="History", key="his-1")
+
+    assert "History" in staff.get("/courses/").text
+    for text in ("olog", "BIO-1"):
+        page = staff.get("/courses/", {"course": text}).text
+        assert "Biology" in page
+        assert "History" not in page
+    assert "No course has “chemistry”" in staff.get("/courses/", {"course": "chemistry"}).text
+
+
+def test_new_installation_says_where_courses_come_from(staff: Client) -> None:
+    assert "There is no course yet." in staff.get("/courses/").text
