@@ -10,6 +10,7 @@ from segmentation.rules.parse import MAX_CONDITIONS, MAX_DEPTH, parse, parse_tex
 from segmentation.rules.ranges import check_ranges
 from segmentation.rules.refs import find_ref
 from segmentation.rules.types import Combinator, Condition, Group, RuleError, conditions, to_json
+from segmentation.rules.verdicts import Verdict, verdicts
 
 __all__ = [
     "MAX_CONDITIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "Group",
     "Operator",
     "RuleError",
+    "Verdict",
     "canonical_rule",
     "check_ranges",
     "conditions",
@@ -31,4 +33,5 @@ __all__ = [
     "parse",
     "parse_text",
     "to_json",
+    "verdicts",
 ]

@@ -11,7 +11,8 @@ from segmentation.signals import Signal, SignalKind, SignalRef, SignalValue, Win
 def describe(identity: str, value: SignalValue) -> str:
     """Return the signal in words, with a capital letter: "Active on 3 of the last 7 days".
 
-    A signal that is no longer known is shown by its identity and value.
+    An unknown value is explained: "…is unknown: no quiz attempt in the last 14 days has a score". A
+    signal that is no longer known is shown by its identity and value.
     """
     ref = find_ref(identity)
     if ref is None:
@@ -21,8 +22,12 @@ def describe(identity: str, value: SignalValue) -> str:
 
 
 def _unknown(ref: SignalRef) -> str:
-    window = f" {in_window(ref.window)}" if ref.signal.window is not Window.NONE else ""
-    return f"the {' '.join((ref.signal.label, *ref.args))}{window} is unknown"
+    when, arg = in_window(ref.window), " ".join(ref.args)
+    window = f" {when}" if ref.signal.window is not Window.NONE else ""
+    unknown = f"the {' '.join((ref.signal.label, *ref.args))}{window} is unknown"
+    # Stored values may be of an earlier release, in which the signal could be unknown.
+    why = ref.signal.unknown.format(when=when, arg=arg)
+    return f"{unknown}: {why}" if why else unknown
 
 
 def _known(ref: SignalRef, value: Any) -> str:

@@ -22,6 +22,7 @@ CONTEXT = (
         help="A trait of the enrollment, such as earlier attempts, or of the learner, such as the "
         "region, if the enrollment has none. A list is compared by its members, a number as a "
         "number. Unknown if neither has it.",
+        unknown="the roster gives no {arg}",
         needs=frozenset({Need.TRAITS}),
         sql=_trait,
     ),

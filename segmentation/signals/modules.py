@@ -89,6 +89,7 @@ COMPLETED = (
         sentence="completed {amount} of the modules assigned so far",
         help="The share of completed modules among those assigned so far. Unknown if none is "
         "assigned.",
+        unknown="no module is assigned yet",
         needs=PROGRESS,
         sql=_completion_rate,
     ),
@@ -137,6 +138,7 @@ MODULE = (
         help="The rank of the learner's pace in the course as a share; 0 is the fastest. Half of "
         "the learners with the same pace count as faster. Unknown before the first completed "
         "module, and if more than half of the course has the same pace.",
+        unknown="no module is completed yet, or more than half of the course has the same pace",
         needs=frozenset({Need.NORMS, Need.PACE}),
         sql=_pace_percentile,
     ),

@@ -61,6 +61,7 @@ OWED = (
         "is owed when the course's days of grace after its due day are over. Activities due before "
         "the enrollment, and those that nobody in the course had completed before today, are not "
         "owed. Unknown if none is owed.",
+        unknown="no activity was owed {when}",
         needs=frozenset({Need.NORMS, Need.PROGRESS}),
         sql=_activities_completed_rate,
     ),

@@ -72,6 +72,7 @@ QUIZ = (
         help="The share of quizzes attempted in the last N days, among the quizzes that are "
         "assigned so far, not due more than 7 days ahead, and in modules touched in the last N "
         "days. Unknown if there is no such quiz.",
+        unknown="no module touched {when} has a quiz that is assigned yet and due within a week",
         needs=PROGRESS,
         sql=_quiz_attempt_rate,
     ),
@@ -82,6 +83,7 @@ QUIZ = (
         label="share of quiz attempts passed",
         sentence="passed {amount} of the scored quiz attempts {when}",
         help="Passed scored attempts divided by scored attempts. Unknown without a scored attempt.",
+        unknown="no quiz attempt {when} has a score",
         needs=DAILY,
         sql=_share_of_scored("a.passed"),
     ),
@@ -92,6 +94,7 @@ QUIZ = (
         label="average quiz score",
         sentence="the average quiz score {when} is {amount}",
         help="The mean score (0 to 1) of the scored attempts. Unknown without a scored attempt.",
+        unknown="no quiz attempt {when} has a score",
         needs=DAILY,
         sql=_share_of_scored("a.score_sum"),
     ),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from segmentation.rules import deciding, evaluate, parse
+from segmentation.rules import Verdict, deciding, evaluate, parse, verdicts
 from tests.segmentation.factories import identity
 
 A = {"field": "active_days", "window": 7, "operator": ">=", "value": 3}
@@ -48,3 +48,29 @@ def test_deciding_conditions_have_the_result_of_the_whole(rule, signals, expecte
 def test_a_missing_signal_raises():
     with pytest.raises(KeyError):
         deciding(parse(group("and", A)), {})
+
+
+def test_verdicts_say_of_each_condition_whether_it_is_true():
+    signals = {identity("active_days", 7): 3, identity("quiz_pass_rate"): None}
+
+    assert verdicts(parse(group("and", A, C)), signals) == [
+        Verdict(
+            condition="Passed less than 60% of the scored quiz attempts so far",
+            value="The share of quiz attempts passed so far is unknown: no quiz attempt so far has"
+            " a score",
+            holds=None,
+            decides=True,
+        ),
+        Verdict(
+            condition="Active on at least 3 of the last 7 days",
+            value="Active on 3 of the last 7 days",
+            holds=True,
+            decides=False,
+        ),
+    ]
+
+
+def test_no_verdict_decides_while_a_signal_is_missing():
+    (verdict,) = verdicts(parse(group("and", A, B)), {identity("active_days", 7): 3})
+
+    assert (verdict.holds, verdict.decides) == (True, False)

@@ -6,7 +6,7 @@ import pytest
 
 from common.clock import local_midnight
 from segmentation.queries import read_signals
-from segmentation.signals import SIGNALS_BY_NAME, SignalRef
+from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef, usual_refs
 from tests.factories import NOW, act, make_course, make_enrollment, make_item, make_learner
 
 pytestmark = pytest.mark.django_db
@@ -357,3 +357,13 @@ def test_a_trait_of_the_enrollment_is_read_before_the_learners():
     assert read(first, "trait", None, "age_band") is None
     assert read(first, "trait", None, "region") == "Wales"
     assert read(second, "trait", None, "earlier_attempts") == 1
+
+
+def test_each_signal_that_can_be_unknown_says_why(learner):
+    # Nothing is known of a learner without acts, in a course without items.
+    refs = [*usual_refs(), ref("trait", None, "region")]
+    (row,) = read_signals(learner.course, refs, as_of=NOW, enrollment_ids=[learner.pk])
+
+    unknown = {each.signal.name for each in refs if row.signals[each.identity] is None}
+    assert unknown == {signal.name for signal in SIGNALS if signal.unknown}
+    assert "quiz_attempt_rate" in unknown
