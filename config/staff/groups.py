@@ -38,6 +38,7 @@ _RECORDS = (
     "interventions.templatetext",
     "interventions.sitepause",
     "interventions.pause",
+    "interventions.learnerpause",
 )
 _WORK = (*_COURSES, *_PEOPLE, *_SEGMENTS, *_MESSAGES, *_EXPERIMENTS)
 _SEND = ("activity.send_messages",)

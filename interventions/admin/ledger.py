@@ -28,7 +28,7 @@ from interventions import models, operations
 from interventions.admin.answers import Answer, confirm_or_do
 from interventions.forms import QuietHoursForm
 from interventions.queries.holds import hold_of
-from interventions.queries.pauses import pauses_of
+from interventions.queries.pauses import pauses_of, with_learner_pauses
 from segmentation.admin.members import MembershipAdmin, by_enrollment_of
 
 Chosen = QuerySet[models.Delivery]
@@ -94,6 +94,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
     readonly_fields = ("shown_reason", "shown_trace", "shown_pauses")
     actions = ("retry", "resolve_as_accepted", "resolve_as_not_accepted")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the messages, each with whether its learner's messages are paused."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return with_learner_pauses(rows)
+
     def has_answer_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may decide on messages, which can let messages out."""
         return may_send(request.user)
@@ -129,7 +134,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if delivery.state == models.DeliveryState.PLANNED:
             # The policy does not decide on held messages, so the row has no reason for the hold. A
             # pause of the whole site is shown in the banner above.
-            held = hold_of(delivery, site_paused=False, now=utc_now())
+            held = hold_of(
+                delivery,
+                site_paused=False,
+                learner_paused=getattr(delivery, "is_learner_paused", False),
+                now=utc_now(),
+            )
         return (held or delivery.reason).replace("_", " ")
 
     @display(description="Decisions of the policy")

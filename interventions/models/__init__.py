@@ -34,7 +34,7 @@ from interventions.models.messages import (
     MessageTemplate,
     TemplateText,
 )
-from interventions.models.pauses import Pause, SitePause
+from interventions.models.pauses import LearnerPause, Pause, SitePause
 
 __all__ = [
     "COUNTED_STATES",
@@ -52,6 +52,7 @@ __all__ = [
     "DeliveryState",
     "FrequencyCap",
     "InDoubtPolicy",
+    "LearnerPause",
     "MailboxMessage",
     "MessageTemplate",
     "OnExceed",

@@ -17,7 +17,7 @@ from interventions.operations.limits import (
     save_quiet_hours,
     suppress,
 )
-from interventions.operations.pauses import PauseNote, pause_cadence, pause_site
+from interventions.operations.pauses import PauseNote, pause_cadence, pause_learner, pause_site
 from interventions.operations.resolution import resolve_in_doubt, retry_failed
 from interventions.operations.runs import start_manually
 from interventions.operations.templates import check_texts, save_category, save_template
@@ -34,6 +34,7 @@ __all__ = [
     "keep_no",
     "make_missing_guards",
     "pause_cadence",
+    "pause_learner",
     "pause_site",
     "resolve_in_doubt",
     "retry_failed",

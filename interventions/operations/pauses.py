@@ -7,7 +7,15 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Greatest
 
-from interventions.models import Cadence, Delivery, DeliveryState, Pause, SitePause
+from activity.models import Learner
+from interventions.models import (
+    Cadence,
+    Delivery,
+    DeliveryState,
+    LearnerPause,
+    Pause,
+    SitePause,
+)
 from interventions.policy.decision import Reason
 
 
@@ -42,6 +50,24 @@ def pause_cadence(
     _keep(cadence_id, paused=paused, now=now, note=note)
     if not paused:
         _release(Reason.CADENCE_PAUSED, now=now, run__cadence=cadence_id)
+
+
+@transaction.atomic
+def pause_learner(
+    learner_id: int, *, paused: bool, now: datetime, note: PauseNote = PauseNote()
+) -> None:
+    """Hold or resume all messages to one learner. A message that is being handed off goes out."""
+    # Dispatch claims under this lock, so after the commit nothing more is claimed. Two people who
+    # press the button at once come one after the other.
+    list(Learner.objects.select_for_update(no_key=True).filter(pk=learner_id).values("pk"))
+    current = LearnerPause.objects.filter(learner=learner_id, ended_at=None)
+    if not paused:
+        current.update(ended_at=Greatest("began_at", now), ended_by=note.by)
+        _release(Reason.LEARNER_PAUSED, now=now, learner=learner_id)
+    elif not current.exists():
+        LearnerPause.objects.create(
+            learner_id=learner_id, began_at=now, began_by=note.by, reason=note.reason
+        )
 
 
 def _keep(cadence_id: int | None, *, paused: bool, now: datetime, note: PauseNote) -> None:

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     NO_ADDRESS = "no_address"
     COURSE_NOT_LIVE = "course_not_live"
     SITE_PAUSED = "site_paused"
+    LEARNER_PAUSED = "learner_paused"
     CADENCE_PAUSED = "cadence_paused"
     SEGMENT_FROZEN = "segment_frozen"
     FEED_SILENT = "feed_silent"

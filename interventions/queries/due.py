@@ -10,7 +10,7 @@ from django.db import connection
 from activity.models import Enrollment
 from interventions.models import Delivery, Run, RunStatus
 from interventions.queries.catalogue import Catalogue
-from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS, hold_of
+from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS, hold_of, learner_paused
 from interventions.queries.joined import Joined
 
 # The number of messages from which the next learners are taken. An urgent message that comes
@@ -27,7 +27,7 @@ JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
 JOIN activity_course AS course ON course.id = enrollment.course_id
 WHERE delivery.state = 'planned' AND delivery.send_at <= %(now)s
     AND delivery.channel = ANY(%(channels)s) AND {OPEN_COURSE}
-    AND delivery.learner_id <> ALL(%(passed_over)s)
+    AND delivery.learner_id <> ALL(%(passed_over)s) AND NOT {learner_paused("delivery.learner_id")}
 ORDER BY delivery.priority, delivery.planned_at, delivery.id
 LIMIT %(limit)s
 """  # noqa: S608
@@ -89,8 +89,9 @@ def _assemble(row: Sequence[Any]) -> Delivery:
 
 
 def _may_be_decided(delivery: Delivery, now: datetime) -> bool:
-    # The site's pause is read later with the policy's facts, because it may have just begun.
-    held = hold_of(delivery, site_paused=False, now=now)
+    # The pauses of the site and of the learner are read later with the policy's facts, because they
+    # may have just begun.
+    held = hold_of(delivery, site_paused=False, learner_paused=False, now=now)
     return held is None and delivery.enrollment.course.clock_stopped_at is None
 
 

@@ -14,13 +14,14 @@ from interventions.policy.caps import Counted, Message, covers
 from interventions.policy.consent import ConsentStatement, is_wanted, latest_statement
 from interventions.policy.decision import PASSING, Facts
 from interventions.policy.hours import ClosedHours, outside
-from interventions.queries.holds import hold_of
+from interventions.queries.holds import hold_of, learner_paused
 from interventions.queries.limits import Limits
 from segmentation.models import SegmentStatus
 
-_LEARNER = """
+_LEARNER = f"""
 SELECT
     COALESCE((SELECT paused FROM interventions_sitepause), false),
+    {learner_paused("%(learner)s")},
     ARRAY(SELECT address FROM interventions_suppression WHERE address = ANY(%(addresses)s)),
     ARRAY(
         SELECT enrollment_id FROM activity_due
@@ -51,7 +52,7 @@ SELECT
         WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id),
     ARRAY(SELECT changed_at FROM interventions_consent
         WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id)
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Situation:
     """The facts that all messages of a learner share at one instant."""
 
     site_paused: bool
+    learner_paused: bool
     # By channel; empty if the channel cannot reach the learner.
     addresses: Mapping[str, str]
     suppressed: frozenset[str]
@@ -94,12 +96,13 @@ def read_situation(
     }
     with connection.cursor() as cursor:
         cursor.execute(_LEARNER, values)
-        paused, suppressed, evaluation_pending, waiting, counted, *columns = cursor.fetchone()
+        paused, held, suppressed, pending, waiting, counted, *columns = cursor.fetchone()
     return Situation(
         site_paused=paused,
+        learner_paused=held,
         addresses=addresses,
         suppressed=frozenset(suppressed),
-        evaluation_pending=frozenset(evaluation_pending),
+        evaluation_pending=frozenset(pending),
         words=tuple(
             ConsentStatement(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)
         ),
@@ -131,7 +134,12 @@ def facts_of(
         not_opted_in=not_opted_in,
         suppressed=comparable(address) in situation.suppressed,
         no_address=not address,
-        held=hold_of(delivery, site_paused=situation.site_paused, now=now),
+        held=hold_of(
+            delivery,
+            site_paused=situation.site_paused,
+            learner_paused=situation.learner_paused,
+            now=now,
+        ),
         feed_silent=limits.is_silent(course, now=now),
         quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,
         outside_window=_outside_window(cadence),

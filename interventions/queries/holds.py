@@ -21,8 +21,17 @@ WHERE NOT cadence.paused AND segment.status IS DISTINCT FROM '{SegmentStatus.FRO
 
 OPEN_COURSE = "course.clock_stopped_at IS NULL AND course.live_since <= %(now)s"
 
+_PAUSED = "SELECT FROM interventions_learnerpause WHERE learner_id = {} AND ended_at IS NULL"
 
-def hold_of(delivery: Delivery, *, site_paused: bool, now: datetime) -> Reason | None:
+
+def learner_paused(column: str) -> str:
+    """Return the SQL condition that all messages to the learner in the column are paused."""
+    return f"EXISTS ({_PAUSED.format(column)})"
+
+
+def hold_of(
+    delivery: Delivery, *, site_paused: bool, learner_paused: bool, now: datetime
+) -> Reason | None:
     """Return the hold on the message that a person must lift, or None.
 
     Step, cadence, segment, enrollment and course must be loaded.
@@ -32,6 +41,7 @@ def hold_of(delivery: Delivery, *, site_paused: bool, now: datetime) -> Reason |
     holds = (
         (course.live_since is None or course.live_since > now, Reason.COURSE_NOT_LIVE),
         (site_paused, Reason.SITE_PAUSED),
+        (learner_paused, Reason.LEARNER_PAUSED),
         (cadence.paused, Reason.CADENCE_PAUSED),
         (frozen, Reason.SEGMENT_FROZEN),
     )

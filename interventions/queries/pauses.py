@@ -1,11 +1,12 @@
 """Queries on pauses: whether sending is held, since when, by whom and why."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from activity.access import Viewer, for_user
-from interventions.models import Delivery, DeliveryState, Pause, SitePause
+from interventions.models import Delivery, DeliveryState, LearnerPause, Pause, SitePause
 
 SHOWN = 50
 
@@ -25,6 +26,17 @@ def cadence_pause(cadence_id: int | None) -> Pause | None:
     if cadence_id is None:
         return None
     return Pause.objects.filter(cadence=cadence_id, ended_at=None).first()
+
+
+def learner_pause(learner_id: int) -> LearnerPause | None:
+    """Return the current pause of the learner's messages. One query."""
+    return LearnerPause.objects.filter(learner=learner_id, ended_at=None).first()
+
+
+def with_learner_pauses(deliveries: QuerySet[Delivery]) -> QuerySet[Any]:
+    """Return the messages with `is_learner_paused`: all messages to their learner are paused."""
+    paused = LearnerPause.objects.filter(learner=OuterRef("learner"), ended_at=None)
+    return deliveries.annotate(is_learner_paused=Exists(paused))
 
 
 def latest_pauses(*, viewer: Viewer) -> QuerySet[Pause]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS
+from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS, learner_paused
 
 # In each step, so many of the longest due messages are searched for one that is not held. A course
 # that is no longer live may have a million due messages.
@@ -18,13 +18,13 @@ _OLDEST_DUE = f"""
 WITH open_step AS MATERIALIZED ({OPEN_STEPS})
 SELECT min(first.send_at) FROM open_step CROSS JOIN LATERAL (
     SELECT due.send_at FROM (
-        SELECT send_at, enrollment_id FROM interventions_delivery
+        SELECT send_at, enrollment_id, learner_id FROM interventions_delivery
         WHERE step_id = open_step.id AND state = 'planned' AND send_at <= %(now)s
         ORDER BY send_at LIMIT %(looked_at)s
     ) AS due
     JOIN activity_enrollment AS enrollment ON enrollment.id = due.enrollment_id
     JOIN activity_course AS course ON course.id = enrollment.course_id
-    WHERE {OPEN_COURSE}
+    WHERE {OPEN_COURSE} AND NOT {learner_paused("due.learner_id")}
     ORDER BY due.send_at LIMIT 1
 ) AS first
 """  # noqa: S608

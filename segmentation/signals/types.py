@@ -68,9 +68,9 @@ class Signal:
     a window, `{when}` ("in the last 7 days") or `{days}` ("7 days"). `label` names the signal.
     `unit` is singular and plural, for signals whose clause names what is counted. `args` are
     further required keys of a condition. `within_window` means that the value counts days of the
-    window and cannot exceed it. `unknown` is a clause that says why the value is unknown, with `{when}`
-    and `{arg}`; a signal that is always known has none. `sql` compiles the signal; `needs` are the
-    sources that it reads.
+    window and cannot exceed it. `unknown` is a clause, with `{when}` or `{arg}`, that says why the
+    value is unknown; a signal that is always known has none. `sql` compiles the signal; `needs` are
+    the sources that it reads.
     """
 
     name: str

@@ -31,6 +31,7 @@ from experiments.models import DeliveryOutcome
 from interventions.models import (
     Consent,
     FrequencyCap,
+    LearnerPause,
     MailboxMessage,
     Pause,
     QuietHours,
@@ -108,6 +109,7 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     said = {"state": "out", "changed_at": NOW, "source": "page"}
     Consent.objects.create(learner=enrollment.learner, category=cadence.category, **said)
     Pause.objects.create(cadence=cadence, began_at=NOW, began_by=f"{word} boss")
+    LearnerPause.objects.create(learner=enrollment.learner, began_at=NOW, began_by=f"{word} boss")
 
 
 def populate_site(word: str) -> None:

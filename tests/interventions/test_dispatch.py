@@ -9,9 +9,8 @@ from activity.models import Due, Event
 from experiments.models import DeliveryOutcome
 from interventions.channels import Answer, Result
 from interventions.channels.memory import MemoryConnection, memory_channel
-from interventions.models import Delivery, DeliveryState, SitePause
-from interventions.operations import pause_cadence, pause_site, suppress
-from interventions.queries.holds import hold_of
+from interventions.models import Delivery, DeliveryState
+from interventions.operations import suppress
 from interventions.stages.dispatch import dispatch_due
 from segmentation.models import Segment
 from tests.factories import NOW, make_learner
@@ -189,53 +188,6 @@ def test_a_message_that_must_never_go_out_is_dropped_with_its_reason(against, re
     assert state_of(delivery) == ("dropped", reason)
     assert delivery.trace[-1]["reason"] == reason
     assert delivery.claimed_at is None
-
-
-def course_not_live(delivery: Delivery) -> None:
-    course = delivery.enrollment.course
-    type(course).objects.filter(pk=course.pk).update(live_since=None)
-
-
-def site_paused(delivery: Delivery) -> None:
-    pause_site(paused=True, now=NOW)
-
-
-def cadence_paused(delivery: Delivery) -> None:
-    pause_cadence(delivery.run.cadence_id, paused=True, now=NOW)
-
-
-def segment_frozen(delivery: Delivery) -> None:
-    Segment.objects.filter(pk=delivery.run.cadence.segment_id).update(status="frozen")
-
-
-@pytest.mark.parametrize("against", [course_not_live, site_paused, cadence_paused, segment_frozen])
-def test_a_held_message_waits_unchanged_and_unread(against) -> None:
-    delivery = make_delivery()
-    against(delivery)
-
-    sent, counts = dispatch()
-
-    assert (sent, counts) == ([], {})
-    assert state_of(delivery) == ("planned", "")
-    assert (delivery.send_at, delivery.trace) == (NOW, [])
-    held = Delivery.objects.select_related("step__cadence__segment", "enrollment__course").get(
-        pk=delivery.pk
-    )
-    paused = SitePause.objects.filter(paused=True).exists()
-    assert hold_of(held, site_paused=paused, now=NOW) == against.__name__
-
-
-def test_resuming_sends_held_messages_at_once() -> None:
-    delivery = make_delivery()
-    pause_site(paused=True, now=NOW)
-    dispatch()
-
-    pause_site(paused=False, now=NOW + timedelta(minutes=1))
-    sent, _ = dispatch(NOW + timedelta(minutes=1))
-
-    assert len(sent) == 1
-    assert not SitePause.objects.get().paused
-    assert state_of(delivery) == ("handed_off", "")
 
 
 def test_a_message_waits_while_its_enrollment_is_to_be_evaluated() -> None:

@@ -13,7 +13,8 @@ from activity.operations import ingest
 from common.database import is_held
 from common.tally import in_words, tally
 from config.pages.busy import BusyMiddleware
-from interventions.models import Consent, Delivery, Run
+from interventions.models import Consent, Delivery, LearnerPause, Run
+from interventions.operations import pause_learner
 from interventions.stages.plan import plan_due
 from interventions.stages.react import react_due
 from interventions.stages.recover import recover
@@ -172,3 +173,13 @@ def test_a_page_that_waits_too_long_shows_a_sentence(hold: Hold, rf) -> None:
     response = middleware.process_exception(rf.get("/"), raised.value)
     assert (response.status_code, response["Retry-After"]) == (503, "10")
     assert middleware.process_exception(rf.get("/"), ValueError("no")) is None
+
+
+def test_a_pause_of_a_learner_waits_for_the_worker_that_claims(hold: Hold) -> None:
+    learner = make_evaluated().learner
+
+    # A pause that did not wait could be confirmed before the worker commits its claim.
+    with hold("activity_learner", learner.pk), pytest.raises(OperationalError):
+        pause_learner(learner.pk, paused=True, now=NOW)
+
+    assert not LearnerPause.objects.exists()

@@ -24,8 +24,10 @@ REFS = [*usual_refs(), *(SignalRef(SIGNALS_BY_NAME["trait"], None, (name,)) for 
         (
             ("quiz_pass_rate", 7),
             None,
-            "The share of quiz attempts passed in the last 7 days is unknown: no quiz attempt in the "
-            "last 7 days has a score",
+            (
+                "The share of quiz attempts passed in the last 7 days is unknown: no quiz attempt "
+                "in the last 7 days has a score"
+            ),
         ),
         (
             ("quiz_attempts_change", 7),
@@ -35,7 +37,11 @@ REFS = [*usual_refs(), *(SignalRef(SIGNALS_BY_NAME["trait"], None, (name,)) for 
         (("content_views", 1), 12345, "Had 12,345 content views today"),
         (("modules_open",), 0, "Has 0 open modules"),
         (("trait", None, "region"), "Wales", "Trait region is 'Wales'"),
-        (("trait", None, "region_7"), None, "The trait region_7 is unknown: the roster gives no region_7"),
+        (
+            ("trait", None, "region_7"),
+            None,
+            "The trait region_7 is unknown: the roster gives no region_7",
+        ),
     ],
 )
 def test_signal_is_described_in_words(named, value, words):

@@ -1,0 +1,119 @@
+"""Held messages: a person has to lift the hold. Nothing goes out before, and all of it after."""
+
+from datetime import timedelta
+
+import pytest
+
+from interventions.channels.memory import MemoryConnection, memory_channel
+from interventions.models import Delivery, LearnerPause, SitePause
+from interventions.operations import PauseNote, pause_cadence, pause_learner, pause_site
+from interventions.operations.cache import DispatchCache
+from interventions.operations.claim import claim_next
+from interventions.queries.holds import hold_of
+from interventions.queries.pauses import learner_pause
+from interventions.queries.waiting import oldest_due_message
+from segmentation.models import Segment
+from tests.factories import NOW
+from tests.interventions.factories import dispatch, make_delivery
+from tests.interventions.test_dispatch import state_of
+
+pytestmark = pytest.mark.django_db
+LATER = NOW + timedelta(minutes=1)
+CHANNELS = {"email": memory_channel(MemoryConnection())}
+
+
+def course_not_live(delivery: Delivery) -> None:
+    course = delivery.enrollment.course
+    type(course).objects.filter(pk=course.pk).update(live_since=None)
+
+
+def site_paused(delivery: Delivery) -> None:
+    pause_site(paused=True, now=NOW)
+
+
+def cadence_paused(delivery: Delivery) -> None:
+    pause_cadence(delivery.run.cadence_id, paused=True, now=NOW)
+
+
+def learner_paused(delivery: Delivery) -> None:
+    pause_learner(delivery.learner_id, paused=True, now=NOW)
+
+
+def segment_frozen(delivery: Delivery) -> None:
+    Segment.objects.filter(pk=delivery.run.cadence.segment_id).update(status="frozen")
+
+
+@pytest.mark.parametrize(
+    "against", [course_not_live, site_paused, learner_paused, cadence_paused, segment_frozen]
+)
+def test_a_held_message_waits_unchanged_and_unread(against) -> None:
+    delivery = make_delivery()
+    against(delivery)
+
+    sent, counts = dispatch()
+
+    assert (sent, counts) == ([], {})
+    assert state_of(delivery) == ("planned", "")
+    assert (delivery.send_at, delivery.trace) == (NOW, [])
+    held = Delivery.objects.select_related("step__cadence__segment", "enrollment__course").get(
+        pk=delivery.pk
+    )
+    paused = SitePause.objects.filter(paused=True).exists()
+    is_paused = learner_pause(delivery.learner_id) is not None
+    reason = hold_of(held, site_paused=paused, learner_paused=is_paused, now=NOW)
+    assert reason == against.__name__
+    assert oldest_due_message(now=NOW) is None
+
+
+def test_resuming_sends_held_messages_at_once() -> None:
+    delivery = make_delivery()
+    pause_site(paused=True, now=NOW)
+    dispatch()
+
+    pause_site(paused=False, now=NOW + timedelta(minutes=1))
+    sent, _ = dispatch(NOW + timedelta(minutes=1))
+
+    assert len(sent) == 1
+    assert not SitePause.objects.get().paused
+    assert state_of(delivery) == ("handed_off", "")
+
+
+def test_only_the_paused_learner_waits() -> None:
+    held, free = make_delivery(), make_delivery()
+    pause_learner(held.learner_id, paused=True, now=NOW, note=PauseNote("bo", "asked for calm"))
+
+    assert [each.address for each in dispatch()[0]] == [free.learner.email]
+
+    pause_learner(held.learner_id, paused=False, now=LATER, note=PauseNote("cy"))
+    assert [each.address for each in dispatch(LATER)[0]] == [held.learner.email]
+    pause = LearnerPause.objects.get()
+    assert (pause.began_by, pause.reason, pause.ended_by) == ("bo", "asked for calm", "cy")
+    assert (
+        "since 2025-09-30 12:00 UTC by bo until 2025-09-30 12:01 UTC by cy" in pause.circumstances
+    )
+
+
+def test_a_learner_paused_after_dispatch_found_the_message_gets_nothing() -> None:
+    delivery = make_delivery()
+    pause_learner(delivery.learner_id, paused=True, now=NOW)
+
+    # The learner was found to be due before the pause, and is claimed after it.
+    turn = claim_next(
+        delivery.learner_id, now=NOW, cache=DispatchCache(CHANNELS), channels=["email"]
+    )
+
+    assert turn.claim is None
+    assert state_of(delivery) == ("planned", "learner_paused")
+    pause_learner(delivery.learner_id, paused=False, now=LATER)
+    assert len(dispatch(LATER)[0]) == 1
+
+
+def test_pausing_a_learner_twice_keeps_the_first_pause() -> None:
+    learner = make_delivery().learner
+    for name in ("bo", "cy"):
+        pause_learner(learner.pk, paused=True, now=NOW, note=PauseNote(name))
+
+    assert [pause.began_by for pause in LearnerPause.objects.all()] == ["bo"]
+    for _ in range(2):
+        pause_learner(learner.pk, paused=False, now=LATER)
+    assert learner_pause(learner.pk) is None
