@@ -2,6 +2,7 @@
 
 from segmentation.operations.errors import SegmentationError
 from segmentation.operations.evaluation import EvaluationCounts
+from segmentation.operations.forecast import Change, Forecast, forecast
 from segmentation.operations.full import CourseEvaluation, evaluate_courses
 from segmentation.operations.norms import ensure_norms
 from segmentation.operations.outbox import (
@@ -34,8 +35,10 @@ from segmentation.operations.segments import (
 from segmentation.operations.surges import decide_entries, discard_surge, let_in_surge
 
 __all__ = [
+    "Change",
     "CourseEvaluation",
     "EvaluationCounts",
+    "Forecast",
     "SegmentFields",
     "SegmentationError",
     "activate_segment",
@@ -52,6 +55,7 @@ __all__ = [
     "ensure_norms",
     "evaluate_courses",
     "fail_transitions",
+    "forecast",
     "install_playbook",
     "let_in_surge",
     "lock_members",

@@ -38,9 +38,8 @@ reading AS MATERIALIZED (
 ), held AS MATERIALIZED (
     SELECT member.id, member.enrollment_id, member.segment_id, segment.playbook_id, member.version,
         member.segment_id = ANY(%(frozen)s::bigint[]) AS is_frozen
-    FROM segmentation_membership AS member
+    FROM ({members}) AS member
     JOIN segmentation_segment AS segment ON segment.id = member.segment_id
-    WHERE member.enrollment_id = ANY(%(ids)s::bigint[]) AND member.left_at IS NULL
 ), override AS MATERIALIZED (
     SELECT made.id, made.enrollment_id, made.segment_id, made.kind,
         made.applied_at IS NULL AS is_new, definition.playbook_id, definition.is_exclusive
@@ -79,17 +78,31 @@ reading AS MATERIALIZED (
 """
 
 
+_STORED = """
+    SELECT id, enrollment_id, segment_id, version FROM segmentation_membership
+    WHERE enrollment_id = ANY(%(ids)s::bigint[]) AND left_at IS NULL
+"""
+_ASSUMED = """
+    SELECT place AS id, enrollment_id, segment_id, NULL::integer AS version
+    FROM unnest(%(assumed_enrollment)s::bigint[], %(assumed_segment)s::bigint[])
+        WITH ORDINALITY AS one (enrollment_id, segment_id, place)
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """The enrollments of a course to evaluate, and the instant.
 
-    `is_silent`: the feed is silent, so passing time alone makes nobody enter or leave.
+    `is_silent`: the feed is silent, so passing time alone makes nobody enter or leave. `assumed`
+    and `norms` are used instead of the stored memberships and norms; with them nothing is written.
     """
 
     course: Course
     as_of: datetime
     enrollment_ids: list[int]
     is_silent: bool = False
+    assumed: Sequence[Pair] | None = None
+    norms: NormsValues | None = None
 
 
 def compile_batch(
@@ -103,12 +116,15 @@ def compile_batch(
     return compile_rules([one.rules for one in active], subject)
 
 
-def difference_sql(definitions: Definitions, reading: Reading | None) -> str:
+def difference_sql(
+    definitions: Definitions, reading: Reading | None, *, is_assumed: bool = False
+) -> str:
     """Return the table expressions up to `difference`: enrollment, segment, membership held."""
     parts = [_candidates(one, reading) for one in definitions.active if reading is not None]
     nobody = "SELECT NULL::bigint AS enrollment_id, NULL::bigint AS segment_id WHERE false"
     return _DIFFERENCE.format(
         reading=reading.sql if reading else _NOBODY_ASKS,
+        members=_ASSUMED if is_assumed else _STORED,
         candidates="\n    UNION ALL\n    ".join(parts) or nobody,
     )
 
@@ -127,6 +143,8 @@ def difference_params(
         "playbook": [one.playbook_id for one in active],
         "frozen": list(definitions.frozen),
         "ids": batch.enrollment_ids,
+        "assumed_enrollment": [enrollment_id for enrollment_id, _ in batch.assumed or ()],
+        "assumed_segment": [segment_id for _, segment_id in batch.assumed or ()],
         **(reading.params if reading else {}),
     }
 
@@ -159,10 +177,17 @@ def _candidates(one: Definition, reading: Reading) -> str:
 
 
 def _norms(active: Sequence[Definition], batch: Batch) -> NormsValues | None:
-    if not any(Need.NORMS in one.rules.needs() for one in active):
+    if not needs_norms(active):
         return None
+    if batch.norms is not None:
+        return batch.norms
     day = local_date(batch.as_of, batch.course.time_zone)
     return ensure_norms(batch.course.id, day, now=batch.as_of)
+
+
+def needs_norms(active: Sequence[Definition]) -> bool:
+    """Return whether a rule needs the course's norms."""
+    return any(Need.NORMS in one.rules.needs() for one in active)
 
 
 def quoted(name: str) -> str:
