@@ -46,6 +46,23 @@ class ListLink:
         return bool(request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}"))
 
 
+@dataclass(frozen=True)
+class PageLink:
+    """A link from one row's page to a page of our own about the row."""
+
+    title: str
+    view: str
+    permission: str
+
+    def url(self, row: Model) -> str:
+        """Return the URL of the page."""
+        return reverse(self.view, args=(row.pk,))
+
+    def is_open_to(self, request: HttpRequest) -> bool:
+        """Return whether the user may open the page."""
+        return bool(request.user.has_perm(self.permission))
+
+
 def list_url(model: type[Model], query: Mapping[str, object]) -> str:
     """Return the URL of the model's list with the query."""
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")

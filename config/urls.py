@@ -11,6 +11,12 @@ urlpatterns = [
     path("courses/", views.courses, name="courses"),
     path("courses/switch/", views.switch_course, name="switch-course"),
     path("courses/<int:course_id>/", views.course_home, name="course-home"),
+    path("segments/<int:segment_id>/", views.segment_page, name="segment"),
+    path(
+        "segments/<int:segment_id>/backtest/<int:course_id>/",
+        views.segment_backtest,
+        name="segment-backtest",
+    ),
     path("demo/", views.demo_course, name="demo-course"),
     path("demo/<str:key>/", views.demo_item, name="demo-item"),
     path("", include("activity.urls")),

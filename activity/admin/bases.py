@@ -18,7 +18,7 @@ from activity.admin.zones import path_to_course, show_in_course_zone
 from activity.models import CourseScoped
 from activity.rights import may_send
 from activity.switch import of_chosen
-from common.admin import ListLink, SafeChangeList, SafeListAdmin
+from common.admin import ListLink, PageLink, SafeChangeList, SafeListAdmin
 from common.stored_text import without_nul
 
 # A search for a part of an id would read the whole table. The whole id is found by an index.
@@ -107,11 +107,11 @@ class LinkedAdmin(ScopedRows, SafeListAdmin):
     """A page that links to lists of related rows."""
 
     change_form_before_template = "admin/list_links.html"
-    list_links: ClassVar[tuple[ListLink, ...]] = ()
+    list_links: ClassVar[tuple[ListLink | PageLink, ...]] = ()
 
     @classmethod
-    def add_links(cls, *links: ListLink) -> None:
-        """Add links to lists of an app that imports this one and that this one cannot import."""
+    def add_links(cls, *links: ListLink | PageLink) -> None:
+        """Add links to lists and pages of apps that this one cannot import, as they import it."""
         cls.list_links = (*cls.list_links, *links)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

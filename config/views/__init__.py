@@ -1,8 +1,19 @@
-"""Pages of the whole site: today, courses, and a stand-in for the demo's learning platform."""
+"""Pages of the whole site: today, courses, segments, and a stand-in learning platform."""
 
+from config.views.backtest import segment_backtest
 from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
 from config.views.demo import demo_course, demo_item
+from config.views.segment_page import segment_page
 from config.views.today import today
 
-__all__ = ["course_home", "courses", "demo_course", "demo_item", "switch_course", "today"]
+__all__ = [
+    "course_home",
+    "courses",
+    "demo_course",
+    "demo_item",
+    "segment_backtest",
+    "segment_page",
+    "switch_course",
+    "today",
+]

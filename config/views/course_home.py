@@ -24,9 +24,9 @@ from config.views.results import course_state, instant_words, result_sentence
 from config.views.today import Item, Staff
 from experiments.models import Assignment, Experiment, ExperimentStatus
 from interventions.queries.course_messages import MOST_COUNTED, messages_of_course
-from segmentation.charts import sparkline
+from segmentation.charts import DaySizes, sparkline
 from segmentation.models import Membership, Playbook, PlaybookMode, Segment, SegmentStatus
-from segmentation.queries import Sizes, number_in_any, sizes_in_course
+from segmentation.queries import number_in_any, sizes_in_course
 
 DAYS = 28
 WEEK = 7
@@ -109,22 +109,22 @@ def _playbooks(
         sizes = sizes_in_course(ids, course, days=DAYS, as_of=as_of)
         yield PlaybookSection(
             name=playbook.name,
-            lines=[_line(segment, sizes[segment.pk]) for segment in segments],
+            lines=[_line(segment, course, sizes[segment.pk]) for segment in segments],
             is_exclusive=playbook.mode == PlaybookMode.EXCLUSIVE,
             in_none=max(learners - number_in_any(ids, course), 0),
         )
 
 
-def _line(segment: Segment, sizes: Sizes) -> SegmentLine:
+def _line(segment: Segment, course: Course, days: tuple[DaySizes, ...]) -> SegmentLine:
     return SegmentLine(
         name=segment.name,
-        address=reverse("admin:segmentation_segment_change", args=(segment.pk,)),
+        address=f"{reverse('segment', args=(segment.pk,))}?course={course.pk}",
         members=list_url(Membership, {"segment__id__exact": segment.pk}),
-        now=sizes.now,
-        entered=sum(sizes.entered[-WEEK:]),
-        left=sum(sizes.left[-WEEK:]),
+        now=days[-1].members,
+        entered=sum(day.entered for day in days[-WEEK:]),
+        left=sum(day.left for day in days[-WEEK:]),
         # The drawing library escapes all texts, and the drawing has none of a user.
-        plot=mark_safe(sparkline(sizes.members)),  # noqa: S308
+        plot=mark_safe(sparkline(tuple(day.members for day in days))),  # noqa: S308
     )
 
 

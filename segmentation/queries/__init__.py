@@ -1,25 +1,29 @@
 """Queries about segments and rules at any instant, including past ones. Read only."""
 
+from segmentation.queries.backtest import backtest
+from segmentation.queries.flows import Flows, flows_of
 from segmentation.queries.matches import Preview, match_rule, preview
 from segmentation.queries.members import current_segment_ids, segment_size, segment_sizes
 from segmentation.queries.norms import compute_norms, norms_for, stored_norms
 from segmentation.queries.outbox import enrollments_to_react, oldest_waiting, open_transitions
 from segmentation.queries.playbooks import clock_of_playbook, courses_of_playbook
 from segmentation.queries.signals import SignalRow, export_refs, read_signals
-from segmentation.queries.sizes import Sizes, number_in_any, sizes_in_course
+from segmentation.queries.sizes import number_in_any, sizes_in_course
 from segmentation.queries.surges import HeldSurge, held_surges
 
 __all__ = [
+    "Flows",
     "HeldSurge",
     "Preview",
     "SignalRow",
-    "Sizes",
+    "backtest",
     "clock_of_playbook",
     "compute_norms",
     "courses_of_playbook",
     "current_segment_ids",
     "enrollments_to_react",
     "export_refs",
+    "flows_of",
     "held_surges",
     "match_rule",
     "norms_for",

@@ -41,6 +41,16 @@ def match_rule(rule: Group, *, enrollment_ids: Sequence[int], as_of: datetime) -
     return found
 
 
+def matching_enrollments(rule: Group, course: Course, *, as_of: datetime) -> set[int]:
+    """Return the enrollments of the course for which the rule is true. One query, or up to three.
+
+    Enrollments that are not in scope at the instant match no rule.
+    """
+    reading = _read_rule(rule, course, as_of=as_of, enrollment_ids=None)
+    sql = f"SELECT x.enrollment_id FROM ({reading.sql}) x WHERE x.{reading.rule_columns[0]}"
+    return {enrollment_id for (enrollment_id,) in fetched(sql, reading.params)}
+
+
 def preview(rule: Group, course: Course, *, as_of: datetime) -> Preview:
     """Return the rule's matches in the course. One query, up to three if the rule needs norms."""
     reading = _read_rule(rule, course, as_of=as_of, enrollment_ids=None)

@@ -1,6 +1,6 @@
 """The sizes of segments in a course over the last days, from the history of memberships."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from django.db import connection
 
 from activity.models import Course
 from common.clock import local_date, local_midnight
+from segmentation.charts import DaySizes
 
 # Bucket 0 is before the first day. A stay that has not ended has no bucket of its end.
 _STAYS = """
@@ -32,24 +33,6 @@ WHERE stay.segment_id = ANY(%(segments)s) AND enrollment.course_id = %(course)s
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """The members of a segment at the end of each day, the last one at the instant asked for.
-
-    `entered` and `left` are the entries and leavings of each day. All have one number per day.
-    """
-
-    days: tuple[date, ...]
-    members: tuple[int, ...]
-    entered: tuple[int, ...]
-    left: tuple[int, ...]
-
-    @property
-    def now(self) -> int:
-        """Return the present number of members."""
-        return self.members[-1]
-
-
-@dataclass(frozen=True)
 class _Stays:
     entered: int
     left_on: int | None
@@ -58,8 +41,11 @@ class _Stays:
 
 def sizes_in_course(
     segment_ids: Iterable[int], course: Course, *, days: int, as_of: datetime
-) -> dict[int, Sizes]:
-    """Return by segment the sizes on the last `days` local days of the course. One query."""
+) -> dict[int, tuple[DaySizes, ...]]:
+    """Return by segment its sizes on the last `days` local days of the course. One query.
+
+    The last day ends at `as_of`.
+    """
     segments = list(segment_ids)
     last = local_date(as_of, course.time_zone)
     dates = tuple(last - timedelta(days=back) for back in reversed(range(days)))
@@ -76,18 +62,16 @@ def sizes_in_course(
         cursor.execute(_STAYS, values)
         for segment, *stay in cursor.fetchall():
             stays[segment].append(_Stays(*stay))
-    return {segment: _sizes(found, dates) for segment, found in stays.items()}
+    return {segment: tuple(_sizes(found, dates)) for segment, found in stays.items()}
 
 
-def _sizes(stays: Sequence[_Stays], dates: tuple[date, ...]) -> Sizes:
-    places = range(1, len(dates) + 1)
-    entered = [sum(stay.number for stay in stays if stay.entered == day) for day in places]
-    left = [sum(stay.number for stay in stays if stay.left_on == day) for day in places]
-    members, size = [], sum(stay.number for stay in stays if stay.entered == 0)
-    for came, went in zip(entered, left, strict=True):
-        size += came - went
-        members.append(size)
-    return Sizes(dates, tuple(members), tuple(entered), tuple(left))
+def _sizes(stays: Sequence[_Stays], dates: Sequence[date]) -> Iterator[DaySizes]:
+    size = sum(stay.number for stay in stays if stay.entered == 0)
+    for place, day in enumerate(dates, 1):
+        entered = sum(stay.number for stay in stays if stay.entered == place)
+        left = sum(stay.number for stay in stays if stay.left_on == place)
+        size += entered - left
+        yield DaySizes(day, size, entered, left)
 
 
 def number_in_any(segment_ids: Iterable[int], course: Course) -> int:

@@ -99,6 +99,7 @@ def staff_pages():
         reverse("activity:find"),
         reverse("courses"),
         reverse("course-home", args=(segment.playbook.courses.get().pk,)),
+        reverse("segment", args=(segment.pk,)),
         reverse("admin:index"),
         reverse("admin:segmentation_segment_changelist"),
         reverse("admin:segmentation_segment_change", args=(segment.pk,)),

@@ -1,0 +1,151 @@
+"""The page of a segment in one course: its size over time, its flows, its overlap, its rules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from activity.access import viewable
+from activity.models import Course
+from activity.switch import chosen_course
+from common.clock import utc_now
+from config.views.results import instant_words
+from interventions.models import Cadence, CadenceStatus
+from segmentation.charts import DaySizes, sizes_chart
+from segmentation.models import Segment, SegmentStatus, SegmentVersion
+from segmentation.queries import courses_of_playbook, flows_of, sizes_in_course
+from segmentation.rules import RuleError, explain, parse
+
+DAYS = 90
+FLOW_DAYS = 28
+MOST_COURSES = 100
+MOST_VERSIONS = 20
+WIDTHS = {"wide": 880, "narrow": 280}
+KEPT = (SegmentStatus.ACTIVE, SegmentStatus.FROZEN)
+NO_OTHER = "no other segment"
+
+
+@dataclass(frozen=True)
+class Share:
+    """Another segment and a number of learners, with their share of all in percent."""
+
+    name: str
+    number: int
+    percent: int
+
+
+@dataclass(frozen=True)
+class History:
+    """What a kept segment has in a course. `days` are from the first day on."""
+
+    days: tuple[DaySizes, ...]
+    came_from: list[Share]
+    went_to: list[Share]
+    also_in: list[Share]
+
+    @property
+    def now(self) -> int:
+        """Return the present number of members."""
+        return self.days[-1].members
+
+
+@never_cache
+@require_safe
+@staff_member_required
+@permission_required("segmentation.view_segment", raise_exception=True)
+def segment_page(request: HttpRequest, segment_id: int) -> HttpResponse:
+    """Show the segment in the chosen course of its playbook, or in the latest."""
+    seen = viewable(Segment.objects.select_related("playbook"), request.user)
+    segment = get_object_or_404(seen, pk=segment_id)
+    courses = list(courses_of_playbook(segment.playbook_id, viewer=request.user)[:MOST_COURSES])
+    course = _course(request, courses)
+    shown = {
+        "segment": segment,
+        "courses": courses,
+        "course": course,
+        "rule": in_words(segment.rule),
+        "leave_rule": in_words(segment.leave_rule) if segment.leave_rule else "",
+        "versions": [(each, in_words(each.rule)) for each in _versions(segment)],
+        "cadences": _cadences(segment, request),
+        "is_kept": segment.status in KEPT,
+    }
+    return render(request, "config/segment.html", shown | _in_course(segment, course))
+
+
+def _course(request: HttpRequest, courses: list[Course]) -> Course | None:
+    chosen = chosen_course(request)
+    asked = request.GET.get("course", str(chosen.pk) if chosen else "")
+    found = (course for course in courses if str(course.pk) == asked)
+    return next(found, courses[0] if courses else None)
+
+
+def _versions(segment: Segment) -> list[SegmentVersion]:
+    versions = segment.versions.select_related("created_by").order_by("-version")
+    return list(versions[:MOST_VERSIONS])
+
+
+def _cadences(segment: Segment, request: HttpRequest) -> list[Cadence]:
+    seen = viewable(Cadence.objects.filter(segment=segment), request.user)
+    return list(seen.exclude(status=CadenceStatus.ARCHIVED).order_by("name")[:MOST_VERSIONS])
+
+
+def _in_course(segment: Segment, course: Course | None) -> dict[str, object]:
+    if course is None:
+        return {}
+    as_of = course.clock_stopped_at or utc_now()
+    shown: dict[str, object] = {"as_of": instant_words(as_of, course.time_zone)}
+    if segment.status in KEPT:
+        history = history_of(segment, course, as_of=as_of)
+        shown |= {"history": history, "plots": plots_of(history.days)}
+    return shown
+
+
+def in_words(rule: object) -> str:
+    """Return the rule in English, or its fault."""
+    try:
+        return explain(parse(rule))
+    except RuleError as error:
+        return f"This rule cannot be read: {error}"
+
+
+def history_of(segment: Segment, course: Course, *, as_of: datetime) -> History:
+    """Return the segment's sizes and flows in the course. Five queries."""
+    names = dict(
+        Segment.objects.filter(playbook__courses=course, status__in=KEPT)
+        .exclude(pk=segment.pk)
+        .values_list("pk", "name")
+    )
+    since = as_of - timedelta(days=FLOW_DAYS)
+    flows = flows_of(segment.pk, list(names), course, since=since, as_of=as_of)
+    days = sizes_in_course([segment.pk], course, days=DAYS, as_of=as_of)[segment.pk]
+    return History(
+        days=days,
+        came_from=_shares(flows.came_from, names, of=sum(flows.came_from.values())),
+        went_to=_shares(flows.went_to, names, of=sum(flows.went_to.values())),
+        also_in=_shares(flows.also_in, names, of=days[-1].members),
+    )
+
+
+def _shares(counts: Mapping[int | None, int], names: dict[int, str], *, of: int) -> list[Share]:
+    """Return the largest number first."""
+    found = [
+        Share(names[key] if key is not None else NO_OTHER, number, round(100 * number / max(of, 1)))
+        for key, number in counts.items()
+    ]
+    return sorted(found, key=lambda each: (-each.number, each.name))
+
+
+def plots_of(days: Sequence[DaySizes]) -> list[tuple[str, SafeString]]:
+    """Return the plot for wide and for narrow windows."""
+    # The drawing has no text of a user, and the drawing library escapes all texts.
+    return [
+        (size, mark_safe(sizes_chart(tuple(days), width=width)))  # noqa: S308
+        for size, width in WIDTHS.items()
+    ]
