@@ -8,12 +8,13 @@ from time import monotonic
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.core import signing
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from activity.access import viewable
+from activity.access import for_user, viewable
 from activity.models import Course, Enrollment
 from common.clock import local_date, utc_now
 from config.views.segment_page import plots_of
@@ -52,7 +53,8 @@ def segment_backtest(request: HttpRequest, segment_id: int, course_id: int) -> H
     courses = courses_of_playbook(segment.playbook_id, viewer=request.user)
     course = get_object_or_404(courses, pk=course_id)
     shown: dict[str, object] = {"segment": segment, "course": course, "most": DAYS}
-    fault, rule = _rule_of(segment, course)
+    enrolled = for_user(Enrollment.objects.filter(course=course), request.user)
+    fault, rule = _rule_of(segment, course, enrolled)
     if rule is None:
         return render(request, "config/backtest.html", shown | {"fault": fault})
     progress = _continue(rule, segment, course, request.GET.get("done", ""))
@@ -60,10 +62,11 @@ def segment_backtest(request: HttpRequest, segment_id: int, course_id: int) -> H
     return render(request, "config/backtest.html", shown)
 
 
-def _rule_of(segment: Segment, course: Course) -> tuple[str, Group | None]:
+def _rule_of(
+    segment: Segment, course: Course, enrolled: QuerySet[Enrollment]
+) -> tuple[str, Group | None]:
     """Return the rule, or a sentence on why there is no backtest."""
-    enrolled = Enrollment.objects.filter(course=course).order_by()
-    if enrolled[: LARGEST_COURSE + 1].count() > LARGEST_COURSE:
+    if enrolled.order_by()[: LARGEST_COURSE + 1].count() > LARGEST_COURSE:
         return f"{course} has more than {LARGEST_COURSE:,} enrollments, too many for a page.", None
     try:
         return "", check_ranges(parse(segment.rule))

@@ -17,6 +17,7 @@ from activity.models import Course
 from activity.switch import chosen_course
 from common.clock import utc_now
 from config.views.results import instant_words
+from config.views.today import Staff
 from interventions.models import Cadence, CadenceStatus
 from segmentation.charts import DaySizes, sizes_chart
 from segmentation.models import Segment, SegmentStatus, SegmentVersion
@@ -76,7 +77,7 @@ def segment_page(request: HttpRequest, segment_id: int) -> HttpResponse:
         "cadences": _cadences(segment, request),
         "is_kept": segment.status in KEPT,
     }
-    return render(request, "config/segment.html", shown | _in_course(segment, course))
+    return render(request, "config/segment.html", shown | _in_course(segment, course, request.user))
 
 
 def _course(request: HttpRequest, courses: list[Course]) -> Course | None:
@@ -96,13 +97,13 @@ def _cadences(segment: Segment, request: HttpRequest) -> list[Cadence]:
     return list(seen.exclude(status=CadenceStatus.ARCHIVED).order_by("name")[:MOST_VERSIONS])
 
 
-def _in_course(segment: Segment, course: Course | None) -> dict[str, object]:
+def _in_course(segment: Segment, course: Course | None, viewer: Staff) -> dict[str, object]:
     if course is None:
         return {}
     as_of = course.clock_stopped_at or utc_now()
     shown: dict[str, object] = {"as_of": instant_words(as_of, course.time_zone)}
     if segment.status in KEPT:
-        history = history_of(segment, course, as_of=as_of)
+        history = history_of(segment, course, viewer=viewer, as_of=as_of)
         shown |= {"history": history, "plots": plots_of(history.days)}
     return shown
 
@@ -115,13 +116,10 @@ def in_words(rule: object) -> str:
         return f"This rule cannot be read: {error}"
 
 
-def history_of(segment: Segment, course: Course, *, as_of: datetime) -> History:
+def history_of(segment: Segment, course: Course, *, viewer: Staff, as_of: datetime) -> History:
     """Return the segment's sizes and flows in the course. Five queries."""
-    names = dict(
-        Segment.objects.filter(playbook__courses=course, status__in=KEPT)
-        .exclude(pk=segment.pk)
-        .values_list("pk", "name")
-    )
+    others = viewable(Segment.objects.exclude(pk=segment.pk), viewer).filter(status__in=KEPT)
+    names = dict(others.filter(playbook__courses=course).values_list("pk", "name"))
     since = as_of - timedelta(days=FLOW_DAYS)
     flows = flows_of(segment.pk, list(names), course, since=since, as_of=as_of)
     days = sizes_in_course([segment.pk], course, days=DAYS, as_of=as_of)[segment.pk]

@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from activity.admin import KeptAdmin, ReadOnlyAdmin
+from activity.admin import WHOLE_ID, KeptAdmin, ReadOnlyAdmin
 from activity.rights import REFUSAL, may_send
 from common.clock import utc_now
 from interventions import models, operations
@@ -131,3 +131,13 @@ class PauseAdmin(ReadOnlyAdmin):
     list_select_related = ("cadence",)
     search_fields = ("began_by__exact",)
     search_help_text = "Enter the whole user name of the person who paused"
+
+
+@admin.register(models.LearnerPause)
+class LearnerPauseAdmin(ReadOnlyAdmin):
+    """All pauses of the messages to single learners."""
+
+    list_display = ("learner", "began_at", "began_by", "ended_at", "ended_by")
+    list_select_related = ("learner",)
+    search_fields = ("learner__external_id__exact",)
+    search_help_text = WHOLE_ID
