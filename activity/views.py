@@ -20,5 +20,5 @@ def find(request: HttpRequest) -> HttpResponse:
     text = without_nul(request.GET.get("q", "")).strip()
     found = find_learners(text, viewer=request.user) if text else None
     if found is not None and len(found.learners) == 1:
-        return redirect("admin:activity_learner_change", found.learners[0].pk)
+        return redirect("learner", found.learners[0].pk)
     return render(request, "activity/find.html", {"text": text, "found": found})

@@ -114,6 +114,11 @@ class LinkedAdmin(ScopedRows, SafeListAdmin):
         """Add links to lists and pages of apps that this one cannot import, as they import it."""
         cls.list_links = (*cls.list_links, *links)
 
+    def page_links(self, row: Any) -> list[tuple[str, str]]:
+        """Return titles and addresses of our own pages about the row, which come first."""
+        del row
+        return []
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list class whose rows hold their viewer."""
         return ViewedChangeList
@@ -134,7 +139,8 @@ class LinkedAdmin(ScopedRows, SafeListAdmin):
         row = context.get("original")
         if row is not None:
             links = [link for link in self.list_links if link.is_open_to(request)]
-            context["list_links"] = [(link.title, link.url(row)) for link in links]
+            lists = [(link.title, link.url(row)) for link in links]
+            context["list_links"] = [*self.page_links(row), *lists]
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin import EmptyFieldListFilter
 from django.http import HttpRequest
+from django.urls import reverse
 from unfold.decorators import display
 
 from activity import models, operations
@@ -13,6 +14,8 @@ from activity.fields import TraitsField
 from common.admin import ListLink
 from common.clock import utc_now
 from common.forms import JSONTextField
+
+ABOUT = "Segments, messages and what happened"
 
 
 def by_learner(learner: models.Learner) -> dict[str, object]:
@@ -107,6 +110,10 @@ class LearnerAdmin(BigTableAdmin):
     list_filter = (("unusable_email", EmptyFieldListFilter),)
     readonly_fields = ("unusable_email",)
 
+    def page_links(self, row: Any) -> list[tuple[str, str]]:
+        """Return the page of the learner for daily work."""
+        return [(ABOUT, reverse("learner", args=(row.pk,)))]
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: deleting a learner would delete their events and messages."""
         return False
@@ -139,6 +146,11 @@ class EnrollmentAdmin(BigTableAdmin):
     search_help_text = WHOLE_ID
     autocomplete_fields = ("learner", "course", "section")
     readonly_fields = ("unit_key", "last_event_at")
+
+    def page_links(self, row: Any) -> list[tuple[str, str]]:
+        """Return the page of the learner, opened at this enrollment."""
+        page = reverse("learner", args=(row.learner_id,))
+        return [(ABOUT, f"{page}?enrollment={row.pk}")]
 
     @display(description="State")
     def shown_state(self, enrollment: models.Enrollment) -> str:

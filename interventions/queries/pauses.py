@@ -1,6 +1,7 @@
 """Queries on pauses: whether sending is held, since when, by whom and why."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -31,6 +32,12 @@ def cadence_pause(cadence_id: int | None) -> Pause | None:
 def learner_pause(learner_id: int) -> LearnerPause | None:
     """Return the current pause of the learner's messages. One query."""
     return LearnerPause.objects.filter(learner=learner_id, ended_at=None).first()
+
+
+def pauses_between(learner_id: int, since: datetime, until: datetime) -> list[LearnerPause]:
+    """Return the learner's pauses that began in the time, the latest first. One query."""
+    began = LearnerPause.objects.filter(began_at__gte=since, began_at__lt=until)
+    return list(began.filter(learner=learner_id)[:SHOWN])
 
 
 def with_learner_pauses(deliveries: QuerySet[Delivery]) -> QuerySet[Any]:

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import RequestFactory
 from django.urls import reverse
 
+from activity.admin.roster import ABOUT
 from activity.models import Learner
 from interventions.models import Category, Consent
 from segmentation.stages.evaluate import evaluate_due
@@ -135,7 +136,7 @@ def test_page_links_only_to_lists_that_the_user_may_see(client):
 
     page = client.get(reverse("admin:activity_learner_change", args=(make_learner().pk,)))
 
-    assert set(links(page)) == {"Events"}
+    assert set(links(page)) == {"Events", ABOUT}
 
 
 def test_page_of_a_new_learner_links_to_nothing(staff):

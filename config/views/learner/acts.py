@@ -1,0 +1,104 @@
+"""Say in one sentence what a learner did on a day. No database."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from activity.models import Item
+from activity.queries.acts import DayActs
+
+# Hand-offs are in the timeline as messages.
+LEFT_OUT = frozenset({"EMAIL_SENT"})
+_DID = {
+    "VIEW_MODULE": "looked at",
+    "VIEW_ITEM": "looked at",
+    "PLAY_VIDEO": "watched",
+    "DOWNLOAD_RESOURCE": "downloaded",
+    "START_ASSIGNMENT": "started",
+    "SUBMIT_ASSIGNMENT": "submitted",
+    "ATTEMPT_QUIZ": "attempted",
+    "COMPLETE_ITEM": "completed",
+    "COMPLETE_MODULE": "completed",
+    "PURCHASE": "bought",
+}
+_WITHOUT_ITEM = {
+    "LOGIN": "logged in",
+    "VIEW_MODULE": "looked at a module",
+    "VIEW_ITEM": "looked at a page",
+    "PLAY_VIDEO": "watched a video",
+    "DOWNLOAD_RESOURCE": "downloaded a resource",
+    "START_ASSIGNMENT": "started an assignment",
+    "SUBMIT_ASSIGNMENT": "submitted an assignment",
+    "ATTEMPT_QUIZ": "attempted a quiz",
+    "COMPLETE_ITEM": "completed an item",
+    "COMPLETE_MODULE": "completed a module",
+    "PURCHASE": "bought something",
+    "EMAIL_OPENED": "opened a message",
+    "EMAIL_CLICKED": "followed a link in a message",
+    "EMAIL_BOUNCED": "got a message that bounced",
+    "EMAIL_COMPLAINED": "marked a message as spam",
+    "UNSUBSCRIBED": "unsubscribed",
+}
+_PLURALS = {"quiz": "quizzes", "other": "items"}
+# A longer sentence would not be read.
+MOST_PARTS = 12
+
+
+def day_sentence(acts: Iterable[DayActs]) -> str:
+    """Return the acts of one day in a sentence, quizzes last: "Watched 3 videos of Unit 2, ..."."""
+    parts = list(_parts([each for each in acts if each.verb not in LEFT_OUT]))
+    shown = parts[:MOST_PARTS]
+    if len(parts) > len(shown):
+        shown.append(f"and {len(parts) - len(shown)} more")
+    sentence = ", ".join(shown)
+    return f"{sentence[:1].upper()}{sentence[1:]}." if sentence else ""
+
+
+def _parts(acts: Sequence[DayActs]) -> Iterator[str]:
+    for (is_quiz, verb, *_), found in groupby(sorted(acts, key=_shared), key=_shared):
+        group = list(found)
+        if is_quiz:
+            yield from map(_attempt, group)
+        elif len(group) == 1:
+            yield _one(group[0])
+        else:
+            yield _several(verb, group)
+
+
+def _shared(acts: DayActs) -> tuple[bool, str, str, int]:
+    """Return what the acts of one part of the sentence have in common."""
+    item = acts.item
+    module = item.parent_id if item and item.parent_id else 0
+    return acts.verb == "ATTEMPT_QUIZ", acts.verb, item.kind if item else "", module
+
+
+def _one(acts: DayActs) -> str:
+    times = f" {acts.count:,} times" if acts.count > 1 else ""
+    if acts.item is None:
+        return _WITHOUT_ITEM.get(acts.verb, f"did “{acts.verb}”") + times
+    return _did(acts.verb, _name(acts.item)) + times
+
+
+def _several(verb: str, group: Sequence[DayActs]) -> str:
+    first = group[0].item
+    if first is None:
+        return _one(group[0])
+    kind = _PLURALS.get(first.kind, f"{first.kind}s")
+    of = f" of {_name(first.parent)}" if first.parent else ""
+    return _did(verb, f"{len(group)} {kind}{of}")
+
+
+def _attempt(acts: DayActs) -> str:
+    said = _one(acts)
+    if acts.score is None:
+        return said
+    best = "best " if acts.count > 1 else ""
+    passed = "" if acts.passed is None else ", passed" if acts.passed else ", not passed"
+    return f"{said}: {best}{acts.score:.2f}{passed}"
+
+
+def _did(verb: str, what: str) -> str:
+    return f"{_DID[verb]} {what}" if verb in _DID else f"did “{verb}” with {what}"
+
+
+def _name(item: Item) -> str:
+    return f"“{item}”"

@@ -1,0 +1,133 @@
+"""Answer in one or two sentences why a learner gets no message, or which one comes next."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from activity.access import Viewer
+from activity.models import Enrollment
+from config.views.learner.messages import (
+    ended_sentence,
+    last_detail,
+    next_step_sentence,
+    used_up_sentence,
+    waiting_sentences,
+)
+from config.views.results import instant_words
+from interventions.models import Delivery, Run
+from interventions.policy.decision import Reason
+from interventions.policy.words import words_of
+from interventions.queries.learner_messages import Waiting, used_up_at
+from segmentation.models import Transition, TransitionCause
+
+_STARTS_NOTHING = {
+    TransitionCause.BASELINE: "because it was the first evaluation after the import or the"
+    " activation",
+    TransitionCause.EDIT: "because an edit caused it",
+    TransitionCause.LATE: "because we heard too late of what the learner did",
+    TransitionCause.COURSE_OVER: "because the course is over for the learner",
+}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the answer depends on, for one enrollment."""
+
+    enrollment: Enrollment
+    name: str
+    now: datetime
+    viewer: Viewer
+    waiting: list[Waiting]
+    last: Delivery | None
+    runs: list[Run]
+    entry: Transition | None
+
+    @property
+    def zone(self) -> str:
+        return self.enrollment.course.time_zone
+
+
+def answer(situation: Situation) -> list[str]:
+    """Return the answer for the most recent reason."""
+    return next(said for find in ANSWERS if (said := list(find(situation))))
+
+
+def _waits(one: Situation) -> Iterator[str]:
+    if one.waiting:
+        yield from waiting_sentences(one.waiting[0], name=one.name, zone=one.zone, now=one.now)
+
+
+def _is_gone(one: Situation) -> Iterator[str]:
+    for at, did in (
+        (one.enrollment.withdrew_at, "left"),
+        (one.enrollment.completed_at, "completed"),
+    ):
+        if at is not None and at <= one.now:
+            yield f"{one.name} {did} the course on {instant_words(at, one.zone)}."
+            return
+
+
+def _is_planned(one: Situation) -> Iterator[str]:
+    for run in one.runs:
+        sentence = next_step_sentence(run, name=one.name, zone=one.zone)
+        if sentence:
+            yield sentence
+            return
+
+
+def _ended(one: Situation) -> Iterator[str]:
+    last = one.last
+    if last is None or _entered_later(one, last):
+        return
+    yield ended_sentence(last, zone=one.zone)
+    cap = last_detail(last)
+    if last.reason == Reason.FREQUENCY_CAP and cap:
+        at = last.finished_at or one.now
+        if used_by := used_up_at(last, cap, at=at, viewer=one.viewer):
+            yield used_up_sentence(cap, used_by, zone=one.zone)
+    if change := words_of(last.reason).change:
+        yield change
+
+
+def _entered_later(one: Situation, last: Delivery) -> bool:
+    ended = last.finished_at or last.claimed_at or last.planned_at
+    return one.entry is not None and one.entry.occurred_at > ended
+
+
+def _is_not_live(one: Situation) -> Iterator[str]:
+    course = one.enrollment.course
+    is_live = course.live_since is not None and course.live_since <= one.now
+    if not is_live and course.clock_stopped_at is None:
+        yield "The course is not live, so no learner gets messages."
+
+
+def _started_nothing(one: Situation) -> Iterator[str]:
+    entry = one.entry
+    if entry is None:
+        yield f"{one.name} has entered no segment yet, and messages start from segments."
+        return
+    at = instant_words(entry.occurred_at, one.zone)
+    yield f"{one.name} entered {entry.segment.name} on {at}. {_effect(entry)}"
+
+
+def _effect(entry: Transition) -> str:
+    """Return why no message has started from the entry."""
+    if entry.starts and entry.processed_at is None:
+        return "What starts from it is decided within seconds."
+    if entry.starts:
+        return "No cadence started from it: none is active there, or the learner had it before."
+    why = _STARTS_NOTHING.get(TransitionCause(entry.cause))
+    if why is not None:
+        return f"No message starts from that, {why}."
+    return "Nothing starts before the other entries of that day are counted."
+
+
+# The first that has something to say answers.
+ANSWERS: tuple[Callable[[Situation], Iterator[str]], ...] = (
+    _waits,
+    _is_gone,
+    _is_planned,
+    _ended,
+    _is_not_live,
+    _started_nothing,
+)

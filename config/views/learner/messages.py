@@ -1,0 +1,155 @@
+"""Say what became of a message, or when it will go out and what would have to change."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from config.views.results import instant_words
+from interventions.models import Cadence, Delivery, DeliveryState, Run, Trigger
+from interventions.policy.decision import Defer, Reason
+from interventions.policy.words import words_of
+from interventions.queries.learner_messages import Waiting
+from segmentation.rules import RuleError, explain, parse
+
+_ENDED = {
+    DeliveryState.CLAIMED: "is being sent since {at}.",
+    DeliveryState.HANDED_OFF: "was sent on {at}.",
+    DeliveryState.DELIVERED: "was delivered on {at}.",
+    DeliveryState.BOUNCED: "was sent on {at} and came back.",
+    DeliveryState.COMPLAINED: "was sent on {at} and marked as spam.",
+    DeliveryState.IN_DOUBT: "was sent on {at}. Nobody knows whether it arrived.",
+    DeliveryState.GHOST: "was not sent, because {control}. It would have gone out on {at}.",
+    DeliveryState.DROPPED: "was not sent, because {because}. That was decided on {at}.",
+    DeliveryState.EXPIRED: "was not sent. It waited until {at}, because {because}.",
+    DeliveryState.FAILED: "was not sent, because {because}. That was on {at}.",
+}
+
+
+def message_name(delivery: Delivery) -> str:
+    """Return the name of the message's template in quotes."""
+    return f"“{delivery.step.template.name}”"
+
+
+def ended_at(delivery: Delivery) -> datetime:
+    """Return when the message was sent or ended."""
+    return delivery.finished_at or delivery.claimed_at or delivery.planned_at
+
+
+def ended_sentence(delivery: Delivery, *, zone: str) -> str:
+    """Return what became of a message that is no longer planned."""
+    said = _ENDED[DeliveryState(delivery.state)].format(
+        at=instant_words(ended_at(delivery), zone),
+        because=clause(delivery.reason or "too_old", last_detail(delivery)),
+        control=_control(delivery),
+    )
+    return f"{message_name(delivery)} {said}"
+
+
+def last_detail(delivery: Delivery) -> str:
+    """Return the detail of the last decision with a reason: for a cap it is the cap's name."""
+    details = [entry.get("detail", "") for entry in delivery.trace if entry.get("reason")]
+    return str(details[-1]) if details else ""
+
+
+def clause(reason: str, detail: str) -> str:
+    """Return the reason in words, for a cap with its name."""
+    because = words_of(reason).because
+    return f"{because}: the cap “{detail}”" if _is_cap(reason) and detail else because
+
+
+def _is_cap(reason: str) -> bool:
+    return reason == Reason.FREQUENCY_CAP
+
+
+def _control(delivery: Delivery) -> str:
+    assignment = delivery.run.assignment
+    if assignment is None:
+        return "the learner is in a control arm"
+    arm, experiment = assignment.arm, assignment.experiment
+    return f"the arm “{arm.name or arm.key}” of “{experiment.name}” gets no messages"
+
+
+def waiting_sentences(waiting: Waiting, *, name: str, zone: str, now: datetime) -> Iterator[str]:
+    """Yield when the message will go out, what holds it back and what would have to change."""
+    yield f"{message_name(waiting.delivery)} {_outcome(waiting, name, zone, now)}"
+    expectation = waiting.expectation
+    if expectation.waits and expectation.end is None:
+        first = expectation.waits[0]
+        yield f"It waits, because {clause(first.reason, first.detail)}."
+    if waiting.used_by:
+        caps = [each for each in (*expectation.waits, expectation.end) if each]
+        cap = next(each.detail for each in caps if _is_cap(each.reason))
+        yield used_up_sentence(cap, waiting.used_by, zone=zone)
+    if expectation.end is not None and (change := words_of(expectation.end.reason).change):
+        yield change
+
+
+def _outcome(waiting: Waiting, name: str, zone: str, now: datetime) -> str:
+    expectation = waiting.expectation
+    if expectation.end is not None:
+        verb = "waits" if isinstance(expectation.end, Defer) else "will not be sent"
+        return f"{verb}, because {clause(expectation.end.reason, expectation.end.detail)}."
+    if expectation.at is None:
+        return f"will expire on {instant_words(waiting.delivery.expires_at, zone)}."
+    only = joined_conditions(_stay(waiting.delivery.run.cadence, name))
+    if expectation.at <= now:
+        return f"goes out within seconds{only}."
+    return f"goes out on {instant_words(expectation.at, zone)}{only}."
+
+
+def joined_conditions(conditions: Sequence[str]) -> str:
+    """Return the conditions as the end of a sentence."""
+    return f", if {' and '.join(conditions)} then" if conditions else ""
+
+
+def _stay(cadence: Cadence, name: str) -> list[str]:
+    """Return the condition that the learner has not left the segment of the cadence."""
+    leaves = cadence.trigger == Trigger.ENTER and cadence.exit_on_leave
+    return [f"{name} is still in {cadence.segment.name}"] if leaves and cadence.segment else []
+
+
+def used_up_sentence(cap: str, used_by: Sequence[Delivery], *, zone: str) -> str:
+    """Return which messages used up the cap, and when."""
+    users = [
+        f"{message_name(each)} on {instant_words(each.claimed_at or each.send_at, zone)}"
+        for each in used_by
+    ]
+    return f"The cap “{cap}” is used up by {' and '.join(users)}."
+
+
+def trace_lines(delivery: Delivery, *, zone: str) -> list[str]:
+    """Return the decisions on the message in words, the oldest first."""
+    return [_traced(entry, zone) for entry in delivery.trace]
+
+
+def _traced(entry: Mapping[str, Any], zone: str) -> str:
+    at = instant_words(datetime.fromisoformat(entry["at"]), zone)
+    reason, detail = entry.get("reason", ""), str(entry.get("detail", ""))
+    because = f", because {clause(reason, detail)}" if reason else ""
+    if "until" in entry:
+        until = instant_words(datetime.fromisoformat(entry["until"]), zone)
+        return f"{at}: put off until {until}{because}."
+    answer = f" Answer: {detail}" if detail and not _is_cap(reason) else ""
+    return f"{at}: {DeliveryState(entry['state']).label}{because}.{answer}"
+
+
+def next_step_sentence(run: Run, *, name: str, zone: str) -> str:
+    """Return when the next step of an active run is planned and on which conditions, if any is."""
+    step = next((s for s in run.cadence.steps.all() if s.position == run.next_position), None)
+    if step is None or run.next_at is None:
+        return ""
+    conditions = _stay(run.cadence, name)
+    if run.cadence.goal_rule is not None:
+        conditions.append(f"this is not yet true: {_rule(run.cadence.goal_rule)}")
+    if step.condition is not None:
+        conditions.append(f"this is true: {_rule(step.condition)}")
+    at = instant_words(run.next_at, zone)
+    planned = f"“{step.template.name}” of “{run.cadence.name}” is planned for {at}"
+    return f"{planned}{joined_conditions(conditions)}."
+
+
+def _rule(shape: object) -> str:
+    try:
+        return f"“{explain(parse(shape))}”"
+    except RuleError:
+        return "a rule that cannot be read"

@@ -1,0 +1,219 @@
+"""The page of one learner: segments and why, messages and why not, and what happened."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import permission_required
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from django_htmx.middleware import HtmxDetails
+
+from activity.access import for_user, viewable
+from activity.models import Enrollment, Learner
+from activity.rights import may_send
+from common.clock import utc_now
+from config.views.learner.answer import Situation, answer
+from config.views.learner.messages import next_step_sentence, trace_lines, waiting_sentences
+from config.views.learner.segments import SegmentLine, forecast_lines, segment_lines
+from config.views.learner.timeline import Staff, Timeline, timeline
+from config.views.results import instant_words
+from interventions.models import LearnerPause
+from interventions.queries.learner_messages import (
+    active_runs,
+    last_ended_message,
+    waiting_messages,
+)
+from interventions.queries.pauses import learner_pause
+from interventions.render.names import first_name
+from segmentation.queries.history import last_entry
+
+# A learner in more courses has the other enrollments as links.
+MOST_SECTIONS = 4
+
+
+class HtmxRequest(HttpRequest):
+    """A request after the middleware of htmx."""
+
+    htmx: HtmxDetails
+
+
+@dataclass(frozen=True)
+class MessageLine:
+    """A waiting message in sentences, with the decisions on it."""
+
+    sentences: list[str]
+    trace: list[str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One enrollment of the learner."""
+
+    enrollment: Enrollment
+    state: str
+    as_of: str
+    segments: list[SegmentLine]
+    answer: list[str]
+    waiting: list[MessageLine]
+    planned: list[str]
+    timeline: Timeline
+
+
+@never_cache
+@require_safe
+@staff_member_required
+@permission_required("activity.view_learner", raise_exception=True)
+def learner(request: HttpRequest, learner_id: int) -> HttpResponse:
+    """Show the learner with a section for each enrollment that the user may see."""
+    found = learner_of(request, learner_id)
+    enrollments = list(enrollments_of(request, found)[: MOST_SECTIONS * 10])
+    chosen = [one for one in enrollments if str(one.pk) == request.GET.get("enrollment")]
+    shown = chosen or enrollments[:MOST_SECTIONS]
+    now = utc_now()
+    context = {
+        "learner": found,
+        "name": name_of(found),
+        "sections": [section_of(each, viewer=request.user, now=now) for each in shown],
+        "others": [each for each in enrollments if each not in shown],
+        "pause": pause_words(learner_pause(found.pk), shown),
+        "may_hold": may_hold(request.user),
+        "may_send": may_send(request.user),
+    }
+    return render(request, "config/learner.html", context)
+
+
+@never_cache
+@require_safe
+@staff_member_required
+@permission_required("activity.view_learner", raise_exception=True)
+def learner_older(request: HtmxRequest, enrollment_id: int) -> HttpResponse:
+    """Show older days of the timeline: alone for htmx, else as a page."""
+    enrollment = enrollment_of(request, enrollment_id)
+    before = _day(request.GET.get("before", ""))
+    now = clock_of(enrollment, utc_now())
+    found = timeline(enrollment, viewer=request.user, now=now, before=before)
+    context = {"timeline": found, "enrollment": enrollment, "name": name_of(enrollment.learner)}
+    template = "learner_days.html" if request.htmx else "learner_older.html"
+    return render(request, f"config/{template}", context)
+
+
+@never_cache
+@require_safe
+@staff_member_required
+@permission_required(
+    ("activity.view_learner", "segmentation.view_membership"), raise_exception=True
+)
+def learner_next(request: HtmxRequest, enrollment_id: int) -> HttpResponse:
+    """Show what the learner will enter and leave by passing time alone."""
+    enrollment = enrollment_of(request, enrollment_id)
+    as_of = clock_of(enrollment, utc_now())
+    lines = forecast_lines(enrollment, as_of=as_of, viewer=request.user)
+    context = {"lines": lines, "enrollment": enrollment, "name": name_of(enrollment.learner)}
+    template = "learner_forecast.html" if request.htmx else "learner_next.html"
+    return render(request, f"config/{template}", context)
+
+
+def learner_of(request: HttpRequest, learner_id: int) -> Learner:
+    """Return the learner, if the user may see it. Raise Http404 otherwise."""
+    return get_object_or_404(for_user(Learner.objects.all(), request.user), pk=learner_id)
+
+
+def enrollment_of(request: HttpRequest, enrollment_id: int) -> Enrollment:
+    """Return the enrollment with learner and course, if the user may see it."""
+    rows = viewable(Enrollment.objects.select_related("learner", "course"), request.user)
+    return get_object_or_404(rows, pk=enrollment_id)
+
+
+def enrollments_of(request: HttpRequest, found: Learner) -> QuerySet[Enrollment]:
+    """Return the learner's enrollments that the user may see, the last course first."""
+    rows = viewable(Enrollment.objects.filter(learner=found), request.user)
+    return rows.select_related("learner", "course").order_by("-course__starts_on", "pk")
+
+
+def name_of(found: Learner) -> str:
+    """Return how sentences name the learner."""
+    return first_name(found.name, given=found.given_name) or found.external_id
+
+
+def clock_of(enrollment: Enrollment, now: datetime) -> datetime:
+    """Return now, or the end of a simulated course."""
+    return enrollment.course.clock_stopped_at or now
+
+
+def may_hold(user: Staff) -> bool:
+    """Return whether the user may hold a learner's messages. To hold is safe, to resume is not."""
+    return may_send(user) or user.has_perm("interventions.change_sitepause")
+
+
+def pause_words(pause: LearnerPause | None, shown: list[Enrollment]) -> str:
+    """Return since when, by whom and why the learner's messages are held; empty if they are not."""
+    if pause is None:
+        return ""
+    zone = shown[0].course.time_zone if shown else "UTC"
+    by = f" by {pause.began_by}" if pause.began_by else ""
+    why = f": {pause.reason}" if pause.reason else "."
+    return f"since {instant_words(pause.began_at, zone)}{by}{why}"
+
+
+def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Section:
+    """Return all that the page says about one enrollment."""
+    now = clock_of(enrollment, now)
+    zone, name = enrollment.course.time_zone, name_of(enrollment.learner)
+    sees_segments = viewer.has_perm("segmentation.view_membership")
+    sees_messages = viewer.has_perm("interventions.view_delivery")
+    situation = _situation(enrollment, name, viewer, now) if sees_messages else None
+    waiting = situation.waiting if situation else []
+    runs = situation.runs if situation else []
+    planned = (next_step_sentence(run, name=name, zone=zone) for run in runs)
+    return Section(
+        enrollment=enrollment,
+        state=_state(enrollment, now),
+        as_of=instant_words(now, zone),
+        segments=segment_lines(enrollment, as_of=now, viewer=viewer) if sees_segments else [],
+        answer=answer(situation) if situation else [],
+        waiting=[
+            MessageLine(
+                list(waiting_sentences(each, name=name, zone=zone, now=now)),
+                trace_lines(each.delivery, zone=zone),
+            )
+            for each in waiting
+        ],
+        planned=[sentence for sentence in planned if sentence],
+        timeline=timeline(enrollment, viewer=viewer, now=now),
+    )
+
+
+def _situation(enrollment: Enrollment, name: str, viewer: Staff, now: datetime) -> Situation:
+    waiting = waiting_messages(enrollment.learner, now=now, viewer=viewer)
+    return Situation(
+        enrollment=enrollment,
+        name=name,
+        now=now,
+        viewer=viewer,
+        waiting=[each for each in waiting if each.delivery.enrollment_id == enrollment.pk],
+        last=last_ended_message(enrollment.pk),
+        runs=active_runs(enrollment.pk),
+        entry=last_entry(enrollment.pk),
+    )
+
+
+def _state(enrollment: Enrollment, now: datetime) -> str:
+    zone = enrollment.course.time_zone
+    if enrollment.withdrew_at and enrollment.withdrew_at <= now:
+        return f"Left the course on {instant_words(enrollment.withdrew_at, zone)}."
+    if enrollment.completed_at and enrollment.completed_at <= now:
+        return f"Completed the course on {instant_words(enrollment.completed_at, zone)}."
+    if enrollment.last_event_at is None:
+        return "Enrolled. Nothing has come from the learning platform yet."
+    return f"Enrolled. Last heard of on {instant_words(enrollment.last_event_at, zone)}."
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,157 @@
+"""Say why a learner is or is not in a segment, and what passing time will change."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from activity.access import Viewer
+from activity.models import Enrollment
+from config.views.results import instant_words
+from segmentation.models import OverrideKind, Segment, Transition, TransitionCause, TransitionKind
+from segmentation.operations import Change, forecast
+from segmentation.queries.standing import Standing, standings
+from segmentation.rules import RuleError, Verdict, explain, parse, verdicts
+
+_CAUSES = {
+    TransitionCause.EVENT: "after something the learner did",
+    TransitionCause.TIME: "because time passed",
+    TransitionCause.MANUAL: "by hand",
+    TransitionCause.BASELINE: "at the first evaluation",
+    TransitionCause.EDIT: "after an edit of a rule, an item, the course or a trait",
+    TransitionCause.COURSE_OVER: "because the course is over for the learner",
+    TransitionCause.LATE: "after something the learner did, of which we heard late",
+}
+_HOLDS = {True: "is true", False: "is not true", None: "is unknown"}
+
+
+@dataclass(frozen=True)
+class ConditionLine:
+    """A condition, whether it is true, and the value of its signal."""
+
+    condition: str
+    holds: str
+    value: str
+    decides: bool
+
+
+@dataclass(frozen=True)
+class SegmentLine:
+    """A segment with a sentence, and the conditions of its rule now."""
+
+    segment: Segment
+    sentence: str
+    conditions: list[ConditionLine] = field(default_factory=list)
+    is_in: bool = False
+    override: str = ""
+    can_be_changed: bool = True
+
+
+def segment_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> list[SegmentLine]:
+    """Return a line for each segment of the enrollment's course, current ones first."""
+    return [
+        SegmentLine(
+            segment=each.segment,
+            sentence=" ".join(_sentences(each, enrollment.course.time_zone)),
+            conditions=[condition_line(verdict) for verdict in each.verdicts or ()],
+            is_in=each.membership is not None,
+            override=each.override.kind if each.override else "",
+        )
+        for each in standings(enrollment, as_of=as_of, viewer=viewer)
+    ]
+
+
+def condition_line(verdict: Verdict) -> ConditionLine:
+    """Return the condition in words."""
+    return ConditionLine(verdict.condition, _HOLDS[verdict.holds], verdict.value, verdict.decides)
+
+
+def _sentences(standing: Standing, zone: str) -> Iterator[str]:
+    membership, segment = standing.membership, standing.segment
+    if membership is not None:
+        yield f"In {segment.name} since {instant_words(membership.entered_at, zone)}."
+        if segment.leave_rule is not None and standing.matches is not True:
+            yield f"A member stays until this is true: {_rule(segment.leave_rule)}."
+        if standing.waits:
+            yield "No message starts before the other entries of that day are counted."
+    else:
+        yield f"Not in {segment.name}{_why_not(standing)}."
+    if standing.is_frozen:
+        yield "Its rule failed, so no learner enters or leaves it."
+    if standing.override is not None:
+        yield _made(standing, zone)
+
+
+def _why_not(standing: Standing) -> str:
+    if standing.override is not None and standing.override.kind == OverrideKind.REMOVED:
+        return ""
+    if standing.verdicts is None:
+        return ", because the course has not begun or is over for the learner"
+    if standing.matches and standing.ahead is not None:
+        return f": its rule is true, but {standing.ahead.name} comes first"
+    if standing.matches:
+        return " yet: its rule is true, and the next evaluation decides"
+    deciding = [each for each in standing.verdicts if each.decides]
+    return f", because {_because(deciding)}" if deciding else ""
+
+
+def _because(deciding: list[Verdict]) -> str:
+    values = dict.fromkeys(_lower(each.value) for each in deciding)
+    return " and ".join(values)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _made(standing: Standing, zone: str) -> str:
+    made = standing.override
+    if made is None:
+        return ""
+    by = f" by {made.created_by}" if made.created_by else ""
+    what = "Added" if made.kind == OverrideKind.ADDED else "Removed"
+    waits = "" if made.applied_at else " The next evaluation applies it, within seconds."
+    return f"{what} by hand{by} on {instant_words(made.created_at, zone)}.{waits}"
+
+
+def _rule(shape: object) -> str:
+    try:
+        return f"“{explain(parse(shape))}”"
+    except RuleError:
+        return "a rule that cannot be read"
+
+
+def moved_sentence(transition: Transition) -> str:
+    """Return what the learner entered or left, and why."""
+    did = "Entered" if transition.kind == TransitionKind.ENTER else "Left"
+    cause = _CAUSES[TransitionCause(transition.cause)]
+    return f"{did} {transition.segment.name} {cause}."
+
+
+def forecast_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> list[str]:
+    """Return what the learner will enter and leave by passing time alone, in sentences."""
+    segments = {
+        each.segment.pk: each.segment for each in standings(enrollment, as_of=as_of, viewer=viewer)
+    }
+    zone = enrollment.course.time_zone
+    found = forecast(enrollment, now=as_of)
+    return [line for change in found.changes for line in _foreseen(change, segments, zone)]
+
+
+def _foreseen(change: Change, segments: Mapping[int, Segment], zone: str) -> Iterator[str]:
+    at = instant_words(change.at, zone)
+    for pk in change.left:
+        if pk in segments:
+            yield f"{at}: leaves {segments[pk].name}{_then(segments[pk], change)}."
+    for pk in change.entered:
+        if pk in segments:
+            yield f"{at}: enters {segments[pk].name}{_then(segments[pk], change)}."
+
+
+def _then(segment: Segment, change: Change) -> str:
+    """Return the values that decide the rule at the instant of the change."""
+    try:
+        found = verdicts(parse(segment.rule), change.signals)
+    except RuleError:
+        return ""
+    deciding = [each for each in found if each.decides]
+    return f", because {_because(deciding)}" if deciding else ""

@@ -1,0 +1,187 @@
+"""What happened to a learner in a course, in sentences by local day, the newest first."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+
+from django.contrib.auth.models import AnonymousUser, User
+
+from activity.models import Enrollment
+from activity.queries.acts import acts_on, last_event_before
+from common.clock import local_date, local_midnight
+from config.views.learner.acts import day_sentence
+from config.views.learner.messages import ended_at, ended_sentence, message_name, trace_lines
+from config.views.learner.segments import ConditionLine, condition_line, moved_sentence
+from config.views.results import instant_words
+from experiments.queries import assignments_of
+from interventions.models import DeliveryState
+from interventions.queries.learner_messages import last_message_before, messages_between
+from interventions.queries.pauses import pauses_between
+from segmentation.queries.history import last_move_before, moves_between
+
+DAYS = 7
+Staff = User | AnonymousUser
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One sentence of the timeline. `details` and `conditions` are shown on demand."""
+
+    at: datetime
+    sentence: str
+    details: Sequence[str] = ()
+    conditions: Sequence[ConditionLine] = ()
+
+
+@dataclass(frozen=True)
+class Day:
+    """A local day with its sentences."""
+
+    day: date
+    entries: list[Entry]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Some days, and the day before which the older ones begin."""
+
+    days: list[Day]
+    older: date | None
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Some local days of an enrollment."""
+
+    enrollment: Enrollment
+    first: date
+    until: datetime
+
+    @property
+    def zone(self) -> str:
+        return self.enrollment.course.time_zone
+
+    @property
+    def since(self) -> datetime:
+        return local_midnight(self.first, self.zone)
+
+    def midnights(self) -> list[datetime]:
+        days = (self.first + timedelta(days=each) for each in range(DAYS))
+        return [local_midnight(day, self.zone) for day in days]
+
+
+def timeline(
+    enrollment: Enrollment, *, viewer: Staff, now: datetime, before: date | None = None
+) -> Timeline:
+    """Return the seven days up to the last day on which something happened before `before`.
+
+    At most 14 queries. Learner and course must be loaded.
+    """
+    zone = enrollment.course.time_zone
+    until = now + timedelta(microseconds=1) if before is None else local_midnight(before, zone)
+    newest = _newest(enrollment, until, viewer)
+    if newest is None:
+        return Timeline([], None)
+    first = local_date(newest, zone) - timedelta(days=DAYS - 1)
+    stretch = _Stretch(enrollment, first, until)
+    entries = [each for source in SOURCES for each in source(stretch, viewer)]
+    entries.sort(key=lambda each: each.at, reverse=True)
+    days = [
+        Day(day, list(found))
+        for day, found in groupby(entries, key=lambda each: local_date(each.at, zone))
+    ]
+    has_older = _newest(enrollment, stretch.since, viewer) is not None
+    return Timeline(days, first if has_older else None)
+
+
+def _newest(enrollment: Enrollment, until: datetime, viewer: Staff) -> datetime | None:
+    """Return when the last thing before the instant happened."""
+    found = [last(enrollment.pk, until) for right, last in _LAST if viewer.has_perm(right)]
+    found.append(enrollment.enrolled_at if enrollment.enrolled_at < until else None)
+    return max((at for at in found if at is not None), default=None)
+
+
+_LAST: tuple[tuple[str, Callable[[int, datetime], datetime | None]], ...] = (
+    ("activity.view_event", last_event_before),
+    ("segmentation.view_transition", last_move_before),
+    ("interventions.view_delivery", last_message_before),
+)
+
+
+def _enrolled(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
+    del viewer
+    instants = (
+        (stretch.enrollment.enrolled_at, "Enrolled in the course."),
+        (stretch.enrollment.withdrew_at, "Left the course."),
+        (stretch.enrollment.completed_at, "Completed the course."),
+    )
+    for at, sentence in instants:
+        if at is not None and stretch.since <= at < stretch.until:
+            yield Entry(at, sentence)
+
+
+def _acts(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
+    if not viewer.has_perm("activity.view_event"):
+        return
+    found = acts_on(stretch.enrollment.pk, stretch.midnights(), until=stretch.until)
+    for _, of_day in groupby(sorted(found, key=lambda each: each.place), lambda each: each.place):
+        acts = list(of_day)
+        sentence = day_sentence(acts)
+        if sentence:
+            yield Entry(max(each.last_at for each in acts), sentence)
+
+
+def _moves(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
+    if not viewer.has_perm("segmentation.view_transition"):
+        return
+    for moved in moves_between(stretch.enrollment.pk, stretch.since, stretch.until):
+        yield Entry(
+            moved.transition.occurred_at,
+            moved_sentence(moved.transition),
+            conditions=[condition_line(each) for each in moved.verdicts],
+        )
+
+
+def _messages(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
+    if not viewer.has_perm("interventions.view_delivery"):
+        return
+    for delivery in messages_between(stretch.enrollment.pk, stretch.since, stretch.until):
+        if delivery.state == DeliveryState.PLANNED:
+            sentence = f"{message_name(delivery)} was planned and waits."
+        else:
+            sentence = ended_sentence(delivery, zone=stretch.zone)
+        yield Entry(ended_at(delivery), sentence, trace_lines(delivery, zone=stretch.zone))
+
+
+def _draws(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
+    if not viewer.has_perm("experiments.view_assignment"):
+        return
+    for drawn in assignments_of([stretch.enrollment.pk]):
+        if stretch.since <= drawn.assigned_at < stretch.until:
+            arm = drawn.arm.name or drawn.arm.key
+            sentence = f"Drawn into the arm “{arm}” of the experiment “{drawn.experiment}”."
+            yield Entry(drawn.assigned_at, sentence)
+
+
+def _pauses(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
+    if not viewer.has_perm("interventions.view_learnerpause"):
+        return
+    learner_id = stretch.enrollment.learner_id
+    for pause in pauses_between(learner_id, stretch.since, stretch.until):
+        by = f" by {pause.began_by}" if pause.began_by else ""
+        why = f": {pause.reason}" if pause.reason else ""
+        until = "now"
+        if pause.ended_at is not None:
+            until = instant_words(pause.ended_at, stretch.zone)
+        yield Entry(pause.began_at, f"All messages were held{by} until {until}{why}.")
+
+
+SOURCES: tuple[Callable[[_Stretch, Staff], Iterator[Entry]], ...] = (
+    _enrolled,
+    _acts,
+    _moves,
+    _draws,
+    _messages,
+    _pauses,
+)

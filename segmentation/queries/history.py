@@ -1,0 +1,72 @@
+"""The entries and leavings of one enrollment, with the conditions that decided at entry."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Max, Q
+
+from segmentation.models import Membership, SegmentVersion, Transition, TransitionKind
+from segmentation.rules import Group, RuleError, Verdict, parse, verdicts
+
+MOST = 200
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An entry or a leaving. `verdicts` are those of an entry, the deciding ones first."""
+
+    transition: Transition
+    verdicts: list[Verdict]
+
+
+def moves_between(enrollment_id: int, since: datetime, until: datetime) -> list[Moved]:
+    """Return the enrollment's entries and leavings in the time, the latest first. Three queries."""
+    rows = Transition.objects.filter(
+        enrollment=enrollment_id, occurred_at__gte=since, occurred_at__lt=until
+    )
+    found = list(rows.select_related("segment__playbook").order_by("-occurred_at", "-id")[:MOST])
+    entered = [each for each in found if each.kind == TransitionKind.ENTER]
+    signals = {
+        (each.segment_id, each.entered_at): each.signals
+        for each in Membership.objects.filter(
+            enrollment=enrollment_id, entered_at__in={each.occurred_at for each in entered}
+        )
+    }
+    rules = _rules(entered)
+    moved = []
+    for each in found:
+        rule = rules.get((each.segment_id, each.version))
+        at_entry = signals.get((each.segment_id, each.occurred_at), {})
+        is_entry = each.kind == TransitionKind.ENTER and rule is not None
+        moved.append(Moved(each, verdicts(rule, at_entry) if is_entry and rule else []))
+    return moved
+
+
+def last_move_before(enrollment_id: int, instant: datetime) -> datetime | None:
+    """Return when the last entry or leaving before the instant was. One query."""
+    before = Transition.objects.filter(enrollment=enrollment_id, occurred_at__lt=instant)
+    last: datetime | None = before.aggregate(at=Max("occurred_at"))["at"]
+    return last
+
+
+def last_entry(enrollment_id: int) -> Transition | None:
+    """Return the enrollment's last entry into a segment. One query."""
+    entries = Transition.objects.filter(enrollment=enrollment_id, kind=TransitionKind.ENTER)
+    return entries.select_related("segment__playbook").order_by("-id").first()
+
+
+def _rules(transitions: Iterable[Transition]) -> dict[tuple[int, int], Group]:
+    wanted = {(each.segment_id, each.version) for each in transitions}
+    condition = Q(pk__in=[])
+    for segment_id, version in wanted:
+        condition |= Q(segment=segment_id, version=version)
+    rows = SegmentVersion.objects.filter(condition).values_list("segment_id", "version", "rule")
+    return {(pk, version): rule for pk, version, shape in rows if (rule := _read(shape))}
+
+
+def _read(shape: object) -> Group | None:
+    try:
+        return parse(shape)
+    except RuleError:
+        return None

@@ -1,0 +1,391 @@
+"""The page of one learner says why: in a segment or not, a message or none, and what happened."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from activity.models import Enrollment
+from config.views.learner.page import Section, section_of
+from config.views.learner.timeline import Timeline, timeline
+from interventions.models import DeliveryState
+from interventions.operations import PauseNote, pause_learner, save_cap, save_quiet_hours
+from segmentation.models import Segment
+from segmentation.operations import add_member, remove_member
+from segmentation.stages.evaluate import evaluate_due
+from tests.factories import NOW, act, make_item, make_learner
+from tests.interventions.factories import (
+    arm_of,
+    assign,
+    dispatch,
+    make_cadence,
+    make_counted,
+    make_delivery,
+    make_evaluated,
+    make_experiment,
+    make_live_course,
+    make_run,
+    make_template,
+    make_transition,
+)
+from tests.segmentation.factories import (
+    QUIET,
+    bring_up_to_date,
+    make_playbook,
+    make_segment,
+    where,
+)
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+RARELY_TRIES = where("quiz_attempt_rate", "<", 0.3, window=14)
+
+
+@pytest.fixture
+def ana() -> Enrollment:
+    return make_evaluated(make_live_course(title="Biology"), make_learner(name="Ana Lee"))
+
+
+def admin() -> Any:
+    return get_user_model()(is_superuser=True, is_active=True)
+
+
+def section(enrollment: Enrollment, at: Any = NOW) -> Section:
+    enrollment.refresh_from_db()
+    return section_of(enrollment, viewer=admin(), now=at)
+
+
+def why(enrollment: Enrollment, at: Any = NOW) -> str:
+    return " ".join(section(enrollment, at).answer)
+
+
+def lines(found: Timeline) -> list[str]:
+    return [entry.sentence for day in found.days for entry in day.entries]
+
+
+def history(enrollment: Enrollment, at: Any = NOW, **more: Any) -> list[str]:
+    return lines(timeline(enrollment, viewer=admin(), now=at, **more))
+
+
+# Segments
+
+
+def test_a_member_is_told_why_and_since_when(ana: Enrollment) -> None:
+    make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    act(ana, occurred_at=NOW - 9 * DAY)
+    bring_up_to_date()
+
+    (line,) = section(ana).segments
+
+    assert line.sentence == "In Quiet since Tuesday 30 September 2025, 13:00 (Europe/London)."
+    assert [(each.holds, each.value, each.decides) for each in line.conditions] == [
+        ("is true", "Last active 9 days ago", True)
+    ]
+
+
+def test_a_learner_outside_a_segment_is_told_what_is_missing(ana: Enrollment) -> None:
+    playbook = make_playbook(ana.course)
+    make_segment(playbook, QUIET, name="Quiet")
+    make_segment(playbook, RARELY_TRIES, name="Video-only", priority=200)
+    act(ana, occurred_at=NOW - 2 * DAY)
+    bring_up_to_date()
+
+    assert [each.sentence for each in section(ana).segments] == [
+        "Not in Quiet, because last active 2 days ago.",
+        (
+            "Not in Video-only, because the share of quizzes attempted in the last 14 days is"
+            " unknown: no module touched in the last 14 days has a quiz that is assigned yet and"
+            " due within a week."
+        ),
+    ]
+
+
+def test_in_an_exclusive_playbook_the_first_segment_is_named(ana: Enrollment) -> None:
+    playbook = make_playbook(ana.course, exclusive=True)
+    make_segment(playbook, QUIET, name="Quiet", priority=1)
+    make_segment(playbook, where("logins", "=", 0, window=7), name="Away", priority=2)
+    act(ana, "PLAY_VIDEO", occurred_at=NOW - 9 * DAY)
+    bring_up_to_date()
+
+    assert section(ana).segments[1].sentence == (
+        "Not in Away: its rule is true, but Quiet comes first."
+    )
+
+
+def test_changes_by_hand_frozen_rules_and_the_scope_are_said(ana: Enrollment) -> None:
+    segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    boss = get_user_model().objects.create_user("boss")
+    add_member(segment.pk, ana.pk, now=NOW, by=boss)
+    assert "Added by hand by boss on Tuesday 30 September 2025, 13:00" in (
+        section(ana).segments[0].sentence
+    )
+    remove_member(segment.pk, ana.pk, now=NOW)
+    assert section(ana).segments[0].sentence.startswith("Not in Quiet. Removed by hand on")
+
+    Segment.objects.update(status="frozen")
+    assert "Its rule failed, so no learner enters" in section(ana).segments[0].sentence
+    Enrollment.objects.update(withdrew_at=NOW - DAY)
+    segment.overrides.all().delete()
+    assert "is over for the learner" in section(ana).segments[0].sentence
+
+
+# Messages
+
+
+def test_nothing_has_started(ana: Enrollment) -> None:
+    assert why(ana) == "Ana has entered no segment yet, and messages start from segments."
+
+    segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    entered = "Ana entered Quiet on Tuesday 30 September 2025, 13:00 (Europe/London). "
+    entry = make_transition(ana, segment)
+    assert why(ana) == entered + "What starts from it is decided within seconds."
+    entry.processed_at = NOW
+    entry.save()
+    assert "No cadence started from it" in why(ana)
+    type(entry).objects.update(starts=False, cause="edit")
+    assert why(ana) == entered + "No message starts from that, because an edit caused it."
+    type(entry).objects.update(starts=False, cause="time")
+    assert "before the other entries of that day are counted" in why(ana)
+
+
+def test_a_course_that_is_not_live_and_a_learner_who_left(ana: Enrollment) -> None:
+    type(ana.course).objects.update(live_since=None)
+    ana.course.refresh_from_db()
+    assert why(ana) == "The course is not live, so no learner gets messages."
+
+    Enrollment.objects.update(withdrew_at=NOW - DAY)
+    assert why(ana) == "Ana left the course on Monday 29 September 2025, 13:00 (Europe/London)."
+
+
+def nudge(ana: Enrollment, **fields: Any) -> Any:
+    segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    template = make_template()
+    template.name = "Quiz nudge"
+    template.save()
+    return make_cadence(segment=segment, template=template, name="Nudge", **fields)
+
+
+def test_quiet_hours_defer_to_the_morning_if_she_is_still_a_member(ana: Enrollment) -> None:
+    save_quiet_hours(begins="21:00", ends="08:00")
+    make_delivery(ana, nudge(ana))
+
+    assert why(ana, NOW + 10 * HOUR) == (
+        "“Quiz nudge” goes out on Wednesday 1 October 2025, 08:00 (Europe/London), if Ana is still"
+        " in Quiet then. It waits, because it is within the quiet hours."
+    )
+    assert why(ana).startswith("“Quiz nudge” goes out within seconds")
+
+
+def test_a_cap_is_named_with_the_message_that_used_it_up(ana: Enrollment) -> None:
+    save_cap("1 a day", limit=1, window="calendar_day", on_exceed="defer")
+    cadence = nudge(ana)
+    make_counted(ana, NOW - HOUR, run=make_run(ana, make_cadence(template=template("Weekly"))))
+    make_delivery(ana, cadence)
+
+    assert why(ana) == (
+        "“Quiz nudge” goes out on Wednesday 1 October 2025, 00:00 (Europe/London), if Ana is still"
+        " in Quiet then. It waits, because the learner has had enough messages: the cap “1 a day”."
+        " The cap “1 a day” is used up by “Weekly” on Tuesday 30 September 2025, 12:00"
+        " (Europe/London)."
+    )
+
+
+def template(name: str) -> Any:
+    made = make_template()
+    made.name = name
+    made.save()
+    return made
+
+
+def test_a_message_that_a_cap_dropped_is_explained_afterwards(ana: Enrollment) -> None:
+    save_cap("1 a day", limit=1, window="calendar_day", on_exceed="drop")
+    make_counted(ana, NOW - HOUR, run=make_run(ana, make_cadence(template=template("Weekly"))))
+    make_delivery(ana, nudge(ana))
+    dispatch()
+
+    assert why(ana, NOW + 2 * DAY) == (
+        "“Quiz nudge” was not sent, because the learner has had enough messages: the cap"
+        " “1 a day”. That was decided on Tuesday 30 September 2025, 13:00 (Europe/London). The cap"
+        " “1 a day” is used up by “Weekly” on Tuesday 30 September 2025, 12:00 (Europe/London)."
+    )
+
+
+def test_a_hold_says_what_would_have_to_change(ana: Enrollment) -> None:
+    make_delivery(ana, nudge(ana))
+    pause_learner(ana.learner_id, paused=True, now=NOW, note=PauseNote("bo", "she asked"))
+
+    assert why(ana) == (
+        "“Quiz nudge” waits, because somebody holds all messages to this learner."
+        " It goes out when they are resumed."
+    )
+    assert "All messages were held by bo until now: she asked." in history(ana)
+
+
+def test_a_learner_without_address_will_not_get_the_message(ana: Enrollment) -> None:
+    type(ana.learner).objects.update(email=None)
+    ana.learner.refresh_from_db()
+    make_delivery(ana, nudge(ana))
+
+    assert why(ana) == (
+        "“Quiz nudge” will not be sent, because the learner has no address."
+        " An address in the roster would change that."
+    )
+
+
+def test_the_next_step_names_its_conditions(ana: Enrollment) -> None:
+    cadence = nudge(ana, goal_rule=where("quiz_attempts", ">=", 1, window=7))
+    make_run(ana, cadence, next_position=0, next_at=NOW + DAY)
+
+    assert why(ana) == (
+        "“Quiz nudge” of “Nudge” is planned for Wednesday 1 October 2025, 13:00 (Europe/London),"
+        " if Ana is still in Quiet and this is not yet true: “Made at least 1 quiz attempt in the"
+        " last 7 days” then."
+    )
+
+
+def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
+    cadence = nudge(ana)
+    experiment = make_experiment(cadence.segment, name="Half", start=False)
+    drawn = assign(ana, arm_of(experiment, "control"))
+    make_delivery(run=make_run(ana, cadence, assignment=drawn, ghost=True))
+    dispatch()
+
+    assert why(ana) == (
+        "“Quiz nudge” was not sent, because the arm “control” of “Half” gets no messages."
+        " It would have gone out on Tuesday 30 September 2025, 13:00 (Europe/London)."
+    )
+    assert "Drawn into the arm “control” of the experiment “Half”." in history(ana)
+
+
+# The past
+
+
+def test_the_acts_of_a_day_are_one_sentence(ana: Enrollment) -> None:
+    unit = make_item(ana.course, "module", title="Unit 2")
+    for number in range(3):
+        act(ana, "PLAY_VIDEO", item=make_item(ana.course, "video", parent=unit))
+        act(ana, occurred_at=NOW - number * DAY - HOUR)
+    quiz = make_item(ana.course, "quiz", title="Quiz 2", parent=unit)
+    act(ana, "ATTEMPT_QUIZ", item=quiz, score=0.4)
+
+    assert history(ana)[0] == (
+        "Logged in, watched 3 videos of “Unit 2”, attempted “Quiz 2”: 0.40, not passed."
+    )
+    assert history(ana)[1:3] == ["Logged in.", "Logged in."]
+
+
+def test_days_are_those_of_the_course(ana: Enrollment) -> None:
+    type(ana.course).objects.update(time_zone="Asia/Tokyo")
+    ana = Enrollment.objects.select_related("course", "learner").get(pk=ana.pk)
+    for hour in (14, 16):
+        act(ana, occurred_at=NOW.replace(day=29, hour=hour))
+
+    days = timeline(ana, viewer=admin(), now=NOW).days
+
+    assert [day.day.day for day in days] == [30, 29]
+
+
+def test_older_days_are_a_page_of_their_own_and_none_is_lost(ana: Enrollment) -> None:
+    at = [NOW - days * DAY - HOUR for days in (1, 3, 9, 20)]
+    for each in at:
+        act(ana, occurred_at=each)
+
+    found = timeline(ana, viewer=admin(), now=NOW)
+    said = lines(found)
+    while found.older:
+        found = timeline(ana, viewer=admin(), now=NOW, before=found.older)
+        assert found.days
+        said += lines(found)
+
+    assert said == ["Logged in."] * 4 + ["Enrolled in the course."]
+
+
+def test_an_entry_says_what_decided_then(ana: Enrollment) -> None:
+    make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    act(ana, occurred_at=NOW - 9 * DAY)
+    make_evaluated()
+    evaluate_due(now=NOW)
+
+    found = timeline(ana, viewer=admin(), now=NOW)
+
+    entry = found.days[0].entries[0]
+    assert entry.sentence.startswith("Entered Quiet ")
+    assert [(each.condition, each.value) for each in entry.conditions] == [
+        ("Last active at least 7 days ago", "Last active 9 days ago")
+    ]
+
+
+# The page
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    return client
+
+
+def page(enrollment: Enrollment) -> str:
+    return reverse("learner", args=(enrollment.learner_id,))
+
+
+def test_page_shows_each_course_and_links_lead_on(staff: Client, ana: Enrollment) -> None:
+    make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    make_delivery(ana, nudge(ana))
+    make_evaluated(make_live_course(title="History"), ana.learner)
+
+    shown = staff.get(page(ana)).text
+
+    assert "Biology" in shown
+    assert "History" in shown
+    assert ana.learner.external_id in shown
+    only = staff.get(page(ana), {"enrollment": ana.pk}).text
+    assert "?enrollment=" in only
+    for name in ("learner-next", "learner-older"):
+        address = reverse(name, args=(ana.pk,))
+        assert "<!doctype html>" in staff.get(address).text
+        assert "<!doctype html>" not in staff.get(address, headers={"HX-Request": "true"}).text
+    assert staff.get(reverse("learner-older", args=(ana.pk,)), {"before": "x"}).status_code == 200
+
+
+def test_the_learner_found_alone_is_opened(staff: Client, ana: Enrollment) -> None:
+    assert staff.get(reverse("activity:find"), {"q": "ana"}).url == page(ana)
+    admin_page = reverse("admin:activity_learner_change", args=(ana.learner_id,))
+    assert page(ana) in staff.get(admin_page).text
+
+
+def test_page_shows_only_what_the_user_may_see(client: Client, ana: Enrollment) -> None:
+    make_delivery(ana, nudge(ana), state=DeliveryState.PLANNED)
+    act(ana)
+    user = get_user_model().objects.create_user("bo", is_staff=True)
+    client.force_login(user)
+    assert client.get(page(ana)).status_code == 403
+
+    rights = ("view_learner", "view_enrollment")
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    shown = client.get(page(ana)).text
+    assert "Biology" in shown
+    for hidden in ("Quiz nudge", "Quiet", "Logged in"):
+        assert hidden not in shown
+
+
+def test_page_costs_the_same_however_much_there_is(
+    staff: Client, ana: Enrollment, django_assert_max_num_queries: Any
+) -> None:
+    playbook = make_playbook(ana.course)
+    save_cap("1 a day", limit=1, window="calendar_day", on_exceed="defer")
+    for number in range(6):
+        cadence = make_cadence(segment=make_segment(playbook, QUIET))
+        make_delivery(ana, cadence)
+        make_counted(ana, NOW - number * HOUR, cadence=make_cadence())
+        act(ana, "PLAY_VIDEO", item=make_item(ana.course, "video"))
+    evaluate_due(now=NOW)
+
+    with django_assert_max_num_queries(45):
+        staff.get(page(ana))
+    with django_assert_max_num_queries(25):
+        staff.get(reverse("learner-older", args=(ana.pk,)))
