@@ -4,7 +4,6 @@ from config.views.backtest import segment_backtest
 from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
 from config.views.demo import demo_course, demo_item
-from config.views.learner import learner, learner_next, learner_older
 from config.views.segment_page import segment_page
 from config.views.today import today
 
@@ -13,9 +12,6 @@ __all__ = [
     "courses",
     "demo_course",
     "demo_item",
-    "learner",
-    "learner_next",
-    "learner_older",
     "segment_backtest",
     "segment_page",
     "switch_course",

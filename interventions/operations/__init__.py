@@ -19,7 +19,7 @@ from interventions.operations.limits import (
 )
 from interventions.operations.pauses import PauseNote, pause_cadence, pause_learner, pause_site
 from interventions.operations.resolution import resolve_in_doubt, retry_failed
-from interventions.operations.runs import start_manually
+from interventions.operations.runs import manual_run, start_manually, stop_run
 from interventions.operations.templates import check_texts, save_category, save_template
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "check_texts",
     "keep_no",
     "make_missing_guards",
+    "manual_run",
     "pause_cadence",
     "pause_learner",
     "pause_site",
@@ -46,6 +47,7 @@ __all__ = [
     "save_template",
     "start_experiment",
     "start_manually",
+    "stop_run",
     "suppress",
     "unsubscribe",
 ]

@@ -22,6 +22,7 @@ from interventions.operations.ledger import drop_planned
 from interventions.policy.durations import later
 from interventions.queries.runs import last_runs, zone_of
 
+STOPPED = "stopped"
 # A learner must not get a message because of something they did more than a year ago.
 LONGEST_WAIT = timedelta(days=366)
 
@@ -105,13 +106,28 @@ def start_manually(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run
     cadence = Cadence.objects.get(pk=cadence_id)
     if cadence.status != CadenceStatus.ACTIVE or cadence.trigger != Trigger.MANUAL:
         raise InterventionError(f"The cadence '{cadence}' is not active or not started manually.")
-    last = last_runs([enrollment_id], [cadence_id]).get((enrollment_id, cadence_id))
     enrollment = Enrollment.objects.select_related("learner", "course").get(pk=enrollment_id)
-    start = Start(enrollment_id, zone=zone_of(enrollment))
-    run = new_run(cadence, start, last=last, now=now)
+    run = manual_run(cadence, enrollment, now=now)
     if run is not None:
         run.save()
     return run
+
+
+def manual_run(cadence: Cadence, enrollment: Enrollment, *, now: datetime) -> Run | None:
+    """Return the run that `start_manually` would save now, or None if re-entry forbids it."""
+    pair = (enrollment.pk, cadence.pk)
+    last = last_runs([enrollment.pk], [cadence.pk]).get(pair)
+    return new_run(cadence, Start(enrollment.pk, zone=zone_of(enrollment)), last=last, now=now)
+
+
+@transaction.atomic
+def stop_run(run_id: int, *, now: datetime) -> bool:
+    """Exit one run and drop its waiting messages. Return False if it was not active any more."""
+    enrollment_id = Run.objects.values_list("enrollment", flat=True).get(pk=run_id)
+    lock_due([enrollment_id])
+    runs = [run for run in lock_active_runs([enrollment_id]) if run.pk == run_id]
+    exit_runs(runs, reason=STOPPED, now=now)
+    return bool(runs)
 
 
 def lock_active_runs(enrollment_ids: Collection[int], *, skip_locked: bool = False) -> list[Run]:

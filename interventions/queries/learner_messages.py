@@ -4,24 +4,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Max, Prefetch, QuerySet
+from django.db.models import Max, Prefetch, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from activity.access import Viewer, for_user
-from activity.models import Learner
+from activity.models import Enrollment, Learner
 from interventions.channels import CHANNELS
 from interventions.models import (
+    Cadence,
+    CadenceStatus,
     Delivery,
     DeliveryState,
     Run,
     RunStatus,
     Step,
+    Trigger,
 )
 from interventions.policy.caps import Cap, Counted, horizon
 from interventions.policy.decision import Defer, Facts, Reason
+from interventions.policy.durations import later
 from interventions.policy.expectation import Expectation, expect, used_up_by
 from interventions.queries.facts import facts_of, message_of, read_situation
 from interventions.queries.limits import read_limits
+from interventions.queries.runs import zone_of
 
 MOST_WAITING = 20
 MOST = 200
@@ -59,9 +64,39 @@ def waiting_messages(learner: Learner, *, now: datetime, viewer: Viewer) -> list
     return _decided(learner, deliveries, now=now, viewer=viewer)
 
 
-def expected(delivery: Delivery, learner: Learner, *, now: datetime, viewer: Viewer) -> Waiting:
-    """Return when a message that is not stored yet would go out. At most six queries."""
-    return _decided(learner, [delivery], now=now, viewer=viewer)[0]
+def first_message(run: Run, enrollment: Enrollment, *, now: datetime, viewer: Viewer) -> Waiting:
+    """Return when the first message of a run that is not stored yet would go out.
+
+    Learner and course must be loaded. At most six queries.
+    """
+    step = next(s for s in run.cadence.steps.all() if s.position == run.next_position)
+    step.cadence, run.enrollment = run.cadence, enrollment
+    planned_at = run.next_at or now
+    delivery = Delivery(
+        run=run,
+        step=step,
+        learner=enrollment.learner,
+        enrollment=enrollment,
+        category=run.cadence.category,
+        channel=step.channel,
+        priority=run.cadence.priority,
+        ghost=run.ghost,
+        planned_at=planned_at,
+        send_at=planned_at,
+        expires_at=later(planned_at, run.cadence.max_age, zone=zone_of(enrollment)),
+    )
+    return _decided(enrollment.learner, [delivery], now=now, viewer=viewer)[0]
+
+
+def manual_cadences(course_id: int, *, viewer: Viewer) -> list[Cadence]:
+    """Return the active cadences that staff can start for a learner of the course. Two queries."""
+    here = Q(segment=None) | Q(segment__playbook__courses=course_id)
+    rows = Cadence.objects.filter(
+        here, trigger=Trigger.MANUAL, status=CadenceStatus.ACTIVE, arm=None
+    )
+    steps = Prefetch("steps", Step.objects.select_related("template"))
+    found = for_user(rows.distinct().select_related("segment", "category"), viewer)
+    return list(found.prefetch_related(steps).order_by("name", "pk")[:MOST])
 
 
 def messages_between(enrollment_id: int, since: datetime, until: datetime) -> list[Delivery]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from django import forms
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.db.models import QuerySet
@@ -21,7 +22,7 @@ from config.views.learner.messages import next_step_sentence, trace_lines, waiti
 from config.views.learner.segments import SegmentLine, forecast_lines, segment_lines
 from config.views.learner.timeline import Staff, Timeline, timeline
 from config.views.results import instant_words
-from interventions.models import LearnerPause
+from interventions.models import LearnerPause, Run
 from interventions.queries.learner_messages import (
     active_runs,
     last_ended_message,
@@ -33,6 +34,7 @@ from segmentation.queries.history import last_entry
 
 # A learner in more courses has the other enrollments as links.
 MOST_SECTIONS = 4
+MOST_COURSES = 40
 
 
 class HtmxRequest(HttpRequest):
@@ -50,6 +52,14 @@ class MessageLine:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """The next step of a run in a sentence, and the run if staff can stop it."""
+
+    sentence: str
+    run: Run | None
+
+
+@dataclass(frozen=True)
 class Section:
     """One enrollment of the learner."""
 
@@ -59,7 +69,7 @@ class Section:
     segments: list[SegmentLine]
     answer: list[str]
     waiting: list[MessageLine]
-    planned: list[str]
+    planned: list[Planned]
     timeline: Timeline
 
 
@@ -69,8 +79,14 @@ class Section:
 @permission_required("activity.view_learner", raise_exception=True)
 def learner(request: HttpRequest, learner_id: int) -> HttpResponse:
     """Show the learner with a section for each enrollment that the user may see."""
-    found = learner_of(request, learner_id)
-    enrollments = list(enrollments_of(request, found)[: MOST_SECTIONS * 10])
+    return learner_page(request, learner_of(request, learner_id))
+
+
+def learner_page(
+    request: HttpRequest, found: Learner, *, form: forms.Form | None = None
+) -> HttpResponse:
+    """Return the page of the learner, with the form of a hold that could not be read."""
+    enrollments = list(enrollments_of(request, found)[:MOST_COURSES])
     chosen = [one for one in enrollments if str(one.pk) == request.GET.get("enrollment")]
     shown = chosen or enrollments[:MOST_SECTIONS]
     now = utc_now()
@@ -82,8 +98,9 @@ def learner(request: HttpRequest, learner_id: int) -> HttpResponse:
         "pause": pause_words(learner_pause(found.pk), shown),
         "may_hold": may_hold(request.user),
         "may_send": may_send(request.user),
+        "form": form,
     }
-    return render(request, "config/learner.html", context)
+    return render(request, "config/learner.html", context, status=422 if form else 200)
 
 
 @never_cache
@@ -168,7 +185,6 @@ def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Secti
     situation = _situation(enrollment, name, viewer, now) if sees_messages else None
     waiting = situation.waiting if situation else []
     runs = situation.runs if situation else []
-    planned = (next_step_sentence(run, name=name, zone=zone) for run in runs)
     return Section(
         enrollment=enrollment,
         state=_state(enrollment, now),
@@ -182,7 +198,7 @@ def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Secti
             )
             for each in waiting
         ],
-        planned=[sentence for sentence in planned if sentence],
+        planned=[each for run in runs if (each := _planned(run, name, zone))],
         timeline=timeline(enrollment, viewer=viewer, now=now),
     )
 
@@ -199,6 +215,15 @@ def _situation(enrollment: Enrollment, name: str, viewer: Staff, now: datetime) 
         runs=active_runs(enrollment.pk),
         entry=last_entry(enrollment.pk),
     )
+
+
+def _planned(run: Run, name: str, zone: str) -> Planned | None:
+    is_manual = run.transition_id is None and run.assignment_id is None
+    sentence = next_step_sentence(run, name=name, zone=zone)
+    if not sentence and not is_manual:
+        return None
+    sentence = sentence or f"All messages of “{run.cadence.name}” are planned."
+    return Planned(sentence, run if is_manual else None)
 
 
 def _state(enrollment: Enrollment, now: datetime) -> str:
