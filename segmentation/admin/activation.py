@@ -20,7 +20,7 @@ CONFIRMED = "confirmed"
 
 
 @dataclass(frozen=True)
-class _Present:
+class Present:
     """The learners already in a segment: their number at most, and a sentence per course."""
 
     segment: models.Segment
@@ -40,7 +40,7 @@ def ask_about_present(
     action: str,
 ) -> TemplateResponse:
     """Return the page that says how many learners the activation would affect, and asks again."""
-    found = [_present(segment, request.user) for segment in queryset.select_related("playbook")]
+    found = [present_in(segment, request.user) for segment in queryset.select_related("playbook")]
     context = {
         **page.admin_site.each_context(request),
         "title": "Activate, and message or draw also those already in?",
@@ -54,19 +54,20 @@ def ask_about_present(
     return TemplateResponse(request, "segmentation/confirm_present.html", context)
 
 
-def _present(segment: models.Segment, viewer: Viewer) -> _Present:
+def present_in(segment: models.Segment, viewer: Viewer) -> Present:
+    """Return the learners of live courses that the segment's rule matches now."""
     if segment.status in EVALUATED:
-        return _Present(segment, 0, ["The segment is active already: nothing changes."])
+        return Present(segment, 0, ["The segment is active already: nothing changes."])
     learners, lines = 0, []
     for course in courses_of_playbook(segment.playbook_id, viewer=viewer):
-        number, words = _present_in(segment, course)
+        number, words = _present_of(segment, course)
         learners += number
         lines.append(words)
     nobody = ["No learners: the playbook is kept for no course."]
-    return _Present(segment, learners, lines or nobody)
+    return Present(segment, learners, lines or nobody)
 
 
-def _present_in(segment: models.Segment, course: Course) -> tuple[int, str]:
+def _present_of(segment: models.Segment, course: Course) -> tuple[int, str]:
     if course.live_since is None or course.live_since > utc_now() or course.clock_stopped_at:
         return 0, f"{course}: no learners, because the course is not live."
     counted = count_matches(segment, course)

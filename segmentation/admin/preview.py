@@ -65,7 +65,7 @@ def count_matches(segment: models.Segment, course: Course) -> queries.Preview | 
 
 def _counted(rule: Group, course: Course) -> queries.Preview | str:
     as_of = course.clock_stopped_at or utc_now()
-    return _in_time(lambda: queries.preview(rule, course, as_of=as_of), seconds=LONGEST_SECONDS)
+    return in_time(lambda: queries.preview(rule, course, as_of=as_of), seconds=LONGEST_SECONDS)
 
 
 def checks_text(segment: models.Segment, course: Course, *, largest: int, seconds: int) -> str:
@@ -81,7 +81,7 @@ def checks_text(segment: models.Segment, course: Course, *, largest: int, second
     if enrolled[: largest + 1].count() > largest:
         return TOO_MUCH.format(course=course)
     as_of = course.clock_stopped_at or utc_now()
-    found = _in_time(lambda: checks.check_rule(rule, course, as_of=as_of), seconds=seconds)
+    found = in_time(lambda: checks.check_rule(rule, course, as_of=as_of), seconds=seconds)
     return f"{course}: {found if isinstance(found, str) else '; '.join(found)}."
 
 
@@ -99,7 +99,7 @@ def shown_checks(segment: models.Segment) -> str:
     return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
 
 
-def _in_time(read: Callable[[], T], *, seconds: int) -> T | str:
+def in_time(read: Callable[[], T], *, seconds: int) -> T | str:
     """Return the result of `read`, or a sentence on why the database gave no result in time."""
     try:
         with transaction.atomic():

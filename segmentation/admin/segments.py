@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -96,7 +96,8 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         ListLink("Members who left", models.Membership, _left_segment),
         ListLink("Entered and left", models.Transition, by_segment),
     )
-    actions_detail = ("preview", "surges")
+    actions_list = ("new_rule",)
+    actions_detail = ("edit_rule", "preview", "surges")
     actions = ("activate", "activate_with_present", "archive", "thaw")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Segment]:
@@ -161,10 +162,21 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         """Return the status with its colour."""
         return segment.status, segment.get_status_display()
 
+    @action(description="New segment by conditions", url_path="by-conditions", permissions=["add"])
+    def new_rule(self, request: HttpRequest) -> HttpResponse:
+        """Lead to the builder of a new rule."""
+        return redirect("segmentation:new-rule")
+
+    @action(description="Edit the rule", url_path="rule", permissions=["view"], icon="rule")
+    def edit_rule(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to the builder of the segment's rule."""
+        segment = self._found(request, object_id)
+        return redirect("segmentation:rule", segment.pk)
+
     @action(description="Preview", url_path="preview", permissions=["view"], icon="visibility")
     def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show how many enrollments of a course the saved rule matches now. Change nothing."""
-        segment = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
+        segment = self._found(request, object_id)
         form = PreviewForm(segment, request.GET, viewer=request.user)
         answer, warnings = "", ""
         if form.is_valid():
@@ -191,8 +203,14 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
     )
     def surges(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the surges of the segment. On POST, carry out the decision about one of them."""
-        segment = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
+        segment = self._found(request, object_id)
         return surges_page(request, segment, self.admin_site.each_context(request))
+
+    def _found(self, request: HttpRequest, object_id: str) -> models.Segment:
+        segment: models.Segment | None = self.get_object(request, unquote(object_id))
+        if segment is None:
+            raise Http404
+        return segment
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save a new segment as a draft, or an edit by the operation that makes a new version."""

@@ -1,6 +1,7 @@
 """The operations that write the segmentation tables."""
 
-from segmentation.operations.errors import SegmentationError
+from segmentation.operations.editing import Typed, save_edit, save_new, state_of
+from segmentation.operations.errors import EditedMeanwhileError, SegmentationError
 from segmentation.operations.evaluation import EvaluationCounts
 from segmentation.operations.forecast import Change, Forecast, forecast
 from segmentation.operations.full import CourseEvaluation, evaluate_courses
@@ -37,10 +38,12 @@ from segmentation.operations.surges import decide_entries, discard_surge, let_in
 __all__ = [
     "Change",
     "CourseEvaluation",
+    "EditedMeanwhileError",
     "EvaluationCounts",
     "Forecast",
     "SegmentFields",
     "SegmentationError",
+    "Typed",
     "activate_segment",
     "add_courses",
     "add_member",
@@ -62,7 +65,10 @@ __all__ = [
     "mark_processed",
     "remove_course",
     "remove_member",
+    "save_edit",
+    "save_new",
     "set_mode",
     "shipped_playbooks",
+    "state_of",
     "thaw_segment",
 ]

@@ -6,3 +6,7 @@ class SegmentationError(Exception):
 
     The message is a sentence for the user.
     """
+
+
+class EditedMeanwhileError(SegmentationError):
+    """Another save changed the segment after the page was opened."""

@@ -1,6 +1,7 @@
 """Queries about segments and rules at any instant, including past ones. Read only."""
 
 from segmentation.queries.backtest import backtest
+from segmentation.queries.counts import RuleCount, count_rule, take_turn
 from segmentation.queries.flows import Flows, flows_of
 from segmentation.queries.matches import Preview, match_rule, preview
 from segmentation.queries.members import current_segment_ids, segment_size, segment_sizes
@@ -15,10 +16,12 @@ __all__ = [
     "Flows",
     "HeldSurge",
     "Preview",
+    "RuleCount",
     "SignalRow",
     "backtest",
     "clock_of_playbook",
     "compute_norms",
+    "count_rule",
     "courses_of_playbook",
     "current_segment_ids",
     "enrollments_to_react",
@@ -36,4 +39,5 @@ __all__ = [
     "segment_sizes",
     "sizes_in_course",
     "stored_norms",
+    "take_turn",
 ]

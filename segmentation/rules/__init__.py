@@ -5,9 +5,11 @@ from segmentation.rules.deciding import deciding
 from segmentation.rules.describe import describe
 from segmentation.rules.evaluate import evaluate
 from segmentation.rules.explain import explain
+from segmentation.rules.finding import find_faults, sentence, split_place
+from segmentation.rules.offered import offered_signals
 from segmentation.rules.operators import OPERATORS, Operator
 from segmentation.rules.parse import MAX_CONDITIONS, MAX_DEPTH, parse, parse_text
-from segmentation.rules.ranges import check_ranges
+from segmentation.rules.ranges import check_ranges, with_paths
 from segmentation.rules.refs import find_ref
 from segmentation.rules.types import Combinator, Condition, Group, RuleError, conditions, to_json
 from segmentation.rules.verdicts import Verdict, verdicts
@@ -29,9 +31,14 @@ __all__ = [
     "describe",
     "evaluate",
     "explain",
+    "find_faults",
     "find_ref",
+    "offered_signals",
     "parse",
     "parse_text",
+    "sentence",
+    "split_place",
     "to_json",
     "verdicts",
+    "with_paths",
 ]

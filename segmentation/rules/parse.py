@@ -44,8 +44,13 @@ _MISSING = object()
 
 def parse_text(text: str) -> Group:
     """Return the rule written as JSON text. Raise RuleError with the path to the first fault."""
+    return parse(read_json(text))
+
+
+def read_json(text: str) -> object:
+    """Return the data of a rule's JSON text. Raise RuleError if the text cannot be read."""
     try:
-        data = json.loads(text, object_pairs_hook=_unique_keys)
+        data: object = json.loads(text, object_pairs_hook=_unique_keys)
     except RecursionError:
         raise RuleError(
             deep_path(text, depth=2 * MAX_DEPTH), f"nested deeper than {MAX_DEPTH} levels"
@@ -57,7 +62,7 @@ def parse_text(text: str) -> Group:
     except ValueError:
         # Python does not read numbers of more than 4,300 digits.
         raise RuleError("", "contains a number that is too long to be read") from None
-    return parse(data)
+    return data
 
 
 def parse(data: object) -> Group:

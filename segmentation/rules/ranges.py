@@ -11,7 +11,7 @@ from segmentation.signals import SignalKind
 
 def check_ranges(rule: Group) -> Group:
     """Return the rule. Raise RuleError, with the path, for a value that its signal cannot have."""
-    for path, condition in _with_paths(rule, ""):
+    for path, condition in with_paths(rule):
         for place, operand in _places(condition, f"{path}.value"):
             fault = _fault(condition, operand)
             if fault:
@@ -19,13 +19,14 @@ def check_ranges(rule: Group) -> Group:
     return rule
 
 
-def _with_paths(group: Group, path: str) -> Iterator[tuple[str, Condition]]:
+def with_paths(group: Group, path: str = "") -> Iterator[tuple[str, Condition]]:
+    """Yield every condition of the rule with the path to it, from left to right."""
     for index, part in enumerate(group.rules):
         where = f"{path}.rules[{index}]".lstrip(".")
         if isinstance(part, Condition):
             yield where, part
         else:
-            yield from _with_paths(part, where)
+            yield from with_paths(part, where)
 
 
 def _places(condition: Condition, path: str) -> Iterator[tuple[str, Operand]]:

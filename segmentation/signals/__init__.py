@@ -1,6 +1,12 @@
 """The signals that rules can use: one row per signal with its texts, needs and SQL. Pure."""
 
-from segmentation.signals.catalogue import SIGNALS, SIGNALS_BY_NAME, needs_of, usual_refs
+from segmentation.signals.catalogue import (
+    GROUPS,
+    SIGNALS,
+    SIGNALS_BY_NAME,
+    needs_of,
+    usual_refs,
+)
 from segmentation.signals.needs import Need, UndeclaredNeedError
 from segmentation.signals.sources import LeftOut, Sources, Subject
 from segmentation.signals.types import (
@@ -14,6 +20,7 @@ from segmentation.signals.types import (
 )
 
 __all__ = [
+    "GROUPS",
     "MAX_WINDOW",
     "SIGNALS",
     "SIGNALS_BY_NAME",

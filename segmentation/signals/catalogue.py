@@ -10,7 +10,14 @@ from segmentation.signals.owed import OWED
 from segmentation.signals.quizzes import QUIZ
 from segmentation.signals.types import SignalRef, Window
 
-SIGNALS = ACTIVITY + QUIZ + COMPLETED + OWED + MODULE + CONTEXT
+# In the order in which people choose them.
+GROUPS = {
+    "Activity": ACTIVITY,
+    "Quizzes": QUIZ,
+    "Modules and activities": COMPLETED + OWED + MODULE,
+    "About the learner": CONTEXT,
+}
+SIGNALS = tuple(signal for signals in GROUPS.values() for signal in signals)
 SIGNALS_BY_NAME = {signal.name: signal for signal in SIGNALS}
 
 # The windows of every signal in an export, in addition to "all" where that is allowed.

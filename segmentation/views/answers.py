@@ -1,0 +1,177 @@
+"""What the rules on the screen say and whom they match, in words. Nothing is saved."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import QueryDict
+from django.template.loader import render_to_string
+
+from activity.access import for_user, viewable
+from activity.models import Course, Enrollment
+from common.clock import say_instant, utc_now
+from segmentation.admin.preview import LARGEST_COURSE, LONGEST_SECONDS, TOO_MUCH, in_time
+from segmentation.admin.words import in_words
+from segmentation.models import Segment
+from segmentation.operations.segments import EVALUATED
+from segmentation.queries import RuleCount, count_rule
+from segmentation.queries.counts import Example
+from segmentation.rules import (
+    Group,
+    canonical_rule,
+    explain,
+    find_faults,
+    parse,
+    sentence,
+    split_place,
+    with_paths,
+)
+from segmentation.views.rule_form import offered_courses, read_id
+
+Staff = User | AnonymousUser
+NAMES = ("rule", "leave_rule")
+
+
+@dataclass
+class Answer:
+    """What the page shows: a sentence, the two rules in words, examples, counts and faults."""
+
+    said: str = ""
+    sentences: dict[str, str] = field(default_factory=dict)
+    moment: str = ""
+    examples: list[tuple[Enrollment, str]] = field(default_factory=list)
+    nobody: list[str] = field(default_factory=list)
+    faults: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    counts: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer for the builder. The part that needs no script is HTML."""
+        html = render_to_string("segmentation/count.html", {"answer": self})
+        counts = {name: self.counts.get(name, {}) for name in NAMES}
+        return {"said": self.said, "html": html, "faults": self.faults, "counts": counts}
+
+
+def answer_for(typed: QueryDict, segment: Segment, viewer: Staff) -> Answer:
+    """Return the answer to what was typed, for a segment that may be unsaved."""
+    answer = Answer()
+    rules = {name: _read(typed.get(name, ""), name, answer) for name in NAMES}
+    course = _course(typed.get("course", ""), segment, viewer)
+    rule = rules["rule"]
+    if any(answer.faults.values()):
+        answer.said = "The rule has a fault, so nobody is counted."
+    elif rule is None:
+        answer.said = "There is no rule yet."
+    elif course is None:
+        answer.said = "There is no course yet in which learners could be counted."
+    else:
+        _count(answer, rules, course, segment, viewer)
+    return answer
+
+
+def _course(text: str, segment: Segment, viewer: Staff) -> Course | None:
+    courses = offered_courses(segment, viewer)
+    return next((one for one in courses if one.pk == read_id(text)), None) or next(
+        iter(courses), None
+    )
+
+
+def _read(text: str, name: str, answer: Answer) -> Group | None:
+    """Note the faults of one rule, or its sentence. Return the rule."""
+    answer.faults[name] = []
+    if not text.strip():
+        return None
+    found = find_faults(text)
+    for fault in found.faults:
+        at, key = split_place(fault.path)
+        words = {"at": at, "key": key, "place": fault.path, "sentence": sentence(fault)}
+        answer.faults[name].append(words)
+    if found.faults:
+        return None
+    rule = parse(canonical_rule(found.data))
+    answer.sentences[name] = f"{explain(rule)}."
+    return rule
+
+
+def _count(
+    answer: Answer, rules: dict[str, Group | None], course: Course, segment: Segment, viewer: Staff
+) -> None:
+    enrolled = for_user(Enrollment.objects.all(), viewer).filter(course=course).order_by()
+    if enrolled[: LARGEST_COURSE + 1].count() > LARGEST_COURSE:
+        answer.said = TOO_MUCH.format(course=course)
+        return
+    as_of = course.clock_stopped_at or utc_now()
+    found = counted(rules, course, segment, as_of=as_of)
+    if isinstance(found, str):
+        answer.said = found
+        return
+    answer.said = said(found, segment)
+    answer.moment = f"{course}, {say_instant(as_of, course.time_zone)}"
+    answer.counts["rule"] = _condition_counts(rules["rule"], found)
+    answer.examples = list(_examples(found.examples, viewer))
+    answer.nobody = list(_why_nobody(found))
+
+
+def counted(
+    rules: dict[str, Group | None], course: Course, segment: Segment, *, as_of: datetime
+) -> RuleCount | str:
+    """Return the counts in the course, or a sentence on why the database gave none in time."""
+    rule, leave_rule = rules["rule"], rules["leave_rule"]
+    if rule is None:
+        raise ValueError("there is no rule to count")
+    return in_time(
+        lambda: count_rule(rule, leave_rule, course, as_of=as_of, segment=segment),
+        seconds=LONGEST_SECONDS,
+    )
+
+
+def said(found: RuleCount, segment: Segment) -> str:
+    """Return the counts as a sentence: "312 of 4,980 learners; 41 enter, 12 leave"."""
+    words = f"{found.matches:,} of {found.of:,} learners"
+    if segment.pk and segment.status in EVALUATED:
+        words += f"; {found.enter:,} enter, {found.leave:,} leave"
+    if found.taken:
+        words += f". {found.taken:,} of them stay in a segment that comes first"
+    return f"{words}."
+
+
+def _condition_counts(rule: Group | None, found: RuleCount) -> dict[str, str]:
+    if rule is None:
+        return {}
+    by_condition = {each.condition: each for each in found.conditions}
+    return {
+        path: _true_for(by_condition[condition].true, by_condition[condition].unknown, found.of)
+        for path, condition in with_paths(rule)
+        if condition in by_condition
+    }
+
+
+def _true_for(true: int, unknown: int, of: int) -> str:
+    words = f"True for {true:,} of {of:,} learners"
+    return f"{words}, unknown for {unknown:,}." if unknown else f"{words}."
+
+
+def _why_nobody(found: RuleCount) -> list[str]:
+    if found.matches or not found.of:
+        return [] if found.of else ["The course has no learners in scope now."]
+    never = [each for each in found.conditions if not each.true]
+    if not never:
+        return ["Each condition is true for somebody, but never all of them together."]
+    return [
+        f"“{explain(each.condition)}” "
+        + ("is unknown for everybody." if each.unknown == found.of else "is true for nobody.")
+        for each in never
+    ]
+
+
+def _examples(found: tuple[Example, ...], viewer: Staff) -> list[tuple[Enrollment, str]]:
+    """Return the learners with their signals in words, for those who may see learners."""
+    if not viewer.has_perm("activity.view_learner"):
+        return []
+    rows = viewable(Enrollment.objects.select_related("learner"), viewer)
+    by_id = rows.in_bulk([each.enrollment_id for each in found])
+    return [
+        (by_id[each.enrollment_id], "; ".join(in_words(each.signals)))
+        for each in found
+        if each.enrollment_id in by_id
+    ]

@@ -1,0 +1,70 @@
+"""What somebody typed on the page of a rule, and its faults."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+
+from activity.access import Viewer, for_user
+from activity.models import Course
+from segmentation.models import Playbook, Segment
+from segmentation.operations import Typed
+from segmentation.queries import courses_of_playbook
+from segmentation.rules import canonical_rule, find_faults, sentence
+
+# The rest is counted by the command preview_rule.
+MOST_COURSES = 50
+
+
+class RuleText(forms.CharField):
+    """The JSON of a rule. Every fault is shown, each with its place."""
+
+    widget = forms.Textarea(attrs={"rows": 12, "spellcheck": "false", "class": "code"})
+
+    def clean(self, value: Any) -> Any:
+        """Return the rule as it is stored, None for none."""
+        text = super().clean(value)
+        if not text:
+            return None
+        found = find_faults(text)
+        if found.faults:
+            raise ValidationError([_placed(fault.path, sentence(fault)) for fault in found.faults])
+        return canonical_rule(found.data)
+
+
+def _placed(path: str, words: str) -> str:
+    return f"{path}: {words}" if path else words
+
+
+class RuleForm(forms.Form):
+    """The name, description and rules of a segment, and the state of the segment that was seen."""
+
+    name = forms.CharField(max_length=200)
+    description = forms.CharField(required=False, max_length=2000)
+    rule = RuleText()
+    leave_rule = RuleText(required=False)
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def typed(self, *, activate: bool, include_present: bool) -> Typed:
+        """Return what was typed, for the operation that saves it."""
+        texts = {name: self.cleaned_data[name] for name in ("name", "description")}
+        rules = {name: self.cleaned_data[name] for name in ("rule", "leave_rule")}
+        return Typed(**texts, **rules, activate=activate, include_present=include_present)
+
+
+def offered_playbooks(viewer: Viewer) -> QuerySet[Playbook]:
+    """Return the playbooks to which the viewer may add a segment."""
+    return for_user(Playbook.objects.order_by("name", "key"), viewer)
+
+
+def offered_courses(segment: Segment, viewer: Viewer) -> list[Course]:
+    """Return the courses in which the rule can be counted: the playbook's, or else the latest."""
+    kept = list(courses_of_playbook(segment.playbook_id, viewer=viewer)[:MOST_COURSES])
+    latest = for_user(Course.objects.order_by("-starts_on", "key"), viewer)
+    return kept or list(latest[:MOST_COURSES])
+
+
+def read_id(text: str) -> int | None:
+    """Return the id in the text, None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
