@@ -29,7 +29,7 @@ install: .venv/installed $(BUNDLE)
 # Only when the lock file has changed. No script of a package runs.
 frontend/node_modules/installed: frontend/package-lock.json | .venv/installed
 	@echo 'Installing the packages of the pages ...'
-	@$(NODE) "$(NPM)" ci --prefix frontend --loglevel error --ignore-scripts
+	@$(NODE) "$(NPM)" ci --prefix frontend --loglevel error --ignore-scripts >/dev/null
 	@touch $@
 
 $(BUNDLE): frontend/node_modules/installed $(wildcard frontend/*.mjs frontend/*.json frontend/src/*)

@@ -1,6 +1,6 @@
 // One condition: its signal with window and arguments, its value with the unit, and its faults.
 import { useEffect, useId, useState } from "react";
-import { Rule, ValueSelector } from "react-querybuilder";
+import { Rule, toOptions, useValueSelector } from "react-querybuilder";
 import { operatorOf, pathText, readNumber, showNumber, signalOf } from "./shape.js";
 
 function faultsOf({ context, path }) {
@@ -27,6 +27,10 @@ export function Faults({ context, path }) {
   );
 }
 
+function definition(signal, rule) {
+  return Number.isInteger(rule.window) ? signal.help.replaceAll("N days", `${rule.window} days`) : signal.help;
+}
+
 export function Condition(props) {
   const { context, path, rule } = props;
   const signal = signalOf(rule);
@@ -34,7 +38,7 @@ export function Condition(props) {
   return (
     <div className="condition">
       <Rule {...props} />
-      {signal && <p className="definition">{signal.help}</p>}
+      {signal && <p className="definition">{definition(signal, rule)}</p>}
       {count && <p className="definition">{count}</p>}
       <Faults context={context} path={path} />
     </div>
@@ -64,7 +68,7 @@ function WindowEditor(props) {
     <span className="window">
       {signal.window === "optional" ? (
         <select
-          title="Period" disabled={disabled} value={isLimited ? "days" : "all"}
+          aria-label="Period" disabled={disabled} value={isLimited ? "days" : "all"}
           onChange={(event) => set(event.target.value === "all" ? undefined : 7)}
         >
           <option value="all">so far</option>
@@ -74,7 +78,7 @@ function WindowEditor(props) {
       {isLimited && (
         <>
           <TypedInput
-            className="short" inputMode="numeric" title="Number of days" disabled={disabled}
+            className="short" inputMode="numeric" aria-label="Number of days" disabled={disabled}
             value={rule.window} read={readNumber} show={showNumber} onChange={set}
             {...faulty(props, "window")}
           />
@@ -85,15 +89,28 @@ function WindowEditor(props) {
   );
 }
 
+// A title alone is no label for everybody.
+export function Select(props) {
+  const { onChange, val } = useValueSelector(props);
+  return (
+    <select
+      aria-label={props.title} className={props.className} disabled={props.disabled} value={val}
+      onChange={(event) => onChange(event.target.value)} {...faulty(props, props.faultKey)}
+    >
+      {toOptions(props.options)}
+    </select>
+  );
+}
+
 export function SignalSelector(props) {
   const { rule, path, context, disabled } = props;
   const signal = signalOf(rule);
   return (
     <>
-      <ValueSelector {...props} />
+      <Select {...props} faultKey="field" />
       {signal?.args.map((name) => (
         <input
-          key={name} type="text" title="Name of the trait" placeholder="name" disabled={disabled}
+          key={name} type="text" aria-label="Name of the trait" placeholder="name" disabled={disabled}
           value={rule[name] ?? ""} onChange={(event) => context.set(path, name, event.target.value)}
           {...faulty(props, name)}
         />
@@ -117,7 +134,7 @@ function OneValue({ props, value, onChange, title }) {
   return (
     <TypedInput
       className={numeric ? "short" : undefined} inputMode={numeric ? "decimal" : "text"}
-      title={title} disabled={props.disabled} value={value} read={read} show={show}
+      aria-label={title} disabled={props.disabled} value={value} read={read} show={show}
       onChange={onChange} {...faulty(props, "value")}
     />
   );
@@ -135,7 +152,7 @@ function ManyValues({ props, value, onChange }) {
   };
   return (
     <textarea
-      rows={3} title="Texts, one a line" placeholder="one a line" disabled={props.disabled}
+      rows={3} aria-label="Texts, one a line" placeholder="one a line" disabled={props.disabled}
       value={text} onChange={typed} {...faulty(props, "value")}
     />
   );
@@ -145,6 +162,7 @@ export function ValueEditor(props) {
   const { rule, value, handleOnChange } = props;
   const takes = operatorOf(rule)?.takes ?? "one";
   const unit = signalOf(rule)?.unit;
+  if (takes === "nothing") return null;
   if (takes === "many") return <ManyValues props={props} value={value} onChange={handleOnChange} />;
   const pair = Array.isArray(value) ? value : [value, ""];
   return (

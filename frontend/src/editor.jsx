@@ -1,7 +1,7 @@
 // One rule in the builder. The text area of the form always holds the same rule as JSON.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { QueryBuilder, RuleGroup, prepareRuleGroup, update } from "react-querybuilder";
-import { Condition, Faults, SignalSelector, ValueEditor } from "./condition.jsx";
+import { Condition, Faults, Select, SignalSelector, ValueEditor } from "./condition.jsx";
 import { firstCondition, isShowable, plain, signalOf, tidy, withDefaults } from "./shape.js";
 
 const COMBINATORS = [
@@ -31,7 +31,9 @@ function Group(props) {
 }
 
 const CONTROLS = {
+  combinatorSelector: Select,
   fieldSelector: SignalSelector,
+  operatorSelector: Select,
   rule: Condition,
   ruleGroup: Group,
   valueEditor: ValueEditor,

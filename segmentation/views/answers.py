@@ -1,5 +1,6 @@
 """What the rules on the screen say and whom they match, in words. Nothing is saved."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,8 @@ from segmentation.operations.segments import EVALUATED
 from segmentation.queries import RuleCount, count_rule
 from segmentation.queries.counts import Example
 from segmentation.rules import (
+    Combinator,
+    Condition,
     Group,
     canonical_rule,
     explain,
@@ -70,7 +73,7 @@ def answer_for(typed: QueryDict, segment: Segment, viewer: Staff) -> Answer:
 
 
 def _course(text: str, segment: Segment, viewer: Staff) -> Course | None:
-    courses = offered_courses(segment, viewer)
+    courses = offered_courses(segment, viewer).courses
     return next((one for one in courses if one.pk == read_id(text)), None) or next(
         iter(courses), None
     )
@@ -109,7 +112,7 @@ def _count(
     answer.moment = f"{course}, {say_instant(as_of, course.time_zone)}"
     answer.counts["rule"] = _condition_counts(rules["rule"], found)
     answer.examples = list(_examples(found.examples, viewer))
-    answer.nobody = list(_why_nobody(found))
+    answer.nobody = list(_why_nobody(rules["rule"], found))
 
 
 def counted(
@@ -151,17 +154,29 @@ def _true_for(true: int, unknown: int, of: int) -> str:
     return f"{words}, unknown for {unknown:,}." if unknown else f"{words}."
 
 
-def _why_nobody(found: RuleCount) -> list[str]:
-    if found.matches or not found.of:
-        return [] if found.of else ["The course has no learners in scope now."]
-    never = [each for each in found.conditions if not each.true]
-    if not never:
-        return ["Each condition is true for somebody, but never all of them together."]
-    return [
-        f"“{explain(each.condition)}” "
-        + ("is unknown for everybody." if each.unknown == found.of else "is true for nobody.")
-        for each in never
-    ]
+def _why_nobody(rule: Group | None, found: RuleCount) -> Iterator[str]:
+    if not found.of:
+        yield "The course has no learners in scope now."
+    elif not found.matches and rule is not None:
+        counts = {each.condition: each for each in found.conditions}
+        never = [counts[one] for one in _needed(rule) if one in counts and not counts[one].true]
+        for each in never:
+            unknown = each.unknown == found.of
+            words = "is unknown for everybody" if unknown else "is true for nobody"
+            yield f"“{explain(each.condition)}” {words}."
+        if not never:
+            yield "Each of its parts is true for somebody, but never all together."
+
+
+def _needed(rule: Group) -> Iterator[Condition]:
+    """Yield the conditions without which the rule is true for nobody: the parts of each "and"."""
+    if rule.negated or (rule.combinator is Combinator.OR and len(rule.rules) > 1):
+        return
+    for part in rule.rules:
+        if isinstance(part, Condition):
+            yield part
+        else:
+            yield from _needed(part)
 
 
 def _examples(found: tuple[Example, ...], viewer: Staff) -> list[tuple[Enrollment, str]]:

@@ -1,5 +1,6 @@
 """What somebody typed on the page of a rule, and its faults."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -15,6 +16,7 @@ from segmentation.rules import canonical_rule, find_faults, sentence
 
 # The rest is counted by the command preview_rule.
 MOST_COURSES = 50
+MOST_NAMES = 3
 
 
 class RuleText(forms.CharField):
@@ -58,11 +60,30 @@ def offered_playbooks(viewer: Viewer) -> QuerySet[Playbook]:
     return for_user(Playbook.objects.order_by("name", "key"), viewer)
 
 
-def offered_courses(segment: Segment, viewer: Viewer) -> list[Course]:
-    """Return the courses in which the rule can be counted: the playbook's, or else the latest."""
+@dataclass(frozen=True)
+class OfferedCourses:
+    """The courses in which a rule can be counted. `are_kept`: the playbook is kept for them."""
+
+    courses: list[Course]
+    are_kept: bool
+
+    @property
+    def kept_for(self) -> str:
+        """Return the names of the playbook's courses: "Botany, Zoology and 3 more"."""
+        if not self.are_kept:
+            return ""
+        more = len(self.courses) - MOST_NAMES
+        names = ", ".join(map(str, self.courses[:MOST_NAMES]))
+        return f"{names} and {more} more" if more > 0 else names
+
+
+def offered_courses(segment: Segment, viewer: Viewer) -> OfferedCourses:
+    """Return the playbook's courses, or else the latest of all."""
     kept = list(courses_of_playbook(segment.playbook_id, viewer=viewer)[:MOST_COURSES])
+    if kept:
+        return OfferedCourses(kept, are_kept=True)
     latest = for_user(Course.objects.order_by("-starts_on", "key"), viewer)
-    return kept or list(latest[:MOST_COURSES])
+    return OfferedCourses(list(latest[:MOST_COURSES]), are_kept=False)
 
 
 def read_id(text: str) -> int | None:

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from activity.rights import may_send
+from activity.switch import chosen_course
 from common.admin import page_url
 from common.clock import say_instant
 from segmentation.admin.words import in_english
@@ -28,6 +29,8 @@ def page_context(request: HttpRequest, segment: Segment, form: RuleForm) -> dict
     """Return the variables of the page for a saved or a new segment."""
     may_change = request.user.has_perm(_right(segment))
     bundle = bundle_address()
+    offered = offered_courses(segment, request.user)
+    chosen = chosen_course(request)
     is_counted = request.method == "POST" and request.POST.get("action") == "count"
     return {
         "segment": segment,
@@ -35,8 +38,9 @@ def page_context(request: HttpRequest, segment: Segment, form: RuleForm) -> dict
         "seen": state_of(segment) if segment.pk else "",
         "title": segment.name if segment.pk else "New segment",
         "playbooks": [] if segment.pk else offered_playbooks(request.user)[:MOST_PLAYBOOKS],
-        "courses": offered_courses(segment, request.user),
-        "course": request.POST.get("course", ""),
+        "courses": offered.courses,
+        "course": request.POST.get("course", str(chosen.pk) if chosen else ""),
+        "kept_for": offered.kept_for,
         "may_change": may_change,
         "may_send": may_send(request.user),
         "is_evaluated": segment.status in EVALUATED,

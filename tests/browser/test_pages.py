@@ -1,78 +1,23 @@
 """The pages in a real browser: wide and narrow, light and dark, without errors."""
 
-import shutil
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.contrib.auth import get_user_model
 from django.urls import reverse
-from playwright.sync_api import sync_playwright
 
 from experiments.models import Experiment
 from interventions.models import MailboxMessage, MessageTemplate
 from interventions.render.links import LinkOwner, make_token
 from segmentation.models import Segment
 from segmentation.operations import install_playbook
+from tests.browser.visits import IN_BROWSER, NARROW, WIDE, sticks_out, visit
 from tests.factories import NOW, make_course, make_enrollment, make_item
 from tests.journeys.test_main_path import everybody_acts, make_experiment, run_stages
-from tests.processes import SECONDS_TO_FINISH
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
-CHROMIUM = shutil.which("chromium")
-# The browser must not make requests of its own or show anything that disturbs a test.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-WIDE = {"width": 1280, "height": 900}
-NARROW = {"width": 390, "height": 844}
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
-    pytest.mark.django_db(transaction=True),
-]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def database_outlives_the_server(django_db_setup):
-    """Create the database first, so that it is dropped after the server has disconnected."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    # The browser's driver runs an event loop in this thread. Django then refuses synchronous
-    # database calls unless this variable is set.
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as driver:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def context(browser):
-    """Return a new browser context."""
-    with browser.new_context() as context:
-        # A busy machine can be slow.
-        context.set_default_timeout(1000 * SECONDS_TO_FINISH)
-        yield context
-
-
-@pytest.fixture
-def staff_context(context, client, live_server):
-    """Return a browser context in which a member of staff is logged in."""
-    client.force_login(get_user_model().objects.create_superuser("staff"))
-    session = client.cookies["sessionid"].value
-    context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-    return context
+pytestmark = IN_BROWSER
 
 
 @pytest.fixture
@@ -109,38 +54,13 @@ def staff_pages():
         reverse("admin:interventions_cadence_add"),
         reverse("admin:interventions_messagetemplate_add"),
         reverse("admin:interventions_messagetemplate_change", args=(template.pk,)),
+        reverse("segmentation:new-rule"),
+        reverse("segmentation:rule", args=(segment.pk,)),
         reverse("experiments:report-list"),
         reverse("experiments:report", args=(Experiment.objects.get().key,)),
         reverse("interventions:mailbox"),
         reverse("interventions:mailbox_message", args=(message.pk,)),
     ]
-
-
-def visit(context, address, window=WIDE):
-    """Open the page and return it with its errors."""
-    page = context.new_page()
-    page.set_viewport_size(window)
-    faults = []
-    page.on("pageerror", lambda error: faults.append(f"{address}: {error}"))
-    page.on(
-        "console",
-        # A breach of the content policy is an error on the console too.
-        lambda line: faults.append(f"{address}: {line.text}") if line.type == "error" else None,
-    )
-    response = page.goto(address, wait_until="load")
-    if response is None or response.status != 200:
-        faults.append(f"{address}: status {response and response.status}")
-    return page, faults
-
-
-def sticks_out(page):
-    """Return the number of pixels by which the page is wider than its window, light or dark."""
-    wider = "document.documentElement.scrollWidth - window.innerWidth"
-    found = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        found.append(page.evaluate(wider))
-    return max(found)
 
 
 def test_staff_pages_open_without_errors_and_fit(live_server, staff_context, enrollments):

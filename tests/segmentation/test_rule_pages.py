@@ -3,6 +3,7 @@
 import json
 import re
 
+import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
@@ -13,9 +14,11 @@ from segmentation.operations import archive_segment
 from segmentation.stages.evaluate import evaluate_due
 from segmentation.views import bundle
 from tests.factories import NOW, act, make_course, make_enrollment, make_learner
+from tests.processes import database_url
 from tests.segmentation.factories import ACTED_TODAY, QUIET, make_playbook, make_segment, where
 
 pytestmark = pytest.mark.django_db
+committed = pytest.mark.django_db(transaction=True)
 TWICE = where("logins", ">=", 2, window=1)
 
 
@@ -247,10 +250,29 @@ def test_count_of_a_live_segment_says_who_enters_and_leaves(staff, segment):
     )
 
 
-def test_rule_that_matches_nobody_says_why(staff, draft):
-    html = count(staff, rule=where("quiz_pass_rate", "<", 0.5), segment=draft.pk)["html"]
+def test_rule_that_matches_nobody_says_which_condition_is_to_blame(staff, draft):
+    never = where("logins", ">=", 9, window=7)
+    unknown, somebody = where("quiz_pass_rate", "<", 0.5)["rules"][0], ACTED_TODAY["rules"][0]
+    other = never | {"not": True}
+
+    html = count(staff, rule=never | {"rules": [unknown, somebody, other]})["html"]
+    mixed = never | {"rules": [somebody, ACTED_TODAY | {"not": True}]}
 
     assert "is unknown for everybody" in html
+    assert "is true for nobody" not in html
+    assert "never all together" in count(staff, rule=mixed)["html"]
+
+
+@committed
+def test_user_has_one_count_at_a_time(staff, draft):
+    user = get_user_model().objects.get()
+    with psycopg.connect(database_url(), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(20253, %s::int)", [user.pk])
+        assert count(staff, rule=ACTED_TODAY, segment=draft.pk) == {"busy": True}
+        # Another person is not kept waiting.
+        other.execute("SELECT pg_advisory_unlock_all()")
+        other.execute("SELECT pg_advisory_lock(20253, %s::int)", [user.pk + 1])
+        assert count(staff, rule=ACTED_TODAY, segment=draft.pk)["said"] == "1 of 2 learners."
 
 
 def test_count_works_without_a_script(staff, draft):

@@ -1,0 +1,205 @@
+"""The rule builder in a real browser: a rule from nothing by mouse and by keyboard, and faults."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+
+from segmentation.models import Segment
+from tests.browser.visits import IN_BROWSER, NARROW, sticks_out, visit
+from tests.factories import NOW, act, make_course, make_enrollment, make_item, make_learner
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment, where
+
+pytestmark = IN_BROWSER
+VIDEO_ONLY = {
+    "combinator": "and",
+    "not": False,
+    "rules": [
+        {"field": "content_views", "window": 14, "operator": ">=", "value": 1},
+        {"field": "quiz_attempt_rate", "window": 14, "operator": "<", "value": 0.3},
+    ],
+}
+# With the JSON of the admin page: all of the rule had to be typed.
+MOST_CLICKS = 10
+
+
+@pytest.fixture
+def playbook():
+    """Return a playbook for a course in which one of two learners watches without quizzes."""
+    course = make_course(clock_stopped_at=NOW, title="Botany")
+    module = make_item(course, "module", assigned_on=NOW.date(), due_on=NOW.date())
+    video = make_item(course, "video", parent=module)
+    make_item(course, "quiz", parent=module, assigned_on=NOW.date(), due_on=NOW.date())
+    act(make_enrollment(course, make_learner(name="Kit Berg")), "PLAY_VIDEO", item=video,
+        occurred_at=NOW - timedelta(hours=1))  # fmt: skip
+    make_enrollment(course)
+    return make_playbook(course, name="Nudges")
+
+
+class Hand:
+    """Works on the page with a mouse and counts its clicks."""
+
+    def __init__(self, page):
+        self.page = page
+        self.clicks = 0
+
+    def click(self, target):
+        self.clicks += 1
+        target.click()
+
+    def fill(self, target, text):
+        self.click(target)
+        target.press("ControlOrMeta+a")
+        target.press_sequentially(text)
+
+    def choose(self, target, label):
+        # One click opens the list, another chooses.
+        self.clicks += 2
+        target.select_option(label=label)
+
+
+def tab_to(page, name, *, key="Tab"):
+    """Press Tab, or another key, until the element with this title, label or text has the focus."""
+    named = """name => {
+        const it = document.activeElement;
+        return [it.ariaLabel, it.textContent, it.labels?.[0]?.textContent].some(
+            text => text?.trim() === name);
+    }"""
+    for _ in range(80):
+        page.keyboard.press(key)
+        if page.evaluate(named, name):
+            return
+    raise AssertionError(f"no {name} is reached by {key}")
+
+
+def typed(page, text):
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(text)
+
+
+def assert_video_only_is_kept(page, faults):
+    """Check the count, the stored rule, and that the page shows it again after a reload."""
+    assert Segment.objects.get().rule == VIDEO_ONLY
+    page.reload(wait_until="load")
+    page.get_by_label("Signal", exact=True).nth(1).wait_for()
+    shown = page.get_by_label("Signal", exact=True).locator("option:checked").all_inner_texts()
+    assert shown == ["content views", "share of quizzes attempted"]
+    assert page.get_by_label("Value", exact=True).nth(1).input_value() == "30"
+    assert page.get_by_label("Number of days", exact=True).nth(0).input_value() == "14"
+    page.get_by_text("Kit Berg").wait_for()
+    assert faults == []
+
+
+def test_video_only_is_built_from_nothing_by_mouse(live_server, staff_context, playbook):
+    page, faults = visit(staff_context, live_server.url + reverse("segmentation:new-rule"))
+    hand = Hand(page)
+    hand.fill(page.get_by_label("Name", exact=True), "Video-only")
+    hand.choose(page.get_by_label("Signal", exact=True), "content views")
+    hand.fill(page.get_by_label("Number of days", exact=True), "14")
+    hand.click(page.get_by_role("button", name="Add condition"))
+    hand.choose(page.get_by_label("Signal", exact=True).nth(1), "share of quizzes attempted")
+    hand.fill(page.get_by_label("Number of days", exact=True).nth(1), "14")
+    hand.fill(page.get_by_label("Value", exact=True).nth(1), "30")
+
+    page.get_by_text("1 of 2 learners.", exact=True).wait_for()
+    page.get_by_text("attempted less than 30% of the quizzes").wait_for()
+    assert not Segment.objects.exists()
+    hand.click(page.get_by_role("button", name="Save and activate"))
+    page.get_by_text("Saved and activated.").wait_for()
+
+    assert_video_only_is_kept(page, faults)
+    assert hand.clicks <= MOST_CLICKS
+
+
+def test_video_only_is_built_from_nothing_by_keyboard(live_server, staff_context, playbook):
+    page, faults = visit(staff_context, live_server.url + reverse("segmentation:new-rule"))
+    page.get_by_label("Signal", exact=True).wait_for()
+    tab_to(page, "Name")
+    typed(page, "Video-only")
+    tab_to(page, "Signal")
+    page.keyboard.type("content v")
+    tab_to(page, "Number of days")
+    typed(page, "14")
+    tab_to(page, "Add condition", key="Shift+Tab")
+    page.keyboard.press("Enter")
+    # The new condition has the focus.
+    page.get_by_label("Signal", exact=True).nth(1).wait_for()
+    page.keyboard.type("share of quizzes")
+    tab_to(page, "Number of days")
+    typed(page, "14")
+    tab_to(page, "Value")
+    typed(page, "30")
+    page.get_by_text("1 of 2 learners.", exact=True).wait_for()
+    tab_to(page, "Save and activate")
+    page.keyboard.press("Enter")
+    page.get_by_text("Saved and activated.").wait_for()
+
+    assert_video_only_is_kept(page, faults)
+
+
+def test_faults_stand_at_their_conditions_and_go_when_they_are_mended(
+    live_server, staff_context, playbook
+):
+    page, faults = visit(staff_context, live_server.url + reverse("segmentation:new-rule"))
+    page.set_viewport_size(NARROW)
+    page.get_by_role("button", name="Add group").click()
+    page.get_by_label("Number of days", exact=True).nth(0).fill("0")
+    page.get_by_label("Value", exact=True).nth(1).fill("many")
+
+    for number, words in enumerate(["from 1 to 366 days, is 0", "The value must be a number."]):
+        page.locator(".condition").nth(number).get_by_text(words).wait_for()
+    invalid = page.locator("[aria-invalid=true]")
+    assert invalid.evaluate_all("all => all.map(it => it.ariaLabel)") == ["Number of days", "Value"]
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert sticks_out(page) <= 0
+    page.get_by_label("Number of days", exact=True).nth(0).fill("7")
+    page.get_by_label("Value", exact=True).nth(1).fill("1")
+    page.get_by_text("1 of 2 learners.", exact=True).wait_for()
+    assert invalid.count() == 0
+    assert faults == []
+
+
+def test_another_signal_leaves_nothing_of_the_one_before(live_server, staff_context, playbook):
+    page, faults = visit(staff_context, live_server.url + reverse("segmentation:new-rule"))
+    signal, rule = page.get_by_label("Signal", exact=True), page.locator("#id_rule")
+    signal.select_option(label="trait")
+    page.get_by_label("Name of the trait", exact=True).fill("region")
+    page.get_by_label("Comparison", exact=True).select_option(label="is one of")
+    page.get_by_label("Texts, one a line", exact=True).fill("Kent, Ohio\nWales")
+    [condition] = json.loads(rule.input_value())["rules"]
+    assert condition == {
+        "field": "trait", "key": "region", "operator": "in", "value": ["Kent, Ohio", "Wales"]
+    }  # fmt: skip
+
+    signal.select_option(label="share of quiz attempts passed")
+    page.get_by_label("Comparison", exact=True).select_option(label="between")
+    page.get_by_label("Highest value", exact=True).fill("62,5")
+
+    [condition] = json.loads(rule.input_value())["rules"]
+    assert condition == {"field": "quiz_pass_rate", "operator": "between", "value": [0.5, 0.625]}
+    assert faults == []
+
+
+def test_stored_rule_is_shown_and_its_text_is_edited_beside(live_server, staff_context, playbook):
+    rule = {"combinator": "or", "not": True, "rules": [ACTED_TODAY, where("modules_open", "null")]}
+    segment = make_segment(playbook, rule, leave_rule=ACTED_TODAY, active=False)
+    address = live_server.url + reverse("segmentation:rule", args=(segment.pk,))
+    page, faults = visit(staff_context, address)
+    page.get_by_label("Signal", exact=True).nth(2).wait_for()
+
+    assert json.loads(page.locator("#id_rule").input_value()) == segment.rule
+    page.get_by_text("The rule as JSON").click()
+    page.locator("#id_rule").fill("{")
+    page.get_by_text("is not JSON").wait_for()
+    page.locator("#id_rule").fill(json.dumps(VIDEO_ONLY))
+    page.get_by_label("Signal", exact=True).nth(2).wait_for()
+    page.get_by_label("the rule is no longer true").check()
+    page.get_by_role("button", name="Save only").click()
+    page.get_by_text("Saved.").wait_for()
+
+    segment.refresh_from_db()
+    assert (segment.rule, segment.leave_rule) == (VIDEO_ONLY, None)
+    assert faults == []
