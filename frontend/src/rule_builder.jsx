@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "react";
 import { createPortal } from "react-dom";
 import { createRoot } from "react-dom/client";
-import { makeCounter } from "./count.js";
+import { TOO_LONG, isTooLong, makeCounter } from "./count.js";
 import { RuleEditor, emptyRule } from "./editor.jsx";
 import { plain, setSignals } from "./shape.js";
 
@@ -20,6 +20,7 @@ function App({ data, form, areas }) {
     url: data.url,
     onAnswer: (found) => {
       setAnswer(found);
+      offerCourses(form, found.courses);
       say(found.said, found.html);
     },
     onFailure: (sentence) => say(sentence),
@@ -32,9 +33,9 @@ function App({ data, form, areas }) {
       setHasLeaveRule(areas.leave_rule.value.trim() !== "");
       changed();
     });
-    const course = form.elements.namedItem("course");
-    course?.addEventListener("change", counter.now);
-    return () => course?.removeEventListener("change", counter.now);
+    for (const name of ["course", "playbook"]) {
+      form.elements.namedItem(name)?.addEventListener("change", counter.now);
+    }
   }, []);
 
   const changed = () => {
@@ -95,8 +96,24 @@ function say(sentence, html) {
   if (html !== undefined) document.getElementById("count").innerHTML = html;
 }
 
+// Another playbook of a new segment is kept for other courses.
+function offerCourses(form, courses) {
+  const select = form.elements.namedItem("course");
+  if (!select || courses.map((each) => each.value).join() === [...select.options].map((each) => each.value).join()) return;
+  select.replaceChildren(...courses.map((each) => new Option(each.text, each.value)));
+}
+
 function warnBeforeLeaving(form) {
-  form.addEventListener("submit", () => delete form.dataset.changed);
+  form.addEventListener("submit", (event) => {
+    if (isTooLong(form)) {
+      event.preventDefault();
+      say(TOO_LONG);
+      document.getElementById("count-said").scrollIntoView();
+      return;
+    }
+    delete form.dataset.changed;
+  });
+  form.addEventListener("input", () => (form.dataset.changed = "yes"));
   window.addEventListener("beforeunload", (event) => {
     if (form.dataset.changed) event.preventDefault();
   });

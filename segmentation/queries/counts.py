@@ -31,14 +31,15 @@ _STATEMENT = """
 WITH reading AS MATERIALIZED (
     SELECT {columns} FROM ({reading}) x WHERE x.in_scope
 ), held AS (
-    SELECT enrollment_id FROM segmentation_membership
+    -- Of this course alone: a playbook may be kept for many courses.
+    SELECT enrollment_id FROM segmentation_membership JOIN reading USING (enrollment_id)
     WHERE segment_id = %(segment)s AND left_at IS NULL
 ), made AS (
     SELECT enrollment_id, kind FROM segmentation_override WHERE segment_id = %(segment)s
 ), taken AS (
-    SELECT DISTINCT member.enrollment_id
-    FROM segmentation_membership AS member
-    WHERE member.segment_id = ANY(%(earlier)s::bigint[]) AND member.left_at IS NULL
+    SELECT DISTINCT enrollment_id
+    FROM segmentation_membership JOIN reading USING (enrollment_id)
+    WHERE segment_id = ANY(%(earlier)s::bigint[]) AND left_at IS NULL
 ), wanted AS (
     SELECT reading.*, held.enrollment_id IS NOT NULL AS is_held,
         taken.enrollment_id IS NOT NULL AS is_taken,

@@ -47,19 +47,28 @@ class Answer:
     nobody: list[str] = field(default_factory=list)
     faults: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     counts: dict[str, dict[str, str]] = field(default_factory=dict)
+    courses: list[dict[str, str]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return the answer for the builder. The part that needs no script is HTML."""
         html = render_to_string("segmentation/count.html", {"answer": self})
         counts = {name: self.counts.get(name, {}) for name in NAMES}
-        return {"said": self.said, "html": html, "faults": self.faults, "counts": counts}
+        return {
+            "said": self.said,
+            "html": html,
+            "faults": self.faults,
+            "counts": counts,
+            "courses": self.courses,
+        }
 
 
 def answer_for(typed: QueryDict, segment: Segment, viewer: Staff) -> Answer:
     """Return the answer to what was typed, for a segment that may be unsaved."""
     answer = Answer()
     rules = {name: _read(typed.get(name, ""), name, answer) for name in NAMES}
-    course = _course(typed.get("course", ""), segment, viewer)
+    offered = offered_courses(segment, viewer).courses
+    course = _course(typed.get("course", ""), offered)
+    answer.courses = [{"value": str(one.pk), "text": str(one)} for one in offered]
     rule = rules["rule"]
     if any(answer.faults.values()):
         answer.said = "The rule has a fault, so nobody is counted."
@@ -72,11 +81,10 @@ def answer_for(typed: QueryDict, segment: Segment, viewer: Staff) -> Answer:
     return answer
 
 
-def _course(text: str, segment: Segment, viewer: Staff) -> Course | None:
-    courses = offered_courses(segment, viewer).courses
-    return next((one for one in courses if one.pk == read_id(text)), None) or next(
-        iter(courses), None
-    )
+def _course(text: str, offered: list[Course]) -> Course | None:
+    """Return the chosen course, or the first if it is not offered for this playbook."""
+    chosen = [one for one in offered if one.pk == read_id(text)]
+    return next(iter(chosen or offered), None)
 
 
 def _read(text: str, name: str, answer: Answer) -> Group | None:

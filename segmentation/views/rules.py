@@ -39,9 +39,13 @@ def new_rule(request: HttpRequest) -> HttpResponse:
     """Show an empty rule, or save it as a new segment of the chosen playbook."""
     chosen = read_id((request.POST or request.GET).get("playbook", ""))
     offered = offered_playbooks(request.user)
-    playbook = offered.filter(pk=chosen or 0).first() or offered.first()
+    found = offered.filter(pk=chosen or 0).first()
+    playbook = found or offered.first()
     if playbook is None:
         return render(request, "segmentation/no_playbook.html")
+    if request.method == "POST" and found is None:
+        messages.error(request, "The playbook is not there any more. Choose another, then save.")
+        return _shown(request, Segment(playbook=playbook), RuleForm(request.POST))
     return _page(request, Segment(playbook=playbook))
 
 

@@ -99,6 +99,19 @@ def test_second_save_of_the_same_new_page_makes_no_second_segment(staff, course)
     assert page.context["form"]["rule"].value() == typed["rule"]
 
 
+def test_playbook_that_is_gone_is_not_replaced_by_another(staff, course):
+    gone, _ = make_playbook(course), make_playbook(course)
+    typed = {"name": "Quiet", "rule": json.dumps(QUIET), "playbook": gone.pk, "action": "save"}
+    gone.course_links.all().delete()
+    gone.delete()
+
+    page = staff.post(reverse("segmentation:new-rule"), typed)
+
+    assert "The playbook is not there any more" in text_of(page)
+    assert page.context["form"]["rule"].value() == typed["rule"]
+    assert not Segment.objects.exists()
+
+
 def test_new_segment_is_activated_at_once(staff, course):
     typed = {"name": "Here", "rule": json.dumps(ACTED_TODAY), "playbook": make_playbook(course).pk}
 
