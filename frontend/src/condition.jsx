@@ -28,7 +28,7 @@ export function Faults({ context, path }) {
 }
 
 function definition(signal, rule) {
-  return Number.isInteger(rule.window) ? signal.help.replaceAll("N days", `${rule.window} days`) : signal.help;
+  return rule.window >= 1 ? signal.help.replaceAll("N days", `${rule.window} days`) : signal.help;
 }
 
 export function Condition(props) {

@@ -1,6 +1,6 @@
 """Ask before a save moves learners, messages them or ends memberships."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -38,7 +38,7 @@ def requested(typed: QueryDict) -> tuple[str, bool]:
     """Return the action of the pressed button, and whether exactly this was confirmed."""
     if "confirmed" not in typed:
         return typed.get("action", ""), False
-    action, _, token = typed["confirmed"].partition(":")
+    action, _, token = typed.get("confirmed", "").partition(":")
     return action, token == _token(typed)
 
 
@@ -50,13 +50,13 @@ def confirmation(
     return ask(segment, form, viewer) if ask else None
 
 
-def _token(typed: QueryDict) -> str:
+def _token(typed: Mapping[str, str]) -> str:
     texts = "\0".join(typed.get(name, "") for name in _TYPED)
     return sha256(texts.encode()).hexdigest()[:16]
 
 
 def _value(action: str, form: RuleForm) -> str:
-    return f"{action}:{_token(QueryDict('') if not form.is_bound else form.data)}"
+    return f"{action}:{_token(form.data)}"
 
 
 def _edit(segment: Segment, form: RuleForm, viewer: Staff) -> Confirmation | None:

@@ -205,3 +205,18 @@ def test_stored_rule_is_shown_and_its_text_is_edited_beside(live_server, staff_c
     segment.refresh_from_db()
     assert (segment.rule, segment.leave_rule) == (VIDEO_ONLY, None)
     assert faults == []
+
+
+def test_return_key_in_a_box_confirms_nothing(live_server, staff_context, playbook):
+    segment = make_segment(playbook, ACTED_TODAY)
+    address = live_server.url + reverse("segmentation:rule", args=(segment.pk,))
+    page, faults = visit(staff_context, address)
+    page.get_by_role("button", name="Archive…").click()
+    page.get_by_role("button", name="Yes, archive it").wait_for()
+
+    with page.expect_navigation():
+        page.get_by_label("Name", exact=True).press("Enter")
+
+    segment.refresh_from_db()
+    assert segment.status == "active"
+    assert faults == []
