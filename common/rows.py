@@ -1,10 +1,11 @@
-"""Create a row, or change it if it exists."""
+"""Create a row, or change it if it exists, and find a key that no row has."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.utils.text import slugify
 
 Row = TypeVar("Row", bound=Model)
 
@@ -27,3 +28,15 @@ def create_or_change(rows: QuerySet[Row], values: Mapping[str, Any], **key: Any)
         setattr(row, name, value)
     row.save(update_fields=list(values))
     return row
+
+
+def free_key(rows: QuerySet[Any], name: str, *, fallback: str) -> str:
+    """Return a key for the name that none of the rows has, such as "hello" or "hello-2".
+
+    The caller must hold a lock under which nobody else saves such a row.
+    """
+    most = rows.model._meta.get_field("key").max_length - 10
+    base = slugify(name)[:most].strip("-") or fallback
+    taken = set(rows.filter(key__startswith=base).values_list("key", flat=True))
+    numbered = (f"{base}-{number}" for number in range(2, len(taken) + 2))
+    return next(key for key in (base, *numbered) if key not in taken)

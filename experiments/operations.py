@@ -1,17 +1,19 @@
-"""Stop experiments, draw arms and record the outcomes of deliveries."""
+"""Draft and stop experiments, draw arms and record the outcomes of deliveries."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from activity.models import Enrollment
-from experiments.models import Assignment, DeliveryOutcomeKind, Experiment, ExperimentStatus
+from experiments.models import Arm, Assignment, DeliveryOutcomeKind, Experiment, ExperimentStatus
 from experiments.protocol import ProtocolError, read_protocol
 from experiments.randomize.hash import bucket_of
 from experiments.starting import locked_experiment
+from segmentation.models import Segment
 
 # A hand-off, real or ghost, has happened. No later outcome undoes it.
 _FINAL = [DeliveryOutcomeKind.HANDED_OFF.value, DeliveryOutcomeKind.GHOST.value]
@@ -33,6 +35,30 @@ class AssignedDelivery(NamedTuple):
     assignment_id: int
     delivery_key: UUID
     reason: str
+
+
+@transaction.atomic
+def draft_halves(key: str, *, name: str, hypothesis: str, segment: Segment) -> tuple[Arm, Arm]:
+    """Create a draft that compares no message with messages, half each.
+
+    Return its control and its treatment arm.
+    """
+    experiment = Experiment.objects.create(
+        key=key, name=name, hypothesis=hypothesis, segment=segment
+    )
+    arms = ("control", "No message"), ("nudge", "Messages")
+    control, treatment = (
+        Arm.objects.create(
+            experiment=experiment,
+            key=arm_key,
+            name=arm_name,
+            weight=Decimal("0.5"),
+            is_control=arm_key == "control",
+            position=position,
+        )
+        for position, (arm_key, arm_name) in enumerate(arms)
+    )
+    return control, treatment
 
 
 @transaction.atomic

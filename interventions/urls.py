@@ -1,4 +1,4 @@
-"""URLs of the learner pages and the staff mailbox."""
+"""URLs of the learner pages, the staff mailbox and the nudges."""
 
 from django.urls import path
 
@@ -8,6 +8,13 @@ app_name = "interventions"
 urlpatterns = [
     path("mailbox/", views.mailbox, name="mailbox"),
     path("mailbox/<int:message_id>/", views.mailbox_message, name="mailbox_message"),
+    path("nudges/new/", views.new_nudge, name="new_nudge"),
+    path("nudges/test-link/", views.trial_link, name="trial_link"),
+    path("nudges/<uuid:key>/", views.nudge, name="nudge"),
+    path("nudges/<uuid:key>/summary/", views.nudge_summary, name="nudge_summary"),
+    path("nudges/<uuid:key>/start/", views.start_nudge, name="start_nudge"),
+    path("nudges/<uuid:key>/delete/", views.delete_nudge, name="delete_nudge"),
+    path("nudges/<uuid:key>/preview/<int:number>/", views.nudge_preview, name="nudge_preview"),
     path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
     path("preferences/<str:token>/", views.preferences, name="preferences"),
 ]

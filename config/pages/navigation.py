@@ -20,6 +20,7 @@ GROUPS = {
         "Entered and left": ("swap_horiz", "segmentation.transition"),
     },
     "Messages": {
+        "New nudge": ("campaign", "nudge"),
         "Cadences": ("schedule_send", "interventions.cadence"),
         "Templates": ("article", "interventions.messagetemplate"),
         "Deliveries": ("outgoing_mail", "interventions.delivery"),
@@ -43,7 +44,9 @@ GROUPS = {
         "Groups": ("shield_person", "auth.group"),
     },
 }
-PAGES = {"today": "/", "reports": "/reports/", "mailbox": "/mailbox/"}
+# The right that a page of our own needs. Any staff may open the others.
+RIGHTS = {"nudge": "interventions.add_cadence"}
+PAGES = {"today": "/", "nudge": "/nudges/new/", "reports": "/reports/", "mailbox": "/mailbox/"}
 
 
 def look() -> dict[str, Any]:
@@ -94,6 +97,8 @@ def _link(target: str) -> Any:
 
 
 def _may_see(target: str) -> Callable[[HttpRequest], bool]:
+    if target in RIGHTS:
+        return lambda request: bool(request.user.has_perm(RIGHTS[target]))
     if target in PAGES:
         return lambda request: bool(request.user.is_staff)
     app, model = target.split(".")

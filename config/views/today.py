@@ -20,7 +20,7 @@ from common.admin import list_url, page_url
 from common.clock import utc_now
 from config.views.results import course_state, result_sentence
 from experiments.models import Assignment, Experiment, ExperimentStatus
-from interventions.models import Cadence, CadenceStatus, Delivery, DeliveryState
+from interventions.models import Cadence, CadenceStatus, Delivery, DeliveryState, Nudge
 from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
 
 Staff = User | AnonymousUser
@@ -149,7 +149,15 @@ def _counted(rows: QuerySet[Rows], words: str, link: str, address: str) -> Itera
         yield Item(sentence[0].upper() + sentence[1:], link, address)
 
 
-TASKS: tuple[Source, ...] = (_surges, _frozen, _paused, _in_doubt, _failed, _rejected)
+def _nudges(viewer: Staff, now: datetime) -> Iterator[Item]:
+    del now
+    rows = for_user(Nudge.objects.filter(made_at=None, version__gt=0), viewer)
+    for nudge in rows.filter(saved_by=viewer.pk).order_by("-saved_at")[:SHOWN]:
+        address = reverse("interventions:nudge", args=(nudge.key,))
+        yield Item(f"You have not started “{nudge}” yet.", "Go on with it", address)
+
+
+TASKS: tuple[Source, ...] = (_surges, _frozen, _paused, _in_doubt, _failed, _rejected, _nudges)
 
 
 def _results(viewer: Staff, now: datetime) -> Iterator[Item]:

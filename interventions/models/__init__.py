@@ -34,6 +34,7 @@ from interventions.models.messages import (
     MessageTemplate,
     TemplateText,
 )
+from interventions.models.nudges import Nudge
 from interventions.models.pauses import LearnerPause, Pause, SitePause
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "LearnerPause",
     "MailboxMessage",
     "MessageTemplate",
+    "Nudge",
     "OnExceed",
     "Pause",
     "QuietHours",

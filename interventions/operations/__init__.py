@@ -17,23 +17,47 @@ from interventions.operations.limits import (
     save_quiet_hours,
     suppress,
 )
+from interventions.operations.nudges import (
+    MOST_PRESENT,
+    NudgeFields,
+    NudgeMessage,
+    NudgeSave,
+    beside_an_experiment,
+    create_nudge,
+    delete_nudge,
+    note_test,
+    save_nudge,
+)
 from interventions.operations.pauses import PauseNote, pause_cadence, pause_learner, pause_site
 from interventions.operations.resolution import resolve_in_doubt, retry_failed
 from interventions.operations.runs import manual_run, start_manually, stop_run
-from interventions.operations.templates import check_texts, save_category, save_template
+from interventions.operations.templates import (
+    check_texts,
+    save_category,
+    save_template,
+    text_problems,
+)
 
 __all__ = [
+    "MOST_PRESENT",
     "CadenceFields",
     "InterventionError",
     "NotKeptError",
+    "NudgeFields",
+    "NudgeMessage",
+    "NudgeSave",
     "PauseNote",
     "StepFields",
+    "beside_an_experiment",
     "check_cadence",
     "check_steps",
     "check_texts",
+    "create_nudge",
+    "delete_nudge",
     "keep_no",
     "make_missing_guards",
     "manual_run",
+    "note_test",
     "pause_cadence",
     "pause_learner",
     "pause_site",
@@ -42,6 +66,7 @@ __all__ = [
     "save_cadence",
     "save_cap",
     "save_category",
+    "save_nudge",
     "save_preferences",
     "save_quiet_hours",
     "save_template",
@@ -49,5 +74,6 @@ __all__ = [
     "start_manually",
     "stop_run",
     "suppress",
+    "text_problems",
     "unsubscribe",
 ]

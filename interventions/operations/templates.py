@@ -65,6 +65,22 @@ def check_texts(texts: Mapping[str, tuple[str, str]], *, channel: str = Channel.
             CHANNELS[channel].check(subject=subject, body=body)
 
 
+def text_problems(subject: str, body: str, *, channel: str = Channel.EMAIL) -> dict[str, str]:
+    """Return a sentence by field, "subject" or "body", for what no message can be made from."""
+    found = {}
+    for field, source in (("subject", subject), ("body", body)):
+        try:
+            check(source, html=field == "body")
+        except TemplateError as error:
+            found[field] = str(error)
+    if not found:
+        try:
+            CHANNELS[channel].check(subject=subject, body=body)
+        except TemplateError as error:
+            found["body"] = str(error)
+    return found
+
+
 def _check_channel(template: MessageTemplate, channel: str) -> None:
     # Planned messages go out on the channel of their plan, but with the newest text.
     if template.channel != channel:

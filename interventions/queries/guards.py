@@ -42,6 +42,14 @@ def guards_of(course: Course) -> Guards:
     return Guards([*apply, *(cap.sentence for cap in caps)], [*missing, *exempt])
 
 
+def guards_of_kind(course: Course, category: Category) -> list[str]:
+    """Return the guards of the course's messages of this kind as sentences. At most two queries."""
+    hours = _quiet_hours(course) if category.quiet else None
+    caps = _caps(course) if category.capped else ()
+    concerned = (cap for cap in caps if cap.category_id in (None, category.pk))
+    return [*([hours.sentence] if hours else []), *(cap.sentence for cap in concerned)]
+
+
 def _quiet_hours(course: Course) -> QuietHours | None:
     # The course's quiet hours replace the site's.
     found = QuietHours.objects.filter(Q(course=course) | Q(course=None))

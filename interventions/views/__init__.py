@@ -2,5 +2,26 @@
 
 from interventions.views.learner_pages import preferences, unsubscribe
 from interventions.views.mailbox import mailbox, mailbox_message
+from interventions.views.nudges import (
+    delete_nudge,
+    new_nudge,
+    nudge,
+    nudge_preview,
+    nudge_summary,
+    start_nudge,
+    trial_link,
+)
 
-__all__ = ["mailbox", "mailbox_message", "preferences", "unsubscribe"]
+__all__ = [
+    "delete_nudge",
+    "mailbox",
+    "mailbox_message",
+    "new_nudge",
+    "nudge",
+    "nudge_preview",
+    "nudge_summary",
+    "preferences",
+    "start_nudge",
+    "trial_link",
+    "unsubscribe",
+]

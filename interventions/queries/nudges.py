@@ -1,0 +1,127 @@
+"""What the page of a nudge shows of a segment and its members, and the nudges not started yet."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db.models import Exists, OuterRef, QuerySet
+
+from activity.access import Viewer, for_user, viewable
+from activity.models import Course, Enrollment
+from activity.texts import a_few
+from interventions.models import Category, Nudge
+from segmentation.models import (
+    Membership,
+    Segment,
+    SegmentStatus,
+    Transition,
+    TransitionKind,
+    WaitingEntry,
+)
+from segmentation.queries import clock_of_playbook, courses_of_playbook, segment_size
+
+MOST_COUNTED = 10_000
+NAMED = 10
+MOST_DRAFTS = 20
+# The latest entries and leavings in which a usual week is looked for.
+_LATEST = 2_000
+_WEEKS = 4
+
+
+@dataclass(frozen=True)
+class Whom:
+    """A segment as the page shows it. `per_week` is None while too little is known."""
+
+    segment: Segment
+    courses: list[Course]
+    members: int
+    named: list[Enrollment]
+    per_week: int | None
+
+    @property
+    def has_more(self) -> bool:
+        """Return whether there are more members than were counted."""
+        return self.members > MOST_COUNTED
+
+    @property
+    def in_each_half(self) -> int:
+        """Return about how many learners are in each half after four usual weeks."""
+        return (self.per_week or 0) * _WEEKS // 2
+
+    @property
+    def where(self) -> str:
+        """Return the titles of the courses."""
+        return a_few([str(course) for course in self.courses])
+
+
+def segments_to_nudge(viewer: User) -> QuerySet[Segment]:
+    """Return the active segments that the viewer may see, with their playbooks and courses."""
+    active = Segment.objects.filter(status=SegmentStatus.ACTIVE)
+    named = active.select_related("playbook").prefetch_related("playbook__courses")
+    return viewable(named.order_by("playbook__name", "priority", "name"), viewer)
+
+
+def categories_to_nudge(viewer: User) -> QuerySet[Category]:
+    """Return the kinds of messages that the viewer may see."""
+    return viewable(Category.objects.order_by("id"), viewer)
+
+
+def whom(segment: Segment, *, viewer: User, now: datetime) -> Whom:
+    """Return the segment's numbers and its first members. Six queries."""
+    clock = clock_of_playbook(segment.playbook_id) or now
+    return Whom(
+        segment=segment,
+        courses=list(courses_of_playbook(segment.playbook_id, viewer=viewer)),
+        members=segment_size(segment.pk, up_to=MOST_COUNTED, viewer=viewer),
+        named=_named(segment.pk, viewer=viewer),
+        per_week=_entries_per_week(segment.pk, viewer=viewer, now=clock),
+    )
+
+
+def first_members(segment_id: int, *, viewer: User, most: int) -> list[Enrollment]:
+    """Return the first current members with learner and course. One query."""
+    current = for_user(Membership.objects.filter(segment=segment_id, left_at=None), viewer)
+    rows = current.select_related("enrollment__learner", "enrollment__course")
+    return [member.enrollment for member in rows.order_by("enrollment_id")[:most]]
+
+
+def _named(segment_id: int, *, viewer: User) -> list[Enrollment]:
+    if not viewer.has_perm("activity.view_learner"):
+        return []
+    return first_members(segment_id, viewer=viewer, most=NAMED)
+
+
+def present_enrollments(
+    segment_id: int | None, enrollment_ids: Collection[int], *, now: datetime
+) -> QuerySet[Enrollment]:
+    """Return those members whose course is live. Entries that staff hold back are left out."""
+    live = Enrollment.objects.filter(
+        pk__in=enrollment_ids, course__live_since__lte=now, course__clock_stopped_at=None
+    )
+    waiting = WaitingEntry.objects.filter(enrollment=OuterRef("pk"), segment=segment_id)
+    loaded = live.filter(~Exists(waiting)).select_related("learner", "course")
+    return loaded.order_by("pk")
+
+
+def drafts(viewer: User) -> QuerySet[Nudge]:
+    """Return the nudges that are not started, the last saved first."""
+    rows = for_user(Nudge.objects.filter(made_at=None, version__gt=0), viewer)
+    return rows.select_related("saved_by").order_by("-saved_at")[:MOST_DRAFTS]
+
+
+def _entries_per_week(segment_id: int, *, viewer: Viewer, now: datetime) -> int | None:
+    """Return how many entries that could start messages a week has had, over the last weeks."""
+    since = now - timedelta(weeks=_WEEKS)
+    rows = for_user(Transition.objects.filter(segment=segment_id), viewer)
+    latest = list(rows.order_by("-id").values_list("kind", "starts", "occurred_at")[: _LATEST + 1])
+    if not latest:
+        return None
+    first = max(since, min(at for _, _, at in latest))
+    weeks = (now - first) / timedelta(weeks=1)
+    entries = [
+        at
+        for kind, starts, at in latest
+        if kind == TransitionKind.ENTER and starts and first <= at <= now
+    ]
+    return round(len(entries) / weeks) if weeks >= 1 else None

@@ -1,0 +1,100 @@
+"""The summary of a nudge before it is started: who would get it, when, and who would not."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from common.clock import say_instant
+from interventions.operations import NudgeFields
+from interventions.policy.decision import Reason
+from interventions.queries.forecast import CLOCK_STOPPED, MOST_FORECAST, Forecast, forecast
+from interventions.queries.nudge_line import Point
+from interventions.queries.nudges import Whom, first_members
+from interventions.views.nudge_page import NudgePage
+
+# After "1 learner" and after a larger number.
+_WHY_NOT: dict[str, tuple[str, str]] = {
+    Reason.NO_ADDRESS: ("has no address", "have no address"),
+    Reason.OPTED_OUT: ("does not want it", "do not want it"),
+    Reason.NOT_OPTED_IN: (
+        "has not asked for this kind of message",
+        "have not asked for this kind of message",
+    ),
+    Reason.SUPPRESSED: (
+        "has an address that refuses our mail",
+        "have an address that refuses our mail",
+    ),
+    Reason.WITHDRAWN: ("has left the course", "have left the course"),
+    Reason.FREQUENCY_CAP: (
+        "has had as many messages as a cap allows",
+        "have had as many messages as a cap allows",
+    ),
+    Reason.COURSE_NOT_LIVE: (
+        "is in a course that is not live yet",
+        "are in a course that is not live yet",
+    ),
+    Reason.SITE_PAUSED: (
+        "waits, because all messages are held",
+        "wait, because all messages are held",
+    ),
+    Reason.LEARNER_PAUSED: (
+        "gets nothing, because staff hold all messages to this learner",
+        "get nothing, because staff hold all messages to them",
+    ),
+    CLOCK_STOPPED: (
+        "is in a simulated course, which sends nothing",
+        "are in a simulated course, which sends nothing",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The sentences of the summary."""
+
+    fields: NudgeFields
+    whom: Whom
+    reach: str
+    why_not: list[str]
+    line: list[Point]
+    guards: list[str]
+    obstacles: list[str]
+
+
+def summary_of(page: NudgePage) -> Summary:
+    """Return the summary of checked answers."""
+    fields, whom = page.forms.fields(), page.whom
+    assert whom is not None  # noqa: S101 - checked answers name a segment
+    found = _forecast(page, fields)
+    return Summary(
+        fields=fields,
+        whom=whom,
+        reach=_reach(found, whom, fields),
+        why_not=[_why_not(reason, number) for reason, number in found.others],
+        line=page.line,
+        guards=page.guards,
+        obstacles=page.obstacles,
+    )
+
+
+def _forecast(page: NudgePage, fields: NudgeFields) -> Forecast:
+    members = first_members(fields.segment.pk, viewer=page.viewer, most=MOST_FORECAST)
+    cadence = page.cadence()
+    delay = fields.messages[0].delay if fields.messages else timedelta(0)
+    assert cadence is not None  # noqa: S101 - checked answers name a category
+    return forecast(members, cadence=cadence, delay=delay, now=page.now)
+
+
+def _reach(found: Forecast, whom: Whom, fields: NudgeFields) -> str:
+    if not found.looked_at:
+        return "nobody would get it, because nobody is in the segment now."
+    among = "" if found.looked_at >= whom.members else f" of the first {found.looked_at:,} members"
+    if not found.reached or found.first is None or found.first_at is None:
+        return f"none of the {found.looked_at:,} learners would get it."
+    when = say_instant(found.first_at, found.first.course.time_zone)
+    number = "1 learner" if found.reached == 1 else f"{found.reached:,} learners"
+    return f"{number}{among} would get it, the first on {when}."
+
+
+def _why_not(reason: str, number: int) -> str:
+    one, several = _WHY_NOT.get(reason, (f"would not: {reason}", f"would not: {reason}"))
+    return f"1 learner {one}." if number == 1 else f"{number:,} learners {several}."

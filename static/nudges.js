@@ -1,0 +1,23 @@
+// Insert a variable where the cursor was last, in the subject or the text of the message.
+"use strict";
+(() => {
+  const last = new Map();
+  const messageOf = (field) => (field.name || "").match(/^(message-\d+)-(subject|body)$/)?.[1];
+
+  document.addEventListener("focusin", ({ target }) => {
+    if (messageOf(target)) last.set(messageOf(target), target);
+  });
+
+  document.addEventListener("click", ({ target }) => {
+    const chip = target.closest("[data-insert]");
+    if (!chip) return;
+    const message = chip.closest("[data-message]").dataset.message;
+    const named = (name) => document.getElementsByName(`${message}-${name}`)[0];
+    const field = last.get(message) || named("body");
+    const asHtml = named("format").value === "html" && field.name.endsWith("body");
+    const text = (asHtml && chip.dataset.insertHtml) || chip.dataset.insert;
+    field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
+    field.focus();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+})();
