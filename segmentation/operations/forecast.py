@@ -40,9 +40,13 @@ FROM reading
 
 @dataclass(frozen=True)
 class Change:
-    """The segments that the enrollment enters and leaves at an instant, and its signals then."""
+    """The segments that the enrollment enters and leaves at an instant, and its signals then.
+
+    Not in scope means that the course is over for it, or has not begun.
+    """
 
     at: datetime
+    in_scope: bool
     entered: tuple[int, ...]
     left: tuple[int, ...]
     signals: dict[str, SignalValue]
@@ -107,9 +111,11 @@ class _Walk:
                 _STEP.format(difference=sql), difference_params(self.definitions, reading, batch)
             )
             next_due, entered, left, row = cursor.fetchone()
+        read = json.loads(row)
         names = reading.signals if reading else {}
-        signals = _signals(json.loads(row), names)
-        return Change(at, tuple(sorted(entered)), tuple(sorted(left)), signals), next_due
+        signals = {identity: read[alias] for identity, alias in names.items()}
+        change = Change(at, read["in_scope"], tuple(sorted(entered)), tuple(sorted(left)), signals)
+        return change, next_due
 
     def _norms(self, at: datetime) -> NormsValues | None:
         if not needs_norms(self.definitions.active):
@@ -129,7 +135,3 @@ class _Walk:
     def _norms_later(self) -> NormsValues:
         # Nothing happens until then, so each later day has the same events before its midnight.
         return norms_for(self.enrollment.course_id, self._today + timedelta(days=1))
-
-
-def _signals(row: dict[str, Any], names: dict[str, str]) -> dict[str, SignalValue]:
-    return {identity: row[alias] for identity, alias in names.items()}

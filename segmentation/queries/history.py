@@ -53,7 +53,8 @@ def last_move_before(enrollment_id: int, instant: datetime) -> datetime | None:
 def last_entry(enrollment_id: int) -> Transition | None:
     """Return the enrollment's last entry into a segment. One query."""
     entries = Transition.objects.filter(enrollment=enrollment_id, kind=TransitionKind.ENTER)
-    return entries.select_related("segment__playbook").order_by("-id").first()
+    related = ("segment__playbook", "enrollment__course")
+    return entries.select_related(*related).order_by("-id").first()
 
 
 def _rules(transitions: Iterable[Transition]) -> dict[tuple[int, int], Group]:

@@ -10,27 +10,21 @@ from django.test import Client
 from django.urls import reverse
 
 from activity.models import Enrollment
-from config.views.learner.page import Section, section_of
-from config.views.learner.timeline import Timeline, timeline
-from interventions.models import DeliveryState
-from interventions.operations import PauseNote, pause_learner, save_cap, save_quiet_hours
+from config.views.learner.timeline import timeline
+from interventions.operations import (
+    save_cap,
+)
 from segmentation.models import Segment
 from segmentation.operations import add_member, remove_member
 from segmentation.stages.evaluate import evaluate_due
+from tests.config.learner_pages import admin, history, lines, section
 from tests.factories import NOW, act, make_item, make_learner
 from tests.interventions.factories import (
-    arm_of,
-    assign,
-    dispatch,
     make_cadence,
     make_counted,
     make_delivery,
     make_evaluated,
-    make_experiment,
     make_live_course,
-    make_run,
-    make_template,
-    make_transition,
 )
 from tests.segmentation.factories import (
     QUIET,
@@ -49,27 +43,6 @@ RARELY_TRIES = where("quiz_attempt_rate", "<", 0.3, window=14)
 @pytest.fixture
 def ana() -> Enrollment:
     return make_evaluated(make_live_course(title="Biology"), make_learner(name="Ana Lee"))
-
-
-def admin() -> Any:
-    return get_user_model()(is_superuser=True, is_active=True)
-
-
-def section(enrollment: Enrollment, at: Any = NOW) -> Section:
-    enrollment.refresh_from_db()
-    return section_of(enrollment, viewer=admin(), now=at)
-
-
-def why(enrollment: Enrollment, at: Any = NOW) -> str:
-    return " ".join(section(enrollment, at).answer)
-
-
-def lines(found: Timeline) -> list[str]:
-    return [entry.sentence for day in found.days for entry in day.entries]
-
-
-def history(enrollment: Enrollment, at: Any = NOW, **more: Any) -> list[str]:
-    return lines(timeline(enrollment, viewer=admin(), now=at, **more))
 
 
 # Segments
@@ -96,9 +69,9 @@ def test_a_learner_outside_a_segment_is_told_what_is_missing(ana: Enrollment) ->
     bring_up_to_date()
 
     assert [each.sentence for each in section(ana).segments] == [
-        "Not in Quiet, because last active 2 days ago.",
+        "Not in Quiet: last active 2 days ago.",
         (
-            "Not in Video-only, because the share of quizzes attempted in the last 14 days is"
+            "Not in Video-only: the share of quizzes attempted in the last 14 days is"
             " unknown: no module touched in the last 14 days has a quiz that is assigned yet and"
             " due within a week."
         ),
@@ -132,134 +105,6 @@ def test_changes_by_hand_frozen_rules_and_the_scope_are_said(ana: Enrollment) ->
     Enrollment.objects.update(withdrew_at=NOW - DAY)
     segment.overrides.all().delete()
     assert "is over for the learner" in section(ana).segments[0].sentence
-
-
-# Messages
-
-
-def test_nothing_has_started(ana: Enrollment) -> None:
-    assert why(ana) == "Ana has entered no segment yet, and messages start from segments."
-
-    segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
-    entered = "Ana entered Quiet on Tuesday 30 September 2025, 13:00 (Europe/London). "
-    entry = make_transition(ana, segment)
-    assert why(ana) == entered + "What starts from it is decided within seconds."
-    entry.processed_at = NOW
-    entry.save()
-    assert "No cadence started from it" in why(ana)
-    type(entry).objects.update(starts=False, cause="edit")
-    assert why(ana) == entered + "No message starts from that, because an edit caused it."
-    type(entry).objects.update(starts=False, cause="time")
-    assert "before the other entries of that day are counted" in why(ana)
-
-
-def test_a_course_that_is_not_live_and_a_learner_who_left(ana: Enrollment) -> None:
-    type(ana.course).objects.update(live_since=None)
-    ana.course.refresh_from_db()
-    assert why(ana) == "The course is not live, so no learner gets messages."
-
-    Enrollment.objects.update(withdrew_at=NOW - DAY)
-    assert why(ana) == "Ana left the course on Monday 29 September 2025, 13:00 (Europe/London)."
-
-
-def nudge(ana: Enrollment, **fields: Any) -> Any:
-    segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
-    template = make_template()
-    template.name = "Quiz nudge"
-    template.save()
-    return make_cadence(segment=segment, template=template, name="Nudge", **fields)
-
-
-def test_quiet_hours_defer_to_the_morning_if_she_is_still_a_member(ana: Enrollment) -> None:
-    save_quiet_hours(begins="21:00", ends="08:00")
-    make_delivery(ana, nudge(ana))
-
-    assert why(ana, NOW + 10 * HOUR) == (
-        "“Quiz nudge” goes out on Wednesday 1 October 2025, 08:00 (Europe/London), if Ana is still"
-        " in Quiet then. It waits, because it is within the quiet hours."
-    )
-    assert why(ana).startswith("“Quiz nudge” goes out within seconds")
-
-
-def test_a_cap_is_named_with_the_message_that_used_it_up(ana: Enrollment) -> None:
-    save_cap("1 a day", limit=1, window="calendar_day", on_exceed="defer")
-    cadence = nudge(ana)
-    make_counted(ana, NOW - HOUR, run=make_run(ana, make_cadence(template=template("Weekly"))))
-    make_delivery(ana, cadence)
-
-    assert why(ana) == (
-        "“Quiz nudge” goes out on Wednesday 1 October 2025, 00:00 (Europe/London), if Ana is still"
-        " in Quiet then. It waits, because the learner has had enough messages: the cap “1 a day”."
-        " The cap “1 a day” is used up by “Weekly” on Tuesday 30 September 2025, 12:00"
-        " (Europe/London)."
-    )
-
-
-def template(name: str) -> Any:
-    made = make_template()
-    made.name = name
-    made.save()
-    return made
-
-
-def test_a_message_that_a_cap_dropped_is_explained_afterwards(ana: Enrollment) -> None:
-    save_cap("1 a day", limit=1, window="calendar_day", on_exceed="drop")
-    make_counted(ana, NOW - HOUR, run=make_run(ana, make_cadence(template=template("Weekly"))))
-    make_delivery(ana, nudge(ana))
-    dispatch()
-
-    assert why(ana, NOW + 2 * DAY) == (
-        "“Quiz nudge” was not sent, because the learner has had enough messages: the cap"
-        " “1 a day”. That was decided on Tuesday 30 September 2025, 13:00 (Europe/London). The cap"
-        " “1 a day” is used up by “Weekly” on Tuesday 30 September 2025, 12:00 (Europe/London)."
-    )
-
-
-def test_a_hold_says_what_would_have_to_change(ana: Enrollment) -> None:
-    make_delivery(ana, nudge(ana))
-    pause_learner(ana.learner_id, paused=True, now=NOW, note=PauseNote("bo", "she asked"))
-
-    assert why(ana) == (
-        "“Quiz nudge” waits, because somebody holds all messages to this learner."
-        " It goes out when they are resumed."
-    )
-    assert "All messages were held by bo until now: she asked." in history(ana)
-
-
-def test_a_learner_without_address_will_not_get_the_message(ana: Enrollment) -> None:
-    type(ana.learner).objects.update(email=None)
-    ana.learner.refresh_from_db()
-    make_delivery(ana, nudge(ana))
-
-    assert why(ana) == (
-        "“Quiz nudge” will not be sent, because the learner has no address."
-        " An address in the roster would change that."
-    )
-
-
-def test_the_next_step_names_its_conditions(ana: Enrollment) -> None:
-    cadence = nudge(ana, goal_rule=where("quiz_attempts", ">=", 1, window=7))
-    make_run(ana, cadence, next_position=0, next_at=NOW + DAY)
-
-    assert why(ana) == (
-        "“Quiz nudge” of “Nudge” is planned for Wednesday 1 October 2025, 13:00 (Europe/London),"
-        " if Ana is still in Quiet and this is not yet true: “Made at least 1 quiz attempt in the"
-        " last 7 days” then."
-    )
-
-
-def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
-    cadence = nudge(ana)
-    experiment = make_experiment(cadence.segment, name="Half", start=False)
-    drawn = assign(ana, arm_of(experiment, "control"))
-    make_delivery(run=make_run(ana, cadence, assignment=drawn, ghost=True))
-    dispatch()
-
-    assert why(ana) == (
-        "“Quiz nudge” was not sent, because the arm “control” of “Half” gets no messages."
-        " It would have gone out on Tuesday 30 September 2025, 13:00 (Europe/London)."
-    )
-    assert "Drawn into the arm “control” of the experiment “Half”." in history(ana)
 
 
 # The past
@@ -335,7 +180,7 @@ def page(enrollment: Enrollment) -> str:
 
 def test_page_shows_each_course_and_links_lead_on(staff: Client, ana: Enrollment) -> None:
     make_segment(make_playbook(ana.course), QUIET, name="Quiet")
-    make_delivery(ana, nudge(ana))
+    make_delivery(ana)
     make_evaluated(make_live_course(title="History"), ana.learner)
 
     shown = staff.get(page(ana)).text
@@ -359,7 +204,8 @@ def test_the_learner_found_alone_is_opened(staff: Client, ana: Enrollment) -> No
 
 
 def test_page_shows_only_what_the_user_may_see(client: Client, ana: Enrollment) -> None:
-    make_delivery(ana, nudge(ana), state=DeliveryState.PLANNED)
+    make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    delivery = make_delivery(ana)
     act(ana)
     user = get_user_model().objects.create_user("bo", is_staff=True)
     client.force_login(user)
@@ -369,7 +215,7 @@ def test_page_shows_only_what_the_user_may_see(client: Client, ana: Enrollment) 
     user.user_permissions.set(Permission.objects.filter(codename__in=rights))
     shown = client.get(page(ana)).text
     assert "Biology" in shown
-    for hidden in ("Quiz nudge", "Quiet", "Logged in"):
+    for hidden in (delivery.step.template.name, "Quiet", "Logged in"):
         assert hidden not in shown
 
 

@@ -5,6 +5,8 @@ from itertools import groupby
 
 from activity.models import Item
 from activity.queries.acts import DayActs
+from activity.texts import a_few
+from activity.verbs import ACTS
 
 # Hand-offs are in the timeline as messages.
 LEFT_OUT = frozenset({"EMAIL_SENT"})
@@ -44,7 +46,7 @@ MOST_PARTS = 12
 
 
 def day_sentence(acts: Iterable[DayActs]) -> str:
-    """Return the acts of one day in a sentence, quizzes last: "Watched 3 videos of Unit 2, ..."."""
+    """Return the acts of one day in a sentence: "Logged in, watched 3 videos of Unit 2."."""
     parts = list(_parts([each for each in acts if each.verb not in LEFT_OUT]))
     shown = parts[:MOST_PARTS]
     if len(parts) > len(shown):
@@ -54,9 +56,9 @@ def day_sentence(acts: Iterable[DayActs]) -> str:
 
 
 def _parts(acts: Sequence[DayActs]) -> Iterator[str]:
-    for (is_quiz, verb, *_), found in groupby(sorted(acts, key=_shared), key=_shared):
+    for (_, verb), found in groupby(sorted(acts, key=_order), key=_order):
         group = list(found)
-        if is_quiz:
+        if verb == "ATTEMPT_QUIZ":
             yield from map(_attempt, group)
         elif len(group) == 1:
             yield _one(group[0])
@@ -64,27 +66,36 @@ def _parts(acts: Sequence[DayActs]) -> Iterator[str]:
             yield _several(verb, group)
 
 
-def _shared(acts: DayActs) -> tuple[bool, str, str, int]:
-    """Return what the acts of one part of the sentence have in common."""
-    item = acts.item
-    module = item.parent_id if item and item.parent_id else 0
-    return acts.verb == "ATTEMPT_QUIZ", acts.verb, item.kind if item else "", module
+def _order(acts: DayActs) -> tuple[int, str]:
+    """Return the place of the verb in the list of acts, which is that of a usual visit."""
+    return ACTS.index(acts.verb) if acts.verb in ACTS else len(ACTS), acts.verb
 
 
 def _one(acts: DayActs) -> str:
     times = f" {acts.count:,} times" if acts.count > 1 else ""
     if acts.item is None:
         return _WITHOUT_ITEM.get(acts.verb, f"did “{acts.verb}”") + times
-    return _did(acts.verb, _name(acts.item)) + times
+    return _did(acts.verb, f"“{acts.item}”") + times
 
 
 def _several(verb: str, group: Sequence[DayActs]) -> str:
-    first = group[0].item
-    if first is None:
-        return _one(group[0])
-    kind = _PLURALS.get(first.kind, f"{first.kind}s")
-    of = f" of {_name(first.parent)}" if first.parent else ""
-    return _did(verb, f"{len(group)} {kind}{of}")
+    """Return one part for several items: "watched 3 videos of “Unit 2” and “Welcome”"."""
+    items = [each.item for each in group if each.item is not None]
+    by_place = sorted(items, key=_place)
+    whats = [_what(list(found)) for _, found in groupby(by_place, key=_place)]
+    return _did(verb, a_few(whats, most=MOST_PARTS))
+
+
+def _place(item: Item) -> tuple[int, str]:
+    return item.parent_id or 0, item.kind
+
+
+def _what(items: Sequence[Item]) -> str:
+    if len(items) == 1:
+        return f"“{items[0]}”"
+    kind = _PLURALS.get(items[0].kind, f"{items[0].kind}s")
+    of = f" of “{items[0].parent}”" if items[0].parent else ""
+    return f"{len(items)} {kind}{of}"
 
 
 def _attempt(acts: DayActs) -> str:
@@ -98,7 +109,3 @@ def _attempt(acts: DayActs) -> str:
 
 def _did(verb: str, what: str) -> str:
     return f"{_DID[verb]} {what}" if verb in _DID else f"did “{verb}” with {what}"
-
-
-def _name(item: Item) -> str:
-    return f"“{item}”"

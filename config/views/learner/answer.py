@@ -13,20 +13,14 @@ from config.views.learner.messages import (
     used_up_sentence,
     waiting_sentences,
 )
+from config.views.learner.starts import entry_sentences
 from config.views.results import instant_words
 from interventions.models import Delivery, Run
 from interventions.policy.decision import Reason
 from interventions.policy.words import words_of
 from interventions.queries.learner_messages import Waiting, used_up_at
-from segmentation.models import Transition, TransitionCause
-
-_STARTS_NOTHING = {
-    TransitionCause.BASELINE: "because it was the first evaluation after the import or the"
-    " activation",
-    TransitionCause.EDIT: "because an edit caused it",
-    TransitionCause.LATE: "because we heard too late of what the learner did",
-    TransitionCause.COURSE_OVER: "because the course is over for the learner",
-}
+from interventions.queries.reach import barrier_of
+from segmentation.models import Transition
 
 
 @dataclass(frozen=True)
@@ -67,6 +61,23 @@ def _is_gone(one: Situation) -> Iterator[str]:
             return
 
 
+_OUT_OF_REACH = {
+    Reason.NO_ADDRESS: "{name} has no address, so no message can be sent.",
+    Reason.SUPPRESSED: "The address of {name} gets no messages since {since}: one bounced for good,"
+    " or was marked as spam.",
+    Reason.OPTED_OUT: "{name} has wanted no messages since {since}.",
+}
+
+
+def _is_out_of_reach(one: Situation) -> Iterator[str]:
+    barrier = barrier_of(one.enrollment.learner)
+    if barrier is not None:
+        since = instant_words(barrier.since, one.zone) if barrier.since else ""
+        yield _OUT_OF_REACH[barrier.reason].format(name=one.name, since=since)
+        if change := words_of(barrier.reason).change:
+            yield change
+
+
 def _is_planned(one: Situation) -> Iterator[str]:
     for run in one.runs:
         sentence = next_step_sentence(run, name=one.name, zone=one.zone)
@@ -87,6 +98,7 @@ def _ended(one: Situation) -> Iterator[str]:
             yield used_up_sentence(cap, used_by, zone=one.zone)
     if change := words_of(last.reason).change:
         yield change
+    yield "No other message is planned."
 
 
 def _entered_later(one: Situation, last: Delivery) -> bool:
@@ -106,26 +118,16 @@ def _started_nothing(one: Situation) -> Iterator[str]:
     if entry is None:
         yield f"{one.name} has entered no segment yet, and messages start from segments."
         return
-    at = instant_words(entry.occurred_at, one.zone)
-    yield f"{one.name} entered {entry.segment.name} on {at}. {_effect(entry)}"
-
-
-def _effect(entry: Transition) -> str:
-    """Return why no message has started from the entry."""
-    if entry.starts and entry.processed_at is None:
-        return "What starts from it is decided within seconds."
-    if entry.starts:
-        return "No cadence started from it: none is active there, or the learner had it before."
-    why = _STARTS_NOTHING.get(TransitionCause(entry.cause))
-    if why is not None:
-        return f"No message starts from that, {why}."
-    return "Nothing starts before the other entries of that day are counted."
+    yield from entry_sentences(entry, name=one.name, zone=one.zone)
+    if one.last is not None:
+        yield f"Before that, {ended_sentence(one.last, zone=one.zone)}"
 
 
 # The first that has something to say answers.
 ANSWERS: tuple[Callable[[Situation], Iterator[str]], ...] = (
     _waits,
     _is_gone,
+    _is_out_of_reach,
     _is_planned,
     _ended,
     _is_not_live,

@@ -66,7 +66,7 @@ def _control(delivery: Delivery) -> str:
     if assignment is None:
         return "the learner is in a control arm"
     arm, experiment = assignment.arm, assignment.experiment
-    return f"the arm “{arm.name or arm.key}” of “{experiment.name}” gets no messages"
+    return f"the arm “{arm}” of “{experiment.name}” gets no messages"
 
 
 def waiting_sentences(waiting: Waiting, *, name: str, zone: str, now: datetime) -> Iterator[str]:
@@ -114,7 +114,7 @@ def used_up_sentence(cap: str, used_by: Sequence[Delivery], *, zone: str) -> str
         f"{message_name(each)} on {instant_words(each.claimed_at or each.send_at, zone)}"
         for each in used_by
     ]
-    return f"The cap “{cap}” is used up by {' and '.join(users)}."
+    return f"The cap “{cap}” was used up by {' and '.join(users)}."
 
 
 def trace_lines(delivery: Delivery, *, zone: str) -> list[str]:

@@ -85,18 +85,17 @@ def _why_not(standing: Standing) -> str:
     if standing.override is not None and standing.override.kind == OverrideKind.REMOVED:
         return ""
     if standing.verdicts is None:
-        return ", because the course has not begun or is over for the learner"
+        return ": the course has not begun or is over for the learner"
     if standing.matches and standing.ahead is not None:
         return f": its rule is true, but {standing.ahead.name} comes first"
     if standing.matches:
         return " yet: its rule is true, and the next evaluation decides"
     deciding = [each for each in standing.verdicts if each.decides]
-    return f", because {_because(deciding)}" if deciding else ""
+    return f": {_values(deciding)}" if deciding else ""
 
 
-def _because(deciding: list[Verdict]) -> str:
-    values = dict.fromkeys(_lower(each.value) for each in deciding)
-    return " and ".join(values)
+def _values(deciding: list[Verdict]) -> str:
+    return ", ".join(dict.fromkeys(_lower(each.value) for each in deciding))
 
 
 def _lower(text: str) -> str:
@@ -149,9 +148,11 @@ def _foreseen(change: Change, segments: Mapping[int, Segment], zone: str) -> Ite
 
 def _then(segment: Segment, change: Change) -> str:
     """Return the values that decide the rule at the instant of the change."""
+    if not change.in_scope:
+        return ": the course is over for the learner"
     try:
         found = verdicts(parse(segment.rule), change.signals)
     except RuleError:
         return ""
     deciding = [each for each in found if each.decides]
-    return f", because {_because(deciding)}" if deciding else ""
+    return f": {_values(deciding)}" if deciding else ""

@@ -1,0 +1,229 @@
+"""The learner's page answers why there was no message, with the reason that holds just now."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from activity.models import Enrollment
+from interventions.operations import (
+    PauseNote,
+    pause_learner,
+    save_cap,
+    save_quiet_hours,
+    suppress,
+)
+from tests.config.learner_pages import history, why
+from tests.factories import NOW, make_learner
+from tests.interventions.factories import (
+    arm_of,
+    assign,
+    dispatch,
+    make_cadence,
+    make_counted,
+    make_delivery,
+    make_evaluated,
+    make_experiment,
+    make_live_course,
+    make_run,
+    make_template,
+    make_transition,
+)
+from tests.segmentation.factories import QUIET, make_playbook, make_segment, where
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def ana() -> Enrollment:
+    return make_evaluated(make_live_course(title="Biology"), make_learner(name="Ana Lee"))
+
+
+def test_nothing_has_started(ana: Enrollment) -> None:
+    assert why(ana) == "Ana has entered no segment yet, and messages start from segments."
+
+    segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    entered = "Ana entered Quiet on Tuesday 30 September 2025, 13:00 (Europe/London). "
+    entry = make_transition(ana, segment)
+    assert why(ana) == entered + "What starts from it is decided within seconds."
+    entry.processed_at = NOW
+    entry.save()
+    assert why(ana) == entered + "No active cadence starts from Quiet."
+    type(entry).objects.update(starts=False, cause="edit")
+    assert why(ana) == entered + "No message starts from that, because an edit caused it."
+    type(entry).objects.update(starts=False, cause="time")
+    assert "before the other entries of that day are counted" in why(ana)
+
+
+def test_a_course_that_is_not_live_and_a_learner_who_left(ana: Enrollment) -> None:
+    type(ana.course).objects.update(live_since=None)
+    ana.course.refresh_from_db()
+    assert why(ana) == "The course is not live, so no learner gets messages."
+
+    Enrollment.objects.update(withdrew_at=NOW - DAY)
+    assert why(ana) == "Ana left the course on Monday 29 September 2025, 13:00 (Europe/London)."
+
+
+def nudge(ana: Enrollment, **fields: Any) -> Any:
+    segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    template = make_template()
+    template.name = "Quiz nudge"
+    template.save()
+    return make_cadence(segment=segment, template=template, name="Nudge", **fields)
+
+
+def test_quiet_hours_defer_to_the_morning_if_she_is_still_a_member(ana: Enrollment) -> None:
+    save_quiet_hours(begins="21:00", ends="08:00")
+    make_delivery(ana, nudge(ana))
+
+    assert why(ana, NOW + 10 * HOUR) == (
+        "“Quiz nudge” goes out on Wednesday 1 October 2025, 08:00 (Europe/London), if Ana is still"
+        " in Quiet then. It waits, because it is within the quiet hours."
+    )
+    assert why(ana).startswith("“Quiz nudge” goes out within seconds")
+
+
+def test_a_cap_is_named_with_the_message_that_used_it_up(ana: Enrollment) -> None:
+    save_cap("1 a day", limit=1, window="calendar_day", on_exceed="defer")
+    cadence = nudge(ana)
+    make_counted(ana, NOW - HOUR, run=make_run(ana, make_cadence(template=template("Weekly"))))
+    make_delivery(ana, cadence)
+
+    assert why(ana) == (
+        "“Quiz nudge” goes out on Wednesday 1 October 2025, 00:00 (Europe/London), if Ana is still"
+        " in Quiet then. It waits, because the learner has had enough messages: the cap “1 a day”."
+        " The cap “1 a day” was used up by “Weekly” on Tuesday 30 September 2025, 12:00"
+        " (Europe/London)."
+    )
+
+
+def template(name: str) -> Any:
+    made = make_template()
+    made.name = name
+    made.save()
+    return made
+
+
+def test_a_message_that_a_cap_dropped_is_explained_afterwards(ana: Enrollment) -> None:
+    save_cap("1 a day", limit=1, window="calendar_day", on_exceed="drop")
+    make_counted(ana, NOW - HOUR, run=make_run(ana, make_cadence(template=template("Weekly"))))
+    make_delivery(ana, nudge(ana))
+    dispatch()
+
+    assert why(ana, NOW + 2 * DAY) == (
+        "“Quiz nudge” was not sent, because the learner has had enough messages: the cap"
+        " “1 a day”. That was decided on Tuesday 30 September 2025, 13:00 (Europe/London). The cap"
+        " “1 a day” was used up by “Weekly” on Tuesday 30 September 2025, 12:00 (Europe/London)."
+        " No other message is planned."
+    )
+
+
+def test_a_hold_says_what_would_have_to_change(ana: Enrollment) -> None:
+    make_delivery(ana, nudge(ana))
+    pause_learner(ana.learner_id, paused=True, now=NOW, note=PauseNote("bo", "she asked"))
+
+    assert why(ana) == (
+        "“Quiz nudge” waits, because somebody holds all messages to this learner."
+        " It goes out when they are resumed."
+    )
+    assert "All messages were held by bo until now: she asked." in history(ana)
+
+
+def test_a_learner_without_address_will_not_get_the_message(ana: Enrollment) -> None:
+    type(ana.learner).objects.update(email=None)
+    ana.learner.refresh_from_db()
+    make_delivery(ana, nudge(ana))
+
+    assert why(ana) == (
+        "“Quiz nudge” will not be sent, because the learner has no address."
+        " An address in the roster would change that."
+    )
+
+
+def test_a_learner_whom_no_message_can_reach(ana: Enrollment) -> None:
+    cadence = nudge(ana)
+    said = {"state": "out", "changed_at": NOW - DAY, "source": "page"}
+    ana.learner.consents.create(**said)
+    assert why(ana) == (
+        "Ana has wanted no messages since Monday 29 September 2025, 13:00 (Europe/London)."
+        " Only the learner can change that, on the page of preferences."
+    )
+    again = {"state": "in", "category": cadence.category, "changed_at": NOW}
+    ana.learner.consents.create(**said | again)
+    assert "has entered no segment" in why(ana)
+    suppress(ana.learner.email.upper(), reason="bounced", now=NOW)
+    assert why(ana).startswith("The address of Ana gets no messages since Tuesday")
+    type(ana.learner).objects.update(email=None)
+    ana.learner.refresh_from_db()
+    assert why(ana).startswith("Ana has no address")
+
+
+def entered(ana: Enrollment, cadence: Any) -> Any:
+    return make_transition(ana, cadence.segment, processed_at=NOW, occurred_at=NOW)
+
+
+def test_a_cadence_that_reached_her_before_is_named(ana: Enrollment) -> None:
+    cadence = nudge(ana)
+    entered(ana, cadence)
+    assert why(ana).endswith("“Nudge” was not active then.")
+
+    run = make_run(ana, cadence, started_at=NOW - DAY, ended_at=NOW - HOUR, status="finished")
+    assert why(ana).endswith(
+        "“Nudge” goes to each learner once. For Ana it began on Monday 29 September 2025, 13:00"
+        " (Europe/London)."
+    )
+    type(cadence).objects.update(reentry="cooldown", cooldown=7 * DAY)
+    assert "the last one ended on Tuesday 30 September 2025, 12:00" in why(ana)
+    run.transition = ana.transitions.get()
+    run.exit_reason = "goal"
+    run.save()
+    assert "began then and ended on" in why(ana)
+    assert "because the learner had reached the goal." in why(ana)
+
+
+def test_a_cadence_of_another_arm_is_named(ana: Enrollment) -> None:
+    cadence = nudge(ana)
+    experiment = make_experiment(cadence.segment, name="Half", start=False)
+    type(cadence).objects.update(arm=arm_of(experiment, "nudge"))
+    entered(ana, cadence)
+    assert why(ana).endswith(
+        "“Nudge” goes only to the arm “nudge” of “Half”, and Ana has no arm in it."
+    )
+    assign(ana, arm_of(experiment, "control"))
+    assert why(ana).endswith("and Ana is in the arm “control”.")
+
+
+def test_an_entry_from_before_the_course_went_live_started_nothing(ana: Enrollment) -> None:
+    entered(ana, nudge(ana))
+    type(ana.course).objects.update(live_since=NOW + HOUR)
+    ana.course.refresh_from_db()
+
+    assert why(ana, NOW + 2 * HOUR).endswith("The course was not live then, so no message started.")
+
+
+def test_the_next_step_names_its_conditions(ana: Enrollment) -> None:
+    cadence = nudge(ana, goal_rule=where("quiz_attempts", ">=", 1, window=7))
+    make_run(ana, cadence, next_position=0, next_at=NOW + DAY)
+
+    assert why(ana) == (
+        "“Quiz nudge” of “Nudge” is planned for Wednesday 1 October 2025, 13:00 (Europe/London),"
+        " if Ana is still in Quiet and this is not yet true: “Made at least 1 quiz attempt in the"
+        " last 7 days” then."
+    )
+
+
+def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
+    cadence = nudge(ana)
+    experiment = make_experiment(cadence.segment, name="Half", start=False)
+    drawn = assign(ana, arm_of(experiment, "control"))
+    make_delivery(run=make_run(ana, cadence, assignment=drawn, ghost=True))
+    dispatch()
+
+    assert why(ana) == (
+        "“Quiz nudge” was not sent, because the arm “control” of “Half” gets no messages."
+        " It would have gone out on Tuesday 30 September 2025, 13:00 (Europe/London)."
+        " No other message is planned."
+    )
+    assert "Drawn into the arm “control” of the experiment “Half”." in history(ana)
