@@ -11,6 +11,7 @@ from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -30,6 +31,8 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 MAY_WRITE = "interventions.add_cadence"
+# In the address of the page: say what is wrong.
+CHECK = "check"
 OWN_FRAMES: dict[str, Any] = {"frame-src": [SELF]}
 PREVIEW_POLICY: dict[str, Any] = {
     "frame-ancestors": [SELF],
@@ -66,7 +69,7 @@ def nudge(request: HttpRequest, key: UUID) -> HttpResponse:
     kept = kept_nudge(request, key)
     if kept.made_at is not None:
         return redirect("interventions:nudge_summary", key)
-    return page_answer(request, key, kept, kept.answers)
+    return page_answer(request, key, kept, kept.answers, is_checked=CHECK in request.GET)
 
 
 @never_cache
@@ -79,7 +82,7 @@ def nudge_summary(request: HttpRequest, key: UUID) -> HttpResponse:
         return render(request, "interventions/nudges/made.html", {"nudge": kept})
     page = page_of(request, kept, kept.answers)
     if not page.forms.are_valid():
-        return page_answer(request, key, kept, kept.answers, is_checked=True)
+        return _checked(key)
     context = {"nudge": kept, "summary": summary_of(page), "missing_rights": _lacks(request, page)}
     return render(request, "interventions/nudges/summary.html", context)
 
@@ -93,7 +96,7 @@ def start_nudge(request: HttpRequest, key: UUID) -> HttpResponse:
     page = page_of(request, kept, kept.answers)
     if kept.made_at is None:
         if not page.forms.are_valid():
-            return page_answer(request, key, kept, kept.answers, is_checked=True)
+            return _checked(key)
         _create(request, kept, page)
     return redirect("interventions:nudge_summary", key)
 
@@ -138,6 +141,11 @@ def nudge_preview(request: HttpRequest, key: UUID, number: int) -> HttpResponse:
 def trial_link(request: HttpRequest) -> HttpResponse:
     """Say where a link of a test mail leads in a real message."""
     return render(request, "interventions/nudges/trial_link.html", {})
+
+
+def _checked(key: UUID) -> HttpResponse:
+    """Go to the page with a sentence at each field that is wrong."""
+    return redirect(f"{reverse('interventions:nudge', args=(key,))}?{CHECK}=1")
 
 
 def _create(request: HttpRequest, kept: Nudge, page: NudgePage) -> None:

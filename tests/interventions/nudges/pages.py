@@ -28,7 +28,8 @@ HTMX = {"HX-Request": "true"}
 def stop_clock(monkeypatch, settings):
     """Show the pages as of NOW, and keep mail in the mailbox."""
     settings.EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
-    monkeypatch.setattr("interventions.views.nudge_answers.utc_now", lambda: NOW)
+    for module in ("nudge_answers", "nudge_saving", "nudges"):
+        monkeypatch.setattr(f"interventions.views.{module}.utc_now", lambda: NOW)
 
 
 def make_class() -> Segment:

@@ -196,7 +196,10 @@ def test_segment_archived_meanwhile_is_said_and_the_text_is_kept(staff, segment)
     post(staff, segment, key=key)
     archive_segment(segment.pk, now=NOW)
 
-    for page in (staff.get(address("nudge_summary", key)), staff.get(address(key=key))):
+    for page in (
+        staff.get(address("nudge_summary", key), follow=True),
+        staff.get(address(key=key)),
+    ):
         assert "The segment “Video-only” was chosen, but it is no longer active" in text_of(page)
         assert "try **the quiz**." in page.content.decode()
 
