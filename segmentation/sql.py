@@ -6,8 +6,12 @@ from typing import Any
 
 @dataclass
 class Params:
-    """The parameters of one statement. Values are bound, never written into the text."""
+    """The parameters of one statement. Values are bound, never written into the text.
 
+    Parts of a statement with parameters of their own need different prefixes.
+    """
+
+    prefix: str = "p"
     values: dict[str, Any] = field(default_factory=dict)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -19,7 +23,7 @@ class Params:
         # Equal scalars share a parameter. They are compared by repr, because 1 equals True. Arrays
         # are long, and each object is bound once.
         key = (str(id(value)) if isinstance(value, list) else repr(value), cast)
-        name = self._names.setdefault(key, f"p{len(self._names)}")
+        name = self._names.setdefault(key, f"{self.prefix}{len(self._names)}")
         self.values[name] = value
         return f"%({name})s::{cast}"
 

@@ -6,27 +6,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import connection
 
 from activity.models import Course
-from segmentation.compiler import Reading, SegmentRules, compile_reading
+from segmentation.compiler import Reading, compile_rule, compile_signals
 from segmentation.models import PlaybookMode, Segment, SegmentStatus
 from segmentation.queries.norms import norms_needed
-from segmentation.rules import Combinator, Condition, Group, conditions
-from segmentation.signals import SignalValue
+from segmentation.rules import Condition, Group, conditions
+from segmentation.signals import SignalValue, Subject, needs_of
+from segmentation.sql import Params
 
 EXAMPLES = 10
 # Conditions are counted one by one up to here. Each adds two columns to the statement.
 MOST_COUNTED = 50
 # The first number of our advisory locks; the second is the user's id.
 _TURN = 20253
-_RULE = 0
 
-# `reading` holds a row per enrollment in scope. `wanted` says who would be in the segment, by the
-# same rules as segmentation.operations.differences; earlier segments of an exclusive playbook keep
-# their present members.
+# `reading` holds the signals of each enrollment in scope: they are computed once, and the rule and
+# each condition compare them. `wanted` says who would be in the segment, by the same rules as
+# segmentation.operations.differences. Earlier segments of an exclusive playbook keep their present
+# members.
 _STATEMENT = """
 WITH reading AS MATERIALIZED (
     SELECT {columns} FROM ({reading}) x WHERE x.in_scope
@@ -40,12 +42,14 @@ WITH reading AS MATERIALIZED (
     SELECT DISTINCT enrollment_id
     FROM segmentation_membership JOIN reading USING (enrollment_id)
     WHERE segment_id = ANY(%(earlier)s::bigint[]) AND left_at IS NULL
+), judged AS (
+    SELECT r.enrollment_id, {judged} FROM reading r
 ), wanted AS (
-    SELECT reading.*, held.enrollment_id IS NOT NULL AS is_held,
+    SELECT judged.*, held.enrollment_id IS NOT NULL AS is_held,
         taken.enrollment_id IS NOT NULL AS is_taken,
         taken.enrollment_id IS NULL AND made.kind IS DISTINCT FROM 'removed' AND (
-            made.kind = 'added' OR ({candidate})) IS TRUE AS is_wanted
-    FROM reading LEFT JOIN held USING (enrollment_id) LEFT JOIN made USING (enrollment_id)
+            made.kind = 'added' OR leaves IS NOT TRUE AND (matches OR {stays})) IS TRUE AS is_wanted
+    FROM judged LEFT JOIN held USING (enrollment_id) LEFT JOIN made USING (enrollment_id)
         LEFT JOIN taken USING (enrollment_id)
 )
 SELECT counted.*, examples.found
@@ -53,11 +57,13 @@ FROM (
     SELECT count(*), count(*) FILTER (WHERE matches),
         count(*) FILTER (WHERE is_wanted), count(*) FILTER (WHERE is_wanted AND NOT is_held),
         count(*) FILTER (WHERE is_held AND NOT is_wanted),
-        count(*) FILTER (WHERE matches AND is_taken), {counts}
+        count(*) FILTER (WHERE matches AND is_taken),
+        (array_agg(enrollment_id) FILTER (WHERE is_wanted AND NOT is_held))[:{examples}],
+        (array_agg(enrollment_id) FILTER (WHERE is_held AND NOT is_wanted))[:{examples}], {counts}
     FROM wanted
 ) counted, (
     SELECT jsonb_agg(to_jsonb(example) ORDER BY enrollment_id) AS found FROM (
-        SELECT * FROM reading WHERE matches ORDER BY enrollment_id LIMIT {examples}
+        SELECT * FROM reading r WHERE {rule} ORDER BY enrollment_id LIMIT {examples}
     ) example
 ) examples
 """
@@ -84,7 +90,8 @@ class ConditionCount:
 class RuleCount:
     """The enrollments in scope, those that the rule matches, and the members after a save.
 
-    `taken` are matches that another segment of an exclusive playbook keeps.
+    `taken` are matches that another segment of an exclusive playbook keeps. `entering` and
+    `leaving` are the enrollments of at most ten examples each.
     """
 
     of: int
@@ -93,6 +100,8 @@ class RuleCount:
     enter: int
     leave: int
     taken: int
+    entering: tuple[int, ...]
+    leaving: tuple[int, ...]
     conditions: tuple[ConditionCount, ...]
     examples: tuple[Example, ...]
 
@@ -104,8 +113,13 @@ def take_turn(user_id: int) -> bool:
     waited for its turn would keep a thread of the web server for an answer that nobody needs.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_TURN, user_id])
-        (taken,) = cursor.fetchone()
+        # As in an evaluation: compiling such statements takes more time than it saves.
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(%s, %s), set_config('jit', 'off', true),"
+            " set_config('work_mem', '64MB', true)",
+            [_TURN, user_id],
+        )
+        taken, *_ = cursor.fetchone()
     return bool(taken)
 
 
@@ -114,63 +128,57 @@ def count_rule(
 ) -> RuleCount:
     """Return the counts and ten examples for rules that the segment may not have yet.
 
-    `segment` may be unsaved. Two queries, up to four if a signal needs norms.
+    `segment` may be unsaved. One query, another in an exclusive playbook, and up to two more if a
+    signal needs norms.
     """
     asked = tuple(dict.fromkeys(conditions(rule)))[:MOST_COUNTED]
-    reading = _read(rule, leave_rule, asked, course, as_of=as_of)
-    params = reading.params | {"segment": segment.pk, "earlier": _earlier(segment)}
+    reading = _read_signals(rule, leave_rule, course, as_of=as_of)
+    params = Params(prefix="rule")
+    sql = _statement(reading, params, rule, leave_rule, asked)
+    given = reading.params | params.values | {"segment": segment.pk, "earlier": _earlier(segment)}
     with connection.cursor() as cursor:
-        cursor.execute(_statement(reading, asked, has_leave_rule=leave_rule is not None), params)
-        of, matches, members, enter, leave, taken, *each, found = cursor.fetchone()
+        cursor.execute(sql, given)
+        of, matches, members, enter, leave, taken, come, go, *each, found = cursor.fetchone()
     return RuleCount(
-        of, matches, members, enter, leave, taken,
+        of, matches, members, enter, leave, taken, tuple(come or ()), tuple(go or ()),
         tuple(map(ConditionCount, asked, each[::2], each[1::2])),
         tuple(_example(row, reading) for row in json.loads(found or "[]")),
     )  # fmt: skip
 
 
-def _read(
+def _read_signals(
+    rule: Group, leave_rule: Group | None, course: Course, *, as_of: datetime
+) -> Reading:
+    rules = [one for one in (rule, leave_rule) if one is not None]
+    refs = list(dict.fromkeys(each.ref for one in rules for each in conditions(one)))
+    norms = norms_needed(course, needs_of(refs), as_of=as_of)
+    return compile_signals(refs, Subject(course.pk, as_of, None, norms))
+
+
+def _statement(
+    reading: Reading,
+    params: Params,
     rule: Group,
     leave_rule: Group | None,
     asked: Sequence[Condition],
-    course: Course,
-    *,
-    as_of: datetime,
-) -> Reading:
-    whole = SegmentRules(_RULE, rule, leave_rule)
-    alone = (Group(Combinator.AND, negated=False, rules=(each,)) for each in asked)
-    return compile_reading(
-        [whole, *(SegmentRules(number, each) for number, each in enumerate(alone, 1))],
-        course_id=course.pk,
-        as_of=as_of,
-        enrollment_ids=None,
-        norms=norms_needed(course, whole.needs(), as_of=as_of),
-    )
-
-
-def _statement(reading: Reading, asked: Sequence[Condition], *, has_leave_rule: bool) -> str:
-    columns = ["x.enrollment_id", f"x.{reading.rule_columns[_RULE]} AS matches"]
-    candidate = "reading.matches"
-    if has_leave_rule:
-        columns.append(f"x.{reading.leave_columns[_RULE]} AS leaves")
-        candidate = "reading.leaves IS NOT TRUE AND (matches OR held.enrollment_id IS NOT NULL)"
-    columns += [f"x.{reading.rule_columns[number]}" for number in range(1, len(asked) + 1)]
-    columns += [f"x.{alias}" for alias in reading.signals.values()]
+) -> str:
+    compiled = partial(compile_rule, params=params, aliases=reading.signals)
+    judged = {"matches": compiled(rule), "leaves": compiled(leave_rule) if leave_rule else "false"}
+    judged |= {f"c{number}": compiled(condition) for number, condition in enumerate(asked)}
     return _STATEMENT.format(
-        columns=", ".join(columns),
+        columns=", ".join(["x.enrollment_id", *(f"x.{one}" for one in reading.signals.values())]),
         reading=reading.sql,
-        candidate=candidate,
-        counts=_counts(reading, len(asked)),
+        judged=", ".join(f"{condition} AS {name}" for name, condition in judged.items()),
+        # Without a leave rule, a member stays only while the rule is true.
+        stays="held.enrollment_id IS NOT NULL" if leave_rule else "false",
+        rule=judged["matches"],
+        counts=", ".join(_counts(f"c{number}") for number in range(len(asked))),
         examples=EXAMPLES,
     )
 
 
-def _counts(reading: Reading, number: int) -> str:
-    columns = [reading.rule_columns[each] for each in range(1, number + 1)]
-    return ", ".join(
-        f"count(*) FILTER (WHERE {column}), count(*) FILTER (WHERE {column} IS NULL)"
-        for column in columns
-    )
+def _counts(column: str) -> str:
+    return f"count(*) FILTER (WHERE {column}), count(*) FILTER (WHERE {column} IS NULL)"
 
 
 def _earlier(segment: Segment) -> list[int]:

@@ -1,6 +1,6 @@
 """What the rules on the screen say and whom they match, in words. Nothing is saved."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,7 @@ class Answer:
     moment: str = ""
     examples: list[tuple[Enrollment, str]] = field(default_factory=list)
     nobody: list[str] = field(default_factory=list)
+    moves: list[str] = field(default_factory=list)
     faults: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     counts: dict[str, dict[str, str]] = field(default_factory=dict)
     courses: list[dict[str, str]] = field(default_factory=list)
@@ -118,6 +119,7 @@ def _count(
         return
     answer.said = said(found, segment)
     answer.moment = f"{course}, {say_instant(as_of, course.time_zone)}"
+    answer.moves = moves_of(found, segment, viewer)
     answer.counts["rule"] = _condition_counts(rules["rule"], found)
     answer.examples = list(_examples(found.examples, viewer))
     answer.nobody = list(_why_nobody(rules["rule"], found))
@@ -144,6 +146,31 @@ def said(found: RuleCount, segment: Segment) -> str:
     if found.taken:
         words += f". {found.taken:,} of them stay in a segment that comes first"
     return f"{words}."
+
+
+def moves_of(found: RuleCount, segment: Segment, viewer: Staff) -> list[str]:
+    """Return who enters and who leaves, ten names each, for those who may see learners."""
+    if not segment.pk or segment.status not in EVALUATED:
+        return []
+    sides = {"Enter": (found.entering, found.enter), "Leave": (found.leaving, found.leave)}
+    named = _by_id([*found.entering, *found.leaving], viewer)
+    return [
+        _names(word, [str(named[one].learner) for one in ids if one in named], number)
+        for word, (ids, number) in sides.items()
+        if any(one in named for one in ids)
+    ]
+
+
+def _names(word: str, names: list[str], number: int) -> str:
+    more = f" and {number - len(names):,} more" if number > len(names) else ""
+    return f"{word}: {', '.join(names)}{more}."
+
+
+def _by_id(ids: Sequence[int], viewer: Staff) -> dict[int, Enrollment]:
+    """Return the enrollments, none for a viewer who may not see learners."""
+    if not viewer.has_perm("activity.view_learner"):
+        return {}
+    return viewable(Enrollment.objects.select_related("learner"), viewer).in_bulk(ids)
 
 
 def _condition_counts(rule: Group | None, found: RuleCount) -> dict[str, str]:
@@ -189,10 +216,7 @@ def _needed(rule: Group) -> Iterator[Condition]:
 
 def _examples(found: tuple[Example, ...], viewer: Staff) -> list[tuple[Enrollment, str]]:
     """Return the learners with their signals in words, for those who may see learners."""
-    if not viewer.has_perm("activity.view_learner"):
-        return []
-    rows = viewable(Enrollment.objects.select_related("learner"), viewer)
-    by_id = rows.in_bulk([each.enrollment_id for each in found])
+    by_id = _by_id([each.enrollment_id for each in found], viewer)
     return [
         (by_id[each.enrollment_id], "; ".join(in_words(each.signals)))
         for each in found

@@ -13,7 +13,7 @@ from segmentation.admin.activation import present_in
 from segmentation.models import Segment
 from segmentation.operations.segments import EVALUATED
 from segmentation.queries import courses_of_playbook, segment_size
-from segmentation.views.answers import counted, said
+from segmentation.views.answers import counted, moves_of, said
 from segmentation.views.rule_form import RuleForm
 
 Staff = User | AnonymousUser
@@ -82,6 +82,8 @@ def _moves(segment: Segment, typed: list[object], viewer: Staff) -> list[str]:
         as_of = course.clock_stopped_at or utc_now()
         found = counted(parsed, course, segment, as_of=as_of)
         lines.append(f"{course}: {found if isinstance(found, str) else said(found, segment)}")
+        if not isinstance(found, str):
+            lines += moves_of(found, segment, viewer)
     if len(courses) > MOST_LINES:
         lines.append("The playbook is kept for more courses, which are not counted here.")
     return lines or ["The playbook is kept for no course, so nobody enters or leaves."]

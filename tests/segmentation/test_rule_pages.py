@@ -132,6 +132,7 @@ def test_edit_of_a_live_rule_shows_who_enters_and_leaves_before_it_is_saved(staf
     page = staff.post(address(segment), typed | {"action": "save"})
 
     assert "Botany: 0 of 2 learners; 0 enter, 1 leave." in text_of(page)
+    assert "<li>Leave: Kit Berg.</li>" in text_of(page)
     assert Segment.objects.get().rule == ACTED_TODAY
     confirmed = typed | {"confirmed": page.context["asked"].value}
     assert staff.post(address(segment), confirmed).url == address(segment)
@@ -258,9 +259,11 @@ def test_count_is_a_sentence_with_example_learners(staff, draft):
 def test_count_of_a_live_segment_says_who_enters_and_leaves(staff, segment):
     evaluate_due(now=NOW)
 
-    assert count(staff, rule=TWICE, segment=segment.pk)["said"] == (
-        "0 of 2 learners; 0 enter, 1 leave."
-    )
+    found = count(staff, rule=TWICE, segment=segment.pk)
+
+    assert found["said"] == "0 of 2 learners; 0 enter, 1 leave."
+    assert "<p>Leave: Kit Berg.</p>" in found["html"]
+    assert "Enter:" not in found["html"]
 
 
 def test_rule_that_matches_nobody_says_which_condition_is_to_blame(staff, draft):
@@ -347,7 +350,7 @@ def test_pages_need_a_right_of_their_own(client, draft, name):
 def test_pages_stay_within_their_query_budgets(staff, segment, django_assert_max_num_queries):
     with django_assert_max_num_queries(7):
         staff.get(address(segment))
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         count(staff, rule=ACTED_TODAY, segment=segment.pk)
 
 
