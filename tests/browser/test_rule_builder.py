@@ -88,7 +88,7 @@ def assert_video_only_is_kept(page, faults):
     assert shown == ["content views", "share of quizzes attempted"]
     assert page.get_by_label("Value", exact=True).nth(1).input_value() == "30"
     assert page.get_by_label("Number of days", exact=True).nth(0).input_value() == "14"
-    page.get_by_text("Kit Berg").wait_for()
+    page.get_by_role("link", name="Kit Berg").wait_for()
     assert faults == []
 
 
