@@ -73,7 +73,7 @@ def segment_page(request: HttpRequest, segment_id: int) -> HttpResponse:
         "course": course,
         "rule": in_words(segment.rule),
         "leave_rule": in_words(segment.leave_rule) if segment.leave_rule else "",
-        "versions": [(each, in_words(each.rule)) for each in _versions(segment)],
+        "versions": _versions(segment, course.time_zone if course else "UTC"),
         "cadences": _cadences(segment, request),
         "is_kept": segment.status in KEPT,
     }
@@ -87,9 +87,13 @@ def _course(request: HttpRequest, courses: list[Course]) -> Course | None:
     return next(found, courses[0] if courses else None)
 
 
-def _versions(segment: Segment) -> list[SegmentVersion]:
+def _versions(segment: Segment, zone: str) -> list[tuple[SegmentVersion, str, str]]:
+    """Return the latest versions, each with its instant and its rule in words."""
     versions = segment.versions.select_related("created_by").order_by("-version")
-    return list(versions[:MOST_VERSIONS])
+    return [
+        (each, instant_words(each.created_at, zone), in_words(each.rule))
+        for each in versions[:MOST_VERSIONS]
+    ]
 
 
 def _cadences(segment: Segment, request: HttpRequest) -> list[Cadence]:
