@@ -4,6 +4,12 @@ from config.views.backtest import segment_backtest
 from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
 from config.views.demo import demo_course, demo_item
+from config.views.playbook_page import (
+    playbook_import,
+    playbook_markdown,
+    playbook_page,
+    playbook_yaml,
+)
 from config.views.segment_page import segment_page
 from config.views.today import today
 
@@ -12,6 +18,10 @@ __all__ = [
     "courses",
     "demo_course",
     "demo_item",
+    "playbook_import",
+    "playbook_markdown",
+    "playbook_page",
+    "playbook_yaml",
     "segment_backtest",
     "segment_page",
     "switch_course",

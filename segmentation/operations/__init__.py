@@ -18,6 +18,12 @@ from segmentation.operations.overrides import (
     clear_override,
     remove_member,
 )
+from segmentation.operations.playbook_files import (
+    Difference,
+    apply_playbook_file,
+    differences,
+    playbook_file,
+)
 from segmentation.operations.playbooks import (
     add_courses,
     install_playbook,
@@ -38,6 +44,7 @@ from segmentation.operations.surges import decide_entries, discard_surge, let_in
 __all__ = [
     "Change",
     "CourseEvaluation",
+    "Difference",
     "EditedMeanwhileError",
     "EvaluationCounts",
     "Forecast",
@@ -48,11 +55,13 @@ __all__ = [
     "add_courses",
     "add_member",
     "announce_members",
+    "apply_playbook_file",
     "archive_segment",
     "check_kept",
     "clear_override",
     "create_segment",
     "decide_entries",
+    "differences",
     "discard_surge",
     "edit_segment",
     "ensure_norms",
@@ -63,6 +72,7 @@ __all__ = [
     "let_in_surge",
     "lock_members",
     "mark_processed",
+    "playbook_file",
     "remove_course",
     "remove_member",
     "save_edit",

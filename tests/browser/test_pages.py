@@ -45,6 +45,8 @@ def staff_pages():
         reverse("courses"),
         reverse("course-home", args=(segment.playbook.courses.get().pk,)),
         reverse("segment", args=(segment.pk,)),
+        reverse("playbook", args=(segment.playbook_id,)),
+        reverse("playbook-import", args=(segment.playbook_id,)),
         reverse("admin:index"),
         reverse("admin:segmentation_segment_changelist"),
         reverse("admin:segmentation_segment_change", args=(segment.pk,)),

@@ -1,0 +1,1 @@
+"""Documents about what is configured, for people and for review."""
