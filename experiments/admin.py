@@ -1,6 +1,7 @@
 """Admin pages of experiments, arms, assignments and delivery outcomes."""
 
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar, Protocol
 
 from django.contrib import admin, messages
@@ -9,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from activity.admin import (
@@ -30,6 +32,7 @@ from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
 from experiments.operations import stop_experiment
 from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, draft_problems
+from experiments.reporting.reasons import REASONS, reason_text
 from experiments.reporting.text import hindrances
 
 STATUS_COLORS = {"draft": "info", "running": "success", "stopped": "warning"}
@@ -179,13 +182,28 @@ class AssignmentAdmin(ReadOnlyAdmin):
     search_help_text = WHOLE_ID
 
 
+class ReasonFilter(DropdownFilter):
+    """A filter by the reason, in words. A list of the stored reasons would read all rows."""
+
+    title = "reason"
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the known reasons."""
+        return sorted(REASONS.items(), key=itemgetter(1))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the outcomes with the chosen reason."""
+        return queryset.filter(reason=self.value()) if self.value() else queryset
+
+
 @admin.register(models.DeliveryOutcome)
 class DeliveryOutcomeAdmin(ReadOnlyAdmin):
     """The outcome of each delivery to an assigned learner; for a control, of its ghost."""
 
-    list_display = ("shown_learner", "shown_arm", "outcome", "reason", "at")
+    list_display = ("shown_learner", "shown_arm", "outcome", "shown_reason", "at")
     list_select_related = ("assignment__enrollment__learner", "assignment__arm")
-    list_filter = ("outcome",)
+    list_filter = ("outcome", ReasonFilter, ("assignment__arm", RelatedFilter))
     search_fields = ("assignment__enrollment__learner__external_id__exact",)
     search_help_text = WHOLE_ID
 
@@ -198,6 +216,11 @@ class DeliveryOutcomeAdmin(ReadOnlyAdmin):
     def shown_arm(self, outcome: models.DeliveryOutcome) -> str:
         """Return the arm."""
         return str(outcome.assignment.arm)
+
+    @display(description="Because")
+    def shown_reason(self, outcome: models.DeliveryOutcome) -> str:
+        """Return the reason in words."""
+        return reason_text(outcome.reason)
 
 
 LearnerAdmin.add_links(ListLink("Experiments", models.Assignment, by_learner))

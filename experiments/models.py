@@ -214,6 +214,15 @@ class DeliveryOutcomeKind(models.TextChoices):
     IN_DOUBT = "in_doubt", "in doubt"
 
 
+# The outcomes whose reason says why no message was sent, or not yet.
+UNSENT = (
+    DeliveryOutcomeKind.DROPPED,
+    DeliveryOutcomeKind.DEFERRED,
+    DeliveryOutcomeKind.EXPIRED,
+    DeliveryOutcomeKind.FAILED,
+)
+
+
 class DeliveryOutcome(CourseScoped):
     """The outcome of one delivery to an assigned enrollment; for a control, of a ghost."""
 

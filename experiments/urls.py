@@ -8,5 +8,6 @@ app_name = "experiments"
 urlpatterns = [
     path("reports/", views.report_list, name="report-list"),
     path("reports/<slug:key>/", views.report, name="report"),
+    path("reports/<slug:key>/answer/", views.report_answer, name="report-answer"),
     path("reports/<slug:key>.csv", views.report_csv, name="report-csv"),
 ]

@@ -1,71 +1,104 @@
-"""The report pages, for users who may view experiments."""
+"""The report pages, for staff who may view experiments."""
 
 import csv
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec
 
-from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import permission_required
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.utils.safestring import mark_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django_htmx.middleware import HtmxDetails
 
 from activity.access import for_user
+from common.admin import list_url
 from common.clock import utc_now
-from experiments.models import DeliveryOutcomeKind, Experiment
+from common.dates import day_text
+from experiments.models import DeliveryOutcome, Experiment
 from experiments.protocol import ProtocolError
-from experiments.queries import clock_of, experiments_with_sizes
+from experiments.queries import clock_of, courses_of, experiments_with_sizes
 from experiments.queries import report as make_report
-from experiments.reporting.charts import NARROW, WIDE, interval_svg, report_panels
+from experiments.reporting.answer import answer_line, answers
+from experiments.reporting.charts import Plot, plot_svg
 from experiments.reporting.figures import level_text
-from experiments.reporting.report import Report
+from experiments.reporting.names import with_courses
+from experiments.reporting.page import heading, outcome_rows, waiting_text
+from experiments.reporting.received import ghosts_note, planned_numbers, received_rows
+from experiments.reporting.report import DeliveryCounts, Fate, Report, shared_zone
 from experiments.reporting.text import (
     CSV_COLUMNS,
     cautions,
     csv_rows,
-    delivery_rows,
     draw_rows,
     draw_summary,
-    ghosts_note,
     methods,
     number_rows,
 )
 from experiments.reporting.verdict import balance_text
 
+
+@dataclass(frozen=True)
+class ListRow:
+    """An experiment in the list. Its answer is loaded when the row comes into view."""
+
+    key: str
+    name: str
+    state: str
+    has_started: bool
+
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 _PERMISSION = "experiments.view_experiment"
+_PAGE_LENGTH = 50
 
 
-@never_cache
-@require_safe
-@login_required
-@permission_required(_PERMISSION, raise_exception=True)
+def staff_report(view: View[P]) -> View[P]:
+    """Show the page to staff who may view experiments. It is read-only and never cached."""
+    allowed = permission_required(_PERMISSION, raise_exception=True)(view)
+    return never_cache(require_safe(staff_member_required(allowed)))
+
+
+@staff_report
 def report_list(request: HttpRequest) -> HttpResponse:
-    """Show all experiments with the number of learners drawn."""
-    context = {"experiments": experiments_with_sizes(viewer=request.user)}
+    """Show all experiments. Each row loads its answer when it comes into view."""
+    # An answer reads all draws of its experiment, so the page does not compute them all at once.
+    pages = Paginator(experiments_with_sizes(viewer=request.user), _PAGE_LENGTH)
+    page = pages.get_page(request.GET.get("page"))
+    context = {"page": page, "rows": [list_row(experiment) for experiment in page]}
     return render(request, "experiments/report_list.html", context)
 
 
-@never_cache
-@require_safe
-@login_required
-@permission_required(_PERMISSION, raise_exception=True)
+@staff_report
+def report_answer(request: HttpRequest, key: str) -> HttpResponse:
+    """Show the answer of an experiment in one line, for its row in the list."""
+    experiment = _experiment(request, key)
+    if not HtmxDetails(request):
+        return redirect("experiments:report", key=key)
+    return render(request, "experiments/report_answer.html", {"answer": _line(experiment)})
+
+
+@staff_report
 def report(request: HttpRequest, key: str) -> HttpResponse:
     """Show the report of an experiment, or that it has not started."""
     experiment = _experiment(request, key)
     if not experiment.protocol:
-        return render(request, "experiments/not_started.html", {"experiment": experiment})
+        return render(request, "experiments/not_started.html", {"name": _name(experiment)})
     try:
         found = _report_now(experiment)
     except ProtocolError as error:
-        context = {"experiment": experiment, "reason": error}
+        context = {"name": _name(experiment), "reason": error}
         return render(request, "experiments/unreadable.html", context, status=409)
-    return render(request, "experiments/report.html", _context(experiment, found))
+    context = _context(experiment, found) | {"received": _received(request, experiment, found)}
+    return render(request, "experiments/report.html", context)
 
 
-@never_cache
-@require_safe
-@login_required
-@permission_required(_PERMISSION, raise_exception=True)
+@staff_report
 def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     """Send the report's numbers as a file. Before the start it holds only the header."""
     experiment = _experiment(request, key)
@@ -80,6 +113,26 @@ def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     return response
 
 
+def list_row(experiment: Experiment) -> ListRow:
+    """Return the row of an experiment of `experiments_with_sizes`. It runs no query."""
+    playbook = experiment.segment.playbook if experiment.segment else experiment.playbook
+    courses = playbook.courses.all() if playbook else []
+    name = with_courses(experiment.name, [course.title for course in courses])
+    zone = shared_zone(course.time_zone for course in courses)
+    return ListRow(experiment.key, name, _state(experiment, zone), bool(experiment.protocol))
+
+
+def _state(experiment: Experiment, zone: str) -> str:
+    if experiment.started_at is None:
+        return "Draft"
+    drawn: int = experiment.assigned  # type: ignore[attr-defined]
+    learners = "1 learner drawn" if drawn == 1 else f"{drawn:,} learners drawn"
+    ended = experiment.stopped_at
+    since = f"since {day_text(experiment.started_at, zone=zone)}"
+    until = f"stopped on {day_text(ended, zone=zone)}" if ended else f"running {since}"
+    return f"{until[0].upper()}{until[1:]}, {learners}"
+
+
 def _experiment(request: HttpRequest, key: str) -> Experiment:
     seen = for_user(Experiment.objects.all(), request.user)
     return get_object_or_404(seen.select_related("segment__playbook", "playbook"), key=key)
@@ -89,10 +142,27 @@ def _report_now(experiment: Experiment) -> Report:
     return make_report(experiment, as_of=clock_of(experiment, now=utc_now()))
 
 
+def _name(experiment: Experiment) -> str:
+    return with_courses(experiment.name, [course.title for course in courses_of(experiment)])
+
+
+def _line(experiment: Experiment) -> str:
+    if not experiment.protocol:
+        return "It has not started."
+    try:
+        return answer_line(_report_now(experiment))
+    except ProtocolError as error:
+        return f"The report cannot be shown. {error}"
+
+
 def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
     return {
         "experiment": experiment,
         "report": found,
+        "heading": heading(found.facts),
+        "answers": answers(found),
+        "waiting": waiting_text(found),
+        "outcomes": [(row, row.plot and _svg(row.plot)) for row in outcome_rows(found)],
         "draw_summary": draw_summary(found),
         "balance": balance_text(found.balance),
         "cautions": cautions(found),
@@ -100,18 +170,31 @@ def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
         "numbers": list(number_rows(found)),
         "draw": list(draw_rows(found)),
         "level": level_text(found.facts.level),
-        "deliveries": delivery_rows(found, words=dict(DeliveryOutcomeKind.choices)),
+        "planned": planned_numbers(found),
         "ghosts_note": ghosts_note(found),
-        "plots": _plots(found),
     }
 
 
-def _plots(found: Report) -> list[dict[str, str]]:
-    panels = report_panels(found)
-    if not panels:
-        return []
-    # The drawing library escapes every label, so its SVG is safe to embed.
+def _svg(plot: Plot) -> SafeString:
+    # The plot has no text but the numbers of its axis.
+    return mark_safe(plot_svg(plot))  # noqa: S308
+
+
+def _received(
+    request: HttpRequest, experiment: Experiment, found: Report
+) -> list[tuple[str, list[tuple[DeliveryCounts, str]]]]:
+    """Return the words of each fate, and per arm the counts and the address of their list."""
+    rows = received_rows(found)
+    if not rows or not request.user.has_perm("experiments.view_deliveryoutcome"):
+        return [(row.words, [(cell, "") for cell in row.cells]) for row in rows]
+    ids = dict(experiment.arms.values_list("key", "pk"))
+    arms = [ids.get(arm.key, 0) for arm in found.arms]
     return [
-        {"size": size, "svg": mark_safe(interval_svg(panels, width=width))}  # noqa: S308
-        for size, width in (("wide", WIDE), ("narrow", NARROW))
+        (row.words, [(n, _list_of(row.fate, arm)) for n, arm in zip(row.cells, arms, strict=True)])
+        for row in rows
     ]
+
+
+def _list_of(fate: Fate, arm_id: int) -> str:
+    query = {"outcome__exact": fate.outcome, "assignment__arm__id__exact": arm_id}
+    return list_url(DeliveryOutcome, query | ({"reason": fate.reason} if fate.reason else {}))

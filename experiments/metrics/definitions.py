@@ -11,6 +11,8 @@ from experiments.stats.comparison import Family
 # Exactly seven times 24 hours. In calendar days, a clock change would give some learners an hour
 # more than others.
 WEEK = timedelta(hours=7 * 24)
+# The directions in which an outcome can be better.
+HIGHER, LOWER = "higher", "lower"
 
 
 class UnknownMetricError(ValueError):
@@ -22,7 +24,8 @@ class Metric:
     """An outcome of an assignment, from assigned_at until before assigned_at + window.
 
     `words` follow a number in a sentence: "of learners attempted a quiz within 7 days".
-    `analysis` is the name of one of the outcome's families.
+    `analysis` is the name of one of the outcome's families. `better` is the direction that a course
+    wants: "higher", or "lower" for an outcome such as unsubscribing.
     """
 
     key: str
@@ -31,6 +34,8 @@ class Metric:
     outcome: Outcome
     words: str
     analysis: str
+    # Protocols of earlier releases do not name it. All their outcomes are better when higher.
+    better: str = HIGHER
 
     @property
     def family(self) -> Family:
@@ -66,6 +71,7 @@ def metric_definition(metric: Metric) -> dict[str, Any]:
         "outcome": {"kind": metric.outcome.kind, **vars(metric.outcome)},
         "words": metric.words,
         "analysis": metric.analysis,
+        "better": metric.better,
     }
 
 
@@ -83,6 +89,8 @@ def read_metric(definition: Mapping[str, Any]) -> Metric:
             f"The metric {metric.key} needs the analysis “{metric.analysis}”, which this release "
             "of Nudgelab does not know."
         )
+    if metric.better not in (HIGHER, LOWER):
+        raise UnknownMetricError(_unreadable(definition, ValueError(f"better: {metric.better}")))
     return metric
 
 

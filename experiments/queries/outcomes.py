@@ -22,6 +22,8 @@ class ArmAggregate:
 
     assigned: int
     observed: dict[str, Observed]
+    first_at: datetime
+    last_at: datetime
 
 
 def aggregates_by_arm(
@@ -36,9 +38,10 @@ def aggregates_by_arm(
         cursor.execute(_frequencies_sql(metrics), _parameters(experiment_id, metrics, as_of))
         rows = cursor.fetchall()
     tables: dict[str, list[_Table]] = {}
-    for arm, place, has_ended, assignments, *numbers in rows:
+    for arm, place, has_ended, assignments, first_at, last_at, *numbers in rows:
         table = tables.setdefault(arm, [_Table() for _ in metrics])[place]
         table.assigned += assignments
+        table.assigned_at += [at for at in (first_at, last_at) if at is not None]
         if has_ended:
             table.frequencies[tuple(numbers[: len(metrics[place].outcome.columns)])] = assignments
     return {arm: _aggregate(metrics, of_arm) for arm, of_arm in tables.items()}
@@ -49,6 +52,8 @@ class _Table:
     """Assignments of one arm for one metric: all of them, and those that count by column values."""
 
     assigned: int = 0
+    # The first and the last draw of each group. Only the first metric has them.
+    assigned_at: list[datetime] = field(default_factory=list)
     frequencies: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
 
@@ -59,6 +64,8 @@ def _aggregate(metrics: Sequence[Metric], tables: Sequence[_Table]) -> ArmAggreg
             metric.key: metric.outcome.observe(table.frequencies)
             for metric, table in zip(metrics, tables, strict=True)
         },
+        first_at=min(tables[0].assigned_at),
+        last_at=max(tables[0].assigned_at),
     )
 
 
@@ -77,7 +84,8 @@ def _frequencies_sql(metrics: Sequence[Metric]) -> str:
     """Return a SELECT with one row per arm, metric and combination of the metric's numbers.
 
     Its columns: arm, the metric's place, whether the window has ended, the number of assignments,
-    and the numbers. A metric with fewer columns than another is filled up with nulls.
+    the first and the last draw (only for the first metric), and the numbers. A metric with fewer
+    columns than another is filled up with nulls.
     """
     names = list(_columns(metrics))
     columns = [
@@ -101,7 +109,8 @@ WITH outcome AS MATERIALIZED (
 ), counted AS (
     {" UNION ALL ".join(counted)}
 )
-SELECT arm.key, counted.place, counted.has_ended, counted.assignments, {numbers}
+SELECT arm.key, counted.place, counted.has_ended, counted.assignments, counted.first_at,
+    counted.last_at, {numbers}
 FROM counted JOIN experiments_arm arm ON arm.id = counted.arm_id
 """
 
@@ -121,8 +130,10 @@ def _counted_sql(place: int, metric: Metric, widest: int) -> str:
     numbers += ["NULL::numeric"] * (widest - len(numbers))
     named = [f"{number} AS number_{at}" for at, number in enumerate(numbers)]
     groups = ", ".join(f"number_{at}" for at in range(widest))
+    first, last = ("NULL", "NULL") if place else ("min(assigned_at)", "max(assigned_at)")
     return f"""
     SELECT arm_id, {place} AS place, {ended} AS has_ended, count(*) AS assignments,
+        {first}::timestamptz AS first_at, {last}::timestamptz AS last_at,
         {", ".join(named)}
     FROM outcome GROUP BY arm_id, has_ended, {groups}"""
 

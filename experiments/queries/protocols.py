@@ -46,9 +46,9 @@ def courses_of(experiment: Experiment) -> tuple[CourseFacts, ...]:
     """Return the courses whose learners the experiment may draw, in the order of their keys."""
     rows = _courses(experiment).order_by("key").distinct()
     return tuple(
-        CourseFacts(title, live_since is not None, stopped_at)
-        for title, live_since, stopped_at in rows.values_list(
-            "title", "live_since", "clock_stopped_at"
+        CourseFacts(title, live_since is not None, stopped_at, time_zone)
+        for title, live_since, stopped_at, time_zone in rows.values_list(
+            "title", "live_since", "clock_stopped_at", "time_zone"
         )
     )
 

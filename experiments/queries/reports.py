@@ -1,18 +1,21 @@
 """Reports of experiments, and the list of them."""
 
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Case, Count, QuerySet, Value, When
+from django.db.models import Case, Count, F, Prefetch, QuerySet, Value, When
 
 from activity.access import Viewer, for_user
-from experiments.models import Assignment, Experiment, ExperimentStatus
-from experiments.protocol import ExperimentProtocol, ProtocolError, read_protocol
+from activity.models import Course
+from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus
+from experiments.protocol import ExperimentProtocol, Promise, ProtocolError, read_protocol
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
 from experiments.reporting.report import (
     ArmFacts,
     DeliveryCounts,
     ExperimentFacts,
+    Fate,
     Report,
     build_report,
 )
@@ -23,15 +26,24 @@ _RANK = Case(
     When(status=ExperimentStatus.STOPPED, then=Value(1)),
     default=Value(2),
 )
+# A message that was sent may keep the reason for which it waited before.
+_REASON = Case(
+    When(delivery_outcomes__outcome__in=UNSENT, then=F("delivery_outcomes__reason")),
+    default=Value(""),
+)
 
 
 def experiments_with_sizes(*, viewer: Viewer) -> QuerySet[Experiment]:
     """Return the experiments that the viewer may see, each with `assigned`, the number drawn.
 
     Running experiments come first, then stopped ones, then drafts; within each the latest start.
+    The courses of each are read too.
     """
     seen = for_user(Experiment.objects.all(), viewer)
-    sized = seen.select_related("segment__playbook", "playbook")
+    courses = for_user(Course.objects.order_by("key"), viewer)
+    sized = seen.select_related("segment__playbook", "playbook").prefetch_related(
+        Prefetch("segment__playbook__courses", courses), Prefetch("playbook__courses", courses)
+    )
     return sized.annotate(assigned=Count("assignments"), rank=_RANK).order_by(
         "rank", "-started_at", "key"
     )
@@ -60,17 +72,17 @@ def report(experiment: Experiment, *, as_of: datetime) -> Report:
 
 def deliveries_by_arm(
     experiment_id: int, *, as_of: datetime
-) -> dict[str, dict[str, DeliveryCounts]]:
-    """Return the number of deliveries and of their learners, by arm key and outcome."""
+) -> dict[str, dict[Fate, DeliveryCounts]]:
+    """Return the number of deliveries and of their learners, by arm key and fate."""
     found = Assignment.objects.filter(
         experiment=experiment_id, assigned_at__lte=as_of, delivery_outcomes__at__lte=as_of
     )
-    counted = found.values_list("arm__key", "delivery_outcomes__outcome").annotate(
+    counted = found.values_list("arm__key", "delivery_outcomes__outcome", _REASON).annotate(
         deliveries=Count("delivery_outcomes"), learners=Count("id", distinct=True)
     )
-    by_arm: dict[str, dict[str, DeliveryCounts]] = {}
-    for arm, outcome, deliveries, learners in counted:
-        by_arm.setdefault(arm, {})[outcome] = DeliveryCounts(deliveries, learners)
+    by_arm: dict[str, dict[Fate, DeliveryCounts]] = {}
+    for arm, outcome, reason, deliveries, learners in counted:
+        by_arm.setdefault(arm, {})[Fate(outcome, reason)] = DeliveryCounts(deliveries, learners)
     return by_arm
 
 
@@ -83,7 +95,7 @@ def _facts(
         key=experiment.key,
         name=promise.name,
         hypothesis=promise.hypothesis,
-        population=promise.population,
+        population=_population(promise, experiment),
         is_running=experiment.status == ExperimentStatus.RUNNING,
         started_at=experiment.started_at,
         stopped_at=experiment.stopped_at,
@@ -94,6 +106,16 @@ def _facts(
     )
 
 
+def _population(promise: Promise, experiment: Experiment) -> str:
+    """Return the population's name in the protocol, without the key of its playbook.
+
+    The report names the courses instead, which readers know.
+    """
+    if experiment.segment is None:
+        return promise.population
+    return promise.population.removesuffix(f" ({experiment.segment.playbook.key})")
+
+
 def _arm_facts(protocol: ExperimentProtocol, aggregates: dict[str, ArmAggregate]) -> list[ArmFacts]:
     return [
         ArmFacts(
@@ -101,7 +123,13 @@ def _arm_facts(protocol: ExperimentProtocol, aggregates: dict[str, ArmAggregate]
             name=arm.name or arm.key,
             is_control=arm.is_control,
             weight=arm.weight,
-            assigned=aggregates[arm.key].assigned if arm.key in aggregates else 0,
+            **_drawn(aggregates.get(arm.key)),
         )
         for arm in protocol.arms
     ]
+
+
+def _drawn(found: ArmAggregate | None) -> dict[str, Any]:
+    if found is None:
+        return {"assigned": 0}
+    return {"assigned": found.assigned, "first_at": found.first_at, "last_at": found.last_at}

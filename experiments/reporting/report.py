@@ -1,8 +1,9 @@
 """A report as data: each arm against the control, by intention to treat. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from experiments.metrics.definitions import Metric
 from experiments.metrics.outcomes import Observed
@@ -19,6 +20,7 @@ class CourseFacts:
     title: str
     is_live: bool
     stopped_at: datetime | None = None
+    time_zone: str = "UTC"
 
     @property
     def draws(self) -> bool:
@@ -48,9 +50,20 @@ class ExperimentFacts:
         return self.is_running and any(course.draws for course in self.courses)
 
     @property
+    def zone(self) -> str:
+        """Return the zone of the courses, in which the report writes instants."""
+        return shared_zone(course.time_zone for course in self.courses)
+
+    @property
     def is_over(self) -> bool:
         """Return whether all courses are simulated and stopped, so that nothing more can happen."""
         return all_clocks_stopped(self.courses)
+
+
+def shared_zone(zones: Iterable[str]) -> str:
+    """Return the one zone of the courses, or UTC if they have several or there is no course."""
+    found = set(zones)
+    return found.pop() if len(found) == 1 else "UTC"
 
 
 def all_clocks_stopped(courses: Sequence[CourseFacts]) -> bool:
@@ -58,9 +71,16 @@ def all_clocks_stopped(courses: Sequence[CourseFacts]) -> bool:
     return bool(courses) and all(course.stopped_at is not None for course in courses)
 
 
+class Fate(NamedTuple):
+    """How deliveries ended: the outcome, and why they were not sent."""
+
+    outcome: str
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class DeliveryCounts:
-    """The number of deliveries with one outcome, and the number of their learners."""
+    """The number of deliveries with one fate, and the number of their learners."""
 
     deliveries: int = 0
     learners: int = 0
@@ -68,14 +88,19 @@ class DeliveryCounts:
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """An arm with its intended weight, the number of its assignments and its deliveries."""
+    """An arm with its intended weight, the number of its assignments and its deliveries.
+
+    `first_at` and `last_at` are the first and the last draw into the arm.
+    """
 
     key: str
     name: str
     is_control: bool
     weight: float
     assigned: int
-    deliveries: Mapping[str, DeliveryCounts] = field(default_factory=dict)
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    deliveries: Mapping[Fate, DeliveryCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -166,6 +191,35 @@ class Report:
         """Return every comparison, metric by metric."""
         return [row for result in self.results for row in result.rows]
 
+    @property
+    def primary(self) -> MetricResult:
+        """Return the primary outcome: the first one of the protocol."""
+        return self.results[0]
+
+    @property
+    def is_young(self) -> bool:
+        """Return whether learners were drawn, but nothing can be compared yet."""
+        levels = (row.comparison.difference for row in self.rows)
+        return self.assigned > 0 and not any(each.has_value for each in levels)
+
+    @property
+    def first_result_at(self) -> datetime | None:
+        """Return when the first learners of two arms are counted; None while an arm is empty."""
+        drawn = [(arm.is_control, arm.first_at) for arm in self.arms if arm.first_at is not None]
+        firsts = [
+            min((at for of, at in drawn if of is side), default=None) for side in (True, False)
+        ]
+        if None in firsts:
+            return None
+        return max(at for at in firsts if at) + min(each.metric.window for each in self.results)
+
+    @property
+    def all_counted_at(self) -> datetime | None:
+        """Return when every learner drawn until now is counted; None if no learner was drawn."""
+        lasts = [arm.last_at for arm in self.arms if arm.last_at]
+        window = max(each.metric.window for each in self.results)
+        return max(lasts) + window if lasts else None
+
 
 def build_report(
     facts: ExperimentFacts,
@@ -173,9 +227,9 @@ def build_report(
     arms: Sequence[ArmFacts],
     metrics: Sequence[Metric],
     observed: Mapping[str, Mapping[str, Observed]],
-    deliveries: Mapping[str, Mapping[str, DeliveryCounts]],
+    deliveries: Mapping[str, Mapping[Fate, DeliveryCounts]],
 ) -> Report:
-    """Return the report from outcomes by arm and metric key, and deliveries by arm and outcome.
+    """Return the report from outcomes by arm and metric key, and deliveries by arm and fate.
 
     An arm without outcomes is an empty arm.
     """

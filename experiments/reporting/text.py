@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
 
+from common.dates import instant_text
 from experiments.metrics.outcomes import TALLIES
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
 from experiments.reporting.report import (
     ArmFacts,
     CourseFacts,
-    DeliveryCounts,
     MetricResult,
     Report,
     Row,
@@ -62,9 +62,9 @@ def hindrances(courses: Sequence[CourseFacts]) -> list[str]:
 def _hindrance(course: CourseFacts) -> str:
     if course.stopped_at is None:
         return f"The course {course.title} is not live. Its learners are drawn once it is live."
-    stopped = f"{course.stopped_at.day} {course.stopped_at:%B %Y, %H:%M} UTC"
+    stopped = instant_text(course.stopped_at, zone=course.time_zone)
     return (
-        f"The course {course.title} is simulated and its clock stopped at {stopped}. "
+        f"The course {course.title} is simulated and its clock stopped on {stopped}. "
         "No more learners are drawn."
     )
 
@@ -164,41 +164,6 @@ def draw_rows(report: Report) -> Iterator[DrawRow]:
         yield DrawRow(_arm_name(arm), share, f"{arm.assigned:,}", f"{expected:,.1f}")
 
 
-def delivery_rows(
-    report: Report, *, words: Mapping[str, str]
-) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return one row per outcome: its words, and the deliveries and learners of each arm.
-
-    Outcomes that occurred in no arm are left out.
-    """
-    return [
-        (words[outcome], [_delivery_cells(arm.deliveries.get(outcome)) for arm in report.arms])
-        for outcome in words
-        if any(outcome in arm.deliveries for arm in report.arms)
-    ]
-
-
-def ghosts_note(report: Report) -> str:
-    """Return why the control has more ghosts per learner than another arm has messages.
-
-    Return an empty text if it has not.
-    """
-    ghosts = max(_per_learner(arm, "ghost") for arm in report.arms if arm.is_control)
-    messages = [_per_learner(arm, "handed_off") for arm in report.arms if not arm.is_control]
-    if not report.assigned or ghosts <= min(messages):
-        return ""
-    return (
-        "On average, a control learner has more ghosts than a learner of another arm has "
-        "messages. This alone is not an error. Learners who do what a message asks for leave the "
-        "segment, which usually ends their cadence. Control learners stay longer and collect "
-        "more ghosts."
-    )
-
-
-def _per_learner(arm: ArmFacts, outcome: str) -> float:
-    return arm.deliveries.get(outcome, DeliveryCounts()).deliveries / max(arm.assigned, 1)
-
-
 def csv_rows(report: Report) -> Iterator[list[str]]:
     """Yield the file's rows, one per metric and arm, under CSV_COLUMNS. A nan is empty."""
     for result in report.results:
@@ -237,10 +202,6 @@ def _with_difference(cells: NumberRow, row: Row, figures: Figures) -> NumberRow:
 def _arm_name(arm: ArmFacts) -> str:
     says_it = "control" in arm.name.lower()
     return f"{arm.name} (control)" if arm.is_control and not says_it else arm.name
-
-
-def _delivery_cells(found: DeliveryCounts | None) -> tuple[str, str]:
-    return (f"{found.deliveries:,}", f"{found.learners:,}") if found else ("0", "0")
 
 
 def _csv_values(

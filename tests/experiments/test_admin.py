@@ -29,7 +29,10 @@ pytestmark = pytest.mark.django_db
 LISTED = reverse("admin:experiments_experiment_changelist")
 ADD = reverse("admin:experiments_experiment_add")
 STOPPED_AT = datetime(2025, 10, 26, 23, 0, tzinfo=UTC)
-CLOCK_STOPPED = "The course Demo is simulated and its clock stopped at 26 October 2025, 23:00 UTC"
+CLOCK_STOPPED = (
+    "The course Demo is simulated and its clock stopped on Sunday 26 October 2025, 23:00 "
+    "(Europe/London)"
+)
 
 Row = Mapping[str, Any]
 

@@ -23,7 +23,7 @@ from experiments.queries import (
     report,
     running_experiments,
 )
-from experiments.reporting.report import DeliveryCounts
+from experiments.reporting.report import DeliveryCounts, Fate
 from experiments.stats.sufficient import Counts, Moments
 from tests.experiments.factories import (
     assign,
@@ -303,7 +303,8 @@ def test_aggregates_take_one_query(django_assert_num_queries) -> None:
 
 def test_report_takes_three_queries(django_assert_num_queries) -> None:
     experiment = running_experiment()
-    experiment = Experiment.objects.select_related("segment", "playbook").get(pk=experiment.pk)
+    related = Experiment.objects.select_related("segment__playbook", "playbook")
+    experiment = related.get(pk=experiment.pk)
 
     with django_assert_num_queries(3):
         report(experiment, as_of=AS_OF)
@@ -318,20 +319,26 @@ def test_counted_units_are_those_whose_window_has_ended() -> None:
     assert found == [(str(counted.unit_key), "control", True)]
 
 
-def test_deliveries_are_counted_by_arm_and_outcome() -> None:
+def test_deliveries_are_counted_by_arm_and_fate() -> None:
     experiment = running_experiment()
     once, twice = assign(experiment, "nudge", NOW), assign(experiment, "nudge", NOW)
     ghost = assign(experiment, "control", NOW)
-    for assignment, outcome in (
-        (once, "handed_off"), (twice, "handed_off"), (twice, "handed_off"), (twice, "dropped"),
-        (ghost, "ghost"),
+    for assignment, outcome, reason in (
+        (once, "handed_off", ""), (twice, "handed_off", "by_staff"), (twice, "handed_off", ""),
+        (twice, "dropped", "opted_out"), (once, "dropped", "no_address"), (ghost, "ghost", ""),
     ):  # fmt: skip
-        record_delivery_outcome(assignment.pk, delivery_key=uuid4(), outcome=outcome, at=NOW)
+        record_delivery_outcome(
+            assignment.pk, delivery_key=uuid4(), outcome=outcome, reason=reason, at=NOW
+        )
     record_delivery_outcome(once.pk, delivery_key=uuid4(), outcome="failed", at=AS_OF + SECOND)
 
     assert deliveries_by_arm(experiment.pk, as_of=AS_OF) == {
-        "nudge": {"handed_off": DeliveryCounts(3, 2), "dropped": DeliveryCounts(1, 1)},
-        "control": {"ghost": DeliveryCounts(1, 1)},
+        "nudge": {
+            Fate("handed_off"): DeliveryCounts(3, 2),
+            Fate("dropped", "opted_out"): DeliveryCounts(1, 1),
+            Fate("dropped", "no_address"): DeliveryCounts(1, 1),
+        },
+        "control": {Fate("ghost"): DeliveryCounts(1, 1)},
     }
 
 

@@ -8,12 +8,16 @@ import pytest
 
 from experiments.metrics.definitions import METRICS
 from experiments.metrics.outcomes import Observed
-from experiments.reporting.charts import NARROW, WIDE, interval_svg, report_panels
+from experiments.reporting.charts import plot_svg, plotted_rows
+from experiments.reporting.names import with_courses
+from experiments.reporting.page import outcome_rows
+from experiments.reporting.received import ghosts_note, planned_numbers, received_rows
 from experiments.reporting.report import (
     ArmFacts,
     CourseFacts,
     DeliveryCounts,
     ExperimentFacts,
+    Fate,
     Report,
     build_report,
 )
@@ -21,10 +25,8 @@ from experiments.reporting.text import (
     CSV_COLUMNS,
     cautions,
     csv_rows,
-    delivery_rows,
     draw_rows,
     draw_summary,
-    ghosts_note,
     hours_text,
     methods,
     number_rows,
@@ -62,8 +64,12 @@ def two_arms(**facts: object) -> Report:
         metrics=METRICS,
         observed={"control": of_all_metrics(200, 80), "nudge": of_all_metrics(195, 117)},
         deliveries={
-            "nudge": {"handed_off": DeliveryCounts(190, 180)},
-            "control": {"ghost": DeliveryCounts(9, 8)},
+            "nudge": {
+                Fate("handed_off"): DeliveryCounts(190, 180),
+                Fate("dropped", "opted_out"): DeliveryCounts(4, 4),
+                Fate("dropped", "goal"): DeliveryCounts(7, 7),
+            },
+            "control": {Fate("ghost"): DeliveryCounts(9, 8)},
         },
     )
 
@@ -146,7 +152,7 @@ def test_a_report_without_draws_has_reasons_and_no_numbers() -> None:
 @pytest.mark.parametrize(
     ("courses", "words"),
     [
-        ((CLOCK_STOPPED,), ["clock stopped at 26 October 2025, 12:00 UTC. No more"]),
+        ((CLOCK_STOPPED,), ["clock stopped on Sunday 26 October 2025, 12:00 (UTC). No more"]),
         ((HIDDEN,), ["The course Hidden is not live. Its learners are drawn"]),
         ((CLOCK_STOPPED, HIDDEN), ["clock stopped", "is not live"]),
     ],
@@ -171,7 +177,7 @@ def test_the_draw_summary_expects_learners_while_one_course_draws() -> None:
 def test_a_stopped_clock_gives_a_caution_and_no_promise() -> None:
     text = " ".join(cautions(two_arms(is_running=True, courses=(CLOCK_STOPPED,))))
 
-    assert "its clock stopped at 26 October 2025, 12:00 UTC" in text
+    assert "its clock stopped on Sunday 26 October 2025, 12:00 (UTC)" in text
     assert "20 of 415 learners are not counted yet. The clock stopped before" in text
     assert "still running" not in text
     assert "counts once" not in text
@@ -199,13 +205,19 @@ def test_numbers_show_the_control_first_and_without_a_difference() -> None:
     assert rows[1].difference == "+0.0 points"
 
 
-def test_deliveries_are_listed_in_the_given_order_without_empty_outcomes() -> None:
-    words = {"handed_off": "handed off", "ghost": "would have been sent", "failed": "failed"}
+def test_messages_are_listed_with_their_reasons_the_most_frequent_first() -> None:
+    rows = received_rows(two_arms())
 
-    assert delivery_rows(two_arms(), words=words) == [
-        ("handed off", [("0", "0"), ("190", "180")]),
-        ("would have been sent", [("9", "8"), ("0", "0")]),
+    assert [row.words for row in rows] == [
+        "Sent",
+        "Ghosts: would have been sent",
+        "Not sent, because the learner had already reached the goal",
+        "Not sent, because the learner had opted out",
     ]
+    assert [[cell.deliveries for cell in row.cells] for row in rows] == [
+        [0, 190], [9, 0], [0, 7], [0, 4],
+    ]  # fmt: skip
+    assert planned_numbers(two_arms()) == [9, 201]
 
 
 @pytest.mark.parametrize(
@@ -216,8 +228,10 @@ def test_deliveries_are_listed_in_the_given_order_without_empty_outcomes() -> No
 def test_more_ghosts_than_messages_per_learner_are_explained(
     ghosts: int, messages: int, is_explained: bool
 ) -> None:
-    control = replace(arm("control", 210), deliveries={"ghost": DeliveryCounts(ghosts, 200)})
-    nudge = replace(arm("nudge", 205), deliveries={"handed_off": DeliveryCounts(messages, 200)})
+    control = replace(arm("control", 210), deliveries={Fate("ghost"): DeliveryCounts(ghosts, 200)})
+    nudge = replace(
+        arm("nudge", 205), deliveries={Fate("handed_off"): DeliveryCounts(messages, 200)}
+    )
     report = replace(two_arms(), arms=[control, nudge])
 
     assert ("leave the segment" in ghosts_note(report)) is is_explained
@@ -252,52 +266,71 @@ def test_the_file_leaves_unknown_numbers_empty_with_a_reason() -> None:
     assert "is counted yet" in cells["reason"]
 
 
-def test_plot_puts_rates_on_one_axis_and_each_mean_on_its_own() -> None:
-    rates, mean = report_panels(two_arms())
+def test_rates_share_an_axis_and_a_mean_has_its_own() -> None:
+    quiz, module, attempts = plotted_rows(two_arms())
 
-    assert [each.label for each in rates.intervals] == [
-        ("Quiz attempted within 7 days",),
-        ("Module completed within 7 days",),
-    ]
-    assert rates.intervals[0].value == pytest.approx(20)
-    assert "percentage points" in rates.title
-    assert mean.intervals[0].value == pytest.approx(0.2)
+    assert [each.row.metric.key for each in (quiz, module, attempts)] == [
+        "quiz_attempted_7d", "module_completed_7d", "quiz_attempts_7d",
+    ]  # fmt: skip
+    assert quiz.plot.interval.value == pytest.approx(20)
+    assert quiz.plot.domain == module.plot.domain != attempts.plot.domain
+    assert [each.plot.axis for each in (quiz, attempts)] == [
+        "percentage points", "quiz attempts per learner within 7 days",
+    ]  # fmt: skip
+
+
+def test_axis_holds_zero_and_every_interval_of_its_rows() -> None:
+    for each in plotted_rows(two_arms()):
+        low, high = each.plot.domain
+        assert low < min(0, each.plot.interval.low)
+        assert high > max(0, each.plot.interval.high)
 
 
 @pytest.mark.slow
 def test_plot_takes_its_colors_from_the_page_and_holds_no_script() -> None:
-    svg = interval_svg(report_panels(two_arms()), width=WIDE)
+    svg = plot_svg(plotted_rows(two_arms())[0].plot)
 
     assert svg.startswith("<svg")
-    assert {"var(--ink)", "var(--accent)", "var(--line)"} <= {
-        f"var(--{name})" for name in ("ink", "accent", "line") if f"var(--{name})" in svg
-    }
+    assert all(f"var(--{name})" in svg for name in ("ink", "good", "line"))
     assert "#0102" not in svg
     assert "<script" not in svg
-    assert "Module completed within 7 days" in svg
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-def test_plot_escapes_the_names_it_shows(width: int) -> None:
-    svg = interval_svg(report_panels(three_arms("<script>alert(1)</script>")), width=width)
-
-    assert "<script" not in svg
-    assert "&lt;script" in svg
-
-
-@pytest.mark.slow
-def test_a_narrow_plot_names_arms_on_their_own_line() -> None:
-    panels = report_panels(three_arms("Quiz nudge"))
-
-    assert "Quiz attempted within 7 days: Quiz nudge" in interval_svg(panels, width=WIDE)
-    narrow = interval_svg(panels, width=NARROW)
-    assert "Quiz attempted within 7 days: Quiz nudge" not in narrow
-    assert ">Quiz nudge<" in narrow
 
 
 def test_a_report_without_intervals_has_no_plot() -> None:
-    assert report_panels(nobody()) == ()
+    assert {each.plot for each in plotted_rows(nobody())} == {None}
+
+
+def test_rows_mark_the_primary_outcome_and_write_the_sign() -> None:
+    rows = outcome_rows(two_arms())
+
+    assert [row.is_primary for row in rows] == [True, False, False]
+    assert (rows[0].badge, rows[0].style) == ("better: +20.0 points", "good")
+    assert rows[0].levels == "nudge 60.0%, control 40.0%"
+    assert "The 95% interval goes from +10.1 to +29.5 points" in rows[0].details
+
+
+def test_rows_of_several_arms_name_the_arm() -> None:
+    rows = outcome_rows(three_arms())
+
+    assert [row.name for row in rows[:2]] == [
+        "Quiz attempted within 7 days: nudge", "Quiz attempted within 7 days: guide",
+    ]  # fmt: skip
+    assert {row.badge for row in rows} == {"no difference found"}
+
+
+@pytest.mark.parametrize(
+    ("titles", "name"),
+    [
+        ([], "Nudge"),
+        (["Biology 2025"], "Nudge (Biology 2025)"),
+        (["Nudge"], "Nudge"),
+        (["A", "B"], "Nudge (A and B)"),
+        (["A", "B", "C"], "Nudge (3 courses)"),
+    ],
+    ids=["none", "one", "already in it", "two", "three"],
+)
+def test_names_carry_their_courses(titles: list[str], name: str) -> None:
+    assert with_courses("Nudge", titles) == name
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
 import csv
-import re
 from datetime import timedelta
 from io import StringIO
 from uuid import uuid4
@@ -8,19 +7,23 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from common.clock import utc_now
+from common.dates import instant_text
 from experiments.models import Experiment
 from experiments.operations import record_delivery_outcome
+from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import assign, make_experiment, make_segment, running_experiment
 from tests.factories import NOW, act, make_course
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("/reports/", "/reports/nudge/", "/reports/nudge.csv")
+PAGES = ("/reports/", "/reports/nudge/", "/reports/nudge/answer/", "/reports/nudge.csv")
+HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
 def viewer(client: Client) -> Client:
-    user = User.objects.create_user("viewer")
+    user = User.objects.create_user("viewer", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_experiment"))
     client.force_login(user)
     return client
@@ -50,14 +53,14 @@ def test_a_stranger_is_asked_to_log_in(client: Client, nudge: Experiment, page: 
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("is_staff", [False, True])
+@pytest.mark.parametrize(("is_staff", "status"), [(False, 302), (True, 403)])
 def test_users_who_may_not_view_experiments_are_refused(
-    client: Client, nudge: Experiment, page: str, is_staff: bool
+    client: Client, nudge: Experiment, page: str, is_staff: bool, status: int
 ) -> None:
     client.force_login(User.objects.create_user("other", is_staff=is_staff))
-    response = client.get(page)
+    response = client.get(page, headers=HTMX)
 
-    assert response.status_code == 403
+    assert response.status_code == status
     assert b"learners" not in response.content
 
 
@@ -70,12 +73,43 @@ def test_list_without_experiments_explains_itself(viewer: Client) -> None:
     assert b"There is no experiment yet." in viewer.get("/reports/").content
 
 
-def test_list_shows_every_experiment_with_its_size(viewer: Client, nudge: Experiment) -> None:
+def test_list_shows_every_experiment_with_its_course_and_size(
+    viewer: Client, nudge: Experiment
+) -> None:
     make_experiment(name="A draft")
     text = viewer.get("/reports/").content.decode()
 
-    assert re.search(r'href="/reports/nudge/">Nudge<.*?number">26<', text, re.DOTALL)
-    assert "draft: not started" in text
+    title = nudge.segment.playbook.courses.get().title
+    assert f'href="/reports/nudge/">Nudge ({title})<' in text
+    assert "Running since Tuesday 30 September 2025, 26 learners drawn" in text
+    assert 'hx-get="/reports/nudge/answer/"' in text
+    assert "It has not started, so nobody has been drawn." in text
+
+
+def test_row_of_the_list_loads_its_answer(viewer: Client, nudge: Experiment) -> None:
+    text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
+
+    assert text.strip() == (
+        "No difference was found between nudge and control: 75.0% of learners attempted a quiz "
+        "within 7 days, against 33.3%."
+    )
+    assert viewer.get("/reports/nudge/answer/")["Location"] == "/reports/nudge/"
+
+
+def test_row_of_an_unreadable_report_says_why(viewer: Client, nudge: Experiment) -> None:
+    Experiment.objects.update(protocol=nudge.protocol.replace('"format":2', '"format":3'))
+
+    text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
+    assert "The report cannot be shown. The protocol has format 3" in text
+
+
+def test_long_list_has_pages(viewer: Client) -> None:
+    for _ in range(51):
+        make_experiment()
+
+    assert len(viewer.get("/reports/").context["rows"]) == 50
+    assert len(viewer.get("/reports/?page=2").context["rows"]) == 1
+    assert "Page 1 of 2" in viewer.get("/reports/").content.decode()
 
 
 def test_list_shows_running_experiments_first_and_drafts_last(
@@ -85,19 +119,20 @@ def test_list_shows_running_experiments_first_and_drafts_last(
     running_experiment(key="a-stopped")
     Experiment.objects.filter(key="a-stopped").update(status="stopped", stopped_at=NOW)
     running_experiment(key="later", now=NOW + timedelta(days=1))
-    listed = viewer.get("/reports/").context["experiments"]
+    listed = viewer.get("/reports/").context["rows"]
 
     assert [each.key for each in listed] == ["later", "nudge", "a-stopped", "a-draft"]
 
 
 def test_list_takes_the_same_queries_for_many_experiments(
-    viewer: Client, nudge: Experiment, django_assert_num_queries
+    viewer: Client, nudge: Experiment, django_assert_max_num_queries
 ) -> None:
     for _ in range(3):
         make_experiment()
 
-    # Session, user, two of permissions, experiments.
-    with django_assert_num_queries(5):
+    # Session, user, two of permissions, number of experiments, experiments, courses of segments,
+    # and in the header the permission and the pause.
+    with django_assert_max_num_queries(10):
         viewer.get("/reports/")
 
 
@@ -106,22 +141,22 @@ def test_report_shows_the_results_and_their_instant(viewer: Client, nudge: Exper
     text = viewer.get("/reports/nudge/").content.decode()
 
     assert "As of" in text
-    assert "10 October 2025, 12:00 UTC" in text
+    assert "Friday 10 October 2025, 13:00 (Europe/London)" in text
     assert "26 learners were drawn: 13 into control, 13 into nudge." in text
-    assert "75.0% of learners attempted a quiz within 7 days in nudge, against 33.3%" in text
+    assert "75.0% of learners attempted a quiz within 7 days, against 33.3%" in text
     assert "2 of 26 learners are not counted yet" in text
-    assert "handed off" in text
-    assert "would have been sent (control)" in text
-    assert text.count("<svg") == 2
-    assert "<script" not in text
+    assert "Ghosts: would have been sent" in text
+    assert text.count("<svg") == 3
+    assert "<script>" not in text
+    assert text.index("No difference was") < text.index("Results") < text.index("were drawn: 13")
 
 
 @pytest.mark.slow
 def test_report_needs_few_queries(
-    viewer: Client, nudge: Experiment, django_assert_num_queries
+    viewer: Client, nudge: Experiment, django_assert_max_num_queries
 ) -> None:
-    # Session, user, two of permissions, experiment, clock, aggregates, deliveries, courses.
-    with django_assert_num_queries(9):
+    # Session, user, two of permissions, experiment, clock, aggregates, deliveries, courses, pause.
+    with django_assert_max_num_queries(11):
         viewer.get("/reports/nudge/")
 
 
@@ -142,13 +177,18 @@ def test_totals_of_the_file_equal_the_page(viewer: Client, nudge: Experiment) ->
     assert {row["as_of"] for row in rows} == {"2025-10-10T12:00:00+00:00"}
 
 
-def test_names_are_escaped_everywhere(viewer: Client, nudge: Experiment) -> None:
+def test_names_are_escaped_everywhere(viewer: Client) -> None:
     evil = "<script>alert(1)</script>"
-    Experiment.objects.update(name=evil, hypothesis=evil)
-    nudge.arms.update(name=evil)
+    draft = make_experiment(key="evil", name=evil, hypothesis=evil)
+    draft.arms.update(name=evil)
+    experiment = lock_protocol_and_run(draft.pk, now=NOW)
+    for arm in ("control", "nudge"):
+        act(assign(experiment, arm, NOW).enrollment, "ATTEMPT_QUIZ", occurred_at=NOW)
 
-    assert b"<script" not in viewer.get("/reports/nudge/").content
-    assert b"<script" not in viewer.get("/reports/").content
+    for page in ("/reports/evil/", "/reports/", "/reports/evil/answer/"):
+        text = viewer.get(page, headers=HTMX).content.decode()
+        assert evil not in text
+        assert "&lt;script&gt;" in text
 
 
 def test_a_broken_draw_is_an_alarm_above_the_results(viewer: Client, nudge: Experiment) -> None:
@@ -156,7 +196,7 @@ def test_a_broken_draw_is_an_alarm_above_the_results(viewer: Client, nudge: Expe
     nudge.assignments.update(arm=control)
     text = viewer.get("/reports/nudge/").content.decode()
 
-    assert 0 < text.index("Do not trust this report yet.") < text.index("Results")
+    assert 0 < text.index("Do not trust this report yet.") < text.index("Nothing can be")
 
 
 def test_a_draft_explains_that_it_has_not_started(viewer: Client) -> None:
@@ -175,6 +215,41 @@ def test_a_report_without_draws_is_not_an_error(viewer: Client) -> None:
     assert viewer.get("/reports/fresh.csv").status_code == 200
 
 
+def test_young_experiment_shows_the_date_of_its_first_result_and_no_table(viewer: Client) -> None:
+    course = make_course(live_since=NOW)
+    young = running_experiment(key="young", segment=make_segment(course), now=utc_now())
+    drawn_at = utc_now() - timedelta(hours=1)
+    for arm in ("control", "nudge", "nudge"):
+        assign(young, arm, drawn_at)
+    text = viewer.get("/reports/young/").content.decode()
+
+    first = instant_text(drawn_at + timedelta(days=7), zone="Europe/London")
+    assert f"The first result comes on {first}." in text
+    assert "3 learners were drawn: 1 into control, 2 into nudge." in text
+    assert "The numbers" not in text
+    assert "How sure" not in text
+
+
+def test_messages_link_to_their_filtered_list(viewer: Client, nudge: Experiment) -> None:
+    assignment = nudge.assignments.filter(arm__key="nudge").first()
+    for reason in ("opted_out", "goal"):
+        record_delivery_outcome(
+            assignment.pk, delivery_key=uuid4(), outcome="dropped", reason=reason, at=NOW
+        )
+    assert (
+        "/admin/experiments/deliveryoutcome" not in viewer.get("/reports/nudge/").content.decode()
+    )
+
+    viewer.force_login(User.objects.create_superuser("root"))
+    page = viewer.get("/reports/nudge/")
+    sent, *_, dropped = page.context["received"]
+    for (words, cells), number in ((sent, 12), (dropped, 1)):
+        counts, address = cells[1]
+        listed = viewer.get(address).context["cl"].queryset
+        assert counts.deliveries == listed.count() == number, words
+        assert address.replace("&", "&amp;") in page.content.decode()
+
+
 def test_report_says_that_a_stopped_clock_ends_the_draws(
     viewer: Client,
 ) -> None:
@@ -182,19 +257,21 @@ def test_report_says_that_a_stopped_clock_ends_the_draws(
     running_experiment(key="vain", segment=make_segment(course))
     text = viewer.get("/reports/vain/").content.decode()
 
-    assert "The course Demo is simulated and its clock stopped at 10 October 2025" in text
+    assert "The course Demo is simulated and its clock stopped on Friday 10 October 2025" in text
     assert "No more learners are drawn" in text
     assert "No learner has been drawn yet" not in text
 
 
-@pytest.mark.parametrize("page", ["/reports/absent/", "/reports/absent.csv"])
+@pytest.mark.parametrize(
+    "page", ["/reports/absent/", "/reports/absent/answer/", "/reports/absent.csv"]
+)
 def test_an_unknown_experiment_is_not_found(viewer: Client, page: str) -> None:
     assert viewer.get(page).status_code == 404
 
 
-@pytest.mark.parametrize("address", ["/reports/", "/reports/nudge/", "/reports/nudge.csv"])
-def test_reports_are_not_cached(viewer: Client, nudge: Experiment, address: str) -> None:
-    assert "no-store" in viewer.get(address)["Cache-Control"]
+@pytest.mark.parametrize("page", PAGES)
+def test_reports_are_not_cached(viewer: Client, nudge: Experiment, page: str) -> None:
+    assert "no-store" in viewer.get(page)["Cache-Control"]
 
 
 def test_the_page_names_the_test_and_interval_of_each_metric(

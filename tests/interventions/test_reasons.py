@@ -1,17 +1,25 @@
 """Reasons that are stored, over a change of their names."""
 
+import re
 from importlib import import_module
 
 import pytest
 from django.db import connection
 
-from experiments.models import DeliveryOutcome
+from experiments.models import DeliveryOutcome, DeliveryOutcomeKind
+from experiments.reporting.reasons import REASONS, reason_text
+from experiments.reporting.received import HEADINGS
 from interventions.models import Delivery
 from interventions.policy.decision import Reason
 from tests.factories import NOW
+from tests.guards.code import python_files
 from tests.interventions.factories import arm_of, assign, make_delivery, make_experiment
 
 pytestmark = pytest.mark.django_db
+
+# A reason that is not of the policy stands as a constant, or as a text that is used once.
+CONSTANT = re.compile(r'^[A-Z_]+ = "([a-z_]+)"$', re.MULTILINE)
+USED_ONCE = {"error", "lease_too_short"}
 
 migration = import_module("interventions.migrations.0013_evaluation_pending")
 
@@ -50,3 +58,16 @@ def test_reason_of_an_earlier_release_gets_its_new_name_and_back_again() -> None
     run(migration.renamed(migration.NEW, migration.OLD))
 
     assert Delivery.objects.get(pk=found.pk).trace == [other, old, other]
+
+
+def test_every_reason_has_words() -> None:
+    files = python_files("interventions/operations", "interventions/stages")
+    written = {code for path in files for code in CONSTANT.findall(path.read_text())}
+
+    assert {"goal", "by_staff", "too_old"} <= written
+    assert {*Reason, *written, *USED_ONCE} == set(REASONS)
+    assert set(HEADINGS) == set(DeliveryOutcomeKind)
+
+
+def test_reason_of_a_later_release_is_shown_with_spaces() -> None:
+    assert reason_text("learner_on_holiday") == "learner on holiday"

@@ -1,0 +1,144 @@
+"""The answer of a report in two sentences that a reader can repeat correctly. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from common.dates import instant_text
+from experiments.metrics.definitions import HIGHER
+from experiments.reporting.figures import level_text, p_text
+from experiments.reporting.report import Report, Row
+from experiments.reporting.text import draw_summary
+from experiments.reporting.verdict import Finding, find
+
+
+class Judgement(StrEnum):
+    """What a finding means for the course."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_FOUND = "no difference found"
+    UNKNOWN = "not known yet"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A judgement, the sentence that says what was found, and the one that says how sure it is."""
+
+    judgement: Judgement
+    found: str
+    how_sure: str
+
+
+def judge(row: Row) -> Judgement:
+    """Return whether the arm did better or worse than the control, if this is known."""
+    finding = find(row.comparison)
+    if finding in (Finding.NOT_FOUND, Finding.UNKNOWN):
+        return Judgement.NOT_FOUND if finding is Finding.NOT_FOUND else Judgement.UNKNOWN
+    is_higher = finding is Finding.HIGHER
+    return Judgement.BETTER if is_higher is (row.metric.better == HIGHER) else Judgement.WORSE
+
+
+def answers(report: Report) -> list[Answer]:
+    """Return the answers on the primary outcome, one per arm that is compared with the control."""
+    so_far = report.facts.is_running and not report.facts.is_over
+    return [_answer(report, row, so_far) for row in report.primary.rows]
+
+
+def answer_line(report: Report) -> str:
+    """Return the answer for a list: what was found, or when the first result comes."""
+    if not report.assigned:
+        return draw_summary(report)
+    if report.is_young:
+        return first_result_text(report)
+    if report.balance.is_mismatch:
+        return "Do not trust its numbers yet: the arms are not as large as intended."
+    return " ".join(each.found for each in answers(report))
+
+
+def first_result_text(report: Report) -> str:
+    """Return when the first result comes, or why none comes."""
+    at = report.first_result_at
+    if at is None:
+        empty = " and ".join(arm.name for arm in report.arms if not arm.assigned)
+        return f"Nothing can be compared: no learner was drawn into {empty}."
+    if report.facts.is_over:
+        return "There is no result: the clock stopped before the days of observation were over."
+    return f"The first result comes on {instant_text(at, zone=report.facts.zone)}."
+
+
+def interval_words(row: Row) -> str:
+    """Return the interval of a comparison in words, and what it rules out."""
+    difference, figures = row.comparison.difference, row.figures
+    if not difference.has_interval:
+        return f"There is no interval: {difference.reason}."
+    level = level_text(difference.level)
+    unit = row.figures.unit.points
+    return (
+        f"The {level} interval goes from {figures.interval(difference)}{unit} "
+        f"({p_text(difference.p_value)}). In {level} of such experiments the interval holds the "
+        f"true difference. {_meaning(row)}"
+    )
+
+
+def _meaning(row: Row) -> str:
+    if row.comparison.difference.excludes_zero:
+        return "It does not hold zero: chance alone would rarely make so large a difference."
+    return "It holds zero, so the arms may not differ at all."
+
+
+def _answer(report: Report, row: Row, so_far: bool) -> Answer:
+    judgement = judge(row)
+    found = _FOUND[judgement].format(arm=row.arm.name, control=row.control.name)
+    sentence = f"{found}: {_levels(row)}{_apart(row, judgement)}."
+    if so_far:
+        sentence = f"So far, {sentence}"
+    return Answer(judgement, _capital(sentence), _how_sure(report, row, judgement))
+
+
+_FOUND = {
+    Judgement.BETTER: "{arm} did better than {control}",
+    Judgement.WORSE: "{arm} did worse than {control}",
+    Judgement.NOT_FOUND: "no difference was found between {arm} and {control}",
+    Judgement.UNKNOWN: "it is not known whether {arm} differs from {control}",
+}
+
+
+def _levels(row: Row) -> str:
+    arm, control = row.figures.level(row.arm_level), row.figures.level(row.control_level)
+    return f"{arm} {row.metric.words}, against {control}"
+
+
+def _apart(row: Row, judgement: Judgement) -> str:
+    if judgement not in (Judgement.BETTER, Judgement.WORSE):
+        return ""
+    more = "more" if row.lift > 0 else row.figures.unit.fewer
+    return f", which is {row.figures.size(row.figures.apart(row.comparison))} {more}"
+
+
+def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
+    difference, figures = row.comparison.difference, row.figures
+    counted = _counted(report, row)
+    level = level_text(difference.level)
+    if judgement is Judgement.UNKNOWN:
+        return f"{counted} are counted, and {difference.reason}."
+    if judgement is Judgement.NOT_FOUND:
+        return (
+            f"{counted} are counted. With {level} confidence this rules out a rise of more than "
+            f"{figures.bound(difference.high)} and a fall of more than "
+            f"{figures.bound(difference.low)}, but not a smaller difference."
+        )
+    return (
+        f"{counted} are counted. With {level} confidence the true difference is between "
+        f"{figures.interval(difference).replace(' to ', ' and ')}{figures.unit.points}."
+    )
+
+
+def _counted(report: Report, row: Row) -> str:
+    numbers = report.primary.observed
+    arm, control = numbers[row.arm.key].n, numbers[row.control.key].n
+    learners = "learner" if arm == 1 else "learners"
+    return f"{arm:,} {learners} of {row.arm.name} and {control:,} of {row.control.name}"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

@@ -1,0 +1,96 @@
+"""The parts of a report page, ready to be written into HTML. Pure, no markup."""
+
+from dataclasses import dataclass
+
+from common.dates import day_text, instant_text
+from experiments.reporting.answer import Judgement, first_result_text, interval_words, judge
+from experiments.reporting.charts import Plot, plotted_rows
+from experiments.reporting.names import with_courses
+from experiments.reporting.report import ExperimentFacts, Report, Row
+
+# The names of a judgement in the style sheet.
+STYLES = {
+    Judgement.BETTER: "good",
+    Judgement.WORSE: "bad",
+    Judgement.NOT_FOUND: "none",
+    Judgement.UNKNOWN: "unknown",
+}
+
+
+@dataclass(frozen=True)
+class OutcomeRow:
+    """One comparison: its name, its judgement in words with a sign, and its numbers."""
+
+    name: str
+    is_primary: bool
+    style: str
+    badge: str
+    levels: str
+    details: str
+    plot: Plot | None
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The experiment's name and facts, with instants in the zone of its courses."""
+
+    name: str
+    population: str
+    as_of: str
+    since: str
+
+
+def heading(facts: ExperimentFacts) -> Heading:
+    """Return the names with their courses, and the instants in words."""
+    titles, zone = [course.title for course in facts.courses], facts.zone
+    since = [
+        f"{word} {day_text(at, zone=zone)}"
+        for word, at in (("Started on", facts.started_at), ("stopped on", facts.stopped_at))
+        if at
+    ]
+    return Heading(
+        name=with_courses(facts.name, titles),
+        population=with_courses(facts.population, titles),
+        as_of=instant_text(facts.as_of, zone=zone),
+        since=", ".join(since),
+    )
+
+
+def outcome_rows(report: Report) -> list[OutcomeRow]:
+    """Return one row per outcome and arm. Rows with one axis follow each other."""
+    return [_outcome_row(report, each.row, each.plot) for each in plotted_rows(report)]
+
+
+def waiting_text(report: Report) -> str:
+    """Return when the first result comes, and when all learners drawn until now are counted."""
+    last = report.all_counted_at
+    if report.first_result_at is None or last is None or report.facts.is_over:
+        return first_result_text(report)
+    counted = instant_text(last, zone=report.facts.zone)
+    return f"{first_result_text(report)} All learners drawn until now are counted on {counted}."
+
+
+def _outcome_row(report: Report, row: Row, plot: Plot | None) -> OutcomeRow:
+    judgement = judge(row)
+    several = len(report.arms) > 2
+    return OutcomeRow(
+        name=f"{row.metric.name}: {row.arm.name}" if several else row.metric.name,
+        is_primary=row.metric == report.primary.metric,
+        style=STYLES[judgement],
+        badge=_badge(row, judgement),
+        levels=_levels(row),
+        details=interval_words(row),
+        plot=plot,
+    )
+
+
+def _badge(row: Row, judgement: Judgement) -> str:
+    if judgement in (Judgement.NOT_FOUND, Judgement.UNKNOWN):
+        return judgement.value
+    change = row.figures.change_with_unit(row.figures.apart(row.comparison))
+    return f"{judgement.value}: {change}"
+
+
+def _levels(row: Row) -> str:
+    arm, control = row.figures.level(row.arm_level), row.figures.level(row.control_level)
+    return f"{row.arm.name} {arm}, {row.control.name} {control}"

@@ -1,0 +1,77 @@
+"""The messages that each arm received, and why others were not sent. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from experiments.reporting.reasons import reason_text
+from experiments.reporting.report import ArmFacts, DeliveryCounts, Fate, Report
+
+# The headings of the table, in its order. A reason follows the last four.
+HEADINGS = {
+    "handed_off": "Sent",
+    "ghost": "Ghosts: would have been sent",
+    "in_doubt": "May have been sent: nobody knows",
+    "deferred": "Waiting",
+    "dropped": "Not sent",
+    "expired": "Not sent in time",
+    "failed": "Failed",
+}
+NOTHING = DeliveryCounts()
+
+
+@dataclass(frozen=True)
+class ReceivedRow:
+    """One fate of messages: its words, and the counts of each arm in the report's order."""
+
+    words: str
+    fate: Fate
+    cells: tuple[DeliveryCounts, ...]
+
+
+def received_rows(report: Report) -> list[ReceivedRow]:
+    """Return one row per fate that any arm has, the most frequent reasons first."""
+    fates = {fate for arm in report.arms for fate in arm.deliveries}
+    rows = [ReceivedRow(_words(fate), fate, tuple(_cells(report.arms, fate))) for fate in fates]
+    return sorted(rows, key=_place)
+
+
+def planned_numbers(report: Report) -> list[int]:
+    """Return the number of all messages of each arm, whatever became of them."""
+    return [sum(each.deliveries for each in arm.deliveries.values()) for arm in report.arms]
+
+
+def ghosts_note(report: Report) -> str:
+    """Return why the control has more ghosts per learner than another arm has messages.
+
+    Return an empty text if it has not.
+    """
+    ghosts = max(_per_learner(arm, "ghost") for arm in report.arms if arm.is_control)
+    messages = [_per_learner(arm, "handed_off") for arm in report.arms if not arm.is_control]
+    if not report.assigned or ghosts <= min(messages):
+        return ""
+    return (
+        "On average, a control learner has more ghosts than a learner of another arm has "
+        "messages. This alone is not an error. Learners who do what a message asks for leave the "
+        "segment, which usually ends their cadence. Control learners stay longer and collect "
+        "more ghosts."
+    )
+
+
+def _cells(arms: Iterable[ArmFacts], fate: Fate) -> Iterator[DeliveryCounts]:
+    for arm in arms:
+        yield arm.deliveries.get(fate, NOTHING)
+
+
+def _words(fate: Fate) -> str:
+    heading = HEADINGS[fate.outcome]
+    return f"{heading}, because {reason_text(fate.reason)}" if fate.reason else heading
+
+
+def _place(row: ReceivedRow) -> tuple[int, int, str]:
+    messages = sum(cell.deliveries for cell in row.cells)
+    return (list(HEADINGS).index(row.fate.outcome), -messages, row.words)
+
+
+def _per_learner(arm: ArmFacts, outcome: str) -> float:
+    found = sum(n.deliveries for fate, n in arm.deliveries.items() if fate.outcome == outcome)
+    return found / max(arm.assigned, 1)

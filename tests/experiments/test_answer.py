@@ -1,0 +1,146 @@
+"""The sentences that a reader repeats: what was found, how sure, or when there is a result."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from experiments.metrics.definitions import LOWER, METRICS, Metric
+from experiments.reporting.answer import Answer, Judgement, answer_line, answers
+from experiments.reporting.page import outcome_rows, waiting_text
+from experiments.reporting.report import CourseFacts, ExperimentFacts, Report, build_report
+from tests.experiments.test_report import FACTS, arm
+
+DRAWN_AT = datetime(2025, 10, 20, 6, 30, tzinfo=UTC)
+BRUSSELS = CourseFacts("Biology", is_live=True, time_zone="Europe/Brussels")
+
+
+def report_of(
+    control: tuple[int, int],
+    nudge: tuple[int, int],
+    *,
+    metric: Metric = METRICS[0],
+    **facts: object,
+) -> Report:
+    """Return a report of one rate from (reached, counted) of both arms."""
+    arms = {"control": control, "nudge": nudge}
+    return build_report(
+        ExperimentFacts(**{**vars(FACTS), **facts}),
+        arms=[
+            replace(arm(key, 250), first_at=DRAWN_AT, last_at=DRAWN_AT + timedelta(hours=5))
+            for key in arms
+        ],
+        metrics=[metric],
+        observed={
+            key: {metric.key: metric.outcome.observe({(0,): n - reached, (1,): reached})}
+            for key, (reached, n) in arms.items()
+            if n
+        },
+        deliveries={},
+    )
+
+
+def answer_of(*counts: tuple[int, int], **given: object) -> Answer:
+    (found,) = answers(report_of(*counts, **given))
+    return found
+
+
+def test_benefit_is_found_with_the_size_and_the_certainty() -> None:
+    found = answer_of((80, 200), (117, 195))
+
+    assert found == Answer(
+        Judgement.BETTER,
+        "Nudge did better than control: 60.0% of learners attempted a quiz within 7 days, against "
+        "40.0%, which is 20.0 points more.",
+        "195 learners of nudge and 200 of control are counted. With 95% confidence the true "
+        "difference is between +10.1 and +29.5 points.",
+    )
+
+
+def test_harm_is_called_worse() -> None:
+    found = answer_of((117, 195), (80, 200))
+
+    assert found.judgement is Judgement.WORSE
+    assert found.found.startswith("Nudge did worse than control: 40.0% of learners")
+    assert found.found.endswith("which is 20.0 points fewer.")
+
+
+def test_null_says_what_was_ruled_out() -> None:
+    found = answer_of((193, 346), (205, 337))
+
+    assert found.found == (
+        "No difference was found between nudge and control: 60.8% of learners attempted a quiz "
+        "within 7 days, against 55.8%."
+    )
+    assert found.how_sure == (
+        "337 learners of nudge and 346 of control are counted. With 95% confidence this rules out "
+        "a rise of more than 12.4 points and a fall of more than 2.4 points, but not a smaller "
+        "difference."
+    )
+
+
+def test_more_of_what_a_course_does_not_want_is_worse() -> None:
+    unwanted = replace(METRICS[0], better=LOWER)
+    (row,) = outcome_rows(report_of((80, 200), (117, 195), metric=unwanted))
+
+    assert answer_of((80, 200), (117, 195), metric=unwanted).judgement is Judgement.WORSE
+    assert (row.badge, row.style) == ("worse: +20.0 points", "bad")
+
+
+def test_running_experiment_has_an_answer_so_far() -> None:
+    text = answer_of((80, 200), (117, 195), is_running=True).found
+
+    assert text.startswith("So far, nudge did better than control")
+
+
+def test_young_experiment_says_when_its_first_result_comes_by_the_clock_of_its_course() -> None:
+    young = report_of((0, 0), (0, 0), courses=(BRUSSELS,))
+
+    assert young.is_young
+    first = "The first result comes on Monday 27 October 2025, 07:30 (Europe/Brussels)."
+    assert answer_line(young) == first
+    assert waiting_text(young) == (
+        f"{first} All learners drawn until now are counted on Monday 27 October 2025, 12:30 "
+        "(Europe/Brussels)."
+    )
+
+
+def test_first_result_needs_a_learner_in_both_arms() -> None:
+    young = report_of((0, 0), (0, 0))
+    late = replace(young.arms[1], first_at=DRAWN_AT + timedelta(days=2))
+    later = replace(young, arms=[young.arms[0], late])
+    empty = replace(young, arms=[young.arms[0], replace(late, first_at=None, assigned=0)])
+
+    assert later.first_result_at == DRAWN_AT + timedelta(days=9)
+    assert answer_line(empty) == "Nothing can be compared: no learner was drawn into nudge."
+
+
+def test_young_experiment_whose_clock_stopped_has_no_result() -> None:
+    stopped = (CourseFacts("Demo", is_live=True, stopped_at=DRAWN_AT),)
+
+    assert "the clock stopped before" in answer_line(report_of((0, 0), (0, 0), courses=stopped))
+
+
+def test_one_counted_arm_is_still_young() -> None:
+    assert report_of((1, 5), (0, 0)).is_young
+    assert not report_of((1, 5), (0, 1)).is_young
+
+
+def test_numbers_of_a_broken_draw_are_not_repeated_in_a_list() -> None:
+    found = report_of((80, 200), (117, 195))
+    broken = replace(found, arms=[arm("control", 900), arm("nudge", 700)])
+    broken = replace(
+        broken, balance=build_report(
+            FACTS, arms=broken.arms, metrics=METRICS, observed={}, deliveries={}
+        ).balance,
+    )  # fmt: skip
+
+    assert answer_line(broken).startswith("Do not trust its numbers yet")
+
+
+@pytest.mark.parametrize("counted", [1, 2])
+def test_too_few_learners_are_not_called_a_difference(counted: int) -> None:
+    found = answer_of((0, counted), (counted, counted))
+
+    assert found.judgement in (Judgement.UNKNOWN, Judgement.NOT_FOUND)
+    assert "1 learners" not in found.how_sure
