@@ -1,6 +1,9 @@
-"""Texts in CSV files that a spreadsheet may open."""
+"""Texts in CSV files that a spreadsheet may open. Pure."""
 
+import csv
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 # A spreadsheet runs a text that begins with one of these as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -31,3 +34,20 @@ class Texts:
         if self.marks or not self.formulas:
             return ""
         return NOT_FOR_SPREADSHEETS.format(count=self.formulas)
+
+
+def spreadsheet_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a CSV file that a spreadsheet opens correctly and without formulas."""
+    # Without this mark, Excel reads "é" as two other letters.
+    yield "\ufeff"
+    texts = Texts(marks=True)
+    line = csv.writer(_Line(), lineterminator="\r\n")
+    for row in chain((header,), rows):
+        yield line.writerow([texts.cell(text) for text in row])
+
+
+class _Line:
+    """A file that returns each line, so that the writer returns it and nothing is collected."""
+
+    def write(self, line: str) -> str:
+        return line

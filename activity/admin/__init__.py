@@ -13,6 +13,7 @@ from activity.admin.bases import (
     TableInline,
     viewer_of,
 )
+from activity.admin.exports import COURSE_ZONE, ENROLLED, Column, Export, ExportedList
 from activity.admin.roster import (
     CourseAdmin,
     EnrollmentAdmin,
@@ -22,10 +23,15 @@ from activity.admin.roster import (
 )
 
 __all__ = [
+    "COURSE_ZONE",
+    "ENROLLED",
     "WHOLE_ID",
     "BigTableAdmin",
+    "Column",
     "CourseAdmin",
     "EnrollmentAdmin",
+    "Export",
+    "ExportedList",
     "KeptAdmin",
     "LearnerAdmin",
     "LinkedAdmin",

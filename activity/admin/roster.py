@@ -10,6 +10,7 @@ from unfold.decorators import display
 
 from activity import models, operations
 from activity.admin.bases import WHOLE_ID, BigTableAdmin, KeptAdmin, RelatedFilter
+from activity.admin.exports import Column, Export, ExportedList
 from activity.fields import TraitsField
 from common.admin import ListLink
 from common.clock import utc_now
@@ -93,7 +94,7 @@ class ItemAdmin(BigTableAdmin):
 
 
 @admin.register(models.Learner)
-class LearnerAdmin(BigTableAdmin):
+class LearnerAdmin(ExportedList, BigTableAdmin):
     """Learners, found by external id, address or name.
 
     Each comparison has an index: the unique one of external_id, learner_by_email, learner_by_name.
@@ -109,6 +110,15 @@ class LearnerAdmin(BigTableAdmin):
     search_help_text = "The whole external id or address, or the beginning of the name"
     list_filter = (("unusable_email", EmptyFieldListFilter),)
     readonly_fields = ("unusable_email",)
+    export = Export(
+        (
+            Column("learner", "external_id", "the learner's id on the platform"),
+            Column("name", "name", "the learner's name"),
+            Column("email", "email", "the address; empty if there is none"),
+            Column("time_zone", "time_zone", "the learner's own time zone; empty if unknown"),
+            Column("locale", "locale", "the learner's language; empty if unknown"),
+        )
+    )
 
     def page_links(self, row: Any) -> list[tuple[str, str]]:
         """Return the page of the learner for daily work."""
@@ -129,7 +139,7 @@ class LearnerAdmin(BigTableAdmin):
 
 
 @admin.register(models.Enrollment)
-class EnrollmentAdmin(BigTableAdmin):
+class EnrollmentAdmin(ExportedList, BigTableAdmin):
     """Enrollments, with their state in words."""
 
     list_links = (
@@ -146,6 +156,19 @@ class EnrollmentAdmin(BigTableAdmin):
     search_help_text = WHOLE_ID
     autocomplete_fields = ("learner", "course", "section")
     readonly_fields = ("unit_key", "last_event_at")
+    export = Export(
+        (
+            Column("learner", "learner__external_id", "the learner's id on the platform"),
+            Column("name", "learner__name", "the learner's name"),
+            Column("course", "course__key", "the key of the course"),
+            Column("section", "section__key", "the key of the section; empty if there is none"),
+            Column("enrolled_at", "enrolled_at", "when the learner joined the course"),
+            Column("withdrew_at", "withdrew_at", "when the learner left the course; or empty"),
+            Column("completed_at", "completed_at", "when the learner completed it; or empty"),
+            Column("last_event_at", "last_event_at", "the learner's latest event; or empty"),
+        ),
+        zone="course__time_zone",
+    )
 
     def page_links(self, row: Any) -> list[tuple[str, str]]:
         """Return the page of the learner, opened at this enrollment."""

@@ -78,7 +78,11 @@ class Course(CourseScoped):
         ordering = ("key",)
         # Setting up a course sends nothing. Actions that let messages out need a permission of
         # their own: going live, activating, starting an experiment, lifting a pause.
-        permissions: ClassVar = [("send_messages", "May let messages go out to learners")]
+        # A file with all learners leaves the site, so reading the pages is not enough for it.
+        permissions: ClassVar = [
+            ("send_messages", "May let messages go out to learners"),
+            ("export_lists", "May download lists of learners and messages"),
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(ends_on__gte=F("starts_on")),

@@ -68,7 +68,7 @@ def _split(granted: set[tuple[str, str]]) -> list[tuple[str, tuple[str, str]]]:
 
 READY_GROUPS = (
     # Everything to set up a course, except letting messages out.
-    ReadyGroup("Course admins", sees=_RECORDS, changes=_WORK),
+    ReadyGroup("Course admins", sees=_RECORDS, changes=_WORK, rights=("activity.export_lists",)),
     ReadyGroup("Staff who read reports", sees=("experiments.experiment", "experiments.arm")),
     # Usually combined with another group. Alone it can see everything that lets messages out, and
     # let them out.

@@ -11,9 +11,14 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from activity.admin import (
+    COURSE_ZONE,
+    ENROLLED,
     WHOLE_ID,
     BigTableAdmin,
+    Column,
     EnrollmentAdmin,
+    Export,
+    ExportedList,
     KeptAdmin,
     LearnerAdmin,
     ReadOnlyAdmin,
@@ -24,6 +29,7 @@ from activity.models import Enrollment, Learner
 from activity.rights import may_send
 from common.admin import ListLink
 from common.clock import utc_now
+from experiments.reporting.reasons import reason_text
 from interventions import models, operations
 from interventions.admin.answers import Answer, confirm_or_do
 from interventions.forms import QuietHoursForm
@@ -73,7 +79,7 @@ STATE_COLORS = {
 
 
 @admin.register(models.Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
     """The ledger: all planned messages, and why each went out or did not."""
 
     list_display = (
@@ -90,6 +96,23 @@ class DeliveryAdmin(ReadOnlyAdmin):
     # Through the enrollment, because its index covers all deliveries. The learner's are partial.
     search_fields = ("enrollment__learner__external_id__exact",)
     search_help_text = WHOLE_ID
+    export = Export(
+        (
+            *ENROLLED,
+            Column("cadence", "step__cadence__key", "the key of the cadence"),
+            Column("step", "step__position", "the position of the message in it, from 0"),
+            Column("category", "category__key", "the key of the category"),
+            Column("channel", "channel", "the channel, such as email"),
+            Column("ghost", "ghost", "true for a message of a control, which is never sent"),
+            Column("state", "state", "the state, such as handed_off or dropped"),
+            Column("reason", "reason", "why it waits or was not sent, in words", reason_text),
+            Column("planned_at", "planned_at", "when it was planned"),
+            Column("send_at", "send_at", "the instant before which it is not sent"),
+            Column("claimed_at", "claimed_at", "when it was taken for sending; or empty"),
+            Column("finished_at", "finished_at", "when its last state was reached; or empty"),
+        ),
+        zone=COURSE_ZONE,
+    )
     exclude = ("trace", "token", "reason")
     readonly_fields = ("shown_reason", "shown_trace", "shown_pauses")
     actions = ("retry", "resolve_as_accepted", "resolve_as_not_accepted")

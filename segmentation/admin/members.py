@@ -10,9 +10,14 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from activity.admin import (
+    COURSE_ZONE,
+    ENROLLED,
     WHOLE_ID,
     BigTableAdmin,
+    Column,
     EnrollmentAdmin,
+    Export,
+    ExportedList,
     LearnerAdmin,
     ReadOnlyAdmin,
     RelatedFilter,
@@ -30,6 +35,10 @@ from segmentation.forms import OverrideForm
 # The search uses the unique index of external_id, then the index of enrollments by learner, then
 # the index of each table by enrollment.
 LEARNER = ("enrollment__learner__external_id__exact",)
+SEGMENT = (
+    Column("segment", "segment__key", "the key of the segment"),
+    Column("playbook", "segment__playbook__key", "the key of the segment's playbook"),
+)
 
 
 class StayFilter(DropdownFilter):
@@ -62,7 +71,7 @@ def by_enrollment_of(membership: models.Membership) -> dict[str, object]:
 
 
 @admin.register(models.Membership)
-class MembershipAdmin(ReadOnlyAdmin):
+class MembershipAdmin(ExportedList, ReadOnlyAdmin):
     """Current and past members of segments, with the signals at entry."""
 
     list_display = ("shown_member", "segment", "shown_entry", "shown_state", "shown_reason")
@@ -78,6 +87,16 @@ class MembershipAdmin(ReadOnlyAdmin):
         "shown_state",
         "shown_rule",
         "shown_signals",
+    )
+    export = Export(
+        (
+            *ENROLLED,
+            *SEGMENT,
+            Column("entered_at", "entered_at", "when the learner entered the segment"),
+            Column("left_at", "left_at", "when the learner left it; empty for a member"),
+            Column("version", "version", "the version of the segment's rule at entry"),
+        ),
+        zone=COURSE_ZONE,
     )
     list_links = (
         ListLink("Entered and left", models.Transition, by_enrollment_of),
@@ -184,7 +203,7 @@ class OverrideAdmin(BigTableAdmin):
 
 
 @admin.register(models.Transition)
-class TransitionAdmin(ReadOnlyAdmin):
+class TransitionAdmin(ExportedList, ReadOnlyAdmin):
     """Entries and leavings, with their cause and whether they may start messages."""
 
     list_display = (
@@ -200,6 +219,18 @@ class TransitionAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "cause", ("segment", RelatedFilter))
     search_fields = LEARNER
     search_help_text = WHOLE_ID
+    export = Export(
+        (
+            *ENROLLED,
+            *SEGMENT,
+            Column("kind", "kind", "enter or leave"),
+            Column("cause", "cause", "why: event, time, manual, edit and others of the glossary"),
+            Column("starts", "starts", "true if it may start messages and draws"),
+            Column("occurred_at", "occurred_at", "when the learner entered or left"),
+            Column("processed_at", "processed_at", "when its messages and draws were decided"),
+        ),
+        zone=COURSE_ZONE,
+    )
 
     @display(description="State")
     def shown_state(self, transition: models.Transition) -> str:
