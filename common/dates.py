@@ -1,14 +1,26 @@
 """Instants and days in words, in the zone of a course. Pure."""
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 def day_text(instant: datetime, *, zone: str) -> str:
     """Return the day of the instant in the zone: `Monday 3 November 2025`."""
-    return f"{instant.astimezone(ZoneInfo(zone)):%A %-d %B %Y}"
+    return f"{in_zone(instant, zone)[0]:%A %-d %B %Y}"
 
 
 def instant_text(instant: datetime, *, zone: str) -> str:
     """Return the instant in the zone: `Monday 3 November 2025, 08:00 (Europe/Brussels)`."""
-    return f"{instant.astimezone(ZoneInfo(zone)):%A %-d %B %Y, %H:%M} ({zone})"
+    local, name = in_zone(instant, zone)
+    return f"{local:%A %-d %B %Y, %H:%M} ({name})"
+
+
+def in_zone(instant: datetime, zone: str) -> tuple[datetime, str]:
+    """Return the instant in the zone, and the zone's name.
+
+    A newer tzdata may have dropped the name. Then the instant is in UTC, and a page still opens.
+    """
+    try:
+        return instant.astimezone(ZoneInfo(zone)), zone
+    except ZoneInfoNotFoundError:
+        return instant.astimezone(UTC), "UTC"

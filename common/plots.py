@@ -10,12 +10,15 @@ import vl_convert
 # The drawing library does not accept CSS variables. It gets these unusual colors, and each is
 # replaced by a variable of the page's style sheet.
 INK, QUIET, LINE, ACCENT, GROUND = "#010203", "#010204", "#010205", "#010206", "#010207"
+GOOD, BAD = "#010208", "#010209"
 _VARIABLES = {
     INK: "var(--ink)",
     QUIET: "var(--quiet)",
     LINE: "var(--line)",
     ACCENT: "var(--accent)",
     GROUND: "var(--ground)",
+    GOOD: "var(--good)",
+    BAD: "var(--bad)",
 }
 _FONT = "system-ui, sans-serif"
 

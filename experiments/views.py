@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from django_htmx.middleware import HtmxDetails
 
 from activity.access import for_user
+from activity.switch import of_chosen
 from common.admin import list_url
 from common.clock import utc_now
 from common.dates import day_text
@@ -66,9 +67,10 @@ def staff_report(view: View[P]) -> View[P]:
 
 @staff_report
 def report_list(request: HttpRequest) -> HttpResponse:
-    """Show all experiments. Each row loads its answer when it comes into view."""
+    """Show the experiments of the chosen course. Each row loads its answer once it is in view."""
     # An answer reads all draws of its experiment, so the page does not compute them all at once.
-    pages = Paginator(experiments_with_sizes(viewer=request.user), _PAGE_LENGTH)
+    seen = of_chosen(experiments_with_sizes(viewer=request.user), request)
+    pages = Paginator(seen, _PAGE_LENGTH)
     page = pages.get_page(request.GET.get("page"))
     context = {"page": page, "rows": [list_row(experiment) for experiment in page]}
     return render(request, "experiments/report_list.html", context)

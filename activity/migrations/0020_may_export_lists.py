@@ -4,14 +4,19 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('activity', '0019_plain_texts'),
+        ("activity", "0019_plain_texts"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='course',
-            options={'ordering': ('key',), 'permissions': [('send_messages', 'May let messages go out to learners'), ('export_lists', 'May download lists of learners and messages')]},
+            name="course",
+            options={
+                "ordering": ("key",),
+                "permissions": [
+                    ("send_messages", "May let messages go out to learners"),
+                    ("export_lists", "May download lists of learners and messages"),
+                ],
+            },
         ),
     ]

@@ -1,7 +1,4 @@
-"""The interval plots of a report: Altair specs, drawn as SVG on the server. Pure.
-
-Their colors are the CSS variables of the page, so one drawing fits light and dark mode.
-"""
+"""The interval plots of a report: Altair specs, drawn as SVG on the server. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +6,8 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any
 
-import vl_convert
-
 from common.lazy import LazyModule
+from common.plots import BAD, GOOD, GROUND, INK, draw
 from experiments.reporting.answer import Judgement, judge
 from experiments.reporting.report import Report, Row
 from experiments.stats.units import Unit
@@ -19,20 +15,7 @@ from experiments.stats.units import Unit
 # Loading takes a second, and only a page with a plot needs it.
 alt: Any = LazyModule("altair")
 
-# The drawing library does not accept CSS variables. It gets these unusual colors, and each is
-# replaced by a variable of the page's style sheet.
-_INK, _QUIET, _LINE, _GROUND = "#010203", "#010204", "#010205", "#010207"
-_GOOD, _BAD = "#010208", "#010209"
-_VARIABLES = {
-    _INK: "var(--ink)",
-    _QUIET: "var(--quiet)",
-    _LINE: "var(--line)",
-    _GROUND: "var(--ground)",
-    _GOOD: "var(--good)",
-    _BAD: "var(--bad)",
-}
-_COLORS = {Judgement.BETTER: _GOOD, Judgement.WORSE: _BAD}
-_FONT = "system-ui, sans-serif"
+_COLORS = {Judgement.BETTER: GOOD, Judgement.WORSE: BAD}
 # One width fits beside the text of a wide page and below it on a narrow one.
 _WIDTH, _HEIGHT = 330, 34
 
@@ -76,10 +59,7 @@ def plotted_rows(report: Report) -> list[PlottedRow]:
 @lru_cache(maxsize=256)
 def plot_svg(plot: Plot) -> str:
     """Return the plot as SVG text. The first drawing of a process takes about a second."""
-    svg: str = vl_convert.vegalite_to_svg(_styled(_chart(plot)).to_dict())
-    for color, variable in _VARIABLES.items():
-        svg = svg.replace(color, variable)
-    return svg
+    return draw(_chart(plot))
 
 
 def _by_axis(report: Report) -> Iterator[list[Row]]:
@@ -116,13 +96,13 @@ def _domain(rows: Sequence[Row]) -> tuple[float, float]:
 
 def _chart(plot: Plot) -> Any:
     found = plot.interval
-    color = _COLORS.get(found.judgement, _INK)
+    color = _COLORS.get(found.judgement, INK)
     values = {"value": found.value, "low": found.low, "high": found.high}
     base = alt.Chart(alt.InlineData(values=[values]))
     x = alt.X("value:Q", scale=alt.Scale(domain=list(plot.domain), nice=False), axis=_axis())
-    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=_INK)
+    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK)
     # A point is filled only if a difference was found, so that color is not the only sign.
-    fill = color if found.judgement in _COLORS else _GROUND
+    fill = color if found.judgement in _COLORS else GROUND
     return alt.layer(
         zero.encode(x="zero:Q"),
         base.mark_rule(strokeWidth=3, color=color).encode(x=alt.X("low:Q"), x2="high:Q"),
@@ -133,13 +113,3 @@ def _chart(plot: Plot) -> Any:
 def _axis() -> Any:
     signed = "datum.value == 0 ? '0' : format(datum.value, '+~')"
     return alt.Axis(title=None, tickCount=5, labelExpr=signed)
-
-
-def _styled(chart: Any) -> Any:
-    # The page names the plot and has the numbers as text. Vega would present each group of marks as
-    # a picture of its own, even an empty one without a name.
-    styled = chart.configure(background="transparent", font=_FONT).configure_mark(aria=False)
-    styled = styled.configure_view(stroke=None)
-    return styled.configure_axis(
-        labelColor=_QUIET, labelFontSize=12, gridColor=_LINE, domainColor=_LINE, tickColor=_LINE
-    )

@@ -18,6 +18,7 @@ REASONS = {
     "feed_silent": "no events arrived from the course",
     "frequency_cap": "a frequency cap was used up",
     "goal": "the learner had already reached the goal",
+    "learner_paused": "all messages to the learner were held",
     "lease_expired": "the program stopped during the hand-off",
     "lease_too_short": "the hand-off would have taken too long",
     "left_segment": "the learner had left the segment",

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from activity.admin import ExportedList, exports
+from activity.switch import choose_course
 from interventions.models import Delivery
 from segmentation.models import Membership
 from tests.factories import NOW, make_course, make_enrollment, make_learner
@@ -112,6 +113,17 @@ def test_file_holds_the_rows_of_the_list_beyond_its_page(staff: Client) -> None:
     assert [row["learner"] for row in rows[:50]] == [
         each.learner.external_id for each in listed.result_list
     ]
+
+
+def test_file_is_limited_to_the_chosen_course_like_its_list(staff: Client) -> None:
+    course = make_course()
+    make_enrollment(course)
+    make_enrollment()
+    session = staff.session
+    choose_course(session, course)
+    session.save()
+
+    assert [row["course"] for row in download(staff, "activity.enrollment")] == [course.key]
 
 
 def test_list_links_to_the_file_with_its_filters(staff: Client) -> None:

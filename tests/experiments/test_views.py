@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from activity.switch import choose_course
 from common.clock import utc_now
 from common.dates import instant_text
 from experiments.models import Experiment
@@ -101,6 +102,15 @@ def test_row_of_an_unreadable_report_says_why(viewer: Client, nudge: Experiment)
 
     text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
     assert "The report cannot be shown. The protocol has format 3" in text
+
+
+def test_list_is_limited_to_the_chosen_course(viewer: Client, nudge: Experiment) -> None:
+    running_experiment(key="elsewhere", segment=make_segment(make_course()))
+    session = viewer.session
+    choose_course(session, nudge.segment.playbook.courses.get())
+    session.save()
+
+    assert [row.key for row in viewer.get("/reports/").context["rows"]] == ["nudge"]
 
 
 def test_long_list_has_pages(viewer: Client) -> None:
