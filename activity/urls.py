@@ -5,4 +5,7 @@ from django.urls import path
 from activity import views
 
 app_name = "activity"
-urlpatterns = [path("learners/", views.find, name="find")]
+urlpatterns = [
+    path("learners/", views.find, name="find"),
+    path("learners/import/", views.import_learners, name="import"),
+]

@@ -1,14 +1,33 @@
-"""The page on which staff find a learner."""
+"""The pages on which staff find a learner, and import learners from a spreadsheet."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
+from activity.forms import ColumnsForm, SheetForm
+from activity.models import Course, Enrollment
+from activity.operations.spreadsheet import RowKind, RowResult, import_spreadsheet
 from activity.queries import find_learners
+from activity.spreadsheet import sheet_rows
+from activity.switch import chosen_course
+from common.admin import list_url
+from common.clock import utc_now
 from common.stored_text import without_nul
+
+# An import creates and changes both.
+_TO_IMPORT = [
+    f"activity.{verb}_{model}" for verb in ("add", "change") for model in ("learner", "enrollment")
+]
+_PAGE = "activity/import_learners.html"
+# The rows that the page lists. The others are only counted.
+_SHOWN = 200
 
 
 @never_cache
@@ -22,3 +41,48 @@ def find(request: HttpRequest) -> HttpResponse:
     if found is not None and len(found.learners) == 1:
         return redirect("learner", found.learners[0].pk)
     return render(request, "activity/find.html", {"text": text, "found": found})
+
+
+@never_cache
+@require_http_methods(("GET", "HEAD", "POST"))
+@staff_member_required
+@permission_required(_TO_IMPORT, raise_exception=True)
+def import_learners(request: HttpRequest) -> HttpResponse:
+    """Ask for a spreadsheet and the meaning of its columns, show what would happen, and do it.
+
+    The page keeps the text of the file. So nothing about learners is stored before the last step.
+    """
+    if request.method != "POST":
+        limited = chosen_course(request)
+        form = SheetForm(viewer=request.user, initial={"course": limited and limited.pk})
+        return render(request, _PAGE, {"form": form})
+    form = SheetForm(request.POST, request.FILES, viewer=request.user)
+    if not form.is_valid():
+        return render(request, _PAGE, {"form": form})
+    step = request.POST.get("step")
+    chosen = request.POST if "column_0" in request.POST else None
+    columns = ColumnsForm(chosen, sheet=form.sheet)
+    context = {"form": form, "columns": columns, **form.cleaned_data}
+    if step not in ("check", "import") or not columns.is_valid():
+        return render(request, _PAGE, context)
+    course: Course = form.cleaned_data["course"]
+    rows = sheet_rows(
+        form.sheet, columns=columns.columns, course=course.key, time_zone=course.time_zone
+    )
+    results = import_spreadsheet(course, rows, now=utc_now(), dry_run=step != "import")
+    context |= _results(course, results) | {"is_done": step == "import"}
+    return render(request, _PAGE, context)
+
+
+def _results(course: Course, results: Sequence[RowResult]) -> dict[str, Any]:
+    numbers = Counter(result.kind for result in results)
+    # Rows to correct come first, and rows that change nothing last.
+    order = [RowKind.REFUSED, RowKind.CHANGED, RowKind.ENROLLED, RowKind.NEW, RowKind.SAME]
+    listed = sorted(results, key=lambda result: (order.index(result.kind), result.number))
+    return {
+        "numbers": [(kind.value, numbers[kind]) for kind in RowKind if numbers[kind]],
+        "imported": len(results) - numbers[RowKind.REFUSED],
+        "results": listed[:_SHOWN],
+        "not_listed": max(0, len(results) - _SHOWN),
+        "enrollments": list_url(Enrollment, {"course__id__exact": course.pk}),
+    }

@@ -51,3 +51,8 @@ class _Line:
 
     def write(self, line: str) -> str:
         return line
+
+
+def undefused(text: str) -> str:
+    """Return the text without the apostrophe that `Texts` puts before a formula."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text

@@ -1,0 +1,258 @@
+"""Learners from a spreadsheet: what the cells mean, what would happen, and what happens."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from activity.models import Course, Due, Enrollment, Learner
+from activity.operations.spreadsheet import RowKind, RowResult, import_spreadsheet
+from activity.spreadsheet import (
+    FIELDS,
+    MOST_ROWS,
+    SheetError,
+    decoded,
+    guessed,
+    read_sheet,
+    sheet_rows,
+)
+from tests.factories import NOW, make_course, make_enrollment, make_learner
+
+ADDRESS = "/learners/import/"
+CLASS = "ID;Name;E-Mail;Class;Notes\na1;Ana;ana@example.org;Blue;quick\nb2;Bo;bo@example.org;;\n"
+
+
+@pytest.mark.parametrize("mark", ["a,b\n1,2\n", "a;b\n1;2\n", "a\tb\n1\t2\n"], ids=[*",;t"])
+def test_table_is_read_with_any_usual_delimiter(mark: str) -> None:
+    sheet = read_sheet(mark)
+
+    assert (sheet.header, sheet.rows) == (("a", "b"), ((2, ("1", "2")),))
+
+
+def test_cells_keep_line_breaks_and_lose_the_apostrophe_of_an_export() -> None:
+    sheet = read_sheet('id,name\n"\'-3"," Zoë\nBerg "\n\n,\nb,c\n')
+
+    assert sheet.rows == ((2, ("-3", "Zoë\nBerg")), (5, ("b", "c")))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "Choose a CSV file"),
+        ("id,name\n", "a line per learner"),
+        ("PK\x03\x04", "is not CSV"),
+        ("id\n" + "x\n" * (MOST_ROWS + 1), "Divide the file"),
+        (",".join("c" * 51) + "\n1\n", "more than 50 columns"),
+        ('id\n"' + "x" * 200_000, "cannot be read"),
+    ],
+    ids=["empty", "only names", "xlsx", "too long", "too wide", "huge cell"],
+)
+def test_text_that_is_no_table_is_refused_with_a_sentence(text: str, words: str) -> None:
+    with pytest.raises(SheetError, match=words):
+        read_sheet(text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_file_of_any_spreadsheet_is_decoded(encoding: str) -> None:
+    assert decoded("id,name\na,Zoë".encode(encoding)) == "id,name\na,Zoë"
+
+
+def test_columns_are_guessed_by_their_names_once() -> None:
+    assert guessed(["User ID", "name", "Full name", "E-mail", "color", "Enrolled on"]) == {
+        0: "external_id", 1: "name", 3: "email", 5: "enrolled_at",
+    }  # fmt: skip
+    headers = [header for each in FIELDS for header in each.headers]
+    assert len(headers) == len(set(headers))
+
+
+def rows_of(text: str, course: Course) -> Any:
+    sheet = read_sheet(text)
+    columns = {name: column for column, name in guessed(sheet.header).items()}
+    return sheet_rows(sheet, columns=columns, course=course.key, time_zone=course.time_zone)
+
+
+def import_text(
+    text: str, course: Course, *, dry_run: bool = False, now: datetime = NOW
+) -> list[RowResult]:
+    return import_spreadsheet(course, rows_of(text, course), now=now, dry_run=dry_run)
+
+
+def kinds(results: list[RowResult]) -> list[RowKind]:
+    return [result.kind for result in results]
+
+
+@pytest.mark.django_db
+def test_day_begins_at_the_midnight_of_the_course() -> None:
+    course = make_course(time_zone="Europe/Brussels")
+    import_text("id,enrolled on\na,2025-09-01\nb,2025-09-01T10:00:00+00:00\n", course)
+
+    found = dict(Enrollment.objects.values_list("learner__external_id", "enrolled_at"))
+    assert found == {
+        "a": datetime(2025, 8, 31, 22, tzinfo=UTC),
+        "b": datetime(2025, 9, 1, 10, tzinfo=UTC),
+    }
+
+
+@pytest.mark.django_db
+def test_new_learners_are_enrolled_in_sections_and_wait_for_evaluation() -> None:
+    course = make_course()
+    results = import_text(CLASS, course)
+
+    assert kinds(results) == [RowKind.NEW, RowKind.NEW]
+    assert results[0].details == "The section Blue is new."
+    ana, bo = Enrollment.objects.order_by("learner__external_id")
+    assert (ana.learner.name, ana.learner.email) == ("Ana", "ana@example.org")
+    assert (ana.section.key, bo.section) == ("Blue", None)
+    assert Due.objects.filter(due_at=NOW).count() == 2
+
+
+@pytest.mark.django_db
+def test_dry_run_says_the_same_and_stores_nothing() -> None:
+    course = make_course()
+    make_enrollment(course, make_learner(external_id="a1", name="Anna", email=None))
+    before = list(Learner.objects.values()), list(Enrollment.objects.values())
+
+    dry = import_text(CLASS, course, dry_run=True)
+    assert (list(Learner.objects.values()), list(Enrollment.objects.values())) == before
+    assert dry == import_text(CLASS, course)
+    assert dry[0].kind is RowKind.CHANGED
+    assert "Name: “Anna” becomes “Ana”." in dry[0].details
+    assert "Email address: empty becomes “ana@example.org”." in dry[0].details
+
+
+@pytest.mark.django_db
+def test_second_import_changes_nothing() -> None:
+    course = make_course()
+    import_text(CLASS, course)
+    before = list(Learner.objects.values()), list(Enrollment.objects.values())
+
+    again = import_text(CLASS, course, now=NOW + timedelta(days=1))
+    assert kinds(again) == [RowKind.SAME, RowKind.SAME]
+    assert (list(Learner.objects.values()), list(Enrollment.objects.values())) == before
+
+
+@pytest.mark.django_db
+def test_known_learner_is_enrolled_and_an_empty_cell_erases_nothing() -> None:
+    make_learner(external_id="a1", name="Ana", email="ana@example.org")
+    (result,) = import_text("id,name,email\na1,,\n", make_course())
+
+    assert result.kind is RowKind.ENROLLED
+    assert Learner.objects.get().email == "ana@example.org"
+
+
+@pytest.mark.django_db
+def test_faulty_row_costs_one_row() -> None:
+    course = make_course()
+    text = "id,name,enrolled on,timezone\n,Nobody,,\na,Ana,1/9/2025,\nb,Bo,,Mars/Olympus\nc,Cy,,\n"
+    results = import_text(text, course)
+
+    assert kinds(results) == [RowKind.REFUSED] * 3 + [RowKind.NEW]
+    assert results[0].details == "The id of the learner is missing."
+    assert "Enrolled on: '1/9/2025' is not a date: write it like" in results[1].details
+    assert "time_zone" in results[2].details
+    assert [each.external_id for each in Learner.objects.all()] == ["c"]
+
+
+@pytest.mark.django_db
+def test_unusable_address_keeps_the_learner_and_is_said() -> None:
+    (result,) = import_text("id,email\na,not an address\n", make_course())
+
+    assert result.kind is RowKind.NEW
+    assert "the learner gets no email" in result.details
+
+
+@pytest.fixture
+def admin(client: Client, db: None) -> Client:
+    client.force_login(User.objects.create_superuser("admin"))
+    return client
+
+
+@pytest.mark.django_db
+def test_import_needs_the_rights_to_add_and_change_learners(client: Client) -> None:
+    user = User.objects.create_user("bo", is_staff=True)
+    client.force_login(user)
+    rights = Permission.objects.filter(content_type__app_label="activity")
+    user.user_permissions.set(rights.filter(codename__in=["add_learner", "add_enrollment"]))
+    assert client.get(ADDRESS).status_code == 403
+
+    user.user_permissions.add(*rights.filter(codename__in=["change_learner", "change_enrollment"]))
+    assert client.get(ADDRESS).status_code == 200
+    client.logout()
+    assert "/admin/login/" in client.get(ADDRESS)["Location"]
+
+
+def test_file_is_mapped_checked_and_imported_in_three_steps(admin: Client) -> None:
+    course = make_course(title="Biology 2025")
+    file = SimpleUploadedFile("class.csv", CLASS.encode("cp1252"))
+    page = admin.post(ADDRESS, {"course": course.pk, "file": file, "step": "columns"})
+    assert page.context["columns"]["column_3"].initial == "section"
+    assert "Blue" in page.content.decode()
+
+    answers = {"course": course.pk, "text": page.context["text"]}
+    answers |= {f"column_{at}": name for at, name in guessed(["ID", "Name", "E-Mail"]).items()}
+    dry = admin.post(ADDRESS, answers | {"step": "check"}).content.decode()
+    assert "Nothing is imported yet." in dry
+    assert "Import 2 rows" in dry
+    assert not Learner.objects.exists()
+
+    done = admin.post(ADDRESS, answers | {"step": "import"}).content.decode()
+    assert "2 rows are imported into Biology 2025." in done
+    assert Learner.objects.count() == 2
+
+
+def test_fault_of_the_file_is_shown_and_nothing_typed_is_lost(admin: Client) -> None:
+    course = make_course()
+    page = admin.post(ADDRESS, {"course": course.pk, "text": "id,name", "step": "columns"})
+
+    assert "a line per learner" in page.content.decode()
+    assert ">\nid,name</textarea>" in page.content.decode()
+    assert f'value="{course.pk}" selected' in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"column_0": "", "column_1": "name"}, "Choose the column that holds the id"),
+        ({"column_0": "name", "column_1": "name"}, "Choose the column that holds the id"),
+        ({"column_0": "external_id", "column_1": "external_id"}, "Two columns are chosen as"),
+        ({"column_0": "external_id", "column_1": "color"}, "Select a valid choice"),
+    ],
+    ids=["no id", "two names", "two ids", "unknown"],
+)
+def test_columns_that_cannot_be_read_are_asked_for_again(
+    admin: Client, columns: dict[str, str], words: str
+) -> None:
+    given = {"course": make_course().pk, "text": "id,name\na,Ana", "step": "import", **columns}
+
+    assert words in admin.post(ADDRESS, given).content.decode()
+    assert not Learner.objects.exists()
+
+
+def test_back_to_the_columns_keeps_what_was_chosen(admin: Client) -> None:
+    given = {"course": make_course().pk, "text": "id,name\na,Ana", "step": "columns"}
+    page = admin.post(ADDRESS, given | {"column_0": "external_id", "column_1": "given_name"})
+
+    assert page.context["columns"]["column_1"].value() == "given_name"
+
+
+def test_names_in_a_file_are_escaped(admin: Client) -> None:
+    given = {"course": make_course().pk, "text": "id,name\n<b>a</b>,</textarea><script>x</script>"}
+    given |= {"column_0": "external_id", "column_1": "name"}
+    for step in ("columns", "check", "import"):
+        text = admin.post(ADDRESS, given | {"step": step}).content.decode()
+        assert "<script>x" not in text
+        assert "<b>a" not in text
+
+
+def test_many_rows_take_a_bounded_number_of_queries(
+    admin: Client, django_assert_max_num_queries: Any
+) -> None:
+    given = {"course": make_course().pk, "column_0": "external_id", "step": "check"}
+    given["text"] = "id\n" + "\n".join(f"n{number}" for number in range(40))
+
+    # About ten statements per row; a file has at most 2,000 rows.
+    with django_assert_max_num_queries(40 * 13 + 30):
+        admin.post(ADDRESS, given)
