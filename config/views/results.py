@@ -26,8 +26,13 @@ def result_sentence(experiment: Experiment, *, has_drawn: bool, now: datetime) -
 def course_state(course: Course) -> str:
     """Return whether learners of the course get messages, and until when."""
     if course.clock_stopped_at:
-        return f"simulated, as of {instant_text(course.clock_stopped_at, zone=course.time_zone)}."
+        return f"simulated, as of {instant_words(course.clock_stopped_at, course.time_zone)}."
     if course.live_since:
         since = course.live_since.astimezone(ZoneInfo(course.time_zone))
         return f"live since {since:%-d %B %Y}, ends on {course.ends_on:%-d %B %Y}."
     return "not live. Segments are kept, and no learner gets a message."
+
+
+def instant_words(instant: datetime, zone: str) -> str:
+    """Return the instant in the zone and its name: "Monday 3 November 2025, 08:00 (CET)"."""
+    return instant_text(instant, zone=zone)

@@ -151,7 +151,7 @@ def test_delivery_says_in_words_why_it_was_not_sent(staff: Client) -> None:
     delivery = make_delivery(state="dropped", reason="opted_out", finished_at=NOW)
 
     (row,) = download(staff, "interventions.delivery", state__exact="dropped")
-    assert (row["state"], row["reason"]) == ("dropped", "the learner had opted out")
+    assert (row["state"], row["reason"]) == ("dropped", "the learner does not want these messages")
     assert row["cadence"] == delivery.run.cadence.key
     assert row["ghost"] == "false"
     assert download(staff, "interventions.delivery", state__exact="planned") == []

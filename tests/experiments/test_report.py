@@ -211,8 +211,8 @@ def test_messages_are_listed_with_their_reasons_the_most_frequent_first() -> Non
     assert [row.words for row in rows] == [
         "Sent",
         "Ghosts: would have been sent",
-        "Not sent, because the learner had already reached the goal",
-        "Not sent, because the learner had opted out",
+        "Not sent, because the learner had reached the goal",
+        "Not sent, because the learner does not want these messages",
     ]
     assert [[cell.deliveries for cell in row.cells] for row in rows] == [
         [0, 190], [9, 0], [0, 7], [0, 4],
