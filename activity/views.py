@@ -62,10 +62,12 @@ def import_learners(request: HttpRequest) -> HttpResponse:
     step = request.POST.get("step")
     chosen = request.POST if "column_0" in request.POST else None
     columns = ColumnsForm(chosen, sheet=form.sheet)
-    context = {"form": form, "columns": columns, **form.cleaned_data}
+    course: Course = form.cleaned_data["course"]
+    # Not "text": the search box of every page shows a variable of that name.
+    kept = {"course": course, "cells": form.cleaned_data["text"]}
+    context: dict[str, Any] = {"form": form, "columns": columns, **kept}
     if step not in ("check", "import") or not columns.is_valid():
         return render(request, _PAGE, context)
-    course: Course = form.cleaned_data["course"]
     rows = sheet_rows(
         form.sheet, columns=columns.columns, course=course.key, time_zone=course.time_zone
     )

@@ -24,11 +24,11 @@ from experiments.models import DeliveryOutcome, Experiment
 from experiments.protocol import ProtocolError
 from experiments.queries import clock_of, courses_of, experiments_with_sizes
 from experiments.queries import report as make_report
-from experiments.reporting.answer import answer_line, answers
+from experiments.reporting.answer import answer_line, answers, first_result_text
 from experiments.reporting.charts import Plot, plot_svg
 from experiments.reporting.figures import level_text
 from experiments.reporting.names import with_courses
-from experiments.reporting.page import heading, outcome_rows, waiting_text
+from experiments.reporting.page import all_counted_text, heading, outcome_rows
 from experiments.reporting.received import ghosts_note, planned_numbers, received_rows
 from experiments.reporting.report import DeliveryCounts, Fate, Report, shared_zone
 from experiments.reporting.text import (
@@ -163,7 +163,8 @@ def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
         "report": found,
         "heading": heading(found.facts),
         "answers": answers(found),
-        "waiting": waiting_text(found),
+        "first_result": first_result_text(found),
+        "all_counted": all_counted_text(found),
         "outcomes": [(row, row.plot and _svg(row.plot)) for row in outcome_rows(found)],
         "draw_summary": draw_summary(found),
         "balance": balance_text(found.balance),

@@ -18,6 +18,7 @@ class Judgement(StrEnum):
     WORSE = "worse"
     NOT_FOUND = "no difference found"
     UNKNOWN = "not known yet"
+    UNTRUSTED = "cannot be trusted"
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class Answer:
     how_sure: str
 
 
-def judge(row: Row) -> Judgement:
+def judge(report: Report, row: Row) -> Judgement:
     """Return whether the arm did better or worse than the control, if this is known."""
+    if report.balance.is_mismatch:
+        return Judgement.UNTRUSTED
     finding = find(row.comparison)
     if finding in (Finding.NOT_FOUND, Finding.UNKNOWN):
         return Judgement.NOT_FOUND if finding is Finding.NOT_FOUND else Judgement.UNKNOWN
@@ -39,7 +42,12 @@ def judge(row: Row) -> Judgement:
 
 
 def answers(report: Report) -> list[Answer]:
-    """Return the answers on the primary outcome, one per arm that is compared with the control."""
+    """Return the answers on the primary outcome, one per arm that is compared with the control.
+
+    Return none before the first result, and if the arm sizes cannot be trusted.
+    """
+    if report.balance.is_mismatch or report.is_young:
+        return []
     so_far = report.facts.is_running and not report.facts.is_over
     return [_answer(report, row, so_far) for row in report.primary.rows]
 
@@ -87,7 +95,7 @@ def _meaning(row: Row) -> str:
 
 
 def _answer(report: Report, row: Row, so_far: bool) -> Answer:
-    judgement = judge(row)
+    judgement = judge(report, row)
     found = _FOUND[judgement].format(arm=row.arm.name, control=row.control.name)
     sentence = f"{found}: {_levels(row)}{_apart(row, judgement)}."
     if so_far:
@@ -100,6 +108,7 @@ _FOUND = {
     Judgement.WORSE: "{arm} did worse than {control}",
     Judgement.NOT_FOUND: "no difference was found between {arm} and {control}",
     Judgement.UNKNOWN: "it is not known whether {arm} differs from {control}",
+    Judgement.UNTRUSTED: "it cannot be said whether {arm} differs from {control}",
 }
 
 
@@ -111,8 +120,7 @@ def _levels(row: Row) -> str:
 def _apart(row: Row, judgement: Judgement) -> str:
     if judgement not in (Judgement.BETTER, Judgement.WORSE):
         return ""
-    more = "more" if row.lift > 0 else row.figures.unit.fewer
-    return f", which is {row.figures.size(row.figures.apart(row.comparison))} {more}"
+    return f", which is {row.figures.size(row.figures.apart(row.comparison))} {_more(row)}"
 
 
 def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
@@ -128,9 +136,20 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
             f"{figures.bound(difference.low)}, but not a smaller difference."
         )
     return (
-        f"{counted} are counted. With {level} confidence the true difference is between "
-        f"{figures.interval(difference).replace(' to ', ' and ')}{figures.unit.points}."
+        f"{counted} are counted. With {level} confidence the true difference is "
+        f"{_sizes(row)}{figures.unit.points} {_more(row)}."
     )
+
+
+def _sizes(row: Row) -> str:
+    """Return both limits of an interval without zero by their size: `10.1 to 29.5`."""
+    limits = row.figures.interval(row.comparison.difference).split(" to ")
+    small, large = limits if row.lift > 0 else reversed(limits)
+    return f"{small[1:]} to {large[1:]}"
+
+
+def _more(row: Row) -> str:
+    return "more" if row.lift > 0 else row.figures.unit.fewer
 
 
 def _counted(report: Report, row: Row) -> str:

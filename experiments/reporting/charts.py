@@ -53,7 +53,7 @@ def plotted_rows(report: Report) -> list[PlottedRow]:
 
     All rates share an axis in percentage points. A mean has an axis in its own unit.
     """
-    return [PlottedRow(row, _plot(row, rows)) for rows in _by_axis(report) for row in rows]
+    return [PlottedRow(row, _plot(report, row, rows)) for rows in _by_axis(report) for row in rows]
 
 
 @lru_cache(maxsize=256)
@@ -71,17 +71,17 @@ def _by_axis(report: Report) -> Iterator[list[Row]]:
     yield from groups.values()
 
 
-def _plot(row: Row, on_axis: Sequence[Row]) -> Plot | None:
+def _plot(report: Report, row: Row, on_axis: Sequence[Row]) -> Plot | None:
     if not row.comparison.difference.has_interval:
         return None
     unit = row.comparison.unit
     words = unit.axis if unit.is_shared else row.metric.words
-    return Plot(_interval(row), _domain(on_axis), words)
+    return Plot(_interval(report, row), _domain(on_axis), words)
 
 
-def _interval(row: Row) -> Interval:
+def _interval(report: Report, row: Row) -> Interval:
     scale = row.comparison.unit.factor
-    return Interval(row.lift * scale, row.low * scale, row.high * scale, judge(row))
+    return Interval(row.lift * scale, row.low * scale, row.high * scale, judge(report, row))
 
 
 def _domain(rows: Sequence[Row]) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from common.dates import day_text, instant_text
-from experiments.reporting.answer import Judgement, first_result_text, interval_words, judge
+from experiments.reporting.answer import Judgement, interval_words, judge
 from experiments.reporting.charts import Plot, plotted_rows
 from experiments.reporting.names import with_courses
 from experiments.reporting.report import ExperimentFacts, Report, Row
@@ -14,6 +14,7 @@ STYLES = {
     Judgement.WORSE: "bad",
     Judgement.NOT_FOUND: "none",
     Judgement.UNKNOWN: "unknown",
+    Judgement.UNTRUSTED: "unknown",
 }
 
 
@@ -61,17 +62,17 @@ def outcome_rows(report: Report) -> list[OutcomeRow]:
     return [_outcome_row(report, each.row, each.plot) for each in plotted_rows(report)]
 
 
-def waiting_text(report: Report) -> str:
-    """Return when the first result comes, and when all learners drawn until now are counted."""
-    last = report.all_counted_at
-    if report.first_result_at is None or last is None or report.facts.is_over:
-        return first_result_text(report)
-    counted = instant_text(last, zone=report.facts.zone)
-    return f"{first_result_text(report)} All learners drawn until now are counted on {counted}."
+def all_counted_text(report: Report) -> str:
+    """Return when all learners drawn until now are counted, if that is after the first result."""
+    last, first = report.all_counted_at, report.first_result_at
+    if last is None or first is None or last <= first or report.facts.is_over:
+        return ""
+    at = instant_text(last, zone=report.facts.zone)
+    return f"All learners drawn until now are counted on {at}."
 
 
 def _outcome_row(report: Report, row: Row, plot: Plot | None) -> OutcomeRow:
-    judgement = judge(row)
+    judgement = judge(report, row)
     several = len(report.arms) > 2
     return OutcomeRow(
         name=f"{row.metric.name}: {row.arm.name}" if several else row.metric.name,
@@ -85,7 +86,7 @@ def _outcome_row(report: Report, row: Row, plot: Plot | None) -> OutcomeRow:
 
 
 def _badge(row: Row, judgement: Judgement) -> str:
-    if judgement in (Judgement.NOT_FOUND, Judgement.UNKNOWN):
+    if judgement not in (Judgement.BETTER, Judgement.WORSE):
         return judgement.value
     change = row.figures.change_with_unit(row.figures.apart(row.comparison))
     return f"{judgement.value}: {change}"

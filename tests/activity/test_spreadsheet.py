@@ -191,7 +191,7 @@ def test_file_is_mapped_checked_and_imported_in_three_steps(admin: Client) -> No
     assert page.context["columns"]["column_3"].initial == "section"
     assert "Blue" in page.content.decode()
 
-    answers = {"course": course.pk, "text": page.context["text"]}
+    answers = {"course": course.pk, "text": page.context["cells"]}
     answers |= {f"column_{at}": name for at, name in guessed(["ID", "Name", "E-Mail"]).items()}
     dry = admin.post(ADDRESS, answers | {"step": "check"}).content.decode()
     assert "Nothing is imported yet." in dry

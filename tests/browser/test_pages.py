@@ -42,6 +42,7 @@ def staff_pages():
     return [
         reverse("home"),
         reverse("activity:find"),
+        reverse("activity:import"),
         reverse("courses"),
         reverse("course-home", args=(segment.playbook.courses.get().pk,)),
         reverse("segment", args=(segment.pk,)),

@@ -7,8 +7,9 @@ import pytest
 
 from experiments.metrics.definitions import LOWER, METRICS, Metric
 from experiments.reporting.answer import Answer, Judgement, answer_line, answers
-from experiments.reporting.page import outcome_rows, waiting_text
+from experiments.reporting.page import all_counted_text, outcome_rows
 from experiments.reporting.report import CourseFacts, ExperimentFacts, Report, build_report
+from experiments.stats.balance import sample_ratio
 from tests.experiments.test_report import FACTS, arm
 
 DRAWN_AT = datetime(2025, 10, 20, 6, 30, tzinfo=UTC)
@@ -53,7 +54,7 @@ def test_benefit_is_found_with_the_size_and_the_certainty() -> None:
         "Nudge did better than control: 60.0% of learners attempted a quiz within 7 days, against "
         "40.0%, which is 20.0 points more.",
         "195 learners of nudge and 200 of control are counted. With 95% confidence the true "
-        "difference is between +10.1 and +29.5 points.",
+        "difference is 10.1 to 29.5 points more.",
     )
 
 
@@ -63,6 +64,7 @@ def test_harm_is_called_worse() -> None:
     assert found.judgement is Judgement.WORSE
     assert found.found.startswith("Nudge did worse than control: 40.0% of learners")
     assert found.found.endswith("which is 20.0 points fewer.")
+    assert found.how_sure.endswith("the true difference is 10.1 to 29.5 points fewer.")
 
 
 def test_null_says_what_was_ruled_out() -> None:
@@ -99,8 +101,8 @@ def test_young_experiment_says_when_its_first_result_comes_by_the_clock_of_its_c
     assert young.is_young
     first = "The first result comes on Monday 27 October 2025, 07:30 (Europe/Brussels)."
     assert answer_line(young) == first
-    assert waiting_text(young) == (
-        f"{first} All learners drawn until now are counted on Monday 27 October 2025, 12:30 "
+    assert all_counted_text(young) == (
+        "All learners drawn until now are counted on Monday 27 October 2025, 12:30 "
         "(Europe/Brussels)."
     )
 
@@ -126,16 +128,16 @@ def test_one_counted_arm_is_still_young() -> None:
     assert not report_of((1, 5), (0, 1)).is_young
 
 
-def test_numbers_of_a_broken_draw_are_not_repeated_in_a_list() -> None:
+def test_broken_draw_has_no_answer_and_judges_nothing() -> None:
     found = report_of((80, 200), (117, 195))
-    broken = replace(found, arms=[arm("control", 900), arm("nudge", 700)])
-    broken = replace(
-        broken, balance=build_report(
-            FACTS, arms=broken.arms, metrics=METRICS, observed={}, deliveries={}
-        ).balance,
-    )  # fmt: skip
+    broken = replace(found, balance=sample_ratio([900, 700], [0.5, 0.5]))
+    (row,) = outcome_rows(broken)
 
+    assert answers(broken) == []
     assert answer_line(broken).startswith("Do not trust its numbers yet")
+    assert (row.badge, row.style) == ("cannot be trusted", "unknown")
+    assert row.plot is not None
+    assert row.plot.interval.judgement is Judgement.UNTRUSTED
 
 
 @pytest.mark.parametrize("counted", [1, 2])
