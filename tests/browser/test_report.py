@@ -1,36 +1,40 @@
-"""The report in a real browser: on paper nothing is cut, and the list loads its answers."""
+"""The report and the import of learners in a real browser: on paper, and by keyboard."""
+
+from datetime import timedelta
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
-from experiments.models import Experiment
-from tests.browser.test_pages import (
-    CHROMIUM,
-    browser,
-    context,
-    database_outlives_the_server,
-    enrollments,
-    staff_context,
-    visit,
-)
+from activity.models import Learner
+from tests.browser.visits import IN_BROWSER, NARROW, WIDE, sticks_out, visit
+from tests.experiments.factories import assign, make_segment, running_experiment
+from tests.factories import NOW, act, make_course, make_enrollment
 
+pytestmark = IN_BROWSER
 # A4 with the margins of the print sheet, in CSS pixels.
 PAPER = {"width": 688, "height": 1000}
-
-__all__ = ["browser", "context", "database_outlives_the_server", "enrollments", "staff_context"]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
-    pytest.mark.django_db(transaction=True),
-]
 CUT = """[...document.querySelectorAll('main *')].filter(part =>
     part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflowX != 'visible'
     && getComputedStyle(part).position != 'absolute').length"""
 
 
-def test_report_on_paper_is_not_cut(live_server, staff_context, enrollments):
-    address = reverse("experiments:report", args=(Experiment.objects.get().key,))
-    page, faults = visit(staff_context, live_server.url + address, PAPER)
+@pytest.fixture
+def course():
+    """Return a course with an experiment in which the nudge helped."""
+    course = make_course(title="Biology 2025", clock_stopped_at=NOW + timedelta(days=10))
+    experiment = running_experiment(key="nudge", name="Nudge", segment=make_segment(course))
+    for arm, reached in (("control", 3), ("nudge", 11)):
+        for place in range(12):
+            learner = make_enrollment(course)
+            assign(experiment, arm, NOW, learner)
+            if place < reached:
+                act(learner, "ATTEMPT_QUIZ", occurred_at=NOW)
+    return course
+
+
+def test_report_on_paper_is_not_cut(live_server, staff_context, course):
+    page, faults = visit(staff_context, live_server.url + "/reports/nudge/", PAPER)
     sure = page.locator("details p").first
     assert not sure.is_visible()
 
@@ -44,12 +48,38 @@ def test_report_on_paper_is_not_cut(live_server, staff_context, enrollments):
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
 
 
-def test_list_of_reports_loads_its_answers(live_server, staff_context, enrollments):
+def test_list_of_reports_loads_its_answers(live_server, staff_context, course):
     page, faults = visit(staff_context, live_server.url + reverse("experiments:report-list"))
 
-    answer = page.locator(".reports .answer")
-    page.get_by_text("No difference was found between").or_(
-        page.get_by_text("It is not known whether")
-    ).first.wait_for()
-    assert "The answer is in the report." not in answer.inner_text()
+    page.get_by_text("Nudge did better than control: 91.7% of learners").wait_for()
+    assert page.get_by_role("link", name="Nudge (Biology 2025)").is_visible()
     assert faults == []
+
+
+def test_learners_are_imported_with_the_keyboard(live_server, staff_context, course):
+    page, faults = visit(staff_context, live_server.url + reverse("activity:import"))
+    already = Learner.objects.count()
+
+    page.get_by_label("Course").select_option(label="Biology 2025")
+    page.get_by_label("Or paste the cells here").fill("Id;Name\nn1;Ana\n;Nobody\n")
+    page.get_by_role("button", name="Next: the columns").press("Enter")
+    page.get_by_label("Id", exact=True).wait_for()
+    check(page)
+    page.get_by_role("button", name="Show what would happen").press("Enter")
+    page.get_by_text("The id of the learner is missing.").wait_for()
+    check(page)
+    assert Learner.objects.count() == already
+    page.get_by_role("button", name="Import 1 row").press("Enter")
+    page.get_by_text("1 row is imported into Biology 2025.").wait_for()
+
+    assert Learner.objects.filter(external_id="n1", name="Ana").exists()
+    assert faults == []
+
+
+def check(page):
+    """Check that the step fits wide and narrow windows, and that axe finds no fault."""
+    for window in (NARROW, WIDE):
+        page.set_viewport_size(window)
+        assert sticks_out(page) <= 0
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
