@@ -35,6 +35,7 @@ REASONS = {
     "send_window": "its cadence sends at other hours",
     "sent_again": "nobody knew whether it had arrived",
     "site_paused": "somebody holds all messages",
+    "stopped": "somebody stopped it",
     "suppressed": "the address bounced for good, or its owner marked a message as spam",
     "too_many_attempts": "the mail server refused it too often",
     "too_old": "it had waited too long",
