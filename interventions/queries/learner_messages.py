@@ -29,6 +29,7 @@ from interventions.queries.limits import read_limits
 from interventions.queries.runs import zone_of
 
 MOST_WAITING = 20
+MOST_COUNTED = 100
 MOST = 200
 
 _ENDED = Coalesce("finished_at", "claimed_at", "planned_at")
@@ -62,6 +63,12 @@ def waiting_messages(learner: Learner, *, now: datetime, viewer: Viewer) -> list
     if not deliveries:
         return []
     return _decided(learner, deliveries, now=now, viewer=viewer)
+
+
+def number_waiting(learner_id: int) -> int:
+    """Return how many messages to the learner wait, at most 100. One query."""
+    planned = Delivery.objects.filter(learner=learner_id, state=DeliveryState.PLANNED)
+    return planned.order_by()[:MOST_COUNTED].count()
 
 
 def first_message(run: Run, enrollment: Enrollment, *, now: datetime, viewer: Viewer) -> Waiting:

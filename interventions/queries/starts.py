@@ -1,6 +1,6 @@
 """The cadences that an entry into a segment can start, and why they may not have started."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from experiments.models import Assignment
@@ -37,6 +37,17 @@ def startable_cadences(entry: Transition) -> list[Startable]:
         Startable(each, runs.get((enrollment_id, each.pk)), _drawn(each, drawn))
         for each in cadences
     ]
+
+
+def cadences_by_segment(segment_ids: Collection[int]) -> dict[int, list[Cadence]]:
+    """Return the active cadences that start on entering each segment. One query."""
+    rows = Cadence.objects.filter(
+        segment__in=segment_ids, trigger=Trigger.ENTER, status=CadenceStatus.ACTIVE
+    )
+    found: dict[int, list[Cadence]] = {}
+    for cadence in rows.order_by("priority", "pk"):
+        found.setdefault(cadence.segment_id or 0, []).append(cadence)
+    return found
 
 
 def _drawn(cadence: Cadence, drawn: Sequence[Assignment]) -> Assignment | None:

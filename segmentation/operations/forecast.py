@@ -27,6 +27,8 @@ DAYS = 14
 # With rules over several windows, an enrollment is due at each midnight and at some instants
 # between.
 MOST_EVALUATIONS = 40
+# To compute the norms of a larger course takes longer than a page may. Stored ones are used there.
+MOST_TO_COMPUTE = 20_000
 
 _STEP = """
 WITH {difference}
@@ -64,8 +66,9 @@ def forecast(enrollment: Enrollment, *, now: datetime, days: int = DAYS) -> Fore
     """Return the segments that the enrollment enters and leaves by passing time alone.
 
     It follows the evaluation from one due instant to the next. It does not know a silent feed,
-    which holds such changes back, and the norms of later days are those of tomorrow. One query an
-    evaluation, and up to seven more. The course must be loaded.
+    which holds such changes back. The norms of later days are those of tomorrow, but in a course of
+    more than 20,000 enrollments those of today. One query an evaluation, and up to eight more. The
+    course must be loaded.
     """
     walk = _Walk(enrollment, read_definitions(enrollment.course_id), now)
     end = now + timedelta(days=days)
@@ -133,5 +136,8 @@ class _Walk:
 
     @cached_property
     def _norms_later(self) -> NormsValues:
+        course_enrollments = self.enrollment.course.enrollments.order_by()
+        if course_enrollments[: MOST_TO_COMPUTE + 1].count() > MOST_TO_COMPUTE:
+            return self._norms_today
         # Nothing happens until then, so each later day has the same events before its midnight.
         return norms_for(self.enrollment.course_id, self._today + timedelta(days=1))

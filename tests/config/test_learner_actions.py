@@ -58,6 +58,8 @@ def post(client: Client, name: str, *args: Any, **form: str) -> Any:
 def test_messages_are_held_with_a_reason_and_resumed(staff: Client, ana: Enrollment) -> None:
     delivery = make_delivery(ana)
 
+    page = staff.get(reverse("learner", args=(ana.learner_id,))).text
+    assert "This holds 1 waiting message." in page
     held = post(staff, "hold", ana.learner_id, reason="She is ill")
 
     assert "All messages to Ana are held" in held.text
@@ -133,6 +135,16 @@ def test_a_learner_is_added_removed_and_left_to_the_rule(staff: Client, ana: Enr
     for _ in range(2):
         post(staff, "segment", ana.pk, segment.pk, "clear")
     assert not Override.objects.exists()
+
+
+def test_the_form_names_what_would_start(staff: Client, ana: Enrollment) -> None:
+    segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    page = reverse("learner", args=(ana.learner_id,))
+    assert "No cadence starts from it." in staff.get(page).text
+
+    make_cadence(segment=segment, name="Nudge")
+    make_cadence(segment=segment, name="Old", status="archived")
+    assert "“Nudge” can start from it." in staff.get(page).text
 
 
 def test_a_change_that_cannot_be_made_says_why(staff: Client, ana: Enrollment) -> None:

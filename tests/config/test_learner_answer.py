@@ -13,7 +13,7 @@ from interventions.operations import (
     save_quiet_hours,
     suppress,
 )
-from tests.config.learner_pages import history, why
+from tests.config.learner_pages import history, section, why
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     arm_of,
@@ -227,3 +227,4 @@ def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
         " No other message is planned."
     )
     assert "Drawn into the arm “control” of the experiment “Half”." in history(ana)
+    assert section(ana).arms == ["In the arm “control” of the experiment “Half”."]

@@ -1,6 +1,7 @@
 """The forecast says what evaluation then does, if nothing happens meanwhile. It writes nothing."""
 
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -104,6 +105,22 @@ def test_a_change_has_the_signals_that_decide_it() -> None:
     assert change.signals == {identity("days_since_activity"): 7.0}
 
 
+def test_a_large_course_uses_the_norms_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    cast = make_cast(ends_on=(NOW + timedelta(days=12)).date())
+    add_courses(install_playbook("five-segments", now=NOW).pk, [cast.course.pk])
+    bring_up_to_date()
+
+    assert norms_computed(cast.ana) == 1
+    monkeypatch.setattr(import_module("segmentation.operations.forecast"), "MOST_TO_COMPUTE", 2)
+    assert norms_computed(cast.ana) == 0
+
+
+def norms_computed(enrollment: Enrollment) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        forecast(enrollment, now=NOW)
+    return sum("completion AS MATERIALIZED" in query["sql"] for query in captured)
+
+
 def test_a_course_without_segments_has_no_forecast() -> None:
     assert forecast(make_enrollment(), now=NOW).changes == []
 
@@ -117,5 +134,5 @@ def test_a_forecast_costs_at_most_forty_readings() -> None:
     with CaptureQueriesContext(connection) as captured:
         found = forecast(cast.ana, now=NOW, days=200)
 
-    assert len(captured) <= 47
+    assert len(captured) <= 48
     assert found.until < NOW + timedelta(days=200)

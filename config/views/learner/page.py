@@ -1,5 +1,6 @@
 """The page of one learner: segments and why, messages and why not, and what happened."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -22,10 +23,12 @@ from config.views.learner.messages import next_step_sentence, trace_lines, waiti
 from config.views.learner.segments import SegmentLine, forecast_lines, segment_lines
 from config.views.learner.timeline import Staff, Timeline, timeline
 from config.views.results import instant_words
+from experiments.queries import assignments_of
 from interventions.models import LearnerPause, Run
 from interventions.queries.learner_messages import (
     active_runs,
     last_ended_message,
+    number_waiting,
     waiting_messages,
 )
 from interventions.queries.pauses import learner_pause
@@ -33,7 +36,7 @@ from interventions.render.names import first_name
 from segmentation.queries.history import last_entry
 
 # A learner in more courses has the other enrollments as links.
-MOST_SECTIONS = 4
+MOST_SECTIONS = 3
 MOST_COURSES = 40
 
 
@@ -65,6 +68,7 @@ class Section:
 
     enrollment: Enrollment
     state: str
+    arms: list[str]
     as_of: str
     segments: list[SegmentLine]
     answer: list[str]
@@ -96,6 +100,7 @@ def learner_page(
         "sections": [section_of(each, viewer=request.user, now=now) for each in shown],
         "others": [each for each in enrollments if each not in shown],
         "pause": pause_words(learner_pause(found.pk), shown),
+        "waiting": number_waiting(found.pk),
         "may_hold": may_hold(request.user),
         "may_send": may_send(request.user),
         "form": form,
@@ -188,6 +193,7 @@ def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Secti
     return Section(
         enrollment=enrollment,
         state=_state(enrollment, now),
+        arms=list(_arms(enrollment, viewer)),
         as_of=instant_words(now, zone),
         segments=segment_lines(enrollment, as_of=now, viewer=viewer) if sees_segments else [],
         answer=answer(situation) if situation else [],
@@ -224,6 +230,12 @@ def _planned(run: Run, name: str, zone: str) -> Planned | None:
         return None
     sentence = sentence or f"All messages of “{run.cadence.name}” are planned."
     return Planned(sentence, run if is_manual else None)
+
+
+def _arms(enrollment: Enrollment, viewer: Staff) -> Iterator[str]:
+    if viewer.has_perm("experiments.view_assignment"):
+        for drawn in assignments_of([enrollment.pk]):
+            yield f"In the arm “{drawn.arm}” of the experiment “{drawn.experiment}”."
 
 
 def _state(enrollment: Enrollment, now: datetime) -> str:

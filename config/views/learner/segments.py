@@ -1,12 +1,15 @@
 """Say why a learner is or is not in a segment, and what passing time will change."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from activity.access import Viewer
 from activity.models import Enrollment
+from activity.texts import a_few
 from config.views.results import instant_words
+from interventions.models import Cadence
+from interventions.queries.starts import cadences_by_segment
 from segmentation.models import OverrideKind, Segment, Transition, TransitionCause, TransitionKind
 from segmentation.operations import Change, forecast
 from segmentation.queries.standing import Standing, standings
@@ -43,11 +46,14 @@ class SegmentLine:
     conditions: list[ConditionLine] = field(default_factory=list)
     is_in: bool = False
     override: str = ""
-    can_be_changed: bool = True
+    # What starts when the learner is added, as the end of a sentence.
+    starts: str = ""
 
 
 def segment_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> list[SegmentLine]:
     """Return a line for each segment of the enrollment's course, current ones first."""
+    found = standings(enrollment, as_of=as_of, viewer=viewer)
+    cadences = cadences_by_segment([each.segment.pk for each in found])
     return [
         SegmentLine(
             segment=each.segment,
@@ -55,9 +61,15 @@ def segment_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) ->
             conditions=[condition_line(verdict) for verdict in each.verdicts or ()],
             is_in=each.membership is not None,
             override=each.override.kind if each.override else "",
+            starts=_starts(cadences.get(each.segment.pk, ())),
         )
-        for each in standings(enrollment, as_of=as_of, viewer=viewer)
+        for each in found
     ]
+
+
+def _starts(cadences: Sequence[Cadence]) -> str:
+    names = a_few([f"“{each.name}”" for each in cadences], most=3)
+    return f"{names} can start from it" if names else "No cadence starts from it"
 
 
 def condition_line(verdict: Verdict) -> ConditionLine:
