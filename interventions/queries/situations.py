@@ -65,7 +65,9 @@ def _paused(learners: Sequence[Learner]) -> set[int]:
 
 
 def _statements(learners: Sequence[Learner]) -> _Rows[ConsentStatement]:
-    concerned = Q(learner__in=learners) | Q(mailbox__in=_mailboxes(learners))
+    # The index holds only statements with a mailbox, so the condition must say the same.
+    of_mailbox = Q(mailbox__in=_mailboxes(learners)) & ~Q(mailbox="")
+    concerned = Q(learner__in=learners) | of_mailbox
     rows: _Rows[ConsentStatement] = defaultdict(dict)
     for row in Consent.objects.filter(concerned).order_by("pk"):
         wants = row.state == ConsentState.IN
