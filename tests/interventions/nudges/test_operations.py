@@ -19,6 +19,7 @@ from interventions.operations import (
     save_nudge,
 )
 from interventions.operations.nudges import BETWEEN_TESTS
+from segmentation.models import WaitingEntry
 from segmentation.operations import archive_segment
 from tests.factories import NOW, act, make_enrollment
 from tests.interventions.factories import (
@@ -26,6 +27,7 @@ from tests.interventions.factories import (
     make_category,
     make_experiment,
     make_live_course,
+    make_transition,
 )
 from tests.journeys.test_main_path import run_stages
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment, members
@@ -169,6 +171,25 @@ def test_those_already_in_a_course_that_is_not_live_are_not_started(staff, cours
     act(present)
     run_stages(NOW)
     Course.objects.update(live_since=None)
+
+    create(save(staff), fields(segment, include_present=True))
+
+    assert not Run.objects.exists()
+
+
+def test_those_whose_entry_waits_for_staff_are_not_started(staff, course, segment):
+    present = make_enrollment(course)
+    act(present)
+    run_stages(NOW)
+    entry = make_transition(present, segment, starts=False, processed_at=NOW)
+    WaitingEntry.objects.create(
+        transition=entry,
+        enrollment=present,
+        segment=segment,
+        course=course,
+        day=NOW.date(),
+        entered_at=NOW,
+    )
 
     create(save(staff), fields(segment, include_present=True))
 

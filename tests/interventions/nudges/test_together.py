@@ -46,15 +46,14 @@ def user():
     return get_user_model().objects.create_user("staff", is_staff=True)
 
 
-@pytest.fixture
-def fields():
+def fields_of_a_segment():
     segment = make_any_segment(make_live_course())
     message = NudgeMessage("Hello", "<p>Hello</p>")
     return NudgeFields("Same name", segment, make_category(), [message], hold_back=True)
 
 
-def test_one_nudge_started_several_times_at_once_is_made_once(user, fields):
-    nudge = save(user, uuid4(), "one")
+def test_one_nudge_started_several_times_at_once_is_made_once(user):
+    nudge, fields = save(user, uuid4(), "one"), fields_of_a_segment()
 
     made = together(lambda _: create_nudge(nudge.key, version=1, fields=fields, now=NOW))
 
@@ -62,10 +61,14 @@ def test_one_nudge_started_several_times_at_once_is_made_once(user, fields):
     assert (Experiment.objects.count(), MessageTemplate.objects.count()) == (1, 1)
 
 
-def test_nudges_of_one_name_made_at_once_share_nothing(user, fields):
-    keys = [save(user, uuid4(), "one").key for _ in range(WORKERS)]
+def test_nudges_of_one_name_made_at_once_share_nothing(user):
+    given = [(save(user, uuid4(), "one").key, fields_of_a_segment()) for _ in range(WORKERS)]
 
-    made = together(lambda number: create_nudge(keys[number], version=1, fields=fields, now=NOW))
+    def make(number):
+        key, fields = given[number]
+        return create_nudge(key, version=1, fields=fields, now=NOW)
+
+    made = together(make)
 
     assert len({each.cadence_id for each in made}) == WORKERS
     assert {template.version for template in MessageTemplate.objects.all()} == {1}
