@@ -8,8 +8,10 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 GROUPS = {
-    "Results": {
+    "Every day": {
         "Today": ("today", "today"),
+        # With the messages, the menu would not fit a window 768 pixels high.
+        "New nudge": ("campaign", "nudge"),
         "Reports": ("monitoring", "reports"),
         "Mailbox": ("mail", "mailbox"),
     },
@@ -20,7 +22,6 @@ GROUPS = {
         "Entered and left": ("swap_horiz", "segmentation.transition"),
     },
     "Messages": {
-        "New nudge": ("campaign", "nudge"),
         "Cadences": ("schedule_send", "interventions.cadence"),
         "Templates": ("article", "interventions.messagetemplate"),
         "Deliveries": ("outgoing_mail", "interventions.delivery"),
