@@ -18,6 +18,7 @@ from activity.admin.roster import (
     CourseAdmin,
     EnrollmentAdmin,
     LearnerAdmin,
+    about_learner,
     by_enrollment,
     by_learner,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "SendingAdmin",
     "StackInline",
     "TableInline",
+    "about_learner",
     "by_enrollment",
     "by_learner",
     "log",

@@ -19,6 +19,12 @@ from common.forms import JSONTextField
 ABOUT = "Segments, messages and what happened"
 
 
+def about_learner(learner_id: int, enrollment_id: int | None = None) -> tuple[str, str]:
+    """Return the title and address of the learner's page, opened at the enrollment."""
+    page = reverse("learner", args=(learner_id,))
+    return ABOUT, page if enrollment_id is None else f"{page}?enrollment={enrollment_id}"
+
+
 def by_learner(learner: models.Learner) -> dict[str, object]:
     """Narrow a list by searching for the learner's id, which is unique."""
     return {"q": learner.external_id}
@@ -122,7 +128,7 @@ class LearnerAdmin(ExportedList, BigTableAdmin):
 
     def page_links(self, row: Any) -> list[tuple[str, str]]:
         """Return the page of the learner for daily work."""
-        return [(ABOUT, reverse("learner", args=(row.pk,)))]
+        return [about_learner(row.pk)]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: deleting a learner would delete their events and messages."""
@@ -172,8 +178,7 @@ class EnrollmentAdmin(ExportedList, BigTableAdmin):
 
     def page_links(self, row: Any) -> list[tuple[str, str]]:
         """Return the page of the learner, opened at this enrollment."""
-        page = reverse("learner", args=(row.learner_id,))
-        return [(ABOUT, f"{page}?enrollment={row.pk}")]
+        return [about_learner(row.learner_id, row.pk)]
 
     @display(description="State")
     def shown_state(self, enrollment: models.Enrollment) -> str:

@@ -22,6 +22,7 @@ from activity.admin import (
     KeptAdmin,
     LearnerAdmin,
     ReadOnlyAdmin,
+    about_learner,
     by_enrollment,
     by_learner,
 )
@@ -121,6 +122,10 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         """Return the messages, each with whether its learner's messages are paused."""
         rows: QuerySet[Any] = super().get_queryset(request)
         return with_learner_pauses(rows)
+
+    def page_links(self, row: Any) -> list[tuple[str, str]]:
+        """Return the page of the learner, which says why in words."""
+        return [about_learner(row.learner_id, row.enrollment_id)]
 
     def has_answer_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may decide on messages, which can let messages out."""

@@ -21,6 +21,7 @@ from activity.admin import (
     LearnerAdmin,
     ReadOnlyAdmin,
     RelatedFilter,
+    about_learner,
     by_enrollment,
     by_learner,
 )
@@ -102,6 +103,10 @@ class MembershipAdmin(ExportedList, ReadOnlyAdmin):
         ListLink("Entered and left", models.Transition, by_enrollment_of),
         ListLink("Events", Event, by_enrollment_of),
     )
+
+    def page_links(self, row: Any) -> list[tuple[str, str]]:
+        """Return the page of the learner."""
+        return [about_learner(row.enrollment.learner_id, row.enrollment_id)]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the members with the related names that a page shows."""

@@ -209,8 +209,8 @@ def test_the_next_step_names_its_conditions(ana: Enrollment) -> None:
 
     assert why(ana) == (
         "“Quiz nudge” of “Nudge” is planned for Wednesday 1 October 2025, 13:00 (Europe/London),"
-        " if Ana is still in Quiet and this is not yet true: “Made at least 1 quiz attempt in the"
-        " last 7 days” then."
+        " if this is not yet true: “Made at least 1 quiz attempt in the last 7 days” and Ana is"
+        " still in Quiet then."
     )
 
 

@@ -138,11 +138,12 @@ def next_step_sentence(run: Run, *, name: str, zone: str) -> str:
     step = next((s for s in run.cadence.steps.all() if s.position == run.next_position), None)
     if step is None or run.next_at is None:
         return ""
-    conditions = _stay(run.cadence, name)
+    conditions = []
     if run.cadence.goal_rule is not None:
         conditions.append(f"this is not yet true: {_rule(run.cadence.goal_rule)}")
     if step.condition is not None:
         conditions.append(f"this is true: {_rule(step.condition)}")
+    conditions += _stay(run.cadence, name)
     at = instant_words(run.next_at, zone)
     planned = f"“{step.template.name}” of “{run.cadence.name}” is planned for {at}"
     return f"{planned}{joined_conditions(conditions)}."

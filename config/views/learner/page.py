@@ -1,6 +1,6 @@
 """The page of one learner: segments and why, messages and why not, and what happened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -72,7 +72,9 @@ class Section:
     as_of: str
     segments: list[SegmentLine]
     answer: list[str]
-    waiting: list[MessageLine]
+    # The decisions on the message in the answer, and the other messages that wait.
+    trace: list[str]
+    others: list[MessageLine]
     planned: list[Planned]
     timeline: Timeline
 
@@ -190,21 +192,23 @@ def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Secti
     situation = _situation(enrollment, name, viewer, now) if sees_messages else None
     waiting = situation.waiting if situation else []
     runs = situation.runs if situation else []
+    said = answer(situation) if situation else []
     return Section(
         enrollment=enrollment,
         state=_state(enrollment, now),
         arms=list(_arms(enrollment, viewer)),
         as_of=instant_words(now, zone),
         segments=segment_lines(enrollment, as_of=now, viewer=viewer) if sees_segments else [],
-        answer=answer(situation) if situation else [],
-        waiting=[
+        answer=said,
+        trace=trace_lines(waiting[0].delivery, zone=zone) if waiting else [],
+        others=[
             MessageLine(
                 list(waiting_sentences(each, name=name, zone=zone, now=now)),
                 trace_lines(each.delivery, zone=zone),
             )
-            for each in waiting
+            for each in waiting[1:]
         ],
-        planned=[each for run in runs if (each := _planned(run, name, zone))],
+        planned=[each for run in runs if (each := _planned(run, name, zone, said))],
         timeline=timeline(enrollment, viewer=viewer, now=now),
     )
 
@@ -223,10 +227,11 @@ def _situation(enrollment: Enrollment, name: str, viewer: Staff, now: datetime) 
     )
 
 
-def _planned(run: Run, name: str, zone: str) -> Planned | None:
+def _planned(run: Run, name: str, zone: str, said: Sequence[str]) -> Planned | None:
+    """Return the next step, unless the answer has said it and nobody can stop the run."""
     is_manual = run.transition_id is None and run.assignment_id is None
     sentence = next_step_sentence(run, name=name, zone=zone)
-    if not sentence and not is_manual:
+    if (not sentence or sentence in said) and not is_manual:
         return None
     sentence = sentence or f"All messages of “{run.cadence.name}” are planned."
     return Planned(sentence, run if is_manual else None)
