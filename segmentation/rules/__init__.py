@@ -2,7 +2,7 @@
 
 from segmentation.rules.canonical import canonical_rule
 from segmentation.rules.deciding import deciding
-from segmentation.rules.describe import describe
+from segmentation.rules.describe import describe, figure, heading
 from segmentation.rules.evaluate import evaluate
 from segmentation.rules.explain import explain
 from segmentation.rules.finding import find_faults, sentence, split_place
@@ -31,8 +31,10 @@ __all__ = [
     "describe",
     "evaluate",
     "explain",
+    "figure",
     "find_faults",
     "find_ref",
+    "heading",
     "offered_signals",
     "parse",
     "parse_text",

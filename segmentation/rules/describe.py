@@ -21,6 +21,22 @@ def describe(identity: str, value: SignalValue) -> str:
     return text[:1].upper() + text[1:]
 
 
+def heading(ref: SignalRef) -> str:
+    """Return the name of the signal for a column: "Content views in the last 14 days"."""
+    window = f" {in_window(ref.window)}" if ref.signal.window is not Window.NONE else ""
+    text = f"{' '.join((ref.signal.label, *ref.args))}{window}"
+    return text[:1].upper() + text[1:]
+
+
+def figure(ref: SignalRef, value: SignalValue) -> str:
+    """Return the value for such a column: "9", "30%", "3.5 days", "unknown"."""
+    if value is None:
+        return "unknown"
+    if ref.signal.kind in (SignalKind.COUNT, SignalKind.CHANGE) and isinstance(value, int | float):
+        return _round(value)
+    return _amount(ref.signal, value).removeprefix("is ")
+
+
 def _unknown(ref: SignalRef) -> str:
     when, arg = in_window(ref.window), " ".join(ref.args)
     window = f" {when}" if ref.signal.window is not Window.NONE else ""

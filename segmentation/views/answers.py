@@ -1,6 +1,6 @@
 """What the rules on the screen say and whom they match, in words. Nothing is saved."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,27 +9,29 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.http import QueryDict
 from django.template.loader import render_to_string
 
-from activity.access import for_user, viewable
+from activity.access import for_user
 from activity.models import Course, Enrollment
 from common.clock import say_instant, utc_now
 from segmentation.admin.preview import LARGEST_COURSE, LONGEST_SECONDS, TOO_MUCH, in_time
-from segmentation.admin.words import in_words
 from segmentation.models import Segment
 from segmentation.operations.segments import EVALUATED
 from segmentation.queries import RuleCount, count_rule
-from segmentation.queries.counts import Example
 from segmentation.rules import (
     Combinator,
     Condition,
     Group,
     canonical_rule,
+    conditions,
     explain,
     find_faults,
+    heading,
     parse,
     sentence,
     split_place,
     with_paths,
 )
+from segmentation.signals import SignalRef
+from segmentation.views.people import ShownLearner, examples_of, moves_of
 from segmentation.views.rule_form import offered_courses, read_id
 
 Staff = User | AnonymousUser
@@ -43,7 +45,8 @@ class Answer:
     said: str = ""
     sentences: dict[str, str] = field(default_factory=dict)
     moment: str = ""
-    examples: list[tuple[Enrollment, str]] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    examples: list[ShownLearner] = field(default_factory=list)
     nobody: list[str] = field(default_factory=list)
     moves: list[str] = field(default_factory=list)
     faults: dict[str, list[dict[str, str]]] = field(default_factory=dict)
@@ -121,7 +124,9 @@ def _count(
     answer.moment = f"{course}, {say_instant(as_of, course.time_zone)}"
     answer.moves = moves_of(found, segment, viewer)
     answer.counts["rule"] = _condition_counts(rules["rule"], found)
-    answer.examples = list(_examples(found.examples, viewer))
+    refs = _refs(rules)
+    answer.columns = [heading(ref) for ref in refs]
+    answer.examples = examples_of(found.examples, refs, viewer)
     answer.nobody = list(_why_nobody(rules["rule"], found))
 
 
@@ -146,31 +151,6 @@ def said(found: RuleCount, segment: Segment) -> str:
     if found.taken:
         words += f". {found.taken:,} of them stay in a segment that comes first"
     return f"{words}."
-
-
-def moves_of(found: RuleCount, segment: Segment, viewer: Staff) -> list[str]:
-    """Return who enters and who leaves, ten names each, for those who may see learners."""
-    if not segment.pk or segment.status not in EVALUATED:
-        return []
-    sides = {"Enter": (found.entering, found.enter), "Leave": (found.leaving, found.leave)}
-    named = _by_id([*found.entering, *found.leaving], viewer)
-    return [
-        _names(word, [str(named[one].learner) for one in ids if one in named], number)
-        for word, (ids, number) in sides.items()
-        if any(one in named for one in ids)
-    ]
-
-
-def _names(word: str, names: list[str], number: int) -> str:
-    more = f" and {number - len(names):,} more" if number > len(names) else ""
-    return f"{word}: {', '.join(names)}{more}."
-
-
-def _by_id(ids: Sequence[int], viewer: Staff) -> dict[int, Enrollment]:
-    """Return the enrollments, none for a viewer who may not see learners."""
-    if not viewer.has_perm("activity.view_learner"):
-        return {}
-    return viewable(Enrollment.objects.select_related("learner"), viewer).in_bulk(ids)
 
 
 def _condition_counts(rule: Group | None, found: RuleCount) -> dict[str, str]:
@@ -214,11 +194,7 @@ def _needed(rule: Group) -> Iterator[Condition]:
             yield from _needed(part)
 
 
-def _examples(found: tuple[Example, ...], viewer: Staff) -> list[tuple[Enrollment, str]]:
-    """Return the learners with their signals in words, for those who may see learners."""
-    by_id = _by_id([each.enrollment_id for each in found], viewer)
-    return [
-        (by_id[each.enrollment_id], "; ".join(in_words(each.signals)))
-        for each in found
-        if each.enrollment_id in by_id
-    ]
+def _refs(rules: dict[str, Group | None]) -> list[SignalRef]:
+    """Return the signals of the rules, each once, in the order of the conditions."""
+    read = [rule for rule in rules.values() if rule is not None]
+    return list(dict.fromkeys(each.ref for rule in read for each in conditions(rule)))

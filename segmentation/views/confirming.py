@@ -13,7 +13,8 @@ from segmentation.admin.activation import present_in
 from segmentation.models import Segment
 from segmentation.operations.segments import EVALUATED
 from segmentation.queries import courses_of_playbook, segment_size
-from segmentation.views.answers import counted, moves_of, said
+from segmentation.views.answers import counted, said
+from segmentation.views.people import moves_of
 from segmentation.views.rule_form import RuleForm
 
 Staff = User | AnonymousUser

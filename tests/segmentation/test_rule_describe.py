@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from segmentation.rules import describe, find_ref
+from segmentation.rules import describe, figure, find_ref, heading
 from segmentation.signals import SIGNALS_BY_NAME, SignalKind, SignalRef, usual_refs
 from tests.segmentation.factories import identity
 from tests.segmentation.rule_strategies import NAMES, names
@@ -70,3 +70,19 @@ def test_no_signal_shows_its_identity_or_long_decimals(ref):
 
     for name in (ref.identity, ref.column, "3456"):
         assert name not in describe(ref.identity, value)
+
+
+@pytest.mark.parametrize(
+    ("named", "value", "column", "shown"),
+    [
+        (("content_views", 14), 1200, "Content views in the last 14 days", "1,200"),
+        (("quiz_pass_rate", None), 0.625, "Share of quiz attempts passed so far", "62.5%"),
+        (("days_since_activity", None), 3.25, "Days since the last activity", "3.2 days"),
+        (("trait", None, "region"), ["Kent", 3], "Trait region", "'Kent', 3"),
+        (("average_score", 7), None, "Average quiz score in the last 7 days", "unknown"),
+    ],
+)
+def test_signal_has_a_heading_and_a_figure_for_a_table(named, value, column, shown):
+    ref = find_ref(identity(*named))
+
+    assert (heading(ref), figure(ref, value)) == (column, shown)

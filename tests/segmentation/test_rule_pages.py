@@ -250,10 +250,19 @@ def test_count_is_a_sentence_with_example_learners(staff, draft):
 
     assert found["said"] == "1 of 2 learners."
     assert found["counts"]["rule"] == {"rules[0]": "True for 1 of 2 learners."}
-    for words in ("Kit Berg", "Active on 1 of the last 1 day", "Members leave when:",
+    for words in ("Kit Berg", "Days active today</th>", "<td>1</td>", "Members leave when:",
                   "Tuesday 30 September 2025, 14:00 (Europe/Brussels)"):  # fmt: skip
         assert words in found["html"]
     assert Segment.objects.get().rule == draft.rule
+
+
+def test_equal_names_are_told_apart_by_their_ids(staff, course, draft):
+    act(make_enrollment(course, make_learner(name="Kit Berg", external_id="kit-2")))
+
+    html = count(staff, rule=ACTED_TODAY, segment=draft.pk)["html"]
+
+    assert html.count("Kit Berg") == 2
+    assert "kit-2" in html
 
 
 def test_count_of_a_live_segment_says_who_enters_and_leaves(staff, segment):
