@@ -19,10 +19,18 @@ from interventions.operations import (
     beside_an_experiment,
     text_problems,
 )
-from interventions.queries.nudges import categories_to_nudge, segments_to_nudge
+from interventions.queries.nudges import (
+    active_on_entry,
+    categories_to_nudge,
+    segments_to_nudge,
+)
 from interventions.render.markdown import html_of
 from segmentation.models import Segment
 
+BESIDE_A_CADENCE = (
+    "The cadence “{cadence}” goes to every learner who enters this segment, so nobody would be "
+    "held back. Archive it first, or do not hold back half."
+)
 MARKDOWN, HTML = "markdown", "html"
 _NO_LONGER_ACTIVE = (
     "This segment is not active: it was archived or frozen meanwhile, or you may not see it. "
@@ -115,12 +123,18 @@ class NudgeForm(forms.Form):
         """Refuse half a pair of hours, and a nudge for everybody beside an experiment."""
         data = super().clean() or {}
         self._check_hours(data)
-        segment = data.get("segment")
-        if segment is not None and not data.get("hold_back"):
-            running = running_experiments([segment.pk])[segment.pk]
-            if running:
-                self.add_error("segment", beside_an_experiment(running[0]))
+        if data.get("segment") is not None:
+            self._check_beside(data["segment"], hold_back=data.get("hold_back", False))
         return data
+
+    def _check_beside(self, segment: Segment, *, hold_back: bool) -> None:
+        running = running_experiments([segment.pk])[segment.pk]
+        if running and not hold_back:
+            self.add_error("segment", beside_an_experiment(running[0]))
+        for cadence in active_on_entry(segment.pk) if hold_back else ():
+            if cadence.arm_id is None:
+                self.add_error("hold_back", BESIDE_A_CADENCE.format(cadence=cadence))
+                return
 
     def _check_hours(self, data: Mapping[str, Any]) -> None:
         if not {"window_from", "window_until"} <= data.keys():

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from activity.access import Viewer, for_user, viewable
 from activity.models import Course, Enrollment
 from activity.texts import a_few
-from interventions.models import Category, Nudge
+from interventions.models import Cadence, CadenceStatus, Category, Nudge, Trigger
 from segmentation.models import (
     Membership,
     Segment,
@@ -102,6 +102,12 @@ def present_enrollments(
     waiting = WaitingEntry.objects.filter(enrollment=OuterRef("pk"), segment=segment_id)
     loaded = live.filter(~Exists(waiting)).select_related("learner", "course")
     return loaded.order_by("pk")
+
+
+def active_on_entry(segment_id: int) -> QuerySet[Cadence]:
+    """Return the active cadences that start for learners who enter the segment."""
+    entering = Cadence.objects.filter(segment=segment_id, trigger=Trigger.ENTER)
+    return entering.filter(status=CadenceStatus.ACTIVE).order_by("priority", "name")[:MOST_DRAFTS]
 
 
 def drafts(viewer: User) -> QuerySet[Nudge]:

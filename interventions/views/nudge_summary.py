@@ -1,14 +1,19 @@
 """The summary of a nudge before it is started: who would get it, when, and who would not."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+from activity.models import Enrollment
 from common.clock import say_instant
+from experiments.queries import running_experiments
 from interventions.operations import NudgeFields
 from interventions.policy.decision import Reason
 from interventions.queries.forecast import CLOCK_STOPPED, MOST_FORECAST, Forecast, forecast
 from interventions.queries.nudge_line import Point
-from interventions.queries.nudges import Whom, first_members
+from interventions.queries.nudges import Whom, active_on_entry, first_members
+from interventions.queries.runs import zone_of
 from interventions.views.nudge_page import NudgePage
 
 # After "1 learner" and after a larger number.
@@ -58,6 +63,7 @@ class Summary:
     line: list[Point]
     guards: list[str]
     obstacles: list[str]
+    cautions: list[str]
 
 
 def summary_of(page: NudgePage) -> Summary:
@@ -73,7 +79,20 @@ def summary_of(page: NudgePage) -> Summary:
         line=page.line,
         guards=page.guards,
         obstacles=page.obstacles,
+        cautions=list(_cautions(fields)),
     )
+
+
+def _cautions(fields: NudgeFields) -> Iterator[str]:
+    """Yield what else these learners get or take part in."""
+    for cadence in active_on_entry(fields.segment.pk):
+        yield f"Learners who enter also get “{cadence}”. The caps hold for both together."
+    if fields.hold_back:
+        for experiment in running_experiments([fields.segment.pk])[fields.segment.pk]:
+            yield (
+                f"The experiment “{experiment}” runs among these learners too. Each of them draws "
+                "by itself, so a learner can get the messages of both."
+            )
 
 
 def _forecast(page: NudgePage, fields: NudgeFields) -> Forecast:
@@ -90,9 +109,16 @@ def _reach(found: Forecast, whom: Whom, fields: NudgeFields) -> str:
     among = "" if found.looked_at >= whom.members else f" of the first {found.looked_at:,} members"
     if not found.reached or found.first is None or found.first_at is None:
         return f"none of the {found.looked_at:,} learners would get it."
-    when = say_instant(found.first_at, found.first.course.time_zone)
+    when = _when(found.first_at, found.first)
     number = "1 learner" if found.reached == 1 else f"{found.reached:,} learners"
     return f"{number}{among} would get it, the first on {when}."
+
+
+def _when(at: datetime, member: Enrollment) -> str:
+    zone, own = member.course.time_zone, zone_of(member)
+    # Hours are those of the learner, so the course's hour alone could look wrong.
+    there = "" if own == zone else f", {at.astimezone(ZoneInfo(own)):%H:%M} by that learner's clock"
+    return f"{say_instant(at, zone)}{there}"
 
 
 def _why_not(reason: str, number: int) -> str:

@@ -12,6 +12,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -22,6 +23,7 @@ from interventions import operations
 from interventions.forms.answers import first_answers
 from interventions.models import Nudge
 from interventions.render.liquid import TemplateError
+from interventions.render.mail import Rendered
 from interventions.views.nudge_answers import MAY_EXPERIMENT, kept_nudge, page_answer, page_of
 from interventions.views.nudge_page import NudgePage
 from interventions.views.nudge_saving import save
@@ -33,6 +35,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 MAY_WRITE = "interventions.add_cadence"
 # In the address of the page: say what is wrong.
 CHECK = "check"
+SUBJECT_LINE = '<p class="mail"><strong>Subject: {}</strong></p><hr>'
 OWN_FRAMES: dict[str, Any] = {"frame-src": [SELF]}
 PREVIEW_POLICY: dict[str, Any] = {
     "frame-ancestors": [SELF],
@@ -129,7 +132,7 @@ def nudge_preview(request: HttpRequest, key: UUID, number: int) -> HttpResponse:
         try:
             subject = written[0].cleaned_data["subject"]
             shown = trial.rendered(subject=subject, body=written[0].html)
-            return HttpResponse(shown.html)
+            return HttpResponse(_with_heading(shown))
         except TemplateError as error:
             context["problem"] = str(error)
     return render(request, "interventions/nudges/no_preview.html", context)
@@ -141,6 +144,12 @@ def nudge_preview(request: HttpRequest, key: UUID, number: int) -> HttpResponse:
 def trial_link(request: HttpRequest) -> HttpResponse:
     """Say where a link of a test mail leads in a real message."""
     return render(request, "interventions/nudges/trial_link.html", {})
+
+
+def _with_heading(shown: Rendered) -> str:
+    """Return the mail with its subject above it, as a mail program shows it."""
+    heading = format_html(SUBJECT_LINE, shown.subject)
+    return shown.html.replace("<body>", f"<body>{heading}", 1)
 
 
 def _checked(key: UUID) -> HttpResponse:

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.urls import reverse
 
+from activity.models import Learner
 from experiments.models import Experiment
 from interventions.models import (
     Cadence,
@@ -16,6 +17,7 @@ from interventions.models import (
 from interventions.operations import suppress
 from segmentation.operations import archive_segment
 from tests.factories import NOW, act, make_enrollment, make_learner
+from tests.interventions.factories import make_cadence, make_experiment
 from tests.interventions.nudges.pages import (
     HTMX,
     RIGHTS,
@@ -89,6 +91,46 @@ def test_summary_groups_those_who_would_not_get_it(staff, segment):
     assert "3 learners would get it" in page
     assert "1 learner has no address." in page
     assert "1 learner has an address that refuses our mail." in page
+
+
+def test_instant_is_also_by_the_clock_of_a_learner_elsewhere(staff, segment):
+    Learner.objects.update(time_zone="America/New_York")
+
+    page = text_of(post(staff, segment))
+
+    assert "30 September 2025, 13:00 (Europe/London), 08:00 by that learner&#x27;s clock" in page
+
+
+def test_summary_names_what_these_learners_get_beside_it(staff, segment):
+    make_cadence(segment=segment, name="Catch up")
+
+    page = text_of(post(staff, segment))
+
+    assert "Learners who enter also get “Catch up”." in page
+
+
+def test_summary_names_an_experiment_that_runs_beside_it(staff, segment):
+    make_experiment(segment, name="Old")
+
+    page = text_of(post(staff, segment, hold_back="on"))
+
+    assert "The experiment “Old” runs among these learners too." in page
+
+
+def test_half_cannot_be_held_back_beside_a_cadence_for_everybody(staff, segment):
+    make_cadence(segment=segment, name="Catch up")
+
+    page = text_of(post(staff, segment, hold_back="on"))
+
+    assert "The cadence “Catch up” goes to every learner who enters this segment" in page
+
+
+def test_nudge_for_everybody_beside_an_experiment_is_refused_at_the_segment(staff, segment):
+    make_experiment(segment, name="Old")
+
+    page = text_of(post(staff, segment))
+
+    assert "The experiment “Old” runs among these learners. A message to all" in page
 
 
 def test_start_makes_it_once_and_the_page_then_names_its_parts(staff, segment):
@@ -251,12 +293,12 @@ def test_pages_of_a_nudge_take_a_fixed_number_of_queries(
         act(each)
     run_stages(NOW)
 
-    for name, most in (("nudge", 26), ("nudge_summary", 30)):
+    for name, most in (("nudge", 21), ("nudge_summary", 29)):
         with django_assert_max_num_queries(most):
             assert staff.get(address(name, key)).status_code == 200
-    with django_assert_max_num_queries(36):
+    with django_assert_max_num_queries(33):
         staff.post(address(key=key), typed(segment, do=None, version="1"), headers=HTMX)
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(16):
         staff.get(reverse("interventions:nudge_preview", args=(key, 0)))
 
 

@@ -89,6 +89,7 @@ def test_preview_shows_the_message_to_a_member_without_the_members_links(staff, 
     page = answer.content.decode()
     assert "<strong>the quiz</strong>" in page
     assert "Hello Learner" in page
+    assert "<strong>Subject: Try the quiz</strong>" in page
     assert "/unsubscribe/" not in page
     assert "/nudges/test-link/" in page
     assert answer["X-Frame-Options"] == "SAMEORIGIN"
