@@ -26,14 +26,16 @@ install: .venv/installed $(BUNDLE)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-# Only when the lock file has changed. No script of a package runs.
-frontend/node_modules/installed: frontend/package-lock.json | .venv/installed
-	@echo 'Installing the packages of the pages ...'
-	@$(NODE) "$(NPM)" ci --prefix frontend --loglevel error --ignore-scripts >/dev/null
-	@touch $@
-
-$(BUNDLE): frontend/node_modules/installed $(wildcard frontend/*.mjs frontend/*.json frontend/src/*)
-	@$(NODE) frontend/build.mjs
+# Packages only when their lock file has changed; no script of a package runs. Without the scripts
+# all pages work, and that of a rule says so: a machine that reaches only PyPI can run everything.
+$(BUNDLE): $(wildcard frontend/*.mjs frontend/*.json frontend/src/*) | .venv/installed
+	@{ \
+	  { [ frontend/node_modules/installed -nt frontend/package-lock.json ] || { \
+	    echo 'Installing the packages of the pages ...' && \
+	    $(NODE) "$(NPM)" ci --prefix frontend --loglevel error --ignore-scripts >/dev/null && \
+	    touch frontend/node_modules/installed; \
+	  }; } && $(NODE) frontend/build.mjs; \
+	} || echo 'The scripts of the pages were not built, so rules are shown only as text. Run make install again.' >&2
 
 demo: install
 	@$(PYTHON) manage.py migrate --verbosity 0

@@ -110,7 +110,7 @@ export function SignalSelector(props) {
       <Select {...props} faultKey="field" />
       {signal?.args.map((name) => (
         <input
-          key={name} type="text" aria-label="Name of the trait" placeholder="name" disabled={disabled}
+          key={name} type="text" aria-label="Name of the trait" placeholder="name" list="known-traits" disabled={disabled}
           value={rule[name] ?? ""} onChange={(event) => context.set(path, name, event.target.value)}
           {...faulty(props, name)}
         />

@@ -99,7 +99,10 @@ export function RuleEditor({ area, groups, answer, onChange, isReadOnly }) {
         getDefaultOperator={(field) => signalOf({ field })?.defaults.operator ?? "="}
         getOperators={(field) => signalOf({ field })?.operators ?? []}
         listsAsArrays
-        onAddGroup={(group) => ({ ...group, rules: [{ ...group.rules[0], ...firstCondition() }] })}
+        onAddGroup={(group) => {
+          focus.current = `[data-rule-group-id="${group.id}"] .rule select`;
+          return { ...group, rules: [{ ...group.rules[0], ...firstCondition() }] };
+        }}
         onAddRule={(rule) => {
           focus.current = `[data-rule-id="${rule.id}"] select`;
           return { ...rule, ...firstCondition() };

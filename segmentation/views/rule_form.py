@@ -1,5 +1,6 @@
 """What somebody typed on the page of a rule, and its faults."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from activity.access import Viewer, for_user
-from activity.models import Course
+from activity.models import Course, Enrollment
 from segmentation.models import Playbook, Segment
 from segmentation.operations import Typed
 from segmentation.queries import courses_of_playbook
@@ -17,6 +18,8 @@ from segmentation.rules import canonical_rule, find_faults, sentence
 # The rest is counted by the command preview_rule.
 MOST_COURSES = 50
 MOST_NAMES = 3
+# Traits come from a roster, so a few learners show the names of nearly all.
+MOST_SAMPLED = 200
 
 
 class RuleText(forms.CharField):
@@ -84,6 +87,13 @@ def offered_courses(segment: Segment, viewer: Viewer) -> OfferedCourses:
         return OfferedCourses(kept, are_kept=True)
     latest = for_user(Course.objects.order_by("-starts_on", "key"), viewer)
     return OfferedCourses(list(latest[:MOST_COURSES]), are_kept=False)
+
+
+def known_traits(courses: Sequence[Course], *, viewer: Viewer) -> set[str]:
+    """Return the names of traits that some learners of the first course have, as suggestions."""
+    rows = for_user(Enrollment.objects.all(), viewer).filter(course__in=courses[:1])
+    sample = rows.order_by("pk").values_list("traits", "learner__traits")[:MOST_SAMPLED]
+    return {name for pair in sample for traits in pair for name in traits or {}}
 
 
 def read_id(text: str) -> int | None:

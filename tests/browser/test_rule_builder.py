@@ -38,6 +38,9 @@ def playbook():
     return make_playbook(course, name="Nudges")
 
 
+PASTE = "(area, text) => { area.value = text; area.dispatchEvent(new Event('input')); }"
+
+
 class Hand:
     """Works on the page with a mouse and counts its clicks."""
 
@@ -196,6 +199,10 @@ def test_stored_rule_is_shown_and_its_text_is_edited_beside(live_server, staff_c
     page.get_by_text("The rule as JSON").click()
     page.locator("#id_rule").fill("{")
     page.get_by_text("is not JSON").wait_for()
+    deep = '{"combinator":"and","rules":[' * 500 + "]}" * 500
+    for text, words in (("x" * 2_100_000, "too long to be sent"), (deep, "deeper than 50 levels")):
+        page.locator("#id_rule").evaluate(PASTE, text)
+        page.get_by_text(words).wait_for()
     page.locator("#id_rule").fill(json.dumps(VIDEO_ONLY))
     page.get_by_label("Signal", exact=True).nth(2).wait_for()
     page.get_by_label("the rule is no longer true").check()
@@ -213,6 +220,8 @@ def test_return_key_in_a_box_confirms_nothing(live_server, staff_context, playbo
     page, faults = visit(staff_context, address)
     page.get_by_role("button", name="Archive…").click()
     page.get_by_role("button", name="Yes, archive it").wait_for()
+    # The question has the focus, so that it is read out.
+    assert page.evaluate("document.activeElement.textContent").startswith("Archive the segment?")
 
     with page.expect_navigation():
         page.get_by_label("Name", exact=True).press("Enter")

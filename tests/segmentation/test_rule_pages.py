@@ -324,6 +324,14 @@ def reader(client, *rights):
     return client
 
 
+def test_names_of_traits_are_suggested(staff, course, draft):
+    learner = make_learner(traits={"region": "Wales"})
+    make_enrollment(course, learner, traits={"age_band": "35-55"})
+    make_enrollment(make_course(), make_learner(traits={"elsewhere": 1}))
+
+    assert staff.get(address(draft)).context["traits"] == ["age_band", "region"]
+
+
 def test_those_who_may_only_view_see_no_button_and_change_nothing(client, draft):
     viewer = reader(client, "view_segment")
     page = viewer.get(address(draft))
@@ -357,7 +365,7 @@ def test_pages_need_a_right_of_their_own(client, draft, name):
 
 
 def test_pages_stay_within_their_query_budgets(staff, segment, django_assert_max_num_queries):
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         staff.get(address(segment))
     with django_assert_max_num_queries(14):
         count(staff, rule=ACTED_TODAY, segment=segment.pk)
