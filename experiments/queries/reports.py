@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, F, Prefetch, QuerySet, Value, When
+from django.db import connection
+from django.db.models import Case, Count, Prefetch, QuerySet, Value, When
 
 from activity.access import Viewer, for_user
 from activity.models import Course
-from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus
+from experiments.models import UNSENT, Experiment, ExperimentStatus
 from experiments.protocol import ExperimentProtocol, Promise, ProtocolError, read_protocol
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
@@ -26,11 +27,22 @@ _RANK = Case(
     When(status=ExperimentStatus.STOPPED, then=Value(1)),
     default=Value(2),
 )
-# A message that was sent may keep the reason for which it waited before.
-_REASON = Case(
-    When(delivery_outcomes__outcome__in=UNSENT, then=F("delivery_outcomes__reason")),
-    default=Value(""),
-)
+# A message that was sent may keep the reason for which it waited before. The inner query counts per
+# learner: count(DISTINCT) would sort all deliveries once more, and take four times as long.
+_DELIVERIES = """
+SELECT arm.key, counted.outcome, counted.reason, sum(counted.deliveries)::bigint, count(*)
+FROM (
+    SELECT assignment.arm_id, kept.outcome,
+        CASE WHEN kept.outcome = ANY (%(unsent)s) THEN kept.reason ELSE '' END AS reason,
+        count(*) AS deliveries
+    FROM experiments_assignment AS assignment
+    JOIN experiments_deliveryoutcome AS kept ON kept.assignment_id = assignment.id
+    WHERE assignment.experiment_id = %(experiment_id)s
+        AND assignment.assigned_at <= %(as_of)s AND kept.at <= %(as_of)s
+    GROUP BY assignment.id, assignment.arm_id, kept.outcome, 3
+) AS counted JOIN experiments_arm AS arm ON arm.id = counted.arm_id
+GROUP BY arm.key, counted.outcome, counted.reason
+"""
 
 
 def experiments_with_sizes(*, viewer: Viewer) -> QuerySet[Experiment]:
@@ -74,12 +86,14 @@ def deliveries_by_arm(
     experiment_id: int, *, as_of: datetime
 ) -> dict[str, dict[Fate, DeliveryCounts]]:
     """Return the number of deliveries and of their learners, by arm key and fate."""
-    found = Assignment.objects.filter(
-        experiment=experiment_id, assigned_at__lte=as_of, delivery_outcomes__at__lte=as_of
-    )
-    counted = found.values_list("arm__key", "delivery_outcomes__outcome", _REASON).annotate(
-        deliveries=Count("delivery_outcomes"), learners=Count("id", distinct=True)
-    )
+    values: dict[str, Any] = {
+        "experiment_id": experiment_id,
+        "as_of": as_of,
+        "unsent": [kind.value for kind in UNSENT],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_DELIVERIES, values)
+        counted = cursor.fetchall()
     by_arm: dict[str, dict[Fate, DeliveryCounts]] = {}
     for arm, outcome, reason, deliveries, learners in counted:
         by_arm.setdefault(arm, {})[Fate(outcome, reason)] = DeliveryCounts(deliveries, learners)
