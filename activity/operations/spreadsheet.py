@@ -63,20 +63,40 @@ def import_spreadsheet(
 def _import(course: Course, batch: Sequence[SheetRow], now: datetime) -> list[RowResult]:
     with changing(now=now) as effects:
         # All rows at once and in order, learners before Due rows, as in other imports and ingest.
-        ids = {key_text(row.learner.get(ID)) for row in batch if not row.fault}
-        lock_rows(Learner.objects.filter(external_id__in=ids))
-        known = course.enrollments.filter(learner__external_id__in=ids)
-        lock_due(known.values_list("pk", flat=True))
-        return [_import_row(course, row, effects, now) for row in batch]
+        learners = Learner.objects.filter(external_id__in=[_id_of(row) for row in batch])
+        lock_rows(learners)
+        enrollments = course.enrollments.filter(learner__in=learners)
+        lock_due(enrollments.values_list("pk", flat=True))
+        known = _Known(
+            course=course,
+            learners={row.external_id: row for row in learners},
+            enrollments={row.learner_id: row for row in enrollments.select_related("section")},
+            sections=set(course.sections.values_list("key", flat=True)),
+        )
+        return [_import_row(known, row, effects, now) for row in batch]
 
 
-def _import_row(course: Course, row: SheetRow, effects: Effects, now: datetime) -> RowResult:
+@dataclass(frozen=True)
+class _Known:
+    """The rows before the next row of the file is saved."""
+
+    course: Course
+    learners: dict[str, Learner]
+    enrollments: dict[int, Enrollment]
+    sections: set[str]
+
+
+def _id_of(row: SheetRow) -> str:
+    return str(key_text(row.learner.get(ID, "")))
+
+
+def _import_row(known: _Known, row: SheetRow, effects: Effects, now: datetime) -> RowResult:
     name = str(row.learner.get(ID, ""))
     if row.fault:
         return RowResult(row.number, name, RowKind.REFUSED, row.fault)
     try:
         with transaction.atomic():
-            kind, details = _change(course, row, effects, now)
+            kind, details = _change(known, row, effects, now)
     except (RosterError, IntegrityError, DataError) as error:
         return RowResult(row.number, name, RowKind.REFUSED, str(error))
     finally:
@@ -86,28 +106,32 @@ def _import_row(course: Course, row: SheetRow, effects: Effects, now: datetime) 
 
 
 def _change(
-    course: Course, row: SheetRow, effects: Effects, now: datetime
+    known: _Known, row: SheetRow, effects: Effects, now: datetime
 ) -> tuple[RowKind, list[str]]:
     """Save the learner and the enrollment. Return what it was, and what changed in words."""
-    learner = Learner.objects.filter(external_id=key_text(row.learner[ID])).first()
-    enrolled = course.enrollments.select_related("section")
-    enrollment = enrolled.filter(learner=learner).first() if learner else None
-    details = _new_section(course, row, effects, now)
-    changed = [
-        *_changed(learner, change_learner(row.learner, effects, now), row.learner),
-        *_changed(enrollment, change_enrollment(row.enrollment, effects, now), row.enrollment),
-    ]
-    if learner is None or enrollment is None:
-        return (RowKind.NEW if learner is None else RowKind.ENROLLED), details + changed
-    return (RowKind.CHANGED if changed else RowKind.SAME), details + changed
+    before = known.learners.get(_id_of(row))
+    enrolled = known.enrollments.get(before.pk) if before else None
+    details = _new_section(known, row, effects, now)
+    learner = change_learner(row.learner, effects, now)
+    enrollment = change_enrollment(row.enrollment, effects, now)
+    # Only now: a row that fails takes its new section back with it.
+    known.learners[learner.external_id] = learner
+    known.enrollments[learner.pk] = enrollment
+    if "section" in row.enrollment:
+        known.sections.add(str(key_text(row.enrollment["section"])))
+    details += _changed(before, learner, row.learner)
+    details += _changed(enrolled, enrollment, row.enrollment)
+    if before is None or enrolled is None:
+        return (RowKind.NEW if before is None else RowKind.ENROLLED), details
+    return (RowKind.CHANGED if details else RowKind.SAME), details
 
 
-def _new_section(course: Course, row: SheetRow, effects: Effects, now: datetime) -> list[str]:
+def _new_section(known: _Known, row: SheetRow, effects: Effects, now: datetime) -> list[str]:
     key = row.enrollment.get("section")
-    if key is None or course.sections.filter(key=key_text(key)).exists():
+    if key is None or key_text(key) in known.sections:
         return []
-    change_section({"course": course.key, "key": key}, effects, now)
-    return [f"The section {key} is new."]
+    section = change_section({"course": known.course.key, "key": key}, effects, now)
+    return [f"The section {section.key} is new."]
 
 
 def _changed(before: Model | None, after: Model, values: Mapping[str, Any]) -> list[str]:
