@@ -138,6 +138,15 @@ def active_runs(enrollment_id: int) -> list[Run]:
     return list(rows.select_related("cadence__segment").prefetch_related(steps).order_by("pk"))
 
 
+def manual_starts(enrollment_id: int, since: datetime, until: datetime) -> list[Run]:
+    """Return the runs that staff started for the enrollment in the time. One query."""
+    rows = Run.objects.filter(enrollment=enrollment_id, transition=None, assignment=None)
+    within = rows.filter(
+        started_at__gte=since, started_at__lt=until, cadence__trigger=Trigger.MANUAL
+    )
+    return list(within.select_related("cadence").order_by("-started_at", "-pk")[:MOST])
+
+
 def used_up_at(
     delivery: Delivery, cap_name: str, *, at: datetime, viewer: Viewer
 ) -> list[Delivery]:

@@ -169,6 +169,7 @@ def test_a_cadence_is_sent_by_hand_once_and_stopped(staff: Client, ana: Enrollme
     again = post(staff, "start", ana.pk, cadence.pk).text
     assert "is in “Extra help” now" in again
     run = Run.objects.get()
+    assert "“Extra help” was started by hand." in again
     assert "Ana is in it now" in staff.get(reverse("learner-send", args=(ana.pk,))).text
     plan_due(now=utc_now())
 

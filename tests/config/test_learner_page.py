@@ -9,7 +9,9 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from activity.models import Enrollment
+from activity import access
+from activity.models import Course, Enrollment
+from common.clock import utc_now
 from config.views.learner.timeline import timeline
 from interventions.operations import (
     save_cap,
@@ -235,3 +237,28 @@ def test_page_costs_the_same_however_much_there_is(
         staff.get(page(ana))
     with django_assert_max_num_queries(25):
         staff.get(reverse("learner-older", args=(ana.pk,)))
+
+
+def test_rows_of_other_courses_stay_hidden(
+    staff: Client, ana: Enrollment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = make_evaluated(make_live_course(title="Alchemy"), ana.learner)
+    stranger = make_evaluated(foreign.course)
+    save_cap("1 a day", limit=1, window="rolling_days", length=1, on_exceed="defer")
+    hidden = make_counted(foreign, utc_now() - HOUR).step.template.name
+    make_delivery(ana, expires_at=utc_now() + DAY)
+    assert hidden in staff.get(page(ana)).text
+    mine = Course.objects.filter(pk=ana.course_id)
+    monkeypatch.setattr(access, "courses_of", lambda user: mine)
+
+    shown = staff.get(page(ana), {"enrollment": foreign.pk}).text
+
+    assert "Biology" in shown
+    assert "the cap “1 a day”" in shown
+    for word in ("Alchemy", hidden):
+        assert word not in shown
+    assert staff.get(page(stranger)).status_code == 404
+    for name in ("learner-next", "learner-older", "learner-send"):
+        assert staff.get(reverse(name, args=(foreign.pk,))).status_code == 404
+    held = staff.post(reverse("learner-hold", args=(stranger.learner_id,)), {"reason": "x"})
+    assert held.status_code == 404

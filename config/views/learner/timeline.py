@@ -16,7 +16,11 @@ from config.views.learner.segments import ConditionLine, condition_line, moved_s
 from config.views.results import instant_words
 from experiments.queries import assignments_of
 from interventions.models import DeliveryState
-from interventions.queries.learner_messages import last_message_before, messages_between
+from interventions.queries.learner_messages import (
+    last_message_before,
+    manual_starts,
+    messages_between,
+)
 from interventions.queries.pauses import pauses_between
 from segmentation.queries.history import last_move_before, moves_between
 
@@ -154,6 +158,12 @@ def _messages(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
         yield Entry(ended_at(delivery), sentence, trace_lines(delivery, zone=stretch.zone))
 
 
+def _starts(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
+    if viewer.has_perm("interventions.view_run"):
+        for run in manual_starts(stretch.enrollment.pk, stretch.since, stretch.until):
+            yield Entry(run.started_at, f"“{run.cadence.name}” was started by hand.")
+
+
 def _draws(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
     if not viewer.has_perm("experiments.view_assignment"):
         return
@@ -182,6 +192,7 @@ SOURCES: tuple[Callable[[_Stretch, Staff], Iterator[Entry]], ...] = (
     _acts,
     _moves,
     _draws,
+    _starts,
     _messages,
     _pauses,
 )
