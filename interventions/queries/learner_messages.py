@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Max, Prefetch, Q, QuerySet
+from django.db.models import Max, Prefetch, Q
 from django.db.models.functions import Coalesce
 
 from activity.access import Viewer, for_user
@@ -44,12 +44,24 @@ _RELATED = (
 
 
 @dataclass(frozen=True)
+class CapUse:
+    """A message that uses up a cap, and when it was or is expected to be sent."""
+
+    delivery: Delivery
+    at: datetime
+
+    @property
+    def is_to_come(self) -> bool:
+        return self.delivery.claimed_at is None
+
+
+@dataclass(frozen=True)
 class Waiting:
     """A waiting message, its expectation, and the messages that use up the cap it waits for."""
 
     delivery: Delivery
     expectation: Expectation
-    used_by: list[Delivery]
+    used_by: list[CapUse]
 
 
 def waiting_messages(learner: Learner, *, now: datetime, viewer: Viewer) -> list[Waiting]:
@@ -147,9 +159,7 @@ def manual_starts(enrollment_id: int, since: datetime, until: datetime) -> list[
     return list(within.select_related("cadence").order_by("-started_at", "-pk")[:MOST])
 
 
-def used_up_at(
-    delivery: Delivery, cap_name: str, *, at: datetime, viewer: Viewer
-) -> list[Delivery]:
+def used_up_at(delivery: Delivery, cap_name: str, *, at: datetime, viewer: Viewer) -> list[CapUse]:
     """Return the messages that used up the cap when it held back or dropped this one.
 
     Two queries. Without such a cap, because it was renamed, the list is empty.
@@ -209,9 +219,10 @@ def _cap(facts: Facts, name: str) -> Cap | None:
     return next((cap for cap in facts.caps if cap.name == name), None)
 
 
-def _named(counted: Iterable[Counted], viewer: Viewer) -> list[Delivery]:
-    ids = [each.delivery_id for each in counted if each.delivery_id is not None]
-    if not ids:
+def _named(counted: Iterable[Counted], viewer: Viewer) -> list[CapUse]:
+    instants = {each.delivery_id: each.at for each in counted if each.delivery_id is not None}
+    if not instants:
         return []
-    rows: QuerySet[Delivery] = for_user(Delivery.objects.filter(pk__in=ids), viewer)
-    return list(rows.select_related("step__template").order_by("-claimed_at"))
+    rows = for_user(Delivery.objects.filter(pk__in=instants), viewer)
+    uses = [CapUse(each, instants[each.pk]) for each in rows.select_related("step__template")]
+    return sorted(uses, key=lambda use: use.at)

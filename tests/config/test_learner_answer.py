@@ -228,3 +228,25 @@ def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
     )
     assert "Drawn into the arm “control” of the experiment “Half”." in history(ana)
     assert section(ana).arms == ["In the arm “control” of the experiment “Half”."]
+
+
+def test_each_wait_is_named_and_the_message_that_comes_first(ana: Enrollment) -> None:
+    save_cap("1 a day", limit=1, window="rolling_days", length=1, on_exceed="defer")
+    save_quiet_hours(begins="21:00", ends="08:00")
+    make_delivery(ana, nudge(ana))
+    make_delivery(ana, make_cadence(template=template("Weekly"), exit_on_leave=False))
+
+    night = NOW + 10 * HOUR
+    (other,) = section(ana, night).others
+
+    assert other.sentences == [
+        "“Weekly” goes out on Thursday 2 October 2025, 08:00 (Europe/London).",
+        (
+            "It waits, because it is within the quiet hours, and then because the learner has had"
+            " enough messages: the cap “1 a day”."
+        ),
+        (
+            "The cap “1 a day” will be used up by “Quiz nudge” on Wednesday 1 October 2025, 08:00"
+            " (Europe/London)."
+        ),
+    ]

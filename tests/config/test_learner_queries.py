@@ -106,7 +106,8 @@ def test_messages_take_a_fixed_number_of_queries(
     # Each waits a day longer, because the one before it counts too.
     instants = [each.expectation.at for each in found]
     assert instants == [NOW - HOUR + days * DAY for days in (1, 2, 3, 4)]
-    assert [len(each.used_by) for each in found] == [1] * 4
+    assert [each.used_by[0].at for each in found] == [NOW - HOUR + days * DAY for days in range(4)]
+    assert [each.used_by[0].is_to_come for each in found] == [False, True, True, True]
 
     with django_assert_num_queries(1):
         ended = messages_between(ana.pk, NOW - DAY, NOW + DAY)
@@ -114,7 +115,7 @@ def test_messages_take_a_fixed_number_of_queries(
     assert len(names) == 5
     with django_assert_num_queries(4):
         used = used_up_at(found[0].delivery, "1 a day", at=NOW, viewer=COMMAND_LINE)
-    assert [each.claimed_at for each in used] == [NOW - HOUR]
+    assert [each.at for each in used] == [NOW - HOUR]
     assert used_up_at(found[0].delivery, "renamed", at=NOW, viewer=COMMAND_LINE) == []
 
 

@@ -8,7 +8,7 @@ from config.views.results import instant_words
 from interventions.models import Cadence, Delivery, DeliveryState, Run, Trigger
 from interventions.policy.decision import Defer, Reason
 from interventions.policy.words import words_of
-from interventions.queries.learner_messages import Waiting
+from interventions.queries.learner_messages import CapUse, Waiting
 from segmentation.rules import RuleError, explain, parse
 
 _ENDED = {
@@ -74,8 +74,8 @@ def waiting_sentences(waiting: Waiting, *, name: str, zone: str, now: datetime) 
     yield f"{message_name(waiting.delivery)} {_outcome(waiting, name, zone, now)}"
     expectation = waiting.expectation
     if expectation.waits and expectation.end is None:
-        first = expectation.waits[0]
-        yield f"It waits, because {clause(first.reason, first.detail)}."
+        reasons = dict.fromkeys(clause(each.reason, each.detail) for each in expectation.waits)
+        yield f"It waits, because {', and then because '.join(reasons)}."
     if waiting.used_by:
         caps = [each for each in (*expectation.waits, expectation.end) if each]
         cap = next(each.detail for each in caps if _is_cap(each.reason))
@@ -108,13 +108,11 @@ def _stay(cadence: Cadence, name: str) -> list[str]:
     return [f"{name} is still in {cadence.segment.name}"] if leaves and cadence.segment else []
 
 
-def used_up_sentence(cap: str, used_by: Sequence[Delivery], *, zone: str) -> str:
-    """Return which messages used up the cap, and when."""
-    users = [
-        f"{message_name(each)} on {instant_words(each.claimed_at or each.send_at, zone)}"
-        for each in used_by
-    ]
-    return f"The cap “{cap}” was used up by {' and '.join(users)}."
+def used_up_sentence(cap: str, used_by: Sequence[CapUse], *, zone: str) -> str:
+    """Return which messages used up the cap, and when, or which will."""
+    users = [f"{message_name(each.delivery)} on {instant_words(each.at, zone)}" for each in used_by]
+    will = "will be" if any(each.is_to_come for each in used_by) else "was"
+    return f"The cap “{cap}” {will} used up by {' and '.join(users)}."
 
 
 def trace_lines(delivery: Delivery, *, zone: str) -> list[str]:

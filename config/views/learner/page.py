@@ -179,8 +179,8 @@ def pause_words(pause: LearnerPause | None, shown: list[Enrollment]) -> str:
         return ""
     zone = shown[0].course.time_zone if shown else "UTC"
     by = f" by {pause.began_by}" if pause.began_by else ""
-    why = f": {pause.reason}" if pause.reason else "."
-    return f"since {instant_words(pause.began_at, zone)}{by}{why}"
+    why = f": {pause.reason.rstrip('.')}" if pause.reason else ""
+    return f"since {instant_words(pause.began_at, zone)}{by}{why}."
 
 
 def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Section:
