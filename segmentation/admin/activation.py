@@ -17,6 +17,8 @@ from segmentation.operations.segments import EVALUATED
 from segmentation.queries import courses_of_playbook
 
 CONFIRMED = "confirmed"
+# The courses that are counted for the page: the last to start.
+MOST_COUNTED = 20
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,13 @@ def present_in(segment: models.Segment, viewer: Viewer) -> Present:
     if segment.status in EVALUATED:
         return Present(segment, 0, ["The segment is active already: nothing changes."])
     learners, lines = 0, []
-    for course in courses_of_playbook(segment.playbook_id, viewer=viewer):
+    courses = list(courses_of_playbook(segment.playbook_id, viewer=viewer)[: MOST_COUNTED + 1])
+    for course in courses[:MOST_COUNTED]:
         number, words = _present_of(segment, course)
         learners += number
         lines.append(words)
+    if len(courses) > MOST_COUNTED:
+        lines.append("The learners of the playbook's earlier courses are not counted here.")
     nobody = ["No learners: the playbook is kept for no course."]
     return Present(segment, learners, lines or nobody)
 

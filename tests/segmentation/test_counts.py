@@ -1,13 +1,15 @@
 """The count of an unsaved rule: matches, entries and leavings as an evaluation would make them."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from segmentation.models import Override, Segment
 from segmentation.operations import SegmentFields, edit_segment
-from segmentation.queries import count_rule
-from segmentation.rules import parse
+from segmentation.queries import count_rule, preview
+from segmentation.rules import conditions, parse
 from segmentation.stages.evaluate import evaluate_due
-from tests.factories import NOW, act, make_course, make_enrollment
+from tests.factories import NOW, act, make_cast, make_course, make_enrollment
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
@@ -17,6 +19,7 @@ from tests.segmentation.factories import (
     members,
     where,
 )
+from tests.segmentation.rule_strategies import rule_shapes
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +33,12 @@ def course():
         act(one)
     act(learners[0])
     return course
+
+
+@pytest.fixture
+def cast():
+    """Return a playbook for a course with Ana, who finished, Bo and Cy."""
+    return make_playbook(make_cast().course)
 
 
 def counted(course, segment, rule, leave_rule=None):
@@ -91,3 +100,19 @@ def test_count_takes_one_query_and_another_in_an_exclusive_playbook(
         segment = Segment(playbook=make_playbook(course, exclusive=is_exclusive))
         with django_assert_num_queries(1 + is_exclusive):
             counted(course, segment, ACTED_TODAY)
+
+
+@pytest.mark.slow
+@given(rule=rule_shapes(meant=True), leave_rule=st.none() | rule_shapes(meant=True))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_rule_is_counted_as_its_preview_lists_it(cast, rule, leave_rule):
+    segment = Segment(playbook=cast)
+    course = cast.courses.get()
+    found = counted(course, segment, rule, leave_rule)
+    listed = preview(parse(rule), course, as_of=NOW)
+
+    assert (found.matches, found.of) == (listed.matches, listed.of)
+    assert len(found.examples) == min(10, listed.matches)
+    signals = {each.ref.identity for part in (rule, leave_rule) if part
+               for each in conditions(parse(part))}  # fmt: skip
+    assert all(set(each.signals) == signals for each in found.examples)
