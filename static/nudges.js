@@ -8,6 +8,20 @@
     if (messageOf(target)) last.set(messageOf(target), target);
   });
 
+  // What was typed or chosen before this page could save it is saved now.
+  document.addEventListener("DOMContentLoaded", () => {
+    const form = document.getElementById("nudge");
+    const isTyped = (field) =>
+      field.options
+        ? [...field.options].some((each) => each.selected !== each.defaultSelected)
+          && field.selectedIndex !== 0
+        : field.type === "checkbox"
+          ? field.checked !== field.defaultChecked
+          : field.type !== "hidden" && field.value !== field.defaultValue;
+    if ([...form.elements].some((field) => field.name && field.type !== "submit" && isTyped(field)))
+      form.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   document.addEventListener("click", ({ target }) => {
     const chip = target.closest("[data-insert]");
     if (!chip) return;

@@ -34,6 +34,7 @@ _RECORDS = (
     "experiments.deliveryoutcome",
     "interventions.run",
     "interventions.delivery",
+    "interventions.nudge",
     "interventions.consent",
     "interventions.templatetext",
     "interventions.sitepause",

@@ -33,6 +33,7 @@ from interventions.models import (
     FrequencyCap,
     LearnerPause,
     MailboxMessage,
+    Nudge,
     Pause,
     QuietHours,
     Suppression,
@@ -109,6 +110,7 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     said = {"state": "out", "changed_at": NOW, "source": "page"}
     Consent.objects.create(learner=enrollment.learner, category=cadence.category, **said)
     Pause.objects.create(cadence=cadence, began_at=NOW, began_by=f"{word} boss")
+    Nudge.objects.create(segment=segment, name=f"{word} nudge", saved_at=NOW)
     LearnerPause.objects.create(learner=enrollment.learner, began_at=NOW, began_by=f"{word} boss")
 
 

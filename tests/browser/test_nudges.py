@@ -47,7 +47,7 @@ def write(hand, page):
     hand.fill(page.get_by_label("Text", exact=True), "Hello ")
     hand.click(page.get_by_role("button", name="name of the learner"))
     page.keyboard.type(", **try the quiz**.")
-    page.frame_locator("iframe").get_by_text("try the quiz").wait_for()
+    page.frame_locator("iframe").get_by_text("try the quiz", exact=True).wait_for()
 
 
 def test_cadence_from_nothing_to_the_first_mail(live_server, staff_context, course):
