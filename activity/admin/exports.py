@@ -76,6 +76,8 @@ class ExportedList:
     """A list with a button that downloads its rows. Put it before the base class of the page."""
 
     export: ClassVar[Export]
+    # Whether the list also links to the import of learners.
+    has_import: ClassVar[bool] = False
     list_before_template = "admin/list_export.html"
 
     def get_urls(self) -> list[URLPattern]:

@@ -116,6 +116,7 @@ class LearnerAdmin(ExportedList, BigTableAdmin):
     search_help_text = "The whole external id or address, or the beginning of the name"
     list_filter = (("unusable_email", EmptyFieldListFilter),)
     readonly_fields = ("unusable_email",)
+    has_import = True
     export = Export(
         (
             Column("learner", "external_id", "the learner's id on the platform"),
@@ -162,6 +163,7 @@ class EnrollmentAdmin(ExportedList, BigTableAdmin):
     search_help_text = WHOLE_ID
     autocomplete_fields = ("learner", "course", "section")
     readonly_fields = ("unit_key", "last_event_at")
+    has_import = True
     export = Export(
         (
             Column("learner", "learner__external_id", "the learner's id on the platform"),

@@ -10,7 +10,7 @@ from experiments.protocol import ProtocolError, read_protocol
 
 
 def result_sentence(experiment: Experiment, *, has_drawn: bool, now: datetime) -> str:
-    """Return whether the experiment has results, or when its first result comes."""
+    """Return when the first result can come, or that the report has the answer."""
     try:
         metrics = read_protocol(experiment.protocol).chosen_metrics()
     except ProtocolError:
@@ -20,7 +20,8 @@ def result_sentence(experiment: Experiment, *, has_drawn: bool, now: datetime) -
     first = experiment.started_at + min(metric.window for metric in metrics)
     if now < first:
         return f"“{experiment}” runs. Its first result comes after {first:%-d %B %Y}."
-    return f"“{experiment}” runs and has results."
+    # Learners who are drawn late have no result yet. Only the report reads the draws.
+    return f"“{experiment}” runs. Its report says what was found so far."
 
 
 def course_state(course: Course) -> str:

@@ -132,6 +132,16 @@ def test_list_links_to_the_file_with_its_filters(staff: Client) -> None:
     assert f'href="{address_of("segmentation.membership")}?stay=left"' in shown.content.decode()
 
 
+def test_lists_of_learners_lead_to_the_import(staff: Client) -> None:
+    lists = {label: staff.get(address_of(label, "changelist")).content.decode() for label in LISTS}
+
+    link = f'href="{reverse("activity:import")}"'
+    assert {label for label, text in lists.items() if link in text} == {
+        "activity.learner",
+        "activity.enrollment",
+    }
+
+
 def test_members_who_left_are_another_list(staff: Client) -> None:
     course = make_course(time_zone="Europe/Brussels")
     member = make_member(course)

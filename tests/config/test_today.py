@@ -95,7 +95,7 @@ def test_experiment_says_when_its_first_result_comes() -> None:
     assert "Nobody has been drawn yet." in sentences(seen().results)
     assign(make_evaluated(course), arm_of(experiment, "control"))
     assert "Its first result comes after 7 October 2025." in sentences(seen().results)
-    assert "has results" in sentences(seen(at=NOW + timedelta(days=7)).results)
+    assert "says what was found so far" in sentences(seen(at=NOW + timedelta(days=7)).results)
 
 
 def test_courses_say_whether_learners_get_messages() -> None:

@@ -352,3 +352,18 @@ def test_start_with_learners_to_draw_gives_no_warning(staff: Client) -> None:
     )
 
     assert act(staff, "start", experiment) == ["Nudge is running."]
+
+
+def test_list_names_the_courses_of_each_population_with_the_same_queries(
+    staff: Client, django_assert_max_num_queries: Any
+) -> None:
+    for title in ("Biology 2025", "Biology 2026", "Chemistry"):
+        segment = make_segment(make_course(title=title))
+        make_experiment(segment=segment)
+    make_experiment(playbook=segment.playbook, name="Whole playbook")
+
+    with django_assert_max_num_queries(16):
+        text = staff.get(reverse("admin:experiments_experiment_changelist")).content.decode()
+    assert f"{segment.name} (Chemistry)" in text
+    assert "Playbook (Chemistry)" in text
+    assert "(Biology 2025)" in text
