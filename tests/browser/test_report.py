@@ -48,8 +48,10 @@ def test_report_on_paper_is_not_cut(live_server, staff_context, course):
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
 
 
-def test_list_of_reports_loads_its_answers(live_server, staff_context, course):
-    page, faults = visit(staff_context, live_server.url + reverse("experiments:report-list"))
+def test_answer_is_one_click_from_the_start_page(live_server, staff_context, course):
+    page, faults = visit(staff_context, live_server.url + reverse("home"))
+
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Reports").click()
 
     page.get_by_text("Nudge did better than control: 91.7% of learners").wait_for()
     assert page.get_by_role("link", name="Nudge (Biology 2025)").is_visible()
