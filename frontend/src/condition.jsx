@@ -28,7 +28,8 @@ export function Faults({ context, path }) {
 }
 
 function definition(signal, rule) {
-  return rule.window >= 1 ? signal.help.replaceAll("N days", `${rule.window} days`) : signal.help;
+  const days = rule.window === 1 ? "1 day" : `${rule.window} days`;
+  return rule.window >= 1 ? signal.help.replaceAll("N days", days) : signal.help;
 }
 
 export function Condition(props) {

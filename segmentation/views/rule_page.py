@@ -44,6 +44,7 @@ def page_context(request: HttpRequest, segment: Segment, form: RuleForm) -> dict
         "traits": sorted(known_traits(offered.courses, viewer=request.user)),
         "may_change": may_change,
         "may_send": may_send(request.user),
+        "sentences": _sentences(segment),
         "is_evaluated": segment.status in EVALUATED,
         "state": _state(segment, request.user),
         "answer": answer_for(request.POST, segment, request.user) if is_counted else None,
@@ -65,6 +66,12 @@ def conflict_with(segment: Segment) -> str:
         f" {segment.get_status_display()}. Version {segment.version} was saved{by} on {at}."
         f" Its rule is: {in_english(segment.rule)}.{leave}"
     )
+
+
+def _sentences(segment: Segment) -> dict[str, str]:
+    """Return the stored rules in English."""
+    rules = {"rule": segment.rule, "leave_rule": segment.leave_rule} if segment.pk else {}
+    return {name: in_english(rule) for name, rule in rules.items() if rule is not None}
 
 
 def _right(segment: Segment) -> str:

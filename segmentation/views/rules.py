@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -14,10 +15,11 @@ from django.views.decorators.http import require_http_methods
 
 from activity.access import for_user
 from activity.rights import REFUSAL, may_send
+from activity.switch import chosen_course
 from common.clock import utc_now
 from segmentation import operations
 from segmentation.admin.words import user_of
-from segmentation.models import Segment
+from segmentation.models import Playbook, Segment
 from segmentation.views.confirming import Confirmation, confirmation, requested
 from segmentation.views.rule_form import RuleForm, offered_playbooks, read_id
 from segmentation.views.rule_page import conflict_with, page_context
@@ -40,7 +42,7 @@ def new_rule(request: HttpRequest) -> HttpResponse:
     chosen = read_id((request.POST or request.GET).get("playbook", ""))
     offered = offered_playbooks(request.user)
     found = offered.filter(pk=chosen or 0).first()
-    playbook = found or offered.first()
+    playbook = found or _usual_playbook(request, offered)
     if playbook is None:
         return render(request, "segmentation/no_playbook.html")
     if request.method == "POST" and found is None:
@@ -57,6 +59,13 @@ def edit_rule(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the rule of a segment, or carry out the action of a button."""
     seen = for_user(Segment.objects.select_related("playbook"), request.user)
     return _page(request, get_object_or_404(seen, pk=pk))
+
+
+def _usual_playbook(request: HttpRequest, offered: QuerySet[Playbook]) -> Playbook | None:
+    """Return a playbook of the course to which the user limits the lists, or else the first."""
+    chosen = chosen_course(request)
+    kept = offered.filter(courses=chosen.pk).first() if chosen else None
+    return kept or offered.first()
 
 
 def _page(request: HttpRequest, segment: Segment) -> HttpResponse:

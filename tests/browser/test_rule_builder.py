@@ -196,7 +196,7 @@ def test_stored_rule_is_shown_and_its_text_is_edited_beside(live_server, staff_c
     page.get_by_label("Signal", exact=True).nth(2).wait_for()
 
     assert json.loads(page.locator("#id_rule").input_value()) == segment.rule
-    page.get_by_text("The rule as JSON").click()
+    page.locator("summary").click()
     page.locator("#id_rule").fill("{")
     page.get_by_text("is not JSON").wait_for()
     deep = '{"combinator":"and","rules":[' * 500 + "]}" * 500
