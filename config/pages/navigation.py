@@ -65,6 +65,7 @@ def look() -> dict[str, Any]:
             }
         ],
         "STYLES": [lambda request: static("admin.css")],
+        "SCRIPTS": [lambda request: static("admin.js")],
         "SHOW_HISTORY": True,
         "SHOW_VIEW_ON_SITE": False,
         "SIDEBAR": {
