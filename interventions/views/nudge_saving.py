@@ -59,7 +59,8 @@ def _saved(request: Any, key: UUID, answers: Mapping[str, str]) -> Nudge:
     save = operations.NudgeSave(
         key=key,
         tab=request.POST.get("tab", "")[:40],
-        version=int(version) if version.isdecimal() and len(version) < 10 else 0,
+        # A nudge that the user may not see counts as one of another tab.
+        version=int(version) if kept and version.isdecimal() and len(version) < 10 else 0,
         answers=answers,
         name=forms.name,
         # A segment that can no longer be chosen stays, so that the page can name it.

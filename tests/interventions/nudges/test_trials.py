@@ -6,8 +6,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
+from activity.models import Course
 from experiments.models import Experiment
 from interventions.models import Cadence, Delivery, MailboxMessage, Nudge
+from tests.interventions.factories import make_live_course
 from tests.interventions.nudges.pages import (
     HTMX,
     RIGHTS,
@@ -118,6 +120,29 @@ def test_test_mail_goes_to_the_user_and_counts_against_nothing(staff, segment):
     assert (mail.recipient, mail.subject) == ("bo@example.org", "Test: Try the quiz")
     assert "/unsubscribe/" not in f"{mail.html}{mail.text}{mail.headers}"
     assert not Delivery.objects.exists()
+
+
+def test_mail_server_that_is_away_is_said(staff, segment, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    # Nothing listens at this port.
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+
+    page = text_of(post(staff, segment, do="test"))
+
+    assert "The mail server cannot be reached" in page
+    assert "try **the quiz**." in page
+
+
+def test_another_course_is_neither_offered_nor_shown_nor_changed(staff, segment, monkeypatch):
+    key = uuid4()
+    post(staff, segment, key=key, do="save", name="Theirs")
+    own = make_live_course(title="Own")
+    monkeypatch.setattr("activity.access.courses_of", lambda user: Course.objects.filter(pk=own.pk))
+
+    assert "Video-only" not in text_of(staff.get(reverse("interventions:new_nudge")))
+    assert staff.get(address(key=key)).status_code == 404
+    post(staff, segment, key=key, do="save", version="1", tab="two", name="Mine")
+    assert Nudge.objects.get(key=key).name == "Theirs"
 
 
 def test_user_without_an_address_is_told_so(staff, segment):
