@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
+from activity.access import COMMAND_LINE
 from common.rows import free_key
 from experiments.models import Arm, Experiment
 from experiments.operations import draft_halves
@@ -33,6 +34,7 @@ from interventions.queries.runs import zone_of
 from interventions.queries.texts import DEFAULT_LOCALE
 from segmentation.models import Segment, SegmentStatus
 from segmentation.operations import lock_members
+from segmentation.queries import segment_size
 
 # All runs of those already in are written in the one transaction of the save.
 MOST_PRESENT = 10_000
@@ -50,8 +52,8 @@ _GONE = (
     "started, and your texts are kept. Choose another segment."
 )
 _TOO_MANY = (
-    "{number:,} learners are in the segment, and at most {most:,} can be started at once. Start it "
-    "for those who enter from now on."
+    "More than {most:,} learners are in the segment, and no more can be started at once. Take the "
+    "tick from “Also those already in”: it then starts for those who enter from now on."
 )
 
 
@@ -135,9 +137,10 @@ def create_nudge(key: UUID, *, version: int, fields: NudgeFields, now: datetime)
         return nudge
     if nudge.version != version:
         raise InterventionError(STALE)
+    _check_number(fields)
     # Due rows are locked before segments, as at the start of an experiment.
     present = lock_members([fields.segment.pk]) if fields.include_present else []
-    _check_population(fields, present)
+    _check_population(fields)
     _lock_keys()
     arms = _drafted_arms(fields) if fields.hold_back else None
     nudge.cadence = _save_cadence(fields, arms)
@@ -169,7 +172,16 @@ def note_test(key: UUID, *, by: User, now: datetime) -> None:
         Nudge.objects.filter(key=key).update(tested_at=now, saved_by=by)
 
 
-def _check_population(fields: NudgeFields, present: Sequence[int]) -> None:
+def _check_number(fields: NudgeFields) -> None:
+    """Refuse too many of those already in, before any of them is locked."""
+    if not fields.include_present:
+        return
+    number = segment_size(fields.segment.pk, up_to=MOST_PRESENT, viewer=COMMAND_LINE)
+    if number > MOST_PRESENT:
+        raise InterventionError(_TOO_MANY.format(most=MOST_PRESENT), field="include_present")
+
+
+def _check_population(fields: NudgeFields) -> None:
     lock_segments([fields.segment.pk])
     fields.segment.refresh_from_db(fields=["status"])
     if fields.segment.status != SegmentStatus.ACTIVE:
@@ -177,9 +189,6 @@ def _check_population(fields: NudgeFields, present: Sequence[int]) -> None:
     running = running_experiments([fields.segment.pk])[fields.segment.pk]
     if running and not fields.hold_back:
         raise InterventionError(beside_an_experiment(running[0]), field="segment")
-    if len(present) > MOST_PRESENT:
-        sentence = _TOO_MANY.format(number=len(present), most=MOST_PRESENT)
-        raise InterventionError(sentence, field="include_present")
 
 
 def beside_an_experiment(experiment: Experiment) -> str:

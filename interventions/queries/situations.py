@@ -3,24 +3,38 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any
 
+from django.db import connection
 from django.db.models import Q
-from django.db.models.functions import Lower
 
 from activity.models import Learner
 from common.addresses import comparable
 from interventions.channels import CHANNELS
-from interventions.models import Consent, ConsentState, Delivery, LearnerPause, Suppression
-from interventions.policy.caps import Counted
+from interventions.models import Consent, ConsentState, LearnerPause, Suppression
+from interventions.policy.caps import Counted, Message
 from interventions.policy.consent import ConsentStatement
-from interventions.queries.facts import Situation, message_of
+from interventions.queries.facts import Situation
 from interventions.queries.limits import Limits
 from interventions.queries.pauses import site_is_paused
 
-Value = TypeVar("Value")
+# Looked up one by one: for lists and joins the planner would read whole tables.
+_COUNTED = """
+SELECT asked.learner_id, counted.channel, counted.category_id,
+    (SELECT course_id FROM activity_enrollment WHERE id = counted.enrollment_id),
+    counted.claimed_at, counted.id
+FROM unnest(%(learners)s::bigint[], %(mailboxes)s::text[]) AS asked (learner_id, mailbox)
+CROSS JOIN LATERAL (
+    SELECT id, channel, category_id, enrollment_id, claimed_at FROM interventions_delivery
+    WHERE learner_id = asked.learner_id AND claimed_at > %(since)s
+    UNION
+    SELECT id, channel, category_id, enrollment_id, claimed_at FROM interventions_delivery
+    WHERE lower(address) = asked.mailbox AND claimed_at > %(since)s
+) AS counted
+ORDER BY counted.id
+"""
 # By person, which is a learner or a mailbox, then by the id of the row.
-_Rows = dict[tuple[str, int | str | None], dict[int, Value]]
+_Statements = dict[tuple[str, int | str | None], dict[int, ConsentStatement]]
 
 
 def read_situations(
@@ -46,7 +60,7 @@ def read_situations(
             suppressed=suppressed,
             evaluation_pending=frozenset(),
             words=tuple(_of(learner, words)),
-            counted=_of(learner, counted),
+            counted=counted[learner.pk],
             waiting=[],
         )
         for learner in learners
@@ -64,11 +78,11 @@ def _paused(learners: Sequence[Learner]) -> set[int]:
     return set(held.values_list("learner", flat=True))
 
 
-def _statements(learners: Sequence[Learner]) -> _Rows[ConsentStatement]:
+def _statements(learners: Sequence[Learner]) -> _Statements:
     # The index holds only statements with a mailbox, so the condition must say the same.
     of_mailbox = Q(mailbox__in=_mailboxes(learners)) & ~Q(mailbox="")
     concerned = Q(learner__in=learners) | of_mailbox
-    rows: _Rows[ConsentStatement] = defaultdict(dict)
+    rows: _Statements = defaultdict(dict)
     for row in Consent.objects.filter(concerned).order_by("pk"):
         wants = row.state == ConsentState.IN
         statement = ConsentStatement(row.category_id, wants, row.changed_at)
@@ -77,21 +91,23 @@ def _statements(learners: Sequence[Learner]) -> _Rows[ConsentStatement]:
     return rows
 
 
-def _counted(learners: Sequence[Learner], *, since: datetime) -> _Rows[Counted]:
-    # Two conditions that each have an index.
-    mailbox = Lower("address")
-    sent = Delivery.objects.filter(claimed_at__gt=since).annotate(mailbox=mailbox)
-    concerned = sent.filter(Q(learner__in=learners) | Q(mailbox__in=_mailboxes(learners)))
-    rows: _Rows[Counted] = defaultdict(dict)
-    for row in concerned.select_related("enrollment").order_by("pk"):
-        counted = Counted(message_of(row), row.claimed_at or since, row.pk)
-        rows["learner", row.learner_id][row.pk] = counted
-        rows["mailbox", row.mailbox][row.pk] = counted
+def _counted(learners: Sequence[Learner], *, since: datetime) -> dict[int, list[Counted]]:
+    values: dict[str, Any] = {
+        "learners": [learner.pk for learner in learners],
+        "mailboxes": [comparable(learner.email or "") or None for learner in learners],
+        "since": since,
+    }
+    rows: dict[int, list[Counted]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTED, values)
+        for learner_id, channel, category_id, course_id, at, delivery_id in cursor:
+            message = Message(channel, category_id, course_id)
+            rows[learner_id].append(Counted(message, at, delivery_id))
     return rows
 
 
-def _of(learner: Learner, rows: _Rows[Value]) -> list[Value]:
-    """Return the values of the learner and of the mailbox, each row once."""
+def _of(learner: Learner, rows: _Statements) -> list[ConsentStatement]:
+    """Return the statements of the learner and of the mailbox, each once."""
     mailbox = comparable(learner.email or "")
     of_mailbox = rows.get(("mailbox", mailbox), {}) if mailbox else {}
     return [*(rows.get(("learner", learner.pk), {}) | of_mailbox).values()]
