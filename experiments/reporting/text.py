@@ -102,10 +102,17 @@ def _of_waiting(report: Report) -> Iterator[str]:
     waits = max((result.waits for result in report.results), default=0)
     if not waits:
         return
-    why = "A learner counts once the days of observation after the draw are over."
+    yield f"{waits:,} of {report.assigned:,} learners are not counted yet. {_until(report)}"
+
+
+def _until(report: Report) -> str:
+    """Return when the waiting learners are counted, or why they never are."""
     if report.facts.is_over:
-        why = "The clock stopped before their days of observation were over."
-    yield f"{waits:,} of {report.assigned:,} learners are not counted yet. {why}"
+        return "The clock stopped before their days of observation were over."
+    why = "A learner counts once the days of observation after the draw are over"
+    if report.all_counted_at is None:
+        return f"{why}."
+    return f"{why}, the last one on {instant_text(report.all_counted_at, zone=report.facts.zone)}."
 
 
 def _of_running(report: Report) -> Iterator[str]:

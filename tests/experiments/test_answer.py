@@ -9,6 +9,7 @@ from experiments.metrics.definitions import LOWER, METRICS, Metric
 from experiments.reporting.answer import Answer, Judgement, answer_line, answers
 from experiments.reporting.page import all_counted_text, outcome_rows
 from experiments.reporting.report import CourseFacts, ExperimentFacts, Report, build_report
+from experiments.reporting.text import cautions
 from experiments.stats.balance import sample_ratio
 from tests.experiments.test_report import FACTS, arm
 
@@ -105,6 +106,13 @@ def test_young_experiment_says_when_its_first_result_comes_by_the_clock_of_its_c
         "All learners drawn until now are counted on Monday 27 October 2025, 12:30 "
         "(Europe/Brussels)."
     )
+
+
+def test_waiting_learners_are_counted_at_an_instant_that_is_said() -> None:
+    text = " ".join(cautions(report_of((80, 200), (117, 195), courses=(BRUSSELS,))))
+
+    assert "105 of 500 learners are not counted yet." in text
+    assert "the last one on Monday 27 October 2025, 12:30 (Europe/Brussels)." in text
 
 
 def test_first_result_needs_a_learner_in_both_arms() -> None:
