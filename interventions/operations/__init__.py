@@ -30,7 +30,7 @@ from interventions.operations.nudges import (
 )
 from interventions.operations.pauses import PauseNote, pause_cadence, pause_learner, pause_site
 from interventions.operations.resolution import resolve_in_doubt, retry_failed
-from interventions.operations.runs import manual_run, start_manually, stop_run
+from interventions.operations.runs import manual_runs, start_manually, stop_run
 from interventions.operations.templates import (
     check_texts,
     save_category,
@@ -56,7 +56,7 @@ __all__ = [
     "delete_nudge",
     "keep_no",
     "make_missing_guards",
-    "manual_run",
+    "manual_runs",
     "note_test",
     "pause_cadence",
     "pause_learner",

@@ -107,17 +107,25 @@ def start_manually(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run
     if cadence.status != CadenceStatus.ACTIVE or cadence.trigger != Trigger.MANUAL:
         raise InterventionError(f"The cadence '{cadence}' is not active or not started manually.")
     enrollment = Enrollment.objects.select_related("learner", "course").get(pk=enrollment_id)
-    run = manual_run(cadence, enrollment, now=now)
+    run = manual_runs([cadence], enrollment, now=now)[cadence.pk]
     if run is not None:
         run.save()
     return run
 
 
-def manual_run(cadence: Cadence, enrollment: Enrollment, *, now: datetime) -> Run | None:
-    """Return the run that `start_manually` would save now, or None if re-entry forbids it."""
-    pair = (enrollment.pk, cadence.pk)
-    last = last_runs([enrollment.pk], [cadence.pk]).get(pair)
-    return new_run(cadence, Start(enrollment.pk, zone=zone_of(enrollment)), last=last, now=now)
+def manual_runs(
+    cadences: Sequence[Cadence], enrollment: Enrollment, *, now: datetime
+) -> dict[int, Run | None]:
+    """Return by cadence the run that `start_manually` would save now. None: re-entry forbids it.
+
+    One query if the steps are loaded.
+    """
+    last = last_runs([enrollment.pk], [cadence.pk for cadence in cadences])
+    start = Start(enrollment.pk, zone=zone_of(enrollment))
+    return {
+        each.pk: new_run(each, start, last=last.get((enrollment.pk, each.pk)), now=now)
+        for each in cadences
+    }
 
 
 @transaction.atomic

@@ -219,3 +219,17 @@ def test_stopping_drops_what_waits_and_leaves_what_was_sent(ana: Enrollment) -> 
 
     plan_due(now=NOW + timedelta(days=2))
     assert [each.state for each in Delivery.objects.all()] == ["handed_off"]
+
+
+def test_the_offers_cost_the_same_however_many_there_are(
+    staff: Client, ana: Enrollment, django_assert_max_num_queries: Any
+) -> None:
+    save_cap("1 a day", limit=1, window="rolling_hours", length=24, on_exceed="defer")
+    make_counted(ana, utc_now())
+    for _ in range(5):
+        make_cadence(trigger="manual")
+
+    with django_assert_max_num_queries(14):
+        offered = staff.get(reverse("learner-send", args=(ana.pk,))).text
+    # Each is looked at alone: none waits for another that was not chosen.
+    assert offered.count("was used up by") == 5

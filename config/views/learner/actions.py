@@ -28,10 +28,12 @@ from config.views.learner.page import (
     may_hold,
     name_of,
 )
+from config.views.learner.timeline import Staff
 from interventions import operations
 from interventions.models import Cadence, Run
 from interventions.operations import InterventionError, PauseNote
-from interventions.queries.learner_messages import first_message, manual_cadences
+from interventions.queries.expected_messages import first_messages
+from interventions.queries.learner_messages import manual_cadences
 from segmentation.models import Segment
 from segmentation.operations import SegmentationError, add_member, clear_override, remove_member
 
@@ -143,27 +145,32 @@ class Offer:
 def learner_send(request: HttpRequest, enrollment_id: int) -> HttpResponse:
     """List the cadences that can be started for the learner, and when the messages would go out."""
     enrollment = enrollment_of(request, enrollment_id)
-    found = manual_cadences(enrollment.course_id, viewer=request.user)
     context = {
         "enrollment": enrollment,
         "name": name_of(enrollment.learner),
-        "offers": [_offer(each, enrollment, request) for each in found],
+        "offers": _offers(enrollment, request.user),
     }
     return render(request, "config/learner_send.html", context)
 
 
-def _offer(cadence: Cadence, enrollment: Enrollment, request: HttpRequest) -> Offer:
-    now, name = clock_of(enrollment, utc_now()), name_of(enrollment.learner)
-    run = operations.manual_run(cadence, enrollment, now=now)
-    steps = len(cadence.steps.all())
-    if run is None:
-        return Offer(
-            cadence, steps, [f"{name} is in it now, or has been through it."], can_start=False
-        )
-    first = first_message(run, enrollment, now=now, viewer=request.user)
-    zone = enrollment.course.time_zone
-    sentences = list(waiting_sentences(first, name=name, zone=zone, now=now))
-    return Offer(cadence, steps, sentences, can_start=True)
+def _offers(enrollment: Enrollment, viewer: Staff) -> list[Offer]:
+    """Return the cadences, those that can be started first."""
+    now = clock_of(enrollment, utc_now())
+    cadences = manual_cadences(enrollment.course_id, viewer=viewer)
+    found = operations.manual_runs(cadences, enrollment, now=now)
+    runs = [run for run in found.values() if run is not None]
+    messages_of = first_messages(runs, enrollment, now=now, viewer=viewer)
+    zone, name = enrollment.course.time_zone, name_of(enrollment.learner)
+    sentences = {
+        run.cadence_id: list(waiting_sentences(first, name=name, zone=zone, now=now))
+        for run, first in zip(runs, messages_of, strict=True)
+    }
+    refusal = [f"{name} is in it now, or has been through it."]
+    offers = [
+        Offer(each, len(each.steps.all()), sentences.get(each.pk, refusal), each.pk in sentences)
+        for each in cadences
+    ]
+    return sorted(offers, key=lambda offer: not offer.can_start)
 
 
 @never_cache

@@ -18,7 +18,7 @@ from config.views.results import instant_words
 from interventions.models import Delivery, Run
 from interventions.policy.decision import Reason
 from interventions.policy.words import words_of
-from interventions.queries.learner_messages import Waiting, used_up_at
+from interventions.queries.expected_messages import Waiting, used_up_at
 from interventions.queries.reach import barrier_of
 from segmentation.models import Transition
 

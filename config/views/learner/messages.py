@@ -8,7 +8,7 @@ from config.views.results import instant_words
 from interventions.models import Cadence, Delivery, DeliveryState, Run, Trigger
 from interventions.policy.decision import Defer, Reason
 from interventions.policy.words import words_of
-from interventions.queries.learner_messages import CapUse, Waiting
+from interventions.queries.expected_messages import CapUse, Waiting
 from segmentation.rules import RuleError, explain, parse
 
 _ENDED = {

@@ -25,11 +25,11 @@ from config.views.learner.timeline import Staff, Timeline, timeline
 from config.views.results import instant_words
 from experiments.queries import assignments_of
 from interventions.models import LearnerPause, Run
+from interventions.queries.expected_messages import waiting_messages
 from interventions.queries.learner_messages import (
     active_runs,
     last_ended_message,
     number_waiting,
-    waiting_messages,
 )
 from interventions.queries.pauses import learner_pause
 from interventions.render.names import first_name

@@ -1,0 +1,165 @@
+"""When the waiting messages of a learner will go out, and which messages use up their caps."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from activity.access import Viewer, for_user
+from activity.models import Enrollment, Learner
+from interventions.channels import CHANNELS
+from interventions.models import Delivery, DeliveryState, Run
+from interventions.policy.caps import Cap, Counted, horizon
+from interventions.policy.decision import Defer, Facts, Reason
+from interventions.policy.durations import later
+from interventions.policy.expectation import Expectation, expect, used_up_by
+from interventions.queries.facts import facts_of, message_of, read_situation
+from interventions.queries.learner_messages import RELATED
+from interventions.queries.limits import read_limits
+from interventions.queries.runs import zone_of
+
+MOST_WAITING = 20
+
+
+@dataclass(frozen=True)
+class CapUse:
+    """A message that uses up a cap, and when it was or is expected to be sent."""
+
+    delivery: Delivery
+    at: datetime
+
+    @property
+    def is_to_come(self) -> bool:
+        return self.delivery.claimed_at is None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A waiting message, its expectation, and the messages that use up the cap it waits for."""
+
+    delivery: Delivery
+    expectation: Expectation
+    used_by: list[CapUse]
+
+
+def waiting_messages(learner: Learner, *, now: datetime, viewer: Viewer) -> list[Waiting]:
+    """Return the learner's waiting messages of all courses in the order in which they go out.
+
+    Each one is decided on as if those before it had gone out. Five queries.
+    """
+    planned = Delivery.objects.filter(learner=learner, state=DeliveryState.PLANNED)
+    ordered = planned.select_related(*RELATED).order_by("send_at", "priority", "pk")
+    deliveries = list(ordered[:MOST_WAITING])
+    return _decided(learner, deliveries, now=now, viewer=viewer, in_turn=True)
+
+
+def first_messages(
+    runs: Sequence[Run], enrollment: Enrollment, *, now: datetime, viewer: Viewer
+) -> list[Waiting]:
+    """Return when the first message of each run would go out, if only this run were started.
+
+    The runs are not stored. Learner and course must be loaded. Four queries.
+    """
+    deliveries = [_first_delivery(run, enrollment, now) for run in runs]
+    return _decided(enrollment.learner, deliveries, now=now, viewer=viewer, in_turn=False)
+
+
+def _first_delivery(run: Run, enrollment: Enrollment, now: datetime) -> Delivery:
+    step = next(s for s in run.cadence.steps.all() if s.position == run.next_position)
+    step.cadence, run.enrollment = run.cadence, enrollment
+    planned_at = run.next_at or now
+    return Delivery(
+        run=run,
+        step=step,
+        learner=enrollment.learner,
+        enrollment=enrollment,
+        category=run.cadence.category,
+        channel=step.channel,
+        priority=run.cadence.priority,
+        ghost=run.ghost,
+        planned_at=planned_at,
+        send_at=planned_at,
+        expires_at=later(planned_at, run.cadence.max_age, zone=zone_of(enrollment)),
+    )
+
+
+def used_up_at(delivery: Delivery, cap_name: str, *, at: datetime, viewer: Viewer) -> list[CapUse]:
+    """Return the messages that used up the cap when it held back or dropped this one.
+
+    Four queries. Without such a cap, because it was renamed, the list is empty.
+    """
+    limits = read_limits()
+    cap = _cap(limits.caps, cap_name)
+    if cap is None:
+        return []
+    rows = Delivery.objects.filter(
+        learner=delivery.learner_id, claimed_at__lte=at, claimed_at__gt=at - horizon(cap)
+    ).exclude(pk=delivery.pk)
+    counted = tuple(
+        Counted(message_of(each), each.claimed_at, each.pk)
+        for each in rows.select_related("enrollment")
+        if each.claimed_at is not None
+    )
+    users = used_up_by(cap, counted, before=at)
+    return _uses(users, _named(users, viewer))
+
+
+def _decided(
+    learner: Learner,
+    deliveries: Sequence[Delivery],
+    *,
+    now: datetime,
+    viewer: Viewer,
+    in_turn: bool,
+) -> list[Waiting]:
+    """Decide on the messages. `in_turn` counts each one for those that go out after it."""
+    if not deliveries:
+        return []
+    limits = read_limits()
+    addresses = {name: channel.address(learner) for name, channel in CHANNELS.items()}
+    ids = [delivery.enrollment_id for delivery in deliveries]
+    situation = read_situation(learner, ids, addresses, limits=limits, now=now)
+    found = []
+    for delivery in deliveries:
+        facts = facts_of(delivery, learner, situation, limits=limits, now=now)
+        send_at = max(delivery.send_at, now)
+        expectation = expect(facts, send_at=send_at, expires_at=delivery.expires_at)
+        if in_turn and expectation.at is not None:
+            sent = Counted(message_of(delivery), expectation.at, delivery.pk)
+            situation.counted.append(sent)
+        found.append((delivery, expectation, _users(facts, expectation, now)))
+    named = _named([user for *_, users in found for user in users], viewer)
+    return [
+        Waiting(delivery, expectation, _uses(users, named))
+        for delivery, expectation, users in found
+    ]
+
+
+def _users(facts: Facts, expectation: Expectation, now: datetime) -> list[Counted]:
+    """Return the messages that use up the first cap in the way."""
+    decisions = (*expectation.waits, expectation.end)
+    capped = [each for each in decisions if each and each.reason == Reason.FREQUENCY_CAP]
+    if not capped:
+        return []
+    cap = _cap(facts.caps, capped[0].detail)
+    until = capped[0].until if isinstance(capped[0], Defer) else now
+    return [] if cap is None else used_up_by(cap, facts.counted, before=max(until, now))
+
+
+def _cap(caps: Iterable[Cap], name: str) -> Cap | None:
+    return next((cap for cap in caps if cap.name == name), None)
+
+
+def _named(counted: Iterable[Counted], viewer: Viewer) -> dict[int, Delivery]:
+    """Return those of the messages that the viewer may see, with their templates. One query."""
+    ids = {each.delivery_id for each in counted if each.delivery_id is not None}
+    rows = for_user(Delivery.objects.filter(pk__in=ids), viewer)
+    return rows.select_related("step__template").in_bulk() if ids else {}
+
+
+def _uses(users: Iterable[Counted], named: dict[int, Delivery]) -> list[CapUse]:
+    found = [
+        CapUse(named[each.delivery_id], each.at)
+        for each in users
+        if each.delivery_id is not None and each.delivery_id in named
+    ]
+    return sorted(found, key=lambda use: use.at)
