@@ -60,6 +60,17 @@ def offered_to(viewer: User) -> Offered:
     )
 
 
+def offered_in(offered: Offered, course_id: int, *, answers: Mapping[str, str]) -> Offered:
+    """Return what is offered in one course, with the segment that is already chosen."""
+    kept = {
+        key: segment
+        for key, segment in offered.segments.items()
+        if key == answers.get("segment")
+        or course_id in {course.pk for course in segment.playbook.courses.all()}
+    }
+    return Offered(kept, offered.categories)
+
+
 class NudgeForm(forms.Form):
     """The answers that are not about a single message."""
 

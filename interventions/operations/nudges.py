@@ -206,7 +206,7 @@ def _lock_keys() -> None:
 
 def _drafted_arms(fields: NudgeFields) -> tuple[Arm, Arm]:
     key = free_key(Experiment.objects.all(), fields.name, fallback="nudge")
-    name = f"Does “{fields.name[:180]}” help?"
+    name = f"Effect of {fields.name}"[:200]
     return draft_halves(key, name=name, hypothesis=fields.hypothesis, segment=fields.segment)
 
 

@@ -9,8 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from activity.access import for_user
+from activity.switch import chosen_course
 from common.clock import utc_now
-from interventions.forms.nudges import NudgeForms, offered_to
+from interventions.forms.nudges import NudgeForms, offered_in, offered_to
 from interventions.models import Nudge
 from interventions.queries.nudges import drafts
 from interventions.views.nudge_page import NudgePage
@@ -23,10 +24,18 @@ def kept_nudge(request: HttpRequest, key: UUID) -> Nudge:
     return get_object_or_404(seen, key=key)
 
 
+def forms_of(request: Any, answers: Mapping[str, str]) -> NudgeForms:
+    """Return the forms with the segments of the course to which the user limits the lists."""
+    offered, course = offered_to(request.user), chosen_course(request)
+    if course is not None:
+        offered = offered_in(offered, course.pk, answers=answers)
+    return NudgeForms(answers, offered=offered)
+
+
 def page_of(
     request: Any, kept: Nudge | None, answers: Mapping[str, str], *, is_checked: bool = False
 ) -> NudgePage:
-    forms = NudgeForms(answers, offered=offered_to(request.user))
+    forms = forms_of(request, answers)
     return NudgePage(forms, kept, request.user, utc_now(), is_checked)
 
 

@@ -14,10 +14,10 @@ from activity.models import Learner
 from common.clock import utc_now
 from interventions import operations
 from interventions.forms.answers import with_another_message, without_message
-from interventions.forms.nudges import NudgeForms, offered_to, typed_answers
+from interventions.forms.nudges import typed_answers
 from interventions.models import Nudge
 from interventions.trials import TrialError, send_trials
-from interventions.views.nudge_answers import go_to, page_answer, page_of, parts_answer
+from interventions.views.nudge_answers import forms_of, go_to, page_answer, page_of, parts_answer
 
 ANOTHER_TAB = (
     "This nudge was changed in another window meanwhile. What you typed here is kept as a nudge of "
@@ -52,7 +52,7 @@ def _changed(typed: Mapping[str, str], do: str) -> dict[str, str]:
 
 
 def _saved(request: Any, key: UUID, answers: Mapping[str, str]) -> Nudge:
-    forms = NudgeForms(answers, offered=offered_to(request.user))
+    forms = forms_of(request, answers)
     version = request.POST.get("version", "")
     seen = for_user(Nudge.objects.select_related("segment"), request.user)
     kept = seen.filter(key=key).first()

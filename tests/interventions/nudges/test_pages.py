@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 
 from activity.models import Learner
+from activity.switch import choose_course
 from experiments.models import Experiment
 from interventions.models import (
     Cadence,
@@ -17,7 +18,7 @@ from interventions.models import (
 from interventions.operations import suppress
 from segmentation.operations import archive_segment
 from tests.factories import NOW, act, make_enrollment, make_learner
-from tests.interventions.factories import make_cadence, make_experiment
+from tests.interventions.factories import make_cadence, make_experiment, make_live_course
 from tests.interventions.nudges.pages import (
     HTMX,
     RIGHTS,
@@ -30,6 +31,7 @@ from tests.interventions.nudges.pages import (
     typed,
 )
 from tests.journeys.test_main_path import run_stages
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 pytestmark = pytest.mark.django_db
 
@@ -276,6 +278,21 @@ def test_draft_is_found_again_and_can_be_deleted(staff, segment):
 
     staff.post(address("delete_nudge", key))
     assert not Nudge.objects.exists()
+
+
+def test_course_switch_limits_the_segments_but_keeps_the_chosen_one(staff, segment):
+    other = make_live_course(title="Chemistry")
+    make_segment(make_playbook(other), ACTED_TODAY, name="Theirs")
+    key = uuid4()
+    post(staff, segment, key=key, do="save")
+    session = staff.session
+    choose_course(session, other)
+    session.save()
+
+    new = text_of(staff.get(reverse("interventions:new_nudge")))
+    assert "Theirs (Chemistry)" in new
+    assert "Video-only (Biology 2025)</option>" not in new
+    assert "Video-only (Biology 2025)</option>" in text_of(staff.get(address(key=key)))
 
 
 def test_page_without_segments_says_what_to_do(staff):
