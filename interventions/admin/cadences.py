@@ -51,13 +51,9 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
 
     form = CadenceForm
     list_display = (
-        "name",
-        "shown_course",
-        "shown_status",
-        "shown_trigger",
-        "shown_for",
-        "category",
-    )
+        "name", "shown_course", "shown_status", "shown_trigger", "shown_for", "category",
+        "priority",
+    )  # fmt: skip
     list_select_related = ("segment__playbook", "arm", "ghost_for", "category")
     list_filter = ("status", "paused", ("segment", RelatedFilter))
     search_fields = ("key", "name")
