@@ -44,6 +44,7 @@ class HoldForm(forms.Form):
     reason = forms.CharField(
         label="Reason",
         max_length=300,
+        error_messages={"required": "Write why, so that your colleagues know."},
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
