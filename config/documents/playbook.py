@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import combinations
-
-from statsmodels.stats.power import TTestIndPower
+from typing import Any
 
 from activity.access import Viewer, for_user
 from activity.models import Course
+from common.lazy import LazyModule
 from experiments.models import Experiment, ExperimentStatus
 from interventions.models import Cadence, CadenceStatus, Step
 from interventions.policy.durations import delay_in_words
@@ -18,6 +18,9 @@ from segmentation.queries import courses_of_playbook
 from segmentation.queries.separation import Separation, separation_of
 from segmentation.rules import RuleError, conditions, explain, parse
 from segmentation.signals import Signal
+
+# Loading takes a second, and only the page of a playbook needs it.
+power: Any = LazyModule("statsmodels.stats.power")
 
 KEPT = (SegmentStatus.ACTIVE, SegmentStatus.FROZEN)
 MOST_COURSES = 20
@@ -171,7 +174,7 @@ def members_needed() -> int:
 
     Two-sided t test at level 0.05: 1,571 per arm. Cohen (1988), Statistical Power Analysis, 2.4.
     """
-    per_arm = TTestIndPower().solve_power(effect_size=SMALL_EFFECT, alpha=LEVEL, power=POWER)
+    per_arm = power.TTestIndPower().solve_power(effect_size=SMALL_EFFECT, alpha=LEVEL, power=POWER)
     return 2 * int(-(-per_arm // 1))
 
 
