@@ -27,14 +27,15 @@ class Standing:
     """An enrollment and a segment: the membership if any, and how each condition is met.
 
     `matches` is the result of the rule; None is unknown. `verdicts` is None if the enrollment is
-    not in scope or the rule cannot be read. `ahead` is the segment that comes first in an exclusive
-    playbook. `waits`: nothing has started for the membership, because the entries of its day are
-    being counted.
+    not in scope, or if the rule cannot be read. `ahead` is the segment that comes first in an
+    exclusive playbook. `waits`: nothing has started for the membership, because the entries of its
+    day are being counted.
     """
 
     segment: Segment
     membership: Membership | None
     override: Override | None
+    in_scope: bool
     matches: bool | None
     verdicts: list[Verdict] | None
     ahead: Segment | None
@@ -70,6 +71,7 @@ def standings(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> lis
                 segment=segment,
                 membership=held.get(segment.pk),
                 override=overrides.get(segment.pk),
+                in_scope=signals is not None,
                 matches=evaluate(rule, signals) if rule and signals is not None else None,
                 verdicts=verdicts(rule, signals) if rule and signals is not None else None,
                 ahead=_ahead(segment, segments, held) if known else None,

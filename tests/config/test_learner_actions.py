@@ -156,6 +156,7 @@ def test_a_change_that_cannot_be_made_says_why(staff: Client, ana: Enrollment) -
     assert post(staff, "segment", ana.pk, 0, "add").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_cadence_is_sent_by_hand_once_and_stopped(staff: Client, ana: Enrollment) -> None:
     cadence = make_cadence(trigger="manual", name="Extra help", steps=2)
     make_cadence(trigger="manual", name="Draft", status="draft")
@@ -201,6 +202,7 @@ def test_only_what_is_started_by_hand_is_started_and_stopped(
     elsewhere = make_cadence(
         trigger="manual", segment=make_segment(make_playbook(make_live_course()), QUIET)
     )
+    assert post(staff, "stop", make_run(ana, triggered).pk).status_code == 404
     for cadence in (triggered, elsewhere):
         assert post(staff, "start", ana.pk, cadence.pk).status_code == 404
     assert "No cadence can be sent by hand yet" in (

@@ -102,10 +102,12 @@ def test_changes_by_hand_frozen_rules_and_the_scope_are_said(ana: Enrollment) ->
     remove_member(segment.pk, ana.pk, now=NOW)
     assert section(ana).segments[0].sentence.startswith("Not in Quiet. Removed by hand on")
 
-    Segment.objects.update(status="frozen")
+    segment.overrides.all().delete()
+    Segment.objects.update(rule={"field": "gone"})
+    assert section(ana).segments[0].sentence == "Not in Quiet: its rule cannot be read."
+    Segment.objects.update(status="frozen", rule=QUIET)
     assert "Its rule failed, so no learner enters" in section(ana).segments[0].sentence
     Enrollment.objects.update(withdrew_at=NOW - DAY)
-    segment.overrides.all().delete()
     assert "is over for the learner" in section(ana).segments[0].sentence
 
 
@@ -180,6 +182,7 @@ def page(enrollment: Enrollment) -> str:
     return reverse("learner", args=(enrollment.learner_id,))
 
 
+@pytest.mark.slow
 def test_page_shows_each_course_and_links_lead_on(staff: Client, ana: Enrollment) -> None:
     make_segment(make_playbook(ana.course), QUIET, name="Quiet")
     make_delivery(ana)
@@ -221,6 +224,7 @@ def test_page_shows_only_what_the_user_may_see(client: Client, ana: Enrollment) 
         assert hidden not in shown
 
 
+@pytest.mark.slow
 def test_page_costs_the_same_however_much_there_is(
     staff: Client, ana: Enrollment, django_assert_max_num_queries: Any
 ) -> None:

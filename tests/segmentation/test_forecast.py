@@ -44,6 +44,7 @@ def foreseen(enrollment: Enrollment) -> list[tuple[Any, str, int]]:
     return sorted([*entered, *left])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ana", "bo", "cy"])
 @pytest.mark.parametrize("is_up_to_date", [True, False])
 def test_five_segments_change_as_foreseen(name: str, is_up_to_date: bool) -> None:

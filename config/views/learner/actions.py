@@ -30,7 +30,7 @@ from config.views.learner.page import (
 )
 from config.views.learner.timeline import Staff
 from interventions import operations
-from interventions.models import Cadence, Run
+from interventions.models import Cadence, Run, Trigger
 from interventions.operations import InterventionError, PauseNote
 from interventions.queries.expected_messages import first_messages
 from interventions.queries.learner_messages import manual_cadences
@@ -208,7 +208,7 @@ def learner_stop(request: HttpRequest, run_id: int) -> HttpResponse:
     """Stop a cadence that somebody started for the learner."""
     if not may_hold(request.user):
         raise PermissionDenied
-    rows = viewable(Run.objects.filter(transition=None, assignment=None), request.user)
+    rows = viewable(Run.objects.filter(cadence__trigger=Trigger.MANUAL), request.user)
     run = get_object_or_404(rows.select_related("cadence", "enrollment"), pk=run_id)
     if operations.stop_run(run.pk, now=utc_now()):
         messages.success(request, f"“{run.cadence}” is stopped. What was sent stays sent.")

@@ -24,7 +24,7 @@ from config.views.learner.segments import SegmentLine, forecast_lines, segment_l
 from config.views.learner.timeline import Staff, Timeline, timeline
 from config.views.results import instant_words
 from experiments.queries import assignments_of
-from interventions.models import LearnerPause, Run
+from interventions.models import LearnerPause, Run, Trigger
 from interventions.queries.expected_messages import waiting_messages
 from interventions.queries.learner_messages import (
     active_runs,
@@ -229,7 +229,7 @@ def _situation(enrollment: Enrollment, name: str, viewer: Staff, now: datetime) 
 
 def _planned(run: Run, name: str, zone: str, said: Sequence[str]) -> Planned | None:
     """Return the next step, unless the answer has said it and nobody can stop the run."""
-    is_manual = run.transition_id is None and run.assignment_id is None
+    is_manual = run.cadence.trigger == Trigger.MANUAL
     sentence = next_step_sentence(run, name=name, zone=zone)
     if (not sentence or sentence in said) and not is_manual:
         return None

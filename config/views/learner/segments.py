@@ -96,8 +96,10 @@ def _sentences(standing: Standing, zone: str) -> Iterator[str]:
 def _why_not(standing: Standing) -> str:
     if standing.override is not None and standing.override.kind == OverrideKind.REMOVED:
         return ""
-    if standing.verdicts is None:
+    if not standing.in_scope:
         return ": the course has not begun or is over for the learner"
+    if standing.verdicts is None:
+        return ": its rule cannot be read"
     if standing.matches and standing.ahead is not None:
         return f": its rule is true, but {standing.ahead.name} comes first"
     if standing.matches:
