@@ -195,7 +195,8 @@ def beside_an_experiment(experiment: Experiment) -> str:
     """Return why a nudge for everybody cannot start while the experiment runs."""
     return (
         f"The experiment “{experiment}” runs among these learners. A message to all of them would "
-        "also reach those who are held back. Stop the experiment first, or choose another segment."
+        "also reach those who are held back. Hold back half here too, stop that experiment, or "
+        "choose another segment."
     )
 
 
