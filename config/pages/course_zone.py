@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
@@ -19,13 +20,19 @@ class CourseZoneMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response with its times in the course's zone."""
-        # Pages without a login, such as those of learners, do not read the session.
+        with timezone.override(None):
+            return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], *_: object, **__: object
+    ) -> None:
+        """Set the zone. Pages of learners, which need no CSRF token, never open a session."""
+        if getattr(view, "csrf_exempt", False):
+            return
         has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
         chosen = chosen_course(request) if has_session else None
-        if chosen is None:
-            return self.get_response(request)
-        with timezone.override(_zone(chosen.time_zone)):
-            return self.get_response(request)
+        if chosen is not None:
+            timezone.activate(_zone(chosen.time_zone))
 
 
 def _zone(name: str) -> tzinfo:

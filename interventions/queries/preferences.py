@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from activity.models import Learner
+from activity.models import Course, Learner
 from common.addresses import comparable
 from interventions.models import Category, Consent, ConsentState
 from interventions.policy.consent import ConsentStatement, is_wanted
@@ -18,9 +18,23 @@ class Preference:
     is_wanted: bool
 
 
-def is_known(learner_id: int) -> bool:
-    """Return whether the learner still exists. One query."""
-    return Learner.objects.filter(pk=learner_id).exists()
+@dataclass(frozen=True)
+class Reader:
+    """The learner who reads a page: in which language, and from which course the link came."""
+
+    locale: str
+    course: str
+
+
+def reader_of(learner_id: int, enrollment_id: int) -> Reader | None:
+    """Return the reader, or None if the learner no longer exists. Up to two queries."""
+    locale = Learner.objects.filter(pk=learner_id).values_list("locale", flat=True).first()
+    if locale is None:
+        return None
+    courses = Course.objects.filter(enrollments=enrollment_id, enrollments__learner=learner_id)
+    course = courses.first()
+    # The enrollment may have been deleted since the message.
+    return Reader(locale or (course.locale if course else ""), course.title if course else "")
 
 
 def mailbox_of(learner_id: int) -> str:

@@ -2,12 +2,21 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from email.utils import parseaddr
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import (
+    get_language,
+    get_language_from_request,
+    get_supported_language_variant,
+)
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -15,11 +24,27 @@ from django.views.decorators.http import require_http_methods
 from common.clock import utc_now
 from common.database import is_outage
 from interventions import operations
-from interventions.queries.preferences import is_known, masked_address, preferences_of
+from interventions.queries.preferences import Reader, masked_address, preferences_of, reader_of
 from interventions.render.links import LinkOwner, read_token
 from interventions.views.row_ids import row_id
 
-LearnerView = Callable[[HttpRequest, LinkOwner, str], HttpResponse]
+
+@dataclass(frozen=True)
+class Visit:
+    """A visit by a signed link. `course` is the title of the course whose message had the link."""
+
+    request: HttpRequest
+    owner: LinkOwner
+    token: str
+    course: str = ""
+
+    def page(self, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+        """Return the page in the language that is active."""
+        shown = {"token": self.token, "course": self.course}
+        return _page(template, shown | context, status=status)
+
+
+LearnerView = Callable[[Visit], HttpResponse]
 
 SECONDS_UNTIL_AGAIN = 120
 
@@ -41,10 +66,12 @@ def learner_page(*, while_away: LearnerView) -> Callable[[LearnerView], Any]:
         @wraps(view)
         def with_owner(request: HttpRequest, token: str) -> HttpResponse:
             owner = read_token(token)
-            if owner is None:
-                response = _page("interventions/broken_link.html", {}, status=404)
-            else:
-                response = _of_owner(view, while_away)(request, owner, token)
+            # Until the learner is known, the browser says the language.
+            with translation.override(get_language_from_request(request)):
+                if owner is None:
+                    response = _page("interventions/broken_link.html", {}, status=404)
+                else:
+                    response = _of_owner(Visit(request, owner, token), view, while_away)
             # The URL itself gives access to the page, so it must not leak.
             response["Referrer-Policy"] = "no-referrer"
             response["Cache-Control"] = "no-store"
@@ -56,19 +83,27 @@ def learner_page(*, while_away: LearnerView) -> Callable[[LearnerView], Any]:
     return decorate
 
 
-def _of_owner(view: LearnerView, while_away: LearnerView) -> LearnerView:
-    def of_owner(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
-        try:
-            if is_known(owner.learner_id):
-                return view(request, owner, token)
-            return _page("interventions/gone.html", {}, status=_status_of_gone(request))
-        except (DatabaseError, InterfaceError) as error:
-            if not is_outage(error):
-                raise
-            log.warning("The database is down during a request for a learner's page: %s", error)
-            return while_away(request, owner, token)
+def _of_owner(visit: Visit, view: LearnerView, while_away: LearnerView) -> HttpResponse:
+    try:
+        reader = reader_of(visit.owner.learner_id, visit.owner.enrollment_id)
+        if reader is None:
+            status = _status_of_gone(visit.request)
+            return visit.page("interventions/gone.html", {}, status=status)
+        with translation.override(_language(reader)):
+            return view(replace(visit, course=reader.course))
+    except (DatabaseError, InterfaceError) as error:
+        if not is_outage(error):
+            raise
+        log.warning("The database is down during a request for a learner's page: %s", error)
+        return while_away(visit)
 
-    return of_owner
+
+def _language(reader: Reader) -> str:
+    """Return the reader's language. Without a known one, it is that of the browser."""
+    try:
+        return get_supported_language_variant(reader.locale.replace("_", "-").lower())
+    except LookupError:
+        return get_language() or settings.LANGUAGE_CODE
 
 
 def _status_of_gone(request: HttpRequest) -> int:
@@ -78,24 +113,24 @@ def _status_of_gone(request: HttpRequest) -> int:
     return 200 if asks_for_none and request.method == "POST" else 410
 
 
-def _unsubscribe_while_away(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
+def _unsubscribe_while_away(visit: Visit) -> HttpResponse:
     """Keep the opt-out for later. Confirm it only if it could be kept."""
-    is_done = request.method == "POST"
+    is_done = visit.request.method == "POST"
     if is_done:
         try:
-            operations.keep_no(owner, source=_source(request), said_at=utc_now())
+            operations.keep_no(visit.owner, source=_source(visit.request), said_at=utc_now())
         except operations.NotKeptError as error:
             log.error("An opt-out could not be kept: %s", error)  # noqa: TRY400
-            return _later({})
-    return _page("interventions/unsubscribe.html", {"token": token, "is_done": is_done})
+            return _later(visit, can_stop=False)
+    return visit.page("interventions/unsubscribe.html", {"is_done": is_done})
 
 
-def _preferences_while_away(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
-    return _later({"can_stop": True, "token": token})
+def _preferences_while_away(visit: Visit) -> HttpResponse:
+    return _later(visit, can_stop=True)
 
 
-def _later(context: dict[str, Any]) -> HttpResponse:
-    response = _page("interventions/later.html", context, status=503)
+def _later(visit: Visit, *, can_stop: bool) -> HttpResponse:
+    response = visit.page("interventions/later.html", {"can_stop": can_stop}, status=503)
     response["Retry-After"] = str(SECONDS_UNTIL_AGAIN)
     return response
 
@@ -107,37 +142,38 @@ def _source(request: HttpRequest) -> str:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @learner_page(while_away=_unsubscribe_while_away)
-def unsubscribe(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
+def unsubscribe(visit: Visit) -> HttpResponse:
     """Ask on GET, because mail scanners follow links. Unsubscribe on POST, in one click.
 
     Only the token counts (RFC 8058). The body is never read: mail providers send bodies in any
     charset and form, and reading some of them would raise an error.
     """
-    context: dict[str, Any] = {"token": token, "is_done": request.method == "POST"}
-    if request.method == "POST":
-        operations.unsubscribe(owner, source=_source(request), now=utc_now())
-    context["address"] = masked_address(owner.learner_id)
-    return _page("interventions/unsubscribe.html", context)
+    is_done = visit.request.method == "POST"
+    if is_done:
+        operations.unsubscribe(visit.owner, source=_source(visit.request), now=utc_now())
+    context = {"is_done": is_done, "address": masked_address(visit.owner.learner_id)}
+    return visit.page("interventions/unsubscribe.html", context)
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @learner_page(while_away=_preferences_while_away)
-def preferences(request: HttpRequest, owner: LinkOwner, token: str) -> HttpResponse:
+def preferences(visit: Visit) -> HttpResponse:
     """Show the categories with a tick at those that the learner wants, and save changes."""
+    request, owner = visit.request, visit.owner
     if request.method == "POST":
         given = {row_id(each) for each in request.POST.getlist("category")}
         wanted = {each for each in given if each is not None}
         operations.save_preferences(owner, wanted=wanted, source="preferences", now=utc_now())
     context = {
-        "token": token,
         "is_done": request.method == "POST",
         "preferences": preferences_of(owner.learner_id),
         "address": masked_address(owner.learner_id),
     }
-    return _page("interventions/preferences.html", context)
+    return visit.page("interventions/preferences.html", context)
 
 
 def _page(template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     # Rendered without the request. With it, the page would open a session and show the staff menu.
-    return HttpResponse(render_to_string(template, context), status=status)
+    sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[0]
+    return HttpResponse(render_to_string(template, context | {"sender": sender}), status=status)
