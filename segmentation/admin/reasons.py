@@ -8,16 +8,7 @@ from django.template.loader import render_to_string
 from common.clock import utc_now
 from segmentation import models, queries
 from segmentation.admin.words import in_words
-from segmentation.rules import (
-    Condition,
-    Group,
-    RuleError,
-    conditions,
-    deciding,
-    describe,
-    explain,
-    parse,
-)
+from segmentation.rules import Group, RuleError, Verdict, conditions, explain, parse, verdicts
 from segmentation.signals import SignalValue
 
 Signals = Mapping[str, SignalValue]
@@ -66,29 +57,31 @@ def _signals_now(membership: models.Membership, rule: Group) -> Signals | None:
 
 
 def _reasons(rule: Group, membership: models.Membership, now: Signals | None) -> list[_Reason]:
-    at_entry = _deciding(rule, membership.signals)
-    today = _deciding(rule, now)
-    every = dict.fromkeys([*today, *at_entry, *conditions(rule)])
+    then, today = _verdicts(rule, membership.signals), _verdicts(rule, now or {})
+    deciding = [one for found in (today, then) for one, each in found.items() if each.decides]
+    every = dict.fromkeys([*deciding, *map(explain, conditions(rule))])
     return [
         _Reason(
-            condition=explain(one),
-            at_entry=_words(one, membership.signals),
-            now=NOT_IN_SCOPE if now is None else _words(one, now),
-            decides=_when(at_entry=one in at_entry, now=one in today),
+            condition=one,
+            at_entry=_value(then.get(one)),
+            now=NOT_IN_SCOPE if now is None else _value(today.get(one)),
+            decides=_when(at_entry=_decides(then.get(one)), now=_decides(today.get(one))),
         )
         for one in every
     ]
 
 
-def _deciding(rule: Group, signals: Signals | None) -> list[Condition]:
-    # A member added manually may have entered before any signal was read.
-    known = signals is not None and all(part.ref.identity in signals for part in conditions(rule))
-    return deciding(rule, signals) if known and signals is not None else []
+def _verdicts(rule: Group, signals: Signals) -> dict[str, Verdict]:
+    """Return the verdicts by condition. A manual member may have entered before a reading."""
+    return {each.condition: each for each in verdicts(rule, signals)}
 
 
-def _words(condition: Condition, signals: Signals) -> str:
-    identity = condition.ref.identity
-    return describe(identity, signals[identity]) if identity in signals else "was not read"
+def _value(verdict: Verdict | None) -> str:
+    return "was not read" if verdict is None else verdict.value
+
+
+def _decides(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.decides
 
 
 def _when(*, at_entry: bool, now: bool) -> str:
