@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
+from django.core.validators import MaxLengthValidator
 
 from activity.texts import a_few
 from common.stored_text import storable_text
@@ -24,6 +25,7 @@ from interventions.queries.nudges import (
     categories_to_nudge,
     segments_to_nudge,
 )
+from interventions.render.bounds import MAX_SOURCE
 from interventions.render.markdown import html_of
 from segmentation.models import Segment
 
@@ -31,6 +33,7 @@ BESIDE_A_CADENCE = (
     "The cadence “{cadence}” goes to every learner who enters this segment, so nobody would be "
     "held back. Archive it first, or do not hold back half."
 )
+TOO_LONG = f"A text can have at most {MAX_SOURCE:,} letters."
 MARKDOWN, HTML = "markdown", "html"
 _NO_LONGER_ACTIVE = (
     "This segment is not active: it was archived or frozen meanwhile, or you may not see it. "
@@ -169,6 +172,8 @@ class MessageForm(forms.Form):
     body = forms.CharField(
         label="Text",
         widget=forms.Textarea(attrs={"rows": 9}),
+        # With max_length the browser would cut what is pasted, without a word.
+        validators=[MaxLengthValidator(MAX_SOURCE, TOO_LONG)],
         error_messages={"required": "Write the text of the message."},
     )
     format = forms.ChoiceField(

@@ -12,6 +12,7 @@ from django.urls import reverse
 from activity.access import for_user
 from activity.models import Learner
 from common.clock import utc_now
+from common.stored_text import without_nul
 from interventions import operations
 from interventions.forms.answers import with_another_message, without_message
 from interventions.forms.nudges import typed_answers
@@ -58,7 +59,7 @@ def _saved(request: Any, key: UUID, answers: Mapping[str, str]) -> Nudge:
     kept = seen.filter(key=key).first()
     save = operations.NudgeSave(
         key=key,
-        tab=request.POST.get("tab", "")[:40],
+        tab=without_nul(request.POST.get("tab", ""))[:40],
         # A nudge that the user may not see counts as one of another tab.
         version=int(version) if kept and version.isdecimal() and len(version) < 10 else 0,
         answers=answers,

@@ -41,6 +41,29 @@ def test_liquid_survives_markdown(source: str, html: str | None) -> None:
     assert html in (None, found)
 
 
+class Searched(str):
+    """A text that counts how often it is searched for the end of a part."""
+
+    searches = 0
+
+    def find(self, *given):
+        self.searches += 1
+        return super().find(*given)
+
+
+@pytest.mark.parametrize(
+    ("source", "searches"),
+    [("{{" * 25_000, 1), ("{% if a" * 7_000, 1), ("{{ a }} {% " * 100, 101)],
+)
+def test_liquid_that_never_ends_is_searched_once(source: str, searches: int) -> None:
+    # Searched from each beginning, such a text of 50,000 letters takes half a minute.
+    text = Searched(source)
+
+    html_of(text)
+
+    assert text.searches == searches
+
+
 def test_html_in_markdown_is_shown_as_text() -> None:
     assert "&lt;b&gt;" in html_of("<b>")
 

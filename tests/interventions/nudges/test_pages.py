@@ -193,6 +193,27 @@ def test_bad_input_gets_a_sentence_and_nothing_typed_is_lost(staff, segment, cha
         assert value[:100].replace("<", "&lt;").replace(">", "&gt;") in page or value.isdigit()
 
 
+def test_hostile_input_is_kept_as_far_as_it_can_be_stored(staff, segment):
+    hostile = {
+        "tab": "\0" * 50,
+        "version": "9" * 30,
+        "message-TOTAL_FORMS": "-1",
+        "message-7-subject": "Too many",
+        "message-0-body": "Hello\0 " + "x" * 60_000,
+        "preview_as": "no id",
+        "name": "Name\0",
+        "other": "unknown",
+    }
+    key = uuid4()
+
+    page = text_of(post(staff, segment, key=key, **hostile))
+
+    assert "at most 50,000 letters" in page
+    answers = Nudge.objects.get(key=key).answers
+    assert len(answers["message-0-body"]) == 60_007
+    assert "other" not in answers
+
+
 def test_hours_like_9pm_are_read(staff, segment):
     page = text_of(post(staff, segment, window_from="9.30 am", window_until="9pm"))
 
