@@ -11,10 +11,16 @@ if __name__ == "__main__":
         sys.exit()
 
     # Imported only here, because importing the server code takes longer than a file command.
-    from config.running.startup import LOCAL_SETTINGS, OFFLINE_SETTINGS, prepare, run_command
+    from config.running.startup import (
+        LOCAL_SETTINGS,
+        OFFLINE_SETTINGS,
+        asks_for_help,
+        prepare,
+        run_command,
+    )
 
     # Help must not start a server.
-    if not sys.argv[1:] or {"help", "--help", "-h", "version", "--version"} & set(sys.argv[1:]):
+    if asks_for_help(sys.argv):
         prepare(default_settings=OFFLINE_SETTINGS)
     else:
         prepare(default_settings=LOCAL_SETTINGS)

@@ -23,6 +23,8 @@ OFFLINE_SETTINGS = "config.settings.offline"
 # an empty database.
 SETTINGS_WITH_EMBEDDED_SERVERS = frozenset({LOCAL_SETTINGS, "config.settings.test"})
 
+HELP = frozenset({"help", "--help", "-h", "version", "--version"})
+
 # The commands that read or write local days. `migrate` updates the zones itself.
 DAY_COMMANDS = frozenset(
     {
@@ -38,6 +40,11 @@ DAY_COMMANDS = frozenset(
         "simulate_course",
     }
 )
+
+
+def asks_for_help(arguments: list[str]) -> bool:
+    """Return whether the command line only asks what commands there are or how one is used."""
+    return not arguments[1:] or bool(HELP.intersection(arguments[1:]))
 
 
 def prepare(*, default_settings: str) -> None:
@@ -101,7 +108,7 @@ def run_command(arguments: list[str]) -> None:
     """Run a command. Without its database or tables it ends with a sentence and status 2."""
     try:
         # With two releases of tzdata in use, a learner could have two different days.
-        if DAY_COMMANDS.intersection(arguments[1:2]):
+        if DAY_COMMANDS.intersection(arguments[1:2]) and not asks_for_help(arguments):
             execute_from_command_line([arguments[0], "ensure_zones"])
         execute_from_command_line(arguments)
     except (OperationalError, ProgrammingError) as error:

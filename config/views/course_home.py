@@ -19,8 +19,9 @@ from activity.models import Course
 from activity.queries import number_in_scope
 from common.admin import list_url
 from common.clock import local_date, local_midnight, utc_now
+from common.dates import instant_text
 from config.readiness import Readiness, readiness_of
-from config.views.results import course_state, instant_words, result_sentence
+from config.views.results import course_state, result_sentence
 from config.views.today import Item, Staff
 from experiments.models import Assignment, Experiment, ExperimentStatus
 from interventions.queries.course_messages import MOST_COUNTED, messages_of_course
@@ -88,7 +89,7 @@ def home_of(course: Course, *, viewer: Staff, now: datetime) -> CourseHome:
     learners = number_in_scope(course, as_of=as_of)
     return CourseHome(
         state=course_state(course),
-        as_of=instant_words(as_of, course.time_zone),
+        as_of=instant_text(as_of, zone=course.time_zone),
         learners=learners,
         playbooks=list(_playbooks(course, viewer, as_of, learners)),
         messages=list(_messages(course, as_of)),
@@ -135,7 +136,7 @@ def _messages(course: Course, as_of: datetime) -> Iterator[str]:
     if found.next_at is None:
         yield "No message waits."
     elif found.next_at > as_of:
-        first = instant_words(found.next_at, course.time_zone)
+        first = instant_text(found.next_at, zone=course.time_zone)
         yield f"{_waiting(found.waiting)}. The first goes out on {first} or later."
     else:
         yield f"{_waiting(found.waiting)}. The first is due now."

@@ -1,10 +1,9 @@
 """What a page says about an experiment and about a course in one sentence."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from activity.models import Course
-from common.dates import instant_text
+from common.dates import in_zone, instant_text
 from experiments.models import Experiment
 from experiments.protocol import ProtocolError, read_protocol
 
@@ -27,13 +26,8 @@ def result_sentence(experiment: Experiment, *, has_drawn: bool, now: datetime) -
 def course_state(course: Course) -> str:
     """Return whether learners of the course get messages, and until when."""
     if course.clock_stopped_at:
-        return f"simulated, as of {instant_words(course.clock_stopped_at, course.time_zone)}."
+        return f"simulated, as of {instant_text(course.clock_stopped_at, zone=course.time_zone)}."
     if course.live_since:
-        since = course.live_since.astimezone(ZoneInfo(course.time_zone))
+        since, _ = in_zone(course.live_since, course.time_zone)
         return f"live since {since:%-d %B %Y}, ends on {course.ends_on:%-d %B %Y}."
     return "not live. Segments are kept, and no learner gets a message."
-
-
-def instant_words(instant: datetime, zone: str) -> str:
-    """Return the instant in the zone and its name: "Monday 3 November 2025, 08:00 (CET)"."""
-    return instant_text(instant, zone=zone)

@@ -16,7 +16,7 @@ from activity.access import viewable
 from activity.models import Course
 from activity.switch import chosen_course
 from common.clock import utc_now
-from config.views.results import instant_words
+from common.dates import instant_text
 from config.views.today import Staff
 from interventions.models import Cadence, CadenceStatus
 from segmentation.charts import DaySizes, sizes_chart
@@ -91,7 +91,7 @@ def _versions(segment: Segment, zone: str) -> list[tuple[SegmentVersion, str, st
     """Return the latest versions, each with its instant and its rule in words."""
     versions = segment.versions.select_related("created_by").order_by("-version")
     return [
-        (each, instant_words(each.created_at, zone), in_words(each.rule))
+        (each, instant_text(each.created_at, zone=zone), in_words(each.rule))
         for each in versions[:MOST_VERSIONS]
     ]
 
@@ -105,7 +105,7 @@ def _in_course(segment: Segment, course: Course | None, viewer: Staff) -> dict[s
     if course is None:
         return {}
     as_of = course.clock_stopped_at or utc_now()
-    shown: dict[str, object] = {"as_of": instant_words(as_of, course.time_zone)}
+    shown: dict[str, object] = {"as_of": instant_text(as_of, zone=course.time_zone)}
     if segment.status in KEPT:
         history = history_of(segment, course, viewer=viewer, as_of=as_of)
         shown |= {"history": history, "plots": plots_of(history.days)}

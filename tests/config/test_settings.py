@@ -72,7 +72,7 @@ def test_production_refuses_an_unsafe_value(variable: str, value: str) -> None:
 
 
 def test_help_needs_no_server_and_no_setting() -> None:
-    for arguments in ([], ["help"], ["migrate", "--help"]):
+    for arguments in ([], ["help"], ["migrate", "--help"], ["demo", "--help"]):
         result = manage(*arguments)
 
         assert (result.returncode, result.stderr) == (0, ""), result.stderr

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from activity.access import Viewer
 from activity.models import Enrollment
+from common.dates import instant_text
 from config.views.learner.messages import (
     ended_sentence,
     last_detail,
@@ -14,7 +15,6 @@ from config.views.learner.messages import (
     waiting_sentences,
 )
 from config.views.learner.starts import entry_sentences
-from config.views.results import instant_words
 from interventions.models import Delivery, Run
 from interventions.policy.decision import Reason
 from interventions.policy.words import words_of
@@ -57,7 +57,7 @@ def _is_gone(one: Situation) -> Iterator[str]:
         (one.enrollment.completed_at, "completed"),
     ):
         if at is not None and at <= one.now:
-            yield f"{one.name} {did} the course on {instant_words(at, one.zone)}."
+            yield f"{one.name} {did} the course on {instant_text(at, zone=one.zone)}."
             return
 
 
@@ -72,7 +72,7 @@ _OUT_OF_REACH = {
 def _is_out_of_reach(one: Situation) -> Iterator[str]:
     barrier = barrier_of(one.enrollment.learner)
     if barrier is not None:
-        since = instant_words(barrier.since, one.zone) if barrier.since else ""
+        since = instant_text(barrier.since, zone=one.zone) if barrier.since else ""
         yield _OUT_OF_REACH[barrier.reason].format(name=one.name, since=since)
         if change := words_of(barrier.reason).change:
             yield change

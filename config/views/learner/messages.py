@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from config.views.results import instant_words
+from common.dates import instant_text
 from interventions.models import Cadence, Delivery, DeliveryState, Run, Trigger
 from interventions.policy.decision import Defer, Reason
 from interventions.policy.words import words_of
@@ -38,7 +38,7 @@ def ended_at(delivery: Delivery) -> datetime:
 def ended_sentence(delivery: Delivery, *, zone: str) -> str:
     """Return what became of a message that is no longer planned."""
     said = _ENDED[DeliveryState(delivery.state)].format(
-        at=instant_words(ended_at(delivery), zone),
+        at=instant_text(ended_at(delivery), zone=zone),
         because=clause(delivery.reason or "too_old", last_detail(delivery)),
         control=_control(delivery),
     )
@@ -90,11 +90,11 @@ def _outcome(waiting: Waiting, name: str, zone: str, now: datetime) -> str:
         verb = "waits" if isinstance(expectation.end, Defer) else "will not be sent"
         return f"{verb}, because {clause(expectation.end.reason, expectation.end.detail)}."
     if expectation.at is None:
-        return f"will expire on {instant_words(waiting.delivery.expires_at, zone)}."
+        return f"will expire on {instant_text(waiting.delivery.expires_at, zone=zone)}."
     only = joined_conditions(_stay(waiting.delivery.run.cadence, name))
     if expectation.at <= now:
         return f"goes out within seconds{only}."
-    return f"goes out on {instant_words(expectation.at, zone)}{only}."
+    return f"goes out on {instant_text(expectation.at, zone=zone)}{only}."
 
 
 def joined_conditions(conditions: Sequence[str]) -> str:
@@ -110,7 +110,9 @@ def _stay(cadence: Cadence, name: str) -> list[str]:
 
 def used_up_sentence(cap: str, used_by: Sequence[CapUse], *, zone: str) -> str:
     """Return which messages used up the cap, and when, or which will."""
-    users = [f"{message_name(each.delivery)} on {instant_words(each.at, zone)}" for each in used_by]
+    users = [
+        f"{message_name(each.delivery)} on {instant_text(each.at, zone=zone)}" for each in used_by
+    ]
     will = "will be" if any(each.is_to_come for each in used_by) else "was"
     return f"The cap “{cap}” {will} used up by {' and '.join(users)}."
 
@@ -121,11 +123,11 @@ def trace_lines(delivery: Delivery, *, zone: str) -> list[str]:
 
 
 def _traced(entry: Mapping[str, Any], zone: str) -> str:
-    at = instant_words(datetime.fromisoformat(entry["at"]), zone)
+    at = instant_text(datetime.fromisoformat(entry["at"]), zone=zone)
     reason, detail = entry.get("reason", ""), str(entry.get("detail", ""))
     because = f", because {clause(reason, detail)}" if reason else ""
     if "until" in entry:
-        until = instant_words(datetime.fromisoformat(entry["until"]), zone)
+        until = instant_text(datetime.fromisoformat(entry["until"]), zone=zone)
         return f"{at}: put off until {until}{because}."
     answer = f" Answer: {detail}" if detail and not _is_cap(reason) else ""
     return f"{at}: {DeliveryState(entry['state']).label}{because}.{answer}"
@@ -142,7 +144,7 @@ def next_step_sentence(run: Run, *, name: str, zone: str) -> str:
     if step.condition is not None:
         conditions.append(f"this is true: {_rule(step.condition)}")
     conditions += _stay(run.cadence, name)
-    at = instant_words(run.next_at, zone)
+    at = instant_text(run.next_at, zone=zone)
     planned = f"“{step.template.name}” of “{run.cadence.name}” is planned for {at}"
     return f"{planned}{joined_conditions(conditions)}."
 

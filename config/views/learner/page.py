@@ -18,11 +18,11 @@ from activity.access import for_user, viewable
 from activity.models import Enrollment, Learner
 from activity.rights import may_send
 from common.clock import utc_now
+from common.dates import instant_text
 from config.views.learner.answer import Situation, answer
 from config.views.learner.messages import next_step_sentence, trace_lines, waiting_sentences
 from config.views.learner.segments import SegmentLine, forecast_lines, segment_lines
 from config.views.learner.timeline import Staff, Timeline, timeline
-from config.views.results import instant_words
 from experiments.queries import assignments_of
 from interventions.models import LearnerPause, Run, Trigger
 from interventions.queries.expected_messages import waiting_messages
@@ -180,7 +180,7 @@ def pause_words(pause: LearnerPause | None, shown: list[Enrollment]) -> str:
     zone = shown[0].course.time_zone if shown else "UTC"
     by = f" by {pause.began_by}" if pause.began_by else ""
     why = f": {pause.reason.rstrip('.')}" if pause.reason else ""
-    return f"since {instant_words(pause.began_at, zone)}{by}{why}."
+    return f"since {instant_text(pause.began_at, zone=zone)}{by}{why}."
 
 
 def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Section:
@@ -197,7 +197,7 @@ def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Secti
         enrollment=enrollment,
         state=_state(enrollment, now),
         arms=list(_arms(enrollment, viewer)),
-        as_of=instant_words(now, zone),
+        as_of=instant_text(now, zone=zone),
         segments=segment_lines(enrollment, as_of=now, viewer=viewer) if sees_segments else [],
         answer=said,
         trace=trace_lines(waiting[0].delivery, zone=zone) if waiting else [],
@@ -246,12 +246,12 @@ def _arms(enrollment: Enrollment, viewer: Staff) -> Iterator[str]:
 def _state(enrollment: Enrollment, now: datetime) -> str:
     zone = enrollment.course.time_zone
     if enrollment.withdrew_at and enrollment.withdrew_at <= now:
-        return f"Left the course on {instant_words(enrollment.withdrew_at, zone)}."
+        return f"Left the course on {instant_text(enrollment.withdrew_at, zone=zone)}."
     if enrollment.completed_at and enrollment.completed_at <= now:
-        return f"Completed the course on {instant_words(enrollment.completed_at, zone)}."
+        return f"Completed the course on {instant_text(enrollment.completed_at, zone=zone)}."
     if enrollment.last_event_at is None:
         return "Enrolled. Nothing has come from the learning platform yet."
-    return f"Enrolled. Last heard of on {instant_words(enrollment.last_event_at, zone)}."
+    return f"Enrolled. Last heard of on {instant_text(enrollment.last_event_at, zone=zone)}."
 
 
 def _day(text: str) -> date | None:

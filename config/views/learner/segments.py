@@ -7,7 +7,7 @@ from datetime import datetime
 from activity.access import Viewer
 from activity.models import Enrollment
 from activity.texts import a_few
-from config.views.results import instant_words
+from common.dates import instant_text
 from interventions.models import Cadence
 from interventions.queries.starts import cadences_by_segment
 from segmentation.models import OverrideKind, Segment, Transition, TransitionCause, TransitionKind
@@ -80,7 +80,7 @@ def condition_line(verdict: Verdict) -> ConditionLine:
 def _sentences(standing: Standing, zone: str) -> Iterator[str]:
     membership, segment = standing.membership, standing.segment
     if membership is not None:
-        yield f"In {segment.name} since {instant_words(membership.entered_at, zone)}."
+        yield f"In {segment.name} since {instant_text(membership.entered_at, zone=zone)}."
         if segment.leave_rule is not None and standing.matches is not True:
             yield f"A member stays until this is true: {_rule(segment.leave_rule)}."
         if standing.waits:
@@ -123,7 +123,7 @@ def _made(standing: Standing, zone: str) -> str:
     by = f" by {made.created_by}" if made.created_by else ""
     what = "Added" if made.kind == OverrideKind.ADDED else "Removed"
     waits = "" if made.applied_at else " The next evaluation applies it, within seconds."
-    return f"{what} by hand{by} on {instant_words(made.created_at, zone)}.{waits}"
+    return f"{what} by hand{by} on {instant_text(made.created_at, zone=zone)}.{waits}"
 
 
 def _rule(shape: object) -> str:
@@ -151,7 +151,7 @@ def forecast_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -
 
 
 def _foreseen(change: Change, segments: Mapping[int, Segment], zone: str) -> Iterator[str]:
-    at = instant_words(change.at, zone)
+    at = instant_text(change.at, zone=zone)
     for pk in change.left:
         if pk in segments:
             yield f"{at}: leaves {segments[pk].name}{_then(segments[pk], change)}."

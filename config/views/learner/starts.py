@@ -1,6 +1,6 @@
 """Say why no message has started from an entry into a segment."""
 
-from config.views.results import instant_words
+from common.dates import instant_text
 from interventions.models import Cadence, Reentry
 from interventions.policy.words import words_of
 from interventions.queries.starts import Startable, startable_cadences
@@ -16,7 +16,7 @@ _STARTS_NOTHING = {
 
 def entry_sentences(entry: Transition, *, name: str, zone: str) -> list[str]:
     """Return what the learner entered, and why no message has started from it. Four queries."""
-    at = instant_words(entry.occurred_at, zone)
+    at = instant_text(entry.occurred_at, zone=zone)
     return [f"{name} entered {entry.segment.name} on {at}.", _effect(entry, name, zone)]
 
 
@@ -47,12 +47,12 @@ def _refusal(one: Startable, entry: Transition, name: str, zone: str) -> str:
     last = one.last
     if last is None:
         return f"“{cadence.name}” was not active then."
-    ended = instant_words(last.ended_at, zone) if last.ended_at else ""
+    ended = instant_text(last.ended_at, zone=zone) if last.ended_at else ""
     if last.transition_id == entry.pk:
         why = f", because {words_of(last.exit_reason).because}" if last.exit_reason else ""
         return f"“{cadence.name}” began then{f' and ended on {ended}' if ended else ''}{why}."
     if cadence.reentry == Reentry.NEVER or not ended:
-        began = instant_words(last.started_at, zone)
+        began = instant_text(last.started_at, zone=zone)
         return f"“{cadence.name}” goes to each learner once. For {name} it began on {began}."
     return f"“{cadence.name}” waits after each run. For {name} the last one ended on {ended}."
 

@@ -10,10 +10,10 @@ from django.contrib.auth.models import AnonymousUser, User
 from activity.models import Enrollment
 from activity.queries.acts import acts_on, last_event_before
 from common.clock import local_date, local_midnight
+from common.dates import instant_text
 from config.views.learner.acts import day_sentence
 from config.views.learner.messages import ended_at, ended_sentence, message_name, trace_lines
 from config.views.learner.segments import ConditionLine, condition_line, moved_sentence
-from config.views.results import instant_words
 from experiments.queries import assignments_of
 from interventions.models import DeliveryState
 from interventions.queries.learner_messages import (
@@ -183,7 +183,7 @@ def _pauses(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
         why = f": {pause.reason}" if pause.reason else ""
         until = "now"
         if pause.ended_at is not None:
-            until = instant_words(pause.ended_at, stretch.zone)
+            until = instant_text(pause.ended_at, zone=stretch.zone)
         yield Entry(pause.began_at, f"All messages were held{by} until {until}{why}.")
 
 
