@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 
+from django.conf import settings
+
 from interventions.channels import CHANNELS, ChannelDownError, Connection, Draft, Result
 from interventions.models import Channel as Name
+
+MAILBOX = "interventions.channels.mailbox.MailboxBackend"
 
 
 class TrialError(Exception):
     """A test mail was not sent. The message is a sentence."""
+
+
+def is_kept_here() -> bool:
+    """Return whether mail goes to the mailbox page instead of a mail server."""
+    return bool(settings.EMAIL_BACKEND == MAILBOX)
 
 
 def send_trials(drafts: Sequence[Draft]) -> None:

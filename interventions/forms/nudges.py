@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 from django.core.validators import MaxLengthValidator
+from django.urls import reverse
+from django.utils.html import format_html
 
 from activity.texts import a_few
 from common.stored_text import storable_text
@@ -30,8 +32,9 @@ from interventions.render.markdown import html_of
 from segmentation.models import Segment
 
 BESIDE_A_CADENCE = (
-    "The cadence “{cadence}” goes to every learner who enters this segment, so nobody would be "
-    "held back. Archive it first, or do not hold back half."
+    "The messages of “{name}” go to every learner who enters this segment, so nobody would be "
+    "held back. Set the status of <a href='{address}'>{name}</a> to “Archived” first, or do not "
+    "hold back half."
 )
 TOO_LONG = f"A text can have at most {MAX_SOURCE:,} letters."
 MARKDOWN, HTML = "markdown", "html"
@@ -147,7 +150,9 @@ class NudgeForm(forms.Form):
             self.add_error("segment", beside_an_experiment(running[0]))
         for cadence in active_on_entry(segment.pk) if hold_back else ():
             if cadence.arm_id is None:
-                self.add_error("hold_back", BESIDE_A_CADENCE.format(cadence=cadence))
+                address = reverse("admin:interventions_cadence_change", args=(cadence.pk,))
+                sentence = format_html(BESIDE_A_CADENCE, name=cadence.name, address=address)
+                self.add_error("hold_back", sentence)
                 return
 
     def _check_hours(self, data: Mapping[str, Any]) -> None:

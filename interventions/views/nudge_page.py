@@ -40,6 +40,16 @@ class NudgePage:
         return self.forms.shown(is_checked=self.is_checked)
 
     @property
+    def faults(self) -> list[tuple[str, str]]:
+        """Return each fault of a checked page with the id of its field."""
+        return [
+            (form[name].id_for_label, sentence)
+            for form in (self.shown.nudge, *self.shown.messages)
+            for name, sentences in form.errors.items()
+            for sentence in sentences
+        ]
+
+    @property
     def has_segments(self) -> bool:
         """Return whether there is a segment to choose."""
         return bool(self.forms.offered.segments)

@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.html import format_html
 
 from activity.access import for_user
 from activity.models import Learner
@@ -17,7 +19,7 @@ from interventions import operations
 from interventions.forms.answers import with_another_message, without_message
 from interventions.forms.nudges import typed_answers
 from interventions.models import Nudge
-from interventions.trials import TrialError, send_trials
+from interventions.trials import TrialError, is_kept_here, send_trials
 from interventions.views.nudge_answers import forms_of, go_to, page_answer, page_of, parts_answer
 
 ANOTHER_TAB = (
@@ -83,6 +85,16 @@ def _do(request: HttpRequest, saved: Nudge, do: str) -> HttpResponse:
     return redirect(f"{address}#what")
 
 
+def _on_its_way(user: User) -> str:
+    if not (is_kept_here() and user.has_perm("interventions.view_mailboxmessage")):
+        return f"A test mail of each message is on its way to {user.email}."
+    return format_html(
+        "A test mail of each message to {} is in the <a href='{}'>mailbox</a>.",
+        user.email,
+        reverse("interventions:mailbox"),
+    )
+
+
 def _test(request: Any, saved: Nudge) -> HttpResponse:
     page = page_of(request, saved, saved.answers)
     trial = page.trial()
@@ -97,7 +109,7 @@ def _test(request: Any, saved: Nudge) -> HttpResponse:
         operations.note_test(saved.key, by=user, now=page.now)
         texts = [(form.cleaned_data["subject"], form.html) for form in page.forms.messages]
         send_trials([trial.draft(subject=line, body=body, to=to) for line, body in texts])
-        messages.success(request, f"A test mail of each message is on its way to {user.email}.")
+        messages.success(request, _on_its_way(user))
     except (TrialError, operations.InterventionError) as error:
         messages.error(request, str(error))
     return redirect(f"{reverse('interventions:nudge', args=(saved.key,))}#what")

@@ -120,11 +120,18 @@ def test_summary_names_an_experiment_that_runs_beside_it(staff, segment):
 
 
 def test_half_cannot_be_held_back_beside_a_cadence_for_everybody(staff, segment):
-    make_cadence(segment=segment, name="Catch up")
+    cadence = make_cadence(segment=segment, name="Catch up")
 
     page = text_of(post(staff, segment, hold_back="on"))
 
-    assert "The cadence “Catch up” goes to every learner who enters this segment" in page
+    assert "The messages of “Catch up” go to every learner who enters this segment" in page
+    assert f"/admin/interventions/cadence/{cadence.pk}/change/" in page
+
+
+def test_top_of_an_unfinished_nudge_leads_to_each_place_that_is_wrong(staff, segment):
+    page = text_of(post(staff, segment, hold_back="on", **{"message-0-subject": ""}))
+
+    assert '<a href="#id_message-0-subject">Write a subject.</a>' in page
 
 
 def test_nudge_for_everybody_beside_an_experiment_is_refused_at_the_segment(staff, segment):

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from activity.models import Course
@@ -120,6 +121,15 @@ def test_test_mail_goes_to_the_user_and_counts_against_nothing(staff, segment):
     assert (mail.recipient, mail.subject) == ("bo@example.org", "Test: Try the quiz")
     assert "/unsubscribe/" not in f"{mail.html}{mail.text}{mail.headers}"
     assert not Delivery.objects.exists()
+
+
+def test_test_mail_that_is_kept_leads_to_the_mailbox(staff, segment):
+    reader = get_user_model().objects.get(username="bo")
+    reader.user_permissions.add(Permission.objects.get(codename="view_mailboxmessage"))
+
+    page = text_of(post(staff, segment, do="test"))
+
+    assert "A test mail of each message to bo@example.org is in the <a href='/mailbox/'>" in page
 
 
 def test_mail_server_that_is_away_is_said(staff, segment, settings):
