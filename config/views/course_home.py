@@ -20,6 +20,7 @@ from activity.queries import number_in_scope
 from common.admin import list_url
 from common.clock import local_date, local_midnight, utc_now
 from common.dates import instant_text
+from config.documents.playbook import in_words
 from config.readiness import Readiness, readiness_of
 from config.views.results import course_state, result_sentence
 from config.views.today import Item, Staff
@@ -41,6 +42,7 @@ class SegmentLine:
     """A segment with its number of learners in the course now and over the last days."""
 
     name: str
+    rule: str
     address: str
     members: str
     now: int
@@ -119,6 +121,7 @@ def _playbooks(
 def _line(segment: Segment, course: Course, days: tuple[DaySizes, ...]) -> SegmentLine:
     return SegmentLine(
         name=segment.name,
+        rule=in_words(segment.rule),
         address=f"{reverse('segment', args=(segment.pk,))}?course={course.pk}",
         members=list_url(Membership, {"segment__id__exact": segment.pk}),
         now=days[-1].members,

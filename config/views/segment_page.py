@@ -17,12 +17,12 @@ from activity.models import Course
 from activity.switch import chosen_course
 from common.clock import utc_now
 from common.dates import instant_text
+from config.documents.playbook import in_words
 from config.views.today import Staff
 from interventions.models import Cadence, CadenceStatus
 from segmentation.charts import DaySizes, sizes_chart
 from segmentation.models import Segment, SegmentStatus, SegmentVersion
 from segmentation.queries import courses_of_playbook, flows_of, sizes_in_course
-from segmentation.rules import RuleError, explain, parse
 
 DAYS = 90
 FLOW_DAYS = 28
@@ -110,14 +110,6 @@ def _in_course(segment: Segment, course: Course | None, viewer: Staff) -> dict[s
         history = history_of(segment, course, viewer=viewer, as_of=as_of)
         shown |= {"history": history, "plots": plots_of(history.days)}
     return shown
-
-
-def in_words(rule: object) -> str:
-    """Return the rule in English, or its fault."""
-    try:
-        return explain(parse(rule))
-    except RuleError as error:
-        return f"This rule cannot be read: {error}"
 
 
 def history_of(segment: Segment, course: Course, *, viewer: Staff, as_of: datetime) -> History:

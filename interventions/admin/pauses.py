@@ -29,7 +29,7 @@ class WhyForm(forms.Form):
     reason = forms.CharField(
         label="Reason",
         max_length=300,
-        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "A template has a wrong text"}),
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "A message has a wrong text"}),
         help_text="All staff can see the reason and your name.",
     )
 

@@ -156,7 +156,7 @@ class MembershipAdmin(ExportedList, ReadOnlyAdmin):
         """Return each condition with its signal at entry and now, deciding conditions first."""
         return reasons_text(membership)
 
-    @display(description="Because")
+    @display(description="Because, at entry")
     def shown_reason(self, membership: models.Membership) -> str:
         """Return the rule's signals at entry in one line."""
         return "; ".join(_reasons(membership))

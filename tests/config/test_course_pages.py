@@ -65,6 +65,7 @@ def test_numbers_of_an_exclusive_playbook_add_up() -> None:
 
     (shown,) = found.playbooks
     assert [(line.now, line.entered, line.left) for line in shown.lines] == [(2, 1, 0), (1, 1, 1)]
+    assert {line.rule for line in shown.lines} == {"Active on at least 1 of the last 1 day"}
     assert found.learners == sum(line.now for line in shown.lines) + shown.in_none == 6
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -166,6 +167,24 @@ def test_draft_shows_its_backtest_and_a_kept_segment_its_history(staff: Client) 
     assert "Weekly nudge" in page
     assert "if it had been active" not in page
     assert "if it had been active" in staff.get(page_of(draft)).text
+
+
+def test_members_can_be_downloaded_only_with_the_right_to_export(client: Client) -> None:
+    course = make_live_course()
+    segment = make_segment(make_playbook(course), ACTED_TODAY)
+    stay(make_enrollment(course), segment, NOW - DAY)
+    file = f"{reverse('admin:segmentation_membership_export')}?segment__id__exact={segment.pk}"
+    reader = get_user_model().objects.create_user("reader", is_staff=True)
+    rights = ("view_segment", "view_membership", "view_course")
+    reader.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client.force_login(reader)
+
+    assert file not in client.get(page_of(segment)).text
+
+    reader.user_permissions.add(Permission.objects.get(codename="export_lists"))
+    assert file in client.get(page_of(segment)).text
+    answer = client.get(file)
+    assert len(b"".join(answer).splitlines()) == 2  # type: ignore[arg-type]
 
 
 def test_segment_of_no_course_says_what_to_do(staff: Client) -> None:
