@@ -36,6 +36,10 @@ BESIDE_A_CADENCE = (
     "held back. Set the status of <a href='{address}'>{name}</a> to “Archived” first, or do not "
     "hold back half."
 )
+NOBODY_ENTERS = (
+    "The course is simulated and its clock has stopped: no learner enters, so there are no halves "
+    "to compare. Choose a segment of a course that runs, or do not hold back half."
+)
 TOO_LONG = f"A text can have at most {MAX_SOURCE:,} letters."
 MARKDOWN, HTML = "markdown", "html"
 _NO_LONGER_ACTIVE = (
@@ -148,6 +152,11 @@ class NudgeForm(forms.Form):
         running = running_experiments([segment.pk])[segment.pk]
         if running and not hold_back:
             self.add_error("segment", beside_an_experiment(running[0]))
+        courses = segment.playbook.courses.all()
+        if hold_back and courses and all(course.clock_stopped_at for course in courses):
+            # Said first, before anybody archives a cadence for an experiment that cannot start.
+            self.add_error("hold_back", NOBODY_ENTERS)
+            return
         for cadence in active_on_entry(segment.pk) if hold_back else ():
             if cadence.arm_id is None:
                 address = reverse("admin:interventions_cadence_change", args=(cadence.pk,))

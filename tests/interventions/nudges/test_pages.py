@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.urls import reverse
 
-from activity.models import Learner
+from activity.models import Course, Learner
 from activity.switch import choose_course
 from experiments.models import Experiment
 from interventions.models import (
@@ -132,6 +132,16 @@ def test_top_of_an_unfinished_nudge_leads_to_each_place_that_is_wrong(staff, seg
     page = text_of(post(staff, segment, hold_back="on", **{"message-0-subject": ""}))
 
     assert '<a href="#id_message-0-subject">Write a subject.</a>' in page
+
+
+def test_half_cannot_be_held_back_in_a_course_whose_clock_has_stopped(staff, segment):
+    make_cadence(segment=segment, name="Catch up")
+    Course.objects.update(clock_stopped_at=NOW)
+
+    page = text_of(post(staff, segment, hold_back="on"))
+
+    assert "no learner enters, so there are no halves to compare" in page
+    assert "The messages of “Catch up”" not in page
 
 
 def test_nudge_for_everybody_beside_an_experiment_is_refused_at_the_segment(staff, segment):
