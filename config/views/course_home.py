@@ -119,11 +119,12 @@ def _playbooks(
 
 
 def _line(segment: Segment, course: Course, days: tuple[DaySizes, ...]) -> SegmentLine:
+    in_both = {"segment__id__exact": segment.pk, "enrollment__course__id__exact": course.pk}
     return SegmentLine(
         name=segment.name,
         rule=in_words(segment.rule),
         address=f"{reverse('segment', args=(segment.pk,))}?course={course.pk}",
-        members=list_url(Membership, {"segment__id__exact": segment.pk}),
+        members=list_url(Membership, in_both),
         now=days[-1].members,
         entered=sum(day.entered for day in days[-WEEK:]),
         left=sum(day.left for day in days[-WEEK:]),

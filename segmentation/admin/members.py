@@ -66,6 +66,10 @@ class StayFilter(DropdownFilter):
         return queryset.filter(left_at__isnull=self.value() == "in")
 
 
+# The lookup that narrows the list to a course.
+IN_COURSE = "enrollment__course__id__exact"
+
+
 def by_enrollment_of(membership: models.Membership) -> dict[str, object]:
     """Narrow a list to the rows of the member's enrollment."""
     return {"enrollment__id__exact": membership.enrollment_id}
@@ -107,6 +111,11 @@ class MembershipAdmin(ExportedList, ReadOnlyAdmin):
     def page_links(self, row: Any) -> list[tuple[str, str]]:
         """Return the page of the learner."""
         return [about_learner(row.enrollment.learner_id, row.enrollment_id)]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow also the links from pages about a segment in one course."""
+        allowed: bool = super().lookup_allowed(lookup, value, request)
+        return allowed or lookup == IN_COURSE
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the members with the related names that a page shows."""

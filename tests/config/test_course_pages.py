@@ -1,6 +1,8 @@
 """The list of courses, and the page of a course with its numbers."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -151,3 +153,21 @@ def test_courses_are_found_by_title_or_key(staff: Client) -> None:
 
 def test_new_installation_says_where_courses_come_from(staff: Client) -> None:
     assert "There is no course yet." in staff.get("/courses/").text
+
+
+def test_links_to_members_lead_to_those_of_the_course(staff: Client) -> None:
+    course, other = make_live_course(title="Biology"), make_live_course(title="History")
+    segment = make_segment(make_playbook(course, other), ACTED_TODAY)
+    for one in (course, other):
+        enter(make_enrollment(one), segment, ago=DAY)
+
+    (line,) = home(course).playbooks[0].lines
+    links = re.findall(r'href="([^"]*membership/[^"]*)"', staff.get(line.address).text)
+
+    assert len(links) == 2
+    for address in (line.members, *map(unescape, links)):
+        answer = staff.get(address)
+        shown = answer.getvalue().decode() if answer.streaming else answer.text
+        assert (course.title in shown or course.key in shown) is True, address
+        assert other.title not in shown, address
+        assert other.key not in shown, address
