@@ -77,7 +77,7 @@ def test_quiet_hours_of_the_course_replace_the_sites() -> None:
     make_missing_guards()
     QuietHours.objects.create(course=course, begins=time(22), ends=time(7))
 
-    assert guards_of(course).apply[0].startswith("quiet hours 22:00 to 07:00")
+    assert guards_of(course).apply[0].startswith("Nothing between 22:00 and 07:00")
 
 
 def test_a_cap_of_another_course_does_not_apply() -> None:
