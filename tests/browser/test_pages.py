@@ -1,7 +1,7 @@
 """The pages in a real browser: wide and narrow, light and dark, without errors."""
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -27,11 +27,13 @@ def enrollments(settings):
     settings.EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
     course = make_course(live_since=NOW - timedelta(days=20))
     make_item(course, "quiz")
-    learners = [make_enrollment(course) for _ in range(8)]
+    # The draw goes by the key and a fixed seed. By random keys all eight may be in the control arm.
+    learners = [make_enrollment(course, unit_key=UUID(int=number)) for number in range(8)]
     make_experiment(make_segment(make_playbook(course), ACTED_TODAY))
     run_stages(NOW)
     everybody_acts(learners, NOW)
     run_stages(NOW + timedelta(hours=1))
+    assert MailboxMessage.objects.exists()
     return learners
 
 
