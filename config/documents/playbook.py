@@ -16,7 +16,7 @@ from interventions.policy.durations import delay_in_words
 from segmentation.models import Playbook, PlaybookMode, Segment, SegmentStatus
 from segmentation.queries import courses_of_playbook
 from segmentation.queries.separation import Separation, separation_of
-from segmentation.rules import RuleError, conditions, explain, parse
+from segmentation.rules import RuleError, conditions, in_english, parse
 from segmentation.signals import Signal
 
 # Loading takes a second, and only the page of a playbook needs it.
@@ -69,8 +69,8 @@ def playbook_document(playbook: Playbook, *, viewer: Viewer, now: datetime) -> P
     sections = [
         SegmentSection(
             segment=segment,
-            rule=in_words(segment.rule),
-            leave_rule=in_words(segment.leave_rule) if segment.leave_rule else "",
+            rule=in_english(segment.rule),
+            leave_rule=in_english(segment.leave_rule) if segment.leave_rule else "",
             receives=[_received(each) for each in cadences if each.segment_id == segment.pk],
             experiments=[each for each in experiments if each.segment_id == segment.pk],
             sizes=[(course.title, apart[course].size(segment.pk)) for course in courses],
@@ -107,14 +107,6 @@ def _cadences(segments: Sequence[Segment], viewer: Viewer) -> Iterator[Cadence]:
 def _experiments(segments: Sequence[Segment], viewer: Viewer) -> Iterator[Experiment]:
     seen = for_user(Experiment.objects.filter(segment__in=segments), viewer)
     yield from seen.exclude(status=ExperimentStatus.DRAFT).order_by("-started_at", "key")
-
-
-def in_words(rule: object) -> str:
-    """Return the rule in English, or its fault."""
-    try:
-        return explain(parse(rule))
-    except RuleError as error:
-        return f"This rule cannot be read: {error}"
 
 
 def _signals(segments: Sequence[Segment]) -> list[Signal]:

@@ -20,7 +20,6 @@ from activity.queries import number_in_scope
 from common.admin import list_url
 from common.clock import local_date, local_midnight, utc_now
 from common.dates import instant_text
-from config.documents.playbook import in_words
 from config.readiness import Readiness, readiness_of
 from config.views.results import course_state, result_sentence
 from config.views.today import Item, Staff
@@ -29,6 +28,7 @@ from interventions.queries.course_messages import MOST_COUNTED, messages_of_cour
 from segmentation.charts import DaySizes, sparkline
 from segmentation.models import Membership, Playbook, PlaybookMode, Segment, SegmentStatus
 from segmentation.queries import number_in_any, sizes_in_course
+from segmentation.rules import in_english
 
 DAYS = 28
 WEEK = 7
@@ -122,7 +122,7 @@ def _line(segment: Segment, course: Course, days: tuple[DaySizes, ...]) -> Segme
     in_both = {"segment__id__exact": segment.pk, "enrollment__course__id__exact": course.pk}
     return SegmentLine(
         name=segment.name,
-        rule=in_words(segment.rule),
+        rule=in_english(segment.rule),
         address=f"{reverse('segment', args=(segment.pk,))}?course={course.pk}",
         members=list_url(Membership, in_both),
         now=days[-1].members,

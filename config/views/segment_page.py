@@ -17,12 +17,12 @@ from activity.models import Course
 from activity.switch import chosen_course
 from common.clock import utc_now
 from common.dates import instant_text
-from config.documents.playbook import in_words
 from config.views.today import Staff
 from interventions.models import Cadence, CadenceStatus
 from segmentation.charts import DaySizes, sizes_chart
 from segmentation.models import Segment, SegmentStatus, SegmentVersion
 from segmentation.queries import courses_of_playbook, flows_of, sizes_in_course
+from segmentation.rules import in_english
 
 DAYS = 90
 FLOW_DAYS = 28
@@ -71,8 +71,8 @@ def segment_page(request: HttpRequest, segment_id: int) -> HttpResponse:
         "segment": segment,
         "courses": courses,
         "course": course,
-        "rule": in_words(segment.rule),
-        "leave_rule": in_words(segment.leave_rule) if segment.leave_rule else "",
+        "rule": in_english(segment.rule),
+        "leave_rule": in_english(segment.leave_rule) if segment.leave_rule else "",
         "versions": _versions(segment, course.time_zone if course else "UTC"),
         "cadences": _cadences(segment, request),
         "is_kept": segment.status in KEPT,
@@ -91,7 +91,7 @@ def _versions(segment: Segment, zone: str) -> list[tuple[SegmentVersion, str, st
     """Return the latest versions, each with its instant and its rule in words."""
     versions = segment.versions.select_related("created_by").order_by("-version")
     return [
-        (each, instant_text(each.created_at, zone=zone), in_words(each.rule))
+        (each, instant_text(each.created_at, zone=zone), in_english(each.rule))
         for each in versions[:MOST_VERSIONS]
     ]
 

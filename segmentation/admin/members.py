@@ -30,8 +30,9 @@ from common.admin import ListLink, once_a_row, page_link
 from common.clock import utc_now
 from segmentation import models, operations
 from segmentation.admin.reasons import reasons_text
-from segmentation.admin.words import in_english, in_words, user_of
+from segmentation.admin.words import in_words, user_of
 from segmentation.forms import OverrideForm
+from segmentation.rules import in_english
 
 # The search uses the unique index of external_id, then the index of enrollments by learner, then
 # the index of each table by enrollment.

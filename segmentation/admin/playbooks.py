@@ -11,8 +11,8 @@ from activity.access import for_user
 from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, TableInline
 from common.clock import utc_now
 from segmentation import models, operations
-from segmentation.admin.words import in_english
 from segmentation.forms import PlaybookForm
+from segmentation.rules import in_english
 
 
 class SegmentInline(TableInline):

@@ -33,8 +33,9 @@ from segmentation.admin.preview import (
     shown_checks,
 )
 from segmentation.admin.surges import NOBODY, shown_waiting, surges_page
-from segmentation.admin.words import in_english, user_of
+from segmentation.admin.words import user_of
 from segmentation.forms import SegmentForm
+from segmentation.rules import in_english
 
 # Larger sizes are shown as "more than": the page must not count a million rows.
 SIZE_LIMIT = 100_000

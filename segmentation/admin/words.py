@@ -5,18 +5,8 @@ from typing import cast
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from segmentation.rules import RuleError, describe, explain, parse
+from segmentation.rules import describe
 from segmentation.signals import SignalValue
-
-
-def in_english(rule: object) -> str:
-    """Return the rule as a sentence, or its fault."""
-    if rule is None:
-        return "no rule"
-    try:
-        return explain(parse(rule))
-    except RuleError as error:
-        return f"This rule cannot be read: {error}"
 
 
 def in_words(signals: dict[str, SignalValue]) -> list[str]:

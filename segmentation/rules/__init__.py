@@ -11,6 +11,7 @@ from segmentation.rules.operators import OPERATORS, Operator
 from segmentation.rules.parse import MAX_CONDITIONS, MAX_DEPTH, parse, parse_text
 from segmentation.rules.ranges import check_ranges, with_paths
 from segmentation.rules.refs import find_ref
+from segmentation.rules.stored import in_english
 from segmentation.rules.types import Combinator, Condition, Group, RuleError, conditions, to_json
 from segmentation.rules.verdicts import Verdict, verdicts
 
@@ -35,6 +36,7 @@ __all__ = [
     "find_faults",
     "find_ref",
     "heading",
+    "in_english",
     "offered_signals",
     "parse",
     "parse_text",

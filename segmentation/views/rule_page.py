@@ -10,12 +10,11 @@ from activity.rights import may_send
 from activity.switch import chosen_course
 from common.admin import page_url
 from common.clock import say_instant
-from segmentation.admin.words import in_english
 from segmentation.models import Segment
 from segmentation.operations import state_of
 from segmentation.operations.segments import EVALUATED
 from segmentation.queries import segment_size
-from segmentation.rules import offered_signals
+from segmentation.rules import in_english, offered_signals
 from segmentation.views.answers import answer_for
 from segmentation.views.bundle import MISSING, bundle_address
 from segmentation.views.confirming import MOST_MEMBERS
