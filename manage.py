@@ -5,13 +5,15 @@ import sys
 
 from config.running.file_commands import FILE_COMMANDS, run_file_command
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Run the command that the arguments of this process name."""
     if sys.argv[1:2] and sys.argv[1] in FILE_COMMANDS:
         run_file_command(sys.argv)
-        sys.exit()
+        return
 
     # Imported only here, because importing the server code takes longer than a file command.
-    from config.running.startup import (
+    from config.running.startup import (  # noqa: PLC0415
         LOCAL_SETTINGS,
         OFFLINE_SETTINGS,
         asks_for_help,
@@ -25,3 +27,7 @@ if __name__ == "__main__":
     else:
         prepare(default_settings=LOCAL_SETTINGS)
     run_command(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The embedded servers of this checkout: PostgreSQL and Valkey under var/.
+"""The embedded servers of this installation: PostgreSQL and Valkey under var/.
 
 They keep running after the process that starts them. `make stop` ends them.
 """
@@ -10,10 +10,10 @@ from types import ModuleType
 from config.embedded import postgres, valkey
 from config.embedded.errors import ServerError
 from config.embedded.folders import only_one
+from config.places import VAR
 
 __all__ = ["ServerError", "ensure", "owns_database", "stop"]
 
-VAR = Path(__file__).resolve().parents[2] / "var"
 SERVERS: dict[str, tuple[str, ModuleType]] = {
     "DATABASE_URL": ("postgres", postgres),
     "REDIS_URL": ("valkey", valkey),

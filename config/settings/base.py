@@ -2,13 +2,11 @@
 
 import zoneinfo
 from datetime import timedelta
-from pathlib import Path
 
-from config import env
+from config import env, places
 from config.pages import content_policy, navigation
 
-BASE_DIR = Path(__file__).resolve().parents[2]
-VAR_DIR = BASE_DIR / "var"
+VAR_DIR = places.VAR
 
 # Only the pinned tzdata package is used. With the machines' own files, a course could have
 # different midnights on two machines, and so different segments.
@@ -58,7 +56,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [places.RESOURCES / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -100,14 +98,14 @@ LANGUAGES = [
     ("fr", "Français"),
     ("nl", "Nederlands"),
 ]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [places.RESOURCES / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = ["config.pages.formats"]
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [places.RESOURCES / "static"]
 # Static files are served from their source folders. With collectstatic, every page would fail until
 # somebody runs it, even the unsubscribe page.
 WHITENOISE_USE_FINDERS = True

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.templatetags.static import static
 
 MISSING = (
@@ -17,9 +17,12 @@ def bundle_address() -> str | None:
 
     The address changes with the sources, so that no browser keeps an older script.
     """
-    folder = Path(settings.BASE_DIR) / "static" / "built"
+    found = finders.find("built/built.json")
+    if found is None:
+        return None
     try:
-        built = json.loads((folder / "built.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        built = json.loads(Path(found).read_text(encoding="utf-8"))
+    except ValueError:
+        # It is being written at this moment.
         return None
     return f"{static('built/rule_builder.js')}?{built['sources'][:12]}"
