@@ -3,13 +3,14 @@
 import sys
 
 from config import embedded
+from config.places import VAR
 from config.running import processes
 
 
 def main() -> int:
     """Stop everything of this checkout, print the names, and return the exit status."""
     try:
-        ended = processes.end_recorded(embedded.VAR / processes.RECORD_NAME)
+        ended = processes.end_recorded(VAR / processes.RECORD_NAME)
         ended += embedded.stop()
     except embedded.ServerError as error:
         print(error, file=sys.stderr)

@@ -214,10 +214,14 @@ def test_a_second_start_is_refused_and_leaves_the_record_of_the_first(tmp_path: 
 
 def test_a_process_removes_only_its_own_record(tmp_path: Path) -> None:
     record = tmp_path / "serve.json"
-    parent = processes.start_command(sys.executable, "-c", SUPERVISE, str(record))
+    # Without a child that ends: each restart would write the record again, over the stranger's.
+    code = SUPERVISE.replace(', Child("short", short)', "")
+    parent = processes.start_command(sys.executable, "-c", code, str(record))
     with processes.running(parent):
-        processes.wait_for_line(parent, "again")
-        processes.wait_for_line(parent, "again")
+        # The children are started and recorded between the first and the second look.
+        processes.wait_for_line(parent, "watching")
+        processes.wait_for_line(parent, "watching")
+        assert "short" not in record.read_text()
         strangers = json.dumps([{"name": "serve", "pid": 1, "created": 0.0}])
         record.write_text(strangers)
         parent.send_signal(signal.SIGTERM)

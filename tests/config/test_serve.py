@@ -16,9 +16,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
-from config import embedded
 from config.embedded import postgres
 from config.management.commands import serve
+from config.places import VAR
 from config.running import processes as processes_record
 from tests import processes
 
@@ -154,7 +154,7 @@ def own_database(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DEMO_LOGIN = True
     settings.ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
     settings.BASE_URL = "http://127.0.0.1:8000"
-    monkeypatch.setenv("DATABASE_URL", postgres.address(embedded.VAR / "postgres"))
+    monkeypatch.setenv("DATABASE_URL", postgres.address(VAR / "postgres"))
 
 
 @pytest.mark.django_db
