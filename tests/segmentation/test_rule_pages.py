@@ -231,7 +231,7 @@ def test_count_works_without_a_script(staff, draft):
 
 
 def test_missing_bundle_is_said_and_the_text_stays(staff, draft, settings, tmp_path):
-    settings.BASE_DIR = tmp_path
+    settings.STATICFILES_DIRS = [tmp_path]
 
     page = text_of(staff.get(address(draft)))
 
