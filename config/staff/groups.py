@@ -29,6 +29,8 @@ _RECORDS = (
     "segmentation.surge",
     "segmentation.waitingentry",
     "segmentation.norms",
+    "segmentation.evaluationday",
+    "segmentation.freeze",
     "segmentation.rulesrevision",
     "experiments.assignment",
     "experiments.deliveryoutcome",

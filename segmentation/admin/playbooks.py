@@ -1,4 +1,4 @@
-"""Admin pages of playbooks, norms and rules revisions."""
+"""Admin pages of playbooks, norms, rules revisions, evaluation days and freezes."""
 
 from typing import Any
 
@@ -91,3 +91,26 @@ class PlaybookCourseAdmin(ReadOnlyAdmin):
 
     list_display = ("playbook", "course")
     list_select_related = ("playbook", "course")
+
+
+@admin.register(models.EvaluationDay)
+class EvaluationDayAdmin(ReadOnlyAdmin):
+    """What the evaluations of each course took, by day."""
+
+    list_display = ("course", "day", "evaluated", "entered", "left", "failed", "shown_seconds")
+    list_select_related = ("course",)
+    list_filter = (("course", RelatedFilter),)
+
+    @display(description="Seconds")
+    def shown_seconds(self, day: models.EvaluationDay) -> str:
+        """Return the time of all batches of the day."""
+        return f"{day.seconds:.1f}"
+
+
+@admin.register(models.Freeze)
+class FreezeAdmin(ReadOnlyAdmin):
+    """The times in which segments were frozen, and why."""
+
+    list_display = ("segment", "version", "frozen_at", "thawed_at", "error")
+    list_select_related = ("segment__playbook",)
+    list_filter = (("segment", RelatedFilter),)

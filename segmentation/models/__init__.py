@@ -9,6 +9,7 @@ from segmentation.models.definitions import (
     SegmentStatus,
     SegmentVersion,
 )
+from segmentation.models.evaluations import EvaluationDay, Freeze
 from segmentation.models.members import (
     Membership,
     Override,
@@ -21,6 +22,8 @@ from segmentation.models.norms import Norms
 from segmentation.models.surges import Surge, SurgeState, WaitingEntry
 
 __all__ = [
+    "EvaluationDay",
+    "Freeze",
     "Membership",
     "Norms",
     "Override",

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from time import monotonic
 
 from django.db import connection, transaction
 
@@ -15,6 +16,7 @@ from common.tally import note
 from segmentation.operations.batches import decide
 from segmentation.operations.definitions import read_definitions
 from segmentation.operations.differences import Batch
+from segmentation.operations.evaluation_days import Tally, note_evaluations
 from segmentation.operations.segments import freeze_segment
 
 log = logging.getLogger(__name__)
@@ -63,8 +65,23 @@ def evaluate_batch(
 
     Raise BatchError if the evaluation of one of them fails. Then nothing of the batch is written.
     """
+    begun = monotonic()
+    counts = _in_one_transaction(course, claim, now=now, health=health)
+    if counts.evaluated:
+        tally = Tally(batches=1, seconds=monotonic() - begun, **asdict(counts))
+        note_evaluations(course, tally, as_of=_clock_of(course, now))
+    return counts
+
+
+def _clock_of(course: Course, now: datetime) -> datetime:
     # A course with a stopped clock is always evaluated as of the end of its simulation.
-    as_of = course.clock_stopped_at or now
+    return course.clock_stopped_at or now
+
+
+def _in_one_transaction(
+    course: Course, claim: Claim, *, now: datetime, health: FeedHealthOf
+) -> EvaluationCounts:
+    as_of = _clock_of(course, now)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_SETTINGS)
@@ -74,7 +91,7 @@ def evaluate_batch(
         is_silent = health(course, now=as_of).status != "ok"
         batch = Batch(course=course, as_of=as_of, enrollment_ids=ids, is_silent=is_silent)
         try:
-            counts = _evaluate_claimed(batch)
+            counts = _evaluate_claimed(batch, now=now)
             check_references()
             return counts
         except Exception as error:
@@ -84,12 +101,12 @@ def evaluate_batch(
             raise BatchError(ids) from error
 
 
-def _evaluate_claimed(batch: Batch) -> EvaluationCounts:
+def _evaluate_claimed(batch: Batch, *, now: datetime) -> EvaluationCounts:
     # From here on, every statement sees all data that was committed before the rows were locked.
     # Signals read in the claiming statement itself would be older than the locks.
     definitions, outcome = decide(read_definitions(batch.course.id), batch)
     for fault in definitions.faults:
-        freeze_segment(fault.segment_id, version=fault.version, error=fault.error)
+        freeze_segment(fault.segment_id, version=fault.version, error=fault.error, now=now)
     is_stopped = batch.course.clock_stopped_at is not None
     push_due(
         list(outcome.due_at),
@@ -100,9 +117,12 @@ def _evaluate_claimed(batch: Batch) -> EvaluationCounts:
     return EvaluationCounts(len(outcome.due_at), outcome.entered, outcome.left)
 
 
-def put_off(failure: BatchError, *, now: datetime) -> None:
+def put_off(failure: BatchError, course: Course, *, now: datetime) -> None:
     """Delay the evaluation of the failed batch's one enrollment, and store the error for staff."""
     cause = failure.__cause__
-    fail_due(failure.enrollment_ids, now=now, error=f"{type(cause).__name__}: {cause}")
+    error = f"{type(cause).__name__}: {cause}"
+    fail_due(failure.enrollment_ids, now=now, error=error)
+    tally = Tally(failed=len(failure.enrollment_ids), error=error)
+    note_evaluations(course, tally, as_of=_clock_of(course, now))
     note("enrollments put off", type(cause).__name__, count=len(failure.enrollment_ids))
     log.error("Enrollment %s failed", failure.enrollment_ids[0], exc_info=cause)

@@ -95,7 +95,7 @@ def _evaluate(
                 course, partial(_wait_for, part, as_of=as_of), now=as_of, health=feed_health
             )
         except BatchError as failure:
-            waiting.extendleft(reversed(_retried(failure, as_of=as_of)))
+            waiting.extendleft(reversed(_retried(failure, course, as_of=as_of)))
             continue
         on_batch(counts.evaluated)
         total += counts
@@ -114,11 +114,11 @@ def _wait_for(enrollment_ids: Sequence[int], *, as_of: datetime) -> list[int]:
     return [pk for pk, at in instants if at is None or at <= as_of]
 
 
-def _retried(failure: BatchError, *, as_of: datetime) -> list[list[int]]:
+def _retried(failure: BatchError, course: Course, *, as_of: datetime) -> list[list[int]]:
     """Return the parts to try instead of the batch. A single failing enrollment is delayed."""
     ids = list(failure.enrollment_ids)
     if len(ids) == 1:
-        put_off(failure, now=as_of)
+        put_off(failure, course, now=as_of)
         return []
     return _parts(ids, math.ceil(len(ids) / 8))
 

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from common.tally import note
 from segmentation import rules
-from segmentation.models import Segment, SegmentStatus, SegmentVersion
+from segmentation.models import Freeze, Segment, SegmentStatus, SegmentVersion
 from segmentation.operations.errors import SegmentationError
 from segmentation.operations.revisions import note_change
 
@@ -68,7 +68,7 @@ def edit_segment(
         segment.version += 1
         _keep_version(segment, now=now, by=by)
     if other_rules or before.priority != after.priority:
-        _note_edit(segment, include_present=include_present)
+        _note_edit(segment, include_present=include_present, now=now)
     segment.save()
     return segment
 
@@ -99,6 +99,7 @@ def archive_segment(segment_id: int, *, now: datetime) -> Segment:
     segment = _locked(segment_id)
     if segment.status in EVALUATED:
         segment.changed_revision = note_change(segment.playbook_id)
+    _end_freeze(segment, now=now)
     segment.status, segment.include_present = SegmentStatus.ARCHIVED, False
     segment.save()
     return segment
@@ -110,12 +111,12 @@ def thaw_segment(segment_id: int, *, now: datetime) -> Segment:
     segment = _locked(segment_id)
     if segment.status != SegmentStatus.FROZEN:
         raise SegmentationError(f"The segment '{segment.key}' is not frozen.")
-    _note_edit(segment, include_present=False)
+    _note_edit(segment, include_present=False, now=now)
     segment.save()
     return segment
 
 
-def freeze_segment(segment_id: int, *, version: int, error: str) -> bool:
+def freeze_segment(segment_id: int, *, version: int, error: str, now: datetime) -> bool:
     """Freeze the segment: its members stay as they are, and the error is shown.
 
     Return False if this version is no longer active, because an edit may have corrected the rule.
@@ -123,17 +124,27 @@ def freeze_segment(segment_id: int, *, version: int, error: str) -> bool:
     frozen = Segment.objects.filter(id=segment_id, version=version, status=SegmentStatus.ACTIVE)
     changed = frozen.update(status=SegmentStatus.FROZEN, error=error[:2000])
     note("segments frozen", f"segment {segment_id}", count=changed)
+    if changed:
+        # Two workers may fail at once. The update lets only one of them pass.
+        Freeze.objects.create(
+            segment_id=segment_id, version=version, error=error[:2000], frozen_at=now
+        )
     return bool(changed)
+
+
+def _end_freeze(segment: Segment, *, now: datetime) -> None:
+    Freeze.objects.filter(segment=segment, thawed_at__isnull=True).update(thawed_at=now)
 
 
 def _locked(segment_id: int) -> Segment:
     return Segment.objects.select_for_update(no_key=True).get(id=segment_id)
 
 
-def _note_edit(segment: Segment, *, include_present: bool) -> None:
+def _note_edit(segment: Segment, *, include_present: bool, now: datetime) -> None:
     """Number the edit of an evaluated segment and thaw it. Do nothing for a draft."""
     if segment.status not in EVALUATED:
         return
+    _end_freeze(segment, now=now)
     segment.status = SegmentStatus.ACTIVE
     segment.error = ""
     segment.include_present = include_present

@@ -2,6 +2,7 @@
 
 from segmentation.queries.backtest import backtest
 from segmentation.queries.counts import RuleCount, count_rule, take_turn
+from segmentation.queries.evaluations import evaluation_days, freezes_of
 from segmentation.queries.flows import Flows, flows_of
 from segmentation.queries.matches import Preview, match_rule, preview
 from segmentation.queries.members import current_segment_ids, segment_size, segment_sizes
@@ -25,8 +26,10 @@ __all__ = [
     "courses_of_playbook",
     "current_segment_ids",
     "enrollments_to_react",
+    "evaluation_days",
     "export_refs",
     "flows_of",
+    "freezes_of",
     "held_surges",
     "match_rule",
     "norms_for",

@@ -105,4 +105,4 @@ class CourseWork:
         if len(failure.enrollment_ids) > 1:
             self._limit = max(1, len(failure.enrollment_ids) // 8)
             return
-        put_off(failure, now=self.now)
+        put_off(failure, self.course, now=self.now)

@@ -38,7 +38,15 @@ from interventions.models import (
     QuietHours,
     Suppression,
 )
-from segmentation.models import Membership, Norms, Override, Surge, WaitingEntry
+from segmentation.models import (
+    EvaluationDay,
+    Freeze,
+    Membership,
+    Norms,
+    Override,
+    Surge,
+    WaitingEntry,
+)
 from tests.factories import NOW, act, make_item, make_learner
 from tests.guards.code import PACKAGES
 from tests.interventions.factories import (
@@ -84,6 +92,8 @@ def _segments(word: str, course: Course, enrollment: Any) -> None:
     playbook = make_playbook(course, key=f"{word}-playbook", name=f"{word} playbook")
     segment = make_segment(playbook, ACTED_TODAY, name=f"{word} segment")
     Norms.objects.create(course=course, day=NOW.date(), figures={}, computed_at=NOW)
+    EvaluationDay.objects.create(course=course, day=NOW.date(), last_at=NOW)
+    Freeze.objects.create(segment=segment, version=1, error=f"{word} error", frozen_at=NOW)
     Membership.objects.create(segment=segment, enrollment=enrollment, entered_at=NOW, version=1)
     Override.objects.create(segment=segment, enrollment=enrollment, kind="added", created_at=NOW)
     transition = make_transition(enrollment, segment)
