@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
@@ -80,7 +81,15 @@ def by_enrollment_of(membership: models.Membership) -> dict[str, object]:
 class MembershipAdmin(ExportedList, ReadOnlyAdmin):
     """Current and past members of segments, with the signals at entry."""
 
-    list_display = ("shown_member", "segment", "shown_entry", "shown_state", "shown_reason")
+    list_display = (
+        "shown_member",
+        "shown_place",
+        "shown_entry",
+        "shown_state",
+        "shown_reason",
+    )
+    # The name leads to the learner, and the reason to the membership, which has more of it.
+    list_display_links = ("shown_reason",)
     list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
     list_filter = (StayFilter, ("segment", RelatedFilter))
     search_fields = LEARNER
@@ -125,8 +134,15 @@ class MembershipAdmin(ExportedList, ReadOnlyAdmin):
 
     @display(description="Learner")
     def shown_member(self, membership: models.Membership) -> str:
-        """Return the learner's name and course."""
-        return str(membership.enrollment)
+        """Return the learner's name and course, as a link to the learner's page."""
+        enrollment = membership.enrollment
+        _, page = about_learner(enrollment.learner_id, enrollment.pk)
+        return format_html('<a class="underline" href="{}">{}</a>', page, enrollment)
+
+    @display(description="Segment", ordering="segment")
+    def shown_place(self, membership: models.Membership) -> str:
+        """Return the names of the segment and its playbook."""
+        return f"{membership.segment.name} ({membership.segment.playbook})"
 
     @display(description="Learner")
     def shown_learner(self, membership: models.Membership) -> str:

@@ -95,6 +95,20 @@ def test_members_of_a_segment_are_read_from_an_index(member, staff, stay):
     assert f"Index Cond: (segment_id = {member.segment_id})" in plan
 
 
+def test_name_in_the_member_list_leads_to_the_learner_and_the_reason_to_the_membership(
+    staff, member
+):
+    address = reverse("admin:segmentation_membership_changelist")
+    text = staff.get(address).content.decode()
+    learner = reverse("learner", args=(member.enrollment.learner_id,))
+    own = reverse("admin:segmentation_membership_change", args=(member.pk,))
+
+    assert f'href="{learner}?enrollment={member.enrollment_id}">Kit Berg in Botany</a>' in text
+    assert re.search(rf'href="{own}[^"]*"[^>]*>\s*Active on 1 of the last 1 day', text)
+    assert f"Here today ({member.segment.playbook.name})" in text
+    assert member.segment.playbook.key not in text
+
+
 def test_member_page_describes_the_membership_in_words(staff, member):
     text = change_page(staff, member).content.decode()
 
