@@ -11,7 +11,9 @@ from django.urls import reverse
 
 from activity import access
 from activity.models import Course, Enrollment
+from activity.queries import FeedHealth
 from common.clock import utc_now
+from config.views.learner import page as learner_view
 from config.views.learner.timeline import timeline
 from interventions.operations import (
     save_cap,
@@ -200,6 +202,22 @@ def test_page_shows_each_course_and_links_lead_on(staff: Client, ana: Enrollment
         assert "<!doctype html>" in staff.get(address).text
         assert "<!doctype html>" not in staff.get(address, headers={"HX-Request": "true"}).text
     assert staff.get(reverse("learner-older", args=(ana.pk,)), {"before": "x"}).status_code == 200
+
+
+def test_forecast_says_that_a_silent_feed_holds_it(
+    staff: Client, ana: Enrollment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = reverse("learner-next", args=(ana.pk,))
+    assert "Nothing has come from the learning platform" not in staff.get(address).text
+    silent = FeedHealth("silent", NOW - DAY)
+    # No feed is measured yet, so a real one cannot be silent.
+    monkeypatch.setattr(learner_view, "feed_health", lambda course, now: silent)
+
+    shown = staff.get(address).text
+
+    since = "Monday 29 September 2025, 13:00 (Europe/London)"
+    assert f"Nothing has come from the learning platform of Biology since {since}." in shown
+    assert "passing time moves nobody" in shown
 
 
 def test_the_learner_found_alone_is_opened(staff: Client, ana: Enrollment) -> None:

@@ -16,12 +16,18 @@ from django_htmx.middleware import HtmxDetails
 
 from activity.access import for_user, viewable
 from activity.models import Enrollment, Learner
+from activity.queries import feed_health
 from activity.rights import may_send
 from common.clock import utc_now
 from common.dates import instant_text
 from config.views.learner.answer import Situation, answer
 from config.views.learner.messages import next_step_sentence, trace_lines, waiting_sentences
-from config.views.learner.segments import SegmentLine, forecast_lines, segment_lines
+from config.views.learner.segments import (
+    SegmentLine,
+    forecast_lines,
+    segment_lines,
+    silence_sentence,
+)
 from config.views.learner.timeline import Staff, Timeline, timeline
 from experiments.queries import assignments_of
 from interventions.models import LearnerPause, Run, Trigger
@@ -135,8 +141,12 @@ def learner_next(request: HtmxRequest, enrollment_id: int) -> HttpResponse:
     """Show what the learner will enter and leave by passing time alone."""
     enrollment = enrollment_of(request, enrollment_id)
     as_of = clock_of(enrollment, utc_now())
-    lines = forecast_lines(enrollment, as_of=as_of, viewer=request.user)
-    context = {"lines": lines, "enrollment": enrollment, "name": name_of(enrollment.learner)}
+    context = {
+        "lines": forecast_lines(enrollment, as_of=as_of, viewer=request.user),
+        "silence": silence_sentence(feed_health(enrollment.course, now=as_of), enrollment.course),
+        "enrollment": enrollment,
+        "name": name_of(enrollment.learner),
+    }
     template = "learner_forecast.html" if request.htmx else "learner_next.html"
     return render(request, f"config/{template}", context)
 

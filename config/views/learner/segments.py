@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from activity.access import Viewer
-from activity.models import Enrollment
+from activity.models import Course, Enrollment
+from activity.queries import FeedHealth
 from activity.texts import a_few
 from common.dates import instant_text
 from interventions.models import Cadence
@@ -148,6 +149,17 @@ def forecast_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -
     zone = enrollment.course.time_zone
     found = forecast(enrollment, now=as_of)
     return [line for change in found.changes for line in _foreseen(change, segments, zone)]
+
+
+def silence_sentence(feed: FeedHealth, course: Course) -> str:
+    """Return that a silent feed holds the changes of the forecast; empty if it is not silent."""
+    if feed.status == "ok":
+        return ""
+    since = f" since {instant_text(feed.since, zone=course.time_zone)}" if feed.since else ""
+    return (
+        f"Nothing has come from the learning platform of {course.title}{since}. Until something"
+        " comes, passing time moves nobody, because a learner may have acted without our knowing."
+    )
 
 
 def _foreseen(change: Change, segments: Mapping[int, Segment], zone: str) -> Iterator[str]:
