@@ -43,11 +43,16 @@ def replicate(enrollments: int) -> None:
         copies = -(-enrollments // cursor.fetchone()[0]) - 1
         # Foreign keys of copies are consistent, and checking each of them would take half an hour.
         cursor.execute("SET session_replication_role = replica")
-        for table, changed in TABLES.items():
-            with _without_keys(cursor, table):
-                cursor.execute(_copy(cursor, table, changed), [copies])
+        copy_rows(cursor, TABLES, copies=copies)
         cursor.execute("RESET session_replication_role")
         cursor.execute("VACUUM (ANALYZE)")
+
+
+def copy_rows(cursor: CursorWrapper, tables: dict[str, dict[str, str]], *, copies: int) -> None:
+    """Copy each row of the tables. By table, the columns that differ in a copy."""
+    for table, changed in tables.items():
+        with _without_keys(cursor, table):
+            cursor.execute(_copy(cursor, table, changed), [copies])
 
 
 @contextmanager

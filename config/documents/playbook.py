@@ -58,12 +58,18 @@ class PlaybookDocument:
     warnings: list[str]
 
 
-def playbook_document(playbook: Playbook, *, viewer: Viewer, now: datetime) -> PlaybookDocument:
-    """Return the document. Five queries, and two per course (at most 20 courses)."""
-    courses = list(courses_of_playbook(playbook.pk, viewer=viewer)[:MOST_COURSES])
+def playbook_document(
+    playbook: Playbook, *, viewer: Viewer, now: datetime, is_counted: bool = True
+) -> PlaybookDocument:
+    """Return the document. Five queries, and two per course (at most 20 courses).
+
+    If `is_counted` is false, it has no sizes and no warnings that need them. Then the number of
+    learners does not matter for its time.
+    """
+    courses = shown_courses(playbook, viewer=viewer)
     segments = list(_segments(playbook))
     ids = [segment.pk for segment in segments if segment.status in KEPT]
-    apart = {course: _separation(ids, course, now) for course in courses}
+    apart = {course: _separation(ids, course, now) for course in courses if is_counted}
     cadences = list(_cadences(segments, viewer))
     experiments = list(_experiments(segments, viewer))
     sections = [
@@ -73,7 +79,7 @@ def playbook_document(playbook: Playbook, *, viewer: Viewer, now: datetime) -> P
             leave_rule=in_english(segment.leave_rule) if segment.leave_rule else "",
             receives=[_received(each) for each in cadences if each.segment_id == segment.pk],
             experiments=[each for each in experiments if each.segment_id == segment.pk],
-            sizes=[(course.title, apart[course].size(segment.pk)) for course in courses],
+            sizes=[(course.title, each.size(segment.pk)) for course, each in apart.items()],
             warnings=list(_warnings(segment, apart, cadences)),
         )
         for segment in segments
@@ -86,6 +92,11 @@ def playbook_document(playbook: Playbook, *, viewer: Viewer, now: datetime) -> P
         sections=sections,
         warnings=list(_whole(segments, apart)),
     )
+
+
+def shown_courses(playbook: Playbook, *, viewer: Viewer) -> list[Course]:
+    """Return the courses that the document names. One query."""
+    return list(courses_of_playbook(playbook.pk, viewer=viewer)[:MOST_COURSES])
 
 
 def _segments(playbook: Playbook) -> Iterator[Segment]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
@@ -21,6 +22,7 @@ from common.admin import list_url
 from common.clock import local_date, local_midnight, utc_now
 from common.dates import instant_text
 from config.readiness import Readiness, readiness_of
+from config.views.counting import counted
 from config.views.results import course_state, result_sentence
 from config.views.today import Item, Staff
 from experiments.models import Assignment, Experiment, ExperimentStatus
@@ -62,13 +64,19 @@ class PlaybookSection:
 
 
 @dataclass(frozen=True)
+class CourseLearners:
+    """The learners of the course: `number` counts those whom segments look at."""
+
+    number: int
+    playbooks: list[PlaybookSection]
+
+
+@dataclass(frozen=True)
 class CourseHome:
-    """All that the page says. `learners` counts those whom segments look at."""
+    """What the page says besides the numbers of learners."""
 
     state: str
     as_of: str
-    learners: int
-    playbooks: list[PlaybookSection]
     messages: list[str]
     results: list[Item]
     readiness: Readiness
@@ -81,19 +89,27 @@ class CourseHome:
 def course_home(request: HttpRequest, course_id: int) -> HttpResponse:
     """Show the course as it is now, in sentences with numbers."""
     course = get_object_or_404(viewable(Course.objects.all(), request.user), pk=course_id)
-    home = home_of(course, viewer=request.user, now=utc_now())
-    return render(request, "config/course_home.html", {"course": course, "home": home})
+    now = utc_now()
+    home = home_of(course, viewer=request.user, now=now)
+    count = counted(request, [course], partial(learners_of, course, viewer=request.user, now=now))
+    return render(
+        request, "config/course_home.html", {"course": course, "home": home, "count": count}
+    )
+
+
+def learners_of(course: Course, *, viewer: Staff, now: datetime) -> CourseLearners:
+    """Return the numbers of learners. Two queries, and one or two for a playbook."""
+    as_of = course.clock_stopped_at or now
+    number = number_in_scope(course, as_of=as_of)
+    return CourseLearners(number, list(_playbooks(course, viewer, as_of, number)))
 
 
 def home_of(course: Course, *, viewer: Staff, now: datetime) -> CourseHome:
-    """Return the page's contents. A playbook takes two queries, everything else about twelve."""
+    """Return the page's contents without the numbers of learners. About twelve queries."""
     as_of = course.clock_stopped_at or now
-    learners = number_in_scope(course, as_of=as_of)
     return CourseHome(
         state=course_state(course),
         as_of=instant_text(as_of, zone=course.time_zone),
-        learners=learners,
-        playbooks=list(_playbooks(course, viewer, as_of, learners)),
         messages=list(_messages(course, as_of)),
         results=list(_results(course, viewer, as_of)),
         readiness=readiness_of([course.key], now=now)[course.key],

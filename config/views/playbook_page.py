@@ -1,5 +1,6 @@
 """A playbook as one page, as Markdown and as YAML, and the import of its YAML."""
 
+from functools import partial
 from typing import cast
 
 from django.contrib import messages
@@ -15,7 +16,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from activity.access import viewable
 from common.clock import utc_now
-from config.documents.playbook import playbook_document
+from config.documents.playbook import playbook_document, shown_courses
+from config.views.counting import counted
 from segmentation.models import Playbook
 from segmentation.operations import (
     SegmentationError,
@@ -55,10 +57,11 @@ def _playbook(request: HttpRequest, playbook_id: int) -> Playbook:
 @permission_required("segmentation.view_playbook", raise_exception=True)
 def playbook_page(request: HttpRequest, playbook_id: int) -> HttpResponse:
     """Show the playbook in words."""
-    document = playbook_document(
-        _playbook(request, playbook_id), viewer=request.user, now=utc_now()
-    )
-    return render(request, "config/playbook.html", {"document": document})
+    playbook = _playbook(request, playbook_id)
+    made = partial(playbook_document, playbook, viewer=request.user, now=utc_now())
+    count = counted(request, shown_courses(playbook, viewer=request.user), made)
+    document = count.found or made(is_counted=False)
+    return render(request, "config/playbook.html", {"document": document, "count": count})
 
 
 @never_cache

@@ -1,8 +1,9 @@
-"""The page of a segment in one course: its size over time, its flows, its overlap, its rules."""
+"""The page of a segment in one course: size over time, flows, overlap, evaluations, rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
@@ -16,16 +17,24 @@ from activity.access import viewable
 from activity.models import Course
 from activity.switch import chosen_course
 from common.clock import utc_now
-from common.dates import instant_text
+from common.dates import in_zone, instant_text
+from config.views.counting import counted
 from config.views.today import Staff
 from interventions.models import Cadence, CadenceStatus
 from segmentation.charts import DaySizes, sizes_chart
-from segmentation.models import Segment, SegmentStatus, SegmentVersion
-from segmentation.queries import courses_of_playbook, flows_of, sizes_in_course
+from segmentation.models import EvaluationDay, Segment, SegmentStatus, SegmentVersion
+from segmentation.queries import (
+    courses_of_playbook,
+    evaluation_days,
+    flows_of,
+    freezes_of,
+    sizes_in_course,
+)
 from segmentation.rules import in_english
 
 DAYS = 90
 FLOW_DAYS = 28
+EVALUATION_DAYS = 14
 MOST_COURSES = 100
 MOST_VERSIONS = 20
 WIDTHS = {"wide": 880, "narrow": 280}
@@ -43,10 +52,24 @@ class Share:
 
 
 @dataclass(frozen=True)
+class EvaluationLine:
+    """The evaluations of a day: of the whole course, but for the entries and leavings."""
+
+    day: date
+    last_at: str
+    evaluated: int
+    took: str
+    entered: int
+    left: int
+    error: str
+
+
+@dataclass(frozen=True)
 class History:
     """What a kept segment has in a course. `days` are from the first day on."""
 
     days: tuple[DaySizes, ...]
+    evaluations: list[EvaluationLine]
     came_from: list[Share]
     went_to: list[Share]
     also_in: list[Share]
@@ -74,10 +97,12 @@ def segment_page(request: HttpRequest, segment_id: int) -> HttpResponse:
         "rule": in_english(segment.rule),
         "leave_rule": in_english(segment.leave_rule) if segment.leave_rule else "",
         "versions": _versions(segment, course.time_zone if course else "UTC"),
+        "freezes": list(_freezes(segment, course.time_zone if course else "UTC")),
         "cadences": _cadences(segment, request),
         "is_kept": segment.status in KEPT,
     }
-    return render(request, "config/segment.html", shown | _in_course(segment, course, request.user))
+    in_course = _in_course(request, segment, course) if course else {}
+    return render(request, "config/segment.html", shown | in_course)
 
 
 def _course(request: HttpRequest, courses: list[Course]) -> Course | None:
@@ -101,19 +126,29 @@ def _cadences(segment: Segment, request: HttpRequest) -> list[Cadence]:
     return list(seen.exclude(status=CadenceStatus.ARCHIVED).order_by("name")[:MOST_VERSIONS])
 
 
-def _in_course(segment: Segment, course: Course | None, viewer: Staff) -> dict[str, object]:
-    if course is None:
-        return {}
+def _freezes(segment: Segment, zone: str) -> Iterator[str]:
+    """Yield since when and until when the segment was frozen, and why."""
+    for each in freezes_of(segment):
+        began = instant_text(each.frozen_at, zone=zone)
+        ended = instant_text(each.thawed_at, zone=zone) if each.thawed_at else ""
+        until = f"until {ended}" if ended else "until now"
+        yield f"Frozen from {began} {until}, with version {each.version} of its rules: {each.error}"
+
+
+def _in_course(request: HttpRequest, segment: Segment, course: Course) -> dict[str, object]:
     as_of = course.clock_stopped_at or utc_now()
     shown: dict[str, object] = {"as_of": instant_text(as_of, zone=course.time_zone)}
     if segment.status in KEPT:
-        history = history_of(segment, course, viewer=viewer, as_of=as_of)
-        shown |= {"history": history, "plots": plots_of(history.days)}
+        count = partial(history_of, segment, course, viewer=request.user, as_of=as_of)
+        found = counted(request, [course], count)
+        history = found.found
+        shown |= {"count": found, "history": history}
+        shown["plots"] = plots_of(history.days) if history else []
     return shown
 
 
 def history_of(segment: Segment, course: Course, *, viewer: Staff, as_of: datetime) -> History:
-    """Return the segment's sizes and flows in the course. Five queries."""
+    """Return the segment's sizes, flows and evaluations in the course. Six queries."""
     others = viewable(Segment.objects.exclude(pk=segment.pk), viewer).filter(status__in=KEPT)
     names = dict(others.filter(playbook__courses=course).values_list("pk", "name"))
     since = as_of - timedelta(days=FLOW_DAYS)
@@ -121,9 +156,43 @@ def history_of(segment: Segment, course: Course, *, viewer: Staff, as_of: dateti
     days = sizes_in_course([segment.pk], course, days=DAYS, as_of=as_of)[segment.pk]
     return History(
         days=days,
+        evaluations=list(_evaluations(course, days[-EVALUATION_DAYS:])),
         came_from=_shares(flows.came_from, names, of=sum(flows.came_from.values())),
         went_to=_shares(flows.went_to, names, of=sum(flows.went_to.values())),
         also_in=_shares(flows.also_in, names, of=days[-1].members),
+    )
+
+
+def _evaluations(course: Course, days: Sequence[DaySizes]) -> Iterator[EvaluationLine]:
+    """Yield the days on which the course was evaluated, the latest first."""
+    moves = {each.day: each for each in days}
+    for each in evaluation_days(course, since=days[0].day):
+        if each.day in moves:
+            yield EvaluationLine(
+                day=each.day,
+                last_at=f"{in_zone(each.last_at, course.time_zone)[0]:%H:%M}",
+                evaluated=each.evaluated,
+                took=_took(each),
+                entered=moves[each.day].entered,
+                left=moves[each.day].left,
+                error=_failures(each),
+            )
+
+
+def _took(day: EvaluationDay) -> str:
+    if day.batches == 1:
+        return f"{day.seconds:,.1f} s"
+    return (
+        f"{day.seconds:,.1f} s in {day.batches:,} parts, the slowest {day.slowest_seconds:,.1f} s"
+    )
+
+
+def _failures(day: EvaluationDay) -> str:
+    if not day.failed:
+        return ""
+    times = "once" if day.failed == 1 else f"{day.failed:,} times"
+    return (
+        f"The evaluation of a learner failed {times} and was delayed. The last error: {day.error}"
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
+from config.views import counting
 from experiments.models import Experiment
 from interventions.models import MailboxMessage, MessageTemplate
 from interventions.render.links import LinkOwner, make_token
@@ -77,6 +78,26 @@ def test_staff_pages_open_without_errors_and_fit(live_server, staff_context, enr
             if window is WIDE:
                 assert_a_planted_script_does_not_run(page, faults)
             page.close()
+
+
+def test_numbers_of_a_large_course_come_in_place(
+    live_server, staff_context, enrollments, monkeypatch
+):
+    monkeypatch.setattr(counting, "LARGE", 1)
+    segment = Segment.objects.get()
+    pages = {
+        reverse("course-home", args=(segment.playbook.courses.get().pk,)): "take the course now",
+        reverse("segment", args=(segment.pk,)): "in this segment now",
+        reverse("playbook", args=(segment.playbook_id,)): "too few to detect a small effect",
+    }
+    for address, words in pages.items():
+        page, faults = visit(staff_context, live_server.url + address)
+
+        page.get_by_text(words).first.wait_for()
+        assert page.get_by_text("being counted").count() == 0
+        assert page.locator("main").count() == page.locator("h1").count() == 1
+        assert faults == []
+        page.close()
 
 
 def test_rules_in_a_list_are_not_cut_off(live_server, staff_context):

@@ -12,9 +12,10 @@ from django.test import Client
 from django.urls import reverse
 
 from activity.models import Course
+from common.clock import local_date, utc_now
 from config.views import backtest as view
 from config.views.segment_page import Share, history_of
-from segmentation.models import Membership, Segment
+from segmentation.models import EvaluationDay, Freeze, Membership, Segment
 from segmentation.operations import SegmentFields, edit_segment
 from segmentation.queries import backtest, sizes_in_course
 from segmentation.rules import parse
@@ -211,6 +212,60 @@ def test_page_takes_few_queries(staff: Client, django_assert_max_num_queries: An
         stay(make_enrollment(course), segment, NOW - DAY)
     with django_assert_max_num_queries(16):
         staff.get(page_of(segments[0]))
+
+
+def test_evaluations_of_the_last_days_are_listed_with_the_segments_own_moves() -> None:
+    course = make_live_course(time_zone="Asia/Tokyo")
+    playbook = make_playbook(course)
+    here, other = (make_segment(playbook, ACTED_TODAY) for _ in range(2))
+    stay(make_enrollment(course), here, NOW - 2 * DAY, NOW - DAY)
+    stay(make_enrollment(course), other, NOW - 2 * DAY)
+    today = date(2025, 9, 30)
+    for ago, values in enumerate(
+        [
+            {"batches": 1, "evaluated": 5, "seconds": 0.25, "slowest_seconds": 0.25},
+            {"batches": 1200, "evaluated": 9, "seconds": 1500, "slowest_seconds": 4},
+            {"batches": 2, "evaluated": 2, "seconds": 1, "failed": 2, "error": "It broke"},
+        ]
+    ):
+        at = NOW - ago * DAY
+        EvaluationDay.objects.create(course=course, day=today - ago * DAY, last_at=at, **values)
+    EvaluationDay.objects.create(course=course, day=today - 14 * DAY, last_at=NOW)
+
+    found = history_of(here, course, viewer=superuser(), as_of=NOW).evaluations
+
+    assert [(each.day, each.evaluated, each.entered, each.left) for each in found] == [
+        (today, 5, 0, 0),
+        (today - DAY, 9, 0, 1),
+        (today - 2 * DAY, 2, 1, 0),
+    ]
+    assert [each.took for each in found[:2]] == [
+        "0.2 s",
+        "1,500.0 s in 1,200 parts, the slowest 4.0 s",
+    ]
+    assert {each.last_at for each in found} == {"21:00"}
+    broke = "The evaluation of a learner failed 2 times and was delayed. The last error: It broke"
+    assert [each.error for each in found] == ["", "", broke]
+
+
+def test_page_says_when_the_rule_failed_and_what_evaluations_took(staff: Client) -> None:
+    course = make_live_course(time_zone="Asia/Tokyo")
+    segment = make_segment(make_playbook(course), ACTED_TODAY)
+    assert "was evaluated in the last 14 days" in staff.get(page_of(segment)).text
+    now = utc_now()
+    day = local_date(now, course.time_zone)
+    EvaluationDay.objects.create(course=course, day=day, last_at=now, evaluated=1234)
+    Freeze.objects.create(
+        segment=segment, version=3, error="No such item.", frozen_at=NOW - DAY, thawed_at=NOW
+    )
+
+    page = staff.get(page_of(segment)).text
+
+    assert "1,234" in page
+    assert (
+        "Frozen from Monday 29 September 2025, 21:00 (Asia/Tokyo) until Tuesday 30 September 2025,"
+        " 21:00 (Asia/Tokyo), with version 3 of its rules: No such item." in page
+    )
 
 
 def test_rules_of_earlier_versions_are_listed(staff: Client) -> None:
