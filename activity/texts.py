@@ -34,3 +34,11 @@ def a_few(texts: Sequence[str], *, most: int = 2) -> str:
     if len(texts) > most:
         shown.append(f"{len(texts) - most:,} more")
     return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)
+
+
+def lower_first(text: str) -> str:
+    """Return the text with a small first letter, to put it inside a sentence.
+
+    The other letters stay: a trait, a course or a name in the text would be another one.
+    """
+    return text[:1].lower() + text[1:]

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
+from django.db.models import Max
 
-from activity.models import Event, Item
+from activity.models import DailyActivity, Event, Item
 
 # A platform that sends each click with an item of its own would otherwise fill the page.
 MOST_LINES = 500
@@ -64,3 +65,13 @@ def last_event_before(enrollment_id: int, instant: datetime) -> datetime | None:
     """Return when the last event before the instant occurred. One query."""
     before = Event.objects.filter(enrollment=enrollment_id, occurred_at__lt=instant)
     return before.order_by("-occurred_at").values_list("occurred_at", flat=True).first()
+
+
+def last_act(enrollment_id: int) -> datetime | None:
+    """Return when the learner last did something in the course. One query.
+
+    `last_event_at` is no answer: the messages that Nudgelab sends are events too.
+    """
+    days = DailyActivity.objects.filter(enrollment=enrollment_id)
+    last: datetime | None = days.aggregate(at=Max("last_act_at"))["at"]
+    return last

@@ -18,7 +18,7 @@ from activity.rights import REFUSAL, may_send
 from common.clock import utc_now
 from interventions import models, operations
 from interventions.queries.pauses import latest_pauses, site_is_paused, site_pause
-from interventions.queries.waiting import MOST_COUNTED, message_counts
+from interventions.queries.waiting import MOST_COUNTED, number_to_hold
 
 PAGE = "admin:interventions_sitepause_changelist"
 
@@ -96,7 +96,7 @@ class SitePauseAdmin(KeptAdmin):
 
 def _planned() -> str:
     """Return in words how many messages a pause holds."""
-    number = message_counts(now=utc_now()).planned
+    number = number_to_hold()
     if number >= MOST_COUNTED:
         return f"{MOST_COUNTED:,} or more messages are"
     return "1 message is" if number == 1 else f"{number:,} messages are"

@@ -1,10 +1,12 @@
 """When a waiting message will go out if nothing but time changes, decided by the policy. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 
 from interventions.policy.caps import Cap, Counted, covers
-from interventions.policy.decision import Allow, Defer, Deny, Facts, Reason, decide
+from interventions.policy.decision import Allow, Decision, Defer, Deny, Facts, Reason, decide
 
 # Only a person can lift these, or events that come again.
 HOLDS = frozenset(
@@ -34,23 +36,65 @@ class Expectation:
     end: Deny | Defer | None = None
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A waiting message. `rank` orders the messages that are due at one instant, the first first.
+
+    `send_at` is the instant of the first decision.
+    """
+
+    facts: Facts
+    send_at: datetime
+    expires_at: datetime
+    rank: tuple[int, datetime, int]
+    delivery_id: int | None = None
+
+
 def expect(facts: Facts, *, send_at: datetime, expires_at: datetime) -> Expectation:
     """Return when the message goes out, deciding again at each instant to which it is deferred.
 
-    `send_at` is the instant of the first decision. Reasons that pass within moments are left out.
+    Reasons that pass within moments are left out.
     """
-    lasting = replace(facts, evaluation_pending=False, ahead=())
-    waits: tuple[Defer, ...] = ()
-    at = send_at
-    while at < expires_at and len(waits) < MOST_DECISIONS:
-        decision = decide(lasting, now=at)
-        if isinstance(decision, Allow):
-            return Expectation(waits, at=at)
-        if isinstance(decision, Deny) or decision.reason in HOLDS:
-            return Expectation(waits, end=decision)
-        waits = (*waits, decision)
-        at = decision.until
-    return Expectation(waits)
+    return expect_in_turn([Candidate(facts, send_at, expires_at, (0, send_at, 0))])[0]
+
+
+def expect_in_turn(waiting: Sequence[Candidate]) -> list[Expectation]:
+    """Return when each of a learner's messages goes out, in the given order.
+
+    As in dispatch, all that is due at an instant is decided on by rank, and each message that goes
+    out counts for the caps of the others. Decided one after the other, a message that waits for the
+    morning would take the place of a more important one that was planned after it.
+    """
+    found: dict[int, Expectation] = {}
+    sent: tuple[Counted, ...] = ()
+    queue: list[_Turn] = [(each.send_at, each.rank, n, ()) for n, each in enumerate(waiting)]
+    heapify(queue)
+    while queue:
+        at, rank, place, waits = heappop(queue)
+        decision = _decide(waiting[place], sent, at, waits)
+        if isinstance(decision, Defer) and decision.reason not in HOLDS:
+            heappush(queue, (decision.until, rank, place, (*waits, decision)))
+        elif isinstance(decision, Allow):
+            found[place] = Expectation(waits, at=at)
+            sent = (*sent, Counted(waiting[place].facts.message, at, waiting[place].delivery_id))
+        else:
+            found[place] = Expectation(waits, end=decision)
+    return [found[place] for place in range(len(waiting))]
+
+
+# The instant of the next decision, the rank, the place in the list, and the waits until then.
+_Turn = tuple[datetime, tuple[int, datetime, int], int, tuple[Defer, ...]]
+
+
+def _decide(
+    one: Candidate, sent: tuple[Counted, ...], at: datetime, waits: tuple[Defer, ...]
+) -> Decision | None:
+    """Return the decision at the instant, or None for a message that has expired by then."""
+    if at >= one.expires_at or len(waits) >= MOST_DECISIONS:
+        return None
+    counted = (*one.facts.counted, *sent)
+    lasting = replace(one.facts, evaluation_pending=False, ahead=(), counted=counted)
+    return decide(lasting, now=at)
 
 
 def used_up_by(cap: Cap, counted: tuple[Counted, ...], *, before: datetime) -> list[Counted]:

@@ -6,12 +6,18 @@ from datetime import datetime
 
 from activity.access import Viewer, for_user
 from activity.models import Enrollment, Learner
+from common.clock import END_OF_INSTANTS
 from interventions.channels import CHANNELS
 from interventions.models import Delivery, DeliveryState, Run
 from interventions.policy.caps import Cap, Counted, horizon
 from interventions.policy.decision import Defer, Facts, Reason
 from interventions.policy.durations import later
-from interventions.policy.expectation import Expectation, expect, used_up_by
+from interventions.policy.expectation import (
+    Candidate,
+    Expectation,
+    expect_in_turn,
+    used_up_by,
+)
 from interventions.queries.facts import facts_of, message_of, read_situation
 from interventions.queries.learner_messages import RELATED
 from interventions.queries.limits import read_limits
@@ -44,12 +50,14 @@ class Waiting:
 def waiting_messages(learner: Learner, *, now: datetime, viewer: Viewer) -> list[Waiting]:
     """Return the learner's waiting messages of all courses in the order in which they go out.
 
-    Each one is decided on as if those before it had gone out. Five queries.
+    Those that do not go out come last. Each one is decided on as if those before it had gone out.
+    Five queries.
     """
     planned = Delivery.objects.filter(learner=learner, state=DeliveryState.PLANNED)
     ordered = planned.select_related(*RELATED).order_by("send_at", "priority", "pk")
     deliveries = list(ordered[:MOST_WAITING])
-    return _decided(learner, deliveries, now=now, viewer=viewer, in_turn=True)
+    found = _decided(learner, deliveries, now=now, viewer=viewer, in_turn=True)
+    return sorted(found, key=lambda each: each.expectation.at or END_OF_INSTANTS)
 
 
 def first_messages(
@@ -118,15 +126,21 @@ def _decided(
     addresses = {name: channel.address(learner) for name, channel in CHANNELS.items()}
     ids = [delivery.enrollment_id for delivery in deliveries]
     situation = read_situation(learner, ids, addresses, limits=limits, now=now)
-    found = []
-    for delivery in deliveries:
-        facts = facts_of(delivery, learner, situation, limits=limits, now=now)
-        send_at = max(delivery.send_at, now)
-        expectation = expect(facts, send_at=send_at, expires_at=delivery.expires_at)
-        if in_turn and expectation.at is not None:
-            sent = Counted(message_of(delivery), expectation.at, delivery.pk)
-            situation.counted.append(sent)
-        found.append((delivery, expectation, _users(facts, expectation, now)))
+    waiting = [
+        _candidate(each, facts_of(each, learner, situation, limits=limits, now=now), now)
+        for each in deliveries
+    ]
+    groups = [waiting] if in_turn else [[each] for each in waiting]
+    expected = [each for group in groups for each in expect_in_turn(group)]
+    sent = [
+        Counted(one.facts.message, each.at, one.delivery_id)
+        for one, each in zip(waiting, expected, strict=True)
+        if in_turn and each.at is not None
+    ]
+    found = [
+        (delivery, each, _users(one, each, sent, now))
+        for delivery, one, each in zip(deliveries, waiting, expected, strict=True)
+    ]
     named = _named([user for *_, users in found for user in users], viewer)
     return [
         Waiting(delivery, expectation, _uses(users, named))
@@ -134,15 +148,26 @@ def _decided(
     ]
 
 
-def _users(facts: Facts, expectation: Expectation, now: datetime) -> list[Counted]:
-    """Return the messages that use up the first cap in the way."""
+def _candidate(delivery: Delivery, facts: Facts, now: datetime) -> Candidate:
+    # The order in which dispatch takes the messages that are due.
+    rank = (delivery.priority, delivery.planned_at, delivery.pk or 0)
+    send_at = max(delivery.send_at, now)
+    return Candidate(facts, send_at, delivery.expires_at, rank, delivery.pk)
+
+
+def _users(
+    one: Candidate, expectation: Expectation, sent: Iterable[Counted], now: datetime
+) -> list[Counted]:
+    """Return the messages that use up the first cap in the way, also those that will be `sent`."""
     decisions = (*expectation.waits, expectation.end)
     capped = [each for each in decisions if each and each.reason == Reason.FREQUENCY_CAP]
     if not capped:
         return []
-    cap = _cap(facts.caps, capped[0].detail)
+    cap = _cap(one.facts.caps, capped[0].detail)
     until = capped[0].until if isinstance(capped[0], Defer) else now
-    return [] if cap is None else used_up_by(cap, facts.counted, before=max(until, now))
+    others = [each for each in sent if each.delivery_id != one.delivery_id]
+    counted = (*one.facts.counted, *others)
+    return [] if cap is None else used_up_by(cap, counted, before=max(until, now))
 
 
 def _cap(caps: Iterable[Cap], name: str) -> Cap | None:

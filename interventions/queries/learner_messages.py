@@ -34,8 +34,8 @@ RELATED = (
 
 
 def number_waiting(learner_id: int) -> int:
-    """Return how many messages to the learner wait, at most 100. One query."""
-    planned = Delivery.objects.filter(learner=learner_id, state=DeliveryState.PLANNED)
+    """Return how many messages to the learner wait, at most 100, without ghosts. One query."""
+    planned = Delivery.objects.filter(learner=learner_id, state=DeliveryState.PLANNED, ghost=False)
     return planned.order_by()[:MOST_COUNTED].count()
 
 
@@ -76,7 +76,9 @@ def active_runs(enrollment_id: int) -> list[Run]:
     """Return the enrollment's active runs with their cadences and steps. Two queries."""
     steps = Prefetch("cadence__steps", Step.objects.select_related("template"))
     rows = Run.objects.filter(enrollment=enrollment_id, status=RunStatus.ACTIVE)
-    return list(rows.select_related("cadence__segment").prefetch_related(steps).order_by("pk"))
+    related = rows.select_related("cadence__segment", "assignment__arm__experiment")
+    # Ghosts last: what the learner really gets is said first.
+    return list(related.prefetch_related(steps).order_by("ghost", "pk"))
 
 
 def manual_starts(enrollment_id: int, since: datetime, until: datetime) -> list[Run]:

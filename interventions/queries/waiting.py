@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 
+from interventions.models import Delivery, DeliveryState
 from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS, learner_paused
 
 # In each step, so many of the longest due messages are searched for one that is not held. A course
@@ -74,3 +75,12 @@ def message_counts(*, now: datetime) -> MessageCounts:
         values: dict[str, Any] = {"now": now, "since": now - RECENTLY, "most": MOST_COUNTED}
         cursor.execute(_COUNTS, values)
         return MessageCounts(*cursor.fetchone())
+
+
+def number_to_hold() -> int:
+    """Return how many messages a hold of everything holds, at most MOST_COUNTED. One query.
+
+    Ghosts wait too, but no learner gets them.
+    """
+    planned = Delivery.objects.filter(state=DeliveryState.PLANNED, ghost=False)
+    return planned.order_by()[:MOST_COUNTED].count()

@@ -1,6 +1,6 @@
 """Why one enrollment is or is not in each of its course's segments."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,9 +27,9 @@ class Standing:
     """An enrollment and a segment: the membership if any, and how each condition is met.
 
     `matches` is the result of the rule; None is unknown. `verdicts` is None if the enrollment is
-    not in scope, or if the rule cannot be read. `ahead` is the segment that comes first in an
-    exclusive playbook. `waits`: nothing has started for the membership, because the entries of its
-    day are being counted.
+    not in scope, or if the rule cannot be read. `leaving`: the rule for leaving is true, so that no
+    learner enters. `ahead` is the segment of an exclusive playbook that keeps the learner. `waits`:
+    nothing has started for the membership, because the entries of its day are being counted.
     """
 
     segment: Segment
@@ -38,6 +38,7 @@ class Standing:
     in_scope: bool
     matches: bool | None
     verdicts: list[Verdict] | None
+    leaving: bool
     ahead: Segment | None
     waits: bool
 
@@ -60,8 +61,9 @@ def standings(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> lis
     waiting = set(
         WaitingEntry.objects.filter(enrollment=enrollment).values_list("segment_id", flat=True)
     )
-    rules = {each.pk: rule for each in segments if (rule := _rule(each)) is not None}
-    signals = _signals(enrollment, rules.values(), as_of)
+    rules = {each.pk: rule for each in segments if (rule := _rule(each.rule)) is not None}
+    leave = {each.pk: rule for each in segments if (rule := _rule(each.leave_rule)) is not None}
+    signals = _signals(enrollment, [*rules.values(), *leave.values()], as_of)
     found = []
     for segment in segments:
         rule = rules.get(segment.pk)
@@ -74,6 +76,7 @@ def standings(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> lis
                 in_scope=signals is not None,
                 matches=evaluate(rule, signals) if rule and signals is not None else None,
                 verdicts=verdicts(rule, signals) if rule and signals is not None else None,
+                leaving=_is_true(leave.get(segment.pk), signals),
                 ahead=_ahead(segment, segments, held) if known else None,
                 waits=segment.pk in waiting,
             )
@@ -90,11 +93,17 @@ def _segments(enrollment: Enrollment, viewer: Viewer) -> list[Segment]:
     return list(for_user(ordered, viewer)[:MOST])
 
 
-def _rule(segment: Segment) -> Group | None:
+def _rule(shape: object) -> Group | None:
+    if shape is None:
+        return None
     try:
-        return parse(segment.rule)
+        return parse(shape)
     except RuleError:
         return None
+
+
+def _is_true(rule: Group | None, signals: Mapping[str, SignalValue] | None) -> bool:
+    return rule is not None and signals is not None and evaluate(rule, signals) is True
 
 
 def _signals(
@@ -111,6 +120,16 @@ def _ahead(
 ) -> Segment | None:
     if segment.playbook.mode != PlaybookMode.EXCLUSIVE or segment.pk in held:
         return None
+    # The segments are in the order of their priority. The next evaluation moves the learner out of
+    # a later one, unless it is frozen.
+    place = segments.index(segment)
     return next(
-        (s for s in segments if s.playbook_id == segment.playbook_id and s.pk in held), None
+        (
+            each
+            for number, each in enumerate(segments)
+            if each.playbook_id == segment.playbook_id
+            and each.pk in held
+            and (number < place or each.status == SegmentStatus.FROZEN)
+        ),
+        None,
     )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from activity.models import Enrollment
+from interventions.models import Cadence, Delivery
 from interventions.operations import (
     PauseNote,
     pause_learner,
@@ -13,6 +14,8 @@ from interventions.operations import (
     save_quiet_hours,
     suppress,
 )
+from interventions.queries.learner_messages import number_waiting
+from segmentation.models import Segment
 from tests.config.learner_pages import history, section, why
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
@@ -28,6 +31,7 @@ from tests.interventions.factories import (
     make_run,
     make_template,
     make_transition,
+    mark_evaluated,
 )
 from tests.segmentation.factories import QUIET, make_playbook, make_segment, where
 
@@ -214,6 +218,41 @@ def test_the_next_step_names_its_conditions(ana: Enrollment) -> None:
     )
 
 
+def test_the_next_step_of_a_paused_and_of_an_archived_cadence(ana: Enrollment) -> None:
+    cadence = nudge(ana, exit_on_leave=False)
+    make_run(ana, cadence, next_position=0, next_at=NOW + DAY)
+    Cadence.objects.update(paused=True)
+    assert why(ana) == (
+        "“Quiz nudge” of “Nudge” is planned for Wednesday 1 October 2025, 13:00 (Europe/London)."
+        " But its cadence is paused."
+    )
+
+    Cadence.objects.update(status="archived")
+    gone = "“Quiz nudge” of “Nudge” will not be sent, because its cadence is not active any more."
+    assert why(ana) == gone
+    Cadence.objects.update(status="active")
+    Segment.objects.update(status="archived")
+    assert why(ana) == gone
+
+
+def test_the_answer_is_the_message_that_dispatch_sends_first(ana: Enrollment) -> None:
+    save_cap("1 a day", limit=1, window="rolling_days", length=1, on_exceed="defer")
+    save_quiet_hours(begins="21:00", ends="08:00")
+    night = NOW + 10 * HOUR
+    for name, priority, hours in (("Minor", 100, 9), ("Major", 10, 10)):
+        cadence = make_cadence(template=template(name), priority=priority, exit_on_leave=False)
+        at = NOW + hours * HOUR
+        make_delivery(ana, cadence, planned_at=at, send_at=at, expires_at=NOW + 7 * DAY)
+
+    assert why(ana, night).startswith(
+        "“Major” goes out on Wednesday 1 October 2025, 08:00 (Europe/London)."
+    )
+    for at in (night, NOW + 20 * HOUR):
+        mark_evaluated(ana)
+        dispatch(at)
+    assert Delivery.objects.get(state="handed_off").step.template.name == "Major"
+
+
 def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
     cadence = nudge(ana)
     experiment = make_experiment(cadence.segment, name="Half", start=False)
@@ -228,6 +267,25 @@ def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
     )
     assert "Drawn into the arm “control” of the experiment “Half”." in history(ana)
     assert section(ana).arms == ["In the arm “control” of the experiment “Half”."]
+
+
+def test_a_control_learner_is_promised_no_message(ana: Enrollment) -> None:
+    cadence = nudge(ana)
+    experiment = make_experiment(cadence.segment, name="Half", start=False)
+    drawn = assign(ana, arm_of(experiment, "control"))
+    run = make_run(ana, cadence, assignment=drawn, ghost=True, next_position=0, next_at=NOW + DAY)
+    no = "is not sent, because the arm “control” of “Half” gets no messages."
+
+    assert why(ana) == f"“Quiz nudge” of “Nudge” {no}"
+    make_delivery(run=run, send_at=NOW + HOUR)
+    assert why(ana) == f"“Quiz nudge” {no}"
+    assert f"“Quiz nudge” {no}" in history(ana)
+    assert number_waiting(ana.learner_id) == 0
+
+    make_delivery(ana, make_cadence(template=template("Weekly")), send_at=NOW + 2 * HOUR)
+    assert why(ana).startswith("“Weekly” goes out on")
+    assert section(ana).others[0].sentences == [f"“Quiz nudge” {no}"]
+    assert number_waiting(ana.learner_id) == 1
 
 
 def test_each_wait_is_named_and_the_message_that_comes_first(ana: Enrollment) -> None:

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from activity import access
 from activity.models import Course, Enrollment
+from activity.operations.own_events import append_own_event
 from activity.queries import FeedHealth
 from common.clock import utc_now
 from config.views.learner import page as learner_view
@@ -91,6 +92,45 @@ def test_in_an_exclusive_playbook_the_first_segment_is_named(ana: Enrollment) ->
 
     assert section(ana).segments[1].sentence == (
         "Not in Away: its rule is true, but Quiet comes first."
+    )
+
+
+def test_a_later_segment_does_not_come_first(ana: Enrollment) -> None:
+    playbook = make_playbook(ana.course, exclusive=True)
+    make_segment(playbook, where("logins", "=", 7, window=7), name="First", priority=1)
+    later = make_segment(playbook, QUIET, name="Later", priority=2)
+    act(ana, "PLAY_VIDEO", occurred_at=NOW - 9 * DAY)
+    bring_up_to_date()
+    Segment.objects.filter(name="First").update(rule=QUIET)
+
+    assert section(ana).segments[1].sentence == (
+        "Not in First yet: its rule is true, and the next evaluation decides."
+    )
+    Segment.objects.filter(pk=later.pk).update(status="frozen")
+    assert section(ana).segments[1].sentence == (
+        "Not in First: its rule is true, but Later, whose rule failed, keeps its members."
+    )
+
+
+def test_the_rule_for_leaving_keeps_a_learner_out(ana: Enrollment) -> None:
+    leave = where("logins", "=", 0, window=7)
+    make_segment(make_playbook(ana.course), QUIET, name="Quiet", leave_rule=leave)
+    act(ana, "PLAY_VIDEO", occurred_at=NOW - 9 * DAY)
+    bring_up_to_date()
+
+    assert section(ana).segments[0].sentence == (
+        "Not in Quiet: its rule is true, but so is its rule for leaving,"
+        " “Logged in exactly 0 times in the last 7 days”."
+    )
+
+
+def test_last_activity_is_the_learners_and_not_our_mail(ana: Enrollment) -> None:
+    assert section(ana).state == "Enrolled. Has done nothing in the course yet."
+    act(ana, occurred_at=NOW - 9 * DAY)
+    append_own_event(ana.pk, "EMAIL_SENT", source_id="m", now=NOW - HOUR)
+
+    assert section(ana).state == (
+        "Enrolled. Was last active on Sunday 21 September 2025, 13:00 (Europe/London)."
     )
 
 

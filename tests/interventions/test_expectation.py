@@ -11,7 +11,14 @@ import pytest
 from experiments.reporting.reasons import REASONS
 from interventions.policy.caps import Cap, Counted, Message, Window
 from interventions.policy.decision import Defer, Deny, Facts, Reason
-from interventions.policy.expectation import MOST_DECISIONS, Expectation, expect, used_up_by
+from interventions.policy.expectation import (
+    MOST_DECISIONS,
+    Candidate,
+    Expectation,
+    expect,
+    expect_in_turn,
+    used_up_by,
+)
 from interventions.policy.hours import ClosedHours
 from interventions.policy.words import words_of
 from tests.factories import NOW
@@ -75,6 +82,20 @@ def test_a_cap_is_used_up_by_the_latest_messages_that_it_covers() -> None:
 
 
 @pytest.mark.parametrize("reason", list(Reason))
+def test_in_the_morning_the_more_important_message_goes_first() -> None:
+    facts = Facts(message=MAIL, zone="UTC", quiet_hours=NIGHT, caps=(ONE_A_DAY,))
+    late, later = NOW + 9 * HOUR, NOW + 10 * HOUR
+    week = NOW + 7 * DAY
+    minor = Candidate(facts, late, week, (100, late, 1), delivery_id=1)
+    major = Candidate(facts, later, week, (10, later, 2), delivery_id=2)
+
+    first, second = expect_in_turn([minor, major])
+
+    assert second.at == NOW + 20 * HOUR
+    assert first.at == NOW + 44 * HOUR
+    assert expect_in_turn([major, minor]) == [second, first]
+
+
 def test_every_reason_of_the_policy_has_words(reason: Reason) -> None:
     assert words_of(reason).because == REASONS[reason]
 

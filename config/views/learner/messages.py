@@ -5,10 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from common.dates import instant_text
-from interventions.models import Cadence, Delivery, DeliveryState, Run, Trigger
+from interventions.models import (
+    Cadence,
+    CadenceStatus,
+    Delivery,
+    DeliveryState,
+    Run,
+    Step,
+    Trigger,
+)
 from interventions.policy.decision import Defer, Reason
 from interventions.policy.words import words_of
 from interventions.queries.expected_messages import CapUse, Waiting
+from segmentation.models import SegmentStatus
 from segmentation.rules import RuleError, explain, parse
 
 _ENDED = {
@@ -40,7 +49,7 @@ def ended_sentence(delivery: Delivery, *, zone: str) -> str:
     said = _ENDED[DeliveryState(delivery.state)].format(
         at=instant_text(ended_at(delivery), zone=zone),
         because=clause(delivery.reason or "too_old", last_detail(delivery)),
-        control=_control(delivery),
+        control=_control(delivery.run),
     )
     return f"{message_name(delivery)} {said}"
 
@@ -61,16 +70,25 @@ def _is_cap(reason: str) -> bool:
     return reason == Reason.FREQUENCY_CAP
 
 
-def _control(delivery: Delivery) -> str:
-    assignment = delivery.run.assignment
+def _control(run: Run) -> str:
+    assignment = run.assignment
     if assignment is None:
         return "the learner is in a control arm"
     arm, experiment = assignment.arm, assignment.experiment
     return f"the arm “{arm}” of “{experiment.name}” gets no messages"
 
 
+def of_control(message: str, run: Run) -> str:
+    """Return that a message of a ghost run is not sent, and why."""
+    return f"{message} is not sent, because {_control(run)}."
+
+
 def waiting_sentences(waiting: Waiting, *, name: str, zone: str, now: datetime) -> Iterator[str]:
     """Yield when the message will go out, what holds it back and what would have to change."""
+    if waiting.delivery.ghost:
+        # It waits like a message, so that caps do not favor an arm, but it is never handed off.
+        yield of_control(message_name(waiting.delivery), waiting.delivery.run)
+        return
     yield f"{message_name(waiting.delivery)} {_outcome(waiting, name, zone, now)}"
     expectation = waiting.expectation
     if expectation.waits and expectation.end is None:
@@ -135,9 +153,14 @@ def _traced(entry: Mapping[str, Any], zone: str) -> str:
 
 def next_step_sentence(run: Run, *, name: str, zone: str) -> str:
     """Return when the next step of an active run is planned and on which conditions, if any is."""
-    step = next((s for s in run.cadence.steps.all() if s.position == run.next_position), None)
+    step = next((s for s in run.cadence.steps.all() if _is_next(s, run)), None)
     if step is None or run.next_at is None:
         return ""
+    message = f"“{step.template.name}” of “{run.cadence.name}”"
+    if not _goes_on(run.cadence):
+        return f"{message} will not be sent, because its cadence is not active any more."
+    if run.ghost:
+        return of_control(message, run)
     conditions = []
     if run.cadence.goal_rule is not None:
         conditions.append(f"this is not yet true: {_rule(run.cadence.goal_rule)}")
@@ -145,8 +168,19 @@ def next_step_sentence(run: Run, *, name: str, zone: str) -> str:
         conditions.append(f"this is true: {_rule(step.condition)}")
     conditions += _stay(run.cadence, name)
     at = instant_text(run.next_at, zone=zone)
-    planned = f"“{step.template.name}” of “{run.cadence.name}” is planned for {at}"
-    return f"{planned}{joined_conditions(conditions)}."
+    paused = " But its cadence is paused." if run.cadence.paused else ""
+    return f"{message} is planned for {at}{joined_conditions(conditions)}.{paused}"
+
+
+def _is_next(step: Step, run: Run) -> bool:
+    # If the step was removed meanwhile, the next one takes its place.
+    return run.next_position is not None and step.position >= run.next_position
+
+
+def _goes_on(cadence: Cadence) -> bool:
+    # The run of an archived cadence or segment stays active, but its messages are dropped.
+    is_archived = cadence.segment is not None and cadence.segment.status == SegmentStatus.ARCHIVED
+    return cadence.status == CadenceStatus.ACTIVE and not is_archived
 
 
 def _rule(shape: object) -> str:

@@ -17,6 +17,7 @@ from django_htmx.middleware import HtmxDetails
 from activity.access import for_user, viewable
 from activity.models import Enrollment, Learner
 from activity.queries import feed_health
+from activity.queries.acts import last_act
 from activity.rights import may_send
 from common.clock import utc_now
 from common.dates import instant_text
@@ -24,7 +25,7 @@ from config.views.learner.answer import Situation, answer
 from config.views.learner.messages import next_step_sentence, trace_lines, waiting_sentences
 from config.views.learner.segments import (
     SegmentLine,
-    forecast_lines,
+    outlook,
     segment_lines,
     silence_sentence,
 )
@@ -142,7 +143,7 @@ def learner_next(request: HtmxRequest, enrollment_id: int) -> HttpResponse:
     enrollment = enrollment_of(request, enrollment_id)
     as_of = clock_of(enrollment, utc_now())
     context = {
-        "lines": forecast_lines(enrollment, as_of=as_of, viewer=request.user),
+        "outlook": outlook(enrollment, as_of=as_of, viewer=request.user),
         "silence": silence_sentence(feed_health(enrollment.course, now=as_of), enrollment.course),
         "enrollment": enrollment,
         "name": name_of(enrollment.learner),
@@ -225,12 +226,14 @@ def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Secti
 
 def _situation(enrollment: Enrollment, name: str, viewer: Staff, now: datetime) -> Situation:
     waiting = waiting_messages(enrollment.learner, now=now, viewer=viewer)
+    here = [each for each in waiting if each.delivery.enrollment_id == enrollment.pk]
     return Situation(
         enrollment=enrollment,
         name=name,
         now=now,
         viewer=viewer,
-        waiting=[each for each in waiting if each.delivery.enrollment_id == enrollment.pk],
+        # What a learner really gets answers first.
+        waiting=sorted(here, key=lambda each: each.delivery.ghost),
         last=last_ended_message(enrollment.pk),
         runs=active_runs(enrollment.pk),
         entry=last_entry(enrollment.pk),
@@ -259,9 +262,10 @@ def _state(enrollment: Enrollment, now: datetime) -> str:
         return f"Left the course on {instant_text(enrollment.withdrew_at, zone=zone)}."
     if enrollment.completed_at and enrollment.completed_at <= now:
         return f"Completed the course on {instant_text(enrollment.completed_at, zone=zone)}."
-    if enrollment.last_event_at is None:
-        return "Enrolled. Nothing has come from the learning platform yet."
-    return f"Enrolled. Last heard of on {instant_text(enrollment.last_event_at, zone=zone)}."
+    last = last_act(enrollment.pk)
+    if last is None:
+        return "Enrolled. Has done nothing in the course yet."
+    return f"Enrolled. Was last active on {instant_text(last, zone=zone)}."
 
 
 def _day(text: str) -> date | None:

@@ -7,11 +7,18 @@ from datetime import datetime
 from activity.access import Viewer
 from activity.models import Course, Enrollment
 from activity.queries import FeedHealth
-from activity.texts import a_few
+from activity.texts import a_few, lower_first
 from common.dates import instant_text
 from interventions.models import Cadence
 from interventions.queries.starts import cadences_by_segment
-from segmentation.models import OverrideKind, Segment, Transition, TransitionCause, TransitionKind
+from segmentation.models import (
+    OverrideKind,
+    Segment,
+    SegmentStatus,
+    Transition,
+    TransitionCause,
+    TransitionKind,
+)
 from segmentation.operations import Change, forecast
 from segmentation.queries.standing import Standing, standings
 from segmentation.rules import RuleError, Verdict, explain, parse, verdicts
@@ -101,20 +108,29 @@ def _why_not(standing: Standing) -> str:
         return ": the course has not begun or is over for the learner"
     if standing.verdicts is None:
         return ": its rule cannot be read"
-    if standing.matches and standing.ahead is not None:
-        return f": its rule is true, but {standing.ahead.name} comes first"
+    if standing.is_frozen:
+        return ""
     if standing.matches:
-        return " yet: its rule is true, and the next evaluation decides"
+        return _though_true(standing)
     deciding = [each for each in standing.verdicts if each.decides]
     return f": {_values(deciding)}" if deciding else ""
 
 
+def _though_true(standing: Standing) -> str:
+    if standing.leaving:
+        leave = _rule(standing.segment.leave_rule)
+        return f": its rule is true, but so is its rule for leaving, {leave}"
+    if standing.ahead is None:
+        return " yet: its rule is true, and the next evaluation decides"
+    if standing.ahead.status == SegmentStatus.FROZEN:
+        return (
+            f": its rule is true, but {standing.ahead.name}, whose rule failed, keeps its members"
+        )
+    return f": its rule is true, but {standing.ahead.name} comes first"
+
+
 def _values(deciding: list[Verdict]) -> str:
-    return ", ".join(dict.fromkeys(_lower(each.value) for each in deciding))
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return ", ".join(dict.fromkeys(lower_first(each.value) for each in deciding))
 
 
 def _made(standing: Standing, zone: str) -> str:
@@ -141,14 +157,23 @@ def moved_sentence(transition: Transition) -> str:
     return f"{did} {transition.segment.name} {cause}."
 
 
-def forecast_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> list[str]:
-    """Return what the learner will enter and leave by passing time alone, in sentences."""
+@dataclass(frozen=True)
+class Outlook:
+    """What passing time alone will change, in sentences, and until when this is known."""
+
+    lines: list[str]
+    until: str
+
+
+def outlook(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> Outlook:
+    """Return what the learner will enter and leave by passing time alone."""
     segments = {
         each.segment.pk: each.segment for each in standings(enrollment, as_of=as_of, viewer=viewer)
     }
     zone = enrollment.course.time_zone
     found = forecast(enrollment, now=as_of)
-    return [line for change in found.changes for line in _foreseen(change, segments, zone)]
+    lines = [line for change in found.changes for line in _foreseen(change, segments, zone)]
+    return Outlook(lines, instant_text(found.until, zone=zone))
 
 
 def silence_sentence(feed: FeedHealth, course: Course) -> str:

@@ -1,7 +1,7 @@
 """Say why no message has started from an entry into a segment."""
 
 from common.dates import instant_text
-from interventions.models import Cadence, Reentry
+from interventions.models import Reentry
 from interventions.policy.words import words_of
 from interventions.queries.starts import Startable, startable_cadences
 from segmentation.models import Transition, TransitionCause
@@ -40,7 +40,7 @@ def _effect(entry: Transition, name: str, zone: str) -> str:
 def _refusal(one: Startable, entry: Transition, name: str, zone: str) -> str:
     """Return why the cadence did not start, or how it ended."""
     cadence = one.cadence
-    if cadence.arm is not None and (one.drawn is None or one.drawn.arm_id not in _arms(cadence)):
+    if cadence.arm is not None and (one.drawn is None or one.drawn.arm_id != cadence.arm_id):
         where = "has no arm in it" if one.drawn is None else f"is in the arm “{one.drawn.arm}”"
         of = f"the arm “{cadence.arm}” of “{cadence.arm.experiment.name}”"
         return f"“{cadence.name}” goes only to {of}, and {name} {where}."
@@ -55,7 +55,3 @@ def _refusal(one: Startable, entry: Transition, name: str, zone: str) -> str:
         began = instant_text(last.started_at, zone=zone)
         return f"“{cadence.name}” goes to each learner once. For {name} it began on {began}."
     return f"“{cadence.name}” waits after each run. For {name} the last one ended on {ended}."
-
-
-def _arms(cadence: Cadence) -> set[int | None]:
-    return {cadence.arm_id, cadence.ghost_for_id}

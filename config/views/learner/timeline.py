@@ -12,7 +12,13 @@ from activity.queries.acts import acts_on, last_event_before
 from common.clock import local_date, local_midnight
 from common.dates import instant_text
 from config.views.learner.acts import day_sentence
-from config.views.learner.messages import ended_at, ended_sentence, message_name, trace_lines
+from config.views.learner.messages import (
+    ended_at,
+    ended_sentence,
+    message_name,
+    of_control,
+    trace_lines,
+)
 from config.views.learner.segments import ConditionLine, condition_line, moved_sentence
 from experiments.queries import assignments_of
 from interventions.models import DeliveryState
@@ -151,7 +157,9 @@ def _messages(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
     if not viewer.has_perm("interventions.view_delivery"):
         return
     for delivery in messages_between(stretch.enrollment.pk, stretch.since, stretch.until):
-        if delivery.state == DeliveryState.PLANNED:
+        if delivery.state == DeliveryState.PLANNED and delivery.ghost:
+            sentence = of_control(message_name(delivery), delivery.run)
+        elif delivery.state == DeliveryState.PLANNED:
             sentence = f"{message_name(delivery)} was planned and waits."
         else:
             sentence = ended_sentence(delivery, zone=stretch.zone)
