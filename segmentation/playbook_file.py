@@ -1,13 +1,14 @@
 """A playbook's segments as YAML for review in version control, and back. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from segmentation.rules import RuleError, canonical_rule, check_ranges, explain, parse
+from segmentation.rules import RuleError, canonical_rule, in_english
 
 MOST_CHARACTERS = 300_000
 MOST_SEGMENTS = 200
@@ -53,12 +54,22 @@ class _Loader(yaml.SafeLoader):
             raise PlaybookFileError("A file of a playbook has no aliases (*name). Write it out.")
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            # The library fails on a day such as 2026-13-45, and on a tag that does not fit.
+            line = node.start_mark.line + 1
+            raise PlaybookFileError(
+                f"A value at line {line} cannot be read. Put a text in quotes."
+            ) from None
+
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise PlaybookFileError(f"“{key}” stands twice in the entry at line {line}.")
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        keys = Counter(key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode))
+        for key in (key for key, number in keys.items() if number > 1):
+            line = node.start_mark.line + 1
+            raise PlaybookFileError(f"“{key}” stands twice in the entry at line {line}.")
         return super().construct_mapping(node, deep=deep)
 
 
@@ -74,13 +85,14 @@ def _written(segment: FileSegment) -> str:
     parts = [_yaml(texts), _commented("rule", fields["rule"])]
     if segment.leave_rule is not None:
         parts.append(_commented("leave_rule", segment.leave_rule))
-    lines = "".join(parts).splitlines()
+    # Not splitlines(): a text may hold other characters that end a line for it.
+    lines = "".join(parts).rstrip("\n").split("\n")
     return "".join(f"{'- ' if place == 0 else '  '}{line}\n" for place, line in enumerate(lines))
 
 
 def _commented(name: str, rule: Any) -> str:
-    # A comment cannot hold a line break, and a trait may.
-    words = " ".join(explain(parse(rule)).split())
+    # A comment cannot hold a line break or a control character, and a trait may.
+    words = "".join(filter(str.isprintable, " ".join(in_english(rule).split())))
     return f"# {words}\n" + _yaml({name: rule})
 
 
@@ -143,7 +155,6 @@ def _rules(shape: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
         if shape.get(name) is not None:
             try:
                 rule = canonical_rule(shape[name])
-                check_ranges(parse(rule))
             except RuleError as error:
                 raise PlaybookFileError(f"{where}: “{name}” has a fault. {error}.") from None
             yield name, rule

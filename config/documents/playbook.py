@@ -1,14 +1,18 @@
 """A playbook in words: its rules, sources, messages, sizes, evidence and warnings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import combinations
 from typing import Any
 
-from activity.access import Viewer, for_user
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q
+
+from activity.access import viewable
 from activity.models import Course
+from activity.texts import lower_first
 from common.lazy import LazyModule
 from experiments.models import Experiment, ExperimentStatus
 from interventions.models import Cadence, CadenceStatus, Step
@@ -22,6 +26,7 @@ from segmentation.signals import Signal
 # Loading takes a second, and only the page of a playbook needs it.
 power: Any = LazyModule("statsmodels.stats.power")
 
+Staff = User | AnonymousUser
 KEPT = (SegmentStatus.ACTIVE, SegmentStatus.FROZEN)
 MOST_COURSES = 20
 PERIOD = timedelta(days=28)
@@ -35,31 +40,36 @@ SMALL_EFFECT, LEVEL, POWER = 0.1, 0.05, 0.8
 
 @dataclass(frozen=True)
 class SegmentSection:
-    """A segment in words. `sizes` are members by course title."""
+    """A segment in words. `sizes` are members by course title.
+
+    `receives` and `experiments` are None for a viewer who may not see cadences or experiments: an
+    empty list would say that there are none.
+    """
 
     segment: Segment
     rule: str
     leave_rule: str
-    receives: list[str]
-    experiments: list[Experiment]
+    receives: list[str] | None
+    experiments: list[Experiment] | None
     sizes: list[tuple[str, int]]
     warnings: list[str]
 
 
 @dataclass(frozen=True)
 class PlaybookDocument:
-    """All that the document says. `warnings` are about the playbook as a whole."""
+    """All that the document says. `warnings` and `experiments` are of the playbook as a whole."""
 
     playbook: Playbook
     courses: list[Course]
     mode: str
     signals: list[Signal]
     sections: list[SegmentSection]
+    experiments: list[Experiment]
     warnings: list[str]
 
 
 def playbook_document(
-    playbook: Playbook, *, viewer: Viewer, now: datetime, is_counted: bool = True
+    playbook: Playbook, *, viewer: Staff, now: datetime, is_counted: bool = True
 ) -> PlaybookDocument:
     """Return the document. Five queries, and two per course (at most 20 courses).
 
@@ -70,15 +80,15 @@ def playbook_document(
     segments = list(_segments(playbook))
     ids = [segment.pk for segment in segments if segment.status in KEPT]
     apart = {course: _separation(ids, course, now) for course in courses if is_counted}
-    cadences = list(_cadences(segments, viewer))
-    experiments = list(_experiments(segments, viewer))
+    cadences = _cadences(segments, viewer)
+    experiments = _experiments(playbook, viewer)
     sections = [
         SegmentSection(
             segment=segment,
             rule=in_english(segment.rule),
-            leave_rule=in_english(segment.leave_rule) if segment.leave_rule else "",
-            receives=[_received(each) for each in cadences if each.segment_id == segment.pk],
-            experiments=[each for each in experiments if each.segment_id == segment.pk],
+            leave_rule=lower_first(in_english(segment.leave_rule)) if segment.leave_rule else "",
+            receives=None if cadences is None else _receives(cadences, segment),
+            experiments=None if experiments is None else experiments.get(segment.pk, []),
             sizes=[(course.title, each.size(segment.pk)) for course, each in apart.items()],
             warnings=list(_warnings(segment, apart, cadences)),
         )
@@ -90,11 +100,12 @@ def playbook_document(
         mode=PlaybookMode(playbook.mode).label,
         signals=_signals(segments),
         sections=sections,
+        experiments=(experiments or {}).get(None, []),
         warnings=list(_whole(segments, apart)),
     )
 
 
-def shown_courses(playbook: Playbook, *, viewer: Viewer) -> list[Course]:
+def shown_courses(playbook: Playbook, *, viewer: Staff) -> list[Course]:
     """Return the courses that the document names. One query."""
     return list(courses_of_playbook(playbook.pk, viewer=viewer)[:MOST_COURSES])
 
@@ -109,15 +120,30 @@ def _separation(ids: Sequence[int], course: Course, now: datetime) -> Separation
     return separation_of(ids, course, since=as_of - PERIOD, as_of=as_of)
 
 
-def _cadences(segments: Sequence[Segment], viewer: Viewer) -> Iterator[Cadence]:
-    seen = for_user(Cadence.objects.filter(segment__in=segments), viewer)
-    active = seen.filter(status=CadenceStatus.ACTIVE, ghost_for=None).select_related("arm")
-    yield from active.prefetch_related("steps__template").order_by("priority", "key")
+def _cadences(segments: Sequence[Segment], viewer: Staff) -> dict[int, list[Cadence]] | None:
+    """Return the active cadences by segment, None if the viewer may see none."""
+    if not viewer.has_perm("interventions.view_cadence"):
+        return None
+    seen = viewable(Cadence.objects.filter(segment__in=segments), viewer)
+    active = seen.filter(status=CadenceStatus.ACTIVE).select_related("arm")
+    found = active.prefetch_related("steps__template").order_by("priority", "key")
+    return _by_segment(found)
 
 
-def _experiments(segments: Sequence[Segment], viewer: Viewer) -> Iterator[Experiment]:
-    seen = for_user(Experiment.objects.filter(segment__in=segments), viewer)
-    yield from seen.exclude(status=ExperimentStatus.DRAFT).order_by("-started_at", "key")
+def _experiments(playbook: Playbook, viewer: Staff) -> dict[int | None, list[Experiment]] | None:
+    """Return the started experiments by segment, those on the whole playbook under None."""
+    if not viewer.has_perm("experiments.view_experiment"):
+        return None
+    of = Q(playbook=playbook) | Q(segment__playbook=playbook)
+    seen = viewable(Experiment.objects.filter(of), viewer)
+    return _by_segment(seen.exclude(status=ExperimentStatus.DRAFT).order_by("-started_at", "key"))
+
+
+def _by_segment(rows: Iterable[Any]) -> dict[Any, list[Any]]:
+    found: dict[Any, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.segment_id, []).append(row)
+    return found
 
 
 def _signals(segments: Sequence[Segment]) -> list[Signal]:
@@ -132,10 +158,16 @@ def _signals(segments: Sequence[Segment]) -> list[Signal]:
     return sorted(found.values(), key=lambda signal: signal.label)
 
 
+def _receives(cadences: dict[int, list[Cadence]], segment: Segment) -> list[str]:
+    return [_received(each) for each in cadences.get(segment.pk, ())]
+
+
 def _received(cadence: Cadence) -> str:
     steps = "; ".join(_step(step) for step in cadence.steps.all())
     arm = f", only the arm “{cadence.arm}” of an experiment" if cadence.arm else ""
-    return f"{cadence.name}, after {cadence.get_trigger_display()}{arm}: {steps or 'no step yet'}"
+    paused = ", paused now" if cadence.paused else ""
+    when = f"after {cadence.get_trigger_display()}{arm}{paused}"
+    return f"{cadence.name}, {when}: {steps or 'no step yet'}"
 
 
 def _step(step: Step) -> str:
@@ -143,13 +175,13 @@ def _step(step: Step) -> str:
 
 
 def _warnings(
-    segment: Segment, apart: dict[Course, Separation], cadences: Sequence[Cadence]
+    segment: Segment, apart: dict[Course, Separation], cadences: dict[int, list[Cadence]] | None
 ) -> Iterator[str]:
     if segment.status not in KEPT:
         return
     if segment.status == SegmentStatus.FROZEN:
         yield f"Its rule failed, so members stay as they are: {segment.error}"
-    if not any(each.segment_id == segment.pk for each in cadences):
+    if cadences is not None and segment.pk not in cadences:
         yield "It triggers nothing: no active cadence starts on it."
     for course, found in apart.items():
         yield from _of_size(found.size(segment.pk), course)

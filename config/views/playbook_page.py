@@ -20,10 +20,12 @@ from config.documents.playbook import playbook_document, shown_courses
 from config.views.counting import counted
 from segmentation.models import Playbook
 from segmentation.operations import (
+    EditedMeanwhileError,
     SegmentationError,
     apply_playbook_file,
     differences,
     playbook_file,
+    state_of_differences,
 )
 from segmentation.playbook_file import PlaybookFile, PlaybookFileError, read_playbook
 
@@ -107,18 +109,31 @@ def playbook_import(request: HttpRequest, playbook_id: int) -> HttpResponse:
         try:
             shown["text"] = _posted(request)
             file = read_playbook(str(shown["text"]))
+            shown |= _checked(playbook, file)
             if "apply" in request.POST:
                 return _applied(request, playbook, file)
-            shown |= {"differences": differences(playbook, file), "is_checked": True}
+        except EditedMeanwhileError as error:
+            shown |= _checked(playbook, file) | {"meanwhile": str(error)}
         except (_UploadError, PlaybookFileError, SegmentationError) as error:
             shown["fault"] = str(error)
     return render(request, "config/playbook_import.html", shown)
 
 
+def _checked(playbook: Playbook, file: PlaybookFile) -> dict[str, object]:
+    found = differences(playbook, file)
+    return {"differences": found, "seen": state_of_differences(found), "is_checked": True}
+
+
 def _applied(request: HttpRequest, playbook: Playbook, file: PlaybookFile) -> HttpResponse:
-    found = apply_playbook_file(playbook.pk, file, now=utc_now(), by=cast(User, request.user))
+    found = apply_playbook_file(
+        playbook.pk,
+        file,
+        now=utc_now(),
+        by=cast(User, request.user),
+        seen=request.POST.get("seen", ""),
+    )
     for each in found:
         messages.success(request, each.sentence)
     if not found:
-        messages.info(request, "The file changes nothing about the segments.")
+        messages.info(request, "The file changes nothing.")
     return redirect("playbook", playbook.pk)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from activity.access import viewable
 from activity.models import Course
 from activity.switch import chosen_course
+from activity.texts import lower_first
 from common.clock import utc_now
 from common.dates import in_zone, instant_text
 from config.views.counting import counted
@@ -95,7 +96,7 @@ def segment_page(request: HttpRequest, segment_id: int) -> HttpResponse:
         "courses": courses,
         "course": course,
         "rule": in_english(segment.rule),
-        "leave_rule": in_english(segment.leave_rule) if segment.leave_rule else "",
+        "leave_rule": lower_first(in_english(segment.leave_rule)) if segment.leave_rule else "",
         "versions": _versions(segment, course.time_zone if course else "UTC"),
         "freezes": list(_freezes(segment, course.time_zone if course else "UTC")),
         "cadences": _cadences(segment, request),

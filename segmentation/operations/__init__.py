@@ -23,6 +23,7 @@ from segmentation.operations.playbook_files import (
     apply_playbook_file,
     differences,
     playbook_file,
+    state_of_differences,
 )
 from segmentation.operations.playbooks import (
     add_courses,
@@ -80,5 +81,6 @@ __all__ = [
     "set_mode",
     "shipped_playbooks",
     "state_of",
+    "state_of_differences",
     "thaw_segment",
 ]

@@ -83,9 +83,19 @@ def remove_course(playbook_id: int, course_id: int, *, now: datetime) -> None:
         transaction.on_commit(pull)
 
 
+def lock_segments_of(playbook_id: int) -> None:
+    """Lock the playbook's segments before the playbook, as an edit of one of them does.
+
+    In the other order, an edit at the same time would be a deadlock.
+    """
+    segments = Segment.objects.filter(playbook=playbook_id).order_by("pk")
+    list(segments.select_for_update(no_key=True).values("pk"))
+
+
 @transaction.atomic
 def set_mode(playbook_id: int, mode: PlaybookMode) -> None:
     """Set whether a learner can be in several segments or only in the first that matches."""
+    lock_segments_of(playbook_id)
     playbook = Playbook.objects.select_for_update(no_key=True).get(id=playbook_id)
     if playbook.mode == mode:
         return

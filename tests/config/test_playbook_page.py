@@ -1,19 +1,28 @@
 """A playbook in words, with warnings that have reasons, and its files."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
 from config.documents.playbook import PlaybookDocument, members_needed, playbook_document
+from experiments.models import Experiment
 from segmentation.models import Membership, Playbook, Segment
+from segmentation.operations import SegmentFields, edit_segment
 from tests.factories import NOW, make_course, make_enrollment
-from tests.interventions.factories import make_cadence, make_experiment, make_live_course
-from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
+from tests.interventions.factories import (
+    arm_of,
+    make_cadence,
+    make_experiment,
+    make_live_course,
+)
+from tests.segmentation.factories import ACTED_TODAY, QUIET, make_playbook, make_segment, where
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -23,6 +32,13 @@ DAY = timedelta(days=1)
 def staff(client: Client) -> Client:
     client.force_login(get_user_model().objects.create_superuser("staff"))
     return client
+
+
+def make_staff(*rights: str) -> Any:
+    user = get_user_model().objects.create_user("some", is_staff=True)
+    names = [each.split(".")[1] for each in rights]
+    user.user_permissions.set(Permission.objects.filter(codename__in=names))
+    return user
 
 
 def document(playbook: Playbook) -> PlaybookDocument:
@@ -163,10 +179,112 @@ def test_file_is_checked_first_and_applied_by_a_second_button(staff: Client) -> 
     assert segment.name == "Old"
     assert "name: New" in checked.text
 
-    applied = staff.post(address, {"text": text, "apply": "1"}, follow=True)
+    applied = staff.post(address, applying(checked), follow=True)
     segment.refresh_from_db()
     assert "“Old” changes its name." in applied.text
     assert segment.name == "New"
+
+
+def applying(page: Any) -> dict[str, str]:
+    """Return what the browser sends when "Apply" is pressed."""
+    return {"text": page.context["text"], "seen": page.context["seen"], "apply": "1"}
+
+
+def test_change_of_the_mode_alone_is_said_and_applied(staff: Client) -> None:
+    playbook = make_playbook(make_course(), key="mine", name="Mine")
+    address = reverse("playbook-import", args=(playbook.pk,))
+    text = "key: mine\nname: Yours\nmode: exclusive\nsegments: []\n"
+
+    checked = staff.post(address, {"text": text})
+    assert "The playbook “Mine” is renamed to “Yours”." in checked.text
+    assert "The playbook becomes exclusive: each learner is in one" in checked.text
+
+    applied = staff.post(address, applying(checked), follow=True)
+    playbook.refresh_from_db()
+    assert (playbook.name, playbook.mode) == ("Yours", "exclusive")
+    assert "The playbook becomes exclusive" in applied.text
+    assert "The file changes nothing." in staff.post(address, {"text": text}).text
+
+
+def test_edit_between_check_and_apply_is_not_lost(staff: Client) -> None:
+    playbook = make_playbook(make_course(), key="mine")
+    segment = make_segment(playbook, ACTED_TODAY, name="Old")
+    address = reverse("playbook-import", args=(playbook.pk,))
+    text = staff.get(reverse("playbook-yaml", args=(playbook.pk,))).text
+    checked = staff.post(address, {"text": text.replace("name: Old", "name: New")})
+    fields = replace(SegmentFields.of(segment), rule=QUIET)
+    edit_segment(segment.pk, fields, now=NOW)
+
+    page = staff.post(address, applying(checked))
+
+    segment.refresh_from_db()
+    assert (segment.name, segment.rule) == ("Old", QUIET)
+    assert "is not as it was when you checked the file. Nothing was changed." in page.text
+    assert "“Old” changes its name and its rule." in page.text
+    staff.post(address, applying(page))
+    segment.refresh_from_db()
+    assert (segment.name, segment.rule) == ("New", ACTED_TODAY)
+
+
+def test_cadence_of_an_experiment_is_what_the_segment_receives() -> None:
+    segment = make_segment(make_playbook(make_live_course()), ACTED_TODAY)
+    experiment = make_experiment(segment, start=False)
+    arms = {"arm": arm_of(experiment, "nudge"), "ghost_for": arm_of(experiment, "control")}
+    make_cadence(segment=segment, name="Try it", **arms)
+
+    (section,) = document(segment.playbook).sections
+
+    assert section.receives is not None
+    assert section.receives[0].startswith(
+        "Try it, after entering the segment, only the arm “nudge”"
+    )
+    assert not any("triggers nothing" in each for each in section.warnings)
+
+
+def test_experiment_on_the_whole_playbook_is_evidence(staff: Client) -> None:
+    playbook = make_playbook(make_live_course())
+    segment = make_segment(playbook, ACTED_TODAY)
+    experiment = make_experiment(segment, name="On all")
+    Experiment.objects.update(segment=None, playbook=playbook)
+
+    assert document(playbook).experiments == [experiment]
+    assert "On all" in staff.get(reverse("playbook", args=(playbook.pk,))).text
+    assert "- On all" in staff.get(reverse("playbook-markdown", args=(playbook.pk,))).text
+
+
+def test_a_viewer_without_cadences_is_not_told_that_there_are_none(client: Client) -> None:
+    playbook = make_playbook(make_live_course())
+    make_cadence(segment=make_segment(playbook, ACTED_TODAY), name="Secret")
+    client.force_login(make_staff("segmentation.view_playbook"))
+
+    page = client.get(reverse("playbook", args=(playbook.pk,))).text
+
+    assert "Secret" not in page
+    assert "What it receives" not in page
+    assert "triggers nothing" not in page
+
+
+def test_rule_for_leaving_keeps_its_capitals(staff: Client) -> None:
+    playbook = make_playbook(make_live_course())
+    leave = where("trait", "=", "B2", key="Level")
+    segment = make_segment(playbook, ACTED_TODAY, leave_rule=leave)
+
+    for address in (
+        reverse("playbook", args=(playbook.pk,)),
+        reverse("playbook-markdown", args=(playbook.pk,)),
+        reverse("segment", args=(segment.pk,)),
+    ):
+        assert "B2" in staff.get(address).text.split("A member leaves when:")[1]
+
+
+def test_file_of_a_segment_whose_rule_cannot_be_read_opens(staff: Client) -> None:
+    playbook = make_playbook(make_live_course(), key="mine")
+    make_segment(playbook, ACTED_TODAY)
+    Segment.objects.update(rule={"rules": 7})
+
+    yaml = staff.get(reverse("playbook-yaml", args=(playbook.pk,)))
+
+    assert "# This rule cannot be read" in yaml.text
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"[", b"key: other"])

@@ -1,5 +1,6 @@
 """A playbook as YAML: what is written can be read, and applying it twice changes nothing."""
 
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -88,10 +89,39 @@ def test_rule_stands_in_english_above_its_shape() -> None:
         (file(SEGMENT + "#" * 300_000), "longer than 300,000 characters"),
         ("[" * 5000, "nested too deeply"),
         (file(SEGMENT.replace("name: Quiet", "name: !!python/name:os.system x")), "not YAML"),
+        (file(SEGMENT.replace("name: Quiet", "name: 2026-13-45")), "A value at line 6 cannot be"),
+        (file(SEGMENT.replace("name: Quiet", "name: !!int many")), "A value at line 6 cannot be"),
+        (file(SEGMENT.replace("name: Quiet", "name: !!bool maybe")), "A value at line 6 cannot be"),
+        (file(SEGMENT.replace("name: Quiet", "name: " + "1" * 5000)), "A value at line 6 cannot"),
+        (file(SEGMENT.replace("name: Quiet", "name: !!map text")), "not YAML"),
+        (file(SEGMENT.replace("name: Quiet", "name: !!map [a, b]")), "not YAML"),
+        (file(SEGMENT.replace("name: Quiet", "? [name]\n  : Quiet")), "not YAML"),
+        (file(SEGMENT.replace("value: 0", "value: .nan")), "Segment 1 (“quiet”): “rule”"),
+        (file(SEGMENT.replace("value: 0", "value: 2026-01-01")), "Segment 1 (“quiet”): “rule”"),
+        (file(SEGMENT.replace("value: 0", "7: 0, value: 0")), "Segment 1 (“quiet”): “rule”"),
     ],
 )
 def test_fault_is_a_sentence_that_names_the_place(text: str, said: str) -> None:
     assert said in fault(text)
+
+
+def test_file_with_many_entries_is_refused_at_once() -> None:
+    # Comparing each of 30,000 keys with each other takes minutes.
+    began = monotonic()
+
+    assert "not known" in fault("".join(f"k{number}: 1\n" for number in range(30_000)))
+    assert monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    "text", ["a\u2028b", "a\x85b", "a\x0bb", "a\r\nb\r\n\r\nc", "a\n\n  b\n", "\x07"]
+)
+def test_unusual_line_breaks_are_read_again(text: str) -> None:
+    rule = where("trait", "=", text, key="region")
+    segment = FileSegment("a-1", "A", rule, None, 1, text)
+    written = PlaybookFile("key", text, "overlapping", (segment,))
+
+    assert read_playbook(write_playbook(written)) == written
 
 
 @pytest.mark.django_db
