@@ -6,6 +6,7 @@ from datetime import datetime
 
 from activity.models import Course
 from common.clock import local_date
+from common.dates import instant_text
 from interventions.models import Cadence, CadenceStatus
 from interventions.queries.guards import Guards, guards_of
 from interventions.queries.pauses import site_is_paused, site_pause
@@ -58,9 +59,10 @@ def _missing(course: Course, now: datetime) -> Iterator[str]:
     if course.live_since is None:
         yield 'its "live since" is empty: set it on the course\'s page in the admin'
     elif course.live_since > now:
-        yield f'its "live since" is in the future: {course.live_since:%Y-%m-%d %H:%M %Z}'
+        begins = instant_text(course.live_since, zone=course.time_zone)
+        yield f'its "live since" is in the future: {begins}'
     if course.ends_on < local_date(now, course.time_zone):
-        yield f"it is over: its last day was {course.ends_on}"
+        yield f"it is over: its last day was {course.ends_on:%A %-d %B %Y}"
     if site_is_paused():
         pause = site_pause()
         since = f" {pause.circumstances}" if pause else ""
@@ -77,5 +79,10 @@ def _missing_in_setup(course: Course) -> Iterator[str]:
     active = Segment.objects.filter(playbook__courses=course, status=SegmentStatus.ACTIVE)
     if not active.exists():
         yield "no segment of its playbooks is active"
-    elif not Cadence.objects.filter(segment__in=active, status=CadenceStatus.ACTIVE).exists():
+        return
+    cadences = Cadence.objects.filter(segment__in=active, status=CadenceStatus.ACTIVE)
+    are_paused = set(cadences.values_list("paused", flat=True).distinct())
+    if not are_paused:
         yield "no active cadence starts on one of its segments: create one in the admin"
+    elif False not in are_paused:
+        yield "all cadences that start on its segments are paused: resume one on its page"

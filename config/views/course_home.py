@@ -73,13 +73,18 @@ class CourseLearners:
 
 @dataclass(frozen=True)
 class CourseHome:
-    """What the page says besides the numbers of learners."""
+    """What the page says besides the numbers of learners.
+
+    A viewer without the right to see something is not told that there is none of it.
+    """
 
     state: str
     as_of: str
     messages: list[str]
     results: list[Item]
     readiness: Readiness
+    sees_segments: bool
+    sees_experiments: bool
 
 
 @never_cache
@@ -107,12 +112,15 @@ def learners_of(course: Course, *, viewer: Staff, now: datetime) -> CourseLearne
 def home_of(course: Course, *, viewer: Staff, now: datetime) -> CourseHome:
     """Return the page's contents without the numbers of learners. About twelve queries."""
     as_of = course.clock_stopped_at or now
+    sees_messages = viewer.has_perm("interventions.view_delivery")
     return CourseHome(
         state=course_state(course),
         as_of=instant_text(as_of, zone=course.time_zone),
-        messages=list(_messages(course, as_of)),
+        messages=list(_messages(course, as_of)) if sees_messages else [],
         results=list(_results(course, viewer, as_of)),
         readiness=readiness_of([course.key], now=now)[course.key],
+        sees_segments=viewer.has_perm("segmentation.view_segment"),
+        sees_experiments=viewer.has_perm("experiments.view_experiment"),
     )
 
 
@@ -153,13 +161,17 @@ def _messages(course: Course, as_of: datetime) -> Iterator[str]:
     midnight = local_midnight(local_date(as_of, course.time_zone), course.time_zone)
     found = messages_of_course(course, since=midnight, now=as_of)
     yield f"{_counted(found.sent)} went out today, since midnight in {course.time_zone}."
-    if found.next_at is None:
-        yield "No message waits."
-    elif found.next_at > as_of:
+    if found.next_at is not None and found.next_at > as_of:
         first = instant_text(found.next_at, zone=course.time_zone)
         yield f"{_waiting(found.waiting)}. The first goes out on {first} or later."
-    else:
+    elif found.next_at is not None:
         yield f"{_waiting(found.waiting)}. The first is due now."
+    if found.later_at is not None:
+        first = instant_text(found.later_at, zone=course.time_zone)
+        verb = "is" if found.later == 1 else "are"
+        yield f"{_counted(found.later)} {verb} planned for later, the first for {first}."
+    elif found.next_at is None:
+        yield "No message waits."
 
 
 def _waiting(number: int) -> str:

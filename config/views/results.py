@@ -20,7 +20,7 @@ def result_sentence(experiment: Experiment, *, has_drawn: bool, now: datetime) -
     if now < first:
         return f"“{experiment}” runs. Its first result comes after {first:%-d %B %Y}."
     # Learners who are drawn late have no result yet. Only the report reads the draws.
-    return f"“{experiment}” runs. Its report says what was found so far."
+    return f"“{experiment}” runs. Its report says what was found so far, or when that is known."
 
 
 def course_state(course: Course) -> str:

@@ -21,45 +21,67 @@ SELECT count(*) FROM (
         AND enrollment.course_id = %(course)s
     LIMIT %(most)s) AS found
 """  # noqa: S608
+# A cadence that staff start by hand may have no segment. Its messages go to any course.
+_CADENCES = """
+    SELECT cadence.id FROM interventions_cadence AS cadence
+    LEFT JOIN segmentation_segment AS segment ON segment.id = cadence.segment_id
+    WHERE (cadence.segment_id IS NULL OR EXISTS (
+        SELECT FROM segmentation_playbookcourse AS link
+        WHERE link.playbook_id = segment.playbook_id AND link.course_id = %(course)s))
+"""
 # Step by step, because the index begins with the step.
-_WAITING = """
+_WAITING = f"""
 SELECT count(*), min(send_at) FROM (
     SELECT planned.send_at FROM interventions_step AS step
-    JOIN interventions_cadence AS cadence ON cadence.id = step.cadence_id
-    JOIN segmentation_segment AS segment ON segment.id = cadence.segment_id
-    JOIN segmentation_playbookcourse AS link
-        ON link.playbook_id = segment.playbook_id AND link.course_id = %(course)s
+    JOIN ({_CADENCES}) AS cadence ON cadence.id = step.cadence_id
     CROSS JOIN LATERAL (
         SELECT delivery.send_at FROM interventions_delivery AS delivery
         JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
         WHERE delivery.step_id = step.id AND delivery.state = 'planned'
-            AND enrollment.course_id = %(course)s
-            AND NOT EXISTS (
-                SELECT FROM interventions_run AS run WHERE run.id = delivery.run_id AND run.ghost)
+            AND enrollment.course_id = %(course)s AND NOT delivery.ghost
         ORDER BY delivery.send_at LIMIT %(most)s
     ) AS planned
     LIMIT %(most)s) AS found
-"""
+"""  # noqa: S608
+# A step becomes a planned message only when its instant has come.
+_LATER = f"""
+SELECT count(*), min(next_at) FROM (
+    SELECT later.next_at FROM ({_CADENCES} AND cadence.status = 'active') AS cadence
+    CROSS JOIN LATERAL (
+        SELECT run.next_at FROM interventions_run AS run
+        JOIN activity_enrollment AS enrollment ON enrollment.id = run.enrollment_id
+        WHERE run.cadence_id = cadence.id AND run.status = 'active' AND run.next_at IS NOT NULL
+            AND NOT run.ghost AND enrollment.course_id = %(course)s
+        LIMIT %(most)s
+    ) AS later
+    LIMIT %(most)s) AS found
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
 class CourseMessages:
     """Messages that went out since an instant, and planned ones with the first instant to send.
 
-    Each count stops at MOST_COUNTED, which means that many or more. Ghosts do not count.
+    `later` are next steps of runs whose instant has not come yet, and `later_at` the first such
+    instant. Each count stops at MOST_COUNTED, which means that many or more. Ghosts do not
+    count.
     """
 
     sent: int
     waiting: int
     next_at: datetime | None
+    later: int
+    later_at: datetime | None
 
 
 def messages_of_course(course: Course, *, since: datetime, now: datetime) -> CourseMessages:
-    """Return the numbers of the course's messages. Two queries."""
+    """Return the numbers of the course's messages. Three queries."""
     values: dict[str, Any] = {"course": course.pk, "since": since, "now": now, "most": MOST_COUNTED}
     with connection.cursor() as cursor:
         cursor.execute(_SENT, values)
         (sent,) = cursor.fetchone()
         cursor.execute(_WAITING, values)
         waiting, next_at = cursor.fetchone()
-    return CourseMessages(sent, waiting, next_at)
+        cursor.execute(_LATER, values)
+        later, later_at = cursor.fetchone()
+    return CourseMessages(sent, waiting, next_at, later, later_at)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from activity.models import Course
 from config.views.course_home import CourseHome, CourseLearners, home_of, learners_of
-from interventions.models import DeliveryState
+from interventions.models import Cadence, DeliveryState
 from segmentation.models import Membership, Playbook, PlaybookMode
 from tests.factories import NOW, make_course, make_enrollment
 from tests.interventions.factories import (
@@ -111,6 +112,25 @@ def test_messages_of_the_day_and_those_that_wait_are_counted() -> None:
     ]
 
 
+def test_messages_of_later_steps_and_those_started_by_hand_wait_too() -> None:
+    course = make_live_course()
+    later = {"next_position": 0, "next_at": NOW + 2 * DAY}
+    cadence = make_cadence(segment=make_segment(make_playbook(course), ACTED_TODAY))
+    make_run(make_enrollment(course), cadence, **later)
+    make_run(make_enrollment(course), cadence, ghost=True, **later)
+    make_run(make_enrollment(make_live_course()), cadence, **later)
+    by_hand = make_cadence(trigger="manual")
+    make_delivery(make_enrollment(course), by_hand, send_at=NOW)
+
+    at = "Thursday 2 October 2025, 13:00 (Europe/London)"
+    assert home(course).messages[1:] == [
+        "1 message waits. The first is due now.",
+        f"1 message is planned for later, the first for {at}.",
+    ]
+    Cadence.objects.update(status="archived")
+    assert home(course).messages[1:] == ["1 message waits. The first is due now."]
+
+
 def test_experiment_of_the_course_says_when_its_first_result_comes() -> None:
     course = make_live_course()
     experiment = make_experiment(make_segment(make_playbook(course), ACTED_TODAY), name="Half")
@@ -129,6 +149,22 @@ def test_page_names_what_is_missing_and_the_guards(staff: Client) -> None:
     assert "No active segment looks at this course." in page
     assert "Missing: quiet hours" in page
     assert staff.get("/courses/999999/").status_code == 404
+
+
+def test_staff_who_may_see_only_courses_are_not_told_that_nothing_else_is_there(
+    client: Client,
+) -> None:
+    course = make_live_course()
+    segment = make_segment(make_playbook(course), ACTED_TODAY, name="Secret")
+    make_experiment(segment, name="Secret")
+    user = get_user_model().objects.create_user("some", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_course"))
+    client.force_login(user)
+
+    page = client.get(f"/courses/{course.pk}/").text
+
+    for words in ("Secret", "No active segment", "No experiment is running", "went out today"):
+        assert words not in page
 
 
 def test_page_costs_the_same_for_any_number_of_learners(

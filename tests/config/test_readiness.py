@@ -52,6 +52,16 @@ def test_missing_active_segment_and_cadence_are_named(course: Course) -> None:
     assert missing(course) == ["no segment of its playbooks is active"]
 
 
+def test_paused_cadences_send_nothing(course: Course) -> None:
+    Cadence.objects.update(paused=True)
+    assert missing(course) == [
+        "all cadences that start on its segments are paused: resume one on its page"
+    ]
+
+    make_cadence(segment=Segment.objects.get())
+    assert missing(course) == []
+
+
 def test_a_cadence_on_a_segment_of_another_course_does_not_help() -> None:
     course = make_live_course()
     make_any_segment(course)

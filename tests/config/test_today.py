@@ -120,6 +120,16 @@ def test_page_shows_only_what_the_user_may_look_at(client: Client) -> None:
     assert today_for(make_staff(), now=NOW) == Today([], [], [], is_new=False)
 
 
+def test_staff_without_rights_are_not_told_that_nothing_is_there(client: Client) -> None:
+    make_experiment(make_segment(make_playbook(make_live_course()), ACTED_TODAY))
+    client.force_login(get_user_model().objects.create_user("some", is_staff=True))
+
+    page = client.get("/").text
+
+    assert "No experiment is running" not in page
+    assert "No course runs now" not in page
+
+
 def test_page_costs_the_same_however_much_waits(django_assert_max_num_queries: Any) -> None:
     for _ in range(3):
         course = make_live_course()
