@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DateTimeField, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.paginator import InfinitePaginator
 
 from activity.access import Viewer, for_user
+from activity.admin.instants import ZonedField, ZonedWidget
 from activity.admin.zones import path_to_course, show_in_course_zone
 from activity.models import CourseScoped
 from activity.rights import may_send
@@ -107,6 +108,9 @@ class LinkedAdmin(ScopedRows, SafeListAdmin):
     """A page that links to lists of related rows."""
 
     change_form_before_template = "admin/list_links.html"
+    formfield_overrides: ClassVar[dict[Any, Any]] = {
+        DateTimeField: {"form_class": ZonedField, "widget": ZonedWidget}
+    }
     list_links: ClassVar[tuple[ListLink | PageLink, ...]] = ()
 
     @classmethod

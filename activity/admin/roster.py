@@ -110,7 +110,7 @@ class LearnerAdmin(ExportedList, BigTableAdmin):
         ListLink("Enrollments", models.Enrollment, by_learner),
         ListLink("Events", models.Event, by_learner),
     )
-    formfield_overrides = JSON_TEXT
+    formfield_overrides = BigTableAdmin.formfield_overrides | JSON_TEXT
     list_display = ("external_id", "name", "email", "time_zone", "locale")
     search_fields = ("external_id__exact", "email__iexact", "name__istartswith")
     search_help_text = "The whole external id or address, or the beginning of the name"
@@ -155,7 +155,7 @@ class EnrollmentAdmin(ExportedList, BigTableAdmin):
         ListLink("Daily activity", models.DailyActivity, by_enrollment),
         ListLink("Events", models.Event, by_enrollment),
     )
-    formfield_overrides = JSON_TEXT
+    formfield_overrides = BigTableAdmin.formfield_overrides | JSON_TEXT
     list_display = ("learner", "course", "shown_state", "enrolled_at", "last_event_at")
     list_select_related = ("learner", "course")
     list_filter = (("course", RelatedFilter),)

@@ -1,5 +1,6 @@
 """The course switch limits every list to one course, and shows times in its zone."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -97,6 +98,45 @@ def test_times_of_the_whole_site_are_in_the_zone_of_the_chosen_course(staff: Cli
     choose(staff, make_course(time_zone="Asia/Tokyo"))
 
     assert "30 Sep 2025, 21:00 JST" in shown(staff, address)
+
+
+def form_of(page: Any) -> dict[str, Any]:
+    """Return what the browser would send back, without a change."""
+    form = page.context["adminform"].form
+    typed: dict[str, Any] = {}
+    for field in form:
+        value, widget = field.value(), field.field.widget
+        if field.name.endswith(("_since", "_at")):
+            parts = widget.decompress(value)
+            typed |= {f"{field.name}_{n}": part or "" for n, part in enumerate(parts)}
+        elif value is not None and value is not False:
+            typed[field.name] = field.field.prepare_value(value)
+    return typed
+
+
+def test_choosing_a_course_in_another_window_moves_no_instant_of_an_open_form(
+    staff: Client,
+) -> None:
+    course = make_course(live_since=NOW, time_zone="Asia/Tokyo")
+    address = reverse("admin:activity_course_change", args=(course.pk,))
+    choose(staff, course)
+    page = staff.get(address)
+    typed = form_of(page)
+    assert (typed["live_since_1"].hour, typed["live_since_2"]) == (21, "Asia/Tokyo")
+    assert 'name="live_since_2" value="Asia/Tokyo"' in page.text
+
+    choose(staff, "")
+    saved = staff.post(address, typed | {"title": "Renamed"}, follow=True)
+    course.refresh_from_db()
+    assert (course.title, course.live_since) == ("Renamed", NOW)
+    assert "Guards that apply to its messages" not in saved.text
+
+    staff.post(address, typed | {"live_since_1": "22:00:00"})
+    course.refresh_from_db()
+    assert course.live_since == NOW + timedelta(hours=1)
+    staff.post(address, typed | {"live_since_0": "", "live_since_1": ""})
+    course.refresh_from_db()
+    assert course.live_since is None
 
 
 def test_zone_that_a_newer_tzdata_dropped_fails_no_page(staff: Client) -> None:
