@@ -91,7 +91,8 @@ def decoded(content: bytes) -> str:
 
 def read_sheet(text: str) -> Sheet:
     """Return the cells of the CSV text. Raise SheetError with a sentence."""
-    if text.startswith("PK") or "\0" in text:
+    # Excel's own files are archives, which begin like this.
+    if text.startswith("PK\x03\x04") or "\0" in text:
         raise SheetError("The file is not CSV. Save the spreadsheet as CSV and choose that file.")
     if not text.strip():
         raise SheetError("Choose a CSV file, or paste the cells of the spreadsheet.")

@@ -71,7 +71,9 @@ def import_learners(request: HttpRequest) -> HttpResponse:
     rows = sheet_rows(
         form.sheet, columns=columns.columns, course=course.key, time_zone=course.time_zone
     )
-    results = import_spreadsheet(course, rows, now=utc_now(), dry_run=step != "import")
+    results = import_spreadsheet(
+        course, rows, viewer=request.user, now=utc_now(), dry_run=step != "import"
+    )
     context |= _results(course, results) | {"is_done": step == "import"}
     return render(request, _PAGE, context)
 

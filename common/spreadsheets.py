@@ -1,12 +1,17 @@
 """Texts in CSV files that a spreadsheet may open. Pure."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 # A spreadsheet runs a text that begins with one of these as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Where the comma is the decimal sign, a spreadsheet divides lines at semicolons. So the second part
+# of "Bob;=1+1" becomes a cell, and so does each line of a text.
+_BEGINS_INSIDE = re.compile(r"(?<=.[;\t\r\n])(?=[=+\-@])", re.DOTALL)
+_MARKED_INSIDE = re.compile(r"(?<=.[;\t\r\n])'(?=[=+\-@])", re.DOTALL)
 NOT_FOR_SPREADSHEETS = (
     "{count:,} texts in the file begin like a formula. Do not open it in a spreadsheet; write it"
     " again with --for-spreadsheet."
@@ -22,11 +27,12 @@ class Texts:
     formulas: int = 0
 
     def cell(self, text: str) -> str:
-        """Return the text. If `marks` is set, put an apostrophe before a formula."""
-        if not text.startswith(FORMULA):
-            return text
-        self.formulas += 1
-        return f"'{text}" if self.marks else text
+        """Return the text. If `marks` is set, put an apostrophe before each formula."""
+        found = _BEGINS_INSIDE.sub("'", text)
+        if text.startswith(FORMULA):
+            found = f"'{found}"
+        self.formulas += found != text
+        return found if self.marks else text
 
     @property
     def warning(self) -> str:
@@ -54,5 +60,6 @@ class _Line:
 
 
 def undefused(text: str) -> str:
-    """Return the text without the apostrophe that `Texts` puts before a formula."""
+    """Return the text without the apostrophes that `Texts` puts before formulas."""
+    text = _MARKED_INSIDE.sub("", text)
     return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import Model
 
+from activity.access import Viewer, for_user
 from activity.models import Course, Enrollment, Learner
 from activity.operations.due import lock_due
 from activity.operations.effects import Effects, changing, lock_rows
@@ -20,6 +21,10 @@ from activity.spreadsheet import FIELDS_BY_NAME, ID, SheetRow
 from activity.texts import key_text
 
 _BATCH = 500
+_HIDDEN = (
+    "This is the id of a learner of other courses, whose data you may not change. To enroll the"
+    " learner, leave out the columns that describe the learner."
+)
 
 
 class RowKind(StrEnum):
@@ -43,24 +48,27 @@ class RowResult:
 
 
 def import_spreadsheet(
-    course: Course, rows: Iterable[SheetRow], *, now: datetime, dry_run: bool
+    course: Course, rows: Iterable[SheetRow], *, viewer: Viewer, now: datetime, dry_run: bool
 ) -> list[RowResult]:
     """Create or change the learners and their enrollments in the course, 500 per transaction.
 
     A faulty row does not affect the others. Importing a file again changes nothing. A dry run does
     everything in one transaction and rolls it back, so it returns the same and stores nothing.
-    Nobody is drawn or messaged: the first evaluation of an enrollment starts nothing.
+    Nobody is drawn or messaged: the first evaluation of an enrollment starts nothing. Learners that
+    the viewer may not see can be enrolled, but not changed.
     """
     left, results = iter(rows), list[RowResult]()
     with transaction.atomic() if dry_run else nullcontext():
         while batch := list(islice(left, _BATCH)):
-            results += _import(course, batch, now)
+            results += _import(course, batch, viewer, now)
         if dry_run:
             transaction.set_rollback(True)
     return results
 
 
-def _import(course: Course, batch: Sequence[SheetRow], now: datetime) -> list[RowResult]:
+def _import(
+    course: Course, batch: Sequence[SheetRow], viewer: Viewer, now: datetime
+) -> list[RowResult]:
     with changing(now=now) as effects:
         # All rows at once and in order, learners before Due rows, as in other imports and ingest.
         learners = Learner.objects.filter(external_id__in=[_id_of(row) for row in batch])
@@ -70,6 +78,7 @@ def _import(course: Course, batch: Sequence[SheetRow], now: datetime) -> list[Ro
         known = _Known(
             course=course,
             learners={row.external_id: row for row in learners},
+            seen=set(for_user(learners, viewer).values_list("external_id", flat=True)),
             enrollments={row.learner_id: row for row in enrollments.select_related("section")},
             sections=set(course.sections.values_list("key", flat=True)),
         )
@@ -82,8 +91,15 @@ class _Known:
 
     course: Course
     learners: dict[str, Learner]
+    # The ids of those learners that the viewer may see.
+    seen: set[str]
     enrollments: dict[int, Enrollment]
     sections: set[str]
+
+    def hides(self, row: SheetRow) -> bool:
+        """Return whether the row changes a learner that the viewer may not see."""
+        key = _id_of(row)
+        return key in self.learners and key not in self.seen and bool(set(row.learner) - {ID})
 
 
 def _id_of(row: SheetRow) -> str:
@@ -94,6 +110,8 @@ def _import_row(known: _Known, row: SheetRow, effects: Effects, now: datetime) -
     name = str(row.learner.get(ID, ""))
     if row.fault:
         return RowResult(row.number, name, RowKind.REFUSED, row.fault)
+    if known.hides(row):
+        return RowResult(row.number, name, RowKind.REFUSED, _HIDDEN)
     try:
         with transaction.atomic():
             kind, details = _change(known, row, effects, now)
@@ -116,6 +134,7 @@ def _change(
     enrollment = change_enrollment(row.enrollment, effects, now)
     # Only now: a row that fails takes its new section back with it.
     known.learners[learner.external_id] = learner
+    known.seen.add(learner.external_id)
     known.enrollments[learner.pk] = enrollment
     if "section" in row.enrollment:
         known.sections.add(str(key_text(row.enrollment["section"])))

@@ -1,6 +1,9 @@
 """Learners from a spreadsheet: what the cells mean, what would happen, and what happens."""
 
+import csv
+import re
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -8,6 +11,8 @@ from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from activity import access
+from activity.access import COMMAND_LINE
 from activity.models import Course, Due, Enrollment, Learner
 from activity.operations.spreadsheet import RowKind, RowResult, import_spreadsheet
 from activity.spreadsheet import (
@@ -19,6 +24,7 @@ from activity.spreadsheet import (
     read_sheet,
     sheet_rows,
 )
+from common.spreadsheets import spreadsheet_lines, undefused
 from tests.factories import NOW, make_course, make_enrollment, make_learner
 
 ADDRESS = "/learners/import/"
@@ -30,6 +36,20 @@ def test_table_is_read_with_any_usual_delimiter(mark: str) -> None:
     sheet = read_sheet(mark)
 
     assert (sheet.header, sheet.rows) == (("a", "b"), ((2, ("1", "2")),))
+
+
+@pytest.mark.parametrize("text", ["Bob;=1+1", "a\n-3", "=1;@b", "\t=1", "a;'b", "Smith;-)", "x"])
+def test_no_text_of_a_file_runs_as_a_formula_and_each_is_read_again(text: str) -> None:
+    _, _, line = spreadsheet_lines(["id"], [[text]])
+
+    for cell in re.split("[;\n]", line.removesuffix("\r\n")):
+        assert not cell.strip('"').startswith(("=", "+", "-", "@"))
+    (cells,) = csv.reader(StringIO(line, newline=""))
+    assert undefused(cells[0]) == text
+
+
+def test_column_named_like_the_beginning_of_an_archive_is_read() -> None:
+    assert read_sheet("PK,name\na,b\n").header == ("PK", "name")
 
 
 def test_cells_keep_line_breaks_and_lose_the_apostrophe_of_an_export() -> None:
@@ -77,7 +97,8 @@ def rows_of(text: str, course: Course) -> Any:
 def import_text(
     text: str, course: Course, *, dry_run: bool = False, now: datetime = NOW
 ) -> list[RowResult]:
-    return import_spreadsheet(course, rows_of(text, course), now=now, dry_run=dry_run)
+    rows = rows_of(text, course)
+    return import_spreadsheet(course, rows, viewer=COMMAND_LINE, now=now, dry_run=dry_run)
 
 
 def kinds(results: list[RowResult]) -> list[RowKind]:
@@ -94,6 +115,23 @@ def test_day_begins_at_the_midnight_of_the_course() -> None:
         "a": datetime(2025, 8, 31, 22, tzinfo=UTC),
         "b": datetime(2025, 9, 1, 10, tzinfo=UTC),
     }
+
+
+@pytest.mark.django_db
+def test_learner_of_other_courses_is_enrolled_and_neither_shown_nor_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    course = make_course()
+    make_enrollment(make_course(), make_learner(external_id="a", name="Zebra"))
+    monkeypatch.setattr(access, "courses_of", lambda _: Course.objects.filter(pk=course.pk))
+
+    (refused,) = import_text("id,name\na,Ant\n", course)
+    assert refused.kind == RowKind.REFUSED
+    assert "Zebra" not in refused.details
+    (enrolled,) = import_text("id\na\n", course)
+    assert enrolled.kind == RowKind.ENROLLED
+    assert Learner.objects.get(external_id="a").name == "Zebra"
+    assert kinds(import_text("id,name\na,Ant\n", course)) == [RowKind.CHANGED]
 
 
 @pytest.mark.django_db

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 
+from activity.access import COMMAND_LINE
 from activity.operations.spreadsheet import import_spreadsheet
 from activity.spreadsheet import ID, read_sheet, sheet_rows
 from experiments.models import Assignment
@@ -29,7 +30,8 @@ def test_import_of_a_class_draws_and_mails_nobody(settings) -> None:
         read_sheet(text), columns={ID: 0, "email": 1}, course=course.key, time_zone="UTC"
     )
 
-    import_spreadsheet(course, rows, now=NOW + timedelta(hours=1), dry_run=False)
+    hour = timedelta(hours=1)
+    import_spreadsheet(course, rows, viewer=COMMAND_LINE, now=NOW + hour, dry_run=False)
     for hours in (2, 3, 30):
         run_stages(NOW + timedelta(hours=hours))
 
