@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from segmentation.rules.canonical import canonical_rule
 from segmentation.rules.parse import MAX_DEPTH, read_json
@@ -48,7 +49,7 @@ def find_faults(text: str) -> Found:
         data = read_json(text)
     except RuleError as error:
         return Found(None, (error,))
-    faults = list(_faults(data, "", 1))[:MAX_FAULTS]
+    faults = list(islice(_faults(data, "", 1), MAX_FAULTS))
     return Found(data, tuple(faults or _fault(data)))
 
 

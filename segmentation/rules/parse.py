@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 
 from common.json_text import deep_path, json_fault, kind_of
@@ -83,7 +84,7 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     # json keeps the last of two equal keys, so a part of the rule would be lost without an error.
     found = dict(pairs)
     if len(found) < len(pairs):
-        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
         raise RuleError("", f"the key '{twice}' occurs twice in one object")
     return found
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from activity.rights import may_send
 from activity.switch import chosen_course
 from common.admin import page_url
-from common.clock import say_instant
+from common.dates import instant_text
 from segmentation.models import Segment
 from segmentation.operations import state_of
 from segmentation.operations.segments import EVALUATED
@@ -26,7 +26,7 @@ MOST_PLAYBOOKS = 100
 
 def page_context(request: HttpRequest, segment: Segment, form: RuleForm) -> dict[str, Any]:
     """Return the variables of the page for a saved or a new segment."""
-    may_change = request.user.has_perm(_right(segment))
+    may_change = request.user.has_perm(right_to_save(segment))
     bundle = bundle_address()
     offered = offered_courses(segment, request.user)
     chosen = chosen_course(request)
@@ -57,7 +57,7 @@ def page_context(request: HttpRequest, segment: Segment, form: RuleForm) -> dict
 def conflict_with(segment: Segment) -> str:
     """Return what was saved since the page was opened."""
     last = segment.versions.select_related("created_by").first()
-    at = say_instant(last.created_at, "UTC") if last else ""
+    at = instant_text(last.created_at, zone="UTC") if last else ""
     by = f" by {last.created_by}" if last and last.created_by else ""
     leave = f" Members leave when: {in_english(segment.leave_rule)}." if segment.leave_rule else ""
     return (
@@ -73,7 +73,8 @@ def _sentences(segment: Segment) -> dict[str, str]:
     return {name: in_english(rule) for name, rule in rules.items() if rule is not None}
 
 
-def _right(segment: Segment) -> str:
+def right_to_save(segment: Segment) -> str:
+    """Return the permission to save the segment, which may be new."""
     return "segmentation.change_segment" if segment.pk else "segmentation.add_segment"
 
 

@@ -22,7 +22,7 @@ from segmentation.admin.words import user_of
 from segmentation.models import Playbook, Segment
 from segmentation.views.confirming import Confirmation, confirmation, requested
 from segmentation.views.rule_form import RuleForm, offered_playbooks, read_id
-from segmentation.views.rule_page import conflict_with, page_context
+from segmentation.views.rule_page import conflict_with, page_context, right_to_save
 
 ACTIONS = ("save", "activate", "activate_present", "archive", "count")
 SAVED = {
@@ -75,7 +75,7 @@ def _page(request: HttpRequest, segment: Segment) -> HttpResponse:
     action, is_confirmed = requested(request.POST)
     if action == "count" or action not in ACTIONS or not _is_valid(form, action):
         return _shown(request, segment, form)
-    _check_rights(request, action)
+    _check_rights(request, segment, action)
     asked = None if is_confirmed else confirmation(action, segment, form, viewer=request.user)
     return _shown(request, segment, form, asked) if asked else _done(request, segment, form, action)
 
@@ -85,8 +85,11 @@ def _is_valid(form: RuleForm, action: str) -> bool:
     return action == "archive" or form.is_valid()
 
 
-def _check_rights(request: HttpRequest, action: str) -> None:
-    if not request.user.has_perm("segmentation.change_segment"):
+def _check_rights(request: HttpRequest, segment: Segment, action: str) -> None:
+    wanted = {right_to_save(segment)}
+    if action.startswith("activate"):
+        wanted.add("segmentation.change_segment")
+    if not request.user.has_perms(wanted):
         raise PermissionDenied("Your account may view segments and not change them.")
     wants_present = action == "activate_present" or "include_present" in request.POST
     if wants_present and not may_send(request.user):

@@ -80,12 +80,37 @@ def test_new_segment_is_saved_as_a_draft_with_a_key_from_its_name(staff, course)
 
 def test_second_save_of_the_same_new_page_makes_no_second_segment(staff, course):
     typed = {"name": "Quiet", "rule": json.dumps(QUIET), "playbook": make_playbook(course).pk}
-    for _ in range(2):
-        page = staff.post(reverse("segmentation:new-rule"), typed | {"action": "save"})
+    new = reverse("segmentation:new-rule")
+    first, second = (staff.post(new, typed | {"action": "activate"}) for _ in range(2))
+
+    saved = Segment.objects.get()
+    assert first.url == second.url == address(saved)
+    assert SegmentVersion.objects.count() == 1
+
+
+def test_name_of_another_segment_is_refused_and_the_rule_stays(staff, course):
+    playbook = make_playbook(course)
+    make_segment(playbook, ACTED_TODAY, name="quiet")
+    typed = {"name": "Quiet", "rule": json.dumps(QUIET), "playbook": playbook.pk}
+
+    page = staff.post(reverse("segmentation:new-rule"), typed | {"action": "save"})
 
     assert Segment.objects.count() == 1
     assert "already has a segment “Quiet”" in text_of(page)
     assert page.context["form"]["rule"].value() == typed["rule"]
+
+
+def test_second_click_on_save_is_not_somebody_else(staff, draft):
+    typed = edited(staff, draft, name="Kept", rule=TWICE) | {"action": "activate"}
+    for _ in range(2):
+        page = staff.post(address(draft), typed, follow=True)
+        assert "Saved and activated." in text_of(page)
+
+    draft.refresh_from_db()
+    assert (draft.name, draft.status, draft.version) == ("Kept", "active", 2)
+    # A save that would change anything is still refused.
+    page = staff.post(address(draft), typed | {"name": "Mine", "action": "save"})
+    assert "Nothing was saved" in text_of(page)
 
 
 def test_playbook_that_is_gone_is_not_replaced_by_another(staff, course):
@@ -268,6 +293,19 @@ def test_those_who_may_only_view_see_no_button_and_change_nothing(client, draft)
     assert 'value="save"' not in text_of(page)
     assert viewer.post(address(draft), typed).status_code == 403
     assert Segment.objects.get().name == "Here today"
+
+
+def test_those_who_may_add_segments_save_a_draft(client, course):
+    author = reader(client, "view_segment", "add_segment")
+    new = reverse("segmentation:new-rule")
+    typed = {"name": "Mine", "rule": json.dumps(ACTED_TODAY), "playbook": make_playbook(course).pk}
+
+    page = text_of(author.get(new))
+    assert 'value="save"' in page
+    assert 'value="activate"' not in page
+    assert author.post(new, typed | {"action": "activate"}).status_code == 403
+    assert author.post(new, typed | {"action": "save"}).status_code == 302
+    assert Segment.objects.get().status == "draft"
 
 
 def test_messaging_those_already_in_needs_the_right_to_send(client, draft):
