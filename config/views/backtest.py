@@ -27,6 +27,7 @@ DAYS = 90
 # One step of work. A page that answers within this time feels alive, and no request grows long.
 STEP_SECONDS = 1.5
 LARGEST_COURSE = 100_000
+SALT = "segment-backtest"
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,19 @@ def _rule_of(
 
 def _continue(rule: Group, segment: Segment, course: Course, token: str) -> Progress:
     now = course.clock_stopped_at or utc_now()
-    as_of, numbers = _done(token, segment) if token else (now, [])
+    as_of, numbers = _done(token, segment, course) if token else (now, [])
     first = local_date(as_of, course.time_zone) - timedelta(days=DAYS - 1)
     days = [DaySizes(first + timedelta(days=place), *each) for place, each in enumerate(numbers)]
     days = [*days, *_some_days(rule, course, first + timedelta(days=len(days)), as_of)]
     done = [(each.members, each.entered, each.left) for each in days]
-    return Progress(days, signing.dumps([segment.pk, segment.version, as_of.isoformat(), done]))
+    return Progress(days, _signed(segment, course, as_of, done))
+
+
+def _signed(
+    segment: Segment, course: Course, as_of: datetime, done: list[tuple[int, int, int]]
+) -> str:
+    about = [segment.pk, segment.version, course.pk]
+    return signing.dumps([*about, as_of.isoformat(), done], salt=SALT)
 
 
 def _some_days(rule: Group, course: Course, first: date, as_of: datetime) -> Iterator[DaySizes]:
@@ -92,13 +100,14 @@ def _some_days(rule: Group, course: Course, first: date, as_of: datetime) -> Ite
             return
 
 
-def _done(token: str, segment: Segment) -> tuple[datetime, list[list[int]]]:
+def _done(token: str, segment: Segment, course: Course) -> tuple[datetime, list[list[int]]]:
     """Return the instant of the backtest and the numbers of the finished days in the token."""
     try:
-        segment_id, version, text, numbers = signing.loads(token)
+        *about, text, numbers = signing.loads(token, salt=SALT)
     except signing.BadSignature:
         raise Http404 from None
-    # An edit of the rule in another tab would mix two rules in one plot.
-    if (segment_id, version) != (segment.pk, segment.version):
+    # An edit of the rule in another tab would mix two rules in one plot, and another course its
+    # numbers with those of this one.
+    if about != [segment.pk, segment.version, course.pk]:
         raise Http404
     return datetime.fromisoformat(text), numbers

@@ -153,9 +153,13 @@ def create_nudge(key: UUID, *, version: int, fields: NudgeFields, now: datetime)
     return nudge
 
 
-def delete_nudge(key: UUID) -> None:
-    """Delete a nudge that is not made. What was made of one stays, and so does the nudge."""
-    Nudge.objects.filter(key=key, made_at=None).delete()
+def delete_nudge(key: UUID) -> bool:
+    """Delete a nudge that is not made, and return whether it was.
+
+    What was made of one stays, and so does the nudge.
+    """
+    gone, _ = Nudge.objects.filter(key=key, made_at=None).delete()
+    return gone > 0
 
 
 def note_test(key: UUID, *, by: User, now: datetime) -> None:

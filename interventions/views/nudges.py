@@ -109,7 +109,9 @@ def start_nudge(request: HttpRequest, key: UUID) -> HttpResponse:
 @nudge_page
 def delete_nudge(request: HttpRequest, key: UUID) -> HttpResponse:
     """Delete a nudge that was not started."""
-    operations.delete_nudge(kept_nudge(request, key).key)
+    if not operations.delete_nudge(kept_nudge(request, key).key):
+        messages.error(request, "The nudge has been started meanwhile, so it is not deleted.")
+        return redirect("interventions:nudge_summary", key)
     messages.success(request, "The nudge is deleted.")
     return redirect("interventions:new_nudge")
 

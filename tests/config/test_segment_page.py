@@ -141,6 +141,21 @@ def test_backtest_in_many_steps_equals_one_step(
     assert page == at_once
 
 
+def test_backtest_does_not_go_on_with_the_numbers_of_another_course(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course, other = make_course(), make_course()
+    draft = make_segment(make_playbook(course, other), ACTED_TODAY, active=False)
+    monkeypatch.setattr(view, "STEP_SECONDS", 0)
+    here, there = (
+        reverse("segment-backtest", args=(draft.pk, each.pk)) for each in (course, other)
+    )
+    token = staff.get(here).context["progress"].token
+
+    assert staff.get(here, {"done": token}).status_code == 200
+    assert staff.get(there, {"done": token}).status_code == 404
+
+
 def test_edit_during_the_backtest_does_not_mix_two_rules(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

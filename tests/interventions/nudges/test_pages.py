@@ -318,6 +318,18 @@ def test_draft_is_found_again_and_can_be_deleted(staff, segment):
     assert not Nudge.objects.exists()
 
 
+def test_started_nudge_is_not_said_to_be_deleted(staff, segment):
+    key = uuid4()
+    post(staff, segment, key=key, do="save", name="Half-way")
+    # Another tab has started it.
+    Nudge.objects.update(made_at=NOW)
+
+    page = text_of(staff.post(address("delete_nudge", key), follow=True))
+
+    assert "has been started meanwhile, so it is not deleted" in page
+    assert Nudge.objects.get().key == key
+
+
 def test_course_switch_limits_the_segments_but_keeps_the_chosen_one(staff, segment):
     other = make_live_course(title="Chemistry")
     make_segment(make_playbook(other), ACTED_TODAY, name="Theirs")
