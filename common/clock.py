@@ -73,8 +73,3 @@ def local_midnight(day: date, zone: str) -> datetime:
 def next_local_midnight(instant: datetime, zone: str) -> datetime:
     """Return the first local midnight after the instant, in UTC."""
     return local_midnight(local_date(instant, zone) + timedelta(days=1), zone)
-
-
-def say_instant(instant: datetime, zone: str) -> str:
-    """Return the instant in words: Monday 3 November 2025, 08:00 (Europe/Brussels)."""
-    return f"{instant.astimezone(ZoneInfo(zone)):%A %-d %B %Y, %H:%M} ({zone})"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from activity.models import Course
-from common.clock import say_instant
+from common.dates import instant_text
 from interventions.models import DEFAULT_MAX_AGE, Category, Channel
 from interventions.policy.caps import Counted, Message, covers
 from interventions.policy.decision import Facts, Reason
@@ -103,7 +103,7 @@ def closed_parts(closed: ClosedHours | None) -> list[Closed]:
 
 
 def _when(found: Expectation, plan: Plan) -> str:
-    return say_instant(found.at, plan.course.time_zone) if found.at else NEVER
+    return instant_text(found.at, zone=plan.course.time_zone) if found.at else NEVER
 
 
 def _why_later(found: Expectation) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from activity.models import Enrollment
-from common.clock import say_instant
+from common.dates import instant_text
 from experiments.queries import running_experiments
 from interventions.operations import NudgeFields
 from interventions.policy.decision import Reason
@@ -118,7 +118,7 @@ def _when(at: datetime, member: Enrollment) -> str:
     zone, own = member.course.time_zone, zone_of(member)
     # Hours are those of the learner, so the course's hour alone could look wrong.
     there = "" if own == zone else f", {at.astimezone(ZoneInfo(own)):%H:%M} by that learner's clock"
-    return f"{say_instant(at, zone)}{there}"
+    return f"{instant_text(at, zone=zone)}{there}"
 
 
 def _why_not(reason: str, number: int) -> str:

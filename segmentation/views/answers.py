@@ -11,7 +11,8 @@ from django.template.loader import render_to_string
 
 from activity.access import for_user
 from activity.models import Course, Enrollment
-from common.clock import say_instant, utc_now
+from common.clock import utc_now
+from common.dates import instant_text
 from segmentation.admin.preview import LARGEST_COURSE, LONGEST_SECONDS, TOO_MUCH, in_time
 from segmentation.models import Segment
 from segmentation.operations.segments import EVALUATED
@@ -121,7 +122,7 @@ def _count(
         answer.said = found
         return
     answer.said = said(found, segment)
-    answer.moment = f"{course}, {say_instant(as_of, course.time_zone)}"
+    answer.moment = f"{course}, {instant_text(as_of, zone=course.time_zone)}"
     answer.moves = moves_of(found, segment, viewer)
     answer.counts["rule"] = _condition_counts(rules["rule"], found)
     refs = _refs(rules)
