@@ -30,7 +30,7 @@ from interventions.operations.nudges import (
 )
 from interventions.operations.pauses import PauseNote, pause_cadence, pause_learner, pause_site
 from interventions.operations.resolution import resolve_in_doubt, retry_failed
-from interventions.operations.runs import manual_runs, start_manually, stop_run
+from interventions.operations.runs import CLOCK_STOPPED, manual_runs, start_manually, stop_run
 from interventions.operations.templates import (
     check_texts,
     save_category,
@@ -39,6 +39,7 @@ from interventions.operations.templates import (
 )
 
 __all__ = [
+    "CLOCK_STOPPED",
     "MOST_PRESENT",
     "CadenceFields",
     "InterventionError",

@@ -23,6 +23,7 @@ from interventions.policy.durations import later
 from interventions.queries.runs import last_runs, zone_of
 
 STOPPED = "stopped"
+CLOCK_STOPPED = "The clock of this simulated course stands still, so no message goes out any more."
 # A learner must not get a message because of something they did more than a year ago.
 LONGEST_WAIT = timedelta(days=366)
 
@@ -100,13 +101,16 @@ def new_run(cadence: Cadence, start: Start, *, last: Run | None, now: datetime) 
 def start_manually(cadence_id: int, enrollment_id: int, *, now: datetime) -> Run | None:
     """Start and return a run of a manual cadence, or None if re-entry forbids it.
 
-    Raise InterventionError if the cadence is not active or not manual.
+    Raise InterventionError if the cadence is not active or not manual, or if the clock of a
+    simulated course has stopped.
     """
     lock_due([enrollment_id])
     cadence = Cadence.objects.get(pk=cadence_id)
     if cadence.status != CadenceStatus.ACTIVE or cadence.trigger != Trigger.MANUAL:
         raise InterventionError(f"The cadence '{cadence}' is not active or not started manually.")
     enrollment = Enrollment.objects.select_related("learner", "course").get(pk=enrollment_id)
+    if enrollment.course.clock_stopped_at is not None:
+        raise InterventionError(CLOCK_STOPPED)
     run = manual_runs([cadence], enrollment, now=now)[cadence.pk]
     if run is not None:
         run.save()

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from activity.models import Enrollment
+from activity.models import Course, Enrollment
 from common.clock import utc_now
 from interventions.models import Delivery, LearnerPause, Run, RunStatus
 from interventions.operations import save_cap, start_manually, stop_run
@@ -145,6 +145,22 @@ def test_the_form_names_what_would_start(staff: Client, ana: Enrollment) -> None
     make_cadence(segment=segment, name="Nudge")
     make_cadence(segment=segment, name="Old", status="archived")
     assert "“Nudge” can start from it." in staff.get(page).text
+
+
+def test_nothing_is_said_to_start_where_no_message_goes_out(staff: Client, ana: Enrollment) -> None:
+    make_cadence(segment=make_segment(make_playbook(ana.course), QUIET))
+    manual = make_cadence(trigger="manual", name="Extra help")
+    page = reverse("learner", args=(ana.learner_id,))
+    Course.objects.update(live_since=None)
+    assert "because the course is not live." in staff.get(page).text
+
+    Course.objects.update(clock_stopped_at=NOW)
+    assert "because the clock of this simulated course stands still." in staff.get(page).text
+    offered = staff.get(reverse("learner-send", args=(ana.pk,))).text
+    assert "so no message goes out any more." in offered
+    assert "<button>Send" not in offered
+    assert "no message goes out any more" in post(staff, "start", ana.pk, manual.pk).text
+    assert not Run.objects.exists()
 
 
 def test_a_change_that_cannot_be_made_says_why(staff: Client, ana: Enrollment) -> None:

@@ -159,14 +159,16 @@ def _offers(enrollment: Enrollment, viewer: Staff) -> list[Offer]:
     now = clock_of(enrollment, utc_now())
     cadences = manual_cadences(enrollment.course_id, viewer=viewer)
     found = operations.manual_runs(cadences, enrollment, now=now)
-    runs = [run for run in found.values() if run is not None]
+    is_stopped = enrollment.course.clock_stopped_at is not None
+    runs = [run for run in found.values() if run is not None and not is_stopped]
     messages_of = first_messages(runs, enrollment, now=now, viewer=viewer)
     zone, name = enrollment.course.time_zone, name_of(enrollment.learner)
     sentences = {
         run.cadence_id: list(waiting_sentences(first, name=name, zone=zone, now=now))
         for run, first in zip(runs, messages_of, strict=True)
     }
-    refusal = [f"{name} is in it now, or has been through it."]
+    been = f"{name} is in it now, or has been through it."
+    refusal = [operations.CLOCK_STOPPED if is_stopped else been]
     offers = [
         Offer(each, len(each.steps.all()), sentences.get(each.pk, refusal), each.pk in sentences)
         for each in cadences

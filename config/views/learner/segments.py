@@ -69,13 +69,18 @@ def segment_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) ->
             conditions=[condition_line(verdict) for verdict in each.verdicts or ()],
             is_in=each.membership is not None,
             override=each.override.kind if each.override else "",
-            starts=_starts(cadences.get(each.segment.pk, ())),
+            starts=_starts(cadences.get(each.segment.pk, ()), enrollment, as_of),
         )
         for each in found
     ]
 
 
-def _starts(cadences: Sequence[Cadence]) -> str:
+def _starts(cadences: Sequence[Cadence], enrollment: Enrollment, as_of: datetime) -> str:
+    course = enrollment.course
+    if course.clock_stopped_at is not None:
+        return "Nothing starts from it, because the clock of this simulated course stands still"
+    if course.live_since is None or course.live_since > as_of:
+        return "Nothing starts from it, because the course is not live"
     names = a_few([f"“{each.name}”" for each in cadences], most=3)
     return f"{names} can start from it" if names else "No cadence starts from it"
 
