@@ -15,6 +15,7 @@ MOST_SEGMENTS = 200
 MODES = ("overlapping", "exclusive")
 MOST_NAME = 200
 _KEY = re.compile("[-a-zA-Z0-9_]{1,100}")
+_UNUSUAL_BREAK = re.compile("[\x85\u2028\u2029]")
 _TEXTS = ("key", "name", "description")
 _REQUIRED = ("key", "name", "rule")
 _KNOWN = frozenset({*_TEXTS, "priority", "rule", "leave_rule"})
@@ -73,6 +74,18 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes plain values. Unusual line breaks are escaped, else they would be lost."""
+
+
+def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if _UNUSUAL_BREAK.search(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text_node)
+
+
 def write_playbook(file: PlaybookFile) -> str:
     """Return the file as YAML, with each rule in English as a comment above it."""
     head = {"key": file.key, "name": file.name, "mode": file.mode}
@@ -97,7 +110,7 @@ def _commented(name: str, rule: Any) -> str:
 
 
 def _yaml(value: Any) -> str:
-    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
 
 

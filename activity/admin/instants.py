@@ -6,13 +6,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
+
+ZONE = '{0}<input type="hidden" name="{1}_2" value="{2}"><p class="text-sm">{2}</p>'
 
 
 class ZonedWidget(UnfoldAdminSplitDateTimeWidget):
     """A date, a time, and the hidden name of their zone, which is shown beside them."""
-
-    template_name = "admin/zoned_instant.html"
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
@@ -25,6 +27,14 @@ class ZonedWidget(UnfoldAdminSplitDateTimeWidget):
         """Return date, time and zone, as the page shows them."""
         shown = super().decompress(value)
         return [*shown, timezone.get_current_timezone_name()]
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        """Return the HTML. The theme's template shows only date and time."""
+        shown = super().render(name, value, attrs, renderer)
+        zone = (value if isinstance(value, list) else self.decompress(value))[-1]
+        return format_html(ZONE, shown, name, zone or timezone.get_current_timezone_name())
 
 
 class ZonedField(forms.SplitDateTimeField):

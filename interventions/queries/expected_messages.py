@@ -158,13 +158,13 @@ def _candidate(delivery: Delivery, facts: Facts, now: datetime) -> Candidate:
 def _users(
     one: Candidate, expectation: Expectation, sent: Iterable[Counted], now: datetime
 ) -> list[Counted]:
-    """Return the messages that use up the first cap in the way, also those that will be `sent`."""
+    """Return the messages that use up the last cap in the way, also those that will be `sent`."""
     decisions = (*expectation.waits, expectation.end)
     capped = [each for each in decisions if each and each.reason == Reason.FREQUENCY_CAP]
     if not capped:
         return []
-    cap = _cap(one.facts.caps, capped[0].detail)
-    until = capped[0].until if isinstance(capped[0], Defer) else now
+    cap = _cap(one.facts.caps, capped[-1].detail)
+    until = capped[-1].until if isinstance(capped[-1], Defer) else now
     others = [each for each in sent if each.delivery_id != one.delivery_id]
     counted = (*one.facts.counted, *others)
     return [] if cap is None else used_up_by(cap, counted, before=max(until, now))

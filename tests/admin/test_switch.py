@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from lxml.html import fromstring
 
 from activity.admin.zones import path_to_course
 from activity.models import Course
@@ -102,16 +103,7 @@ def test_times_of_the_whole_site_are_in_the_zone_of_the_chosen_course(staff: Cli
 
 def form_of(page: Any) -> dict[str, Any]:
     """Return what the browser would send back, without a change."""
-    form = page.context["adminform"].form
-    typed: dict[str, Any] = {}
-    for field in form:
-        value, widget = field.value(), field.field.widget
-        if field.name.endswith(("_since", "_at")):
-            parts = widget.decompress(value)
-            typed |= {f"{field.name}_{n}": part or "" for n, part in enumerate(parts)}
-        elif value is not None and value is not False:
-            typed[field.name] = field.field.prepare_value(value)
-    return typed
+    return dict(fromstring(page.text).get_element_by_id("course_form").form_values())
 
 
 def test_choosing_a_course_in_another_window_moves_no_instant_of_an_open_form(
@@ -122,8 +114,7 @@ def test_choosing_a_course_in_another_window_moves_no_instant_of_an_open_form(
     choose(staff, course)
     page = staff.get(address)
     typed = form_of(page)
-    assert (typed["live_since_1"].hour, typed["live_since_2"]) == (21, "Asia/Tokyo")
-    assert 'name="live_since_2" value="Asia/Tokyo"' in page.text
+    assert (typed["live_since_1"], typed["live_since_2"]) == ("21:00:00", "Asia/Tokyo")
 
     choose(staff, "")
     saved = staff.post(address, typed | {"title": "Renamed"}, follow=True)

@@ -253,6 +253,12 @@ def test_the_answer_is_the_message_that_dispatch_sends_first(ana: Enrollment) ->
     assert Delivery.objects.get(state="handed_off").step.template.name == "Major"
 
 
+def test_message_that_has_waited_too_long_is_not_announced(ana: Enrollment) -> None:
+    make_delivery(ana, nudge(ana), expires_at=NOW - HOUR)
+
+    assert why(ana) == "“Quiz nudge” has waited too long and will not be sent."
+
+
 def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
     cadence = nudge(ana)
     experiment = make_experiment(cadence.segment, name="Half", start=False)

@@ -81,7 +81,6 @@ def test_a_cap_is_used_up_by_the_latest_messages_that_it_covers() -> None:
     assert used_up_by(two, (old, first, last), before=NOW - 2 * HOUR) == [first, old]
 
 
-@pytest.mark.parametrize("reason", list(Reason))
 def test_in_the_morning_the_more_important_message_goes_first() -> None:
     facts = Facts(message=MAIL, zone="UTC", quiet_hours=NIGHT, caps=(ONE_A_DAY,))
     late, later = NOW + 9 * HOUR, NOW + 10 * HOUR
@@ -96,6 +95,7 @@ def test_in_the_morning_the_more_important_message_goes_first() -> None:
     assert expect_in_turn([major, minor]) == [second, first]
 
 
+@pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_of_the_policy_has_words(reason: Reason) -> None:
     assert words_of(reason).because == REASONS[reason]
 

@@ -150,7 +150,11 @@ def test_file_changes_what_it_says_and_a_second_time_nothing() -> None:
 
     found = apply_playbook_file(playbook.pk, wanted, now=NOW)
 
-    assert [each.sentence for each in found] == [
+    assert [each.sentence for each in found][1:] == [
+        (
+            "The playbook becomes exclusive: each learner is in one of its segments at most, and"
+            " leaves the others."
+        ),
         "“Old” changes its name and its rule.",
         "“New” is new. It begins as a draft.",
     ]

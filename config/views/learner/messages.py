@@ -95,8 +95,8 @@ def waiting_sentences(waiting: Waiting, *, name: str, zone: str, now: datetime) 
         reasons = dict.fromkeys(clause(each.reason, each.detail) for each in expectation.waits)
         yield f"It waits, because {', and then because '.join(reasons)}."
     if waiting.used_by:
-        caps = [each for each in (*expectation.waits, expectation.end) if each]
-        cap = next(each.detail for each in caps if _is_cap(each.reason))
+        decisions = [each for each in (*expectation.waits, expectation.end) if each]
+        *_, cap = (each.detail for each in decisions if _is_cap(each.reason))
         yield used_up_sentence(cap, waiting.used_by, zone=zone)
     if expectation.end is not None and (change := words_of(expectation.end.reason).change):
         yield change
@@ -107,6 +107,8 @@ def _outcome(waiting: Waiting, name: str, zone: str, now: datetime) -> str:
     if expectation.end is not None:
         verb = "waits" if isinstance(expectation.end, Defer) else "will not be sent"
         return f"{verb}, because {clause(expectation.end.reason, expectation.end.detail)}."
+    if expectation.at is None and waiting.delivery.expires_at <= now:
+        return "has waited too long and will not be sent."
     if expectation.at is None:
         return f"will expire on {instant_text(waiting.delivery.expires_at, zone=zone)}."
     only = joined_conditions(_stay(waiting.delivery.run.cadence, name))
