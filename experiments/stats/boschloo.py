@@ -13,6 +13,7 @@ inside a confidence region of 1 - 1e-6 are searched, and 1e-6 is added: Berger a
 Journal of the American Statistical Association 89:1012.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -176,6 +177,41 @@ def boschloo_ratio_limits(
     return ratio_of(low), ratio_of(high)
 
 
+def is_countable(n0: int, n1: int) -> bool:
+    """Return whether arms of these sizes have so few tables that all of them are counted."""
+    return (n0 + 1) * (n1 + 1) <= _ALL_TABLES
+
+
+def chance_of_rise(n0: int, n1: int, rate0: float, rate1: float, *, level: float) -> float:
+    """Return the probability (0..1) that the test finds a higher rate in the treatment.
+
+    It is the sum over all tables, so `is_countable` must be true. The rates are the true ones.
+    """
+    weights0, weights1 = (
+        _binomial(np.arange(n + 1, dtype=np.float64), n, np.array([rate]))
+        for n, rate in ((n0, rate0), (n1, rate1))
+    )
+    return float((weights0 @ _rises(n0, n1, level) @ weights1.T)[0, 0])
+
+
+@lru_cache(maxsize=256)
+def _rises(n0: int, n1: int, level: float) -> Floats:
+    """Return 1 for each table at which the two-sided test finds a rise, else 0."""
+    tables = _tables(Counts(0, n0), Counts(0, n1))
+    score = difference_statistic(n0, n1, tables.x0[:, None], tables.x1[None, :], 0.0)
+    order, line = score + tables.beyond_score, tables.region.difference_line(0.0)
+    # The p-value grows with each table that is less far out, so one search finds the last one that
+    # is rejected. A p-value per table would take minutes.
+    from_far = np.unique(order[order > 0])[::-1]
+
+    def p_value(place: int) -> float:
+        return 2 * tables.greatest_chance(order >= from_far[place] - _TIE, line)
+
+    rejected = bisect_left(range(from_far.size), 1 - level, key=p_value)
+    last = from_far[rejected - 1] if rejected else np.inf
+    return (order >= last - _TIE).astype(np.float64)
+
+
 def least_p_value(control: Counts, treatment: Counts) -> float:
     """Return the smallest p-value that any outcome of two arms of these sizes can have.
 
@@ -227,7 +263,7 @@ def _tables(control: Counts, treatment: Counts) -> _Tables:
 
 
 def _region(control: Counts, treatment: Counts) -> _Region:
-    if (control.n + 1) * (treatment.n + 1) <= _ALL_TABLES:
+    if is_countable(control.n, treatment.n):
         return _Region()
     # The limits of Clopper and Pearson, with half of the outside probability per arm.
     return _Region(*_exact_limits(control), *_exact_limits(treatment), outside=_REGION)

@@ -17,7 +17,7 @@ METHODS = {EXACT: "inverted Boschloo", SCORE: "Miettinen-Nurminen score"}
 
 # Up to this size the score test rejects equal rates in up to 6.5 % of samples (25 per arm), and in
 # up to 5.6 % in larger arms, by enumeration.
-_SMALL_ARM = 100
+SMALL_ARM = 100
 # Cochran's rule: if a cell expects fewer, a normal approximation is not reliable. One of 100
 # against none of 1,000 has p = 0.002 by the score test and 0.10 by an exact test.
 _LEAST_EXPECTED = 5
@@ -80,7 +80,7 @@ def _is_small(control: Counts, treatment: Counts) -> bool:
     pooled = control + treatment
     rarer = min(pooled.successes, pooled.n - pooled.successes)
     smaller = min(control.n, treatment.n)
-    return smaller <= _SMALL_ARM or rarer * smaller / pooled.n < _LEAST_EXPECTED
+    return smaller <= SMALL_ARM or rarer * smaller / pooled.n < _LEAST_EXPECTED
 
 
 def _empty_reason(control: Counts, treatment: Counts) -> str:
