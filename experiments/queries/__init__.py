@@ -1,7 +1,12 @@
 """Queries on experiments: where they run, and the figures of their reports. Writes nothing."""
 
 from experiments.queries.assignments import assignments_of, running_experiments
-from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm, counted_units
+from experiments.queries.outcomes import (
+    ArmAggregate,
+    aggregates_by_arm,
+    counted_units,
+    outcomes_since,
+)
 from experiments.queries.protocols import (
     clock_of,
     courses_of,
@@ -22,6 +27,7 @@ __all__ = [
     "deliveries_by_arm",
     "draft_problems",
     "experiments_with_sizes",
+    "outcomes_since",
     "population_of",
     "promise_of",
     "protocol_arms",

@@ -3,7 +3,7 @@
 # Every value is a bound parameter. The texts put into the SQL are all written in this app.
 # ruff: noqa: S608
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,15 @@ from experiments.metrics.columns import EventCount
 from experiments.metrics.definitions import Metric
 from experiments.metrics.outcomes import Observed
 from experiments.models import Assignment
+
+# The events of assignments that a metric may count.
+_EVENTS = """
+    LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
+        AND event.verb = ANY (%(verbs)s)
+        AND event.received_at <= %(as_of)s
+        AND event.occurred_at >= assigned.assigned_at
+        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,8 @@ def aggregates_by_arm(
     received by as_of count, so a report at a past instant never changes. Empty arms are left out.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_frequencies_sql(metrics), _parameters(experiment_id, metrics, as_of))
+        values = {"experiment_id": experiment_id, **_parameters(metrics, as_of)}
+        cursor.execute(_frequencies_sql(metrics), values)
         rows = cursor.fetchall()
     tables: dict[str, list[_Table]] = {}
     for arm, place, has_ended, assignments, first_at, last_at, *numbers in rows:
@@ -80,6 +90,30 @@ def counted_units(
     return [(str(unit_key), arm, is_control) for unit_key, arm, is_control in rows]
 
 
+def outcomes_since(starts: Mapping[int, datetime], *, metric: Metric, as_of: datetime) -> Observed:
+    """Return the metric's outcomes of enrollments without a draw, given as id and first instant.
+
+    An enrollment counts if the metric's window has ended by as_of. One query.
+    """
+    ended = {each: at for each, at in starts.items() if at + metric.window <= as_of}
+    values = {"ids": list(ended), "instants": list(ended.values()), **_parameters([metric], as_of)}
+    with connection.cursor() as cursor:
+        cursor.execute(_since_sql(metric), values)
+        return metric.outcome.observe({tuple(row[1:]): row[0] for row in cursor.fetchall()})
+
+
+def _since_sql(metric: Metric) -> str:
+    groups = ", ".join(f"column_{name}" for _, name, _ in _columns([metric]))
+    return f"""
+SELECT count(*), {groups} FROM (
+    SELECT {_columns_sql([metric])}
+    FROM unnest(%(ids)s::bigint[], %(instants)s::timestamptz[])
+        AS assigned (enrollment_id, assigned_at) {_EVENTS}
+    GROUP BY assigned.enrollment_id, assigned.assigned_at
+) AS outcome GROUP BY {groups}
+"""
+
+
 def _frequencies_sql(metrics: Sequence[Metric]) -> str:
     """Return a SELECT with one row per arm, metric and combination of the metric's numbers.
 
@@ -87,23 +121,14 @@ def _frequencies_sql(metrics: Sequence[Metric]) -> str:
     the first and the last draw (only for the first metric), and the numbers. A metric with fewer
     columns than another is filled up with nulls.
     """
-    names = list(_columns(metrics))
-    columns = [
-        f"{column.sql(verb=f'%(verb_{name})s', window=f'%(window_{place})s')} AS column_{name}"
-        for place, name, column in names
-    ]
+    columns = _columns_sql(metrics)
     widest = max(len(metric.outcome.columns) for metric in metrics)
     counted = (_counted_sql(place, metric, widest) for place, metric in enumerate(metrics))
     numbers = ", ".join(f"counted.number_{number}" for number in range(widest))
     return f"""
 WITH outcome AS MATERIALIZED (
-    SELECT assigned.arm_id, assigned.assigned_at, {", ".join(columns)}
-    FROM experiments_assignment assigned
-    LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
-        AND event.verb = ANY (%(verbs)s)
-        AND event.received_at <= %(as_of)s
-        AND event.occurred_at >= assigned.assigned_at
-        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
+    SELECT assigned.arm_id, assigned.assigned_at, {columns}
+    FROM experiments_assignment assigned {_EVENTS}
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
     GROUP BY assigned.id
 ), counted AS (
@@ -122,6 +147,13 @@ def _columns(metrics: Sequence[Metric]) -> Iterator[tuple[int, str, EventCount]]
             yield place, f"{place}_{number}", column
 
 
+def _columns_sql(metrics: Sequence[Metric]) -> str:
+    return ", ".join(
+        f"{column.sql(verb=f'%(verb_{name})s', window=f'%(window_{place})s')} AS column_{name}"
+        for place, name, column in _columns(metrics)
+    )
+
+
 def _counted_sql(place: int, metric: Metric, widest: int) -> str:
     # In seconds: an interval in days depends on the session's time zone at a clock change.
     ended = f"assigned_at + make_interval(secs => %(window_{place})s) <= %(as_of)s"
@@ -138,11 +170,10 @@ def _counted_sql(place: int, metric: Metric, widest: int) -> str:
     FROM outcome GROUP BY arm_id, has_ended, {groups}"""
 
 
-def _parameters(experiment_id: int, metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:
+def _parameters(metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:
     seconds = [metric.window.total_seconds() for metric in metrics]
     columns = list(_columns(metrics))
     return {
-        "experiment_id": experiment_id,
         "as_of": as_of,
         "verbs": sorted({column.verb for _, _, column in columns}),
         "longest": max(seconds),

@@ -25,7 +25,10 @@ _WAITS = {
 
 @dataclass(frozen=True)
 class Point:
-    """One message on the line, in words. `note` says why it comes later than planned."""
+    """One message on the line, in words. `note` says why it comes later than planned.
+
+    `at` is empty where no message goes out.
+    """
 
     number: int
     delay: str

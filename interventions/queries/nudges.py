@@ -31,9 +31,13 @@ _WEEKS = 4
 
 @dataclass(frozen=True)
 class Whom:
-    """A segment as the page shows it. `per_week` is None while too little is known."""
+    """A segment as the page shows it. `per_week` is None while too little is known.
+
+    `as_of` is now, or the stopped clock of simulated courses.
+    """
 
     segment: Segment
+    as_of: datetime
     courses: list[Course]
     members: int
     named: list[Enrollment]
@@ -44,10 +48,10 @@ class Whom:
         """Return whether there are more members than were counted."""
         return self.members > MOST_COUNTED
 
-    @property
-    def in_each_half(self) -> int:
+    def in_each_half(self, *, with_present: bool) -> int:
         """Return about how many learners are in each half after four usual weeks."""
-        return (self.per_week or 0) * _WEEKS // 2
+        present = min(self.members, MOST_COUNTED) if with_present else 0
+        return (present + (self.per_week or 0) * _WEEKS) // 2
 
     @property
     def where(self) -> str:
@@ -72,6 +76,7 @@ def whom(segment: Segment, *, viewer: User, now: datetime) -> Whom:
     clock = clock_of_playbook(segment.playbook_id) or now
     return Whom(
         segment=segment,
+        as_of=clock,
         courses=list(courses_of_playbook(segment.playbook_id, viewer=viewer)),
         members=segment_size(segment.pk, up_to=MOST_COUNTED, viewer=viewer),
         named=_named(segment.pk, viewer=viewer),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from uuid import uuid4
 
 from django.conf import settings
@@ -31,6 +32,7 @@ class Trial:
     course_title: str
     now: datetime
 
+    @cached_property
     def context(self) -> MessageContext:
         """Return the variables without the learner's own links. At most one query."""
         page = f"{settings.BASE_URL}{reverse('interventions:trial_link')}"
@@ -41,14 +43,21 @@ class Trial:
             title = self.course_title or SAMPLE.course_title
             return replace(SAMPLE, course_title=title, reason=self.cadence.why_now)
         delivery = unsaved_delivery(self.member, self.cadence)
-        return message_context(delivery, self.member.learner, now=self.now)
+        # In a simulated course the next item is that of its stopped clock. Today all would be over.
+        now = self.member.course.clock_stopped_at or self.now
+        return message_context(delivery, self.member.learner, now=now)
+
+    @property
+    def lacks_next_item(self) -> bool:
+        """Return whether the member has no next item, so that a text uses its other words."""
+        return self.context.next_item is None
 
     def rendered(self, *, subject: str, body: str) -> Rendered:
         """Return the message as the learner would see it. Raise TemplateError."""
         return render_message(
             subject=subject,
             body=body,
-            context=self.context(),
+            context=self.context,
             postal_address=settings.POSTAL_ADDRESS,
         )
 
@@ -60,7 +69,7 @@ class Trial:
             learner=to,
             text=TemplateText(subject=f"{MARK}{subject}", body=body),
             # A reply must not reach the teacher as if it came from a learner.
-            context=replace(self.context(), reply_to=""),
+            context=replace(self.context, reply_to=""),
             address=to.email or "",
             message_id=f"<test-{uuid4()}@{site_host()}>",
             written_at=self.now,

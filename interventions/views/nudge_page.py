@@ -1,6 +1,6 @@
 """What the page of a nudge shows beside its forms. It reads the answers, valid or not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 
 from activity.models import Course, Enrollment
 from common.clock import local_date
+from experiments.reporting.planning import findings
 from interventions.forms.answers import MOST_MESSAGES
 from interventions.forms.nudges import NudgeForms, expectation
 from interventions.models import Cadence, Nudge
@@ -19,7 +20,11 @@ from interventions.queries.guards import guards_of_kind
 from interventions.queries.limits import read_limits
 from interventions.queries.nudge_line import Closed, Plan, Point, closed_parts, line_of
 from interventions.queries.nudges import Whom, whom
+from interventions.queries.pauses import site_is_paused
 from interventions.queries.trials import Trial
+from interventions.queries.usual_shares import usual_share_of
+
+HELD = "All messages are held. None goes out before they are released."
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,11 @@ class NudgePage:
 
     @property
     def course(self) -> Course | None:
-        """Return the course in whose zone the line is drawn: the last of the segment's to start."""
-        return self.whom.courses[0] if self.whom and self.whom.courses else None
+        """Return the course of the line: of those that send, or else of all, the last to start."""
+        courses = self.whom.courses if self.whom else []
+        return next((each for each in courses if not _obstacle(each, self.now)), None) or next(
+            iter(courses), None
+        )
 
     @cached_property
     def guards(self) -> list[str]:
@@ -93,7 +101,18 @@ class NudgePage:
     def obstacles(self) -> list[str]:
         """Return why no message would go out in a course, whoever enters the segment."""
         courses = self.whom.courses if self.whom else []
-        return [sentence for course in courses if (sentence := _obstacle(course, self.now))]
+        found = [sentence for course in courses if (sentence := _obstacle(course, self.now))]
+        return [HELD, *found] if self.is_held else found
+
+    @cached_property
+    def is_held(self) -> bool:
+        """Return whether staff hold all messages."""
+        return site_is_paused()
+
+    @property
+    def sends(self) -> bool:
+        """Return whether messages go out in at least one course of the segment."""
+        return self.course is not None and not _obstacle(self.course, self.now)
 
     @cached_property
     def line(self) -> list[Point]:
@@ -104,7 +123,10 @@ class NudgePage:
             delays = [parse_delay(text) for text in self._typed_delays()]
         except DurationError:
             return []
-        return list(line_of(self._plan, delays, now=self.now))
+        line = line_of(self._plan, delays, now=self.now)
+        # Where nothing goes out, an instant would be a promise that nobody keeps.
+        is_open = self.sends and not self.is_held
+        return list(line) if is_open else [replace(point, at="", note="") for point in line]
 
     @property
     def quiet_parts(self) -> list[Closed]:
@@ -115,6 +137,21 @@ class NudgePage:
     def closed_parts(self) -> list[Closed]:
         """Return the hours of a day outside the send window."""
         return closed_parts(self._plan.outside_window) if self._plan else []
+
+    @property
+    def in_each_half(self) -> int:
+        """Return about how many learners are in each half after four weeks; 0 if unknown."""
+        present = bool(self._data.get("include_present"))
+        return self.whom.in_each_half(with_present=present) if self.whom else 0
+
+    @cached_property
+    def findings(self) -> list[str]:
+        """Return what these halves could show, if half is to be held back."""
+        if self.whom is None or self.course is None or not self._data.get("hold_back"):
+            return []
+        segment, zone = self.whom.segment, self.course.time_zone
+        known = usual_share_of(segment, viewer=self.viewer, zone=zone, now=self.whom.as_of)
+        return list(findings(self.in_each_half, known))
 
     @property
     def expectation(self) -> str:

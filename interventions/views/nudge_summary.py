@@ -62,8 +62,10 @@ class Summary:
     why_not: list[str]
     line: list[Point]
     guards: list[str]
+    sends: bool
     obstacles: list[str]
     cautions: list[str]
+    findings: list[str]
 
 
 def summary_of(page: NudgePage) -> Summary:
@@ -78,8 +80,10 @@ def summary_of(page: NudgePage) -> Summary:
         why_not=[_why_not(reason, number) for reason, number in found.others],
         line=page.line,
         guards=page.guards,
+        sends=page.sends,
         obstacles=page.obstacles,
         cautions=list(_cautions(fields)),
+        findings=page.findings,
     )
 
 

@@ -22,6 +22,7 @@ from common.clock import utc_now
 from interventions import operations
 from interventions.forms.answers import first_answers
 from interventions.models import Nudge
+from interventions.queries.trials import Trial
 from interventions.render.liquid import TemplateError
 from interventions.render.mail import Rendered
 from interventions.views.nudge_answers import MAY_EXPERIMENT, kept_nudge, page_answer, page_of
@@ -35,6 +36,10 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 MAY_WRITE = "interventions.add_cadence"
 # In the address of the page: say what is wrong.
 CHECK = "check"
+NO_NEXT = (
+    "{} has no open module now, so nobody can say what comes next. The mail has other words there."
+)
+NOTE_LINE = '<p class="mail"><em>{}</em></p><hr>'
 SUBJECT_LINE = '<p class="mail"><strong>Subject: {}</strong></p><hr>'
 OWN_FRAMES: dict[str, Any] = {"frame-src": [SELF]}
 PREVIEW_POLICY: dict[str, Any] = {
@@ -134,7 +139,7 @@ def nudge_preview(request: HttpRequest, key: UUID, number: int) -> HttpResponse:
         try:
             subject = written[0].cleaned_data["subject"]
             shown = trial.rendered(subject=subject, body=written[0].html)
-            return HttpResponse(_with_heading(shown))
+            return HttpResponse(_with_heading(shown, _about_next(trial, subject, written[0].html)))
         except TemplateError as error:
             context["problem"] = str(error)
     return render(request, "interventions/nudges/no_preview.html", context)
@@ -148,9 +153,18 @@ def trial_link(request: HttpRequest) -> HttpResponse:
     return render(request, "interventions/nudges/trial_link.html", {})
 
 
-def _with_heading(shown: Rendered) -> str:
-    """Return the mail with its subject above it, as a mail program shows it."""
-    heading = format_html(SUBJECT_LINE, shown.subject)
+def _about_next(trial: Trial, *texts: str) -> str:
+    """Return why the mail does not name the next item, although its text asks for it."""
+    if trial.member is None or not trial.lacks_next_item:
+        return ""
+    return (
+        NO_NEXT.format(trial.member.learner) if any("next_item" in each for each in texts) else ""
+    )
+
+
+def _with_heading(shown: Rendered, note: str) -> str:
+    """Return the mail with its subject above it, as a mail program shows it, and the note."""
+    heading = format_html(SUBJECT_LINE, shown.subject) + (note and format_html(NOTE_LINE, note))
     return shown.html.replace("<body>", f"<body>{heading}", 1)
 
 
