@@ -176,7 +176,9 @@ class Assignment(CourseScoped):
     experiment = models.ForeignKey(
         Experiment, on_delete=models.PROTECT, related_name="assignments", db_index=False
     )
-    arm = models.ForeignKey(Arm, on_delete=models.PROTECT, related_name="assignments")
+    arm = models.ForeignKey(
+        Arm, on_delete=models.PROTECT, related_name="assignments", db_index=False
+    )
     enrollment = models.ForeignKey(Enrollment, on_delete=models.PROTECT, related_name="assignments")
     unit_key = models.UUIDField(
         help_text="The enrollment's unit key at the draw. It stays after the learner is erased."
@@ -199,12 +201,17 @@ class Assignment(CourseScoped):
                 violation_error_message="A bucket is a whole number from 0 to 9999.",
             ),
         ]
+        # For the first draw into each arm, which pages show.
+        indexes: ClassVar = [
+            models.Index(fields=("arm", "assigned_at"), name="assignment_by_arm"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.enrollment_id} in {self.arm_id}"
 
 
 class DeliveryOutcomeKind(models.TextChoices):
+    PLANNED = "planned", "planned: its time has not come"
     HANDED_OFF = "handed_off", "handed off"
     GHOST = "ghost", "would have been sent (control)"
     DROPPED = "dropped", "dropped"

@@ -22,14 +22,25 @@ from common.clock import utc_now
 from common.dates import day_text
 from experiments.models import DeliveryOutcome, Experiment
 from experiments.protocol import ProtocolError
-from experiments.queries import clock_of, courses_of, experiments_with_sizes
+from experiments.queries import (
+    KeptAnswer,
+    clock_of,
+    courses_of,
+    experiments_with_sizes,
+    kept_answer,
+)
 from experiments.queries import report as make_report
-from experiments.reporting.answer import answer_line, answers, first_result_text
+from experiments.reporting.answer import answers, first_result_text
 from experiments.reporting.charts import Plot, plot_svg
 from experiments.reporting.figures import level_text
 from experiments.reporting.names import with_courses
 from experiments.reporting.page import all_counted_text, heading, outcome_rows
-from experiments.reporting.received import ghosts_note, planned_numbers, received_rows
+from experiments.reporting.received import (
+    ghosts_note,
+    learner_rows,
+    planned_numbers,
+    received_rows,
+)
 from experiments.reporting.report import DeliveryCounts, Fate, Report, shared_zone
 from experiments.reporting.text import (
     CSV_COLUMNS,
@@ -82,7 +93,7 @@ def report_answer(request: HttpRequest, key: str) -> HttpResponse:
     experiment = _experiment(request, key)
     if not HtmxDetails(request):
         return redirect("experiments:report", key=key)
-    return render(request, "experiments/report_answer.html", {"answer": _line(experiment)})
+    return render(request, "experiments/report_answer.html", {"answer": _answer(experiment)})
 
 
 @staff_report
@@ -148,13 +159,13 @@ def _name(experiment: Experiment) -> str:
     return with_courses(experiment.name, [course.title for course in courses_of(experiment)])
 
 
-def _line(experiment: Experiment) -> str:
+def _answer(experiment: Experiment) -> KeptAnswer:
     if not experiment.protocol:
-        return "It has not started."
+        return KeptAnswer("It has not started.", "")
     try:
-        return answer_line(_report_now(experiment))
+        return kept_answer(experiment, as_of=clock_of(experiment, now=utc_now()))
     except ProtocolError as error:
-        return f"The report cannot be shown. {error}"
+        return KeptAnswer(f"The report cannot be shown. {error}", "")
 
 
 def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
@@ -174,6 +185,7 @@ def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
         "draw": list(draw_rows(found)),
         "level": level_text(found.facts.level),
         "planned": planned_numbers(found),
+        "learners": learner_rows(found),
         "ghosts_note": ghosts_note(found),
     }
 

@@ -7,7 +7,6 @@ from functools import partial
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
-from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -15,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from activity.access import for_user, in_course, viewable
+from activity.access import in_course, viewable
 from activity.models import Course
 from activity.queries import number_in_scope
 from common.admin import list_url
@@ -25,7 +24,8 @@ from config.readiness import Readiness, readiness_of
 from config.views.counting import counted
 from config.views.results import course_state, result_sentence
 from config.views.today import Item, Staff
-from experiments.models import Assignment, Experiment, ExperimentStatus
+from experiments.models import Experiment, ExperimentStatus
+from experiments.queries import beginnings
 from interventions.queries.course_messages import MOST_COUNTED, messages_of_course
 from segmentation.charts import DaySizes, sparkline
 from segmentation.models import Membership, Playbook, PlaybookMode, Segment, SegmentStatus
@@ -187,10 +187,7 @@ def _counted(number: int) -> str:
 def _results(course: Course, viewer: Staff, as_of: datetime) -> Iterator[Item]:
     running = viewable(Experiment.objects.filter(status=ExperimentStatus.RUNNING), viewer)
     here = in_course(running, course.pk)
-    drawn = for_user(Assignment.objects.filter(experiment=OuterRef("pk")), viewer)
-    shown = here.annotate(has_drawn=Exists(drawn)).order_by("-started_at", "id")
-    for experiment in shown[:SHOWN]:
-        sentence = result_sentence(experiment, has_drawn=experiment.has_drawn, now=as_of)
-        yield Item(
-            sentence, "Read the report", reverse("experiments:report", args=(experiment.key,))
-        )
+    shown = here.order_by("-started_at", "id")[:SHOWN]
+    for each in beginnings(shown, viewer=viewer):
+        address = reverse("experiments:report", args=(each.experiment.key,))
+        yield Item(result_sentence(each, now=as_of), "Read the report", address)

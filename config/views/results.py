@@ -4,23 +4,46 @@ from datetime import datetime
 
 from activity.models import Course
 from common.dates import in_zone, instant_text
-from experiments.models import Experiment
 from experiments.protocol import ProtocolError, read_protocol
+from experiments.queries import Beginning
+from experiments.reporting.report import all_clocks_stopped, first_result_at, shared_zone
+from experiments.reporting.text import hindrances
 
 
-def result_sentence(experiment: Experiment, *, has_drawn: bool, now: datetime) -> str:
-    """Return when the first result can come, or that the report has the answer."""
+def result_sentence(beginning: Beginning, *, now: datetime) -> str:
+    """Return when the first result comes, what it waits for, or that the report has the answer."""
+    said = f"“{beginning.experiment}” runs."
     try:
-        metrics = read_protocol(experiment.protocol).chosen_metrics()
+        metrics = read_protocol(beginning.experiment.protocol).chosen_metrics()
     except ProtocolError:
-        return f"The report of “{experiment}” cannot be read."
-    if experiment.started_at is None or not has_drawn:
-        return f"“{experiment}” runs. Nobody has been drawn yet."
-    first = experiment.started_at + min(metric.window for metric in metrics)
+        return f"The report of “{beginning.experiment}” cannot be read."
+    first = first_result_at(beginning.starts, window=min(each.window for each in metrics))
+    if first is None:
+        return f"{said} {_waits_for(beginning)}"
+    if all_clocks_stopped(beginning.courses):
+        return f"{said} {_of_stopped(beginning, first)}"
     if now < first:
-        return f"“{experiment}” runs. Its first result comes after {first:%-d %B %Y}."
-    # Learners who are drawn late have no result yet. Only the report reads the draws.
-    return f"“{experiment}” runs. Its report says what was found so far, or when that is known."
+        at = instant_text(first, zone=shared_zone(each.time_zone for each in beginning.courses))
+        return f"{said} Its first result comes on {at}."
+    return f"{said} Its report says what was found so far."
+
+
+def _waits_for(beginning: Beginning) -> str:
+    """Return what must happen before there can be a result."""
+    empty = [start.name for start in beginning.starts if start.first_at is None]
+    has_nobody = len(empty) == len(beginning.starts)
+    where = "" if has_nobody else f" into {' and '.join(empty)}"
+    said = f"Nobody has been drawn{where} yet."
+    if not any(course.draws for course in beginning.courses):
+        return " ".join((said, *hindrances(beginning.courses)))
+    return f"{said} It waits for learners who enter “{beginning.population}”."
+
+
+def _of_stopped(beginning: Beginning, first: datetime) -> str:
+    last = max(course.stopped_at for course in beginning.courses if course.stopped_at)
+    if last < first:
+        return "Its clock stopped before the first result."
+    return "Its report says what was found."
 
 
 def course_state(course: Course) -> str:

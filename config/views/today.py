@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -19,7 +19,8 @@ from activity.models import Course, CourseScoped, RejectedEvent
 from common.admin import list_url, page_url
 from common.clock import utc_now
 from config.views.results import course_state, result_sentence
-from experiments.models import Assignment, Experiment, ExperimentStatus
+from experiments.models import Experiment, ExperimentStatus
+from experiments.queries import beginnings
 from interventions.models import Cadence, CadenceStatus, Delivery, DeliveryState, Nudge
 from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
 
@@ -162,12 +163,10 @@ TASKS: tuple[Source, ...] = (_surges, _frozen, _paused, _in_doubt, _failed, _rej
 
 def _results(viewer: Staff, now: datetime) -> Iterator[Item]:
     running = viewable(Experiment.objects.filter(status=ExperimentStatus.RUNNING), viewer)
-    drawn = for_user(Assignment.objects.filter(experiment=OuterRef("pk")), viewer)
-    shown = running.annotate(has_drawn=Exists(drawn)).order_by("-started_at", "id")
-    for experiment in shown[:SHOWN]:
-        address = reverse("experiments:report", args=(experiment.key,))
-        sentence = result_sentence(experiment, has_drawn=experiment.has_drawn, now=now)
-        yield Item(sentence, "Read the report", address)
+    shown = running.order_by("-started_at", "id")[:SHOWN]
+    for each in beginnings(shown, viewer=viewer):
+        address = reverse("experiments:report", args=(each.experiment.key,))
+        yield Item(result_sentence(each, now=now), "Read the report", address)
 
 
 def _courses(viewer: Staff, now: datetime) -> Iterator[Item]:

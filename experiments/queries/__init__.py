@@ -1,6 +1,8 @@
 """Queries on experiments: where they run, and the figures of their reports. Writes nothing."""
 
+from experiments.queries.answers import KeptAnswer, kept_answer
 from experiments.queries.assignments import assignments_of, running_experiments
+from experiments.queries.beginnings import Beginning, beginnings
 from experiments.queries.outcomes import (
     ArmAggregate,
     aggregates_by_arm,
@@ -19,14 +21,18 @@ from experiments.queries.reports import deliveries_by_arm, experiments_with_size
 
 __all__ = [
     "ArmAggregate",
+    "Beginning",
+    "KeptAnswer",
     "aggregates_by_arm",
     "assignments_of",
+    "beginnings",
     "clock_of",
     "counted_units",
     "courses_of",
     "deliveries_by_arm",
     "draft_problems",
     "experiments_with_sizes",
+    "kept_answer",
     "outcomes_since",
     "population_of",
     "promise_of",

@@ -44,13 +44,13 @@ def draft_problems(experiment: Experiment) -> list[str]:
 
 def courses_of(experiment: Experiment) -> tuple[CourseFacts, ...]:
     """Return the courses whose learners the experiment may draw, in the order of their keys."""
-    rows = _courses(experiment).order_by("key").distinct()
-    return tuple(
-        CourseFacts(title, live_since is not None, stopped_at, time_zone)
-        for title, live_since, stopped_at, time_zone in rows.values_list(
-            "title", "live_since", "clock_stopped_at", "time_zone"
-        )
-    )
+    return tuple(map(course_facts, _courses(experiment).order_by("key").distinct()))
+
+
+def course_facts(course: Course) -> CourseFacts:
+    """Return what a report shows of the course."""
+    is_live = course.live_since is not None
+    return CourseFacts(course.title, is_live, course.clock_stopped_at, course.time_zone)
 
 
 def clock_of(experiment: Experiment, *, now: datetime) -> datetime:

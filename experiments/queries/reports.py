@@ -13,6 +13,7 @@ from experiments.protocol import ExperimentProtocol, Promise, ProtocolError, rea
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
 from experiments.reporting.report import (
+    NO_MESSAGE,
     ArmFacts,
     DeliveryCounts,
     ExperimentFacts,
@@ -32,13 +33,13 @@ _RANK = Case(
 _DELIVERIES = """
 SELECT arm.key, counted.outcome, counted.reason, sum(counted.deliveries)::bigint, count(*)
 FROM (
-    SELECT assignment.arm_id, kept.outcome,
+    SELECT assignment.arm_id, COALESCE(kept.outcome, %(none)s) AS outcome,
         CASE WHEN kept.outcome = ANY (%(unsent)s) THEN kept.reason ELSE '' END AS reason,
-        count(*) AS deliveries
+        count(kept.id) AS deliveries
     FROM experiments_assignment AS assignment
-    JOIN experiments_deliveryoutcome AS kept ON kept.assignment_id = assignment.id
-    WHERE assignment.experiment_id = %(experiment_id)s
-        AND assignment.assigned_at <= %(as_of)s AND kept.at <= %(as_of)s
+    LEFT JOIN experiments_deliveryoutcome AS kept ON kept.assignment_id = assignment.id
+        AND kept.at <= %(as_of)s
+    WHERE assignment.experiment_id = %(experiment_id)s AND assignment.assigned_at <= %(as_of)s
     GROUP BY assignment.id, assignment.arm_id, kept.outcome, 3
 ) AS counted JOIN experiments_arm AS arm ON arm.id = counted.arm_id
 GROUP BY arm.key, counted.outcome, counted.reason
@@ -85,11 +86,15 @@ def report(experiment: Experiment, *, as_of: datetime) -> Report:
 def deliveries_by_arm(
     experiment_id: int, *, as_of: datetime
 ) -> dict[str, dict[Fate, DeliveryCounts]]:
-    """Return the number of deliveries and of their learners, by arm key and fate."""
+    """Return the number of deliveries and of their learners, by arm key and fate.
+
+    Learners without a delivery have the fate NO_MESSAGE.
+    """
     values: dict[str, Any] = {
         "experiment_id": experiment_id,
         "as_of": as_of,
         "unsent": [kind.value for kind in UNSENT],
+        "none": NO_MESSAGE.outcome,
     }
     with connection.cursor() as cursor:
         cursor.execute(_DELIVERIES, values)

@@ -96,20 +96,29 @@ def _meaning(row: Row) -> str:
 
 def _answer(report: Report, row: Row, so_far: bool) -> Answer:
     judgement = judge(report, row)
-    found = _FOUND[judgement].format(arm=row.arm.name, control=row.control.name)
+    found = _FOUND[judgement].format(arm=row.arm.name, others=_others(row))
     sentence = f"{found}: {_levels(row)}{_apart(row, judgement)}."
     if so_far:
         sentence = f"So far, {sentence}"
     return Answer(judgement, _capital(sentence), _how_sure(report, row, judgement))
 
 
+OTHERS = "those who did not get it"
 _FOUND = {
-    Judgement.BETTER: "{arm} did better than {control}",
-    Judgement.WORSE: "{arm} did worse than {control}",
-    Judgement.NOT_FOUND: "no difference was found between {arm} and {control}",
-    Judgement.UNKNOWN: "it is not known whether {arm} differs from {control}",
-    Judgement.UNTRUSTED: "it cannot be said whether {arm} differs from {control}",
+    Judgement.BETTER: "learners of {arm} did better",
+    Judgement.WORSE: "learners of {arm} did worse",
+    Judgement.NOT_FOUND: "no difference was found between learners of {arm} and {others}",
+    Judgement.UNKNOWN: "it is not known whether learners of {arm} differ from {others}",
+    Judgement.UNTRUSTED: "it cannot be said whether learners of {arm} differ from {others}",
 }
+
+
+def _others(row: Row) -> str:
+    """Return the control's learners in words that need no explanation."""
+    # A control with messages of its own did get something.
+    if any(fate.outcome == "handed_off" for fate in row.control.deliveries):
+        return f"those of {row.control.name}"
+    return OTHERS
 
 
 def _levels(row: Row) -> str:
@@ -120,7 +129,8 @@ def _levels(row: Row) -> str:
 def _apart(row: Row, judgement: Judgement) -> str:
     if judgement not in (Judgement.BETTER, Judgement.WORSE):
         return ""
-    return f", which is {row.figures.size(row.figures.apart(row.comparison))} {_more(row)}"
+    apart = row.figures.size(row.figures.apart(row.comparison))
+    return f" among {_others(row)}, which is {apart} {_more(row)}"
 
 
 def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
@@ -156,7 +166,8 @@ def _counted(report: Report, row: Row) -> str:
     numbers = report.primary.observed
     arm, control = numbers[row.arm.key].n, numbers[row.control.key].n
     learners = "learner" if arm == 1 else "learners"
-    return f"{arm:,} {learners} of {row.arm.name} and {control:,} of {row.control.name}"
+    role = f" ({OTHERS})" if _others(row) == OTHERS else ""
+    return f"{arm:,} {learners} of {row.arm.name} and {control:,} of {row.control.name}{role}"
 
 
 def _capital(sentence: str) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from experiments.reporting.reasons import reason_text
-from experiments.reporting.report import ArmFacts, DeliveryCounts, Fate, Report
+from experiments.reporting.report import NO_MESSAGE, ArmFacts, DeliveryCounts, Fate, Report
 
-# The headings of the table, in its order. A reason follows the last four.
+# The headings of the table, in its order. A reason follows the last three and "Waiting".
 HEADINGS = {
     "handed_off": "Sent",
     "ghost": "Ghosts: would have been sent",
     "in_doubt": "May have been sent: nobody knows",
+    "planned": "Planned: their time has not come",
     "deferred": "Waiting",
     "dropped": "Not sent",
     "expired": "Not sent in time",
@@ -30,7 +31,7 @@ class ReceivedRow:
 
 def received_rows(report: Report) -> list[ReceivedRow]:
     """Return one row per fate that any arm has, the most frequent reasons first."""
-    fates = {fate for arm in report.arms for fate in arm.deliveries}
+    fates = {fate for arm in report.arms for fate in arm.deliveries} - {NO_MESSAGE}
     rows = [ReceivedRow(_words(fate), fate, tuple(_cells(report.arms, fate))) for fate in fates]
     return sorted(rows, key=_place)
 
@@ -38,6 +39,18 @@ def received_rows(report: Report) -> list[ReceivedRow]:
 def planned_numbers(report: Report) -> list[int]:
     """Return the number of all messages of each arm, whatever became of them."""
     return [sum(each.deliveries for each in arm.deliveries.values()) for arm in report.arms]
+
+
+def learner_rows(report: Report) -> list[tuple[str, list[int]]]:
+    """Return how many learners have a message, how many have none, and how many were drawn."""
+    drawn = [arm.assigned for arm in report.arms]
+    without = [arm.deliveries.get(NO_MESSAGE, NOTHING).learners for arm in report.arms]
+    having = [all_of - none for all_of, none in zip(drawn, without, strict=True)]
+    return [
+        ("Learners with a message", having),
+        ("Learners without a message until now", without),
+        ("Learners drawn", drawn),
+    ]
 
 
 def ghosts_note(report: Report) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from experiments.metrics.definitions import Metric
@@ -78,6 +78,10 @@ class Fate(NamedTuple):
     reason: str = ""
 
 
+# The fate of learners who have no delivery. It has learners and no deliveries.
+NO_MESSAGE = Fate("none")
+
+
 @dataclass(frozen=True)
 class DeliveryCounts:
     """The number of deliveries with one fate, and the number of their learners."""
@@ -101,6 +105,14 @@ class ArmFacts:
     first_at: datetime | None = None
     last_at: datetime | None = None
     deliveries: Mapping[Fate, DeliveryCounts] = field(default_factory=dict)
+
+
+class ArmStart(NamedTuple):
+    """An arm and its first draw; None while nobody was drawn into it."""
+
+    name: str
+    is_control: bool
+    first_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -205,13 +217,8 @@ class Report:
     @property
     def first_result_at(self) -> datetime | None:
         """Return when the first learners of two arms are counted; None while an arm is empty."""
-        drawn = [(arm.is_control, arm.first_at) for arm in self.arms if arm.first_at is not None]
-        firsts = [
-            min((at for of, at in drawn if of is side), default=None) for side in (True, False)
-        ]
-        if None in firsts:
-            return None
-        return max(at for at in firsts if at) + min(each.metric.window for each in self.results)
+        starts = [ArmStart(arm.name, arm.is_control, arm.first_at) for arm in self.arms]
+        return first_result_at(starts, window=min(each.metric.window for each in self.results))
 
     @property
     def all_counted_at(self) -> datetime | None:
@@ -219,6 +226,17 @@ class Report:
         lasts = [arm.last_at for arm in self.arms if arm.last_at]
         window = max(each.metric.window for each in self.results)
         return max(lasts) + window if lasts else None
+
+
+def first_result_at(starts: Iterable[ArmStart], *, window: timedelta) -> datetime | None:
+    """Return when the first learners of the control and of another arm are counted, or None.
+
+    `window` is the shortest time for which an outcome counts.
+    """
+    drawn = [(start.is_control, start.first_at) for start in starts if start.first_at is not None]
+    control = min((at for is_control, at in drawn if is_control), default=None)
+    other = min((at for is_control, at in drawn if not is_control), default=None)
+    return None if control is None or other is None else max(control, other) + window
 
 
 def build_report(

@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -19,7 +20,7 @@ from common.database import (
 )
 from common.stored_text import storable_text
 from common.tally import note
-from experiments.operations import record_delivery_outcome
+from experiments.operations import AssignedDelivery, record_delivery_outcomes
 from interventions.models import Cadence, Delivery, DeliveryState, Run, RunStatus, Step
 from interventions.operations.runs import close_runs, exit_runs
 from interventions.policy.durations import later
@@ -138,13 +139,22 @@ def _write(due: CadenceRuns, going: Sequence[tuple[Run, Step]]) -> None:
     # A step that was planned before, because positions were edited, is not planned again.
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
     assigned = {run.pk: run.assignment_id for run, _ in going if run.assignment_id is not None}
-    new = Delivery.objects.filter(
-        key__in=[row.key for row in rows if row.run_id in dropped and row.run_id in assigned]
-    )
-    for key, run_id in new.values_list("key", "run_id"):
-        record_delivery_outcome(
-            assigned[run_id], delivery_key=key, outcome="dropped", reason=CONDITION, at=due.now
-        )
+    _tell(assigned, [row.key for row in rows if row.run_id in assigned], due.now)
+
+
+def _tell(assigned: Mapping[int, int], keys: Sequence[UUID], now: datetime) -> None:
+    """Record the outcomes of new deliveries for experiments. `assigned` are assignments by run."""
+    if not keys:
+        return
+    # A key whose row was not written is missing here.
+    new = list(Delivery.objects.filter(key__in=keys).order_by("id"))
+    for state in (DeliveryState.PLANNED, DeliveryState.DROPPED):
+        told = [
+            AssignedDelivery(assigned[row.run_id], row.key, row.reason)
+            for row in new
+            if row.state == state
+        ]
+        record_delivery_outcomes(told, outcome=state, at=now)
 
 
 def _unmet(going: Sequence[tuple[Run, Step]], now: datetime) -> set[int]:

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from experiments.models import Assignment, Experiment
 from interventions.models import Cadence, MailboxMessage, Nudge
-from tests.browser.test_rule_builder import Hand, tab_to
+from tests.browser.test_rule_builder import Hand, Keys
 from tests.browser.visits import IN_BROWSER, NARROW, WIDE, visit
 from tests.factories import NOW, make_enrollment
 from tests.interventions.nudges.pages import make_class, stop_clock
@@ -19,6 +19,7 @@ SEGMENT = "Video-only (Biology 2025)"
 # Before this page, a template with its cadence took 16 clicks, and an experiment 13 more.
 MOST_CLICKS = 8
 MOST_CLICKS_MORE = 6
+MOST_STEPS = 9
 HOUR = timedelta(hours=1)
 
 
@@ -91,39 +92,43 @@ def test_half_is_held_back_with_few_more_clicks(live_server, staff_context, cour
     assert hand.clicks <= MOST_CLICKS + MOST_CLICKS_MORE
 
 
-def test_nudge_is_made_with_the_keyboard_alone(live_server, staff_context, course):
+def test_nudge_is_made_with_the_keyboard_alone_up_to_the_mail(live_server, staff_context, course):
     page, faults = visit(staff_context, live_server.url)
-    tab_to(page, "New nudge")
-    page.keyboard.press("Enter")
+    keys = Keys(page)
+    keys.press("New nudge")
     page.wait_for_url("**/nudges/new/")
 
-    tab_to(page, "Segment")
-    page.keyboard.type("Video")
+    keys.choose("Segment", "Video")
     page.get_by_text("3 learners are in it now").wait_for()
-    tab_to(page, "Subject")
-    page.keyboard.type("Try the quiz")
-    tab_to(page, "Text")
-    page.keyboard.type("Hello ")
-    tab_to(page, "name of the learner")
-    page.keyboard.press("Enter")
+    keys.type("Subject", "Try the quiz")
+    keys.type("Text", "Hello ")
+    keys.press("name of the learner")
     page.keyboard.type("!")
-    tab_to(page, "Message 1, after entering")
-    page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type("90 min later")
-    tab_to(page, "Hold back half to learn whether it helps")
-    page.keyboard.press("Space")
-    tab_to(page, "Look at the summary")
-    page.keyboard.press("Enter")
+    keys.type("Message 1, after entering", "90 min later")
+    keys.press("Hold back half to learn whether it helps", "Space")
+    page.get_by_text("It is not known how many learners will enter").wait_for()
+    keys.press("Look at the summary")
     page.get_by_text("An experiment starts.").wait_for()
-    tab_to(page, "Start it")
-    page.keyboard.press("Enter")
+    keys.press("Start it")
     page.get_by_text("It is started.").wait_for()
+    steps = keys.steps
 
     (step,) = Cadence.objects.get().steps.all()
     assert step.delay == timedelta(minutes=90)
     text = step.template.texts.get()
     assert text.body == "<p>Hello {{ learner.first_name | default: 'there' }}!</p>\n"
+    enter(course, 24)
+    assert not MailboxMessage.objects.exists()
+    run_stages(NOW + 4 * HOUR)
+
+    keys.press("Mailbox")
+    page.wait_for_url("**/mailbox/")
+    keys.press("Try the quiz")
+    page.frame_locator("iframe").get_by_text("Hello Learner").wait_for()
+    assert 0 < MailboxMessage.objects.count() < 24
     assert faults == []
+    # The places where something is typed or pressed, up to the start.
+    assert steps <= MOST_STEPS
 
 
 def test_nudge_left_half_way_is_found_again_and_two_windows_lose_nothing(

@@ -77,6 +77,31 @@ def tab_to(page, name, *, key="Tab"):
     raise AssertionError(f"no {name} is reached by {key}")
 
 
+class Keys:
+    """Works on the page with the keyboard alone, and counts the places where something is done."""
+
+    def __init__(self, page):
+        self.page = page
+        self.steps = 0
+
+    def press(self, name, key="Enter"):
+        self._go_to(name)
+        self.page.keyboard.press(key)
+
+    def choose(self, name, letters):
+        # In a list, the first letters of an entry select it.
+        self._go_to(name)
+        self.page.keyboard.type(letters)
+
+    def type(self, name, text):
+        self._go_to(name)
+        typed(self.page, text)
+
+    def _go_to(self, name):
+        self.steps += 1
+        tab_to(self.page, name)
+
+
 def typed(page, text):
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type(text)

@@ -134,9 +134,10 @@ def test_messages_of_later_steps_and_those_started_by_hand_wait_too() -> None:
 def test_experiment_of_the_course_says_when_its_first_result_comes() -> None:
     course = make_live_course()
     experiment = make_experiment(make_segment(make_playbook(course), ACTED_TODAY), name="Half")
-    assign(make_enrollment(course), arm_of(experiment, "control"))
+    for key in ("control", "nudge"):
+        assign(make_enrollment(course), arm_of(experiment, key))
 
-    assert "Its first result comes after" in home(course).results[0].sentence
+    assert "Its first result comes on" in home(course).results[0].sentence
     assert home(make_live_course()).results == []
 
 
@@ -176,7 +177,8 @@ def test_page_costs_the_same_for_any_number_of_learners(
         segment = make_segment(playbook, ACTED_TODAY)
         make_cadence(segment=segment)
         enter(make_enrollment(course), segment, ago=DAY)
-    with django_assert_max_num_queries(20):
+    make_experiment(make_segment(playbook, ACTED_TODAY))
+    with django_assert_max_num_queries(22):
         home(course)
         learners(course)
 

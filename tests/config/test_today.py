@@ -8,8 +8,11 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from activity.models import Course
 from activity.operations import ingest
 from config.views.today import Today, today_for
+from experiments.models import Assignment, Experiment
+from experiments.queries import beginnings
 from interventions.models import DeliveryState
 from interventions.operations import PauseNote, pause_cadence
 from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
@@ -26,6 +29,7 @@ from tests.interventions.factories import (
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
 
 
 def make_staff(*rights: str) -> Any:
@@ -92,10 +96,48 @@ def test_experiment_says_when_its_first_result_comes() -> None:
     course = make_live_course()
     experiment = make_experiment(make_segment(make_playbook(course), ACTED_TODAY), name="Half")
 
-    assert "Nobody has been drawn yet." in sentences(seen().results)
-    assign(make_evaluated(course), arm_of(experiment, "control"))
-    assert "Its first result comes after 7 October 2025." in sentences(seen().results)
-    assert "says what was found so far" in sentences(seen(at=NOW + timedelta(days=7)).results)
+    waits = "“Half” runs. Nobody has been drawn yet. It waits for learners who enter “{}”."
+    assert sentences(seen().results) == waits.format(experiment.segment.name)
+    drawn = assign(make_evaluated(course), arm_of(experiment, "control"))
+    assert "Nobody has been drawn into nudge yet." in sentences(seen().results)
+
+    late = assign(make_evaluated(course), arm_of(experiment, "nudge"))
+    Assignment.objects.filter(pk=late.pk).update(assigned_at=drawn.assigned_at + DAY)
+    first = (
+        "“Half” runs. Its first result comes on Wednesday 8 October 2025, 13:00 (Europe/London)."
+    )
+    assert sentences(seen(at=NOW + timedelta(days=7)).results) == first
+    assert "says what was found so far" in sentences(seen(at=NOW + timedelta(days=8)).results)
+
+
+def test_experiment_of_a_course_that_draws_nobody_says_why() -> None:
+    course = make_live_course(title="Biology")
+    experiment = make_experiment(make_segment(make_playbook(course), ACTED_TODAY), name="Half")
+    Course.objects.update(live_since=None)
+    assert "The course Biology is not live." in sentences(seen().results)
+
+    for key in ("control", "nudge"):
+        assign(make_evaluated(course), arm_of(experiment, key))
+    Course.objects.update(clock_stopped_at=NOW + DAY)
+    assert "Its clock stopped before the first result." in sentences(seen().results)
+    Course.objects.update(clock_stopped_at=NOW + 8 * DAY)
+    assert "Its report says what was found." in sentences(seen().results)
+
+
+def test_first_draws_cost_the_same_for_many_experiments(django_assert_num_queries: Any) -> None:
+    course = make_live_course()
+    segment = make_segment(make_playbook(course), ACTED_TODAY)
+    for name in ("One", "Two", "Three"):
+        experiment = make_experiment(segment, name=name)
+        for key in ("control", "nudge"):
+            assign(make_evaluated(course), arm_of(experiment, key))
+
+    running = Experiment.objects.order_by("name")
+    with django_assert_num_queries(3):
+        found = list(
+            beginnings(running, viewer=get_user_model()(is_superuser=True, is_active=True))
+        )
+    assert [len(each.starts) for each in found] == [2, 2, 2]
 
 
 def test_courses_say_whether_learners_get_messages() -> None:
@@ -137,5 +179,5 @@ def test_page_costs_the_same_however_much_waits(django_assert_max_num_queries: A
         Segment.objects.filter(pk=segment.pk).update(status=SegmentStatus.FROZEN)
         make_delivery(make_evaluated(course), state="failed", finished_at=NOW)
         make_experiment(segment)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         seen()

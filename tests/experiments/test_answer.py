@@ -8,7 +8,14 @@ import pytest
 from experiments.metrics.definitions import LOWER, METRICS, Metric
 from experiments.reporting.answer import Answer, Judgement, answer_line, answers
 from experiments.reporting.page import all_counted_text, outcome_rows
-from experiments.reporting.report import CourseFacts, ExperimentFacts, Report, build_report
+from experiments.reporting.report import (
+    CourseFacts,
+    DeliveryCounts,
+    ExperimentFacts,
+    Fate,
+    Report,
+    build_report,
+)
 from experiments.reporting.text import cautions
 from experiments.stats.balance import sample_ratio
 from tests.experiments.test_report import FACTS, arm
@@ -52,18 +59,29 @@ def test_benefit_is_found_with_the_size_and_the_certainty() -> None:
 
     assert found == Answer(
         Judgement.BETTER,
-        "Nudge did better than control: 60.0% of learners attempted a quiz within 7 days, against "
-        "40.0%, which is 20.0 points more.",
-        "195 learners of nudge and 200 of control are counted. With 95% confidence the true "
-        "difference is 10.1 to 29.5 points more.",
+        "Learners of nudge did better: 60.0% of learners attempted a quiz within 7 days, against "
+        "40.0% among those who did not get it, which is 20.0 points more.",
+        "195 learners of nudge and 200 of control (those who did not get it) are counted. With 95% "
+        "confidence the true difference is 10.1 to 29.5 points more.",
     )
+
+
+def test_control_with_messages_of_its_own_did_get_something() -> None:
+    found = report_of((80, 200), (117, 195))
+    sent = replace(found.arms[0], deliveries={Fate("handed_off"): DeliveryCounts(9, 9)})
+    row = replace(found.primary.rows[0], control=sent)
+    changed = replace(found, results=[replace(found.primary, rows=[row])])
+
+    (answer,) = answers(changed)
+    assert "against 40.0% among those of control, which" in answer.found
+    assert "did not get it" not in answer.found + answer.how_sure
 
 
 def test_harm_is_called_worse() -> None:
     found = answer_of((117, 195), (80, 200))
 
     assert found.judgement is Judgement.WORSE
-    assert found.found.startswith("Nudge did worse than control: 40.0% of learners")
+    assert found.found.startswith("Learners of nudge did worse: 40.0% of learners")
     assert found.found.endswith("which is 20.0 points fewer.")
     assert found.how_sure.endswith("the true difference is 10.1 to 29.5 points fewer.")
 
@@ -72,13 +90,13 @@ def test_null_says_what_was_ruled_out() -> None:
     found = answer_of((193, 346), (205, 337))
 
     assert found.found == (
-        "No difference was found between nudge and control: 60.8% of learners attempted a quiz "
-        "within 7 days, against 55.8%."
+        "No difference was found between learners of nudge and those who did not get it: 60.8% of "
+        "learners attempted a quiz within 7 days, against 55.8%."
     )
     assert found.how_sure == (
-        "337 learners of nudge and 346 of control are counted. With 95% confidence this rules out "
-        "a rise of more than 12.4 points and a fall of more than 2.4 points, but not a smaller "
-        "difference."
+        "337 learners of nudge and 346 of control (those who did not get it) are counted. With 95% "
+        "confidence this rules out a rise of more than 12.4 points and a fall of more than 2.4 "
+        "points, but not a smaller difference."
     )
 
 
@@ -93,7 +111,7 @@ def test_more_of_what_a_course_does_not_want_is_worse() -> None:
 def test_running_experiment_has_an_answer_so_far() -> None:
     text = answer_of((80, 200), (117, 195), is_running=True).found
 
-    assert text.startswith("So far, nudge did better than control")
+    assert text.startswith("So far, learners of nudge did better: 60.0%")
 
 
 def test_young_experiment_says_when_its_first_result_comes_by_the_clock_of_its_course() -> None:

@@ -2,7 +2,6 @@ import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -13,17 +12,15 @@ from experiments.metrics.columns import EventCount, Frequencies
 from experiments.metrics.definitions import METRICS, WEEK, Metric
 from experiments.metrics.outcomes import Observed, Total
 from experiments.models import Assignment, Experiment
-from experiments.operations import record_delivery_outcome, stop_experiment
+from experiments.operations import stop_experiment
 from experiments.queries import (
     aggregates_by_arm,
     assignments_of,
     clock_of,
     counted_units,
-    deliveries_by_arm,
     report,
     running_experiments,
 )
-from experiments.reporting.report import DeliveryCounts, Fate
 from experiments.stats.sufficient import Counts, Moments
 from tests.experiments.factories import (
     assign,
@@ -317,29 +314,6 @@ def test_counted_units_are_those_whose_window_has_ended() -> None:
 
     found = counted_units(experiment.pk, metric=METRICS[0], as_of=NOW + WEEK)
     assert found == [(str(counted.unit_key), "control", True)]
-
-
-def test_deliveries_are_counted_by_arm_and_fate() -> None:
-    experiment = running_experiment()
-    once, twice = assign(experiment, "nudge", NOW), assign(experiment, "nudge", NOW)
-    ghost = assign(experiment, "control", NOW)
-    for assignment, outcome, reason in (
-        (once, "handed_off", ""), (twice, "handed_off", "by_staff"), (twice, "handed_off", ""),
-        (twice, "dropped", "opted_out"), (once, "dropped", "no_address"), (ghost, "ghost", ""),
-    ):  # fmt: skip
-        record_delivery_outcome(
-            assignment.pk, delivery_key=uuid4(), outcome=outcome, reason=reason, at=NOW
-        )
-    record_delivery_outcome(once.pk, delivery_key=uuid4(), outcome="failed", at=AS_OF + SECOND)
-
-    assert deliveries_by_arm(experiment.pk, as_of=AS_OF) == {
-        "nudge": {
-            Fate("handed_off"): DeliveryCounts(3, 2),
-            Fate("dropped", "opted_out"): DeliveryCounts(1, 1),
-            Fate("dropped", "no_address"): DeliveryCounts(1, 1),
-        },
-        "control": {Fate("ghost"): DeliveryCounts(1, 1)},
-    }
 
 
 def test_an_experiment_runs_for_its_segment_or_for_all_of_its_playbook() -> None:

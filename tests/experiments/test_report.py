@@ -11,8 +11,14 @@ from experiments.metrics.outcomes import Observed
 from experiments.reporting.charts import plot_svg, plotted_rows
 from experiments.reporting.names import with_courses
 from experiments.reporting.page import outcome_rows
-from experiments.reporting.received import ghosts_note, planned_numbers, received_rows
+from experiments.reporting.received import (
+    ghosts_note,
+    learner_rows,
+    planned_numbers,
+    received_rows,
+)
 from experiments.reporting.report import (
+    NO_MESSAGE,
     ArmFacts,
     CourseFacts,
     DeliveryCounts,
@@ -218,6 +224,21 @@ def test_messages_are_listed_with_their_reasons_the_most_frequent_first() -> Non
         [0, 190], [9, 0], [0, 7], [0, 4],
     ]  # fmt: skip
     assert planned_numbers(two_arms()) == [9, 201]
+
+
+def test_learners_with_and_without_a_message_add_up_to_the_draws() -> None:
+    found = two_arms()
+    none = {**found.arms[0].deliveries, NO_MESSAGE: DeliveryCounts(0, 12)}
+    changed = replace(found, arms=[replace(found.arms[0], deliveries=none), *found.arms[1:]])
+
+    having, without, drawn = (numbers for _, numbers in learner_rows(changed))
+    assert drawn == [arm.assigned for arm in found.arms]
+    assert without == [12, 0]
+    assert [sum(pair) for pair in zip(having, without, strict=True)] == drawn
+    assert planned_numbers(changed) == [9, 201]
+    assert [row.words for row in received_rows(changed)] == [
+        row.words for row in received_rows(found)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from activity.switch import choose_course
 from common.clock import utc_now
 from common.dates import instant_text
 from experiments.models import Experiment
-from experiments.operations import record_delivery_outcome
+from experiments.operations import record_delivery_outcome, stop_experiment
 from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import assign, make_experiment, make_segment, running_experiment
 from tests.factories import NOW, act, make_course
@@ -91,10 +91,35 @@ def test_row_of_the_list_loads_its_answer(viewer: Client, nudge: Experiment) -> 
     text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
 
     assert text.strip() == (
-        "No difference was found between nudge and control: 75.0% of learners attempted a quiz "
-        "within 7 days, against 33.3%."
+        "No difference was found between learners of nudge and those who did not get it: 75.0% of "
+        "learners attempted a quiz within 7 days, against 33.3%. "
+        '<span class="quiet">As of Friday 10 October 2025, 13:00 (Europe/London).</span>'
     )
     assert viewer.get("/reports/nudge/answer/")["Location"] == "/reports/nudge/"
+
+
+def test_reloaded_answer_reads_no_draw_again_and_says_its_instant(
+    viewer: Client, nudge: Experiment, django_assert_max_num_queries
+) -> None:
+    first = viewer.get("/reports/nudge/answer/", headers=HTMX).content
+    nudge.segment.playbook.courses.update(clock_stopped_at=NOW + timedelta(days=20))
+
+    # Session, user, two of permissions, experiment, clock.
+    with django_assert_max_num_queries(6):
+        assert viewer.get("/reports/nudge/answer/", headers=HTMX).content == first
+    assert b"As of Friday 10 October 2025, 13:00 (Europe/London)." in first
+
+
+def test_stopped_experiment_has_an_answer_of_its_own(viewer: Client, nudge: Experiment) -> None:
+    nudge.segment.playbook.courses.update(clock_stopped_at=None)
+    text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
+    assert text.startswith("So far, no difference was found")
+
+    stop_experiment(nudge.pk, now=utc_now())
+    nudge.segment.playbook.courses.update(clock_stopped_at=NOW + timedelta(days=10))
+
+    text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
+    assert text.startswith("No difference was found")
 
 
 def test_row_of_an_unreadable_report_says_why(viewer: Client, nudge: Experiment) -> None:
@@ -156,6 +181,7 @@ def test_report_shows_the_results_and_their_instant(viewer: Client, nudge: Exper
     assert "75.0% of learners attempted a quiz within 7 days, against 33.3%" in text
     assert "2 of 26 learners are not counted yet" in text
     assert "Ghosts: would have been sent" in text
+    assert "Learners without a message until now" in text
     assert text.count("<svg") == 3
     assert "<script>" not in text
     assert text.index("No difference was") < text.index("Results") < text.index("were drawn: 13")

@@ -1,8 +1,10 @@
 """Each due step becomes one row in the ledger."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.db import connection
 
 from experiments.models import DeliveryOutcome
 from interventions.models import Delivery, Run
@@ -16,6 +18,7 @@ from tests.interventions.factories import (
     assign,
     dispatch,
     make_cadence,
+    make_counted,
     make_delivery,
     make_evaluated,
     make_experiment,
@@ -28,6 +31,7 @@ from tests.segmentation.factories import ACTED_TODAY
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
+planned_outcomes = import_module("interventions.migrations.0019_planned_outcomes")
 
 
 def make_started(cadence, enrollment=None, **fields) -> Run:
@@ -111,10 +115,52 @@ def test_a_step_whose_condition_is_not_true_is_dropped_and_the_run_goes_on() -> 
         (1, "planned", ""),
         (1, "planned", ""),
     ]
-    assert (DeliveryOutcome.objects.get().outcome, DeliveryOutcome.objects.get().reason) == (
-        "dropped",
-        "condition",
-    )
+    outcomes = DeliveryOutcome.objects.order_by("outcome").values_list("outcome", "reason")
+    assert list(outcomes) == [("dropped", "condition"), ("planned", "")]
+
+
+def test_planned_message_of_a_drawn_learner_is_known_to_its_experiment() -> None:
+    cadence = make_cadence()
+    experiment = make_experiment(cadence.segment, start=False)
+    drawn, other = make_evaluated(), make_evaluated()
+    assignment = assign(drawn, arm_of(experiment, "nudge"))
+    make_started(cadence, drawn, assignment=assignment)
+    make_started(cadence, other)
+
+    plan_due(now=NOW)
+
+    outcome = DeliveryOutcome.objects.get()
+    assert (outcome.assignment, outcome.outcome, outcome.at) == (assignment, "planned", NOW)
+    assert outcome.delivery_key == Delivery.objects.get(enrollment=drawn).key
+
+
+def test_sent_message_is_no_longer_planned() -> None:
+    cadence = make_cadence()
+    experiment = make_experiment(cadence.segment, start=False)
+    drawn = make_evaluated()
+    make_started(cadence, drawn, assignment=assign(drawn, arm_of(experiment, "nudge")))
+
+    plan_due(now=NOW)
+    dispatch(now=NOW)
+
+    assert DeliveryOutcome.objects.get().outcome == "handed_off"
+
+
+def test_messages_planned_by_an_earlier_release_become_known_too() -> None:
+    experiment = make_experiment(make_cadence().segment, start=False)
+    waiting, other = make_delivery(), make_delivery()
+    sent = make_counted(waiting.enrollment, NOW)
+    assignment = assign(waiting.enrollment, arm_of(experiment, "nudge"))
+    for delivery in (waiting, sent):
+        delivery.run.assignment = assignment
+        delivery.run.save()
+
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute(planned_outcomes.ADD)
+
+    assert DeliveryOutcome.objects.get().delivery_key == waiting.key
+    assert other.run.assignment is None
 
 
 def test_reaching_the_goal_ends_the_run_before_the_next_message() -> None:
