@@ -66,17 +66,15 @@ class PlaybookDocument:
 
 
 def playbook_document(
-    playbook: Playbook, *, viewer: Staff, now: datetime, is_counted: bool = True
+    playbook: Playbook, apart: dict[Course, Separation], *, viewer: Staff
 ) -> PlaybookDocument:
-    """Return the document. Five queries, and two per course (at most 20 courses).
+    """Return the document. Five queries.
 
-    If `is_counted` is false, it has no sizes and no warnings that need them. Then the number of
-    learners does not matter for its time.
+    `apart` is the result of `separations_of`. For a course that is not in it, the document has no
+    sizes and no warnings that need them.
     """
     courses = shown_courses(playbook, viewer=viewer)
     segments = list(_segments(playbook))
-    ids = [segment.pk for segment in segments if segment.status in KEPT]
-    apart = {course: _separation(ids, course, now) for course in courses if is_counted}
     cadences = _cadences(segments, viewer)
     experiments = _experiments(playbook, viewer)
     sections = [
@@ -110,6 +108,14 @@ def shown_courses(playbook: Playbook, *, viewer: Staff) -> list[Course]:
 def _segments(playbook: Playbook) -> Iterator[Segment]:
     kept = playbook.segments.exclude(status=SegmentStatus.ARCHIVED)
     yield from kept.select_related("playbook").order_by("priority", "key")
+
+
+def separations_of(
+    playbook: Playbook, courses: Sequence[Course], *, now: datetime
+) -> dict[Course, Separation]:
+    """Return how the segments differ in each course. One query, and two per course."""
+    ids = [segment.pk for segment in _segments(playbook) if segment.status in KEPT]
+    return {course: _separation(ids, course, now) for course in courses}
 
 
 def _separation(ids: Sequence[int], course: Course, now: datetime) -> Separation:

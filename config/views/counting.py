@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from time import monotonic
 from typing import Generic, TypeVar
 
+from django.core.cache import cache
 from django.db import transaction
 from django.http import HttpRequest
 
 from activity.access import for_user
 from activity.models import Course, Enrollment
+from common.clock import utc_now
+from common.dates import instant_text
 from segmentation.admin.preview import in_time
 from segmentation.admin.words import user_of
 from segmentation.queries import take_turn
@@ -16,6 +21,8 @@ from segmentation.queries import take_turn
 # Up to here the numbers are counted while the page is made. A million takes seconds.
 LARGE = 20_000
 LONGEST_SECONDS = 20
+# Numbers are shown again for so many times the seconds that they took, but not longer than this.
+KEPT_TIMES, KEPT_SECONDS = 100, 300
 # With this in its address, the page is asked to count.
 ASKED = "counted"
 T = TypeVar("T")
@@ -26,12 +33,14 @@ class Count(Generic[T]):
     """A part of a page: what was counted, or why not. With neither, the page asks again.
 
     `address` is that of the same page with the numbers. `delay_seconds` is how long to wait.
+    `at` says when the numbers of a large course were counted.
     """
 
     address: str
-    delay_seconds: int
+    delay_seconds: int = 0
     found: T | None = None
     fault: str = ""
+    at: str = ""
 
 
 def counted(request: HttpRequest, courses: Sequence[Course], count: Callable[[], T]) -> Count[T]:
@@ -40,19 +49,30 @@ def counted(request: HttpRequest, courses: Sequence[Course], count: Callable[[],
     A user has one count at a time. A request that comes meanwhile is answered at once without
     numbers, so that pages in many windows do not keep all threads of the web server.
     """
-    is_asked = ASKED in request.GET
-    waiting: Count[T] = Count(_address(request), 2 if is_asked else 0)
+    address = _address(request)
     if not _is_large(request, courses):
-        return Count(waiting.address, 0, count())
-    if not is_asked:
-        return waiting
+        return Count(address, found=count())
+    user = user_of(request)
+    key = f"counted-{sha256(f'{user.pk} {address}'.encode()).hexdigest()}"
+    if ASKED not in request.GET:
+        kept: Count[T] | None = cache.get(key)
+        return kept or Count(address)
+    begun = monotonic()
     with transaction.atomic():
-        if not take_turn(user_of(request).pk):
-            return waiting
+        if not take_turn(user.pk):
+            return Count(address, delay_seconds=2)
         found = in_time(count, seconds=LONGEST_SECONDS)
     if isinstance(found, str):
-        return Count(waiting.address, 0, fault=found)
-    return Count(waiting.address, 0, found)
+        return Count(address, fault=found)
+    new = Count(address, found=found, at=_moment(courses))
+    # In the memory of this process: a page that is only read must not write to the database.
+    cache.set(key, new, min(KEPT_TIMES * (monotonic() - begun), KEPT_SECONDS))
+    return new
+
+
+def _moment(courses: Sequence[Course]) -> str:
+    zones = {course.time_zone for course in courses}
+    return instant_text(utc_now(), zone=zones.pop() if len(zones) == 1 else "UTC")
 
 
 def _is_large(request: HttpRequest, courses: Sequence[Course]) -> bool:

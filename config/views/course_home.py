@@ -134,11 +134,14 @@ def _playbooks(
     for playbook, segments in by_playbook.items():
         ids = [segment.pk for segment in segments]
         sizes = sizes_in_course(ids, course, days=DAYS, as_of=as_of)
+        is_exclusive = playbook.mode == PlaybookMode.EXCLUSIVE
+        # Where each learner is in one segment at most, the sizes add up.
+        now = sum(each[-1].members for each in sizes.values())
         yield PlaybookSection(
             name=playbook.name,
             lines=[_line(segment, course, sizes[segment.pk]) for segment in segments],
-            is_exclusive=playbook.mode == PlaybookMode.EXCLUSIVE,
-            in_none=max(learners - number_in_any(ids, course), 0),
+            is_exclusive=is_exclusive,
+            in_none=max(learners - (now if is_exclusive else number_in_any(ids, course)), 0),
         )
 
 

@@ -16,7 +16,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from activity.access import viewable
 from common.clock import utc_now
-from config.documents.playbook import playbook_document, shown_courses
+from config.documents.playbook import (
+    playbook_document,
+    separations_of,
+    shown_courses,
+)
 from config.views.counting import counted
 from segmentation.models import Playbook
 from segmentation.operations import (
@@ -60,9 +64,9 @@ def _playbook(request: HttpRequest, playbook_id: int) -> Playbook:
 def playbook_page(request: HttpRequest, playbook_id: int) -> HttpResponse:
     """Show the playbook in words."""
     playbook = _playbook(request, playbook_id)
-    made = partial(playbook_document, playbook, viewer=request.user, now=utc_now())
-    count = counted(request, shown_courses(playbook, viewer=request.user), made)
-    document = count.found or made(is_counted=False)
+    courses = shown_courses(playbook, viewer=request.user)
+    count = counted(request, courses, partial(separations_of, playbook, courses, now=utc_now()))
+    document = playbook_document(playbook, count.found or {}, viewer=request.user)
     return render(request, "config/playbook.html", {"document": document, "count": count})
 
 
@@ -73,7 +77,9 @@ def playbook_page(request: HttpRequest, playbook_id: int) -> HttpResponse:
 def playbook_markdown(request: HttpRequest, playbook_id: int) -> HttpResponse:
     """Return the document as Markdown."""
     playbook = _playbook(request, playbook_id)
-    document = playbook_document(playbook, viewer=request.user, now=utc_now())
+    courses = shown_courses(playbook, viewer=request.user)
+    apart = separations_of(playbook, courses, now=utc_now())
+    document = playbook_document(playbook, apart, viewer=request.user)
     text = render_to_string("config/playbook.md", {"document": document})
     return _download(text, f"{playbook.key}.md", "text/markdown")
 

@@ -11,16 +11,27 @@ from activity.models import Course
 from common.clock import local_date, local_midnight
 from segmentation.charts import DaySizes
 
-# Bucket 0 is before the first day. A stay that has not ended has no bucket of its end.
+# The present members, whom an index counts, and what began or ended on the days. Sizes of past days
+# follow from both. A day is looked up only where it is needed: for the many members who entered
+# earlier and stay, that would take most of the time. One statement, so that both are of one moment.
 _STAYS = """
+SELECT stay.segment_id, NULL::int AS entered, NULL::int AS left_on, count(*)
+FROM segmentation_membership AS stay
+JOIN activity_enrollment AS enrollment ON enrollment.id = stay.enrollment_id
+WHERE stay.segment_id = ANY(%(segments)s) AND enrollment.course_id = %(course)s
+    AND stay.left_at IS NULL
+GROUP BY 1
+UNION ALL
 SELECT stay.segment_id,
-    width_bucket(stay.entered_at, %(midnights)s::timestamptz[]) AS entered,
-    width_bucket(stay.left_at, %(midnights)s::timestamptz[]) AS left_on,
+    CASE WHEN stay.entered_at >= %(first)s
+        THEN width_bucket(stay.entered_at, %(midnights)s::timestamptz[]) END,
+    CASE WHEN stay.left_at >= %(first)s
+        THEN width_bucket(stay.left_at, %(midnights)s::timestamptz[]) END,
     count(*)
 FROM segmentation_membership AS stay
 JOIN activity_enrollment AS enrollment ON enrollment.id = stay.enrollment_id
 WHERE stay.segment_id = ANY(%(segments)s) AND enrollment.course_id = %(course)s
-    AND (stay.left_at IS NULL OR stay.left_at >= %(first)s) AND stay.entered_at <= %(as_of)s
+    AND (stay.entered_at >= %(first)s OR stay.left_at >= %(first)s)
 GROUP BY 1, 2, 3
 """
 _IN_ANY = """
@@ -34,9 +45,19 @@ WHERE stay.segment_id = ANY(%(segments)s) AND enrollment.course_id = %(course)s
 
 @dataclass(frozen=True)
 class _Stays:
-    entered: int
+    """A number of stays by the days, from 1 on, on which they began and ended.
+
+    None stands for none of the days. The present members have neither day, and those of them who
+    entered on one of the days are counted there once more.
+    """
+
+    entered: int | None
     left_on: int | None
     number: int
+
+    @property
+    def is_present(self) -> bool:
+        return self.entered is None and self.left_on is None
 
 
 def sizes_in_course(
@@ -44,7 +65,7 @@ def sizes_in_course(
 ) -> dict[int, tuple[DaySizes, ...]]:
     """Return by segment its sizes on the last `days` local days of the course. One query.
 
-    The last day ends at `as_of`.
+    The last day is that of `as_of`, which is the present of the course.
     """
     segments = list(segment_ids)
     last = local_date(as_of, course.time_zone)
@@ -55,7 +76,6 @@ def sizes_in_course(
         "course": course.pk,
         "midnights": midnights,
         "first": midnights[0],
-        "as_of": as_of,
     }
     stays: dict[int, list[_Stays]] = {segment: [] for segment in segments}
     with connection.cursor() as cursor:
@@ -66,7 +86,11 @@ def sizes_in_course(
 
 
 def _sizes(stays: Sequence[_Stays], dates: Sequence[date]) -> Iterator[DaySizes]:
-    size = sum(stay.number for stay in stays if stay.entered == 0)
+    present = sum(stay.number for stay in stays if stay.is_present)
+    came = sum(stay.number for stay in stays if stay.entered is not None)
+    gone = sum(stay.number for stay in stays if stay.left_on is not None)
+    # At the beginning of the first day.
+    size = present - came + gone
     for place, day in enumerate(dates, 1):
         entered = sum(stay.number for stay in stays if stay.entered == place)
         left = sum(stay.number for stay in stays if stay.left_on == place)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -35,6 +36,7 @@ def staff(client: Client, user: User) -> Client:
 @pytest.fixture
 def segment(monkeypatch: pytest.MonkeyPatch) -> Segment:
     """Return a segment with 3 members in a course that counts as large."""
+    cache.clear()
     monkeypatch.setattr(counting, "LARGE", 2)
     course = make_live_course(title="Biology")
     segment = make_segment(make_playbook(course), ACTED_TODAY, name="Busy")
@@ -127,6 +129,34 @@ def test_user_has_one_count_at_a_time(
     assert SAID[name] not in page
     assert f'hx-get="{address}?counted=1" hx-trigger="load delay:2s"' in page
     assert SAID[name] in staff.get(address, ASKED).text
+
+
+def test_numbers_are_shown_again_for_a_while_with_their_instant(
+    client: Client, staff: Client, segment: Segment
+) -> None:
+    address = address_of("segment", segment)
+    staff.get(address, ASKED)
+
+    with CaptureQueriesContext(connection) as queries:
+        again = staff.get(address).text
+
+    assert reads_of_members(queries) == []
+    assert SAID["segment"] in again
+    assert "Counted on " in again
+    assert f'href="{address}?counted=1">Count again' in again
+    # They hold only what this user may see.
+    client.force_login(get_user_model().objects.create_superuser("other"))
+    assert "being counted" in client.get(address).text
+
+
+def test_numbers_are_kept_no_longer_than_they_are_worth(
+    staff: Client, segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "KEPT_TIMES", 0)
+    address = address_of("playbook", segment)
+    staff.get(address, ASKED)
+
+    assert "being counted" in staff.get(address).text
 
 
 def test_count_that_takes_too_long_says_so(
