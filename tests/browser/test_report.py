@@ -7,6 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
 from activity.models import Learner
+from interventions.operations import pause_site
+from segmentation.models import Playbook
 from tests.browser.visits import IN_BROWSER, NARROW, WIDE, sticks_out, visit
 from tests.experiments.factories import assign, make_segment, running_experiment
 from tests.factories import NOW, act, make_course, make_enrollment
@@ -46,6 +48,28 @@ def test_report_on_paper_is_not_cut(live_server, staff_context, course):
     assert sure.is_visible()
     assert not page.locator("header.site").is_visible()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
+@pytest.mark.parametrize("has_pause", [False, True], ids=["sends", "held"])
+def test_playbook_on_paper_is_dark_on_white_without_navigation(
+    has_pause, live_server, staff_context, course
+):
+    pause_site(paused=has_pause, now=NOW)
+    address = reverse("playbook", args=(Playbook.objects.get().pk,))
+    page, faults = visit(staff_context, live_server.url + address, PAPER)
+
+    page.emulate_media(media="print", color_scheme="dark")
+
+    assert faults == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER["width"]
+    assert page.evaluate(CUT) == 0
+    for part in ("header.site", ".held", ".actions"):
+        assert not page.locator(part).first.is_visible(), part
+    assert page.locator("h1").is_visible()
+    colors = "[getComputedStyle(document.body).color, getComputedStyle(document.body).background]"
+    ink, ground = page.evaluate(colors)
+    assert ink == "rgb(0, 0, 0)"
+    assert ground.startswith("rgb(255, 255, 255)")
 
 
 def test_answer_is_one_click_from_the_start_page(live_server, staff_context, course):
