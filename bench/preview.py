@@ -4,7 +4,9 @@ A course with 30,000 learners is made, with segments and members. Then in turns:
 rule builder, whole, as the page sends it (login, faults, sentence, count, entries and leavings,
 count of each condition, ten learners), and only the compiled SQL of the rule with two counts.
 
-    python -m bench.preview [--enrollments 30000] [--rounds 9] [--json]
+With --others, another course of the playbook has so many members beside.
+
+    python -m bench.preview [--enrollments 30000] [--others 1000000] [--rounds 9] [--json]
 
 Returns 1 if an aim is missed.
 """
@@ -41,6 +43,7 @@ from activity.models import (  # noqa: E402
     Learner,
     Progress,
 )
+from bench.replicate import copy_rows  # noqa: E402
 from common.clock import local_date  # noqa: E402
 from segmentation.compiler import Reading, SegmentRules, compile_reading  # noqa: E402
 from segmentation.models import Membership, Segment  # noqa: E402
@@ -63,6 +66,8 @@ def main() -> int:
     options = _options()
     with _own_database():
         course = make_course(options.enrollments)
+        if options.others:
+            make_others(course, options.others)
         client = Client()
         client.force_login(get_user_model().objects.create_superuser("bench"))
         rows = [
@@ -221,6 +226,28 @@ def _make_members(course: Course, chance: random.Random) -> None:
     )
 
 
+def make_others(course: Course, number: int) -> None:
+    """Copy the learners and their memberships into another course, about `number` of them."""
+    other = Course.objects.create(
+        key="other", title="Other", starts_on=STARTS_ON, ends_on=course.ends_on
+    )
+    tables = {
+        "activity_learner": {"id": "id", "external_id": "external_id || '#' || n"},
+        "activity_enrollment": {
+            "id": "id",
+            "learner_id": "id",
+            "course_id": str(other.pk),
+            "unit_key": "gen_random_uuid()",
+        },
+        "segmentation_membership": {"id": "id", "enrollment_id": "id"},
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        copy_rows(cursor, tables, copies=-(-number // Membership.objects.count()))
+        cursor.execute("RESET session_replication_role")
+        cursor.execute("VACUUM (ANALYZE)")
+
+
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     begun = perf_counter()
     result = work()
@@ -249,6 +276,7 @@ def _own_database() -> Iterator[None]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--enrollments", type=int, default=30_000)
+    parser.add_argument("--others", type=int, default=0, help="members of another course beside")
     parser.add_argument("--rounds", type=int, default=9, help="after one round to warm up")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     return parser.parse_args()

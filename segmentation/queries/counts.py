@@ -32,25 +32,23 @@ _TURN = 20253
 _STATEMENT = """
 WITH reading AS MATERIALIZED (
     SELECT {columns} FROM ({reading}) x WHERE x.in_scope
-), held AS (
-    -- Of this course alone: a playbook may be kept for many courses.
-    SELECT enrollment_id FROM segmentation_membership JOIN reading USING (enrollment_id)
-    WHERE segment_id = %(segment)s AND left_at IS NULL
+), kept AS (
+    -- Of this course alone: a playbook may be kept for many courses. One pass for all segments,
+    -- because each pass looks up every enrollment of the course.
+    SELECT enrollment_id, bool_or(segment_id = %(segment)s) AS is_held,
+        bool_or(segment_id = ANY(%(earlier)s::bigint[])) AS is_taken
+    FROM segmentation_membership JOIN reading USING (enrollment_id)
+    WHERE segment_id = ANY(%(earlier)s::bigint[] || %(segment)s::bigint) AND left_at IS NULL
+    GROUP BY enrollment_id
 ), made AS (
     SELECT enrollment_id, kind FROM segmentation_override WHERE segment_id = %(segment)s
-), taken AS (
-    SELECT DISTINCT enrollment_id
-    FROM segmentation_membership JOIN reading USING (enrollment_id)
-    WHERE segment_id = ANY(%(earlier)s::bigint[]) AND left_at IS NULL
 ), judged AS (
     SELECT r.enrollment_id, {judged} FROM reading r
 ), wanted AS (
-    SELECT judged.*, held.enrollment_id IS NOT NULL AS is_held,
-        taken.enrollment_id IS NOT NULL AS is_taken,
-        taken.enrollment_id IS NULL AND made.kind IS DISTINCT FROM 'removed' AND (
+    SELECT judged.*, is_held IS TRUE AS is_held, is_taken IS TRUE AS is_taken,
+        is_taken IS NOT TRUE AND made.kind IS DISTINCT FROM 'removed' AND (
             made.kind = 'added' OR leaves IS NOT TRUE AND (matches OR {stays})) IS TRUE AS is_wanted
-    FROM judged LEFT JOIN held USING (enrollment_id) LEFT JOIN made USING (enrollment_id)
-        LEFT JOIN taken USING (enrollment_id)
+    FROM judged LEFT JOIN kept USING (enrollment_id) LEFT JOIN made USING (enrollment_id)
 )
 SELECT counted.*, examples.found
 FROM (
@@ -170,7 +168,7 @@ def _statement(
         reading=reading.sql,
         judged=", ".join(f"{condition} AS {name}" for name, condition in judged.items()),
         # Without a leave rule, a member stays only while the rule is true.
-        stays="held.enrollment_id IS NOT NULL" if leave_rule else "false",
+        stays="is_held IS TRUE" if leave_rule else "false",
         rule=judged["matches"],
         counts=", ".join(_counts(f"c{number}") for number in range(len(asked))),
         examples=EXAMPLES,
