@@ -59,9 +59,11 @@ class EvaluationLine:
     day: date
     last_at: str
     evaluated: int
-    took: str
+    seconds: float
+    slowest_seconds: float
     entered: int
     left: int
+    failed: int
     error: str
 
 
@@ -173,19 +175,13 @@ def _evaluations(course: Course, days: Sequence[DaySizes]) -> Iterator[Evaluatio
                 day=each.day,
                 last_at=f"{in_zone(each.last_at, course.time_zone)[0]:%H:%M}",
                 evaluated=each.evaluated,
-                took=_took(each),
+                seconds=each.seconds,
+                slowest_seconds=each.slowest_seconds,
                 entered=moves[each.day].entered,
                 left=moves[each.day].left,
+                failed=each.failed,
                 error=_failures(each),
             )
-
-
-def _took(day: EvaluationDay) -> str:
-    if day.batches == 1:
-        return f"{day.seconds:,.1f} s"
-    return (
-        f"{day.seconds:,.1f} s in {day.batches:,} parts, the slowest {day.slowest_seconds:,.1f} s"
-    )
 
 
 def _failures(day: EvaluationDay) -> str:
@@ -193,7 +189,8 @@ def _failures(day: EvaluationDay) -> str:
         return ""
     times = "once" if day.failed == 1 else f"{day.failed:,} times"
     return (
-        f"The evaluation of a learner failed {times} and was delayed. The last error: {day.error}"
+        f"On {day.day:%a %-d %b}, the evaluation of a learner failed {times} and was delayed."
+        f" The last error: {day.error}"
     )
 
 

@@ -254,13 +254,17 @@ def test_evaluations_of_the_last_days_are_listed_with_the_segments_own_moves() -
         (today - DAY, 9, 0, 1),
         (today - 2 * DAY, 2, 1, 0),
     ]
-    assert [each.took for each in found[:2]] == [
-        "0.2 s",
-        "1,500.0 s in 1,200 parts, the slowest 4.0 s",
-    ]
+    assert [(each.seconds, each.slowest_seconds) for each in found[:2]] == [(0.25, 0.25), (1500, 4)]
     assert {each.last_at for each in found} == {"21:00"}
-    broke = "The evaluation of a learner failed 2 times and was delayed. The last error: It broke"
-    assert [each.error for each in found] == ["", "", broke]
+    assert [each.failed for each in found] == [0, 0, 2]
+    assert [each.error for each in found] == [
+        "",
+        "",
+        (
+            "On Sun 28 Sep, the evaluation of a learner failed 2 times and was delayed."
+            " The last error: It broke"
+        ),
+    ]
 
 
 def test_page_says_when_the_rule_failed_and_what_evaluations_took(staff: Client) -> None:
