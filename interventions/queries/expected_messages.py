@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from sys import maxsize
 
 from activity.access import Viewer, for_user
 from activity.models import Enrollment, Learner
@@ -127,7 +128,7 @@ def _decided(
     ids = [delivery.enrollment_id for delivery in deliveries]
     situation = read_situation(learner, ids, addresses, limits=limits, now=now)
     waiting = [
-        _candidate(each, facts_of(each, learner, situation, limits=limits, now=now), now)
+        candidate_of(each, facts_of(each, learner, situation, limits=limits, now=now), now)
         for each in deliveries
     ]
     groups = [waiting] if in_turn else [[each] for each in waiting]
@@ -148,9 +149,12 @@ def _decided(
     ]
 
 
-def _candidate(delivery: Delivery, facts: Facts, now: datetime) -> Candidate:
-    # The order in which dispatch takes the messages that are due.
-    rank = (delivery.priority, delivery.planned_at, delivery.pk or 0)
+def candidate_of(delivery: Delivery, facts: Facts, now: datetime) -> Candidate:
+    """Return the message with what decides on it. The rank is the order of dispatch.
+
+    A message that is in no table yet comes after the others of its priority and instant.
+    """
+    rank = (delivery.priority, delivery.planned_at, delivery.pk or maxsize)
     send_at = max(delivery.send_at, now)
     return Candidate(facts, send_at, delivery.expires_at, rank, delivery.pk)
 

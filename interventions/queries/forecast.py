@@ -14,12 +14,15 @@ from interventions.models import (
     Category,
     Channel,
     Delivery,
+    DeliveryState,
     Run,
     Step,
 )
 from interventions.policy.durations import later
-from interventions.policy.expectation import Expectation, expect
+from interventions.policy.expectation import Expectation, expect_in_turn
+from interventions.queries.expected_messages import candidate_of
 from interventions.queries.facts import facts_of
+from interventions.queries.learner_messages import RELATED
 from interventions.queries.limits import read_limits
 from interventions.queries.runs import zone_of
 from interventions.queries.situations import read_situations
@@ -27,6 +30,8 @@ from interventions.queries.situations import read_situations
 # The members whose messages are forecast. More would take longer than a page may.
 MOST_FORECAST = 200
 CLOCK_STOPPED = "clock_stopped"
+# The waiting messages of all of them that are looked at.
+MOST_WAITING = 2_000
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,10 @@ class Forecast:
 def forecast(
     members: Sequence[Enrollment], *, cadence: Cadence, delay: timedelta, now: datetime
 ) -> Forecast:
-    """Return what the policy would do with a first message of the unsaved cadence. Seven queries.
+    """Return what the policy would do with a first message of the unsaved cadence. Eight queries.
 
-    It takes each member as if the run started now. Learners and courses must be loaded.
+    It takes each member as if the run started now. Messages that wait for the member already go out
+    in turn with it. Learners and courses must be loaded.
     """
     results = list(_results(members, cadence, delay, now))
     reached = [(at, each) for each, at in results if isinstance(at, datetime)]
@@ -80,18 +86,30 @@ def _results(
 ) -> Iterator[tuple[Enrollment, datetime | str]]:
     limits = read_limits()
     situations = read_situations([each.learner for each in members], limits=limits, now=now)
+    waiting = _waiting([each.learner_id for each in members])
     for each in members:
         if each.course.clock_stopped_at is not None:
             yield each, CLOCK_STOPPED
             continue
-        delivery = unsaved_delivery(each, cadence)
-        facts = facts_of(
-            delivery, each.learner, situations[each.learner_id], limits=limits, now=now
-        )
+        new = unsaved_delivery(each, cadence)
         zone = zone_of(each)
-        planned_at = later(now, delay, zone=zone)
-        expires_at = later(planned_at, DEFAULT_MAX_AGE, zone=zone)
-        yield each, _result(expect(facts, send_at=planned_at, expires_at=expires_at))
+        new.planned_at = new.send_at = later(now, delay, zone=zone)
+        new.expires_at = later(new.planned_at, DEFAULT_MAX_AGE, zone=zone)
+        situation = situations[each.learner_id]
+        candidates = [
+            candidate_of(one, facts_of(one, each.learner, situation, limits=limits, now=now), now)
+            for one in (*waiting.get(each.learner_id, ()), new)
+        ]
+        yield each, _result(expect_in_turn(candidates)[-1])
+
+
+def _waiting(learner_ids: Sequence[int]) -> dict[int, list[Delivery]]:
+    """Return the planned messages by learner. One query."""
+    planned = Delivery.objects.filter(learner__in=learner_ids, state=DeliveryState.PLANNED)
+    found: dict[int, list[Delivery]] = {}
+    for each in planned.select_related(*RELATED).order_by("send_at")[:MOST_WAITING]:
+        found.setdefault(each.learner_id, []).append(each)
+    return found
 
 
 def _result(found: Expectation) -> datetime | str:

@@ -185,7 +185,7 @@ def test_forecast_of_a_nudge_comes_true(seed: int) -> None:
     cadences = [make_cadence(trigger="manual") for _ in range(2)]
     people = [make_person(draw, course, number) for number in range(12)]
     for enrollment in people:
-        make_counted(enrollment, START - timedelta(hours=draw.randint(1, 60)), cadence=cadences[0])
+        make_messages(draw, enrollment, cadences)
         spoil(draw, enrollment)
         Membership.objects.create(
             segment=segment, enrollment=enrollment, entered_at=START - DAY, version=1

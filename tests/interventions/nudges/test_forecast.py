@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from interventions.channels import CHANNELS
+from interventions.models import Delivery
 from interventions.operations import PauseNote, pause_learner, save_cap, suppress, unsubscribe
 from interventions.queries.facts import read_situation
 from interventions.queries.forecast import CLOCK_STOPPED, forecast, unsaved_cadence
@@ -15,8 +16,10 @@ from interventions.render.links import LinkOwner
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     make_any_segment,
+    make_cadence,
     make_category,
     make_counted,
+    make_delivery,
     make_evaluated,
     make_live_course,
 )
@@ -103,6 +106,18 @@ def test_forecast_waits_for_a_cap_as_the_engine_would(course):
     found = forecast_for([member])
 
     assert (found.reached, found.first_at) == (1, NOW + timedelta(hours=23))
+
+
+def test_forecast_knows_that_a_waiting_message_goes_first(course):
+    save_cap("One a day", limit=1, window="rolling_hours", length=24)
+    member = enrolled(course)
+    other = make_cadence(trigger="manual")
+    make_delivery(member, other, planned_at=NOW - HOUR, send_at=NOW + HOUR)
+
+    assert forecast_for([member]).first_at == NOW
+    # Both are due in the morning, and the one that was planned first goes first.
+    Delivery.objects.update(send_at=NOW)
+    assert forecast_for([member]).first_at == NOW + 24 * HOUR
 
 
 def test_forecast_knows_a_cap_that_drops(course):
