@@ -34,7 +34,7 @@ ROWS: dict[str, tuple[type[Model], str]] = {
     "cadence_id": (Cadence, "pk"),
     "run_id": (Run, "pk"),
 }
-OTHERS = {"change": "add", "number": 0}
+OTHERS: dict[str, Any] = {"change": "add", "number": 0}
 # Pages for learners, for monitors and for logins, and the mailbox, which names no course.
 NOT_HERE = ("unsubscribe", "preferences", "demo-", "mailbox", "health", "metrics", "log", "admin")
 
@@ -150,3 +150,23 @@ def test_nothing_of_the_other_course_is_changed(shared: Enrollment, staff: Clien
     assert staff.post(reverse("learner-start", args=(mine.pk, cadence.pk))).status_code == 404
 
     assert (Override.objects.count(), Run.objects.count(), Delivery.objects.count()) == before
+
+
+HOSTILE = {
+    "before": "0001-01-01", "course": "9" * 30, "segment": "9" * 30, "enrollment": "x\0",
+    "done": "x:y", "page": "-1", "q": "\0'&|:*!", "preview_as": "x", "counted": "\0",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_no_address_fails_a_page(own: Course, staff: Client) -> None:
+    # There, the first day of the calendar begins before its first instant.
+    Course.objects.update(time_zone="Asia/Tokyo")
+    # One of them deletes a nudge.
+    for address in list(addresses(mine=True)):
+        assert staff.get(address, HOSTILE).status_code < 500, address
+        assert staff.post(address, HOSTILE).status_code < 500, address
+    for name, arguments in patterns():
+        values = {each: OTHERS.get(each, 10**30) for each in arguments if each != "key"}
+        if len(values) == len(arguments):
+            assert staff.get(reverse(name, kwargs=values), HOSTILE).status_code < 500, name

@@ -19,7 +19,7 @@ from activity.models import Enrollment, Learner
 from activity.queries import feed_health
 from activity.queries.acts import last_act
 from activity.rights import may_send
-from common.clock import utc_now
+from common.clock import read_day, utc_now
 from common.dates import instant_text
 from config.views.learner.answer import Situation, answer
 from config.views.learner.messages import next_step_sentence, trace_lines, waiting_sentences
@@ -270,6 +270,6 @@ def _state(enrollment: Enrollment, now: datetime) -> str:
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text)
+        return read_day(text)
     except ValueError:
         return None
