@@ -15,7 +15,7 @@ from activity.forms import ColumnsForm, SheetForm
 from activity.models import Course, Enrollment
 from activity.operations.spreadsheet import RowKind, RowResult, import_spreadsheet
 from activity.queries import find_learners
-from activity.spreadsheet import sheet_rows
+from activity.spreadsheet import MOST_ROWS, sheet_rows
 from activity.switch import chosen_course
 from common.admin import list_url
 from common.clock import utc_now
@@ -55,10 +55,10 @@ def import_learners(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         limited = chosen_course(request)
         form = SheetForm(viewer=request.user, initial={"course": limited and limited.pk})
-        return render(request, _PAGE, {"form": form})
+        return render(request, _PAGE, {"form": form, "most_rows": MOST_ROWS})
     form = SheetForm(request.POST, request.FILES, viewer=request.user)
     if not form.is_valid():
-        return render(request, _PAGE, {"form": form})
+        return render(request, _PAGE, {"form": form, "most_rows": MOST_ROWS})
     step = request.POST.get("step")
     chosen = request.POST if "column_0" in request.POST else None
     columns = ColumnsForm(chosen, sheet=form.sheet)

@@ -1,6 +1,6 @@
 """Store a changed row of the roster, then rebuild and pull the affected enrollments."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +29,8 @@ READ_MODELS: dict[type[Model], tuple[str, ...]] = {
     Course: ("time_zone", "pass_mark"),
     Item: ("kind", "parent_id"),
 }
+# The rows of one statement.
+_STATEMENT = 1_000
 # Other code writes these columns; a form that was open meanwhile must not reset them.
 NOT_EDITED = frozenset({"last_event_at", "edits", "settled_edits"})
 
@@ -96,6 +98,36 @@ def store_row(
     if isinstance(row, Learner) and _begins_to_opt_out(row, before):
         keep_roster_no(row, now=now)
     return row
+
+
+def store_rows(pairs: Sequence[tuple[Row | None, Row]], effects: Effects, *, now: datetime) -> None:
+    """Save learners or enrollments as `store_row` does, in a few statements for all of them.
+
+    Each comes with the row as it was read under its lock, None for a new row. The learners of
+    enrollments are locked or new.
+    """
+    new = [row for before, row in pairs if before is None]
+    if new:
+        type(new[0])._default_manager.bulk_create(new, batch_size=_STATEMENT)
+        due = [Due(enrollment=row, due_at=now) for row in new if isinstance(row, Enrollment)]
+        Due.objects.bulk_create(due, batch_size=_STATEMENT)
+    _update_all([(row, _changed(row, old, None)) for old, row in pairs if old is not None], effects)
+    for before, row in pairs:
+        if isinstance(row, Learner) and _begins_to_opt_out(row, before):
+            keep_roster_no(row, now=now)
+
+
+def _update_all(rows: Sequence[tuple[Row, frozenset[str]]], effects: Effects) -> None:
+    changed = [(row, names) for row, names in rows if names]
+    if not changed:
+        return
+    # A column that another row changes is written with the value that was read under the lock.
+    columns = sorted(frozenset[str]().union(*(names for _, names in changed)))
+    manager = type(changed[0][0])._default_manager
+    manager.bulk_update([row for row, _ in changed], columns, batch_size=_STATEMENT)
+    for row, names in changed:
+        if names.intersection(SIGNALS.get(type(row), ())):
+            _concern(row, effects)
 
 
 def lock_rows(rows: QuerySet[Row]) -> None:

@@ -302,6 +302,50 @@ def test_many_rows_take_a_bounded_number_of_queries(
     given = {"course": make_course().pk, "column_0": "external_id", "step": "check"}
     given["text"] = "id\n" + "\n".join(f"n{number}" for number in range(40))
 
-    # A savepoint, the learner and the enrollment, each locked and saved. A file has 1,000 rows.
-    with django_assert_max_num_queries(40 * 12 + 30):
+    # For all rows: the learners, the enrollments and their Due rows, each locked, read and saved.
+    with django_assert_max_num_queries(35):
         admin.post(ADDRESS, given)
+
+
+@pytest.mark.django_db
+def test_many_rows_take_the_same_number_of_queries(
+    django_assert_max_num_queries: Any, django_assert_num_queries: Any
+) -> None:
+    course = make_course()
+    text = "id,name,section\n" + "".join(f"n{number},New,Blue\n" for number in range(300))
+
+    with django_assert_max_num_queries(25):
+        import_text(text, course)
+    with django_assert_max_num_queries(25):
+        import_text(text.replace("New", "Other").replace("Blue", "Red"), course)
+    assert Learner.objects.filter(name="Other").count() == 300
+    assert set(Enrollment.objects.values_list("section__key", flat=True)) == {"Red"}
+
+
+@pytest.mark.django_db
+def test_row_that_only_the_database_refuses_costs_one_row(monkeypatch: Any) -> None:
+    course = make_course()
+    make_enrollment(course, make_learner(external_id="n3", name="Nil"))
+    # The form checks this length. Without that, only the column does.
+    monkeypatch.setattr(Learner._meta.get_field("locale"), "max_length", 1_000)
+    monkeypatch.setattr(Learner._meta.get_field("locale"), "_validators", [])
+    lines = [f"n{number},Name {number},{'x' * 20 if number == 2 else 'en'}" for number in range(7)]
+    results = import_text("id,name,language\n" + "\n".join(lines), course)
+
+    expected = [RowKind.NEW] * 7
+    expected[2:4] = [RowKind.REFUSED, RowKind.CHANGED]
+    assert kinds(results) == expected
+    assert "too long" in results[2].details
+    assert Due.objects.count() == Enrollment.objects.count() == 6
+
+
+@pytest.mark.django_db
+def test_learner_on_two_lines_ends_as_on_the_last() -> None:
+    text = "id,name,section\na,Ana,Blue\na,Anna,Red\nb,Bo,\na,Anna,Red\n"
+    course = make_course()
+    results = import_text(text, course)
+
+    assert kinds(results) == [RowKind.NEW, RowKind.CHANGED, RowKind.NEW, RowKind.SAME]
+    assert "Name: “Ana” becomes “Anna”." in results[1].details
+    ana = Enrollment.objects.get(learner__external_id="a")
+    assert (ana.learner.name, ana.section.key) == ("Anna", "Red")
