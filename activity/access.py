@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from django.contrib.admin.utils import lookup_spawns_duplicates
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from activity.models import Course, CourseScoped
 
@@ -40,6 +40,19 @@ def viewable(rows: QuerySet[Rows], user: User | AnonymousUser) -> QuerySet[Rows]
     meta = rows.model._meta
     may_view = user.has_perm(f"{meta.app_label}.view_{meta.model_name}")
     return for_user(rows, user) if may_view else rows.none()
+
+
+def named(rows: QuerySet[Rows], user: Viewer) -> QuerySet[Rows]:
+    """Load the courses that the names of the rows carry, as far as the user may see them.
+
+    It takes a query for the courses of all rows, and one for each table on the way to them that
+    was not selected with the rows.
+    """
+    scope, meta = rows.model.course_scope, rows.model._meta
+    shared = scope.paths if scope.shared_without_course else ()
+    several = [path for path in shared if lookup_spawns_duplicates(meta, path)]
+    courses = for_user(Course.objects.order_by("-starts_on", "key"), user)
+    return rows.prefetch_related(*(Prefetch(path, courses) for path in several))
 
 
 def in_courses(rows: QuerySet[Rows], courses: QuerySet[Course]) -> QuerySet[Rows]:

@@ -1,4 +1,4 @@
-"""Normalize key texts, so that each key has one spelling, and join texts. Pure."""
+"""Normalize key texts, so that each key has one spelling; join texts and name things. Pure."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -42,3 +42,18 @@ def lower_first(text: str) -> str:
     The other letters stay: a trait, a course or a name in the text would be another one.
     """
     return text[:1].lower() + text[1:]
+
+
+def with_courses(name: str, titles: Sequence[str], *, otherwise: str = "") -> str:
+    """Return the name with its courses: `Video-only (Biology 2025)`.
+
+    Courses that the name already holds are not repeated. In place of no course, and of more than
+    two, `otherwise` stands, such as the name of a playbook. Without it, courses are counted.
+    """
+    if titles and all(title in name for title in titles):
+        return name
+    if len(titles) > 2:
+        words = otherwise or f"{len(titles)} courses"
+    else:
+        words = " and ".join(titles) or otherwise
+    return f"{name} ({words})" if words else name

@@ -5,7 +5,7 @@ from operator import itemgetter
 from typing import Any, ClassVar, Protocol
 
 from django.contrib import admin, messages
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -13,7 +13,6 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
-from activity.access import for_user
 from activity.admin import (
     WHOLE_ID,
     EnrollmentAdmin,
@@ -26,7 +25,6 @@ from activity.admin import (
     by_enrollment,
     by_learner,
 )
-from activity.models import Course
 from common.admin import ListLink
 from common.clock import utc_now
 from experiments import models
@@ -34,7 +32,6 @@ from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
 from experiments.operations import stop_experiment
 from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, draft_problems
-from experiments.reporting.names import with_courses
 from experiments.reporting.reasons import REASONS, reason_text
 from experiments.reporting.text import hindrances
 
@@ -100,17 +97,7 @@ class ExperimentAdmin(SendingAdmin, KeptAdmin):
     @display(description="Among members of")
     def shown_population(self, experiment: models.Experiment) -> str:
         """Return the segment or playbook, with its courses."""
-        playbook = experiment.segment.playbook if experiment.segment else experiment.playbook
-        courses = playbook.courses.all() if playbook else []
-        name = experiment.segment.name if experiment.segment else str(playbook)
-        return with_courses(name, [course.title for course in courses])
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the experiments with the courses of their population."""
-        courses = for_user(Course.objects.order_by("key"), request.user)
-        paths = ("segment__playbook__courses", "playbook__courses")
-        found: QuerySet[Any] = super().get_queryset(request)
-        return found.prefetch_related(*(Prefetch(path, courses) for path in paths))
+        return str(experiment.segment or experiment.playbook)
 
     @display(description="Report")
     def shown_report(self, experiment: models.Experiment) -> SafeString:
@@ -181,7 +168,7 @@ class ArmAdmin(ReadOnlyAdmin):
     @display(description="Arm")
     def shown_name(self, arm: models.Arm) -> str:
         """Return the name, or the key where there is none."""
-        return str(arm)
+        return arm.own_name
 
 
 @admin.register(models.Assignment)
@@ -228,7 +215,7 @@ class DeliveryOutcomeAdmin(ReadOnlyAdmin):
     @display(description="Arm")
     def shown_arm(self, outcome: models.DeliveryOutcome) -> str:
         """Return the arm."""
-        return str(outcome.assignment.arm)
+        return outcome.assignment.arm.own_name
 
     @display(description="Because")
     def shown_reason(self, outcome: models.DeliveryOutcome) -> str:

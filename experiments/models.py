@@ -114,7 +114,7 @@ class Experiment(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.named(self.name)
 
 
 # The constraints show these sentences for a single arm, and the form set for all arms of a page.
@@ -165,6 +165,13 @@ class Arm(CourseScoped):
         ]
 
     def __str__(self) -> str:
+        # In a list of choices, every experiment has an arm "control".
+        is_loaded = Arm._meta.get_field("experiment").is_cached(self)
+        return f"{self.own_name} of {self.experiment}" if is_loaded else self.own_name
+
+    @property
+    def own_name(self) -> str:
+        """Return the name beside that of the experiment: the key where there is none."""
         return self.name or self.key
 
 

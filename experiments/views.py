@@ -17,6 +17,7 @@ from django_htmx.middleware import HtmxDetails
 
 from activity.access import for_user
 from activity.switch import of_chosen
+from activity.texts import with_courses
 from common.admin import list_url
 from common.clock import utc_now
 from common.dates import day_text
@@ -33,7 +34,6 @@ from experiments.queries import report as make_report
 from experiments.reporting.answer import answers, first_result_text
 from experiments.reporting.charts import Plot, plot_svg
 from experiments.reporting.figures import level_text
-from experiments.reporting.names import with_courses
 from experiments.reporting.page import all_counted_text, heading, outcome_rows
 from experiments.reporting.received import (
     ghosts_note,
@@ -130,9 +130,10 @@ def list_row(experiment: Experiment) -> ListRow:
     """Return the row of an experiment of `experiments_with_sizes`. It runs no query."""
     playbook = experiment.segment.playbook if experiment.segment else experiment.playbook
     courses = playbook.courses.all() if playbook else []
-    name = with_courses(experiment.name, [course.title for course in courses])
     zone = shared_zone(course.time_zone for course in courses)
-    return ListRow(experiment.key, name, _state(experiment, zone), bool(experiment.protocol))
+    return ListRow(
+        experiment.key, str(experiment), _state(experiment, zone), bool(experiment.protocol)
+    )
 
 
 def _state(experiment: Experiment, zone: str) -> str:

@@ -13,7 +13,7 @@ from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.paginator import InfinitePaginator
 
-from activity.access import Viewer, for_user
+from activity.access import Viewer, for_user, named
 from activity.admin.instants import ZonedField, ZonedWidget
 from activity.admin.zones import path_to_course, show_in_course_zone
 from activity.models import CourseScoped
@@ -50,7 +50,7 @@ class ScopedRows:
 def _narrowed(field: Any, request: HttpRequest) -> Any:
     choices = getattr(field, "queryset", None)
     if choices is not None and issubclass(choices.model, CourseScoped):
-        field.queryset = for_user(choices, request.user)
+        field.queryset = named(for_user(choices, request.user), request.user)
     return field
 
 
@@ -117,6 +117,10 @@ class LinkedAdmin(ScopedRows, SafeListAdmin):
     def add_links(cls, *links: ListLink | PageLink) -> None:
         """Add links to lists and pages of apps that this one cannot import, as they import it."""
         cls.list_links = (*cls.list_links, *links)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows with the courses that their names carry."""
+        return named(super().get_queryset(request), request.user)
 
     def page_links(self, row: Any) -> list[tuple[str, str]]:
         """Return titles and addresses of our own pages about the row, which come first."""

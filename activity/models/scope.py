@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q, QuerySet
+from django.utils.timezone import get_current_timezone_name
+
+from activity.texts import with_courses
 
 _NO_ROW = Q(pk__in=[])
 
@@ -54,3 +57,37 @@ class CourseScoped(models.Model):
 
     class Meta:
         abstract = True
+
+    def named(self, name: str, *, otherwise: str = "") -> str:
+        """Return the name with the courses that `activity.access.named` loaded with the row.
+
+        It runs no query: a list would need one per row, and it would show courses that the reader
+        of the page may not see.
+        """
+        titles = [str(course) for course in self._loaded()]
+        return with_courses(name, titles, otherwise=otherwise)
+
+    @property
+    def shown_zone(self) -> str:
+        """Return the zone of the courses loaded with the row, or else that of the whole page.
+
+        The page is in the zone of the chosen course, or in UTC. It also decides for courses of
+        several zones.
+        """
+        zones = {course.time_zone for course in self._loaded()}
+        return zones.pop() if len(zones) == 1 else get_current_timezone_name()
+
+    def _loaded(self) -> list[Any]:
+        found = (loaded_courses(self, path) for path in self.course_scope.paths)
+        return next((each for each in found if each is not None), [])
+
+
+def loaded_courses(row: models.Model, path: str) -> list[Any] | None:
+    """Return the rows at the end of the path if they were loaded with the row, else None."""
+    first, _, rest = path.partition("__")
+    field: Any = row._meta.get_field(first)
+    if field.many_to_many:
+        loaded = getattr(row, "_prefetched_objects_cache", {})
+        return list(loaded[first]) if first in loaded else None
+    target = field.get_cached_value(row, default=None)
+    return loaded_courses(target, rest) if target is not None and rest else None

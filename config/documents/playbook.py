@@ -167,7 +167,7 @@ def _receives(cadences: dict[int, list[Cadence]], segment: Segment) -> list[str]
 
 def _received(cadence: Cadence) -> str:
     steps = "; ".join(_step(step) for step in cadence.steps.all())
-    arm = f", only the arm “{cadence.arm}” of an experiment" if cadence.arm else ""
+    arm = f", only the arm “{cadence.arm.own_name}” of an experiment" if cadence.arm else ""
     paused = ", paused now" if cadence.paused else ""
     when = f"after {cadence.get_trigger_display()}{arm}{paused}"
     return f"{cadence.name}, {when}: {steps or 'no step yet'}"

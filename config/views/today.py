@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from activity.access import for_user, viewable
+from activity.access import for_user, named, viewable
 from activity.models import Course, CourseScoped, RejectedEvent
 from common.admin import list_url, page_url
 from common.clock import utc_now
@@ -81,7 +81,7 @@ def _surges(viewer: Staff, now: datetime) -> Iterator[Item]:
     seen = viewable(Surge.objects.select_related("segment__playbook", "course"), viewer)
     for surge in seen.filter(state=SurgeState.HELD).order_by("day", "id")[:SHOWN]:
         yield Item(
-            f"Many learners of {surge.course} entered {surge.segment} at once on"
+            f"Many learners of {surge.course} entered {surge.segment.name} at once on"
             f" {surge.day:%-d %B}, because time passed. Nothing has started for them yet.",
             "Decide whether it starts",
             reverse("admin:segmentation_segment_surges", args=(surge.segment_id,)),
@@ -91,7 +91,8 @@ def _surges(viewer: Staff, now: datetime) -> Iterator[Item]:
 def _frozen(viewer: Staff, now: datetime) -> Iterator[Item]:
     del now
     seen = viewable(Segment.objects.select_related("playbook"), viewer)
-    for segment in seen.filter(status=SegmentStatus.FROZEN).order_by("name", "id")[:SHOWN]:
+    frozen = named(seen, viewer).filter(status=SegmentStatus.FROZEN)
+    for segment in frozen.order_by("name", "id")[:SHOWN]:
         yield Item(
             f"The rule of {segment} failed. Its members stay as they were, and its messages wait.",
             "See the error",
@@ -101,8 +102,8 @@ def _frozen(viewer: Staff, now: datetime) -> Iterator[Item]:
 
 def _paused(viewer: Staff, now: datetime) -> Iterator[Item]:
     del now
-    seen = viewable(Cadence.objects.all(), viewer)
-    paused = seen.filter(paused=True, status=CadenceStatus.ACTIVE)
+    seen = viewable(Cadence.objects.select_related("segment__playbook"), viewer)
+    paused = named(seen, viewer).filter(paused=True, status=CadenceStatus.ACTIVE)
     for cadence in paused.order_by("name", "id")[:SHOWN]:
         sentence = f"The cadence “{cadence}” is paused. Its messages are held."
         yield Item(sentence, "See why, or resume it", page_url(cadence))

@@ -14,7 +14,9 @@ from segmentation.models import Segment
 def protocol_arms(experiment: Experiment) -> tuple[ProtocolArm, ...]:
     """Return the arms in their order, as a protocol made now would hold them."""
     arms = experiment.arms.order_by("position", "id")
-    return tuple(ProtocolArm(arm.key, float(arm.weight), arm.is_control, str(arm)) for arm in arms)
+    return tuple(
+        ProtocolArm(arm.key, float(arm.weight), arm.is_control, arm.own_name) for arm in arms
+    )
 
 
 def promise_of(experiment: Experiment) -> Promise:

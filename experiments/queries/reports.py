@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, Count, Prefetch, QuerySet, Value, When
+from django.db.models import Case, Count, QuerySet, Value, When
 
-from activity.access import Viewer, for_user
-from activity.models import Course
+from activity.access import Viewer, for_user, named
 from experiments.models import UNSENT, Experiment, ExperimentStatus
 from experiments.protocol import ExperimentProtocol, Promise, ProtocolError, read_protocol
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
@@ -53,10 +52,7 @@ def experiments_with_sizes(*, viewer: Viewer) -> QuerySet[Experiment]:
     The courses of each are read too.
     """
     seen = for_user(Experiment.objects.all(), viewer)
-    courses = for_user(Course.objects.order_by("key"), viewer)
-    sized = seen.select_related("segment__playbook", "playbook").prefetch_related(
-        Prefetch("segment__playbook__courses", courses), Prefetch("playbook__courses", courses)
-    )
+    sized = named(seen.select_related("segment__playbook", "playbook"), viewer)
     return sized.annotate(assigned=Count("assignments"), rank=_RANK).order_by(
         "rank", "-started_at", "key"
     )

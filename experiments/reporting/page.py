@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from activity.texts import with_courses
 from common.dates import day_text, instant_text
 from experiments.reporting.answer import Judgement, interval_words, judge
 from experiments.reporting.charts import Plot, plotted_rows
-from experiments.reporting.names import with_courses
 from experiments.reporting.report import ExperimentFacts, Report, Row
 
 # The names of a judgement in the style sheet.

@@ -3,11 +3,10 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
-from activity.access import for_user
 from activity.admin import (
     WHOLE_ID,
     KeptAdmin,
@@ -16,7 +15,6 @@ from activity.admin import (
     SendingAdmin,
     TableInline,
 )
-from activity.models import Course
 from activity.rights import may_send
 from activity.texts import a_few
 from common.admin import ListLink
@@ -65,12 +63,6 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
     readonly_fields = ("shown_pause",)
     actions = ("pause", "resume")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Cadence]:
-        """Return the cadences with the courses of their segments."""
-        rows: QuerySet[models.Cadence] = super().get_queryset(request)
-        courses = for_user(Course.objects.order_by("-starts_on", "key"), request.user)
-        return rows.prefetch_related(Prefetch("segment__playbook__courses", courses))
-
     @display(description="Course")
     def shown_course(self, cadence: models.Cadence) -> str:
         """Return the courses whose learners get it, since cadences may have the same name."""
@@ -104,8 +96,8 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
         """Return the learners it is for: every learner, or an arm with its ghosts."""
         if cadence.arm is None:
             return "every learner"
-        ghost = f", ghosted for {cadence.ghost_for}" if cadence.ghost_for else ""
-        return f"arm {cadence.arm}{ghost}"
+        ghost = f", ghosted for {cadence.ghost_for.own_name}" if cadence.ghost_for else ""
+        return f"arm {cadence.arm.own_name}{ghost}"
 
     @admin.action(description="Pause: hold its messages", permissions=["change"])
     def pause(

@@ -10,7 +10,6 @@ from django.core.validators import MaxLengthValidator
 from django.urls import reverse
 from django.utils.html import format_html
 
-from activity.texts import a_few
 from common.stored_text import storable_text
 from experiments.queries import running_experiments
 from interventions.forms.answers import COUNT, MOST_MESSAGES, OF_MESSAGE, number_of_messages
@@ -46,12 +45,6 @@ _NO_LONGER_ACTIVE = (
     "This segment is not active: it was archived or frozen meanwhile, or you may not see it. "
     "Choose another segment. Everything else is kept."
 )
-
-
-def segment_words(segment: Segment) -> str:
-    """Return the segment's name with its courses, which must be prefetched."""
-    courses = a_few([str(course) for course in segment.playbook.courses.all()])
-    return f"{segment.name} ({courses or segment.playbook})"
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,7 @@ class NudgeForm(forms.Form):
         super().__init__(use_required_attribute=False, **given)
         self.offered, self.typed = offered, answers
         segments, categories = self._choice("segment"), self._choice("category")
-        named = [(key, segment_words(each)) for key, each in offered.segments.items()]
+        named = [(key, str(each)) for key, each in offered.segments.items()]
         segments.choices = [("", "Choose a segment"), *named]
         segments.coerce = offered.segments.get
         categories.choices = [(key, each.name) for key, each in offered.categories.items()]
@@ -138,7 +131,7 @@ class NudgeForm(forms.Form):
     @property
     def suggested_name(self) -> str:
         """Return a name with the segment's courses, for a nudge without a name."""
-        return f"Nudge for {segment_words(self.chosen)}"[:200] if self.chosen else ""
+        return f"Nudge for {self.chosen}"[:200] if self.chosen else ""
 
     def clean(self) -> dict[str, Any]:
         """Refuse half a pair of hours, and a nudge for everybody beside an experiment."""

@@ -156,7 +156,7 @@ class Cadence(FieldCheckedModel):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.named(self.name)
 
 
 class Step(FieldCheckedModel):

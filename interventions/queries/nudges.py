@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, QuerySet
 
-from activity.access import Viewer, for_user, viewable
+from activity.access import Viewer, for_user, named, viewable
 from activity.models import Course, Enrollment
 from activity.texts import a_few
 from interventions.models import Cadence, CadenceStatus, Category, Nudge, Trigger
@@ -60,10 +60,10 @@ class Whom:
 
 
 def segments_to_nudge(viewer: User) -> QuerySet[Segment]:
-    """Return the active segments that the viewer may see, with their playbooks and courses."""
-    active = Segment.objects.filter(status=SegmentStatus.ACTIVE)
-    named = active.select_related("playbook").prefetch_related("playbook__courses")
-    return viewable(named.order_by("playbook__name", "priority", "name"), viewer)
+    """Return the active segments that the viewer may see, with the courses of their names."""
+    active = Segment.objects.filter(status=SegmentStatus.ACTIVE).select_related("playbook")
+    seen = viewable(active.order_by("playbook__name", "priority", "name"), viewer)
+    return named(seen, viewer)
 
 
 def categories_to_nudge(viewer: User) -> QuerySet[Category]:

@@ -60,7 +60,7 @@ class Playbook(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.named(self.name)
 
 
 class PlaybookCourse(CourseScoped):
@@ -147,7 +147,7 @@ class Segment(CourseScoped):
     def __str__(self) -> str:
         # Segments of different playbooks may have the same name. In a list of choices they must
         # differ.
-        return f"{self.name} ({self.playbook.key})"
+        return self.named(self.name, otherwise=self.playbook.name)
 
 
 class SegmentVersion(CourseScoped):

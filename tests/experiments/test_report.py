@@ -6,10 +6,10 @@ from math import isnan
 
 import pytest
 
+from activity.texts import with_courses
 from experiments.metrics.definitions import METRICS
 from experiments.metrics.outcomes import Observed
 from experiments.reporting.charts import plot_svg, plotted_rows
-from experiments.reporting.names import with_courses
 from experiments.reporting.page import outcome_rows
 from experiments.reporting.received import (
     ghosts_note,

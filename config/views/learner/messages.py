@@ -75,7 +75,7 @@ def _control(run: Run) -> str:
     if assignment is None:
         return "the learner is in a control arm"
     arm, experiment = assignment.arm, assignment.experiment
-    return f"the arm “{arm}” of “{experiment.name}” gets no messages"
+    return f"the arm “{arm.own_name}” of “{experiment.name}” gets no messages"
 
 
 def of_control(message: str, run: Run) -> str:

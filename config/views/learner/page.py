@@ -253,7 +253,7 @@ def _planned(run: Run, name: str, zone: str, said: Sequence[str]) -> Planned | N
 def _arms(enrollment: Enrollment, viewer: Staff) -> Iterator[str]:
     if viewer.has_perm("experiments.view_assignment"):
         for drawn in assignments_of([enrollment.pk]):
-            yield f"In the arm “{drawn.arm}” of the experiment “{drawn.experiment}”."
+            yield f"In the arm “{drawn.arm.own_name}” of the experiment “{drawn.experiment}”."
 
 
 def _state(enrollment: Enrollment, now: datetime) -> str:

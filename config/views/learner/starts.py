@@ -41,8 +41,8 @@ def _refusal(one: Startable, entry: Transition, name: str, zone: str) -> str:
     """Return why the cadence did not start, or how it ended."""
     cadence = one.cadence
     if cadence.arm is not None and (one.drawn is None or one.drawn.arm_id != cadence.arm_id):
-        where = "has no arm in it" if one.drawn is None else f"is in the arm “{one.drawn.arm}”"
-        of = f"the arm “{cadence.arm}” of “{cadence.arm.experiment.name}”"
+        where = f"is in the arm “{one.drawn.arm.own_name}”" if one.drawn else "has no arm in it"
+        of = f"the arm “{cadence.arm.own_name}” of “{cadence.arm.experiment.name}”"
         return f"“{cadence.name}” goes only to {of}, and {name} {where}."
     last = one.last
     if last is None:

@@ -177,7 +177,7 @@ def _draws(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
         return
     for drawn in assignments_of([stretch.enrollment.pk]):
         if stretch.since <= drawn.assigned_at < stretch.until:
-            arm = drawn.arm.name or drawn.arm.key
+            arm = drawn.arm.own_name
             sentence = f"Drawn into the arm “{arm}” of the experiment “{drawn.experiment}”."
             yield Entry(drawn.assigned_at, sentence)
 
