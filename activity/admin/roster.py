@@ -14,6 +14,7 @@ from activity.admin.exports import Column, Export, ExportedList
 from activity.fields import TraitsField
 from common.admin import ListLink
 from common.clock import utc_now
+from common.dates import instant_text
 from common.forms import JSONTextField
 
 ABOUT = "Segments, messages and what happened"
@@ -54,8 +55,11 @@ class CourseAdmin(KeptAdmin):
     )
     def shown_state(self, course: models.Course) -> tuple[str, str]:
         """Return the key of the state's color, and the text."""
-        if course.clock_stopped_at:
-            return "simulated", f"simulated, as of {course.clock_stopped_at:%Y-%m-%d %H:%M} UTC"
+        if stopped_at := course.clock_stopped_at:
+            return (
+                "simulated",
+                f"simulated, as of {instant_text(stopped_at, zone=course.time_zone)}",
+            )
         if course.live_since:
             return "live", "live"
         return "not live", "not live: nobody is messaged"

@@ -90,7 +90,7 @@ class Event(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.verb} at {self.occurred_at:%Y-%m-%d %H:%M}"
+        return f"{self.verb} at {self.occurred_at:%Y-%m-%d %H:%M %Z}"
 
 
 class DailyActivity(CourseScoped):

@@ -1,11 +1,13 @@
 """Pauses of sending: the current switch and the history."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
 
 from activity.models import SHARED, CourseScoped, Learner, shared_unless, through
+from common.dates import instant_text
 from interventions.models.cadences import Cadence
 from interventions.models.field_checks import FieldCheckedModel, check
 
@@ -52,9 +54,12 @@ class _Stretch(CourseScoped):
         """Return since when, by whom and why."""
         by = f" by {self.began_by}" if self.began_by else ""
         ended_by = f" by {self.ended_by}" if self.ended_by else ""
-        until = f" until {self.ended_at:%Y-%m-%d %H:%M} UTC{ended_by}" if self.ended_at else ""
+        until = f" until {self._say(self.ended_at)}{ended_by}" if self.ended_at else ""
         why = f": {self.reason}" if self.reason else ""
-        return f"since {self.began_at:%Y-%m-%d %H:%M} UTC{by}{until}{why}"
+        return f"since {self._say(self.began_at)}{by}{until}{why}"
+
+    def _say(self, at: datetime) -> str:
+        return instant_text(at, zone=self.shown_zone)
 
 
 class Pause(_Stretch):

@@ -1,11 +1,12 @@
 """Pages of the staff mailbox. Nothing here counts or scans the whole table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 
 from activity.access import Viewer, for_user
-from interventions.models import MailboxMessage
+from interventions.models import Delivery, MailboxMessage
 
 PAGE = 50
 
@@ -27,6 +28,13 @@ def mailbox_page(
         rows = rows.filter(recipient__startswith=recipient.strip().lower())
     found = list(rows.order_by("-received_at", "-id").defer("headers", "text", "html")[: PAGE + 1])
     return MailboxPage(found[:PAGE], found[PAGE - 1] if len(found) > PAGE else None)
+
+
+def zones_of(messages: Sequence[MailboxMessage]) -> dict[str, str]:
+    """Return by message id the zone of the course of each message of a cadence. One query."""
+    sent = Delivery.objects.filter(message_id__in=[each.message_id for each in messages])
+    found = sent.exclude(message_id="").values_list("message_id", "enrollment__course__time_zone")
+    return dict(found)
 
 
 def mailbox_message(message_id: int, *, viewer: Viewer) -> MailboxMessage | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from activity.access import Viewer, for_user
+from activity.access import Viewer, for_user, named
 from interventions.models import Delivery, DeliveryState, LearnerPause, Pause, SitePause
 
 SHOWN = 50
@@ -48,7 +48,8 @@ def with_learner_pauses(deliveries: QuerySet[Delivery]) -> QuerySet[Any]:
 
 def latest_pauses(*, viewer: Viewer) -> QuerySet[Pause]:
     """Return the latest pauses that the viewer may see, the newest first."""
-    return for_user(Pause.objects.select_related("cadence"), viewer)[:SHOWN]
+    rows = Pause.objects.select_related("cadence__segment__playbook")
+    return named(for_user(rows, viewer), viewer)[:SHOWN]
 
 
 def pauses_of(delivery: Delivery) -> Iterable[Pause]:

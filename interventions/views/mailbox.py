@@ -1,6 +1,6 @@
 """The mailbox: the messages that were kept for staff instead of being sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Concatenate, ParamSpec
 from urllib.parse import urlsplit
@@ -13,9 +13,11 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import Resolver404, resolve
+from django.utils.timezone import get_current_timezone_name
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from common.dates import instant_text
 from common.masking import mask_links
 from common.stored_text import without_nul
 from interventions.models import MailboxMessage
@@ -50,7 +52,8 @@ def mailbox(request: HttpRequest) -> HttpResponse:
         None if before is None else mailbox_queries.mailbox_message(before, viewer=request.user)
     )
     page = mailbox_queries.mailbox_page(viewer=request.user, recipient=recipient, behind=behind)
-    context = {"page": page, "recipient": recipient, "is_first": behind is None}
+    mails = list(zip(page.messages, _sent_at(page.messages), strict=True))
+    context = {"page": page, "mails": mails, "recipient": recipient, "is_first": behind is None}
     return render(request, "interventions/mailbox.html", context)
 
 
@@ -71,8 +74,17 @@ def mailbox_message(request: HttpRequest, message_id: int) -> HttpResponse:
     found = links_of(html=message.html, text=message.text) if message else []
     links = [_followed_here(link, request) for link in found]
     context = {"mail": message, "policy": MAIL_POLICY, "links": links, "is_masked": is_masked}
+    context["sent_at"] = _sent_at([message])[0] if message else ""
     status = 200 if message else 404
     return render(request, "interventions/mailbox_message.html", context, status=status)
+
+
+def _sent_at(messages: Sequence[MailboxMessage]) -> list[str]:
+    """Return when each was sent, in the zone of its course, or else in that of the whole page."""
+    zones, usual = mailbox_queries.zones_of(messages), get_current_timezone_name()
+    return [
+        instant_text(each.received_at, zone=zones.get(each.message_id, usual)) for each in messages
+    ]
 
 
 def _mask(message: MailboxMessage) -> None:
