@@ -4,6 +4,7 @@ from config.views.backtest import segment_backtest
 from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
 from config.views.demo import demo_course, demo_item
+from config.views.install import install
 from config.views.playbook_page import (
     playbook_import,
     playbook_markdown,
@@ -18,6 +19,7 @@ __all__ = [
     "courses",
     "demo_course",
     "demo_item",
+    "install",
     "playbook_import",
     "playbook_markdown",
     "playbook_page",

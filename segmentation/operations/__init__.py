@@ -28,6 +28,7 @@ from segmentation.operations.playbook_files import (
 from segmentation.operations.playbooks import (
     add_courses,
     install_playbook,
+    read_shipped,
     remove_course,
     set_mode,
     shipped_playbooks,
@@ -74,6 +75,7 @@ __all__ = [
     "lock_members",
     "mark_processed",
     "playbook_file",
+    "read_shipped",
     "remove_course",
     "remove_member",
     "save_edit",

@@ -44,10 +44,12 @@ def install_playbook(
     already are not drawn or messaged. Another `key` creates a separate playbook, whose cadences
     affect only its courses. Raise SegmentationError for an unknown name or course.
     """
-    shape = _read_shipped(name)
+    shape = read_shipped(name)
     courses = _courses(course_keys)
     values = {"name": shape["name"], "mode": shape["mode"]}
-    playbook, _ = Playbook.objects.get_or_create(key=key or shape["key"], defaults=values)
+    found, _ = Playbook.objects.get_or_create(key=key or shape["key"], defaults=values)
+    # Of two installations at once, the second finds the segments of the first.
+    playbook = Playbook.objects.select_for_update(no_key=True).get(pk=found.pk)
     add_courses(playbook.id, [course.id for course in courses])
     for fields in shape["segments"]:
         segment = _create_once(playbook, SegmentFields(**fields), now=now)
@@ -106,7 +108,8 @@ def set_mode(playbook_id: int, mode: PlaybookMode) -> None:
     segments.update(changed_revision=number, include_present=False)
 
 
-def _read_shipped(name: str) -> dict[str, Any]:
+def read_shipped(name: str) -> dict[str, Any]:
+    """Return the file of a shipped playbook. Raise SegmentationError for an unknown name."""
     if name not in shipped_playbooks():
         known = ", ".join(shipped_playbooks())
         raise SegmentationError(f"There is no playbook '{name}'. The playbooks are: {known}.")

@@ -1,0 +1,107 @@
+"""The page that installs a shipped playbook for a course."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.text import slugify
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from activity.access import viewable
+from activity.models import Course
+from common.clock import utc_now
+from config.views.today import Staff
+from interventions.models import Cadence, CadenceStatus
+from interventions.operations import make_missing_guards
+from segmentation.models import Playbook
+from segmentation.operations import install_playbook, read_shipped, shipped_playbooks
+from segmentation.queries import courses_of_playbook
+from segmentation.rules import in_english
+
+# The key of a playbook has at most 100 characters, with the name before it and the number after it.
+MOST_OF_KEY = 50
+# A playbook has few cadences, and the page names them.
+MOST_CADENCES = 20
+RIGHTS = [
+    f"segmentation.{verb}_{model}"
+    for verb in ("add", "change")
+    for model in ("playbook", "segment")
+]
+
+
+@dataclass(frozen=True)
+class Present:
+    """The playbook that was installed before, the courses it is kept for, and its messages."""
+
+    playbook: Playbook
+    is_here: bool
+    courses: list[Course]
+    cadences: list[Cadence]
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_member_required
+@permission_required(RIGHTS, raise_exception=True)
+def install(request: HttpRequest, course_id: int, name: str) -> HttpResponse:
+    """Say what an installation would make. With a button, make it. Nobody is messaged."""
+    course = get_object_or_404(viewable(Course.objects.all(), request.user), pk=course_id)
+    if name not in shipped_playbooks():
+        raise Http404
+    if request.method == "POST":
+        _install(request, course, name)
+        return redirect("course-home", course.pk)
+    return render(request, "config/install.html", _context(course, name, request.user))
+
+
+def _install(request: HttpRequest, course: Course, name: str) -> None:
+    key = name if "shared" in request.POST else own_key(course, name)
+    now = utc_now()
+    playbook = install_playbook(name, now=now, course_keys=[course.key], key=key)
+    messages.success(
+        request,
+        f"“{playbook.name}” is installed. Its segments fill within seconds. Nobody is messaged.",
+    )
+    for guard in make_missing_guards():
+        messages.info(request, f"Created {guard}, because there was none.")
+
+
+def own_key(course: Course, name: str) -> str:
+    """Return the key of the playbook of this course alone."""
+    # The key of a course may hold other letters than those of a playbook.
+    own = slugify(course.key)[:MOST_OF_KEY] or "course"
+    return f"{name}-{own}-{course.pk}"
+
+
+def _context(course: Course, name: str, viewer: Staff) -> dict[str, Any]:
+    shape = read_shipped(name)
+    others = [other for other in shipped_playbooks() if other != name]
+    return {
+        "course": course,
+        "name": shape["name"],
+        "is_exclusive": shape["mode"] == "exclusive",
+        "segments": [(each, in_english(each["rule"])) for each in shape["segments"]],
+        "others": [(other, read_shipped(other)["name"]) for other in others],
+        "present": _present(course, name, viewer),
+        "is_installed": _is_kept(course, own_key(course, name), viewer),
+    }
+
+
+def _present(course: Course, name: str, viewer: Staff) -> Present | None:
+    playbook = viewable(Playbook.objects.filter(key=name), viewer).first()
+    if playbook is None:
+        return None
+    courses = list(courses_of_playbook(playbook.pk, viewer=viewer)[: MOST_CADENCES + 1])
+    active = Cadence.objects.filter(segment__playbook=playbook, status=CadenceStatus.ACTIVE)
+    cadences = viewable(active.order_by("name"), viewer)[:MOST_CADENCES]
+    is_here = _is_kept(course, name, viewer)
+    return Present(playbook, is_here, courses, list(cadences))
+
+
+def _is_kept(course: Course, key: str, viewer: Staff) -> bool:
+    return viewable(Playbook.objects.filter(key=key, courses=course), viewer).exists()
