@@ -65,7 +65,7 @@ def look() -> dict[str, Any]:
             }
         ],
         "STYLES": [lambda request: static("admin.css")],
-        "SCRIPTS": [lambda request: static("admin.js")],
+        "SCRIPTS": [lambda request: static("admin.js"), lambda request: static("kept.js")],
         "SHOW_HISTORY": True,
         "SHOW_VIEW_ON_SITE": False,
         "SIDEBAR": {
