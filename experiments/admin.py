@@ -15,6 +15,8 @@ from unfold.decorators import display
 
 from activity.admin import (
     WHOLE_ID,
+    Button,
+    ButtonsAdmin,
     EnrollmentAdmin,
     KeptAdmin,
     LearnerAdmin,
@@ -37,6 +39,24 @@ from experiments.reporting.text import hindrances
 
 STATUS_COLORS = {"draft": "info", "running": "success", "stopped": "warning"}
 LOCKED = ("key", "segment", "playbook", "unit", "method", "seed", "differs_outside")
+
+
+START = Button(
+    "start",
+    "Start, with present members",
+    "Learners who are in the segment now are drawn at once, and those who enter later as they "
+    "enter. Then its arms are fixed.",
+)
+START_NEW = Button(
+    "start_without_present",
+    "Start, without present members",
+    "Only learners who enter the segment from now on are drawn. Then its arms are fixed.",
+)
+STOP = Button(
+    "stop",
+    "Stop",
+    "No more learners are drawn. The report still counts those who were. It cannot start again.",
+)
 
 
 def is_draft(experiment: models.Experiment | None) -> bool:
@@ -73,7 +93,7 @@ class Starter(Protocol):
 
 
 @admin.register(models.Experiment)
-class ExperimentAdmin(SendingAdmin, KeptAdmin):
+class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     """Experiments, with the actions that start and stop one."""
 
     # Set by the app interventions, which checks what the arms would receive.
@@ -88,6 +108,23 @@ class ExperimentAdmin(SendingAdmin, KeptAdmin):
     inlines = (ArmInline,)
     actions = ("start", "start_without_present", "stop")
     readonly_fields = ("status", "started_at", "stopped_at", "protocol", "protocol_sha256")
+    fieldsets = (
+        (None, {"fields": ("name", "hypothesis", "segment", "playbook")}),
+        (
+            "How learners are drawn",
+            {
+                "classes": ("collapse",),
+                "fields": ("coverage", "differs_outside", "unit", "method", "seed", "key"),
+            },
+        ),
+        (
+            "State and protocol",
+            {
+                "classes": ("collapse",),
+                "fields": ("status", "started_at", "stopped_at", "protocol", "protocol_sha256"),
+            },
+        ),
+    )
 
     @display(description="Status", label=STATUS_COLORS)
     def shown_status(self, experiment: models.Experiment) -> tuple[str, str]:
@@ -105,6 +142,10 @@ class ExperimentAdmin(SendingAdmin, KeptAdmin):
         url = reverse("experiments:report", args=(experiment.key,))
         return format_html('<a href="{}">Read the report</a>', url)
 
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """Make the key of a new row from its name while one types."""
+        return {} if obj else {"key": ("name",)}
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return also the fields that the draws depend on once the experiment has started."""
         return self.readonly_fields if is_draft(obj) else (*self.readonly_fields, *LOCKED)
@@ -116,6 +157,13 @@ class ExperimentAdmin(SendingAdmin, KeptAdmin):
         if problems:
             text = "Saved, but this draft cannot start yet."
             messages.warning(request, " ".join([text, *problems]))
+
+    def buttons(self, request: HttpRequest, row: models.Experiment) -> list[Button]:
+        """Return what the user may do with the experiment now."""
+        if row.status == models.ExperimentStatus.DRAFT:
+            return [START, START_NEW] if self.has_send_permission(request) else []
+        is_running = row.status == models.ExperimentStatus.RUNNING
+        return [STOP] if is_running and self.has_change_permission(request) else []
 
     @admin.action(description="Start and draw present members too", permissions=["send"])
     def start(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:

@@ -7,7 +7,7 @@ import { build } from "esbuild";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const BUILT = join(HERE, "..", "static", "built");
-const ENTRIES = ["rule_builder"];
+const ENTRIES = ["rule_builder", "rule_field"];
 
 // The guard in tests/guards/test_frontend.py computes the same digest.
 function sourceDigest() {

@@ -13,6 +13,7 @@ from activity.admin.bases import (
     TableInline,
     viewer_of,
 )
+from activity.admin.buttons import Button, ButtonsAdmin
 from activity.admin.exports import COURSE_ZONE, ENROLLED, Column, Export, ExportedList
 from activity.admin.roster import (
     CourseAdmin,
@@ -28,6 +29,8 @@ __all__ = [
     "ENROLLED",
     "WHOLE_ID",
     "BigTableAdmin",
+    "Button",
+    "ButtonsAdmin",
     "Column",
     "CourseAdmin",
     "EnrollmentAdmin",

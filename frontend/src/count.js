@@ -12,7 +12,7 @@ export function isTooLong(form) {
   return areas.reduce((sum, area) => sum + area.value.length, 0) > MOST_CHARACTERS;
 }
 
-export function makeCounter({ form, url, onAnswer, onFailure }) {
+export function makeCounter({ form, url, onAnswer, onFailure, body = () => new FormData(form) }) {
   let timer;
   let running;
 
@@ -25,7 +25,7 @@ export function makeCounter({ form, url, onAnswer, onFailure }) {
     const mine = (running = new AbortController());
     try {
       const response = await fetch(url, {
-        body: new FormData(form),
+        body: body(),
         headers: { Accept: "application/json" },
         method: "POST",
         redirect: "error",

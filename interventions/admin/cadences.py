@@ -9,6 +9,8 @@ from unfold.decorators import display
 
 from activity.admin import (
     WHOLE_ID,
+    Button,
+    ButtonsAdmin,
     KeptAdmin,
     ReadOnlyAdmin,
     RelatedFilter,
@@ -21,11 +23,13 @@ from common.admin import ListLink
 from common.clock import utc_now
 from experiments.admin import ExperimentAdmin
 from interventions import models, operations
+from interventions.admin.buttons import cadence_buttons
 from interventions.admin.pauses import WhyForm, ask_why
 from interventions.forms import CadenceForm, StepForm, StepFormSet
 from interventions.policy.durations import duration_in_words
 from interventions.queries.pauses import cadence_pause
 from segmentation.admin.segments import SegmentAdmin, by_segment
+from segmentation.views.bundle import builder_data, bundle_address
 
 
 class StepInline(TableInline):
@@ -44,7 +48,7 @@ class StepInline(TableInline):
 
 
 @admin.register(models.Cadence)
-class CadenceAdmin(SendingAdmin, KeptAdmin):
+class CadenceAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     """Cadences: sequences of messages after a trigger."""
 
     form = CadenceForm
@@ -61,7 +65,28 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
     # messages.
     exclude = ("paused",)
     readonly_fields = ("shown_pause",)
-    actions = ("pause", "resume")
+    actions = ("activate", "pause", "resume", "archive")
+    # The steps follow the first fields. The others have usual values and are folded.
+    fieldsets = (
+        (None, {"fields": ("name", "segment", "trigger", "category")}),
+        (
+            "What the messages say of themselves, and when they may go out",
+            {
+                "classes": ("collapse",),
+                "fields": ("why_now", ("window_from", "window_until"), "max_age", "priority"),
+            },
+        ),
+        (
+            "May a learner get it again?",
+            {"classes": ("collapse",), "fields": (("reentry", "cooldown"),)},
+        ),
+        (
+            "When it stops for a learner",
+            {"classes": ("collapse",), "fields": ("exit_on_leave", "goal_rule")},
+        ),
+        ("Part of an experiment", {"classes": ("collapse",), "fields": (("arm", "ghost_for"),)}),
+        ("Key and status", {"classes": ("collapse",), "fields": ("key", "status", "shown_pause")}),
+    )
 
     @display(description="Course")
     def shown_course(self, cadence: models.Cadence) -> str:
@@ -99,6 +124,40 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
         ghost = f", ghosted for {cadence.ghost_for.own_name}" if cadence.ghost_for else ""
         return f"arm {cadence.arm.own_name}{ghost}"
 
+    def buttons(self, request: HttpRequest, row: models.Cadence) -> list[Button]:
+        """Return what the user may do with the cadence now."""
+        return cadence_buttons(
+            row,
+            may_change=self.has_change_permission(request),
+            may_let_out=self.has_send_permission(request),
+        )
+
+    @admin.action(description="Activate: start it from now on", permissions=["send"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[models.Cadence]) -> None:
+        """Activate the chosen cadences, or say why one cannot be."""
+        self._set_status(request, queryset, models.CadenceStatus.ACTIVE, "is active")
+
+    @admin.action(description="Archive: end it", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[models.Cadence]) -> None:
+        """Archive the chosen cadences."""
+        self._set_status(request, queryset, models.CadenceStatus.ARCHIVED, "is archived")
+
+    def _set_status(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[models.Cadence],
+        status: models.CadenceStatus,
+        done: str,
+    ) -> None:
+        for cadence in queryset:
+            try:
+                operations.set_cadence_status(cadence.pk, status)
+            except operations.InterventionError as error:
+                messages.error(request, str(error))
+                continue
+            self.log_change(request, cadence, f"It {done}.")
+            messages.success(request, f"“{cadence}” {done}.")
+
     @admin.action(description="Pause: hold its messages", permissions=["change"])
     def pause(
         self, request: HttpRequest, queryset: QuerySet[models.Cadence]
@@ -120,6 +179,13 @@ class CadenceAdmin(SendingAdmin, KeptAdmin):
         for cadence in queryset:
             operations.pause_cadence(cadence.pk, paused=False, now=utc_now(), note=note)
         messages.success(request, "The cadences are resumed. Held messages go out within seconds.")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add what the script needs that shows rules as conditions."""
+        context |= {"builder": builder_data(), "bundle": bundle_address("rule_field")}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_form(self, *args: Any, **kwargs: Any) -> Any:
         """Return a form that knows whether the user may let messages out."""

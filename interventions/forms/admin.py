@@ -19,6 +19,7 @@ from interventions.operations import (
     check_cadence,
     check_steps,
     check_texts,
+    free_cadence_key,
 )
 from interventions.queries.texts import DEFAULT_LOCALE
 from interventions.render.context import KNOWN_VARIABLES
@@ -135,7 +136,25 @@ class CadenceForm(CadenceModelForm):
             "window_from": TimeOfDayField,
             "window_until": TimeOfDayField,
         }
-        widgets: ClassVar = {"goal_rule": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
+        widgets: ClassVar = {
+            "goal_rule": UnfoldAdminTextareaWidget(
+                attrs={"rows": 4, "data-rule": "Add a goal: conditions that end it"}
+            )
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Users who may only read it get no such field.
+        if "key" in self.fields:
+            self.fields["key"].required = False
+            self.fields["key"].help_text = "Without one, it is made from the name."
+
+    def clean(self) -> dict[str, Any]:
+        """Make the key from the name if none is entered."""
+        data = super().clean() or {}
+        if not data.get("key") and data.get("name"):
+            data["key"] = self.instance.key or free_cadence_key(data["name"])
+        return data
 
     def clean_status(self) -> str:
         """Return the status. Refuse "active" if the user may not send."""
@@ -165,7 +184,11 @@ class StepForm(StepModelForm):
         model = Step
         fields = ("order", "delay", "template", "condition")
         field_classes: ClassVar = {"condition": RuleField, "delay": DurationTextField}
-        widgets: ClassVar = {"condition": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+        widgets: ClassVar = {
+            "condition": UnfoldAdminTextareaWidget(
+                attrs={"rows": 3, "data-rule": "Send it only if …"}
+            )
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -5,7 +5,9 @@ from interventions.operations.cadences import (
     StepFields,
     check_cadence,
     check_steps,
+    free_cadence_key,
     save_cadence,
+    set_cadence_status,
 )
 from interventions.operations.consent import save_preferences, unsubscribe
 from interventions.operations.errors import InterventionError
@@ -55,6 +57,7 @@ __all__ = [
     "check_texts",
     "create_nudge",
     "delete_nudge",
+    "free_cadence_key",
     "keep_no",
     "make_missing_guards",
     "manual_runs",
@@ -71,6 +74,7 @@ __all__ = [
     "save_preferences",
     "save_quiet_hours",
     "save_template",
+    "set_cadence_status",
     "start_experiment",
     "start_manually",
     "stop_run",

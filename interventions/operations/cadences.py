@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from common.rows import create_or_change
+from common.rows import create_or_change, free_key
 from experiments.models import Arm
 from experiments.queries import running_experiments
 from interventions.models import (
@@ -25,6 +25,10 @@ from interventions.operations.errors import InterventionError
 from interventions.queries.populations import lock_segments
 from segmentation.models import Segment, SegmentStatus
 from segmentation.rules import RuleError, canonical_rule
+
+# The first number of our advisory locks. Under it keys are chosen, so that two nudges of one name
+# do not get one key: the second would become a new version of the first one's template.
+_KEYS_LOCK = 20257
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,37 @@ def save_cadence(key: str, *, fields: CadenceFields, steps: Sequence[StepFields]
     cadence.save()
     _save_steps(cadence, steps)
     return cadence
+
+
+@transaction.atomic
+def set_cadence_status(cadence_id: int, status: CadenceStatus) -> Cadence:
+    """Activate or archive the cadence. Raise InterventionError with a sentence if it must not be.
+
+    The planned messages of a cadence that is not active are dropped when they are due.
+    """
+    cadence = Cadence.objects.select_related("segment__playbook", "arm", "ghost_for").get(
+        pk=cadence_id
+    )
+    cadence.status = status
+    if status == CadenceStatus.ACTIVE:
+        if not cadence.steps.exists():
+            raise InterventionError(f"The cadence '{cadence}' has no steps. Add at least one step.")
+        check_cadence(cadence)
+    cadence.save(update_fields=["status"])
+    return cadence
+
+
+def lock_keys() -> None:
+    """Take the lock under which keys are made from names, until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_KEYS_LOCK])
+
+
+@transaction.atomic
+def free_cadence_key(name: str) -> str:
+    """Return a key made from the name that no other cadence has. Save it in this transaction."""
+    lock_keys()
+    return free_key(Cadence.objects.all(), name, fallback="cadence")
 
 
 def check_cadence(cadence: Cadence) -> None:

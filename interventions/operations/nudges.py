@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import transaction
 
 from activity.access import COMMAND_LINE
 from common.rows import free_key
@@ -23,7 +23,12 @@ from interventions.models import (
     Nudge,
     Run,
 )
-from interventions.operations.cadences import CadenceFields, StepFields, save_cadence
+from interventions.operations.cadences import (
+    CadenceFields,
+    StepFields,
+    lock_keys,
+    save_cadence,
+)
 from interventions.operations.errors import InterventionError
 from interventions.operations.experiments import start_experiment
 from interventions.operations.runs import Start, new_run
@@ -39,9 +44,6 @@ from segmentation.queries import segment_size
 # All runs of those already in are written in the one transaction of the save.
 MOST_PRESENT = 10_000
 BETWEEN_TESTS = timedelta(seconds=30)
-# The first number of our advisory locks. Under it keys are chosen, so that two nudges of one name
-# do not get one key: the second would become a new version of the first one's template.
-_KEYS_LOCK = 20257
 
 STALE = (
     "The nudge was changed in another window meanwhile. Nothing was started. Read the summary "
@@ -141,7 +143,7 @@ def create_nudge(key: UUID, *, version: int, fields: NudgeFields, now: datetime)
     # Due rows are locked before segments, as at the start of an experiment.
     present = lock_members([fields.segment.pk]) if fields.include_present else []
     _check_population(fields)
-    _lock_keys()
+    lock_keys()
     arms = _drafted_arms(fields) if fields.hold_back else None
     nudge.cadence = _save_cadence(fields, arms)
     if arms is not None:
@@ -202,11 +204,6 @@ def beside_an_experiment(experiment: Experiment) -> str:
         "also reach those who are held back. Hold back half here too, stop that experiment, or "
         "choose another segment."
     )
-
-
-def _lock_keys() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_KEYS_LOCK])
 
 
 def _drafted_arms(fields: NudgeFields) -> tuple[Arm, Arm]:

@@ -13,6 +13,8 @@ from django.utils.html import format_html
 from unfold.decorators import action, display
 
 from activity.admin import (
+    Button,
+    ButtonsAdmin,
     KeptAdmin,
     ReadOnlyAdmin,
     RelatedFilter,
@@ -22,8 +24,10 @@ from activity.admin import (
 from activity.rights import may_send
 from common.admin import ListLink, list_url, once_a_row
 from common.clock import utc_now
+from common.dates import instant_text
 from segmentation import models, operations, queries
 from segmentation.admin.activation import ask_about_present, is_confirmed
+from segmentation.admin.buttons import segment_buttons
 from segmentation.admin.preview import (
     LARGEST_COURSE,
     LONGEST_SECONDS,
@@ -56,7 +60,7 @@ def _left_segment(segment: models.Segment) -> dict[str, object]:
 
 
 @admin.register(models.Segment)
-class SegmentAdmin(SendingAdmin, KeptAdmin):
+class SegmentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     """Segments with their rule in English and their number of members."""
 
     form = SegmentForm
@@ -76,7 +80,7 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         "error",
     )
     fieldsets = (
-        (None, {"fields": ("name", "key", "description", "playbook", "priority")}),
+        (None, {"fields": ("name", "description", "playbook")}),
         (
             "Members",
             {
@@ -89,8 +93,17 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
                 )
             },
         ),
-        ("Rule", {"fields": ("rule", "leave_rule", "include_present")}),
-        ("State", {"fields": ("status", "version", "error")}),
+        (
+            "The rule as JSON",
+            {"classes": ("collapse",), "fields": ("rule", "leave_rule", "include_present")},
+        ),
+        (
+            "Key, priority and state",
+            {
+                "classes": ("collapse",),
+                "fields": ("key", "priority", "status", "version", "error"),
+            },
+        ),
     )
     list_links = (
         ListLink("Members now", models.Membership, by_segment),
@@ -106,6 +119,10 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         segments: QuerySet[models.Segment] = super().get_queryset(request)
         return segments.select_related("playbook")
 
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """Make the key of a new row from its name while one types."""
+        return {} if obj else {"key": ("name",)}
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Make the playbook of a saved segment read-only, and "also those already in" for some.
 
@@ -114,6 +131,14 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         fixed = ("playbook",) if obj else ()
         unsent = () if may_send(request.user) else ("include_present",)
         return (*self.readonly_fields, *fixed, *unsent)
+
+    def buttons(self, request: HttpRequest, row: models.Segment) -> list[Button]:
+        """Return what the user may do with the segment now."""
+        may_change, may_let_out = (
+            self.has_change_permission(request),
+            self.has_send_permission(request),
+        )
+        return segment_buttons(row, may_change=may_change, may_let_out=may_let_out)
 
     @display(description="Rule")
     def shown_rule(self, segment: models.Segment) -> str:
@@ -144,7 +169,8 @@ class SegmentAdmin(SendingAdmin, KeptAdmin):
         size = queries.segment_size(segment.pk, up_to=SIZE_LIMIT, viewer=viewer_of(segment))
         shown = f"{size:,}" if size <= SIZE_LIMIT else f"more than {SIZE_LIMIT:,}"
         stopped_at = queries.clock_of_playbook(segment.playbook_id)
-        return f"{shown}, as of {stopped_at:%-d %b %Y, %H:%M} UTC" if stopped_at else shown
+        zone = segment.playbook.shown_zone
+        return f"{shown}, as of {instant_text(stopped_at, zone=zone)}" if stopped_at else shown
 
     @display(description="Waits for you")
     @once_a_row

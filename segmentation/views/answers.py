@@ -61,6 +61,7 @@ class Answer:
         return {
             "said": self.said,
             "html": html,
+            "sentences": self.sentences,
             "faults": self.faults,
             "counts": counts,
             "courses": self.courses,

@@ -1,10 +1,14 @@
-"""The script of the rule builder, which `make install` builds from frontend/."""
+"""The scripts of the rule builder, which `make install` builds from frontend/."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from django.contrib.staticfiles import finders
 from django.templatetags.static import static
+from django.urls import reverse
+
+from segmentation.rules import offered_signals
 
 MISSING = (
     "The rule builder is not built on this machine, so this page shows the rule only as text."
@@ -12,7 +16,7 @@ MISSING = (
 )
 
 
-def bundle_address() -> str | None:
+def bundle_address(name: str = "rule_builder") -> str | None:
     """Return the address of the script, or None if it is not built.
 
     The address changes with the sources, so that no browser keeps an older script.
@@ -25,4 +29,13 @@ def bundle_address() -> str | None:
     except ValueError:
         # It is being written at this moment.
         return None
-    return f"{static('built/rule_builder.js')}?{built['sources'][:12]}"
+    return f"{static(f'built/{name}.js')}?{built['sources'][:12]}"
+
+
+def builder_data(*, is_read_only: bool = False) -> dict[str, Any]:
+    """Return what the script needs: the signals, and the address that counts a rule."""
+    return {
+        "signals": offered_signals(),
+        "url": reverse("segmentation:count"),
+        "is_read_only": is_read_only,
+    }

@@ -30,7 +30,14 @@ def count(request: HttpRequest) -> JsonResponse:
 
 
 def _segment(typed: QueryDict, viewer: Staff) -> Segment:
-    """Return the segment of the page, or an unsaved one of the chosen playbook."""
+    """Return the segment of the page, or an unsaved one of the chosen playbook.
+
+    A rule of a cadence is counted in the courses of the segment `beside` it.
+    """
+    if beside := read_id(typed.get("beside", "")):
+        seen = for_user(Segment.objects.select_related("playbook"), viewer)
+        neighbor = seen.filter(pk=beside).first()
+        return Segment(playbook=neighbor.playbook if neighbor else Playbook())
     if pk := read_id(typed.get("segment", "")):
         seen = for_user(Segment.objects.select_related("playbook"), viewer)
         found = seen.filter(pk=pk).first()

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
-from django.urls import reverse
+from django.utils.timezone import get_current_timezone_name
 
 from activity.rights import may_send
 from activity.switch import chosen_course
@@ -14,9 +14,9 @@ from segmentation.models import Segment
 from segmentation.operations import state_of
 from segmentation.operations.segments import EVALUATED
 from segmentation.queries import segment_size
-from segmentation.rules import in_english, offered_signals
+from segmentation.rules import in_english
 from segmentation.views.answers import answer_for
-from segmentation.views.bundle import MISSING, bundle_address
+from segmentation.views.bundle import MISSING, builder_data, bundle_address
 from segmentation.views.confirming import MOST_MEMBERS
 from segmentation.views.rule_form import RuleForm, known_traits, offered_courses, offered_playbooks
 
@@ -49,7 +49,7 @@ def page_context(request: HttpRequest, segment: Segment, form: RuleForm) -> dict
         "answer": answer_for(request.POST, segment, request.user) if is_counted else None,
         "bundle": bundle,
         "missing": "" if bundle else MISSING,
-        "builder": _builder(is_read_only=not may_change),
+        "builder": builder_data(is_read_only=not may_change),
         "admin_url": page_url(segment) if segment.pk else "",
     }
 
@@ -57,7 +57,7 @@ def page_context(request: HttpRequest, segment: Segment, form: RuleForm) -> dict
 def conflict_with(segment: Segment) -> str:
     """Return what was saved since the page was opened."""
     last = segment.versions.select_related("created_by").first()
-    at = instant_text(last.created_at, zone="UTC") if last else ""
+    at = instant_text(last.created_at, zone=get_current_timezone_name()) if last else ""
     by = f" by {last.created_by}" if last and last.created_by else ""
     leave = f" Members leave when: {in_english(segment.leave_rule)}." if segment.leave_rule else ""
     return (
@@ -89,11 +89,3 @@ def _state(segment: Segment, viewer: User | AnonymousUser) -> str:
     members = f"{size:,}" if size <= MOST_MEMBERS else f"more than {MOST_MEMBERS:,}"
     noun = "member" if size == 1 else "members"
     return f"{words[:1].upper()}{words[1:]}, {members} {noun}. Version {segment.version}."
-
-
-def _builder(*, is_read_only: bool) -> dict[str, Any]:
-    return {
-        "signals": offered_signals(),
-        "url": reverse("segmentation:count"),
-        "is_read_only": is_read_only,
-    }
