@@ -25,11 +25,17 @@ def promise_of(experiment: Experiment) -> Promise:
     return Promise(
         name=experiment.name,
         hypothesis=experiment.hypothesis,
-        population=str(experiment.segment or experiment.playbook),
+        population=_population_name(experiment),
         segments=tuple(ProtocolSegment(key, version) for key, version in segments),
         coverage=float(experiment.coverage),
         differs_outside=experiment.differs_outside,
     )
+
+
+def _population_name(experiment: Experiment) -> str:
+    # Not the text of the row, which depends on what was loaded with it.
+    whose = experiment.segment or experiment.playbook
+    return whose.name if whose else ""
 
 
 def population_of(experiment: Experiment) -> QuerySet[Segment]:

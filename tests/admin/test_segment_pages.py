@@ -112,7 +112,7 @@ def test_name_in_the_member_list_leads_to_the_learner_and_the_reason_to_the_memb
 def test_member_page_describes_the_membership_in_words(staff, member):
     text = change_page(staff, member).content.decode()
 
-    assert f"Kit Berg in Botany in Here today ({member.segment.playbook.key})" in text
+    assert f"Kit Berg in Botany in Here today ({member.segment.playbook.name})" in text
     assert reverse("admin:activity_learner_change", args=(member.enrollment.learner_id,)) in text
     assert reverse("admin:segmentation_segment_change", args=(member.segment_id,)) in text
     assert "Active on at least 1 of the last 1 day" in text

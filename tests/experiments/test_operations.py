@@ -118,7 +118,7 @@ def test_the_protocol_holds_all_that_the_report_prints() -> None:
     assert protocol.promise == Promise(
         name="Quiz nudge",
         hypothesis="More attempts",
-        population=str(segment),
+        population=segment.name,
         segments=(ProtocolSegment(segment.key, segment.version),),
         coverage=0.5,
     )
