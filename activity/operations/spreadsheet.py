@@ -92,7 +92,7 @@ def _save(
     with changing(now=now) as effects:
         known = _known(course, {_id_of(row) for row in batch}, viewer)
         results = [_result(known, row, now) for row in batch]
-        Section.objects.bulk_create(each for each in known.sections.values() if each.pk is None)
+        Section.objects.bulk_create(each for each in known.sections.values() if each._state.adding)
         store_rows([(each.before, each.row) for each in known.learners.values()], effects, now=now)
         for key, each in known.enrollments.items():
             # The ids of new rows are known only now.
@@ -186,8 +186,8 @@ def _change(known: _Known, row: SheetRow, now: datetime) -> tuple[RowKind, list[
     # Only now: a row that fails takes its new section back with it.
     known.sections.update({section.key: section} if section else {})
     known.seen.add(key)
-    known.learners[key] = _Change(person and person.before, learner)
-    known.enrollments[key] = _Change(enrolled and enrolled.before, joined)
+    known.learners[key] = _Change(person.before if person else None, learner)
+    known.enrollments[key] = _Change(enrolled.before if enrolled else None, joined)
     return _kind(person, enrolled, details), [*details, *remarks]
 
 

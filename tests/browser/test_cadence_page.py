@@ -1,0 +1,94 @@
+"""The page of a cadence in a browser: its goal and the condition of a step, built by conditions."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+
+from interventions.models import Cadence, Step
+from tests.browser.visits import IN_BROWSER, NARROW, WIDE, sticks_out, visit
+from tests.factories import make_course, make_enrollment
+from tests.interventions.factories import make_cadence
+from tests.segmentation.factories import QUIET, make_playbook, make_segment
+
+pytestmark = IN_BROWSER
+
+
+@pytest.fixture
+def cadence():
+    """Return a cadence with one step for a course with two learners."""
+    course = make_course(title="Biology 2025")
+    for _ in range(2):
+        make_enrollment(course)
+    segment = make_segment(make_playbook(course), QUIET, name="Quiet")
+    return make_cadence(segment=segment, name="Try the quiz")
+
+
+def open_page(context, live_server, cadence):
+    address = reverse("admin:interventions_cadence_change", args=(cadence.pk,))
+    return visit(context, live_server.url + address)
+
+
+def test_goal_is_built_by_conditions_and_found_again(live_server, staff_context, cadence):
+    page, faults = open_page(staff_context, live_server, cadence)
+    page.get_by_text("When it stops for a learner").click()
+    page.get_by_role("button", name="Add a goal").click()
+    page.get_by_label("Signal").select_option(label="quiz attempts")
+    page.get_by_label("Value", exact=True).fill("some")
+    page.locator(".field-goal_rule .fault").get_by_text("number").wait_for()
+    page.get_by_label("Value", exact=True).fill("1")
+    page.get_by_text("0 of 2 learners").wait_for()
+
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/cadence/")
+
+    (condition,) = Cadence.objects.get().goal_rule["rules"]
+    assert (condition["field"], condition["value"]) == ("quiz_attempts", 1)
+    again, _ = open_page(staff_context, live_server, cadence)
+    again.get_by_text("When it stops for a learner").click()
+    assert again.get_by_label("Value", exact=True).input_value() == "1"
+    assert faults == []
+
+
+def test_condition_of_a_step_is_added_and_removed_again(live_server, staff_context, cadence):
+    page, faults = open_page(staff_context, live_server, cadence)
+    page.get_by_role("button", name="Send it only if").press("Enter")
+    page.get_by_text("of 2 learners").wait_for()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/cadence/")
+    assert Step.objects.get().condition is not None
+
+    again, _ = open_page(staff_context, live_server, cadence)
+    again.get_by_role("button", name="Remove these conditions").press("Enter")
+    again.get_by_role("button", name="Save", exact=True).click()
+    again.wait_for_url("**/cadence/")
+
+    assert Step.objects.get().condition is None
+    assert faults == []
+
+
+def test_row_added_to_the_steps_has_its_own_condition(live_server, staff_context, cadence):
+    page, faults = open_page(staff_context, live_server, cadence)
+    page.get_by_text("Add another Step").click()
+
+    page.get_by_role("button", name="Send it only if").nth(1).click()
+    page.wait_for_function("document.getElementsByName('steps-1-condition')[0].value != ''")
+
+    assert page.locator("[name=steps-0-condition]").input_value() == ""
+    assert faults == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault_and_the_page_fits(scheme, live_server, staff_context, cadence):
+    page, faults = open_page(staff_context, live_server, cadence)
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('fieldset details').forEach(one => one.open = true)")
+    page.get_by_role("button", name="Add a goal").click()
+    page.get_by_text("of 2 learners").wait_for()
+
+    for window in (NARROW, WIDE):
+        page.set_viewport_size(window)
+        assert sticks_out(page) <= 0
+    page.emulate_media(color_scheme=scheme)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert faults == []
