@@ -1,10 +1,17 @@
 """Decide by course which rows a user may see. Pages, exports and commands call `for_user`."""
 
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from django.contrib.admin.utils import lookup_spawns_duplicates
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Prefetch, QuerySet
+from django.db.models import (
+    Count,
+    Exists,
+    Model,
+    OuterRef,
+    Prefetch,
+    QuerySet,
+)
 
 from activity.models import Course, CourseScoped
 
@@ -52,7 +59,23 @@ def named(rows: QuerySet[Rows], user: Viewer) -> QuerySet[Rows]:
     shared = scope.paths if scope.shared_without_course else ()
     several = [path for path in shared if lookup_spawns_duplicates(meta, path)]
     courses = for_user(Course.objects.order_by("-starts_on", "key"), user)
-    return rows.prefetch_related(*(Prefetch(path, courses) for path in several))
+    loads = [Prefetch(path, _with_sharing(courses, rows.model, path)) for path in several]
+    return rows.prefetch_related(*loads)
+
+
+def _with_sharing(courses: QuerySet[Course], model: type[Model], path: str) -> QuerySet[Course]:
+    """Note on each course whether several rows at the last step of the path belong to it.
+
+    If a course has two playbooks, it may have two segments of one name.
+    """
+    *way, last = path.split("__")
+    for name in way:
+        model = cast(type[Model], model._meta.get_field(name).related_model)
+    field: Any = model._meta.get_field(last)
+    to_course = field.m2m_reverse_field_name()
+    links = field.remote_field.through._default_manager.filter(**{to_course: OuterRef("pk")})
+    counted = links.order_by().values(to_course).annotate(number=Count("pk"))
+    return courses.annotate(is_shared=Exists(counted.filter(number__gt=1)))
 
 
 def in_courses(rows: QuerySet[Rows], courses: QuerySet[Course]) -> QuerySet[Rows]:

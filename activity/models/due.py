@@ -48,7 +48,8 @@ class Due(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.enrollment_id} due {self.due_at}"
+        at = f"{self.due_at:%Y-%m-%d %H:%M %Z}" if self.due_at else "never"
+        return f"{self.enrollment_id} due {at}"
 
 
 class PastChange(CourseScoped):
@@ -69,7 +70,8 @@ class PastChange(CourseScoped):
         verbose_name_plural = "changes of the past"
 
     def __str__(self) -> str:
-        return f"{self.course_id} from {self.occurred_at or 'the beginning'}"
+        at = self.occurred_at
+        return f"{self.course_id} from {f'{at:%Y-%m-%d %H:%M %Z}' if at else 'the beginning'}"
 
 
 class Settling(CourseScoped):

@@ -64,7 +64,10 @@ class CourseScoped(models.Model):
         It runs no query: a list would need one per row, and it would show courses that the reader
         of the page may not see.
         """
-        titles = [str(course) for course in self._loaded()]
+        courses = self._loaded()
+        titles = [str(course) for course in courses]
+        if otherwise and any(getattr(course, "is_shared", False) for course in courses):
+            titles[-1] = f"{titles[-1]}, {otherwise}"
         return with_courses(name, titles, otherwise=otherwise)
 
     @property

@@ -9,6 +9,7 @@ from unfold.decorators import display
 
 from activity.access import for_user
 from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, TableInline
+from activity.texts import a_few
 from common.clock import utc_now
 from segmentation import models, operations
 from segmentation.forms import PlaybookForm
@@ -39,10 +40,15 @@ class PlaybookAdmin(KeptAdmin):
     """Playbooks with their segments and courses."""
 
     form = PlaybookForm
-    list_display = ("name", "mode", "key")
+    list_display = ("name", "shown_courses", "mode", "key")
     search_fields = ("key", "name")
     fields = ("name", "key", "mode", "kept_for")
     inlines = (SegmentInline,)
+
+    @display(description="Courses")
+    def shown_courses(self, playbook: models.Playbook) -> str:
+        """Return the courses for which it is kept, since playbooks may have the same name."""
+        return a_few([str(course) for course in playbook.courses.all()]) or "no course"
 
     def get_form(self, *args: Any, **kwargs: Any) -> Any:
         """Offer the courses that the user may see."""

@@ -66,6 +66,15 @@ def test_each_kind_of_row_carries_the_courses_loaded_with_it() -> None:
     assert name_of(control) == f"{control.get().own_name} of Nudge (Biology 2025)"
 
 
+def test_segment_of_a_course_with_two_playbooks_names_its_own() -> None:
+    (course,) = make_named("Biology 2025").playbook.courses.all()
+    make_segment(make_playbook(course, name="Mine", key="mine"), ACTED_TODAY, name="Video-only")
+
+    names = {str(each) for each in named(Segment.objects.all(), COMMAND_LINE)}
+    assert names == {"Video-only (Biology 2025, Five segments)", "Video-only (Biology 2025, Mine)"}
+    assert str(named(Cadence.objects.all(), COMMAND_LINE).get()) == "Try the quiz (Biology 2025)"
+
+
 def test_name_takes_no_query_for_courses_that_were_not_loaded(
     django_assert_num_queries: Any,
 ) -> None:

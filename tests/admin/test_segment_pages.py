@@ -178,15 +178,18 @@ def test_member_page_reads_the_signals_of_one_learner_in_a_fixed_number_of_queri
 
 
 def test_segments_of_the_same_name_differ_in_every_choice(staff):
-    course = make_course()
-    for key in ("first", "second"):
-        make_segment(make_playbook(course, key=key), ACTED_TODAY, name="Here today")
+    course = make_course(title="Botany")
+    for name in ("First", "Second"):
+        make_segment(make_playbook(course, name=name), ACTED_TODAY, name="Here today")
     found = staff.get(
         reverse("admin:autocomplete"),
         {"app_label": "interventions", "model_name": "cadence", "field_name": "segment"},
     ).json()["results"]
 
-    assert {one["text"] for one in found} == {"Here today (first)", "Here today (second)"}
+    assert {one["text"] for one in found} == {
+        "Here today (Botany, First)",
+        "Here today (Botany, Second)",
+    }
 
 
 def test_segment_page_and_preview_show_warnings(staff):
