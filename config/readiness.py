@@ -72,7 +72,7 @@ def _missing(course: Course, now: datetime) -> Iterator[str]:
 def _missing_in_setup(course: Course) -> Iterator[str]:
     if not course.playbook_links.exists():
         yield (
-            "it has no segments: install the five segments on the course's page, or run"
+            "it has no playbook: install the five segments on the course's page, or run"
             f" manage.py install_playbook five-segments --course {course.key}"
         )
         return

@@ -97,10 +97,10 @@ def _present(course: Course, name: str, viewer: Staff) -> Present | None:
     if playbook is None:
         return None
     courses = list(courses_of_playbook(playbook.pk, viewer=viewer)[: MOST_CADENCES + 1])
-    active = Cadence.objects.filter(segment__playbook=playbook, status=CadenceStatus.ACTIVE)
-    cadences = viewable(active.order_by("name"), viewer)[:MOST_CADENCES]
+    seen = viewable(Cadence.objects.filter(segment__playbook=playbook), viewer)
+    active = seen.filter(status=CadenceStatus.ACTIVE).order_by("name")
     is_here = _is_kept(course, name, viewer)
-    return Present(playbook, is_here, courses, list(cadences))
+    return Present(playbook, is_here, courses, list(active[:MOST_CADENCES]))
 
 
 def _is_kept(course: Course, key: str, viewer: Staff) -> bool:

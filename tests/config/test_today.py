@@ -79,7 +79,7 @@ def test_each_decision_that_waits_is_a_sentence_with_its_page(client: Client) ->
     said = sentences(found.tasks)
     assert "Many learners of Biology entered" in said
     assert "Its members stay as they were" in said
-    assert "The cadence “Nudge” is paused" in said
+    assert "The cadence “Nudge (Biology)” is paused" in said
     assert "In the last seven days 1 message failed" in said
     assert "1 event could not be stored" in said
     for item in found.tasks:
