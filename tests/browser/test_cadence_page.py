@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from interventions.models import Cadence, Step
 from tests.browser.visits import IN_BROWSER, NARROW, WIDE, sticks_out, visit
-from tests.factories import make_course, make_enrollment
+from tests.factories import NOW, make_course, make_enrollment
 from tests.interventions.factories import make_cadence
 from tests.segmentation.factories import QUIET, make_playbook, make_segment
 
@@ -16,7 +16,7 @@ pytestmark = IN_BROWSER
 @pytest.fixture
 def cadence():
     """Return a cadence with one step for a course with two learners."""
-    course = make_course(title="Biology 2025")
+    course = make_course(title="Biology 2025", clock_stopped_at=NOW)
     for _ in range(2):
         make_enrollment(course)
     segment = make_segment(make_playbook(course), QUIET, name="Quiet")
