@@ -51,4 +51,4 @@ def beginnings(experiments: QuerySet[Experiment], *, viewer: Viewer) -> Iterator
 
 def _start(arm: Arm) -> ArmStart:
     first_at = arm.first_at  # type: ignore[attr-defined]
-    return ArmStart(str(arm), arm.is_control, first_at)
+    return ArmStart(arm.own_name, arm.is_control, first_at)

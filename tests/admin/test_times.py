@@ -99,15 +99,6 @@ def test_time_without_a_zone_is_found(staff: Client, course: Course) -> None:
     assert without_zone(staff, reverse("courses"))
 
 
-def test_field_for_an_instant_names_its_zone(staff: Client, course: Course) -> None:
-    page = reverse("admin:activity_course_change", args=(course.pk,))
-    assert "The zone is UTC." in staff.get(page).text
-
-    staff.post("/courses/switch/", {"course": course.pk})
-
-    assert f"The zone is {ZONE}." in staff.get(page).text
-
-
 def test_mail_is_shown_in_the_zone_of_its_course(staff: Client, course: Course) -> None:
     delivery = make_counted(Enrollment.objects.get(), NOW)
     type(delivery).objects.filter(pk=delivery.pk).update(message_id="<one@example.org>")
