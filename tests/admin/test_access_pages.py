@@ -34,7 +34,7 @@ ROWS: dict[str, tuple[type[Model], str]] = {
     "cadence_id": (Cadence, "pk"),
     "run_id": (Run, "pk"),
 }
-OTHERS: dict[str, Any] = {"change": "add", "number": 0}
+OTHERS: dict[str, Any] = {"change": "add", "name": "five-segments", "number": 0}
 # Pages for learners, for monitors and for logins, and the mailbox, which names no course.
 NOT_HERE = ("unsubscribe", "preferences", "demo-", "mailbox", "health", "metrics", "log", "admin")
 

@@ -93,10 +93,10 @@ def test_old_failure_waits_for_nobody() -> None:
 
 
 def test_experiment_says_when_its_first_result_comes() -> None:
-    course = make_live_course()
+    course = make_live_course(title="Botany")
     experiment = make_experiment(make_segment(make_playbook(course), ACTED_TODAY), name="Half")
 
-    waits = "“Half” runs. Nobody has been drawn yet. It waits for learners who enter “{}”."
+    waits = "“Half (Botany)” runs. Nobody has been drawn yet. It waits for learners who enter “{}”."
     assert sentences(seen().results) == waits.format(experiment.segment.name)
     drawn = assign(make_evaluated(course), arm_of(experiment, "control"))
     assert "Nobody has been drawn into nudge yet." in sentences(seen().results)
@@ -104,7 +104,8 @@ def test_experiment_says_when_its_first_result_comes() -> None:
     late = assign(make_evaluated(course), arm_of(experiment, "nudge"))
     Assignment.objects.filter(pk=late.pk).update(assigned_at=drawn.assigned_at + DAY)
     first = (
-        "“Half” runs. Its first result comes on Wednesday 8 October 2025, 13:00 (Europe/London)."
+        "“Half (Botany)” runs. Its first result comes on Wednesday 8 October 2025, 13:00"
+        " (Europe/London)."
     )
     assert sentences(seen(at=NOW + timedelta(days=7)).results) == first
     assert "says what was found so far" in sentences(seen(at=NOW + timedelta(days=8)).results)
@@ -179,5 +180,5 @@ def test_page_costs_the_same_however_much_waits(django_assert_max_num_queries: A
         Segment.objects.filter(pk=segment.pk).update(status=SegmentStatus.FROZEN)
         make_delivery(make_evaluated(course), state="failed", finished_at=NOW)
         make_experiment(segment)
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         seen()
