@@ -35,7 +35,8 @@ def _waits_for(beginning: Beginning) -> str:
     where = "" if has_nobody else f" into {' and '.join(empty)}"
     said = f"Nobody has been drawn{where} yet."
     if not any(course.draws for course in beginning.courses):
-        return " ".join((said, *hindrances(beginning.courses)))
+        why = hindrances(beginning.named) if beginning.named or not beginning.courses else ()
+        return " ".join((said, *why))
     return f"{said} It waits for learners who enter “{beginning.population}”."
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
 
 from activity.access import Viewer, for_user
 from activity.models import Course
@@ -14,10 +15,14 @@ from experiments.reporting.report import ArmStart, CourseFacts
 
 @dataclass(frozen=True)
 class Beginning:
-    """An experiment with its courses and the first draw into each of its arms."""
+    """An experiment with its courses and the first draw into each of its arms.
+
+    `named` are those of its courses that the viewer may see.
+    """
 
     experiment: Experiment
     courses: tuple[CourseFacts, ...]
+    named: tuple[CourseFacts, ...]
     starts: tuple[ArmStart, ...]
 
     @property
@@ -28,11 +33,12 @@ class Beginning:
 
 
 def beginnings(experiments: QuerySet[Experiment], *, viewer: Viewer) -> Iterator[Beginning]:
-    """Yield each experiment's beginning, with the courses that the viewer may see. Four queries.
+    """Yield each experiment's beginning. Four queries.
 
     It reads one row of an index per arm, however many learners were drawn.
     """
-    courses = for_user(Course.objects.order_by("key"), viewer)
+    seen = for_user(Course.objects.filter(pk=OuterRef("pk")), viewer)
+    courses = Course.objects.order_by("key").annotate(is_seen=Exists(seen))
     first = Assignment.objects.filter(arm=OuterRef("pk")).order_by("assigned_at")
     arms = Arm.objects.annotate(first_at=Subquery(first.values("assigned_at")[:1]))
     loaded = experiments.select_related("segment__playbook", "playbook").prefetch_related(
@@ -42,10 +48,12 @@ def beginnings(experiments: QuerySet[Experiment], *, viewer: Viewer) -> Iterator
     )
     for experiment in loaded:
         playbook = experiment.segment.playbook if experiment.segment else experiment.playbook
+        found: list[Any] = list(playbook.courses.all()) if playbook else []
         yield Beginning(
             experiment,
-            tuple(course_facts(each) for each in playbook.courses.all()) if playbook else (),
-            tuple(_start(arm) for arm in experiment.arms.all()),
+            courses=tuple(map(course_facts, found)),
+            named=tuple(course_facts(each) for each in found if each.is_seen),
+            starts=tuple(map(_start, experiment.arms.all())),
         )
 
 

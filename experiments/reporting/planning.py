@@ -7,12 +7,13 @@ from math import ceil
 
 from common.dates import day_text
 from experiments.metrics.outcomes import Observed
-from experiments.stats.power import POWER, detectable_difference
+from experiments.stats.power import POWER, Detectable, detectable_difference, needed_per_arm
 
 # The share of fewer learners would be too rough to plan with.
 FEWEST = 20
 # Where nothing is known. At one half, a difference is hardest to see.
 ASSUMED = 0.5
+TEN_POINTS = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,24 +47,31 @@ def usual_share(observed: Observed, *, since: datetime, until: datetime, zone: s
 
 def findings(in_each_half: int, known: UsualShare) -> Iterator[str]:
     """Yield what halves of this size can show, and from which share this is reckoned."""
-    if not in_each_half:
+    found = detectable_difference(in_each_half, in_each_half, baseline=known.rate)
+    if in_each_half:
+        yield _finding(in_each_half, found, known)
+    else:
         yield (
             "It is not known how many learners will enter, so nobody can say yet what this would "
             "show."
         )
-        return
+    is_out_of_reach = bool(found.reason) or found.rise > TEN_POINTS
+    if is_out_of_reach and known.rate + TEN_POINTS <= 1:
+        number = needed_per_arm(baseline=known.rate, lift=TEN_POINTS)
+        yield f"A difference of 10 percentage points takes about {number:,} learners in each half."
+    yield known.source
+
+
+def _finding(in_each_half: int, found: Detectable, known: UsualShare) -> str:
     halves = f"With {in_each_half:,} and {in_each_half:,} learners"
-    found = detectable_difference(in_each_half, in_each_half, baseline=known.rate)
     given = f"if {known.rate:.0%} attempt a quiz without it"
     if found.reason:
-        yield f"{halves} no difference could be seen ({given}): {found.reason}."
-    else:
-        yield (
-            f"{halves} you would see only a difference of about {_points(found.rise)} or more "
-            f"({given}). Smaller help stays unseen. Even help of that size is seen in only "
-            f"{round(POWER * 5)} of 5 such experiments."
-        )
-    yield known.source
+        return f"{halves} no difference could be seen ({given}): {found.reason}."
+    return (
+        f"{halves} you would see only a difference of about {_points(found.rise)} or more "
+        f"({given}). Smaller help stays unseen. Even help of that size is seen in only "
+        f"{round(POWER * 5)} of 5 such experiments."
+    )
 
 
 def _points(rise: float) -> str:

@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from activity import access
 from activity.models import Course
 from activity.operations import ingest
 from config.views.today import Today, today_for
@@ -123,6 +124,21 @@ def test_experiment_of_a_course_that_draws_nobody_says_why() -> None:
     assert "Its clock stopped before the first result." in sentences(seen().results)
     Course.objects.update(clock_stopped_at=NOW + 8 * DAY)
     assert "Its report says what was found." in sentences(seen().results)
+
+
+def test_course_that_the_viewer_may_not_see_counts_but_is_not_named(monkeypatch: Any) -> None:
+    mine, other = make_live_course(title="Biology"), make_live_course(title="Chemistry")
+    playbook = make_playbook(mine)
+    playbook.courses.add(other)
+    make_experiment(make_segment(playbook, ACTED_TODAY), name="Half")
+    monkeypatch.setattr(access, "courses_of", lambda user: Course.objects.filter(pk=mine.pk))
+
+    Course.objects.filter(pk=mine.pk).update(live_since=None)
+    assert "It waits for learners who enter" in sentences(seen().results)
+    Course.objects.update(live_since=None)
+    said = sentences(seen().results)
+    assert "The course Biology is not live." in said
+    assert "Chemistry" not in said
 
 
 def test_first_draws_cost_the_same_for_many_experiments(django_assert_num_queries: Any) -> None:

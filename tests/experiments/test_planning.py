@@ -20,18 +20,20 @@ def of_learners(reached: int, counted: int) -> UsualShare:
 
 
 def test_two_halves_say_the_smallest_difference_that_they_show() -> None:
-    first, source = findings(9, KNOWN)
+    first, more, source = findings(9, KNOWN)
 
     assert first == (
         "With 9 and 9 learners you would see only a difference of about 63 percentage points or "
         "more (if 30% attempt a quiz without it). Smaller help stays unseen. Even help of that "
         "size is seen in only 4 of 5 such experiments."
     )
+    assert more == "A difference of 10 percentage points takes about 356 learners in each half."
     assert source == KNOWN.source
+    assert list(findings(400, KNOWN))[1:] == [KNOWN.source]
 
 
 def test_too_few_learners_get_the_reason() -> None:
-    first, _ = findings(2, KNOWN)
+    first, *_ = findings(2, KNOWN)
 
     assert first.startswith("With 2 and 2 learners no difference could be seen (if 30% attempt")
     assert first.endswith("even if it is nobody against everybody.")
@@ -39,7 +41,9 @@ def test_too_few_learners_get_the_reason() -> None:
 
 def test_unknown_number_of_learners_is_said() -> None:
     assert list(findings(0, KNOWN)) == [
-        "It is not known how many learners will enter, so nobody can say yet what this would show."
+        "It is not known how many learners will enter, so nobody can say yet what this would show.",
+        "A difference of 10 percentage points takes about 356 learners in each half.",
+        KNOWN.source,
     ]
 
 
