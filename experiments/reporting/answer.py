@@ -105,11 +105,11 @@ def _answer(report: Report, row: Row, so_far: bool) -> Answer:
 
 OTHERS = "those who did not get it"
 _FOUND = {
-    Judgement.BETTER: "learners of {arm} did better",
-    Judgement.WORSE: "learners of {arm} did worse",
-    Judgement.NOT_FOUND: "no difference was found between learners of {arm} and {others}",
-    Judgement.UNKNOWN: "it is not known whether learners of {arm} differ from {others}",
-    Judgement.UNTRUSTED: "it cannot be said whether learners of {arm} differ from {others}",
+    Judgement.BETTER: "learners in “{arm}” did better",
+    Judgement.WORSE: "learners in “{arm}” did worse",
+    Judgement.NOT_FOUND: "no difference was found between learners in “{arm}” and {others}",
+    Judgement.UNKNOWN: "it is not known whether learners in “{arm}” differ from {others}",
+    Judgement.UNTRUSTED: "it cannot be said whether learners in “{arm}” differ from {others}",
 }
 
 
@@ -117,7 +117,7 @@ def _others(row: Row) -> str:
     """Return the control's learners in words that need no explanation."""
     # A control with messages of its own did get something.
     if any(fate.outcome == "handed_off" for fate in row.control.deliveries):
-        return f"those of {row.control.name}"
+        return f"those in “{row.control.name}”"
     return OTHERS
 
 
@@ -167,7 +167,7 @@ def _counted(report: Report, row: Row) -> str:
     arm, control = numbers[row.arm.key].n, numbers[row.control.key].n
     learners = "learner" if arm == 1 else "learners"
     role = f" ({OTHERS})" if _others(row) == OTHERS else ""
-    return f"{arm:,} {learners} of {row.arm.name} and {control:,} of {row.control.name}{role}"
+    return f"{arm:,} {learners} in “{row.arm.name}” and {control:,} in “{row.control.name}”{role}"
 
 
 def _capital(sentence: str) -> str:

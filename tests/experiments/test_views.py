@@ -91,8 +91,8 @@ def test_row_of_the_list_loads_its_answer(viewer: Client, nudge: Experiment) -> 
     text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
 
     assert text.strip() == (
-        "No difference was found between learners of nudge and those who did not get it: 75.0% of "
-        "learners attempted a quiz within 7 days, against 33.3%. "
+        "No difference was found between learners in “nudge” and those who did not get it: "
+        "75.0% of learners attempted a quiz within 7 days, against 33.3%. "
         '<span class="quiet">As of Friday 10 October 2025, 13:00 (Europe/London).</span>'
     )
     assert viewer.get("/reports/nudge/answer/")["Location"] == "/reports/nudge/"
