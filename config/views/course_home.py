@@ -164,6 +164,11 @@ def _messages(course: Course, as_of: datetime) -> Iterator[str]:
     midnight = local_midnight(local_date(as_of, course.time_zone), course.time_zone)
     found = messages_of_course(course, since=midnight, now=as_of)
     yield f"{_counted(found.sent)} went out today, since midnight in {course.time_zone}."
+    if course.clock_stopped_at is not None:
+        if left := found.waiting + found.later:
+            still = "because the clock of this simulated course stands still"
+            yield f"{_waiting(left)} for good, {still}."
+        return
     if found.next_at is not None and found.next_at > as_of:
         first = instant_text(found.next_at, zone=course.time_zone)
         yield f"{_waiting(found.waiting)}. The first goes out on {first} or later."

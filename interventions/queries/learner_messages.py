@@ -76,7 +76,9 @@ def active_runs(enrollment_id: int) -> list[Run]:
     """Return the enrollment's active runs with their cadences and steps. Two queries."""
     steps = Prefetch("cadence__steps", Step.objects.select_related("template"))
     rows = Run.objects.filter(enrollment=enrollment_id, status=RunStatus.ACTIVE)
-    related = rows.select_related("cadence__segment", "assignment__arm__experiment")
+    related = rows.select_related(
+        "cadence__segment", "assignment__arm__experiment", "enrollment__course"
+    )
     # Ghosts last: what the learner really gets is said first.
     return list(related.prefetch_related(steps).order_by("ghost", "pk"))
 

@@ -127,6 +127,13 @@ def test_messages_of_later_steps_and_those_started_by_hand_wait_too() -> None:
         "1 message waits. The first is due now.",
         f"1 message is planned for later, the first for {at}.",
     ]
+    Course.objects.update(clock_stopped_at=NOW)
+    course.refresh_from_db()
+    assert home(course).messages[1:] == [
+        "2 messages wait for good, because the clock of this simulated course stands still."
+    ]
+    Course.objects.update(clock_stopped_at=None)
+    course.refresh_from_db()
     Cadence.objects.update(status="archived")
     assert home(course).messages[1:] == ["1 message waits. The first is due now."]
 

@@ -253,6 +253,17 @@ def test_the_answer_is_the_message_that_dispatch_sends_first(ana: Enrollment) ->
     assert Delivery.objects.get(state="handed_off").step.template.name == "Major"
 
 
+def test_nothing_is_promised_in_a_simulated_course_that_stands_still(ana: Enrollment) -> None:
+    never = "will not be sent, because the clock of this simulated course stands still."
+    run = make_run(ana, nudge(ana), next_position=0, next_at=NOW + DAY)
+    type(ana.course).objects.update(clock_stopped_at=NOW)
+    ana = Enrollment.objects.select_related("learner", "course").get()
+    assert why(ana) == f"“Quiz nudge” of “Nudge” {never}"
+
+    make_delivery(run=run, send_at=NOW + HOUR)
+    assert why(ana) == f"“Quiz nudge” {never}"
+
+
 def test_message_that_has_waited_too_long_is_not_announced(ana: Enrollment) -> None:
     make_delivery(ana, nudge(ana), expires_at=NOW - HOUR)
 

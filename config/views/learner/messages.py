@@ -33,6 +33,8 @@ _ENDED = {
     DeliveryState.FAILED: "was not sent, because {because}. That was on {at}.",
 }
 
+_NEVER = "will not be sent, because the clock of this simulated course stands still."
+
 
 def message_name(delivery: Delivery) -> str:
     """Return the name of the message's template in quotes."""
@@ -88,6 +90,9 @@ def waiting_sentences(waiting: Waiting, *, name: str, zone: str, now: datetime) 
     if waiting.delivery.ghost:
         # It waits like a message, so that caps do not favor an arm, but it is never handed off.
         yield of_control(message_name(waiting.delivery), waiting.delivery.run)
+        return
+    if waiting.delivery.enrollment.course.clock_stopped_at is not None:
+        yield f"{message_name(waiting.delivery)} {_NEVER}"
         return
     yield f"{message_name(waiting.delivery)} {_outcome(waiting, name, zone, now)}"
     expectation = waiting.expectation
@@ -159,6 +164,8 @@ def next_step_sentence(run: Run, *, name: str, zone: str) -> str:
     if step is None or run.next_at is None:
         return ""
     message = f"“{step.template.name}” of “{run.cadence.name}”"
+    if run.enrollment.course.clock_stopped_at is not None:
+        return f"{message} {_NEVER}"
     if not _goes_on(run.cadence):
         return f"{message} will not be sent, because its cadence is not active any more."
     if run.ghost:

@@ -182,7 +182,15 @@ def outlook(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> Outlo
 
 
 def silence_sentence(feed: FeedHealth, course: Course) -> str:
-    """Return that a silent feed holds the changes of the forecast; empty if it is not silent."""
+    """Return what holds the changes of the forecast: a silent feed, or a clock that has stopped.
+
+    It is empty if nothing holds them.
+    """
+    if course.clock_stopped_at is not None:
+        return (
+            "This would come next. The clock of this simulated course stands still, so nothing"
+            " changes any more."
+        )
     if feed.status == "ok":
         return ""
     since = f" since {instant_text(feed.since, zone=course.time_zone)}" if feed.since else ""
