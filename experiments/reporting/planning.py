@@ -32,7 +32,7 @@ def usual_share(observed: Observed, *, since: datetime, until: datetime, zone: s
     if observed.n < FEWEST:
         return UsualShare(
             ASSUMED,
-            "Too few learners entered before to know how many attempt a quiz without it, so "
+            "It is not known well enough how many attempt a quiz without it, so "
             f"{ASSUMED:.0%} is assumed.",
         )
     reached = observed.tally[1]
