@@ -58,6 +58,7 @@ class PlaybookSection:
     """The segments of a playbook, and how many learners are in none of them."""
 
     name: str
+    address: str
     lines: list[SegmentLine]
     is_exclusive: bool
     in_none: int
@@ -139,6 +140,7 @@ def _playbooks(
         now = sum(each[-1].members for each in sizes.values())
         yield PlaybookSection(
             name=playbook.name,
+            address=reverse("playbook", args=[playbook.pk]),
             lines=[_line(segment, course, sizes[segment.pk]) for segment in segments],
             is_exclusive=is_exclusive,
             in_none=max(learners - (now if is_exclusive else number_in_any(ids, course)), 0),

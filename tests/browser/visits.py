@@ -16,7 +16,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 WIDE = {"width": 1280, "height": 900}
-NARROW = {"width": 390, "height": 844}
+NARROW = {"width": 380, "height": 844}
 
 # The marks of every file of browser tests.
 IN_BROWSER = [
