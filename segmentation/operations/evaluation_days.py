@@ -63,7 +63,8 @@ def note_evaluations(course: Course, tally: Tally, *, as_of: datetime) -> None:
         "day": day,
         "oldest": day - timedelta(days=KEPT_DAYS),
         "as_of": as_of,
-        "error": storable_text(tally.error)[:LONGEST_ERROR],
+        # The lines after the first may hold the learner's row. It is on the page of the due row.
+        "error": storable_text(tally.error).partition("\n")[0][:LONGEST_ERROR],
     }
     with passing_over_held(), transaction.atomic():
         wait_shortly()

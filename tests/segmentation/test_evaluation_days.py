@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, connections
 
+from activity.models import Due
 from segmentation.models import EvaluationDay, Freeze, Segment
 from segmentation.operations import (
     SegmentFields,
@@ -88,9 +89,16 @@ def test_failure_of_one_learner_is_noted_with_its_error() -> None:
 
     evaluate_due(now=NOW)
 
+    make_enrollment(course)
+    # What succeeds later does not hide the error.
+    evaluate_due(now=NOW + timedelta(seconds=1))
+
     day = EvaluationDay.objects.get()
-    assert (day.evaluated, day.failed) == (9, 1)
+    assert (day.evaluated, day.failed) == (10, 1)
     assert "refused" in day.error
+    # The database adds the values of the row, which belong to a learner.
+    assert "DETAIL" in Due.objects.get(enrollment=unlucky).error
+    assert "DETAIL" not in day.error
 
 
 def test_days_are_forgotten_after_ninety_days() -> None:
