@@ -12,6 +12,7 @@ from common.clock import utc_now
 from common.dates import instant_text
 from experiments.models import Experiment
 from experiments.operations import record_delivery_outcome, stop_experiment
+from experiments.queries.answers import seconds_to_keep
 from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import assign, make_experiment, make_segment, running_experiment
 from tests.factories import NOW, act, make_course
@@ -108,6 +109,11 @@ def test_reloaded_answer_reads_no_draw_again_and_says_its_instant(
     with django_assert_max_num_queries(6):
         assert viewer.get("/reports/nudge/answer/", headers=HTMX).content == first
     assert b"As of Friday 10 October 2025, 13:00 (Europe/London)." in first
+
+
+@pytest.mark.parametrize(("took", "kept"), [(0.001, 10), (0.5, 50), (20, 300)])
+def test_answer_is_kept_in_proportion_to_what_it_took(took: float, kept: float) -> None:
+    assert seconds_to_keep(took) == kept
 
 
 def test_stopped_experiment_has_an_answer_of_its_own(viewer: Client, nudge: Experiment) -> None:
