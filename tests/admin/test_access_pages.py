@@ -5,13 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.db.models import Model
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from activity.access import for_user
-from activity.models import Course, Enrollment, Learner
+from activity.models import Course, CourseScoped, Enrollment, Learner
 from experiments.models import Experiment
 from interventions.models import Cadence, Delivery, Nudge, Run
 from segmentation.models import Override, Playbook, Segment
@@ -170,3 +172,56 @@ def test_no_address_fails_a_page(own: Course, staff: Client) -> None:
         values = {each: OTHERS.get(each, 10**30) for each in arguments if each != "key"}
         if len(values) == len(arguments):
             assert staff.get(reverse(name, kwargs=values), HOSTILE).status_code < 500, name
+
+
+def log_in(client: Client, *, may_view: bool) -> None:
+    user = get_user_model().objects.create_user("bo", is_staff=True)
+    if may_view:
+        user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+
+
+def stored() -> dict[str, list[Any]]:
+    """Return the rows of all our tables."""
+    models = [each for each in apps.get_models() if issubclass(each, CourseScoped)]
+    return {
+        each._meta.label: list(each._base_manager.order_by("pk").values_list()) for each in models
+    }
+
+
+@pytest.mark.slow
+def test_staff_who_may_only_view_change_nothing(own: Course, client: Client) -> None:
+    log_in(client, may_view=True)
+    before, found = stored(), dict[str, int]()
+
+    for name, arguments in patterns():
+        values = {each: _value(name, each, mine=True) for each in arguments}
+        found[name] = client.post(reverse(name, kwargs=values)).status_code
+
+    # They count a rule and choose a course. Without a button, the page of a rule is only shown.
+    assert {name for name, status in found.items() if status < 400} == {
+        "segmentation:count",
+        "segmentation:rule",
+        "switch-course",
+    }
+    assert stored() == before
+
+
+@pytest.mark.slow
+def test_pages_are_closed_to_staff_without_rights_and_to_strangers(
+    own: Course, client: Client
+) -> None:
+    every = [(name, address) for name, address in zip(names(), addresses(mine=True), strict=True)]
+    for name, address in every:
+        for answer in (client.get(address), client.post(address)):
+            assert answer.status_code in (302, 405), name
+            assert answer.status_code == 405 or "/login/" in answer.url, name
+
+    log_in(client, may_view=False)
+    opened = {name for name, address in every if client.get(address).status_code < 400}
+
+    assert opened == {"home"}
+
+
+def names() -> list[str]:
+    return [name for name, _ in patterns()]
