@@ -16,6 +16,7 @@ from segmentation.models import (
     Segment,
     SegmentStatus,
     Transition,
+    TransitionCause,
     TransitionKind,
     WaitingEntry,
 )
@@ -122,17 +123,25 @@ def drafts(viewer: User) -> QuerySet[Nudge]:
 
 
 def _entries_per_week(segment_id: int, *, viewer: Viewer, now: datetime) -> int | None:
-    """Return how many entries that could start messages a week has had, over the last weeks."""
+    """Return how many entries that could start messages a week has had, over the last weeks.
+
+    Entries at a first evaluation, and those that an experiment writes at its start for present
+    members, come all at once. No week has them again.
+    """
     since = now - timedelta(weeks=_WEEKS)
     rows = for_user(Transition.objects.filter(segment=segment_id), viewer)
-    latest = list(rows.order_by("-id").values_list("kind", "starts", "occurred_at")[: _LATEST + 1])
+    columns = ("kind", "starts", "occurred_at", "cause")
+    latest = list(rows.order_by("-id").values_list(*columns)[: _LATEST + 1])
     if not latest:
         return None
-    first = max(since, min(at for _, _, at in latest))
+    first = max(since, min(at for _, _, at, _ in latest))
     weeks = (now - first) / timedelta(weeks=1)
     entries = [
         at
-        for kind, starts, at in latest
-        if kind == TransitionKind.ENTER and starts and first <= at <= now
+        for kind, starts, at, cause in latest
+        if kind == TransitionKind.ENTER
+        and starts
+        and cause != TransitionCause.BASELINE
+        and first <= at <= now
     ]
     return round(len(entries) / weeks) if weeks >= 1 else None

@@ -8,7 +8,7 @@ from activity.access import Viewer, for_user
 from experiments.metrics.definitions import METRICS
 from experiments.queries import outcomes_since
 from experiments.reporting.planning import UsualShare, usual_share
-from segmentation.models import Segment, Transition, TransitionKind
+from segmentation.models import Segment, Transition, TransitionCause, TransitionKind
 
 # The primary outcome of the experiment that a nudge starts.
 METRIC = METRICS[0]
@@ -34,6 +34,8 @@ def usual_share_of(segment: Segment, *, viewer: Viewer, zone: str, now: datetime
         occurred_at__gte=since,
         occurred_at__lte=until,
     )
+    # An experiment writes such entries at its start for learners who entered at other instants.
+    entries = entries.exclude(cause=TransitionCause.BASELINE)
     latest = entries.order_by("-id").values_list("enrollment_id", "occurred_at")[:_MOST_COUNTED]
     # A learner who entered several times counts from the first of these entries, as in a draw.
     starts = dict(latest)

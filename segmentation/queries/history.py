@@ -4,9 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Max, Q
+from django.db.models import Exists, Max, OuterRef, Q
 
-from segmentation.models import Membership, SegmentVersion, Transition, TransitionKind
+from segmentation.models import (
+    Membership,
+    SegmentVersion,
+    Transition,
+    TransitionCause,
+    TransitionKind,
+)
 from segmentation.rules import Group, RuleError, Verdict, parse, verdicts
 
 MOST = 200
@@ -14,10 +20,15 @@ MOST = 200
 
 @dataclass(frozen=True)
 class Moved:
-    """An entry or a leaving. `verdicts` are those of an entry, the deciding ones first."""
+    """An entry or a leaving. `verdicts` are those of an entry, the deciding ones first.
+
+    `was_in`: the learner was a member before. At its start, an experiment writes an entry for each
+    present member.
+    """
 
     transition: Transition
     verdicts: list[Verdict]
+    was_in: bool
 
 
 def moves_between(enrollment_id: int, since: datetime, until: datetime) -> list[Moved]:
@@ -39,7 +50,8 @@ def moves_between(enrollment_id: int, since: datetime, until: datetime) -> list[
         rule = rules.get((each.segment_id, each.version))
         at_entry = signals.get((each.segment_id, each.occurred_at), {})
         is_entry = each.kind == TransitionKind.ENTER and rule is not None
-        moved.append(Moved(each, verdicts(rule, at_entry) if is_entry and rule else []))
+        was_in = _is_announced(each) and (each.segment_id, each.occurred_at) not in signals
+        moved.append(Moved(each, verdicts(rule, at_entry) if is_entry and rule else [], was_in))
     return moved
 
 
@@ -51,10 +63,23 @@ def last_move_before(enrollment_id: int, instant: datetime) -> datetime | None:
 
 
 def last_entry(enrollment_id: int) -> Transition | None:
-    """Return the enrollment's last entry into a segment. One query."""
+    """Return the enrollment's last entry into a segment. One query.
+
+    Entries that an experiment wrote at its start for present members are left out.
+    """
     entries = Transition.objects.filter(enrollment=enrollment_id, kind=TransitionKind.ENTER)
-    related = ("segment__playbook", "enrollment__course")
-    return entries.select_related(*related).order_by("-id").first()
+    began = Membership.objects.filter(
+        enrollment=OuterRef("enrollment"),
+        segment=OuterRef("segment"),
+        entered_at=OuterRef("occurred_at"),
+    )
+    real = entries.exclude(Q(cause=TransitionCause.BASELINE, starts=True) & ~Exists(began))
+    return real.select_related("segment__playbook", "enrollment__course").order_by("-id").first()
+
+
+def _is_announced(transition: Transition) -> bool:
+    is_entry = transition.kind == TransitionKind.ENTER
+    return is_entry and transition.starts and transition.cause == TransitionCause.BASELINE
 
 
 def _rules(transitions: Iterable[Transition]) -> dict[tuple[int, int], Group]:

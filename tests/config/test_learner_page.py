@@ -20,7 +20,8 @@ from interventions.operations import (
     save_cap,
 )
 from segmentation.models import Segment
-from segmentation.operations import add_member, remove_member
+from segmentation.operations import add_member, announce_members, remove_member
+from segmentation.queries.history import last_entry
 from segmentation.stages.evaluate import evaluate_due
 from tests.config.learner_pages import admin, history, lines, section
 from tests.factories import NOW, act, make_item, make_learner
@@ -110,6 +111,21 @@ def test_a_later_segment_does_not_come_first(ana: Enrollment) -> None:
     assert section(ana).segments[1].sentence == (
         "Not in First: its rule is true, but Later, whose rule failed, keeps its members."
     )
+
+
+def test_present_member_of_a_new_experiment_has_not_entered_again(ana: Enrollment) -> None:
+    segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
+    act(ana, occurred_at=NOW - 9 * DAY)
+    evaluate_due(now=NOW)
+    entry = last_entry(ana.pk)
+    assert entry is not None
+
+    announce_members(segment.pk, now=NOW + HOUR)
+
+    said = history(ana, NOW + 2 * HOUR)
+    assert "Was in Quiet already when an experiment began for its members." in said
+    assert len([each for each in said if each.startswith("Entered Quiet")]) == 1
+    assert last_entry(ana.pk) == entry
 
 
 def test_the_rule_for_leaving_keeps_a_learner_out(ana: Enrollment) -> None:

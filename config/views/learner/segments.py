@@ -15,11 +15,11 @@ from segmentation.models import (
     OverrideKind,
     Segment,
     SegmentStatus,
-    Transition,
     TransitionCause,
     TransitionKind,
 )
 from segmentation.operations import Change, forecast
+from segmentation.queries.history import Moved
 from segmentation.queries.standing import Standing, standings
 from segmentation.rules import RuleError, Verdict, explain, parse, verdicts
 
@@ -155,8 +155,11 @@ def _rule(shape: object) -> str:
         return "a rule that cannot be read"
 
 
-def moved_sentence(transition: Transition) -> str:
+def moved_sentence(moved: Moved) -> str:
     """Return what the learner entered or left, and why."""
+    transition = moved.transition
+    if moved.was_in:
+        return f"Was in {transition.segment.name} already when an experiment began for its members."
     did = "Entered" if transition.kind == TransitionKind.ENTER else "Left"
     cause = _CAUSES[TransitionCause(transition.cause)]
     return f"{did} {transition.segment.name} {cause}."

@@ -148,7 +148,7 @@ def _moves(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
     for moved in moves_between(stretch.enrollment.pk, stretch.since, stretch.until):
         yield Entry(
             moved.transition.occurred_at,
-            moved_sentence(moved.transition),
+            moved_sentence(moved),
             conditions=[condition_line(each) for each in moved.verdicts],
         )
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 
 from interventions.channels import CHANNELS
 from interventions.models import Delivery
@@ -11,6 +12,7 @@ from interventions.operations import PauseNote, pause_learner, save_cap, suppres
 from interventions.queries.facts import read_situation
 from interventions.queries.forecast import CLOCK_STOPPED, forecast, unsaved_cadence
 from interventions.queries.limits import read_limits
+from interventions.queries.nudges import whom
 from interventions.queries.situations import read_situations
 from interventions.render.links import LinkOwner
 from tests.factories import NOW, make_learner
@@ -22,6 +24,7 @@ from tests.interventions.factories import (
     make_delivery,
     make_evaluated,
     make_live_course,
+    make_transition,
 )
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +146,16 @@ def test_forecast_knows_courses_that_send_nothing():
     found = forecast_for([waiting, simulated], delay=timedelta(days=2))
 
     assert dict(found.others) == {"course_not_live": 1, CLOCK_STOPPED: 1}
+
+
+def test_usual_week_does_not_have_the_entries_of_a_start(course):
+    segment = make_any_segment(course)
+    for weeks in (1, 2, 3):
+        make_transition(enrolled(course), segment, occurred_at=NOW - timedelta(weeks=weeks))
+    for _ in range(9):
+        make_transition(enrolled(course), segment, cause="baseline", occurred_at=NOW - HOUR)
+
+    assert whom(segment, viewer=User(is_superuser=True), now=NOW).per_week == 1
 
 
 def test_forecast_of_nobody_is_empty():
