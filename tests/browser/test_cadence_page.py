@@ -36,7 +36,7 @@ def test_goal_is_built_by_conditions_and_found_again(live_server, staff_context,
     page.get_by_label("Value", exact=True).fill("some")
     page.locator(".field-goal_rule .fault").get_by_text("number").wait_for()
     page.get_by_label("Value", exact=True).fill("1")
-    page.get_by_text("0 of 2 learners").wait_for()
+    page.locator(".said", has_text="0 of 2 learners").wait_for()
 
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/cadence/")
@@ -52,7 +52,7 @@ def test_goal_is_built_by_conditions_and_found_again(live_server, staff_context,
 def test_condition_of_a_step_is_added_and_removed_again(live_server, staff_context, cadence):
     page, faults = open_page(staff_context, live_server, cadence)
     page.get_by_role("button", name="Send it only if").press("Enter")
-    page.get_by_text("of 2 learners").wait_for()
+    page.locator(".said", has_text="of 2 learners").wait_for()
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/cadence/")
     assert Step.objects.get().condition is not None
@@ -83,7 +83,7 @@ def test_axe_finds_no_fault_and_the_page_fits(scheme, live_server, staff_context
     page.emulate_media(color_scheme=scheme)
     page.evaluate("document.querySelectorAll('fieldset details').forEach(one => one.open = true)")
     page.get_by_role("button", name="Add a goal").click()
-    page.get_by_text("of 2 learners").wait_for()
+    page.locator(".said", has_text="of 2 learners").wait_for()
 
     for window in (NARROW, WIDE):
         page.set_viewport_size(window)
