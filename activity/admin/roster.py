@@ -48,6 +48,33 @@ class CourseAdmin(KeptAdmin):
     search_fields = ("key", "title")
     list_filter = ("starts_on",)
     readonly_fields = ("clock_stopped_at",)
+    fieldsets = (
+        (
+            None,
+            {"fields": ("title", "key", "time_zone", "starts_on", "ends_on", "live_since")},
+        ),
+        (
+            "Language and replies",
+            {"classes": ("collapse",), "fields": ("locale", "contact_email")},
+        ),
+        (
+            "When a quiz is passed, and what counts as late",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "pass_mark",
+                    "grace_days",
+                    "late_after_hours",
+                    "late_events_start",
+                    "clock_stopped_at",
+                ),
+            },
+        ),
+    )
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """Make the key of a new course from its title while one types."""
+        return {} if obj else {"key": ("title",)}
 
     @display(
         description="State",

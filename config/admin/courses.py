@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
 from activity.admin import CourseAdmin
 from activity.models import Course
@@ -26,6 +28,16 @@ class LiveCourseAdmin(CourseAdmin):
         """Return also the fields that let messages out, if the user may not send."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if may_send(request.user) else (*fields, *LETS_OUT)
+
+    def page_links(self, row: Any) -> list[tuple[str, str]]:
+        """Return the page of the course for daily work."""
+        return [("Learners, messages and results", reverse("course-home", args=(row.pk,)))]
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Lead from a new course to its page, which says what comes next."""
+        may_view = request.user.has_perm("activity.view_course")
+        found: HttpResponse = super().response_post_save_add(request, obj)
+        return redirect("course-home", obj.pk) if may_view else found
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the course. If "live since" is set, show whether messages go out, and the guards."""
