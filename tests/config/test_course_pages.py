@@ -223,3 +223,22 @@ def test_links_to_members_lead_to_those_of_the_course(staff: Client) -> None:
         # The name of the segment, which is kept for both courses, is in the filter.
         assert f" in {other.title}" not in shown, address
         assert other.key not in shown, address
+
+
+def test_new_course_leads_to_its_page_which_says_what_comes_next(staff: Client) -> None:
+    address = "/admin/activity/course/add/"
+    first, *others = staff.get(address).context["adminform"].fieldsets
+    assert len(first[1]["fields"]) <= 6
+    assert all("collapse" in options["classes"] for _, options in others)
+    form = {"title": "Biology", "key": "bio", "time_zone": "Europe/Brussels", "locale": "en"}
+    form |= {"starts_on": "2025-09-01", "ends_on": "2025-12-20", "pass_mark": "0.5"}
+
+    answer = staff.post(address, form | {"grace_days": 2, "late_after_hours": 48}, follow=True)
+
+    course = Course.objects.get()
+    assert answer.redirect_chain == [(f"/courses/{course.pk}/", 302)]
+    for words in ("Import learners from a spreadsheet", "Install the five segments"):
+        assert words in answer.text
+    change = f"/admin/activity/course/{course.pk}/change/"
+    assert change in answer.text.partition('id="readiness"')[2]
+    assert f"/courses/{course.pk}/" in staff.get(change).text
