@@ -89,6 +89,8 @@ def test_page_of_a_large_course_reads_no_members_until_it_is_asked(
     assert reads_of_members(queries) == []
     assert "being counted" in page
     assert f'hx-get="{address}?counted=1" hx-trigger="load"' in page
+    # Without a script, or if the request fails.
+    assert f'href="{address}?counted=1">count again</a>' in page
     assert SAID[name] not in page
     asked = staff.get(address, ASKED).text
     assert SAID[name] in asked
