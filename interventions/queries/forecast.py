@@ -26,10 +26,13 @@ from interventions.queries.learner_messages import RELATED
 from interventions.queries.limits import read_limits
 from interventions.queries.runs import zone_of
 from interventions.queries.situations import read_situations
+from segmentation.models import WaitingEntry
 
 # The members whose messages are forecast. More would take longer than a page may.
 MOST_FORECAST = 200
 CLOCK_STOPPED = "clock_stopped"
+# The entry came with many others at once. Nothing starts before staff decide on them.
+ENTRY_WAITS = "entry_waits"
 # The waiting messages of all of them that are looked at.
 MOST_WAITING = 2_000
 
@@ -50,7 +53,7 @@ class Forecast:
 def forecast(
     members: Sequence[Enrollment], *, cadence: Cadence, delay: timedelta, now: datetime
 ) -> Forecast:
-    """Return what the policy would do with a first message of the unsaved cadence. Eight queries.
+    """Return what the policy would do with a first message of the unsaved cadence. Nine queries.
 
     It takes each member as if the run started now. Messages that wait for the member already go out
     in turn with it. Learners and courses must be loaded.
@@ -87,9 +90,10 @@ def _results(
     limits = read_limits()
     situations = read_situations([each.learner for each in members], limits=limits, now=now)
     waiting = _waiting([each.learner_id for each in members])
+    undecided = _undecided(members, cadence)
     for each in members:
-        if each.course.clock_stopped_at is not None:
-            yield each, CLOCK_STOPPED
+        if each.course.clock_stopped_at is not None or each.pk in undecided:
+            yield each, ENTRY_WAITS if each.pk in undecided else CLOCK_STOPPED
             continue
         new = unsaved_delivery(each, cadence)
         zone = zone_of(each)
@@ -101,6 +105,12 @@ def _results(
             for one in (*waiting.get(each.learner_id, ()), new)
         ]
         yield each, _result(expect_in_turn(candidates)[-1])
+
+
+def _undecided(members: Sequence[Enrollment], cadence: Cadence) -> set[int]:
+    """Return the members from whose entry nothing can start yet. One query."""
+    rows = WaitingEntry.objects.filter(segment=cadence.segment, enrollment__in=members)
+    return set(rows.values_list("enrollment", flat=True))
 
 
 def _waiting(learner_ids: Sequence[int]) -> dict[int, list[Delivery]]:

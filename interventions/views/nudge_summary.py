@@ -10,7 +10,13 @@ from common.dates import instant_text
 from experiments.queries import running_experiments
 from interventions.operations import NudgeFields
 from interventions.policy.decision import Reason
-from interventions.queries.forecast import CLOCK_STOPPED, MOST_FORECAST, Forecast, forecast
+from interventions.queries.forecast import (
+    CLOCK_STOPPED,
+    ENTRY_WAITS,
+    MOST_FORECAST,
+    Forecast,
+    forecast,
+)
 from interventions.queries.nudge_line import Point
 from interventions.queries.nudges import Whom, active_on_entry, first_members
 from interventions.queries.runs import zone_of
@@ -44,6 +50,10 @@ _WHY_NOT: dict[str, tuple[str, str]] = {
     Reason.LEARNER_PAUSED: (
         "gets nothing, because staff hold all messages to this learner",
         "get nothing, because staff hold all messages to them",
+    ),
+    ENTRY_WAITS: (
+        "waits, because many learners entered on one day and nobody has decided on that yet",
+        "wait, because many learners entered on one day and nobody has decided on that yet",
     ),
     CLOCK_STOPPED: (
         "is in a simulated course, which sends nothing",

@@ -10,11 +10,17 @@ from interventions.channels import CHANNELS
 from interventions.models import Delivery
 from interventions.operations import PauseNote, pause_learner, save_cap, suppress, unsubscribe
 from interventions.queries.facts import read_situation
-from interventions.queries.forecast import CLOCK_STOPPED, forecast, unsaved_cadence
+from interventions.queries.forecast import (
+    CLOCK_STOPPED,
+    ENTRY_WAITS,
+    forecast,
+    unsaved_cadence,
+)
 from interventions.queries.limits import read_limits
 from interventions.queries.nudges import whom
 from interventions.queries.situations import read_situations
 from interventions.render.links import LinkOwner
+from segmentation.models import WaitingEntry
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     make_any_segment,
@@ -121,6 +127,20 @@ def test_forecast_knows_that_a_waiting_message_goes_first(course):
     # Both are due in the morning, and the one that was planned first goes first.
     Delivery.objects.update(send_at=NOW)
     assert forecast_for([member]).first_at == NOW + 24 * HOUR
+
+
+def test_forecast_leaves_out_entries_that_staff_have_not_decided_on(course):
+    segment = make_any_segment(course)
+    held, free = enrolled(course), enrolled(course)
+    entry = make_transition(held, segment, starts=False)
+    WaitingEntry.objects.create(
+        transition=entry, enrollment=held, segment=segment, course=course, day=NOW, entered_at=NOW
+    )
+    cadence = unsaved_cadence(make_category(), segment=segment)
+
+    found = forecast([held, free], cadence=cadence, delay=timedelta(0), now=NOW)
+
+    assert (found.reached, found.others) == (1, [(ENTRY_WAITS, 1)])
 
 
 def test_forecast_knows_a_cap_that_drops(course):
