@@ -65,4 +65,4 @@ class Freeze(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.segment} frozen at {self.frozen_at}"
+        return f"{self.segment} frozen at {self.frozen_at:%Y-%m-%d %H:%M %Z}"
