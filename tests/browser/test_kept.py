@@ -1,6 +1,7 @@
 """What somebody typed outlives the end of the session, a second login and another person."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.urls import reverse
@@ -58,6 +59,8 @@ def test_rule_is_saved_after_the_session_has_ended(live_server, staff_with_passw
     log_in(page)
     assert page.get_by_role("heading", name=KEPT).is_visible()
     assert not Segment.objects.exists()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
     page.get_by_role("button", name="Send what I typed").click()
 
     page.get_by_text("Saved.").wait_for()

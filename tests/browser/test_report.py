@@ -100,6 +100,24 @@ def test_learners_are_imported_with_the_keyboard(live_server, staff_context, cou
     assert faults == []
 
 
+def test_import_says_that_it_works_until_the_answer_comes(live_server, staff_context, course):
+    page, faults = visit(staff_context, live_server.url + reverse("activity:import"))
+    assert page.get_by_text("at most 5,000 lines").is_visible()
+    assert page.locator("#working progress").count() == 0
+    page.get_by_label("Course").select_option(label="Biology 2025")
+    # The answer would come too soon to look at the page.
+    page.evaluate(
+        "document.querySelector('main form').addEventListener('submit', it => it.preventDefault())"
+    )
+
+    page.get_by_role("button", name="Next: the columns").click()
+
+    assert page.locator("#working progress").is_visible()
+    assert "Leave this page open" in page.locator("#working").inner_text()
+    check(page)
+    assert faults == []
+
+
 def check(page):
     """Check that the step fits wide and narrow windows, and that axe finds no fault."""
     for window in (NARROW, WIDE):
