@@ -7,15 +7,21 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from activity.operations import ingest
 from activity.switch import choose_course
 from common.clock import utc_now
 from common.dates import instant_text
 from experiments.models import Experiment
-from experiments.operations import record_delivery_outcome, stop_experiment
+from experiments.operations import (
+    AssignedDelivery,
+    record_delivery_outcome,
+    record_delivery_outcomes,
+    stop_experiment,
+)
 from experiments.queries.answers import seconds_to_keep
 from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import assign, make_experiment, make_segment, running_experiment
-from tests.factories import NOW, act, make_course
+from tests.factories import NOW, act, make_course, make_enrollment, make_event
 
 pytestmark = pytest.mark.django_db
 
@@ -36,14 +42,17 @@ def nudge() -> Experiment:
     """An experiment on a simulated course that stopped ten days after its start."""
     course = make_course(clock_stopped_at=NOW + timedelta(days=10))
     experiment = running_experiment(key="nudge", name="Nudge", segment=make_segment(course))
-    for arm, drawn, reached in (("control", 12, 4), ("nudge", 12, 9)):
-        for place in range(drawn):
-            assignment = assign(experiment, arm, NOW)
-            outcome = "handed_off" if arm == "nudge" else "ghost"
-            record_delivery_outcome(assignment.pk, delivery_key=uuid4(), outcome=outcome, at=NOW)
-            if place < reached:
-                act(assignment.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW, count=2)
-        assign(experiment, arm, NOW + timedelta(days=5))
+    attempts = []
+    for arm, outcome, reached in (("control", "ghost", 4), ("nudge", "handed_off", 9)):
+        drawn = [assign(experiment, arm, NOW, make_enrollment(course)) for _ in range(12)]
+        deliveries = [AssignedDelivery(each.pk, uuid4(), "") for each in drawn]
+        record_delivery_outcomes(deliveries, outcome=outcome, at=NOW)
+        attempts += [
+            make_event(each.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW, count=2)
+            for each in drawn[:reached]
+        ]
+        assign(experiment, arm, NOW + timedelta(days=5), make_enrollment(course))
+    assert ingest(attempts, now=NOW).stored == 13
     return experiment
 
 
