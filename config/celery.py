@@ -11,12 +11,14 @@ from kombu import Queue
 
 from common import stopping
 from config.running.beat import SECONDS_BETWEEN_BEATS
+from config.running.broker import free_unconfirmed_tasks
 from config.running.startup import PRODUCTION_SETTINGS, prepare, refuse_other_schema, wait_for_rows
 from config.running.workers import STAGES
 
 # The default is production: a server without configured settings must not use the local ones, whose
 # secret key is public. `manage.py serve` passes its settings to its children.
 prepare(default_settings=PRODUCTION_SETTINGS)
+free_unconfirmed_tasks()
 
 # A broker connection that is silent but not closed, for example after a firewall has dropped it, is
 # given up after these seconds. By default the broker's client waits for ever.

@@ -19,7 +19,13 @@ from config.running.beat import StageScheduler
 from config.running.workers import STAGES, WORKERS, celery_command, worker_commands
 from tests.conftest import QUICK_BEAT, StartCelery
 from tests.factories import make_course, make_enrollment
-from tests.processes import free_port, running, start_command, wait_until
+from tests.processes import (
+    SECONDS_TO_FINISH,
+    free_port,
+    running,
+    start_command,
+    wait_until,
+)
 from tests.silent_proxy import SilentProxy, serve
 
 SLEEPING = "tests.config.sleeping_stages"
@@ -74,6 +80,28 @@ def test_worker_and_beat_wait_for_a_broker_that_comes_late_falls_silent_and_goes
         with broker(Path(folder), port):
             assert wait_until_evaluated()
         assert [process.poll() for process in started] == [None, None, None]
+
+
+@pytest.mark.slow
+def test_task_that_cannot_be_confirmed_leaves_room_for_the_next() -> None:
+    port = free_port()
+    with (
+        tempfile.TemporaryDirectory(prefix="nudgelab-ack-") as folder,
+        broker(Path(folder), port) as proxy,
+        app.connection_for_read(url=f"redis://127.0.0.1:{port}/0") as connection,
+    ):
+        queue = connection.SimpleQueue("evaluate")
+        queue.put("one")
+        channel = queue.channel
+        channel.basic_qos(prefetch_count=1)
+        message = queue.get(timeout=SECONDS_TO_FINISH)
+        assert not channel.qos.can_consume()
+
+        proxy.silence()
+        with pytest.raises(channel.connection_errors):
+            message.ack()
+
+        assert channel.qos.can_consume()
 
 
 def test_beat_has_one_entry_per_stage_and_none_expires() -> None:
