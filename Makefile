@@ -63,8 +63,8 @@ test: install
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) -m pytest -n auto --dist worksteal
 
-# While one works: no test that starts processes or servers, opens a browser, reads real data or
-# takes half a second.
+# While one works: no test that starts processes or servers, opens a browser, reads real data, goes
+# through the admin or a whole path, or takes a quarter of a second.
 test-fast: install
 	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not slow'
 

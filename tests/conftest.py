@@ -31,17 +31,20 @@ hypothesis_settings.load_profile("nudgelab")
 SLOW_FIXTURES = frozenset(
     {"celery_processes", "live_server", "shared_data", "transactional_db", "valkey_url"}
 )
+# Folders of tests that go through whole pages and whole paths.
+SLOW_FOLDERS = frozenset({"admin", "journeys", "nudges"})
 STARTERS = frozenset({"processes", "run_python", "start_command", "start_python", "subprocess"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what commits for others, asks for what is slow, or is in a file of processes."""
+    """Mark as slow what commits for others, or asks for or stands in something slow."""
     for item in items:
         database = item.get_closest_marker("django_db")
         commits = database is not None and database.kwargs.get("transaction", False)
         assert isinstance(item, pytest.Function)
         asks = SLOW_FIXTURES.intersection(item.fixturenames)
-        if commits or asks or STARTERS.intersection(vars(item.module)):
+        is_there = item.path.parent.name in SLOW_FOLDERS
+        if commits or asks or is_there or STARTERS.intersection(vars(item.module)):
             item.add_marker(pytest.mark.slow)
 
 

@@ -157,6 +157,7 @@ def test_event_with_values_that_json_cannot_hold_is_kept_too():
     assert RejectedEvent.objects.filter(payload="no event").exists()
 
 
+@pytest.mark.slow
 def test_properties_nested_too_deeply_are_refused_and_the_rest_is_stored(admin_client):
     enrollment = make_enrollment()
     batch = [make_event(enrollment, properties=nested(n)) for n in (50, 51, 900, 100_000)]

@@ -163,6 +163,7 @@ def test_a_missing_file_is_named(tmp_path):
         call_command("import_jsonl", tmp_path / "gone.jsonl")
 
 
+@pytest.mark.slow
 def test_early_event_is_not_a_failure(tmp_path):
     ahead = {**GOOD[-1], "occurred_at": (utc_now() + timedelta(minutes=3)).isoformat()}
     path = tmp_path / "course.jsonl"

@@ -308,6 +308,7 @@ def test_many_rows_take_a_bounded_number_of_queries(
 
 
 @pytest.mark.django_db
+@pytest.mark.slow
 def test_many_rows_take_the_same_number_of_queries(
     django_assert_max_num_queries: Any, django_assert_num_queries: Any
 ) -> None:

@@ -79,6 +79,7 @@ def reads_of_members(queries: CaptureQueriesContext) -> list[str]:
 
 
 @each_page
+@pytest.mark.slow
 def test_page_of_a_large_course_reads_no_members_until_it_is_asked(
     name: str, staff: Client, segment: Segment
 ) -> None:

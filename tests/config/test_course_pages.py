@@ -175,6 +175,7 @@ def test_staff_who_may_see_only_courses_are_not_told_that_nothing_else_is_there(
         assert words not in page
 
 
+@pytest.mark.slow
 def test_page_costs_the_same_for_any_number_of_learners(
     django_assert_max_num_queries: Any,
 ) -> None:
@@ -206,6 +207,7 @@ def test_new_installation_says_where_courses_come_from(staff: Client) -> None:
     assert "There is no course yet." in staff.get("/courses/").text
 
 
+@pytest.mark.slow
 def test_links_to_members_lead_to_those_of_the_course(staff: Client) -> None:
     course, other = make_live_course(title="Biology"), make_live_course(title="History")
     segment = make_segment(make_playbook(course, other), ACTED_TODAY)

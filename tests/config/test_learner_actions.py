@@ -55,6 +55,7 @@ def post(client: Client, name: str, *args: Any, **form: str) -> Any:
     return client.post(reverse(f"learner-{name}", args=args), form, follow=True)
 
 
+@pytest.mark.slow
 def test_messages_are_held_with_a_reason_and_resumed(staff: Client, ana: Enrollment) -> None:
     delivery = make_delivery(ana)
 
@@ -122,6 +123,7 @@ def test_every_action_is_a_post(staff: Client, ana: Enrollment) -> None:
         assert staff.get(reverse(f"learner-{name}", args=args)).status_code == 405
 
 
+@pytest.mark.slow
 def test_a_learner_is_added_removed_and_left_to_the_rule(staff: Client, ana: Enrollment) -> None:
     segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
 
@@ -137,6 +139,7 @@ def test_a_learner_is_added_removed_and_left_to_the_rule(staff: Client, ana: Enr
     assert not Override.objects.exists()
 
 
+@pytest.mark.slow
 def test_the_form_names_what_would_start(staff: Client, ana: Enrollment) -> None:
     segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
     page = reverse("learner", args=(ana.learner_id,))
@@ -147,6 +150,7 @@ def test_the_form_names_what_would_start(staff: Client, ana: Enrollment) -> None
     assert "“Nudge” can start from it." in staff.get(page).text
 
 
+@pytest.mark.slow
 def test_nothing_is_said_to_start_where_no_message_goes_out(staff: Client, ana: Enrollment) -> None:
     make_cadence(segment=make_segment(make_playbook(ana.course), QUIET))
     manual = make_cadence(trigger="manual", name="Extra help")
@@ -163,6 +167,7 @@ def test_nothing_is_said_to_start_where_no_message_goes_out(staff: Client, ana: 
     assert not Run.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_change_that_cannot_be_made_says_why(staff: Client, ana: Enrollment) -> None:
     elsewhere = make_segment(make_playbook(), QUIET)
 
@@ -197,6 +202,7 @@ def test_a_cadence_is_sent_by_hand_once_and_stopped(staff: Client, ana: Enrollme
     assert "had ended before" in post(staff, "stop", run.pk).text
 
 
+@pytest.mark.slow
 def test_a_cap_holds_what_is_sent_by_hand(staff: Client, ana: Enrollment) -> None:
     save_cap("1 a day", limit=1, window="rolling_hours", length=24, on_exceed="defer")
     make_counted(ana, utc_now())

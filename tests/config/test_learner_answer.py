@@ -45,6 +45,7 @@ def ana() -> Enrollment:
     return make_evaluated(make_live_course(title="Biology"), make_learner(name="Ana Lee"))
 
 
+@pytest.mark.slow
 def test_nothing_has_started(ana: Enrollment) -> None:
     assert why(ana) == "Ana has entered no segment yet, and messages start from segments."
 
@@ -146,6 +147,7 @@ def test_a_learner_without_address_will_not_get_the_message(ana: Enrollment) -> 
     )
 
 
+@pytest.mark.slow
 def test_a_learner_whom_no_message_can_reach(ana: Enrollment) -> None:
     cadence = nudge(ana)
     said = {"state": "out", "changed_at": NOW - DAY, "source": "page"}
@@ -168,6 +170,7 @@ def entered(ana: Enrollment, cadence: Any) -> Any:
     return make_transition(ana, cadence.segment, processed_at=NOW, occurred_at=NOW)
 
 
+@pytest.mark.slow
 def test_a_cadence_that_reached_her_before_is_named(ana: Enrollment) -> None:
     cadence = nudge(ana)
     entered(ana, cadence)
@@ -218,6 +221,7 @@ def test_the_next_step_names_its_conditions(ana: Enrollment) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_next_step_of_a_paused_and_of_an_archived_cadence(ana: Enrollment) -> None:
     cadence = nudge(ana, exit_on_leave=False)
     make_run(ana, cadence, next_position=0, next_at=NOW + DAY)
@@ -270,6 +274,7 @@ def test_message_that_has_waited_too_long_is_not_announced(ana: Enrollment) -> N
     assert why(ana) == "“Quiz nudge” has waited too long and will not be sent."
 
 
+@pytest.mark.slow
 def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
     cadence = nudge(ana)
     experiment = make_experiment(cadence.segment, name="Half", start=False)
@@ -286,6 +291,7 @@ def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
     assert section(ana).arms == ["In the arm “control” of the experiment “Half”."]
 
 
+@pytest.mark.slow
 def test_a_control_learner_is_promised_no_message(ana: Enrollment) -> None:
     cadence = nudge(ana)
     experiment = make_experiment(cadence.segment, name="Half", start=False)

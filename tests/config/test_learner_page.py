@@ -150,6 +150,7 @@ def test_last_activity_is_the_learners_and_not_our_mail(ana: Enrollment) -> None
     )
 
 
+@pytest.mark.slow
 def test_changes_by_hand_frozen_rules_and_the_scope_are_said(ana: Enrollment) -> None:
     segment = make_segment(make_playbook(ana.course), QUIET, name="Quiet")
     boss = get_user_model().objects.create_user("boss")
@@ -317,6 +318,7 @@ def test_page_costs_the_same_however_much_there_is(
         staff.get(reverse("learner-older", args=(ana.pk,)))
 
 
+@pytest.mark.slow
 def test_rows_of_other_courses_stay_hidden(
     staff: Client, ana: Enrollment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,6 +271,7 @@ def test_a_viewer_without_cadences_is_not_told_that_there_are_none(client: Clien
     assert "triggers nothing" not in page
 
 
+@pytest.mark.slow
 def test_rule_for_leaving_keeps_its_capitals(staff: Client) -> None:
     playbook = make_playbook(make_live_course())
     leave = where("trait", "=", "B2", key="Level")

@@ -120,6 +120,7 @@ def test_backtest_counts_the_matches_of_each_past_day() -> None:
     assert not Membership.objects.exists()
 
 
+@pytest.mark.slow
 def test_backtest_in_many_steps_equals_one_step(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +268,7 @@ def test_evaluations_of_the_last_days_are_listed_with_the_segments_own_moves() -
     ]
 
 
+@pytest.mark.slow
 def test_page_says_when_the_rule_failed_and_what_evaluations_took(staff: Client) -> None:
     course = make_live_course(time_zone="Asia/Tokyo")
     segment = make_segment(make_playbook(course), ACTED_TODAY)

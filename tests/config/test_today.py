@@ -61,6 +61,7 @@ def test_nothing_waits_where_all_goes_well() -> None:
     assert (seen().tasks, seen().is_new) == ([], False)
 
 
+@pytest.mark.slow
 def test_each_decision_that_waits_is_a_sentence_with_its_page(client: Client) -> None:
     course = make_live_course(title="Biology")
     segment = make_segment(make_playbook(course), ACTED_TODAY, name="Quiet")

@@ -40,6 +40,7 @@ def test_a_large_mismatch_is_an_alarm_and_a_small_one_is_not() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 500), st.integers(1, 9)), min_size=2, max_size=5))
+@pytest.mark.slow
 def test_p_value_equals_scipy(pairs: list[tuple[int, int]]) -> None:
     observed, weights = (list(column) for column in zip(*pairs, strict=True))
     expected = np.array(weights) / sum(weights) * sum(observed)

@@ -48,6 +48,7 @@ def test_welch_gives_the_published_numbers_of_assistments() -> None:
 
 
 @given(VALUES, VALUES, st.sampled_from([0.8, 0.95, 0.99]))
+@pytest.mark.slow
 def test_welch_equals_scipy_and_statsmodels(
     control: list[float], treatment: list[float], level: float
 ) -> None:
@@ -182,6 +183,7 @@ def _look_different(draw: Callable[[int], np.ndarray], sizes: tuple[int, int]) -
     )
 
 
+@pytest.mark.slow
 def test_equal_arms_differ_one_time_in_twenty() -> None:
     # 4,000 seeded A/A trials of skewed counts; five standard errors around .05.
     rng = np.random.default_rng(20250901)

@@ -253,6 +253,7 @@ def test_nobody_is_drawn_into_a_draft_or_a_stopped_experiment() -> None:
     assert not Assignment.objects.exists()
 
 
+@pytest.mark.slow
 def test_growing_coverage_draws_more_and_changes_no_arm() -> None:
     experiment, course = running_experiment(coverage="0.5"), make_course()
     enrollments = [make_enrollment(course) for _ in range(40)]

@@ -78,6 +78,7 @@ def test_power_of_large_arms_equals_statsmodels() -> None:
 
 
 @pytest.mark.parametrize(("n0", "n1"), [(9, 9), (6, 11)])
+@pytest.mark.slow
 def test_power_equals_the_reports_verdict_on_every_table(n0: int, n1: int) -> None:
     baseline, rise = 0.3, 0.5
     found = 0.0

@@ -68,6 +68,7 @@ def test_score_test_gives_hillstroms_z(control: Counts, treatment: Counts, z: fl
 
 
 @given(counts(least=20), counts(least=20))
+@pytest.mark.slow
 def test_score_statistic_is_the_pooled_z_of_statsmodels(control: Counts, treatment: Counts) -> None:
     n = control.n + treatment.n
     assume(0 < control.successes + treatment.successes < n)
@@ -112,6 +113,7 @@ def likeliest(control: Counts, treatment: Counts, difference: float) -> tuple[fl
 
 
 @given(counts(least=5), counts(least=5))
+@pytest.mark.slow
 def test_score_limits_of_the_ratio_equal_statsmodels(control: Counts, treatment: Counts) -> None:
     # statsmodels returns complex numbers if a rate is 0 or 1.
     assume(0 < control.successes < control.n)

@@ -281,6 +281,7 @@ def test_young_experiment_shows_the_date_of_its_first_result_and_no_table(viewer
     assert "How sure" not in text
 
 
+@pytest.mark.slow
 def test_messages_link_to_their_filtered_list(viewer: Client, nudge: Experiment) -> None:
     assignment = nudge.assignments.filter(arm__key="nudge").first()
     for reason in ("opted_out", "goal"):

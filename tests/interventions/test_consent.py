@@ -205,6 +205,7 @@ def test_the_token_alone_unsubscribes_whatever_the_body_is(strict: Client, body:
     assert words() == [(None, "out", "one_click")]
 
 
+@pytest.mark.slow
 def test_a_preferences_link_used_ten_times_counts_as_one_unsubscription(strict: Client) -> None:
     delivery = make_delivery()
 

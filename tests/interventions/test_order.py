@@ -20,6 +20,7 @@ from tests.interventions.test_dispatch import state_of
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.slow
 def test_an_urgent_message_goes_before_many_that_have_waited_longer() -> None:
     urgent = make_delivery(cadence=make_cadence(priority=1), priority=1)
     for minutes in range(3):

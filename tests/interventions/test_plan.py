@@ -146,6 +146,7 @@ def test_sent_message_is_no_longer_planned() -> None:
     assert DeliveryOutcome.objects.get().outcome == "handed_off"
 
 
+@pytest.mark.slow
 def test_messages_planned_by_an_earlier_release_become_known_too() -> None:
     experiment = make_experiment(make_cadence().segment, start=False)
     waiting, other = make_delivery(), make_delivery()

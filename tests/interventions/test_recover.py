@@ -197,6 +197,7 @@ def end_the_run(delivery: Delivery, at: datetime) -> None:
         (end_the_run, "goal"),
     ],
 )
+@pytest.mark.slow
 def test_a_doubtful_message_that_is_not_sent_again_stays_in_doubt(end, reason: str) -> None:
     delivery, _ = make_doubtful("prefer_delivery")
     recover(now=LEASE_ENDS)

@@ -126,6 +126,7 @@ def test_a_course_without_segments_has_no_forecast() -> None:
     assert forecast(make_enrollment(), now=NOW).changes == []
 
 
+@pytest.mark.slow
 def test_a_forecast_costs_at_most_forty_readings() -> None:
     cast = make_cast(ends_on=(NOW + timedelta(days=300)).date())
     playbook = install_playbook("five-segments", now=NOW)

@@ -211,6 +211,7 @@ def run_migration(name, *, after, backwards=False):
         change(loader.project_state(("segmentation", after)), editor)
 
 
+@pytest.mark.slow
 def test_norms_that_an_earlier_release_kept_stay_as_they_are(course):
     earlier, changed = "0008_signals_by_identity", "0009_norms_by_name"
     run_migration(changed, after=earlier, backwards=True)

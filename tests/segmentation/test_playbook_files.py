@@ -50,6 +50,7 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 
 @given(name=texts, description=texts, trait=texts, priority=st.integers(0, 10_000))
+@pytest.mark.slow
 def test_what_is_written_is_read_again(
     name: str, description: str, trait: str, priority: int
 ) -> None:
@@ -101,10 +102,12 @@ def test_rule_stands_in_english_above_its_shape() -> None:
         (file(SEGMENT.replace("value: 0", "7: 0, value: 0")), "Segment 1 (“quiet”): “rule”"),
     ],
 )
+@pytest.mark.slow
 def test_fault_is_a_sentence_that_names_the_place(text: str, said: str) -> None:
     assert said in fault(text)
 
 
+@pytest.mark.slow
 def test_file_with_many_entries_is_refused_at_once() -> None:
     # Comparing each of 30,000 keys with each other takes minutes.
     began = monotonic()

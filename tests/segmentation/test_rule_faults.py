@@ -30,11 +30,13 @@ def is_read(data):
 
 
 @given(rule_shapes())
+@pytest.mark.slow
 def test_rule_has_faults_exactly_if_the_parser_refuses_it(shape):
     assert bool(find_faults(json.dumps(shape)).faults) is not is_read(shape)
 
 
 @given(rule_shapes(meant=True))
+@pytest.mark.slow
 def test_fault_of_each_condition_is_found_at_its_path(shape):
     text = json.dumps({"combinator": "and", "rules": [shape, shape]})
     spoiled = text.replace('"operator":', '"operater":')

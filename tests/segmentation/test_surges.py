@@ -214,6 +214,7 @@ def test_starting_experiment_does_not_announce_waiting_entries():
     assert announce_members(segment.id, now=NOW + WEEK) == 1
 
 
+@pytest.mark.slow
 def test_a_course_with_a_surge_can_be_proved():
     segment, _ = make_class(24, 24)
     course = segment.playbook.courses.get()
