@@ -39,7 +39,7 @@ GOOD = [
 ]
 
 
-IN_NO_PLAYBOOK = "it has no playbook: select the course in a playbook in the admin, or run"
+IN_NO_PLAYBOOK = "it has no playbook: install the five segments on the course's page, or run"
 
 
 def lines_of(*rows):
