@@ -27,6 +27,8 @@ def form(address: str) -> dict[str, str]:
         "reason": "bounced",
         "created_at_0": day,
         "created_at_1": time,
+        # The zone that the form showed beside the instant.
+        "created_at_2": "UTC",
     }
 
 
