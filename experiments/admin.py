@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
+from activity.access import Viewer
 from activity.admin import (
     WHOLE_ID,
     Button,
@@ -89,7 +90,9 @@ class ArmInline(TableInline):
 class Starter(Protocol):
     """Start an experiment. Raise ProtocolError with the reasons why it cannot start."""
 
-    def __call__(self, experiment_id: int, *, now: datetime, draw_present: bool) -> object: ...
+    def __call__(
+        self, experiment_id: int, *, now: datetime, draw_present: bool, viewer: Viewer
+    ) -> object: ...
 
 
 @admin.register(models.Experiment)
@@ -182,12 +185,14 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     ) -> None:
         for experiment in queryset:
             try:
-                type(self).starter(experiment.pk, now=utc_now(), draw_present=present)
+                type(self).starter(
+                    experiment.pk, now=utc_now(), draw_present=present, viewer=request.user
+                )
             except ProtocolError as error:
                 messages.error(request, f"{experiment}: {error}")
                 continue
             messages.success(request, f"{experiment} is running.")
-            for sentence in hindrances(courses_of(experiment)):
+            for sentence in hindrances(courses_of(experiment, viewer=request.user)):
                 messages.warning(request, sentence)
 
     @admin.action(description="Stop: draw no more learners", permissions=["change"])

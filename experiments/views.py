@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_htmx.middleware import HtmxDetails
 
-from activity.access import for_user
+from activity.access import Viewer, for_user
 from activity.switch import of_chosen
 from activity.texts import with_courses
 from common.admin import list_url
@@ -41,7 +41,7 @@ from experiments.reporting.received import (
     planned_numbers,
     received_rows,
 )
-from experiments.reporting.report import DeliveryCounts, Fate, Report, shared_zone
+from experiments.reporting.report import DeliveryCounts, Fate, Report, seen_titles, shared_zone
 from experiments.reporting.text import (
     CSV_COLUMNS,
     cautions,
@@ -93,7 +93,9 @@ def report_answer(request: HttpRequest, key: str) -> HttpResponse:
     experiment = _experiment(request, key)
     if not HtmxDetails(request):
         return redirect("experiments:report", key=key)
-    return render(request, "experiments/report_answer.html", {"answer": _answer(experiment)})
+    return render(
+        request, "experiments/report_answer.html", {"answer": _answer(experiment, request.user)}
+    )
 
 
 @staff_report
@@ -101,11 +103,13 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
     """Show the report of an experiment, or that it has not started."""
     experiment = _experiment(request, key)
     if not experiment.protocol:
-        return render(request, "experiments/not_started.html", {"name": _name(experiment)})
+        return render(
+            request, "experiments/not_started.html", {"name": _name(experiment, request.user)}
+        )
     try:
-        found = _report_now(experiment)
+        found = _report_now(experiment, request.user)
     except ProtocolError as error:
-        context = {"name": _name(experiment), "reason": error}
+        context = {"name": _name(experiment, request.user), "reason": error}
         return render(request, "experiments/unreadable.html", context, status=409)
     context = _context(experiment, found) | {"received": _received(request, experiment, found)}
     return render(request, "experiments/report.html", context)
@@ -116,7 +120,7 @@ def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     """Send the report's numbers as a file. Before the start it holds only the header."""
     experiment = _experiment(request, key)
     try:
-        rows = list(csv_rows(_report_now(experiment))) if experiment.protocol else []
+        rows = list(csv_rows(_report_now(experiment, request.user))) if experiment.protocol else []
     except ProtocolError as error:
         return HttpResponse(str(error), status=409, content_type="text/plain; charset=utf-8")
     response = HttpResponse(content_type="text/csv; charset=utf-8")
@@ -152,19 +156,19 @@ def _experiment(request: HttpRequest, key: str) -> Experiment:
     return get_object_or_404(seen.select_related("segment__playbook", "playbook"), key=key)
 
 
-def _report_now(experiment: Experiment) -> Report:
-    return make_report(experiment, as_of=clock_of(experiment, now=utc_now()))
+def _report_now(experiment: Experiment, viewer: Viewer) -> Report:
+    return make_report(experiment, as_of=clock_of(experiment, now=utc_now()), viewer=viewer)
 
 
-def _name(experiment: Experiment) -> str:
-    return with_courses(experiment.name, [course.title for course in courses_of(experiment)])
+def _name(experiment: Experiment, viewer: Viewer) -> str:
+    return with_courses(experiment.name, seen_titles(courses_of(experiment, viewer=viewer)))
 
 
-def _answer(experiment: Experiment) -> KeptAnswer:
+def _answer(experiment: Experiment, viewer: Viewer) -> KeptAnswer:
     if not experiment.protocol:
         return KeptAnswer("It has not started.", "")
     try:
-        return kept_answer(experiment, as_of=clock_of(experiment, now=utc_now()))
+        return kept_answer(experiment, now=utc_now(), viewer=viewer)
     except ProtocolError as error:
         return KeptAnswer(f"The report cannot be shown. {error}", "")
 

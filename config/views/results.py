@@ -12,11 +12,11 @@ from experiments.reporting.text import hindrances
 
 def result_sentence(beginning: Beginning, *, now: datetime) -> str:
     """Return when the first result comes, what it waits for, or that the report has the answer."""
-    said = f"“{beginning.experiment}” runs."
+    said = f"“{beginning.name}” runs."
     try:
         metrics = read_protocol(beginning.experiment.protocol).chosen_metrics()
     except ProtocolError:
-        return f"The report of “{beginning.experiment}” cannot be read."
+        return f"The report of “{beginning.name}” cannot be read."
     first = first_result_at(beginning.starts, window=min(each.window for each in metrics))
     if first is None:
         return f"{said} {_waits_for(beginning)}"
@@ -35,8 +35,7 @@ def _waits_for(beginning: Beginning) -> str:
     where = "" if has_nobody else f" into {' and '.join(empty)}"
     said = f"Nobody has been drawn{where} yet."
     if not any(course.draws for course in beginning.courses):
-        why = hindrances(beginning.named) if beginning.named or not beginning.courses else ()
-        return " ".join((said, *why))
+        return " ".join((said, *hindrances(beginning.courses)))
     return f"{said} It waits for learners who enter “{beginning.population}”."
 
 

@@ -11,10 +11,13 @@ from datetime import datetime
 
 from django.core.cache import cache
 
+from activity.access import Viewer
 from common.dates import instant_text
 from experiments.models import Experiment
+from experiments.queries.protocols import courses_of
 from experiments.queries.reports import report
 from experiments.reporting.answer import answer_line
+from experiments.reporting.report import clock_among
 
 _TIMES_AS_LONG = 100
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 10, 300
@@ -28,17 +31,20 @@ class KeptAnswer:
     as_of: str
 
 
-def kept_answer(experiment: Experiment, *, as_of: datetime) -> KeptAnswer:
-    """Return the experiment's answer: one that is kept, else the answer at the instant.
+def kept_answer(experiment: Experiment, *, now: datetime, viewer: Viewer) -> KeptAnswer:
+    """Return the experiment's answer: one that is kept, else the answer of its clock.
 
     Raise ProtocolError as `report` does. Other processes keep answers of their own.
     """
-    key = f"answer-{experiment.pk}-{experiment.protocol_sha256}-{experiment.status}"
+    # An answer may name courses, so it is kept for those who may see the same ones.
+    courses = courses_of(experiment, viewer=viewer)
+    seen = int("1" + "".join("01"[each.is_seen] for each in courses), 2)
+    key = f"answer-{experiment.pk}-{experiment.protocol_sha256}-{experiment.status}-{seen:x}"
     kept: KeptAnswer | None = cache.get(key)
     if kept is not None:
         return kept
-    began = time.monotonic()
-    found = report(experiment, as_of=as_of)
+    began, as_of = time.monotonic(), clock_among(courses, now=now)
+    found = report(experiment, as_of=as_of, viewer=viewer)
     answer = KeptAnswer(answer_line(found), instant_text(as_of, zone=found.facts.zone))
     cache.set(key, answer, timeout=seconds_to_keep(time.monotonic() - began))
     return answer

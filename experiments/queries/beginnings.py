@@ -4,26 +4,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 
-from activity.access import Viewer, for_user
+from activity.access import Viewer
 from activity.models import Course
+from activity.texts import with_courses
 from experiments.models import Arm, Assignment, Experiment
-from experiments.queries.protocols import course_facts
-from experiments.reporting.report import ArmStart, CourseFacts
+from experiments.queries.protocols import course_facts, with_seen
+from experiments.reporting.report import ArmStart, CourseFacts, seen_titles
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """An experiment with its courses and the first draw into each of its arms.
-
-    `named` are those of its courses that the viewer may see.
-    """
+    """An experiment with its courses and the first draw into each of its arms."""
 
     experiment: Experiment
     courses: tuple[CourseFacts, ...]
-    named: tuple[CourseFacts, ...]
     starts: tuple[ArmStart, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the experiment's name with the courses that the viewer may see."""
+        return with_courses(self.experiment.name, seen_titles(self.courses))
 
     @property
     def population(self) -> str:
@@ -37,22 +39,22 @@ def beginnings(experiments: QuerySet[Experiment], *, viewer: Viewer) -> Iterator
 
     It reads one row of an index per arm, however many learners were drawn.
     """
-    seen = for_user(Course.objects.filter(pk=OuterRef("pk")), viewer)
-    courses = Course.objects.order_by("key").annotate(is_seen=Exists(seen))
+    courses = with_seen(Course.objects.order_by("key"), viewer)
     first = Assignment.objects.filter(arm=OuterRef("pk")).order_by("assigned_at")
     arms = Arm.objects.annotate(first_at=Subquery(first.values("assigned_at")[:1]))
     loaded = experiments.select_related("segment__playbook", "playbook").prefetch_related(
-        Prefetch("segment__playbook__courses", courses),
-        Prefetch("playbook__courses", courses),
+        # Not under `courses`: the text of a row would name all courses loaded there, and the viewer
+        # may not see some of them.
+        Prefetch("segment__playbook__courses", courses, to_attr="all_courses"),
+        Prefetch("playbook__courses", courses, to_attr="all_courses"),
         Prefetch("arms", arms.order_by("position", "id")),
     )
     for experiment in loaded:
         playbook = experiment.segment.playbook if experiment.segment else experiment.playbook
-        found: list[Any] = list(playbook.courses.all()) if playbook else []
+        found: list[Any] = playbook.all_courses if playbook else []  # type: ignore[attr-defined]
         yield Beginning(
             experiment,
             courses=tuple(map(course_facts, found)),
-            named=tuple(course_facts(each) for each in found if each.is_seen),
             starts=tuple(map(_start, experiment.arms.all())),
         )
 

@@ -1,13 +1,15 @@
 """The content of a protocol made now, and the courses and segments of an experiment."""
 
 from datetime import datetime
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
+from activity.access import COMMAND_LINE, Viewer, for_user
 from activity.models import Course
 from experiments.models import Experiment
 from experiments.protocol import Promise, ProtocolArm, ProtocolSegment, protocol_problems
-from experiments.reporting.report import CourseFacts
+from experiments.reporting.report import CourseFacts, clock_among
 from segmentation.models import Segment
 
 
@@ -50,22 +52,35 @@ def draft_problems(experiment: Experiment) -> list[str]:
     return protocol_problems(protocol_arms(experiment), seed=experiment.seed)
 
 
-def courses_of(experiment: Experiment) -> tuple[CourseFacts, ...]:
-    """Return the courses whose learners the experiment may draw, in the order of their keys."""
-    return tuple(map(course_facts, _courses(experiment).order_by("key").distinct()))
+def courses_of(experiment: Experiment, *, viewer: Viewer) -> tuple[CourseFacts, ...]:
+    """Return the courses whose learners the experiment may draw, in the order of their keys.
+
+    Those that the viewer may not see are noted as such. They count too.
+    """
+    courses = with_seen(_courses(experiment), viewer)
+    return tuple(map(course_facts, courses.order_by("key").distinct()))
 
 
-def course_facts(course: Course) -> CourseFacts:
-    """Return what a report shows of the course."""
-    is_live = course.live_since is not None
-    return CourseFacts(course.title, is_live, course.clock_stopped_at, course.time_zone)
+def with_seen(courses: QuerySet[Course], viewer: Viewer) -> QuerySet[Any]:
+    """Return the courses with `is_seen`: the viewer may see the course."""
+    seen = for_user(Course.objects.filter(pk=OuterRef("pk")), viewer)
+    return courses.annotate(is_seen=Exists(seen))
+
+
+def course_facts(course: Any) -> CourseFacts:
+    """Return what a report shows of a course of `with_seen`."""
+    return CourseFacts(
+        course.title,
+        is_live=course.live_since is not None,
+        stopped_at=course.clock_stopped_at,
+        time_zone=course.time_zone,
+        is_seen=course.is_seen,
+    )
 
 
 def clock_of(experiment: Experiment, *, now: datetime) -> datetime:
     """Return the instant of a report: now, or the stopped clock if all courses are simulated."""
-    stops = list(_courses(experiment).values_list("clock_stopped_at", flat=True).distinct())
-    stopped = [stop for stop in stops if stop is not None]
-    return max(stopped) if stopped and len(stopped) == len(stops) else now
+    return clock_among(courses_of(experiment, viewer=COMMAND_LINE), now=now)
 
 
 def _courses(experiment: Experiment) -> QuerySet[Course]:

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Case, Count, QuerySet, Value, When
 
-from activity.access import Viewer, for_user, named
+from activity.access import COMMAND_LINE, Viewer, for_user, named
 from experiments.models import UNSENT, Experiment, ExperimentStatus
 from experiments.protocol import ExperimentProtocol, Promise, ProtocolError, read_protocol
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
@@ -58,8 +58,8 @@ def experiments_with_sizes(*, viewer: Viewer) -> QuerySet[Experiment]:
     )
 
 
-def report(experiment: Experiment, *, as_of: datetime) -> Report:
-    """Return the experiment's report at the instant.
+def report(experiment: Experiment, *, as_of: datetime, viewer: Viewer = COMMAND_LINE) -> Report:
+    """Return the experiment's report at the instant. It names the courses that the viewer may see.
 
     Raise ProtocolError for an experiment that was never started, and for a protocol of a later
     release.
@@ -71,7 +71,7 @@ def report(experiment: Experiment, *, as_of: datetime) -> Report:
     aggregates = aggregates_by_arm(experiment.pk, metrics=metrics, as_of=as_of)
     arms = _arm_facts(protocol, aggregates)
     return build_report(
-        _facts(experiment, protocol, as_of),
+        _facts(experiment, protocol, as_of, viewer),
         arms=arms,
         metrics=metrics,
         observed={arm: found.observed for arm, found in aggregates.items()},
@@ -102,7 +102,7 @@ def deliveries_by_arm(
 
 
 def _facts(
-    experiment: Experiment, protocol: ExperimentProtocol, as_of: datetime
+    experiment: Experiment, protocol: ExperimentProtocol, as_of: datetime, viewer: Viewer
 ) -> ExperimentFacts:
     # The protocol counts here. The row may have been edited after the start.
     promise = protocol.promise or promise_of(experiment)
@@ -117,7 +117,7 @@ def _facts(
         as_of=as_of,
         level=protocol.level,
         protocol_sha256=experiment.protocol_sha256,
-        courses=courses_of(experiment),
+        courses=courses_of(experiment, viewer=viewer),
     )
 
 

@@ -6,7 +6,7 @@ from activity.texts import with_courses
 from common.dates import day_text, instant_text
 from experiments.reporting.answer import Judgement, interval_words, judge
 from experiments.reporting.charts import Plot, plotted_rows
-from experiments.reporting.report import ExperimentFacts, Report, Row
+from experiments.reporting.report import ExperimentFacts, Report, Row, seen_titles
 
 # The names of a judgement in the style sheet.
 STYLES = {
@@ -42,8 +42,8 @@ class Heading:
 
 
 def heading(facts: ExperimentFacts) -> Heading:
-    """Return the names with their courses, and the instants in words."""
-    titles, zone = [course.title for course in facts.courses], facts.zone
+    """Return the names with the courses that the reader may see, and the instants in words."""
+    titles, zone = seen_titles(facts.courses), facts.zone
     since = [
         f"{word} {day_text(at, zone=zone)}"
         for word, at in (("Started on", facts.started_at), ("stopped on", facts.stopped_at))

@@ -15,12 +15,16 @@ from experiments.stats.comparison import Comparison, compare_arms
 
 @dataclass(frozen=True)
 class CourseFacts:
-    """A course of the population. `stopped_at` is the stopped clock of a simulated course."""
+    """A course of the population. `stopped_at` is the stopped clock of a simulated course.
+
+    `is_seen`: the reader may see the course. Others count, but no text names them.
+    """
 
     title: str
     is_live: bool
     stopped_at: datetime | None = None
     time_zone: str = "UTC"
+    is_seen: bool = True
 
     @property
     def draws(self) -> bool:
@@ -66,9 +70,20 @@ def shared_zone(zones: Iterable[str]) -> str:
     return found.pop() if len(found) == 1 else "UTC"
 
 
+def seen_titles(courses: Iterable[CourseFacts]) -> list[str]:
+    """Return the titles of the courses that the reader may see."""
+    return [course.title for course in courses if course.is_seen]
+
+
 def all_clocks_stopped(courses: Sequence[CourseFacts]) -> bool:
     """Return whether there are courses and all their clocks are stopped. A stop is final."""
     return bool(courses) and all(course.stopped_at is not None for course in courses)
+
+
+def clock_among(courses: Sequence[CourseFacts], *, now: datetime) -> datetime:
+    """Return now, or the last stop of a clock if all clocks are stopped."""
+    stops = [course.stopped_at for course in courses if course.stopped_at is not None]
+    return max(stops) if all_clocks_stopped(courses) else now
 
 
 class Fate(NamedTuple):

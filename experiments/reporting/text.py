@@ -22,6 +22,7 @@ CSV_COLUMNS = (
     *TALLIES, "rate_or_mean", "lift", "low", "high", "relative_lift", "relative_low",
     "relative_high", "p_value", "interval_level", "method", "test", "finding", "reason",
 )  # fmt: skip
+NOBODY_YET = "No learner has been drawn yet."
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,13 @@ class DrawRow:
 
 
 def hindrances(courses: Sequence[CourseFacts]) -> list[str]:
-    """Return the courses from which no learner is drawn and why, one sentence per course."""
+    """Return the courses from which no learner is drawn and why, one sentence per course.
+
+    A course that the reader may not see has no sentence.
+    """
     if not courses:
         return ["The playbook belongs to no course, so no learner can be drawn."]
-    return [_hindrance(course) for course in courses if not course.draws]
+    return [_hindrance(course) for course in courses if course.is_seen and not course.draws]
 
 
 def _hindrance(course: CourseFacts) -> str:
@@ -82,8 +86,9 @@ def _nobody(report: Report) -> str:
     if not report.facts.is_running:
         return "No learner was drawn before the experiment was stopped."
     if report.facts.can_draw:
-        return "No learner has been drawn yet."
-    return " ".join(hindrances(report.facts.courses))
+        return NOBODY_YET
+    # There is no reason to give if it lies in courses that the reader may not see.
+    return " ".join(hindrances(report.facts.courses)) or NOBODY_YET
 
 
 def cautions(report: Report) -> list[str]:

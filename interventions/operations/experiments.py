@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from activity.access import COMMAND_LINE, Viewer
 from experiments.models import Experiment, ExperimentStatus
 from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, population_of
@@ -16,9 +17,16 @@ from segmentation.operations import announce_members, lock_members
 
 
 @transaction.atomic
-def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = True) -> Experiment:
+def start_experiment(
+    experiment_id: int,
+    *,
+    now: datetime,
+    draw_present: bool = True,
+    viewer: Viewer = COMMAND_LINE,
+) -> Experiment:
     """Start the experiment. With `draw_present` the present members of its segments are drawn.
 
+    A refusal names only courses that the viewer may see.
     Raise ProtocolError if a cadence without an arm starts in one of its segments, if its arms would
     receive nothing, if the clocks of all its courses are stopped, or if the experiment itself
     cannot be started.
@@ -34,7 +42,7 @@ def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = 
     # A cadence that is being saved takes the same locks.
     lock_segments(segment_ids)
     if experiment.status == ExperimentStatus.DRAFT:
-        _check_a_clock_runs(experiment)
+        _check_a_clock_runs(experiment, viewer)
         _check_no_cadence_for_everybody(segment_ids)
     started = lock_protocol_and_run(experiment_id, now=now)
     _check_arms_differ(started)
@@ -44,15 +52,13 @@ def start_experiment(experiment_id: int, *, now: datetime, draw_present: bool = 
     return started
 
 
-def _check_a_clock_runs(experiment: Experiment) -> None:
+def _check_a_clock_runs(experiment: Experiment, viewer: Viewer) -> None:
     # A stopped clock never runs again, and a start cannot be undone. The experiment would be locked
     # for good without learners. As a draft it can still get another population.
-    courses = courses_of(experiment)
+    courses = courses_of(experiment, viewer=viewer)
     if all_clocks_stopped(courses):
-        raise ProtocolError(
-            f"{' '.join(hindrances(courses))} It stays a draft. Choose a segment or playbook of a "
-            "course whose clock runs."
-        )
+        advice = "It stays a draft. Choose a segment or playbook of a course whose clock runs."
+        raise ProtocolError(" ".join([*hindrances(courses), advice]))
 
 
 def _check_arms_differ(experiment: Experiment) -> None:

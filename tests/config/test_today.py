@@ -138,6 +138,7 @@ def test_course_that_the_viewer_may_not_see_counts_but_is_not_named(monkeypatch:
     assert "It waits for learners who enter" in sentences(seen().results)
     Course.objects.update(live_since=None)
     said = sentences(seen().results)
+    assert "“Half (Biology)” runs." in said
     assert "The course Biology is not live." in said
     assert "Chemistry" not in said
 

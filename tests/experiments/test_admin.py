@@ -12,6 +12,8 @@ from django.db.models import BaseConstraint, CheckConstraint, UniqueConstraint
 from django.test import Client
 from django.urls import reverse
 
+from activity import access
+from activity.models import Course
 from experiments.forms import ONE_POPULATION, POPULATION, SHARE
 from experiments.models import (
     ARM_KEY_ONCE,
@@ -284,19 +286,36 @@ def test_no_experiment_starts_if_all_clocks_are_stopped(staff: Client, action: s
 
     (text,) = act(staff, action, experiment)
 
-    assert f"Nudge: {CLOCK_STOPPED}. No more learners are drawn." in text
+    assert f"Nudge (Demo): {CLOCK_STOPPED}. No more learners are drawn." in text
     assert "It stays a draft" in text
     experiment.refresh_from_db()
     assert experiment.status == "draft"
 
 
 def test_a_second_start_is_refused_as_running_even_if_the_clock_is_stopped(staff: Client) -> None:
-    course = live_course(clock_stopped_at=STOPPED_AT)
+    course = live_course(title="Demo", clock_stopped_at=STOPPED_AT)
     experiment = running_experiment(name="Nudge", segment=make_segment(course))
 
     assert act(staff, "start", experiment) == [
-        "Nudge: The experiment is not a draft: it is running."
+        "Nudge (Demo): The experiment is not a draft: it is running."
     ]
+
+
+def test_start_names_no_course_that_the_user_may_not_see(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = {"title": "Hidden", "clock_stopped_at": STOPPED_AT}
+    mine, other = live_course(title="Demo", clock_stopped_at=STOPPED_AT), live_course(**hidden)
+    refused = make_experiment(name="Nudge", segment=make_segment(mine, other))
+    both = make_segment(live_course(title="Open"), other)
+    started = make_experiment(key="k", name="Quiz", segment=both, differs_outside=True)
+    monkeypatch.setattr(access, "courses_of", lambda user: Course.objects.exclude(pk=other.pk))
+
+    running, refusal = sorted(act(staff, "start", refused, started), reverse=True)
+
+    assert running == "Quiz (Open) is running."
+    assert refusal.startswith(f"Nudge (Demo): {CLOCK_STOPPED}. No more learners are drawn. It")
+    assert "Hidden" not in refusal
 
 
 def test_start_names_the_courses_without_draws(staff: Client) -> None:
@@ -308,7 +327,7 @@ def test_start_names_the_courses_without_draws(staff: Client) -> None:
     experiment = make_experiment(name="Nudge", segment=make_segment(*courses), differs_outside=True)
 
     assert act(staff, "start", experiment) == [
-        "Nudge is running.",
+        "Nudge (3 courses) is running.",
         f"{CLOCK_STOPPED}. No more learners are drawn.",
         "The course Hidden is not live. Its learners are drawn once it is live.",
     ]
@@ -317,11 +336,11 @@ def test_start_names_the_courses_without_draws(staff: Client) -> None:
 
 
 def test_an_experiment_without_messages_to_its_arms_does_not_start(staff: Client) -> None:
-    experiment = make_experiment(name="Nudge", segment=make_segment(live_course()))
+    experiment = make_experiment(name="Nudge", segment=make_segment(live_course(title="Demo")))
 
     (sentence,) = act(staff, "start", experiment)
 
-    assert sentence.startswith("Nudge: No active cadence sends anything to a treatment arm.")
+    assert sentence.startswith("Nudge (Demo): No active cadence sends anything to a treatment arm.")
     experiment.refresh_from_db()
     assert (experiment.status, experiment.protocol) == ("draft", "")
 
@@ -348,10 +367,10 @@ def test_start_in_a_playbook_without_a_course_warns(staff: Client) -> None:
 
 def test_start_with_learners_to_draw_gives_no_warning(staff: Client) -> None:
     experiment = make_experiment(
-        name="Nudge", segment=make_segment(live_course()), differs_outside=True
+        name="Nudge", segment=make_segment(live_course(title="Demo")), differs_outside=True
     )
 
-    assert act(staff, "start", experiment) == ["Nudge is running."]
+    assert act(staff, "start", experiment) == ["Nudge (Demo) is running."]
 
 
 def test_list_names_the_courses_of_each_population_with_the_same_queries(

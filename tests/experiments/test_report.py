@@ -180,6 +180,14 @@ def test_the_draw_summary_expects_learners_while_one_course_draws() -> None:
     )
 
 
+def test_the_draw_summary_names_no_course_that_the_reader_may_not_see() -> None:
+    unseen = replace(CLOCK_STOPPED, is_seen=False)
+
+    assert "Demo" not in draw_summary(nobody(unseen, HIDDEN))
+    assert "Hidden" in draw_summary(nobody(unseen, HIDDEN))
+    assert draw_summary(nobody(unseen)) == "No learner has been drawn yet."
+
+
 def test_a_stopped_clock_gives_a_caution_and_no_promise() -> None:
     text = " ".join(cautions(two_arms(is_running=True, courses=(CLOCK_STOPPED,))))
 

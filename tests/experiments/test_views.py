@@ -7,6 +7,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from activity import access
+from activity.models import Course
 from activity.operations import ingest
 from activity.switch import choose_course
 from common.clock import utc_now
@@ -118,6 +120,36 @@ def test_reloaded_answer_reads_no_draw_again_and_says_its_instant(
     with django_assert_max_num_queries(6):
         assert viewer.get("/reports/nudge/answer/", headers=HTMX).content == first
     assert b"As of Friday 10 October 2025, 13:00 (Europe/London)." in first
+
+
+def test_pages_name_no_course_that_the_viewer_may_not_see(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = make_course(title="Biology"), make_course(title="Chemistry")
+    segment = make_segment(mine, other)
+    make_experiment(key="draft", name="Draft", segment=segment)
+    running_experiment(key="empty", name="Empty", segment=segment)
+    drawn = running_experiment(key="drawn", name="Drawn", segment=segment)
+    assign(drawn, "nudge", NOW, make_enrollment(mine))
+    pages = {
+        "/reports/": "Drawn (Biology",
+        "/reports/draft/": "Draft (Biology",
+        "/reports/empty/": "Empty (Biology",
+        "/reports/empty/answer/": "The course Biology is not live.",
+        "/reports/drawn/": "Drawn (Biology",
+    }
+
+    def shown(page: str) -> str:
+        return viewer.get(page, headers=HTMX).content.decode()
+
+    for page, named in pages.items():
+        assert named in shown(page)
+        assert "Chemistry" in shown(page), page
+    # The answers that were kept above name both.
+    monkeypatch.setattr(access, "courses_of", lambda user: Course.objects.filter(pk=mine.pk))
+    for page, named in pages.items():
+        assert named in shown(page)
+        assert "Chemistry" not in shown(page), page
 
 
 @pytest.mark.parametrize(("took", "kept"), [(0.001, 10), (0.5, 50), (20, 300)])
