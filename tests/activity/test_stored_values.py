@@ -204,7 +204,12 @@ def test_admin_and_importer_refuse_the_same_traits(staff, model, text):
     form = staff.get(page).context["adminform"].form
     shown = {name: form[name].value() for name in form.fields}
     data = {name: "" if value is None else value for name, value in shown.items()}
-    data |= {"enrolled_at_0": "2025-09-01", "enrolled_at_1": "00:00:00", "initial-traits": "{}"}
+    data |= {
+        "enrolled_at_0": "2025-09-01",
+        "enrolled_at_1": "00:00:00",
+        "enrolled_at_2": "UTC",
+        "initial-traits": "{}",
+    }
     answer = staff.post(page, {**data, "traits": text})
     assert answer.status_code == 200
     assert answer.context["adminform"].form.errors.keys() == {"traits"}

@@ -43,11 +43,14 @@ def visit(context, address, window=WIDE):
     return page, faults
 
 
+# By how many pixels the page is wider than its window.
+WIDER = "document.documentElement.scrollWidth - window.innerWidth"
+
+
 def sticks_out(page):
     """Return the number of pixels by which the page is wider than its window, light or dark."""
-    wider = "document.documentElement.scrollWidth - window.innerWidth"
     found = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        found.append(page.evaluate(wider))
+        found.append(page.evaluate(WIDER))
     return max(found)

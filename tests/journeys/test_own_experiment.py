@@ -35,7 +35,7 @@ ARMS = re.findall(r"^\| (\d) \| `(\w+)` \| (\w+) \| ([\d.]+) \| (yes|no) \|$", P
 HEADER = "| the sentence says | what to do |\n| --- | --- |\n"
 TABLE = PAGE.partition(HEADER)[2].partition("\n\n")[0]
 SENTENCES = [row.split(" | ")[0].removeprefix("| ") for row in TABLE.splitlines()]
-ACTION = PAGE.partition('choose the action "')[2].partition('"')[0]
+BUTTON = PAGE.partition('On the page of the experiment, press "')[2].partition('"')[0]
 
 
 @pytest.fixture
@@ -94,14 +94,12 @@ def staff(client: Client) -> Client:
 
 
 def start(staff: Client, experiment: Experiment) -> str:
-    """Start the experiment with the action of the page. Return the messages."""
-    listed = page(Experiment, action="changelist")
-    (action,) = [
-        name
-        for name, words in staff.get(listed).context["action_form"].fields["action"].choices
-        if words == ACTION
+    """Start the experiment with the button of the page. Return the messages."""
+    shown = page(Experiment, experiment)
+    (pressed,) = [
+        button.action for button in staff.get(shown).context["buttons"] if button.text == BUTTON
     ]
-    response = staff.post(listed, {"action": action, "_selected_action": experiment.pk})
+    response = staff.post(f"{shown.removesuffix('change/')}press/{pressed}/")
     return " ".join(str(each) for each in get_messages(response.wsgi_request))
 
 
