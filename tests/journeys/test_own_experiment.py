@@ -135,7 +135,7 @@ def test_step_six_links_an_experiment_that_sends_to_the_treatment_arm_after_the_
     assert no_ghosts in start(staff, experiment)
     linked = {"arm": arms["nudge"].pk, "ghost_for": arms["control"].pk}
     staff.post(page(Cadence, cadence), form | linked)
-    assert f"{experiment} is running." in start(staff, experiment)
+    assert f"{experiment} (Biology) is running." in start(staff, experiment)
 
     # In the learners' time zone it is night.
     later = now + timedelta(minutes=5)
