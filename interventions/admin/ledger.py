@@ -25,6 +25,7 @@ from activity.admin import (
     about_learner,
     by_enrollment,
     by_learner,
+    viewer_of,
 )
 from activity.models import Enrollment, Learner
 from activity.rights import may_send
@@ -36,6 +37,7 @@ from interventions.admin.answers import Answer, confirm_or_do
 from interventions.forms import QuietHoursForm
 from interventions.queries.holds import hold_of
 from interventions.queries.pauses import pauses_of, with_learner_pauses
+from interventions.sentences import message_sentences, trace_lines
 from segmentation.admin.members import MembershipAdmin, by_enrollment_of
 
 Chosen = QuerySet[models.Delivery]
@@ -115,7 +117,7 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         zone=COURSE_ZONE,
     )
     exclude = ("trace", "token", "reason")
-    readonly_fields = ("shown_reason", "shown_trace", "shown_pauses")
+    readonly_fields = ("shown_message", "shown_trace", "shown_pauses")
     actions = ("retry", "resolve_as_accepted", "resolve_as_not_accepted")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -168,13 +170,21 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
                 learner_paused=getattr(delivery, "is_learner_paused", False),
                 now=utc_now(),
             )
-        return (held or delivery.reason).replace("_", " ")
+        reason = held or delivery.reason
+        return reason_text(reason) if reason else ""
 
-    @display(description="Decisions of the policy")
-    def shown_trace(self, delivery: models.Delivery) -> SafeString:
-        """Return the decisions, one per line."""
-        rows = ((", ".join(f"{k} {v}" for k, v in entry.items()),) for entry in delivery.trace)
-        return format_html_join("", "<div>{}</div>", rows)
+    @display(description="Message")
+    def shown_message(self, delivery: models.Delivery) -> str:
+        """Return what became of it, or when it will go out, and what would change that."""
+        now = delivery.enrollment.course.clock_stopped_at or utc_now()
+        return " ".join(message_sentences(delivery, viewer=viewer_of(delivery), now=now))
+
+    @display(description="Decisions so far")
+    def shown_trace(self, delivery: models.Delivery) -> SafeString | str:
+        """Return the decisions, one per line, as the page of the learner has them."""
+        lines = trace_lines(delivery, zone=delivery.enrollment.course.time_zone)
+        rows = ((line,) for line in lines)
+        return format_html_join("", "<div>{}</div>", rows) or "none"
 
     @display(description="Pauses that held it")
     def shown_pauses(self, delivery: models.Delivery) -> SafeString | str:

@@ -1,11 +1,13 @@
 """The learner's page answers why there was no message, with the reason that holds just now."""
 
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 
 from activity.models import Enrollment
+from common.clock import utc_now
 from interventions.models import Cadence, Delivery
 from interventions.operations import (
     PauseNote,
@@ -15,8 +17,9 @@ from interventions.operations import (
     suppress,
 )
 from interventions.queries.learner_messages import number_waiting
+from interventions.sentences import message_sentences, trace_lines
 from segmentation.models import Segment
-from tests.config.learner_pages import history, section, why
+from tests.config.learner_pages import admin, history, section, why
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     arm_of,
@@ -123,6 +126,46 @@ def test_a_message_that_a_cap_dropped_is_explained_afterwards(ana: Enrollment) -
         " “1 a day” was used up by “Weekly” on Tuesday 30 September 2025, 12:00 (Europe/London)."
         " No other message is planned."
     )
+
+
+def test_the_page_of_a_delivery_says_the_same_as_the_page_of_its_learner(
+    ana: Enrollment, admin_client: Any
+) -> None:
+    save_cap("1 a day", limit=1, window="calendar_day", on_exceed="drop")
+    sent = make_run(ana, make_cadence(template=template("Weekly")))
+    make_counted(ana, NOW - HOUR, run=sent)
+    make_delivery(ana, nudge(ana))
+    dispatch()
+    dropped = Delivery.objects.get(state="dropped")
+
+    page = unescape(admin_client.get(f"/admin/interventions/delivery/{dropped.pk}/change/").text)
+
+    assert why(ana, NOW + 2 * DAY) == " ".join(
+        [*sentences(dropped), "No other message is planned."]
+    )
+    for sentence in (*sentences(dropped), *trace_lines(dropped, zone="Europe/London")):
+        assert sentence in page
+    assert "frequency_cap" not in page
+    assert "was used up by “Weekly”" in page
+
+
+def test_the_page_of_a_waiting_delivery_says_when_it_goes_out_and_what_would_change_that(
+    ana: Enrollment, admin_client: Any
+) -> None:
+    delivery = make_delivery(ana, nudge(ana), reason="quiet_hours")
+    # The page reads the real clock.
+    Delivery.objects.update(expires_at=utc_now() + DAY)
+    pause_learner(ana.learner_id, paused=True, now=NOW, note=PauseNote("bo", "she asked"))
+
+    page = unescape(admin_client.get(f"/admin/interventions/delivery/{delivery.pk}/change/").text)
+
+    assert "somebody holds all messages to this learner. It goes out when they are resumed." in page
+    listed = unescape(admin_client.get("/admin/interventions/delivery/").text)
+    assert "somebody holds all messages to this learner" in listed
+
+
+def sentences(delivery: Delivery) -> list[str]:
+    return message_sentences(delivery, viewer=admin(), now=NOW + 2 * DAY)
 
 
 def test_a_hold_says_what_would_have_to_change(ana: Enrollment) -> None:

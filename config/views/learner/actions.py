@@ -19,14 +19,12 @@ from activity.access import viewable
 from activity.models import Enrollment
 from activity.rights import SEND_MESSAGES
 from common.clock import utc_now
-from config.views.learner.messages import waiting_sentences
 from config.views.learner.page import (
     clock_of,
     enrollment_of,
     learner_of,
     learner_page,
     may_hold,
-    name_of,
 )
 from config.views.learner.timeline import Staff
 from interventions import operations
@@ -34,6 +32,7 @@ from interventions.models import Cadence, Run, Trigger
 from interventions.operations import InterventionError, PauseNote
 from interventions.queries.expected_messages import first_messages
 from interventions.queries.learner_messages import manual_cadences
+from interventions.sentences import name_of, waiting_sentences
 from segmentation.models import Segment
 from segmentation.operations import SegmentationError, add_member, clear_override, remove_member
 

@@ -7,19 +7,18 @@ from datetime import datetime
 from activity.access import Viewer
 from activity.models import Enrollment
 from common.dates import instant_text
-from config.views.learner.messages import (
-    ended_sentence,
-    last_detail,
-    next_step_sentence,
-    used_up_sentence,
-    waiting_sentences,
-)
 from config.views.learner.starts import entry_sentences
 from interventions.models import Delivery, Run
 from interventions.policy.decision import Reason
 from interventions.policy.words import words_of
-from interventions.queries.expected_messages import Waiting, used_up_at
+from interventions.queries.expected_messages import Waiting
 from interventions.queries.reach import barrier_of
+from interventions.sentences import (
+    ended_sentence,
+    ended_sentences,
+    next_step_sentence,
+    waiting_sentences,
+)
 from segmentation.models import Transition
 
 
@@ -90,14 +89,7 @@ def _ended(one: Situation) -> Iterator[str]:
     last = one.last
     if last is None or _entered_later(one, last):
         return
-    yield ended_sentence(last, zone=one.zone)
-    cap = last_detail(last)
-    if last.reason == Reason.FREQUENCY_CAP and cap:
-        at = last.finished_at or one.now
-        if used_by := used_up_at(last, cap, at=at, viewer=one.viewer):
-            yield used_up_sentence(cap, used_by, zone=one.zone)
-    if change := words_of(last.reason).change:
-        yield change
+    yield from ended_sentences(last, viewer=one.viewer, zone=one.zone, now=one.now)
     yield "No other message is planned."
 
 

@@ -22,7 +22,6 @@ from activity.rights import may_send
 from common.clock import read_day, utc_now
 from common.dates import instant_text
 from config.views.learner.answer import Situation, answer
-from config.views.learner.messages import next_step_sentence, trace_lines, waiting_sentences
 from config.views.learner.segments import (
     SegmentLine,
     outlook,
@@ -39,7 +38,7 @@ from interventions.queries.learner_messages import (
     number_waiting,
 )
 from interventions.queries.pauses import learner_pause
-from interventions.render.names import first_name
+from interventions.sentences import name_of, next_step_sentence, trace_lines, waiting_sentences
 from segmentation.queries.history import last_entry
 
 # A learner in more courses has the other enrollments as links.
@@ -167,11 +166,6 @@ def enrollments_of(request: HttpRequest, found: Learner) -> QuerySet[Enrollment]
     """Return the learner's enrollments that the user may see, the last course first."""
     rows = viewable(Enrollment.objects.filter(learner=found), request.user)
     return rows.select_related("learner", "course").order_by("-course__starts_on", "pk")
-
-
-def name_of(found: Learner) -> str:
-    """Return how sentences name the learner."""
-    return first_name(found.name, given=found.given_name) or found.external_id
 
 
 def clock_of(enrollment: Enrollment, now: datetime) -> datetime:

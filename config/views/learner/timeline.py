@@ -12,13 +12,6 @@ from activity.queries.acts import acts_on, last_event_before
 from common.clock import local_date, local_midnight
 from common.dates import instant_text
 from config.views.learner.acts import day_sentence
-from config.views.learner.messages import (
-    ended_at,
-    ended_sentence,
-    message_name,
-    of_control,
-    trace_lines,
-)
 from config.views.learner.segments import ConditionLine, condition_line, moved_sentence
 from experiments.queries import assignments_of
 from interventions.models import DeliveryState
@@ -28,6 +21,13 @@ from interventions.queries.learner_messages import (
     messages_between,
 )
 from interventions.queries.pauses import pauses_between
+from interventions.sentences import (
+    ended_at,
+    ended_sentence,
+    message_name,
+    of_control,
+    trace_lines,
+)
 from segmentation.queries.history import last_move_before, moves_between
 
 DAYS = 7

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from activity.access import Viewer
+from activity.models import Learner
 from common.dates import instant_text
 from interventions.models import (
     Cadence,
@@ -16,7 +18,13 @@ from interventions.models import (
 )
 from interventions.policy.decision import Defer, Reason
 from interventions.policy.words import words_of
-from interventions.queries.expected_messages import CapUse, Waiting
+from interventions.queries.expected_messages import (
+    CapUse,
+    Waiting,
+    used_up_at,
+    waiting_messages,
+)
+from interventions.render.names import first_name
 from segmentation.models import SegmentStatus
 from segmentation.rules import RuleError, explain, parse
 
@@ -34,6 +42,28 @@ _ENDED = {
 }
 
 _NEVER = "will not be sent, because the clock of this simulated course stands still."
+
+
+def message_sentences(delivery: Delivery, *, viewer: Viewer, now: datetime) -> list[str]:
+    """Return what became of the message, or when it will go out, and what would change that.
+
+    At most five queries. What the sentences name must be loaded (`learner_messages.RELATED`).
+    """
+    zone, name = delivery.enrollment.course.time_zone, name_of(delivery.learner)
+    if delivery.state != DeliveryState.PLANNED:
+        return list(ended_sentences(delivery, viewer=viewer, zone=zone, now=now))
+    waiting = waiting_messages(delivery.learner, now=now, viewer=viewer)
+    found = (each for each in waiting if each.delivery.pk == delivery.pk)
+    this = next(found, None)
+    if this is None:
+        # Only the first messages of a learner are decided on.
+        return [f"{message_name(delivery)} waits behind other messages of {name}."]
+    return list(waiting_sentences(this, name=name, zone=zone, now=now))
+
+
+def name_of(learner: Learner) -> str:
+    """Return how sentences name the learner."""
+    return first_name(learner.name, given=learner.given_name) or learner.external_id
 
 
 def message_name(delivery: Delivery) -> str:
@@ -54,6 +84,20 @@ def ended_sentence(delivery: Delivery, *, zone: str) -> str:
         control=_control(delivery.run),
     )
     return f"{message_name(delivery)} {said}"
+
+
+def ended_sentences(
+    delivery: Delivery, *, viewer: Viewer, zone: str, now: datetime
+) -> Iterator[str]:
+    """Yield what became of the message, what used up the cap, and what would change it."""
+    yield ended_sentence(delivery, zone=zone)
+    cap = last_detail(delivery)
+    if delivery.reason == Reason.FREQUENCY_CAP and cap:
+        at = delivery.finished_at or now
+        if used_by := used_up_at(delivery, cap, at=at, viewer=viewer):
+            yield used_up_sentence(cap, used_by, zone=zone)
+    if change := words_of(delivery.reason).change:
+        yield change
 
 
 def last_detail(delivery: Delivery) -> str:
