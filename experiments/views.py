@@ -133,18 +133,22 @@ def report_csv(request: HttpRequest, key: str) -> HttpResponse:
 def list_row(experiment: Experiment) -> ListRow:
     """Return the row of an experiment of `experiments_with_sizes`. It runs no query."""
     playbook = experiment.segment.playbook if experiment.segment else experiment.playbook
-    courses = playbook.courses.all() if playbook else []
+    courses = list(playbook.courses.all()) if playbook else []
     zone = shared_zone(course.time_zone for course in courses)
     return ListRow(
-        experiment.key, str(experiment), _state(experiment, zone), bool(experiment.protocol)
+        experiment.key,
+        str(experiment),
+        # A learner of two courses is drawn in each.
+        _state(experiment, zone, "enrollment" if len(courses) > 1 else "learner"),
+        bool(experiment.protocol),
     )
 
 
-def _state(experiment: Experiment, zone: str) -> str:
+def _state(experiment: Experiment, zone: str, unit: str) -> str:
     if experiment.started_at is None:
         return "Draft"
     drawn: int = experiment.assigned  # type: ignore[attr-defined]
-    learners = "1 learner drawn" if drawn == 1 else f"{drawn:,} learners drawn"
+    learners = f"1 {unit} drawn" if drawn == 1 else f"{drawn:,} {unit}s drawn"
     ended = experiment.stopped_at
     since = f"since {day_text(experiment.started_at, zone=zone)}"
     until = f"stopped on {day_text(ended, zone=zone)}" if ended else f"running {since}"

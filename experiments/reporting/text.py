@@ -93,7 +93,7 @@ def _nobody(report: Report) -> str:
 
 def cautions(report: Report) -> list[str]:
     """Return the sentences to read before relying on the numbers, apart from the arm sizes."""
-    found = [*_of_waiting(report), *_of_running(report)]
+    found = [*_of_courses(report), *_of_waiting(report), *_of_running(report)]
     if len(report.rows) > 1:
         found.append(
             f"{len(report.rows)} comparisons are shown, and none is corrected for their number. "
@@ -101,6 +101,14 @@ def cautions(report: Report) -> list[str]:
             f"{_once_in(report)}."
         )
     return found
+
+
+def _of_courses(report: Report) -> Iterator[str]:
+    if report.assigned and len(report.facts.courses) > 1:
+        yield (
+            "The learners come from more than one course. A learner of two of these courses is "
+            "drawn in each of them, and counts twice."
+        )
 
 
 def _of_waiting(report: Report) -> Iterator[str]:

@@ -39,14 +39,18 @@ MOST_WAITING = 2_000
 
 @dataclass(frozen=True)
 class Forecast:
-    """The members that were looked at: those reached, the first of them, and the others."""
+    """The members that were looked at, and of their learners those reached, and the others.
 
-    looked_at: int
+    A learner who is a member with several courses is reached if a message in one of them is.
+    """
+
+    members: int
+    learners: int
     reached: int
     # The enrollment that is reached first, and when.
     first: Enrollment | None
     first_at: datetime | None
-    # The number of members by the reason why they would get nothing, the most frequent first.
+    # The number of learners by the reason why they would get nothing, the most frequent first.
     others: list[tuple[str, int]]
 
 
@@ -61,8 +65,20 @@ def forecast(
     results = list(_results(members, cadence, delay, now))
     reached = [(at, each) for each, at in results if isinstance(at, datetime)]
     at, first = min(reached, key=lambda pair: pair[0], default=(None, None))
-    others = Counter(reason for _, reason in results if not isinstance(reason, datetime))
-    return Forecast(len(members), len(reached), first, at, others.most_common())
+    learners = {each.learner_id for _, each in reached}
+    why_not = {
+        each.learner_id: reason
+        for each, reason in results
+        if each.learner_id not in learners and not isinstance(reason, datetime)
+    }
+    return Forecast(
+        members=len(members),
+        learners=len(learners) + len(why_not),
+        reached=len(learners),
+        first=first,
+        first_at=at,
+        others=Counter(why_not.values()).most_common(),
+    )
 
 
 def unsaved_cadence(category: Category, **fields: object) -> Cadence:

@@ -20,7 +20,7 @@ from segmentation.models import (
     TransitionKind,
     WaitingEntry,
 )
-from segmentation.queries import clock_of_playbook, courses_of_playbook, segment_size
+from segmentation.queries import clock_of_playbook, courses_of_playbook, people_in_segment
 
 MOST_COUNTED = 10_000
 NAMED = 10
@@ -34,13 +34,15 @@ _WEEKS = 4
 class Whom:
     """A segment as the page shows it. `per_week` is None while too little is known.
 
-    `as_of` is now, or the stopped clock of simulated courses.
+    `members` counts enrollments, and `learners` the people among them. `as_of` is now, or the
+    stopped clock of simulated courses.
     """
 
     segment: Segment
     as_of: datetime
     courses: list[Course]
     members: int
+    learners: int
     named: list[Enrollment]
     per_week: int | None
 
@@ -49,8 +51,13 @@ class Whom:
         """Return whether there are more members than were counted."""
         return self.members > MOST_COUNTED
 
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the first members, each learner once."""
+        return [*{each.learner_id: str(each.learner) for each in self.named}.values()]
+
     def in_each_half(self, *, with_present: bool) -> int:
-        """Return about how many learners are in each half after four usual weeks."""
+        """Return about how many members are in each half after four usual weeks."""
         present = min(self.members, MOST_COUNTED) if with_present else 0
         return (present + (self.per_week or 0) * _WEEKS) // 2
 
@@ -75,11 +82,13 @@ def categories_to_nudge(viewer: User) -> QuerySet[Category]:
 def whom(segment: Segment, *, viewer: User, now: datetime) -> Whom:
     """Return the segment's numbers and its first members. Six queries."""
     clock = clock_of_playbook(segment.playbook_id) or now
+    size = people_in_segment(segment.pk, up_to=MOST_COUNTED, viewer=viewer)
     return Whom(
         segment=segment,
         as_of=clock,
         courses=list(courses_of_playbook(segment.playbook_id, viewer=viewer)),
-        members=segment_size(segment.pk, up_to=MOST_COUNTED, viewer=viewer),
+        members=size.members,
+        learners=size.learners,
         named=_named(segment.pk, viewer=viewer),
         per_week=_entries_per_week(segment.pk, viewer=viewer, now=clock),
     )

@@ -86,15 +86,24 @@ def summary_of(page: NudgePage) -> Summary:
     return Summary(
         fields=fields,
         whom=whom,
-        reach=_reach(found, whom, fields),
+        reach=_reach(found, whom),
         why_not=[_why_not(reason, number) for reason, number in found.others],
         line=page.line,
         guards=page.guards,
         sends=page.sends,
         obstacles=page.obstacles,
-        cautions=list(_cautions(fields)),
+        cautions=[*_twice(whom), *_cautions(fields)],
         findings=page.findings,
     )
+
+
+def _twice(whom: Whom) -> Iterator[str]:
+    """Yield that a learner may be in the segment more than once."""
+    if whom.members > whom.learners:
+        yield (
+            "Some learners are in the segment with more than one course. Each of their courses "
+            "counts by itself: it has its own messages and its own half."
+        )
 
 
 def _cautions(fields: NudgeFields) -> Iterator[str]:
@@ -117,12 +126,13 @@ def _forecast(page: NudgePage, fields: NudgeFields) -> Forecast:
     return forecast(members, cadence=cadence, delay=delay, now=page.now)
 
 
-def _reach(found: Forecast, whom: Whom, fields: NudgeFields) -> str:
-    if not found.looked_at:
+def _reach(found: Forecast, whom: Whom) -> str:
+    if not found.members:
         return "nobody would get it, because nobody is in the segment now."
-    among = "" if found.looked_at >= whom.members else f" of the first {found.looked_at:,} members"
+    among = "" if found.members >= whom.members else f" of the first {found.learners:,}"
     if not found.reached or found.first is None or found.first_at is None:
-        return f"none of the {found.looked_at:,} learners would get it."
+        first = "first " if among else ""
+        return f"none of the {first}{found.learners:,} learners would get it."
     when = _when(found.first_at, found.first)
     number = "1 learner" if found.reached == 1 else f"{found.reached:,} learners"
     return f"{number}{among} would get it, the first on {when}."

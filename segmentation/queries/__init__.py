@@ -5,7 +5,12 @@ from segmentation.queries.counts import RuleCount, count_rule, take_turn
 from segmentation.queries.evaluations import evaluation_days, freezes_of
 from segmentation.queries.flows import Flows, flows_of
 from segmentation.queries.matches import Preview, match_rule, preview
-from segmentation.queries.members import current_segment_ids, segment_size, segment_sizes
+from segmentation.queries.members import (
+    current_segment_ids,
+    people_in_segment,
+    segment_size,
+    segment_sizes,
+)
 from segmentation.queries.norms import compute_norms, norms_for, stored_norms
 from segmentation.queries.outbox import enrollments_to_react, oldest_waiting, open_transitions
 from segmentation.queries.playbooks import clock_of_playbook, courses_of_playbook
@@ -36,6 +41,7 @@ __all__ = [
     "number_in_any",
     "oldest_waiting",
     "open_transitions",
+    "people_in_segment",
     "preview",
     "read_signals",
     "segment_size",

@@ -1,9 +1,19 @@
 """The current members of segments, and their numbers."""
 
+from dataclasses import dataclass
+
 from django.db.models import Count
 
 from activity.access import Viewer, for_user
 from segmentation.models import Membership
+
+
+@dataclass(frozen=True)
+class SegmentSize:
+    """The members of a segment, and their learners: a learner may be in it with several courses."""
+
+    members: int
+    learners: int
 
 
 def current_segment_ids(enrollment_id: int) -> set[int]:
@@ -28,3 +38,16 @@ def segment_size(segment_id: int, *, up_to: int, viewer: Viewer) -> int:
     current = members.filter(segment_id=segment_id, left_at__isnull=True)
     # With the limit, a list of segments does not read a million rows to show "many".
     return current.order_by()[: up_to + 1].count()
+
+
+def people_in_segment(segment_id: int, *, up_to: int, viewer: Viewer) -> SegmentSize:
+    """Return the number of current members that the viewer may see, and that of their learners.
+
+    Counting stops at `up_to` + 1 members. One query.
+    """
+    members = for_user(Membership.objects.all(), viewer)
+    current = members.filter(segment_id=segment_id, left_at__isnull=True)
+    found = current.order_by()[: up_to + 1].aggregate(
+        members=Count("pk"), learners=Count("enrollment__learner", distinct=True)
+    )
+    return SegmentSize(**found)

@@ -86,6 +86,16 @@ def test_list_without_experiments_explains_itself(viewer: Client) -> None:
     assert b"There is no experiment yet." in viewer.get("/reports/").content
 
 
+def test_list_and_report_of_two_courses_do_not_take_enrollments_for_learners(
+    viewer: Client, nudge: Experiment
+) -> None:
+    nudge.segment.playbook.courses.add(make_course())
+
+    assert "26 enrollments drawn" in viewer.get("/reports/").text
+    said = "A learner of two of these courses is drawn in each of them, and counts twice."
+    assert said in viewer.get("/reports/nudge/").text
+
+
 def test_list_shows_every_experiment_with_its_course_and_size(
     viewer: Client, nudge: Experiment
 ) -> None:

@@ -218,4 +218,4 @@ def test_forecast_of_a_nudge_comes_true(seed: int) -> None:
     sent = Delivery.objects.filter(run__cadence__nudge__key=key, state="handed_off")
     assert found.reached == sent.count() > 0
     assert found.first_at == min(sent.values_list("claimed_at", flat=True))
-    assert found.looked_at == 12 == found.reached + sum(number for _, number in found.others)
+    assert found.learners == 12 == found.reached + sum(number for _, number in found.others)

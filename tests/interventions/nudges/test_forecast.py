@@ -97,7 +97,7 @@ def test_forecast_counts_who_would_get_it_and_groups_the_others(course):
 
     found = forecast_for(members)
 
-    assert (found.looked_at, found.reached, found.first_at) == (9, 3, NOW)
+    assert (found.learners, found.reached, found.first_at) == (9, 3, NOW)
     assert found.first == members[0]
     assert dict(found.others) == {
         "opted_out": 3,
@@ -105,6 +105,18 @@ def test_forecast_counts_who_would_get_it_and_groups_the_others(course):
         "no_address": 1,
         "suppressed": 1,
     }
+
+
+def test_forecast_counts_a_learner_of_two_courses_once(course):
+    ana, bo = make_learner(), make_learner(email=None)
+    other = make_live_course(clock_stopped_at=NOW)
+    members = [make_evaluated(each, one) for one in (ana, bo) for each in (course, other)]
+
+    found = forecast_for(members)
+
+    assert (found.members, found.learners, found.reached) == (4, 2, 1)
+    assert found.first == members[0]
+    assert sum(number for _, number in found.others) == 1
 
 
 def test_forecast_waits_for_a_cap_as_the_engine_would(course):
@@ -181,4 +193,4 @@ def test_usual_week_does_not_have_the_entries_of_a_start(course):
 def test_forecast_of_nobody_is_empty():
     found = forecast_for([])
 
-    assert (found.looked_at, found.reached, found.first_at, found.others) == (0, 0, None, [])
+    assert (found.learners, found.reached, found.first_at, found.others) == (0, 0, None, [])
