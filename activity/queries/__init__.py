@@ -5,7 +5,7 @@ from activity.queries.courses import (
     WrongDay,
     course_id_of,
     feed_health,
-    number_in_scope,
+    in_scope,
     wrong_day,
     zones_unknown,
 )
@@ -20,7 +20,7 @@ __all__ = [
     "due_enrollments",
     "feed_health",
     "find_learners",
-    "number_in_scope",
+    "in_scope",
     "oldest_due",
     "wrong_day",
     "zones_unknown",

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from activity.models import Course, DailyActivity
+from activity.models import Course, DailyActivity, Enrollment
 from common.clock import local_date
 
 
@@ -67,9 +67,10 @@ def course_id_of(key: str) -> int | None:
     return Course.objects.filter(key=key).values_list("pk", flat=True).first()
 
 
-def number_in_scope(course: Course, *, as_of: datetime) -> int:
-    """Return how many enrollments segments look at: not withdrawn, completed or over. One query."""
+def in_scope(course: Course, *, as_of: datetime) -> QuerySet[Enrollment]:
+    """Return the enrollments that segments look at: not withdrawn, not completed, not over."""
+    rows = course.enrollments.order_by()
     if not course.starts_on <= local_date(as_of, course.time_zone) <= course.ends_on:
-        return 0
+        return rows.none()
     gone = Q(withdrew_at__lte=as_of) | Q(completed_at__lte=as_of)
-    return course.enrollments.filter(enrolled_at__lte=as_of).exclude(gone).count()
+    return rows.filter(enrolled_at__lte=as_of).exclude(gone)

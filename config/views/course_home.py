@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from activity.access import in_course, viewable
 from activity.models import Course
-from activity.queries import number_in_scope
+from activity.queries import in_scope
 from common.admin import list_url
 from common.clock import local_date, local_midnight, utc_now
 from common.dates import instant_text
@@ -55,13 +55,17 @@ class SegmentLine:
 
 @dataclass(frozen=True)
 class PlaybookSection:
-    """The segments of a playbook, and how many learners are in none of them."""
+    """The segments of a playbook, how many learners are in none of them, and how many too many.
+
+    `gone` counts the members who do not take the course now: a frozen segment keeps them.
+    """
 
     name: str
     address: str
     lines: list[SegmentLine]
     is_exclusive: bool
     in_none: int
+    gone: int
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,9 @@ def course_home(request: HttpRequest, course_id: int) -> HttpResponse:
 
 
 def learners_of(course: Course, *, viewer: Staff, now: datetime) -> CourseLearners:
-    """Return the numbers of learners. Two queries, and one or two for a playbook."""
+    """Return the numbers of learners. Two queries, and two or three for a playbook."""
     as_of = course.clock_stopped_at or now
-    number = number_in_scope(course, as_of=as_of)
+    number = in_scope(course, as_of=as_of).count()
     return CourseLearners(number, list(_playbooks(course, viewer, as_of, number)))
 
 
@@ -137,13 +141,18 @@ def _playbooks(
         sizes = sizes_in_course(ids, course, days=DAYS, as_of=as_of)
         is_exclusive = playbook.mode == PlaybookMode.EXCLUSIVE
         # Where each learner is in one segment at most, the sizes add up.
-        now = sum(each[-1].members for each in sizes.values())
+        members = sum(each[-1].members for each in sizes.values())
+        if not is_exclusive:
+            members = number_in_any(ids, course.enrollments.order_by())
+        here = number_in_any(ids, in_scope(course, as_of=as_of))
         yield PlaybookSection(
             name=playbook.name,
             address=reverse("playbook", args=[playbook.pk]),
             lines=[_line(segment, course, sizes[segment.pk]) for segment in segments],
             is_exclusive=is_exclusive,
-            in_none=max(learners - (now if is_exclusive else number_in_any(ids, course)), 0),
+            # Somebody may enter or leave between two queries.
+            in_none=max(learners - here, 0),
+            gone=max(members - here, 0),
         )
 
 

@@ -6,10 +6,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, QuerySet
 
-from activity.models import Course
+from activity.models import Course, Enrollment
 from common.clock import local_date, local_midnight
 from segmentation.charts import DaySizes
+from segmentation.models import Membership
 
 # The present members, whom an index counts, and what began or ended on the days. Sizes of past days
 # follow from both. A day is looked up only where it is needed: for the many members who entered
@@ -33,13 +35,6 @@ JOIN activity_enrollment AS enrollment ON enrollment.id = stay.enrollment_id
 WHERE stay.segment_id = ANY(%(segments)s) AND enrollment.course_id = %(course)s
     AND (stay.entered_at >= %(first)s OR stay.left_at >= %(first)s)
 GROUP BY 1, 2, 3
-"""
-_IN_ANY = """
-SELECT count(DISTINCT stay.enrollment_id)
-FROM segmentation_membership AS stay
-JOIN activity_enrollment AS enrollment ON enrollment.id = stay.enrollment_id
-WHERE stay.segment_id = ANY(%(segments)s) AND enrollment.course_id = %(course)s
-    AND stay.left_at IS NULL
 """
 
 
@@ -98,9 +93,9 @@ def _sizes(stays: Sequence[_Stays], dates: Sequence[date]) -> Iterator[DaySizes]
         yield DaySizes(day, size, entered, left)
 
 
-def number_in_any(segment_ids: Iterable[int], course: Course) -> int:
-    """Return how many enrollments of the course are in at least one of the segments. One query."""
-    with connection.cursor() as cursor:
-        cursor.execute(_IN_ANY, {"segments": list(segment_ids), "course": course.pk})
-        (number,) = cursor.fetchone()
-    return int(number)
+def number_in_any(segment_ids: Iterable[int], enrollments: QuerySet[Enrollment]) -> int:
+    """Return how many of the enrollments are in at least one of the segments. One query."""
+    stays = Membership.objects.filter(
+        enrollment=OuterRef("pk"), segment__in=list(segment_ids), left_at=None
+    )
+    return enrollments.filter(Exists(stays)).count()

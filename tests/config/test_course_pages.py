@@ -13,7 +13,7 @@ from django.test import Client
 from activity.models import Course
 from config.views.course_home import CourseHome, CourseLearners, home_of, learners_of
 from interventions.models import Cadence, DeliveryState
-from segmentation.models import Membership, Playbook, PlaybookMode
+from segmentation.models import Membership, Playbook, PlaybookMode, Segment
 from tests.factories import NOW, make_course, make_enrollment
 from tests.interventions.factories import (
     arm_of,
@@ -88,6 +88,26 @@ def test_overlapping_playbook_counts_each_learner_once_as_in_none() -> None:
     (shown,) = learners(course).playbooks
 
     assert ([line.now for line in shown.lines], shown.in_none) == ([1, 1], 1)
+
+
+@pytest.mark.parametrize("mode", PlaybookMode.values)
+def test_members_who_left_the_course_while_their_segment_is_frozen_are_counted_apart(
+    staff: Client, mode: str
+) -> None:
+    course = make_course(clock_stopped_at=NOW)
+    segment = make_segment(make_playbook(course), ACTED_TODAY)
+    Segment.objects.update(status="frozen", error="no")
+    Playbook.objects.update(mode=mode)
+    for each in (make_enrollment(course), make_enrollment(course, withdrew_at=NOW - DAY)):
+        enter(each, segment, ago=2 * DAY)
+    make_enrollment(course)
+
+    (shown,) = learners(course).playbooks
+
+    assert [line.now for line in shown.lines] == [2]
+    assert (learners(course).number, shown.in_none, shown.gone) == (2, 1, 1)
+    said = "Among the members is 1 who does not take the course now."
+    assert said in staff.get(f"/courses/{course.pk}/").text
 
 
 def test_messages_of_the_day_and_those_that_wait_are_counted() -> None:
