@@ -1,6 +1,7 @@
 """The forms of the import of a spreadsheet: the file, and the meaning of its columns."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -19,6 +20,8 @@ from activity.spreadsheet import (
     guessed,
     read_sheet,
 )
+from common.clock import local_midnight
+from common.dates import day_text
 
 _CHOICES = [("", "Leave this column out"), *((each.name, each.label) for each in FIELDS)]
 
@@ -97,3 +100,33 @@ class ColumnsForm(forms.Form):
         """Return the number of the column of each field."""
         found = self.cleaned_data.items()
         return {field: int(name.removeprefix("column_")) for name, field in found if field}
+
+
+class BeginningForm(forms.Form):
+    """When new enrollments without a day begin, for a course that has begun already.
+
+    Time counts from the beginning: learners who are enrolled today have been quiet for no day.
+    """
+
+    begins = forms.ChoiceField(
+        label="If a new learner has no day of enrolling, the learner takes the course since",
+        required=False,
+        initial="start",
+        widget=forms.RadioSelect,
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None, *, course: Course, now: datetime) -> None:
+        super().__init__(data)
+        self.starts_at = local_midnight(course.starts_on, course.time_zone)
+        self.is_asked = self.starts_at < now
+        first = day_text(self.starts_at, zone=course.time_zone)
+        self.fields["begins"].choices = [  # type: ignore[attr-defined]
+            ("start", f"its first day, {first}"),
+            ("now", "today"),
+        ]
+
+    @property
+    def begins_at(self) -> datetime | None:
+        """Return the chosen beginning. None means now."""
+        is_today = self.is_valid() and self.cleaned_data["begins"] == "now"
+        return self.starts_at if self.is_asked and not is_today else None

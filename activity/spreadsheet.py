@@ -3,7 +3,8 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from io import StringIO
 from typing import Any
 
@@ -35,14 +36,26 @@ class SheetField:
 FIELDS = (
     SheetField(
         ID, "Id of the learner",
-        ("id", "learner", "learnerid", "externalid", "userid", "username", "studentid"),
+        (
+            *("id", "learner", "learnerid", "externalid", "userid", "username", "studentid"),
+            *("studentnumber", "studentno", "studentnummer", "leerlingnummer", "matrikelnummer"),
+        ),
     ),
-    SheetField("name", "Name", ("name", "fullname", "displayname", "student")),
-    SheetField("given_name", "First name", ("firstname", "givenname", "forename")),
+    SheetField(
+        "name", "Name", ("name", "fullname", "displayname", "student", "naam", "nom", "nombre")
+    ),
+    SheetField(
+        "given_name", "First name",
+        ("firstname", "givenname", "forename", "voornaam", "vorname", "prénom"),
+    ),
     SheetField("email", "Email address", ("email", "mail", "emailaddress", "address")),
     SheetField("time_zone", "Time zone", ("timezone", "zone")),
     SheetField("locale", "Language", ("language", "locale", "lang")),
-    SheetField("section", "Section", ("section", "class", "group", "cohort"), of_enrollment=True),
+    SheetField(
+        "section", "Section",
+        ("section", "class", "group", "cohort", "klas", "klasse", "classe", "clase"),
+        of_enrollment=True,
+    ),
     SheetField(
         "enrolled_at", "Enrolled on", ("enrolledat", "enrolledon", "enrolled", "startdate"),
         of_enrollment=True,
@@ -72,6 +85,8 @@ class SheetRow:
     learner: Mapping[str, Any] = field(default_factory=dict)
     enrollment: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""
+    # The beginning of a new enrollment that has no day of its own.
+    begins_at: datetime | None = None
 
 
 def decoded(content: bytes) -> str:
@@ -123,11 +138,17 @@ def guessed(header: Sequence[str]) -> dict[int, str]:
 
 
 def sheet_rows(
-    sheet: Sheet, *, columns: Mapping[str, int], course: str, time_zone: str
+    sheet: Sheet,
+    *,
+    columns: Mapping[str, int],
+    course: str,
+    time_zone: str,
+    begins_at: datetime | None = None,
 ) -> Iterator[SheetRow]:
     """Yield each row as values of the roster. `columns` holds the column of each field.
 
-    An empty cell is left out, so that it does not erase what is stored.
+    An empty cell is left out, so that it does not erase what is stored. A new enrollment without a
+    day begins at `begins_at`, or when it is saved.
     """
     for number, cells in sheet.rows:
         values = {
@@ -135,7 +156,7 @@ def sheet_rows(
             for name, column in columns.items()
             if column < len(cells) and cells[column]
         }
-        yield _row(number, values, course, time_zone)
+        yield replace(_row(number, values, course, time_zone), begins_at=begins_at)
 
 
 def _row(number: int, values: dict[str, Any], course: str, time_zone: str) -> SheetRow:

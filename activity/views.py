@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from activity.forms import ColumnsForm, SheetForm
+from activity.forms import BeginningForm, ColumnsForm, SheetForm
 from activity.models import Course, Enrollment
 from activity.operations.spreadsheet import RowKind, RowResult, import_spreadsheet
 from activity.queries import find_learners
@@ -54,7 +54,8 @@ def import_learners(request: HttpRequest) -> HttpResponse:
     """
     if request.method != "POST":
         limited = chosen_course(request)
-        form = SheetForm(viewer=request.user, initial={"course": limited and limited.pk})
+        first = request.GET.get("course") or (limited and limited.pk)
+        form = SheetForm(viewer=request.user, initial={"course": first})
         return render(request, _PAGE, {"form": form, "most_rows": MOST_ROWS})
     form = SheetForm(request.POST, request.FILES, viewer=request.user)
     if not form.is_valid():
@@ -63,16 +64,22 @@ def import_learners(request: HttpRequest) -> HttpResponse:
     chosen = request.POST if "column_0" in request.POST else None
     columns = ColumnsForm(chosen, sheet=form.sheet)
     course: Course = form.cleaned_data["course"]
+    now = utc_now()
+    beginning = BeginningForm(chosen, course=course, now=now)
     # Not "text": the search box of every page shows a variable of that name.
     kept = {"course": course, "cells": form.cleaned_data["text"]}
-    context: dict[str, Any] = {"form": form, "columns": columns, **kept}
+    context: dict[str, Any] = {"form": form, "columns": columns, "beginning": beginning, **kept}
     if step not in ("check", "import") or not columns.is_valid():
         return render(request, _PAGE, context)
     rows = sheet_rows(
-        form.sheet, columns=columns.columns, course=course.key, time_zone=course.time_zone
+        form.sheet,
+        columns=columns.columns,
+        course=course.key,
+        time_zone=course.time_zone,
+        begins_at=beginning.begins_at,
     )
     results = import_spreadsheet(
-        course, rows, viewer=request.user, now=utc_now(), dry_run=step != "import"
+        course, rows, viewer=request.user, now=now, dry_run=step != "import"
     )
     context |= _results(course, results) | {"is_done": step == "import"}
     return render(request, _PAGE, context)

@@ -17,6 +17,7 @@ from activity.operations.effects import changing, lock_rows, store_rows
 from activity.operations.roster_values import RosterError, fill, key_in, optional_key_in
 from activity.spreadsheet import FIELDS_BY_NAME, ID, SheetRow
 from activity.texts import key_text
+from common.dates import instant_text
 
 Row = TypeVar("Row", bound=Model)
 _BATCH = 1_000
@@ -177,7 +178,8 @@ def _change(known: _Known, row: SheetRow, now: datetime) -> tuple[RowKind, list[
     person, enrolled = known.learners.get(key), known.enrollments.get(key)
     section = _section(known, row)
     learner = copy(person.row) if person else Learner(external_id=key)
-    joined = copy(enrolled.row) if enrolled else Enrollment(course=known.course, enrolled_at=now)
+    new = Enrollment(course=known.course, enrolled_at=row.begins_at or now)
+    joined = copy(enrolled.row) if enrolled else new
     joined.section = section or joined.section
     remarks = fill(learner, row.learner, looked_up=frozenset())
     remarks += fill(joined, row.enrollment, looked_up=_LOOKED_UP)
@@ -227,4 +229,6 @@ def _changed(known: _Change[Row] | None, after: Row, values: Mapping[str, Any]) 
 
 def _shown(row: Model, name: str) -> str:
     value = getattr(row, name)
+    if isinstance(row, Enrollment) and isinstance(value, datetime):
+        value = instant_text(value, zone=row.course.time_zone)
     return "empty" if value in (None, "") else f"“{value}”"

@@ -252,6 +252,42 @@ def test_file_is_mapped_checked_and_imported_in_three_steps(admin: Client) -> No
     assert Learner.objects.count() == 2
 
 
+@pytest.mark.parametrize(("chosen", "is_today"), [("start", False), ("now", True)])
+def test_learner_without_a_day_takes_the_course_since_its_first_day_if_wanted(
+    admin: Client, chosen: str, is_today: bool
+) -> None:
+    course = make_course(time_zone="Europe/Brussels", starts_on="2025-09-01")
+    given = {"course": course.pk, "text": "id,enrolled on\na,\nb,2025-09-03\n"}
+    asked = admin.post(ADDRESS, given | {"step": "columns"}).content.decode()
+    assert "its first day, Monday 1 September 2025" in asked
+
+    columns = {"column_0": "external_id", "column_1": "enrolled_at", "begins": chosen}
+    admin.post(ADDRESS, given | columns | {"step": "import"})
+    first, second = Enrollment.objects.order_by("learner__external_id")
+    begins = datetime(2025, 8, 31, 22, tzinfo=UTC)
+    assert (first.enrolled_at > begins) is is_today
+    assert first.enrolled_at >= begins
+    assert second.enrolled_at == begins + timedelta(days=2)
+
+
+def test_course_that_begins_later_does_not_ask_since_when_learners_take_it(admin: Client) -> None:
+    course = make_course(starts_on="2190-01-01", ends_on="2190-02-01")
+    given = {"course": course.pk, "text": "id\na\n", "step": "columns"}
+
+    assert "its first day" not in admin.post(ADDRESS, given).content.decode()
+
+
+@pytest.mark.django_db
+def test_changed_day_is_shown_in_words_of_the_course() -> None:
+    course = make_course(time_zone="Europe/Brussels")
+    import_text("id,enrolled on\na,2025-09-03\n", course)
+    (result,) = import_text("id,enrolled on\na,2025-09-05\n", course, dry_run=True)
+
+    days = ("Wednesday 3 September 2025, 00:00", "Friday 5 September 2025, 00:00")
+    first, second = (f"“{day} (Europe/Brussels)”" for day in days)
+    assert result.details == f"Enrolled on: {first} becomes {second}."
+
+
 def test_fault_of_the_file_is_shown_and_nothing_typed_is_lost(admin: Client) -> None:
     course = make_course()
     page = admin.post(ADDRESS, {"course": course.pk, "text": "id,name", "step": "columns"})
