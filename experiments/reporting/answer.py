@@ -97,7 +97,7 @@ def _meaning(row: Row) -> str:
 def _answer(report: Report, row: Row, so_far: bool) -> Answer:
     judgement = judge(report, row)
     found = _FOUND[judgement].format(arm=row.arm.name, others=_others(row))
-    sentence = f"{found}: {_levels(row)}{_apart(row, judgement)}."
+    sentence = f"{found}{_numbers(row, judgement)}."
     if so_far:
         sentence = f"So far, {sentence}"
     return Answer(judgement, _capital(sentence), _how_sure(report, row, judgement))
@@ -121,6 +121,12 @@ def _others(row: Row) -> str:
     return OTHERS
 
 
+def _numbers(row: Row, judgement: Judgement) -> str:
+    """Return the levels and their difference, or nothing for an arm without counted learners."""
+    is_known = row.comparison.difference.has_value
+    return f": {_levels(row)}{_apart(row, judgement)}" if is_known else ""
+
+
 def _levels(row: Row) -> str:
     arm, control = row.figures.level(row.arm_level), row.figures.level(row.control_level)
     return f"{arm} {row.metric.words}, against {control}"
@@ -137,6 +143,8 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
     difference, figures = row.comparison.difference, row.figures
     counted = _counted(report, row)
     level = level_text(difference.level)
+    if not difference.has_value:
+        return f"{_capital(difference.reason)}."
     if judgement is Judgement.UNKNOWN:
         return f"{counted} are counted, and {difference.reason}."
     if judgement is Judgement.NOT_FOUND:

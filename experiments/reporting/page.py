@@ -1,6 +1,7 @@
 """The parts of a report page, ready to be written into HTML. Pure, no markup."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 from activity.texts import with_courses
 from common.dates import day_text, instant_text
@@ -93,5 +94,6 @@ def _badge(row: Row, judgement: Judgement) -> str:
 
 
 def _levels(row: Row) -> str:
-    arm, control = row.figures.level(row.arm_level), row.figures.level(row.control_level)
-    return f"{row.arm.name} {arm}, {row.control.name} {control}"
+    levels = (row.arm.name, row.arm_level), (row.control.name, row.control_level)
+    known = [f"{name} {row.figures.level(level)}" for name, level in levels if isfinite(level)]
+    return ", ".join(known)

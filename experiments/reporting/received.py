@@ -59,8 +59,10 @@ def ghosts_note(report: Report) -> str:
     Return an empty text if it has not.
     """
     ghosts = max(_per_learner(arm, "ghost") for arm in report.arms if arm.is_control)
-    messages = [_per_learner(arm, "handed_off") for arm in report.arms if not arm.is_control]
-    if not report.assigned or ghosts <= min(messages):
+    # An arm without learners has no messages either, which says nothing about the control.
+    others = [arm for arm in report.arms if arm.assigned and not arm.is_control]
+    messages = [_per_learner(arm, "handed_off") for arm in others]
+    if ghosts <= min(messages, default=ghosts):
         return ""
     return (
         "On average, a control learner has more ghosts than a learner of another arm has "

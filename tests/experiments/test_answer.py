@@ -172,3 +172,27 @@ def test_too_few_learners_are_not_called_a_difference(counted: int) -> None:
 
     assert found.judgement in (Judgement.UNKNOWN, Judgement.NOT_FOUND)
     assert "1 learners" not in found.how_sure
+
+
+def test_arm_without_learners_has_no_numbers_in_its_sentences() -> None:
+    (metric,) = METRICS[:1]
+    observed = metric.outcome.observe({(0,): 120, (1,): 80})
+    found = build_report(
+        FACTS,
+        arms=[arm("control", 200), arm("nudge", 200), arm("third", 0, weight=0.01)],
+        metrics=[metric],
+        observed={key: {metric.key: observed} for key in ("control", "nudge")},
+        deliveries={},
+    )
+
+    *_, third = answers(found)
+
+    assert third == Answer(
+        Judgement.UNKNOWN,
+        "It is not known whether learners in “third” differ from those who did not get it.",
+        "No learner of this arm is counted yet.",
+    )
+    assert [row.levels for row in outcome_rows(found)] == [
+        "nudge 40.0%, control 40.0%",
+        "control 40.0%",
+    ]

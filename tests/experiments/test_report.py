@@ -265,6 +265,8 @@ def test_more_ghosts_than_messages_per_learner_are_explained(
 
     assert ("leave the segment" in ghosts_note(report)) is is_explained
     assert ghosts_note(nobody()) == ""
+    with_empty = replace(report, arms=[control, nudge, arm("third", 0)])
+    assert ghosts_note(with_empty) == ghosts_note(report)
 
 
 def test_the_file_has_one_row_per_arm_and_metric_in_full_precision() -> None:
