@@ -70,6 +70,11 @@ def local_midnight(day: date, zone: str) -> datetime:
     return first if first <= second else first_second(second, first, zone=ZoneInfo(zone))
 
 
+def begin_of_days(number: int, *, as_of: datetime, zone: str) -> datetime:
+    """Return the instant at which the last `number` local days begin. That of `as_of` is one."""
+    return local_midnight(local_date(as_of, zone) - timedelta(days=number - 1), zone)
+
+
 def next_local_midnight(instant: datetime, zone: str) -> datetime:
     """Return the first local midnight after the instant, in UTC."""
     return local_midnight(local_date(instant, zone) + timedelta(days=1), zone)

@@ -78,8 +78,10 @@ def ended_at(delivery: Delivery) -> datetime:
 
 def ended_sentence(delivery: Delivery, *, zone: str) -> str:
     """Return what became of a message that is no longer planned."""
+    # One that was sent counts from its claim. Staff may have resolved a doubt days later.
+    at = ended_at(delivery) if delivery.claimed_at is None else delivery.claimed_at
     said = _ENDED[DeliveryState(delivery.state)].format(
-        at=instant_text(ended_at(delivery), zone=zone),
+        at=instant_text(at, zone=zone),
         because=clause(delivery.reason or "too_old", last_detail(delivery)),
         control=_control(delivery.run),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -13,6 +13,7 @@ from django.db.models import Q
 from activity.access import viewable
 from activity.models import Course
 from activity.texts import lower_first
+from common.clock import begin_of_days
 from experiments.models import Experiment, ExperimentStatus
 from experiments.stats.power import POWER, needed_for_means
 from interventions.models import Cadence, CadenceStatus, Step
@@ -26,7 +27,7 @@ from segmentation.signals import Signal
 Staff = User | AnonymousUser
 KEPT = (SegmentStatus.ACTIVE, SegmentStatus.FROZEN)
 MOST_COURSES = 20
-PERIOD = timedelta(days=28)
+DAYS = 28
 # Above it two segments say nearly the same.
 MOST_ALIKE = 0.8
 # Above it so many entries end within two days that messages come too late.
@@ -120,7 +121,8 @@ def separations_of(
 
 def _separation(ids: Sequence[int], course: Course, now: datetime) -> Separation:
     as_of = course.clock_stopped_at or now
-    return separation_of(ids, course, since=as_of - PERIOD, as_of=as_of)
+    since = begin_of_days(DAYS, as_of=as_of, zone=course.time_zone)
+    return separation_of(ids, course, since=since, as_of=as_of)
 
 
 def _cadences(segments: Sequence[Segment], viewer: Staff) -> dict[int, list[Cadence]] | None:

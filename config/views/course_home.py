@@ -26,7 +26,11 @@ from config.views.results import course_state, result_sentence
 from config.views.today import Item, Staff
 from experiments.models import Experiment, ExperimentStatus
 from experiments.queries import beginnings
-from interventions.queries.course_messages import MOST_COUNTED, messages_of_course
+from interventions.queries.course_messages import (
+    MOST_COUNTED,
+    CourseMessages,
+    messages_of_course,
+)
 from segmentation.charts import DaySizes, sparkline
 from segmentation.models import Membership, Playbook, PlaybookMode, Segment, SegmentStatus
 from segmentation.queries import number_in_any, sizes_in_course
@@ -175,22 +179,45 @@ def _messages(course: Course, as_of: datetime) -> Iterator[str]:
     midnight = local_midnight(local_date(as_of, course.time_zone), course.time_zone)
     found = messages_of_course(course, since=midnight, now=as_of)
     yield f"{_counted(found.sent)} went out today, since midnight in {course.time_zone}."
-    if course.clock_stopped_at is not None:
-        if left := found.waiting + found.later:
-            still = "because the clock of this simulated course stands still"
-            yield f"{_waiting(left)} for good, {still}."
-        return
-    if found.next_at is not None and found.next_at > as_of:
-        first = instant_text(found.next_at, zone=course.time_zone)
-        yield f"{_waiting(found.waiting)}. The first goes out on {first} or later."
-    elif found.next_at is not None:
-        yield f"{_waiting(found.waiting)}. The first is due now."
+    if found.doubtful:
+        yield f"{_counted(found.doubtful)} may have gone out: nobody knows."
+    if course.clock_stopped_at is None:
+        yield from _to_come(course, found, as_of)
+    elif left := found.waiting + found.later:
+        still = "because the clock of this simulated course stands still"
+        yield f"{_waiting(left)} for good, {still}."
+
+
+def _to_come(course: Course, found: CourseMessages, as_of: datetime) -> Iterator[str]:
+    if found.waiting:
+        yield f"{_waiting(found.waiting)}."
+        yield from _held(found)
+    if found.next_at is not None:
+        yield _first(course, found, found.next_at, as_of)
     if found.later_at is not None:
         first = instant_text(found.later_at, zone=course.time_zone)
         verb = "is" if found.later == 1 else "are"
         yield f"{_counted(found.later)} {verb} planned for later, the first for {first}."
-    elif found.next_at is None:
+    elif not found.waiting:
         yield "No message waits."
+
+
+def _held(found: CourseMessages) -> Iterator[str]:
+    """Say how many messages wait for a person: for the end of a pause, or for a better rule."""
+    if not found.held:
+        return
+    whose = "It is" if found.waiting == 1 else f"{found.held:,} of them are"
+    if 1 == found.held < found.waiting:
+        whose = "1 of them is"
+    them = "it" if found.held == 1 else "them"
+    yield f"{whose} held until somebody lets {them} go out."
+
+
+def _first(course: Course, found: CourseMessages, next_at: datetime, as_of: datetime) -> str:
+    which = "The first of the others" if found.held else "The first"
+    if next_at <= as_of:
+        return f"{which} is due now."
+    return f"{which} goes out on {instant_text(next_at, zone=course.time_zone)} or later."
 
 
 def _waiting(number: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import partial
 
 from django.contrib.admin.views.decorators import staff_member_required
@@ -17,7 +17,7 @@ from activity.access import viewable
 from activity.models import Course
 from activity.switch import chosen_course
 from activity.texts import lower_first
-from common.clock import utc_now
+from common.clock import begin_of_days, utc_now
 from common.dates import in_zone, instant_text
 from config.views.counting import counted
 from config.views.today import Staff
@@ -154,7 +154,7 @@ def history_of(segment: Segment, course: Course, *, viewer: Staff, as_of: dateti
     """Return the segment's sizes, flows and evaluations in the course. Six queries."""
     others = viewable(Segment.objects.exclude(pk=segment.pk), viewer).filter(status__in=KEPT)
     names = dict(others.filter(playbook__courses=course).values_list("pk", "name"))
-    since = as_of - timedelta(days=FLOW_DAYS)
+    since = begin_of_days(FLOW_DAYS, as_of=as_of, zone=course.time_zone)
     flows = flows_of(segment.pk, list(names), course, since=since, as_of=as_of)
     days = sizes_in_course([segment.pk], course, days=DAYS, as_of=as_of)[segment.pk]
     return History(

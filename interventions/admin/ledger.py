@@ -35,8 +35,8 @@ from experiments.reporting.reasons import reason_text
 from interventions import models, operations
 from interventions.admin.answers import Answer, confirm_or_do
 from interventions.forms import QuietHoursForm
-from interventions.queries.holds import hold_of
-from interventions.queries.pauses import pauses_of, with_learner_pauses
+from interventions.queries.holds import with_reasons
+from interventions.queries.pauses import pauses_of
 from interventions.sentences import message_sentences, trace_lines
 from segmentation.admin.members import MembershipAdmin, by_enrollment_of
 
@@ -108,7 +108,7 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
             Column("channel", "channel", "the channel, such as email"),
             Column("ghost", "ghost", "true for a message of a control, which is never sent"),
             Column("state", "state", "the state, such as handed_off or dropped"),
-            Column("reason", "reason", "why it waits or was not sent, in words", reason_text),
+            Column("reason", "reason_now", "why it waits or was not sent, in words", reason_text),
             Column("planned_at", "planned_at", "when it was planned"),
             Column("send_at", "send_at", "the instant before which it is not sent"),
             Column("claimed_at", "claimed_at", "when it was taken for sending; or empty"),
@@ -121,9 +121,9 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
     actions = ("retry", "resolve_as_accepted", "resolve_as_not_accepted")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the messages, each with whether its learner's messages are paused."""
+        """Return the messages, each with the reason that holds now."""
         rows: QuerySet[Any] = super().get_queryset(request)
-        return with_learner_pauses(rows)
+        return with_reasons(rows, now=utc_now())
 
     def page_links(self, row: Any) -> list[tuple[str, str]]:
         """Return the page of the learner, which says why in words."""
@@ -160,17 +160,7 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
     @display(description="Reason")
     def shown_reason(self, delivery: models.Delivery) -> str:
         """Return the reason in words. For a held message it is the current hold."""
-        held = None
-        if delivery.state == models.DeliveryState.PLANNED:
-            # The policy does not decide on held messages, so the row has no reason for the hold. A
-            # pause of the whole site is shown in the banner above.
-            held = hold_of(
-                delivery,
-                site_paused=False,
-                learner_paused=getattr(delivery, "is_learner_paused", False),
-                now=utc_now(),
-            )
-        reason = held or delivery.reason
+        reason: str = delivery.reason_now  # type: ignore[attr-defined]
         return reason_text(reason) if reason else ""
 
     @display(description="Message")

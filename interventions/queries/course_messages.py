@@ -8,16 +8,21 @@ from django.db import connection
 
 from activity.models import Course
 from interventions.models import DeliveryState
+from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS, learner_paused
 
 # Each count stops there. A course may have a million planned messages.
 MOST_COUNTED = 10_000
 
+# A message that is planned again after a doubt waits, and is counted there.
 _SENT = f"""
-SELECT count(*) FROM (
-    SELECT FROM interventions_delivery AS delivery
+SELECT count(*) FILTER (WHERE state <> '{DeliveryState.IN_DOUBT}'),
+    count(*) FILTER (WHERE state = '{DeliveryState.IN_DOUBT}')
+FROM (
+    SELECT delivery.state FROM interventions_delivery AS delivery
     JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
     WHERE delivery.claimed_at >= %(since)s AND delivery.claimed_at <= %(now)s
-        AND delivery.state NOT IN ('{DeliveryState.GHOST}', '{DeliveryState.CLAIMED}')
+        AND delivery.state NOT IN (
+            '{DeliveryState.GHOST}', '{DeliveryState.CLAIMED}', '{DeliveryState.PLANNED}')
         AND enrollment.course_id = %(course)s
     LIMIT %(most)s) AS found
 """  # noqa: S608
@@ -31,12 +36,18 @@ _CADENCES = """
 """
 # Step by step, because the index begins with the step.
 _WAITING = f"""
-SELECT count(*), min(send_at) FROM (
-    SELECT planned.send_at FROM interventions_step AS step
+WITH open_step AS MATERIALIZED ({OPEN_STEPS})
+SELECT count(*), count(*) FILTER (WHERE is_held), min(send_at) FILTER (WHERE NOT is_held) FROM (
+    SELECT planned.send_at, planned.is_held OR open_step.id IS NULL AS is_held
+    FROM interventions_step AS step
     JOIN ({_CADENCES}) AS cadence ON cadence.id = step.cadence_id
+    LEFT JOIN open_step ON open_step.id = step.id
     CROSS JOIN LATERAL (
-        SELECT delivery.send_at FROM interventions_delivery AS delivery
+        SELECT delivery.send_at, {learner_paused("delivery.learner_id")}
+            OR ({OPEN_COURSE}) IS NOT TRUE AS is_held
+        FROM interventions_delivery AS delivery
         JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
+        JOIN activity_course AS course ON course.id = enrollment.course_id
         WHERE delivery.step_id = step.id AND delivery.state = 'planned'
             AND enrollment.course_id = %(course)s AND NOT delivery.ghost
         ORDER BY delivery.send_at LIMIT %(most)s
@@ -60,15 +71,18 @@ SELECT count(*), min(next_at) FROM (
 
 @dataclass(frozen=True)
 class CourseMessages:
-    """Messages that went out since an instant, and planned ones with the first instant to send.
+    """Messages that went out since an instant, and planned ones.
 
-    `later` are next steps of runs whose instant has not come yet, and `later_at` the first such
-    instant. Each count stops at MOST_COUNTED, which means that many or more. Ghosts do not
-    count.
+    `doubtful` ones may have gone out: nobody knows. Of the `waiting` ones, `held` ones wait until a
+    person lifts a hold, and `next_at` is the first instant to send one of the others. `later` are
+    next steps of runs whose instant has not come yet, and `later_at` the first such instant. Each
+    count stops at MOST_COUNTED, which means that many or more. Ghosts do not count.
     """
 
     sent: int
+    doubtful: int
     waiting: int
+    held: int
     next_at: datetime | None
     later: int
     later_at: datetime | None
@@ -79,9 +93,9 @@ def messages_of_course(course: Course, *, since: datetime, now: datetime) -> Cou
     values: dict[str, Any] = {"course": course.pk, "since": since, "now": now, "most": MOST_COUNTED}
     with connection.cursor() as cursor:
         cursor.execute(_SENT, values)
-        (sent,) = cursor.fetchone()
+        sent, doubtful = cursor.fetchone()
         cursor.execute(_WAITING, values)
-        waiting, next_at = cursor.fetchone()
+        waiting, held, next_at = cursor.fetchone()
         cursor.execute(_LATER, values)
         later, later_at = cursor.fetchone()
-    return CourseMessages(sent, waiting, next_at, later, later_at)
+    return CourseMessages(sent, doubtful, waiting, held, next_at, later, later_at)

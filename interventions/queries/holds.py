@@ -5,8 +5,11 @@ conditions in SQL and in Python must agree.
 """
 
 from datetime import datetime
+from typing import Any
 
-from interventions.models import Delivery
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
+
+from interventions.models import Delivery, DeliveryState, LearnerPause, SitePause
 from interventions.policy.decision import Reason
 from segmentation.models import SegmentStatus
 
@@ -46,3 +49,24 @@ def hold_of(
         (frozen, Reason.SEGMENT_FROZEN),
     )
     return next((reason for holds_it, reason in holds if holds_it), None)
+
+
+def with_reasons(deliveries: QuerySet[Delivery], *, now: datetime) -> QuerySet[Any]:
+    """Return the messages with `reason_now`: the hold on a planned message, else its own reason.
+
+    The policy does not decide on held messages, so their rows have no reason for the hold.
+    """
+    paused = LearnerPause.objects.filter(learner=OuterRef("learner"), ended_at=None)
+    course, cadence = "enrollment__course__live_since", "step__cadence"
+    holds: tuple[tuple[Any, Reason], ...] = (
+        (Q(**{course: None}) | Q(**{f"{course}__gt": now}), Reason.COURSE_NOT_LIVE),
+        (Exists(SitePause.objects.filter(paused=True)), Reason.SITE_PAUSED),
+        (Exists(paused), Reason.LEARNER_PAUSED),
+        (Q(**{f"{cadence}__paused": True}), Reason.CADENCE_PAUSED),
+        (Q(**{f"{cadence}__segment__status": SegmentStatus.FROZEN}), Reason.SEGMENT_FROZEN),
+    )
+    planned = Q(state=DeliveryState.PLANNED)
+    found = [When(planned & Q(held), then=Value(reason.value)) for held, reason in holds]
+    return deliveries.annotate(
+        reason_now=Case(*found, default=F("reason"), output_field=CharField())
+    )

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from activity.access import Viewer, for_user, named
 from interventions.models import Delivery, DeliveryState, LearnerPause, Pause, SitePause
@@ -38,12 +37,6 @@ def pauses_between(learner_id: int, since: datetime, until: datetime) -> list[Le
     """Return the learner's pauses that began in the time, the latest first. One query."""
     began = LearnerPause.objects.filter(began_at__gte=since, began_at__lt=until)
     return list(began.filter(learner=learner_id)[:SHOWN])
-
-
-def with_learner_pauses(deliveries: QuerySet[Delivery]) -> QuerySet[Any]:
-    """Return the messages with `is_learner_paused`: all messages to their learner are paused."""
-    paused = LearnerPause.objects.filter(learner=OuterRef("learner"), ended_at=None)
-    return deliveries.annotate(is_learner_paused=Exists(paused))
 
 
 def latest_pauses(*, viewer: Viewer) -> QuerySet[Pause]:

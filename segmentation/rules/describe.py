@@ -1,6 +1,7 @@
 """Describe one learner's signals, given by identity and value, in plain English. Pure."""
 
 import json
+from math import floor
 from typing import Any
 
 from segmentation.rules.explain import count_unit, in_days, in_window
@@ -63,7 +64,8 @@ def _amount(signal: Signal, value: Any) -> str:
         return f"{_round(value * 100)}%"
     if signal.kind is SignalKind.DAYS and value < 1:
         return "less than 1 day"
-    rounded = _round(value)
+    # Days are rounded down: "7 days ago" would contradict "at least 7 days ago" is not true.
+    rounded = _round(floor(value * 10) / 10 if signal.kind is SignalKind.DAYS else value)
     return f"{rounded}{count_unit(signal, 1 if rounded == '1' else value)}"
 
 

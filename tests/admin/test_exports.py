@@ -17,6 +17,7 @@ from django.urls import reverse
 from activity.admin import ExportedList, exports
 from activity.switch import choose_course
 from interventions.models import Delivery
+from interventions.operations import pause_cadence
 from segmentation.models import Membership
 from tests.factories import NOW, make_course, make_enrollment, make_learner
 from tests.guards.code import ROOT
@@ -165,6 +166,10 @@ def test_delivery_says_in_words_why_it_was_not_sent(staff: Client) -> None:
     assert row["cadence"] == delivery.run.cadence.key
     assert row["ghost"] == "false"
     assert download(staff, "interventions.delivery", state__exact="planned") == []
+    held = make_delivery()
+    pause_cadence(held.run.cadence_id, paused=True, now=NOW)
+    (row,) = download(staff, "interventions.delivery", state__exact="planned")
+    assert row["reason"] == "somebody has paused its cadence"
 
 
 def test_entries_and_leavings_are_a_file(staff: Client) -> None:

@@ -12,13 +12,15 @@ from django.test import Client
 
 from activity.models import Course
 from config.views.course_home import CourseHome, CourseLearners, home_of, learners_of
-from interventions.models import Cadence, DeliveryState
+from interventions.models import Cadence, Delivery, DeliveryState
+from interventions.operations import pause_cadence, pause_learner
 from segmentation.models import Membership, Playbook, PlaybookMode, Segment
 from tests.factories import NOW, make_course, make_enrollment
 from tests.interventions.factories import (
     arm_of,
     assign,
     make_cadence,
+    make_counted,
     make_delivery,
     make_experiment,
     make_live_course,
@@ -128,7 +130,45 @@ def test_messages_of_the_day_and_those_that_wait_are_counted() -> None:
     at = "Thursday 2 October 2025, 14:00 (Europe/Brussels)"
     assert home(course).messages == [
         "1 message went out today, since midnight in Europe/Brussels.",
-        f"1 message waits. The first goes out on {at} or later.",
+        "1 message waits.",
+        f"The first goes out on {at} or later.",
+    ]
+
+
+def test_messages_in_doubt_and_held_ones_are_told_apart() -> None:
+    course = make_live_course()
+    segment = make_segment(make_playbook(course), ACTED_TODAY)
+    cadence, other = make_cadence(segment=segment), make_cadence(segment=segment)
+    make_counted(make_enrollment(course), NOW, cadence=cadence)
+    make_delivery(make_enrollment(course), cadence, state=DeliveryState.IN_DOUBT, claimed_at=NOW)
+    # It went out once, perhaps, and is sent again.
+    make_delivery(make_enrollment(course), cadence, doubted=True, claimed_at=NOW)
+    held = make_delivery(make_enrollment(course), other, send_at=NOW - DAY)
+    pause_cadence(other.pk, paused=True, now=NOW)
+
+    sent = "1 message went out today, since midnight in Europe/London."
+    doubt = "1 message may have gone out: nobody knows."
+    assert home(course).messages == [
+        sent,
+        doubt,
+        "2 messages wait.",
+        "1 of them is held until somebody lets it go out.",
+        "The first of the others is due now.",
+    ]
+    pause_learner(held.learner_id, paused=True, now=NOW)
+    pause_cadence(other.pk, paused=False, now=NOW)
+    pause_cadence(cadence.pk, paused=True, now=NOW)
+    assert home(course).messages[2:] == [
+        "2 messages wait.",
+        "2 of them are held until somebody lets them go out.",
+    ]
+    Course.objects.update(live_since=None)
+    Delivery.objects.filter(doubted=True).delete()
+    pause_learner(held.learner_id, paused=False, now=NOW)
+    course.refresh_from_db()
+    assert home(course).messages[2:] == [
+        "1 message waits.",
+        "It is held until somebody lets it go out.",
     ]
 
 
@@ -144,7 +184,8 @@ def test_messages_of_later_steps_and_those_started_by_hand_wait_too() -> None:
 
     at = "Thursday 2 October 2025, 13:00 (Europe/London)"
     assert home(course).messages[1:] == [
-        "1 message waits. The first is due now.",
+        "1 message waits.",
+        "The first is due now.",
         f"1 message is planned for later, the first for {at}.",
     ]
     Course.objects.update(clock_stopped_at=NOW)
@@ -155,7 +196,7 @@ def test_messages_of_later_steps_and_those_started_by_hand_wait_too() -> None:
     Course.objects.update(clock_stopped_at=None)
     course.refresh_from_db()
     Cadence.objects.update(status="archived")
-    assert home(course).messages[1:] == ["1 message waits. The first is due now."]
+    assert home(course).messages[1:] == ["1 message waits.", "The first is due now."]
 
 
 def test_experiment_of_the_course_says_when_its_first_result_comes() -> None:

@@ -16,9 +16,7 @@ from activity.queries import FeedHealth
 from common.clock import utc_now
 from config.views.learner import page as learner_view
 from config.views.learner.timeline import timeline
-from interventions.operations import (
-    save_cap,
-)
+from interventions.operations import resolve_in_doubt, save_cap
 from segmentation.models import Segment
 from segmentation.operations import add_member, announce_members, remove_member
 from segmentation.queries.history import last_entry
@@ -140,6 +138,30 @@ def test_the_rule_for_leaving_keeps_a_learner_out(ana: Enrollment) -> None:
     )
 
 
+def test_added_learner_is_told_to_wait_behind_the_segment_that_comes_first(
+    staff: Client, ana: Enrollment
+) -> None:
+    # The page shows the course at this instant.
+    Course.objects.update(clock_stopped_at=NOW)
+    playbook = make_playbook(ana.course, exclusive=True)
+    make_segment(playbook, QUIET, name="Quiet", priority=1)
+    second = make_segment(playbook, where("logins", ">=", 1, window=7), name="Second", priority=2)
+    act(ana, "PLAY_VIDEO", occurred_at=NOW - 9 * DAY)
+    bring_up_to_date()
+    assert "Ana is in Quiet, which comes first, and enters Second only" in staff.get(page(ana)).text
+
+    add_member(second.pk, ana.pk, now=NOW)
+    bring_up_to_date()
+
+    said = section(ana).segments[1]
+    assert said.sentence.startswith("Not in Second: Quiet comes first. Added by hand on")
+    assert "within seconds" not in said.sentence
+    second.overrides.all().delete()
+    assert "Add to Second by hand" in staff.get(page(ana)).text
+    Enrollment.objects.update(completed_at=NOW)
+    assert "Add to Second by hand" not in staff.get(page(ana)).text
+
+
 def test_last_activity_is_the_learners_and_not_our_mail(ana: Enrollment) -> None:
     assert section(ana).state == "Enrolled. Has done nothing in the course yet."
     act(ana, occurred_at=NOW - 9 * DAY)
@@ -226,6 +248,14 @@ def test_an_entry_says_what_decided_then(ana: Enrollment) -> None:
     assert [(each.condition, each.value) for each in entry.conditions] == [
         ("Last active at least 7 days ago", "Last active 9 days ago")
     ]
+
+
+def test_message_whose_doubt_staff_resolved_was_sent_when_it_was_claimed(ana: Enrollment) -> None:
+    message = make_delivery(ana, state="in_doubt", claimed_at=NOW - 2 * DAY, message_id="m")
+    resolve_in_doubt(message.pk, accepted=True, now=NOW)
+
+    (said,) = [each for each in history(ana, NOW + HOUR) if "was sent" in each]
+    assert said.endswith("was sent on Sunday 28 September 2025, 13:00 (Europe/London).")
 
 
 # The page

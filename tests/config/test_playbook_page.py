@@ -123,8 +123,8 @@ def test_warnings_of_a_segment_have_reasons() -> None:
     make_cadence(segment=flapping)
     for days in (1, 2, None, None, None):
         stay(make_enrollment(course), flapping, ago=9, days=days)
-    # An entry before the period does not count.
-    stay(make_enrollment(course), flapping, ago=40, days=1)
+    # The last 28 days are local days: at noon, 28 times 24 hours ago is a day before them.
+    stay(make_enrollment(course), flapping, ago=28, days=1)
 
     said = {each.segment.name: each.warnings for each in document(playbook).sections}
 

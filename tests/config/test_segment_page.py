@@ -96,6 +96,19 @@ def test_flows_name_the_segments_before_and_after() -> None:
     assert found.now == 2
 
 
+def test_flows_are_of_the_days_that_the_table_of_sizes_has() -> None:
+    course = make_live_course()
+    segment = make_segment(make_playbook(course), ACTED_TODAY)
+    for number in range(6):
+        begins = NOW - 27 * DAY - number * timedelta(hours=6)
+        stay(make_enrollment(course), segment, begins, NOW)
+
+    found = history_of(segment, course, viewer=superuser(), as_of=NOW)
+
+    assert found.came_from == [Share("no other segment", 3, 100)]
+    assert sum(day.entered for day in found.days[-28:]) == 3
+
+
 def make_history(course: Course) -> None:
     """One learner acts two days in a row, one on the second of them."""
     first, second = make_enrollment(course), make_enrollment(course)

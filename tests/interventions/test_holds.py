@@ -9,7 +9,7 @@ from interventions.models import Delivery, LearnerPause, SitePause
 from interventions.operations import PauseNote, pause_cadence, pause_learner, pause_site
 from interventions.operations.cache import DispatchCache
 from interventions.operations.claim import claim_next
-from interventions.queries.holds import hold_of
+from interventions.queries.holds import hold_of, with_reasons
 from interventions.queries.pauses import learner_pause
 from interventions.queries.waiting import oldest_due_message
 from segmentation.models import Segment
@@ -62,6 +62,8 @@ def test_a_held_message_waits_unchanged_and_unread(against) -> None:
     is_paused = learner_pause(delivery.learner_id) is not None
     reason = hold_of(held, site_paused=paused, learner_paused=is_paused, now=NOW)
     assert reason == against.__name__
+    (shown,) = with_reasons(Delivery.objects.all(), now=NOW)
+    assert shown.reason_now == reason
     assert oldest_due_message(now=NOW) is None
 
 

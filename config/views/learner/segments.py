@@ -56,6 +56,9 @@ class SegmentLine:
     override: str = ""
     # What starts when the learner is added, as the end of a sentence.
     starts: str = ""
+    # The segment that keeps the learner out of this one, also a learner who is added.
+    ahead: str = ""
+    in_scope: bool = True
 
 
 def segment_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) -> list[SegmentLine]:
@@ -70,6 +73,8 @@ def segment_lines(enrollment: Enrollment, *, as_of: datetime, viewer: Viewer) ->
             is_in=each.membership is not None,
             override=each.override.kind if each.override else "",
             starts=_starts(cadences.get(each.segment.pk, ()), enrollment, as_of),
+            ahead=each.ahead.name if each.ahead else "",
+            in_scope=each.in_scope,
         )
         for each in found
     ]
@@ -115,6 +120,8 @@ def _why_not(standing: Standing) -> str:
         return ": its rule cannot be read"
     if standing.is_frozen:
         return ""
+    if standing.override is not None:
+        return f": {_behind(standing.ahead)}" if standing.ahead else ""
     if standing.matches:
         return _though_true(standing)
     deciding = [each for each in standing.verdicts if each.decides]
@@ -127,11 +134,13 @@ def _though_true(standing: Standing) -> str:
         return f": its rule is true, but so is its rule for leaving, {leave}"
     if standing.ahead is None:
         return " yet: its rule is true, and the next evaluation decides"
-    if standing.ahead.status == SegmentStatus.FROZEN:
-        return (
-            f": its rule is true, but {standing.ahead.name}, whose rule failed, keeps its members"
-        )
-    return f": its rule is true, but {standing.ahead.name} comes first"
+    return f": its rule is true, but {_behind(standing.ahead)}"
+
+
+def _behind(ahead: Segment) -> str:
+    if ahead.status == SegmentStatus.FROZEN:
+        return f"{ahead.name}, whose rule failed, keeps its members"
+    return f"{ahead.name} comes first"
 
 
 def _values(deciding: list[Verdict]) -> str:
@@ -144,7 +153,9 @@ def _made(standing: Standing, zone: str) -> str:
         return ""
     by = f" by {made.created_by}" if made.created_by else ""
     what = "Added" if made.kind == OverrideKind.ADDED else "Removed"
-    waits = "" if made.applied_at else " The next evaluation applies it, within seconds."
+    # A frozen segment is not evaluated.
+    is_settled = made.applied_at or standing.is_frozen
+    waits = "" if is_settled else " The next evaluation applies it, within seconds."
     return f"{what} by hand{by} on {instant_text(made.created_at, zone=zone)}.{waits}"
 
 
