@@ -10,6 +10,8 @@ from django.core.files.uploadedfile import UploadedFile
 
 from activity.access import Viewer, for_user
 from activity.models import Course
+from activity.operations.outline import stored_keys
+from activity.outline import OutlineRow, outline_rows
 from activity.spreadsheet import (
     FIELDS,
     ID,
@@ -26,16 +28,15 @@ from common.dates import day_text
 _CHOICES = [("", "Leave this column out"), *((each.name, each.label) for each in FIELDS)]
 
 
-class SheetForm(forms.Form):
-    """The course, and the spreadsheet as a file or as text."""
+class TableForm(forms.Form):
+    """A spreadsheet as a file or as text."""
 
-    course: "forms.ModelChoiceField[Course]" = forms.ModelChoiceField(
-        queryset=None, empty_label="Choose a course"
-    )
+    # What a line of the table is about.
+    each = "learner"
     file = forms.FileField(
         label="CSV file",
         required=False,
-        help_text="In your spreadsheet: Save as, CSV. One line per learner, with a line of names.",
+        help_text="In your spreadsheet: Save as, CSV. The first line names the columns.",
     )
     text = forms.CharField(
         label="Or paste the cells here",
@@ -45,21 +46,53 @@ class SheetForm(forms.Form):
     )
     sheet: Sheet
 
-    def __init__(self, *args: Any, viewer: Viewer, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["course"].queryset = for_user(  # type: ignore[attr-defined]
-            Course.objects.order_by("title", "key"), viewer
-        )
-
     def clean(self) -> dict[str, Any]:
         """Read the table, so that a fault is shown beside what was chosen."""
         values = super().clean() or {}
         given = values.get("file")
         try:
             values["text"] = _text_of(given) if given else values.get("text", "")
-            self.sheet = read_sheet(values["text"])
+            self.sheet = read_sheet(values["text"], each=self.each)
         except SheetError as error:
             self.add_error("file" if given else "text", str(error))
+        return values
+
+
+class SheetForm(TableForm):
+    """The course, and its learners as a spreadsheet."""
+
+    course: "forms.ModelChoiceField[Course]" = forms.ModelChoiceField(
+        queryset=None, empty_label="Choose a course"
+    )
+    field_order = ("course", "file", "text")
+
+    def __init__(self, *args: Any, viewer: Viewer, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["course"].queryset = for_user(  # type: ignore[attr-defined]
+            Course.objects.order_by("title", "key"), viewer
+        )
+
+
+class OutlineForm(TableForm):
+    """The modules and quizzes of a course as a spreadsheet."""
+
+    each = "module or quiz"
+    rows: list[OutlineRow]
+
+    def __init__(self, *args: Any, course: Course, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.course = course
+
+    def clean(self) -> dict[str, Any]:
+        """Read the rows, so that another table is refused beside what was chosen."""
+        values = super().clean()
+        if not self.errors:
+            try:
+                stored = stored_keys(self.course)
+                rows = outline_rows(self.sheet, course=self.course.key, stored=stored)
+                self.rows = list(rows)
+            except SheetError as error:
+                self.add_error("text", str(error))
         return values
 
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from io import StringIO
 from typing import Any
 
-from common.clock import local_midnight, read_day
+from activity.sheet_days import Order, order_of, read_sheet_day
+from common.clock import local_midnight
 from common.spreadsheets import undefused
 
 # A dry run of more would hold its locks for too long: 5,000 rows take a few seconds.
@@ -104,8 +105,8 @@ def decoded(content: bytes) -> str:
     raise SheetError("The file is not a text. Save the spreadsheet as CSV and choose that file.")
 
 
-def read_sheet(text: str) -> Sheet:
-    """Return the cells of the CSV text. Raise SheetError with a sentence."""
+def read_sheet(text: str, *, each: str = "learner") -> Sheet:
+    """Return the cells of the CSV text, a line per `each`. Raise SheetError with a sentence."""
     # Excel's own files are archives, which begin like this.
     if text.startswith("PK\x03\x04") or "\0" in text:
         raise SheetError("The file is not CSV. Save the spreadsheet as CSV and choose that file.")
@@ -114,7 +115,7 @@ def read_sheet(text: str) -> Sheet:
     lines = list(_lines(text.removeprefix("\ufeff")))
     if len(lines) < 2:
         raise SheetError(
-            "The file needs a line with the names of its columns and a line per learner."
+            f"The table needs a line with the names of its columns and a line per {each}."
         )
     if len(lines) > MOST_ROWS + 1:
         raise SheetError(
@@ -150,21 +151,26 @@ def sheet_rows(
     An empty cell is left out, so that it does not erase what is stored. A new enrollment without a
     day begins at `begins_at`, or when it is saved.
     """
+    at = columns.get("enrolled_at")
+    days = () if at is None else (cells[at] for _, cells in sheet.rows if at < len(cells))
+    order = order_of(days)
     for number, cells in sheet.rows:
         values = {
             name: cells[column]
             for name, column in columns.items()
             if column < len(cells) and cells[column]
         }
-        yield replace(_row(number, values, course, time_zone), begins_at=begins_at)
+        yield replace(_row(number, values, course, time_zone, order), begins_at=begins_at)
 
 
-def _row(number: int, values: dict[str, Any], course: str, time_zone: str) -> SheetRow:
+def _row(
+    number: int, values: dict[str, Any], course: str, time_zone: str, order: Order | None
+) -> SheetRow:
     if ID not in values:
         return SheetRow(number, fault="The id of the learner is missing.")
     try:
         if "enrolled_at" in values:
-            values["enrolled_at"] = _instant(values["enrolled_at"], time_zone)
+            values["enrolled_at"] = _instant(values["enrolled_at"], time_zone, order)
     except ValueError as error:
         return SheetRow(number, values, fault=f"Enrolled on: {error}")
     enrollment = {name: values.pop(name) for name in _OF_ENROLLMENT if name in values}
@@ -174,9 +180,11 @@ def _row(number: int, values: dict[str, Any], course: str, time_zone: str) -> Sh
 _OF_ENROLLMENT = [each.name for each in FIELDS if each.of_enrollment]
 
 
-def _instant(text: str, time_zone: str) -> str:
+def _instant(text: str, time_zone: str, order: Order | None) -> str:
     """Return the instant of a text with an offset, or the midnight at which a day begins."""
-    return text if "T" in text else local_midnight(read_day(text), time_zone).isoformat()
+    if "T" in text:
+        return text
+    return local_midnight(read_sheet_day(text, order=order), time_zone).isoformat()
 
 
 def _lines(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:

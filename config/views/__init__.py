@@ -5,6 +5,7 @@ from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
 from config.views.demo import demo_course, demo_item
 from config.views.install import install
+from config.views.items import items
 from config.views.playbook_page import (
     playbook_import,
     playbook_markdown,
@@ -20,6 +21,7 @@ __all__ = [
     "demo_course",
     "demo_item",
     "install",
+    "items",
     "playbook_import",
     "playbook_markdown",
     "playbook_page",

@@ -189,7 +189,7 @@ def test_faulty_row_costs_one_row() -> None:
 
     assert kinds(results) == [RowKind.REFUSED] * 3 + [RowKind.NEW]
     assert results[0].details == "The id of the learner is missing."
-    assert "Enrolled on: '1/9/2025' is not a date: write it like" in results[1].details
+    assert "Enrolled on: '1/9/2025' can be 1 September or 9 January" in results[1].details
     assert "time_zone" in results[2].details
     assert [each.external_id for each in Learner.objects.all()] == ["c"]
 
