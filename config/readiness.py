@@ -51,22 +51,28 @@ def guards_text(guards: Guards) -> Iterator[str]:
         yield from (f"  - {each}" for each in guards.missing)
 
 
-def _missing(course: Course, now: datetime) -> Iterator[str]:
+def hindrances_of(course: Course, *, now: datetime) -> Iterator[str]:
+    """Yield what stops the messages of a course that is set up."""
     if course.clock_stopped_at is not None:
         yield "it is a simulated course whose clock has stopped, so its learners get no messages"
         return
-    yield from _missing_in_setup(course)
-    if course.live_since is None:
-        yield 'its "live since" is empty: set it on the course\'s page in the admin'
-    elif course.live_since > now:
-        begins = instant_text(course.live_since, zone=course.time_zone)
-        yield f'its "live since" is in the future: {begins}'
     if course.ends_on < local_date(now, course.time_zone):
         yield f"it is over: its last day was {course.ends_on:%A %-d %B %Y}"
     if site_is_paused():
         pause = site_pause()
         since = f" {pause.circumstances}" if pause else ""
         yield f"all sending is paused{since}; see “Pause everything” in the admin"
+
+
+def _missing(course: Course, now: datetime) -> Iterator[str]:
+    if course.clock_stopped_at is None:
+        yield from _missing_in_setup(course)
+        if course.live_since is None:
+            yield 'it is not live: press “Go live” on its page, or set its "live since"'
+        elif course.live_since > now:
+            begins = instant_text(course.live_since, zone=course.time_zone)
+            yield f'its "live since" is in the future: {begins}'
+    yield from hindrances_of(course, now=now)
 
 
 def _missing_in_setup(course: Course) -> Iterator[str]:
@@ -83,6 +89,6 @@ def _missing_in_setup(course: Course) -> Iterator[str]:
     cadences = Cadence.objects.filter(segment__in=active, status=CadenceStatus.ACTIVE)
     are_paused = set(cadences.values_list("paused", flat=True).distinct())
     if not are_paused:
-        yield "no active cadence starts on one of its segments: create one in the admin"
+        yield "no active cadence starts on one of its segments: start a nudge, or make a cadence"
     elif False not in are_paused:
         yield "all cadences that start on its segments are paused: resume one on its page"

@@ -11,6 +11,7 @@ from activity.operations.due import (
 from activity.operations.edits import count_edits, settle_edit, settle_edits
 from activity.operations.effects import save_edited
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
+from activity.operations.live import go_live
 from activity.operations.outline import save_outline
 from activity.operations.own_events import append_own_event, append_quiet_event
 from activity.operations.read_models import rebuild_read_models
@@ -37,6 +38,7 @@ __all__ = [
     "count_edits",
     "ensure_zones",
     "fail_due",
+    "go_live",
     "ingest",
     "lock_due",
     "pull_course",

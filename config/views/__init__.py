@@ -4,6 +4,7 @@ from config.views.backtest import segment_backtest
 from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
 from config.views.demo import demo_course, demo_item
+from config.views.go_live import take_live
 from config.views.install import install
 from config.views.items import items
 from config.views.playbook_page import (
@@ -29,5 +30,6 @@ __all__ = [
     "segment_backtest",
     "segment_page",
     "switch_course",
+    "take_live",
     "today",
 ]

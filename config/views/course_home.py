@@ -20,7 +20,8 @@ from activity.queries import in_scope
 from common.admin import list_url
 from common.clock import local_date, local_midnight, utc_now
 from common.dates import instant_text
-from config.readiness import Readiness, readiness_of
+from config.readiness import hindrances_of
+from config.setup import REQUIRED, Step, steps_of
 from config.views.counting import counted
 from config.views.results import course_state, result_sentence
 from config.views.today import Item, Staff
@@ -31,6 +32,7 @@ from interventions.queries.course_messages import (
     CourseMessages,
     messages_of_course,
 )
+from interventions.queries.guards import Guards, guards_of
 from segmentation.charts import DaySizes, sparkline
 from segmentation.models import Membership, Playbook, PlaybookMode, Segment, SegmentStatus
 from segmentation.queries import number_in_any, sizes_in_course
@@ -91,9 +93,21 @@ class CourseHome:
     as_of: str
     messages: list[str]
     results: list[Item]
-    readiness: Readiness
+    steps: list[Step]
+    hindrances: list[str]
+    guards: Guards
     sees_segments: bool
     sees_experiments: bool
+
+    @property
+    def next_step(self) -> str:
+        """Return the name of the first step that is not done, empty if all are."""
+        return next((step.name for step in self.steps if step.todo), "")
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether each step is done without which no message goes out."""
+        return not any(step.todo for step in self.steps if step.name in REQUIRED)
 
 
 @never_cache
@@ -127,7 +141,9 @@ def home_of(course: Course, *, viewer: Staff, now: datetime) -> CourseHome:
         as_of=instant_text(as_of, zone=course.time_zone),
         messages=list(_messages(course, as_of)) if sees_messages else [],
         results=list(_results(course, viewer, as_of)),
-        readiness=readiness_of([course.key], now=now)[course.key],
+        steps=steps_of(course, now=now),
+        hindrances=list(hindrances_of(course, now=now)),
+        guards=guards_of(course),
         sees_segments=viewer.has_perm("segmentation.view_segment"),
         sees_experiments=viewer.has_perm("experiments.view_experiment"),
     )

@@ -104,6 +104,26 @@ class NudgePage:
         found = [sentence for course in courses if (sentence := _obstacle(course, self.now))]
         return [HELD, *found] if self.is_held else found
 
+    @property
+    def not_live(self) -> list[Course]:
+        """Return the courses of the segment that somebody has to take live first."""
+        courses = self.whom.courses if self.whom else []
+        return [course for course in courses if _not_live(course, self.now)]
+
+    @property
+    def too_early(self) -> str:
+        """Return why those already in must not be included yet, or an empty text.
+
+        They are started once, at the start of the nudge. In a course that is not live they would
+        get nothing, and nothing later either.
+        """
+        if not self._data.get("include_present") or self.sends or not self.not_live:
+            return ""
+        return (
+            f"Those already in would get nothing, now or later, because {self.not_live[0]} is not"
+            " live. Take it live first and start this nudge then."
+        )
+
     @cached_property
     def is_held(self) -> bool:
         """Return whether staff hold all messages."""
@@ -201,10 +221,15 @@ class NudgePage:
         return [form["delay"].value() or "" for form in self.forms.messages]
 
 
+def _not_live(course: Course, now: datetime) -> bool:
+    goes_later = course.live_since is None or course.live_since > now
+    return goes_later and course.clock_stopped_at is None
+
+
 def _obstacle(course: Course, now: datetime) -> str:
     if course.clock_stopped_at is not None:
         return f"{course} is a simulated course. Its learners get no messages."
-    if course.live_since is None or course.live_since > now:
+    if _not_live(course, now):
         return f"{course} is not live. Its learners get no messages until it is."
     if course.ends_on < local_date(now, course.time_zone):
         return f"{course} is over. Nobody enters its segments any more."

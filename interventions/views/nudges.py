@@ -92,6 +92,7 @@ def nudge_summary(request: HttpRequest, key: UUID) -> HttpResponse:
     if not page.forms.are_valid():
         return _checked(key)
     context = {"nudge": kept, "summary": summary_of(page), "missing_rights": _lacks(request, page)}
+    context |= {"too_early": page.too_early, "not_live": page.not_live}
     return render(request, "interventions/nudges/summary.html", context)
 
 
@@ -174,7 +175,7 @@ def _checked(key: UUID) -> HttpResponse:
 
 
 def _create(request: HttpRequest, kept: Nudge, page: NudgePage) -> None:
-    lacks = _lacks(request, page)
+    lacks = [*_lacks(request, page), *filter(None, [page.too_early])]
     if lacks:
         messages.error(request, " ".join(lacks))
         return

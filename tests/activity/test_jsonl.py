@@ -187,7 +187,7 @@ def test_last_lines_say_what_prevents_messages(tmp_path, dry):
     assert out.getvalue().splitlines()[-9:] == [
         "Course c: no message goes out yet, because",
         f"  - {IN_NO_PLAYBOOK} manage.py install_playbook five-segments --course c",
-        '  - its "live since" is empty: set it on the course\'s page in the admin',
+        '  - it is not live: press “Go live” on its page, or set its "live since"',
         "  - it is over: its last day was Sunday 26 October 2025",
         "Guards that apply to its messages:",
         "  - none",

@@ -39,13 +39,13 @@ def test_a_course_that_is_only_imported_lacks_playbook_and_live_since() -> None:
 
     assert playbook.startswith("it has no playbook: ")
     assert playbook.endswith("manage.py install_playbook five-segments --course biology-2026")
-    assert live == 'its "live since" is empty: set it on the course\'s page in the admin'
+    assert live == 'it is not live: press “Go live” on its page, or set its "live since"'
 
 
 def test_missing_active_segment_and_cadence_are_named(course: Course) -> None:
     Cadence.objects.update(status="draft")
     assert missing(course) == [
-        "no active cadence starts on one of its segments: create one in the admin"
+        "no active cadence starts on one of its segments: start a nudge, or make a cadence"
     ]
 
     Segment.objects.update(status="archived")
@@ -68,7 +68,7 @@ def test_a_cadence_on_a_segment_of_another_course_does_not_help() -> None:
     make_cadence(segment=make_any_segment(make_live_course()))
 
     assert missing(course) == [
-        "no active cadence starts on one of its segments: create one in the admin"
+        "no active cadence starts on one of its segments: start a nudge, or make a cadence"
     ]
 
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from activity.models import Course, Item
 from experiments.stats.power import detectable_difference
+from interventions.models import Cadence, Run
 from interventions.operations import PauseNote, pause_site
 from segmentation.models import Transition
 from tests.factories import NOW, act, make_enrollment
@@ -135,6 +136,22 @@ def test_nothing_is_forecast_where_the_course_is_not_live(staff, segment):
     assert "is not live. Its learners get no messages until it is." in page
     assert "A learner who enters now gets it" not in page
     assert "3 learners are in a course that is not live yet" in page
+
+
+def test_those_already_in_are_started_only_in_a_live_course(staff, segment):
+    Course.objects.update(live_since=NOW + DAY)
+    key = uuid4()
+
+    page = text_of(post(staff, segment, key=key, include_present="on"))
+    assert "Those already in would get nothing, now or later" in page
+    assert "Start it" not in page
+    refused = staff.post(address("start_nudge", key), {"version": "1"}, follow=True)
+    assert "Take it live first" in text_of(refused)
+    assert not Cadence.objects.exists()
+
+    Course.objects.update(live_since=NOW - DAY)
+    staff.post(address("start_nudge", key), {"version": "1"})
+    assert Run.objects.count() == 3
 
 
 def test_nothing_is_forecast_while_all_messages_are_held(staff, segment):
