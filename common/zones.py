@@ -48,6 +48,16 @@ def known_zones() -> frozenset[str]:
     return frozenset(available_timezones() - _NO_PLACES)
 
 
+def zone_named(text: str) -> str:
+    """Return the zone of a city: `Europe/Brussels` for "brussels". Other texts are returned as is.
+
+    A city that several zones name is none.
+    """
+    city = text.strip().replace(" ", "_").lower()
+    found = [zone for zone in known_zones() if zone.lower().rpartition("/")[2] == city]
+    return found[0] if len(found) == 1 and text not in known_zones() else text
+
+
 def periods_by_zone() -> Iterator[tuple[str, list[Period]]]:
     """Yield each known zone with its periods from 1900 to 2199, the earliest first.
 

@@ -123,7 +123,10 @@ def _control(run: Run) -> str:
     if assignment is None:
         return "the learner is in a control arm"
     arm, experiment = assignment.arm, assignment.experiment
-    return f"the arm “{arm.own_name}” of “{experiment.name}” gets no messages"
+    return (
+        f"chance put the learner into “{arm.own_name}” of the experiment “{experiment.name}”, which"
+        " gets no messages so that both can be compared"
+    )
 
 
 def of_control(message: str, run: Run) -> str:

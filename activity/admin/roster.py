@@ -11,6 +11,7 @@ from unfold.decorators import display
 from activity import models, operations
 from activity.admin.bases import WHOLE_ID, BigTableAdmin, KeptAdmin, RelatedFilter
 from activity.admin.exports import Column, Export, ExportedList
+from activity.admin.zones import ZoneField, ZoneWidget
 from activity.fields import TraitsField
 from common.admin import ListLink
 from common.clock import utc_now
@@ -72,6 +73,12 @@ class CourseAdmin(KeptAdmin):
         ),
     )
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer the names of zones, and read the name of a city as its zone."""
+        if db_field.name == "time_zone":
+            kwargs |= {"form_class": ZoneField, "widget": ZoneWidget}
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         """Make the key of a new course from its title while one types."""
         return {} if obj else {"key": ("title",)}
@@ -87,7 +94,7 @@ class CourseAdmin(KeptAdmin):
                 "simulated",
                 f"simulated, as of {instant_text(stopped_at, zone=course.time_zone)}",
             )
-        if course.live_since:
+        if course.live_since and course.live_since <= utc_now():
             return "live", "live"
         return "not live", "not live: nobody is messaged"
 

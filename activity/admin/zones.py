@@ -1,14 +1,40 @@
-"""Show the instants of a row in the zone of its course."""
+"""Show the instants of a row in the zone of its course, and ask for a zone."""
 
 from datetime import datetime
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django import forms
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import DateTimeField
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from activity.models import Course, CourseScoped
+from common.zones import known_zones, zone_named
+
+
+class ZoneWidget(UnfoldAdminTextInputWidget):
+    """A text input that offers the names of all zones while one types."""
+
+    def render(self, *args: Any, **kwargs: Any) -> SafeString:
+        """Return the input with its list of names."""
+        self.attrs["list"] = "time-zones"
+        names = ((zone,) for zone in sorted(known_zones()))
+        options = format_html_join("", '<option value="{}"></option>', names)
+        listed = format_html('<datalist id="time-zones">{}</datalist>', options)
+        box: SafeString = super().render(*args, **kwargs)
+        return box + listed
+
+
+class ZoneField(forms.CharField):
+    """The name of a zone, or its city."""
+
+    def to_python(self, value: Any) -> str:
+        """Return the name of the zone. The validator of the column refuses other texts."""
+        return zone_named(super().to_python(value) or "")
 
 
 class CourseTime(datetime):

@@ -45,8 +45,11 @@ GROUPS = {
         "Groups": ("shield_person", "auth.group"),
     },
 }
-# The right that a page of our own needs. Any staff may open the others.
-RIGHTS = {"nudge": "interventions.add_cadence"}
+# The rights that pages of our own need. Any staff may open the others.
+RIGHTS = {
+    "nudge": "interventions.add_cadence",
+    "mailbox": "interventions.view_mailboxmessage",
+}
 PAGES = {"today": "/", "nudge": "/nudges/new/", "reports": "/reports/", "mailbox": "/mailbox/"}
 
 

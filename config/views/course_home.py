@@ -137,7 +137,7 @@ def home_of(course: Course, *, viewer: Staff, now: datetime) -> CourseHome:
     as_of = course.clock_stopped_at or now
     sees_messages = viewer.has_perm("interventions.view_delivery")
     return CourseHome(
-        state=course_state(course),
+        state=course_state(course, now=now),
         as_of=instant_text(as_of, zone=course.time_zone),
         messages=list(_messages(course, as_of)) if sees_messages else [],
         results=list(_results(course, viewer, as_of)),

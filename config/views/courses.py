@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from activity.access import viewable
 from activity.models import Course
 from activity.switch import choose_course
+from common.clock import utc_now
 from common.stored_text import without_nul
 from config.views.results import course_state
 
@@ -29,10 +30,10 @@ SHOWN = 50
 def courses(request: HttpRequest) -> HttpResponse:
     """List the courses whose title or key holds the text, the latest first."""
     text = without_nul(request.GET.get("course", "")).strip()
-    found = list(_courses(request, text)[: SHOWN + 1])
+    found, now = list(_courses(request, text)[: SHOWN + 1]), utc_now()
     shown: dict[str, Any] = {
         "text": text,
-        "courses": [(course, course_state(course)) for course in found[:SHOWN]],
+        "courses": [(course, course_state(course, now=now)) for course in found[:SHOWN]],
         "has_more": len(found) > SHOWN,
     }
     return render(request, "config/courses.html", shown)

@@ -27,7 +27,8 @@ def take_live(request: HttpRequest, course_id: int) -> HttpResponse:
     course = get_object_or_404(viewable(Course.objects.all(), request.user), pk=course_id)
     if go_live(course, now=utc_now()):
         note = "Took the course live."
-        LogEntry.objects.log_actions(request.user.pk, [course], CHANGE, note, single_object=True)
+        user_id = request.user.pk or 0
+        LogEntry.objects.log_actions(user_id, [course], CHANGE, note, single_object=True)
         said = "Learners who enter a segment from now on get what its nudges send."
         messages.success(request, f"{course} is live. {said}")
     return redirect("course-home", course.pk)

@@ -46,10 +46,13 @@ def _of_stopped(beginning: Beginning, first: datetime) -> str:
     return "Its report says what was found."
 
 
-def course_state(course: Course) -> str:
+def course_state(course: Course, *, now: datetime) -> str:
     """Return whether learners of the course get messages, and until when."""
     if course.clock_stopped_at:
         return f"simulated, as of {instant_text(course.clock_stopped_at, zone=course.time_zone)}."
+    if course.live_since and course.live_since > now:
+        begins = instant_text(course.live_since, zone=course.time_zone)
+        return f"goes live on {begins}. Until then no learner gets a message."
     if course.live_since:
         since, _ = in_zone(course.live_since, course.time_zone)
         return f"live since {since:%-d %B %Y}, ends on {course.ends_on:%-d %B %Y}."

@@ -159,7 +159,25 @@ def _nudges(viewer: Staff, now: datetime) -> Iterator[Item]:
         yield Item(f"You have not started “{nudge}” yet.", "Go on with it", address)
 
 
-TASKS: tuple[Source, ...] = (_surges, _frozen, _paused, _in_doubt, _failed, _rejected, _nudges)
+def _not_live(viewer: Staff, now: datetime) -> Iterator[Item]:
+    later = Q(live_since=None) | Q(live_since__gt=now)
+    running = Q(starts_on__lte=now.date(), ends_on__gte=now.date(), clock_stopped_at=None)
+    rows = viewable(Course.objects.filter(later, running), viewer)
+    for course in rows.order_by("-starts_on", "key")[:SHOWN]:
+        sentence = f"{course} has begun and is not live, so its learners get no messages."
+        yield Item(sentence, "See what is missing", reverse("course-home", args=(course.pk,)))
+
+
+TASKS: tuple[Source, ...] = (
+    _surges,
+    _frozen,
+    _paused,
+    _in_doubt,
+    _failed,
+    _rejected,
+    _nudges,
+    _not_live,
+)
 
 
 def _results(viewer: Staff, now: datetime) -> Iterator[Item]:
@@ -176,4 +194,4 @@ def _courses(viewer: Staff, now: datetime) -> Iterator[Item]:
     recent = viewable(Course.objects.filter(listed), viewer)
     for course in recent.order_by("-starts_on", "key")[:SHOWN]:
         address = reverse("course-home", args=(course.pk,))
-        yield Item(f"{course}: {course_state(course)}", "Open the course", address)
+        yield Item(f"{course}: {course_state(course, now=now)}", "Open the course", address)

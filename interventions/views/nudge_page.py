@@ -91,6 +91,11 @@ class NudgePage:
             iter(courses), None
         )
 
+    @property
+    def zone(self) -> str:
+        """Return the zone in which the page shows its times."""
+        return self.course.time_zone if self.course else "UTC"
+
     @cached_property
     def guards(self) -> list[str]:
         """Return the caps and quiet hours of these messages as sentences."""

@@ -86,9 +86,10 @@ def nudge(request: HttpRequest, key: UUID) -> HttpResponse:
 def nudge_summary(request: HttpRequest, key: UUID) -> HttpResponse:
     """Show what would be started, or what was."""
     kept = kept_nudge(request, key)
-    if kept.made_at is not None:
-        return render(request, "interventions/nudges/made.html", {"nudge": kept})
     page = page_of(request, kept, kept.answers)
+    if kept.made_at is not None:
+        made = {"nudge": kept, "zone": page.zone}
+        return render(request, "interventions/nudges/made.html", made)
     if not page.forms.are_valid():
         return _checked(key)
     context = {"nudge": kept, "summary": summary_of(page), "missing_rights": _lacks(request, page)}

@@ -293,12 +293,13 @@ def test_new_course_leads_to_its_page_which_says_what_comes_next(staff: Client) 
     first, *others = staff.get(address).context["adminform"].fieldsets
     assert len(first[1]["fields"]) <= 6
     assert all("collapse" in options["classes"] for _, options in others)
-    form = {"title": "Biology", "key": "bio", "time_zone": "Europe/Brussels", "locale": "en"}
+    form = {"title": "Biology", "key": "bio", "time_zone": "brussels", "locale": "en"}
     form |= {"starts_on": "2025-09-01", "ends_on": "2025-12-20", "pass_mark": "0.5"}
 
     answer = staff.post(address, form | {"grace_days": 2, "late_after_hours": 48}, follow=True)
 
     course = Course.objects.get()
+    assert course.time_zone == "Europe/Brussels"
     assert answer.redirect_chain == [(f"/courses/{course.pk}/", 302)]
     for words in ("Import learners from a spreadsheet", "Install the five segments"):
         assert words in answer.text

@@ -326,12 +326,13 @@ def test_a_control_learner_is_told_from_a_sent_message(ana: Enrollment) -> None:
     dispatch()
 
     assert why(ana) == (
-        "“Quiz nudge” was not sent, because the arm “control” of “Half” gets no messages."
+        "“Quiz nudge” was not sent, because chance put the learner into"
+        " “control” of the experiment “Half”, which gets no messages so that both can be compared."
         " It would have gone out on Tuesday 30 September 2025, 13:00 (Europe/London)."
         " No other message is planned."
     )
     assert "Drawn into the arm “control” of the experiment “Half”." in history(ana)
-    assert section(ana).arms == ["In the arm “control” of the experiment “Half”."]
+    assert section(ana).arms == ["Put by chance into “control” of the experiment “Half”."]
 
 
 @pytest.mark.slow
@@ -340,7 +341,10 @@ def test_a_control_learner_is_promised_no_message(ana: Enrollment) -> None:
     experiment = make_experiment(cadence.segment, name="Half", start=False)
     drawn = assign(ana, arm_of(experiment, "control"))
     run = make_run(ana, cadence, assignment=drawn, ghost=True, next_position=0, next_at=NOW + DAY)
-    no = "is not sent, because the arm “control” of “Half” gets no messages."
+    no = (
+        "is not sent, because chance put the learner into “control” of the experiment “Half”,"
+        " which gets no messages so that both can be compared."
+    )
 
     assert why(ana) == f"“Quiz nudge” of “Nudge” {no}"
     make_delivery(run=run, send_at=NOW + HOUR)

@@ -163,12 +163,13 @@ def test_added_learner_is_told_to_wait_behind_the_segment_that_comes_first(
 
 
 def test_last_activity_is_the_learners_and_not_our_mail(ana: Enrollment) -> None:
-    assert section(ana).state == "Enrolled. Has done nothing in the course yet."
+    begun = "Enrolled since Monday 1 September 2025."
+    assert section(ana).state == f"{begun} Has done nothing in the course yet."
     act(ana, occurred_at=NOW - 9 * DAY)
     append_own_event(ana.pk, "EMAIL_SENT", source_id="m", now=NOW - HOUR)
 
     assert section(ana).state == (
-        "Enrolled. Was last active on Sunday 21 September 2025, 13:00 (Europe/London)."
+        f"{begun} Was last active on Sunday 21 September 2025, 13:00 (Europe/London)."
     )
 
 

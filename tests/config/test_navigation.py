@@ -28,4 +28,6 @@ def test_menu_shows_only_permitted_pages(client: Client) -> None:
     page = client.get("/admin/").content.decode()
 
     assert "/admin/activity/learner/" not in page
+    assert "/mailbox/" not in page
+    assert "/mailbox/" not in client.get("/").text
     assert "/admin/auth/user/" not in page

@@ -55,8 +55,20 @@ def test_new_installation_explains_how_to_begin(client: Client) -> None:
     assert "There is no course yet." not in client.get("/").text
 
 
+def test_course_that_has_begun_and_is_not_live_waits() -> None:
+    course = make_course(title="Biology")
+    make_course(title="Later", starts_on="2190-01-01", ends_on="2190-02-01")
+    make_course(title="Over", starts_on="2024-01-01", ends_on="2024-02-01")
+    make_live_course(title="Live")
+
+    (waiting,) = seen().tasks
+
+    assert waiting.sentence.startswith("Biology has begun and is not live")
+    assert waiting.address == f"/courses/{course.pk}/"
+
+
 def test_nothing_waits_where_all_goes_well() -> None:
-    make_enrollment()
+    make_enrollment(make_live_course())
 
     assert (seen().tasks, seen().is_new) == ([], False)
 
@@ -198,5 +210,5 @@ def test_page_costs_the_same_however_much_waits(django_assert_max_num_queries: A
         Segment.objects.filter(pk=segment.pk).update(status=SegmentStatus.FROZEN)
         make_delivery(make_evaluated(course), state="failed", finished_at=NOW)
         make_experiment(segment)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         seen()

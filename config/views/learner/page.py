@@ -20,7 +20,7 @@ from activity.queries import feed_health
 from activity.queries.acts import last_act
 from activity.rights import may_send
 from common.clock import read_day, utc_now
-from common.dates import instant_text
+from common.dates import day_text, instant_text
 from config.views.learner.answer import Situation, answer
 from config.views.learner.segments import (
     SegmentLine,
@@ -33,6 +33,7 @@ from experiments.queries import assignments_of
 from interventions.models import LearnerPause, Run, Trigger
 from interventions.queries.expected_messages import waiting_messages
 from interventions.queries.learner_messages import (
+    MOST_COUNTED,
     active_runs,
     last_ended_message,
     number_waiting,
@@ -109,6 +110,7 @@ def learner_page(
         "others": [each for each in enrollments if each not in shown],
         "pause": pause_words(learner_pause(found.pk), shown),
         "waiting": number_waiting(found.pk),
+        "most_waiting": MOST_COUNTED,
         "may_hold": may_hold(request.user),
         "may_send": may_send(request.user),
         "form": form,
@@ -247,7 +249,8 @@ def _planned(run: Run, name: str, zone: str, said: Sequence[str]) -> Planned | N
 def _arms(enrollment: Enrollment, viewer: Staff) -> Iterator[str]:
     if viewer.has_perm("experiments.view_assignment"):
         for drawn in assignments_of([enrollment.pk]):
-            yield f"In the arm “{drawn.arm.own_name}” of the experiment “{drawn.experiment}”."
+            arm = drawn.arm.own_name
+            yield f"Put by chance into “{arm}” of the experiment “{drawn.experiment}”."
 
 
 def _state(enrollment: Enrollment, now: datetime) -> str:
@@ -256,10 +259,10 @@ def _state(enrollment: Enrollment, now: datetime) -> str:
         return f"Left the course on {instant_text(enrollment.withdrew_at, zone=zone)}."
     if enrollment.completed_at and enrollment.completed_at <= now:
         return f"Completed the course on {instant_text(enrollment.completed_at, zone=zone)}."
-    last = last_act(enrollment.pk)
+    since, last = day_text(enrollment.enrolled_at, zone=zone), last_act(enrollment.pk)
     if last is None:
-        return "Enrolled. Has done nothing in the course yet."
-    return f"Enrolled. Was last active on {instant_text(last, zone=zone)}."
+        return f"Enrolled since {since}. Has done nothing in the course yet."
+    return f"Enrolled since {since}. Was last active on {instant_text(last, zone=zone)}."
 
 
 def _day(text: str) -> date | None:
