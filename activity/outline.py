@@ -109,10 +109,18 @@ def _values(
         if name in cells:
             values[name] = _day(cells[name], label, order)
     if "parent" in cells:
-        # The cell may also hold the key of a module.
-        values["parent"] = keys.get((MODULE, cells["parent"]), cells["parent"])
+        values["parent"] = _module(cells["parent"], keys)
     made = keys.get((kind, cells["title"])) or _key(values.get("parent", ""), cells["title"])
     return values | {"key": cells.get("key") or made}
+
+
+def _module(text: str, keys: Mapping[tuple[str, str], str]) -> str:
+    """Return the key of the module with this title or this key."""
+    modules = {key for (kind, _), key in keys.items() if kind == MODULE}
+    found = keys.get((MODULE, text), text)
+    if found not in modules:
+        raise ValueError(f"The module “{text}” is not in a line above and not in the course.")
+    return found
 
 
 def _day(text: str, label: str, order: Order | None) -> Any:

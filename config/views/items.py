@@ -21,6 +21,8 @@ from common.clock import utc_now
 
 RIGHTS = ["activity.view_course", "activity.add_item", "activity.change_item"]
 _PAGE = "config/items.html"
+# Messages are kept in a cookie, which holds a few sentences.
+MOST_SAID = 5
 EXAMPLE = """Kind;Title;Module;From;Due
 module;Cells;;9 November 2026;22 November 2026
 video;What a cell is;Cells;;
@@ -83,6 +85,8 @@ def _good(results: list[OutlineResult]) -> int:
 def _say(request: HttpRequest, results: list[OutlineResult]) -> None:
     good = _good(results)
     messages.success(request, f"{good} of {len(results)} rows are saved. Nobody is messaged.")
-    for result in results:
-        if result.fault:
-            messages.warning(request, f"Line {result.number}: {result.fault}")
+    faulty = [result for result in results if result.fault]
+    for result in faulty[:MOST_SAID]:
+        messages.warning(request, f"Line {result.number}: {result.fault}")
+    if len(faulty) > MOST_SAID:
+        messages.warning(request, f"{len(faulty) - MOST_SAID} more lines are not saved.")

@@ -94,7 +94,7 @@ def test_row_without_an_id_changes_the_item_of_its_kind_and_title() -> None:
     [
         ("poem;Cells: poem;;", "The kind “poem” is unknown: write one of module, video"),
         ("quiz;;Cells;", "The title is missing."),
-        ("quiz;Q;Genes;", "Genes"),
+        ("quiz;Q;Genes;", "The module “Genes” is not in a line above"),
         ("module;M;Cells;", "A module has no parent"),
         ("quiz;Q;Cells;soon", "Due: 'soon' is not a date"),
     ],

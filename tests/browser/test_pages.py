@@ -48,6 +48,7 @@ def staff_pages():
         reverse("activity:import"),
         reverse("courses"),
         reverse("course-home", args=(segment.playbook.courses.get().pk,)),
+        reverse("course-items", args=(segment.playbook.courses.get().pk,)),
         reverse("install", args=(segment.playbook.courses.get().pk, "five-segments")),
         reverse("segment", args=(segment.pk,)),
         reverse("playbook", args=(segment.playbook_id,)),
