@@ -98,6 +98,10 @@ def _take(
     enrollment_ids = sorted({delivery.enrollment_id for delivery in due})
     addresses = {name: channel.address(learner) for name, channel in cache.channels.items()}
     situation = read_situation(learner, enrollment_ids, addresses, limits=cache.limits, now=now)
+    if situation.is_held:
+        # The hold has begun since the learner was found to be due. Held messages wait unchanged: if
+        # they were put off, a release at this moment would not find them.
+        return turn
     given = _TurnInput(learner, situation, cache, now)
     for position, delivery in enumerate(due):
         turn.claim = _work(delivery, given)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Greatest
@@ -10,13 +9,10 @@ from django.db.models.functions import Greatest
 from activity.models import Learner
 from interventions.models import (
     Cadence,
-    Delivery,
-    DeliveryState,
     LearnerPause,
     Pause,
     SitePause,
 )
-from interventions.policy.decision import Reason
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,6 @@ def pause_site(*, paused: bool, now: datetime, note: PauseNote = PauseNote()) ->
     SitePause.objects.get_or_create(pk=1)
     SitePause.objects.filter(pk=1).update(paused=paused)
     _keep(None, paused=paused, now=now, note=note)
-    if not paused:
-        _release(Reason.SITE_PAUSED, now=now)
 
 
 @transaction.atomic
@@ -48,8 +42,6 @@ def pause_cadence(
     """Hold or resume the messages of one cadence."""
     Cadence.objects.filter(pk=cadence_id).update(paused=paused)
     _keep(cadence_id, paused=paused, now=now, note=note)
-    if not paused:
-        _release(Reason.CADENCE_PAUSED, now=now, run__cadence=cadence_id)
 
 
 @transaction.atomic
@@ -63,7 +55,6 @@ def pause_learner(
     current = LearnerPause.objects.filter(learner=learner_id, ended_at=None)
     if not paused:
         current.update(ended_at=Greatest("began_at", now), ended_by=note.by)
-        _release(Reason.LEARNER_PAUSED, now=now, learner=learner_id)
     elif not current.exists():
         LearnerPause.objects.create(
             learner_id=learner_id, began_at=now, began_by=note.by, reason=note.reason
@@ -80,13 +71,3 @@ def _keep(cadence_id: int | None, *, paused: bool, now: datetime, note: PauseNot
         Pause.objects.create(
             cadence_id=cadence_id, began_at=now, began_by=note.by, reason=note.reason
         )
-
-
-def _release(reason: Reason, *, now: datetime, **of: Any) -> None:
-    held = Delivery.objects.filter(
-        state=DeliveryState.PLANNED, reason=reason, send_at__gt=now, **of
-    )
-    # Locked in the order of their ids. Messages locked by dispatch are skipped, because it is
-    # deciding on them anyway.
-    rows = held.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by("pk")
-    Delivery.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(send_at=now)

@@ -8,7 +8,8 @@ from enum import StrEnum
 from interventions.policy.caps import Cap, Counted, Message, eligible_at
 from interventions.policy.hours import ClosedHours, open_from
 
-# Held messages are not read at all. If a hold began after the reading, decide again after this.
+# How long a message waits for a feed. Dispatch decides on no held message, so for those it only
+# says that they wait.
 HOLD = timedelta(minutes=10)
 # Evaluate and react need a moment. A learner must not be nudged to do what they have just done.
 PASSES_WITHIN = timedelta(seconds=30)

@@ -70,6 +70,11 @@ class Situation:
     # Messages that wait for a PASSING reason, with their priority. They keep their place.
     waiting: list[tuple[int, Message]]
 
+    @property
+    def is_held(self) -> bool:
+        """Return whether a person must lift a hold before anything goes to the learner."""
+        return self.site_paused or self.learner_paused
+
 
 def read_situation(
     learner: Learner,

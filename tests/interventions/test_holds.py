@@ -1,9 +1,12 @@
 """Held messages: a person has to lift the hold. Nothing goes out before, and all of it after."""
 
 from datetime import timedelta
+from threading import Thread
 
 import pytest
+from django.db import connection, transaction
 
+from activity.models import Learner
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Delivery, LearnerPause, SitePause
 from interventions.operations import PauseNote, pause_cadence, pause_learner, pause_site
@@ -16,6 +19,7 @@ from segmentation.models import Segment
 from tests.factories import NOW
 from tests.interventions.factories import dispatch, make_delivery
 from tests.interventions.test_dispatch import state_of
+from tests.processes import SECONDS_TO_FINISH
 
 pytestmark = pytest.mark.django_db
 LATER = NOW + timedelta(minutes=1)
@@ -94,18 +98,48 @@ def test_only_the_paused_learner_waits() -> None:
     assert pause.circumstances.endswith(", 12:01 (UTC) by cy: asked for calm")
 
 
-def test_a_learner_paused_after_dispatch_found_the_message_gets_nothing() -> None:
-    delivery = make_delivery()
-    pause_learner(delivery.learner_id, paused=True, now=NOW)
+def lift_all() -> None:
+    pause_site(paused=False, now=LATER)
+    for learner in Learner.objects.all():
+        pause_learner(learner.pk, paused=False, now=LATER)
 
-    # The learner was found to be due before the pause, and is claimed after it.
+
+@pytest.mark.parametrize("against", [site_paused, learner_paused])
+def test_a_message_found_due_before_the_hold_waits_unchanged(against) -> None:
+    delivery = make_delivery()
+    against(delivery)
+
+    # The learner was found to be due before the hold, and is claimed after it.
     turn = claim_next(
         delivery.learner_id, now=NOW, cache=DispatchCache(CHANNELS), channels=["email"]
     )
 
-    assert turn.claim is None
-    assert state_of(delivery) == ("planned", "learner_paused")
-    pause_learner(delivery.learner_id, paused=False, now=LATER)
+    assert (turn.claim, turn.has_more) == (None, False)
+    assert (state_of(delivery), delivery.send_at) == (("planned", ""), NOW)
+    lift_all()
+    assert len(dispatch(LATER)[0]) == 1
+
+
+def claim_apart(learner_id: int) -> None:
+    try:
+        claim_next(learner_id, now=NOW, cache=DispatchCache(CHANNELS), channels=["email"])
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_decided_on_during_the_release_goes_out_right_after_it() -> None:
+    delivery = make_delivery()
+    pause_site(paused=True, now=NOW)
+
+    with transaction.atomic():
+        pause_site(paused=False, now=LATER)
+        # A worker that found the learner due before the hold does not see the release yet.
+        worker = Thread(target=claim_apart, args=[delivery.learner_id])
+        worker.start()
+        worker.join(timeout=SECONDS_TO_FINISH)
+
+    assert not worker.is_alive()
     assert len(dispatch(LATER)[0]) == 1
 
 
