@@ -18,7 +18,7 @@ from typing import Any
 import scipy
 
 from common.lazy import LazyModule
-from experiments.stats import boschloo
+from experiments.stats import boschloo, tables
 from experiments.stats.estimate import UNKNOWN
 from experiments.stats.rates import SMALL_ARM
 from experiments.stats.sufficient import Counts
@@ -150,7 +150,7 @@ def _reason(n0: int, n1: int, baseline: float, level: float) -> str:
 
 
 def _is_exact(n0: int, n1: int) -> bool:
-    return min(n0, n1) <= SMALL_ARM and boschloo.is_countable(n0, n1)
+    return min(n0, n1) <= SMALL_ARM and tables.is_countable(n0, n1)
 
 
 def _normal_power(n0: int, n1: int, rate0: float, rate1: float, level: float) -> float:

@@ -5,7 +5,7 @@ intervals hold the values that the test does not reject. So a page never shows a
 p-value that disagree.
 """
 
-from experiments.stats import boschloo, score
+from experiments.stats import boschloo, score, tables
 from experiments.stats.estimate import UNKNOWN, Estimate, unknown
 from experiments.stats.sufficient import Counts
 
@@ -71,7 +71,7 @@ def rate_test(control: Counts, treatment: Counts) -> tuple[str, float]:
     It is Boschloo's exact test if the smaller arm has at most 100 learners or an expected count is
     below 5, and otherwise the score test.
     """
-    if _is_small(control, treatment) and boschloo.is_computable(control, treatment):
+    if _is_small(control, treatment) and tables.is_computable(control, treatment):
         return EXACT, boschloo.boschloo_p_value(control, treatment)
     return SCORE, score.score_p_value(control, treatment)
 
