@@ -4,6 +4,7 @@
 (() => {
   const NAME = "kept-form";
   const MAIN = "main, [role=main]";
+  const TOO_MUCH = 413;
   const isLogin = () => Boolean(document.getElementById("login-form"));
   const user = () => document.querySelector("[data-user]")?.dataset.user ?? "";
   const here = withoutHash(location.href);
@@ -71,9 +72,17 @@
     card.firstChild.focus();
   }
 
+  function showLongest(kept, place) {
+    const [, text] = kept.fields.reduce((one, other) => (other[1].length > one[1].length ? other : one));
+    const field = element("textarea", { id: "longest", readOnly: true, rows: 10, value: text });
+    place.append(element("label", { htmlFor: "longest" }, "The longest text of the form, to be copied"), field);
+  }
+
   function start() {
     const kept = read();
     if (!kept) return;
+    const place = document.querySelector("[data-too-much]");
+    if (place && kept.user === user() && kept.fields.length) showLongest(kept, place);
     const wasRefused = kept.isAsked || Boolean(document.querySelector("[data-not-saved]"));
     if (isLogin()) write({ ...kept, isAsked: true });
     else if (kept.user !== user() || !wasRefused) sessionStorage.removeItem(NAME);
@@ -84,15 +93,21 @@
   else start();
   document.addEventListener("submit", keep);
 
-  // A part of the page is asked for in the background: the answer must not be the page of the login.
+  // A part of the page is asked for in the background. The page of the login, or one that says that too much was
+  // sent, must not take its place.
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const answered = event.detail.xhr.responseURL;
-    if (!answered || !new URL(answered).pathname.endsWith("/login/")) return;
+    const { responseURL, responseText, status } = event.detail.xhr;
+    const isLoggedOut = responseURL && new URL(responseURL).pathname.endsWith("/login/");
+    if (!isLoggedOut && status !== TOO_MUCH) return;
     event.detail.shouldSwap = false;
+    document.querySelector("[role=alert].kept")?.remove();
     if (document.querySelector(".kept")) return;
-    const link = element("a", { href: new URL(answered).pathname, target: "_blank" }, "Log in in another window");
-    const card = element("div", { className: "kept" },
-      element("p", {}, "You were logged out, so nothing is saved now. What you typed is still on this page. ", link, ", then go on here."));
+    const why = isLoggedOut
+      ? ["You were logged out, so nothing is saved now. What you typed is still on this page. ",
+        element("a", { href: new URL(responseURL).pathname, target: "_blank" }, "Log in in another window"),
+        ", then go on here."]
+      : [`${responseText} Nothing is saved until it is shorter. What you typed is still on this page.`];
+    const card = element("div", { className: "kept" }, element("p", {}, ...why));
     card.setAttribute("role", "alert");
     document.querySelector(MAIN).prepend(card);
   });

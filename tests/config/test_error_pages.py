@@ -3,11 +3,15 @@
 from typing import NoReturn
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
+from django.core.files.base import ContentFile
 from django.http import HttpRequest
 from django.test import Client, override_settings
 from django.urls import include, path
+
+from config import urls as config_urls
 
 SENTENCE = "Ask the owner of the course."
 
@@ -20,6 +24,7 @@ def refuse(request: HttpRequest) -> NoReturn:
     raise PermissionDenied(SENTENCE)
 
 
+handler400 = config_urls.handler400
 urlpatterns = [
     path("fail/", fail),
     path("refuse/", refuse),
@@ -70,6 +75,58 @@ def test_expired_form_explains_how_to_send_it_again(staff: Client) -> None:
 
     assert answer.status_code == 403
     assert "send the form once more" in answer.text
+
+
+@pytest.fixture
+def typist(staff: Client) -> Client:
+    staff.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32
+    return staff
+
+
+# Every form of staff whose texts may be long, and one for learners.
+FORMS = (
+    "/nudges/00000000-0000-4000-8000-000000000000/",
+    "/segments/new/",
+    "/learners/import/",
+    "/playbooks/1/import/",
+    "/admin/interventions/messagetemplate/add/",
+    "/admin/interventions/cadence/add/",
+    "/admin/segmentation/segment/add/",
+    "/admin/activity/course/add/",
+    "/admin/login/",
+)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", FORMS)
+def test_too_long_a_text_is_answered_with_the_limit_after_it_was_read_to_its_end(
+    typist: Client, address: str
+) -> None:
+    answer = typist.post(address, {"text": "x" * 3_000_000})
+
+    assert answer.status_code == 413
+    assert "may have 2.5\xa0MB together, and these have more. Nothing was saved." in answer.text
+    assert "Go back with the button of your browser." in answer.text
+    assert 'role="search"' in answer.text
+    # Otherwise the browser shows that the connection was lost, instead of the page.
+    assert answer.wsgi_request.read() == b""
+
+
+@pytest.mark.django_db
+def test_too_many_fields_and_files_are_answered_with_their_limits(typist: Client) -> None:
+    fields = typist.post("/segments/new/", {f"f{number}": "x" for number in range(1_001)})
+    files = {f"f{number}": ContentFile(b"x", name="a") for number in range(101)}
+
+    assert "A form may have 1,000 fields" in fields.text
+    assert "100 files at once" in typist.post("/segments/new/", files).text
+
+
+@pytest.mark.django_db
+def test_page_that_saves_as_one_types_gets_the_sentence_alone(typist: Client) -> None:
+    answer = typist.post(FORMS[0], {"text": "x" * 3_000_000}, headers={"HX-Request": "true"})
+
+    assert (answer.status_code, answer["Content-Type"][:10]) == (413, "text/plain")
+    assert "<" not in answer.text
 
 
 def test_error_page_needs_no_database(client: Client) -> None:
