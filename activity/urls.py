@@ -8,4 +8,5 @@ app_name = "activity"
 urlpatterns = [
     path("learners/", views.find, name="find"),
     path("learners/import/", views.import_learners, name="import"),
+    path("learners/import/progress/", views.import_progress, name="import-progress"),
 ]

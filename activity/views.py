@@ -10,11 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import HTMX_STOP_POLLING
+from django_htmx.middleware import HtmxDetails
 
 from activity.forms import BeginningForm, ColumnsForm, SheetForm
 from activity.models import Course, Enrollment
 from activity.operations.spreadsheet import RowKind, RowResult, import_spreadsheet
-from activity.queries import find_learners
+from activity.queries import find_learners, running_imports
 from activity.spreadsheet import MOST_ROWS, sheet_rows
 from activity.switch import chosen_course
 from common.admin import list_url
@@ -56,7 +58,8 @@ def import_learners(request: HttpRequest) -> HttpResponse:
         limited = chosen_course(request)
         first = request.GET.get("course") or (limited and limited.pk)
         form = SheetForm(viewer=request.user, initial={"course": first})
-        return render(request, _PAGE, {"form": form, "most_rows": MOST_ROWS})
+        running = running_imports(request.user)
+        return render(request, _PAGE, {"form": form, "most_rows": MOST_ROWS, "running": running})
     form = SheetForm(request.POST, request.FILES, viewer=request.user)
     if not form.is_valid():
         return render(request, _PAGE, {"form": form, "most_rows": MOST_ROWS})
@@ -83,6 +86,21 @@ def import_learners(request: HttpRequest) -> HttpResponse:
     )
     context |= _results(course, results) | {"is_done": step == "import"}
     return render(request, _PAGE, context)
+
+
+@never_cache
+@require_safe
+@staff_member_required
+@permission_required(_TO_IMPORT, raise_exception=True)
+def import_progress(request: HttpRequest) -> HttpResponse:
+    """Say how far the user's imports are. A page that waits for its own asks until it is left."""
+    if not HtmxDetails(request):
+        return redirect("activity:import")
+    running = running_imports(request.user)
+    is_over = not running and "own" not in request.GET
+    context = {"running": running, "is_over": is_over}
+    status = HTMX_STOP_POLLING if is_over else 200
+    return render(request, "activity/import_progress.html", context, status=status)
 
 
 def _results(course: Course, results: Sequence[RowResult]) -> dict[str, Any]:

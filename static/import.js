@@ -1,14 +1,21 @@
-// While a long file is read, the page says so: the answer comes when all lines are read.
+// While a long file is read, the page says how many rows are done: the answer comes when all are. Buttons that were
+// pressed once do nothing more meanwhile.
 "use strict";
 
 const working = document.getElementById("working");
+const buttons = document.querySelectorAll("main button");
+
+function disable(isDisabled) {
+  for (const button of buttons) button.disabled = isDisabled;
+}
 
 function showProgress() {
-  const progress = document.createElement("progress");
-  progress.setAttribute("aria-label", "Progress");
   working.className = "card";
-  working.replaceChildren(progress, document.createElement("br"), working.dataset.words);
+  working.replaceChildren(document.getElementById("progress").content.cloneNode(true));
+  htmx.process(working);
   working.scrollIntoView({ block: "nearest" });
+  // The form is sent with the button that was pressed, so that one is disabled afterwards.
+  setTimeout(() => disable(true));
 }
 
 document.querySelector("main").addEventListener("submit", showProgress);
@@ -16,4 +23,5 @@ document.querySelector("main").addEventListener("submit", showProgress);
 window.addEventListener("pageshow", () => {
   working.className = "";
   working.replaceChildren();
+  disable(false);
 });

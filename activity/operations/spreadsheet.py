@@ -8,13 +8,14 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from activity.access import Viewer, for_user
 from activity.models import Course, Enrollment, Learner, Section
 from activity.operations.due import lock_due
 from activity.operations.effects import changing, lock_rows, store_rows
 from activity.operations.roster_values import RosterError, fill, key_in, optional_key_in
+from activity.queries import telling_progress
 from activity.spreadsheet import FIELDS_BY_NAME, ID, SheetRow
 from activity.texts import key_text
 from common.dates import instant_text
@@ -56,17 +57,28 @@ def import_spreadsheet(
     A faulty row does not affect the others. Importing a file again changes nothing. A dry run does
     everything in one transaction and rolls it back, so it returns the same and stores nothing.
     Nobody is drawn or messaged: the first evaluation of an enrollment starts nothing. Learners that
-    the viewer may not see can be enrolled, but not changed.
+    the viewer may not see can be enrolled, but not changed. `running_imports` tells how far it is.
     """
     listed = list(rows)
-    if dry_run:
-        with transaction.atomic():
-            results = _import(course, listed, viewer, now)
-            transaction.set_rollback(True)
-        return results
-    starts = range(0, len(listed), _BATCH)
-    batches = (_import(course, listed[start : start + _BATCH], viewer, now) for start in starts)
-    return [result for batch in batches for result in batch]
+    if not dry_run:
+        return _in_batches(course, listed, viewer, now)
+    with transaction.atomic():
+        # Before the first batch, because locks keep their order within a transaction.
+        _lock(course, {_id_of(row) for row in listed})
+        results = _in_batches(course, listed, viewer, now)
+        transaction.set_rollback(True)
+    return results
+
+
+def _in_batches(
+    course: Course, rows: Sequence[SheetRow], viewer: Viewer, now: datetime
+) -> list[RowResult]:
+    results: list[RowResult] = []
+    with telling_progress(viewer, course, of=len(rows)) as tell:
+        for start in range(0, len(rows), _BATCH):
+            tell(start)
+            results += _import(course, rows[start : start + _BATCH], viewer, now)
+    return results
 
 
 def _import(
@@ -129,13 +141,19 @@ class _Known:
         return key in self.learners and key not in self.seen and bool(set(row.learner) - {ID})
 
 
-def _known(course: Course, ids: set[str], viewer: Viewer) -> _Known:
+def _lock(course: Course, ids: set[str]) -> tuple[QuerySet[Learner], QuerySet[Enrollment]]:
+    """Lock the learners and their enrollments in the course, and return them."""
     # All rows at once and in order, learners before Due rows, as in other imports and ingest.
     learners = Learner.objects.filter(external_id__in=ids)
     lock_rows(learners)
     enrollments = course.enrollments.filter(learner__in=learners)
     lock_due(enrollments.values_list("pk", flat=True))
     lock_rows(enrollments)
+    return learners, enrollments
+
+
+def _known(course: Course, ids: set[str], viewer: Viewer) -> _Known:
+    learners, enrollments = _lock(course, ids)
     return _Known(
         course=course,
         learners={each.external_id: _Change(each, each) for each in learners.all()},

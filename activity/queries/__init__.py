@@ -9,12 +9,14 @@ from activity.queries.courses import (
     wrong_day,
     zones_unknown,
 )
+from activity.queries.imports import RunningImport, running_imports, telling_progress
 from activity.queries.learners import FoundLearners, find_learners
 from activity.queries.queue import due_enrollments, oldest_due
 
 __all__ = [
     "FeedHealth",
     "FoundLearners",
+    "RunningImport",
     "WrongDay",
     "course_id_of",
     "due_enrollments",
@@ -22,6 +24,8 @@ __all__ = [
     "find_learners",
     "in_scope",
     "oldest_due",
+    "running_imports",
+    "telling_progress",
     "wrong_day",
     "zones_unknown",
 ]

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth import get_user_model
 from django.urls import reverse
 
-from activity.models import Learner
+from activity.models import Course, Learner
+from activity.queries import telling_progress
 from interventions.operations import pause_site
 from segmentation.models import Playbook
 from tests.browser.visits import IN_BROWSER, NARROW, WIDE, sticks_out, visit
@@ -114,6 +116,10 @@ def test_import_says_that_it_works_until_the_answer_comes(live_server, staff_con
 
     assert page.locator("#working progress").is_visible()
     assert "Leave this page open" in page.locator("#working").inner_text()
+    assert page.get_by_role("button", name="Next: the columns").is_disabled()
+    with telling_progress(get_user_model().objects.get(), Course.objects.get(), of=5_000) as tell:
+        tell(2_000)
+        page.get_by_text("2,000 of 5,000 rows for Biology 2025 are done").wait_for()
     check(page)
     assert faults == []
 
