@@ -214,7 +214,7 @@ class Assignment(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.enrollment_id} in {self.arm_id}"
+        return f"{self.enrollment} in the arm {self.arm.own_name}"
 
 
 class DeliveryOutcomeKind(models.TextChoices):
@@ -262,4 +262,4 @@ class DeliveryOutcome(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.assignment_id} {self.outcome}"
+        return f"{self.assignment}: {self.get_outcome_display()}"

@@ -4,6 +4,10 @@
   const last = new Map();
   const messageOf = (field) => (field.name || "").match(/^(message-\d+)-(subject|body)$/)?.[1];
 
+  // What is typed is saved as one types, so the browser must not put an older text back. Without this script nothing is
+  // saved meanwhile, and the browser's copy is the only one.
+  document.getElementById("nudge")?.setAttribute("autocomplete", "off");
+
   document.addEventListener("focusin", ({ target }) => {
     if (messageOf(target)) last.set(messageOf(target), target);
   });

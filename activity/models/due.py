@@ -49,7 +49,7 @@ class Due(CourseScoped):
 
     def __str__(self) -> str:
         at = f"{self.due_at:%Y-%m-%d %H:%M %Z}" if self.due_at else "never"
-        return f"{self.enrollment_id} due {at}"
+        return f"{self.enrollment} due {at}"
 
 
 class PastChange(CourseScoped):
@@ -71,7 +71,7 @@ class PastChange(CourseScoped):
 
     def __str__(self) -> str:
         at = self.occurred_at
-        return f"{self.course_id} from {f'{at:%Y-%m-%d %H:%M %Z}' if at else 'the beginning'}"
+        return f"{self.course} from {f'{at:%Y-%m-%d %H:%M %Z}' if at else 'the beginning'}"
 
 
 class Settling(CourseScoped):
@@ -93,4 +93,4 @@ class Settling(CourseScoped):
         verbose_name_plural = "settling"
 
     def __str__(self) -> str:
-        return f"{self.course_id} up to edit {self.number}"
+        return f"{self.course} up to edit {self.number}"

@@ -133,7 +133,7 @@ class DailyActivity(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.enrollment_id} on {self.day}"
+        return f"{self.enrollment} on {self.day}"
 
 
 class Progress(CourseScoped):
@@ -183,7 +183,7 @@ class Progress(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.enrollment_id} in item {self.item_id}"
+        return f"{self.enrollment}: {self.item}"
 
 
 class RejectedReason(models.TextChoices):

@@ -22,6 +22,7 @@ from activity.texts import a_few
 from common.admin import ListLink
 from common.clock import utc_now
 from experiments.admin import ExperimentAdmin
+from experiments.reporting.reasons import reason_text
 from interventions import models, operations
 from interventions.admin.buttons import cadence_buttons
 from interventions.admin.pauses import WhyForm, ask_why
@@ -226,7 +227,9 @@ class RunAdmin(ReadOnlyAdmin):
             return f"failing: {run.error}"
         if run.waits_until and run.status == models.RunStatus.ACTIVE:
             return f"waits for the end of the pause, {run.waits_until:%Y-%m-%d %H:%M %Z}"
-        return f"exited: {run.exit_reason}" if run.exit_reason else run.get_status_display()
+        if run.exit_reason:
+            return f"exited, because {reason_text(run.exit_reason)}"
+        return run.get_status_display()
 
 
 # The start action is in the app experiments, which cannot check what the arms would receive.

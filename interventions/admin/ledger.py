@@ -125,6 +125,12 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         rows: QuerySet[Any] = super().get_queryset(request)
         return with_reasons(rows, now=utc_now())
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return what became of the message first."""
+        others = super().get_fields(request, obj)
+        told = self.readonly_fields
+        return [*told, *(name for name in others if name not in told)]
+
     def page_links(self, row: Any) -> list[tuple[str, str]]:
         """Return the page of the learner, which says why in words."""
         return [about_learner(row.learner_id, row.enrollment_id)]

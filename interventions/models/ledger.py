@@ -95,7 +95,7 @@ class Run(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.cadence} for enrollment {self.enrollment_id}"
+        return f"{self.cadence} for {self.enrollment}"
 
 
 class DeliveryState(models.TextChoices):
@@ -261,4 +261,4 @@ class Delivery(CourseScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.step} to {self.learner_id}: {self.state}"
+        return f"{self.step} to {self.learner}: {self.get_state_display()}"

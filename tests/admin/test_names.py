@@ -10,11 +10,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from activity.access import COMMAND_LINE, named
+from activity.models import DailyActivity, Due, Progress
 from activity.texts import with_courses
-from experiments.models import Arm, Experiment
-from interventions.models import Cadence
+from experiments.models import Arm, Assignment, DeliveryOutcome, Experiment
+from interventions.models import Cadence, Delivery, Run
 from segmentation.models import Playbook, Segment
-from tests.factories import make_course
+from tests.admin.test_access import populate
+from tests.factories import NOW, make_course
 from tests.interventions.factories import make_cadence, make_experiment
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
@@ -64,6 +66,24 @@ def test_each_kind_of_row_carries_the_courses_loaded_with_it() -> None:
     assert name_of(Experiment.objects.all()) == "Nudge (Biology 2025)"
     control = Arm.objects.filter(is_control=True)
     assert name_of(control) == f"{control.get().own_name} of Nudge (Biology 2025)"
+
+
+@pytest.mark.parametrize(
+    "model", [Run, Delivery, Assignment, DeliveryOutcome, DailyActivity, Progress, Due]
+)
+def test_row_of_an_enrollment_names_the_learner(model: Any) -> None:
+    populate("Ant")
+
+    assert "Ant Learner" in str(model.objects.first())
+
+
+def test_end_of_a_run_is_told_in_words(staff: Client) -> None:
+    populate("Ant")
+    Run.objects.update(status="exited", ended_at=NOW, exit_reason="left_segment")
+
+    page = staff.get(reverse("admin:interventions_run_changelist")).text
+
+    assert "exited, because the learner had left the segment" in page
 
 
 def test_segment_of_a_course_with_two_playbooks_names_its_own() -> None:
