@@ -108,6 +108,22 @@ def test_nudge_says_at_once_that_the_session_has_ended(live_server, staff_with_p
     assert Nudge.objects.get().answers["message-0-subject"] == "Try the quiz"
 
 
+def test_too_long_a_text_is_still_on_the_page_and_can_be_copied(
+    live_server, staff_with_password, settings
+):
+    page = open_page(staff_with_password, live_server, reverse("interventions:new_nudge"))
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 3_000
+
+    page.locator("[name=message-0-body]").fill("x" * 3_000)
+    page.get_by_text("Nothing is saved until it is shorter").wait_for()
+    page.get_by_role("button", name="Look at the summary").click()
+    page.get_by_role("heading", name="This was too much to save at once").wait_for()
+
+    assert page.get_by_label("The longest text of the form").input_value() == "x" * 3_000
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
 def test_another_person_does_not_see_what_was_typed(live_server, staff_with_password):
     make_playbook(make_course())
     page = open_page(staff_with_password, live_server, reverse("segmentation:new-rule"))
