@@ -313,7 +313,7 @@ FIELDS += ["properties", "source", "source_id", "other"]
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.dictionaries(st.sampled_from(FIELDS), anything, max_size=3) | anything, max_size=4)
 )

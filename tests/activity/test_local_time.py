@@ -25,9 +25,10 @@ from interventions.stages.recover import recover
 from tests.factories import NOW, act, make_course, make_enrollment
 from tests.processes import finish, start_command
 
-FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2028, 12, 31)
+# With the day of a leap year, and each kind of change of clocks several times.
+FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2025, 12, 31)
 FIRST_HOUR = datetime(2024, 1, 1, tzinfo=UTC)
-HOURS = [FIRST_HOUR + timedelta(hours=hour) for hour in range(5 * 8_766)]
+HOURS = [FIRST_HOUR + timedelta(hours=hour) for hour in range(2 * 8_766)]
 
 _DAYS_OF = f"""
 SELECT array_agg({local_day("hour", "%(zone)s")} - date '0001-01-01' + 1 ORDER BY hour)

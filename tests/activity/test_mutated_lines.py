@@ -12,8 +12,8 @@ from activity.models import Course
 from activity.operations.jsonl import import_jsonl
 from tests.factories import NOW
 
-LINES = 1_000
-SEEDS = range(3)
+LINES = 800
+SEEDS = range(2)
 BASE = [
     {"type": "course", "key": "c", "title": "C", "starts_on": "2025-09-01", "ends_on": "2025-10-26"}
     | {"time_zone": "Europe/London", "locale": "en", "pass_mark": 0.5, "live_since": None},
@@ -80,7 +80,7 @@ def pages():
     for model in apps.get_app_config("activity").get_models():
         name = f"admin:activity_{model._meta.model_name}"
         yield reverse(f"{name}_changelist")
-        for pk in model._default_manager.order_by("-pk").values_list("pk", flat=True)[:75:3]:
+        for pk in model._default_manager.order_by("-pk").values_list("pk", flat=True)[:60:6]:
             yield reverse(f"{name}_change", args=[pk])
 
 

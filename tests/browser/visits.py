@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 CHROMIUM = shutil.which("chromium")
 # The browser must not make requests of its own or show anything that disturbs a test.
@@ -44,13 +45,42 @@ def visit(context, address, window=WIDE):
 
 
 # By how many pixels the page is wider than its window.
-WIDER = "document.documentElement.scrollWidth - window.innerWidth"
+_WIDER = "document.documentElement.scrollWidth - window.innerWidth"
 
 
 def sticks_out(page):
-    """Return the number of pixels by which the page is wider than its window, light or dark."""
-    found = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        found.append(page.evaluate(WIDER))
-    return max(found)
+    """Return the number of pixels by which the page is wider than its window."""
+    return page.evaluate(_WIDER)
+
+
+def assert_fits(page, where):
+    """Check that the page is no wider than its window, narrow or wide."""
+    for window in (NARROW, WIDE):
+        page.set_viewport_size(window)
+        assert sticks_out(page) <= 0, where
+
+
+# The admin looks at what the reader prefers only when a page loads.
+_DARK = "dark => document.documentElement.classList.toggle('dark', dark)"
+# Between light and dark only colors differ. The first look has left axe-core in the page.
+_PALE = """async () => {
+    const only = {runOnly: ["color-contrast"], resultTypes: ["violations"]};
+    const found = await axe.run(document, only);
+    return found.violations.flatMap(fault => fault.nodes.map(node => node.html));
+}"""
+
+
+def assert_accessible(page, where):
+    """Check contrast (light and dark), landmarks, labels, roles and headings by axe-core."""
+    show(page, "light")
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{where}: {found.generate_report()}"
+    show(page, "dark")
+    assert page.evaluate(_PALE) == [], f"{where} in dark"
+    show(page, "light")
+
+
+def show(page, scheme):
+    """Show the page in light or dark, without loading it again."""
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(_DARK, scheme == "dark")
