@@ -33,7 +33,7 @@ def order_of(texts: Iterable[str]) -> Order | None:
 def read_sheet_day(text: str, *, order: Order | None) -> date:
     """Return the day of a cell. Raise ValueError with a sentence."""
     if match := _NUMBERS.fullmatch(text):
-        return _from_numbers(text, match, order)
+        return _from_numbers(text, match, order or order_of([text]))
     plain = text.replace(",", "").replace(".", "")
     for form in _WORDS:
         try:

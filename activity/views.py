@@ -1,7 +1,7 @@
 """The pages on which staff find a learner, and import learners from a spreadsheet."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
@@ -74,17 +74,19 @@ def import_learners(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "columns": columns, "beginning": beginning, **kept}
     if step not in ("check", "import") or not columns.is_valid():
         return render(request, _PAGE, context)
-    rows = sheet_rows(
+    read = sheet_rows(
         form.sheet,
         columns=columns.columns,
         course=course.key,
         time_zone=course.time_zone,
         begins_at=beginning.begins_at,
     )
+    rows = list(read)
     results = import_spreadsheet(
         course, rows, viewer=request.user, now=now, dry_run=step != "import"
     )
-    context |= _results(course, results) | {"is_done": step == "import"}
+    names = {row.number: row.learner.get("name", "") for row in rows}
+    context |= _results(course, results, names) | {"is_done": step == "import"}
     return render(request, _PAGE, context)
 
 
@@ -103,7 +105,9 @@ def import_progress(request: HttpRequest) -> HttpResponse:
     return render(request, "activity/import_progress.html", context, status=status)
 
 
-def _results(course: Course, results: Sequence[RowResult]) -> dict[str, Any]:
+def _results(
+    course: Course, results: Sequence[RowResult], names: Mapping[int, str]
+) -> dict[str, Any]:
     numbers = Counter(result.kind for result in results)
     # Rows to correct come first, and rows that change nothing last.
     order = [RowKind.REFUSED, RowKind.CHANGED, RowKind.ENROLLED, RowKind.NEW, RowKind.SAME]
@@ -111,7 +115,7 @@ def _results(course: Course, results: Sequence[RowResult]) -> dict[str, Any]:
     return {
         "numbers": [(kind.value, numbers[kind]) for kind in RowKind if numbers[kind]],
         "imported": len(results) - numbers[RowKind.REFUSED],
-        "results": listed[:_SHOWN],
+        "results": [(result, names[result.number]) for result in listed[:_SHOWN]],
         "not_listed": max(0, len(results) - _SHOWN),
         "enrollments": list_url(Enrollment, {"course__id__exact": course.pk}),
     }

@@ -4,12 +4,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import EmptyFieldListFilter
+from django.db.models import DateField
 from django.http import HttpRequest
 from django.urls import reverse
 from unfold.decorators import display
 
 from activity import models, operations
 from activity.admin.bases import WHOLE_ID, BigTableAdmin, KeptAdmin, RelatedFilter
+from activity.admin.days import DayField
 from activity.admin.exports import Column, Export, ExportedList
 from activity.admin.zones import ZoneField, ZoneWidget
 from activity.fields import TraitsField
@@ -39,12 +41,14 @@ def by_enrollment(enrollment: models.Enrollment) -> dict[str, object]:
 
 # This form field says where a text is not JSON, and shows an unreadable text again unchanged.
 JSON_TEXT = {TraitsField: {"form_class": JSONTextField}}
+DAYS = {DateField: {"form_class": DayField}}
 
 
 @admin.register(models.Course)
 class CourseAdmin(KeptAdmin):
     """Courses. While "live since" is empty, no learner is drawn or messaged."""
 
+    formfield_overrides = KeptAdmin.formfield_overrides | DAYS
     list_display = ("title", "key", "shown_state", "starts_on", "ends_on", "time_zone")
     search_fields = ("key", "title")
     list_filter = ("starts_on",)
@@ -117,6 +121,7 @@ class SectionAdmin(BigTableAdmin):
 class ItemAdmin(BigTableAdmin):
     """Items of courses. A change of dates or kind re-evaluates the course."""
 
+    formfield_overrides = BigTableAdmin.formfield_overrides | DAYS
     list_display = ("shown_title", "kind", "course", "parent", "assigned_on", "due_on")
     list_select_related = ("course", "parent")
     list_filter = ("kind", ("course", RelatedFilter))

@@ -245,6 +245,7 @@ def test_file_is_mapped_checked_and_imported_in_three_steps(admin: Client) -> No
     dry = admin.post(ADDRESS, answers | {"step": "check"}).content.decode()
     assert "Nothing is imported yet." in dry
     assert "Import 2 rows" in dry
+    assert 'b2 <span class="quiet">Bo</span>' in dry
     assert not Learner.objects.exists()
 
     done = admin.post(ADDRESS, answers | {"step": "import"}).content.decode()

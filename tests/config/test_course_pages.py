@@ -296,10 +296,14 @@ def test_new_course_leads_to_its_page_which_says_what_comes_next(staff: Client) 
     form = {"title": "Biology", "key": "bio", "time_zone": "brussels", "locale": "en"}
     form |= {"starts_on": "2025-09-01", "ends_on": "2025-12-20", "pass_mark": "0.5"}
 
+    refused = staff.post(address, form | {"starts_on": "1/9/2025"}).text
+    assert "can be 1 September or 9 January: write it like 1 September 2025." in refused
+    form |= {"starts_on": "1 September 2025", "ends_on": "20/12/2025"}
     answer = staff.post(address, form | {"grace_days": 2, "late_after_hours": 48}, follow=True)
 
     course = Course.objects.get()
     assert course.time_zone == "Europe/Brussels"
+    assert f"{course.starts_on} {course.ends_on}" == "2025-09-01 2025-12-20"
     assert answer.redirect_chain == [(f"/courses/{course.pk}/", 302)]
     for words in ("Import learners from a spreadsheet", "Install the five segments"):
         assert words in answer.text
