@@ -58,9 +58,12 @@ def test_nothing_has_started(ana: Enrollment) -> None:
     assert why(ana) == entered + "What starts from it is decided within seconds."
     entry.processed_at = NOW
     entry.save()
-    assert why(ana) == entered + "No active cadence starts from Quiet."
+    assert why(ana) == entered + "No nudge or other cadence is active for Quiet."
     type(entry).objects.update(starts=False, cause="edit")
-    assert why(ana) == entered + "No message starts from that, because an edit caused it."
+    assert why(ana) == entered + "No nudge or other cadence is active for Quiet."
+    make_cadence(segment=segment)
+    no = "No message starts from that, because it came from a change of the course, its items"
+    assert why(ana) == entered + no + " or a rule."
     type(entry).objects.update(starts=False, cause="time")
     assert "before the other entries of that day are counted" in why(ana)
 

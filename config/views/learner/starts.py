@@ -8,7 +8,7 @@ from segmentation.models import Transition, TransitionCause
 
 _STARTS_NOTHING = {
     TransitionCause.BASELINE: "it was the first evaluation after the import or the activation",
-    TransitionCause.EDIT: "an edit caused it",
+    TransitionCause.EDIT: "it came from a change of the course, its items or a rule",
     TransitionCause.LATE: "we heard too late of what the learner did",
     TransitionCause.COURSE_OVER: "the course is over for the learner",
 }
@@ -23,6 +23,9 @@ def entry_sentences(entry: Transition, *, name: str, zone: str) -> list[str]:
 def _effect(entry: Transition, name: str, zone: str) -> str:
     if entry.starts and entry.processed_at is None:
         return "What starts from it is decided within seconds."
+    found = startable_cadences(entry)
+    if not found:
+        return f"No nudge or other cadence is active for {entry.segment.name}."
     if not entry.starts:
         why = _STARTS_NOTHING.get(TransitionCause(entry.cause))
         if why is not None:
@@ -31,9 +34,6 @@ def _effect(entry: Transition, name: str, zone: str) -> str:
     live_since = entry.enrollment.course.live_since
     if live_since is None or live_since > entry.occurred_at:
         return "The course was not live then, so no message started."
-    found = startable_cadences(entry)
-    if not found:
-        return f"No active cadence starts from {entry.segment.name}."
     return " ".join(_refusal(each, entry, name, zone) for each in found)
 
 
