@@ -1,9 +1,11 @@
-"""Classify database errors: the server failed, the statement failed, or a row was locked."""
+"""Classify database errors, and limit the time of a reading."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
+from typing import Any, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from common.tally import note
 
@@ -14,6 +16,8 @@ _OUTAGES = ("08", "40", "53", "55", "57", "58", "XX")
 
 
 _LOCK_NOT_AVAILABLE = "55P03"
+_CANCELED = "57014"
+T = TypeVar("T")
 
 
 def is_held(error: Exception) -> bool:
@@ -27,6 +31,33 @@ def is_held(error: Exception) -> bool:
 def note_held() -> None:
     """Count a skipped row, which another transaction holds, for the line in the log."""
     note("passed over", "held by another")
+
+
+def in_time(read: Callable[[], T], *, seconds: float) -> T | str:
+    """Return the result of `read`, or a sentence on why the database gave no result in time.
+
+    All statements of `read` together may take so many seconds.
+    """
+    try:
+        with transaction.atomic(), connection.execute_wrapper(_limited(monotonic() + seconds)):
+            return read()
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _CANCELED:
+            return f"The database could not answer within {seconds:g} seconds."
+        # The database cannot compute the rule.
+        return f"The database could not answer: {str(error).splitlines()[0]}."
+
+
+def _limited(until: float) -> Callable[..., Any]:
+    def limited(execute: Any, sql: Any, params: Any, many: Any, context: dict[str, Any]) -> Any:
+        # 0 would stand for no limit.
+        left = max(round((until - monotonic()) * 1000), 1)
+        database = context["connection"]
+        with database.wrap_database_errors, database.connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {left}")
+        return execute(sql, params, many, context)
+
+    return limited
 
 
 def wait_shortly() -> None:

@@ -20,10 +20,12 @@ from activity.switch import of_chosen
 from activity.texts import with_courses
 from common.admin import list_url
 from common.clock import utc_now
+from common.database import in_time
 from common.dates import day_text
 from experiments.models import DeliveryOutcome, Experiment
 from experiments.protocol import ProtocolError
 from experiments.queries import (
+    MOST_COUNTED,
     KeptAnswer,
     clock_of,
     courses_of,
@@ -68,6 +70,16 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 _PERMISSION = "experiments.view_experiment"
 _PAGE_LENGTH = 50
+# All statements of a report together. A million draws take some seconds.
+LONGEST_SECONDS = 60
+
+
+class _TooLongError(Exception):
+    """The report took too long. The message is a sentence."""
+
+
+def _status(error: Exception) -> int:
+    return 409 if isinstance(error, ProtocolError) else 503
 
 
 def staff_report(view: View[P]) -> View[P]:
@@ -108,9 +120,10 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
         )
     try:
         found = _report_now(experiment, request.user)
-    except ProtocolError as error:
-        context = {"name": _name(experiment, request.user), "reason": error}
-        return render(request, "experiments/unreadable.html", context, status=409)
+    except (ProtocolError, _TooLongError) as error:
+        name, is_late = _name(experiment, request.user), isinstance(error, _TooLongError)
+        context = {"name": name, "reason": error, "is_late": is_late}
+        return render(request, "experiments/unreadable.html", context, status=_status(error))
     context = _context(experiment, found) | {"received": _received(request, experiment, found)}
     return render(request, "experiments/report.html", context)
 
@@ -121,8 +134,10 @@ def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     experiment = _experiment(request, key)
     try:
         rows = list(csv_rows(_report_now(experiment, request.user))) if experiment.protocol else []
-    except ProtocolError as error:
-        return HttpResponse(str(error), status=409, content_type="text/plain; charset=utf-8")
+    except (ProtocolError, _TooLongError) as error:
+        return HttpResponse(
+            str(error), status=_status(error), content_type="text/plain; charset=utf-8"
+        )
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{experiment.key}.csv"'
     writer = csv.writer(response, lineterminator="\n")
@@ -148,11 +163,15 @@ def _state(experiment: Experiment, zone: str, unit: str) -> str:
     if experiment.started_at is None:
         return "Draft"
     drawn: int = experiment.assigned  # type: ignore[attr-defined]
-    learners = f"1 {unit} drawn" if drawn == 1 else f"{drawn:,} {unit}s drawn"
+    learners = f"1 {unit} drawn" if drawn == 1 else f"{_number(drawn)} {unit}s drawn"
     ended = experiment.stopped_at
     since = f"since {day_text(experiment.started_at, zone=zone)}"
     until = f"stopped on {day_text(ended, zone=zone)}" if ended else f"running {since}"
     return f"{until[0].upper()}{until[1:]}, {learners}"
+
+
+def _number(drawn: int) -> str:
+    return f"{drawn:,}" if drawn <= MOST_COUNTED else f"more than {MOST_COUNTED:,}"
 
 
 def _experiment(request: HttpRequest, key: str) -> Experiment:
@@ -161,7 +180,13 @@ def _experiment(request: HttpRequest, key: str) -> Experiment:
 
 
 def _report_now(experiment: Experiment, viewer: Viewer) -> Report:
-    return make_report(experiment, as_of=clock_of(experiment, now=utc_now()), viewer=viewer)
+    as_of = clock_of(experiment, now=utc_now())
+    found = in_time(
+        lambda: make_report(experiment, as_of=as_of, viewer=viewer), seconds=LONGEST_SECONDS
+    )
+    if isinstance(found, str):
+        raise _TooLongError(found)
+    return found
 
 
 def _name(experiment: Experiment, viewer: Viewer) -> str:
@@ -172,9 +197,14 @@ def _answer(experiment: Experiment, viewer: Viewer) -> KeptAnswer:
     if not experiment.protocol:
         return KeptAnswer("It has not started.", "")
     try:
-        return kept_answer(experiment, now=utc_now(), viewer=viewer)
+        found = in_time(
+            lambda: kept_answer(experiment, now=utc_now(), viewer=viewer), seconds=LONGEST_SECONDS
+        )
     except ProtocolError as error:
-        return KeptAnswer(f"The report cannot be shown. {error}", "")
+        found = str(error)
+    if isinstance(found, str):
+        return KeptAnswer(f"The report cannot be shown. {found}", "")
+    return found
 
 
 def _context(experiment: Experiment, found: Report) -> dict[str, Any]:

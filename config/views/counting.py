@@ -6,6 +6,7 @@ from hashlib import sha256
 from time import monotonic
 from typing import Generic, TypeVar
 
+from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import transaction
 from django.http import HttpRequest
@@ -13,8 +14,8 @@ from django.http import HttpRequest
 from activity.access import for_user
 from activity.models import Course, Enrollment
 from common.clock import utc_now
+from common.database import in_time
 from common.dates import instant_text
-from segmentation.admin.preview import in_time
 from segmentation.admin.words import user_of
 from segmentation.queries import take_turn
 
@@ -23,6 +24,7 @@ LARGE = 20_000
 LONGEST_SECONDS = 20
 # Numbers are shown again for so many times the seconds that they took, but not longer than this.
 KEPT_TIMES, KEPT_SECONDS = 100, 300
+BUSY = "You count something else just now. Download the file again in a minute."
 # With this in its address, the page is asked to count.
 ASKED = "counted"
 T = TypeVar("T")
@@ -58,16 +60,36 @@ def counted(request: HttpRequest, courses: Sequence[Course], count: Callable[[],
         kept: Count[T] | None = cache.get(key)
         return kept or Count(address)
     begun = monotonic()
-    with transaction.atomic():
-        if not take_turn(user.pk):
-            return Count(address, delay_seconds=2)
-        found = in_time(count, seconds=LONGEST_SECONDS)
+    found = _in_turn(user, count)
+    if found is None:
+        return Count(address, delay_seconds=2)
     if isinstance(found, str):
         return Count(address, fault=found)
     new = Count(address, found=found, at=_moment(courses))
     # In the memory of this process: a page that is only read must not write to the database.
     cache.set(key, new, min(KEPT_TIMES * (monotonic() - begun), KEPT_SECONDS))
     return new
+
+
+def count_for_file(
+    request: HttpRequest, courses: Sequence[Course], count: Callable[[], T]
+) -> tuple[T | None, str]:
+    """Count now within the limits of a page. A file cannot ask again, so it says why it has none.
+
+    Return the numbers, or None and a sentence.
+    """
+    if not _is_large(request, courses):
+        return count(), ""
+    found = _in_turn(user_of(request), count)
+    if found is None:
+        return None, BUSY
+    return (None, found) if isinstance(found, str) else (found, "")
+
+
+def _in_turn(user: User, count: Callable[[], T]) -> T | str | None:
+    """Return what was counted, a sentence on why not, or None while the user counts elsewhere."""
+    with transaction.atomic():
+        return in_time(count, seconds=LONGEST_SECONDS) if take_turn(user.pk) else None
 
 
 def _moment(courses: Sequence[Course]) -> str:

@@ -21,7 +21,7 @@ from config.documents.playbook import (
     separations_of,
     shown_courses,
 )
-from config.views.counting import counted
+from config.views.counting import count_for_file, counted
 from segmentation.models import Playbook
 from segmentation.operations import (
     EditedMeanwhileError,
@@ -78,9 +78,10 @@ def playbook_markdown(request: HttpRequest, playbook_id: int) -> HttpResponse:
     """Return the document as Markdown."""
     playbook = _playbook(request, playbook_id)
     courses = shown_courses(playbook, viewer=request.user)
-    apart = separations_of(playbook, courses, now=utc_now())
-    document = playbook_document(playbook, apart, viewer=request.user)
-    text = render_to_string("config/playbook.md", {"document": document})
+    count = partial(separations_of, playbook, courses, now=utc_now())
+    apart, fault = count_for_file(request, courses, count)
+    document = playbook_document(playbook, apart or {}, viewer=request.user)
+    text = render_to_string("config/playbook.md", {"document": document, "fault": fault})
     return _download(text, f"{playbook.key}.md", "text/markdown")
 
 

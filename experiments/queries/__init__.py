@@ -17,9 +17,15 @@ from experiments.queries.protocols import (
     promise_of,
     protocol_arms,
 )
-from experiments.queries.reports import deliveries_by_arm, experiments_with_sizes, report
+from experiments.queries.reports import (
+    MOST_COUNTED,
+    deliveries_by_arm,
+    experiments_with_sizes,
+    report,
+)
 
 __all__ = [
+    "MOST_COUNTED",
     "ArmAggregate",
     "Beginning",
     "KeptAnswer",

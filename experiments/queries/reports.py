@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, Count, QuerySet, Value, When
+from django.db.models import Case, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 
 from activity.access import COMMAND_LINE, Viewer, for_user, named
-from experiments.models import UNSENT, Experiment, ExperimentStatus
+from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus
 from experiments.protocol import ExperimentProtocol, Promise, ProtocolError, read_protocol
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
@@ -21,6 +21,8 @@ from experiments.reporting.report import (
     build_report,
 )
 
+# A list must not read millions of draws to show how many there are.
+MOST_COUNTED = 100_000
 # Drafts have no start, and a database sorts nulls before or after all other values.
 _RANK = Case(
     When(status=ExperimentStatus.RUNNING, then=Value(0)),
@@ -45,17 +47,24 @@ GROUP BY arm.key, counted.outcome, counted.reason
 """
 
 
+class _NumberOf(Subquery):
+    """The number of rows of a subquery, which may have a limit."""
+
+    template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+
+
 def experiments_with_sizes(*, viewer: Viewer) -> QuerySet[Experiment]:
     """Return the experiments that the viewer may see, each with `assigned`, the number drawn.
 
-    Running experiments come first, then stopped ones, then drafts; within each the latest start.
-    The courses of each are read too.
+    Counting stops at MOST_COUNTED + 1. Running experiments come first, then stopped ones, then
+    drafts; within each the latest start. The courses of each are read too.
     """
     seen = for_user(Experiment.objects.all(), viewer)
     sized = named(seen.select_related("segment__playbook", "playbook"), viewer)
-    return sized.annotate(assigned=Count("assignments"), rank=_RANK).order_by(
-        "rank", "-started_at", "key"
-    )
+    drawn = Assignment.objects.filter(experiment=OuterRef("pk")).order_by().values("experiment")
+    ranked = sized.annotate(assigned=_NumberOf(drawn[: MOST_COUNTED + 1]), rank=_RANK)
+    return ranked.order_by("rank", "-started_at", "key")
 
 
 def report(experiment: Experiment, *, as_of: datetime, viewer: Viewer = COMMAND_LINE) -> Report:

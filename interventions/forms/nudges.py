@@ -29,6 +29,7 @@ from interventions.queries.nudges import (
 from interventions.render.bounds import MAX_SOURCE
 from interventions.render.markdown import html_of
 from segmentation.models import Segment
+from segmentation.queries import clock_of_playbook, locales_of_playbook
 
 BESIDE_A_CADENCE = (
     "The messages of “{name}” go to every learner who enters this segment, so nobody would be "
@@ -145,9 +146,10 @@ class NudgeForm(forms.Form):
         running = running_experiments([segment.pk])[segment.pk]
         if running and not hold_back:
             self.add_error("segment", beside_an_experiment(running[0]))
-        courses = segment.playbook.courses.all()
-        if hold_back and courses and all(course.clock_stopped_at for course in courses):
-            # Said first, before anybody archives a cadence for an experiment that cannot start.
+        # As at the start of an experiment, courses that the user may not see count too: one of
+        # their clocks may run. Said before anybody archives a cadence for an experiment that cannot
+        # start.
+        if hold_back and clock_of_playbook(segment.playbook_id) is not None:
             self.add_error("hold_back", NOBODY_ENTERS)
             return
         for cadence in active_on_entry(segment.pk) if hold_back else ():
@@ -253,7 +255,6 @@ class NudgeForms:
     def fields(self) -> NudgeFields:
         """Return the checked answers."""
         data = self.nudge.cleaned_data
-        courses = data["segment"].playbook.courses.all()
         return NudgeFields(
             name=self.name,
             segment=data["segment"],
@@ -268,7 +269,7 @@ class NudgeForms:
             hold_back=data["hold_back"],
             hypothesis=data["hypothesis"] or expectation(self.name),
             include_present=data["include_present"],
-            locales=sorted({course.locale for course in courses if course.locale}),
+            locales=locales_of_playbook(data["segment"].playbook_id),
         )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from activity.access import COMMAND_LINE
+from activity.access import COMMAND_LINE, Viewer
 from common.rows import free_key
 from experiments.models import Arm, Experiment
 from experiments.operations import draft_halves
@@ -128,11 +128,14 @@ def _locked_or_new(key: UUID, now: datetime) -> Nudge:
 
 
 @transaction.atomic
-def create_nudge(key: UUID, *, version: int, fields: NudgeFields, now: datetime) -> Nudge:
+def create_nudge(
+    key: UUID, *, version: int, fields: NudgeFields, viewer: Viewer, now: datetime
+) -> Nudge:
     """Make and start what the nudge describes, in one transaction. Do nothing if it is made.
 
     Templates, cadence, and with `hold_back` a running experiment, whose control half gets ghosts.
-    Raise InterventionError with a sentence and the field that it is about.
+    Raise InterventionError with a sentence and the field that it is about. It names only courses
+    that the viewer may see.
     """
     nudge = Nudge.objects.select_for_update(no_key=True).get(key=key)
     if nudge.made_at is not None:
@@ -147,7 +150,7 @@ def create_nudge(key: UUID, *, version: int, fields: NudgeFields, now: datetime)
     arms = _drafted_arms(fields) if fields.hold_back else None
     nudge.cadence = _save_cadence(fields, arms)
     if arms is not None:
-        nudge.experiment = _started(arms[0].experiment, fields, now)
+        nudge.experiment = _started(arms[0].experiment, fields, viewer, now)
     elif present:
         _start_present(nudge.cadence, present, now)
     nudge.made_at = now
@@ -243,9 +246,12 @@ def _save_template(fields: NudgeFields, number: int) -> MessageTemplate:
     return save_template(key, name=name, category=fields.category, texts=texts)
 
 
-def _started(experiment: Experiment, fields: NudgeFields, now: datetime) -> Experiment:
+def _started(
+    experiment: Experiment, fields: NudgeFields, viewer: Viewer, now: datetime
+) -> Experiment:
+    present = fields.include_present
     try:
-        return start_experiment(experiment.pk, now=now, draw_present=fields.include_present)
+        return start_experiment(experiment.pk, now=now, draw_present=present, viewer=viewer)
     except ProtocolError as error:
         raise InterventionError(str(error), field="hold_back") from None
 

@@ -183,7 +183,13 @@ def _create(request: HttpRequest, kept: Nudge, page: NudgePage) -> None:
     version = request.POST.get("version", "")
     number = int(version) if version.isdecimal() and len(version) < 10 else -1
     try:
-        operations.create_nudge(kept.key, version=number, fields=page.forms.fields(), now=utc_now())
+        operations.create_nudge(
+            kept.key,
+            version=number,
+            fields=page.forms.fields(),
+            viewer=request.user,
+            now=utc_now(),
+        )
         messages.success(request, "It is started.")
     except operations.InterventionError as error:
         messages.error(request, str(error))

@@ -1,11 +1,9 @@
 """Texts of the preview page: how many enrollments of a course a segment's rule matches now."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.db import DatabaseError, connection, transaction
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -14,6 +12,7 @@ from activity.access import Viewer, for_user
 from activity.admin import viewer_of
 from activity.models import Course, Enrollment
 from common.clock import utc_now
+from common.database import in_time
 from segmentation import checks, models, queries
 from segmentation.rules import Group, RuleError, check_ranges, parse
 
@@ -24,7 +23,6 @@ LONGEST_SECONDS = 10
 CHECKED_COURSES = 3
 CHECKED_ENROLLMENTS = 5_000
 CHECKED_SECONDS = 2
-T = TypeVar("T")
 TOO_MUCH = "{course} is too large for this page: use manage.py preview_rule."
 
 
@@ -97,15 +95,3 @@ def shown_checks(segment: models.Segment) -> str:
         lines.append("Use the preview to check the playbook's other courses, one at a time.")
     lines = lines or ["There is nothing to check: the playbook is kept for no course."]
     return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
-
-
-def in_time(read: Callable[[], T], *, seconds: int) -> T | str:
-    """Return the result of `read`, or a sentence on why the database gave no result in time."""
-    try:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = '{seconds}s'")
-            return read()
-    except DatabaseError as error:
-        # The statement took too long, or the database cannot compute the rule.
-        return f"The database could not answer: {str(error).splitlines()[0]}."

@@ -13,7 +13,11 @@ from segmentation.queries.members import (
 )
 from segmentation.queries.norms import compute_norms, norms_for, stored_norms
 from segmentation.queries.outbox import enrollments_to_react, oldest_waiting, open_transitions
-from segmentation.queries.playbooks import clock_of_playbook, courses_of_playbook
+from segmentation.queries.playbooks import (
+    clock_of_playbook,
+    courses_of_playbook,
+    locales_of_playbook,
+)
 from segmentation.queries.signals import SignalRow, export_refs, read_signals
 from segmentation.queries.sizes import number_in_any, sizes_in_course
 from segmentation.queries.surges import HeldSurge, held_surges
@@ -36,6 +40,7 @@ __all__ = [
     "flows_of",
     "freezes_of",
     "held_surges",
+    "locales_of_playbook",
     "match_rule",
     "norms_for",
     "number_in_any",

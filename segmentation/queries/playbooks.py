@@ -14,6 +14,12 @@ def courses_of_playbook(playbook_id: int, *, viewer: Viewer) -> QuerySet[Course]
     return for_user(kept, viewer)
 
 
+def locales_of_playbook(playbook_id: int) -> list[str]:
+    """Return the languages of all the playbook's courses, in alphabetical order."""
+    rows = Course.objects.filter(playbooks=playbook_id).exclude(locale="")
+    return list(rows.order_by("locale").values_list("locale", flat=True).distinct())
+
+
 def clock_of_playbook(playbook_id: int) -> datetime | None:
     """Return when the clocks of the playbook's courses stopped, or None if one of them runs."""
     clocks = Course.objects.filter(playbooks=playbook_id)

@@ -12,8 +12,9 @@ from django.template.loader import render_to_string
 from activity.access import for_user
 from activity.models import Course, Enrollment
 from common.clock import utc_now
+from common.database import in_time
 from common.dates import instant_text
-from segmentation.admin.preview import LARGEST_COURSE, LONGEST_SECONDS, TOO_MUCH, in_time
+from segmentation.admin.preview import LARGEST_COURSE, LONGEST_SECONDS, TOO_MUCH
 from segmentation.models import Segment
 from segmentation.operations.segments import EVALUATED
 from segmentation.queries import RuleCount, count_rule

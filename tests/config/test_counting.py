@@ -162,15 +162,46 @@ def test_numbers_are_kept_no_longer_than_they_are_worth(
     assert "being counted" in staff.get(address).text
 
 
-def test_count_that_takes_too_long_says_so(
-    staff: Client, segment: Segment, monkeypatch: pytest.MonkeyPatch
+def test_file_of_a_playbook_has_its_numbers_also_for_a_large_course(
+    staff: Client, segment: Segment
 ) -> None:
+    file = staff.get(reverse("playbook-markdown", args=(segment.playbook_id,)))
+
+    assert "Members: 3 in Biology." in file.text
+    assert "are missing" not in file.text
+
+
+def test_file_of_a_playbook_says_why_its_numbers_are_missing(
+    staff: Client, user: User, segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = reverse("playbook-markdown", args=(segment.playbook_id,))
+    monkeypatch.setattr(counting, "take_turn", lambda user_id: False)
+    assert "are missing. You count something else just now." in staff.get(address).text
+    monkeypatch.undo()
+
+    monkeypatch.setattr(counting, "LARGE", 2)
     monkeypatch.setattr(counting, "LONGEST_SECONDS", 0.001)
+    sleep_in_each_reading_of_members()
+    file = staff.get(address)
+
+    assert "are missing. The database could not answer within 0.001 seconds." in file.text
+    assert "## Busy (active)" in file.text
+    assert "Members:" not in file.text
+
+
+def sleep_in_each_reading_of_members() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "ALTER TABLE segmentation_membership RENAME TO kept;"
             " CREATE VIEW segmentation_membership AS SELECT kept.* FROM kept, pg_sleep(1)"
         )
+
+
+def test_count_that_takes_too_long_says_so(
+    staff: Client, segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "LONGEST_SECONDS", 0.001)
+    sleep_in_each_reading_of_members()
 
     page = staff.get(address_of("segment", segment), ASKED)
 

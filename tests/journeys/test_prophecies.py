@@ -211,7 +211,7 @@ def test_forecast_of_a_nudge_comes_true(seed: int) -> None:
     )
     key = uuid4()
     Nudge.objects.create(key=key, saved_at=START, version=1)
-    create_nudge(key, version=1, fields=fields, now=START)
+    create_nudge(key, version=1, fields=fields, viewer=COMMAND_LINE, now=START)
 
     drive(START + 9 * DAY, {found.first_at} if found.first_at else set())
 

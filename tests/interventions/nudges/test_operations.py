@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth import get_user_model
 
+from activity import access
+from activity.access import COMMAND_LINE
 from activity.models import Course
 from experiments.models import Assignment, Experiment
 from interventions.models import Cadence, Delivery, MessageTemplate, Nudge, Run
@@ -72,9 +74,8 @@ def fields(segment, **changed):
 
 
 def create(nudge, given, **changed):
-    return create_nudge(
-        nudge.key, fields=given, **{"version": nudge.version, "now": NOW, **changed}
-    )
+    usual = {"version": nudge.version, "viewer": COMMAND_LINE, "now": NOW}
+    return create_nudge(nudge.key, fields=given, **{**usual, **changed})
 
 
 def test_nudge_makes_plain_objects_with_keys_from_its_name(staff, segment):
@@ -234,6 +235,21 @@ def test_experiment_is_refused_beside_a_cadence_for_everybody(staff, segment):
 
     assert refused.value.field == "hold_back"
     assert not Experiment.objects.exists()
+
+
+def test_refusal_of_the_experiment_names_only_courses_that_the_user_may_see(
+    staff, course, segment, monkeypatch
+):
+    segment.playbook.courses.add(make_live_course(title="Hidden"))
+    Course.objects.update(clock_stopped_at=NOW)
+    mine = Course.objects.filter(pk=course.pk)
+    monkeypatch.setattr(access, "courses_of", lambda user: mine)
+
+    with pytest.raises(InterventionError) as refusal:
+        create(save(staff), fields(segment, hold_back=True), viewer=staff)
+
+    assert f"The course {course} is simulated" in str(refusal.value)
+    assert "Hidden" not in str(refusal.value)
 
 
 def test_nudge_that_was_changed_since_its_summary_is_not_started(staff, segment):

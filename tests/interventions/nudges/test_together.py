@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
+from activity.access import COMMAND_LINE
 from experiments.models import Experiment
 from interventions.models import Cadence, MessageTemplate, Nudge
 from interventions.operations import (
@@ -55,7 +56,9 @@ def fields_of_a_segment():
 def test_one_nudge_started_several_times_at_once_is_made_once(user):
     nudge, fields = save(user, uuid4(), "one"), fields_of_a_segment()
 
-    made = together(lambda _: create_nudge(nudge.key, version=1, fields=fields, now=NOW))
+    made = together(
+        lambda _: create_nudge(nudge.key, version=1, fields=fields, viewer=COMMAND_LINE, now=NOW)
+    )
 
     assert {each.cadence_id for each in made} == {Cadence.objects.get().pk}
     assert (Experiment.objects.count(), MessageTemplate.objects.count()) == (1, 1)
@@ -66,7 +69,7 @@ def test_nudges_of_one_name_made_at_once_share_nothing(user):
 
     def make(number):
         key, fields = given[number]
-        return create_nudge(key, version=1, fields=fields, now=NOW)
+        return create_nudge(key, version=1, fields=fields, viewer=COMMAND_LINE, now=NOW)
 
     made = together(make)
 

@@ -1,0 +1,55 @@
+"""Reports count no learner for two without a word, and end after their time."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from experiments import views
+from experiments.models import Experiment
+from experiments.queries import reports
+from tests.experiments import test_views
+from tests.experiments.test_views import HTMX, PAGES
+from tests.factories import make_course
+
+pytestmark = pytest.mark.django_db
+nudge, viewer = test_views.nudge, test_views.viewer
+
+
+def test_list_and_report_of_two_courses_do_not_take_enrollments_for_learners(
+    viewer: Client, nudge: Experiment
+) -> None:
+    nudge.segment.playbook.courses.add(make_course())
+
+    assert "26 enrollments drawn" in viewer.get("/reports/").text
+    said = "A learner of two of these courses is drawn in each of them, and counts twice."
+    assert said in viewer.get("/reports/nudge/").text
+
+
+def test_report_that_takes_too_long_says_so(
+    viewer: Client, nudge: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: Any, **__: Any) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(1)")
+
+    monkeypatch.setattr(views, "LONGEST_SECONDS", 0.01)
+    monkeypatch.setattr(views, "make_report", read)
+    monkeypatch.setattr(views, "kept_answer", read)
+
+    said = "The database could not answer within 0.01 seconds."
+    for page in PAGES[1:]:
+        answer = viewer.get(page, headers=HTMX)
+        assert said in answer.text
+        assert answer.status_code == (200 if "answer" in page else 503)
+        assert "Install the release" not in answer.text
+
+
+def test_list_counts_draws_only_up_to_a_limit(
+    viewer: Client, nudge: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (views, reports):
+        monkeypatch.setattr(module, "MOST_COUNTED", 20)
+
+    assert "more than 20 learners drawn" in viewer.get("/reports/").text
