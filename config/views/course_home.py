@@ -23,7 +23,7 @@ from common.dates import instant_text
 from config.readiness import hindrances_of
 from config.setup import REQUIRED, Step, steps_of
 from config.views.counting import counted
-from config.views.results import course_state, result_sentence
+from config.views.results import course_state, result_sentence, season_sentence
 from config.views.today import Item, Staff
 from experiments.models import Experiment, ExperimentStatus
 from experiments.queries import beginnings
@@ -91,6 +91,7 @@ class CourseHome:
 
     state: str
     as_of: str
+    season: str
     messages: list[str]
     results: list[Item]
     steps: list[Step]
@@ -139,6 +140,7 @@ def home_of(course: Course, *, viewer: Staff, now: datetime) -> CourseHome:
     return CourseHome(
         state=course_state(course, now=now),
         as_of=instant_text(as_of, zone=course.time_zone),
+        season=season_sentence(course, as_of=as_of),
         messages=list(_messages(course, as_of)) if sees_messages else [],
         results=list(_results(course, viewer, as_of)),
         steps=steps_of(course, now=now),

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from activity.models import Course
+from common.clock import local_date
 from common.dates import in_zone, instant_text
 from experiments.protocol import ProtocolError, read_protocol
 from experiments.queries import Beginning
@@ -57,3 +58,14 @@ def course_state(course: Course, *, now: datetime) -> str:
         since, _ = in_zone(course.live_since, course.time_zone)
         return f"live since {since:%-d %B %Y}, ends on {course.ends_on:%-d %B %Y}."
     return "not live. Segments are kept, and no learner gets a message."
+
+
+def season_sentence(course: Course, *, as_of: datetime) -> str:
+    """Return why segments look at no learner on that day, or an empty text."""
+    day = local_date(as_of, course.time_zone)
+    if day < course.starts_on:
+        begins = f"The course begins on {course.starts_on:%A %-d %B %Y}"
+        return f"{begins}. Until then its learners are not counted and in no segment."
+    if day > course.ends_on:
+        return f"The course is over: its last day was {course.ends_on:%A %-d %B %Y}."
+    return ""

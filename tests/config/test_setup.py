@@ -11,6 +11,7 @@ from django.test import Client
 from activity.models import Course
 from activity.operations import go_live
 from config.setup import steps_of
+from config.views.results import season_sentence
 from interventions.models import Cadence
 from tests.factories import NOW, make_course, make_enrollment, make_item
 from tests.interventions.factories import make_any_segment, make_cadence, make_live_course
@@ -60,6 +61,27 @@ def test_course_that_sends_still_says_that_its_segments_have_no_quizzes(client: 
     assert "No message goes out yet" in client.get(f"/courses/{course.pk}/").text
 
 
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        ({"starts_on": "2025-10-06"}, "The course begins on Monday 6 October 2025."),
+        ({"ends_on": "2025-09-26"}, "The course is over: its last day was Friday 26 September"),
+        ({}, ""),
+    ],
+    ids=["before", "after", "now"],
+)
+def test_course_out_of_its_days_says_why_it_counts_no_learners(
+    days: dict[str, str], words: str
+) -> None:
+    course = make_live_course(**days)
+    course.refresh_from_db()
+
+    said = season_sentence(course, as_of=NOW)
+
+    assert said.startswith(words)
+    assert bool(said) is bool(words)
+
+
 def test_course_goes_live_once_and_neither_back_nor_when_simulated() -> None:
     course = make_course(live_since=NOW + timedelta(days=9))
     assert go_live(course, now=NOW)
@@ -88,6 +110,8 @@ def test_staff_without_the_right_to_send_read_that_somebody_else_takes_it_live(
     course = make_course()
     staff = log_in(client, "view_course", "change_course")
 
-    assert "Somebody with the right" in staff.get(f"/courses/{course.pk}/").text
+    page = staff.get(f"/courses/{course.pk}/").text
+    assert "Somebody with the right" in page
+    assert "The course is over: its last day was" in page
     assert staff.post(f"/courses/{course.pk}/live/").status_code == 403
     assert Course.objects.get().live_since is None
