@@ -61,7 +61,7 @@ def hindrances_of(course: Course, *, now: datetime) -> Iterator[str]:
     if site_is_paused():
         pause = site_pause()
         since = f" {pause.circumstances}" if pause else ""
-        yield f"all sending is paused{since}; see “Pause everything” in the admin"
+        yield f"all sending is paused{since}; resume it under “Hold all messages”"
 
 
 def _missing(course: Course, now: datetime) -> Iterator[str]:

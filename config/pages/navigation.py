@@ -27,7 +27,7 @@ GROUPS = {
         "Deliveries": ("outgoing_mail", "interventions.delivery"),
         "Frequency caps": ("speed", "interventions.frequencycap"),
         "Quiet hours": ("bedtime", "interventions.quiethours"),
-        "Pause everything": ("pause_circle", "interventions.sitepause"),
+        "Hold all messages": ("pause_circle", "interventions.sitepause"),
     },
     "Experiments and arms": {
         "Experiments": ("science", "experiments.experiment"),

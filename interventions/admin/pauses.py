@@ -61,7 +61,7 @@ class SitePauseAdmin(KeptAdmin):
         if request.method == "POST" and _switch(request, form, may_hold=self._may_hold(request)):
             return redirect(PAGE)
         shown = {
-            "title": "Pause everything",
+            "title": "Hold all messages",
             "form": form,
             "is_paused": site_is_paused(),
             "pause": site_pause(),

@@ -74,7 +74,7 @@ class FrequencyCap(FieldCheckedModel):
                 Q(limit__gte=1),
                 at="limit",
                 sentence="A limit of 0 would drop or hold every message. Write 1 or more. "
-                "To stop all sending, use “Pause everything” in the menu.",
+                "To stop all sending, use “Hold all messages” in the menu.",
             ),
             check(
                 "cap_length_is_positive",

@@ -48,7 +48,7 @@ def save_cap(name: str, *, limit: int, window: str, **values: Any) -> FrequencyC
     if limit < 1:
         raise InterventionError(
             f"The cap '{name}' has the limit {limit}, which would hold or drop every message. Set "
-            "1 or more. To stop all sending, use “Pause everything” in the menu."
+            "1 or more. To stop all sending, use “Hold all messages” in the menu."
         )
     rule = {"limit": limit, "window": window, **values}
     return create_or_change(FrequencyCap.objects.all(), rule, name=name)

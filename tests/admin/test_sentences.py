@@ -77,7 +77,7 @@ CAP = {
     ("changed", "field", "words"),
     [
         ({"length": 0}, "length", "Write 1 or more"),
-        ({"limit": 0}, "limit", "Pause everything"),
+        ({"limit": 0}, "limit", "Hold all messages"),
         ({"scope": "category"}, "scope", "choose a category"),
         ({"scope": "channel"}, "scope", "choose"),
     ],

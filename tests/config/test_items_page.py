@@ -56,6 +56,18 @@ def test_faults_are_shown_and_nothing_typed_is_lost(client: Client) -> None:
     assert checked.count("\nKind;Title\nquiz;Q\npoem;P\n</textarea>") == 2
 
 
+def test_few_of_many_faults_are_said_after_saving(client: Client) -> None:
+    course, staff = make_course(), staff_with(client, *RIGHTS)
+    table = "Kind;Title\nquiz;Q\n" + "poem;P\n" * 7
+
+    saved = staff.post(address(course), {"text": table, "step": "save"}, follow=True).text
+
+    assert "1 of 8 rows are saved." in saved
+    assert "Line 7: The kind" in saved
+    assert "Line 8: The kind" not in saved
+    assert "2 more lines are not saved." in saved
+
+
 def test_page_needs_its_rights_and_few_queries(
     client: Client, django_assert_max_num_queries: Any
 ) -> None:

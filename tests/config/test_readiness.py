@@ -80,7 +80,7 @@ def test_future_finished_paused_and_simulated_courses_are_named(course: Course) 
     assert [each.partition(":")[0] for each in missing(course)] == [
         'its "live since" is in the future',
         "it is over",
-        "all sending is paused; see “Pause everything” in the admin",
+        "all sending is paused; resume it under “Hold all messages”",
     ]
 
     course.clock_stopped_at = NOW

@@ -208,7 +208,7 @@ def test_the_trace_keeps_decisions_up_to_a_limit() -> None:
 
 
 def test_a_cap_of_zero_is_refused() -> None:
-    with pytest.raises(InterventionError, match="Pause everything"):
+    with pytest.raises(InterventionError, match="Hold all messages"):
         save_cap("none", limit=0, window="rolling_days", length=1)
 
 
