@@ -17,9 +17,9 @@ from activity.models import Course
 from common.clock import utc_now
 from config.views.today import Staff
 from interventions.models import Cadence, CadenceStatus
-from interventions.operations import make_missing_guards
+from interventions.operations import install_guarded
 from segmentation.models import Playbook
-from segmentation.operations import install_playbook, read_shipped, shipped_playbooks
+from segmentation.operations import read_shipped, shipped_playbooks
 from segmentation.queries import courses_of_playbook
 from segmentation.rules import in_english
 
@@ -62,12 +62,12 @@ def install(request: HttpRequest, course_id: int, name: str) -> HttpResponse:
 def _install(request: HttpRequest, course: Course, name: str) -> None:
     key = name if "shared" in request.POST else own_key(course, name)
     now = utc_now()
-    playbook = install_playbook(name, now=now, course_keys=[course.key], key=key)
+    playbook, guards = install_guarded(name, now=now, course_keys=[course.key], key=key)
     messages.success(
         request,
         f"“{playbook.name}” is installed. Its segments fill within seconds. Nobody is messaged.",
     )
-    for guard in make_missing_guards():
+    for guard in guards:
         messages.info(request, f"Created {guard}, because there was none.")
 
 

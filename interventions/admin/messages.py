@@ -51,7 +51,7 @@ class TemplateTextInline(StackInline):
 
 @admin.register(models.MessageTemplate)
 class MessageTemplateAdmin(KeptAdmin):
-    """Templates. Saving makes a new version, and sent messages keep their version."""
+    """Templates. Other texts make a new version, and sent messages keep their version."""
 
     form = TemplateForm
     list_display = ("name", "key", "channel", "category", "version")
@@ -78,7 +78,7 @@ class MessageTemplateAdmin(KeptAdmin):
         return ("channel",) if obj or len(CHANNELS) == 1 else ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the template with its text as the next version."""
+        """Save the template, with other texts as the next version."""
         stored = operations.save_template(
             obj.key, name=obj.name, category=obj.category, texts=form.texts(), channel=obj.channel
         )

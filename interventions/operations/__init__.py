@@ -14,6 +14,7 @@ from interventions.operations.errors import InterventionError
 from interventions.operations.experiments import start_experiment
 from interventions.operations.kept_noes import NotKeptError, keep_no
 from interventions.operations.limits import (
+    install_guarded,
     make_missing_guards,
     save_cap,
     save_quiet_hours,
@@ -58,6 +59,7 @@ __all__ = [
     "create_nudge",
     "delete_nudge",
     "free_cadence_key",
+    "install_guarded",
     "keep_no",
     "make_missing_guards",
     "manual_runs",

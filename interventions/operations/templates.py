@@ -28,10 +28,11 @@ def save_template(
     texts: Mapping[str, tuple[str, str]],
     channel: str = Channel.EMAIL,
 ) -> MessageTemplate:
-    """Save a new version of a template. `texts` holds subject and body by locale, with English.
+    """Save a template. `texts` holds subject and body by locale, with English.
 
-    Earlier versions are kept. Raise TemplateError if a text cannot be rendered for every learner,
-    and InterventionError if English is missing or the channel would change.
+    Other texts than the present ones make a new version, and earlier versions are kept. Raise
+    TemplateError if a text cannot be rendered for every learner, and InterventionError if English
+    is missing or the channel would change.
     """
     check_texts(texts, channel=channel)
     template, is_new = MessageTemplate.objects.get_or_create(
@@ -40,9 +41,13 @@ def save_template(
     if not is_new:
         template = MessageTemplate.objects.select_for_update(no_key=True).get(pk=template.pk)
         _check_channel(template, channel)
+        # Somebody who saw no answer presses again, and then there is nothing new.
+        has_new_texts = _texts_of(template) != dict(texts)
         template.name, template.category = name, category
-        template.version += 1
+        template.version += has_new_texts
         template.save(update_fields=["name", "category", "version"])
+        if not has_new_texts:
+            return template
     TemplateText.objects.bulk_create(
         TemplateText(
             template=template, version=template.version, locale=locale, subject=subject, body=body
@@ -50,6 +55,14 @@ def save_template(
         for locale, (subject, body) in sorted(texts.items())
     )
     return template
+
+
+def _texts_of(template: MessageTemplate) -> dict[str, tuple[str, str]]:
+    rows = TemplateText.objects.filter(template=template, version=template.version)
+    return {
+        locale: (subject, body)
+        for locale, subject, body in rows.values_list("locale", "subject", "body")
+    }
 
 
 def check_texts(texts: Mapping[str, tuple[str, str]], *, channel: str = Channel.EMAIL) -> None:

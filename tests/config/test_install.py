@@ -1,13 +1,16 @@
 """The page that installs a shipped playbook: what it says, what it makes, and for whom."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 from django.test import Client
 
 from interventions.models import FrequencyCap, QuietHours
+from interventions.operations import limits
 from segmentation.models import Playbook, Segment, SegmentStatus
 from segmentation.operations import install_playbook
 from tests.factories import NOW, make_course
@@ -91,4 +94,16 @@ def test_installation_needs_the_rights_and_a_known_name(client: Client) -> None:
     assert client.get(address(course)).status_code == 200
     assert client.get(address(course, "../etc")).status_code == 404
     assert client.get(address(course, "unknown")).status_code == 404
+    assert not Playbook.objects.exists()
+
+
+def test_playbook_is_not_installed_without_its_guards(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else a course could be live without quiet hours, and the page would call it installed.
+    monkeypatch.setattr(limits, "make_missing_guards", Mock(side_effect=OperationalError))
+
+    with pytest.raises(OperationalError):
+        staff.post(address(make_course()))
+
     assert not Playbook.objects.exists()

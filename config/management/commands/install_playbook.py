@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from common.clock import utc_now
-from interventions.operations import make_missing_guards
+from interventions.operations import install_guarded
 from segmentation.models import Playbook
-from segmentation.operations import SegmentationError, install_playbook, shipped_playbooks
+from segmentation.operations import SegmentationError, shipped_playbooks
 
 
 class Command(BaseCommand):
@@ -33,12 +33,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Install the playbook and print its segments."""
         try:
-            playbook = install_playbook(
+            playbook, guards = install_guarded(
                 options["name"], now=utc_now(), course_keys=options["course"]
             )
         except SegmentationError as error:
             raise CommandError(str(error)) from None
-        installed = _describe(playbook) | {"guards_made": make_missing_guards()}
+        installed = _describe(playbook) | {"guards_made": guards}
         if options["json"]:
             self.stdout.write(json.dumps(installed))
             return
