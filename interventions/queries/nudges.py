@@ -31,8 +31,21 @@ _WEEKS = 4
 
 
 @dataclass(frozen=True)
+class Entries:
+    """The members who entered in the last weeks, each once, and those of them who left again."""
+
+    weeks: float
+    entered: int
+    gone: int
+
+    def in_weeks(self, number: int, *, of: int) -> int:
+        """Return about how many of this number so many usual weeks have."""
+        return round(of * number / self.weeks)
+
+
+@dataclass(frozen=True)
 class Whom:
-    """A segment as the page shows it. `per_week` is None while too little is known.
+    """A segment as the page shows it. `entries` is None while too little is known.
 
     `members` counts enrollments, and `learners` the people among them. `as_of` is now, or the
     stopped clock of simulated courses.
@@ -44,7 +57,7 @@ class Whom:
     members: int
     learners: int
     named: list[Enrollment]
-    per_week: int | None
+    entries: Entries | None
 
     @property
     def has_more(self) -> bool:
@@ -56,10 +69,21 @@ class Whom:
         """Return the names of the first members, each learner once."""
         return [*{each.learner_id: str(each.learner) for each in self.named}.values()]
 
+    @property
+    def per_week(self) -> int | None:
+        """Return about how many enter in a usual week. A learner who comes back counts once."""
+        return None if self.entries is None else self.entries.in_weeks(1, of=self.entries.entered)
+
     def in_each_half(self, *, with_present: bool) -> int:
-        """Return about how many members are in each half after four usual weeks."""
+        """Return about how many members are in each half after four usual weeks.
+
+        Each is drawn once. So those who enter and are in it now count only once, too.
+        """
+        if self.entries is None:
+            return min(self.members, MOST_COUNTED) // 2 if with_present else 0
+        new = self.entries.gone if with_present else self.entries.entered
         present = min(self.members, MOST_COUNTED) if with_present else 0
-        return (present + (self.per_week or 0) * _WEEKS) // 2
+        return (present + self.entries.in_weeks(_WEEKS, of=new)) // 2
 
     @property
     def where(self) -> str:
@@ -90,7 +114,7 @@ def whom(segment: Segment, *, viewer: User, now: datetime) -> Whom:
         members=size.members,
         learners=size.learners,
         named=_named(segment.pk, viewer=viewer),
-        per_week=_entries_per_week(segment.pk, viewer=viewer, now=clock),
+        entries=_entries(segment.pk, viewer=viewer, now=clock),
     )
 
 
@@ -131,26 +155,29 @@ def drafts(viewer: User) -> QuerySet[Nudge]:
     return rows.select_related("saved_by").order_by("-saved_at")[:MOST_DRAFTS]
 
 
-def _entries_per_week(segment_id: int, *, viewer: Viewer, now: datetime) -> int | None:
-    """Return how many entries that could start messages a week has had, over the last weeks.
+def _entries(segment_id: int, *, viewer: Viewer, now: datetime) -> Entries | None:
+    """Return the entries of the last weeks that could start messages; None for less than a week.
 
     Entries at a first evaluation, and those that an experiment writes at its start for present
     members, come all at once. No week has them again.
     """
     since = now - timedelta(weeks=_WEEKS)
     rows = for_user(Transition.objects.filter(segment=segment_id), viewer)
-    columns = ("kind", "starts", "occurred_at", "cause")
+    columns = ("enrollment", "kind", "starts", "occurred_at", "cause")
     latest = list(rows.order_by("-id").values_list(*columns)[: _LATEST + 1])
     if not latest:
         return None
-    first = max(since, min(at for _, _, at, _ in latest))
+    first = max(since, min(at for *_, at, _ in latest))
     weeks = (now - first) / timedelta(weeks=1)
-    entries = [
-        at
-        for kind, starts, at, cause in latest
+    entered = {
+        who
+        for who, kind, starts, at, cause in latest
         if kind == TransitionKind.ENTER
         and starts
         and cause != TransitionCause.BASELINE
         and first <= at <= now
-    ]
-    return round(len(entries) / weeks) if weeks >= 1 else None
+    }
+    # The latest come first.
+    last = {who: kind for who, kind, *_ in reversed(latest)}
+    gone = [who for who in entered if last[who] == TransitionKind.LEAVE]
+    return Entries(weeks, len(entered), len(gone)) if weeks >= 1 else None

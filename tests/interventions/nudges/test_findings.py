@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 
-from activity.models import Course, Item
+from activity.models import Course, Enrollment, Item
 from experiments.stats.power import detectable_difference
 from interventions.models import Cadence, Run
 from interventions.operations import PauseNote, pause_site
@@ -44,15 +44,23 @@ def staff(client):
     return client
 
 
-def entered(segment, at, *, attempts_after=None):
+def entered(segment, at, *, attempts_after=None, learner=None, kind="enter"):
     """Let a learner of the segment's course enter it, and attempt a quiz some time later."""
-    learner = make_enrollment(segment.playbook.courses.get())
+    learner = learner or make_enrollment(segment.playbook.courses.get())
     Transition.objects.create(
-        segment=segment, enrollment=learner, kind="enter", cause="event", starts=True,
+        segment=segment, enrollment=learner, kind=kind, cause="event", starts=True,
         version=1, occurred_at=at, processed_at=at, next_attempt_at=at,
     )  # fmt: skip
     if attempts_after is not None:
         act(learner, "ATTEMPT_QUIZ", occurred_at=at + attempts_after)
+    return learner
+
+
+def came_and_went(segment, at, *, times=1):
+    learner = None
+    for number in range(times):
+        learner = entered(segment, at + number * DAY, learner=learner)
+        entered(segment, at + number * DAY + DAY / 2, learner=learner, kind="leave")
 
 
 def learn(staff, segment, **answers):
@@ -68,8 +76,8 @@ def test_page_says_what_can_be_learned_as_soon_as_half_is_held_back(staff, segme
 
     text = learn(staff, segment)
 
-    points = -int(-100 * detectable_difference(16, 16, baseline=0.25).rise // 1)
-    assert f"With 16 and 16 learners you would see only a difference of about {points}" in text
+    points = -int(-100 * detectable_difference(17, 17, baseline=0.25).rise // 1)
+    assert f"With 17 and 17 learners you would see only a difference of about {points}" in text
     assert "(if 25% attempt a quiz without it)" in text
     assert "of the 24 learners who entered from" in text
     assert "6 attempted a quiz within 7 days." in text
@@ -78,10 +86,19 @@ def test_page_says_what_can_be_learned_as_soon_as_half_is_held_back(staff, segme
 
 def test_those_already_in_count_if_they_take_part(staff, segment):
     for _ in range(11):
-        entered(segment, NOW - 27 * DAY)
+        came_and_went(segment, NOW - 27 * DAY)
 
     assert "With 7 and 7 learners" in learn(staff, segment, include_present="on")
     assert "50% is assumed" in learn(staff, segment)
+
+
+def test_learner_who_comes_back_or_is_in_it_now_is_drawn_once(staff, segment):
+    for _ in range(10):
+        came_and_went(segment, NOW - 28 * DAY, times=5)
+    for member in Enrollment.objects.filter(memberships__segment=segment):
+        entered(segment, NOW - DAY, learner=member)
+
+    assert "With 6 and 6 learners" in learn(staff, segment, include_present="on")
 
 
 def test_entries_whose_week_is_not_over_are_not_measured(staff, segment):
