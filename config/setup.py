@@ -18,7 +18,7 @@ REQUIRED = {"segments", "live", "nudge"}
 
 
 @dataclass(frozen=True)
-class Step:
+class SetupStep:
     """One step: its name, and a sentence that says that it is done, or what is to do."""
 
     name: str
@@ -26,7 +26,7 @@ class Step:
     todo: str = ""
 
 
-def steps_of(course: Course, *, now: datetime) -> list[Step]:
+def steps_of(course: Course, *, now: datetime) -> list[SetupStep]:
     """Return the steps of a course, none for a simulated one. Five queries."""
     if course.clock_stopped_at is not None:
         return []
@@ -37,43 +37,43 @@ def steps_of(course: Course, *, now: datetime) -> list[Step]:
     ]
 
 
-def _learners(course: Course) -> Step:
+def _learners(course: Course) -> SetupStep:
     if course.enrollments.exists():
-        return Step("learners", done="Its learners are here.")
-    return Step("learners", todo="No learner takes the course yet.")
+        return SetupStep("learners", done="Its learners are here.")
+    return SetupStep("learners", todo="No learner takes the course yet.")
 
 
-def _items(course: Course) -> Step:
+def _items(course: Course) -> SetupStep:
     kinds = course.items.filter(kind__in=NEEDED).order_by().values_list("kind", flat=True)
     found = set(kinds.distinct())
     missing = [word for kind, word in NEEDED.items() if kind not in found]
     if not missing:
-        return Step("items", done="Its modules and quizzes are here.")
+        return SetupStep("items", done="Its modules and quizzes are here.")
     said = f"It has no {' and no '.join(missing)} yet."
-    return Step("items", todo=f"{said} Most segments look at them and stay empty until then.")
+    return SetupStep("items", todo=f"{said} Most segments look at them and stay empty until then.")
 
 
-def _live(course: Course, now: datetime) -> Step:
+def _live(course: Course, now: datetime) -> SetupStep:
     if course.live_since is None:
-        return Step("live", todo="It is not live, so no message goes out.")
+        return SetupStep("live", todo="It is not live, so no message goes out.")
     if course.live_since > now:
         begins = instant_text(course.live_since, zone=course.time_zone)
-        return Step("live", todo=f"It goes live on {begins}. No message goes out before.")
-    return Step("live", done="It is live.")
+        return SetupStep("live", todo=f"It goes live on {begins}. No message goes out before.")
+    return SetupStep("live", done="It is live.")
 
 
-def _segments_and_nudge(course: Course, live: Step) -> Iterator[Step]:
+def _segments_and_nudge(course: Course, live: SetupStep) -> Iterator[SetupStep]:
     """Yield the segments, the go-live, and the nudge after it.
 
     A nudge for those already in finds nobody in a course that is not live.
     """
     active = Segment.objects.filter(playbook__courses=course, status=SegmentStatus.ACTIVE)
     if not active.exists():
-        yield Step("segments", todo="No active segment looks at it yet.")
+        yield SetupStep("segments", todo="No active segment looks at it yet.")
     else:
-        yield Step("segments", done="Segments look at its learners.")
+        yield SetupStep("segments", done="Segments look at its learners.")
     yield live
     if not Cadence.objects.filter(segment__in=active, status=CadenceStatus.ACTIVE).exists():
-        yield Step("nudge", todo="No nudge is started for its learners yet.")
+        yield SetupStep("nudge", todo="No nudge is started for its learners yet.")
     else:
-        yield Step("nudge", done="A nudge is started.")
+        yield SetupStep("nudge", done="A nudge is started.")

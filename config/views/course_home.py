@@ -21,7 +21,7 @@ from common.admin import list_url
 from common.clock import local_date, local_midnight, utc_now
 from common.dates import instant_text
 from config.readiness import hindrances_of
-from config.setup import REQUIRED, Step, steps_of
+from config.setup import REQUIRED, SetupStep, steps_of
 from config.views.counting import counted
 from config.views.results import course_state, result_sentence, season_sentence
 from config.views.today import Item, Staff
@@ -94,7 +94,7 @@ class CourseHome:
     season: str
     messages: list[str]
     results: list[Item]
-    steps: list[Step]
+    steps: list[SetupStep]
     hindrances: list[str]
     guards: Guards
     sees_segments: bool
