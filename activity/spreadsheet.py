@@ -39,7 +39,8 @@ FIELDS = (
         ID, "Id of the learner",
         (
             *("id", "learner", "learnerid", "externalid", "userid", "username", "studentid"),
-            *("studentnumber", "studentno", "studentnummer", "leerlingnummer", "matrikelnummer"),
+            *("studentnumber", "studentno", "studentnummer", "leerlingnummer", "nummer"),
+            "matrikelnummer",
         ),
     ),
     SheetField(
@@ -58,7 +59,11 @@ FIELDS = (
         of_enrollment=True,
     ),
     SheetField(
-        "enrolled_at", "Enrolled on", ("enrolledat", "enrolledon", "enrolled", "startdate"),
+        "enrolled_at", "Enrolled on",
+        (
+            *("enrolledat", "enrolledon", "enrolled", "startdate"),
+            *("since", "sinds", "seit", "depuis"),
+        ),
         of_enrollment=True,
     ),
 )  # fmt: skip
