@@ -54,7 +54,7 @@ _GONE = (
     "started, and your texts are kept. Choose another segment."
 )
 _TOO_MANY = (
-    "More than {most:,} learners are in the segment, and no more can be started at once. Take the "
+    "The segment has more than {most:,} members, and no more can be started at once. Take the "
     "tick from “Also those already in”: it then starts for those who enter from now on."
 )
 

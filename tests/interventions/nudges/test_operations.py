@@ -202,7 +202,7 @@ def test_more_members_than_can_be_started_at_once_are_refused(staff, course, seg
     run_stages(NOW)
     monkeypatch.setattr("interventions.operations.nudges.MOST_PRESENT", 0)
 
-    with pytest.raises(InterventionError, match="More than 0 learners are in the segment"):
+    with pytest.raises(InterventionError, match="The segment has more than 0 members"):
         create(save(staff), fields(segment, include_present=True))
 
     assert not Cadence.objects.exists()
