@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from time import monotonic
+from time import monotonic, sleep
 from typing import Generic, TypeVar
 
 from django.contrib.auth.models import User
@@ -24,6 +24,8 @@ LARGE = 20_000
 LONGEST_SECONDS = 20
 # Numbers are shown again for so many times the seconds that they took, but not longer than this.
 KEPT_TIMES, KEPT_SECONDS = 100, 300
+# A file that waits for the user's turn tries again after so many seconds.
+SECONDS_TO_TURN = 0.5
 BUSY = "You count something else just now. Download the file again in a minute."
 # With this in its address, the page is asked to count.
 ASKED = "counted"
@@ -80,9 +82,12 @@ def count_for_file(
     """
     if not _is_large(request, courses):
         return count(), ""
-    found = _in_turn(user_of(request), count)
-    if found is None:
-        return None, BUSY
+    user, until = user_of(request), monotonic() + LONGEST_SECONDS
+    # The page with the link to the file may be counting itself.
+    while (found := _in_turn(user, count)) is None:
+        if monotonic() > until:
+            return None, BUSY
+        sleep(SECONDS_TO_TURN)
     return (None, found) if isinstance(found, str) else (found, "")
 
 

@@ -171,16 +171,28 @@ def test_file_of_a_playbook_has_its_numbers_also_for_a_large_course(
     assert "are missing" not in file.text
 
 
+def test_file_of_a_playbook_waits_for_the_count_of_its_page(
+    staff: Client, segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = iter([False, False, True])
+    monkeypatch.setattr(counting, "take_turn", lambda user_id: next(turns))
+    monkeypatch.setattr(counting, "SECONDS_TO_TURN", 0.01)
+
+    file = staff.get(reverse("playbook-markdown", args=(segment.playbook_id,)))
+
+    assert "Members: 3 in Biology." in file.text
+
+
 def test_file_of_a_playbook_says_why_its_numbers_are_missing(
     staff: Client, user: User, segment: Segment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = reverse("playbook-markdown", args=(segment.playbook_id,))
-    monkeypatch.setattr(counting, "take_turn", lambda user_id: False)
-    assert "are missing. You count something else just now." in staff.get(address).text
-    monkeypatch.undo()
-
-    monkeypatch.setattr(counting, "LARGE", 2)
     monkeypatch.setattr(counting, "LONGEST_SECONDS", 0.001)
+    monkeypatch.setattr(counting, "SECONDS_TO_TURN", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(counting, "take_turn", lambda user_id: False)
+        assert "are missing. You count something else just now." in staff.get(address).text
+
     sleep_in_each_reading_of_members()
     file = staff.get(address)
 
