@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.forms.models import model_to_dict
 
 from activity.models import Course, Item
-from activity.operations.effects import Effects, changing, lock_rows
+from activity.operations.effects import Effects, changing
 from activity.operations.roster import change_item
 from activity.operations.roster_values import RosterError
 from activity.outline import OutlineRow
+
+# The first number of our advisory locks; the second is the course's id.
+_LOCK_SPACE = 20_260
 
 
 class Outcome(StrEnum):
@@ -62,10 +65,20 @@ def stored_keys(course: Course) -> dict[tuple[str, str], str]:
 def _save(
     course: Course, rows: Iterable[OutlineRow], effects: Effects, now: datetime
 ) -> list[OutlineResult]:
-    # Of two tables that are saved at once, the second one finds the items of the first.
-    lock_rows(Course.objects.filter(pk=course.pk))
+    _wait_for_other_tables(course)
     known = {item.key: model_to_dict(item) for item in course.items.all()}
     return [_result(row, known, effects, now) for row in rows]
+
+
+def _wait_for_other_tables(course: Course) -> None:
+    """Lock the course's outline until the transaction ends.
+
+    Of two tables that are saved at once, the second one finds the items of the first. The course's
+    row must not be locked for that: an edit of an item locks it after the item.
+    """
+    with connection.cursor() as cursor:
+        key = [_LOCK_SPACE, course.pk % 2**31]
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", key)
 
 
 def _result(
