@@ -17,7 +17,7 @@ from activity.admin.zones import ZoneField, ZoneWidget
 from activity.fields import TraitsField
 from common.admin import ListLink
 from common.clock import utc_now
-from common.dates import instant_text
+from common.dates import day_text, instant_text
 from common.forms import JSONTextField
 
 ABOUT = "Segments, messages and what happened"
@@ -227,11 +227,15 @@ class EnrollmentAdmin(ExportedList, BigTableAdmin):
 
     @display(description="State")
     def shown_state(self, enrollment: models.Enrollment) -> str:
-        """Return whether the learner is still in the course."""
-        if enrollment.withdrew_at:
-            return f"withdrew on {enrollment.withdrew_at:%Y-%m-%d}"
-        if enrollment.completed_at:
-            return f"completed on {enrollment.completed_at:%Y-%m-%d}"
+        """Return whether the learner is still in the course, with days of its zone."""
+        ends = (
+            (enrollment.withdrew_at, "withdrew", "enrolled, withdraws"),
+            (enrollment.completed_at, "completed", "enrolled, completes"),
+        )
+        for at, did, does in ends:
+            if at is not None:
+                verb = did if at <= utc_now() else does
+                return f"{verb} on {day_text(at, zone=enrollment.course.time_zone)}"
         return "enrolled"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

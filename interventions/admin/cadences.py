@@ -21,6 +21,7 @@ from activity.rights import may_send
 from activity.texts import a_few
 from common.admin import ListLink
 from common.clock import utc_now
+from common.dates import instant_text
 from experiments.admin import ExperimentAdmin
 from experiments.reporting.reasons import reason_text
 from interventions import models, operations
@@ -226,7 +227,8 @@ class RunAdmin(ReadOnlyAdmin):
         if run.error:
             return f"failing: {run.error}"
         if run.waits_until and run.status == models.RunStatus.ACTIVE:
-            return f"waits for the end of the pause, {run.waits_until:%Y-%m-%d %H:%M %Z}"
+            until = instant_text(run.waits_until, zone=run.enrollment.course.time_zone)
+            return f"waits for the end of the pause, {until}"
         if run.exit_reason:
             return f"exited, because {reason_text(run.exit_reason)}"
         return run.get_status_display()

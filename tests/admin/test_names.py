@@ -1,5 +1,6 @@
 """Names carry their courses in choices, lists and headings, in a fixed number of queries."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from activity.access import COMMAND_LINE, named
-from activity.models import DailyActivity, Due, Progress
+from activity.models import Course, DailyActivity, Due, Enrollment, Progress
 from activity.texts import with_courses
 from experiments.models import Arm, Assignment, DeliveryOutcome, Experiment
 from interventions.models import Cadence, Delivery, Run
@@ -84,6 +85,20 @@ def test_end_of_a_run_is_told_in_words(staff: Client) -> None:
     page = staff.get(reverse("admin:interventions_run_changelist")).text
 
     assert "exited, because the learner had left the segment" in page
+
+
+@pytest.mark.parametrize("field", ["withdrew_at", "completed_at"])
+def test_end_of_an_enrollment_is_told_by_the_day_of_its_course(staff: Client, field: str) -> None:
+    populate("Ant")
+    Course.objects.update(time_zone="Asia/Tokyo")
+    page, verb = reverse("admin:activity_enrollment_changelist"), field.removesuffix("_at")
+
+    Enrollment.objects.update(**{field: datetime(2025, 9, 30, 20, tzinfo=UTC)})
+    assert f"{verb} on Wednesday 1 October 2025" in staff.get(page).text
+
+    Enrollment.objects.update(**{field: datetime(2099, 9, 30, 20, tzinfo=UTC)})
+    assert "on Thursday 1 October 2099" in staff.get(page).text
+    assert f"{verb} on" not in staff.get(page).text
 
 
 def test_segment_of_a_course_with_two_playbooks_names_its_own() -> None:

@@ -2,13 +2,13 @@
 
 import random
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.test import Client
 
+from common.dates import instant_text
 from experiments.models import DeliveryOutcome
 from interventions.models import Cadence, Delivery, Run
 from interventions.stages.plan import plan_due
@@ -153,8 +153,8 @@ def test_the_list_of_runs_shows_the_end_of_the_wait(client: Client, admin_user: 
 
     page = client.get("/admin/interventions/run/").text
 
-    until = (NOW + DAY + PAUSE).astimezone(ZoneInfo("Europe/London"))
-    assert f"waits for the end of the pause, {until:%Y-%m-%d %H:%M %Z}" in page
+    until = instant_text(NOW + DAY + PAUSE, zone="Europe/London")
+    assert f"waits for the end of the pause, {until}" in page
 
 
 def test_the_database_refuses_a_wait_for_a_past_instant() -> None:
