@@ -9,7 +9,7 @@ from csp.decorators import csp_replace, csp_update
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
@@ -39,6 +39,7 @@ CHECK = "check"
 NO_NEXT = (
     "{} has no open module now, so nobody can say what comes next. The mail has other words there."
 )
+GONE = "The nudge was deleted meanwhile, so nothing was started."
 NOTE_LINE = '<p class="mail"><em>{}</em></p><hr>'
 SUBJECT_LINE = '<p class="mail"><strong>Subject: {}</strong></p><hr>'
 OWN_FRAMES: dict[str, Any] = {"frame-src": [SELF]}
@@ -102,12 +103,17 @@ def nudge_summary(request: HttpRequest, key: UUID) -> HttpResponse:
 @nudge_page
 def start_nudge(request: HttpRequest, key: UUID) -> HttpResponse:
     """Make everything and start it, once."""
-    kept = kept_nudge(request, key)
-    page = page_of(request, kept, kept.answers)
-    if kept.made_at is None:
-        if not page.forms.are_valid():
-            return _checked(key)
-        _create(request, kept, page)
+    try:
+        kept = kept_nudge(request, key)
+        page = page_of(request, kept, kept.answers)
+        if kept.made_at is None:
+            if not page.forms.are_valid():
+                return _checked(key)
+            _create(request, kept, page)
+    except (Http404, Nudge.DoesNotExist):
+        # Somebody may delete it at the very moment.
+        messages.error(request, GONE)
+        return redirect("interventions:new_nudge")
     return redirect("interventions:nudge_summary", key)
 
 

@@ -1,6 +1,7 @@
 """Say in one sentence what a learner did on a day. No database."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import ROUND_FLOOR, Decimal
 from itertools import groupby
 
 from activity.models import Item
@@ -104,7 +105,9 @@ def _attempt(acts: DayActs) -> str:
         return said
     best = "best " if acts.count > 1 else ""
     passed = "" if acts.passed is None else ", passed" if acts.passed else ", not passed"
-    return f"{said}: {best}{acts.score:.2f}{passed}"
+    # Rounded down: with a pass mark of 0.60, "best 0.60, not passed" would contradict itself.
+    score = acts.score.quantize(Decimal("0.01"), ROUND_FLOOR)
+    return f"{said}: {best}{score}{passed}"
 
 
 def _did(verb: str, what: str) -> str:

@@ -16,6 +16,7 @@ from interventions.models import (
     Nudge,
 )
 from interventions.operations import suppress
+from interventions.views import nudge_answers, nudges
 from segmentation.operations import archive_segment
 from tests.factories import NOW, act, make_enrollment, make_learner
 from tests.interventions.factories import make_cadence, make_experiment, make_live_course
@@ -316,6 +317,25 @@ def test_draft_is_found_again_and_can_be_deleted(staff, segment):
 
     staff.post(address("delete_nudge", key))
     assert not Nudge.objects.exists()
+
+
+@pytest.mark.parametrize("in_between", [False, True], ids=["before", "in between"])
+def test_deleted_nudge_is_not_started(staff, segment, monkeypatch, in_between):
+    key = uuid4()
+    post(staff, segment, key=key, name="Half-way")
+
+    def page_of(*given):
+        Nudge.objects.all().delete()
+        return nudge_answers.page_of(*given)
+
+    if in_between:
+        monkeypatch.setattr(nudges, "page_of", page_of)
+    else:
+        staff.post(address("delete_nudge", key))
+    page = text_of(staff.post(address("start_nudge", key), {"version": "1"}, follow=True))
+
+    assert "was deleted meanwhile, so nothing was started" in page
+    assert not Cadence.objects.exists()
 
 
 def test_started_nudge_is_not_said_to_be_deleted(staff, segment):
