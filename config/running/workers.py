@@ -19,6 +19,9 @@ WORKERS = {
     "worker": tuple(stage for stage in STAGES if stage != "evaluate"),
 }
 APP = "config.celery"
+# Workers need nothing of each other, so they exchange no messages about themselves. A worker that
+# sends its heartbeat while the broker is down would wait there without a word in its log.
+_ALONE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
 def celery_command(*arguments: str, app: str = APP) -> list[str]:
@@ -38,5 +41,5 @@ def worker_commands(*, app: str = APP) -> dict[str, list[str]]:
 def _worker(name: str, *, slots: int, queues: Sequence[str], app: str) -> list[str]:
     # Two workers of one machine must have different names, or Celery confuses them.
     options = ["--hostname", f"{name}@%h", "--queues", ",".join(queues)]
-    options += ["--concurrency", str(slots), "--loglevel", "WARNING"]
+    options += ["--concurrency", str(slots), "--loglevel", "WARNING", *_ALONE]
     return celery_command("worker", *options, app=app)
