@@ -32,7 +32,7 @@ def entering(monkeypatch, settings):
 
 def by_mouse(page):
     hand = Hand(page)
-    hand.click(page.get_by_role("link", name="Hold all messages"))
+    hand.click(page.get_by_role("link", name="Hold all messages", exact=True))
     hand.fill(page.get_by_label("Reason"), "A wrong text goes out")
     hand.click(page.get_by_role("button", name="Hold all messages"))
     yield

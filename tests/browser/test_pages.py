@@ -220,7 +220,7 @@ def test_menu_fits_a_window_768_pixels_high(live_server, staff_context):
         page.locator("#nav-sidebar a:visible").first.wait_for()
         page.wait_for_function(f"{OVERFLOWING} == 0")
         # What is ours stands beside what is the admin's own.
-        assert page.get_by_role("link", name="Hold all messages").is_visible()
+        assert page.get_by_role("link", name="Hold all messages", exact=True).is_visible()
         assert page.locator("#header-inner a[href$='/add/']").is_visible()
         page.close()
 
@@ -230,14 +230,14 @@ def test_all_messages_are_held_from_any_page_with_the_keyboard(size, live_server
     page, faults = visit(staff_context, live_server.url + reverse("experiments:report-list"))
     page.set_viewport_size(size)
 
-    page.get_by_role("link", name="Hold all messages").press("Enter")
+    page.get_by_role("link", name="Hold all messages", exact=True).press("Enter")
     page.get_by_label("Reason").fill("A wrong text goes out")
     with page.expect_navigation():
         page.keyboard.press("Enter")
 
     assert faults == []
     assert page.get_by_text("All sending is held").first.is_visible()
-    assert page.get_by_role("link", name="Hold all messages").count() == 0
+    assert page.get_by_role("link", name="Hold all messages", exact=True).count() == 0
 
 
 def test_axe_finds_no_fault_on_pages_that_find_something_or_nothing(
