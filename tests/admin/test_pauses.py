@@ -209,6 +209,6 @@ def test_readiness_of_a_course_names_the_person_who_paused(staff: Client) -> Non
     pause_site(paused=True, now=NOW, note=PauseNote("ana", "wrong text"))
 
     assert any(
-        "12:00 (UTC) by ana: wrong text; see" in each
+        "12:00 (UTC) by ana: wrong text; resume it" in each
         for each in readiness_of([course.key], now=NOW)[course.key].missing
     )

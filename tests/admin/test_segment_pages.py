@@ -126,7 +126,7 @@ def test_member_list_shows_rounded_reasons_in_words(staff, member):
     )
     text = staff.get(reverse("admin:segmentation_membership_changelist")).content.decode()
 
-    assert "Active on 3 of the last 7 days; Last active 41.3 days ago" in text
+    assert "Active on 3 of the last 7 days; Last active 41.2 days ago" in text
     assert "41.28856" not in text
     assert "active_days" not in text
 
