@@ -157,9 +157,10 @@ def test_program_that_does_not_end_is_killed_and_restarted(
     assert said == [f"Silent for over 60 s: {', '.join(STAGES)}. The beat is ended and restarted."]
 
 
-def program(parent: int, words: str) -> psutil.Process | None:
+def program(parent: int, name: str) -> psutil.Process | None:
+    """Return the child with an argument that begins so."""
     for child in psutil.Process(parent).children():
-        if words in " ".join(child.cmdline()):
+        if any(argument.startswith(name) for argument in child.cmdline()):
             return child
     return None
 
