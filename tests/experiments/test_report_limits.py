@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from activity.access import COMMAND_LINE
 from experiments import views
 from experiments.models import Experiment
 from experiments.queries import reports
@@ -52,4 +53,6 @@ def test_list_counts_draws_only_up_to_a_limit(
     for module in (views, reports):
         monkeypatch.setattr(module, "MOST_COUNTED", 20)
 
+    (counted,) = reports.experiments_with_sizes(viewer=COMMAND_LINE)
+    assert counted.assigned == 21
     assert "more than 20 learners drawn" in viewer.get("/reports/").text

@@ -109,7 +109,7 @@ def test_forecast_counts_who_would_get_it_and_groups_the_others(course):
 
 def test_forecast_counts_a_learner_of_two_courses_once(course):
     ana, bo = make_learner(), make_learner(email=None)
-    other = make_live_course(clock_stopped_at=NOW)
+    other = make_live_course()
     members = [make_evaluated(each, one) for one in (ana, bo) for each in (course, other)]
 
     found = forecast_for(members)

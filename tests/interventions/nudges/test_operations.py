@@ -243,7 +243,7 @@ def test_refusal_of_the_experiment_names_only_courses_that_the_user_may_see(
     segment.playbook.courses.add(make_live_course(title="Hidden"))
     Course.objects.update(clock_stopped_at=NOW)
     mine = Course.objects.filter(pk=course.pk)
-    monkeypatch.setattr(access, "courses_of", lambda user: mine)
+    monkeypatch.setattr(access, "courses_of", lambda user: mine if user == staff else None)
 
     with pytest.raises(InterventionError) as refusal:
         create(save(staff), fields(segment, hold_back=True), viewer=staff)
