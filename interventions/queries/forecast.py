@@ -1,12 +1,14 @@
 """The forecast of a nudge: which members its first message would reach, and when."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import repeat
 from uuid import uuid4
 
 from activity.models import Enrollment
+from common.addresses import comparable
 from interventions.models import (
     DEFAULT_MAX_AGE,
     Cadence,
@@ -107,20 +109,42 @@ def _results(
     situations = read_situations([each.learner for each in members], limits=limits, now=now)
     waiting = _waiting([each.learner_id for each in members])
     undecided = _undecided(members, cadence)
+    able = []
     for each in members:
-        if each.course.clock_stopped_at is not None or each.pk in undecided:
-            yield each, ENTRY_WAITS if each.pk in undecided else CLOCK_STOPPED
+        if each.course.clock_stopped_at is None and each.pk not in undecided:
+            able.append(each)
             continue
-        new = unsaved_delivery(each, cadence)
-        zone = zone_of(each)
-        new.planned_at = new.send_at = later(now, delay, zone=zone)
-        new.expires_at = later(new.planned_at, DEFAULT_MAX_AGE, zone=zone)
-        situation = situations[each.learner_id]
-        candidates = [
-            candidate_of(one, facts_of(one, each.learner, situation, limits=limits, now=now), now)
-            for one in (*waiting.get(each.learner_id, ()), new)
+        yield each, ENTRY_WAITS if each.pk in undecided else CLOCK_STOPPED
+    for group in _by_mailbox(able):
+        learners = {each.learner_id: each.learner for each in group}
+        old = [one for pk in learners for one in waiting.get(pk, ())]
+        new = [_first_message(each, cadence, delay, now) for each in group]
+        facts = [
+            facts_of(
+                one, learners[one.learner_id], situations[one.learner_id], limits=limits, now=now
+            )
+            for one in (*old, *new)
         ]
-        yield each, _result(expect_in_turn(candidates)[-1])
+        candidates = map(candidate_of, (*old, *new), facts, repeat(now))
+        yield from zip(group, map(_result, expect_in_turn([*candidates])[len(old) :]), strict=True)
+
+
+def _by_mailbox(members: Sequence[Enrollment]) -> Iterable[list[Enrollment]]:
+    """Return the members by mailbox, which uses up caps. One without address stands alone."""
+    found: dict[str | int, list[Enrollment]] = {}
+    for each in members:
+        mailbox = comparable(each.learner.email or "") or each.learner_id
+        found.setdefault(mailbox, []).append(each)
+    return found.values()
+
+
+def _first_message(
+    enrollment: Enrollment, cadence: Cadence, delay: timedelta, now: datetime
+) -> Delivery:
+    new, zone = unsaved_delivery(enrollment, cadence), zone_of(enrollment)
+    new.planned_at = new.send_at = later(now, delay, zone=zone)
+    new.expires_at = later(new.planned_at, DEFAULT_MAX_AGE, zone=zone)
+    return new
 
 
 def _undecided(members: Sequence[Enrollment], cadence: Cadence) -> set[int]:
