@@ -4,6 +4,7 @@ import gc
 import os
 
 import pytest
+from django.urls import get_resolver
 
 from config.running.startup import prepare
 
@@ -12,6 +13,11 @@ from config.running.startup import prepare
 gc.disable()
 
 prepare(default_settings="config.settings.test")
+
+
+def pytest_collection() -> None:
+    """Load the pages, because tests are made for each of the admin."""
+    assert get_resolver().url_patterns
 
 
 def pytest_runtestloop() -> None:

@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from config import views
 
+admin.autodiscover()
+
 handler400 = "config.views.too_much.bad_request"
 
 urlpatterns = [

@@ -15,7 +15,8 @@ zoneinfo.reset_tzpath(to=())
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    # django.contrib.admin, but its pages are loaded with the URLs.
+    "config.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,6 +1,7 @@
 """Commands and workers do not load libraries that only a few of them use."""
 
 import pytest
+from django.contrib import admin
 
 from tests.processes import run_python
 
@@ -13,6 +14,23 @@ print(*sys.modules)
 """
 # Each takes a third of a second or more. Reports, analyses and imports load what they need.
 HEAVY = {"altair", "narwhals", "pandas", "scipy.optimize", "scipy.special", "statsmodels"}
+
+
+WITHOUT_PAGES = """
+from django.contrib import admin
+import interventions.stages.dispatch, segmentation.stages.evaluate
+from config.apps import check_pages
+print(len(admin.site._registry), check_pages(None), len(admin.site._registry))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.django_db
+def test_the_pages_of_the_admin_are_loaded_only_to_show_or_check_them() -> None:
+    before, found, after = run_python(WITHOUT_PAGES).split()
+
+    assert (before, found) == ("0", "[]")
+    assert int(after) == len(admin.site._registry) > 30
 
 
 @pytest.mark.slow
