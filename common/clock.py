@@ -11,7 +11,7 @@ Clock = Callable[[], datetime]
 # The range that can be stored. Constraints of the tables enforce the same (common.constraints).
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 FIRST_INSTANT, END_OF_INSTANTS = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-_NO_DATE = "is outside the years 1900 to 2199. If there is no date, leave the field out."
+_NO_DATE = "is outside the years 1900 to 2199. If there is no date, give none."
 
 
 def utc_now() -> datetime:
