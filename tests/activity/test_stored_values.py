@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 COMPOSED, DECOMPOSED = "Jos\u00e9", "Jose\u0301"
 NO_DATES = ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-05:00", "1899-12-31T23:59:59Z"]
-LEAVE_OUT = "If there is no date, leave the field out."
+LEAVE_OUT = "If there is no date, give none."
 ROSTER = [
     {"type": "course", "key": "c", "starts_on": "2025-09-01", "ends_on": "2025-10-26"},
     {"type": "learner", "external_id": "ana"},
