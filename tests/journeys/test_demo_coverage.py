@@ -33,7 +33,7 @@ def results(tmp_path_factory):
 @pytest.mark.parametrize("seed", SEEDS)
 @override_settings(EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend")
 def test_interval_covers_the_true_lift_in_at_least_two_of_three(seed, results):
-    found = run_demo(DemoOptions(learners=250, weeks=4, seed=seed))
+    found = run_demo(DemoOptions(learners=250, weeks=3, seed=seed))
     metric = next(row for row in found["experiment"]["metrics"] if row["key"] == METRIC)
     # A very wide interval would always cover.
     assert 0.1 < metric["true_lift"] < 0.35

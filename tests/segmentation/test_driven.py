@@ -36,7 +36,7 @@ from tests.segmentation.rule_strategies import roster_trait_sets, rule_shapes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 thorough = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_trait)
 WINDOWS = (1, 2, 7, 14)
 many = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
