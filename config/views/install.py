@@ -8,6 +8,9 @@ from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -17,7 +20,7 @@ from activity.models import Course
 from common.clock import utc_now
 from config.views.today import Staff
 from interventions.models import Cadence, CadenceStatus
-from interventions.operations import install_guarded
+from interventions.operations import Installed, install_guarded, shipped_actions
 from segmentation.models import Playbook
 from segmentation.operations import read_shipped, shipped_playbooks
 from segmentation.queries import courses_of_playbook
@@ -62,13 +65,29 @@ def install(request: HttpRequest, course_id: int, name: str) -> HttpResponse:
 def _install(request: HttpRequest, course: Course, name: str) -> None:
     key = name if "shared" in request.POST else own_key(course, name)
     now = utc_now()
-    playbook, guards = install_guarded(name, now=now, course_keys=[course.key], key=key)
+    made = install_guarded(name, now=now, course_keys=[course.key], key=key)
     messages.success(
         request,
-        f"“{playbook.name}” is installed. Its segments fill within seconds. Nobody is messaged.",
+        f"“{made.playbook.name}” is installed. Its segments fill within seconds. Nobody is "
+        "messaged.",
     )
-    for guard in guards:
+    for guard in made.guards:
         messages.info(request, f"Created {guard}, because there was none.")
+    if made.drafts:
+        messages.info(request, _drafts_sentence(made, request.user))
+
+
+def _drafts_sentence(made: Installed, viewer: Staff) -> SafeString:
+    """Return how many drafts of messages were made, with a link for those who may read them."""
+    number = len(made.drafts)
+    if not viewer.has_perm("interventions.view_cadence"):
+        return format_html("Created {} cadences as drafts.", number)
+    return format_html(
+        'Created {} cadences as drafts. <a href="{}?status__exact=draft">Read them, and activate '
+        "those that you want</a>.",
+        number,
+        reverse("admin:interventions_cadence_changelist"),
+    )
 
 
 def own_key(course: Course, name: str) -> str:
@@ -85,11 +104,18 @@ def _context(course: Course, name: str, viewer: Staff) -> dict[str, Any]:
         "course": course,
         "name": shape["name"],
         "is_exclusive": shape["mode"] == "exclusive",
-        "segments": [(each, in_english(each["rule"])) for each in shape["segments"]],
+        "segments": [
+            (each, in_english(each["rule"]), _messages_of(each["key"]))
+            for each in shape["segments"]
+        ],
         "others": [(other, read_shipped(other)["name"]) for other in others],
         "present": _present(course, name, viewer),
         "is_installed": _is_kept(course, own_key(course, name), viewer),
     }
+
+
+def _messages_of(segment_key: str) -> list[str]:
+    return [each["name"] for each in shipped_actions() if each["segment"] == segment_key]
 
 
 def _present(course: Course, name: str, viewer: Staff) -> Present | None:

@@ -1,5 +1,6 @@
 """All operations that write the tables of interventions."""
 
+from interventions.operations.actions import shipped_actions
 from interventions.operations.cadences import (
     CadenceFields,
     StepFields,
@@ -12,9 +13,9 @@ from interventions.operations.cadences import (
 from interventions.operations.consent import save_preferences, unsubscribe
 from interventions.operations.errors import InterventionError
 from interventions.operations.experiments import start_experiment
+from interventions.operations.installation import Installed, install_guarded
 from interventions.operations.kept_noes import NotKeptError, keep_no
 from interventions.operations.limits import (
-    install_guarded,
     make_missing_guards,
     save_cap,
     save_quiet_hours,
@@ -45,6 +46,7 @@ __all__ = [
     "CLOCK_STOPPED",
     "MOST_PRESENT",
     "CadenceFields",
+    "Installed",
     "InterventionError",
     "NotKeptError",
     "NudgeFields",
@@ -77,6 +79,7 @@ __all__ = [
     "save_quiet_hours",
     "save_template",
     "set_cadence_status",
+    "shipped_actions",
     "start_experiment",
     "start_manually",
     "stop_run",

@@ -1,6 +1,6 @@
 """Set the limits on sending."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, time
 from typing import Any
 
@@ -11,8 +11,6 @@ from common.rows import create_or_change
 from interventions.models import CapScope, Category, FrequencyCap, QuietHours, Suppression
 from interventions.operations.errors import InterventionError
 from interventions.policy.guards import CAPS, CATEGORIES, QUIET_HOURS
-from segmentation.models import Playbook
-from segmentation.operations import install_playbook
 
 
 @transaction.atomic
@@ -23,19 +21,6 @@ def make_missing_guards() -> list[str]:
     existing and stays off.
     """
     return [*_missing_quiet_hours(), *_missing_caps(), *_missing_categories()]
-
-
-@transaction.atomic
-def install_guarded(
-    name: str, *, now: datetime, course_keys: Sequence[str] | None, key: str | None = None
-) -> tuple[Playbook, list[str]]:
-    """Install a shipped playbook and make the missing guards, both or nothing.
-
-    Return the playbook and the names of the guards. The arguments are those of `install_playbook`,
-    which may raise SegmentationError.
-    """
-    playbook = install_playbook(name, now=now, course_keys=course_keys, key=key)
-    return playbook, make_missing_guards()
 
 
 def _missing_quiet_hours() -> Iterator[str]:

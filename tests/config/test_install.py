@@ -10,7 +10,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from interventions.models import FrequencyCap, QuietHours
-from interventions.operations import limits
+from interventions.operations import installation
 from segmentation.models import Playbook, Segment, SegmentStatus
 from segmentation.operations import install_playbook
 from tests.factories import NOW, make_course
@@ -101,7 +101,7 @@ def test_playbook_is_not_installed_without_its_guards(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else a course could be live without quiet hours, and the page would call it installed.
-    monkeypatch.setattr(limits, "make_missing_guards", Mock(side_effect=OperationalError))
+    monkeypatch.setattr(installation, "make_missing_guards", Mock(side_effect=OperationalError))
 
     with pytest.raises(OperationalError):
         staff.post(address(make_course()))

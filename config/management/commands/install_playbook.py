@@ -14,12 +14,14 @@ from segmentation.operations import SegmentationError, shipped_playbooks
 class Command(BaseCommand):
     """Create the segments of a shipped playbook and keep them for courses.
 
-    The command is not in segmentation, because it also creates missing guards of messages.
+    The command is not in segmentation, because it also creates missing guards and drafts of
+    messages.
     """
 
     help = (
         "Install a shipped playbook. If the site has no quiet hours, frequency caps or categories,"
-        " create them. Learners who are in a segment from the start get no message for it."
+        " create them. Messages for its segments are made as drafts."
+        " Learners who are in a segment from the start get no message for it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,21 +35,26 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Install the playbook and print its segments."""
         try:
-            playbook, guards = install_guarded(
-                options["name"], now=utc_now(), course_keys=options["course"]
-            )
+            made = install_guarded(options["name"], now=utc_now(), course_keys=options["course"])
         except SegmentationError as error:
             raise CommandError(str(error)) from None
-        installed = _describe(playbook) | {"guards_made": guards}
+        drafts = [cadence.key for cadence in made.drafts]
+        installed = _describe(made.playbook)
+        installed |= {"guards_made": made.guards, "drafts_made": drafts}
         if options["json"]:
             self.stdout.write(json.dumps(installed))
             return
         courses = ", ".join(installed["courses"]) or "no course yet"
-        self.stdout.write(f"The playbook '{playbook.key}' is kept for {courses}.")
+        self.stdout.write(f"The playbook '{made.playbook.key}' is kept for {courses}.")
         for key, status in installed["segments"].items():
             self.stdout.write(f"  {key}: {status}")
         for guard in installed["guards_made"]:
             self.stdout.write(f"Created {guard}, because there was none.")
+        if made.drafts:
+            self.stdout.write(
+                f"Created {len(made.drafts)} cadences as drafts. Read them in the admin, and "
+                "activate those that you want."
+            )
 
 
 def _describe(playbook: Playbook) -> dict[str, Any]:
