@@ -27,6 +27,7 @@ GROUPS = {
         "Deliveries": ("outgoing_mail", "interventions.delivery"),
         "Frequency caps": ("speed", "interventions.frequencycap"),
         "Quiet hours": ("bedtime", "interventions.quiethours"),
+        "Holdouts": ("do_not_disturb_on", "interventions.holdout"),
         "Hold all messages": ("pause_circle", "interventions.sitepause"),
     },
     "Experiments and arms": {

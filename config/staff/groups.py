@@ -13,6 +13,7 @@ _MESSAGES = (
     "interventions.step",
     "interventions.frequencycap",
     "interventions.quiethours",
+    "interventions.holdout",
     "interventions.suppression",
 )
 _EXPERIMENTS = ("experiments.experiment", "experiments.arm")

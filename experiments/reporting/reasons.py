@@ -18,6 +18,7 @@ REASONS = {
     "feed_silent": "the events of the course have stopped",
     "frequency_cap": "the learner has had enough messages",
     "goal": "the learner had reached the goal",
+    "holdout": "the learner receives no messages so that the whole programme can be measured",
     "learner_paused": "somebody holds all messages to this learner",
     "lease_expired": "the program that was sending it stopped",
     "lease_too_short": "opening the connection took too long",

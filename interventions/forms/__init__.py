@@ -7,5 +7,13 @@ from interventions.forms.admin import (
     StepFormSet,
     TemplateForm,
 )
+from interventions.forms.holdouts import HoldoutForm
 
-__all__ = ["CadenceForm", "QuietHoursForm", "StepForm", "StepFormSet", "TemplateForm"]
+__all__ = [
+    "CadenceForm",
+    "HoldoutForm",
+    "QuietHoursForm",
+    "StepForm",
+    "StepFormSet",
+    "TemplateForm",
+]

@@ -8,6 +8,7 @@ from interventions.models.cadences import (
     Step,
     Trigger,
 )
+from interventions.models.holdouts import Holdout
 from interventions.models.ledger import (
     COUNTED_STATES,
     Delivery,
@@ -52,6 +53,7 @@ __all__ = [
     "Delivery",
     "DeliveryState",
     "FrequencyCap",
+    "Holdout",
     "InDoubtPolicy",
     "LearnerPause",
     "MailboxMessage",

@@ -25,6 +25,10 @@ class Category(CourseScoped):
         default=True, help_text="Frequency caps can hold back these messages. They always count."
     )
     quiet = models.BooleanField(default=True, help_text="Quiet hours apply to these messages.")
+    required = models.BooleanField(
+        default=False,
+        help_text="Learners of a holdout get these messages too, such as a change of dates.",
+    )
     in_doubt_policy = models.CharField(
         max_length=15, choices=InDoubtPolicy.choices, default=InDoubtPolicy.PREFER_ONCE
     )

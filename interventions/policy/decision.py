@@ -24,6 +24,7 @@ class Reason(StrEnum):
     NOT_OPTED_IN = "not_opted_in"
     SUPPRESSED = "suppressed"
     NO_ADDRESS = "no_address"
+    HOLDOUT = "holdout"
     COURSE_NOT_LIVE = "course_not_live"
     SITE_PAUSED = "site_paused"
     LEARNER_PAUSED = "learner_paused"
@@ -79,6 +80,8 @@ class Facts:
     not_opted_in: bool = False
     suppressed: bool = False
     no_address: bool = False
+    # The name of the holdout that the learner belongs to.
+    held_out: str = ""
     # The hold that a person must lift first.
     held: Reason | None = None
     feed_silent: bool = False
@@ -120,6 +123,10 @@ def _suppression(facts: Facts, now: datetime) -> Decision | None:
 
 def _address(facts: Facts, now: datetime) -> Decision | None:
     return Deny(Reason.NO_ADDRESS) if facts.no_address else None
+
+
+def _holdout(facts: Facts, now: datetime) -> Decision | None:
+    return Deny(Reason.HOLDOUT, facts.held_out) if facts.held_out else None
 
 
 def _held(facts: Facts, now: datetime) -> Decision | None:
@@ -173,14 +180,14 @@ def _exceeded(facts: Facts, counted: tuple[Counted, ...], now: datetime) -> Deci
     return Defer(until, Reason.FREQUENCY_CAP, name)
 
 
-# Denials come first, so that a message that must never go out does not wait. Future facts: erasure
-# belongs at the top, a holdout after the address. A pending evaluation comes before the caps,
-# because a cap may drop a message for good.
+# Denials come first, so that a message that must never go out does not wait. Erasure would belong
+# at the top. A pending evaluation comes before the caps, because a cap may drop a message for good.
 ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _ended,
     _consent,
     _suppression,
     _address,
+    _holdout,
     _held,
     _feed,
     _hours,

@@ -20,6 +20,7 @@ CHANGES: dict[str, str] = {
     Reason.NOT_OPTED_IN: "The learner can ask for them on the page of preferences.",
     Reason.SUPPRESSED: "Another address in the roster would change that.",
     Reason.NO_ADDRESS: "An address in the roster would change that.",
+    Reason.HOLDOUT: "Later messages go out when the holdout is over.",
     Reason.COURSE_NOT_LIVE: "It goes out when somebody sets “live since” of the course.",
     Reason.SITE_PAUSED: "It goes out when sending is resumed.",
     Reason.LEARNER_PAUSED: "It goes out when they are resumed.",

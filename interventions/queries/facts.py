@@ -139,6 +139,9 @@ def facts_of(
         not_opted_in=not_opted_in,
         suppressed=comparable(address) in situation.suppressed,
         no_address=not address,
+        held_out=""
+        if delivery.category.required
+        else limits.holdout_of(learner.pk, course.pk, now=now),
         held=hold_of(
             delivery,
             site_paused=situation.site_paused,

@@ -5,17 +5,19 @@ from datetime import datetime, timedelta
 
 from activity.models import Course
 from activity.queries import feed_health
-from interventions.models import FrequencyCap, OnExceed, QuietHours
+from interventions.models import FrequencyCap, Holdout, OnExceed, QuietHours
+from interventions.policy import holdouts as policy
 from interventions.policy.caps import Cap, Window, horizon
 from interventions.policy.hours import ClosedHours
 
 
 @dataclass
 class Limits:
-    """Caps, quiet hours by course (None: the site's) and silent feeds, as read at one moment."""
+    """Caps, quiet hours by course (None: the site's), holdouts and silent feeds at one moment."""
 
     caps: tuple[Cap, ...]
     quiet_hours: dict[int | None, ClosedHours]
+    holdouts: tuple[policy.Holdout, ...] = ()
     silent_feeds: dict[int, bool] = field(default_factory=dict)
 
     @property
@@ -27,6 +29,11 @@ class Limits:
         """Return the course's quiet hours, else the site's."""
         return self.quiet_hours.get(course_id, self.quiet_hours.get(None))
 
+    def holdout_of(self, learner_id: int, course_id: int, *, now: datetime) -> str:
+        """Return the name of the holdout that the learner belongs to, or nothing."""
+        found = policy.holdout_of(learner_id, course_id, self.holdouts, now=now)
+        return found.name if found else ""
+
     def is_silent(self, course: Course, *, now: datetime) -> bool:
         """Return whether the course's feed is silent. It is read once per course."""
         if course.pk not in self.silent_feeds:
@@ -35,12 +42,25 @@ class Limits:
 
 
 def read_limits() -> Limits:
-    """Return all limits in force. Two queries."""
+    """Return all limits in force. Three queries."""
     caps = FrequencyCap.objects.filter(active=True).order_by("id")
     hours = QuietHours.objects.values_list("course_id", "begins", "ends")
     return Limits(
         caps=tuple(_cap(row) for row in caps),
         quiet_hours={course: ClosedHours(begins, ends) for course, begins, ends in hours},
+        holdouts=tuple(policy_holdout(row) for row in Holdout.objects.order_by("id")),
+    )
+
+
+def policy_holdout(row: Holdout) -> policy.Holdout:
+    """Return the holdout in the form that the policy reads."""
+    return policy.Holdout(
+        name=row.name,
+        share=float(row.share),
+        seed=row.seed,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        course_id=row.course_id,
     )
 
 

@@ -31,6 +31,7 @@ from experiments.models import DeliveryOutcome
 from interventions.models import (
     Consent,
     FrequencyCap,
+    Holdout,
     LearnerPause,
     MailboxMessage,
     Nudge,
@@ -116,6 +117,7 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     )
     cap = {"scope": "everything", "limit": 1, "window": "rolling_hours", "length": 24}
     FrequencyCap.objects.create(name=f"{word} cap", course=course, **cap)
+    Holdout.objects.create(name=f"{word} holdout", course=course, starts_at=NOW)
     QuietHours.objects.create(course=course, begins="21:00", ends="08:00")
     said = {"state": "out", "changed_at": NOW, "source": "page"}
     Consent.objects.create(learner=enrollment.learner, category=cadence.category, **said)

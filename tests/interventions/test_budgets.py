@@ -105,6 +105,7 @@ def test_reacting_takes_as_many_queries_for_eleven_enrollments_as_for_one() -> N
 
 
 def test_looking_for_work_is_cheap_if_there_is_none() -> None:
-    assert queries_of(dispatch) <= 3
+    # Caps, quiet hours, holdouts and due learners.
+    assert queries_of(dispatch) <= 4
     assert queries_of(lambda: react_due(now=NOW)) <= 1
     assert queries_of(lambda: recover(now=NOW)) <= 6

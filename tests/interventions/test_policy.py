@@ -37,6 +37,7 @@ OBJECTIONS: list[tuple[dict[str, Any], Any]] = [
     ({"not_opted_in": True}, Deny(Reason.NOT_OPTED_IN)),
     ({"suppressed": True}, Deny(Reason.SUPPRESSED)),
     ({"no_address": True}, Deny(Reason.NO_ADDRESS)),
+    ({"held_out": "2026"}, Deny(Reason.HOLDOUT, "2026")),
     ({"held": Reason.COURSE_NOT_LIVE}, Defer(NOW + HOLD, Reason.COURSE_NOT_LIVE)),
     ({"held": Reason.SITE_PAUSED}, Defer(NOW + HOLD, Reason.SITE_PAUSED)),
     ({"held": Reason.CADENCE_PAUSED}, Defer(NOW + HOLD, Reason.CADENCE_PAUSED)),
