@@ -29,6 +29,7 @@ urlpatterns = [
     path("playbooks/<int:playbook_id>.md", views.playbook_markdown, name="playbook-markdown"),
     path("playbooks/<int:playbook_id>.yaml", views.playbook_yaml, name="playbook-yaml"),
     path("playbooks/<int:playbook_id>/import/", views.playbook_import, name="playbook-import"),
+    path("deliveries/counts/", views.delivery_counts, name="delivery-counts"),
     path("demo/", views.demo_course, name="demo-course"),
     path("demo/<str:key>/", views.demo_item, name="demo-item"),
     path("", include("activity.urls")),

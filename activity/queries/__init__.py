@@ -10,7 +10,7 @@ from activity.queries.courses import (
     zones_unknown,
 )
 from activity.queries.imports import RunningImport, running_imports, telling_progress
-from activity.queries.learners import FoundLearners, find_learners
+from activity.queries.learners import FoundLearners, find_learners, learner_ids
 from activity.queries.queue import due_enrollments, oldest_due
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "feed_health",
     "find_learners",
     "in_scope",
+    "learner_ids",
     "oldest_due",
     "running_imports",
     "telling_progress",

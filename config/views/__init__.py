@@ -3,6 +3,7 @@
 from config.views.backtest import segment_backtest
 from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
+from config.views.deliveries import delivery_counts
 from config.views.demo import demo_course, demo_item
 from config.views.go_live import take_live
 from config.views.install import install
@@ -19,6 +20,7 @@ from config.views.today import today
 __all__ = [
     "course_home",
     "courses",
+    "delivery_counts",
     "demo_course",
     "demo_item",
     "install",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic, sleep
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.contrib.auth.models import User
 from django.core.cache import cache
@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from activity.access import for_user
 from activity.models import Course, Enrollment
+from activity.switch import chosen_course
 from common.clock import utc_now
 from common.database import in_time
 from common.dates import instant_text
@@ -56,21 +57,44 @@ def counted(request: HttpRequest, courses: Sequence[Course], count: Callable[[],
     address = _address(request)
     if not _is_large(request, courses):
         return Count(address, found=count())
-    user = user_of(request)
-    key = f"counted-{sha256(f'{user.pk} {address}'.encode()).hexdigest()}"
-    if ASKED not in request.GET:
-        kept: Count[T] | None = cache.get(key)
-        return kept or Count(address)
-    begun = monotonic()
-    found = _in_turn(user, count)
+    if ASKED in request.GET:
+        return _count(request, courses, count)
+    return _kept(request) or Count(address)
+
+
+def count_or_kept(
+    request: HttpRequest, courses: Sequence[Course], count: Callable[[], T]
+) -> Count[T]:
+    """Count now, in the request of a part of a page that is loaded after it.
+
+    Numbers that are still kept are shown again, unless the request asks to count.
+    """
+    kept: Count[T] | None = None if ASKED in request.GET else _kept(request)
+    return kept or _count(request, courses, count)
+
+
+def _kept(request: HttpRequest) -> Any:
+    return cache.get(_key(request))
+
+
+def _count(request: HttpRequest, courses: Sequence[Course], count: Callable[[], T]) -> Count[T]:
+    address, begun = _address(request), monotonic()
+    found = _in_turn(user_of(request), count)
     if found is None:
         return Count(address, delay_seconds=2)
     if isinstance(found, str):
         return Count(address, fault=found)
     new = Count(address, found=found, at=_moment(courses))
     # In the memory of this process: a page that is only read must not write to the database.
-    cache.set(key, new, min(KEPT_TIMES * (monotonic() - begun), KEPT_SECONDS))
+    cache.set(_key(request), new, min(KEPT_TIMES * (monotonic() - begun), KEPT_SECONDS))
     return new
+
+
+def _key(request: HttpRequest) -> str:
+    # The course to which the user limits the lists may decide what is counted.
+    chosen = chosen_course(request)
+    asked = f"{user_of(request).pk} {chosen and chosen.pk} {_address(request)}"
+    return f"counted-{sha256(asked.encode()).hexdigest()}"
 
 
 def count_for_file(

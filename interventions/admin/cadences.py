@@ -200,6 +200,8 @@ class StepAdmin(ReadOnlyAdmin):
     """Steps of all cadences, read-only. Steps are edited on the page of their cadence."""
 
     list_display = ("cadence", "position", "shown_delay", "channel", "template")
+    # The filter of the ledger searches by them.
+    search_fields = ("cadence__name", "cadence__key")
     list_select_related = ("cadence", "template")
     list_filter = ("channel", ("cadence", RelatedFilter))
     exclude = ("delay",)

@@ -1,10 +1,13 @@
 """Admin pages of the delivery ledger and of the limits on sending."""
 
+from collections.abc import Collection
+from copy import copy
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
@@ -22,6 +25,7 @@ from activity.admin import (
     KeptAdmin,
     LearnerAdmin,
     ReadOnlyAdmin,
+    RelatedFilter,
     about_learner,
     by_enrollment,
     by_learner,
@@ -34,6 +38,12 @@ from common.clock import utc_now
 from experiments.reporting.reasons import reason_text
 from interventions import models, operations
 from interventions.admin.answers import Answer, confirm_or_do
+from interventions.admin.ledger_filters import (
+    WHOSE,
+    ReasonNowFilter,
+    messages_of_learners,
+    too_many,
+)
 from interventions.forms import QuietHoursForm
 from interventions.queries.holds import with_reasons
 from interventions.queries.pauses import pauses_of
@@ -95,10 +105,19 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         "claimed_at",
     )
     list_select_related = ("learner", "step__cadence__segment__playbook", "enrollment__course")
-    list_filter = ("state", "ghost", "category")
-    # Through the enrollment, because its index covers all deliveries. The learner's are partial.
+    list_filter = (
+        "state",
+        ReasonNowFilter,
+        ("enrollment__course", RelatedFilter),
+        ("step__cadence", RelatedFilter),
+        ("step", RelatedFilter),
+        "category",
+        "ghost",
+    )
+    # They only open the box. `get_search_results` searches by name, address and id.
     search_fields = ("enrollment__learner__external_id__exact",)
-    search_help_text = WHOLE_ID
+    search_help_text = WHOSE
+    list_before_template = "admin/interventions/deliveries.html"
     export = Export(
         (
             *ENROLLED,
@@ -124,6 +143,30 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         """Return the messages, each with the reason that holds now."""
         rows: QuerySet[Any] = super().get_queryset(request)
         return with_reasons(rows, now=utc_now())
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the messages of the learners with this name, address or id."""
+        if not search_term.strip():
+            return queryset, False
+        return messages_of_learners(queryset, search_term, request), False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, and say so if the search left learners out."""
+        said = too_many(request.GET.get(SEARCH_VAR, "").strip(), request)
+        return super().changelist_view(request, {**(extra_context or {}), "too_many": said})
+
+    def filtered_rows(self, request: HttpRequest, *, without: Collection[str]) -> QuerySet[Any]:
+        """Return the rows of the list with the filters of the request, but for some parameters."""
+        asked: Any = copy(request)
+        asked.GET = request.GET.copy()
+        for name in (*without, PAGE_VAR):
+            asked.GET.pop(name, None)
+        rows: QuerySet[Any] = self.get_changelist_instance(asked).queryset
+        return rows
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return what became of the message first."""

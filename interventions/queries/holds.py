@@ -24,6 +24,17 @@ WHERE NOT cadence.paused AND segment.status IS DISTINCT FROM '{SegmentStatus.FRO
 
 OPEN_COURSE = "course.clock_stopped_at IS NULL AND course.live_since <= %(now)s"
 
+# The reasons that `with_reasons` puts in place of a planned message's own one.
+HOLD_REASONS = frozenset(
+    {
+        Reason.COURSE_NOT_LIVE,
+        Reason.SITE_PAUSED,
+        Reason.LEARNER_PAUSED,
+        Reason.CADENCE_PAUSED,
+        Reason.SEGMENT_FROZEN,
+    }
+)
+
 _PAUSED = "SELECT FROM interventions_learnerpause WHERE learner_id = {} AND ended_at IS NULL"
 
 
