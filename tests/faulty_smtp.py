@@ -42,6 +42,8 @@ class FaultySmtp:
     healed: threading.Event = field(default_factory=threading.Event)
     paused: threading.Event = field(default_factory=threading.Event)
     goes_on: threading.Event = field(default_factory=threading.Event)
+    # The threads of the dialogues that are not over.
+    talking: set[int] = field(default_factory=set)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -72,12 +74,15 @@ class _Dialogue(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self.sink.connections += 1
+        self.sink.talking.add(threading.get_ident())
         try:
             self._reply("connect")
             while True:
                 self._command(self._line())
         except (_ClosedError, OSError):
             return
+        finally:
+            self.sink.talking.discard(threading.get_ident())
 
     def _command(self, line: bytes) -> None:
         verb = line[:4].upper()

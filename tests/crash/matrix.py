@@ -1,0 +1,96 @@
+"""The lines of the table: where a worker is killed, what else fails, and how often."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from tests.crash import points
+from tests.crash.outages import RESTARTS
+from tests.crash.rounds import (
+    CLOSES,
+    DROPS,
+    HANG_UPS,
+    HANGS,
+    NO_GREETING,
+    NONE,
+    REFUSES,
+    Fault,
+    MissedError,
+    fail_at,
+    kill_at,
+    kill_at_random,
+    kill_while_it_hangs,
+)
+from tests.crash.verdict import Verdict
+from tests.crash.world import Site
+
+# Where a worker is killed while the mail server misbehaves: before it has committed what came of
+# the mail, and after it.
+AFTER_A_FAULT = ("answer written", "answer committed")
+# Where PostgreSQL restarts under a worker that lives.
+RESTARTED_AT = ("plan written", "claim written", "claim committed", "after 250", "record written")
+TIMES_AT_A_POINT = 5
+TIMES_AT_RANDOM = 20
+
+
+@dataclass
+class Cell:
+    """The rounds of one line of the table."""
+
+    point: str
+    fault: str
+    rounds: list[Callable[[], Verdict]] = field(default_factory=list)
+
+
+def all_cells(
+    site: Site, counts: Counter[str], seconds: float, chance: random.Random
+) -> Iterator[Cell]:
+    """Yield the lines of the table. `counts` and `seconds` are those of a worker nobody kills.
+
+    Raise MissedError if it has not come to one of the points.
+    """
+    for point in (*points.OF_THE_DATABASE, *points.OF_THE_MAIL, *points.OF_THE_RECORD):
+        yield Cell(point, NONE.name, [_at(site, point, nth) for nth in _times(point, counts)])
+    for point in points.OF_RECOVERY:
+        yield Cell(point, NONE.name, [_at(site, point)] * 2)
+    for name in (points.STATEMENT, points.COMMAND):
+        numbers = [chance.randint(1, counts[name]) for _ in range(TIMES_AT_RANDOM)]
+        yield Cell(f"at a random {name}", NONE.name, [_at(site, name, each) for each in numbers])
+    yield from _with_faults(site)
+    for point in RESTARTED_AT:
+        for name, restart in RESTARTS.items():
+            yield Cell(point, name, [partial(fail_at, site, point, during=restart)])
+    at_random = partial(kill_at_random, site, chance=chance, seconds=seconds)
+    yield Cell("at a random instant, two workers", NONE.name, [at_random] * TIMES_AT_RANDOM)
+
+
+def _with_faults(site: Site) -> Iterator[Cell]:
+    for fault in HANGS:
+        yield Cell("while it waits", fault.name, [partial(kill_while_it_hangs, site, fault)] * 2)
+    for point in AFTER_A_FAULT:
+        for fault in (*CLOSES, *HANG_UPS, *DROPS, *REFUSES):
+            yield Cell(point, fault.name, [_at(site, point, fault=fault)])
+    for fault in NO_GREETING:
+        yield Cell("before connect", fault.name, [_at(site, "before connect", fault=fault)])
+
+
+def _times(point: str, counts: Counter[str]) -> list[int]:
+    """Return which of the times that a worker comes to the point are tried: first to last."""
+    most = counts[point]
+    if not most:
+        raise MissedError(f"No worker comes to the point “{point}”.")
+    steps = TIMES_AT_A_POINT - 1
+    return sorted({1 + each * (most - 1) // steps for each in range(TIMES_AT_A_POINT)})
+
+
+def _at(site: Site, point: str, nth: int = 1, fault: Fault = NONE) -> Callable[[], Verdict]:
+    def kill() -> Verdict:
+        try:
+            return kill_at(site, point, nth=nth, fault=fault)
+        except MissedError:
+            # Two workers differ a little at the same work. The first time must come.
+            return kill_at(site, point, nth=1, fault=fault)
+
+    return kill
