@@ -9,14 +9,14 @@ from django.core.management import get_commands
 from tests.guards.code import ROOT, documents
 
 COMMAND = re.compile(r"manage\.py ([a-z][a-z_]+)")
-TARGET = re.compile(r"`make ([a-z]+)|^make ([a-z]+)", re.MULTILINE)
+TARGET = re.compile(r"`make ([a-z-]+)|^make ([a-z-]+)", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 
 @pytest.mark.parametrize("page", documents(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_targets_and_links_of_a_page_exist(page: Path) -> None:
     text = page.read_text()
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
     assert set(COMMAND.findall(text)) <= set(get_commands())
     assert {first or second for first, second in TARGET.findall(text)} <= targets
