@@ -5,7 +5,15 @@ Only dispatch connects and sends. Other code reads the declarations of a channel
 
 from collections.abc import Mapping
 
-from interventions.channels.base import Answer, Channel, ChannelDownError, Connection, Draft, Result
+from interventions.channels.base import (
+    Answer,
+    Channel,
+    ChannelDownError,
+    Connection,
+    Draft,
+    Result,
+    Shown,
+)
 from interventions.channels.email import EMAIL
 from interventions.models import Channel as Name
 
@@ -13,4 +21,13 @@ CHANNELS: Mapping[str, Channel] = {
     Name.EMAIL: EMAIL,
 }
 
-__all__ = ["CHANNELS", "Answer", "Channel", "ChannelDownError", "Connection", "Draft", "Result"]
+__all__ = [
+    "CHANNELS",
+    "Answer",
+    "Channel",
+    "ChannelDownError",
+    "Connection",
+    "Draft",
+    "Result",
+    "Shown",
+]

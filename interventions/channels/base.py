@@ -29,6 +29,17 @@ class Draft:
     written_at: datetime
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a learner reads in a composed message, and by whom it seems to be sent."""
+
+    subject: str
+    html: str
+    text: str
+    sender: str = ""
+    reply_to: str = ""
+
+
 class Result(StrEnum):
     """The known result of an attempt."""
 
@@ -89,13 +100,15 @@ class Channel:
 
     `verb` is the event of a hand-off. It must be built in and must not be an act of the learner.
     `address` returns the learner's address, or an empty text if there is none. `compose` returns
-    the message for the connection, without I/O, or raises ValueError with the reason. `preview`
-    returns a text with example values, or raises TemplateError.
+    the message for the connection, without I/O, or raises ValueError with the reason. `show`
+    returns what the learner reads in it, to be kept. `preview` returns a text with example values,
+    or raises TemplateError.
     """
 
     verb: str
     address: Callable[[Learner], str]
     compose: Callable[[Draft], Any]
+    show: Callable[[Any], Shown]
     check: Check
     preview: Callable[[TemplateText], Rendered]
     connect: Callable[[], Connection]

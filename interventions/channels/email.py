@@ -8,7 +8,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
 from interventions.channels.base import Answer, Channel, ChannelDownError, Result
-from interventions.channels.mail import compose_mail, mail_address, preview_mail
+from interventions.channels.mail import compose_mail, mail_address, preview_mail, show_mail
 from interventions.channels.smtp import Stage, StagedBackend
 from interventions.render.mail import check_message
 
@@ -160,6 +160,7 @@ EMAIL = Channel(
     verb="EMAIL_SENT",
     address=mail_address,
     compose=compose_mail,
+    show=show_mail,
     check=check_message,
     preview=preview_mail,
     connect=EmailConnection,

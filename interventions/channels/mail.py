@@ -1,6 +1,6 @@
 """Compose a mail from a draft, with headers that every mail server accepts."""
 
-from email.header import Header
+from email.header import Header, decode_header, make_header
 from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.core.validators import validate_email
 
 from activity.models import Learner
 from common.addresses import deliverable
-from interventions.channels.base import Draft
+from interventions.channels.base import Draft, Shown
 from interventions.models import Category, TemplateText
 from interventions.render.context import SAMPLE
 from interventions.render.links import site_host
@@ -63,6 +63,18 @@ def compose_mail(draft: Draft) -> EmailMultiAlternatives:
     # Written once here, so that a bad header fails before anything is claimed.
     mail.message()
     return mail
+
+
+def show_mail(mail: EmailMultiAlternatives) -> Shown:
+    """Return what the learner reads in the mail, with its sender."""
+    html = next((str(part[0]) for part in mail.alternatives), "")
+    return Shown(
+        subject=str(mail.subject),
+        html=html,
+        text=str(mail.body),
+        sender=one_line(str(make_header(decode_header(mail.from_email)))),
+        reply_to=", ".join(mail.reply_to),
+    )
 
 
 def preview_mail(text: TemplateText) -> Rendered:

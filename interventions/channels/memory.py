@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from interventions.channels.base import Answer, Channel, ChannelDownError, Draft, Result
+from interventions.channels.base import Answer, Channel, ChannelDownError, Draft, Result, Shown
 from interventions.channels.email import EMAIL
 from interventions.render.mail import render_message
 
@@ -49,7 +49,11 @@ class MemoryConnection:
 
 def memory_channel(connection: MemoryConnection) -> Channel:
     """Return a channel that replaces email and sends over the connection."""
-    return replace(EMAIL, compose=_compose, connect=lambda: connection)
+    return replace(EMAIL, compose=_compose, show=_show, connect=lambda: connection)
+
+
+def _show(message: MemoryMessage) -> Shown:
+    return Shown(message.subject, message.html, "")
 
 
 def _compose(draft: Draft) -> MemoryMessage:

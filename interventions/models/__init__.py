@@ -37,6 +37,7 @@ from interventions.models.messages import (
 )
 from interventions.models.nudges import Nudge
 from interventions.models.pauses import LearnerPause, Pause, SitePause
+from interventions.models.sent import SentMessage, SentPage
 
 __all__ = [
     "COUNTED_STATES",
@@ -65,6 +66,8 @@ __all__ = [
     "Reentry",
     "Run",
     "RunStatus",
+    "SentMessage",
+    "SentPage",
     "SitePause",
     "Step",
     "Suppression",

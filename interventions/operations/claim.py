@@ -16,6 +16,7 @@ from interventions.operations.cache import DispatchCache
 from interventions.operations.ledger import Move, move
 from interventions.operations.mailboxes import claim_learner
 from interventions.operations.noes import hear
+from interventions.operations.sent import SentRow, keep_sent
 from interventions.policy.caps import Counted
 from interventions.policy.decision import PASSING, Allow, Defer, Deny, decide
 from interventions.queries.drafts import draft_of
@@ -168,6 +169,7 @@ def _proceed(delivery: Delivery, given: _TurnInput) -> Claim | None:
         move(delivery, Move(DeliveryState.GHOST), now=now, **values)
         return None
     values["message_id"] = draft.message_id
+    keep_sent([SentRow(delivery.pk, channel.show(message), draft.text.locale)])
     return _claim(delivery, message, given, values)
 
 

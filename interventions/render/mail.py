@@ -7,11 +7,15 @@ from django.utils.html import escape
 
 from interventions.render import liquid
 from interventions.render.context import LACKING, SAMPLE, MessageContext
+from interventions.render.foot import Foot
 from interventions.render.markup import SCHEMES, TAGS, check_markup, with_paragraphs
 from interventions.render.names import one_line
 from interventions.render.plain import plain_text
+from interventions.render.shell import cut_at_button, fill_shell
+from interventions.render.words import words_in
 
 MAX_SUBJECT = 250
+MAX_PAGE = 1_000_000
 
 _ATTRIBUTES = {
     "*": {"style"},
@@ -42,14 +46,12 @@ def render_message(
     """Return the finished message. Raise liquid.TemplateError with the reason."""
     line = one_line(liquid.render_subject(subject, context))[:MAX_SUBJECT]
     inner = sanitize(with_paragraphs(liquid.render_body(body, context)))
-    footer = _footer(context, postal_address)
-    html = _PAGE.format(locale=escape(locale), subject=escape(line), body=inner, footer=footer)
-    text = plain_text(f"{inner}<hr>{footer}")
-    # With elements nested hundreds deep, the HTML parser gives up and the text is empty.
-    if context.unsubscribe_url not in text:
-        raise liquid.TemplateError(
-            "The plain text of the mail would be empty. Nest fewer elements inside one another."
-        )
+    foot = Foot(context, one_line(postal_address), words_in(locale))
+    html = _page(inner, foot, subject=line, locale=locale)
+    if len(html) > MAX_PAGE:
+        raise liquid.TemplateError("The mail would be larger than 1 MB. Shorten its text.")
+    # From the parts: the page has pieces for mail programs that no reader sees.
+    text = f"{plain_text(inner)}\n{foot.text}"
     return Rendered(subject=line, html=html, text=text)
 
 
@@ -72,52 +74,14 @@ def sanitize(html: str) -> str:
     )
 
 
-def _footer(context: MessageContext, postal_address: str) -> str:
-    reason = one_line(context.reason).rstrip(".")
-    return _FOOTER.format(
-        course=escape(context.course_title),
-        reason=f" It comes now because {escape(reason)}." if reason else "",
-        postal_address=escape(one_line(postal_address)),
-        unsubscribe_url=escape(context.unsubscribe_url),
-        preferences_url=escape(context.preferences_url),
+def _page(inner: str, foot: Foot, *, subject: str, locale: str) -> str:
+    is_rtl = foot.words.direction == "rtl"
+    return fill_shell(
+        cut_at_button(inner),
+        foot=foot.html,
+        locale=escape(locale),
+        direction=foot.words.direction,
+        side="right" if is_rtl else "left",
+        subject=escape(subject),
+        course=escape(one_line(foot.context.course_title)),
     )
-
-
-_FOOTER = (
-    "<p>You get this mail because you take part in {course}.{reason}</p>"
-    '<p><a href="{preferences_url}">Choose what you get</a><br>'
-    '<a href="{unsubscribe_url}">Unsubscribe</a></p>'
-    "<p>{postal_address}</p>"
-)
-
-_PAGE = """<!doctype html>
-<html lang="{locale}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="supported-color-schemes" content="light dark">
-<title>{subject}</title>
-<style>
-body {{ margin: 0; padding: 0; background: #ffffff; color: #1c2330; }}
-.mail {{ max-width: 36rem; margin: 0 auto; padding: 1.5rem 1.25rem; }}
-.mail, .mail td {{ font: 1rem/1.55 -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }}
-a {{ color: #6d28d9; }}
-.foot {{ border-top: 1px solid #d9dde4; margin-top: 2rem; font-size: .8125rem; color: #566070; }}
-@media (prefers-color-scheme: dark) {{
-  body {{ background: #12151c; color: #e7eaf0; }}
-  a {{ color: #c4a5ff; }}
-  .foot {{ border-color: #313948; color: #a3adbd; }}
-}}
-</style>
-</head>
-<body>
-<div class="mail">
-{body}
-<div class="foot">
-{footer}
-</div>
-</div>
-</body>
-</html>
-"""

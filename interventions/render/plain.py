@@ -6,19 +6,31 @@ from inscriptis import Inscriptis
 from lxml.etree import ParserError
 from lxml.html import HtmlElement, fragment_fromstring
 
+from interventions.render.liquid import TemplateError
+
 _HIDDEN = "//*[contains(translate(@style, ' ', ''), 'display:none')]"
+_END = "@@end@@"
+_NOT_WHOLE = "The plain text of the mail would be empty. Nest fewer elements inside one another."
 _PUNCTUATION = re.compile(r"\s*([.,;:!?)]*)")
 
 
 def plain_text(html: str) -> str:
     """Return the HTML as text without hidden elements. Each link address gets its own line.
 
-    A picture becomes its description. HTML that cannot be parsed gives an empty text.
+    A picture becomes its description. Raise TemplateError if the text would not be whole.
     """
+    # With elements nested hundreds deep, the parser gives up, and the rest of the text is lost.
+    text = _text(f"{html}<p>{_END}</p>")
+    if not text.endswith(_END):
+        raise TemplateError(_NOT_WHOLE)
+    return text.removesuffix(_END).strip() + "\n"
+
+
+def _text(html: str) -> str:
     try:
         root = fragment_fromstring(html, create_parent="body")
     except ParserError:
-        return "\n"
+        return ""
     for hidden in root.xpath(_HIDDEN):
         hidden.drop_tree()
     for picture in list(root.iter("img")):
@@ -26,7 +38,7 @@ def plain_text(html: str) -> str:
     for link in list(root.iter("a")):
         _write_out(link)
     text = re.sub(r"[ \t]+\n", "\n", Inscriptis(root).get_text())
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
 def _put(element: HtmlElement, text: str) -> None:

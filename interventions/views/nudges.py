@@ -173,7 +173,8 @@ def _about_next(trial: Trial, *texts: str) -> str:
 def _with_heading(shown: Rendered, note: str) -> str:
     """Return the mail with its subject above it, as a mail program shows it, and the note."""
     heading = format_html(SUBJECT_LINE, shown.subject) + (note and format_html(NOTE_LINE, note))
-    return shown.html.replace("<body>", f"<body>{heading}", 1)
+    begin = shown.html.index(">", shown.html.index("<body")) + 1
+    return f"{shown.html[:begin]}{heading}{shown.html[begin:]}"
 
 
 def _checked(key: UUID) -> HttpResponse:

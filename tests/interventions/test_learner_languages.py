@@ -12,6 +12,7 @@ from django.utils.translation.template import templatize
 from activity.models import Course, Learner
 from interventions.models import Delivery
 from interventions.render.links import LinkOwner, make_token
+from interventions.render.words import SENTENCES as SENTENCES_OF_MAILS
 from tests.interventions.factories import make_delivery
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,9 @@ def sentences() -> set[str]:
     """Return the texts of the pages that are to be translated."""
     calls = "".join(templatize(path.read_text()) for path in [*PAGES, ROOT / "templates/base.html"])
     found = re.findall(r"""gettext\(u?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\)""", calls)
-    return {each[1:-1].replace("\\'", "'").replace('\\"', '"') for each in found}
+    return {each[1:-1].replace("\\'", "'").replace('\\"', '"') for each in found} | set(
+        SENTENCES_OF_MAILS
+    )
 
 
 @pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES if code != "en"])

@@ -80,5 +80,5 @@ def test_message_in_markdown_reaches_the_learner_clean() -> None:
     rendered = render_message(subject="Hello", body=body, context=context, postal_address="")
 
     assert "Hello &lt;i&gt;Bo&lt;/i&gt;" in rendered.html
-    assert '<a href="https://courses.example.org/module-3">Module 3</a>' in rendered.html
+    assert '<a href="https://courses.example.org/module-3"' in rendered.html
     assert "javascript" not in rendered.html.replace("[x](javascript:1)", "")

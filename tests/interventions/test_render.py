@@ -1,5 +1,6 @@
 """Templates: refusals when saving, and protection from learners' data when rendering."""
 
+import re
 import time
 from dataclasses import replace
 
@@ -7,7 +8,6 @@ import pytest
 
 from interventions.models import TemplateText
 from interventions.operations import InterventionError, check_texts, save_template
-from interventions.queries.texts import TextCache
 from interventions.render.context import KNOWN_VARIABLES, SAMPLE
 from interventions.render.liquid import TemplateError, check, render_body, render_subject
 from interventions.render.mail import render_message
@@ -22,6 +22,12 @@ def mail(subject: str = "Hello", body: str = "<p>Hello</p>", **facts: object):
     return render_message(
         subject=subject, body=body, context=replace(SAMPLE, **facts), postal_address=POSTAL
     )
+
+
+def words_of(html: str) -> str:
+    """Return the part of the page that staff wrote, without the styles at its elements."""
+    words = html[html.index('class="words"') : html.index('class="foot"')]
+    return re.sub(r' style="[^"]*"', "", words)
 
 
 def test_every_known_variable_can_be_used() -> None:
@@ -127,7 +133,7 @@ def test_a_learners_name_brings_no_link_into_a_mail() -> None:
 
     rendered = mail(body="<p>{{ learner.name }}</p>", learner_name=name)
 
-    assert "<p>Ana evil. example/win Pérez</p>" in rendered.html
+    assert "<p>Ana evil. example/win Pérez</p>" in words_of(rendered.html)
 
 
 def test_plain_text_becomes_paragraphs() -> None:
@@ -135,15 +141,17 @@ def test_plain_text_becomes_paragraphs() -> None:
 
     rendered = mail(body=body)
 
-    assert "<p>Hello Ana,</p>" in rendered.html
-    assert "<p>the quiz is open.<br>It takes six minutes.</p>" in rendered.html
+    assert "<p>Hello Ana,</p>" in words_of(rendered.html)
+    assert "<p>the quiz is open.<br>It takes six minutes.</p>" in words_of(rendered.html)
     assert rendered.text.startswith(
         "Hello Ana,\n\nthe quiz is open.\nIt takes six minutes.\n\nYour teacher\n\n"
     )
 
 
 def test_line_breaks_in_html_are_unchanged() -> None:
-    assert "<p>one\ntwo</p>\n\n<p>three</p>" in mail(body="<p>one\ntwo</p>\n\n<p>three</p>").html
+    body = "<p>one\ntwo</p>\n\n<p>three</p>"
+
+    assert body in words_of(mail(body=body).html)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +194,7 @@ def test_forbidden_tags_and_incomplete_links_are_refused_when_saving(
 def test_allowed_html_is_kept(body: str) -> None:
     check_texts({"en": ("Hello", body)})
 
-    html = mail(body=body).html.replace('"', "'")
+    html = words_of(mail(body=body).html).replace('"', "'")
     for piece in ("<h5>", "<sup>2", "<sub>2", "<del>", "<ins>", "<pre>", "mailto:staff", "tel:+44"):
         assert (piece in html) == (piece in body)
 
@@ -219,13 +227,9 @@ def test_every_address_in_the_text_part_has_its_own_line() -> None:
         assert address in lines
 
 
-def test_the_mail_shows_its_reason_and_names_its_language() -> None:
-    rendered = render_message(
-        subject="Hallo", body="<p>Hallo</p>", context=SAMPLE, postal_address=POSTAL, locale="de"
-    )
-
-    assert "It comes now because you have not been in the course for a week." in rendered.text
-    assert '<html lang="de">' in rendered.html
+def test_the_mail_says_why_it_comes_now() -> None:
+    for part in (mail().html, mail().text):
+        assert "It comes now because you have not been in the course for a week." in part
     assert "It comes now" not in mail(reason="").text
 
 
@@ -254,16 +258,16 @@ def test_a_learners_name_is_escaped_in_the_body_and_not_in_the_subject() -> None
 )
 def test_active_and_loading_html_is_removed(body: str) -> None:
     html = mail(body=body).html
-    inner = html[html.index('<div class="mail">') : html.index('<div class="foot">')]
+    inner = html[html.index('class="words"') : html.index('class="foot"')]
 
     for danger in ("alert", "example.org", "data:", "javascript", "<form", "<iframe"):
         assert danger not in inner
 
 
 def test_simple_html_is_kept() -> None:
-    body = '<h2 style="color:red">Hi</h2><p><a href="https://x.example/a?b=1&amp;c=2">go</a></p>'
+    body = '<h2>Hi</h2><p>Then <a href="https://x.example/a?b=1&amp;c=2">go</a></p>'
 
-    assert body in mail(body=body).html
+    assert body in words_of(mail(body=body).html)
 
 
 def test_a_link_from_data_cannot_run_a_script() -> None:
@@ -361,39 +365,3 @@ def test_an_unknown_variable_is_refused_when_saving_and_nothing_is_saved() -> No
 def test_missing_texts_are_refused(texts: dict, sentence: str) -> None:
     with pytest.raises((InterventionError, TemplateError), match=sentence):
         save_template("key", name="Name", category=make_category(), texts=texts)
-
-
-@pytest.mark.django_db
-def test_saving_again_makes_a_version_and_keeps_the_old_texts() -> None:
-    template = make_template()
-    # The second press of somebody who saw no answer saves nothing new.
-    for _ in range(2):
-        texts = {"en": ("New", "<p>New</p>")}
-        save_template(template.key, name="New", category=template.category, texts=texts)
-
-    template.refresh_from_db()
-    assert (template.version, template.name) == (2, "New")
-    assert sorted(template.texts.values_list("version", "subject"))[1] == (2, "New")
-    assert TextCache().choose(template, []).subject == "New"
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("locales", "subject"),
-    [
-        (["fr", "pt"], "fr"),
-        (["FR-ca", "pt"], "fr"),
-        (["pt_BR"], "pt-br"),
-        (["pt-PT"], "pt"),
-        (["de", "pt"], "pt"),
-        (["de", ""], "en"),
-        (["", ""], "en"),
-    ],
-)
-def test_the_text_is_the_learners_then_the_courses_then_english(
-    locales: list[str], subject: str
-) -> None:
-    texts = {name: (name, "x") for name in ("en", "fr", "pt", "pt-br")}
-    template = make_template(**texts)
-
-    assert TextCache().choose(template, locales).subject == subject

@@ -1,0 +1,116 @@
+"""Keep messages as they are sent. Called in the transaction of the claim."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db import connection
+
+from common.stored_text import without_nul
+from interventions.channels import Shown
+from interventions.render.shell import shells
+
+MAX_LINE = 998
+
+# A page is sent along each time, because a process cannot know whether the transaction in which it
+# stored one was rolled back, or whether the database was emptied.
+_KEEP = """
+WITH page AS (
+    INSERT INTO interventions_sentpage (digest, pieces)
+    SELECT * FROM unnest(%(digests)s::text[], %(pieces)s::jsonb[]) AS one (digest, pieces)
+    WHERE NOT EXISTS (
+        SELECT FROM interventions_sentpage AS known WHERE known.digest = one.digest
+    )
+    ORDER BY one.digest
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO interventions_sentmessage
+    (delivery_id, subject, page_id, fillings, text, locale, sender, reply_to)
+SELECT * FROM unnest(
+    %(deliveries)s::bigint[], %(subjects)s::text[], %(pages)s::text[], %(fillings)s::jsonb[],
+    %(texts)s::text[], %(locales)s::text[], %(senders)s::text[], %(replies)s::text[]
+)
+ON CONFLICT (delivery_id) DO UPDATE
+SET subject = EXCLUDED.subject, page_id = EXCLUDED.page_id, fillings = EXCLUDED.fillings,
+    text = EXCLUDED.text, locale = EXCLUDED.locale, sender = EXCLUDED.sender,
+    reply_to = EXCLUDED.reply_to
+"""
+
+
+@dataclass(frozen=True)
+class SentRow:
+    """One claimed message: its delivery, what the learner reads, and the locale of its text."""
+
+    delivery_id: int
+    shown: Shown
+    locale: str
+
+
+@dataclass(frozen=True)
+class _Page:
+    digest: str
+    pieces: Sequence[str]
+    as_json: str
+
+
+def keep_sent(rows: Iterable[SentRow]) -> None:
+    """Write what the learners are sent, in place of an earlier attempt. One statement for all."""
+    kept = sorted(rows, key=lambda row: row.delivery_id)
+    if not kept:
+        return
+    cuts = [_cut(without_nul(row.shown.html)) for row in kept]
+    used = {page.digest: page for page, _ in cuts if page is not None}
+    values: dict[str, Any] = {
+        "digests": list(used),
+        "pieces": [page.as_json for page in used.values()],
+        "deliveries": [row.delivery_id for row in kept],
+        "subjects": [_line(row.shown.subject) for row in kept],
+        "pages": [page and page.digest for page, _ in cuts],
+        "fillings": [json.dumps(fillings) for _, fillings in cuts],
+        "texts": [without_nul(row.shown.text) for row in kept],
+        "locales": [row.locale for row in kept],
+        "senders": [_line(row.shown.sender) for row in kept],
+        "replies": [_line(row.shown.reply_to) for row in kept],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, values)
+
+
+def _cut(html: str) -> tuple[_Page | None, list[str]]:
+    """Return the page of the HTML and what stands between its pieces, or else the whole HTML."""
+    for page in _pages():
+        fillings = _between(html, page.pieces)
+        if fillings is not None:
+            return page, fillings
+    return None, [html] if html else []
+
+
+def _between(html: str, pieces: Sequence[str]) -> list[str] | None:
+    first, *others, last = pieces
+    if not html.startswith(first) or not html.endswith(last):
+        return None
+    fillings, begin, end = [], len(first), len(html) - len(last)
+    for piece in others:
+        at = html.find(piece, begin, end)
+        if at < 0:
+            return None
+        fillings.append(html[begin:at])
+        begin = at + len(piece)
+    return [*fillings, html[begin:end]]
+
+
+@cache
+def _pages() -> list[_Page]:
+    return [_page(pieces) for pieces in shells()]
+
+
+def _page(pieces: Sequence[str]) -> _Page:
+    as_json = json.dumps(list(pieces))
+    return _Page(hashlib.sha256(as_json.encode()).hexdigest(), pieces, as_json)
+
+
+def _line(text: str) -> str:
+    return without_nul(text)[:MAX_LINE]
