@@ -19,8 +19,9 @@ class SmtpSink:
     """Keeps accepted messages in order; set an attribute to make it misbehave from then on.
 
     `refuse_recipient`, `refuse_data`: a reply such as "451 Try later" or "550 No such user".
-    `hang`: never answer once the message has been sent. `drop`: keep the message, then close the
-    connection without an answer, so that the sender cannot know whether it was accepted.
+    `hang`: never answer once the message has been sent. `waits`: answer as soon as it is False
+    again. `drop`: keep the message, then close the connection without an answer, so that the sender
+    cannot know whether it was accepted.
     """
 
     host: str = "127.0.0.1"
@@ -30,6 +31,7 @@ class SmtpSink:
     refuse_recipient: str | None = None
     refuse_data: str | None = None
     hang: bool = False
+    waits: bool = False
     drop: bool = False
 
     @property
@@ -61,6 +63,8 @@ class SmtpSink:
         """Take, refuse or leave open what becomes of a message."""
         if self.hang:
             await asyncio.sleep(3600)
+        while self.waits:
+            await asyncio.sleep(0.01)
         if self.refuse_data:
             return self.refuse_data
         assert isinstance(envelope.content, bytes)
