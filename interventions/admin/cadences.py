@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from unfold.decorators import display
 
 from activity.admin import (
@@ -27,6 +28,7 @@ from experiments.reporting.reasons import reason_text
 from interventions import models, operations
 from interventions.admin.buttons import cadence_buttons
 from interventions.admin.pauses import WhyForm, ask_why
+from interventions.admin.way import way_through
 from interventions.forms import CadenceForm, StepForm, StepFormSet
 from interventions.policy.durations import duration_in_words
 from interventions.queries.pauses import cadence_pause
@@ -41,7 +43,7 @@ class StepInline(TableInline):
     form = StepForm
     formset = StepFormSet
     # The handle for dragging is in the first cell, so the first field must be visible.
-    fields = ("delay", "template", "condition", "order")
+    fields = ("delay", "template", "condition", "otherwise", "then", "order")
     template_before = "admin/steps_help.html"
     ordering_field = "order"
     hide_ordering_field = True
@@ -66,16 +68,22 @@ class CadenceAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     # Only the actions pause and resume change it. A field in the form would not release held
     # messages.
     exclude = ("paused",)
-    readonly_fields = ("shown_pause",)
+    readonly_fields = ("shown_pause", "shown_way")
     actions = ("activate", "pause", "resume", "archive")
     # The steps follow the first fields. The others have usual values and are folded.
     fieldsets = (
-        (None, {"fields": ("name", "segment", "trigger", "category")}),
+        (None, {"fields": ("name", "segment", "trigger", "category", "shown_way")}),
         (
             "What the messages say of themselves, and when they may go out",
             {
                 "classes": ("collapse",),
-                "fields": ("why_now", ("window_from", "window_until"), "max_age", "priority"),
+                "fields": (
+                    "why_now",
+                    ("window_from", "window_until"),
+                    "weekdays",
+                    "max_age",
+                    "priority",
+                ),
             },
         ),
         (
@@ -109,6 +117,15 @@ class CadenceAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
         """Return since when, by whom and why the messages are held."""
         held = cadence_pause(cadence.pk)
         return f"its messages are held {held.circumstances}" if held else "no"
+
+    @display(description="The way through it")
+    def shown_way(self, cadence: models.Cadence) -> str:
+        """Return the saved steps in words, with their branches."""
+        if cadence._state.adding:
+            return "It is shown here after the first save."
+        steps = list(cadence.steps.select_related("template").order_by("position"))
+        way = {"way": way_through(steps)}
+        return render_to_string("admin/interventions/cadence/way.html", way)
 
     @display(description="Starts on")
     def shown_trigger(self, cadence: models.Cadence) -> str:

@@ -1,23 +1,23 @@
 """Admin forms that check templates, rules and cadences before they are saved."""
 
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from activity.rights import REFUSAL
-from interventions.forms.fields import DurationTextField, TimeOfDayField
-from interventions.models import Cadence, CadenceStatus, MessageTemplate, QuietHours, Step
+from interventions.forms.fields import DurationTextField, TimeOfDayField, WeekdaysField
+from interventions.models import Cadence, CadenceStatus, MessageTemplate, QuietHours
 from interventions.operations import (
     InterventionError,
-    StepFields,
     check_cadence,
-    check_steps,
     check_texts,
     free_cadence_key,
 )
@@ -29,12 +29,9 @@ from segmentation.forms import RuleField
 if TYPE_CHECKING:
     TemplateModelForm = forms.ModelForm[MessageTemplate]
     CadenceModelForm = forms.ModelForm[Cadence]
-    StepModelForm = forms.ModelForm[Step]
     QuietHoursModelForm = forms.ModelForm[QuietHours]
-    StepInlineFormSet = forms.BaseInlineFormSet[Step, Cadence, "StepForm"]
 else:
-    TemplateModelForm = CadenceModelForm = StepModelForm = QuietHoursModelForm = forms.ModelForm
-    StepInlineFormSet = forms.BaseInlineFormSet
+    TemplateModelForm = CadenceModelForm = QuietHoursModelForm = forms.ModelForm
 
 
 def _as_typed(*sources: str) -> SafeString:
@@ -135,11 +132,13 @@ class CadenceForm(CadenceModelForm):
             "max_age": DurationTextField,
             "window_from": TimeOfDayField,
             "window_until": TimeOfDayField,
+            "weekdays": WeekdaysField,
         }
         widgets: ClassVar = {
             "goal_rule": UnfoldAdminTextareaWidget(
                 attrs={"rows": 4, "data-rule": "Add a goal: conditions that end it"}
-            )
+            ),
+            "weekdays": UnfoldAdminCheckboxSelectMultipleWidget,
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -172,89 +171,3 @@ class CadenceForm(CadenceModelForm):
                 check_cadence(self.instance)
             except InterventionError as error:
                 self.add_error(error.field or None, str(error))
-
-
-class StepForm(StepModelForm):
-    """A step. Its channel comes from its template, and its position from its row."""
-
-    # Not the model's `position`, because only the formset can number all rows.
-    order = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    class Meta:
-        model = Step
-        fields = ("order", "delay", "template", "condition")
-        field_classes: ClassVar = {"condition": RuleField, "delay": DurationTextField}
-        widgets: ClassVar = {
-            "condition": UnfoldAdminTextareaWidget(
-                attrs={"rows": 3, "data-rule": "Send it only if …"}
-            )
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            self.initial["order"] = self.instance.position
-        self.stored_position = self.instance.position if self.instance.pk else None
-
-    def has_changed(self) -> bool:
-        """Return whether the step has new values or another position."""
-        moved = self.stored_position not in (None, self.instance.position)
-        return moved or super().has_changed()
-
-    def save(self, commit: bool = True) -> Step:
-        """Save the step with its template's channel."""
-        self.instance.channel = self.instance.template.channel
-        return super().save(commit=commit)
-
-
-class StepFormSet(StepInlineFormSet):
-    """The steps of a cadence: at least one, all with templates of the cadence's category."""
-
-    def clean(self) -> None:
-        """Number the steps. Refuse a cadence without steps and templates of another category."""
-        super().clean()
-        steps = self._kept()
-        if not steps and not any(self.errors):
-            raise ValidationError("Add at least one step. A cadence without steps sends nothing.")
-        self._number(steps)
-        if getattr(self.instance, "category_id", None) is None:
-            return
-        try:
-            templates = [form.cleaned_data["template"] for form in steps]
-            check_steps(self.instance, [StepFields(template) for template in templates])
-        except InterventionError as error:
-            raise ValidationError(str(error)) from None
-
-    def _kept(self) -> list[StepForm]:
-        kept = [form for form in self.forms if form.is_valid() and form.cleaned_data]
-        return [
-            form
-            for form in kept
-            if not form.cleaned_data.get("DELETE") and form.cleaned_data.get("template")
-        ]
-
-    def _number(self, steps: list[StepForm]) -> None:
-        # The page numbers the rows that were dragged. Rows without a number come after all others,
-        # in their order in the form.
-        rows = sorted(steps, key=_place)
-        positions = positions_in_order([form.stored_position for form in rows])
-        for form, position in zip(rows, positions, strict=True):
-            form.instance.position = position
-
-
-def _place(form: StepForm) -> float:
-    order = form.cleaned_data.get("order")
-    return math.inf if order is None else order
-
-
-def positions_in_order(stored: Sequence[int | None]) -> list[int]:
-    """Return the positions for rows in this order. `stored` holds their present positions, if any.
-
-    If the order is unchanged, positions stay the same, even with gaps, because active runs refer to
-    them.
-    """
-    known = [position for position in stored if position is not None]
-    if known != sorted(known) or None in stored[: len(known)]:
-        return list(range(len(stored)))
-    after = known[-1] + 1 if known else 0
-    return [*known, *range(after, after + len(stored) - len(known))]

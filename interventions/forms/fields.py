@@ -1,11 +1,13 @@
 """Form fields for durations and times as people write them."""
 
+import re
 from datetime import time, timedelta
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
+from interventions.models import END_POSITION
 from interventions.policy.durations import (
     EXAMPLES,
     DurationError,
@@ -15,6 +17,7 @@ from interventions.policy.durations import (
     parse_duration,
 )
 from interventions.policy.times import TIME_EXAMPLES, TimeOfDayError, parse_time
+from interventions.policy.windows import WEEK
 
 
 class DurationTextField(forms.Field):
@@ -54,6 +57,43 @@ class DelayField(forms.CharField):
     def prepare_value(self, value: Any) -> Any:
         """Return the delay in words. Text that a person typed stays unchanged."""
         return delay_in_words(value) if isinstance(value, timedelta) else value
+
+
+class StepNumberField(forms.Field):
+    """The number of a step as its row shows it, counted from 1, or "end". Empty: the next step."""
+
+    def to_python(self, value: Any) -> int | None:
+        """Return the number, END_POSITION for "end", or None if empty."""
+        words = str(value or "").strip().lower()
+        if not words:
+            return None
+        if words == "end":
+            return END_POSITION
+        if not re.fullmatch(r"[1-9]\d{0,3}", words, re.ASCII):
+            raise ValidationError("Write the number of a later step, or “end”.")
+        return int(words)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the number as text. Text that a person typed stays unchanged."""
+        return "end" if value == END_POSITION else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether the field names another step, however it is written."""
+        shown = "" if initial is None else str(self.prepare_value(initial))
+        return shown != str(data or "").strip().lower()
+
+
+class WeekdaysField(forms.TypedMultipleChoiceField):
+    """Weekdays to tick. No tick means every day."""
+
+    def __init__(self, *, base_field: Any = None, max_length: Any = None, **kwargs: Any) -> None:
+        # The first two arguments come from the array field of the model.
+        kwargs.pop("min_length", None)
+        super().__init__(choices=[*WEEK.items()], coerce=int, empty_value=[], **kwargs)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether other days are ticked."""
+        return {str(day) for day in initial or ()} != set(data or ())
 
 
 class TimeOfDayField(forms.Field):

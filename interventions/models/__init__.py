@@ -2,6 +2,7 @@
 
 from interventions.models.cadences import (
     DEFAULT_MAX_AGE,
+    END_POSITION,
     Cadence,
     CadenceStatus,
     Reentry,
@@ -42,6 +43,7 @@ from interventions.models.sent import SentMessage, SentPage
 __all__ = [
     "COUNTED_STATES",
     "DEFAULT_MAX_AGE",
+    "END_POSITION",
     "Cadence",
     "CadenceStatus",
     "CapScope",

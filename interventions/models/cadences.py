@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -10,9 +11,12 @@ from activity.models import shared_unless
 from experiments.models import Arm
 from interventions.models.field_checks import FieldCheckedModel, check
 from interventions.models.messages import Category, Channel, MessageTemplate, channel_choices
+from interventions.policy.windows import WEEK, SendWindow
 from segmentation.models import Segment
 
 DEFAULT_MAX_AGE = timedelta(days=7)
+# Behind every step: a branch to it ends the run.
+END_POSITION = 32_767
 
 
 class Trigger(models.TextChoices):
@@ -88,6 +92,15 @@ class Cadence(FieldCheckedModel):
         null=True, blank=True, help_text="Send only after this local time,"
     )
     window_until = models.TimeField(null=True, blank=True, help_text="and before this local time.")
+    weekdays = ArrayField(
+        models.PositiveSmallIntegerField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        verbose_name="on these weekdays",
+        help_text="Send only on these days of the learner's own calendar. Without a tick it sends "
+        "on every day.",
+    )
     max_age = models.DurationField(
         default=DEFAULT_MAX_AGE, help_text="A planned message that waits longer than this expires."
     )
@@ -135,6 +148,12 @@ class Cadence(FieldCheckedModel):
                 "another time, or leave both empty to send at any time.",
             ),
             check(
+                "cadence_weekdays_are_known",
+                Q(weekdays__contained_by=[*WEEK]),
+                at="weekdays",
+                sentence="Choose days from Monday to Sunday.",
+            ),
+            check(
                 "cadence_status_is_known",
                 Q(status__in=CadenceStatus.values),
                 at="status",
@@ -158,6 +177,13 @@ class Cadence(FieldCheckedModel):
     def __str__(self) -> str:
         return self.named(self.name)
 
+    @property
+    def send_window(self) -> SendWindow | None:
+        """Return when the cadence may send. None: at any time."""
+        if self.window_from is None and not self.weekdays:
+            return None
+        return SendWindow(self.window_from, self.window_until, frozenset(self.weekdays))
+
 
 class Step(FieldCheckedModel):
     """One message of a cadence."""
@@ -171,6 +197,19 @@ class Step(FieldCheckedModel):
     template = models.ForeignKey(MessageTemplate, on_delete=models.PROTECT, related_name="steps")
     condition = models.JSONField(
         null=True, blank=True, help_text="A rule. If it is not true, this step is dropped."
+    )
+    # Positions, and not steps, so that a check of the row alone forbids loops: along a run they
+    # only grow. If the step there was removed, the next one takes its place, as for runs.
+    then_position = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="The position at which a run continues after this step. Empty: the next step.",
+    )
+    otherwise_position = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="The position at which a run continues if the condition is not true. Empty: the "
+        "next step.",
     )
 
     class Meta:
@@ -188,8 +227,27 @@ class Step(FieldCheckedModel):
                 at="delay",
                 sentence="A step cannot come before the previous step. Enter 0 or more.",
             ),
+            check(
+                "step_goes_forward",
+                (Q(then_position__isnull=True) | Q(then_position__gt=F("position")))
+                & (Q(otherwise_position__isnull=True) | Q(otherwise_position__gt=F("position"))),
+                at="then_position",
+                sentence="A step can only go on with a later step.",
+            ),
+            check(
+                "step_otherwise_needs_a_condition",
+                Q(otherwise_position__isnull=True) | Q(condition__isnull=False),
+                at="otherwise_position",
+                sentence="Without a condition there is no “if not”. Add a condition, or leave this "
+                "empty.",
+            ),
         ]
 
     def __str__(self) -> str:
         # Positions start at 0, but people count from 1.
         return f"{self.cadence}, step {self.position + 1}"
+
+    def following(self, *, met: bool) -> int:
+        """Return the position at which a run continues. `met`: the condition was true."""
+        branch = self.then_position if met else self.otherwise_position
+        return self.position + 1 if branch is None else branch

@@ -1,11 +1,9 @@
 """All operations that write the tables of interventions."""
 
 from interventions.operations.actions import shipped_actions
+from interventions.operations.cadence_checks import StepFields, check_cadence, check_steps
 from interventions.operations.cadences import (
     CadenceFields,
-    StepFields,
-    check_cadence,
-    check_steps,
     free_cadence_key,
     save_cadence,
     set_cadence_status,

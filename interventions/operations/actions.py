@@ -10,7 +10,8 @@ from django.db import transaction
 
 from common.rows import free_key
 from interventions.models import Cadence, CadenceStatus, Category, MessageTemplate, Reentry
-from interventions.operations.cadences import CadenceFields, StepFields, lock_keys, save_cadence
+from interventions.operations.cadence_checks import StepFields
+from interventions.operations.cadences import CadenceFields, lock_keys, save_cadence
 from interventions.operations.templates import save_template
 from interventions.policy.durations import parse_delay, parse_duration
 from interventions.policy.guards import CATEGORIES
@@ -73,7 +74,13 @@ def _save(key: str, action: Mapping[str, Any], segment: Segment) -> Cadence:
 
 
 def _step(step: Mapping[str, Any], template: MessageTemplate) -> StepFields:
-    return StepFields(template, parse_delay(step["delay"]), step.get("condition"))
+    return StepFields(
+        template,
+        parse_delay(step["delay"]),
+        step.get("condition"),
+        then=step.get("then"),
+        otherwise=step.get("otherwise"),
+    )
 
 
 def _template(category: Category, key: str) -> MessageTemplate:

@@ -23,12 +23,8 @@ from interventions.models import (
     Nudge,
     Run,
 )
-from interventions.operations.cadences import (
-    CadenceFields,
-    StepFields,
-    lock_keys,
-    save_cadence,
-)
+from interventions.operations.cadence_checks import StepFields
+from interventions.operations.cadences import CadenceFields, lock_keys, save_cadence
 from interventions.operations.errors import InterventionError
 from interventions.operations.experiments import start_experiment
 from interventions.operations.runs import Start, new_run

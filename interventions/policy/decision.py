@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from interventions.policy.caps import Cap, Counted, Message, eligible_at
 from interventions.policy.hours import ClosedHours, open_from
+from interventions.policy.windows import SendWindow, next_opening
 
 # How long a message waits for a feed. Dispatch decides on no held message, so for those it only
 # says that they wait.
@@ -86,7 +87,7 @@ class Facts:
     held: Reason | None = None
     feed_silent: bool = False
     quiet_hours: ClosedHours | None = None
-    outside_window: ClosedHours | None = None
+    send_window: SendWindow | None = None
     # An event or a transition of this enrollment is not processed yet.
     evaluation_pending: bool = False
     # Only the caps that apply to the message.
@@ -137,16 +138,18 @@ def _feed(facts: Facts, now: datetime) -> Decision | None:
     return Defer(now + HOLD, Reason.FEED_SILENT) if facts.feed_silent else None
 
 
-def _hours(facts: Facts, now: datetime) -> Decision | None:
-    stretches = (
-        (facts.quiet_hours, Reason.QUIET_HOURS),
-        (facts.outside_window, Reason.SEND_WINDOW),
-    )
-    for closed, reason in stretches:
-        until = now if closed is None else open_from(now, closed, zone=facts.zone)
-        if until > now:
-            return Defer(until, reason)
-    return None
+def _quiet_hours(facts: Facts, now: datetime) -> Decision | None:
+    if facts.quiet_hours is None:
+        return None
+    until = open_from(now, facts.quiet_hours, zone=facts.zone)
+    return Defer(until, Reason.QUIET_HOURS) if until > now else None
+
+
+def _send_window(facts: Facts, now: datetime) -> Decision | None:
+    if facts.send_window is None:
+        return None
+    until = next_opening(now, facts.send_window, zone=facts.zone)
+    return Defer(until, Reason.SEND_WINDOW) if until > now else None
 
 
 def _evaluation_pending(facts: Facts, now: datetime) -> Decision | None:
@@ -190,7 +193,8 @@ ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _holdout,
     _held,
     _feed,
-    _hours,
+    _quiet_hours,
+    _send_window,
     _evaluation_pending,
     _caps,
 )

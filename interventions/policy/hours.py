@@ -1,4 +1,4 @@
-"""Closed hours without messages: quiet hours, and hours outside a send window. Pure."""
+"""Quiet hours: closed hours without messages. Pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,6 +17,9 @@ class ClosedHours:
 
     begins: time
     ends: time
+
+    def __str__(self) -> str:
+        return f"{self.begins:%H:%M} to {self.ends:%H:%M}"
 
 
 def outside(opens: time, closes: time) -> ClosedHours:
@@ -54,12 +57,12 @@ def _end_of_stretch(instant: datetime, closed: ClosedHours, zone: str) -> dateti
 
 def _stretch(day: date, closed: ClosedHours, zone: str) -> tuple[datetime, datetime]:
     last_day = day if closed.begins < closed.ends else day + timedelta(days=1)
-    begins_at = _instants(datetime.combine(day, closed.begins), zone)[0]
-    ends_at = _instants(datetime.combine(last_day, closed.ends), zone)[-1]
+    begins_at = instants_of(datetime.combine(day, closed.begins), zone)[0]
+    ends_at = instants_of(datetime.combine(last_day, closed.ends), zone)[-1]
     return begins_at, ends_at
 
 
-def _instants(wall: datetime, zone: str) -> tuple[datetime, ...]:
+def instants_of(wall: datetime, zone: str) -> tuple[datetime, ...]:
     """Return the instants of a local time: both if it is repeated, the clock change if skipped."""
     early, late = (
         wall.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1)

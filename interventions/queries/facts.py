@@ -9,11 +9,10 @@ from django.db import connection
 
 from activity.models import Learner
 from common.addresses import comparable
-from interventions.models import Cadence, CadenceStatus, Delivery, RunStatus
+from interventions.models import CadenceStatus, Delivery, RunStatus
 from interventions.policy.caps import Counted, Message, covers
 from interventions.policy.consent import ConsentStatement, is_wanted, latest_statement
 from interventions.policy.decision import PASSING, Facts
-from interventions.policy.hours import ClosedHours, outside
 from interventions.queries.holds import hold_of, learner_paused
 from interventions.queries.limits import Limits
 from segmentation.models import SegmentStatus
@@ -150,7 +149,7 @@ def facts_of(
         ),
         feed_silent=limits.is_silent(course, now=now),
         quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,
-        outside_window=_outside_window(cadence),
+        send_window=cadence.send_window,
         evaluation_pending=delivery.enrollment_id in situation.evaluation_pending,
         caps=tuple(cap for cap in limits.caps if delivery.category.capped and covers(cap, message)),
         # A message that is sent again replaces its earlier copy, so that copy does not count.
@@ -184,9 +183,3 @@ def _has_ended(delivery: Delivery) -> bool:
         or cadence.status != CadenceStatus.ACTIVE
         or (segment is not None and segment.status == SegmentStatus.ARCHIVED)
     )
-
-
-def _outside_window(cadence: Cadence) -> ClosedHours | None:
-    if cadence.window_from is None or cadence.window_until is None:
-        return None
-    return outside(opens=cadence.window_from, closes=cadence.window_until)

@@ -25,7 +25,7 @@ class Limits:
         """Return how far back a message can still count."""
         return max((horizon(cap) for cap in self.caps), default=timedelta(0))
 
-    def quiet_hours_of(self, course_id: int) -> ClosedHours | None:
+    def quiet_hours_of(self, course_id: int | None) -> ClosedHours | None:
         """Return the course's quiet hours, else the site's."""
         return self.quiet_hours.get(course_id, self.quiet_hours.get(None))
 

@@ -12,6 +12,7 @@ from interventions.policy.decision import Facts, Reason
 from interventions.policy.durations import delay_in_words, later
 from interventions.policy.expectation import Expectation, expect
 from interventions.policy.hours import ClosedHours, outside
+from interventions.policy.windows import SendWindow
 from interventions.queries.limits import Limits
 
 MINUTES = 24 * 60
@@ -71,7 +72,7 @@ class Plan:
             message=message,
             zone=self.course.time_zone,
             quiet_hours=self.quiet_hours,
-            outside_window=self.outside_window,
+            send_window=SendWindow(*self.window) if self.window else None,
             caps=tuple(caps),
             counted=tuple(counted),
         )

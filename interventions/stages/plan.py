@@ -118,8 +118,8 @@ def _plan(due: CadenceRuns) -> None:
         for run in due.runs
         if run.enrollment_id not in reached and (step := _next_step(due.steps, run)) is not None
     ]
-    _write(due, going)
-    _advance(due, {run.pk: step for run, step in going})
+    dropped = _write(due, going)
+    _advance(due, {run.pk: step.following(met=run.pk not in dropped) for run, step in going})
 
 
 def _next_step(steps: Sequence[Step], run: Run) -> Step | None:
@@ -133,13 +133,15 @@ def _matching(rule: Any, runs: Iterable[Run], now: datetime) -> set[int]:
     return match_rule(parse(rule), enrollment_ids=ids, as_of=now)
 
 
-def _write(due: CadenceRuns, going: Sequence[tuple[Run, Step]]) -> None:
+def _write(due: CadenceRuns, going: Sequence[tuple[Run, Step]]) -> set[int]:
+    """Write the deliveries. Return the ids of the runs whose step was dropped."""
     dropped = _unmet(going, due.now)
     rows = [_delivery(due, run, step, drop=run.pk in dropped) for run, step in going]
     # A step that was planned before, because positions were edited, is not planned again.
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
     assigned = {run.pk: run.assignment_id for run, _ in going if run.assignment_id is not None}
     _tell(assigned, [row.key for row in rows if row.run_id in assigned], due.now)
+    return dropped
 
 
 def _tell(assigned: Mapping[int, int], keys: Sequence[UUID], now: datetime) -> None:
@@ -189,10 +191,10 @@ def _delivery(due: CadenceRuns, run: Run, step: Step, *, drop: bool) -> Delivery
     )
 
 
-def _advance(due: CadenceRuns, planned: dict[int, Step]) -> None:
-    """Set each run to the step after the planned one. Without such a step it waits to be closed."""
+def _advance(due: CadenceRuns, positions: Mapping[int, int]) -> None:
+    """Set each run to the step at its position or behind. Without one it waits to be closed."""
     runs = [run for run in due.runs if run.status == RunStatus.ACTIVE]
-    following = [_after(due.steps, run, planned.get(run.pk)) for run in runs]
+    following = [_after(due.steps, run, positions.get(run.pk)) for run in runs]
     values: dict[str, Any] = {
         "runs": [run.pk for run in runs],
         "positions": [position for position, _ in following],
@@ -203,9 +205,9 @@ def _advance(due: CadenceRuns, planned: dict[int, Step]) -> None:
 
 
 def _after(
-    steps: Sequence[Step], run: Run, planned: Step | None
+    steps: Sequence[Step], run: Run, position: int | None
 ) -> tuple[int | None, datetime | None]:
-    following = next((s for s in steps if planned and s.position > planned.position), None)
+    following = next((s for s in steps if position is not None and s.position >= position), None)
     if following is None or run.next_at is None:
         return None, None
     # Counted from the planned instant, not from now, so that a late stage delays no later step.

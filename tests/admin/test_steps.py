@@ -1,9 +1,12 @@
 """The page of a cadence: durations in words, and steps in the order of their rows."""
 
+import json
+from datetime import time
+
 import pytest
 from django.contrib.auth import get_user_model
 
-from interventions.models import Cadence
+from interventions.models import END_POSITION, Cadence, QuietHours
 from tests.admin.test_changes import BUSY, cadence_form, make_template, page
 from tests.segmentation.factories import make_playbook, make_segment
 
@@ -114,3 +117,83 @@ def test_unchanged_step_keeps_the_position_that_runs_refer_to(staff, three_steps
     staff.post(page(Cadence, cadence), form | rows)
 
     assert positions(cadence) == [(1, 1), (2, 2)]
+
+
+def branches(cadence):
+    return [(step.then_position, step.otherwise_position) for step in cadence.steps.all()]
+
+
+def test_branches_are_entered_as_numbers_of_rows_and_shown_as_a_way(staff, three_steps):
+    template, form, cadence = three_steps
+    stored = list(cadence.steps.all())
+    typed = {
+        "steps-0-condition": json.dumps(BUSY),
+        "steps-0-otherwise": "3",
+        "steps-1-then": "End",
+    }
+    rows = step_rows(template, "0", "1 day", "2 days", stored=stored, **typed)
+
+    response = staff.post(page(Cadence, cadence), form | rows)
+
+    assert response.status_code == 302, response.content.decode()
+    assert branches(cadence) == [(None, 2), (END_POSITION, None), (None, None)]
+    text = staff.get(page(Cadence, cadence)).text
+    assert "no → step 3" in text
+    assert "→ the end" in text
+    assert 'name="steps-0-otherwise" value="3"' in text
+    assert 'name="steps-1-then" value="end"' in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"steps-1-then": "2"}, "only go on with a later step"),
+        ({"steps-1-then": "1"}, "only go on with a later step"),
+        ({"steps-1-then": "7"}, "There is no step 7"),
+        ({"steps-1-then": "next"}, "Write the number of a later step"),
+        ({"steps-1-otherwise": "3"}, "Without a condition there is no"),
+    ],
+)
+def test_a_branch_that_cannot_be_is_refused_in_its_row(staff, three_steps, typed, sentence):
+    template, form, cadence = three_steps
+    rows = step_rows(template, "0", "1 day", "2 days", stored=list(cadence.steps.all()), **typed)
+
+    response = staff.post(page(Cadence, cadence), form | rows)
+
+    assert sentence in response.text
+    assert branches(cadence) == [(None, None)] * 3
+
+
+def test_a_branch_keeps_its_step_when_rows_change_places(staff, three_steps):
+    template, form, cadence = three_steps
+    cadence.steps.filter(position=0).update(then_position=2)
+    stored = list(cadence.steps.all())
+    moved = {"steps-0-then": "3", "steps-1-order": 2, "steps-2-order": 1}
+    rows = step_rows(template, "0", "1 day", "2 days", stored=stored, **moved)
+
+    response = staff.post(page(Cadence, cadence), form | rows)
+
+    assert response.status_code == 302, response.content.decode()
+    # The step of 2 days, to which the first one leads, is now the second.
+    assert positions(cadence) == [(0, 0), (1, 2), (2, 1)]
+    assert branches(cadence)[0] == (1, None)
+
+
+def test_weekdays_are_ticked_and_hours_that_never_send_are_refused(staff, three_steps):
+    template, form, cadence = three_steps
+    QuietHours.objects.create(begins=time(21), ends=time(8))
+    rows = step_rows(template, "0", "1 day", "2 days", stored=list(cadence.steps.all()))
+
+    staff.post(page(Cadence, cadence), form | rows | {"weekdays": ["1", "3"]})
+    cadence.refresh_from_db()
+    assert cadence.weekdays == [1, 3]
+    night = {"window_from": "22:00", "window_until": "23:00", "weekdays": ["1"]}
+    refused = staff.post(page(Cadence, cadence), form | rows | night)
+    short = staff.post(
+        page(Cadence, cadence), form | rows | {"weekdays": ["1"], "max_age": "2 days"}
+    )
+
+    assert "lie within the quiet hours" in refused.text
+    assert "so messages would expire" in short.text
+    cadence.refresh_from_db()
+    assert cadence.weekdays == [1, 3]

@@ -211,6 +211,8 @@ def test_starting_draws_the_present_members_of_the_segment(draw_present: bool) -
         {"max_age": timedelta(0)},
         {"status": "odd"},
         {"trigger": "odd"},
+        {"weekdays": [0]},
+        {"weekdays": [1, 8]},
     ],
     ids=str,
 )

@@ -192,6 +192,17 @@ def test_a_cadence_sends_in_its_window_only() -> None:
     assert len(dispatch(delivery.send_at)[0]) == 1
 
 
+def test_a_cadence_sends_on_its_weekdays_only() -> None:
+    # NOW is a Tuesday in September, at 13:00 in London.
+    cadence = make_cadence(weekdays=[4, 1], window_from=time(9), window_until=time(17))
+    delivery = make_delivery(cadence=cadence)
+
+    assert dispatch()[0] == []
+    assert state_of(delivery) == ("planned", "send_window")
+    assert delivery.send_at == datetime(2025, 10, 2, 8, 0, tzinfo=UTC)
+    assert len(dispatch(delivery.send_at)[0]) == 1
+
+
 @pytest.mark.slow
 def test_the_trace_keeps_decisions_up_to_a_limit() -> None:
     delivery = make_delivery(expires_at=NOW + timedelta(days=30))

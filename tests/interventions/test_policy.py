@@ -18,7 +18,8 @@ from interventions.policy.decision import (
     Reason,
     decide,
 )
-from interventions.policy.hours import ClosedHours, outside
+from interventions.policy.hours import ClosedHours
+from interventions.policy.windows import SendWindow
 
 NOW = datetime(2025, 9, 10, 21, 0, tzinfo=UTC)
 MAIL = Message("email", 1, 1)
@@ -45,7 +46,7 @@ OBJECTIONS: list[tuple[dict[str, Any], Any]] = [
     ({"feed_silent": True}, Defer(NOW + HOLD, Reason.FEED_SILENT)),
     ({"quiet_hours": NIGHT}, Defer(MORNING, Reason.QUIET_HOURS)),
     (
-        {"outside_window": outside(time(9), time(17))},
+        {"send_window": SendWindow(time(9), time(17))},
         Defer(MORNING + timedelta(hours=1), Reason.SEND_WINDOW),
     ),
     ({"evaluation_pending": True}, Defer(NOW + PASSES_WITHIN, Reason.EVALUATION_PENDING)),
