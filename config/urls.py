@@ -30,6 +30,7 @@ urlpatterns = [
     path("playbooks/<int:playbook_id>.yaml", views.playbook_yaml, name="playbook-yaml"),
     path("playbooks/<int:playbook_id>/import/", views.playbook_import, name="playbook-import"),
     path("deliveries/counts/", views.delivery_counts, name="delivery-counts"),
+    path("forecast/", views.forecast_page, name="forecast"),
     path("demo/", views.demo_course, name="demo-course"),
     path("demo/<str:key>/", views.demo_item, name="demo-item"),
     path("", include("activity.urls")),

@@ -25,6 +25,7 @@ GROUPS = {
         "Cadences": ("schedule_send", "interventions.cadence"),
         "Templates": ("article", "interventions.messagetemplate"),
         "Deliveries": ("outgoing_mail", "interventions.delivery"),
+        "Forecast": ("calendar_month", "forecast"),
         "Frequency caps": ("speed", "interventions.frequencycap"),
         "Quiet hours": ("bedtime", "interventions.quiethours"),
         "Holdouts": ("do_not_disturb_on", "interventions.holdout"),
@@ -50,8 +51,15 @@ GROUPS = {
 RIGHTS = {
     "nudge": "interventions.add_cadence",
     "mailbox": "interventions.view_mailboxmessage",
+    "forecast": "interventions.view_delivery",
 }
-PAGES = {"today": "/", "nudge": "/nudges/new/", "reports": "/reports/", "mailbox": "/mailbox/"}
+PAGES = {
+    "today": "/",
+    "nudge": "/nudges/new/",
+    "reports": "/reports/",
+    "mailbox": "/mailbox/",
+    "forecast": "/forecast/",
+}
 
 
 def look() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
 from config.views.deliveries import delivery_counts
 from config.views.demo import demo_course, demo_item
+from config.views.forecast import forecast_page
 from config.views.go_live import take_live
 from config.views.install import install
 from config.views.items import items
@@ -23,6 +24,7 @@ __all__ = [
     "delivery_counts",
     "demo_course",
     "demo_item",
+    "forecast_page",
     "install",
     "items",
     "playbook_import",
