@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from interventions.channels import CHANNELS, ChannelDownError, Connection, Draft, Result
+from interventions.channels import CHANNELS, ChannelDownError, Connection, Draft, Feature, Result
 from interventions.models import Channel as Name
 
 MAILBOX = "interventions.channels.mailbox.MailboxBackend"
@@ -22,6 +22,7 @@ def is_kept_here() -> bool:
 def send_trials(drafts: Sequence[Draft]) -> None:
     """Hand the mails off, in order. Raise TrialError at the first that is not accepted."""
     channel = CHANNELS[Name.EMAIL]
+    channel.require(Feature.TRIALS)
     connection = channel.connect()
     try:
         messages = [channel.compose(draft) for draft in drafts]

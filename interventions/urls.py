@@ -15,6 +15,10 @@ urlpatterns = [
     path("nudges/<uuid:key>/start/", views.start_nudge, name="start_nudge"),
     path("nudges/<uuid:key>/delete/", views.delete_nudge, name="delete_nudge"),
     path("nudges/<uuid:key>/preview/<int:number>/", views.nudge_preview, name="nudge_preview"),
+    path("tasks/", views.tasks, name="tasks"),
+    path("tasks/<int:task_id>/take/", views.task_take, name="task_take"),
+    path("tasks/<int:task_id>/talk/", views.task_talk, name="task_talk"),
+    path("tasks/<int:task_id>/done/", views.task_done, name="task_done"),
     path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
     path("preferences/<str:token>/", views.preferences, name="preferences"),
 ]

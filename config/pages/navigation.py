@@ -12,6 +12,7 @@ GROUPS = {
         "Today": ("today", "today"),
         # With the messages, the menu would not fit a window 768 pixels high.
         "New nudge": ("campaign", "nudge"),
+        "Tasks": ("checklist", "tasks"),
         "Reports": ("monitoring", "reports"),
         "Mailbox": ("mail", "mailbox"),
     },
@@ -50,12 +51,14 @@ GROUPS = {
 # The rights that pages of our own need. Any staff may open the others.
 RIGHTS = {
     "nudge": "interventions.add_cadence",
+    "tasks": "interventions.view_instructortask",
     "mailbox": "interventions.view_mailboxmessage",
     "forecast": "interventions.view_delivery",
 }
 PAGES = {
     "today": "/",
     "nudge": "/nudges/new/",
+    "tasks": "/tasks/",
     "reports": "/reports/",
     "mailbox": "/mailbox/",
     "forecast": "/forecast/",

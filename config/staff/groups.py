@@ -37,6 +37,7 @@ _RECORDS = (
     "experiments.deliveryoutcome",
     "interventions.run",
     "interventions.delivery",
+    "interventions.instructortask",
     "interventions.nudge",
     "interventions.consent",
     "interventions.templatetext",
@@ -46,6 +47,7 @@ _RECORDS = (
 )
 _WORK = (*_COURSES, *_PEOPLE, *_SEGMENTS, *_MESSAGES, *_EXPERIMENTS)
 _SEND = ("activity.send_messages",)
+_DO_TASKS = ("interventions.change_instructortask",)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,18 @@ def _split(granted: set[tuple[str, str]]) -> list[tuple[str, tuple[str, str]]]:
 
 READY_GROUPS = (
     # Everything to set up a course, except letting messages out.
-    ReadyGroup("Course admins", sees=_RECORDS, changes=_WORK, rights=("activity.export_lists",)),
+    ReadyGroup(
+        "Course admins",
+        sees=_RECORDS,
+        changes=_WORK,
+        rights=("activity.export_lists", *_DO_TASKS),
+    ),
+    # The teachers of sections: their tasks, and the pages of the learners whom the tasks are about.
+    ReadyGroup(
+        "Instructors",
+        sees=(*_PEOPLE, "activity.course", "activity.section", "interventions.instructortask"),
+        rights=_DO_TASKS,
+    ),
     ReadyGroup("Staff who read reports", sees=("experiments.experiment", "experiments.arm")),
     # Usually combined with another group. Alone it can see everything that lets messages out, and
     # let them out.

@@ -11,6 +11,7 @@ REASONS = {
     "channel_down": "the mail server could not be reached",
     "complained": "the learner had marked a message as spam",
     "condition": "the condition of its step was not met",
+    "conversation_open": "an instructor is in conversation with the learner",
     "course_not_live": "the course is not live",
     "course_over": "the course was over for the learner",
     "error": "an error occurred",

@@ -11,14 +11,19 @@ from interventions.channels.base import (
     ChannelDownError,
     Connection,
     Draft,
+    Outcome,
     Result,
     Shown,
+    UnsupportedError,
 )
 from interventions.channels.email import EMAIL
+from interventions.channels.task import TASK
 from interventions.models import Channel as Name
+from interventions.render.features import Feature
 
 CHANNELS: Mapping[str, Channel] = {
     Name.EMAIL: EMAIL,
+    Name.TASK: TASK,
 }
 
 __all__ = [
@@ -28,6 +33,9 @@ __all__ = [
     "ChannelDownError",
     "Connection",
     "Draft",
+    "Feature",
+    "Outcome",
     "Result",
     "Shown",
+    "UnsupportedError",
 ]

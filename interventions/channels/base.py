@@ -1,14 +1,15 @@
 """The interface of a channel: its declarations, its input and its answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
 from activity.models import Learner
 from interventions.models import Delivery, TemplateText
 from interventions.render.context import MessageContext
+from interventions.render.features import Feature
 from interventions.render.mail import Rendered
 
 
@@ -53,22 +54,41 @@ class Result(StrEnum):
     # It may or may not have been accepted.
     IN_DOUBT = "in_doubt"
 
-    @property
-    def stops_the_channel(self) -> bool:
-        """Return whether the next message would most likely have the same result."""
-        return self in (Result.CHANNEL_DOWN, Result.IN_DOUBT)
-
 
 @dataclass(frozen=True)
 class Answer:
     """The result, with the reply of the other side as detail.
 
     `may_be_the_message` means that this message may be the cause of a channel being down.
+    `retry_after` is the time for which the other side asked to be left alone.
+    `of_one_endpoint` means that only one of several other sides gave the answer, so that the
+    channel goes on with the others.
     """
 
     result: Result
     detail: str = ""
     may_be_the_message: bool = False
+    retry_after: timedelta | None = None
+    of_one_endpoint: bool = False
+
+    @property
+    def stops_the_channel(self) -> bool:
+        """Return whether the next message would most likely have the same result."""
+        stops = self.result in (Result.CHANNEL_DOWN, Result.IN_DOUBT)
+        return stops and not self.of_one_endpoint
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer to one message, with its delivery as it was recorded."""
+
+    delivery: Delivery
+    message: Any
+    answer: Answer
+
+
+class UnsupportedError(Exception):
+    """The channel lacks a feature. The message is a sentence."""
 
 
 class ChannelDownError(Exception):
@@ -89,9 +109,21 @@ class Connection(Protocol):
 
 
 class Check(Protocol):
-    """Raise TemplateError with a sentence if no message can be composed from the texts."""
+    """Raise TemplateError with a sentence if no message can be composed from the texts.
+
+    It also refuses markup that the channel does not support.
+    """
 
     def __call__(self, *, subject: str, body: str) -> None: ...
+
+
+class Record(Protocol):
+    """Write the channel's own rows, in the transaction that records the answers. No I/O.
+
+    It may get the same message again, and must keep one row of it.
+    """
+
+    def __call__(self, outcomes: Sequence[Outcome], *, now: datetime) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +135,11 @@ class Channel:
     the message for the connection, without I/O, or raises ValueError with the reason. `show`
     returns what the learner reads in it, to be kept. `preview` returns a text with example values,
     or raises TemplateError.
+
+    `supports` names the features of the channel. `is_mail` says that messages go to the learner's
+    own mail address, which may be missing, and that they wait while an instructor talks with the
+    learner. `is_local` says that the other side is our own database: `record` hands the messages
+    off, and an attempt that is not recorded has certainly handed off nothing.
     """
 
     verb: str
@@ -112,3 +149,12 @@ class Channel:
     check: Check
     preview: Callable[[TemplateText], Rendered]
     connect: Callable[[], Connection]
+    supports: frozenset[Feature] = frozenset()
+    is_mail: bool = False
+    is_local: bool = False
+    record: Record | None = None
+
+    def require(self, feature: Feature) -> None:
+        """Raise UnsupportedError if the channel lacks the feature."""
+        if feature not in self.supports:
+            raise UnsupportedError(f"This channel has no {feature}.")

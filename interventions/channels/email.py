@@ -10,6 +10,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from interventions.channels.base import Answer, Channel, ChannelDownError, Result
 from interventions.channels.mail import compose_mail, mail_address, preview_mail, show_mail
 from interventions.channels.smtp import Stage, StagedBackend
+from interventions.render.features import Feature
 from interventions.render.mail import check_message
 
 MAX_DETAIL = 300
@@ -84,7 +85,7 @@ class EmailConnection:
         except Exception as error:  # noqa: BLE001
             stage = self._connection.stage if isinstance(self._connection, StagedBackend) else None
             answer = classify(error, stage)
-            if answer.result.stops_the_channel:
+            if answer.stops_the_channel:
                 self._abandon()
             return answer, _found_closed(error, stage)
         return Answer(Result.HANDED_OFF) if sent else Answer(Result.IN_DOUBT, "nothing sent"), False
@@ -164,4 +165,6 @@ EMAIL = Channel(
     check=check_message,
     preview=preview_mail,
     connect=EmailConnection,
+    supports=frozenset(Feature),
+    is_mail=True,
 )

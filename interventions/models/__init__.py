@@ -39,11 +39,13 @@ from interventions.models.messages import (
 from interventions.models.nudges import Nudge
 from interventions.models.pauses import LearnerPause, Pause, SitePause
 from interventions.models.sent import SentMessage, SentPage
+from interventions.models.tasks import WAITING_STATES, InstructorTask, TaskState
 
 __all__ = [
     "COUNTED_STATES",
     "DEFAULT_MAX_AGE",
     "END_POSITION",
+    "WAITING_STATES",
     "Cadence",
     "CadenceStatus",
     "CapScope",
@@ -58,6 +60,7 @@ __all__ = [
     "FrequencyCap",
     "Holdout",
     "InDoubtPolicy",
+    "InstructorTask",
     "LearnerPause",
     "MailboxMessage",
     "MessageTemplate",
@@ -73,6 +76,7 @@ __all__ = [
     "SitePause",
     "Step",
     "Suppression",
+    "TaskState",
     "TemplateText",
     "Trigger",
 ]

@@ -46,6 +46,7 @@ class Category(CourseScoped):
 
 class Channel(models.TextChoices):
     EMAIL = "email"
+    TASK = "task", "task for an instructor"
 
 
 def channel_choices() -> list[tuple[str, str]]:

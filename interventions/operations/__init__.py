@@ -33,6 +33,7 @@ from interventions.operations.nudges import (
 from interventions.operations.pauses import PauseNote, pause_cadence, pause_learner, pause_site
 from interventions.operations.resolution import resolve_in_doubt, retry_failed
 from interventions.operations.runs import CLOCK_STOPPED, manual_runs, start_manually, stop_run
+from interventions.operations.tasks import finish_task, take_task, talk_about
 from interventions.operations.templates import (
     check_texts,
     save_category,
@@ -58,6 +59,7 @@ __all__ = [
     "check_texts",
     "create_nudge",
     "delete_nudge",
+    "finish_task",
     "free_cadence_key",
     "install_guarded",
     "keep_no",
@@ -82,6 +84,8 @@ __all__ = [
     "start_manually",
     "stop_run",
     "suppress",
+    "take_task",
+    "talk_about",
     "text_problems",
     "unsubscribe",
 ]

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from activity.operations import append_own_event, append_quiet_event
 from common.back_off import BackOff
-from interventions.channels import Answer, Result
+from interventions.channels import Answer, Outcome, Result
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.claim import Claim
 from interventions.operations.ledger import Move, move
@@ -35,8 +35,19 @@ _LATE = (DeliveryState.IN_DOUBT, DeliveryState.PLANNED)
 def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | None:
     """Write the answer to the ledger. Return the new state, or None if the claim was lost.
 
-    A hand-off is written to the event log first, because Due rows are locked before deliveries.
+    A hand-off is written to the event log first, because Due rows are locked before deliveries. The
+    channel's own rows come last.
     """
+    delivery = _write_answer(claim, answer, now=now)
+    if delivery is None:
+        return None
+    if claim.channel.record is not None:
+        claim.channel.record([Outcome(delivery, claim.message, answer)], now=now)
+    return str(delivery.state)
+
+
+def _write_answer(claim: Claim, answer: Answer, *, now: datetime) -> Delivery | None:
+    """Return the delivery as it was moved, or None if the claim was lost."""
     handed_off = answer.result is Result.HANDED_OFF
     # A copy, because this runs again after a database outage and needs the claim unchanged.
     delivery = copy(claim.delivery)
@@ -49,7 +60,7 @@ def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | Non
         moved = move(delivery, to, now=now)
     if not moved and handed_off:
         return _finish_late(delivery, to, now=now)
-    return str(delivery.state) if moved else None
+    return delivery if moved else None
 
 
 @transaction.atomic
@@ -72,14 +83,14 @@ def retry_at(attempts: int, *, now: datetime) -> datetime:
     return now + _RETRIES.after(attempts)
 
 
-def _finish_late(claimed: Delivery, to: Move, *, now: datetime) -> str | None:
+def _finish_late(claimed: Delivery, to: Move, *, now: datetime) -> Delivery | None:
     late = Delivery.objects.filter(pk=claimed.pk, token=claimed.token, state__in=_LATE)
     delivery = late.select_for_update(no_key=True).first()
     if delivery is None:
         return None
-    delivery.run = claimed.run
+    delivery.run, delivery.enrollment = claimed.run, claimed.enrollment
     move(delivery, to, now=now)
-    return str(delivery.state)
+    return delivery
 
 
 def _give_back(delivery: Delivery, to: Move, *, now: datetime) -> bool:

@@ -14,6 +14,8 @@ from interventions.policy.windows import SendWindow, next_opening
 HOLD = timedelta(minutes=10)
 # Evaluate and react need a moment. A learner must not be nudged to do what they have just done.
 PASSES_WITHIN = timedelta(seconds=30)
+# Conversations take days, so a message that waits for the end of one is decided on once an hour.
+TALKS_AT_LEAST = timedelta(hours=1)
 
 
 class Reason(StrEnum):
@@ -32,6 +34,7 @@ class Reason(StrEnum):
     CADENCE_PAUSED = "cadence_paused"
     SEGMENT_FROZEN = "segment_frozen"
     FEED_SILENT = "feed_silent"
+    CONVERSATION_OPEN = "conversation_open"
     QUIET_HOURS = "quiet_hours"
     SEND_WINDOW = "send_window"
     EVALUATION_PENDING = "evaluation_pending"
@@ -86,6 +89,8 @@ class Facts:
     # The hold that a person must lift first.
     held: Reason | None = None
     feed_silent: bool = False
+    # An instructor talks with the learner, and the message would interrupt.
+    conversation_open: bool = False
     quiet_hours: ClosedHours | None = None
     send_window: SendWindow | None = None
     # An event or a transition of this enrollment is not processed yet.
@@ -136,6 +141,12 @@ def _held(facts: Facts, now: datetime) -> Decision | None:
 
 def _feed(facts: Facts, now: datetime) -> Decision | None:
     return Defer(now + HOLD, Reason.FEED_SILENT) if facts.feed_silent else None
+
+
+def _conversation(facts: Facts, now: datetime) -> Decision | None:
+    if not facts.conversation_open:
+        return None
+    return Defer(now + TALKS_AT_LEAST, Reason.CONVERSATION_OPEN)
 
 
 def _quiet_hours(facts: Facts, now: datetime) -> Decision | None:
@@ -193,6 +204,7 @@ ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _holdout,
     _held,
     _feed,
+    _conversation,
     _quiet_hours,
     _send_window,
     _evaluation_pending,

@@ -17,6 +17,7 @@ HOLDS = frozenset(
         Reason.CADENCE_PAUSED,
         Reason.SEGMENT_FROZEN,
         Reason.FEED_SILENT,
+        Reason.CONVERSATION_OPEN,
     }
 )
 # Quiet hours, a send window and several caps can follow each other for some days.

@@ -27,6 +27,7 @@ CHANGES: dict[str, str] = {
     Reason.CADENCE_PAUSED: "It goes out when the cadence is resumed.",
     Reason.SEGMENT_FROZEN: "It goes out when the rule is mended.",
     Reason.FEED_SILENT: "It goes out when they come again.",
+    Reason.CONVERSATION_OPEN: "It goes out within an hour after the task is done.",
     "render_error": "Mend the template, then try the message again.",
 }
 

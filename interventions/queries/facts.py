@@ -9,18 +9,21 @@ from django.db import connection
 
 from activity.models import Learner
 from common.addresses import comparable
+from interventions.channels import CHANNELS
 from interventions.models import CadenceStatus, Delivery, RunStatus
 from interventions.policy.caps import Counted, Message, covers
 from interventions.policy.consent import ConsentStatement, is_wanted, latest_statement
 from interventions.policy.decision import PASSING, Facts
 from interventions.queries.holds import hold_of, learner_paused
 from interventions.queries.limits import Limits
+from interventions.queries.tasks import CONVERSATION_ENDS, in_conversation
 from segmentation.models import SegmentStatus
 
 _LEARNER = f"""
 SELECT
     COALESCE((SELECT paused FROM interventions_sitepause), false),
     {learner_paused("%(learner)s")},
+    {in_conversation("%(learner)s")},
     ARRAY(SELECT address FROM interventions_suppression WHERE address = ANY(%(addresses)s)),
     ARRAY(
         SELECT enrollment_id FROM activity_due
@@ -42,7 +45,12 @@ SELECT
             enrollment.course_id, counted.claimed_at, counted.id))
         FROM interventions_delivery AS counted
         JOIN activity_enrollment AS enrollment ON enrollment.id = counted.enrollment_id
-        WHERE (counted.learner_id = %(learner)s OR lower(counted.address) = %(mailbox)s)
+        WHERE (
+            counted.learner_id = ANY(ARRAY(
+                SELECT id FROM activity_learner WHERE lower(email) = %(mailbox)s
+                UNION ALL SELECT %(learner)s::bigint
+            )) OR lower(counted.address) = %(mailbox)s
+        )
             AND counted.claimed_at > %(since)s
     ),
     ARRAY(SELECT COALESCE(category_id, 0) FROM interventions_consent
@@ -60,6 +68,7 @@ class Situation:
 
     site_paused: bool
     learner_paused: bool
+    in_conversation: bool
     # By channel; empty if the channel cannot reach the learner.
     addresses: Mapping[str, str]
     suppressed: frozenset[str]
@@ -95,15 +104,18 @@ def read_situation(
         "enrollments": list(enrollment_ids),
         "passing": [str(reason) for reason in PASSING],
         "now": now,
-        # Caps count messages to the learner, and messages of other learners to the same mailbox.
+        "talking_since": now - CONVERSATION_ENDS,
+        # Caps count messages to the learner, to all who share the mailbox now, whatever the
+        # channel, and to the mailbox itself.
         "since": now - limits.horizon,
     }
     with connection.cursor() as cursor:
         cursor.execute(_LEARNER, values)
-        paused, held, suppressed, pending, waiting, counted, *columns = cursor.fetchone()
+        paused, held, talking, suppressed, pending, waiting, counted, *columns = cursor.fetchone()
     return Situation(
         site_paused=paused,
         learner_paused=held,
+        in_conversation=talking,
         addresses=addresses,
         suppressed=frozenset(suppressed),
         evaluation_pending=frozenset(pending),
@@ -148,6 +160,7 @@ def facts_of(
             now=now,
         ),
         feed_silent=limits.is_silent(course, now=now),
+        conversation_open=situation.in_conversation and CHANNELS[delivery.channel].is_mail,
         quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,
         send_window=cadence.send_window,
         evaluation_pending=delivery.enrollment_id in situation.evaluation_pending,

@@ -21,8 +21,9 @@ class Barrier:
 
 
 def barrier_of(learner: Learner) -> Barrier | None:
-    """Return why no message can reach the learner, or None. At most three queries."""
-    addresses = [address for each in CHANNELS.values() if (address := each.address(learner))]
+    """Return why no mail can reach the learner, or None. At most three queries."""
+    mail = [each for each in CHANNELS.values() if each.is_mail]
+    addresses = [address for each in mail if (address := each.address(learner))]
     if not addresses:
         return Barrier(Reason.NO_ADDRESS)
     spellings = [comparable(address) for address in addresses]

@@ -17,6 +17,7 @@ from interventions.policy.consent import ConsentStatement
 from interventions.queries.facts import Situation
 from interventions.queries.limits import Limits
 from interventions.queries.pauses import site_is_paused
+from interventions.queries.tasks import talking_with
 
 # Looked up one by one: for lists and joins the planner would read whole tables.
 _COUNTED = """
@@ -26,7 +27,10 @@ SELECT asked.learner_id, counted.channel, counted.category_id,
 FROM unnest(%(learners)s::bigint[], %(mailboxes)s::text[]) AS asked (learner_id, mailbox)
 CROSS JOIN LATERAL (
     SELECT id, channel, category_id, enrollment_id, claimed_at FROM interventions_delivery
-    WHERE learner_id = asked.learner_id AND claimed_at > %(since)s
+    WHERE learner_id = ANY(ARRAY(
+        SELECT id FROM activity_learner WHERE lower(email) = asked.mailbox
+        UNION ALL SELECT asked.learner_id
+    )) AND claimed_at > %(since)s
     UNION
     SELECT id, channel, category_id, enrollment_id, claimed_at FROM interventions_delivery
     WHERE lower(address) = asked.mailbox AND claimed_at > %(since)s
@@ -40,7 +44,7 @@ _Statements = dict[tuple[str, int | str | None], dict[int, ConsentStatement]]
 def read_situations(
     learners: Sequence[Learner], *, limits: Limits, now: datetime
 ) -> Mapping[int, Situation]:
-    """Return the situations by learner. Five queries.
+    """Return the situations by learner. Six queries.
 
     What passes by itself within moments is left out: an evaluation that is due, and messages that
     wait for one.
@@ -52,10 +56,12 @@ def read_situations(
     suppressed = _suppressed(addresses)
     words, counted = _statements(learners), _counted(learners, since=now - limits.horizon)
     site_paused, paused = site_is_paused(), _paused(learners)
+    talking = talking_with(learners, now=now)
     return {
         learner.pk: Situation(
             site_paused=site_paused,
             learner_paused=learner.pk in paused,
+            in_conversation=learner.pk in talking,
             addresses=addresses[learner.pk],
             suppressed=suppressed,
             evaluation_pending=frozenset(),

@@ -132,7 +132,7 @@ def _hand_off(claim: Claim, loop: _Loop) -> None:
         return
     name = claim.delivery.channel
     answer = loop.connections[name].send(claim.message)
-    if answer.result.stops_the_channel:
+    if answer.stops_the_channel:
         log.warning("Channel %s stops for this loop: %s", name, answer.detail)
         loop.stopped.add(name)
     state = _record(claim, answer, loop)

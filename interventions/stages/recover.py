@@ -1,4 +1,4 @@
-"""The recover stage: pending opt-outs, claims of lost workers, early events and edits."""
+"""The recover stage: pending opt-outs, claims of lost workers, tasks, early events and edits."""
 
 from datetime import datetime
 
@@ -6,11 +6,13 @@ from django.db import transaction
 
 from activity.operations import ensure_zones, replay_rejected, settle_edits
 from common.database import passing_over_held
+from interventions.channels import CHANNELS
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
 from interventions.operations.finish import MAX_ATTEMPTS, retry_at
 from interventions.operations.kept_noes import apply_kept_noes
 from interventions.operations.ledger import Move, move
 from interventions.operations.noes import apply_noes
+from interventions.operations.tasks import close_returned
 
 BATCH_SIZE = 500
 LEASE_EXPIRED = "lease_expired"
@@ -24,6 +26,8 @@ def recover(*, now: datetime) -> None:
     while _expire_leases(now) == BATCH_SIZE:
         continue
     while _plan_again(now) == BATCH_SIZE:
+        continue
+    while close_returned(now=now, limit=BATCH_SIZE) == BATCH_SIZE:
         continue
     # A locked row ends one of these two for this beat, and must not keep the other from running.
     with passing_over_held():
@@ -42,10 +46,20 @@ def _expire_leases(now: datetime) -> int:
     )
     expired = list(claimed.order_by("lease_until", "pk")[:BATCH_SIZE])
     for delivery in expired:
-        # The worker died or hangs between the claim and the record, so it is not known whether the
-        # message was accepted. The token stays, so that a slow worker can still record the answer.
-        move(delivery, Move(DeliveryState.IN_DOUBT, LEASE_EXPIRED), now=now)
+        _expire(delivery, now)
     return len(expired)
+
+
+def _expire(delivery: Delivery, now: datetime) -> None:
+    # The token stays, so that a slow worker can still record the answer.
+    if CHANNELS[delivery.channel].is_local:
+        # The record is the hand-off, so nothing was handed off.
+        again = Move(DeliveryState.PLANNED, LEASE_EXPIRED, until=now)
+        move(delivery, again, now=now, attempts=delivery.attempts - 1)
+    else:
+        # The worker died or hangs between the claim and the record, so it is not known whether the
+        # message was accepted.
+        move(delivery, Move(DeliveryState.IN_DOUBT, LEASE_EXPIRED), now=now)
 
 
 @transaction.atomic

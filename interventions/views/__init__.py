@@ -11,6 +11,7 @@ from interventions.views.nudges import (
     start_nudge,
     trial_link,
 )
+from interventions.views.tasks import task_done, task_take, task_talk, tasks
 
 __all__ = [
     "delete_nudge",
@@ -22,6 +23,10 @@ __all__ = [
     "nudge_summary",
     "preferences",
     "start_nudge",
+    "task_done",
+    "task_take",
+    "task_talk",
+    "tasks",
     "trial_link",
     "unsubscribe",
 ]

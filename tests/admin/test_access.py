@@ -32,6 +32,7 @@ from interventions.models import (
     Consent,
     FrequencyCap,
     Holdout,
+    InstructorTask,
     LearnerPause,
     MailboxMessage,
     Nudge,
@@ -109,7 +110,15 @@ def _segments(word: str, course: Course, enrollment: Any) -> None:
 def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     cadence = make_cadence(segment=segment, name=f"{word} cadence")
     run = make_run(enrollment, cadence)
-    make_delivery(run=run)
+    delivery = make_delivery(run=run)
+    InstructorTask.objects.create(
+        delivery=delivery,
+        enrollment=enrollment,
+        title=f"{word} task",
+        text=f"Call {word}.",
+        opened_at=NOW,
+        due_at=NOW,
+    )
     experiment = make_experiment(segment, name=f"{word} experiment", start=False)
     assignment = assign(enrollment, arm_of(experiment, "control"))
     DeliveryOutcome.objects.create(

@@ -15,7 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from activity.access import for_user
 from activity.models import Course, CourseScoped, Enrollment, Learner
 from experiments.models import Experiment
-from interventions.models import Cadence, Delivery, Nudge, Run
+from interventions.models import Cadence, Delivery, InstructorTask, Nudge, Run
 from segmentation.models import Override, Playbook, Segment
 from tests.admin import test_access
 from tests.admin.test_access import FOREIGN, shown
@@ -35,6 +35,7 @@ ROWS: dict[str, tuple[type[Model], str]] = {
     "enrollment_id": (Enrollment, "pk"),
     "cadence_id": (Cadence, "pk"),
     "run_id": (Run, "pk"),
+    "task_id": (InstructorTask, "pk"),
 }
 OTHERS: dict[str, Any] = {"change": "add", "name": "five-segments", "number": 0}
 # Pages for learners, for monitors and for logins, and the mailbox, which names no course.

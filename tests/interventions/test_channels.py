@@ -1,21 +1,39 @@
-"""The contract of every channel, tested on a memory channel and on email."""
+"""The contract of every channel, tested on a memory channel and on all that are shipped."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from activity.models import DailyActivity, Event, Learner, Verb
+from activity.models import DailyActivity, Event
+from activity.operations.roster import save_learner
 from activity.verbs import NOT_ACTS
-from interventions.channels import CHANNELS, Answer, Channel, Result
-from interventions.channels.email import EMAIL
+from interventions.channels import (
+    CHANNELS,
+    Answer,
+    Feature,
+    Outcome,
+    Result,
+    UnsupportedError,
+)
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Channel as Name
 from interventions.models import Delivery, Suppression
-from interventions.operations import InterventionError, resolve_in_doubt, save_template, suppress
+from interventions.operations import (
+    InterventionError,
+    resolve_in_doubt,
+    save_cap,
+    save_template,
+    suppress,
+    unsubscribe,
+)
+from interventions.operations.cache import DispatchCache
+from interventions.operations.claim import claim_next
+from interventions.operations.finish import finish_delivery
+from interventions.queries.drafts import draft_of
+from interventions.render.links import LinkOwner
 from interventions.render.liquid import TemplateError
 from interventions.stages.dispatch import dispatch_due
 from interventions.stages.recover import recover
@@ -26,11 +44,11 @@ from tests.interventions.factories import (
     make_cadence,
     make_category,
     make_counted,
-    make_delivery,
     make_evaluated,
     make_run,
     make_template,
 )
+from tests.interventions.ways import Way, email_way, memory_way, task_way
 from tests.smtp import SmtpSink
 
 pytestmark = pytest.mark.django_db
@@ -38,91 +56,46 @@ pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 
 
-def pigeonhole(learner: Learner) -> str:
-    """Return the number of the learner's pigeonhole, or an empty text."""
-    return str(learner.traits.get("pigeonhole", ""))
-
-
-@dataclass
-class Way:
-    """A channel with its other side: its received messages, and a way to make it refuse."""
-
-    name: str
-    channel: Channel
-    reachable: dict[str, object]
-    unreachable: dict[str, object]
-    arrived: Callable[[], list[str]]
-    have_it: Callable[[str], None]
-
-    def make(self, *, run=None, **learner) -> Delivery:
-        """Return a due message of the channel."""
-        if run is None:
-            run = make_run(make_evaluated(learner=make_learner(**(learner or self.reachable))))
-        return make_delivery(run=run, channel=self.name)
-
-    def dispatch(self) -> dict[str, int]:
-        return dict(dispatch_due(clock=lambda: NOW, channels={self.name: self.channel}))
-
-    def events(self) -> int:
-        return Event.objects.filter(verb=self.channel.verb).count()
+PERSONAL = ["memory", "email"]
+LOCAL = ["task"]
+REMOTE = ["memory", "email"]
 
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> Way:
-    Verb.objects.create(name="NOTE_LEFT", is_act=False)
-    connection = MemoryConnection()
-    notes = replace(memory_channel(connection), verb="NOTE_LEFT", address=pigeonhole)
-    monkeypatch.setitem(CHANNELS, "memory", notes)
-    answers = {
-        "refuse": Answer(Result.REFUSED, "no such pigeonhole"),
-        "put off": Answer(Result.NOT_ACCEPTED, "it is full"),
-        "hang up": Answer(Result.IN_DOUBT, "nobody knows"),
-        "come back": Answer(Result.HANDED_OFF),
-    }
-
-    def have_it(trouble: str) -> None:
-        connection.down = trouble == "be away"
-        connection.answer = lambda message: answers.get(trouble, answers["hang up"])
-
-    return Way(
-        name="memory",
-        channel=notes,
-        reachable={"traits": {"pigeonhole": "4b"}, "email": None},
-        unreachable={"email": "ana@example.org"},
-        arrived=lambda: [message.address for message in connection.sent],
-        have_it=have_it,
-    )
+    return memory_way(monkeypatch)
 
 
 @pytest.fixture
 def email(smtp_sink: SmtpSink, settings) -> Way:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = smtp_sink.host, smtp_sink.port
-    settings.EMAIL_TIMEOUT = 5
-    troubles = {
-        "refuse": ("refuse_recipient", "550 No such user"),
-        "put off": ("refuse_data", "452 Disk full"),
-        "hang up": ("drop", True),
-    }
-
-    def have_it(trouble: str) -> None:
-        if trouble in ("be away", "come back"):
-            settings.EMAIL_PORT = 1 if trouble == "be away" else smtp_sink.port
-        else:
-            setattr(smtp_sink, *troubles[trouble])
-
-    return Way(
-        name="email",
-        channel=EMAIL,
-        reachable={"email": "ana@example.org"},
-        unreachable={"traits": {"pigeonhole": "4b"}, "email": None},
-        arrived=lambda: smtp_sink.recipients,
-        have_it=have_it,
-    )
+    return email_way(smtp_sink, settings)
 
 
-@pytest.fixture(params=["memory", "email"])
+@pytest.fixture
+def task() -> Way:
+    return task_way()
+
+
+@pytest.fixture(params=sorted({*PERSONAL, *LOCAL, *REMOTE}))
 def way(request: pytest.FixtureRequest) -> Way:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=PERSONAL)
+def personal(request: pytest.FixtureRequest) -> Way:
+    """Return a channel that does not reach every learner."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=REMOTE)
+def remote(request: pytest.FixtureRequest) -> Way:
+    """Return a channel that can refuse, hang and be away."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=LOCAL)
+def local(request: pytest.FixtureRequest) -> Way:
+    """Return a channel of rows of our own."""
     return request.getfixturevalue(request.param)
 
 
@@ -141,14 +114,14 @@ def test_a_message_reaches_the_address_and_is_logged_under_the_channels_own_verb
     assert way.dispatch() == {}
 
 
-def test_a_learner_without_an_address_gets_nothing(way: Way) -> None:
-    delivery = way.make(**way.unreachable)
+def test_a_learner_without_an_address_gets_nothing(personal: Way) -> None:
+    delivery = personal.make(**personal.unreachable)
 
-    assert way.dispatch() == {"dropped": 1}
+    assert personal.dispatch() == {"dropped": 1}
 
     delivery.refresh_from_db()
     assert delivery.reason == "no_address"
-    assert way.arrived() == []
+    assert personal.arrived() == []
 
 
 def test_nothing_goes_to_a_suppressed_address(way: Way) -> None:
@@ -202,28 +175,28 @@ def test_a_ghost_is_composed_and_never_sent(way: Way) -> None:
     ],
 )
 def test_the_other_sides_answer_becomes_the_state(
-    way: Way, trouble: str, state: str, reason: str
+    remote: Way, trouble: str, state: str, reason: str
 ) -> None:
-    delivery = way.make()
-    way.have_it(trouble)
+    delivery = remote.make()
+    remote.have_it(trouble)
 
-    assert way.dispatch() == {state: 1}
+    assert remote.dispatch() == {state: 1}
 
     delivery.refresh_from_db()
-    assert (delivery.state, delivery.reason, way.events()) == (state, reason, 0)
+    assert (delivery.state, delivery.reason, remote.events()) == (state, reason, 0)
     assert delivery.attempts == 1
 
 
-def test_nothing_is_claimed_while_the_other_side_is_down(way: Way) -> None:
-    delivery = way.make()
-    way.have_it("be away")
+def test_nothing_is_claimed_while_the_other_side_is_down(remote: Way) -> None:
+    delivery = remote.make()
+    remote.have_it("be away")
 
-    assert way.dispatch() == {}
+    assert remote.dispatch() == {}
 
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == ("planned", 0)
-    way.have_it("come back")
-    assert way.dispatch() == {"handed_off": 1}
+    remote.have_it("come back")
+    assert remote.dispatch() == {"handed_off": 1}
 
 
 def test_a_text_that_cannot_be_composed_fails_alone(way: Way) -> None:
@@ -262,14 +235,120 @@ def test_texts_are_checked_and_shown_with_example_values(way: Way) -> None:
     assert (shown.subject, "Hello Ana" in shown.html) == ("Next up in Statistics", True)
 
 
-def test_a_message_that_staff_record_as_accepted_is_logged_under_the_same_verb(way: Way) -> None:
-    delivery = way.make()
-    way.have_it("hang up")
-    way.dispatch()
+def test_a_message_that_staff_record_as_accepted_is_logged_under_the_same_verb(remote: Way) -> None:
+    delivery = remote.make()
+    remote.have_it("hang up")
+    remote.dispatch()
 
     resolve_in_doubt(delivery.pk, accepted=True, now=NOW)
 
-    assert way.events() == Event.objects.count() == 1
+    assert remote.events() == Event.objects.count() == 1
+
+
+def test_nobody_gets_anything_after_saying_no(way: Way) -> None:
+    """Case M1: the no comes from the feed, while the message is planned."""
+    delivery = way.make()
+    act(delivery.enrollment, "UNSUBSCRIBED", occurred_at=NOW, source="lms")
+
+    way.dispatch()
+    recover(now=NOW)
+
+    delivery.refresh_from_db()
+    assert (delivery.state, way.arrived(), way.events()) == ("dropped", [], 0)
+
+
+def test_learners_with_one_mailbox_share_the_cap_and_the_no(way: Way) -> None:
+    """Case M3: a mailbox is what is spammed, whatever way a message takes."""
+    save_cap("one a day", limit=1, window="rolling_hours", length=24)
+    cadence = make_cadence()
+    family = [
+        way.make(run=make_run(make_evaluated(learner=make_learner(**values)), cadence))
+        for values in (
+            way.reachable | {"email": "family@example.org"},
+            way.reachable | {"email": "Family@example.org"},
+        )
+    ]
+
+    assert way.dispatch() == {"handed_off": 1, "planned": 1}
+
+    unsubscribe(
+        LinkOwner(family[0].learner_id, family[0].enrollment_id, family[0].key),
+        now=NOW,
+        source="one_click",
+    )
+    later = NOW + 25 * HOUR
+    dispatch_due(clock=lambda: later, channels={way.name: way.channel})
+    assert len(way.arrived()) == 1
+    assert {each.state for each in Delivery.objects.all()} == {"handed_off", "dropped"}
+
+
+def test_learner_who_complained_stays_out_when_a_roster_comes_again(way: Way) -> None:
+    """Case M10."""
+    delivery = way.make(**way.reachable | {"email": "ana@example.org"})
+    act(delivery.enrollment, "EMAIL_COMPLAINED", occurred_at=NOW)
+    recover(now=NOW)
+    line = {"external_id": delivery.learner.external_id, "email": "ana@example.org"}
+    save_learner(line | {"opted_out": False}, now=NOW)
+    other = way.make(run=make_run(delivery.enrollment, make_cadence()))
+
+    way.dispatch()
+
+    other.refresh_from_db()
+    assert (other.state, way.arrived()) == ("dropped", [])
+
+
+def test_a_channel_refuses_what_it_does_not_support(way: Way) -> None:
+    bodies = {
+        Feature.PICTURES: '<p>See <img src="https://example.org/a.png" alt="a"></p>',
+        Feature.TABLES: "<table><tr><td>1</td></tr></table>",
+        Feature.SEVERAL_LINKS: '<p><a href="https://a.org/1">1</a> <a href="https://a.org/2">2</a>',
+    }
+    for feature, body in bodies.items():
+        if feature in way.channel.supports:
+            way.channel.check(subject=SUBJECT, body=body)
+            way.channel.require(feature)
+        else:
+            with pytest.raises(TemplateError, match=feature.value):
+                way.channel.check(subject=SUBJECT, body=body)
+            with pytest.raises(UnsupportedError, match=feature.value):
+                way.channel.require(feature)
+
+
+def test_a_worker_that_dies_before_the_record_has_handed_off_nothing(local: Way) -> None:
+    delivery = local.make()
+    claim = claim_next(
+        delivery.learner_id,
+        now=NOW,
+        cache=DispatchCache({local.name: local.channel}),
+        channels=[local.name],
+    ).claim
+    assert claim is not None
+    local.channel.connect().send(claim.message)
+    lapsed = claim.lease_until + HOUR
+
+    recover(now=lapsed)
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == ("planned", "lease_expired")
+    assert (delivery.attempts, local.arrived()) == (0, [])
+    # The slow worker records after all, and the next one finds nothing to do.
+    assert finish_delivery(claim, Answer(Result.HANDED_OFF), now=lapsed) == "handed_off"
+    assert finish_delivery(claim, Answer(Result.HANDED_OFF), now=lapsed) is None
+    assert local.dispatch() == {}
+    assert (len(local.arrived()), local.events()) == (1, 1)
+
+
+def test_a_record_that_is_written_again_changes_nothing(local: Way) -> None:
+    delivery = local.make()
+    local.dispatch()
+    delivery.refresh_from_db()
+    draft = draft_of(delivery, make_template().texts.get(), delivery.learner, "", now=NOW)
+    again = Outcome(delivery, local.channel.compose(draft), Answer(Result.HANDED_OFF))
+
+    assert local.channel.record is not None
+    local.channel.record([again, again], now=NOW + HOUR)
+
+    assert len(local.arrived()) == 1
 
 
 def test_a_template_keeps_its_channel(memory: Way) -> None:

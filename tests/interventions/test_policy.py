@@ -11,6 +11,7 @@ from interventions.policy.consent import ConsentStatement, is_wanted
 from interventions.policy.decision import (
     HOLD,
     PASSES_WITHIN,
+    TALKS_AT_LEAST,
     Allow,
     Defer,
     Deny,
@@ -44,6 +45,7 @@ OBJECTIONS: list[tuple[dict[str, Any], Any]] = [
     ({"held": Reason.CADENCE_PAUSED}, Defer(NOW + HOLD, Reason.CADENCE_PAUSED)),
     ({"held": Reason.SEGMENT_FROZEN}, Defer(NOW + HOLD, Reason.SEGMENT_FROZEN)),
     ({"feed_silent": True}, Defer(NOW + HOLD, Reason.FEED_SILENT)),
+    ({"conversation_open": True}, Defer(NOW + TALKS_AT_LEAST, Reason.CONVERSATION_OPEN)),
     ({"quiet_hours": NIGHT}, Defer(MORNING, Reason.QUIET_HOURS)),
     (
         {"send_window": SendWindow(time(9), time(17))},

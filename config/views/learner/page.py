@@ -39,7 +39,10 @@ from interventions.queries.learner_messages import (
     number_waiting,
 )
 from interventions.queries.pauses import learner_pause
+from interventions.queries.tasks import tasks_of_learner
 from interventions.sentences import name_of, next_step_sentence, trace_lines, waiting_sentences
+from interventions.views.task_lines import TaskLine, task_line
+from interventions.views.tasks import MAY_WORK
 from segmentation.queries.history import last_entry
 
 # A learner in more courses has the other enrollments as links.
@@ -108,6 +111,8 @@ def learner_page(
         "name": name_of(found),
         "sections": [section_of(each, viewer=request.user, now=now) for each in shown],
         "others": [each for each in enrollments if each not in shown],
+        "tasks": tasks_about(found, viewer=request.user, now=now),
+        "may_work": request.user.has_perm(MAY_WORK),
         "pause": pause_words(learner_pause(found.pk), shown),
         "waiting": number_waiting(found.pk),
         "most_waiting": MOST_COUNTED,
@@ -188,6 +193,15 @@ def pause_words(pause: LearnerPause | None, shown: list[Enrollment]) -> str:
     by = f" by {pause.began_by}" if pause.began_by else ""
     why = f": {pause.reason.rstrip('.')}" if pause.reason else ""
     return f"since {instant_text(pause.began_at, zone=zone)}{by}{why}."
+
+
+def tasks_about(found: Learner, *, viewer: Staff, now: datetime) -> list[TaskLine]:
+    """Return the tasks for instructors about the learner, those that wait first."""
+    lines = [
+        task_line(task, viewer=viewer, now=clock_of(task.enrollment, now))
+        for task in tasks_of_learner(found, viewer=viewer)
+    ]
+    return sorted(lines, key=lambda line: not line.is_waiting)
 
 
 def section_of(enrollment: Enrollment, *, viewer: Staff, now: datetime) -> Section:
