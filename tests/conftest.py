@@ -16,6 +16,7 @@ from pytest_django import DjangoDbBlocker
 
 from config.embedded import valkey
 from config.running import workers
+from tests import http_sink as http_sinks
 from tests import processes, smtp, template_database
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,6 +149,13 @@ TransactionTestCase._fixture_teardown = empty_tables
 def smtp_sink() -> Iterator[smtp.SmtpSink]:
     """Run a mail server that keeps what it gets."""
     with smtp.serve(smtp.SmtpSink()) as sink:
+        yield sink
+
+
+@pytest.fixture
+def http_sink() -> Iterator[http_sinks.HttpSink]:
+    """Run a web server that keeps what is posted to it."""
+    with http_sinks.serve(http_sinks.HttpSink()) as sink:
         yield sink
 
 

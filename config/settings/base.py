@@ -158,6 +158,8 @@ EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=False)
 EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", default=False)
 # Longer than a slow mail server needs, and much shorter than the lease of a claimed delivery.
 EMAIL_TIMEOUT = env.whole_number("EMAIL_TIMEOUT", default=20)
+# Webhooks go to public addresses only. True allows an address of one's own network, and http.
+WEBHOOKS_TO_PRIVATE_ADDRESSES = env.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
 # In this folder the web server keeps opt-outs while the database is down. Workers that recover or
 # dispatch must see the same folder.
 KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))

@@ -15,6 +15,8 @@ _MESSAGES = (
     "interventions.quiethours",
     "interventions.holdout",
     "interventions.suppression",
+    "interventions.webhookendpoint",
+    "interventions.coursesite",
 )
 _EXPERIMENTS = ("experiments.experiment", "experiments.arm")
 _RECORDS = (
@@ -38,6 +40,7 @@ _RECORDS = (
     "interventions.run",
     "interventions.delivery",
     "interventions.instructortask",
+    "interventions.inappmessage",
     "interventions.nudge",
     "interventions.consent",
     "interventions.templatetext",

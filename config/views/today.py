@@ -21,7 +21,14 @@ from common.clock import utc_now
 from config.views.results import course_state, result_sentence
 from experiments.models import Experiment, ExperimentStatus
 from experiments.queries import beginnings
-from interventions.models import Cadence, CadenceStatus, Delivery, DeliveryState, Nudge
+from interventions.models import (
+    Cadence,
+    CadenceStatus,
+    Delivery,
+    DeliveryState,
+    Nudge,
+    WebhookEndpoint,
+)
 from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
 
 Staff = User | AnonymousUser
@@ -109,6 +116,18 @@ def _paused(viewer: Staff, now: datetime) -> Iterator[Item]:
         yield Item(sentence, "See why, or resume it", page_url(cadence))
 
 
+def _endpoints(viewer: Staff, now: datetime) -> Iterator[Item]:
+    del now
+    seen = viewable(WebhookEndpoint.objects.select_related("course"), viewer)
+    for endpoint in seen.filter(disabled_at__isnull=False).order_by("pk")[:SHOWN]:
+        of = str(endpoint.course) if endpoint.course else "all courses without their own"
+        sentence = (
+            f"The webhook endpoint of {of} says that it no longer exists, so it is switched off. "
+            "Its messages wait."
+        )
+        yield Item(sentence, "Enter another address", page_url(endpoint))
+
+
 def _in_doubt(viewer: Staff, now: datetime) -> Iterator[Item]:
     del now
     yield from _counted(
@@ -172,6 +191,7 @@ TASKS: tuple[Source, ...] = (
     _surges,
     _frozen,
     _paused,
+    _endpoints,
     _in_doubt,
     _failed,
     _rejected,

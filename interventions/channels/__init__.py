@@ -13,17 +13,22 @@ from interventions.channels.base import (
     Draft,
     Outcome,
     Result,
+    Route,
     Shown,
     UnsupportedError,
 )
 from interventions.channels.email import EMAIL
+from interventions.channels.in_app import IN_APP
 from interventions.channels.task import TASK
+from interventions.channels.webhook import WEBHOOK
 from interventions.models import Channel as Name
 from interventions.render.features import Feature
 
 CHANNELS: Mapping[str, Channel] = {
     Name.EMAIL: EMAIL,
     Name.TASK: TASK,
+    Name.IN_APP: IN_APP,
+    Name.WEBHOOK: WEBHOOK,
 }
 
 __all__ = [
@@ -36,6 +41,7 @@ __all__ = [
     "Feature",
     "Outcome",
     "Result",
+    "Route",
     "Shown",
     "UnsupportedError",
 ]

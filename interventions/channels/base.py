@@ -1,6 +1,6 @@
 """The interface of a channel: its declarations, its input and its answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,11 +14,23 @@ from interventions.render.mail import Rendered
 
 
 @dataclass(frozen=True)
+class Route:
+    """Where the messages of a course go, on a channel that an admin sets up by course.
+
+    `row` is the endpoint or site. No message goes there before `down_until`.
+    """
+
+    row: Any = None
+    down_until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Draft:
     """The input from which a channel composes a message.
 
     `address` is the learner's address from the channel. `message_id` is the same in all attempts,
-    so that the other side can recognize a second copy.
+    so that the other side can recognize a second copy. `route` is that of the course, if the
+    channel has routes.
     """
 
     delivery: Delivery
@@ -28,6 +40,7 @@ class Draft:
     address: str
     message_id: str
     written_at: datetime
+    route: Route | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,11 @@ class Channel:
     `supports` names the features of the channel. `is_mail` says that messages go to the learner's
     own mail address, which may be missing, and that they wait while an instructor talks with the
     learner. `is_local` says that the other side is our own database: `record` hands the messages
-    off, and an attempt that is not recorded has certainly handed off nothing.
+    off, and an attempt that is not recorded has certainly handed off nothing. `drops_repeats` says
+    that the other side knows a repeat by its id, so that a message in doubt can be sent again.
+
+    `routes` reads where the messages of each course go, by course id; None stands for all other
+    courses. A channel without it needs no route.
     """
 
     verb: str
@@ -152,6 +169,8 @@ class Channel:
     supports: frozenset[Feature] = frozenset()
     is_mail: bool = False
     is_local: bool = False
+    drops_repeats: bool = False
+    routes: Callable[[], Mapping[int | None, Route]] | None = None
     record: Record | None = None
 
     def require(self, feature: Feature) -> None:

@@ -3,12 +3,14 @@
 import smtplib
 from typing import Any
 
+from anymail.exceptions import AnymailError
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
 from interventions.channels.base import Answer, Channel, ChannelDownError, Result
 from interventions.channels.mail import compose_mail, mail_address, preview_mail, show_mail
+from interventions.channels.providers import answer_of, name_repeats
 from interventions.channels.smtp import Stage, StagedBackend
 from interventions.render.features import Feature
 from interventions.render.mail import check_message
@@ -80,11 +82,12 @@ class EmailConnection:
         if self._connection is None:
             return Answer(Result.CHANNEL_DOWN, "there is no connection"), False
         try:
+            name_repeats(self._connection, message)
             sent = self._connection.send_messages([message])
         # No error of a backend may end the loop. The result of an unknown error is in doubt.
         except Exception as error:  # noqa: BLE001
             stage = self._connection.stage if isinstance(self._connection, StagedBackend) else None
-            answer = classify(error, stage)
+            answer = _answer_to(error, stage, message)
             if answer.stops_the_channel:
                 self._abandon()
             return answer, _found_closed(error, stage)
@@ -95,6 +98,12 @@ class EmailConnection:
         if isinstance(self._connection, StagedBackend):
             self._connection.abandon()
         self.close()
+
+
+def _answer_to(error: Exception, stage: Stage | None, message: EmailMultiAlternatives) -> Answer:
+    if isinstance(error, AnymailError):
+        return answer_of(error, message)
+    return classify(error, stage)
 
 
 def classify(error: Exception, stage: Stage | None) -> Answer:

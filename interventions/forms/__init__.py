@@ -1,14 +1,17 @@
 """Forms that check what is typed before it is saved."""
 
 from interventions.forms.admin import CadenceForm, QuietHoursForm, TemplateForm
+from interventions.forms.channels import CourseSiteForm, WebhookEndpointForm
 from interventions.forms.holdouts import HoldoutForm
 from interventions.forms.steps import StepForm, StepFormSet
 
 __all__ = [
     "CadenceForm",
+    "CourseSiteForm",
     "HoldoutForm",
     "QuietHoursForm",
     "StepForm",
     "StepFormSet",
     "TemplateForm",
+    "WebhookEndpointForm",
 ]

@@ -10,6 +10,7 @@ from interventions.models.cadences import (
     Trigger,
 )
 from interventions.models.holdouts import Holdout
+from interventions.models.in_app import CourseSite, InAppMessage
 from interventions.models.ledger import (
     COUNTED_STATES,
     Delivery,
@@ -40,6 +41,7 @@ from interventions.models.nudges import Nudge
 from interventions.models.pauses import LearnerPause, Pause, SitePause
 from interventions.models.sent import SentMessage, SentPage
 from interventions.models.tasks import WAITING_STATES, InstructorTask, TaskState
+from interventions.models.webhooks import WebhookEndpoint
 
 __all__ = [
     "COUNTED_STATES",
@@ -55,10 +57,12 @@ __all__ = [
     "Consent",
     "ConsentSource",
     "ConsentState",
+    "CourseSite",
     "Delivery",
     "DeliveryState",
     "FrequencyCap",
     "Holdout",
+    "InAppMessage",
     "InDoubtPolicy",
     "InstructorTask",
     "LearnerPause",
@@ -79,4 +83,5 @@ __all__ = [
     "TaskState",
     "TemplateText",
     "Trigger",
+    "WebhookEndpoint",
 ]

@@ -47,6 +47,8 @@ class Category(CourseScoped):
 class Channel(models.TextChoices):
     EMAIL = "email"
     TASK = "task", "task for an instructor"
+    IN_APP = "in_app", "message on the course site"
+    WEBHOOK = "webhook", "webhook"
 
 
 def channel_choices() -> list[tuple[str, str]]:

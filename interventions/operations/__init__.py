@@ -11,6 +11,12 @@ from interventions.operations.cadences import (
 from interventions.operations.consent import save_preferences, unsubscribe
 from interventions.operations.errors import InterventionError
 from interventions.operations.experiments import start_experiment
+from interventions.operations.in_app import (
+    checked_origins,
+    dismiss_in_app,
+    save_course_site,
+    see_in_app,
+)
 from interventions.operations.installation import Installed, install_guarded
 from interventions.operations.kept_noes import NotKeptError, keep_no
 from interventions.operations.limits import (
@@ -33,12 +39,17 @@ from interventions.operations.nudges import (
 from interventions.operations.pauses import PauseNote, pause_cadence, pause_learner, pause_site
 from interventions.operations.resolution import resolve_in_doubt, retry_failed
 from interventions.operations.runs import CLOCK_STOPPED, manual_runs, start_manually, stop_run
+from interventions.operations.secrets import renew_secret
 from interventions.operations.tasks import finish_task, take_task, talk_about
 from interventions.operations.templates import (
     check_texts,
     save_category,
     save_template,
     text_problems,
+)
+from interventions.operations.webhooks import (
+    check_webhook_url,
+    save_endpoint,
 )
 
 __all__ = [
@@ -57,8 +68,11 @@ __all__ = [
     "check_cadence",
     "check_steps",
     "check_texts",
+    "check_webhook_url",
+    "checked_origins",
     "create_nudge",
     "delete_nudge",
+    "dismiss_in_app",
     "finish_task",
     "free_cadence_key",
     "install_guarded",
@@ -69,15 +83,19 @@ __all__ = [
     "pause_cadence",
     "pause_learner",
     "pause_site",
+    "renew_secret",
     "resolve_in_doubt",
     "retry_failed",
     "save_cadence",
     "save_cap",
     "save_category",
+    "save_course_site",
+    "save_endpoint",
     "save_nudge",
     "save_preferences",
     "save_quiet_hours",
     "save_template",
+    "see_in_app",
     "set_cadence_status",
     "shipped_actions",
     "start_experiment",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -156,9 +156,10 @@ def _proceed(delivery: Delivery, given: _TurnInput) -> Claim | None:
     text = given.cache.texts.choose(delivery.step.template, locales)
     channel = given.cache.channels[delivery.channel]
     address = given.situation.addresses[delivery.channel]
+    route = given.cache.limits.route_of(delivery.channel, delivery.enrollment.course_id)
     try:
         draft = draft_of(delivery, text, given.learner, address, now=now)
-        message = channel.compose(draft)
+        message = channel.compose(replace(draft, route=route))
     except ValueError as error:
         failed = Move(DeliveryState.FAILED, RENDER_ERROR, str(error)[:300])
         move(delivery, failed, now=now, template_text=text)

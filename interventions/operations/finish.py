@@ -100,7 +100,7 @@ def _give_back(delivery: Delivery, to: Move, *, now: datetime) -> bool:
 
 def _after_channel_down(delivery: Delivery, answer: Answer, now: datetime) -> datetime:
     if not answer.may_be_the_message:
-        return now + AFTER_CHANNEL_DOWN.first
+        return now + max(AFTER_CHANNEL_DOWN.first, answer.retry_after or timedelta(0))
     before = sum(entry["reason"] == CHANNEL_DOWN for entry in delivery.trace)
     return now + AFTER_CHANNEL_DOWN.after(before + 1)
 

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     LEARNER_PAUSED = "learner_paused"
     CADENCE_PAUSED = "cadence_paused"
     SEGMENT_FROZEN = "segment_frozen"
+    NOT_SET_UP = "not_set_up"
     FEED_SILENT = "feed_silent"
     CONVERSATION_OPEN = "conversation_open"
     QUIET_HOURS = "quiet_hours"
@@ -88,6 +89,10 @@ class Facts:
     held_out: str = ""
     # The hold that a person must lift first.
     held: Reason | None = None
+    # The channel has no endpoint or site for the course.
+    not_set_up: bool = False
+    # The endpoint of the course rests after a failure.
+    down_until: datetime | None = None
     feed_silent: bool = False
     # An instructor talks with the learner, and the message would interrupt.
     conversation_open: bool = False
@@ -137,6 +142,14 @@ def _holdout(facts: Facts, now: datetime) -> Decision | None:
 
 def _held(facts: Facts, now: datetime) -> Decision | None:
     return None if facts.held is None else Defer(now + HOLD, facts.held)
+
+
+def _route(facts: Facts, now: datetime) -> Decision | None:
+    if facts.not_set_up:
+        return Defer(now + HOLD, Reason.NOT_SET_UP)
+    if facts.down_until is not None and facts.down_until > now:
+        return Defer(facts.down_until, Reason.CHANNEL_DOWN)
+    return None
 
 
 def _feed(facts: Facts, now: datetime) -> Decision | None:
@@ -203,6 +216,7 @@ ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _address,
     _holdout,
     _held,
+    _route,
     _feed,
     _conversation,
     _quiet_hours,

@@ -16,6 +16,7 @@ HOLDS = frozenset(
         Reason.LEARNER_PAUSED,
         Reason.CADENCE_PAUSED,
         Reason.SEGMENT_FROZEN,
+        Reason.NOT_SET_UP,
         Reason.FEED_SILENT,
         Reason.CONVERSATION_OPEN,
     }

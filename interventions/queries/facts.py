@@ -139,6 +139,7 @@ def facts_of(
     course, cadence = delivery.enrollment.course, delivery.run.cadence
     message = message_of(delivery)
     address = situation.addresses[delivery.channel]
+    route = limits.route_of(delivery.channel, course.pk)
     opted_out, not_opted_in = _consent(delivery, situation.words)
     withdrew_at = delivery.enrollment.withdrew_at
     return Facts(
@@ -159,6 +160,8 @@ def facts_of(
             learner_paused=situation.learner_paused,
             now=now,
         ),
+        not_set_up=route is None,
+        down_until=route.down_until if route else None,
         feed_silent=limits.is_silent(course, now=now),
         conversation_open=situation.in_conversation and CHANNELS[delivery.channel].is_mail,
         quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,

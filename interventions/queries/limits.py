@@ -1,14 +1,18 @@
 """The limits set by admins, in the form that the policy reads."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from activity.models import Course
 from activity.queries import feed_health
+from interventions.channels import CHANNELS, Route
 from interventions.models import FrequencyCap, Holdout, OnExceed, QuietHours
 from interventions.policy import holdouts as policy
 from interventions.policy.caps import Cap, Window, horizon
 from interventions.policy.hours import ClosedHours
+
+OPEN = Route()
 
 
 @dataclass
@@ -19,6 +23,7 @@ class Limits:
     quiet_hours: dict[int | None, ClosedHours]
     holdouts: tuple[policy.Holdout, ...] = ()
     silent_feeds: dict[int, bool] = field(default_factory=dict)
+    routes: dict[str, Mapping[int | None, Route]] = field(default_factory=dict)
 
     @property
     def horizon(self) -> timedelta:
@@ -39,6 +44,19 @@ class Limits:
         if course.pk not in self.silent_feeds:
             self.silent_feeds[course.pk] = feed_health(course, now=now).status != "ok"
         return self.silent_feeds[course.pk]
+
+    def route_of(self, channel: str, course_id: int) -> Route | None:
+        """Return where the course's messages go on the channel, or None if it is not set up.
+
+        A channel that needs no route has one that is always open. Routes are read once per channel.
+        """
+        read = CHANNELS[channel].routes
+        if read is None:
+            return OPEN
+        if channel not in self.routes:
+            self.routes[channel] = read()
+        found = self.routes[channel]
+        return found.get(course_id, found.get(None))
 
 
 def read_limits() -> Limits:

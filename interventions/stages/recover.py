@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from activity.operations import ensure_zones, replay_rejected, settle_edits
 from common.database import passing_over_held
@@ -64,9 +65,12 @@ def _expire(delivery: Delivery, now: datetime) -> None:
 
 @transaction.atomic
 def _plan_again(now: datetime) -> int:
+    # A receiver that knows a repeat by its id loses nothing by one.
+    repeatable = [name for name, channel in CHANNELS.items() if channel.drops_repeats]
+    prefers = Q(category__in_doubt_policy=InDoubtPolicy.PREFER_DELIVERY)
     rows = Delivery.objects.filter(
+        prefers | Q(channel__in=repeatable),
         state=DeliveryState.IN_DOUBT,
-        category__in_doubt_policy=InDoubtPolicy.PREFER_DELIVERY,
         attempts__lt=MAX_ATTEMPTS,
         # A delivery with an end gets no other copy.
         finished_at__isnull=True,

@@ -1,5 +1,6 @@
 """The pages of learners and staff."""
 
+from interventions.views.in_app import in_app_dismissed, in_app_messages, in_app_seen
 from interventions.views.learner_pages import preferences, unsubscribe
 from interventions.views.mailbox import mailbox, mailbox_message
 from interventions.views.nudges import (
@@ -15,6 +16,9 @@ from interventions.views.tasks import task_done, task_take, task_talk, tasks
 
 __all__ = [
     "delete_nudge",
+    "in_app_dismissed",
+    "in_app_messages",
+    "in_app_seen",
     "mailbox",
     "mailbox_message",
     "new_nudge",

@@ -30,8 +30,10 @@ from activity.operations import ingest
 from experiments.models import DeliveryOutcome
 from interventions.models import (
     Consent,
+    CourseSite,
     FrequencyCap,
     Holdout,
+    InAppMessage,
     InstructorTask,
     LearnerPause,
     MailboxMessage,
@@ -39,6 +41,7 @@ from interventions.models import (
     Pause,
     QuietHours,
     Suppression,
+    WebhookEndpoint,
 )
 from segmentation.models import (
     EvaluationDay,
@@ -119,6 +122,18 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
         opened_at=NOW,
         due_at=NOW,
     )
+    InAppMessage.objects.create(
+        delivery=delivery,
+        learner=enrollment.learner,
+        enrollment=enrollment,
+        title=f"{word} message",
+        html=word,
+        text=word,
+        sent_at=NOW,
+        expires_at=NOW,
+    )
+    CourseSite.objects.create(course=course, name=f"{word} site", secret=f"{word}-secret")
+    WebhookEndpoint.objects.create(course=course, url=f"https://{word}.example", secret=word)
     experiment = make_experiment(segment, name=f"{word} experiment", start=False)
     assignment = assign(enrollment, arm_of(experiment, "control"))
     DeliveryOutcome.objects.create(

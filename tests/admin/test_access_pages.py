@@ -39,7 +39,17 @@ ROWS: dict[str, tuple[type[Model], str]] = {
 }
 OTHERS: dict[str, Any] = {"change": "add", "name": "five-segments", "number": 0}
 # Pages for learners, for monitors and for logins, and the mailbox, which names no course.
-NOT_HERE = ("unsubscribe", "preferences", "demo-", "mailbox", "health", "metrics", "log", "admin")
+NOT_HERE = (
+    "unsubscribe",
+    "preferences",
+    "demo-",
+    "mailbox",
+    "health",
+    "metrics",
+    "log",
+    "admin",
+    "in_app",
+)
 
 
 def patterns(resolver: Any = None, prefix: str = "") -> Iterator[tuple[str, list[str]]]:

@@ -1,7 +1,9 @@
 """Every channel with its other side, for the contract of channels."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,11 +11,21 @@ import pytest
 from activity.models import Event, Learner, Verb
 from interventions.channels import CHANNELS, Answer, Channel, Result
 from interventions.channels.email import EMAIL
+from interventions.channels.in_app import IN_APP
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.channels.task import TASK
-from interventions.models import Delivery, InstructorTask
+from interventions.channels.webhook import WEBHOOK
+from interventions.models import (
+    CourseSite,
+    Delivery,
+    InAppMessage,
+    InstructorTask,
+    WebhookEndpoint,
+)
+from interventions.operations import save_course_site, save_endpoint
 from interventions.stages.dispatch import dispatch_due
 from tests.factories import NOW, make_learner
+from tests.http_sink import HttpSink
 from tests.interventions.factories import make_delivery, make_evaluated, make_run
 from tests.smtp import SmtpSink
 
@@ -44,8 +56,8 @@ class Way:
             run = make_run(make_evaluated(learner=make_learner(**(learner or self.reachable))))
         return make_delivery(run=run, channel=self.name)
 
-    def dispatch(self) -> dict[str, int]:
-        return dict(dispatch_due(clock=lambda: NOW, channels={self.name: self.channel}))
+    def dispatch(self, now: datetime = NOW) -> dict[str, int]:
+        return dict(dispatch_due(clock=lambda: now, channels={self.name: self.channel}))
 
     def events(self) -> int:
         return Event.objects.filter(verb=self.channel.verb).count()
@@ -100,6 +112,47 @@ def email_way(smtp_sink: SmtpSink, settings: Any) -> Way:
         unreachable={"traits": {"pigeonhole": "4b"}, "email": None},
         arrived=lambda: smtp_sink.recipients,
         have_it=have_it,
+    )
+
+
+def webhook_way(sink: HttpSink, settings: Any) -> Way:
+    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
+    endpoint = WebhookEndpoint(url=f"{sink.url}/hook")
+    save_endpoint(endpoint)
+    troubles = {"refuse": ("status", 422), "put off": ("status", 500), "hang up": ("drop", True)}
+
+    def have_it(trouble: str) -> None:
+        if trouble == "be away":
+            # Nobody listens at this port.
+            endpoint.url = "http://127.0.0.1:1/hook"
+            endpoint.save()
+        elif trouble == "come back":
+            endpoint.url = f"{sink.url}/hook"
+            save_endpoint(endpoint)
+        else:
+            setattr(sink, *troubles[trouble])
+
+    def arrived() -> list[str]:
+        named = (json.loads(each.body)["data"]["learner"] for each in sink.posted)
+        return [] if sink.drop else [f"webhook:{each}" for each in named]
+
+    return Way(
+        name="webhook",
+        channel=WEBHOOK,
+        reachable={"email": "ana@example.org"},
+        arrived=arrived,
+        have_it=have_it,
+    )
+
+
+def in_app_way() -> Way:
+    save_course_site(CourseSite(name="Campus"))
+    shown = InAppMessage.objects.select_related("learner").order_by("pk")
+    return Way(
+        name="in_app",
+        channel=IN_APP,
+        reachable={"email": "ana@example.org"},
+        arrived=lambda: [f"in-app:{each.learner.external_id}" for each in shown.all()],
     )
 
 
