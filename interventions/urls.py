@@ -8,6 +8,7 @@ app_name = "interventions"
 urlpatterns = [
     path("mailbox/", views.mailbox, name="mailbox"),
     path("mailbox/<int:message_id>/", views.mailbox_message, name="mailbox_message"),
+    path("courses/<int:course_id>/next/", views.content_mapping, name="content_mapping"),
     path("nudges/new/", views.new_nudge, name="new_nudge"),
     path("nudges/test-link/", views.trial_link, name="trial_link"),
     path("nudges/<uuid:key>/", views.nudge, name="nudge"),

@@ -170,6 +170,10 @@ EMAIL_REDIRECT_TO = env.mail_address("EMAIL_REDIRECT_TO", default="")
 # local copy shows them.
 STAFF_FOLLOW_LEARNER_LINKS = False
 
+# The path of a function that recommends the next thing to learners. Without it the content mapping
+# and the open module do.
+RECOMMENDER = env.text("RECOMMENDER", default="")
+
 # True only if `manage.py serve` may offer the login demo/demo.
 DEMO_LOGIN = False
 

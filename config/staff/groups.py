@@ -11,6 +11,7 @@ _MESSAGES = (
     "interventions.messagetemplate",
     "interventions.cadence",
     "interventions.step",
+    "interventions.contentmapping",
     "interventions.frequencycap",
     "interventions.quiethours",
     "interventions.holdout",

@@ -8,7 +8,18 @@ from interventions.admin import (
     messages,
     nudges,
     pauses,
+    recommendations,
     tasks,
 )
 
-__all__ = ["cadences", "channels", "holdouts", "ledger", "messages", "nudges", "pauses", "tasks"]
+__all__ = [
+    "cadences",
+    "channels",
+    "holdouts",
+    "ledger",
+    "messages",
+    "nudges",
+    "pauses",
+    "recommendations",
+    "tasks",
+]

@@ -39,6 +39,7 @@ from interventions.models.messages import (
 )
 from interventions.models.nudges import Nudge
 from interventions.models.pauses import LearnerPause, Pause, SitePause
+from interventions.models.recommendations import ContentMapping
 from interventions.models.sent import SentMessage, SentPage
 from interventions.models.tasks import WAITING_STATES, InstructorTask, TaskState
 from interventions.models.webhooks import WebhookEndpoint
@@ -57,6 +58,7 @@ __all__ = [
     "Consent",
     "ConsentSource",
     "ConsentState",
+    "ContentMapping",
     "CourseSite",
     "Delivery",
     "DeliveryState",

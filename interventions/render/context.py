@@ -9,11 +9,15 @@ from interventions.render.names import first_name, shown_name
 
 @dataclass(frozen=True)
 class NextItem:
-    """The next item for a learner. `minutes` is None without an estimate."""
+    """The next item for a learner. `minutes` is None without an estimate.
+
+    `why` is a clause that follows "because". It is for tasks; templates do not see it.
+    """
 
     title: str
     minutes: int | None
     url: str
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The pages of learners and staff."""
 
+from interventions.views.content_mapping import content_mapping
 from interventions.views.in_app import in_app_dismissed, in_app_messages, in_app_seen
 from interventions.views.learner_pages import preferences, unsubscribe
 from interventions.views.mailbox import mailbox, mailbox_message
@@ -15,6 +16,7 @@ from interventions.views.nudges import (
 from interventions.views.tasks import task_done, task_take, task_talk, tasks
 
 __all__ = [
+    "content_mapping",
     "delete_nudge",
     "in_app_dismissed",
     "in_app_messages",
