@@ -29,6 +29,7 @@ REASONS = {
     "not_opted_in": "the learner has not asked for these messages",
     "not_set_up": "its channel is not set up for the course, or is switched off",
     "opted_out": "the learner does not want these messages",
+    "other_course": "the learner had such a message for another course, and one is enough",
     "outranked": "a more important message to the learner goes first",
     "quiet_hours": "it is within the quiet hours",
     "refused": "the receiver refused it",

@@ -32,7 +32,16 @@ _FRAME = (
 class CategoryAdmin(KeptAdmin):
     """Kinds of messages that a learner can want or not want."""
 
-    list_display = ("name", "key", "needs_opt_in", "capped", "quiet", "required", "in_doubt_policy")
+    list_display = (
+        "name",
+        "key",
+        "needs_opt_in",
+        "capped",
+        "quiet",
+        "once_for_all_courses",
+        "required",
+        "in_doubt_policy",
+    )
     search_fields = ("key", "name")
 
 

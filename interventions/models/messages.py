@@ -29,6 +29,13 @@ class Category(CourseScoped):
         default=False,
         help_text="Learners of a holdout get these messages too, such as a change of dates.",
     )
+    once_for_all_courses = models.BooleanField(
+        default=False,
+        db_default=False,
+        verbose_name="once for all courses",
+        help_text="A learner of several courses gets only one of these messages in 24 hours, from "
+        "one of the courses. Those of the others are dropped.",
+    )
     in_doubt_policy = models.CharField(
         max_length=15, choices=InDoubtPolicy.choices, default=InDoubtPolicy.PREFER_ONCE
     )

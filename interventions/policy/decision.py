@@ -16,6 +16,9 @@ HOLD = timedelta(minutes=10)
 PASSES_WITHIN = timedelta(seconds=30)
 # Conversations take days, so a message that waits for the end of one is decided on once an hour.
 TALKS_AT_LEAST = timedelta(hours=1)
+# Messages of several courses that come within this time are one for the learner. Learners enter the
+# same segment of several courses on one day, but seldom at one instant.
+ONCE_WITHIN = timedelta(hours=24)
 
 
 class Reason(StrEnum):
@@ -40,6 +43,7 @@ class Reason(StrEnum):
     SEND_WINDOW = "send_window"
     EVALUATION_PENDING = "evaluation_pending"
     CHANNEL_DOWN = "channel_down"
+    OTHER_COURSE = "other_course"
     FREQUENCY_CAP = "frequency_cap"
     OUTRANKED = "outranked"
 
@@ -100,6 +104,8 @@ class Facts:
     send_window: SendWindow | None = None
     # An event or a transition of this enrollment is not processed yet.
     evaluation_pending: bool = False
+    # The category sends one message for all courses of the learner.
+    once_for_all_courses: bool = False
     # Only the caps that apply to the message.
     caps: tuple[Cap, ...] = ()
     counted: tuple[Counted, ...] = ()
@@ -182,6 +188,23 @@ def _evaluation_pending(facts: Facts, now: datetime) -> Decision | None:
     return Defer(now + PASSES_WITHIN, Reason.EVALUATION_PENDING)
 
 
+def _other_course(facts: Facts, now: datetime) -> Decision | None:
+    if not facts.once_for_all_courses:
+        return None
+    counted = [each.message for each in facts.counted if each.at > now - ONCE_WITHIN]
+    if any(_is_of_another_course(facts.message, each) for each in counted):
+        return Deny(Reason.OTHER_COURSE)
+    if any(_is_of_another_course(facts.message, each) for each in facts.ahead):
+        return Defer(now + PASSES_WITHIN, Reason.OUTRANKED)
+    return None
+
+
+def _is_of_another_course(message: Message, other: Message) -> bool:
+    # On another channel it reaches another person, such as an instructor, or another place.
+    same_kind = (message.category_id, message.channel) == (other.category_id, other.channel)
+    return same_kind and message.course_id != other.course_id
+
+
 def _caps(facts: Facts, now: datetime) -> Decision | None:
     objection = _exceeded(facts, facts.counted, now)
     if objection is not None or not facts.ahead:
@@ -208,7 +231,8 @@ def _exceeded(facts: Facts, counted: tuple[Counted, ...], now: datetime) -> Deci
 
 
 # Denials come first, so that a message that must never go out does not wait. Erasure would belong
-# at the top. A pending evaluation comes before the caps, because a cap may drop a message for good.
+# at the top. A pending evaluation comes before the other courses and the caps, because they may
+# drop a message for good.
 ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _ended,
     _consent,
@@ -222,5 +246,6 @@ ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _quiet_hours,
     _send_window,
     _evaluation_pending,
+    _other_course,
     _caps,
 )

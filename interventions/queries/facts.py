@@ -167,6 +167,7 @@ def facts_of(
         quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,
         send_window=cadence.send_window,
         evaluation_pending=delivery.enrollment_id in situation.evaluation_pending,
+        once_for_all_courses=delivery.category.once_for_all_courses,
         caps=tuple(cap for cap in limits.caps if delivery.category.capped and covers(cap, message)),
         # A message that is sent again replaces its earlier copy, so that copy does not count.
         counted=tuple(each for each in situation.counted if each.delivery_id != delivery.pk),

@@ -10,6 +10,7 @@ from interventions.channels import CHANNELS, Route
 from interventions.models import FrequencyCap, Holdout, OnExceed, QuietHours
 from interventions.policy import holdouts as policy
 from interventions.policy.caps import Cap, Window, horizon
+from interventions.policy.decision import ONCE_WITHIN
 from interventions.policy.hours import ClosedHours
 
 OPEN = Route()
@@ -28,7 +29,7 @@ class Limits:
     @property
     def horizon(self) -> timedelta:
         """Return how far back a message can still count."""
-        return max((horizon(cap) for cap in self.caps), default=timedelta(0))
+        return max((ONCE_WITHIN, *(horizon(cap) for cap in self.caps)))
 
     def quiet_hours_of(self, course_id: int | None) -> ClosedHours | None:
         """Return the course's quiet hours, else the site's."""

@@ -25,7 +25,8 @@ from interventions.policy.windows import SendWindow
 NOW = datetime(2025, 9, 10, 21, 0, tzinfo=UTC)
 MAIL = Message("email", 1, 1)
 NOTHING_AGAINST = Facts(message=MAIL, zone="Europe/London")
-SENT_NOW = (Counted(MAIL, NOW),)
+ELSEWHERE = Message("email", 1, 2)
+SENT_NOW = (Counted(MAIL, NOW), Counted(ELSEWHERE, NOW))
 NIGHT = ClosedHours(time(22), time(8))
 MORNING = datetime(2025, 9, 11, 7, 0, tzinfo=UTC)
 DAILY = Cap("one a day", 1, Window.ROLLING_HOURS, 24)
@@ -52,6 +53,7 @@ OBJECTIONS: list[tuple[dict[str, Any], Any]] = [
         Defer(MORNING + timedelta(hours=1), Reason.SEND_WINDOW),
     ),
     ({"evaluation_pending": True}, Defer(NOW + PASSES_WITHIN, Reason.EVALUATION_PENDING)),
+    ({"once_for_all_courses": True, "counted": SENT_NOW}, Deny(Reason.OTHER_COURSE)),
     (
         {"caps": (DROPPING,), "counted": SENT_NOW},
         Deny(Reason.FREQUENCY_CAP, "hard"),
@@ -82,6 +84,33 @@ def test_the_first_objection_in_order_decides_whatever_follows(place: int) -> No
         everything["caps"] = (DROPPING, DAILY)
 
     assert decide(replace(NOTHING_AGAINST, **everything), now=NOW) == OBJECTIONS[place][1]
+
+
+@pytest.mark.parametrize(
+    ("other", "hours", "decision"),
+    [
+        (ELSEWHERE, 0, Deny(Reason.OTHER_COURSE)),
+        (ELSEWHERE, 23, Deny(Reason.OTHER_COURSE)),
+        (ELSEWHERE, 24, Allow()),
+        (MAIL, 0, Allow()),
+        (replace(ELSEWHERE, category_id=2), 0, Allow()),
+        (replace(ELSEWHERE, channel="task"), 0, Allow()),
+    ],
+    ids=["now", "23 hours ago", "a day ago", "this course", "another kind", "another channel"],
+)
+def test_one_message_of_a_kind_is_enough_for_all_courses(
+    other: Message, hours: int, decision: Any
+) -> None:
+    counted = (Counted(other, NOW - timedelta(hours=hours)),)
+    facts = replace(NOTHING_AGAINST, once_for_all_courses=True, counted=counted)
+
+    assert decide(facts, now=NOW) == decision
+
+
+def test_a_message_lets_a_more_important_one_of_another_course_go_first() -> None:
+    facts = replace(NOTHING_AGAINST, once_for_all_courses=True, ahead=(ELSEWHERE,))
+
+    assert decide(facts, now=NOW) == Defer(NOW + PASSES_WITHIN, Reason.OUTRANKED)
 
 
 def test_a_cap_that_drops_wins_over_one_that_defers() -> None:
