@@ -61,8 +61,8 @@ class Offered:
 
 def offered_for(course: Course, viewer: Viewer) -> Offered:
     """Return what the course offers to a viewer. Two queries."""
-    kept = Segment.objects.filter(playbook__courses=course).exclude(status=SegmentStatus.ARCHIVED)
-    segments = for_user(kept, viewer).order_by("playbook_id", "priority", "pk")
+    kept = for_user(Segment.objects.filter(playbook__courses=course), viewer)
+    segments = kept.exclude(status=SegmentStatus.ARCHIVED).order_by("playbook_id", "priority", "pk")
     items = for_user(Item.objects.filter(course=course), viewer).order_by("position", "pk")
     named = {str(each.pk): each for each in segments}
     return Offered(course, named, list(items[:MOST_ITEMS]))

@@ -26,6 +26,7 @@ class Reason(StrEnum):
 
     WITHDRAWN = "withdrawn"
     RUN_ENDED = "run_ended"
+    COURSE_OVER = "course_over"
     OPTED_OUT = "opted_out"
     NOT_OPTED_IN = "not_opted_in"
     SUPPRESSED = "suppressed"
@@ -85,6 +86,8 @@ class Facts:
     zone: str
     withdrawn: bool = False
     run_ended: bool = False
+    # The course has ended, or the learner has completed it.
+    course_over: bool = False
     opted_out: bool = False
     not_opted_in: bool = False
     suppressed: bool = False
@@ -125,7 +128,9 @@ def decide(facts: Facts, *, now: datetime) -> Decision:
 def _ended(facts: Facts, now: datetime) -> Decision | None:
     if facts.withdrawn:
         return Deny(Reason.WITHDRAWN)
-    return Deny(Reason.RUN_ENDED) if facts.run_ended else None
+    if facts.run_ended:
+        return Deny(Reason.RUN_ENDED)
+    return Deny(Reason.COURSE_OVER) if facts.course_over else None
 
 
 def _consent(facts: Facts, now: datetime) -> Decision | None:

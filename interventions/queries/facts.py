@@ -16,6 +16,7 @@ from interventions.policy.consent import ConsentStatement, is_wanted, latest_sta
 from interventions.policy.decision import PASSING, Facts
 from interventions.queries.holds import hold_of, learner_paused
 from interventions.queries.limits import Limits
+from interventions.queries.runs import is_over
 from interventions.queries.tasks import CONVERSATION_ENDS, in_conversation
 from segmentation.models import SegmentStatus
 
@@ -147,6 +148,7 @@ def facts_of(
         zone=learner.time_zone or course.time_zone,
         withdrawn=withdrew_at is not None and withdrew_at <= now,
         run_ended=_has_ended(delivery),
+        course_over=is_over(cadence, delivery.enrollment, now=now),
         opted_out=opted_out,
         not_opted_in=not_opted_in,
         suppressed=comparable(address) in situation.suppressed,

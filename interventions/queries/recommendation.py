@@ -114,8 +114,8 @@ def recommend(asks: Sequence[Ask], *, now: datetime) -> Answers:
     the mapping and the open module answer.
     """
     learned = _learned(asks, now)
-    missing = [ask for ask in asks if learned.get(ask) is None]
-    return {**_by_mapping(missing), **{ask: learned[ask] for ask in asks if ask not in missing}}
+    answered = {ask: learned[ask] for ask in asks if learned.get(ask) is not None}
+    return answered | _by_mapping([ask for ask in asks if ask not in answered])
 
 
 def check_recommender() -> None:

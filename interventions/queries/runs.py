@@ -1,11 +1,13 @@
 """The earlier runs on which the re-entry of a cadence depends."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from django.db.models import F
 
 from activity.models import Enrollment
-from interventions.models import Run
+from common.clock import local_date
+from interventions.models import Cadence, Run, Trigger
 
 
 def last_runs(
@@ -18,6 +20,18 @@ def last_runs(
     last = runs.order_by("enrollment_id", "cadence_id", ended, "-started_at", "-pk")
     found = last.distinct("enrollment_id", "cadence_id")
     return {(run.enrollment_id, run.cadence_id): run for run in found}
+
+
+def is_over(cadence: Cadence, enrollment: Enrollment, *, now: datetime) -> bool:
+    """Return whether the course is over for a run of the cadence. The course must be loaded.
+
+    A run that staff started goes on: it may be about what comes after the course.
+    """
+    if cadence.trigger == Trigger.MANUAL:
+        return False
+    course = enrollment.course
+    is_completed = enrollment.completed_at is not None and enrollment.completed_at <= now
+    return is_completed or local_date(now, course.time_zone) > course.ends_on
 
 
 def zone_of(enrollment: Enrollment) -> str:

@@ -13,7 +13,16 @@ from activity.access import Viewer, for_user
 from activity.models import Course, Enrollment, Learner
 from common.addresses import comparable
 from common.clock import END_OF_INSTANTS, local_midnight
-from interventions.models import Cadence, Category, Delivery, DeliveryState, Run, RunStatus, Step
+from interventions.models import (
+    Cadence,
+    Category,
+    Delivery,
+    DeliveryState,
+    Run,
+    RunStatus,
+    Step,
+    Trigger,
+)
 from interventions.policy.decision import Defer
 from interventions.policy.durations import later
 from interventions.policy.expectation import Candidate, Expectation, expect_in_turn
@@ -168,8 +177,7 @@ class _Known:
         planned_at, position = run.next_at, run.next_position
         if planned_at is None or position is None:
             return
-        steps = sorted(run.cadence.steps.all(), key=lambda step: step.position)
-        for number, step in enumerate(each for each in steps if each.position >= position):
+        for number, step in enumerate(_way(run.cadence, position)):
             if number:
                 planned_at = later(planned_at, step.delay, zone=zone_of(run.enrollment))
             if planned_at >= until:
@@ -186,6 +194,14 @@ class _Known:
         step = next(each for each in run.cadence.steps.all() if each.pk == step_id)
         step.cadence = run.cadence
         return step
+
+
+def _way(cadence: Cadence, position: int) -> Iterator[Step]:
+    """Yield the steps from the position on, as if each condition were met."""
+    for step in sorted(cadence.steps.all(), key=lambda each: each.position):
+        if step.position >= position:
+            yield step
+            position = step.following(met=True)
 
 
 def _unsaved(run: Run, step: Step, planned_at: datetime) -> Delivery:
@@ -208,9 +224,9 @@ def _unsaved(run: Run, step: Step, planned_at: datetime) -> Delivery:
 
 
 def _last_instant(run: Run) -> datetime:
-    """Return the end of the course if the run ends with it, because nobody stays in a segment."""
-    course, cadence = run.enrollment.course, run.cadence
-    if cadence.segment_id is None or not cadence.exit_on_leave:
+    """Return the end of the course if the run ends with it, as all do but those of staff."""
+    course = run.enrollment.course
+    if run.cadence.trigger == Trigger.MANUAL:
         return END_OF_INSTANTS
     return local_midnight(course.ends_on + timedelta(days=1), course.time_zone)
 

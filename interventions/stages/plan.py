@@ -23,9 +23,10 @@ from common.tally import note
 from experiments.operations import AssignedDelivery, record_delivery_outcomes
 from interventions.models import Cadence, Delivery, DeliveryState, Run, RunStatus, Step
 from interventions.operations.runs import close_runs, exit_runs
+from interventions.policy.decision import Reason
 from interventions.policy.durations import later
 from interventions.queries.due import lock_due_runs
-from interventions.queries.runs import zone_of
+from interventions.queries.runs import is_over, zone_of
 from segmentation.queries import match_rule
 from segmentation.rules import parse
 
@@ -110,6 +111,13 @@ def _failure(due: CadenceRuns) -> Exception | None:
 
 
 def _plan(due: CadenceRuns) -> None:
+    # A learner in no segment leaves none when the course ends, so no transition ends the run.
+    over = [run for run in due.runs if is_over(due.cadence, run.enrollment, now=due.now)]
+    exit_runs(over, reason=Reason.COURSE_OVER, now=due.now)
+    _plan_open(replace(due, runs=tuple(run for run in due.runs if run.status == RunStatus.ACTIVE)))
+
+
+def _plan_open(due: CadenceRuns) -> None:
     goal = due.cadence.goal_rule
     reached = set() if goal is None else _matching(goal, due.runs, due.now)
     exit_runs([run for run in due.runs if run.enrollment_id in reached], reason=GOAL, now=due.now)

@@ -79,8 +79,8 @@ def _save(request: HttpRequest, offered: Offered, rows: list[dict[str, str]]) ->
 
 
 def _shown_as_stored(request: HttpRequest, offered: Offered) -> HttpResponse:
-    rows = ContentMapping.objects.filter(course=offered.course).select_related("module", "item")
-    listed = list(for_user(rows, request.user).order_by("pk")[:MOST_ROWS])
+    rows = for_user(ContentMapping.objects.filter(course=offered.course), request.user)
+    listed = list(rows.select_related("module", "item").order_by("pk")[:MOST_ROWS])
     table = MappingTable(stored_rows(listed, offered), offered=offered, is_checked=False)
     return _shown(request, table, seen=state_of_mappings(listed))
 

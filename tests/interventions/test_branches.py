@@ -7,9 +7,11 @@ from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activity.access import COMMAND_LINE
 from interventions.admin.way import way_through
 from interventions.models import END_POSITION, Delivery, Run, Step
 from interventions.operations import InterventionError, StepFields
+from interventions.queries.sends_to_come import sends_to_come
 from interventions.stages.plan import plan_due
 from tests.factories import NOW, act
 from tests.interventions.factories import make_cadence, make_evaluated, make_run, make_template
@@ -58,6 +60,15 @@ def test_a_run_goes_on_by_the_condition_of_its_step() -> None:
         (2, "planned", 1),
         (3, "planned", 3),
     ]
+
+
+def test_the_forecast_takes_one_way_through_the_branches() -> None:
+    enrollment = make_evaluated()
+    make_run(enrollment, branching_cadence(), next_at=NOW, next_position=1)
+
+    found = sends_to_come(enrollment.course, until=NOW + 9 * DAY, now=NOW, viewer=COMMAND_LINE)
+
+    assert [each.at for each in found.sends] == [NOW, NOW + 2 * DAY]
 
 
 def test_a_branch_to_the_end_ends_the_run() -> None:

@@ -36,6 +36,7 @@ DROPPING = replace(DAILY, name="hard", drops=True)
 OBJECTIONS: list[tuple[dict[str, Any], Any]] = [
     ({"withdrawn": True}, Deny(Reason.WITHDRAWN)),
     ({"run_ended": True}, Deny(Reason.RUN_ENDED)),
+    ({"course_over": True}, Deny(Reason.COURSE_OVER)),
     ({"opted_out": True}, Deny(Reason.OPTED_OUT)),
     ({"not_opted_in": True}, Deny(Reason.NOT_OPTED_IN)),
     ({"suppressed": True}, Deny(Reason.SUPPRESSED)),
