@@ -9,7 +9,14 @@ from typing import Any
 from django.db import transaction
 
 from common.rows import free_key
-from interventions.models import Cadence, CadenceStatus, Category, MessageTemplate, Reentry
+from interventions.models import (
+    Cadence,
+    CadenceStatus,
+    Category,
+    Channel,
+    MessageTemplate,
+    Reentry,
+)
 from interventions.operations.cadence_checks import StepFields
 from interventions.operations.cadences import CadenceFields, lock_keys, save_cadence
 from interventions.operations.templates import save_template
@@ -29,7 +36,10 @@ def shipped_actions() -> list[dict[str, Any]]:
 
 
 def shipped_text(key: str) -> dict[str, Any]:
-    """Return the shipped text: its name, and by locale its subject and body."""
+    """Return the shipped text: its name, by locale its subject and body, and its channel.
+
+    Without a channel it is a mail.
+    """
     return tomllib.loads((_TEXTS / f"{key}.toml").read_text(encoding="utf-8"))
 
 
@@ -97,7 +107,8 @@ def _save_template(key: str, category: Category) -> MessageTemplate:
     }
     # Staff may have given the key to a template of another kind, which must stay as it is.
     free = free_key(MessageTemplate.objects.all(), key, fallback=key)
-    return save_template(free, name=shape["name"], category=category, texts=texts)
+    channel = shape.get("channel", Channel.EMAIL)
+    return save_template(free, name=shape["name"], category=category, texts=texts, channel=channel)
 
 
 def _category(key: str) -> Category:

@@ -119,6 +119,30 @@ def test_an_activated_draft_sends_its_message_and_ends_at_its_goal() -> None:
     assert Delivery.objects.filter(enrollment=silent).count() == 2
 
 
+def test_an_instructor_gets_a_task_after_48_hours_if_the_attempts_fell() -> None:
+    course = make_live_course()
+    quiz = make_item(course, "quiz")
+    drafts = {each.name: each for each in install(course).drafts}
+    cadence = drafts["Another look at what was hard"]
+    set_cadence_status(cadence.pk, "active")
+    falling, steady = make_evaluated(course), make_evaluated(course)
+    # Falling: two attempts in the week before the last seven days, none in these.
+    act(falling, "ATTEMPT_QUIZ", item=quiz, count=2, occurred_at=NOW - timedelta(days=8))
+    for enrollment in (falling, steady):
+        make_transition(enrollment, cadence.segment)
+
+    react_due(now=NOW)
+    for hours in (0, 47, 48):
+        plan_due(now=NOW + hours * HOUR)
+        if hours == 47:
+            assert Delivery.objects.count() == 2
+
+    second = {each.enrollment: each for each in Delivery.objects.filter(channel="task")}
+    assert second[falling].state == "planned"
+    assert second[falling].planned_at == NOW + 48 * HOUR
+    assert (second[steady].state, second[steady].reason) == ("dropped", "condition")
+
+
 def test_the_page_names_the_messages_and_leads_to_the_drafts(client: Client, django_user_model):
     client.force_login(django_user_model.objects.create_superuser("staff"))
     course = make_course()
