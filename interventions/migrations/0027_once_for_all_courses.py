@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("interventions", "0025_content_mappings"),
+        ("interventions", "0026_content_mappings"),
     ]
 
     operations = [
