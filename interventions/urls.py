@@ -6,6 +6,7 @@ from interventions import views
 
 app_name = "interventions"
 urlpatterns = [
+    path("deliverability/", views.deliverability_page, name="deliverability"),
     path("mailbox/", views.mailbox, name="mailbox"),
     path("mailbox/<int:message_id>/", views.mailbox_message, name="mailbox_message"),
     path("courses/<int:course_id>/next/", views.content_mapping, name="content_mapping"),
@@ -23,6 +24,8 @@ urlpatterns = [
     path("tasks/<int:task_id>/take/", views.task_take, name="task_take"),
     path("tasks/<int:task_id>/talk/", views.task_talk, name="task_talk"),
     path("tasks/<int:task_id>/done/", views.task_done, name="task_done"),
+    path("c/<str:token>/", views.click, name="click"),
+    path("webhooks/email/<str:provider>/", views.provider_webhook, name="provider_webhook"),
     path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
     path("preferences/<str:token>/", views.preferences, name="preferences"),
 ]

@@ -20,6 +20,7 @@ class NoSource(models.TextChoices):
     FEED = "feed", "an event of the platform"
     ROSTER = "roster", "the roster"
     IMPORT = "import", "a list of known opt-outs"
+    WEBHOOK = "webhook", "the mail provider"
 
 
 class PendingNo(CourseScoped):

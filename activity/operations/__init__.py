@@ -12,8 +12,14 @@ from activity.operations.edits import count_edits, settle_edit, settle_edits
 from activity.operations.effects import save_edited
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
 from activity.operations.live import go_live
+from activity.operations.noes import NoOfMessage, keep_noes_of_messages
 from activity.operations.outline import save_outline
-from activity.operations.own_events import append_own_event, append_quiet_event
+from activity.operations.own_events import (
+    MessageEvent,
+    append_message_events,
+    append_own_event,
+    append_quiet_event,
+)
 from activity.operations.read_models import rebuild_read_models
 from activity.operations.repeats import correct_events
 from activity.operations.roster import (
@@ -28,9 +34,12 @@ from activity.operations.zones import OldZonesError, ensure_zones
 
 __all__ = [
     "IngestResult",
+    "MessageEvent",
+    "NoOfMessage",
     "OldZonesError",
     "Rejection",
     "RosterError",
+    "append_message_events",
     "append_own_event",
     "append_quiet_event",
     "claim_due",
@@ -40,6 +49,7 @@ __all__ = [
     "fail_due",
     "go_live",
     "ingest",
+    "keep_noes_of_messages",
     "lock_due",
     "pull_course",
     "pull_due",

@@ -3,7 +3,8 @@
 They stay in PendingNo until dispatch or recover applies them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -54,4 +55,28 @@ def keep_listed_no(values: Mapping[str, Any], *, now: datetime) -> PendingNo:
         kind=NoKind.OPT_OUT,
         source=NoSource.IMPORT,
         said_at=min(instant_in(values, "said_at") or now, now),
+    )
+
+
+@dataclass(frozen=True)
+class NoOfMessage:
+    """A no that a mail provider reports about a message. The learner may be unknown."""
+
+    kind: NoKind
+    mailbox: str
+    said_at: datetime
+    learner_id: int | None = None
+
+
+def keep_noes_of_messages(noes: Iterable[NoOfMessage]) -> None:
+    """Store noes that a mail provider reports."""
+    PendingNo.objects.bulk_create(
+        PendingNo(
+            learner_id=no.learner_id,
+            mailbox=no.mailbox,
+            kind=no.kind,
+            source=NoSource.WEBHOOK,
+            said_at=no.said_at,
+        )
+        for no in noes
     )

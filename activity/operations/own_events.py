@@ -1,6 +1,7 @@
 """Log events that Nudgelab itself produces: a message was sent, a learner unsubscribed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -76,3 +77,61 @@ def _append(
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return bool(cursor.rowcount)
+
+
+@dataclass(frozen=True)
+class MessageEvent:
+    """Something that became of a message of ours, at an instant that another system told us."""
+
+    enrollment_id: int
+    verb: str
+    source_id: str
+    occurred_at: datetime
+    properties: Mapping[str, Any]
+
+
+_APPEND_MANY = """
+INSERT INTO activity_event (enrollment_id, verb, occurred_at, count, properties, source, source_id,
+    received_at)
+SELECT enrollment_id, verb, occurred_at, 1, properties, %(source)s, source_id, %(now)s
+FROM unnest(%(enrollments)s::bigint[], %(verbs)s::text[], %(instants)s::timestamptz[],
+    %(properties)s::jsonb[], %(ids)s::text[]) AS one
+    (enrollment_id, verb, occurred_at, properties, source_id)
+ON CONFLICT (source, source_id) DO NOTHING
+RETURNING enrollment_id, occurred_at
+"""
+
+_APPEND_MANY_AND_DATE = f"""
+WITH fresh AS ({_APPEND_MANY}), latest AS (
+    SELECT enrollment_id, max(occurred_at) AS at FROM fresh GROUP BY enrollment_id
+)
+UPDATE activity_enrollment AS enrollment
+SET last_event_at = GREATEST(enrollment.last_event_at, latest.at)
+FROM latest WHERE enrollment.id = latest.enrollment_id
+"""  # noqa: S608
+
+
+@transaction.atomic
+def append_message_events(events: Sequence[MessageEvent], *, now: datetime, is_read: bool) -> None:
+    """Log what became of messages. The same `source_id` twice counts once.
+
+    `is_read` says whether a signal reads such events. If so, the enrollments become due and their
+    Due rows are locked first, as in `append_own_event`. Otherwise it is as in `append_quiet_event`.
+    """
+    if not events:
+        return
+    if is_read:
+        ids = sorted({event.enrollment_id for event in events})
+        pull_due(ids, at=now, cause=DueCause.TIME)
+    ordered = sorted(events, key=lambda event: event.source_id)
+    values: dict[str, Any] = {
+        "enrollments": [event.enrollment_id for event in ordered],
+        "verbs": [event.verb for event in ordered],
+        "instants": [event.occurred_at for event in ordered],
+        "properties": [Jsonb(dict(event.properties)) for event in ordered],
+        "ids": [event.source_id for event in ordered],
+        "source": OWN_SOURCE,
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND_MANY_AND_DATE if is_read else _APPEND_MANY, values)

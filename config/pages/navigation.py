@@ -27,6 +27,7 @@ GROUPS = {
         "Templates": ("article", "interventions.messagetemplate"),
         "Deliveries": ("outgoing_mail", "interventions.delivery"),
         "Forecast": ("calendar_month", "forecast"),
+        "Deliverability": ("mark_email_read", "deliverability"),
         "Frequency caps": ("speed", "interventions.frequencycap"),
         "Quiet hours": ("bedtime", "interventions.quiethours"),
         "Holdouts": ("do_not_disturb_on", "interventions.holdout"),
@@ -54,6 +55,7 @@ RIGHTS = {
     "tasks": "interventions.view_instructortask",
     "mailbox": "interventions.view_mailboxmessage",
     "forecast": "interventions.view_delivery",
+    "deliverability": "interventions.view_delivery",
 }
 PAGES = {
     "today": "/",
@@ -62,6 +64,7 @@ PAGES = {
     "reports": "/reports/",
     "mailbox": "/mailbox/",
     "forecast": "/forecast/",
+    "deliverability": "/deliverability/",
 }
 
 

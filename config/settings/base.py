@@ -3,7 +3,7 @@
 import zoneinfo
 from datetime import timedelta
 
-from config import env, places
+from config import env, mail_webhooks, places
 from config.pages import content_policy, navigation
 
 VAR_DIR = places.VAR
@@ -160,6 +160,13 @@ EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", default=False)
 EMAIL_TIMEOUT = env.whole_number("EMAIL_TIMEOUT", default=20)
 # Webhooks go to public addresses only. True allows an address of one's own network, and http.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = env.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
+# The settings of django-anymail, such as keys of a provider's interface.
+ANYMAIL = mail_webhooks.anymail_settings()
+# The providers that report what becomes of messages, with their views.
+EMAIL_WEBHOOKS = mail_webhooks.webhook_views(env.words("EMAIL_WEBHOOKS", default=[]))
+SIGNED_EMAIL_WEBHOOKS = {name for name, each in mail_webhooks.PROVIDERS.items() if each.key}
+# Whether links in messages lead through this site, which notes who followed them.
+TRACK_CLICKS = env.flag("TRACK_CLICKS", default=False)
 # In this folder the web server keeps opt-outs while the database is down. Workers that recover or
 # dispatch must see the same folder.
 KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))

@@ -6,6 +6,7 @@ Outcomes of deliveries hold the code of a reason. The app that plans messages wr
 # Each text is a clause that follows "because".
 REASONS = {
     "bounced": "mail to the learner's address came back",
+    "by_provider": "the mail provider reported it",
     "by_staff": "staff decided so",
     "cadence_paused": "somebody has paused its cadence",
     "channel_down": "the mail server or other receiver could not be reached",

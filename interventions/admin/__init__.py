@@ -10,6 +10,7 @@ from interventions.admin import (
     pauses,
     recommendations,
     tasks,
+    tracking,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "pauses",
     "recommendations",
     "tasks",
+    "tracking",
 ]

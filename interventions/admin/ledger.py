@@ -1,6 +1,6 @@
 """Admin pages of the delivery ledger and of the limits on sending."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from copy import copy
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from activity.access import for_user
 from activity.admin import (
     COURSE_ZONE,
     ENROLLED,
@@ -48,6 +49,7 @@ from interventions.forms import QuietHoursForm
 from interventions.queries.holds import with_reasons
 from interventions.queries.pauses import pauses_of
 from interventions.sentences import message_sentences, trace_lines
+from interventions.tracking.words import receipt_sentences
 from segmentation.admin.members import MembershipAdmin, by_enrollment_of
 
 Chosen = QuerySet[models.Delivery]
@@ -136,7 +138,7 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         zone=COURSE_ZONE,
     )
     exclude = ("trace", "token", "reason")
-    readonly_fields = ("shown_message", "shown_trace", "shown_pauses")
+    readonly_fields = ("shown_message", "shown_receipt", "shown_trace", "shown_pauses")
     actions = ("retry", "resolve_as_accepted", "resolve_as_not_accepted")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -217,6 +219,14 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         """Return what became of it, or when it will go out, and what would change that."""
         now = delivery.enrollment.course.clock_stopped_at or utc_now()
         return " ".join(message_sentences(delivery, viewer=viewer_of(delivery), now=now))
+
+    @display(description="After the hand-off")
+    def shown_receipt(self, delivery: models.Delivery) -> str:
+        """Return what the provider and links reported about it."""
+        receipt = for_user(models.Receipt.objects.filter(delivery=delivery), viewer_of(delivery))
+        zone = delivery.enrollment.course.time_zone
+        found: Mapping[str, Any] = receipt.values().first() or {}
+        return " ".join(receipt_sentences(found, zone=zone)) or "nothing was reported"
 
     @display(description="Decisions so far")
     def shown_trace(self, delivery: models.Delivery) -> SafeString | str:

@@ -76,6 +76,8 @@ class Answer:
     `retry_after` is the time for which the other side asked to be left alone.
     `of_one_endpoint` means that only one of several other sides gave the answer, so that the
     channel goes on with the others.
+    `provider_id` is the id of an accepted message at the provider, after the provider's name and a
+    colon.
     """
 
     result: Result
@@ -83,6 +85,7 @@ class Answer:
     may_be_the_message: bool = False
     retry_after: timedelta | None = None
     of_one_endpoint: bool = False
+    provider_id: str = ""
 
     @property
     def stops_the_channel(self) -> bool:

@@ -14,6 +14,7 @@ from interventions.channels.providers import answer_of, name_repeats
 from interventions.channels.smtp import Stage, StagedBackend
 from interventions.render.features import Feature
 from interventions.render.mail import check_message
+from interventions.tracking.reports import provider_id
 
 MAX_DETAIL = 300
 
@@ -91,7 +92,16 @@ class EmailConnection:
             if answer.stops_the_channel:
                 self._abandon()
             return answer, _found_closed(error, stage)
-        return Answer(Result.HANDED_OFF) if sent else Answer(Result.IN_DOUBT, "nothing sent"), False
+        if not sent:
+            return Answer(Result.IN_DOUBT, "nothing sent"), False
+        return Answer(Result.HANDED_OFF, provider_id=self._provider_id(message)), False
+
+    def _provider_id(self, message: EmailMultiAlternatives) -> str:
+        """Return the id that the provider gave the mail. Only backends of anymail know one."""
+        name = getattr(self._connection, "esp_name", "")
+        given = getattr(getattr(message, "anymail_status", None), "message_id", None)
+        is_known = bool(name) and isinstance(given, str | int)
+        return provider_id(str(name), str(given)) if is_known else ""
 
     def _abandon(self) -> None:
         # After such an error the state of the connection is not known.

@@ -17,13 +17,20 @@ from interventions.render.context import SAMPLE
 from interventions.render.links import site_host
 from interventions.render.mail import Rendered, render_message
 from interventions.render.names import one_line, shown_name
+from interventions.render.tracked import with_tracked_links
+from interventions.tracking.reports import DELIVERY_KEY
 
 # The limit for a line with an encoded word. The word has at most 75 characters (RFC 2047, 2).
 _LONGEST_LINE = 76
+# Backends of anymail that refuse a mail with metadata.
+_WITHOUT_METADATA = ("mailersend", "postal")
 
 
 class _Mail(EmailMultiAlternatives):
     """A mail whose subject has encoded words that every mail server accepts."""
+
+    # Sent along with the mail by backends of anymail.
+    metadata: dict[str, str]
 
     def message(self, **options: Any) -> Any:
         """Return the mail. Django's own subject has encoded words one character too long."""
@@ -51,18 +58,39 @@ def compose_mail(draft: Draft) -> EmailMultiAlternatives:
         postal_address=settings.POSTAL_ADDRESS,
         locale=draft.text.locale,
     )
+    html, text = _links(draft, rendered)
     mail = _Mail(
         subject=rendered.subject,
-        body=rendered.text,
+        body=text,
         from_email=_sender(draft),
         to=[settings.EMAIL_REDIRECT_TO or _recipient(draft)],
         reply_to=_reply_to(draft),
         headers=_headers(draft),
     )
-    mail.attach_alternative(rendered.html, "text/html")
+    mail.attach_alternative(html, "text/html")
+    if draft.delivery.pk and _takes_metadata():
+        # It comes back in the provider's reports, which also know it if our worker dies before it
+        # has recorded the provider's own id.
+        mail.metadata = {DELIVERY_KEY: str(draft.delivery.key)}
     # Written once here, so that a bad header fails before anything is claimed.
     mail.message()
     return mail
+
+
+def _takes_metadata() -> bool:
+    backend = settings.EMAIL_BACKEND
+    is_refused = any(f".{name}." in backend for name in _WITHOUT_METADATA)
+    return backend.startswith("anymail.") and not is_refused
+
+
+def _links(draft: Draft, rendered: Rendered) -> tuple[str, str]:
+    """Return both parts, with tracked links if the site and the category say so."""
+    delivery = draft.delivery
+    # A test mail has no delivery, and staff are not counted.
+    is_tracked = settings.TRACK_CLICKS and delivery.category.track_clicks and delivery.pk
+    if not is_tracked:
+        return rendered.html, rendered.text
+    return with_tracked_links(rendered.html, rendered.text, delivery.key)
 
 
 def show_mail(mail: EmailMultiAlternatives) -> Shown:

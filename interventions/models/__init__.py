@@ -42,6 +42,7 @@ from interventions.models.pauses import LearnerPause, Pause, SitePause
 from interventions.models.recommendations import ContentMapping
 from interventions.models.sent import SentMessage, SentPage
 from interventions.models.tasks import WAITING_STATES, InstructorTask, TaskState
+from interventions.models.tracking import BounceKind, Receipt, TrackingEvent, TrackingKind
 from interventions.models.webhooks import WebhookEndpoint
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "DEFAULT_MAX_AGE",
     "END_POSITION",
     "WAITING_STATES",
+    "BounceKind",
     "Cadence",
     "CadenceStatus",
     "CapScope",
@@ -74,6 +76,7 @@ __all__ = [
     "OnExceed",
     "Pause",
     "QuietHours",
+    "Receipt",
     "Reentry",
     "Run",
     "RunStatus",
@@ -84,6 +87,8 @@ __all__ = [
     "Suppression",
     "TaskState",
     "TemplateText",
+    "TrackingEvent",
+    "TrackingKind",
     "Trigger",
     "WebhookEndpoint",
 ]

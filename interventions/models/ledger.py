@@ -171,6 +171,8 @@ class Delivery(CourseScoped):
     # copy, so the caps keep counting it, whatever happens to the next copy.
     doubted = models.BooleanField(default=False)
     message_id = models.CharField(max_length=200, blank=True, default="")
+    # The message's id at the provider, after the provider's name and a colon. Its webhooks use it.
+    provider_id = models.CharField(max_length=300, blank=True, default="", db_default="")
     address = models.CharField(max_length=320, blank=True, default="")
     template_text = models.ForeignKey(
         TemplateText, null=True, blank=True, on_delete=models.PROTECT, related_name="deliveries"
@@ -240,6 +242,11 @@ class Delivery(CourseScoped):
                 fields=("claimed_at",),
                 condition=Q(claimed_at__isnull=False),
                 name="delivery_by_instant",
+            ),
+            models.Index(
+                fields=("provider_id",),
+                condition=~Q(provider_id=""),
+                name="delivery_by_provider_id",
             ),
             models.Index(
                 Lower("address"),

@@ -39,6 +39,12 @@ class Category(CourseScoped):
     in_doubt_policy = models.CharField(
         max_length=15, choices=InDoubtPolicy.choices, default=InDoubtPolicy.PREFER_ONCE
     )
+    track_clicks = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Links in these messages lead through this site, which notes the click. Only if "
+        "the site tracks clicks.",
+    )
     list_id = models.CharField(
         max_length=200, blank=True, help_text="The List-ID header, such as tips.example.org."
     )

@@ -47,6 +47,7 @@ from interventions.operations.templates import (
     save_template,
     text_problems,
 )
+from interventions.operations.tracking import record_click, record_reports
 from interventions.operations.webhooks import (
     check_webhook_url,
     save_endpoint,
@@ -83,6 +84,8 @@ __all__ = [
     "pause_cadence",
     "pause_learner",
     "pause_site",
+    "record_click",
+    "record_reports",
     "renew_secret",
     "resolve_in_doubt",
     "retry_failed",

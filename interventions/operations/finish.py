@@ -57,9 +57,9 @@ def _write_answer(claim: Claim, answer: Answer, *, now: datetime) -> Delivery | 
     if answer.result is Result.CHANNEL_DOWN:
         moved = _give_back(delivery, to, now=now)
     else:
-        moved = move(delivery, to, now=now)
+        moved = move(delivery, to, now=now, **_given(answer))
     if not moved and handed_off:
-        return _finish_late(delivery, to, now=now)
+        return _finish_late(delivery, to, answer, now=now)
     return delivery if moved else None
 
 
@@ -83,13 +83,18 @@ def retry_at(attempts: int, *, now: datetime) -> datetime:
     return now + _RETRIES.after(attempts)
 
 
-def _finish_late(claimed: Delivery, to: Move, *, now: datetime) -> Delivery | None:
+def _given(answer: Answer) -> dict[str, str]:
+    """Return what the provider gave the message, by which its webhooks name it."""
+    return {"provider_id": answer.provider_id} if answer.provider_id else {}
+
+
+def _finish_late(claimed: Delivery, to: Move, answer: Answer, *, now: datetime) -> Delivery | None:
     late = Delivery.objects.filter(pk=claimed.pk, token=claimed.token, state__in=_LATE)
     delivery = late.select_for_update(no_key=True).first()
     if delivery is None:
         return None
     delivery.run, delivery.enrollment = claimed.run, claimed.enrollment
-    move(delivery, to, now=now)
+    move(delivery, to, now=now, **_given(answer))
     return delivery
 
 

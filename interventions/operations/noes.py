@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from activity.models import Enrollment, Learner, NoKind, PendingNo
+from activity.models import Enrollment, Learner, NoKind, NoSource, PendingNo
 from common.addresses import comparable
 from common.database import is_held, is_outage, note_held
 from common.tally import note
@@ -127,7 +127,10 @@ def _apply(pk: int, *, now: datetime) -> None:
 
 
 def _is_meant(waiting: PendingNo) -> bool:
-    properties = waiting.event.properties if waiting.event else {}
+    if waiting.event is None:
+        # Judged where it came in.
+        return True
+    properties = waiting.event.properties
     match waiting.kind:
         case NoKind.COMPLAINT:
             return is_complaint(properties)
@@ -147,6 +150,8 @@ def _address_of(waiting: PendingNo) -> str:
     """Return the recipient of the mail in the event. The learner may have another address now."""
     if waiting.kind == NoKind.OPT_OUT:
         return ""
+    if waiting.source == NoSource.WEBHOOK:
+        return waiting.mailbox
     named = str((waiting.event.properties if waiting.event else {}).get("address", ""))
     if "@" in named:
         return named

@@ -14,6 +14,7 @@ from interventions.operations.kept_noes import apply_kept_noes
 from interventions.operations.ledger import Move, move
 from interventions.operations.noes import apply_noes
 from interventions.operations.tasks import close_returned
+from interventions.operations.tracking import act_on_waiting, hurry
 
 BATCH_SIZE = 500
 LEASE_EXPIRED = "lease_expired"
@@ -23,9 +24,12 @@ SENT_AGAIN = "sent_again"
 def recover(*, now: datetime) -> None:
     """Finish work that was left unfinished. Several workers may run it at any time."""
     apply_kept_noes(now=now)
-    apply_noes(now=now)
     while _expire_leases(now) == BATCH_SIZE:
         continue
+    # After the leases and before messages are planned again: a provider may know more about one.
+    with passing_over_held():
+        act_on_waiting(now=now)
+    apply_noes(now=now)
     while _plan_again(now) == BATCH_SIZE:
         continue
     while close_returned(now=now, limit=BATCH_SIZE) == BATCH_SIZE:
@@ -48,6 +52,7 @@ def _expire_leases(now: datetime) -> int:
     expired = list(claimed.order_by("lease_until", "pk")[:BATCH_SIZE])
     for delivery in expired:
         _expire(delivery, now)
+    hurry([delivery.pk for delivery in expired], now=now)
     return len(expired)
 
 

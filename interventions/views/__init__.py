@@ -1,6 +1,8 @@
 """The pages of learners and staff."""
 
+from interventions.views.clicks import click
 from interventions.views.content_mapping import content_mapping
+from interventions.views.deliverability import deliverability_page
 from interventions.views.in_app import in_app_dismissed, in_app_messages, in_app_seen
 from interventions.views.learner_pages import preferences, unsubscribe
 from interventions.views.mailbox import mailbox, mailbox_message
@@ -13,11 +15,14 @@ from interventions.views.nudges import (
     start_nudge,
     trial_link,
 )
+from interventions.views.provider_webhooks import provider_webhook
 from interventions.views.tasks import task_done, task_take, task_talk, tasks
 
 __all__ = [
+    "click",
     "content_mapping",
     "delete_nudge",
+    "deliverability_page",
     "in_app_dismissed",
     "in_app_messages",
     "in_app_seen",
@@ -28,6 +33,7 @@ __all__ = [
     "nudge_preview",
     "nudge_summary",
     "preferences",
+    "provider_webhook",
     "start_nudge",
     "task_done",
     "task_take",

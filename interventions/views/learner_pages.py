@@ -69,7 +69,7 @@ def learner_page(*, while_away: LearnerView) -> Callable[[LearnerView], Any]:
             # Until the learner is known, the browser says the language.
             with translation.override(get_language_from_request(request)):
                 if owner is None:
-                    response = _page("interventions/broken_link.html", {}, status=404)
+                    response = broken_link()
                 else:
                     response = _of_owner(Visit(request, owner, token), view, while_away)
             # The URL itself gives access to the page, so it must not leak.
@@ -81,6 +81,11 @@ def learner_page(*, while_away: LearnerView) -> Callable[[LearnerView], Any]:
         return with_owner
 
     return decorate
+
+
+def broken_link() -> HttpResponse:
+    """Return the page of a link that is incomplete or not signed by this site."""
+    return _page("interventions/broken_link.html", {}, status=404)
 
 
 def _of_owner(visit: Visit, view: LearnerView, while_away: LearnerView) -> HttpResponse:

@@ -23,7 +23,7 @@ from common.stored_text import without_nul
 from interventions.models import MailboxMessage
 from interventions.queries import mailbox as mailbox_queries
 from interventions.render.found_links import FoundLink, links_of
-from interventions.render.masked_links import masked_html
+from interventions.render.masked_links import masked_html, masked_text
 from interventions.views.row_ids import row_id
 
 P = ParamSpec("P")
@@ -88,7 +88,7 @@ def _sent_at(messages: Sequence[MailboxMessage]) -> list[str]:
 
 
 def _mask(message: MailboxMessage) -> None:
-    message.html, message.text = masked_html(message.html), mask_links(message.text)
+    message.html, message.text = masked_html(message.html), masked_text(message.text)
     message.headers = [[name, mask_links(value)] for name, value in message.headers]
 
 

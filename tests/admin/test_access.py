@@ -40,7 +40,9 @@ from interventions.models import (
     Nudge,
     Pause,
     QuietHours,
+    Receipt,
     Suppression,
+    TrackingEvent,
     WebhookEndpoint,
 )
 from segmentation.models import (
@@ -134,6 +136,17 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     )
     CourseSite.objects.create(course=course, name=f"{word} site", secret=f"{word}-secret")
     WebhookEndpoint.objects.create(course=course, url=f"https://{word}.example", secret=word)
+    Receipt.objects.create(delivery=delivery, delivered_at=NOW)
+    TrackingEvent.objects.create(
+        digest=word,
+        provider="postmark",
+        delivery=delivery,
+        kind="bounced",
+        happened_at=NOW,
+        received_at=NOW,
+        recipient=f"{word}@example.org",
+        detail=f"{word} is unknown",
+    )
     experiment = make_experiment(segment, name=f"{word} experiment", start=False)
     assignment = assign(enrollment, arm_of(experiment, "control"))
     DeliveryOutcome.objects.create(

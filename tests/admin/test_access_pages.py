@@ -49,6 +49,8 @@ NOT_HERE = (
     "log",
     "admin",
     "in_app",
+    "click",
+    "provider_webhook",
 )
 
 

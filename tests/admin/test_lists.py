@@ -31,6 +31,8 @@ BIG = (
     "interventions_delivery",
     "interventions_consent",
     "interventions_mailboxmessage",
+    "interventions_trackingevent",
+    "interventions_receipt",
 )
 MODELS = [m for m in apps.get_models() if m._meta.app_label in OURS and not m._meta.auto_created]
 NAMES = [m._meta.label_lower for m in MODELS]

@@ -67,6 +67,7 @@ def staff_pages():
         reverse("segmentation:rule", args=(segment.pk,)),
         reverse("experiments:report-list"),
         reverse("experiments:report", args=(Experiment.objects.get().key,)),
+        reverse("interventions:deliverability"),
         reverse("interventions:mailbox"),
         reverse("interventions:mailbox_message", args=(message.pk,)),
     ]

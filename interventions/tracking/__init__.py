@@ -1,0 +1,1 @@
+"""What providers and links say about sent messages, and what follows. Pure."""
