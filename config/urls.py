@@ -29,6 +29,7 @@ urlpatterns = [
     path("playbooks/<int:playbook_id>.md", views.playbook_markdown, name="playbook-markdown"),
     path("playbooks/<int:playbook_id>.yaml", views.playbook_yaml, name="playbook-yaml"),
     path("playbooks/<int:playbook_id>/import/", views.playbook_import, name="playbook-import"),
+    path("cadences/<int:cadence_id>/", views.cadence_funnel_page, name="cadence-funnel"),
     path("deliveries/counts/", views.delivery_counts, name="delivery-counts"),
     path("forecast/", views.forecast_page, name="forecast"),
     path("demo/", views.demo_course, name="demo-course"),

@@ -6,6 +6,7 @@ from config.views.courses import courses, switch_course
 from config.views.deliveries import delivery_counts
 from config.views.demo import demo_course, demo_item
 from config.views.forecast import forecast_page
+from config.views.funnel_page import cadence_funnel_page
 from config.views.go_live import take_live
 from config.views.install import install
 from config.views.items import items
@@ -19,6 +20,7 @@ from config.views.segment_page import segment_page
 from config.views.today import today
 
 __all__ = [
+    "cadence_funnel_page",
     "course_home",
     "courses",
     "delivery_counts",

@@ -97,8 +97,8 @@ def forecast_page(request: HttpRequest) -> HttpResponse:
     course = _course(request)
     now = utc_now()
     as_of = course.clock_stopped_at or now if course else now
-    zone = course.time_zone if course else get_current_timezone_name()
     courses = [course] if course else list(seen.filter(clock_stopped_at=None)[:MOST_COURSES])
+    zone = _zone(courses)
     count = counted(
         request, courses, partial(forecast_of, course, viewer=request.user, as_of=as_of, zone=zone)
     )
@@ -159,6 +159,12 @@ def _course(request: HttpRequest) -> Course | None:
         return None
     seen = viewable(Course.objects.all(), request.user)
     return get_object_or_404(seen, pk=row_id(asked) or 0)
+
+
+def _zone(courses: Sequence[Course]) -> str:
+    """Return the zone of the courses, or that of the whole page if they have several."""
+    zones = {course.time_zone for course in courses}
+    return zones.pop() if len(zones) == 1 else get_current_timezone_name()
 
 
 def _end(as_of: datetime, zone: str) -> datetime:

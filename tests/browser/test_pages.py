@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from config.views import counting
 from experiments.models import Experiment
-from interventions.models import MailboxMessage, MessageTemplate
+from interventions.models import Cadence, MailboxMessage, MessageTemplate
 from interventions.render.links import LinkOwner, make_token
 from segmentation.models import Segment
 from segmentation.operations import install_playbook
@@ -58,6 +58,8 @@ def staff_pages():
         reverse("admin:segmentation_segment_changelist"),
         reverse("admin:segmentation_segment_change", args=(segment.pk,)),
         reverse("admin:interventions_delivery_changelist"),
+        reverse("forecast"),
+        reverse("cadence-funnel", args=(Cadence.objects.get().pk,)),
         reverse("admin:interventions_sitepause_changelist"),
         reverse("admin:activity_course_change", args=(segment.playbook.courses.get().pk,)),
         reverse("admin:interventions_cadence_add"),

@@ -59,6 +59,14 @@ def test_message_that_waits_and_the_steps_after_it_are_expected() -> None:
     assert instants() == [NOW + HOUR, NOW + DAY, NOW + 2 * DAY, NOW + 3 * DAY]
 
 
+def test_run_goes_on_where_its_step_branches_to() -> None:
+    cadence = make_cadence(steps=3)
+    cadence.steps.filter(position=0).update(then_position=2)
+    make_run(make_evaluated(), cadence, next_position=0, next_at=NOW + HOUR)
+
+    assert instants() == [NOW + HOUR, NOW + HOUR + DAY]
+
+
 def test_steps_after_the_14_days_are_left_out() -> None:
     cadence = make_cadence(steps=3)
     make_run(make_evaluated(), cadence, next_position=0, next_at=UNTIL - DAY - HOUR)
@@ -202,7 +210,7 @@ def test_page_shows_the_course_or_all_courses(staff: Client) -> None:
     )
     here = staff.get(address, {"course": course.pk}).text
     assert "1 message is expected to go out." in here
-    assert "in the time of Europe/London" in here
+    assert "by the clock of Europe/London" in here
     assert ">Physics</a>" not in here
 
 
