@@ -32,9 +32,15 @@ ROOT = Path(__file__).resolve().parents[1]
 WORLD = Path(__file__).with_name("dispatch_world.py")
 SINK = Path(__file__).with_name("dispatch_sink.py")
 AIM_TIME = 2.5
-AIM_STATEMENTS = 8.0
+AIM_STATEMENTS = 2.0
 AIM_WORKERS = 1.3
 AIM_BEATS = 2.0
+# Four workers at least 2.5 times the rate of one.
+AIM_FAR = 0.4
+FAR_MILLISECONDS = 20
+FAR_MESSAGES = 800
+# Enough for each worker to have more to do than to begin.
+WORKERS_MESSAGES = 1_200
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,8 @@ class Row:
 def main() -> int:
     """Measure, print, and return 1 if an aim is missed."""
     options = _options()
-    with _sink() as port:
-        rows = list(_measured(ROOT, port, options))
+    with _sink() as port, _sink(FAR_MILLISECONDS) as far:
+        rows = [*_measured(ROOT, port, options), _far(far)]
         if options.beside:
             with checked_out(options.beside) as folder:
                 there = list(_measured(folder, port, options))
@@ -77,14 +83,24 @@ def _measured(folder: Path, port: int, options: argparse.Namespace) -> Iterator[
     about += f"bare {middle['bare']:.2f} ms"
     yield Row("time per message, relative to a bare loop", ratio, AIM_TIME, about)
     yield Row("statements per message", middle["statements"], AIM_STATEMENTS, "")
-    each = run_world(folder, port, "workers", options.messages)
+    each = run_world(folder, port, "workers", WORKERS_MESSAGES)
     about = f"{each['6']:.2f} ms against {each['1']:.2f} ms"
     yield Row(
         "processor time of six workers, relative to one", each["6"] / each["1"], AIM_WORKERS, about
     )
+    ratio = each["statements 6"] / each["statements 1"]
+    about = f"{each['statements 6']:.2f} against {each['statements 1']:.2f}"
+    yield Row("statements of six workers, relative to one", ratio, AIM_WORKERS, about)
     urgent = run_world(folder, port, "held", options.held)
     about = f"{urgent['seconds']:.2f} s behind {options.held:,} held messages"
     yield Row("beats until an urgent message is sent", urgent["beats"], AIM_BEATS, about)
+
+
+def _far(port: int) -> Row:
+    rates = run_world(ROOT, port, "slow", FAR_MESSAGES)
+    about = f"{rates['4']:.0f} against {rates['1']:.0f} messages a second"
+    work = f"rate of one worker, relative to four, with {FAR_MILLISECONDS} ms a reply"
+    return Row(work, rates["1"] / rates["4"], AIM_FAR, about)
 
 
 def run_world(folder: Path, port: int, work: str, number: int) -> Any:
@@ -120,8 +136,9 @@ def checked_out(commit: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _sink() -> Iterator[int]:
-    sink = subprocess.Popen([sys.executable, str(SINK)], stdout=subprocess.PIPE, text=True)
+def _sink(milliseconds: int = 0) -> Iterator[int]:
+    command = [sys.executable, str(SINK), str(milliseconds)]
+    sink = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert sink.stdout is not None
     try:
         yield int(sink.stdout.readline())

@@ -3,7 +3,7 @@
 bench.dispatch runs this file with the code of different commits, so it uses only what all of them
 have: the models and `dispatch_due`.
 
-    python bench/dispatch_world.py send|workers|held NUMBER     prints JSON
+    python bench/dispatch_world.py send|workers|slow|held NUMBER     prints JSON
 """
 
 import json
@@ -49,6 +49,7 @@ DATABASE = "bench_dispatch"
 ROUNDS = 5
 WARM_UP = 50
 WORKERS = 6
+FAR_WORKERS = 4
 MOST_BEATS = 40
 BODY = """
 <h1>Hello {{ learner.first_name | default: 'there' }}</h1>
@@ -67,7 +68,9 @@ def main() -> int:
     connection.settings_dict["TEST"]["NAME"] = DATABASE
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:
-        print(json.dumps({"send": send, "workers": workers, "held": held}[work](number)))
+        print(
+            json.dumps({"send": send, "workers": workers, "slow": slow, "held": held}[work](number))
+        )
     finally:
         connection.creation.destroy_test_db(name, verbosity=0)
     return 0
@@ -82,14 +85,28 @@ def send(number: int) -> list[dict[str, float]]:
 
 
 def workers(number: int) -> dict[str, float]:
-    """Return the processor time per message of one worker and of six."""
+    """Return per message the processor time and the statements of one worker and of six."""
     course, cadence = make_world()
     found = {}
     for count in (1, WORKERS):
         make_messages(course, cadence, number)
         before = _children_seconds()
-        _fork(count)
+        statements = sum(_fork(count))
         found[str(count)] = (_children_seconds() - before) / number * 1000
+        found[f"statements {count}"] = statements / number
+        _expect_all_sent()
+    return found
+
+
+def slow(number: int) -> dict[str, float]:
+    """Return the messages a second of one worker and of four, with a mail server far away."""
+    course, cadence = make_world()
+    found = {}
+    for count in (1, FAR_WORKERS):
+        make_messages(course, cadence, number)
+        begun = perf_counter()
+        _fork(count)
+        found[str(count)] = number / (perf_counter() - begun)
         _expect_all_sent()
     return found
 
@@ -115,7 +132,7 @@ def _round(course: Course, cadence: Cadence, number: int) -> dict[str, float]:
     make_messages(course, cadence, number)
     sent: Sent = []
     counted = [0]
-    with _Recorder(sent), connection.execute_wrapper(_counter(counted)):
+    with _Recorder(sent), connection.execute_wrapper(counting(counted)):
         begun, cpu = perf_counter(), process_time()
         dispatch()
         ours, ours_cpu = perf_counter() - begun, process_time() - cpu
@@ -137,7 +154,7 @@ def dispatch() -> None:
     dispatch_due(clock=lambda: NOW, budget_seconds=3600)
 
 
-def make_world() -> tuple[Course, Cadence]:
+def make_world(key: str = "bench") -> tuple[Course, Cadence]:
     """Return a live course and a cadence, with the guards of a new site."""
     QuietHours.objects.all().delete()
     FrequencyCap.objects.all().delete()
@@ -151,8 +168,8 @@ def make_world() -> tuple[Course, Cadence]:
         )
     live: dict[str, Any] = {"live_since": NOW - timedelta(days=20)}
     live |= {"starts_on": date(2025, 9, 1), "ends_on": date(2025, 12, 1)}
-    course = Course.objects.create(key="bench", title="Bench", **live)
-    return course, make_cadence(course, "urgent", priority=10)
+    course = Course.objects.create(key=key, title="Bench", **live)
+    return course, make_cadence(course, f"{key}-urgent", priority=10)
 
 
 def make_cadence(course: Course, key: str, *, priority: int) -> Cadence:
@@ -219,7 +236,9 @@ class _Recorder:
         smtplib.SMTP.sendmail = self._sendmail  # type: ignore[method-assign]
 
 
-def _counter(counted: list[int]) -> Callable[..., Any]:
+def counting(counted: list[int]) -> Callable[..., Any]:
+    """Return a wrapper of statements that counts them in the list's only number."""
+
     def count(execute: Callable[..., Any], *given: Any) -> Any:
         counted[0] += 1
         return execute(*given)
@@ -227,19 +246,31 @@ def _counter(counted: list[int]) -> Callable[..., Any]:
     return count
 
 
-def _fork(count: int) -> None:
+def _fork(count: int) -> list[int]:
+    """Dispatch in so many processes, and return the statements of each."""
     connection.close()
+    read, write = os.pipe()
     children = []
     for _ in range(count):
         child = os.fork()
         if child == 0:
-            dispatch()
-            connection.close()
-            os._exit(0)
+            _work(write)
         children.append(child)
     for child in children:
         if os.waitpid(child, 0)[1] != 0:
             raise SystemExit("a worker failed")
+    os.close(write)
+    with os.fdopen(read) as lines:
+        return [int(line) for line in lines]
+
+
+def _work(tell: int) -> None:
+    counted = [0]
+    with connection.execute_wrapper(counting(counted)):
+        dispatch()
+    connection.close()
+    os.write(tell, f"{counted[0]}\n".encode())
+    os._exit(0)
 
 
 def _children_seconds() -> float:

@@ -1,4 +1,4 @@
-"""Count the problems in one run of a stage, for one line in the log at its end."""
+"""Count problems and reasons in one run of a stage, for its line in the log and the metrics."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from django.db import transaction
 Tally = Counter[tuple[str, str]]
 
 _open: ContextVar[Tally | None] = ContextVar("tally", default=None)
+_reasons: ContextVar[Counter[str] | None] = ContextVar("reasons", default=None)
 
 
 @contextmanager
@@ -30,6 +31,24 @@ def note(what: str, reason: str, *, count: int = 1) -> None:
     if found is not None and count:
         # Work that is rolled back is tried again, so it is not counted.
         transaction.on_commit(lambda: found.update({(what, reason): count}))
+
+
+@contextmanager
+def reasons() -> Iterator[Counter[str]]:
+    """Collect the counts of `count_reason` during the block, as `outcome:reason`."""
+    found: Counter[str] = Counter()
+    token = _reasons.set(found)
+    try:
+        yield found
+    finally:
+        _reasons.reset(token)
+
+
+def count_reason(outcome: str, reason: str, *, count: int = 1) -> None:
+    """Count an outcome by its reason when the open transaction commits, for the metrics."""
+    found = _reasons.get()
+    if found is not None and count:
+        transaction.on_commit(lambda: found.update({f"{outcome}:{reason}": count}))
 
 
 def in_words(found: Tally) -> str:

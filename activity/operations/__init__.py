@@ -18,7 +18,6 @@ from activity.operations.own_events import (
     MessageEvent,
     append_message_events,
     append_own_event,
-    append_quiet_event,
 )
 from activity.operations.read_models import rebuild_read_models
 from activity.operations.repeats import correct_events
@@ -41,7 +40,6 @@ __all__ = [
     "RosterError",
     "append_message_events",
     "append_own_event",
-    "append_quiet_event",
     "claim_due",
     "correct_events",
     "count_edits",

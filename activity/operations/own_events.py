@@ -48,15 +48,6 @@ def append_own_event(
     return _append(_APPEND_AND_DATE, enrollment_id, verb, (source_id, properties), now=now)
 
 
-def append_quiet_event(enrollment_id: int, verb: str, *, source_id: str, now: datetime) -> bool:
-    """Log something that Nudgelab itself did and that cannot change any segment.
-
-    Only the log is written, not even `last_event_at`. This function does not lock the Due row, so a
-    running evaluation would take a newer `last_event_at` for a new act.
-    """
-    return _append(_APPEND, enrollment_id, verb, (source_id, None), now=now)
-
-
 def _append(
     statement: str,
     enrollment_id: int,
@@ -116,7 +107,8 @@ def append_message_events(events: Sequence[MessageEvent], *, now: datetime, is_r
     """Log what became of messages. The same `source_id` twice counts once.
 
     `is_read` says whether a signal reads such events. If so, the enrollments become due and their
-    Due rows are locked first, as in `append_own_event`. Otherwise it is as in `append_quiet_event`.
+    Due rows are locked first, as in `append_own_event`. Otherwise only the log is written, not even
+    `last_event_at`: without the lock, a running evaluation would take a newer one for a new act.
     """
     if not events:
         return

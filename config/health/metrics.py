@@ -69,12 +69,20 @@ def _hosts(runs: Iterable[HostRun]) -> Iterator[Metric]:
         "Counts of the stage's runs on the host, such as messages by new state.",
         labels=(*labels, "outcome"),
     )
+    by_reason = CounterMetricFamily(
+        "nudgelab_stage_reasons",
+        "Counts of the stage's outcomes that have a reason, such as messages deferred by a cap.",
+        labels=(*labels, "outcome", "reason"),
+    )
     for run in runs:
         failed.add_metric((run.stage, run.host), float(run.has_error))
         clock.add_metric((run.stage, run.host), run.clock_difference)
-        for outcome, count in sorted(run.totals.items()):
-            outcomes.add_metric((run.stage, run.host, outcome), count)
-    yield from (failed, clock, outcomes)
+        for name, count in sorted(run.totals.items()):
+            outcome, _, reason = name.partition(":")
+            family = by_reason if reason else outcomes
+            given = (outcome, reason) if reason else (outcome,)
+            family.add_metric((run.stage, run.host, *given), count)
+    yield from (failed, clock, outcomes, by_reason)
 
 
 def _waiting(reading: Reading) -> Iterator[Metric]:
@@ -83,6 +91,8 @@ def _waiting(reading: Reading) -> Iterator[Metric]:
         "due": (waiting.due_seconds, "an enrollment that is due for evaluation"),
         "transition": (waiting.transition_seconds, "a transition for react"),
         "message": (waiting.message_seconds, "a due message that is not held"),
+        "step": (waiting.step_seconds, "a step that is due to be planned"),
+        "opt_out": (waiting.opt_out_seconds, "an opt-out that is not applied yet"),
     }
     for name, (seconds, words) in ages.items():
         text = f"Longest waiting time of {words}, in seconds. 0 means that none waits."

@@ -48,6 +48,8 @@ def _figures(reading: Reading) -> dict[str, Any]:
         "oldest_due_seconds": _whole(waiting.due_seconds),
         "oldest_transition_seconds": _whole(waiting.transition_seconds),
         "oldest_message_seconds": _whole(waiting.message_seconds),
+        "oldest_step_seconds": _whole(waiting.step_seconds),
+        "oldest_opt_out_seconds": _whole(waiting.opt_out_seconds),
         "in_doubt": messages.in_doubt,
         "failed_last_hour": messages.failed_recently,
     }

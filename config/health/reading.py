@@ -9,7 +9,12 @@ from common.clock import Clock, utc_now
 from config.models import StageRun
 from config.running.stages import clock_difference
 from config.running.workers import STAGES
-from interventions.queries.waiting import MessageCounts, message_counts, oldest_due_message
+from interventions.queries.waiting import (
+    MessageCounts,
+    message_counts,
+    oldest_due_message,
+    oldest_work,
+)
 from segmentation.queries import oldest_waiting
 
 
@@ -38,6 +43,8 @@ class Waiting:
     due_seconds: float | None
     transition_seconds: float | None
     message_seconds: float | None
+    step_seconds: float | None
+    opt_out_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -60,14 +67,17 @@ class Reading:
 
 
 def read(*, clock: Clock = utc_now) -> Reading:
-    """Return the state of the work from the database. Six queries."""
+    """Return the state of the work from the database. Seven queries."""
     difference = clock_difference(clock=clock)
     # By the database's clock, because a wrong local clock would make everything look late.
     now = clock() - timedelta(seconds=difference)
+    work = oldest_work(now=now)
     waiting = Waiting(
-        _seconds(oldest_due(now=now), now),
-        _seconds(oldest_waiting(now=now), now),
-        _seconds(oldest_due_message(now=now), now),
+        due_seconds=_seconds(oldest_due(now=now), now),
+        transition_seconds=_seconds(oldest_waiting(now=now), now),
+        message_seconds=_seconds(oldest_due_message(now=now), now),
+        step_seconds=_seconds(work.step, now),
+        opt_out_seconds=_seconds(work.opt_out, now),
     )
     return Reading(difference, tuple(_runs(now)), waiting, message_counts(now=now))
 

@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from common import stopping
 from common.clock import Clock, utc_now
 from common.stored_text import storable_text
-from common.tally import in_words, tally
+from common.tally import in_words, reasons, tally
 from config.running.workers import STAGES
 
 # With a larger difference, a worker would send messages too early or find due work too late.
@@ -96,8 +96,8 @@ def run_stage(
         _execute(_END, at, counts="{}", error=fault)
         return
     try:
-        with _one_warning(stage):
-            counts = counts_of(work())
+        with _one_warning(stage), reasons() as by_reason:
+            counts = counts_of(work()) | by_reason
     except Exception as error:
         _end_badly(at, error)
         raise

@@ -167,6 +167,11 @@ EMAIL_WEBHOOKS = mail_webhooks.webhook_views(env.words("EMAIL_WEBHOOKS", default
 SIGNED_EMAIL_WEBHOOKS = {name for name, each in mail_webhooks.PROVIDERS.items() if each.key}
 # Whether links in messages lead through this site, which notes who followed them.
 TRACK_CLICKS = env.flag("TRACK_CLICKS", default=False)
+# Over so many connections at once a worker sends mail. If a worker is killed, at most as many
+# messages are in doubt.
+EMAIL_CONNECTIONS = env.whole_number("EMAIL_CONNECTIONS", default=8)
+# All workers together send at most so many mails in a second. 0 is no limit.
+EMAIL_PER_SECOND = env.whole_number("EMAIL_PER_SECOND", default=0)
 # In this folder the web server keeps opt-outs while the database is down. Workers that recover or
 # dispatch must see the same folder.
 KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))

@@ -12,6 +12,7 @@ from interventions.channels.base import (
     Connection,
     Draft,
     Outcome,
+    Record,
     Result,
     Route,
     Shown,
@@ -19,6 +20,7 @@ from interventions.channels.base import (
 )
 from interventions.channels.email import EMAIL
 from interventions.channels.in_app import IN_APP
+from interventions.channels.lines import Lines
 from interventions.channels.task import TASK
 from interventions.channels.webhook import WEBHOOK
 from interventions.models import Channel as Name
@@ -39,7 +41,9 @@ __all__ = [
     "Connection",
     "Draft",
     "Feature",
+    "Lines",
     "Outcome",
+    "Record",
     "Result",
     "Route",
     "Shown",

@@ -73,7 +73,8 @@ class Answer:
     """The result, with the reply of the other side as detail.
 
     `may_be_the_message` means that this message may be the cause of a channel being down.
-    `retry_after` is the time for which the other side asked to be left alone.
+    `retry_after` is the time for which the other side asked to be left alone. `asks_for_less` means
+    that it asked for fewer messages without saying for how long.
     `of_one_endpoint` means that only one of several other sides gave the answer, so that the
     channel goes on with the others.
     `provider_id` is the id of an accepted message at the provider, after the provider's name and a
@@ -84,6 +85,7 @@ class Answer:
     detail: str = ""
     may_be_the_message: bool = False
     retry_after: timedelta | None = None
+    asks_for_less: bool = False
     of_one_endpoint: bool = False
     provider_id: str = ""
 
@@ -92,6 +94,12 @@ class Answer:
         """Return whether the next message would most likely have the same result."""
         stops = self.result in (Result.CHANNEL_DOWN, Result.IN_DOUBT)
         return stops and not self.of_one_endpoint
+
+    @property
+    def is_throttling(self) -> bool:
+        """Return whether messages must go out more slowly, or not at all for a while."""
+        asks = self.asks_for_less or self.retry_after is not None
+        return asks and not self.of_one_endpoint
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,10 @@ class Channel:
 
     `routes` reads where the messages of each course go, by course id; None stands for all other
     courses. A channel without it needs no route.
+
+    `connections` returns over how many connections a worker may send at once. If a connection uses
+    the database, it must be only one. `per_second` returns how many messages all workers together
+    may send in a second; 0 is no limit.
     """
 
     verb: str
@@ -175,6 +187,8 @@ class Channel:
     drops_repeats: bool = False
     routes: Callable[[], Mapping[int | None, Route]] | None = None
     record: Record | None = None
+    connections: Callable[[], int] = lambda: 1
+    per_second: Callable[[], float] = lambda: 0.0
 
     def require(self, feature: Feature) -> None:
         """Raise UnsupportedError if the channel lacks the feature."""

@@ -1,5 +1,6 @@
 """Email through any Django backend. Each answer claims only what the attempt has proven."""
 
+import re
 import smtplib
 from typing import Any
 
@@ -32,6 +33,8 @@ _CLOSING = 421
 # With the four codes for a missing login (RFC 4954), these replies concern all mail, not one
 # recipient.
 _OF_ALL_MAIL = (_CLOSING, 530, 534, 535, 538)
+# Providers answer so when mails come too fast, such as "454 4.7.0 Throttling failure".
+_OF_POLICY = re.compile(r"\b4\.7\.\d")
 # The size is sent with the sender (RFC 1870), so this reply refuses the message, not the sender.
 _TOO_LARGE = 552
 
@@ -128,7 +131,7 @@ def classify(error: Exception, stage: Stage | None) -> Answer:
         return Answer(Result.CHANNEL_DOWN, words)
     code = _code(error)
     if code is not None:
-        return Answer(_refusal(code, error), words)
+        return Answer(_refusal(code, error), words, asks_for_less=_asks_for_less(code, words))
     if stage is None or stage is Stage.END:
         return Answer(Result.IN_DOUBT, words)
     # From the stage DATA on, the mail itself may be the cause.
@@ -142,6 +145,11 @@ def _refusal(code: int, error: Exception) -> Result:
     if code in _OF_ALL_MAIL:
         return Result.CHANNEL_DOWN
     return Result.NOT_ACCEPTED if code < 500 else Result.REFUSED
+
+
+def _asks_for_less(code: int, words: str) -> bool:
+    """Return whether the reply is about the rate of mails: 421, or a status of 4.7 (RFC 3463)."""
+    return code == _CLOSING or (code < 500 and _OF_POLICY.search(words) is not None)
 
 
 def _code(error: Exception) -> int | None:
@@ -172,6 +180,12 @@ def _new_connection() -> BaseEmailBackend:
     return get_connection()
 
 
+def _connections() -> int:
+    # Only a server that mail goes to over the network gains from more, and other backends may use
+    # the database.
+    return max(settings.EMAIL_CONNECTIONS, 1) if settings.EMAIL_BACKEND == DJANGO_SMTP else 1
+
+
 def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_DETAIL]
 
@@ -186,4 +200,6 @@ EMAIL = Channel(
     connect=EmailConnection,
     supports=frozenset(Feature),
     is_mail=True,
+    connections=_connections,
+    per_second=lambda: settings.EMAIL_PER_SECOND,
 )

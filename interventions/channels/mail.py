@@ -2,6 +2,7 @@
 
 from email.header import Header, decode_header, make_header
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -27,14 +28,23 @@ _WITHOUT_METADATA = ("mailersend", "postal")
 
 
 class _Mail(EmailMultiAlternatives):
-    """A mail whose subject has encoded words that every mail server accepts."""
+    """A mail whose subject has encoded words that every mail server accepts.
+
+    It is written once: a bad header fails before anything is claimed, and the backend sends what
+    was written then.
+    """
 
     # Sent along with the mail by backends of anymail.
     metadata: dict[str, str]
 
     def message(self, **options: Any) -> Any:
-        """Return the mail. Django's own subject has encoded words one character too long."""
-        written = super().message(**options)
+        """Return the mail as it was first written."""
+        return self._written
+
+    @cached_property
+    def _written(self) -> Any:
+        # Django's own subject has encoded words one character too long.
+        written = super().message()
         written.replace_header("Subject", _encoded(str(self.subject), "Subject"))
         return written
 
@@ -72,7 +82,6 @@ def compose_mail(draft: Draft) -> EmailMultiAlternatives:
         # It comes back in the provider's reports, which also know it if our worker dies before it
         # has recorded the provider's own id.
         mail.metadata = {DELIVERY_KEY: str(draft.delivery.key)}
-    # Written once here, so that a bad header fails before anything is claimed.
     mail.message()
     return mail
 

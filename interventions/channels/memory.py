@@ -49,7 +49,14 @@ class MemoryConnection:
 
 def memory_channel(connection: MemoryConnection) -> Channel:
     """Return a channel that replaces email and sends over the connection."""
-    return replace(EMAIL, compose=_compose, show=_show, connect=lambda: connection)
+    return replace(
+        EMAIL,
+        compose=_compose,
+        show=_show,
+        connect=lambda: connection,
+        connections=lambda: 1,
+        per_second=lambda: 0.0,
+    )
 
 
 def _show(message: MemoryMessage) -> Shown:

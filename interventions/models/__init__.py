@@ -38,6 +38,7 @@ from interventions.models.messages import (
     TemplateText,
 )
 from interventions.models.nudges import Nudge
+from interventions.models.pace import ChannelPace
 from interventions.models.pauses import LearnerPause, Pause, SitePause
 from interventions.models.recommendations import ContentMapping
 from interventions.models.sent import SentMessage, SentPage
@@ -57,6 +58,7 @@ __all__ = [
     "CapWindow",
     "Category",
     "Channel",
+    "ChannelPace",
     "Consent",
     "ConsentSource",
     "ConsentState",

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from interventions.channels import Channel
+from interventions.models import ChannelPace
+from interventions.operations.pace import paces
 from interventions.queries.catalogue import Catalogue
 from interventions.queries.limits import Limits, read_limits
 from interventions.queries.texts import TextCache
@@ -21,10 +23,19 @@ class DispatchCache:
     texts: TextCache = field(default_factory=TextCache)
     catalogue: Catalogue = field(default_factory=Catalogue)
     limits: Limits = field(default_factory=read_limits)
+    _paces: Mapping[str, ChannelPace] | None = None
     _read_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def paces(self) -> Mapping[str, ChannelPace]:
+        """Return the rows of channels that do not go at full pace, read when first needed."""
+        if self._paces is None:
+            self._paces = paces(self.channels)
+        return self._paces
 
     def refresh(self) -> None:
         """Read settings of admins again if they are more than a second old."""
         if time.monotonic() - self._read_at > SECONDS_TO_KEEP:
             self.catalogue, self.limits = Catalogue(), read_limits()
+            self._paces = None
             self._read_at = time.monotonic()

@@ -1,7 +1,11 @@
-"""Claim a learner's next message: policy, rendering and the claim, committed before any I/O."""
+"""Claim the next messages of several learners, committed together before any I/O.
+
+Each claim passes the policy and is rendered. Learners who are claimed together gain nothing from
+one another: each has the facts of its own mailbox.
+"""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,18 +14,19 @@ from uuid import uuid4
 from django.db import transaction
 
 from activity.models import Learner
+from common.database import note_held
 from interventions.channels import Channel
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.cache import DispatchCache
-from interventions.operations.ledger import Move, move
-from interventions.operations.mailboxes import claim_learner
-from interventions.operations.noes import hear
+from interventions.operations.ledger import Change, Move, move, move_all
+from interventions.operations.mailboxes import Claimed, claim_learners
 from interventions.operations.sent import SentRow, keep_sent
-from interventions.policy.caps import Counted
 from interventions.policy.decision import PASSING, Allow, Defer, Deny, decide
-from interventions.queries.drafts import draft_of
+from interventions.queries.context import message_contexts
+from interventions.queries.drafts import Recipient, draft_of
 from interventions.queries.due import lock_due_deliveries
-from interventions.queries.facts import Situation, facts_of, message_of, read_situation
+from interventions.queries.facts import Asked, Situation, facts_of, message_of, situations_of
+from interventions.render.context import MessageContext
 
 LEASE = timedelta(minutes=15)
 RENDER_ERROR = "render_error"
@@ -42,75 +47,77 @@ class Claim:
 
 
 @dataclass
-class TurnResult:
-    """The result of one turn of a learner: at most one claim, and the moves of other messages."""
+class Turn:
+    """The result of one turn of several learners: at most one claim each.
 
-    claim: Claim | None = None
-    has_more: bool = False
-    must_hear: bool = False
+    `again` are learners who may have more due messages. `must_hear` are those with a pending
+    opt-out, on whose messages nothing was decided. `rest` are candidates without room. `blocked`
+    are learners whose next message is on a channel that had no room from the beginning.
+    """
+
+    claims: list[Claim] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
+    must_hear: list[int] = field(default_factory=list)
+    rest: list[int] = field(default_factory=list)
+    blocked: list[int] = field(default_factory=list)
     moves: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Turn") -> None:
+        """Add the result of another turn."""
+        self.claims += other.claims
+        self.again += other.again
+        self.must_hear += other.must_hear
+        self.blocked += other.blocked
+        self.moves += other.moves
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """A locked learner with the due messages and the facts that the decisions need."""
+
+    learner: Learner
+    due: Sequence[Delivery]
+    situation: Situation
 
 
 @dataclass
-class _TurnInput:
-    """The input of one turn."""
+class _Work:
+    """The decisions of a turn, which are written in one statement."""
 
-    learner: Learner
-    situation: Situation
     cache: DispatchCache
     now: datetime
-
-
-def claim_next(
-    learner_id: int, *, now: datetime, cache: DispatchCache, channels: Collection[str]
-) -> TurnResult:
-    """Decide on the learner's due messages up to the first to hand off, and claim that one.
-
-    If the learner has a pending opt-out, apply it instead. The messages are decided on in the next
-    turn.
-
-    All learners with the mailbox are locked, so that no other worker can pass a cap at the same
-    time. Nothing is claimed if another worker has the mailbox.
-    """
-    turn = _take(learner_id, now=now, cache=cache, channels=channels)
-    if turn.must_hear:
-        # Not in the transaction of the claim: the opt-out may need to lock learners with lower ids.
-        hear(learner_id, now=now)
-        turn.has_more = True
-    return turn
+    room: Counter[str]
+    turn: Turn
+    changes: list[Change] = field(default_factory=list)
+    sent: list[SentRow] = field(default_factory=list)
+    allowed: list[tuple[Delivery, _Learner]] = field(default_factory=list)
 
 
 @transaction.atomic
-def _take(
-    learner_id: int, *, now: datetime, cache: DispatchCache, channels: Collection[str]
-) -> TurnResult:
-    turn = TurnResult()
+def claim_next(
+    candidates: Sequence[int], *, room: Mapping[str, int], now: datetime, cache: DispatchCache
+) -> Turn:
+    """Decide on the due messages of learners, up to the first of each to hand off. Claim those.
+
+    `room` is how many messages each channel that is up can take now. As many learners are taken as
+    there is room, in the order of the candidates. All learners with their mailboxes are locked, so
+    that no other worker can pass a cap at the same time. Mailboxes that another worker has are
+    skipped.
+    """
     cache.refresh()
-    claimed = claim_learner(learner_id)
-    if claimed is None:
-        return turn
-    if claimed.has_said_no:
-        turn.must_hear = True
-        return turn
-    learner = claimed.learner
-    due = lock_due_deliveries(learner_id, now=now, channels=channels, catalogue=cache.catalogue)
-    if not due:
-        return turn
-    enrollment_ids = sorted({delivery.enrollment_id for delivery in due})
-    addresses = {name: channel.address(learner) for name, channel in cache.channels.items()}
-    situation = read_situation(learner, enrollment_ids, addresses, limits=cache.limits, now=now)
-    if situation.is_held:
-        # The hold has begun since the learner was found to be due. Held messages wait unchanged: if
-        # they were put off, a release at this moment would not find them.
-        return turn
-    given = _TurnInput(learner, situation, cache, now)
-    for position, delivery in enumerate(due):
-        turn.claim = _work(delivery, given)
-        turn.moves[str(delivery.state)] += 1
-        if turn.claim is not None:
-            turn.has_more = position + 1 < len(due)
-            break
-    return turn
+    work = _Work(cache, now, Counter(room), Turn())
+    full = {name for name, number in room.items() if not number}
+    limit = work.room.total()
+    taken = claim_learners(candidates, channels=list(room), now=now, limit=limit)
+    work.turn.rest = taken.rest
+    for each in _with_facts(_to_decide(taken.claimed, work.turn), work):
+        waits_for = _decide_in_order(each, work)
+        if waits_for is not None:
+            later = work.turn.blocked if waits_for in full else work.turn.again
+            later.append(each.learner.pk)
+    _render(work)
+    _write(work)
+    return work.turn
 
 
 def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> None:
@@ -130,59 +137,125 @@ def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> 
             move(delivery, Move(DeliveryState.PLANNED, "error", error[:300], until), now=now)
 
 
-def _work(delivery: Delivery, given: _TurnInput) -> Claim | None:
-    """Decide on one message and write the result. Return the claim if it can be handed off."""
-    now = given.now
-    if delivery.expires_at <= now:
-        move(delivery, Move(DeliveryState.EXPIRED, delivery.reason or TOO_OLD), now=now)
-        return None
-    facts = facts_of(delivery, given.learner, given.situation, limits=given.cache.limits, now=now)
-    match decide(facts, now=now):
-        case Allow():
-            return _proceed(delivery, given)
-        case Deny(reason, detail):
-            move(delivery, Move(DeliveryState.DROPPED, reason, detail), now=now)
-        case Defer(until, reason, detail):
-            move(delivery, Move(DeliveryState.PLANNED, reason, detail, until), now=now)
-            if reason in PASSING:
-                given.situation.waiting.append((delivery.priority, message_of(delivery)))
+def _to_decide(taken: Iterable[Claimed], turn: Turn) -> list[Learner]:
+    """Return the learners to decide on: one per mailbox, and none with a pending opt-out."""
+    mailboxes: set[int] = set()
+    found = []
+    for each in taken:
+        if each.has_said_no:
+            # Not in this transaction: the opt-out may need to lock learners with lower ids.
+            turn.must_hear.append(each.learner.pk)
+        elif mailboxes & each.sharers:
+            # Its caps count the message that the other learner may get in this turn.
+            turn.again.append(each.learner.pk)
+        else:
+            mailboxes |= each.sharers
+            found.append(each.learner)
+    return found
+
+
+def _with_facts(learners: Sequence[Learner], work: _Work) -> list[_Learner]:
+    """Return the learners with due messages that may be decided on, with their facts."""
+    if not learners:
+        return []
+    ids = [each.pk for each in learners]
+    cache = work.cache
+    due = lock_due_deliveries(ids, now=work.now, channels=work.room, catalogue=cache.catalogue)
+    for _ in set(ids) - due.keys():
+        note_held()
+    asked = [_asked(each, due[each.pk], cache) for each in learners if due.get(each.pk)]
+    situations = situations_of(asked, limits=cache.limits, now=work.now) if asked else {}
+    return [
+        _Learner(each.learner, due[each.learner.pk], situations[each.learner.pk])
+        for each in asked
+        # The hold has begun since the learner was found to be due. Held messages wait unchanged: if
+        # they were put off, a release at this moment would not find them.
+        if not situations[each.learner.pk].is_held
+    ]
+
+
+def _asked(learner: Learner, due: Sequence[Delivery], cache: DispatchCache) -> Asked:
+    addresses = {name: channel.address(learner) for name, channel in cache.channels.items()}
+    return Asked(learner, addresses, sorted({delivery.enrollment_id for delivery in due}))
+
+
+def _decide_in_order(each: _Learner, work: _Work) -> str | None:
+    """Decide on the learner's messages up to the first to hand off.
+
+    Return the channel of the next message, which must wait, or None if no more are due. A less
+    important message never goes first because only its channel has room.
+    """
+    is_taken = False
+    for delivery in each.due:
+        if is_taken or (not delivery.ghost and not work.room[delivery.channel]):
+            return delivery.channel
+        is_taken = _decide(delivery, each, work)
     return None
 
 
-def _proceed(delivery: Delivery, given: _TurnInput) -> Claim | None:
-    """Render, then claim. A ghost goes the same way and lacks only the hand-off."""
-    now = given.now
-    locales = (given.learner.locale, delivery.enrollment.course.locale)
-    text = given.cache.texts.choose(delivery.step.template, locales)
-    channel = given.cache.channels[delivery.channel]
-    address = given.situation.addresses[delivery.channel]
-    route = given.cache.limits.route_of(delivery.channel, delivery.enrollment.course_id)
+def _decide(delivery: Delivery, each: _Learner, work: _Work) -> bool:
+    """Decide on one message. Return whether it can be handed off."""
+    now, limits = work.now, work.cache.limits
+    if delivery.expires_at <= now:
+        work.changes.append(
+            Change(delivery, Move(DeliveryState.EXPIRED, delivery.reason or TOO_OLD))
+        )
+        return False
+    facts = facts_of(delivery, each.learner, each.situation, limits=limits, now=now)
+    match decide(facts, now=now):
+        case Allow():
+            work.allowed.append((delivery, each))
+            if not delivery.ghost:
+                work.room[delivery.channel] -= 1
+            return True
+        case Deny(reason, detail):
+            work.changes.append(Change(delivery, Move(DeliveryState.DROPPED, reason, detail)))
+        case Defer(until, reason, detail):
+            put_off = Move(DeliveryState.PLANNED, reason, detail, until)
+            work.changes.append(Change(delivery, put_off))
+            if reason in PASSING:
+                each.situation.waiting.append((delivery.priority, message_of(delivery)))
+    return False
+
+
+def _render(work: _Work) -> None:
+    """Render what may be handed off. A ghost goes the same way and lacks only the hand-off."""
+    asked = [(delivery, each.learner) for delivery, each in work.allowed]
+    contexts = message_contexts(asked, now=work.now)
+    for delivery, each in work.allowed:
+        _proceed(delivery, each, contexts[delivery.pk], work)
+
+
+def _proceed(delivery: Delivery, each: _Learner, context: MessageContext, work: _Work) -> None:
+    channel = work.cache.channels[delivery.channel]
+    locales = (each.learner.locale, delivery.enrollment.course.locale)
+    text = work.cache.texts.choose(delivery.step.template, locales)
+    values: dict[str, Any] = {"template_text_id": text and text.pk}
+    to = Recipient(each.learner, each.situation.addresses[delivery.channel])
+    route = work.cache.limits.route_of(delivery.channel, delivery.enrollment.course_id)
     try:
-        draft = draft_of(delivery, text, given.learner, address, now=now)
+        draft = draft_of(delivery, text, to, context, now=work.now)
         message = channel.compose(replace(draft, route=route))
     except ValueError as error:
         failed = Move(DeliveryState.FAILED, RENDER_ERROR, str(error)[:300])
-        move(delivery, failed, now=now, template_text=text)
-        return None
-    given.situation.counted.append(Counted(message_of(delivery), now, delivery.pk))
-    values = {"template_text": text, "address": address, "claimed_at": now}
+        work.changes.append(Change(delivery, failed, values))
+        return
+    values |= {"address": to.address, "claimed_at": work.now}
     if delivery.ghost:
-        move(delivery, Move(DeliveryState.GHOST), now=now, **values)
-        return None
-    values["message_id"] = draft.message_id
-    keep_sent([SentRow(delivery.pk, channel.show(message), draft.text.locale)])
-    return _claim(delivery, message, given, values)
+        work.changes.append(Change(delivery, Move(DeliveryState.GHOST), values))
+        return
+    values |= {"message_id": draft.message_id, "attempts": delivery.attempts + 1}
+    values |= {"token": uuid4(), "lease_until": work.now + LEASE}
+    work.changes.append(Change(delivery, Move(DeliveryState.CLAIMED), values))
+    work.sent.append(SentRow(delivery.pk, channel.show(message), draft.text.locale))
+    work.turn.claims.append(Claim(delivery, values["lease_until"], channel, message))
 
 
-def _claim(delivery: Delivery, message: Any, given: _TurnInput, values: dict[str, Any]) -> Claim:
-    lease_until = given.now + LEASE
-    move(
-        delivery,
-        Move(DeliveryState.CLAIMED),
-        now=given.now,
-        token=uuid4(),
-        lease_until=lease_until,
-        attempts=delivery.attempts + 1,
-        **values,
-    )
-    return Claim(delivery, lease_until, given.cache.channels[delivery.channel], message)
+def _write(work: _Work) -> None:
+    """Write all decisions. The rows are locked, so none can have moved meanwhile."""
+    if work.changes:
+        move_all(work.changes, now=work.now)
+        keep_sent(work.sent)
+    states = Counter(str(change.delivery.state) for change in work.changes)
+    states.pop(DeliveryState.CLAIMED, None)
+    work.turn.moves = states

@@ -1,16 +1,20 @@
-"""Record the result of a hand-off."""
+"""Record the results of hand-offs."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from activity.operations import append_own_event, append_quiet_event
+from activity.operations import MessageEvent, append_message_events
 from common.back_off import BackOff
-from interventions.channels import Answer, Outcome, Result
+from interventions.channels import Answer, Outcome, Record, Result
 from interventions.models import Delivery, DeliveryState
 from interventions.operations.claim import Claim
-from interventions.operations.ledger import Move, move
+from interventions.operations.ledger import Change, Move, move, move_all
+from interventions.operations.pace import LONGEST
 from segmentation.signals import SIGNALS, Need
 
 MAX_ATTEMPTS = 6
@@ -31,51 +35,62 @@ TOO_MANY_ATTEMPTS = "too_many_attempts"
 _LATE = (DeliveryState.IN_DOUBT, DeliveryState.PLANNED)
 
 
-@transaction.atomic
-def finish_delivery(claim: Claim, answer: Answer, *, now: datetime) -> str | None:
-    """Write the answer to the ledger. Return the new state, or None if the claim was lost.
+@dataclass(frozen=True)
+class Done:
+    """A claim, and the answer of the other side."""
 
-    A hand-off is written to the event log first, because Due rows are locked before deliveries. The
-    channel's own rows come last.
+    claim: Claim
+    answer: Answer
+
+
+@transaction.atomic
+def finish_deliveries(done: Sequence[Done], *, now: datetime) -> list[str | None]:
+    """Write the answers to the ledger. Return the new states, or None where the claim was lost.
+
+    Hand-offs are written to the event log first, because Due rows are locked before deliveries. The
+    channels' own rows come last.
     """
-    delivery = _write_answer(claim, answer, now=now)
-    if delivery is None:
-        return None
-    if claim.channel.record is not None:
-        claim.channel.record([Outcome(delivery, claim.message, answer)], now=now)
-    return str(delivery.state)
+    handed_off = [each.claim for each in done if _is_handed_off(each)]
+    write_sent_events({each.delivery: each.channel.verb for each in handed_off}, now=now)
+    changes = [_change(each, now) for each in done]
+    moved = {delivery.pk for delivery in move_all(changes, now=now)}
+    recorded = [
+        change.delivery if change.delivery.pk in moved else _late(each, change, now)
+        for each, change in zip(done, changes, strict=True)
+    ]
+    _record_of_channels(done, recorded, now)
+    return [None if delivery is None else str(delivery.state) for delivery in recorded]
 
 
-def _write_answer(claim: Claim, answer: Answer, *, now: datetime) -> Delivery | None:
-    """Return the delivery as it was moved, or None if the claim was lost."""
-    handed_off = answer.result is Result.HANDED_OFF
-    # A copy, because this runs again after a database outage and needs the claim unchanged.
-    delivery = copy(claim.delivery)
-    if handed_off:
-        write_sent_event(delivery, verb=claim.channel.verb, now=now)
-    to = _next(delivery, answer, now)
-    if answer.result is Result.CHANNEL_DOWN:
-        moved = _give_back(delivery, to, now=now)
-    else:
-        moved = move(delivery, to, now=now, **_given(answer))
-    if not moved and handed_off:
-        return _finish_late(delivery, to, answer, now=now)
-    return delivery if moved else None
+def _record_of_channels(
+    done: Sequence[Done], recorded: Sequence[Delivery | None], now: datetime
+) -> None:
+    outcomes: dict[Record, list[Outcome]] = defaultdict(list)
+    for each, delivery in zip(done, recorded, strict=True):
+        record = each.claim.channel.record
+        if delivery is not None and record is not None:
+            outcomes[record].append(Outcome(delivery, each.claim.message, each.answer))
+    for record, of_channel in outcomes.items():
+        record(of_channel, now=now)
 
 
 @transaction.atomic
-def release_claim(claim: Claim, *, now: datetime, reason: str) -> None:
-    """Give back a claim before anything was handed off."""
-    _give_back(copy(claim.delivery), Move(DeliveryState.PLANNED, reason, until=now), now=now)
+def release_claims(claims: Sequence[Claim], *, now: datetime, reason: str) -> None:
+    """Give back claims before anything was handed off."""
+    to = Move(DeliveryState.PLANNED, reason, until=now)
+    move_all([_given_back(copy(claim.delivery), to) for claim in claims], now=now)
 
 
-def write_sent_event(delivery: Delivery, *, verb: str, now: datetime) -> None:
-    """Write the hand-off to the event log. The same message counts only once."""
-    # If no signal reads the log, a quiet event avoids an evaluation after each message, for which
+def write_sent_events(deliveries: Mapping[Delivery, str], *, now: datetime) -> None:
+    """Write hand-offs with their verbs to the event log. The same message counts only once."""
+    # If no signal reads the log, quiet events avoid an evaluation after each message, for which
     # the learner's next message would wait.
     is_read = any(Need.LOG in signal.needs for signal in SIGNALS)
-    append = append_own_event if is_read else append_quiet_event
-    append(delivery.enrollment_id, verb, source_id=delivery.message_id, now=now)
+    events = [
+        MessageEvent(each.enrollment_id, verb, each.message_id, occurred_at=now, properties={})
+        for each, verb in deliveries.items()
+    ]
+    append_message_events(events, now=now, is_read=is_read)
 
 
 def retry_at(attempts: int, *, now: datetime) -> datetime:
@@ -88,26 +103,46 @@ def _given(answer: Answer) -> dict[str, str]:
     return {"provider_id": answer.provider_id} if answer.provider_id else {}
 
 
-def _finish_late(claimed: Delivery, to: Move, answer: Answer, *, now: datetime) -> Delivery | None:
+def _is_handed_off(done: Done) -> bool:
+    return done.answer.result is Result.HANDED_OFF
+
+
+def _change(done: Done, now: datetime) -> Change:
+    # A copy, because this runs again after a database outage and needs the claim unchanged.
+    delivery = copy(done.claim.delivery)
+    to = _next(delivery, done.answer, now)
+    if done.answer.result is Result.CHANNEL_DOWN:
+        return _given_back(delivery, to)
+    return Change(delivery, to, _given(done.answer))
+
+
+def _given_back(delivery: Delivery, to: Move) -> Change:
+    # An attempt counts only if the server judged, or may have judged, this recipient or message.
+    return Change(delivery, to, {"attempts": delivery.attempts - 1})
+
+
+def _late(done: Done, change: Change, now: datetime) -> Delivery | None:
+    """Record a hand-off whose claim was lost meanwhile, and return its delivery."""
+    claimed = done.claim.delivery
     late = Delivery.objects.filter(pk=claimed.pk, token=claimed.token, state__in=_LATE)
-    delivery = late.select_for_update(no_key=True).first()
+    delivery = late.select_for_update(no_key=True).first() if _is_handed_off(done) else None
     if delivery is None:
         return None
     delivery.run, delivery.enrollment = claimed.run, claimed.enrollment
-    move(delivery, to, now=now, **_given(answer))
+    move(delivery, change.to, now=now, **_given(done.answer))
     return delivery
-
-
-def _give_back(delivery: Delivery, to: Move, *, now: datetime) -> bool:
-    # An attempt counts only if the server judged, or may have judged, this recipient or message.
-    return move(delivery, to, now=now, attempts=delivery.attempts - 1)
 
 
 def _after_channel_down(delivery: Delivery, answer: Answer, now: datetime) -> datetime:
     if not answer.may_be_the_message:
-        return now + max(AFTER_CHANNEL_DOWN.first, answer.retry_after or timedelta(0))
+        return now + max(AFTER_CHANNEL_DOWN.first, _asked(answer))
     before = sum(entry["reason"] == CHANNEL_DOWN for entry in delivery.trace)
     return now + AFTER_CHANNEL_DOWN.after(before + 1)
+
+
+def _asked(answer: Answer) -> timedelta:
+    """Return the time for which the other side asked to be left alone."""
+    return min(answer.retry_after or timedelta(0), LONGEST)
 
 
 def _next(delivery: Delivery, answer: Answer, now: datetime) -> Move:
@@ -124,5 +159,5 @@ def _next(delivery: Delivery, answer: Answer, now: datetime) -> Move:
         case Result.NOT_ACCEPTED:
             if delivery.attempts >= MAX_ATTEMPTS:
                 return Move(DeliveryState.FAILED, TOO_MANY_ATTEMPTS, answer.detail)
-            until = retry_at(delivery.attempts, now=now)
+            until = max(retry_at(delivery.attempts, now=now), now + _asked(answer))
             return Move(DeliveryState.PLANNED, NOT_ACCEPTED, answer.detail, until)

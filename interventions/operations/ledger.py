@@ -1,18 +1,16 @@
 """The only code that moves a delivery: it writes state and trace, and informs the experiment."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
-from common.tally import note
-from experiments.operations import (
-    AssignedDelivery,
-    record_delivery_outcome,
-    record_delivery_outcomes,
-)
+from common.tally import count_reason, note
+from experiments.operations import AssignedDelivery, record_delivery_outcomes
 from interventions.models import COUNTED_STATES, Delivery, DeliveryState
 
 # The row of a message that is deferred for weeks must not grow without limit.
@@ -49,6 +47,35 @@ _TROUBLING_DELAYS = frozenset({"channel_down", "not_accepted", "error", "lease_t
 # These states claim that the learner has no copy, so they are wrong for a delivery that was in
 # doubt.
 _UNSENT = frozenset({DeliveryState.DROPPED, DeliveryState.EXPIRED, DeliveryState.FAILED})
+
+# The columns that a move writes, with their types. Those that it does not change are written as
+# they were, which the conditions on state and token allow.
+_TYPES = {
+    "state": "text",
+    "reason": "text",
+    "send_at": "timestamptz",
+    "claimed_at": "timestamptz",
+    "lease_until": "timestamptz",
+    "token": "uuid",
+    "finished_at": "timestamptz",
+    "attempts": "smallint",
+    "doubted": "boolean",
+    "message_id": "text",
+    "address": "text",
+    "template_text_id": "bigint",
+    "provider_id": "text",
+    "trace": "jsonb",
+}
+_MOVE = f"""
+UPDATE interventions_delivery AS delivery
+SET {", ".join(f"{name} = new.{name}" for name in _TYPES)}
+FROM unnest(%(id)s::bigint[], %(was)s::text[], %(held)s::uuid[],
+    {", ".join(f"%({name})s::{kind}[]" for name, kind in _TYPES.items())})
+    AS new (id, was, held, {", ".join(_TYPES)})
+WHERE delivery.id = new.id AND delivery.state = new.was
+    AND delivery.token IS NOT DISTINCT FROM new.held
+RETURNING delivery.id
+"""  # noqa: S608
 
 # The same as `move`, for many deliveries at once. For a short trace, "last - 48" is its first entry
 # (jsonpath in lax mode).
@@ -91,57 +118,112 @@ class Move:
     until: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Change:
+    """A move of a delivery, and other fields to write with it."""
+
+    delivery: Delivery
+    to: Move
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
 def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> bool:
-    """Write the move of a delivery, and `fields` with it. Return False if it moved meanwhile.
+    """Write the move of a delivery, and `fields` with it. Return False if it moved meanwhile."""
+    return bool(move_all([Change(delivery, to, fields)], now=now))
 
-    No lock on the row is needed: the update writes nothing if the row has another state or another
-    claim than `delivery`.
 
-    The delivery's run must be loaded. The outcome is recorded for the experiment of an assigned
-    enrollment in the same transaction, except if the message is only postponed again for the same
-    reason.
+@transaction.atomic
+def move_all(changes: Sequence[Change], *, now: datetime) -> list[Delivery]:
+    """Write the moves of deliveries in one statement. Return those that had not moved meanwhile.
+
+    No lock on the rows is needed: the update writes nothing if a row has another state or another
+    claim than its delivery.
+
+    The run of each delivery must be loaded. The outcome is recorded for the experiment of an
+    assigned enrollment in the same transaction, except if the message is only postponed again for
+    the same reason.
 
     A delivery that was in doubt before and is not sent again ends in doubt.
     """
+    written = [_written(change, now) for change in changes]
+    moved = _write(written)
+    told: dict[str, list[AssignedDelivery]] = defaultdict(list)
+    for each in written:
+        if each.delivery.pk in moved:
+            _apply(each)
+            outcome, assignment_id = _outcome(each), each.delivery.run.assignment_id
+            if outcome is not None and assignment_id is not None:
+                reason = each.to.reason
+                told[outcome].append(AssignedDelivery(assignment_id, each.delivery.key, reason))
+    for outcome, deliveries in sorted(told.items()):
+        record_delivery_outcomes(deliveries, outcome=outcome, at=now)
+    return [each.delivery for each in written if each.delivery.pk in moved]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A move with all values that it writes."""
+
+    delivery: Delivery
+    to: Move
+    values: Mapping[str, Any]
+    is_news: bool
+
+
+def _written(change: Change, now: datetime) -> _Written:
+    delivery, to = change.delivery, change.to
     instants = _instants(delivery, to, now)
-    values: dict[str, Any] = {"doubted": delivery.doubted, **instants, **fields}
+    values: dict[str, Any] = {"doubted": delivery.doubted, **instants, **change.fields}
     if values["doubted"] and to.state in _UNSENT:
         to = replace(to, state=DeliveryState.IN_DOUBT)
-    is_news = (delivery.state, delivery.reason) != (to.state, to.reason)
     trace = _traced(delivery.trace, to, now)
-    values |= {"state": to.state, "reason": to.reason, "trace": trace}
-    unmoved = Delivery.objects.filter(pk=delivery.pk, state=delivery.state, token=delivery.token)
-    if not unmoved.update(**values):
-        return False
-    for name, value in values.items():
-        setattr(delivery, name, value)
-    _note(to)
-    if is_news:
-        _tell(delivery, to, now)
-    return True
+    if unknown := values.keys() - _TYPES.keys():
+        raise ValueError(f"A move does not write {', '.join(sorted(unknown))}.")
+    values |= {"state": str(to.state), "reason": to.reason, "trace": trace}
+    is_news = (delivery.state, delivery.reason) != (to.state, to.reason)
+    return _Written(delivery, to, values, is_news)
+
+
+def _write(written: Sequence[_Written]) -> set[int]:
+    """Update the rows that have not moved, and return their ids."""
+    rows = sorted(written, key=lambda each: each.delivery.pk)
+    values: dict[str, list[Any]] = {
+        "id": [each.delivery.pk for each in rows],
+        "was": [str(each.delivery.state) for each in rows],
+        "held": [each.delivery.token for each in rows],
+    }
+    for name in _TYPES:
+        values[name] = [each.values.get(name, getattr(each.delivery, name)) for each in rows]
+    values["trace"] = [json.dumps(each) for each in values["trace"]]
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVE, values)
+        return {pk for (pk,) in cursor.fetchall()}
+
+
+def _apply(written: _Written) -> None:
+    for name, value in written.values.items():
+        setattr(written.delivery, name, value)
+    _note(written.to)
 
 
 def _note(to: Move) -> None:
+    if to.reason:
+        count_reason(_OUTCOMES.get(to.state, str(to.state)), to.reason)
     if to.state in _TROUBLES:
         note(_TROUBLES[to.state], to.reason or "no answer")
     elif to.state == DeliveryState.PLANNED and to.reason in _TROUBLING_DELAYS:
         note("put off", to.reason)
 
 
-def _tell(delivery: Delivery, to: Move, now: datetime) -> None:
-    """Record the outcome for the experiment, if the enrollment was drawn."""
-    outcome = _OUTCOMES.get(to.state)
+def _outcome(written: _Written) -> str | None:
+    """Return the outcome to record for the experiment, or None if the move is no news."""
+    to = written.to
     # The doubt was recorded before. It stays, whether another copy waits or is never sent.
-    stays = delivery.doubted and to.state in (DeliveryState.PLANNED, DeliveryState.IN_DOUBT)
-    if outcome is None or stays or delivery.run.assignment_id is None:
-        return
-    record_delivery_outcome(
-        delivery.run.assignment_id,
-        delivery_key=delivery.key,
-        outcome=outcome,
-        reason=to.reason,
-        at=now,
+    stays = written.values["doubted"] and to.state in (
+        DeliveryState.PLANNED,
+        DeliveryState.IN_DOUBT,
     )
+    return None if stays or not written.is_news else _OUTCOMES.get(to.state)
 
 
 def drop_planned(reasons: Mapping[int, str], *, now: datetime) -> None:

@@ -3,13 +3,16 @@
 Rows of learners come first in the lock order, and several of them in the order of their ids.
 """
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
 from activity.models import Learner
 from common.addresses import comparable
+from interventions.queries.joined import Joined
 
 _LOCK = """
 SELECT learner.id FROM activity_learner AS learner
@@ -18,30 +21,47 @@ ORDER BY learner.id
 FOR NO KEY UPDATE
 """
 
-# The count is read in the statement that locks. Most learners share with nobody, and a separate
-# statement per message would cost more than the lock.
-_CLAIM = """
-SELECT learner.*, (
-    SELECT count(*) FROM activity_learner AS sharer WHERE lower(sharer.email) = lower(learner.email)
-) AS sharers, EXISTS (
+# The first learner of a mailbox stands for all of it. If each worker began with another one, two
+# workers could each get a part, and both would give up. Locked learners are skipped, so workers
+# that take from one list share it, and none of them waits. "+ 0" keeps the planner from searching
+# the first id of all learners for one with the address.
+_TAKE = """
+SELECT learner.id, first.id
+FROM unnest(%(candidates)s::bigint[]) WITH ORDINALITY AS candidate (id, position)
+JOIN activity_learner AS learner ON learner.id = candidate.id
+JOIN activity_learner AS first ON first.id = COALESCE((
+    SELECT min(sharer.id + 0) FROM activity_learner AS sharer
+    WHERE lower(sharer.email) = lower(learner.email)
+), learner.id)
+WHERE EXISTS (
+    SELECT FROM interventions_delivery AS delivery
+    WHERE delivery.learner_id = learner.id AND delivery.state = 'planned'
+        AND delivery.send_at <= %(now)s AND delivery.channel = ANY(%(channels)s)
+)
+ORDER BY candidate.position
+LIMIT %(limit)s
+FOR NO KEY UPDATE OF first SKIP LOCKED
+"""
+
+_OF_A_LEARNER = Joined(learner=Learner)
+
+# Read in a statement after the one that locks, because that one sees the rows as they were before.
+_READ = f"""
+SELECT {_OF_A_LEARNER.columns}, ARRAY(
+    SELECT sharer.id FROM activity_learner AS sharer
+    WHERE lower(sharer.email) = lower(learner.email)
+), EXISTS (
     SELECT FROM activity_pendingno AS said
     WHERE said.learner_id = learner.id OR said.mailbox = lower(learner.email)
-) AS has_said_no
-FROM activity_learner AS learner WHERE learner.id = %(learner)s
-FOR NO KEY UPDATE OF learner SKIP LOCKED
-"""
+)
+FROM activity_learner AS learner WHERE learner.id = ANY(%(learners)s)
+"""  # noqa: S608
 
-_CLAIM_BEFORE = """
+_LOCK_OTHERS = """
 SELECT learner.id FROM activity_learner AS learner
-WHERE lower(learner.email) = %(mailbox)s AND learner.id < %(learner)s
-FOR NO KEY UPDATE SKIP LOCKED
-"""
-
-_LOCK_BEHIND = """
-SELECT learner.id FROM activity_learner AS learner
-WHERE lower(learner.email) = %(mailbox)s AND learner.id > %(learner)s
+WHERE learner.id = ANY(%(others)s)
 ORDER BY learner.id
-FOR NO KEY UPDATE
+FOR NO KEY UPDATE SKIP LOCKED
 """
 
 
@@ -56,10 +76,22 @@ class Mailbox:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A locked learner, and whether the learner or the mailbox has a pending opt-out."""
+    """A locked learner, and the ids of all learners with the mailbox, who are locked too.
+
+    `has_said_no` means that the learner or the mailbox has a pending opt-out.
+    """
 
     learner: Learner
+    sharers: frozenset[int]
     has_said_no: bool
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Claimed learners, and the candidates after the last one that there was room for."""
+
+    claimed: list[Claimed]
+    rest: list[int]
 
 
 def lock_mailbox(learner_id: int) -> Mailbox | None:
@@ -84,23 +116,45 @@ def lock_address(address: str, *, learner_id: int | None = None) -> Mailbox:
         return Mailbox(learner_id, mailbox, [row[0] for row in cursor.fetchall()])
 
 
-def claim_learner(learner_id: int) -> Claimed | None:
-    """Lock the learner and all who share the mailbox, or return None if one is already locked.
+def claim_learners(
+    candidates: Sequence[int], *, channels: Collection[str], now: datetime, limit: int
+) -> Taken:
+    """Lock the first learners among the candidates with a due message, and their mailboxes.
 
-    It takes one statement for a learner who shares with nobody.
+    Learners whose mailbox another worker has are skipped. It takes two statements, and a third if
+    learners share a mailbox. It never waits for a lock.
     """
-    learner = next(iter(Learner.objects.raw(_CLAIM, {"learner": learner_id})), None)
-    if learner is None:
-        return None
-    sharers, has_said_no = vars(learner)["sharers"], vars(learner)["has_said_no"]
-    claimed = Claimed(learner, has_said_no)
-    if sharers <= 1:
-        return claimed
-    values: dict[str, Any] = {"learner": learner_id, "mailbox": comparable(learner.email or "")}
+    values: dict[str, Any] = {"candidates": list(candidates), "channels": list(channels)}
     with connection.cursor() as cursor:
-        # The worker with the lowest id waits for the others, and the others give up. If all gave
-        # up, no worker might ever succeed. If all waited, they would deadlock.
-        cursor.execute(_CLAIM_BEFORE, values)
-        before = len(cursor.fetchall())
-        cursor.execute(_LOCK_BEHIND, values)
-        return claimed if before + 1 + len(cursor.fetchall()) == sharers else None
+        cursor.execute(_TAKE, {**values, "now": now, "limit": limit})
+        taken = dict(cursor.fetchall())
+    if not taken:
+        return Taken([], [])
+    place = {learner_id: number for number, learner_id in enumerate(taken)}
+    claimed = sorted(_read(place), key=lambda each: place[each.learner.pk])
+    # With fewer than the limit, all other candidates are with other workers or have nothing due.
+    after = candidates.index(list(taken)[-1]) + 1
+    rest = list(candidates[after:]) if len(taken) == limit else []
+    return Taken(_whole(claimed, set(taken.values())), rest)
+
+
+def _read(learner_ids: Iterable[int]) -> list[Claimed]:
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, {"learners": list(learner_ids)})
+        return [_claimed(*row) for row in cursor.fetchall()]
+
+
+def _claimed(*row: Any) -> Claimed:
+    *columns, sharers, has_said_no = row
+    (learner,) = _OF_A_LEARNER.objects(columns)
+    return Claimed(learner, frozenset((*sharers, learner.pk)), has_said_no)
+
+
+def _whole(claimed: list[Claimed], locked: set[int]) -> list[Claimed]:
+    """Lock the others with the mailboxes, and return those whose mailbox this worker has."""
+    others = {pk for each in claimed for pk in each.sharers} - locked
+    if others:
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCK_OTHERS, {"others": sorted(others)})
+            locked = locked | {learner_id for (learner_id,) in cursor.fetchall()}
+    return [each for each in claimed if each.sharers <= locked]

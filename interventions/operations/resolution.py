@@ -7,7 +7,7 @@ from django.db import transaction
 from interventions.channels import CHANNELS
 from interventions.models import Delivery, DeliveryState, RunStatus
 from interventions.operations.errors import InterventionError
-from interventions.operations.finish import write_sent_event
+from interventions.operations.finish import write_sent_events
 from interventions.operations.ledger import Move, move
 
 BY_STAFF = "by_staff"
@@ -21,7 +21,7 @@ def resolve_in_doubt(delivery_id: int, *, accepted: bool, now: datetime) -> None
     """
     found = Delivery.objects.get(pk=delivery_id)
     if accepted:
-        write_sent_event(found, verb=CHANNELS[found.channel].verb, now=now)
+        write_sent_events({found: CHANNELS[found.channel].verb}, now=now)
     delivery = _lock(delivery_id, DeliveryState.IN_DOUBT)
     if delivery is None:
         raise InterventionError("The message is no longer in doubt.")

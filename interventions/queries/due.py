@@ -1,6 +1,6 @@
 """Find due work: learners with messages to send, and runs with steps to plan."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -16,19 +16,35 @@ from interventions.queries.joined import Joined
 # The number of messages from which the next learners are taken. An urgent message that comes
 # meanwhile is in the next page.
 PAGE = 500
+# In each step, so many of the longest due messages are looked at. So a page costs the same with a
+# million due messages.
+LOOKED_AT = 5_000
 
-# Read by step, so that messages held by a pause are not read at all.
+# Read by step, so that messages held by a pause are not read at all. Of one priority the courses
+# take turns, so that a small course does not wait for all messages of a large one.
 _DUE = f"""
-WITH open_step AS MATERIALIZED ({OPEN_STEPS})
-SELECT delivery.learner_id
-FROM open_step
-JOIN interventions_delivery AS delivery ON delivery.step_id = open_step.id
-JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
-JOIN activity_course AS course ON course.id = enrollment.course_id
-WHERE delivery.state = 'planned' AND delivery.send_at <= %(now)s
-    AND delivery.channel = ANY(%(channels)s) AND {OPEN_COURSE}
-    AND delivery.learner_id <> ALL(%(passed_over)s) AND NOT {learner_paused("delivery.learner_id")}
-ORDER BY delivery.priority, delivery.planned_at, delivery.id
+WITH open_step AS MATERIALIZED ({OPEN_STEPS}), due AS (
+    SELECT longest.* FROM open_step CROSS JOIN LATERAL (
+        SELECT delivery.id, delivery.learner_id, delivery.priority, delivery.planned_at,
+            enrollment.course_id
+        FROM interventions_delivery AS delivery
+        JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
+        JOIN activity_course AS course ON course.id = enrollment.course_id
+        WHERE delivery.step_id = open_step.id
+            AND delivery.state = 'planned' AND delivery.send_at <= %(now)s
+            AND delivery.channel = ANY(%(channels)s) AND {OPEN_COURSE}
+            AND delivery.learner_id <> ALL(%(passed_over)s)
+            AND NOT {learner_paused("delivery.learner_id")}
+        ORDER BY delivery.send_at LIMIT %(looked_at)s
+    ) AS longest
+)
+SELECT learner_id FROM (
+    SELECT learner_id, priority, planned_at, id, row_number() OVER (
+        PARTITION BY priority, course_id ORDER BY planned_at, id
+    ) AS turn
+    FROM due
+) AS in_turn
+ORDER BY priority, turn, planned_at, id
 LIMIT %(limit)s
 """  # noqa: S608
 
@@ -41,11 +57,17 @@ SELECT {_OF_A_MESSAGE.columns}
 FROM interventions_delivery AS delivery
 JOIN interventions_run AS run ON run.id = delivery.run_id
 JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
-WHERE delivery.learner_id = %(learner)s AND delivery.state = 'planned'
+WHERE delivery.learner_id = ANY(%(learners)s) AND delivery.state = 'planned'
     AND delivery.send_at <= %(now)s AND delivery.channel = ANY(%(channels)s)
 ORDER BY delivery.priority, delivery.planned_at, delivery.id
-FOR NO KEY UPDATE OF delivery
+FOR NO KEY UPDATE OF delivery SKIP LOCKED
 """  # noqa: S608
+
+_HELD = """
+SELECT DISTINCT learner_id FROM interventions_delivery
+WHERE learner_id = ANY(%(learners)s) AND state = 'planned' AND send_at <= %(now)s
+    AND channel = ANY(%(channels)s) AND id <> ALL(%(locked)s)
+"""
 
 
 def due_learners(
@@ -53,13 +75,15 @@ def due_learners(
 ) -> list[int]:
     """Return learners with a message that may go out, without those in `passed_over`. One query.
 
-    They are in the order of their most important message, then of the one planned first.
+    They are in the order of their most important message. Of one priority the courses take turns,
+    each with the message planned first.
     """
     values: dict[str, Any] = {
         "now": now,
         "channels": list(channels),
         "passed_over": list(passed_over),
         "limit": PAGE,
+        "looked_at": LOOKED_AT,
     }
     with connection.cursor() as cursor:
         cursor.execute(_DUE, values)
@@ -67,18 +91,30 @@ def due_learners(
 
 
 def lock_due_deliveries(
-    learner_id: int, *, now: datetime, channels: Collection[str], catalogue: Catalogue
-) -> list[Delivery]:
-    """Lock and return the learner's due messages that are not held, the most important first.
+    learner_ids: Collection[int],
+    *,
+    now: datetime,
+    channels: Collection[str],
+    catalogue: Catalogue,
+) -> Mapping[int, list[Delivery]]:
+    """Lock and return the learners' due messages that are not held, the most important first.
 
-    It takes one query and those of the catalogue. The learner must be locked.
+    The learners must be locked. A learner with a due message that another transaction has locked is
+    missing, because a less important one must not go first. It takes two queries and those of the
+    catalogue.
     """
-    values: dict[str, Any] = {"learner": learner_id, "now": now, "channels": list(channels)}
+    values: dict[str, Any] = {"learners": list(learner_ids), "channels": list(channels), "now": now}
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, values)
         deliveries = [_assemble(row) for row in cursor.fetchall()]
+        cursor.execute(_HELD, {**values, "locked": [each.pk for each in deliveries]})
+        held = {learner_id for (learner_id,) in cursor.fetchall()}
     catalogue.attach(deliveries)
-    return [each for each in deliveries if _may_be_decided(each, now)]
+    found: dict[int, list[Delivery]] = {each: [] for each in learner_ids if each not in held}
+    for delivery in deliveries:
+        if delivery.learner_id in found and _may_be_decided(delivery, now):
+            found[delivery.learner_id].append(delivery)
+    return found
 
 
 def _assemble(row: Sequence[Any]) -> Delivery:

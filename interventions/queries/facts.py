@@ -1,4 +1,4 @@
-"""The facts that the policy needs about a learner's messages, read in one query for all of them."""
+"""The facts that the policy needs about learners' messages, read in one query for all of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,14 @@ from interventions.queries.runs import is_over
 from interventions.queries.tasks import CONVERSATION_ENDS, in_conversation
 from segmentation.models import SegmentStatus
 
-_LEARNER = f"""
+# A row per learner. Subqueries about a learner are looked up one by one in their indexes: for joins
+# the planner would read whole tables. The others are the same in each row and are read once.
+_SITUATIONS = f"""
 SELECT
+    asked.learner_id,
     COALESCE((SELECT paused FROM interventions_sitepause), false),
-    {learner_paused("%(learner)s")},
-    {in_conversation("%(learner)s")},
+    {learner_paused("asked.learner_id")},
+    {in_conversation("asked.learner_id")},
     ARRAY(SELECT address FROM interventions_suppression WHERE address = ANY(%(addresses)s)),
     ARRAY(
         SELECT enrollment_id FROM activity_due
@@ -38,7 +41,7 @@ SELECT
             enrollment.course_id))
         FROM interventions_delivery AS waiting
         JOIN activity_enrollment AS enrollment ON enrollment.id = waiting.enrollment_id
-        WHERE waiting.learner_id = %(learner)s AND waiting.state = 'planned'
+        WHERE waiting.learner_id = asked.learner_id AND waiting.state = 'planned'
             AND waiting.send_at > %(now)s AND waiting.reason = ANY(%(passing)s)
     ),
     (
@@ -48,19 +51,33 @@ SELECT
         JOIN activity_enrollment AS enrollment ON enrollment.id = counted.enrollment_id
         WHERE (
             counted.learner_id = ANY(ARRAY(
-                SELECT id FROM activity_learner WHERE lower(email) = %(mailbox)s
-                UNION ALL SELECT %(learner)s::bigint
-            )) OR lower(counted.address) = %(mailbox)s
+                SELECT id FROM activity_learner WHERE lower(email) = asked.mailbox
+                UNION ALL SELECT asked.learner_id
+            )) OR lower(counted.address) = asked.mailbox
         )
             AND counted.claimed_at > %(since)s
     ),
-    ARRAY(SELECT COALESCE(category_id, 0) FROM interventions_consent
-        WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id),
-    ARRAY(SELECT state = 'in' FROM interventions_consent
-        WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id),
-    ARRAY(SELECT changed_at FROM interventions_consent
-        WHERE learner_id = %(learner)s OR mailbox = %(mailbox)s ORDER BY id)
+    (
+        SELECT json_agg(json_build_array(category_id, state = 'in', changed_at) ORDER BY id)
+        FROM interventions_consent
+        WHERE learner_id = asked.learner_id OR mailbox = asked.mailbox
+    )
+FROM unnest(%(learners)s::bigint[], %(mailboxes)s::text[]) AS asked (learner_id, mailbox)
 """  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A learner with addresses by channel, and the enrollments of the messages to decide on."""
+
+    learner: Learner
+    addresses: Mapping[str, str]
+    enrollment_ids: Sequence[int] = ()
+
+    @property
+    def mailbox(self) -> str | None:
+        """Return the learner's mailbox, or None without an address."""
+        return comparable(self.learner.email or "") or None
 
 
 @dataclass(frozen=True)
@@ -93,16 +110,21 @@ def read_situation(
     limits: Limits,
     now: datetime,
 ) -> Situation:
-    """Return the learner's situation. It takes one query, because every message needs it.
+    """Return the learner's situation. One query. `addresses` are by channel."""
+    asked = Asked(learner, addresses, enrollment_ids)
+    return situations_of([asked], limits=limits, now=now)[learner.pk]
 
-    `addresses` are the learner's addresses by channel.
-    """
-    mailbox = comparable(learner.email or "") or None
+
+def situations_of(
+    asked: Sequence[Asked], *, limits: Limits, now: datetime
+) -> Mapping[int, Situation]:
+    """Return the situations by learner id. It takes one query, because every claim needs it."""
+    by_id = {each.learner.pk: each for each in asked}
     values: dict[str, Any] = {
-        "learner": learner.pk,
-        "mailbox": mailbox,
-        "addresses": [comparable(address) for address in addresses.values()],
-        "enrollments": list(enrollment_ids),
+        "learners": list(by_id),
+        "mailboxes": [each.mailbox for each in asked],
+        "addresses": sorted({comparable(at) for each in asked for at in each.addresses.values()}),
+        "enrollments": [enrollment for each in asked for enrollment in each.enrollment_ids],
         "passing": [str(reason) for reason in PASSING],
         "now": now,
         "talking_since": now - CONVERSATION_ENDS,
@@ -111,21 +133,27 @@ def read_situation(
         "since": now - limits.horizon,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_LEARNER, values)
-        paused, held, talking, suppressed, pending, waiting, counted, *columns = cursor.fetchone()
+        cursor.execute(_SITUATIONS, values)
+        return {pk: _situation(by_id[pk], *row) for pk, *row in cursor.fetchall()}
+
+
+def _situation(asked: Asked, *row: Any) -> Situation:
+    site_paused, held, talking, suppressed, pending, waiting, counted, words = row
     return Situation(
-        site_paused=paused,
+        site_paused=site_paused,
         learner_paused=held,
         in_conversation=talking,
-        addresses=addresses,
+        addresses=asked.addresses,
         suppressed=frozenset(suppressed),
         evaluation_pending=frozenset(pending),
-        words=tuple(
-            ConsentStatement(each or None, yes, at) for each, yes, at in zip(*columns, strict=True)
-        ),
+        words=tuple(_statement(*each) for each in words or ()),
         counted=[_counted(*each) for each in counted or ()],
         waiting=[(priority, Message(*message)) for priority, *message in waiting or ()],
     )
+
+
+def _statement(category_id: int | None, wants: bool, at: str) -> ConsentStatement:
+    return ConsentStatement(category_id, wants, datetime.fromisoformat(at))
 
 
 def message_of(delivery: Delivery) -> Message:

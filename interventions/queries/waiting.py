@@ -30,6 +30,20 @@ SELECT min(first.send_at) FROM open_step CROSS JOIN LATERAL (
 ) AS first
 """  # noqa: S608
 
+# The index returns the longest due run first. Opt-outs are few: each is applied within seconds.
+_OLDEST_WORK = """
+SELECT
+    (SELECT min(due.next_at) FROM (
+        SELECT next_at, retry_at, enrollment_id FROM interventions_run
+        WHERE status = 'active' AND next_at <= %(now)s ORDER BY next_at LIMIT %(looked_at)s
+    ) AS due
+    JOIN activity_enrollment AS enrollment ON enrollment.id = due.enrollment_id
+    JOIN activity_course AS course ON course.id = enrollment.course_id
+    WHERE course.clock_stopped_at IS NULL AND (due.retry_at IS NULL OR due.retry_at <= %(now)s)),
+    (SELECT min(said.said_at) FROM (
+        SELECT said_at FROM activity_pendingno LIMIT %(looked_at)s) AS said)
+"""
+
 # Each count uses a partial index and stops at a limit. A million planned messages would take a
 # second to count for each request of a monitor.
 MOST_COUNTED = 10_000
@@ -67,6 +81,21 @@ def oldest_due_message(*, now: datetime) -> datetime | None:
         cursor.execute(_OLDEST_DUE, {"now": now, "looked_at": _LOOKED_AT})
         oldest: datetime | None = cursor.fetchone()[0]
     return oldest
+
+
+@dataclass(frozen=True)
+class OldestWork:
+    """Since when the oldest step waits to be planned, and the oldest opt-out to be applied."""
+
+    step: datetime | None
+    opt_out: datetime | None
+
+
+def oldest_work(*, now: datetime) -> OldestWork:
+    """Return since when work of the stages plan and recover waits. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST_WORK, {"now": now, "looked_at": _LOOKED_AT})
+        return OldestWork(*cursor.fetchone())
 
 
 def message_counts(*, now: datetime) -> MessageCounts:

@@ -1,9 +1,13 @@
-"""The dispatch stage: claim, send and record one message at a time."""
+"""The dispatch stage: claim, send and record messages, several at a time.
+
+At most as many messages are in flight as the channels have connections. If a worker is killed, only
+those are in doubt.
+"""
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,11 +16,13 @@ from django.db import connection
 
 from common.clock import Clock
 from common.database import is_held, is_outage, note_held, passing_over_held
-from interventions.channels import CHANNELS, Answer, Channel, ChannelDownError, Connection
+from interventions.channels import CHANNELS, Answer, Channel, ChannelDownError, Lines
 from interventions.operations.cache import DispatchCache
-from interventions.operations.claim import Claim, claim_next, postpone
-from interventions.operations.finish import finish_delivery, release_claim
+from interventions.operations.claim import Claim, Turn, claim_next, postpone
+from interventions.operations.finish import Done, finish_deliveries, release_claims
 from interventions.operations.kept_noes import apply_kept_noes
+from interventions.operations.noes import hear
+from interventions.operations.pace import give_back, slow_down, slowed_room, speed_up, take
 from interventions.queries.due import due_learners
 
 # No hand-off starts with less of its lease left. Even with a hanging server, the answer must be
@@ -26,6 +32,10 @@ AFTER_ERROR = timedelta(minutes=5)
 # The pauses between attempts to record, in seconds. The first is 0 for a deadlock. They add up to
 # about a minute, the time of a database restart. The lease has ten minutes left at a hand-off.
 PAUSES_TO_RECORD = (0, 0.5, 1, 2, 4, 8, 15, 30)
+# The wait of a loop whose messages have used up the limits per second of their channels.
+SECONDS_TO_WAIT = 0.1
+# Of so many learners in the list, a turn takes those whom no other worker has.
+CANDIDATES = 32
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +46,14 @@ class _Loop:
 
     clock: Clock
     deadline: float
-    connections: Mapping[str, Connection]
+    lines: Mapping[str, Lines]
     cache: DispatchCache
     moves: Counter[str]
     is_stopping: Callable[[], bool]
     # After a connection error a channel stops until the next beat, which tries one message.
     # Otherwise a hanging server would delay one message after another, or bring them into doubt.
     stopped: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
 
     @property
     def is_over(self) -> bool:
@@ -61,117 +72,210 @@ def dispatch_due(
 
     Several workers may run it at once, but only one at a time works on a learner. Messages of a
     channel that is down wait unclaimed. It stops when nothing is due, when the time is used up, or
-    after the current message when `is_stopping` returns True.
+    after the current messages when `is_stopping` returns True.
     """
     open_channels = CHANNELS if channels is None else channels
-    connections = {name: channel.connect() for name, channel in open_channels.items()}
+    lines = {name: Lines(channel) for name, channel in open_channels.items()}
     loop = _Loop(
         clock=clock,
         deadline=time.monotonic() + budget_seconds,
-        connections=connections,
+        lines=lines,
         cache=DispatchCache(open_channels),
         moves=Counter(),
         is_stopping=is_stopping,
     )
-    with _closing(connections):
-        for learner_id in _learners(loop):
-            if not _serve(learner_id, loop):
+    with _closing(lines):
+        for page in _pages(loop):
+            if not _serve(page, loop):
                 break
+        _speed_up(loop)
     return +loop.moves
 
 
-def _learners(loop: _Loop) -> Iterator[int]:
+def _pages(loop: _Loop) -> Iterator[list[int]]:
     served: set[int] = set()
-    while page := due_learners(now=loop.clock(), channels=loop.connections, passed_over=served):
-        for learner_id in page:
-            served.add(learner_id)
-            yield learner_id
+    while page := due_learners(now=loop.clock(), channels=loop.lines, passed_over=served):
+        served.update(page)
+        yield page
 
 
-def _serve(learner_id: int, loop: _Loop) -> bool:
-    """Send one learner all due messages. Return False if the loop must end."""
-    has_more = True
-    while has_more:
+def _serve(waiting: list[int], loop: _Loop) -> bool:
+    """Send the learners all due messages, in turns. Return False if the loop must end."""
+    while waiting:
         # Opening a connection can take as long as the timeout, so the time is checked after it.
-        up = _channels_up(loop)
-        if not up or loop.is_over:
+        room = _room(loop)
+        if loop.is_over or not room:
             return False
-        has_more = _take_turn(learner_id, up, loop)
+        if not any(room.values()):
+            # Without a wait, a limit per second would be a limit per beat.
+            time.sleep(SECONDS_TO_WAIT)
+            continue
+        turn = _claim(waiting[:CANDIDATES], room, loop)
+        _give_back(room, turn, loop)
+        loop.moves.update(turn.moves)
+        _hand_off(turn.claims, loop)
+        again = [*turn.again, *_heard(turn.must_hear, loop)]
+        waiting = again + turn.rest + waiting[CANDIDATES:] + turn.blocked
+        if waiting and waiting == turn.blocked:
+            time.sleep(SECONDS_TO_WAIT)
     return True
 
 
-def _take_turn(learner_id: int, channels: list[str], loop: _Loop) -> bool:
-    """Claim and hand off at most one message. Return whether more may be due."""
+def _claim(candidates: Sequence[int], room: Mapping[str, int], loop: _Loop) -> Turn:
+    """Claim at most one message for each of the learners that there is room for."""
     now = loop.clock()
     # Opt-outs kept while the database was down must apply before the first message after it.
     apply_kept_noes(now=now)
     try:
-        turn = claim_next(learner_id, now=now, cache=loop.cache, channels=channels)
+        return claim_next(candidates, room=room, now=now, cache=loop.cache)
     except Exception as error:
-        if is_held(error):
-            note_held()
-            return False
-        if is_outage(error):
+        if is_outage(error) and not is_held(error):
             raise
-        # One failing learner must not block the others: postponed, they are not first in each loop.
-        log.exception("Learner %s cannot be dispatched", learner_id)
-        with passing_over_held():
-            postpone(learner_id, until=now + AFTER_ERROR, now=now, error=str(error))
-        return False
-    loop.moves.update(turn.moves)
-    if turn.claim is not None:
-        _hand_off(turn.claim, loop)
-    return turn.has_more
+        if len(candidates) > 1:
+            return _claim_singly(candidates, room, loop)
+        _put_off(candidates[0], error, loop)
+        return Turn()
 
 
-def _hand_off(claim: Claim, loop: _Loop) -> None:
-    loop.moves["claimed"] -= 1
-    now = loop.clock()
-    if claim.lease_until - now < LEASE_TO_START:
-        release_claim(claim, now=now, reason="lease_too_short")
+def _claim_singly(candidates: Sequence[int], room: Mapping[str, int], loop: _Loop) -> Turn:
+    """Claim for one learner after the other, so that a failing learner blocks no other."""
+    left, together = Counter(room), Turn()
+    for place, learner_id in enumerate(candidates):
+        turn = _claim([learner_id], left, loop)
+        left.subtract(claim.delivery.channel for claim in turn.claims)
+        together.add(turn)
+        if not left.total():
+            together.rest = list(candidates[place + 1 :])
+            break
+    return together
+
+
+def _put_off(learner_id: int, error: Exception, loop: _Loop) -> None:
+    """Postpone a failing learner, who would else be the first in each loop."""
+    if is_held(error):
+        note_held()
         return
-    name = claim.delivery.channel
-    answer = loop.connections[name].send(claim.message)
-    if answer.stops_the_channel:
-        log.warning("Channel %s stops for this loop: %s", name, answer.detail)
+    log.error("Learner %s cannot be dispatched", learner_id, exc_info=error)
+    now = loop.clock()
+    with passing_over_held():
+        postpone(learner_id, until=now + AFTER_ERROR, now=now, error=str(error))
+
+
+def _heard(learner_ids: Sequence[int], loop: _Loop) -> Iterator[int]:
+    """Apply the pending opt-outs of the learners. Yield those for whom it succeeded."""
+    for learner_id in learner_ids:
+        try:
+            hear(learner_id, now=loop.clock())
+        except Exception as error:
+            if is_outage(error) and not is_held(error):
+                raise
+            _put_off(learner_id, error, loop)
+        else:
+            yield learner_id
+
+
+def _hand_off(claims: Sequence[Claim], loop: _Loop) -> None:
+    now = loop.clock()
+    late = [claim for claim in claims if claim.lease_until - now < LEASE_TO_START]
+    if late:
+        release_claims(late, now=now, reason="lease_too_short")
+    by_channel: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        if claim not in late:
+            by_channel[claim.delivery.channel].append(claim)
+    # All channels begin at once, so that none waits for a slow one between its claim and its send.
+    begun = {name: loop.lines[name].begin([claim.message for claim in of_channel])
+             for name, of_channel in by_channel.items()}  # fmt: skip
+    for name in sorted(begun, key=lambda each: loop.lines[each].most):
+        answers = begun[name]()
+        states = _record([*map(Done, by_channel[name], answers)], loop)
+        loop.moves.update(state or "lost" for state in states)
+        _note(name, answers, loop)
+
+
+def _note(name: str, answers: Sequence[Answer], loop: _Loop) -> None:
+    for answer in answers:
+        if answer.stops_the_channel:
+            log.warning("Channel %s stops for this loop: %s", name, answer.detail)
+            loop.stopped.add(name)
+    loop.used.add(name)
+    asking = [answer for answer in answers if answer.is_throttling]
+    if asking:
+        after = max(answer.retry_after or timedelta(0) for answer in asking)
+        until = slow_down(name, at_once=len(answers), after=after, now=loop.clock())
+        log.warning("Channel %s goes on at %s with fewer messages at once", name, until)
         loop.stopped.add(name)
-    state = _record(claim, answer, loop)
-    loop.moves[state or "lost"] += 1
 
 
-def _record(claim: Claim, answer: Answer, loop: _Loop) -> str | None:
-    """Finish the delivery. Retry if the database restarts, because else it would be in doubt."""
+def _speed_up(loop: _Loop) -> None:
+    """Let channels that were slowed down before, and now went well, send more at once again."""
+    for name in loop.used - loop.stopped:
+        if name in loop.cache.paces:
+            speed_up(name, most=loop.lines[name].most)
+
+
+def _record(done: Sequence[Done], loop: _Loop) -> list[str | None]:
+    """Finish the deliveries. Retry if the database restarts: else they would be in doubt."""
     for pause in PAUSES_TO_RECORD:
         try:
-            return finish_delivery(claim, answer, now=loop.clock())
+            return finish_deliveries(done, now=loop.clock())
         except Exception as error:
             if not is_outage(error):
-                raise
-            log.warning("Delivery %s: tried to record again", claim.delivery.pk, exc_info=True)
+                return _record_singly(done, loop, error)
+            log.warning("%d deliveries: tried to record again", len(done), exc_info=True)
             connection.close_if_unusable_or_obsolete()
-        # Only here may a worker sleep: the answer of the other side exists only in this process,
-        # and no later beat could read it from the database.
+        # Only here may a worker sleep: the answers of the other side exist only in this process,
+        # and no later beat could read them from the database.
         time.sleep(pause)
-    return finish_delivery(claim, answer, now=loop.clock())
+    return finish_deliveries(done, now=loop.clock())
 
 
-def _channels_up(loop: _Loop) -> list[str]:
-    up = []
-    for name in loop.connections.keys() - loop.stopped:
+def _record_singly(done: Sequence[Done], loop: _Loop, error: Exception) -> list[str | None]:
+    """Record one answer after the other, so that only the failing one stays without a record."""
+    if len(done) == 1:
+        log.error("Delivery %s is not recorded", done[0].claim.delivery.pk, exc_info=error)
+        return [None]
+    return [state for each in done for state in _record([each], loop)]
+
+
+def _room(loop: _Loop) -> dict[str, int]:
+    """Return how many messages each channel that is up can take at once."""
+    room = {}
+    for name in loop.lines.keys() - loop.stopped:
         try:
-            loop.connections[name].open()
+            loop.lines[name].open()
         except ChannelDownError as error:
             log.warning("Channel %s is down: %s", name, error)
             loop.stopped.add(name)
         else:
-            up.append(name)
-    return up
+            room[name] = _room_of(name, loop)
+    return {name: number for name, number in room.items() if name not in loop.stopped}
+
+
+def _room_of(name: str, loop: _Loop) -> int:
+    """Return how many messages the channel can take. It is 0 if its limit is used up for now."""
+    now = loop.clock()
+    allowed = slowed_room(loop.cache.paces.get(name), most=loop.lines[name].room, now=now)
+    if not allowed:
+        loop.stopped.add(name)
+        return 0
+    limit = loop.cache.channels[name].per_second()
+    return take(name, allowed, per_second=limit, now=now) if limit else allowed
+
+
+def _give_back(room: Mapping[str, int], turn: Turn, loop: _Loop) -> None:
+    """Give back what the turn did not use of the limits per second."""
+    used = Counter(claim.delivery.channel for claim in turn.claims)
+    for name, number in room.items():
+        limit = loop.cache.channels[name].per_second()
+        if limit:
+            give_back(name, number - used[name], per_second=limit)
 
 
 @contextmanager
-def _closing(connections: Mapping[str, Connection]) -> Iterator[None]:
+def _closing(lines: Mapping[str, Lines]) -> Iterator[None]:
     try:
         yield
     finally:
-        for connection in connections.values():
-            connection.close()
+        for each in lines.values():
+            each.close()

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from activity.models import PendingNo
 from common.clock import utc_now
 from config.embedded import valkey
 from config.health import health, read
@@ -24,6 +25,7 @@ from tests.interventions.factories import (
     make_delivery,
     make_evaluated,
     make_live_course,
+    make_run,
     make_transition,
 )
 from tests.processes import is_said_apart
@@ -53,8 +55,8 @@ def well(settings, valkey_url: str, transactional_db: None) -> None:
 
 
 @pytest.mark.django_db
-def test_reading_takes_six_queries(django_assert_num_queries) -> None:
-    with django_assert_num_queries(6):
+def test_reading_takes_seven_queries(django_assert_num_queries) -> None:
+    with django_assert_num_queries(7):
         read()
 
 
@@ -76,9 +78,18 @@ def test_the_longest_waiting_time_of_each_kind_is_shown() -> None:
     make_transition(make_evaluated(), make_any_segment(), next_attempt_at=ago(80))
     make_transition(make_evaluated(), make_any_segment(), next_attempt_at=ago(-80))
     make_late_message()
+    make_run(make_evaluated(make_live_course()), next_position=0, next_at=ago(60))
+    make_run(
+        make_evaluated(make_course(clock_stopped_at=ago(99))), next_position=0, next_at=ago(99)
+    )
+    PendingNo.objects.create(
+        mailbox="ana@example.org", kind="opt_out", source="feed", said_at=ago(50)
+    )
 
     waiting = read().waiting
 
+    assert waiting.step_seconds == pytest.approx(60, abs=5)
+    assert waiting.opt_out_seconds == pytest.approx(50, abs=5)
     assert waiting.due_seconds == pytest.approx(70, abs=5)
     assert waiting.transition_seconds == pytest.approx(80, abs=5)
     assert waiting.message_seconds == pytest.approx(90, abs=5)

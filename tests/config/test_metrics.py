@@ -14,8 +14,8 @@ from config.health.metrics import metrics_of
 from config.models import StageRun
 from config.running.stages import run_stage
 from config.running.workers import STAGES
-from tests.factories import make_enrollment
-from tests.interventions.factories import make_delivery
+from tests.factories import NOW, make_enrollment
+from tests.interventions.factories import dispatch, make_delivery, make_evaluated
 
 TOKEN = "test-only-token-0123456789-abcdefghijklmnopqrstuvwxyz"
 
@@ -77,6 +77,18 @@ def test_counts_of_all_runs_are_summed(client: Client) -> None:
 
     assert said["nudgelab_stage_outcomes_total", "here handed_off dispatch"] == 7
     assert said["nudgelab_stage_outcomes_total", "here done dispatch"] == 3
+
+
+@pytest.mark.usefixtures("well")
+def test_outcomes_are_counted_by_reason(client: Client) -> None:
+    delivery = make_delivery(make_evaluated())
+    delivery.learner.consents.create(state="out", changed_at=NOW, source="page")
+
+    run_stage("dispatch", lambda: dispatch(NOW)[1], host="here")
+
+    said = values(client)
+    assert said["nudgelab_stage_reasons_total", "here dropped opted_out dispatch"] == 1
+    assert said["nudgelab_stage_outcomes_total", "here dropped dispatch"] == 1
 
 
 def test_metrics_show_parts_that_are_down() -> None:

@@ -19,6 +19,8 @@ from interventions.operations import (
     save_template,
     start_experiment,
 )
+from interventions.operations.cache import DispatchCache
+from interventions.operations.claim import Turn, claim_next
 from interventions.stages.dispatch import dispatch_due
 from segmentation.models import Segment, Transition
 from tests.factories import NOW, make_course, make_enrollment
@@ -189,6 +191,12 @@ def dispatch(
     already = len(channel.sent)
     counts = dispatch_due(clock=lambda: now, channels={"email": memory_channel(channel)})
     return channel.sent[already:], counts
+
+
+def claim(learner_id: int, now: datetime = NOW) -> Turn:
+    """Take one turn of the learner, without any hand-off."""
+    cache = DispatchCache({"email": memory_channel(MemoryConnection())})
+    return claim_next([learner_id], room={"email": 1}, now=now, cache=cache)
 
 
 def mark_evaluated(*enrollments: Enrollment) -> None:

@@ -1,5 +1,6 @@
 """The number of queries of the stages. It is fixed for any limits."""
 
+from dataclasses import replace
 from datetime import time, timedelta
 
 import pytest
@@ -7,8 +8,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Assignment, DeliveryOutcome
+from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Cadence, Run
 from interventions.operations import cache, save_cap, save_quiet_hours
+from interventions.stages.dispatch import dispatch_due
 from interventions.stages.react import react_due
 from interventions.stages.recover import recover
 from tests.factories import NOW, make_item
@@ -63,10 +66,24 @@ def test_one_more_message_costs_a_fixed_number_of_queries(monkeypatch: pytest.Mo
 
     eleven = queries_of(dispatch)
 
-    # Claim: learner, messages, facts, next thing, context, kept words, update. Finish: event,
-    # update. Cadence, step, category, course, text and limits are shared.
-    assert (eleven - one) / 10 <= 9
-    assert one <= 30
+    # Claim: lock, learner, messages, locked messages, facts, next thing, context, update, kept
+    # words. Finish: event, update. Cadence, step, category, course, text and limits are shared.
+    assert (eleven - one) / 10 <= 11
+    assert one <= 36
+
+
+@pytest.mark.slow
+def test_messages_that_go_out_at_once_share_their_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "SECONDS_TO_KEEP", 3600.0)
+    channel = replace(memory_channel(MemoryConnection()), connections=lambda: 8)
+    found = {}
+    for number in (23, 55):
+        make_busy(number)
+        found[number] = queries_of(
+            lambda: dispatch_due(clock=lambda: NOW, channels={"email": channel})
+        )
+
+    assert (found[55] - found[23]) / 32 <= 11 / 8
 
 
 def make_entries(number: int, experiment_of: Cadence, plain: Cadence) -> None:

@@ -26,8 +26,9 @@ from interventions.operations import (
 )
 from interventions.operations.cache import DispatchCache
 from interventions.operations.claim import claim_next
-from interventions.operations.finish import finish_delivery
-from interventions.queries.drafts import draft_of
+from interventions.operations.finish import Done, finish_deliveries
+from interventions.queries.drafts import Recipient, draft_of
+from interventions.render.context import SAMPLE
 from interventions.render.liquid import TemplateError
 from interventions.stages.dispatch import dispatch_due
 from interventions.stages.recover import recover
@@ -260,13 +261,9 @@ def test_a_message_that_staff_record_as_accepted_is_logged_under_the_same_verb(r
 
 def test_a_worker_that_dies_before_the_record_has_handed_off_nothing(local: Way) -> None:
     delivery = local.make()
-    claim = claim_next(
-        delivery.learner_id,
-        now=NOW,
-        cache=DispatchCache({local.name: local.channel}),
-        channels=[local.name],
-    ).claim
-    assert claim is not None
+    cache = DispatchCache({local.name: local.channel})
+    turn = claim_next([delivery.learner_id], room={local.name: 1}, now=NOW, cache=cache)
+    (claim,) = turn.claims
     local.channel.connect().send(claim.message)
     lapsed = claim.lease_until + HOUR
 
@@ -276,8 +273,9 @@ def test_a_worker_that_dies_before_the_record_has_handed_off_nothing(local: Way)
     assert (delivery.state, delivery.reason) == ("planned", "lease_expired")
     assert (delivery.attempts, local.arrived()) == (0, [])
     # The slow worker records after all, and the next one finds nothing to do.
-    assert finish_delivery(claim, Answer(Result.HANDED_OFF), now=lapsed) == "handed_off"
-    assert finish_delivery(claim, Answer(Result.HANDED_OFF), now=lapsed) is None
+    done = Done(claim, Answer(Result.HANDED_OFF))
+    assert finish_deliveries([done], now=lapsed) == ["handed_off"]
+    assert finish_deliveries([done], now=lapsed) == [None]
     assert local.dispatch() == {}
     assert (len(local.arrived()), local.events()) == (1, 1)
 
@@ -286,7 +284,8 @@ def test_a_record_that_is_written_again_changes_nothing(local: Way) -> None:
     delivery = local.make()
     local.dispatch()
     delivery.refresh_from_db()
-    draft = draft_of(delivery, make_template().texts.get(), delivery.learner, "", now=NOW)
+    to = Recipient(delivery.learner, "")
+    draft = draft_of(delivery, make_template().texts.get(), to, SAMPLE, now=NOW)
     again = Outcome(delivery, local.channel.compose(draft), Answer(Result.HANDED_OFF))
 
     assert local.channel.record is not None

@@ -5,20 +5,20 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 
 from activity.models import Learner
 from common.clock import utc_now
 from experiments.protocol import ProtocolError
 from interventions.models import Cadence, Delivery
 from interventions.operations import InterventionError, save_cap, start_experiment, unsubscribe
-from interventions.operations.mailboxes import claim_learner
 from interventions.render.links import LinkOwner
 from interventions.stages.dispatch import dispatch_due
 from interventions.stages.recover import recover
 from segmentation.models import Membership, Transition
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
+    claim,
     dispatch,
     make_any_segment,
     make_cadence,
@@ -58,13 +58,10 @@ import sys
 from django.db import transaction
 from activity.models import Learner
 from common.clock import utc_now
-from interventions.channels.memory import MemoryConnection, memory_channel
-from interventions.operations.claim import claim_next
-from interventions.operations.cache import DispatchCache
+from tests.interventions.factories import claim
 with transaction.atomic():
-    cache = DispatchCache({"email": memory_channel(MemoryConnection())})
-    turn = claim_next(int(sys.argv[1]), now=utc_now(), cache=cache, channels=["email"])
-    print("claimed" if turn.claim else "nothing", flush=True)
+    turn = claim(int(sys.argv[1]), utc_now())
+    print("claimed" if turn.claims else "nothing", flush=True)
     sys.stdin.readline()
 """
 
@@ -331,22 +328,30 @@ with transaction.atomic():
 """
 
 
-def test_the_worker_of_a_later_learner_gives_way_and_that_of_the_first_waits() -> None:
+def test_a_worker_takes_the_whole_mailbox_or_skips_it_and_never_waits() -> None:
     first, second = make_due(learners=2, courses=1)
     Learner.objects.update(email="family@example.org")
-    cases = ((first.learner_id, second.learner_id), (second.learner_id, first.learner_id))
-    for held, claimed in cases:
+    for held in (first.learner_id, second.learner_id):
         holder = start_python(HOLD_LEARNER, str(held))
         with running(holder):
             wait_for_line(holder, "held")
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '300ms'")
-                if claimed > held:
-                    assert claim_learner(claimed) is None
-                else:
-                    with pytest.raises(OperationalError, match="lock timeout"):
-                        claim_learner(claimed)
-    with transaction.atomic():
-        claimed = claim_learner(first.learner_id)
-        assert claimed is not None
-        assert claimed.learner == first.learner
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '300ms'")
+                for each in (first, second):
+                    assert claim(each.learner_id, utc_now()).claims == []
+                cursor.execute("RESET lock_timeout")
+    turn = claim(second.learner_id, utc_now())
+    assert [each.delivery for each in turn.claims] == [second]
+
+
+def test_workers_that_begin_with_different_learners_of_one_mailbox_do_not_block_each_other() -> (
+    None
+):
+    first, second = make_due(learners=2, courses=1)
+    Learner.objects.update(email="family@example.org")
+    deciding = start_python(CLAIM_AND_WAIT, str(second.learner_id))
+    with running(deciding):
+        # The worker with the second learner has the first one's row too, so it goes on alone.
+        wait_for_line(deciding, "claimed")
+        assert claim(first.learner_id, utc_now()).claims == []
+        assert deciding.communicate("go\n") is not None

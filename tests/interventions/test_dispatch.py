@@ -316,7 +316,7 @@ def test_a_refusal_for_now_is_tried_again_later_and_later_then_fails() -> None:
 def test_no_hand_off_starts_late_in_a_lease() -> None:
     delivery = make_delivery()
     channel = MemoryConnection()
-    instants = chain([NOW, NOW], repeat(NOW + timedelta(minutes=6)))
+    instants = chain([NOW] * 3, repeat(NOW + timedelta(minutes=6)))
 
     dispatch_due(clock=lambda: next(instants), channels={"email": memory_channel(channel)})
 

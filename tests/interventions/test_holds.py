@@ -10,14 +10,12 @@ from activity.models import Learner
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Delivery, LearnerPause, SitePause
 from interventions.operations import PauseNote, pause_cadence, pause_learner, pause_site
-from interventions.operations.cache import DispatchCache
-from interventions.operations.claim import claim_next
 from interventions.queries.holds import hold_of, with_reasons
 from interventions.queries.pauses import learner_pause
 from interventions.queries.waiting import oldest_due_message
 from segmentation.models import Segment
 from tests.factories import NOW
-from tests.interventions.factories import dispatch, make_delivery
+from tests.interventions.factories import claim, dispatch, make_delivery
 from tests.interventions.test_dispatch import state_of
 from tests.processes import SECONDS_TO_FINISH
 
@@ -110,11 +108,9 @@ def test_a_message_found_due_before_the_hold_waits_unchanged(against) -> None:
     against(delivery)
 
     # The learner was found to be due before the hold, and is claimed after it.
-    turn = claim_next(
-        delivery.learner_id, now=NOW, cache=DispatchCache(CHANNELS), channels=["email"]
-    )
+    turn = claim(delivery.learner_id)
 
-    assert (turn.claim, turn.has_more) == (None, False)
+    assert (turn.claims, turn.again) == ([], [])
     assert (state_of(delivery), delivery.send_at) == (("planned", ""), NOW)
     lift_all()
     assert len(dispatch(LATER)[0]) == 1
@@ -122,7 +118,7 @@ def test_a_message_found_due_before_the_hold_waits_unchanged(against) -> None:
 
 def claim_apart(learner_id: int) -> None:
     try:
-        claim_next(learner_id, now=NOW, cache=DispatchCache(CHANNELS), channels=["email"])
+        claim(learner_id)
     finally:
         connection.close()
 

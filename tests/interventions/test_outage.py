@@ -164,7 +164,7 @@ def test_a_hand_off_is_recorded_even_if_the_database_restarts() -> None:
                 worker.stdin.flush()
                 # At once, and after half a second and a second: it does not give up.
                 for _ in range(3):
-                    wait_for_line(worker, "Delivery %s: tried to record again")
+                    wait_for_line(worker, "%d deliveries: tried to record again")
                 postgres.ensure_running(data)
                 done = finish(worker)
         finally:

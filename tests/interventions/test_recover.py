@@ -8,18 +8,17 @@ from activity.models import Course, Due, Event, RejectedEvent
 from activity.operations import ingest
 from experiments.models import DeliveryOutcome
 from interventions.channels import Answer, Result
-from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Delivery
 from interventions.operations import InterventionError, resolve_in_doubt, retry_failed, save_cap
-from interventions.operations.cache import DispatchCache
-from interventions.operations.claim import Claim, claim_next
-from interventions.operations.finish import finish_delivery, release_claim
+from interventions.operations.claim import Claim
+from interventions.operations.finish import Done, finish_deliveries, release_claims
 from interventions.operations.runs import exit_runs
 from interventions.stages.recover import recover
 from tests.factories import NOW, make_event
 from tests.interventions.factories import (
     arm_of,
     assign,
+    claim,
     dispatch,
     make_cadence,
     make_category,
@@ -36,11 +35,14 @@ LEASE_ENDS = NOW + timedelta(minutes=15)
 HANDED_OFF = Answer(Result.HANDED_OFF)
 
 
-def claim(delivery: Delivery) -> Claim:
-    cache = DispatchCache({"email": memory_channel(MemoryConnection())})
-    turn = claim_next(delivery.learner_id, now=NOW, cache=cache, channels=["email"])
-    assert turn.claim is not None
-    return turn.claim
+def claim_of(delivery: Delivery) -> Claim:
+    (found,) = claim(delivery.learner_id).claims
+    return found
+
+
+def finish(claimed: Claim, answer: Answer) -> str | None:
+    (state,) = finish_deliveries([Done(claimed, answer)], now=LEASE_ENDS)
+    return state
 
 
 def make_doubtful(policy: str = "prefer_once") -> tuple[Delivery, Claim]:
@@ -49,7 +51,7 @@ def make_doubtful(policy: str = "prefer_once") -> tuple[Delivery, Claim]:
     experiment = make_experiment(cadence.segment, start=False)
     assignment = assign(enrollment, arm_of(experiment, "nudge"))
     delivery = make_delivery(run=make_run(enrollment, cadence, assignment=assignment))
-    return delivery, claim(delivery)
+    return delivery, claim_of(delivery)
 
 
 def state_of(delivery: Delivery) -> tuple[str, str]:
@@ -82,7 +84,7 @@ def test_a_late_finish_with_the_same_token_resolves_the_doubt() -> None:
     delivery, late = make_doubtful()
     recover(now=LEASE_ENDS)
 
-    assert finish_delivery(late, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
+    assert finish(late, HANDED_OFF) == "handed_off"
 
     assert state_of(delivery) == ("handed_off", "")
     assert DeliveryOutcome.objects.get().outcome == "handed_off"
@@ -93,7 +95,7 @@ def test_a_late_refusal_leaves_the_doubt() -> None:
     delivery, late = make_doubtful()
     recover(now=LEASE_ENDS)
 
-    assert finish_delivery(late, Answer(Result.NOT_ACCEPTED), now=LEASE_ENDS) is None
+    assert finish(late, Answer(Result.NOT_ACCEPTED)) is None
     assert state_of(delivery) == ("in_doubt", "lease_expired")
 
 
@@ -218,7 +220,7 @@ def test_a_late_finish_resolves_a_doubt_that_was_not_sent_again() -> None:
     recover(now=LEASE_ENDS)
     refuse_by_policy(delivery, LEASE_ENDS + timedelta(minutes=1))
 
-    assert finish_delivery(late, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
+    assert finish(late, HANDED_OFF) == "handed_off"
 
     assert state_of(delivery) == ("handed_off", "")
     assert DeliveryOutcome.objects.get().outcome == "handed_off"
@@ -240,7 +242,7 @@ def test_a_late_finish_keeps_prefer_delivery_from_sending_twice() -> None:
     delivery, late = make_doubtful("prefer_delivery")
     recover(now=LEASE_ENDS)
 
-    finish_delivery(late, HANDED_OFF, now=LEASE_ENDS)
+    finish(late, HANDED_OFF)
 
     assert state_of(delivery) == ("handed_off", "")
     assert dispatch(LEASE_ENDS + timedelta(hours=1))[0] == []
@@ -250,14 +252,14 @@ def test_a_finish_after_a_new_claim_changes_nothing() -> None:
     delivery, old = make_doubtful("prefer_delivery")
     recover(now=LEASE_ENDS)
     Delivery.objects.update(send_at=NOW)
-    new = claim(delivery)
+    new = claim_of(delivery)
 
-    assert finish_delivery(old, Answer(Result.REFUSED), now=LEASE_ENDS) is None
-    assert finish_delivery(old, HANDED_OFF, now=LEASE_ENDS) is None
+    assert finish(old, Answer(Result.REFUSED)) is None
+    assert finish(old, HANDED_OFF) is None
     mark_evaluated(delivery.enrollment)
 
     assert state_of(delivery) == ("claimed", "")
-    assert finish_delivery(new, HANDED_OFF, now=LEASE_ENDS) == "handed_off"
+    assert finish(new, HANDED_OFF) == "handed_off"
     # Both hand-offs are one message in the log.
     assert Event.objects.filter(verb="EMAIL_SENT").count() == 1
 
@@ -275,9 +277,9 @@ def test_prefer_delivery_gives_up_after_the_last_attempt() -> None:
 def test_finishing_twice_writes_one_event() -> None:
     delivery, mine = make_doubtful()
 
-    finish_delivery(mine, HANDED_OFF, now=NOW)
+    finish(mine, HANDED_OFF)
 
-    assert finish_delivery(mine, HANDED_OFF, now=NOW) is None
+    assert finish(mine, HANDED_OFF) is None
     assert Event.objects.filter(verb="EMAIL_SENT").count() == 1
     assert state_of(delivery) == ("handed_off", "")
 
@@ -285,7 +287,7 @@ def test_finishing_twice_writes_one_event() -> None:
 def test_a_released_claim_is_planned_again_at_once() -> None:
     delivery, mine = make_doubtful()
 
-    release_claim(mine, now=NOW, reason="lease_too_short")
+    release_claims([mine], now=NOW, reason="lease_too_short")
 
     assert state_of(delivery) == ("planned", "lease_too_short")
     assert (delivery.send_at, delivery.claimed_at) == (NOW, None)

@@ -62,7 +62,7 @@ def dispatch(now=NOW) -> dict[str, int]:
 
 def test_a_webhook_is_signed_json_for_the_platform(http_sink: HttpSink) -> None:
     endpoint = make_endpoint(http_sink)
-    course = make_live_course()
+    course = make_live_course(ends_on=(utc_now() + DAY).date())
     texts = ("Next: {{ course.title }}", "<p>Read <a href='https://a.example/1'>this</a>, é.</p>")
     learner = make_learner(external_id="s-1", name="Zoë")
     cadence = make_cadence(template=make_template(en=texts), why_now="you were away")
@@ -95,13 +95,13 @@ def test_after_a_change_of_the_secret_both_sign_for_a_day(http_sink: HttpSink) -
     endpoint = make_endpoint(http_sink)
     old, now = endpoint.secret, utc_now()
     new = renew_secret(endpoint, now=now - DAY + MINUTE)
-    make_due(expires_at=now + DAY)
+    make_due(make_live_course(ends_on=(now + DAY).date()), expires_at=now + DAY)
     dispatch(now)
     (request,) = http_sink.posted
     for secret in (old, new):
         Webhook(secret).verify(request.body, request.headers)
 
-    make_due(expires_at=now + DAY)
+    make_due(make_live_course(ends_on=(now + DAY).date()), expires_at=now + DAY)
     dispatch(now + 2 * MINUTE)
 
     signatures = http_sink.posted[1].headers["webhook-signature"].split()
