@@ -28,6 +28,9 @@ GROUPS = {
         "Deliveries": ("outgoing_mail", "interventions.delivery"),
         "Forecast": ("calendar_month", "forecast"),
         "Deliverability": ("mark_email_read", "deliverability"),
+    },
+    # A group of their own, so that the menu fits a window 768 pixels high.
+    "Limits on messages": {
         "Frequency caps": ("speed", "interventions.frequencycap"),
         "Quiet hours": ("bedtime", "interventions.quiethours"),
         "Holdouts": ("do_not_disturb_on", "interventions.holdout"),
