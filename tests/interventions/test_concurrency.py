@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from activity.models import Learner
+from activity.models import Course, Learner
 from common.clock import utc_now
 from experiments.protocol import ProtocolError
 from interventions.models import Cadence, Delivery
@@ -99,10 +99,15 @@ def start_together(code: str, *, workers: int = 2, env: dict[str, str] | None = 
     return [each.output for each in done]
 
 
+def make_open_course() -> Course:
+    """Return a live course that is not over today, by the clock of the workers."""
+    return make_live_course(ends_on=(utc_now() + timedelta(days=30)).date())
+
+
 def make_due(learners: int, courses: int) -> list[Delivery]:
     """Return one message per learner and course, all due for some minutes."""
     cadence = make_cadence()
-    of_courses = [make_live_course() for _ in range(courses)]
+    of_courses = [make_open_course() for _ in range(courses)]
     at = utc_now() - timedelta(minutes=5)
     return [
         make_delivery(
@@ -138,7 +143,7 @@ def test_a_learner_locked_by_another_worker_is_skipped() -> None:
     with running(deciding):
         wait_for_line(deciding, "claimed")
         # Planned only now: this worker finds it but cannot see yet that the cap is used up.
-        enrollment = make_evaluated(make_live_course(), first.learner)
+        enrollment = make_evaluated(make_open_course(), first.learner)
         expires_at = utc_now() + timedelta(days=1)
         second = make_delivery(enrollment, first.run.cadence, expires_at=expires_at)
         with connection.cursor() as cursor:
@@ -272,7 +277,7 @@ for number in count():
 
 
 def test_an_experiment_on_a_playbook_starts_during_ingest_without_a_deadlock() -> None:
-    course = make_live_course()
+    course = make_open_course()
     playbook = make_playbook(course)
     # The segments are in the opposite order of their members, so locking one by one would deadlock.
     late, early = (make_segment(playbook, ACTED_TODAY) for _ in range(2))

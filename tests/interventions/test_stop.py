@@ -27,7 +27,7 @@ MESSAGES = 4
 
 def make_messages() -> None:
     now = utc_now()
-    course, cadence = make_live_course(live_since=now), make_cadence()
+    course, cadence = make_live_course(live_since=now, ends_on=now.date()), make_cadence()
     for _ in range(MESSAGES):
         make_delivery(make_evaluated(course), cadence, planned_at=now, send_at=now)
     Delivery.objects.update(expires_at=now.replace(year=now.year + 1))
