@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from config.env import SettingsError
+from config.mail_webhooks import anymail_settings, webhook_views
 from tests.processes import SECONDS_TO_FINISH
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -194,3 +196,40 @@ def test_links_in_mails_work_after_a_new_secret_key() -> None:
     assert token
     assert python(read, **renewed).stdout == "False\n"
     assert python(read, **renewed, SECRET_KEY_FALLBACKS=f"another, {old}").stdout == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"EMAIL_WEBHOOKS": "postmark"}, "ANYMAIL_WEBHOOK_SECRET is not set"),
+        ({"EMAIL_WEBHOOKS": "mailgun"}, "ANYMAIL_MAILGUN_WEBHOOK_SIGNING_KEY is not set"),
+        ({"EMAIL_WEBHOOKS": "pigeon"}, "EMAIL_WEBHOOKS names 'pigeon'. It knows"),
+        (
+            {"EMAIL_WEBHOOKS": "brevo", "ANYMAIL_WEBHOOK_SECRET": "hook:short"},
+            "a password of 20 or more characters",
+        ),
+    ],
+)
+def test_provider_that_reports_needs_its_secret(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError) as error:
+        webhook_views(environment["EMAIL_WEBHOOKS"].split(","))
+
+    assert said in str(error.value)
+
+
+def test_settings_of_anymail_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYMAIL_POSTMARK_SERVER_TOKEN", "1234")
+    monkeypatch.setenv("ANYMAIL_IGNORE_RECIPIENT_STATUS", "no")
+    monkeypatch.setenv("ANYMAIL_WEBHOOK_SECRET", "hook:0123456789-0123456789")
+
+    assert anymail_settings() == {
+        "POSTMARK_SERVER_TOKEN": "1234",
+        "IGNORE_RECIPIENT_STATUS": False,
+        "WEBHOOK_SECRET": "hook:0123456789-0123456789",
+    }
+    assert webhook_views(["postmark", "resend"]).keys() == {"postmark", "resend"}

@@ -1,5 +1,6 @@
 """Links that lead through this site: only to signed addresses, always, and counted once."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,8 +14,15 @@ from activity.models import Event
 from interventions.channels.mail import compose_mail
 from interventions.models import Category, Delivery, Receipt, TrackingEvent
 from interventions.operations.tracking import MOST_CLICKS
-from interventions.queries.drafts import draft_of
+from interventions.queries.drafts import Recipient, draft_of
 from interventions.queries.texts import TextCache
+from interventions.render.context import SAMPLE
+from interventions.render.links import (
+    LinkOwner,
+    make_token,
+    preferences_url,
+    unsubscribe_url,
+)
 from interventions.render.masked_links import masked_html, masked_text
 from interventions.render.tracked import ClickLink, read_click, with_tracked_links
 from interventions.stages.recover import recover
@@ -204,7 +212,13 @@ def test_endless_use_of_a_link_fills_no_table() -> None:
 
 def composed(delivery: Delivery) -> str:
     text = TextCache().choose(delivery.step.template, ("en",))
-    draft = draft_of(delivery, text, delivery.learner, "ana@example.org", now=NOW)
+    to = Recipient(delivery.learner, "ana@example.org")
+    token = make_token(LinkOwner(delivery.learner_id, delivery.enrollment_id, delivery.key))
+    pages = {
+        "unsubscribe_url": unsubscribe_url(token),
+        "preferences_url": preferences_url(token),
+    }
+    draft = draft_of(delivery, text, to, replace(SAMPLE, **pages), now=NOW)
     mail = compose_mail(draft)
     return f"{mail.alternatives[0][0]}{mail.body}"
 

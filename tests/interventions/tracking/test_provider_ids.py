@@ -8,8 +8,9 @@ from django.core import mail
 from interventions.channels.mail import compose_mail
 from interventions.models import Delivery
 from interventions.operations import record_reports
-from interventions.queries.drafts import draft_of
+from interventions.queries.drafts import Recipient, draft_of
 from interventions.queries.texts import TextCache
+from interventions.render.context import SAMPLE
 from interventions.stages.dispatch import dispatch_due
 from interventions.tracking.reports import Report
 from tests.factories import NOW
@@ -51,7 +52,8 @@ def test_key_is_sent_along_where_the_provider_takes_it(
     delivery = make_delivery()
     text = TextCache().choose(delivery.step.template, ("en",))
 
-    composed = compose_mail(draft_of(delivery, text, delivery.learner, "ana@example.org", now=NOW))
+    to = Recipient(delivery.learner, "ana@example.org")
+    composed = compose_mail(draft_of(delivery, text, to, SAMPLE, now=NOW))
 
     expected = {"delivery": str(Delivery.objects.get().key)} if is_sent_along else None
     assert getattr(composed, "metadata", None) == expected
