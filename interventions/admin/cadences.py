@@ -35,6 +35,8 @@ from interventions.queries.pauses import cadence_pause
 from segmentation.admin.segments import SegmentAdmin, by_segment
 from segmentation.views.bundle import builder_data, bundle_address
 
+_WAY = "The way through the steps"
+
 
 class StepInline(TableInline):
     """The steps of a cadence, in the order of the rows. Rows can be dragged."""
@@ -72,7 +74,8 @@ class CadenceAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     actions = ("activate", "pause", "resume", "archive")
     # The steps follow the first fields. The others have usual values and are folded.
     fieldsets = (
-        (None, {"fields": ("name", "segment", "trigger", "category", "shown_way")}),
+        (None, {"fields": ("name", "segment", "trigger", "category")}),
+        (_WAY, {"fields": ("shown_way",)}),
         (
             "What the messages say of themselves, and when they may go out",
             {
@@ -118,11 +121,14 @@ class CadenceAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
         held = cadence_pause(cadence.pk)
         return f"its messages are held {held.circumstances}" if held else "no"
 
-    @display(description="The way through it")
+    def get_fieldsets(self, request: HttpRequest, obj: models.Cadence | None = None) -> Any:
+        """Return the fieldsets. A new cadence has no way through its steps yet."""
+        found = super().get_fieldsets(request, obj)
+        return [each for each in found if obj is not None or each[0] != _WAY]
+
+    @display(description="As saved")
     def shown_way(self, cadence: models.Cadence) -> str:
         """Return the saved steps in words, with their branches."""
-        if cadence._state.adding:
-            return "It is shown here after the first save."
         steps = list(cadence.steps.select_related("template").order_by("position"))
         way = {"way": way_through(steps)}
         return render_to_string("admin/interventions/cadence/way.html", way)

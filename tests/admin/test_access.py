@@ -30,6 +30,7 @@ from activity.operations import ingest
 from experiments.models import DeliveryOutcome
 from interventions.models import (
     Consent,
+    ContentMapping,
     CourseSite,
     FrequencyCap,
     Holdout,
@@ -41,6 +42,8 @@ from interventions.models import (
     Pause,
     QuietHours,
     Receipt,
+    SentMessage,
+    SentPage,
     Suppression,
     TrackingEvent,
     WebhookEndpoint,
@@ -134,6 +137,10 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
         sent_at=NOW,
         expires_at=NOW,
     )
+    page = SentPage.objects.create(digest=word, pieces=[word])
+    SentMessage.objects.create(delivery=delivery, subject=f"{word} subject", page=page, locale="en")
+    url = f"https://{word}.example/next"
+    ContentMapping.objects.create(course=course, segment=segment, title=f"{word} next", url=url)
     CourseSite.objects.create(course=course, name=f"{word} site", secret=f"{word}-secret")
     WebhookEndpoint.objects.create(course=course, url=f"https://{word}.example", secret=word)
     Receipt.objects.create(delivery=delivery, delivered_at=NOW)
