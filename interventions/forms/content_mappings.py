@@ -77,7 +77,13 @@ class MappingRow(forms.Form):
     url = forms.CharField(
         required=False, max_length=500, label=LABELS[3], validators=[validate_web_address]
     )
-    minutes = forms.IntegerField(required=False, min_value=1, max_value=10_000, label=LABELS[4])
+    minutes = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=10_000,
+        label=LABELS[4],
+        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
+    )
 
     def __init__(self, *args: Any, offered: Offered, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
