@@ -9,6 +9,7 @@ from interventions.admin import (
     nudges,
     pauses,
     recommendations,
+    sending,
     tasks,
     tracking,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "nudges",
     "pauses",
     "recommendations",
+    "sending",
     "tasks",
     "tracking",
 ]

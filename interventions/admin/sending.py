@@ -1,0 +1,41 @@
+"""Admin pages of messages as they were sent, and of the pace of each channel."""
+
+from django.contrib import admin
+from unfold.decorators import display
+
+from activity.admin import ReadOnlyAdmin
+from interventions import models
+
+
+@admin.register(models.SentMessage)
+class SentMessageAdmin(ReadOnlyAdmin):
+    """Messages as their last attempt handed them off. The page of a delivery shows the whole."""
+
+    list_display = ("subject", "delivery", "locale")
+    list_select_related = (
+        "delivery__step__cadence__segment__playbook",
+        "delivery__learner",
+        "delivery__enrollment__course",
+    )
+    exclude = ("page", "fillings")
+
+
+@admin.register(models.SentPage)
+class SentPageAdmin(ReadOnlyAdmin):
+    """The page around the words of many messages, kept once."""
+
+    list_display = ("digest",)
+
+
+@admin.register(models.ChannelPace)
+class ChannelPaceAdmin(ReadOnlyAdmin):
+    """Channels whose other side asked for less. A channel without a row goes at full pace."""
+
+    list_display = ("channel", "shown_pace", "resumes_at", "at_once")
+
+    @display(description="Pace")
+    def shown_pace(self, pace: models.ChannelPace) -> str:
+        """Return whether the channel is slowed, in words."""
+        if not pace.slowed:
+            return "full pace"
+        return f"slowed: the other side asked for less {pace.slowed} times in a row"
