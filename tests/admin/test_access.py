@@ -227,7 +227,11 @@ def test_other_course_has_rows_of_nearly_every_model(own: Course) -> None:
     models = {type(row) for row in foreign_rows()}
     missing = [each for each in OURS if each not in models and each.course_scope != SHARED]
 
-    assert {each._meta.label for each in missing} == {"activity.PendingNo", "config.StageRun"}
+    assert {each._meta.label for each in missing} == {
+        "activity.PendingNo",
+        "config.StageRun",
+        "interventions.ChannelPace",
+    }
 
 
 @pytest.mark.slow
@@ -265,7 +269,8 @@ def test_page_of_a_foreign_row_is_not_found(own: Course, staff: Client) -> None:
         for address in pages_of(row, "change", "delete", "history"):
             answer = staff.get(address)
             assert answer.status_code in (302, 403, 404), address
-            assert FOREIGN not in answer.text, address
+            # The key of a page around messages is a text, and Django repeats it.
+            assert row.pk == FOREIGN or FOREIGN not in answer.text, address
 
 
 def test_choices_found_by_typing_are_of_the_own_course(own: Course, staff: Client) -> None:

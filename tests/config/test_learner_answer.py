@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activity.models import Enrollment
+from activity.models import Course, Enrollment
 from common.clock import utc_now
 from interventions.models import Cadence, Delivery
 from interventions.operations import (
@@ -158,6 +158,7 @@ def test_the_page_of_a_waiting_delivery_says_when_it_goes_out_and_what_would_cha
     delivery = make_delivery(ana, nudge(ana), reason="quiet_hours")
     # The page reads the real clock.
     Delivery.objects.update(expires_at=utc_now() + DAY)
+    Course.objects.update(ends_on=utc_now().date() + DAY)
     pause_learner(ana.learner_id, paused=True, now=NOW, note=PauseNote("bo", "she asked"))
 
     page = unescape(admin_client.get(f"/admin/interventions/delivery/{delivery.pk}/change/").text)

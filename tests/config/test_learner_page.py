@@ -357,6 +357,7 @@ def test_rows_of_other_courses_stay_hidden(
     stranger = make_evaluated(foreign.course)
     save_cap("1 a day", limit=1, window="rolling_days", length=1, on_exceed="defer")
     hidden = make_counted(foreign, utc_now() - HOUR).step.template.name
+    Course.objects.update(ends_on=utc_now().date() + DAY)
     make_delivery(ana, expires_at=utc_now() + DAY)
     assert hidden in staff.get(page(ana)).text
     mine = Course.objects.filter(pk=ana.course_id)

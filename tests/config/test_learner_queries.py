@@ -98,7 +98,7 @@ def test_messages_take_a_fixed_number_of_queries(django_assert_num_queries: Any)
     for _ in range(4):
         make_delivery(ana)
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         found = waiting_messages(ana.learner, now=NOW, viewer=COMMAND_LINE)
     # Each waits a day longer, because the one before it counts too.
     instants = [each.expectation.at for each in found]
@@ -110,7 +110,7 @@ def test_messages_take_a_fixed_number_of_queries(django_assert_num_queries: Any)
         ended = messages_between(ana.pk, NOW - DAY, NOW + DAY)
         names = {each.step.template.name for each in ended}
     assert len(names) == 5
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         used = used_up_at(found[0].delivery, "1 a day", at=NOW, viewer=COMMAND_LINE)
     assert [each.at for each in used] == [NOW - HOUR]
     assert used_up_at(found[0].delivery, "renamed", at=NOW, viewer=COMMAND_LINE) == []

@@ -210,5 +210,5 @@ def test_page_costs_the_same_however_much_waits(django_assert_max_num_queries: A
         Segment.objects.filter(pk=segment.pk).update(status=SegmentStatus.FROZEN)
         make_delivery(make_evaluated(course), state="failed", finished_at=NOW)
         make_experiment(segment)
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         seen()

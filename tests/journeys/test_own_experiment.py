@@ -128,7 +128,7 @@ def test_step_six_links_an_experiment_that_sends_to_the_treatment_arm_after_the_
     form = cadence_form(make_template(), segment=segment.pk, status="active")
     staff.post(page(Cadence, action="add"), form)
     assert for_everybody in start(staff, experiment)
-    cadence = Cadence.objects.get()
+    cadence = Cadence.objects.get(status="active")
     step = cadence.steps.get()
     form |= {"steps-INITIAL_FORMS": 1, "steps-0-id": step.pk, "steps-0-cadence": cadence.pk}
     staff.post(page(Cadence, cadence), form | {"arm": arms["nudge"].pk})

@@ -129,7 +129,7 @@ def test_what_can_be_learned_takes_a_fixed_number_of_queries(
     for _ in range(40):
         entered(segment, NOW - 20 * DAY)
 
-    with django_assert_max_num_queries(44):
+    with django_assert_max_num_queries(45):
         learn(staff, segment)
 
 

@@ -76,7 +76,7 @@ def test_situations_of_many_are_those_of_each(course, django_assert_num_queries)
     learners = [each.learner for each in everybody(course)]
     limits = read_limits()
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         found = read_situations(learners, limits=limits, now=NOW)
 
     for learner in learners:
