@@ -262,15 +262,15 @@ def test_page_of_own_rows_names_nothing_of_the_other_course(own: Course, staff: 
 
 @pytest.mark.slow
 def test_page_of_a_foreign_row_is_not_found(own: Course, staff: Client) -> None:
-    rows = [row for row in foreign_rows() if type(row) in lists()]
+    # Django repeats the key of a row that is not there. That of a page around messages is a text.
+    rows = [row for row in foreign_rows() if type(row) in lists() and row.pk != FOREIGN]
 
     assert len(rows) > 25
     for row in rows:
         for address in pages_of(row, "change", "delete", "history"):
             answer = staff.get(address)
             assert answer.status_code in (302, 403, 404), address
-            # The key of a page around messages is a text, and Django repeats it.
-            assert FOREIGN in address or FOREIGN not in answer.text, address
+            assert FOREIGN not in answer.text, address
 
 
 def test_choices_found_by_typing_are_of_the_own_course(own: Course, staff: Client) -> None:
