@@ -116,6 +116,7 @@ def claim_next(
             later = work.turn.blocked if waits_for in full else work.turn.again
             later.append(each.learner.pk)
     _render(work)
+    _come_again(taken.instead_of, work)
     _write(work)
     return work.turn
 
@@ -152,6 +153,17 @@ def _to_decide(taken: Iterable[Claimed], turn: Turn) -> list[Learner]:
             mailboxes |= each.sharers
             found.append(each.learner)
     return found
+
+
+def _come_again(instead_of: Mapping[int, int], work: _Work) -> None:
+    """Let candidates come again for whom another learner of their mailbox was taken."""
+    turn = work.turn
+    # If nothing could be decided for the other learner, a loop would try again and again.
+    tried = {change.delivery.learner_id for change in work.changes}.union(
+        turn.again, turn.must_hear
+    )
+    turn.blocked += [pk for pk, first in instead_of.items() if first in turn.blocked]
+    turn.again += [pk for pk, first in instead_of.items() if first in tried]
 
 
 def _with_facts(learners: Sequence[Learner], work: _Work) -> list[_Learner]:

@@ -3,8 +3,8 @@
 Rows of learners come first in the lock order, and several of them in the order of their ids.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.db import connection
 
 from activity.models import Learner
 from common.addresses import comparable
+from interventions.queries.due import in_order_of_messages
 from interventions.queries.joined import Joined
 
 _LOCK = """
@@ -88,10 +89,14 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Taken:
-    """Claimed learners, and the candidates after the last one that there was room for."""
+    """Claimed learners, and the candidates after the last one that there was room for.
+
+    `instead_of` names the candidates for whom another learner of their mailbox was taken.
+    """
 
     claimed: list[Claimed]
     rest: list[int]
+    instead_of: Mapping[int, int] = field(default_factory=dict)
 
 
 def lock_mailbox(learner_id: int) -> Mailbox | None:
@@ -121,8 +126,9 @@ def claim_learners(
 ) -> Taken:
     """Lock the first learners among the candidates with a due message, and their mailboxes.
 
-    Learners whose mailbox another worker has are skipped. It takes two statements, and a third if
-    learners share a mailbox. It never waits for a lock.
+    Learners whose mailbox another worker has are skipped. A learner of the same mailbox with a more
+    important message is taken instead: the worker may have skipped that learner just before. It
+    takes two statements, and three more if learners share a mailbox. It never waits for a lock.
     """
     values: dict[str, Any] = {"candidates": list(candidates), "channels": list(channels)}
     with connection.cursor() as cursor:
@@ -135,7 +141,29 @@ def claim_learners(
     # With fewer than the limit, all other candidates are with other workers or have nothing due.
     after = candidates.index(list(taken)[-1]) + 1
     rest = list(candidates[after:]) if len(taken) == limit else []
-    return Taken(_whole(claimed, set(taken.values())), rest)
+    whole = _whole(claimed, set(taken.values()))
+    instead_of = _more_important(whole, channels=channels, now=now)
+    if not instead_of:
+        return Taken(whole, rest)
+    others = {each.learner.pk: each for each in _read(set(instead_of.values()))}
+    first = [others.get(instead_of.get(each.learner.pk, 0), each) for each in whole]
+    return Taken(first, rest, instead_of)
+
+
+def _more_important(
+    claimed: Sequence[Claimed], *, channels: Collection[str], now: datetime
+) -> dict[int, int]:
+    """Return by learner who of the same mailbox has a more important message."""
+    sharing = [each for each in claimed if len(each.sharers) > 1]
+    if not sharing:
+        return {}
+    ids = frozenset().union(*(each.sharers for each in sharing))
+    order = in_order_of_messages(ids, now=now, channels=channels)
+    firsts = {
+        each.learner.pk: next((pk for pk in order if pk in each.sharers), each.learner.pk)
+        for each in sharing
+    }
+    return {pk: first for pk, first in firsts.items() if pk != first}
 
 
 def _read(learner_ids: Iterable[int]) -> list[Claimed]:

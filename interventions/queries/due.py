@@ -48,6 +48,21 @@ ORDER BY priority, turn, planned_at, id
 LIMIT %(limit)s
 """  # noqa: S608
 
+# The order in which those who share mailboxes are taken.
+_IN_ORDER = f"""
+WITH open_step AS MATERIALIZED ({OPEN_STEPS})
+SELECT delivery.learner_id
+FROM interventions_delivery AS delivery
+JOIN open_step ON open_step.id = delivery.step_id
+JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
+JOIN activity_course AS course ON course.id = enrollment.course_id
+WHERE delivery.learner_id = ANY(%(learners)s)
+    AND delivery.state = 'planned' AND delivery.send_at <= %(now)s
+    AND delivery.channel = ANY(%(channels)s) AND {OPEN_COURSE}
+    AND NOT {learner_paused("delivery.learner_id")}
+ORDER BY delivery.priority, delivery.planned_at, delivery.id
+"""  # noqa: S608
+
 _OF_A_MESSAGE = Joined(delivery=Delivery, run=Run, enrollment=Enrollment)
 
 # The run is not locked. A transaction that ends the run also drops its planned messages, and then
@@ -87,6 +102,19 @@ def due_learners(
     }
     with connection.cursor() as cursor:
         cursor.execute(_DUE, values)
+        return list(dict.fromkeys(learner for (learner,) in cursor.fetchall()))
+
+
+def in_order_of_messages(
+    learner_ids: Collection[int], *, now: datetime, channels: Collection[str]
+) -> list[int]:
+    """Return those of the learners with a message that may go out. One query.
+
+    They are in the order of their most important message, without turns of courses.
+    """
+    values: dict[str, Any] = {"learners": list(learner_ids), "channels": list(channels), "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_ORDER, values)
         return list(dict.fromkeys(learner for (learner,) in cursor.fetchall()))
 
 

@@ -53,9 +53,7 @@ def test_a_point_that_is_never_reached_is_an_error(site: Site) -> None:
 def test_workers_at_once_break_no_cap_and_send_the_most_important_first() -> None:
     found = contend(learners=60, workers=4)
 
-    assert found.verdict.faults == found.deadlocks == 0, found
-    # Two workers may take two learners of one mailbox at once: who locks it first goes first.
-    assert found.outranked <= found.mailboxes / 10
+    assert found.broken == 0, found
     # Each tenth learner shares a mailbox with another. Three say no, some before their first mail.
     assert 51 <= found.mailboxes <= 54
     assert found.urgent_late <= found.mailboxes / 4

@@ -5,10 +5,15 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from interventions.channels import CHANNELS
+from interventions.models import Cadence, Delivery
+from interventions.operations.cache import DispatchCache
+from interventions.operations.claim import claim_next
 from interventions.queries import due
 from interventions.queries.due import due_learners
-from tests.factories import NOW
+from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
+    claim,
     dispatch,
     make_cadence,
     make_delivery,
@@ -69,3 +74,44 @@ def test_the_longest_due_messages_of_a_step_are_found_by_an_index() -> None:
         cursor.execute(f"EXPLAIN {due._DUE}", values)
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "delivery_planned_of_step" in plan
+
+
+def make_sharers(*, priorities: tuple[int, int]) -> list[Delivery]:
+    """Return a due message of each of two learners with one mailbox."""
+    course = make_live_course()
+    learners = [make_learner(email=each) for each in ("us@example.org", "Us@Example.org")]
+    return [
+        make_delivery(make_evaluated(course, learner), make_cadence(priority=priority))
+        for learner, priority in zip(learners, priorities, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("priorities", [(1, 9), (9, 1)])
+def test_the_more_important_message_to_a_mailbox_goes_first_whoever_is_taken(
+    priorities: tuple[int, int],
+) -> None:
+    first, later = sorted(make_sharers(priorities=priorities), key=lambda each: each.priority)
+
+    # The worker comes to this learner, because another had the other one for a moment.
+    turn = claim(later.learner_id)
+
+    assert [each.delivery.pk for each in turn.claims] == [first.pk]
+    assert turn.again == [later.learner_id]
+
+
+def test_a_more_important_message_that_is_held_lets_the_other_go() -> None:
+    held, free = make_sharers(priorities=(1, 9))
+    Cadence.objects.filter(pk=held.run.cadence_id).update(paused=True)
+
+    assert [each.delivery.pk for each in claim(free.learner_id).claims] == [free.pk]
+
+
+def test_a_learner_whose_mailbox_waits_for_room_waits_too() -> None:
+    _, later = make_sharers(priorities=(1, 9))
+    cache = DispatchCache(CHANNELS)
+
+    turn = claim_next([later.learner_id], room={"email": 0, "task": 1}, now=NOW, cache=cache)
+
+    assert not turn.claims
+    assert not turn.again
+    assert later.learner_id in turn.blocked
