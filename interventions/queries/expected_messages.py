@@ -17,7 +17,6 @@ from interventions.channels import CHANNELS
 from interventions.models import Delivery, DeliveryState, Run
 from interventions.policy.caps import Cap, Counted, horizon
 from interventions.policy.decision import Defer, Facts, Reason
-from interventions.policy.durations import later
 from interventions.policy.expectation import (
     Candidate,
     Expectation,
@@ -27,7 +26,7 @@ from interventions.policy.expectation import (
 from interventions.queries.facts import Situation, facts_of, message_of, read_situation
 from interventions.queries.learner_messages import RELATED
 from interventions.queries.limits import Limits, read_limits
-from interventions.queries.runs import zone_of
+from interventions.queries.runs import delivery_of
 from interventions.queries.situations import read_situations
 
 MOST_WAITING = 20
@@ -91,20 +90,9 @@ def first_messages(
 def _first_delivery(run: Run, enrollment: Enrollment, now: datetime) -> Delivery:
     step = next(s for s in run.cadence.steps.all() if s.position == run.next_position)
     step.cadence, run.enrollment = run.cadence, enrollment
-    planned_at = run.next_at or now
-    return Delivery(
-        run=run,
-        step=step,
-        learner=enrollment.learner,
-        enrollment=enrollment,
-        category=run.cadence.category,
-        channel=step.channel,
-        priority=run.cadence.priority,
-        ghost=run.ghost,
-        planned_at=planned_at,
-        send_at=planned_at,
-        expires_at=later(planned_at, run.cadence.max_age, zone=zone_of(enrollment)),
-    )
+    found = delivery_of(run, step, planned_at=run.next_at or now)
+    found.category = run.cadence.category
+    return found
 
 
 def used_up_at(delivery: Delivery, cap_name: str, *, at: datetime, viewer: Viewer) -> list[CapUse]:

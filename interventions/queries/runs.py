@@ -1,4 +1,4 @@
-"""The earlier runs on which the re-entry of a cadence depends."""
+"""Runs: the earlier ones on which re-entry depends, their end, and the messages of their steps."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -7,7 +7,8 @@ from django.db.models import F
 
 from activity.models import Enrollment
 from common.clock import local_date
-from interventions.models import Cadence, Run, Trigger
+from interventions.models import Cadence, Delivery, Run, Step, Trigger
+from interventions.policy.durations import later
 
 
 def last_runs(
@@ -37,3 +38,23 @@ def is_over(cadence: Cadence, enrollment: Enrollment, *, now: datetime) -> bool:
 def zone_of(enrollment: Enrollment) -> str:
     """Return the zone of the learner's days. Learner and course must be loaded."""
     return enrollment.learner.time_zone or enrollment.course.time_zone
+
+
+def delivery_of(run: Run, step: Step, *, planned_at: datetime) -> Delivery:
+    """Return the unsaved message of a run's step, as it is planned.
+
+    The cadence and the enrollment of the run must be loaded, with learner and course.
+    """
+    return Delivery(
+        run=run,
+        step=step,
+        learner=run.enrollment.learner,
+        enrollment=run.enrollment,
+        category_id=run.cadence.category_id,
+        channel=step.channel,
+        priority=run.cadence.priority,
+        ghost=run.ghost,
+        planned_at=planned_at,
+        send_at=planned_at,
+        expires_at=later(planned_at, run.cadence.max_age, zone=zone_of(run.enrollment)),
+    )

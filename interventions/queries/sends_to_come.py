@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from django.db.models import Count, F, Func, IntegerField, Q, QuerySet, Window
 from django.db.models.functions import Lower
@@ -29,7 +28,7 @@ from interventions.policy.expectation import Candidate, Expectation, expect_in_t
 from interventions.queries.expected_messages import candidate_of
 from interventions.queries.facts import facts_of
 from interventions.queries.limits import Limits, read_limits
-from interventions.queries.runs import zone_of
+from interventions.queries.runs import delivery_of, zone_of
 from interventions.queries.situations import read_situations
 
 # The learners that are looked at. More would take longer than a page may.
@@ -206,21 +205,10 @@ def _way(cadence: Cadence, position: int) -> Iterator[Step]:
 
 def _unsaved(run: Run, step: Step, planned_at: datetime) -> Delivery:
     step.cadence = run.cadence
-    expires_at = later(planned_at, run.cadence.max_age, zone=zone_of(run.enrollment))
-    return Delivery(
-        key=uuid4(),
-        run=run,
-        step=step,
-        learner=run.enrollment.learner,
-        enrollment=run.enrollment,
-        category=run.cadence.category,
-        channel=step.channel,
-        priority=run.cadence.priority,
-        ghost=run.ghost,
-        planned_at=planned_at,
-        send_at=planned_at,
-        expires_at=min(expires_at, _last_instant(run)),
-    )
+    found = delivery_of(run, step, planned_at=planned_at)
+    found.category = run.cadence.category
+    found.expires_at = min(found.expires_at, _last_instant(run))
+    return found
 
 
 def _last_instant(run: Run) -> datetime:

@@ -26,7 +26,7 @@ from interventions.operations.runs import close_runs, exit_runs
 from interventions.policy.decision import Reason
 from interventions.policy.durations import later
 from interventions.queries.due import lock_due_runs
-from interventions.queries.runs import is_over, zone_of
+from interventions.queries.runs import delivery_of, is_over, zone_of
 from segmentation.queries import match_rule
 from segmentation.rules import parse
 
@@ -178,25 +178,13 @@ def _unmet(going: Sequence[tuple[Run, Step]], now: datetime) -> set[int]:
 
 
 def _delivery(due: CadenceRuns, run: Run, step: Step, *, drop: bool) -> Delivery:
-    planned_at = run.next_at or due.now
-    entry = {"at": due.now.isoformat(), "state": "dropped", "reason": CONDITION}
-    return Delivery(
-        run=run,
-        step=step,
-        learner_id=run.enrollment.learner_id,
-        enrollment_id=run.enrollment_id,
-        category_id=due.cadence.category_id,
-        channel=step.channel,
-        priority=due.cadence.priority,
-        ghost=run.ghost,
-        state=DeliveryState.DROPPED if drop else DeliveryState.PLANNED,
-        reason=CONDITION if drop else "",
-        planned_at=planned_at,
-        send_at=planned_at,
-        expires_at=later(planned_at, due.cadence.max_age, zone=zone_of(run.enrollment)),
-        finished_at=due.now if drop else None,
-        trace=[entry] if drop else [],
-    )
+    planned = delivery_of(run, step, planned_at=run.next_at or due.now)
+    if drop:
+        planned.state, planned.reason = DeliveryState.DROPPED, CONDITION
+        planned.finished_at = due.now
+        entry = {"at": due.now.isoformat(), "state": "dropped", "reason": CONDITION}
+        planned.trace = [entry]
+    return planned
 
 
 def _advance(due: CadenceRuns, positions: Mapping[int, int]) -> None:

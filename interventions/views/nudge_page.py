@@ -17,7 +17,7 @@ from interventions.operations import MOST_PRESENT
 from interventions.policy.durations import DurationError, parse_delay
 from interventions.queries.forecast import unsaved_cadence
 from interventions.queries.guards import guards_of_kind
-from interventions.queries.limits import read_limits
+from interventions.queries.limits import Limits, read_limits
 from interventions.queries.nudge_line import Closed, Plan, Point, closed_parts, line_of
 from interventions.queries.nudges import Whom, whom
 from interventions.queries.pauses import site_is_paused
@@ -208,6 +208,11 @@ class NudgePage:
         return Trial(cadence, self.previewed, title, self.now) if cadence else None
 
     @cached_property
+    def limits(self) -> Limits:
+        """Return the limits in force. Three queries."""
+        return read_limits()
+
+    @cached_property
     def _data(self) -> dict[str, Any]:
         """Return the valid answers."""
         self.forms.nudge.is_valid()
@@ -220,7 +225,7 @@ class NudgePage:
         if self.course is None or category is None:
             return None
         window = (opens, closes) if opens and closes and opens != closes else None
-        return Plan(self.course, category, window, read_limits())
+        return Plan(self.course, category, window, self.limits)
 
     def _typed_delays(self) -> list[str]:
         return [form["delay"].value() or "" for form in self.forms.messages]

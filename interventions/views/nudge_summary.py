@@ -123,7 +123,7 @@ def _forecast(page: NudgePage, fields: NudgeFields) -> Forecast:
     cadence = page.cadence()
     delay = fields.messages[0].delay if fields.messages else timedelta(0)
     assert cadence is not None  # noqa: S101 - checked answers name a category
-    return forecast(members, cadence=cadence, delay=delay, now=page.now)
+    return forecast(members, cadence=cadence, delay=delay, limits=page.limits, now=page.now)
 
 
 def _reach(found: Forecast, whom: Whom) -> str:

@@ -32,6 +32,7 @@ from interventions.models import (
     Consent,
     ContentMapping,
     CourseSite,
+    Delivery,
     FrequencyCap,
     Holdout,
     InAppMessage,
@@ -118,7 +119,24 @@ def _segments(word: str, course: Course, enrollment: Any) -> None:
 def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     cadence = make_cadence(segment=segment, name=f"{word} cadence")
     run = make_run(enrollment, cadence)
-    delivery = make_delivery(run=run)
+    _sent(word, course, make_delivery(run=run))
+    _limits(word, course)
+    url = f"https://{word}.example/next"
+    ContentMapping.objects.create(course=course, segment=segment, title=f"{word} next", url=url)
+    experiment = make_experiment(segment, name=f"{word} experiment", start=False)
+    assignment = assign(enrollment, arm_of(experiment, "control"))
+    DeliveryOutcome.objects.create(
+        assignment=assignment, delivery_key=uuid4(), outcome="ghost", at=NOW
+    )
+    said = {"state": "out", "changed_at": NOW, "source": "page"}
+    Consent.objects.create(learner=enrollment.learner, category=cadence.category, **said)
+    Pause.objects.create(cadence=cadence, began_at=NOW, began_by=f"{word} boss")
+    Nudge.objects.create(segment=segment, name=f"{word} nudge", saved_at=NOW)
+    LearnerPause.objects.create(learner=enrollment.learner, began_at=NOW, began_by=f"{word} boss")
+
+
+def _sent(word: str, course: Course, delivery: Delivery) -> None:
+    enrollment = delivery.enrollment
     InstructorTask.objects.create(
         delivery=delivery,
         enrollment=enrollment,
@@ -139,8 +157,6 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     )
     page = SentPage.objects.create(digest=word, pieces=[word])
     SentMessage.objects.create(delivery=delivery, subject=f"{word} subject", page=page, locale="en")
-    url = f"https://{word}.example/next"
-    ContentMapping.objects.create(course=course, segment=segment, title=f"{word} next", url=url)
     CourseSite.objects.create(course=course, name=f"{word} site", secret=f"{word}-secret")
     WebhookEndpoint.objects.create(course=course, url=f"https://{word}.example", secret=word)
     Receipt.objects.create(delivery=delivery, delivered_at=NOW)
@@ -154,20 +170,13 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
         recipient=f"{word}@example.org",
         detail=f"{word} is unknown",
     )
-    experiment = make_experiment(segment, name=f"{word} experiment", start=False)
-    assignment = assign(enrollment, arm_of(experiment, "control"))
-    DeliveryOutcome.objects.create(
-        assignment=assignment, delivery_key=uuid4(), outcome="ghost", at=NOW
-    )
+
+
+def _limits(word: str, course: Course) -> None:
     cap = {"scope": "everything", "limit": 1, "window": "rolling_hours", "length": 24}
     FrequencyCap.objects.create(name=f"{word} cap", course=course, **cap)
     Holdout.objects.create(name=f"{word} holdout", course=course, starts_at=NOW)
     QuietHours.objects.create(course=course, begins="21:00", ends="08:00")
-    said = {"state": "out", "changed_at": NOW, "source": "page"}
-    Consent.objects.create(learner=enrollment.learner, category=cadence.category, **said)
-    Pause.objects.create(cadence=cadence, began_at=NOW, began_by=f"{word} boss")
-    Nudge.objects.create(segment=segment, name=f"{word} nudge", saved_at=NOW)
-    LearnerPause.objects.create(learner=enrollment.learner, began_at=NOW, began_by=f"{word} boss")
 
 
 def populate_site(word: str) -> None:

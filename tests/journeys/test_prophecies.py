@@ -23,6 +23,7 @@ from interventions.operations import (
 )
 from interventions.queries.expected_messages import Waiting, waiting_messages
 from interventions.queries.forecast import forecast, unsaved_cadence
+from interventions.queries.limits import read_limits
 from interventions.queries.nudges import first_members
 from interventions.render.links import LinkOwner
 from interventions.stages.plan import plan_due
@@ -208,6 +209,7 @@ def test_forecast_of_a_nudge_comes_true(seed: int) -> None:
             fields.category, segment=segment, window_from=hours[0], window_until=hours[1]
         ),
         delay=fields.messages[0].delay,
+        limits=read_limits(),
         now=START,
     )
     key = uuid4()

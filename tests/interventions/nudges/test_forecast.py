@@ -89,7 +89,7 @@ def test_situations_of_many_are_those_of_each(course, django_assert_num_queries)
 
 def forecast_for(members, *, delay=timedelta(0), now=NOW, **fields):
     cadence = unsaved_cadence(make_category(**fields), segment=make_any_segment())
-    return forecast(members, cadence=cadence, delay=delay, now=now)
+    return forecast(members, cadence=cadence, delay=delay, limits=read_limits(), now=now)
 
 
 def test_forecast_counts_who_would_get_it_and_groups_the_others(course):
@@ -150,7 +150,9 @@ def test_forecast_leaves_out_entries_that_staff_have_not_decided_on(course):
     )
     cadence = unsaved_cadence(make_category(), segment=segment)
 
-    found = forecast([held, free], cadence=cadence, delay=timedelta(0), now=NOW)
+    found = forecast(
+        [held, free], cadence=cadence, delay=timedelta(0), limits=read_limits(), now=NOW
+    )
 
     assert (found.reached, found.others) == (1, [(ENTRY_WAITS, 1)])
 

@@ -380,12 +380,12 @@ def test_pages_of_a_nudge_take_a_fixed_number_of_queries(
         act(each)
     run_stages(NOW)
 
-    for name, most in (("nudge", 23), ("nudge_summary", 40)):
+    for name, most in (("nudge", 23), ("nudge_summary", 33)):
         with django_assert_max_num_queries(most):
             assert staff.get(address(name, key)).status_code == 200
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(35):
         staff.post(address(key=key), typed(segment, do=None, version="1"), headers=HTMX)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(16):
         staff.get(reverse("interventions:nudge_preview", args=(key, 0)))
 
 
