@@ -21,6 +21,15 @@ class _WithSecretAdmin(ButtonsAdmin):
     """A page of a row with a secret, which is shown once when it is made or changed."""
 
     actions = ("renew_secret",)
+    list_select_related = ("course",)
+    autocomplete_fields = ("course",)
+    # What a row without a course is for.
+    all_others = ""
+
+    @display(description="For")
+    def shown_course(self, row: Any) -> str:
+        """Return the course, or that it is for all other courses."""
+        return str(row.course or self.all_others)
 
     def buttons(self, request: HttpRequest, row: Any) -> list[Button]:
         """Return the button for a new secret."""
@@ -42,15 +51,9 @@ class WebhookEndpointAdmin(_WithSecretAdmin):
 
     form = WebhookEndpointForm
     list_display = ("url", "shown_course", "shown_state")
-    list_select_related = ("course",)
-    autocomplete_fields = ("course",)
+    all_others = "every course without its own endpoint"
     fields = ("course", "url", "active", "shown_state")
     readonly_fields = ("shown_state",)
-
-    @display(description="For")
-    def shown_course(self, endpoint: models.WebhookEndpoint) -> str:
-        """Return the course, or that it is for all other courses."""
-        return str(endpoint.course or "every course without its own endpoint")
 
     @display(description="State")
     def shown_state(self, endpoint: models.WebhookEndpoint) -> str:
@@ -83,15 +86,9 @@ class CourseSiteAdmin(_WithSecretAdmin):
 
     form = CourseSiteForm
     list_display = ("name", "shown_course", "active")
-    list_select_related = ("course",)
-    autocomplete_fields = ("course",)
+    all_others = "every course without its own site"
     fields = ("name", "course", "origins", "active", "key")
     readonly_fields = ("key",)
-
-    @display(description="For")
-    def shown_course(self, site: models.CourseSite) -> str:
-        """Return the course, or that it is for all other courses."""
-        return str(site.course or "every course without its own site")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the site, and show the secret of a new one once."""

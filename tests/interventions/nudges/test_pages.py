@@ -385,7 +385,7 @@ def test_pages_of_a_nudge_take_a_fixed_number_of_queries(
             assert staff.get(address(name, key)).status_code == 200
     with django_assert_max_num_queries(35):
         staff.post(address(key=key), typed(segment, do=None, version="1"), headers=HTMX)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         staff.get(reverse("interventions:nudge_preview", args=(key, 0)))
 
 
