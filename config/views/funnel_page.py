@@ -196,14 +196,11 @@ def stages_of(funnel: Funnel, *, has_goal: bool) -> Iterator[Stage]:
     sent = funnel.sent
     yield Stage("Planned", funnel.planned, "", "a message was planned")
     yield Stage("Sent", sent, _share(sent, funnel.planned, "planned"), "the receiver accepted one")
-    # A mail server alone says nothing of what came after it.
-    is_reported = bool(funnel.delivered or funnel.bounced)
-    delivered = funnel.delivered if is_reported else None
+    delivered = funnel.delivered if funnel.has_reports else None
     meaning = "it reached the mailbox, as the mail provider reports or an open or a click shows"
     yield Stage("Delivered", delivered, _share(delivered, sent, "sent"), meaning)
-    of, name = (funnel.delivered, "delivered") if is_reported else (sent, "sent")
-    has_opens = bool(funnel.opened or funnel.by_machine)
-    opened, clicked = (funnel.opened, funnel.clicked) if has_opens else (None, None)
+    of, name = (funnel.delivered, "delivered") if funnel.has_reports else (sent, "sent")
+    opened, clicked = (funnel.opened, funnel.clicked) if funnel.has_opens else (None, None)
     yield Stage("Opened", opened, _share(opened, of, name), "a person opened one, or clicked in it")
     yield Stage("Clicked", clicked, _share(clicked, of, name), "a person clicked a link in one")
     goal = funnel.goal if has_goal else None

@@ -114,6 +114,16 @@ class Funnel:
     doubtful: int = 0
     unsent: tuple[Unsent, ...] = ()
 
+    @property
+    def has_reports(self) -> bool:
+        """Return whether somebody reports what arrived. A mail server alone says nothing of it."""
+        return bool(self.delivered or self.bounced)
+
+    @property
+    def has_opens(self) -> bool:
+        """Return whether opens and clicks are reported."""
+        return bool(self.opened or self.by_machine)
+
 
 @dataclass(frozen=True)
 class CadenceFunnel:

@@ -258,6 +258,17 @@ def stage(page: str, name: str) -> str:
     return found[1]
 
 
+def test_what_nobody_reports_has_no_number_by_step_either(staff: Client, course: Course) -> None:
+    cadence = make_cadence(steps=2, segment=make_any_segment(course))
+    make_sent(cadence, course)
+
+    page = staff.get(reverse("cadence-funnel", args=(cadence.pk,))).text
+
+    for unit in ("delivered", "opened", "clicked", "at the goal"):
+        assert re.findall(rf'data-unit="{unit}">([^<]*)<', page) == ["–", "–"], unit
+    assert re.findall('data-unit="sent">([^<]*)<', page) == ["1", "0"]
+
+
 def test_page_shows_arms_and_leads_to_the_report(staff: Client, course: Course) -> None:
     segment = make_any_segment(course)
     experiment = make_experiment(segment)
