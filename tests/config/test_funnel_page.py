@@ -265,7 +265,7 @@ def test_what_nobody_reports_has_no_number_by_step_either(staff: Client, course:
     page = staff.get(reverse("cadence-funnel", args=(cadence.pk,))).text
 
     for unit in ("delivered", "opened", "clicked", "at the goal"):
-        assert re.findall(rf'data-unit="{unit}">([^<]*)<', page) == ["–", "–"], unit
+        assert re.findall(rf'data-unit="{unit}">([^<]*)<', page) == ["\N{EN DASH}"] * 2, unit
     assert re.findall('data-unit="sent">([^<]*)<', page) == ["1", "0"]
 
 
