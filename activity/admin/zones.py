@@ -84,5 +84,6 @@ def _course_of(row: CourseScoped) -> Course | None:
         return None
     found: Any = row
     for name in filter(None, path.split("__")):
-        found = getattr(found, name)
+        # A report about an unknown message, for example, has no course yet.
+        found = getattr(found, name, None)
     return found if isinstance(found, Course) else None

@@ -1,15 +1,17 @@
 """Admin pages of messages as they were sent, and of the pace of each channel."""
 
 from django.contrib import admin
+from django.template.defaultfilters import linebreaksbr
 from unfold.decorators import display
 
-from activity.admin import ReadOnlyAdmin
+from activity.admin import WHOLE_ID, ReadOnlyAdmin
 from interventions import models
+from interventions.render.masked_links import masked_text
 
 
 @admin.register(models.SentMessage)
 class SentMessageAdmin(ReadOnlyAdmin):
-    """Messages as their last attempt handed them off. The page of a delivery shows the whole."""
+    """The words of messages as their last attempt handed them off, without learners' links."""
 
     list_display = ("subject", "delivery", "locale")
     list_select_related = (
@@ -17,7 +19,15 @@ class SentMessageAdmin(ReadOnlyAdmin):
         "delivery__learner",
         "delivery__enrollment__course",
     )
-    exclude = ("page", "fillings")
+    exclude = ("page", "fillings", "text")
+    readonly_fields = ("shown_text",)
+    search_fields = ("delivery__enrollment__learner__external_id__exact",)
+    search_help_text = WHOLE_ID
+
+    @display(description="Text")
+    def shown_text(self, sent: models.SentMessage) -> str:
+        """Return the text part with its lines, and the keys of links hidden."""
+        return linebreaksbr(masked_text(sent.text))
 
 
 @admin.register(models.SentPage)

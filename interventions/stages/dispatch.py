@@ -116,7 +116,8 @@ def _serve(waiting: list[int], loop: _Loop) -> bool:
         _hand_off(turn.claims, loop)
         again = [*turn.again, *_heard(turn.must_hear, loop)]
         waiting = again + turn.rest + waiting[CANDIDATES:] + turn.blocked
-        if waiting and waiting == turn.blocked:
+        # Learners who wait for a channel at its limit would else be asked for again and again.
+        if turn.blocked and not turn.claims and not turn.moves:
             time.sleep(SECONDS_TO_WAIT)
     return True
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from common.addresses import comparable
+from common.masking import mask_links
 from common.stored_text import storable_text
 from interventions.tracking.bounces import bounce_of
 from interventions.tracking.machines import is_machine
@@ -99,7 +100,8 @@ def report_of(event: Any, *, provider: str) -> Report | None:
     texts = {
         "message_id": _text(event, "message_id"),
         "recipient": comparable(_text(event, "recipient")),
-        "link": _text(event, "click_url"),
+        # Who reads the link of a learner's page can use it.
+        "link": mask_links(_text(event, "click_url")),
         "user_agent": _text(event, "user_agent"),
         "detail": detail,
         "reject_reason": _text(event, "reject_reason"),

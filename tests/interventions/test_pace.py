@@ -7,6 +7,7 @@ from itertools import count
 from smtplib import SMTPDataError
 
 import pytest
+from django.db import connection
 
 from interventions.channels import Answer, Channel, Result
 from interventions.channels.email import classify
@@ -184,3 +185,29 @@ def test_a_less_important_message_does_not_overtake_one_that_waits_for_a_limit()
     # The other learner did not wait for the limit.
     assert str(other.key) in order[0][1]
     assert state_of(urgent) == state_of(lesser) == ("handed_off", "")
+
+
+def test_a_loop_rests_while_all_messages_wait_for_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    turns: list[str] = []
+
+    def note_turn(execute, sql, params, many, context):
+        turns.extend(["turn"] * ("FOR NO KEY UPDATE OF first" in sql))
+        return execute(sql, params, many, context)
+
+    monkeypatch.setattr(stage.time, "sleep", rests.append)
+    # More than a turn looks at, so that it goes through the list again and again.
+    make_messages(stage.CANDIDATES + 8)
+    limited = channel_of(MemoryConnection(lambda message: ACCEPTED), per_second=lambda: 1)
+    # This channel has room all the time, but no message.
+    free = memory_channel(MemoryConnection(lambda message: ACCEPTED))
+    with connection.execute_wrapper(note_turn):
+        dispatch_due(
+            clock=lambda: NOW,
+            channels={"email": limited, "in_app": free},
+            budget_seconds=2,
+            is_stopping=lambda: len(rests) >= 20,
+        )
+
+    assert Delivery.objects.filter(state="handed_off").count() == 1
+    assert len(turns) <= len(rests) + 3
