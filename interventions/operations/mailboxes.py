@@ -130,7 +130,9 @@ def claim_learners(
     important message is taken instead: the worker may have skipped that learner just before. It
     takes two statements, and three more if learners share a mailbox. It never waits for a lock.
     """
-    values: dict[str, Any] = {"candidates": list(candidates), "channels": list(channels)}
+    # A learner who was taken instead of another may stand in the list twice.
+    candidates = list(dict.fromkeys(candidates))
+    values: dict[str, Any] = {"candidates": candidates, "channels": list(channels)}
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, {**values, "now": now, "limit": limit})
         taken = dict(cursor.fetchall())
@@ -140,14 +142,15 @@ def claim_learners(
     claimed = sorted(_read(place), key=lambda each: place[each.learner.pk])
     # With fewer than the limit, all other candidates are with other workers or have nothing due.
     after = candidates.index(list(taken)[-1]) + 1
-    rest = list(candidates[after:]) if len(taken) == limit else []
+    rest = candidates[after:] if len(taken) == limit else []
     whole = _whole(claimed, set(taken.values()))
     instead_of = _more_important(whole, channels=channels, now=now)
     if not instead_of:
         return Taken(whole, rest)
     others = {each.learner.pk: each for each in _read(set(instead_of.values()))}
-    first = [others.get(instead_of.get(each.learner.pk, 0), each) for each in whole]
-    return Taken(first, rest, instead_of)
+    chosen = [others.get(instead_of.get(each.learner.pk, 0), each) for each in whole]
+    once = {each.learner.pk: each for each in chosen}
+    return Taken([*once.values()], rest, instead_of)
 
 
 def _more_important(

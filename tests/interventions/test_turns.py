@@ -115,3 +115,13 @@ def test_a_learner_whose_mailbox_waits_for_room_waits_too() -> None:
     assert not turn.claims
     assert not turn.again
     assert later.learner_id in turn.blocked
+
+
+def test_a_learner_who_stands_in_the_list_twice_takes_no_place_of_another() -> None:
+    one, two, three = (make_delivery().learner_id for _ in range(3))
+    cache = DispatchCache(CHANNELS)
+
+    turn = claim_next([one, one, two, three], room={"email": 2}, now=NOW, cache=cache)
+
+    assert [each.delivery.learner_id for each in turn.claims] == [one, two]
+    assert turn.rest == [three]
