@@ -36,11 +36,13 @@ class Cap:
 
 @dataclass(frozen=True)
 class Message:
-    """The properties of a message that the scope of a cap depends on."""
+    """The properties of a message that limits depend on. Caps depend on the first three."""
 
     channel: str
     category_id: int
     course_id: int
+    learner_id: int | None = None
+    ghost: bool = False
 
 
 @dataclass(frozen=True)

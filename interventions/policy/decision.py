@@ -206,8 +206,12 @@ def _other_course(facts: Facts, now: datetime) -> Decision | None:
 
 def _is_of_another_course(message: Message, other: Message) -> bool:
     # On another channel it reaches another person, such as an instructor, or another place.
-    same_kind = (message.category_id, message.channel) == (other.category_id, other.channel)
-    return same_kind and message.course_id != other.course_id
+    # A mailbox can be that of two learners, and each of them takes part in courses of their own.
+    same = [(each.category_id, each.channel, each.learner_id) for each in (message, other)]
+    # A ghost reaches nobody, so a learner would get nothing instead of one message. For a ghost all
+    # messages are as real as itself.
+    was_real = message.ghost or not other.ghost
+    return same[0] == same[1] and message.course_id != other.course_id and was_real
 
 
 def _caps(facts: Facts, now: datetime) -> Decision | None:

@@ -38,7 +38,7 @@ SELECT
     ),
     (
         SELECT json_agg(json_build_array(waiting.priority, waiting.channel, waiting.category_id,
-            enrollment.course_id))
+            enrollment.course_id, waiting.learner_id, waiting.ghost))
         FROM interventions_delivery AS waiting
         JOIN activity_enrollment AS enrollment ON enrollment.id = waiting.enrollment_id
         WHERE waiting.learner_id = asked.learner_id AND waiting.state = 'planned'
@@ -46,7 +46,8 @@ SELECT
     ),
     (
         SELECT json_agg(json_build_array(counted.channel, counted.category_id,
-            enrollment.course_id, counted.claimed_at, counted.id))
+            enrollment.course_id, counted.learner_id, counted.ghost, counted.claimed_at,
+            counted.id))
         FROM interventions_delivery AS counted
         JOIN activity_enrollment AS enrollment ON enrollment.id = counted.enrollment_id
         WHERE (
@@ -158,7 +159,13 @@ def _statement(category_id: int | None, wants: bool, at: str) -> ConsentStatemen
 
 def message_of(delivery: Delivery) -> Message:
     """Return the properties of the message that caps depend on."""
-    return Message(delivery.channel, delivery.category_id, delivery.enrollment.course_id)
+    return Message(
+        delivery.channel,
+        delivery.category_id,
+        delivery.enrollment.course_id,
+        delivery.learner_id,
+        delivery.ghost,
+    )
 
 
 def facts_of(
@@ -207,10 +214,10 @@ def facts_of(
     )
 
 
-def _counted(channel: str, category_id: int, course_id: int, at: str, delivery_id: int) -> Counted:
+def _counted(*row: Any) -> Counted:
+    *message, at, delivery_id = row
     # JSON has no instants. PostgreSQL writes them as text with all digits and an offset.
-    message = Message(channel, category_id, course_id)
-    return Counted(message, datetime.fromisoformat(at), delivery_id)
+    return Counted(Message(*message), datetime.fromisoformat(at), delivery_id)
 
 
 def _consent(delivery: Delivery, words: Sequence[ConsentStatement]) -> tuple[bool, bool]:

@@ -76,7 +76,7 @@ def sends_to_come(
 
     It takes the learners as they are now: nobody enters or leaves a segment, reaches a goal or
     unsubscribes, and each condition of a step is met. Of more than MOST_LEARNERS learners it looks
-    at some by a fixed chance. About 22 queries.
+    at some by a fixed chance. About 13 queries, however many learners and courses there are.
     """
     learners = list(_learners(course, until, viewer)[:MOST_LEARNERS])
     total = learners[0].number if learners else 0  # type: ignore[attr-defined]
@@ -127,6 +127,9 @@ def _messages(
         .select_related("run", "enrollment")
         .order_by("send_at", "pk")[:MOST_ROWS]
     )
+    for delivery in waiting:
+        # Otherwise it would be read again for each message.
+        delivery.run.enrollment = delivery.enrollment
     runs = list(
         Run.objects.filter(
             enrollment__learner__in=learners, status=RunStatus.ACTIVE, next_at__lt=until

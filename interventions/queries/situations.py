@@ -23,16 +23,18 @@ from interventions.queries.tasks import talking_with
 _COUNTED = """
 SELECT asked.learner_id, counted.channel, counted.category_id,
     (SELECT course_id FROM activity_enrollment WHERE id = counted.enrollment_id),
-    counted.claimed_at, counted.id
+    counted.of_learner, counted.ghost, counted.claimed_at, counted.id
 FROM unnest(%(learners)s::bigint[], %(mailboxes)s::text[]) AS asked (learner_id, mailbox)
 CROSS JOIN LATERAL (
-    SELECT id, channel, category_id, enrollment_id, claimed_at FROM interventions_delivery
+    SELECT id, channel, category_id, enrollment_id, learner_id AS of_learner, ghost, claimed_at
+    FROM interventions_delivery
     WHERE learner_id = ANY(ARRAY(
         SELECT id FROM activity_learner WHERE lower(email) = asked.mailbox
         UNION ALL SELECT asked.learner_id
     )) AND claimed_at > %(since)s
     UNION
-    SELECT id, channel, category_id, enrollment_id, claimed_at FROM interventions_delivery
+    SELECT id, channel, category_id, enrollment_id, learner_id AS of_learner, ghost, claimed_at
+    FROM interventions_delivery
     WHERE lower(address) = asked.mailbox AND claimed_at > %(since)s
 ) AS counted
 ORDER BY counted.id
@@ -106,9 +108,8 @@ def _counted(learners: Sequence[Learner], *, since: datetime) -> dict[int, list[
     rows: dict[int, list[Counted]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(_COUNTED, values)
-        for learner_id, channel, category_id, course_id, at, delivery_id in cursor:
-            message = Message(channel, category_id, course_id)
-            rows[learner_id].append(Counted(message, at, delivery_id))
+        for learner_id, *message, at, delivery_id in cursor:
+            rows[learner_id].append(Counted(Message(*message), at, delivery_id))
     return rows
 
 

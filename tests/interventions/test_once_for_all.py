@@ -67,3 +67,29 @@ def test_the_more_important_of_two_courses_goes_out() -> None:
     dispatch(NOW)
 
     assert [ends(each)[0][0] for each in enrollments] == ["dropped", "handed_off"]
+
+
+def test_a_ghost_in_one_course_takes_no_message_from_the_other() -> None:
+    enrollments, cadence = make_both(once_for_all_courses=True)
+    for each, ghost in zip(enrollments, (True, False), strict=True):
+        make_run(each, cadence, next_at=NOW, next_position=0, ghost=ghost)
+
+    plan_due(now=NOW)
+    dispatch(NOW)
+
+    assert [ends(each)[0][0] for each in enrollments] == ["ghost", "handed_off"]
+
+
+def test_learners_who_share_a_mailbox_get_one_message_each() -> None:
+    _, cadence = make_both(once_for_all_courses=True)
+    both = [
+        make_evaluated(make_live_course(), make_learner(email=each))
+        for each in ("us@example.org", "Us@example.org")
+    ]
+    for each in both:
+        start(each, cadence, NOW)
+
+    plan_due(now=NOW)
+    dispatch(NOW)
+
+    assert [ends(each)[0][0] for each in both] == ["handed_off"] * 2

@@ -96,8 +96,19 @@ def test_the_first_objection_in_order_decides_whatever_follows(place: int) -> No
         (MAIL, 0, Allow()),
         (replace(ELSEWHERE, category_id=2), 0, Allow()),
         (replace(ELSEWHERE, channel="task"), 0, Allow()),
+        (replace(ELSEWHERE, learner_id=2), 0, Allow()),
+        (replace(ELSEWHERE, ghost=True), 0, Allow()),
     ],
-    ids=["now", "23 hours ago", "a day ago", "this course", "another kind", "another channel"],
+    ids=[
+        "now",
+        "23 hours ago",
+        "a day ago",
+        "this course",
+        "another kind",
+        "another channel",
+        "to another learner of the mailbox",
+        "a ghost",
+    ],
 )
 def test_one_message_of_a_kind_is_enough_for_all_courses(
     other: Message, hours: int, decision: Any
