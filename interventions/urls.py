@@ -10,6 +10,7 @@ urlpatterns = [
     path("mailbox/", views.mailbox, name="mailbox"),
     path("mailbox/<int:message_id>/", views.mailbox_message, name="mailbox_message"),
     path("courses/<int:course_id>/next/", views.content_mapping, name="content_mapping"),
+    path("messages/<int:delivery_id>/", views.sent_message, name="sent_message"),
     path("nudges/new/", views.new_nudge, name="new_nudge"),
     path("nudges/test-link/", views.trial_link, name="trial_link"),
     path("nudges/<uuid:key>/", views.nudge, name="nudge"),
@@ -26,6 +27,13 @@ urlpatterns = [
     path("tasks/<int:task_id>/done/", views.task_done, name="task_done"),
     path("c/<str:token>/", views.click, name="click"),
     path("webhooks/email/<str:provider>/", views.provider_webhook, name="provider_webhook"),
+    path("templates/<int:template_id>/", views.template, name="template"),
+    path("templates/<int:template_id>/test/", views.template_test, name="template_test"),
+    path(
+        "templates/<int:template_id>/restore/<int:version>/",
+        views.template_restore,
+        name="template_restore",
+    ),
     path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
     path("preferences/<str:token>/", views.preferences, name="preferences"),
 ]

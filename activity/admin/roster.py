@@ -59,8 +59,8 @@ class CourseAdmin(KeptAdmin):
             {"fields": ("title", "key", "time_zone", "starts_on", "ends_on", "live_since")},
         ),
         (
-            "Language and replies",
-            {"classes": ("collapse",), "fields": ("locale", "contact_email")},
+            "Language, replies and address",
+            {"classes": ("collapse",), "fields": ("locale", "contact_email", "url")},
         ),
         (
             "When a quiz is passed, and what counts as late",

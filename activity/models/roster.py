@@ -33,6 +33,14 @@ class Course(CourseScoped):
         blank=True,
         help_text="The address for replies to messages, unless the section's teacher has one.",
     )
+    url = models.CharField(
+        "web address",
+        max_length=500,
+        blank=True,
+        default="",
+        validators=[validate_web_address],
+        help_text="The page of the course on your platform. Messages can link to it.",
+    )
     starts_on = models.DateField()
     ends_on = models.DateField(help_text="The last day that belongs to the course.")
     pass_mark = models.DecimalField(max_digits=7, decimal_places=6, default="0.5")

@@ -25,6 +25,7 @@ OWN_FIELDS: dict[type[models.Model], frozenset[str]] = {
         {"key", "title", "time_zone", "locale", "starts_on", "ends_on", "pass_mark", "live_since"}
         | {
             "contact_email",
+            "url",
             "clock_stopped_at",
             "late_after_hours",
             "late_events_start",

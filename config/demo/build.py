@@ -9,7 +9,6 @@ from django.db import transaction
 from activity.models import Course, Enrollment
 from activity.simulation.world import World
 from config.demo import scenario
-from config.demo.addresses import course_address
 from experiments.models import Arm, Experiment
 from interventions.models import Category, MessageTemplate
 from interventions.operations import (
@@ -20,6 +19,7 @@ from interventions.operations import (
     save_category,
     save_quiet_hours,
     save_template,
+    shipped_texts,
     unsubscribe,
 )
 from interventions.render.links import LinkOwner
@@ -110,9 +110,6 @@ def _save_cadence(
 
 
 def _template(step: scenario.DemoStep, category: Category) -> MessageTemplate:
-    # Every text has a link, even for a learner without a next item.
-    link = f'<p><a href="{course_address()}">Open {{{{ course.title }}}}</a></p>'
-    texts = {"en": (step.subject, step.body + link)}
     # The subject holds Liquid, which would look like a mistake in a list.
     name = step.key.removeprefix("demo-").replace("-", " ").capitalize()
-    return save_template(step.key, name=name, category=category, texts=texts)
+    return save_template(step.key, name=name, category=category, texts=shipped_texts(step.text))

@@ -10,13 +10,14 @@ from activity.operations.new_enrollments import enroll_new_learners
 from activity.simulation.course import course_line, item_lines, section_lines
 from activity.simulation.learners import enrollment_line, learner_line
 from activity.simulation.world import World
-from config.demo.addresses import item_address
+from config.demo.addresses import course_address, item_address
 
 
 @transaction.atomic
 def save_roster(world: World, *, now: datetime, live_since: datetime) -> Course:
     """Save the course with its sections, items and learners."""
-    course = save_course(course_line(world.course) | {"live_since": live_since}, now=now)
+    line = course_line(world.course) | {"live_since": live_since, "url": course_address()}
+    course = save_course(line, now=now)
     for section in section_lines(world.course):
         save_section(section, now=now)
     for item in item_lines(world.course):

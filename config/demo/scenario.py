@@ -31,12 +31,11 @@ class DemoCategory:
 
 @dataclass(frozen=True)
 class DemoStep:
-    """A message of a cadence: its delay after the previous one, and its text in Liquid."""
+    """A message of a cadence: its delay after the previous one, and the key of a shipped text."""
 
     delay: timedelta
     key: str
-    subject: str
-    body: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -78,21 +77,6 @@ CAPS = (
     DemoCap("Demo: one tip in seven days", "demo-tips", 1, "rolling_days", 7, "drop"),
 )
 
-_NEXT = (
-    "{% if next_item.url %}<p>Next up"
-    "{% if next_item.minutes %} ({{ next_item.minutes }} minutes){% endif %}: "
-    '<a href="{{ next_item.url }}">{{ next_item.title }}</a></p>{% endif %}'
-)
-_PROGRESS = (
-    "<p>You have completed {{ progress.modules_completed }} of"
-    " {{ progress.modules_total }} modules.</p>"
-)
-
-
-def _hello(words: str) -> str:
-    return f"<p>Hello {{{{ learner.first_name | default: 'there' }}}},</p><p>{words}</p>"
-
-
 CADENCES = (
     DemoCadence(
         key="demo-pick-up-again",
@@ -102,18 +86,8 @@ CADENCES = (
         priority=30,
         why_now="you have not been in the course for a week",
         steps=(
-            DemoStep(
-                NEXT_MORNING,
-                "demo-one-small-step",
-                "One small step back into {{ course.title }}",
-                _hello("A few minutes are enough to be back in.") + _NEXT,
-            ),
-            DemoStep(
-                4 * DAY,
-                "demo-where-you-stand",
-                "Where you stand in {{ course.title }}",
-                _hello("Here is what you have done so far.") + _PROGRESS + _NEXT,
-            ),
+            DemoStep(NEXT_MORNING, "demo-one-small-step", "small-start"),
+            DemoStep(4 * DAY, "demo-where-you-stand", "where-you-stand"),
         ),
     ),
     DemoCadence(
@@ -124,18 +98,8 @@ CADENCES = (
         priority=20,
         why_now="some of the last two weeks' work is still open",
         steps=(
-            DemoStep(
-                NEXT_MORNING,
-                "demo-a-second-look",
-                "A second look at what was hard",
-                _hello("Going over the page once more before the quiz helps most.") + _NEXT,
-            ),
-            DemoStep(
-                5 * DAY,
-                "demo-ask-for-help",
-                "Shall we go through it together?",
-                _hello("Answer this message and your teacher will find a time.") + _NEXT,
-            ),
+            DemoStep(NEXT_MORNING, "demo-a-second-look", "another-look"),
+            DemoStep(5 * DAY, "demo-ask-for-help", "ask-for-help"),
         ),
     ),
     DemoCadence(
@@ -147,25 +111,9 @@ CADENCES = (
         is_treatment=True,
         why_now="you have watched and read, and not tried the quiz yet",
         steps=(
-            DemoStep(
-                NEXT_MORNING,
-                "demo-try-the-quiz",
-                "Ten minutes to see what stuck",
-                _hello("You have watched; now the quiz shows what stuck. It cannot go wrong.")
-                + _NEXT,
-            ),
-            DemoStep(
-                3 * DAY,
-                "demo-watch-with-purpose",
-                "Watch with a question in mind",
-                _hello("Read the quiz first, then watch: you will know what to look for."),
-            ),
-            DemoStep(
-                4 * DAY,
-                "demo-practice-quiz",
-                "A practice quiz that does not count",
-                _hello("Three questions, no mark, and the answers right after.") + _PROGRESS,
-            ),
+            DemoStep(NEXT_MORNING, "demo-try-the-quiz", "try-the-quiz"),
+            DemoStep(3 * DAY, "demo-watch-with-purpose", "watch-with-purpose"),
+            DemoStep(4 * DAY, "demo-practice-quiz", "practice-quiz"),
         ),
     ),
     DemoCadence(
@@ -175,14 +123,7 @@ CADENCES = (
         category="demo-tips",
         priority=40,
         why_now="you do very well in the quizzes",
-        steps=(
-            DemoStep(
-                NEXT_MORNING,
-                "demo-go-deeper",
-                "Something harder for you",
-                _hello("You can skip the review and take the advanced reading."),
-            ),
-        ),
+        steps=(DemoStep(NEXT_MORNING, "demo-go-deeper", "go-further"),),
     ),
     DemoCadence(
         key="demo-next-up",
@@ -192,18 +133,8 @@ CADENCES = (
         priority=50,
         why_now="you have been active on three days of the last week",
         steps=(
-            DemoStep(
-                NEXT_MORNING,
-                "demo-keep-going",
-                "Well done, and what comes next",
-                _hello("You are keeping up well.") + _PROGRESS + _NEXT,
-            ),
-            DemoStep(
-                14 * DAY,
-                "demo-stretch",
-                "A stretch activity",
-                _hello("If you like, try this week's question on data of your own."),
-            ),
+            DemoStep(NEXT_MORNING, "demo-keep-going", "next-up"),
+            DemoStep(14 * DAY, "demo-stretch", "stretch"),
         ),
     ),
 )

@@ -9,6 +9,7 @@ from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -48,6 +49,7 @@ from interventions.admin.ledger_filters import (
 from interventions.forms import QuietHoursForm
 from interventions.queries.holds import with_reasons
 from interventions.queries.pauses import pauses_of
+from interventions.queries.sent import has_sent_message
 from interventions.sentences import message_sentences, trace_lines
 from interventions.tracking.words import receipt_sentences
 from segmentation.admin.members import MembershipAdmin, by_enrollment_of
@@ -177,8 +179,12 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         return [*told, *(name for name in others if name not in told)]
 
     def page_links(self, row: Any) -> list[tuple[str, str]]:
-        """Return the page of the learner, which says why in words."""
-        return [about_learner(row.learner_id, row.enrollment_id)]
+        """Return the page of the learner, which says why in words, and the message as sent."""
+        links = [about_learner(row.learner_id, row.enrollment_id)]
+        if has_sent_message(row.pk):
+            address = reverse("interventions:sent_message", args=(row.pk,))
+            links.append(("Read it as it was sent", address))
+        return links
 
     def has_answer_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may decide on messages, which can let messages out."""

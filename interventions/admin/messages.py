@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -81,6 +82,11 @@ class MessageTemplateAdmin(KeptAdmin):
         except TemplateError as error:
             return str(error)
         return format_html(_FRAME, subject=shown.subject, html=_POLICY + shown.html)
+
+    def page_links(self, row: Any) -> list[tuple[str, str]]:
+        """Return the page with previews, test mails and versions."""
+        address = reverse("interventions:template", args=(row.pk,))
+        return [("Preview for a learner, test mail and versions", address)]
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return the channel if there is only one, or if the template is already saved."""

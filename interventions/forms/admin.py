@@ -40,8 +40,9 @@ def _as_typed(*sources: str) -> SafeString:
 
 
 _BODY_HELP = format_html(
-    "Write plain text with an empty line between paragraphs, or simple HTML. Subject and body may "
-    "use these variables: {}. Some variables may be missing for a learner. For these, write a "
+    "Write plain text with an empty line between paragraphs, or simple HTML. The first link that "
+    "stands alone in a paragraph becomes the button of the mail. Subject and body may use these "
+    "variables: {}. Some variables may be missing for a learner. For these, write a "
     "default such as {}, or put the sentence between {} and {}. When you save, the text is tried "
     "without each of them.",
     _as_typed(*(f"{{{{ {name} }}}}" for name in KNOWN_VARIABLES)),

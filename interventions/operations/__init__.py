@@ -1,6 +1,6 @@
 """All operations that write the tables of interventions."""
 
-from interventions.operations.actions import shipped_actions
+from interventions.operations.actions import shipped_actions, shipped_texts
 from interventions.operations.cadence_checks import StepFields, check_cadence, check_steps
 from interventions.operations.cadences import (
     CadenceFields,
@@ -43,6 +43,7 @@ from interventions.operations.secrets import renew_secret
 from interventions.operations.tasks import finish_task, take_task, talk_about
 from interventions.operations.templates import (
     check_texts,
+    restore_version,
     save_category,
     save_template,
     text_problems,
@@ -88,6 +89,7 @@ __all__ = [
     "record_reports",
     "renew_secret",
     "resolve_in_doubt",
+    "restore_version",
     "retry_failed",
     "save_cadence",
     "save_cap",
@@ -101,6 +103,7 @@ __all__ = [
     "see_in_app",
     "set_cadence_status",
     "shipped_actions",
+    "shipped_texts",
     "start_experiment",
     "start_manually",
     "stop_run",

@@ -43,6 +43,15 @@ def shipped_text(key: str) -> dict[str, Any]:
     return tomllib.loads((_TEXTS / f"{key}.toml").read_text(encoding="utf-8"))
 
 
+def shipped_texts(key: str) -> dict[str, tuple[str, str]]:
+    """Return the subject and body of the shipped text by locale."""
+    return {
+        locale: (text["subject"], text["body"].strip())
+        for locale, text in shipped_text(key).items()
+        if isinstance(text, dict)
+    }
+
+
 @transaction.atomic
 def install_actions(playbook: Playbook) -> list[Cadence]:
     """Make the missing cadences of the playbook's segments as drafts, and return those made.
@@ -100,15 +109,12 @@ def _template(category: Category, key: str) -> MessageTemplate:
 
 def _save_template(key: str, category: Category) -> MessageTemplate:
     shape = shipped_text(key)
-    texts = {
-        locale: (text["subject"], text["body"].strip())
-        for locale, text in shape.items()
-        if isinstance(text, dict)
-    }
     # Staff may have given the key to a template of another kind, which must stay as it is.
     free = free_key(MessageTemplate.objects.all(), key, fallback=key)
-    channel = shape.get("channel", Channel.EMAIL)
-    return save_template(free, name=shape["name"], category=category, texts=texts, channel=channel)
+    name, channel = shape["name"], shape.get("channel", Channel.EMAIL)
+    return save_template(
+        free, name=name, category=category, texts=shipped_texts(key), channel=channel
+    )
 
 
 def _category(key: str) -> Category:

@@ -42,7 +42,7 @@ def save_template(
         template = MessageTemplate.objects.select_for_update(no_key=True).get(pk=template.pk)
         _check_channel(template, channel)
         # Somebody who saw no answer presses again, and then there is nothing new.
-        has_new_texts = _texts_of(template) != dict(texts)
+        has_new_texts = _texts_of(template, template.version) != dict(texts)
         template.name, template.category = name, category
         template.version += has_new_texts
         template.save(update_fields=["name", "category", "version"])
@@ -57,8 +57,28 @@ def save_template(
     return template
 
 
-def _texts_of(template: MessageTemplate) -> dict[str, tuple[str, str]]:
-    rows = TemplateText.objects.filter(template=template, version=template.version)
+@transaction.atomic
+def restore_version(template_id: int, version: int) -> MessageTemplate:
+    """Make a new version with the texts of an earlier one, and return the template.
+
+    Nothing changes if the version has the present texts. Raise TemplateError if a text can no
+    longer be used, and InterventionError if there is no such version.
+    """
+    template = MessageTemplate.objects.select_related("category").get(pk=template_id)
+    texts = _texts_of(template, version)
+    if not texts:
+        raise InterventionError("There is no such version of the template.")
+    return save_template(
+        template.key,
+        name=template.name,
+        category=template.category,
+        texts=texts,
+        channel=template.channel,
+    )
+
+
+def _texts_of(template: MessageTemplate, version: int) -> dict[str, tuple[str, str]]:
+    rows = TemplateText.objects.filter(template=template, version=version)
     return {
         locale: (subject, body)
         for locale, subject, body in rows.values_list("locale", "subject", "body")

@@ -1,24 +1,54 @@
 """The variables of a template for a learner in a course."""
 
+import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
 
 from activity.models import Learner
 from common.clock import local_date
-from interventions.models import Delivery
+from interventions.models import Delivery, Trigger
 from interventions.queries.recommendation import Ask, recommend
 from interventions.render.context import MessageContext, NextItem
 from interventions.render.links import LinkOwner, make_token, preferences_url, unsubscribe_url
+from interventions.render.why import ModuleFacts
 
 _STANDING = """
-SELECT asked.delivery_id, modules.*,
-    (SELECT teacher_email FROM activity_section WHERE id = asked.section_id)
+SELECT asked.delivery_id, modules.*, here.title, played.videos, played.quizzes,
+    section.teacher, section.teacher_email, entry.signals::text, entry.entered_at
 FROM unnest(%(deliveries)s::bigint[], %(enrollments)s::bigint[], %(courses)s::bigint[],
-    %(sections)s::bigint[], %(days)s::date[])
-    AS asked (delivery_id, enrollment_id, course_id, section_id, day)
+    %(sections)s::bigint[], %(segments)s::bigint[], %(days)s::date[])
+    AS asked (delivery_id, enrollment_id, course_id, section_id, segment_id, day)
+LEFT JOIN activity_section AS section ON section.id = asked.section_id
+LEFT JOIN LATERAL (
+    SELECT signals, entered_at FROM segmentation_membership AS membership
+    WHERE membership.enrollment_id = asked.enrollment_id
+        AND membership.segment_id = asked.segment_id
+    ORDER BY membership.entered_at DESC LIMIT 1
+) AS entry ON true
+-- The open module that the learner touched last.
+LEFT JOIN LATERAL (
+    SELECT item.id, COALESCE(NULLIF(item.title, ''), item.key) AS title
+    FROM activity_progress AS progress
+    JOIN activity_item AS item ON item.id = progress.item_id
+    WHERE progress.enrollment_id = asked.enrollment_id AND item.kind = 'module'
+        AND progress.first_completed_at IS NULL AND progress.last_touched_at IS NOT NULL
+    ORDER BY progress.last_touched_at DESC, item.position, item.id LIMIT 1
+) AS here ON true
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE item.kind = 'video' AND progress.last_touched_at IS NOT NULL)
+            AS videos,
+        count(*) FILTER (WHERE item.kind = 'quiz' AND COALESCE(progress.attempts, 0) = 0)
+            AS quizzes
+    FROM activity_item AS item
+    LEFT JOIN activity_progress AS progress
+        ON progress.item_id = item.id AND progress.enrollment_id = asked.enrollment_id
+    WHERE item.parent_id = here.id
+        AND (item.assigned_on IS NULL OR item.assigned_on <= asked.day)
+) AS played
 CROSS JOIN LATERAL (
     SELECT count(progress.first_completed_at) AS completed, count(*) AS total
     FROM activity_item AS item
@@ -28,6 +58,31 @@ CROSS JOIN LATERAL (
         AND (item.assigned_on IS NULL OR item.assigned_on <= asked.day)
 ) AS modules
 """
+
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """A row of the statement."""
+
+    completed: int
+    total: int
+    module_title: str | None
+    videos: int
+    quizzes: int
+    teacher: str | None
+    teacher_email: str | None
+    signals: str | None
+    entered_at: datetime | None
+
+    @property
+    def module(self) -> ModuleFacts | None:
+        """Return what the learner did in the open module touched last, if there is one."""
+        if self.module_title is None:
+            return None
+        return ModuleFacts(self.module_title, self.videos, self.quizzes)
 
 
 def message_context(delivery: Delivery, learner: Learner, *, now: datetime) -> MessageContext:
@@ -51,7 +106,7 @@ def message_contexts(
     with connection.cursor() as cursor:
         cursor.execute(_STANDING, _values(deliveries, asks))
         return {
-            pk: _context(*messages[pk], answers[asks[pk]], facts)
+            pk: _context(*messages[pk], answers[asks[pk]], _Facts(*facts), now)
             for pk, *facts in cursor.fetchall()
         }
 
@@ -72,25 +127,40 @@ def _values(deliveries: list[Delivery], asks: Mapping[int, Ask]) -> dict[str, An
         "enrollments": [each.enrollment_id for each in deliveries],
         "courses": [each.enrollment.course_id for each in deliveries],
         "sections": [each.enrollment.section_id for each in deliveries],
+        "segments": [_entered_segment(each) for each in deliveries],
         "days": [asks[each.pk].day for each in deliveries],
     }
 
 
+def _entered_segment(delivery: Delivery) -> int | None:
+    """Return the segment whose entry caused the message, or None for another cause."""
+    cadence = delivery.run.cadence
+    return cadence.segment_id if cadence.trigger == Trigger.ENTER else None
+
+
 def _context(
-    delivery: Delivery, learner: Learner, next_item: NextItem | None, facts: list[Any]
+    delivery: Delivery,
+    learner: Learner,
+    next_item: NextItem | None,
+    facts: _Facts,
+    now: datetime,
 ) -> MessageContext:
-    completed, total, teacher_email = facts
     course = delivery.enrollment.course
     token = make_token(LinkOwner(learner.pk, delivery.enrollment_id, delivery.key))
     return MessageContext(
         learner_name=learner.name,
         course_title=course.title,
-        modules_completed=completed,
-        modules_total=total,
+        modules_completed=facts.completed,
+        modules_total=facts.total,
         next_item=next_item,
         unsubscribe_url=unsubscribe_url(token),
         preferences_url=preferences_url(token),
         given_name=learner.given_name,
         reason=delivery.run.cadence.why_now,
-        reply_to=teacher_email or course.contact_email or "",
+        reply_to=facts.teacher_email or course.contact_email or "",
+        course_url=course.url,
+        teacher_name=facts.teacher or "",
+        signals=json.loads(facts.signals or "{}"),
+        days_in_segment=(now - facts.entered_at) / _DAY if facts.entered_at else 0,
+        module=facts.module,
     )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db.models import Max, Prefetch, Q
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q
 from django.db.models.functions import Coalesce
 
 from activity.access import Viewer, for_user
@@ -13,6 +13,7 @@ from interventions.models import (
     DeliveryState,
     Run,
     RunStatus,
+    SentMessage,
     Step,
     Trigger,
 )
@@ -51,8 +52,13 @@ def manual_cadences(course_id: int, *, viewer: Viewer) -> list[Cadence]:
 
 
 def messages_between(enrollment_id: int, since: datetime, until: datetime) -> list[Delivery]:
-    """Return the enrollment's messages that ended or were planned in the time. One query."""
-    rows = Delivery.objects.filter(enrollment=enrollment_id).annotate(ended_at=_ENDED)
+    """Return the enrollment's messages that ended or were planned in the time. One query.
+
+    `is_kept` tells of each whether it can be read as it was sent.
+    """
+    kept = Exists(SentMessage.objects.filter(delivery=OuterRef("pk")))
+    rows = Delivery.objects.filter(enrollment=enrollment_id)
+    rows = rows.annotate(ended_at=_ENDED, is_kept=kept)
     within = rows.filter(ended_at__gte=since, ended_at__lt=until)
     return list(within.select_related(*RELATED).order_by("-ended_at", "-pk")[:MOST])
 

@@ -52,22 +52,23 @@ class Trial:
         """Return whether the member has no next item, so that a text uses its other words."""
         return self.context.next_item is None
 
-    def rendered(self, *, subject: str, body: str) -> Rendered:
+    def rendered(self, *, subject: str, body: str, locale: str = "en") -> Rendered:
         """Return the message as the learner would see it. Raise TemplateError."""
         return render_message(
             subject=subject,
             body=body,
             context=self.context,
             postal_address=settings.POSTAL_ADDRESS,
+            locale=locale,
         )
 
-    def draft(self, *, subject: str, body: str, to: Learner) -> Draft:
+    def draft(self, *, subject: str, body: str, to: Learner, locale: str = "en") -> Draft:
         """Return the draft of a test mail to a member of staff, who is given as an unsaved row."""
         someone = self.member or Enrollment(learner=to)
         return Draft(
             delivery=unsaved_delivery(someone, self.cadence),
             learner=to,
-            text=TemplateText(subject=f"{MARK}{subject}", body=body),
+            text=TemplateText(subject=f"{MARK}{subject}", body=body, locale=locale),
             # A reply must not reach the teacher as if it came from a learner.
             context=replace(self.context, reply_to=""),
             address=to.email or "",

@@ -1,10 +1,15 @@
 """The variables of a template."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from interventions.render.names import first_name, shown_name
+from django.utils import translation
+
+from interventions.render.names import first_name, one_line, shown_name
+from interventions.render.why import ModuleFacts, why_in_words
+from interventions.render.words import language_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,20 @@ class MessageContext:
     reason: str = ""
     # The address for replies to the message.
     reply_to: str = ""
+    course_url: str = ""
+    teacher_name: str = ""
+    # The signals with which the learner entered the segment, by their identity.
+    signals: Mapping[str, Any] = field(default_factory=dict)
+    days_in_segment: float = 0
+    module: ModuleFacts | None = None
+    # The locale of the text, for the words that are made from numbers.
+    locale: str = "en"
+
+    @cached_property
+    def why(self) -> str:
+        """Return what caused the message as a clause, or an empty text."""
+        with translation.override(language_of(self.locale)):
+            return one_line(why_in_words(self.signals, self.module, self.days_in_segment))
 
     def variables(self) -> dict[str, Any]:
         """Return the variables by their names in templates, without unknown ones."""
@@ -44,7 +63,8 @@ class MessageContext:
                 name=shown_name(self.learner_name),
                 first_name=first_name(self.learner_name, given=self.given_name),
             ),
-            "course": {"title": self.course_title},
+            "course": {"title": self.course_title, **_known(url=self.course_url)},
+            "teacher": _known(name=shown_name(self.teacher_name)),
             "progress": {
                 "modules_completed": self.modules_completed,
                 "modules_total": self.modules_total,
@@ -52,6 +72,8 @@ class MessageContext:
             "next_item": None if self.next_item is None else _known(**vars(self.next_item)),
             "unsubscribe_url": self.unsubscribe_url,
             "preferences_url": self.preferences_url,
+            **_known(reply_to=self.reply_to),
+            **_known(why=self.why),
         }
 
 
@@ -72,6 +94,14 @@ SAMPLE = MessageContext(
     unsubscribe_url="https://courses.example.org/unsubscribe/",
     preferences_url="https://courses.example.org/preferences/",
     reason="you have not been in the course for a week",
+    reply_to="tom.okafor@example.org",
+    course_url="https://courses.example.org/",
+    teacher_name="Tom Okafor",
+    signals={
+        '{"field":"content_views","window":14}': 5,
+        '{"field":"quiz_attempt_rate","window":14}': 0,
+    },
+    module=ModuleFacts(title="Module 3", videos_played=3, quizzes_untried=1),
 )
 
 
@@ -90,6 +120,12 @@ LACKING: Mapping[str, MessageContext] = {
     "The next item may have no address, so " + _guarded("next_item.url"): replace(
         SAMPLE, next_item=replace(_NEXT_ITEM, url="")
     ),
+    "A learner may have no teacher, so " + _guarded("teacher.name"): replace(
+        SAMPLE, teacher_name=""
+    ),
+    "A course may have no address, so " + _guarded("course.url"): replace(SAMPLE, course_url=""),
+    "Nobody may read replies, so " + _guarded("reply_to"): replace(SAMPLE, reply_to=""),
+    "It may be unknown what caused the message, so " + _guarded("why"): replace(SAMPLE, signals={}),
     "The text fails if a learner has completed everything (8 of 8). Check the divisions": replace(
         SAMPLE, modules_completed=8, next_item=None
     ),
@@ -101,13 +137,22 @@ LACKING: Mapping[str, MessageContext] = {
         SAMPLE, modules_completed=0, modules_total=0, next_item=None
     ),
     "All of these may be missing at once": replace(
-        SAMPLE, learner_name="", modules_completed=0, modules_total=0, next_item=None
+        SAMPLE,
+        learner_name="",
+        modules_completed=0,
+        modules_total=0,
+        next_item=None,
+        reply_to="",
+        course_url="",
+        teacher_name="",
+        signals={},
     ),
 }
 
 # `next_item` alone can be used in a condition.
 KNOWN_VARIABLES = (
     "course.title",
+    "course.url",
     "learner.first_name",
     "learner.name",
     "next_item",
@@ -117,5 +162,8 @@ KNOWN_VARIABLES = (
     "preferences_url",
     "progress.modules_completed",
     "progress.modules_total",
+    "reply_to",
+    "teacher.name",
     "unsubscribe_url",
+    "why",
 )

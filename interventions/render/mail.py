@@ -1,6 +1,6 @@
 """Render a template text for a learner to subject, HTML and plain text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nh3
 from django.utils.html import escape
@@ -8,7 +8,14 @@ from django.utils.html import escape
 from interventions.render import liquid
 from interventions.render.context import LACKING, SAMPLE, MessageContext
 from interventions.render.foot import Foot
-from interventions.render.markup import SCHEMES, TAGS, check_markup, with_paragraphs
+from interventions.render.markup import (
+    ATTRIBUTES,
+    SCHEMES,
+    STYLES,
+    TAGS,
+    check_markup,
+    with_paragraphs,
+)
 from interventions.render.names import one_line
 from interventions.render.plain import plain_text
 from interventions.render.shell import cut_at_button, fill_shell
@@ -16,19 +23,6 @@ from interventions.render.words import words_in
 
 MAX_SUBJECT = 250
 MAX_PAGE = 1_000_000
-
-_ATTRIBUTES = {
-    "*": {"style"},
-    "a": {"href", "title"},
-    "img": {"src", "alt", "width", "height"},
-    "td": {"align", "colspan", "rowspan", "width"},
-    "th": {"align", "colspan", "rowspan", "scope", "width"},
-    "table": {"width", "cellpadding", "cellspacing", "role"},
-}
-_STYLES = """
-    background-color border border-radius color display font-size font-style font-weight
-    line-height margin max-width padding text-align text-decoration width
-"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,7 @@ def render_message(
     *, subject: str, body: str, context: MessageContext, postal_address: str, locale: str = "en"
 ) -> Rendered:
     """Return the finished message. Raise liquid.TemplateError with the reason."""
+    context = replace(context, locale=locale)
     line = one_line(liquid.render_subject(subject, context))[:MAX_SUBJECT]
     inner = sanitize(with_paragraphs(liquid.render_body(body, context)))
     foot = Foot(context, one_line(postal_address), words_in(locale))
@@ -67,9 +62,9 @@ def sanitize(html: str) -> str:
     return nh3.clean(
         html,
         tags=set(TAGS),
-        attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
+        attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         url_schemes=set(SCHEMES),
-        filter_style_properties=set(_STYLES.split()),
+        filter_style_properties=set(STYLES),
         link_rel=None,
     )
 

@@ -1,6 +1,7 @@
 """The HTML that is allowed in templates, and the check of it when a template is saved."""
 
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
@@ -13,6 +14,20 @@ _TAGS = """
     strong sub sup table tbody td tfoot th thead tr u ul
 """
 TAGS = tuple(_TAGS.split())
+ATTRIBUTES: Mapping[str, frozenset[str]] = {
+    "*": frozenset({"style"}),
+    "a": frozenset({"href", "title"}),
+    "img": frozenset({"src", "alt", "width", "height"}),
+    "ol": frozenset({"start"}),
+    "td": frozenset({"align", "colspan", "rowspan", "width"}),
+    "th": frozenset({"align", "colspan", "rowspan", "scope", "width"}),
+    "table": frozenset({"width", "cellpadding", "cellspacing", "role"}),
+}
+_STYLES = """
+    background-color border border-radius color display font-size font-style font-weight
+    line-height margin max-width padding text-align text-decoration width
+"""
+STYLES = tuple(_STYLES.split())
 SCHEMES = ("http", "https", "mailto", "tel")
 _BLOCKS = re.compile(
     r"<(?:blockquote|br|div|h[1-6]|hr|li|ol|p|pre|table|ul)\b", re.ASCII | re.IGNORECASE
@@ -43,9 +58,31 @@ class _Reader(HTMLParser):
             raise TemplateError(
                 f"The tag <{tag}> is not allowed in a message. Allowed tags: {', '.join(TAGS)}."
             )
+        for name, value in attrs:
+            _check_attribute(tag, name, value or "")
         if tag in _ADDRESSES:
             name, schemes = _ADDRESSES[tag]
             _check_address(dict(attrs).get(name) or "", name, tag, schemes)
+
+
+def _check_attribute(tag: str, name: str, value: str) -> None:
+    if name == "style":
+        _check_styles(value)
+    # Markdown marks the language of code with a class, which changes nothing that is seen.
+    elif name not in ATTRIBUTES["*"] | ATTRIBUTES.get(tag, frozenset()) and tag != "code":
+        raise TemplateError(
+            f"The attribute {name} of <{tag}> is not allowed in a message. Remove it."
+        )
+
+
+def _check_styles(styles: str) -> None:
+    given = (each.partition(":")[0].strip().lower() for each in styles.split(";"))
+    unknown = [each for each in given if each and each not in STYLES]
+    if unknown:
+        raise TemplateError(
+            f"The style {unknown[0][:40]} is not allowed in a message. Allowed styles: "
+            f"{', '.join(STYLES)}."
+        )
 
 
 def _check_address(address: str, name: str, tag: str, schemes: tuple[str, ...]) -> None:

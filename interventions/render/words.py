@@ -28,13 +28,14 @@ class MailWords:
 @lru_cache(maxsize=64)
 def words_in(locale: str) -> MailWords:
     """Return the words in the language of the locale, or else in English."""
-    with translation.override(_language(locale)):
+    with translation.override(language_of(locale)):
         part, reason, choose, stop = map(gettext, SENTENCES)
     is_from_the_right = locale.partition("-")[0].lower() in settings.LANGUAGES_BIDI
     return MailWords(part, reason, choose, stop, "rtl" if is_from_the_right else "ltr")
 
 
-def _language(locale: str) -> str:
+def language_of(locale: str) -> str:
+    """Return the language of our own words for a text in the locale."""
     try:
         return get_supported_language_variant(locale)
     except LookupError:

@@ -16,7 +16,9 @@ from interventions.views.nudges import (
     trial_link,
 )
 from interventions.views.provider_webhooks import provider_webhook
+from interventions.views.sent import sent_message
 from interventions.views.tasks import task_done, task_take, task_talk, tasks
+from interventions.views.template_page import template, template_restore, template_test
 
 __all__ = [
     "click",
@@ -34,11 +36,15 @@ __all__ = [
     "nudge_summary",
     "preferences",
     "provider_webhook",
+    "sent_message",
     "start_nudge",
     "task_done",
     "task_take",
     "task_talk",
     "tasks",
+    "template",
+    "template_restore",
+    "template_test",
     "trial_link",
     "unsubscribe",
 ]

@@ -1,18 +1,14 @@
 """The mailbox: the messages that were kept for staff instead of being sent."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Concatenate, ParamSpec
-from urllib.parse import urlsplit
 
 from csp.constants import UNSAFE_INLINE
 from csp.decorators import csp_update
-from django.conf import settings
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import Resolver404, resolve
 from django.utils.timezone import get_current_timezone_name
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
@@ -22,17 +18,11 @@ from common.masking import mask_links
 from common.stored_text import without_nul
 from interventions.models import MailboxMessage
 from interventions.queries import mailbox as mailbox_queries
-from interventions.render.found_links import FoundLink, links_of
-from interventions.render.masked_links import masked_html, masked_text
 from interventions.views.row_ids import row_id
+from interventions.views.shown_mail import shown_mail
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
-
-# The message is shown in a sandboxed frame. This policy protects a second time.
-MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
-LEARNER_PAGES = frozenset({"interventions:unsubscribe", "interventions:preferences"})
 
 
 def staff_mailbox(view: View[P]) -> View[P]:
@@ -68,15 +58,17 @@ def mailbox_message(request: HttpRequest, message_id: int) -> HttpResponse:
     Links to the learner's own pages are masked, unless settings allow staff to follow them.
     """
     message = mailbox_queries.mailbox_message(message_id, viewer=request.user)
-    is_masked = message is not None and not settings.STAFF_FOLLOW_LEARNER_LINKS
-    if message is not None and is_masked:
-        _mask(message)
-    found = links_of(html=message.html, text=message.text) if message else []
-    links = [_followed_here(link, request) for link in found]
-    context = {"mail": message, "policy": MAIL_POLICY, "links": links, "is_masked": is_masked}
-    context["sent_at"] = _sent_at([message])[0] if message else ""
-    status = 200 if message else 404
-    return render(request, "interventions/mailbox_message.html", context, status=status)
+    if message is None:
+        return render(request, "interventions/mailbox_message.html", {}, status=404)
+    mail = shown_mail(request, html=message.html, text=message.text)
+    headers = [[name, mask_links(value) if mail.is_masked else value]
+               for name, value in message.headers]  # fmt: skip
+    context = {"message": message, "mail": mail, "headers": headers}
+    return render(
+        request,
+        "interventions/mailbox_message.html",
+        context | {"sent_at": _sent_at([message])[0]},
+    )
 
 
 def _sent_at(messages: Sequence[MailboxMessage]) -> list[str]:
@@ -85,21 +77,3 @@ def _sent_at(messages: Sequence[MailboxMessage]) -> list[str]:
     return [
         instant_text(each.received_at, zone=zones.get(each.message_id, usual)) for each in messages
     ]
-
-
-def _mask(message: MailboxMessage) -> None:
-    message.html, message.text = masked_html(message.html), masked_text(message.text)
-    message.headers = [[name, mask_links(value)] for name, value in message.headers]
-
-
-def _followed_here(link: FoundLink, request: HttpRequest) -> FoundLink:
-    # A mail sent while a local copy used another port has that port in its links. The same page
-    # exists here, at the host and port of this request.
-    url = urlsplit(link.address)
-    if url.hostname not in THIS_MACHINE or url.netloc == request.get_host():
-        return link
-    try:
-        is_ours = resolve(url.path).view_name in LEARNER_PAGES
-    except Resolver404:
-        return link
-    return replace(link, address=request.build_absolute_uri(url.path)) if is_ours else link

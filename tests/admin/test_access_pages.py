@@ -13,9 +13,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from activity.access import for_user
-from activity.models import Course, CourseScoped, Enrollment, Learner
+from activity.models import SHARED, Course, CourseScoped, Enrollment, Learner
 from experiments.models import Experiment
-from interventions.models import Cadence, Delivery, InstructorTask, Nudge, Run
+from interventions.models import Cadence, Delivery, InstructorTask, MessageTemplate, Nudge, Run
 from segmentation.models import Override, Playbook, Segment
 from tests.admin import test_access
 from tests.admin.test_access import FOREIGN, shown
@@ -36,8 +36,10 @@ ROWS: dict[str, tuple[type[Model], str]] = {
     "cadence_id": (Cadence, "pk"),
     "run_id": (Run, "pk"),
     "task_id": (InstructorTask, "pk"),
+    "delivery_id": (Delivery, "pk"),
+    "template_id": (MessageTemplate, "pk"),
 }
-OTHERS: dict[str, Any] = {"change": "add", "name": "five-segments", "number": 0}
+OTHERS: dict[str, Any] = {"change": "add", "name": "five-segments", "number": 0, "version": 1}
 # Pages for learners, for monitors and for logins, and the mailbox, which names no course.
 NOT_HERE = (
     "unsubscribe",
@@ -67,9 +69,14 @@ def patterns(resolver: Any = None, prefix: str = "") -> Iterator[tuple[str, list
 def addresses(*, mine: bool) -> Iterator[str]:
     """Yield the address of each page about rows of the own course or of the other course."""
     for name, arguments in patterns():
-        values = {each: _value(name, each, mine=mine) for each in arguments}
-        if mine or any(each in ROWS or each == "key" for each in arguments):
+        if mine or any(map(_is_of_a_course, arguments)):
+            values = {each: _value(name, each, mine=mine) for each in arguments}
             yield reverse(name, kwargs=values)
+
+
+def _is_of_a_course(argument: str) -> bool:
+    model, _ = ROWS.get(argument, (None, ""))
+    return argument == "key" or (model is not None and model.course_scope != SHARED)
 
 
 def _value(name: str, argument: str, *, mine: bool) -> Any:

@@ -6,6 +6,8 @@ from email.utils import parseaddr
 
 import pytest
 
+from activity.models import Course, Learner
+from interventions.models import Category
 from interventions.stages.dispatch import dispatch_due
 from tests.factories import NOW, make_learner
 from tests.faulty_smtp import FaultySmtp, serve
@@ -68,3 +70,44 @@ def unfolded(value: str) -> str:
 def decoded(value: str) -> str:
     # Not with the newer parser, which keeps the space between encoded words up to Python 3.12.
     return str(make_header(decode_header(value)))
+
+
+@pytest.mark.parametrize("break_", ["\r\n", "\n", "\r", "\x0b", "\u2028", "\x85"], ids=repr)
+def test_no_name_and_no_subject_starts_another_header(settings, break_: str) -> None:
+    evil = f"Bo{break_}Bcc: all@example.org{break_}{break_}<b>body</b>"
+    template = make_template(
+        en=("{{ learner.name | default: 'x' }} {{ course.title }}", "<p>x</p>")
+    )
+    delivery = make_delivery(make_evaluated(), make_cadence(template=template))
+    # Past every check of the roster, as an import of a backup would write it.
+    Learner.objects.update(name=evil)
+    Course.objects.update(title=evil)
+    Category.objects.update(list_id=evil)
+
+    with serve(FaultySmtp()) as sink:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = sink.host, sink.port
+        assert dispatch_due(clock=lambda: NOW) == {"handed_off": 1}
+    (recipients, mail), *_ = sink.accepted
+
+    assert mail["Bcc"] is None
+    assert delivery.learner.email in str(recipients)
+    assert "all@" not in str(recipients)
+    assert mail.get_content_type() == "multipart/alternative"
+    html = mail.get_payload()[1].get_payload(decode=True).decode()
+    assert "<b>body</b>" not in html
+
+
+def test_an_address_for_replies_with_a_break_costs_that_one_message(settings) -> None:
+    cadence = make_cadence()
+    evil, _ = (make_delivery(make_evaluated(make_live_course()), cadence) for _ in range(2))
+    Course.objects.filter(pk=evil.enrollment.course_id).update(
+        contact_email="a@b.example\nBcc: x@y.z"
+    )
+    with serve(FaultySmtp()) as sink:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = sink.host, sink.port
+        assert dispatch_due(clock=lambda: NOW) == {"handed_off": 1, "failed": 1}
+
+    evil.refresh_from_db()
+    assert (evil.state, evil.reason) == ("failed", "render_error")

@@ -11,8 +11,8 @@ from django.utils.translation.template import templatize
 
 from activity.models import Course, Learner
 from interventions.models import Delivery
+from interventions.render import why, words
 from interventions.render.links import LinkOwner, make_token
-from interventions.render.words import SENTENCES as SENTENCES_OF_MAILS
 from tests.interventions.factories import make_delivery
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,9 +37,8 @@ def sentences() -> set[str]:
     """Return the texts of the pages that are to be translated."""
     calls = "".join(templatize(path.read_text()) for path in [*PAGES, ROOT / "templates/base.html"])
     found = re.findall(r"""gettext\(u?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\)""", calls)
-    return {each[1:-1].replace("\\'", "'").replace('\\"', '"') for each in found} | set(
-        SENTENCES_OF_MAILS
-    )
+    pages = {each[1:-1].replace("\\'", "'").replace('\\"', '"') for each in found}
+    return pages | {*words.SENTENCES, *why.SENTENCES}
 
 
 @pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES if code != "en"])

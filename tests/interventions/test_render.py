@@ -161,6 +161,9 @@ def test_line_breaks_in_html_are_unchanged() -> None:
         ("<p>x</p><script>alert(1)</script>", "The tag <script> is not allowed in a message"),
         ("<html><body>x</body></html>", "The tag <html> is not allowed in a message"),
         ("<FONT>x</FONT>", "The tag <font> is not allowed in a message"),
+        ("<p class='x'>x</p>", "The attribute class of <p> is not allowed in a message"),
+        ("<p onclick='x()'>x</p>", "The attribute onclick of <p> is not allowed"),
+        ("<p style='color:red;position:fixed'>x</p>", "The style position is not allowed"),
         (
             "<a href='/cells'>Go</a>",
             'href="/cells" in <a> does not work in a mail. Write a complete',
@@ -188,6 +191,8 @@ def test_forbidden_tags_and_incomplete_links_are_refused_when_saving(
         "<h5>Your week</h5>Start",
         "<p>10<sup>2</sup> and H<sub>2</sub>O, <del>old</del> <ins>new</ins></p>",
         "<pre>a  b</pre><!-- a note -->",
+        "<p style='color:red; margin:0;'>x</p><ol start='3'><li>x</li></ol>",
+        "<pre><code class='language-python'>x</code></pre>",
         "<a href='mailto:staff@example.org'>write</a> <a href='tel:+4412345'>call</a>",
     ],
 )
@@ -230,7 +235,7 @@ def test_every_address_in_the_text_part_has_its_own_line() -> None:
 def test_the_mail_says_why_it_comes_now() -> None:
     for part in (mail().html, mail().text):
         assert "It comes now because you have not been in the course for a week." in part
-    assert "It comes now" not in mail(reason="").text
+    assert "It comes now" not in mail(reason="", signals={}).text
 
 
 def test_a_learners_name_is_escaped_in_the_body_and_not_in_the_subject() -> None:

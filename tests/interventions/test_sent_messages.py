@@ -1,8 +1,16 @@
 """What was sent is kept word for word, once per message."""
 
-import pytest
+import re
+from datetime import timedelta
+from typing import Any
 
-from activity.models import Learner
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from activity import access
+from activity.models import Course, Learner
+from config.views.learner.timeline import timeline
 from interventions.channels import Answer, Result, Shown
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Delivery, SentMessage, SentPage
@@ -90,3 +98,59 @@ def test_many_messages_take_one_statement(django_assert_num_queries) -> None:
         keep_sent([])
 
     assert SentMessage.objects.count() == 3
+
+
+@pytest.fixture
+def sent() -> Delivery:
+    delivery = make_delivery(cadence=make_cadence(template=make_template(en=("To read", BODY))))
+    send(memory_channel(MemoryConnection()))
+    return delivery
+
+
+def page_of(delivery_id: int) -> str:
+    return f"/messages/{delivery_id}/"
+
+
+def test_staff_read_a_message_as_it_was_sent(
+    admin_client: Client, sent: Delivery, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(6):
+        page = admin_client.get(page_of(sent.pk)).text
+
+    assert "<h1>To read</h1>" in page
+    assert "was sent on" in page
+    assert sent.learner.email in page
+    assert 'sandbox=""' in page
+    assert "you act for the learner" in page
+    token = re.search(r"preferences/([^/]+)/", SentMessage.objects.get().html)[1]
+    assert token not in page
+
+
+def test_the_ledger_and_the_learner_lead_to_the_message(
+    admin_client: Client, sent: Delivery
+) -> None:
+    waiting = make_delivery(sent.enrollment, send_at=NOW + timedelta(days=1))
+    ledger = "/admin/interventions/delivery/{}/change/"
+
+    assert f'href="{page_of(sent.pk)}"' in admin_client.get(ledger.format(sent.pk)).text
+    assert page_of(waiting.pk) not in admin_client.get(ledger.format(waiting.pk)).text
+    days = timeline(sent.enrollment, viewer=User(is_superuser=True), now=NOW).days
+    assert {each.message_id for day in days for each in day.entries} == {sent.pk, None}
+
+
+def test_a_message_of_another_course_or_without_the_right_is_not_shown(
+    client: Client, sent: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.get(page_of(sent.pk)).status_code == 302
+    client.force_login(User.objects.create_user("helper", is_staff=True))
+    assert client.get(page_of(sent.pk)).status_code == 403
+
+    teacher = User.objects.create_user("teacher", is_staff=True)
+    teacher.user_permissions.add(Permission.objects.get(codename="view_delivery"))
+    client.force_login(teacher)
+    assert client.get(page_of(sent.pk)).status_code == 200
+
+    monkeypatch.setattr(access, "courses_of", lambda user: Course.objects.none())
+    assert client.get(page_of(sent.pk)).status_code == 404
+    assert client.get(page_of(10**30)).status_code == 404
+    assert "No such message" in client.get(page_of(0)).text

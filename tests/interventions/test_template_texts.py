@@ -2,8 +2,11 @@
 
 import pytest
 
-from interventions.operations import save_template
+from interventions.operations import check_texts, save_template, shipped_texts
+from interventions.operations.actions import _TEXTS, shipped_text
 from interventions.queries.texts import TextCache
+from interventions.render.context import LACKING, SAMPLE
+from interventions.render.mail import render_message
 from tests.interventions.factories import make_template
 
 pytestmark = pytest.mark.django_db
@@ -41,3 +44,23 @@ def test_the_text_is_the_learners_then_the_courses_then_english(
     template = make_template(**texts)
 
     assert TextCache().choose(template, locales).subject == subject
+
+
+MAILS = [
+    path.stem for path in sorted(_TEXTS.glob("*.toml")) if "channel" not in shipped_text(path.stem)
+]
+
+
+@pytest.mark.parametrize("key", MAILS)
+def test_every_shipped_text_leads_somewhere_and_names_the_learner(key: str) -> None:
+    texts = shipped_texts(key)
+    check_texts(texts)
+
+    for locale, (subject, body) in texts.items():
+        for context in (SAMPLE, *LACKING.values()):
+            mail = render_message(
+                subject=subject, body=body, context=context, postal_address="", locale=locale
+            )
+            leads = bool(context.course_url or (context.next_item and context.next_item.url))
+            assert ('target="_blank"' in mail.html) is leads
+            assert not any(each in mail.text for each in (" ,", "..", " ."))

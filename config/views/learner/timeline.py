@@ -36,12 +36,16 @@ Staff = User | AnonymousUser
 
 @dataclass(frozen=True)
 class Entry:
-    """One sentence of the timeline. `details` and `conditions` are shown on demand."""
+    """One sentence of the timeline. `details` and `conditions` are shown on demand.
+
+    `message_id` names the message that can be read as it was sent.
+    """
 
     at: datetime
     sentence: str
     details: Sequence[str] = ()
     conditions: Sequence[ConditionLine] = ()
+    message_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,9 @@ def _messages(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
             sentence = f"{message_name(delivery)} was planned and waits."
         else:
             sentence = ended_sentence(delivery, zone=stretch.zone)
-        yield Entry(ended_at(delivery), sentence, trace_lines(delivery, zone=stretch.zone))
+        lines = trace_lines(delivery, zone=stretch.zone)
+        kept = delivery.pk if delivery.is_kept else None  # type: ignore[attr-defined]
+        yield Entry(ended_at(delivery), sentence, lines, message_id=kept)
 
 
 def _starts(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
