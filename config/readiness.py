@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from activity.models import Course
+from activity.queries import feed_health
 from common.clock import local_date
 from common.dates import instant_text
 from interventions.models import Cadence, CadenceStatus
@@ -58,6 +59,10 @@ def hindrances_of(course: Course, *, now: datetime) -> Iterator[str]:
         return
     if course.ends_on < local_date(now, course.time_zone):
         yield f"it is over: its last day was {course.ends_on:%A %-d %B %Y}"
+    feed = feed_health(course, now=now)
+    if feed.status != "ok" and feed.since is not None:
+        since = instant_text(feed.since, zone=course.time_zone)
+        yield f"its events do not come as usual since {since}: {feed.sentence}"
     if site_is_paused():
         pause = site_pause()
         since = f" {pause.circumstances}" if pause else ""

@@ -16,6 +16,7 @@ urlpatterns = [
     path("courses/switch/", views.switch_course, name="switch-course"),
     path("courses/<int:course_id>/", views.course_home, name="course-home"),
     path("courses/<int:course_id>/live/", views.take_live, name="go-live"),
+    path("courses/<int:course_id>/feed/trust/", views.trust, name="trust-feed"),
     path("courses/<int:course_id>/items/", views.items, name="course-items"),
     path("courses/<int:course_id>/install/<str:name>/", views.install, name="install"),
     path("segments/<int:segment_id>/", views.segment_page, name="segment"),

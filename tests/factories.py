@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from activity.models import Course, Due, Enrollment, Event, Item, Learner
+from activity.models import Course, Due, Enrollment, Event, Feed, Item, Learner
 from activity.operations import ingest
 from common.clock import local_midnight
 
@@ -93,6 +93,15 @@ def act(enrollment: Enrollment, verb: str = "LOGIN", **fields: Any) -> Event:
     result = ingest([event], now=event["occurred_at"])
     assert result.stored == 1, result.rejected
     return Event.objects.get(source=event["source"], source_id=event["source_id"])
+
+
+def hold_feed(course: Course, *, since: datetime) -> None:
+    """Record that no event of the course has come since the instant, so that its messages wait."""
+    numbers = {"seen": 0, "usual": 900, "hours": 24}
+    Feed.objects.create(
+        course=course, state="silent", since=since, numbers=numbers, measured_at=since
+    )
+    Course.objects.filter(pk=course.pk).update(feed_held_since=since)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Admin pages of courses, learners and their activity, and base classes for other apps."""
 
-from activity.admin import log
+from activity.admin import feeds, log
 from activity.admin.bases import (
     WHOLE_ID,
     BigTableAdmin,
@@ -47,6 +47,7 @@ __all__ = [
     "about_learner",
     "by_enrollment",
     "by_learner",
+    "feeds",
     "log",
     "viewer_of",
 ]

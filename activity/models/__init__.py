@@ -6,6 +6,7 @@ from activity.models.due import (
     PastChange,
     Settling,
 )
+from activity.models.feeds import Feed, FeedCursor, FeedHour, FeedState
 from activity.models.log import (
     DailyActivity,
     Event,
@@ -43,6 +44,10 @@ __all__ = [
     "DueCause",
     "Enrollment",
     "Event",
+    "Feed",
+    "FeedCursor",
+    "FeedHour",
+    "FeedState",
     "Item",
     "ItemKind",
     "Learner",

@@ -76,6 +76,9 @@ class Course(CourseScoped):
         blank=True,
         help_text="Only for simulated courses: the time for which every page shows the course.",
     )
+    # Since when the messages of the course wait, because its events do not arrive as usual. Feed
+    # has the reason. It is here, because dispatch and evaluation read the course anyway.
+    feed_held_since = models.DateTimeField(null=True, blank=True, editable=False)
     # The number of edits of the course and its items, and the number of those for which all
     # affected enrollments were pulled. If they differ, a process may have died in between, and
     # settle_edits finishes its work.

@@ -10,6 +10,7 @@ from activity.operations.due import (
 )
 from activity.operations.edits import count_edits, settle_edit, settle_edits
 from activity.operations.effects import save_edited
+from activity.operations.feeds import measure_feeds, trust_feed
 from activity.operations.ingest import IngestResult, Rejection, ingest, replay_rejected
 from activity.operations.live import go_live
 from activity.operations.noes import NoOfMessage, keep_noes_of_messages
@@ -49,6 +50,7 @@ __all__ = [
     "ingest",
     "keep_noes_of_messages",
     "lock_due",
+    "measure_feeds",
     "pull_course",
     "pull_due",
     "push_due",
@@ -63,4 +65,5 @@ __all__ = [
     "save_section",
     "settle_edit",
     "settle_edits",
+    "trust_feed",
 ]

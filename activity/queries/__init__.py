@@ -1,14 +1,13 @@
 """Queries about learners' activity for other apps. Read only."""
 
 from activity.queries.courses import (
-    FeedHealth,
     WrongDay,
     course_id_of,
-    feed_health,
     in_scope,
     wrong_day,
     zones_unknown,
 )
+from activity.queries.feeds import FeedHealth, feed_health, number_held
 from activity.queries.imports import RunningImport, running_imports, telling_progress
 from activity.queries.learners import FoundLearners, find_learners, learner_ids
 from activity.queries.queue import due_enrollments, oldest_due
@@ -24,6 +23,7 @@ __all__ = [
     "find_learners",
     "in_scope",
     "learner_ids",
+    "number_held",
     "oldest_due",
     "running_imports",
     "telling_progress",

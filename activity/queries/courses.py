@@ -1,4 +1,4 @@
-"""Courses: their feeds, their zones and the local days of their activity."""
+"""Courses: their zones and the local days of their activity."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,20 +8,6 @@ from django.db.models import Q, QuerySet
 
 from activity.models import Course, DailyActivity, Enrollment
 from common.clock import local_date
-
-
-@dataclass(frozen=True, slots=True)
-class FeedHealth:
-    """Whether a course's events arrive as usual, and if not, since when."""
-
-    status: str = "ok"
-    since: datetime | None = None
-
-
-def feed_health(course: Course, *, now: datetime) -> FeedHealth:
-    """Return whether the course's events arrive as usual. Always ok, as nothing measures it yet."""
-    del course, now
-    return FeedHealth()
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ _ADVICE = "Check that its worker and the beat run, and read their logs."
 
 def remarks_of(reading: Reading) -> Iterator[str]:
     """Yield the problems in the reading that do not stop the work."""
+    yield from _feeds(reading.held_feeds)
     lately = [run for run in reading.runs if run.began_seconds < SECONDS_TO_FORGET_A_HOST]
     # A host has one clock for all its stages, so the largest difference counts.
     clocks: dict[str, float] = {}
@@ -108,6 +109,15 @@ def remarks_of(reading: Reading) -> Iterator[str]:
                 f"The last run of the stage {stage} failed on {len(failing)} of the machines. See"
                 " the log of its worker for the reason."
             )
+
+
+def _feeds(number: int) -> Iterator[str]:
+    if number:
+        courses = "1 course" if number == 1 else f"{number:,} courses"
+        yield (
+            f"The events of {courses} do not come as usual, so messages wait. The pages of the "
+            "courses say what is unusual."
+        )
 
 
 def _failed(run: HostRun) -> bool:

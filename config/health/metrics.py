@@ -33,6 +33,11 @@ class _Collector(Collector):
             yield from _hosts(self._state.reading.runs)
             yield from _waiting(self._state.reading)
             yield from _messages(self._state.reading)
+            yield _gauge(
+                "nudgelab_feeds_held",
+                "Courses whose messages wait, because their events do not come as usual.",
+                self._state.reading.held_feeds,
+            )
 
 
 def _parts(state: Health) -> Iterator[Metric]:

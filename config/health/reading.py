@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from activity.queries import oldest_due
+from activity.queries import number_held, oldest_due
 from common.clock import Clock, utc_now
 from config.models import StageRun
 from config.running.stages import clock_difference
@@ -55,6 +55,8 @@ class Reading:
     runs: tuple[HostRun, ...]
     waiting: Waiting
     messages: MessageCounts
+    # Courses whose messages wait, because their events do not come as usual.
+    held_feeds: int = 0
 
     @property
     def stages(self) -> Mapping[str, float | None]:
@@ -79,7 +81,9 @@ def read(*, clock: Clock = utc_now) -> Reading:
         step_seconds=_seconds(work.step, now),
         opt_out_seconds=_seconds(work.opt_out, now),
     )
-    return Reading(difference, tuple(_runs(now)), waiting, message_counts(now=now))
+    return Reading(
+        difference, tuple(_runs(now)), waiting, message_counts(now=now), number_held(now=now)
+    )
 
 
 def _runs(now: datetime) -> Iterator[HostRun]:

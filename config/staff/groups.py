@@ -22,6 +22,8 @@ _MESSAGES = (
 _EXPERIMENTS = ("experiments.experiment", "experiments.arm")
 _RECORDS = (
     "activity.event",
+    "activity.feed",
+    "activity.feedhour",
     "activity.due",
     "activity.dailyactivity",
     "activity.progress",

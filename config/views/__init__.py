@@ -5,6 +5,7 @@ from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
 from config.views.deliveries import delivery_counts
 from config.views.demo import demo_course, demo_item
+from config.views.feed import trust
 from config.views.forecast import forecast_page
 from config.views.funnel_page import cadence_funnel_page
 from config.views.go_live import take_live
@@ -38,4 +39,5 @@ __all__ = [
     "switch_course",
     "take_live",
     "today",
+    "trust",
 ]

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from activity.access import in_course, viewable
 from activity.models import Course
-from activity.queries import in_scope
+from activity.queries import feed_health, in_scope
 from common.admin import list_url
 from common.clock import local_date, local_midnight, utc_now
 from common.dates import instant_text
@@ -99,6 +99,7 @@ class CourseHome:
     guards: Guards
     sees_segments: bool
     sees_experiments: bool
+    feed_holds: bool = False
 
     @property
     def next_step(self) -> str:
@@ -148,6 +149,7 @@ def home_of(course: Course, *, viewer: Staff, now: datetime) -> CourseHome:
         guards=guards_of(course),
         sees_segments=viewer.has_perm("segmentation.view_segment"),
         sees_experiments=viewer.has_perm("experiments.view_experiment"),
+        feed_holds=feed_health(course, now=as_of).status != "ok",
     )
 
 

@@ -17,7 +17,7 @@ REASONS = {
     "course_over": "the course was over for the learner",
     "error": "an error occurred",
     "evaluation_pending": "the learner has just done something that is not evaluated yet",
-    "feed_silent": "the events of the course have stopped",
+    "feed_silent": "the events of the course do not come as usual",
     "frequency_cap": "the learner has had enough messages",
     "goal": "the learner had reached the goal",
     "holdout": "the learner receives no messages so that the whole programme can be measured",

@@ -9,8 +9,7 @@ from interventions.policy.caps import Cap, Counted, Message, eligible_at
 from interventions.policy.hours import ClosedHours, open_from
 from interventions.policy.windows import SendWindow, next_opening
 
-# How long a message waits for a feed. Dispatch decides on no held message, so for those it only
-# says that they wait.
+# Dispatch decides on no held message, so this only says that it waits.
 HOLD = timedelta(minutes=10)
 # Evaluate and react need a moment. A learner must not be nudged to do what they have just done.
 PASSES_WITHIN = timedelta(seconds=30)
@@ -94,13 +93,12 @@ class Facts:
     no_address: bool = False
     # The name of the holdout that the learner belongs to.
     held_out: str = ""
-    # The hold that a person must lift first.
+    # The hold that a person must lift first, or events that must come again.
     held: Reason | None = None
     # The channel has no endpoint or site for the course.
     not_set_up: bool = False
     # The endpoint of the course rests after a failure.
     down_until: datetime | None = None
-    feed_silent: bool = False
     # An instructor talks with the learner, and the message would interrupt.
     conversation_open: bool = False
     quiet_hours: ClosedHours | None = None
@@ -161,10 +159,6 @@ def _route(facts: Facts, now: datetime) -> Decision | None:
     if facts.down_until is not None and facts.down_until > now:
         return Defer(facts.down_until, Reason.CHANNEL_DOWN)
     return None
-
-
-def _feed(facts: Facts, now: datetime) -> Decision | None:
-    return Defer(now + HOLD, Reason.FEED_SILENT) if facts.feed_silent else None
 
 
 def _conversation(facts: Facts, now: datetime) -> Decision | None:
@@ -250,7 +244,6 @@ ORDER: tuple[Callable[[Facts, datetime], Decision | None], ...] = (
     _holdout,
     _held,
     _route,
-    _feed,
     _conversation,
     _quiet_hours,
     _send_window,

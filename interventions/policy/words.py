@@ -27,7 +27,10 @@ CHANGES: dict[str, str] = {
     Reason.CADENCE_PAUSED: "It goes out when the cadence is resumed.",
     Reason.SEGMENT_FROZEN: "It goes out when the rule is mended.",
     Reason.NOT_SET_UP: "It goes out within minutes after an admin has set it up.",
-    Reason.FEED_SILENT: "It goes out when they come again.",
+    Reason.FEED_SILENT: (
+        "It goes out when they come as usual, or when staff say on the page of the course that all "
+        "is well."
+    ),
     Reason.CONVERSATION_OPEN: "It goes out within an hour after the task is done.",
     "render_error": "Mend the template, then try the message again.",
 }

@@ -199,7 +199,6 @@ def facts_of(
         ),
         not_set_up=route is None,
         down_until=route.down_until if route else None,
-        feed_silent=limits.is_silent(course, now=now),
         conversation_open=situation.in_conversation and CHANNELS[delivery.channel].is_mail,
         quiet_hours=limits.quiet_hours_of(course.pk) if delivery.category.quiet else None,
         send_window=cadence.send_window,

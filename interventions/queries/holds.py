@@ -1,4 +1,4 @@
-"""Holds that a person must lift before a message can go out: a pause, a frozen segment, no go-live.
+"""Holds on messages: a pause, a frozen segment, a course that is not live, events that do not come.
 
 Queries for due messages leave held messages out, so they cost nothing, however many there are. The
 conditions in SQL and in Python must agree.
@@ -9,20 +9,26 @@ from typing import Any
 
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
 
+from activity.models import Course
 from interventions.models import Delivery, DeliveryState, LearnerPause, SitePause
 from interventions.policy.decision import Reason
 from segmentation.models import SegmentStatus
 
 # Few rows, read once per statement. Planned messages are then found step by step.
 OPEN_STEPS = f"""
-SELECT step.id FROM interventions_step AS step
+SELECT step.id, (
+    cadence.segment_id IS NOT NULL OR cadence.goal_rule IS NOT NULL OR step.condition IS NOT NULL
+) AS needs_feed
+FROM interventions_step AS step
 JOIN interventions_cadence AS cadence ON cadence.id = step.cadence_id
 LEFT JOIN segmentation_segment AS segment ON segment.id = cadence.segment_id
 WHERE NOT cadence.paused AND segment.status IS DISTINCT FROM '{SegmentStatus.FROZEN}'
     AND NOT EXISTS (SELECT FROM interventions_sitepause WHERE paused)
 """  # noqa: S608
 
-OPEN_COURSE = "course.clock_stopped_at IS NULL AND course.live_since <= %(now)s"
+# It needs OPEN_STEPS as "open_step". A message that depends on no rule does not wait for events.
+OPEN_COURSE = """course.clock_stopped_at IS NULL AND course.live_since <= %(now)s
+    AND (open_step.needs_feed AND course.feed_held_since <= %(now)s) IS NOT TRUE"""
 
 # The reasons that `with_reasons` puts in place of a planned message's own one.
 HOLD_REASONS = frozenset(
@@ -32,6 +38,7 @@ HOLD_REASONS = frozenset(
         Reason.LEARNER_PAUSED,
         Reason.CADENCE_PAUSED,
         Reason.SEGMENT_FROZEN,
+        Reason.FEED_SILENT,
     }
 )
 
@@ -58,8 +65,20 @@ def hold_of(
         (learner_paused, Reason.LEARNER_PAUSED),
         (cadence.paused, Reason.CADENCE_PAUSED),
         (frozen, Reason.SEGMENT_FROZEN),
+        (_needs_feed(delivery) and is_feed_held(course, now), Reason.FEED_SILENT),
     )
     return next((reason for holds_it, reason in holds if holds_it), None)
+
+
+def is_feed_held(course: Course, now: datetime) -> bool:
+    """Return whether messages of the course wait, because its events do not come as usual."""
+    return course.feed_held_since is not None and course.feed_held_since <= now
+
+
+def _needs_feed(delivery: Delivery) -> bool:
+    cadence, step = delivery.step.cadence, delivery.step
+    has_rule = cadence.goal_rule is not None or step.condition is not None
+    return has_rule or cadence.segment_id is not None or cadence.segment is not None
 
 
 def with_reasons(deliveries: QuerySet[Delivery], *, now: datetime) -> QuerySet[Any]:
@@ -75,9 +94,19 @@ def with_reasons(deliveries: QuerySet[Delivery], *, now: datetime) -> QuerySet[A
         (Exists(paused), Reason.LEARNER_PAUSED),
         (Q(**{f"{cadence}__paused": True}), Reason.CADENCE_PAUSED),
         (Q(**{f"{cadence}__segment__status": SegmentStatus.FROZEN}), Reason.SEGMENT_FROZEN),
+        (_waits_for_feed(now), Reason.FEED_SILENT),
     )
     planned = Q(state=DeliveryState.PLANNED)
     found = [When(planned & Q(held), then=Value(reason.value)) for held, reason in holds]
     return deliveries.annotate(
         reason_now=Case(*found, default=F("reason"), output_field=CharField())
     )
+
+
+def _waits_for_feed(now: datetime) -> Q:
+    needs = (
+        Q(step__cadence__segment__isnull=False)
+        | Q(step__cadence__goal_rule__isnull=False)
+        | Q(step__condition__isnull=False)
+    )
+    return Q(enrollment__course__feed_held_since__lte=now) & needs

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from activity.models import Course
-from activity.queries import feed_health
 from interventions.channels import CHANNELS, Route
 from interventions.models import FrequencyCap, Holdout, OnExceed, QuietHours
 from interventions.policy import holdouts as policy
@@ -18,12 +16,11 @@ OPEN = Route()
 
 @dataclass
 class Limits:
-    """Caps, quiet hours by course (None: the site's), holdouts and silent feeds at one moment."""
+    """Caps, quiet hours by course (None: the site's) and holdouts, as read at one moment."""
 
     caps: tuple[Cap, ...]
     quiet_hours: dict[int | None, ClosedHours]
     holdouts: tuple[policy.Holdout, ...] = ()
-    silent_feeds: dict[int, bool] = field(default_factory=dict)
     routes: dict[str, Mapping[int | None, Route]] = field(default_factory=dict)
 
     @property
@@ -39,12 +36,6 @@ class Limits:
         """Return the name of the holdout that the learner belongs to, or nothing."""
         found = policy.holdout_of(learner_id, course_id, self.holdouts, now=now)
         return found.name if found else ""
-
-    def is_silent(self, course: Course, *, now: datetime) -> bool:
-        """Return whether the course's feed is silent. It is read once per course."""
-        if course.pk not in self.silent_feeds:
-            self.silent_feeds[course.pk] = feed_health(course, now=now).status != "ok"
-        return self.silent_feeds[course.pk]
 
     def route_of(self, channel: str, course_id: int) -> Route | None:
         """Return where the course's messages go on the channel, or None if it is not set up.

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from activity.operations import ensure_zones, replay_rejected, settle_edits
+from activity.operations import ensure_zones, measure_feeds, replay_rejected, settle_edits
 from common.database import passing_over_held
 from interventions.channels import CHANNELS
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
@@ -41,6 +41,8 @@ def recover(*, now: datetime) -> None:
         # A worker with a newer tzdata installs it. The days that it changes are edits.
         ensure_zones()
         settle_edits(now=now)
+    with passing_over_held():
+        measure_feeds(now=now)
 
 
 @transaction.atomic

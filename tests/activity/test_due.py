@@ -7,7 +7,7 @@ from django.db import transaction
 
 from activity.models import Due, DueCause
 from activity.operations import claim_due, fail_due, pull_course, pull_due, push_due
-from activity.queries import due_enrollments, feed_health
+from activity.queries import due_enrollments
 from tests.factories import NOW, make_course, make_enrollment
 
 pytestmark = pytest.mark.django_db
@@ -111,8 +111,3 @@ def test_a_failure_is_put_off_twice_as_long_each_time_up_to_an_hour():
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     row = Due.objects.get()
     assert (row.attempts, row.error) == (9, "rule\N{REPLACEMENT CHARACTER}broken")
-
-
-def test_every_feed_is_ok_for_now():
-    health = feed_health(make_course(), now=NOW)
-    assert (health.status, health.since) == ("ok", None)

@@ -22,6 +22,9 @@ from activity.access import for_user
 from activity.models import (
     SHARED,
     Course,
+    Feed,
+    FeedCursor,
+    FeedHour,
     PastChange,
     Section,
     Settling,
@@ -95,6 +98,9 @@ def populate(word: str) -> Course:
     act(enrollment, "ATTEMPT_QUIZ", item=quiz, score=0.5)
     PastChange.objects.create(course=course, occurred_at=NOW)
     Settling.objects.create(course=course, number=1)
+    Feed.objects.create(course=course, measured_at=NOW)
+    hour: dict[str, Any] = {"events": 1, "with_item": 1, "with_score": 1, "delay_seconds": 0}
+    FeedHour.objects.create(course=course, hour_at=NOW, verb="LOGIN", last_at=NOW, **hour)
     _segments(word, course, enrollment)
     return course
 
@@ -181,6 +187,7 @@ def _limits(word: str, course: Course) -> None:
 
 def populate_site(word: str) -> None:
     """Make rows about a person that belong to no course."""
+    FeedCursor.objects.get_or_create()
     ingest([{"verb": "LOGIN", "course": f"{word}-gone", "learner": word}], now=NOW)
     address = f"{word.lower()}@example.org"
     Suppression.objects.create(address=address, reason="asked", created_at=NOW)

@@ -55,8 +55,8 @@ def well(settings, valkey_url: str, transactional_db: None) -> None:
 
 
 @pytest.mark.django_db
-def test_reading_takes_seven_queries(django_assert_num_queries) -> None:
-    with django_assert_num_queries(7):
+def test_reading_takes_eight_queries(django_assert_num_queries) -> None:
+    with django_assert_num_queries(8):
         read()
 
 

@@ -12,9 +12,7 @@ from django.urls import reverse
 from activity import access
 from activity.models import Course, Enrollment
 from activity.operations.own_events import append_own_event
-from activity.queries import FeedHealth
 from common.clock import utc_now
-from config.views.learner import page as learner_view
 from config.views.learner.timeline import timeline
 from interventions.operations import resolve_in_doubt, save_cap
 from segmentation.models import Segment
@@ -22,7 +20,7 @@ from segmentation.operations import add_member, announce_members, remove_member
 from segmentation.queries.history import last_entry
 from segmentation.stages.evaluate import evaluate_due
 from tests.config.learner_pages import admin, history, lines, section
-from tests.factories import NOW, act, make_item, make_learner
+from tests.factories import NOW, act, hold_feed, make_item, make_learner
 from tests.interventions.factories import (
     make_cadence,
     make_counted,
@@ -292,19 +290,16 @@ def test_page_shows_each_course_and_links_lead_on(staff: Client, ana: Enrollment
     assert staff.get(reverse("learner-older", args=(ana.pk,)), {"before": "x"}).status_code == 200
 
 
-def test_forecast_says_that_a_silent_feed_holds_it(
-    staff: Client, ana: Enrollment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_forecast_says_that_a_silent_feed_holds_it(staff: Client, ana: Enrollment) -> None:
     address = reverse("learner-next", args=(ana.pk,))
-    assert "Nothing has come from the learning platform" not in staff.get(address).text
-    silent = FeedHealth("silent", NOW - DAY)
-    # No feed is measured yet, so a real one cannot be silent.
-    monkeypatch.setattr(learner_view, "feed_health", lambda course, now: silent)
+    assert "do not come as usual" not in staff.get(address).text
+    hold_feed(ana.course, since=NOW - DAY)
 
     shown = staff.get(address).text
 
     since = "Monday 29 September 2025, 13:00 (Europe/London)"
-    assert f"Nothing has come from the learning platform of Biology since {since}." in shown
+    assert f"The events of Biology do not come as usual since {since}." in shown
+    assert "No event came in the last 24 hours." in shown
     assert "passing time moves nobody" in shown
 
 

@@ -125,4 +125,4 @@ def test_looking_for_work_is_cheap_if_there_is_none() -> None:
     # Caps, quiet hours, holdouts and due learners.
     assert queries_of(dispatch) <= 4
     assert queries_of(lambda: react_due(now=NOW)) <= 1
-    assert queries_of(lambda: recover(now=NOW)) <= 8
+    assert queries_of(lambda: recover(now=NOW)) <= 11

@@ -14,7 +14,7 @@ from interventions.queries.holds import hold_of, with_reasons
 from interventions.queries.pauses import learner_pause
 from interventions.queries.waiting import oldest_due_message
 from segmentation.models import Segment
-from tests.factories import NOW
+from tests.factories import NOW, hold_feed
 from tests.interventions.factories import claim, dispatch, make_delivery
 from tests.interventions.test_dispatch import state_of
 from tests.processes import SECONDS_TO_FINISH
@@ -45,8 +45,13 @@ def segment_frozen(delivery: Delivery) -> None:
     Segment.objects.filter(pk=delivery.run.cadence.segment_id).update(status="frozen")
 
 
+def feed_silent(delivery: Delivery) -> None:
+    hold_feed(delivery.enrollment.course, since=NOW - timedelta(hours=1))
+
+
 @pytest.mark.parametrize(
-    "against", [course_not_live, site_paused, learner_paused, cadence_paused, segment_frozen]
+    "against",
+    [course_not_live, site_paused, learner_paused, cadence_paused, segment_frozen, feed_silent],
 )
 def test_a_held_message_waits_unchanged_and_unread(against) -> None:
     delivery = make_delivery()

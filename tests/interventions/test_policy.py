@@ -46,7 +46,7 @@ OBJECTIONS: list[tuple[dict[str, Any], Any]] = [
     ({"held": Reason.SITE_PAUSED}, Defer(NOW + HOLD, Reason.SITE_PAUSED)),
     ({"held": Reason.CADENCE_PAUSED}, Defer(NOW + HOLD, Reason.CADENCE_PAUSED)),
     ({"held": Reason.SEGMENT_FROZEN}, Defer(NOW + HOLD, Reason.SEGMENT_FROZEN)),
-    ({"feed_silent": True}, Defer(NOW + HOLD, Reason.FEED_SILENT)),
+    ({"held": Reason.FEED_SILENT}, Defer(NOW + HOLD, Reason.FEED_SILENT)),
     ({"conversation_open": True}, Defer(NOW + TALKS_AT_LEAST, Reason.CONVERSATION_OPEN)),
     ({"quiet_hours": NIGHT}, Defer(MORNING, Reason.QUIET_HOURS)),
     (

@@ -209,8 +209,8 @@ def silence_sentence(feed: FeedHealth, course: Course) -> str:
         return ""
     since = f" since {instant_text(feed.since, zone=course.time_zone)}" if feed.since else ""
     return (
-        f"Nothing has come from the learning platform of {course.title}{since}. Until something"
-        " comes, passing time moves nobody, because a learner may have acted without our knowing."
+        f"The events of {course.title} do not come as usual{since}. {feed.sentence} Until they do,"
+        " passing time moves nobody, because a learner may have acted without our knowing."
     )
 
 

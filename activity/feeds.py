@@ -1,0 +1,252 @@
+"""Judge whether a course's events arrive as they did in its own past weeks. Pure.
+
+Everything is counted by the hour of receipt, because a late feed and a silent one look alike by the
+hours in which events occurred. The rare weeks decide: a window of time is compared with the least
+of the same local hours of the past weeks, so that a vacation, a bulk import or a busy week among
+them does not raise what is expected.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+WEEKS = 4
+# A course with less history has no usual week, so nothing is judged.
+FEWEST_WEEKS = 3
+# Record 76 says on what these were measured.
+MISSED = 50
+SHORTEST_SILENCE = 3 * HOUR
+THIN_SHARE = 0.05
+FEWEST_FOR_THIN = 400
+FEWEST_OF_A_VERB = 100
+MOST_OF_A_DAY = 0.5
+FEWEST_FOR_SHARES = 100
+VANISHED_SHARE = 0.1
+FEWEST_FOR_DELAY = 50
+LATER_BY = timedelta(hours=12)
+LATER_TIMES = 3
+
+Numbers = Mapping[str, int | float | str]
+
+
+class FeedStatus(StrEnum):
+    """How the events of a course arrive. All but OK hold what depends on them."""
+
+    OK = "ok"
+    SILENT = "silent"
+    CHANGED = "changed"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class HourCount:
+    """The events of one verb that were received in one hour. `delay` is the sum of their delays."""
+
+    at: datetime
+    verb: str
+    events: int
+    with_item: int = 0
+    with_score: int = 0
+    delay: timedelta = timedelta(0)
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedJudgement:
+    """The status, since when it holds if the events say so, and the numbers behind it."""
+
+    status: FeedStatus = FeedStatus.OK
+    since: datetime | None = None
+    numbers: Numbers = field(default_factory=dict)
+
+
+OK = FeedJudgement()
+
+
+def judge_feed(hours: Sequence[HourCount], *, now: datetime, zone: str) -> FeedJudgement:
+    """Return whether the events arrive as in the past weeks.
+
+    `hours` are those of the last five weeks, in any order. A course without a history of three
+    weeks is always ok.
+    """
+    history = _History(hours, now=now, zone=zone)
+    if history.weeks < FEWEST_WEEKS:
+        return OK
+    for judge in (_silent, _thin, _vanished_verb, _vanished_share, _late):
+        found = judge(history)
+        if found is not None:
+            return found
+    return OK
+
+
+class _History:
+    """The hours by UTC and by local hour, for windows that end with the last full hour."""
+
+    def __init__(self, hours: Iterable[HourCount], *, now: datetime, zone: str) -> None:
+        self.end = _full_hour(now)
+        self.hours = [each for each in hours if each.at < now]
+        first = min((each.at for each in self.hours), default=self.end)
+        self.last = max((each.last_at or each.at for each in self.hours), default=None)
+        self.weeks = min(WEEKS, int((self.end - first) / timedelta(days=7)))
+        # Learners live by the local clock, and a nightly job may run by UTC. After a clock change
+        # the two differ, and the same hours of one of them would look empty.
+        self._clocks = [_Clock(self.hours, ZoneInfo(name)) for name in ("UTC", zone)]
+
+    def window(self, length: timedelta) -> list[HourCount]:
+        """Return the hours of the last window of this length."""
+        return self._clocks[0].window(self.end, length)
+
+    def usual(self, length: timedelta, count: Callable[[HourCount], int]) -> int:
+        """Return the least of the past weeks in the same window, by both clocks."""
+        return min(sum(map(count, hours)) for hours in self._past(length))
+
+    def past(self, length: timedelta) -> list[HourCount]:
+        """Return the hours of the same windows of the past weeks."""
+        return [hour for hours in self._past(length) for hour in hours]
+
+    def _past(self, length: timedelta) -> Iterator[list[HourCount]]:
+        for week in range(1, self.weeks + 1):
+            for clock in self._clocks:
+                yield clock.window(self.end, length, back=timedelta(days=7 * week))
+
+
+class _Clock:
+    """The hours by the day and hour that a clock shows."""
+
+    def __init__(self, hours: Iterable[HourCount], zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._found: dict[datetime, list[HourCount]] = {}
+        for each in hours:
+            self._found.setdefault(self._shown(each.at), []).append(each)
+
+    def window(
+        self, end: datetime, length: timedelta, *, back: timedelta = timedelta(0)
+    ) -> list[HourCount]:
+        """Return the hours of the window that ends at `end`, or earlier by so many days."""
+        steps = range(int(length / HOUR))
+        shown = (self._shown(end - length + step * HOUR) - back for step in steps)
+        return [hour for at in shown for hour in self._found.get(at, ())]
+
+    def _shown(self, at: datetime) -> datetime:
+        return at.astimezone(self._zone).replace(tzinfo=None, minute=0)
+
+
+def _full_hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _events(hour: HourCount) -> int:
+    return hour.events
+
+
+def _of(verb: str) -> Callable[[HourCount], int]:
+    return lambda hour: hour.events if hour.verb == verb else 0
+
+
+def _silent(history: _History) -> FeedJudgement | None:
+    if history.last is None:
+        return None
+    since = _full_hour(history.last) + HOUR
+    length = min(history.end - since, 7 * DAY)
+    if length < SHORTEST_SILENCE:
+        return None
+    missed = history.usual(length, _events)
+    if missed < MISSED:
+        return None
+    numbers = {"seen": 0, "usual": missed, "hours": int(length / HOUR)}
+    return FeedJudgement(FeedStatus.SILENT, history.last, numbers)
+
+
+def _thin(history: _History) -> FeedJudgement | None:
+    seen, usual = sum(map(_events, history.window(DAY))), history.usual(DAY, _events)
+    if usual < FEWEST_FOR_THIN or seen >= THIN_SHARE * usual:
+        return None
+    return FeedJudgement(FeedStatus.SILENT, None, {"seen": seen, "usual": usual, "hours": 24})
+
+
+def _vanished_verb(history: _History) -> FeedJudgement | None:
+    seen = history.window(DAY)
+    # After a silence, the day has too few events to miss one kind of them.
+    if sum(map(_events, seen)) < MOST_OF_A_DAY * history.usual(DAY, _events):
+        return None
+    for verb in sorted({each.verb for each in history.past(DAY)} - {each.verb for each in seen}):
+        usual = history.usual(DAY, _of(verb))
+        if usual >= FEWEST_OF_A_VERB:
+            return FeedJudgement(FeedStatus.CHANGED, None, {"verb": verb, "usual": usual})
+    return None
+
+
+_SHARES: tuple[tuple[str, str, Callable[[HourCount], int]], ...] = (
+    ("item", "", lambda hour: hour.with_item),
+    ("score", "ATTEMPT_QUIZ", lambda hour: hour.with_score),
+)
+
+
+def _vanished_share(history: _History) -> FeedJudgement | None:
+    for part, verb, count in _SHARES:
+        seen, past = (
+            [hour for hour in found if verb in ("", hour.verb)]
+            for found in (history.window(DAY), history.past(DAY))
+        )
+        now, before = _share(seen, count), _share(past, count)
+        if sum(map(_events, seen)) >= FEWEST_FOR_SHARES and now < VANISHED_SHARE * before:
+            numbers: Numbers = {
+                "part": part,
+                "share": round(now, 4),
+                "usual_share": round(before, 4),
+            }
+            return FeedJudgement(FeedStatus.CHANGED, None, numbers)
+    return None
+
+
+def _share(hours: Sequence[HourCount], count: Callable[[HourCount], int]) -> float:
+    events = sum(map(_events, hours))
+    return sum(map(count, hours)) / events if events else 0.0
+
+
+def _late(history: _History) -> FeedJudgement | None:
+    seen, past = history.window(DAY), history.past(DAY)
+    if min(sum(map(_events, seen)), sum(map(_events, past))) < FEWEST_FOR_DELAY:
+        return None
+    now, before = _mean_delay(seen), _mean_delay(past)
+    if now < max(before * LATER_TIMES, before + LATER_BY):
+        return None
+    numbers = {"delay_hours": round(now / HOUR, 1), "usual_hours": round(before / HOUR, 1)}
+    return FeedJudgement(FeedStatus.LATE, None, numbers)
+
+
+def _mean_delay(hours: Iterable[HourCount]) -> timedelta:
+    found = list(hours)
+    return sum((hour.delay for hour in found), timedelta(0)) / sum(map(_events, found))
+
+
+_USUAL = " In the same hours of each of the past weeks, {usual:,} or more came."
+_SHARE = "The share of {} in the last 24 hours is {{share:.1%}}. It was {{usual_share:.1%}}."
+_SENTENCES = {
+    "none": "No event came in the last {hours} hours." + _USUAL,
+    "few": "Only {seen:,} events came in the last {hours} hours." + _USUAL,
+    "late": "The events of the last 24 hours came {delay_hours} hours after they occurred, on "
+    "average. In the past weeks it was {usual_hours} hours.",
+    "verb": "No event {verb} came in the last 24 hours." + _USUAL,
+    "item": _SHARE.format("events that name an item"),
+    "score": _SHARE.format("quiz attempts with a score"),
+}
+
+
+def feed_sentence(status: str, numbers: Numbers) -> str:
+    """Return what is unusual about the events, as a sentence with its numbers."""
+    if status == FeedStatus.OK:
+        return "The events arrive as in the past weeks."
+    return _SENTENCES[_kind(status, numbers)].format(**numbers)
+
+
+def _kind(status: str, numbers: Numbers) -> str:
+    if status == FeedStatus.SILENT:
+        return "few" if numbers["seen"] else "none"
+    if status == FeedStatus.LATE:
+        return "late"
+    return "verb" if "verb" in numbers else str(numbers["part"])
