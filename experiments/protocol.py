@@ -53,6 +53,8 @@ class Promise:
     segments: tuple[ProtocolSegment, ...] = ()
     coverage: float = 1.0
     differs_outside: bool = False
+    # The frequency caps that limit only one arm, as sentences.
+    caps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,11 @@ def protocol_text(protocol: ExperimentProtocol) -> str:
         raise ProtocolError(
             f"A protocol of format {protocol.format} can be read but not written again."
         )
-    return canonical_json(asdict(protocol))
+    content = asdict(protocol)
+    if protocol.promise is not None and not protocol.promise.caps:
+        # Without caps of arms, the text stays as in releases that did not know them.
+        del content["promise"]["caps"]
+    return canonical_json(content)
 
 
 def read_protocol(text: str) -> ExperimentProtocol:
@@ -163,7 +169,8 @@ def _read_promise(found: dict[str, Any] | None) -> Promise | None:
     if found is None:
         return None
     segments = tuple(ProtocolSegment(**segment) for segment in found.pop("segments"))
-    return Promise(segments=segments, **found)
+    caps = tuple(found.pop("caps", ()))
+    return Promise(segments=segments, caps=caps, **found)
 
 
 def digest(text: str) -> str:

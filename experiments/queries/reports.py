@@ -119,6 +119,7 @@ def _facts(
         key=experiment.key,
         name=promise.name,
         hypothesis=promise.hypothesis,
+        caps=promise.caps,
         population=_population(promise, experiment),
         is_running=experiment.status == ExperimentStatus.RUNNING,
         started_at=experiment.started_at,

@@ -47,6 +47,7 @@ class ExperimentFacts:
     level: float
     protocol_sha256: str
     courses: tuple[CourseFacts, ...]
+    caps: tuple[str, ...] = ()
 
     @property
     def can_draw(self) -> bool:

@@ -46,7 +46,7 @@ from interventions.admin.ledger_filters import (
     messages_of_learners,
     too_many,
 )
-from interventions.forms import QuietHoursForm
+from interventions.forms import FrequencyCapForm, QuietHoursForm
 from interventions.queries.holds import with_reasons
 from interventions.queries.pauses import pauses_of
 from interventions.queries.sent import has_sent_message
@@ -252,8 +252,9 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
 class FrequencyCapAdmin(KeptAdmin):
     """Frequency caps. A cap that is no longer wanted is made inactive, not deleted."""
 
+    form = FrequencyCapForm
     list_display = ("name", "shown_cap", "active")
-    list_select_related = ("category", "course")
+    list_select_related = ("category", "course", "arm__experiment")
     list_filter = ("active", "scope", "window", "on_exceed")
     autocomplete_fields = ("category", "course")
 

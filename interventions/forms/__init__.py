@@ -3,11 +3,13 @@
 from interventions.forms.admin import CadenceForm, QuietHoursForm, TemplateForm
 from interventions.forms.channels import CourseSiteForm, WebhookEndpointForm
 from interventions.forms.holdouts import HoldoutForm
+from interventions.forms.limits import FrequencyCapForm
 from interventions.forms.steps import StepForm, StepFormSet
 
 __all__ = [
     "CadenceForm",
     "CourseSiteForm",
+    "FrequencyCapForm",
     "HoldoutForm",
     "QuietHoursForm",
     "StepForm",

@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 
 from activity.models import SITE_ONLY, Course, CourseScoped, Learner, shared_unless, through
 from common.addresses import comparable
+from experiments.models import Arm
 from interventions.models.field_checks import FieldCheckedModel, check
 from interventions.models.messages import Category, channel_choices
 
@@ -57,6 +58,17 @@ class FrequencyCap(FieldCheckedModel):
         on_delete=models.CASCADE,
         related_name="frequency_caps",
         help_text="Leave it empty to count messages of all courses.",
+    )
+    arm = models.ForeignKey(
+        Arm,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="frequency_caps",
+        # The table has few rows.
+        db_index=False,
+        help_text="Only for an experiment on the cap itself: it then limits only messages to the "
+        "learners of this arm. Choose it before the experiment starts.",
     )
     limit = models.PositiveIntegerField(help_text="The largest number of messages, 1 or more.")
     window = models.CharField(max_length=14, choices=CapWindow.choices)
@@ -112,8 +124,9 @@ class FrequencyCap(FieldCheckedModel):
     def sentence(self) -> str:
         """Return the cap as a sentence: "At most 1 message in a day, later if more"."""
         where = f" in {self.course}" if self.course else ""
+        whom = f" to learners in the arm {self.arm}" if self.arm else ""
         more = "later" if self.on_exceed == OnExceed.DEFER else "dropped"
-        return f"At most {self._number_of_messages}{where} in {self._span}, {more} if more"
+        return f"At most {self._number_of_messages}{where}{whom} in {self._span}, {more} if more"
 
     @property
     def _number_of_messages(self) -> str:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from activity.access import COMMAND_LINE, Viewer
 from experiments.models import Experiment, ExperimentStatus
@@ -12,6 +13,7 @@ from experiments.reporting.report import all_clocks_stopped
 from experiments.reporting.text import hindrances
 from experiments.starting import lock_protocol_and_run
 from interventions.models import Cadence, CadenceStatus, Trigger
+from interventions.queries.limits import caps_of_arms
 from interventions.queries.populations import lock_segments
 from segmentation.operations import announce_members, lock_members
 
@@ -44,7 +46,8 @@ def start_experiment(
     if experiment.status == ExperimentStatus.DRAFT:
         _check_a_clock_runs(experiment, viewer)
         _check_no_cadence_for_everybody(segment_ids)
-    started = lock_protocol_and_run(experiment_id, now=now)
+    caps = tuple(cap.sentence for cap in caps_of_arms(experiment))
+    started = lock_protocol_and_run(experiment_id, now=now, caps=caps)
     _check_arms_differ(started)
     if draw_present:
         for segment_id in segment_ids:
@@ -67,6 +70,9 @@ def _check_arms_differ(experiment: Experiment) -> None:
     if experiment.differs_outside:
         return
     active = Cadence.objects.filter(status=CadenceStatus.ACTIVE)
+    if caps_of_arms(experiment):
+        _check_each_arm_receives(experiment, active)
+        return
     treated = active.filter(arm__experiment=experiment, arm__is_control=False, arm__weight__gt=0)
     if not treated.exists():
         raise ProtocolError(
@@ -78,6 +84,16 @@ def _check_arms_differ(experiment: Experiment) -> None:
             "No active cadence has its ghosts in the control arm, so frequency caps would hold "
             "back messages of the treatment arms alone. Choose the control arm under “Ghost for” "
             "in the cadence of the treatment arm."
+        )
+
+
+def _check_each_arm_receives(experiment: Experiment, active: QuerySet[Cadence]) -> None:
+    # The arms differ in a cap. Without messages to each of them, no cap would limit anything.
+    reached = active.values_list("arm", flat=True)
+    for arm in experiment.arms.filter(weight__gt=0).exclude(pk__in=reached.exclude(arm=None)):
+        raise ProtocolError(
+            f"The arms differ in a frequency cap, but no active cadence sends anything to the arm "
+            f"“{arm.own_name}”. Make a cadence with the same steps for each arm."
         )
 
 

@@ -32,6 +32,8 @@ class Cap:
     channel: str | None = None
     category_id: int | None = None
     course_id: int | None = None
+    # Only messages to learners of this arm are limited. What counts does not depend on it.
+    arm_id: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The facts that the policy needs about learners' messages, read in one query for all of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +11,10 @@ from activity.models import Learner
 from common.addresses import comparable
 from interventions.channels import CHANNELS
 from interventions.models import CadenceStatus, Delivery, RunStatus
-from interventions.policy.caps import Counted, Message, covers
+from interventions.policy.caps import Counted, Message
 from interventions.policy.consent import ConsentStatement, is_wanted, latest_statement
 from interventions.policy.decision import PASSING, Facts
+from interventions.queries.arms import capped_arms
 from interventions.queries.holds import hold_of, learner_paused
 from interventions.queries.limits import Limits
 from interventions.queries.runs import is_over
@@ -96,6 +97,8 @@ class Situation:
     counted: list[Counted]
     # Messages that wait for a PASSING reason, with their priority. They keep their place.
     waiting: list[tuple[int, Message]]
+    # By enrollment: its arms that have a cap of their own.
+    arms: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     @property
     def is_held(self) -> bool:
@@ -119,7 +122,10 @@ def read_situation(
 def situations_of(
     asked: Sequence[Asked], *, limits: Limits, now: datetime
 ) -> Mapping[int, Situation]:
-    """Return the situations by learner id. It takes one query, because every claim needs it."""
+    """Return the situations by learner id. It takes one query, because every claim needs it.
+
+    Another one reads the arms of the learners if there are caps of arms.
+    """
     by_id = {each.learner.pk: each for each in asked}
     values: dict[str, Any] = {
         "learners": list(by_id),
@@ -133,12 +139,13 @@ def situations_of(
         # channel, and to the mailbox itself.
         "since": now - limits.horizon,
     }
+    arms = capped_arms(list(by_id), limits=limits)
     with connection.cursor() as cursor:
         cursor.execute(_SITUATIONS, values)
-        return {pk: _situation(by_id[pk], *row) for pk, *row in cursor.fetchall()}
+        return {pk: _situation(by_id[pk], arms, *row) for pk, *row in cursor.fetchall()}
 
 
-def _situation(asked: Asked, *row: Any) -> Situation:
+def _situation(asked: Asked, arms: Mapping[int, frozenset[int]], *row: Any) -> Situation:
     site_paused, held, talking, suppressed, pending, waiting, counted, words = row
     return Situation(
         site_paused=site_paused,
@@ -150,6 +157,7 @@ def _situation(asked: Asked, *row: Any) -> Situation:
         words=tuple(_statement(*each) for each in words or ()),
         counted=[_counted(*each) for each in counted or ()],
         waiting=[(priority, Message(*message)) for priority, *message in waiting or ()],
+        arms=arms,
     )
 
 
@@ -204,7 +212,11 @@ def facts_of(
         send_window=cadence.send_window,
         evaluation_pending=delivery.enrollment_id in situation.evaluation_pending,
         once_for_all_courses=delivery.category.once_for_all_courses,
-        caps=tuple(cap for cap in limits.caps if delivery.category.capped and covers(cap, message)),
+        caps=limits.caps_of(
+            message,
+            arms=situation.arms.get(delivery.enrollment_id, frozenset()),
+            is_capped=delivery.category.capped,
+        ),
         # A message that is sent again replaces its earlier copy, so that copy does not count.
         counted=tuple(each for each in situation.counted if each.delivery_id != delivery.pk),
         ahead=tuple(

@@ -1,13 +1,14 @@
 """The limits set by admins, in the form that the policy reads."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from experiments.models import Arm, Experiment
 from interventions.channels import CHANNELS, Route
 from interventions.models import FrequencyCap, Holdout, OnExceed, QuietHours
 from interventions.policy import holdouts as policy
-from interventions.policy.caps import Cap, Window, horizon
+from interventions.policy.caps import Cap, Message, Window, covers, horizon
 from interventions.policy.decision import ONCE_WITHIN
 from interventions.policy.hours import ClosedHours
 
@@ -27,6 +28,20 @@ class Limits:
     def horizon(self) -> timedelta:
         """Return how far back a message can still count."""
         return max((ONCE_WITHIN, *(horizon(cap) for cap in self.caps)))
+
+    @property
+    def arm_ids(self) -> frozenset[int]:
+        """Return the arms that have a cap of their own."""
+        return frozenset(cap.arm_id for cap in self.caps if cap.arm_id is not None)
+
+    def caps_of(
+        self, message: Message, *, arms: Collection[int], is_capped: bool
+    ) -> tuple[Cap, ...]:
+        """Return the caps that limit the message to a learner in these arms."""
+        if not is_capped:
+            return ()
+        concerned = (cap for cap in self.caps if cap.arm_id is None or cap.arm_id in arms)
+        return tuple(cap for cap in concerned if covers(cap, message))
 
     def quiet_hours_of(self, course_id: int | None) -> ClosedHours | None:
         """Return the course's quiet hours, else the site's."""
@@ -62,6 +77,19 @@ def read_limits() -> Limits:
     )
 
 
+def caps_of_arms(experiment: Experiment) -> list[FrequencyCap]:
+    """Return the active caps that limit only one arm of the experiment. One query."""
+    found = FrequencyCap.objects.filter(arm__experiment=experiment, active=True)
+    return list(found.select_related("arm__experiment", "category", "course").order_by("id"))
+
+
+def arm_of_stored_cap(cap_id: int | None) -> Arm | None:
+    """Return the arm of a cap as it is stored, with its experiment, or None. One query."""
+    rows = FrequencyCap.objects.select_related("arm__experiment")
+    found = rows.filter(pk=cap_id).first() if cap_id else None
+    return found.arm if found else None
+
+
 def policy_holdout(row: Holdout) -> policy.Holdout:
     """Return the holdout in the form that the policy reads."""
     return policy.Holdout(
@@ -84,4 +112,5 @@ def _cap(row: FrequencyCap) -> Cap:
         channel=row.channel or None,
         category_id=row.category_id,
         course_id=row.course_id,
+        arm_id=row.arm_id,
     )

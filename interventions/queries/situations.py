@@ -14,6 +14,7 @@ from interventions.channels import CHANNELS
 from interventions.models import Consent, ConsentState, LearnerPause, Suppression
 from interventions.policy.caps import Counted, Message
 from interventions.policy.consent import ConsentStatement
+from interventions.queries.arms import capped_arms
 from interventions.queries.facts import Situation
 from interventions.queries.limits import Limits
 from interventions.queries.pauses import site_is_paused
@@ -59,6 +60,7 @@ def read_situations(
     words, counted = _statements(learners), _counted(learners, since=now - limits.horizon)
     site_paused, paused = site_is_paused(), _paused(learners)
     talking = talking_with(learners, now=now)
+    arms = capped_arms([learner.pk for learner in learners], limits=limits)
     return {
         learner.pk: Situation(
             site_paused=site_paused,
@@ -70,6 +72,7 @@ def read_situations(
             words=tuple(_of(learner, words)),
             counted=counted[learner.pk],
             waiting=[],
+            arms=arms,
         )
         for learner in learners
     }
