@@ -24,7 +24,6 @@ from activity.admin import (
     EnrollmentAdmin,
     Export,
     ExportedList,
-    KeptAdmin,
     LearnerAdmin,
     ReadOnlyAdmin,
     RelatedFilter,
@@ -46,8 +45,10 @@ from interventions.admin.ledger_filters import (
     messages_of_learners,
     too_many,
 )
+from interventions.admin.what_if import TriedAdmin
 from interventions.forms import FrequencyCapForm, QuietHoursForm
 from interventions.queries.holds import with_reasons
+from interventions.queries.limits import limits_with_cap, limits_with_quiet_hours
 from interventions.queries.pauses import pauses_of
 from interventions.queries.sent import has_sent_message
 from interventions.sentences import message_sentences, trace_lines
@@ -249,10 +250,11 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
 
 
 @admin.register(models.FrequencyCap)
-class FrequencyCapAdmin(KeptAdmin):
+class FrequencyCapAdmin(TriedAdmin):
     """Frequency caps. A cap that is no longer wanted is made inactive, not deleted."""
 
     form = FrequencyCapForm
+    limits_with = staticmethod(limits_with_cap)
     list_display = ("name", "shown_cap", "active")
     list_select_related = ("category", "course", "arm__experiment")
     list_filter = ("active", "scope", "window", "on_exceed")
@@ -265,10 +267,11 @@ class FrequencyCapAdmin(KeptAdmin):
 
 
 @admin.register(models.QuietHours)
-class QuietHoursAdmin(KeptAdmin):
+class QuietHoursAdmin(TriedAdmin):
     """Quiet hours of the site and of courses."""
 
     form = QuietHoursForm
+    limits_with = staticmethod(limits_with_quiet_hours)
     list_display = ("__str__", "shown_hours", "shown_course")
     list_select_related = ("course",)
     autocomplete_fields = ("course",)

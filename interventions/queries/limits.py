@@ -1,7 +1,7 @@
 """The limits set by admins, in the form that the policy reads."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from experiments.models import Arm, Experiment
@@ -75,6 +75,23 @@ def read_limits() -> Limits:
         quiet_hours={course: ClosedHours(begins, ends) for course, begins, ends in hours},
         holdouts=tuple(policy_holdout(row) for row in Holdout.objects.order_by("id")),
     )
+
+
+def limits_with_cap(row: FrequencyCap) -> Limits:
+    """Return the limits as if this cap were saved, new or in place of the stored one."""
+    limits = read_limits()
+    others = FrequencyCap.objects.filter(active=True).exclude(pk=row.pk).order_by("id")
+    caps = [*map(_cap, others), *([_cap(row)] if row.active else [])]
+    return replace(limits, caps=tuple(caps))
+
+
+def limits_with_quiet_hours(row: QuietHours) -> Limits:
+    """Return the limits as if these quiet hours were saved, new or in place of the stored ones."""
+    limits = read_limits()
+    stored = QuietHours.objects.filter(pk=row.pk).values_list("course_id", flat=True)
+    others = {of: each for of, each in limits.quiet_hours.items() if of not in set(stored)}
+    hours = ClosedHours(row.begins, row.ends)
+    return replace(limits, quiet_hours={**others, row.course_id: hours})
 
 
 def caps_of_arms(experiment: Experiment) -> list[FrequencyCap]:

@@ -1,0 +1,172 @@
+"""Replay the messages of the last 30 days under other limits."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from activity.access import Viewer, for_user
+from activity.models import Course
+from interventions.models import Cadence
+from interventions.policy.caps import Counted, Message
+from interventions.policy.decision import Facts, Reason
+from interventions.policy.expectation import Candidate
+from interventions.policy.what_if import Effect, Replayed, effects
+from interventions.queries.arms import capped_arms
+from interventions.queries.limits import Limits
+
+PERIOD = timedelta(days=30)
+# So many are replayed in about two seconds.
+MOST_MESSAGES = 10_000
+_LIMITS = [Reason.FREQUENCY_CAP, Reason.QUIET_HOURS, Reason.SEND_WINDOW, Reason.OUTRANKED]
+
+# The latest rows by id, because they are in the order in which they were planned: the ledger has
+# no index by planned_at. A message that was dropped for another reason than a limit is replayed
+# only if a limit had held it until then. It can go out until the instant at which it was dropped.
+_MESSAGES = """
+SELECT delivery.id, delivery.learner_id, COALESCE(NULLIF(lower(learner.email), ''),
+        delivery.learner_id::text),
+    COALESCE(NULLIF(learner.time_zone, ''), course.time_zone), delivery.enrollment_id,
+    enrollment.course_id, step.cadence_id, delivery.channel, delivery.category_id, category.quiet,
+    category.capped, delivery.priority, delivery.ghost, delivery.planned_at,
+    CASE WHEN delivery.state = 'dropped' AND delivery.reason <> %(cap)s
+        THEN LEAST(delivery.finished_at, delivery.expires_at) ELSE delivery.expires_at END
+FROM (SELECT * FROM interventions_delivery ORDER BY id DESC LIMIT %(most)s) AS delivery
+JOIN interventions_step AS step ON step.id = delivery.step_id
+JOIN interventions_category AS category ON category.id = delivery.category_id
+JOIN activity_learner AS learner ON learner.id = delivery.learner_id
+JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
+JOIN activity_course AS course ON course.id = enrollment.course_id
+WHERE delivery.planned_at >= %(since)s AND delivery.planned_at < %(until)s AND (
+    delivery.claimed_at IS NOT NULL OR delivery.reason = ANY(%(limits)s)
+    OR EXISTS (
+        SELECT FROM jsonb_array_elements(delivery.trace) AS entry
+        WHERE entry ->> 'reason' = ANY(%(limits)s)
+    )
+)
+ORDER BY delivery.id
+"""
+_COUNTED = """
+SELECT delivery.learner_id, channel, category_id, enrollment.course_id, claimed_at, delivery.id
+FROM interventions_delivery AS delivery
+JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
+WHERE delivery.learner_id = ANY(%(learners)s)
+    AND claimed_at > %(since)s AND claimed_at < %(until)s
+ORDER BY delivery.id
+"""
+
+
+class _Row(NamedTuple):
+    """A message of the period."""
+
+    id: int
+    learner_id: int
+    mailbox: str
+    zone: str
+    enrollment_id: int
+    course_id: int
+    cadence_id: int
+    channel: str
+    category_id: int
+    quiet: bool
+    capped: bool
+    priority: int
+    ghost: bool
+    planned_at: datetime
+    expires_at: datetime
+
+    @property
+    def message(self) -> Message:
+        """Return the properties of the message that caps depend on."""
+        return Message(self.channel, self.category_id, self.course_id)
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """The effects by course that the viewer may see. The replay began at `since`."""
+
+    since: datetime
+    is_cut: bool
+    courses: list[tuple[Course, Effect]]
+
+
+def what_if(before: Limits, after: Limits, *, viewer: Viewer, now: datetime) -> WhatIf:
+    """Return what the changed limits would have done to the messages of the last 30 days.
+
+    Of more than 10,000 planned messages, only the latest are replayed. At most six queries.
+    """
+    rows = _rows(now)
+    is_cut = len(rows) >= MOST_MESSAGES
+    since = min((row.planned_at for row in rows), default=now) if is_cut else now - PERIOD
+    found = effects(_by_mailbox(rows, _Replay(rows, before, after, since)), until=now)
+    courses = for_user(Course.objects.filter(pk__in=found), viewer).order_by("key")
+    return WhatIf(since, is_cut, [(course, found[course.pk]) for course in courses])
+
+
+class _Replay:
+    """The facts of messages under both sets of limits."""
+
+    def __init__(
+        self, rows: Sequence[_Row], before: Limits, after: Limits, since: datetime
+    ) -> None:
+        learners = sorted({row.learner_id for row in rows})
+        self._cadences = Cadence.objects.in_bulk({row.cadence_id for row in rows})
+        self._limits = [(each, capped_arms(learners, limits=each)) for each in (before, after)]
+        horizon = max(before.horizon, after.horizon)
+        self._counted = _counted(rows, learners, since=since - horizon, until=since)
+
+    def of(self, row: _Row) -> Replayed:
+        """Return the message under both limits."""
+        before, after = (self._candidate(row, limits, arms) for limits, arms in self._limits)
+        return Replayed(row.learner_id, row.course_id, row.ghost, before, after)
+
+    def _candidate(self, row: _Row, limits: Limits, arms: Any) -> Candidate:
+        in_arms = arms.get(row.enrollment_id, frozenset())
+        facts = Facts(
+            message=row.message,
+            zone=row.zone,
+            quiet_hours=limits.quiet_hours_of(row.course_id) if row.quiet else None,
+            send_window=self._cadences[row.cadence_id].send_window,
+            caps=limits.caps_of(row.message, arms=in_arms, is_capped=row.capped),
+            counted=tuple(self._counted[row.mailbox]),
+        )
+        rank = (row.priority, row.planned_at, row.id)
+        return Candidate(facts, row.planned_at, row.expires_at, rank, row.id)
+
+
+def _rows(now: datetime) -> list[_Row]:
+    values: dict[str, Any] = {
+        "most": MOST_MESSAGES,
+        "since": now - PERIOD,
+        "until": now,
+        "cap": Reason.FREQUENCY_CAP.value,
+        "limits": [reason.value for reason in _LIMITS],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_MESSAGES, values)
+        return [_Row(*row) for row in cursor.fetchall()]
+
+
+def _by_mailbox(rows: Iterable[_Row], replay: _Replay) -> Iterator[list[Replayed]]:
+    found: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        found[row.mailbox].append(row)
+    for of_one in found.values():
+        yield [replay.of(row) for row in of_one]
+
+
+def _counted(
+    rows: Sequence[_Row], learners: Sequence[int], *, since: datetime, until: datetime
+) -> dict[str, list[Counted]]:
+    """Return by mailbox what counts at the beginning. Messages of the period count as replayed."""
+    mailboxes = {row.learner_id: row.mailbox for row in rows}
+    found: dict[str, list[Counted]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTED, {"learners": list(learners), "since": since, "until": until})
+        for learner_id, channel, category_id, course_id, at, delivery_id in cursor:
+            message = Message(channel, category_id, course_id)
+            found[mailboxes[learner_id]].append(Counted(message, at, delivery_id))
+    return found
