@@ -82,8 +82,7 @@ class StepFormSet(StepInlineFormSet):
         steps = self._kept()
         if not steps and not any(self.errors):
             raise ValidationError("Add at least one step. A cadence without steps sends nothing.")
-        self._number(steps)
-        place_branches(steps, self._stored_positions())
+        place_branches(self._numbered(steps), self._stored_positions())
         if getattr(self.instance, "category_id", None) is None:
             return
         try:
@@ -105,13 +104,15 @@ class StepFormSet(StepInlineFormSet):
             if not form.cleaned_data.get("DELETE") and form.cleaned_data.get("template")
         ]
 
-    def _number(self, steps: list[StepForm]) -> None:
+    def _numbered(self, steps: list[StepForm]) -> list[StepForm]:
+        """Give the rows their positions. Return them as the page shows them."""
         # The page numbers the rows that were dragged. Rows without a number come after all others,
         # in their order in the form.
         rows = sorted(steps, key=_place)
         positions = positions_in_order([form.stored_position for form in rows])
         for form, position in zip(rows, positions, strict=True):
             form.instance.position = position
+        return rows
 
 
 def _place(form: StepForm) -> float:
@@ -141,7 +142,7 @@ def number_at(positions: Sequence[int], position: int | None) -> int | None:
 
 
 def place_branches(rows: Sequence[StepForm], stored: Sequence[int]) -> None:
-    """Set the positions of the branches from the numbers in the rows, which are in order.
+    """Set the positions of the branches from the numbers in the rows, which are in page order.
 
     A number that was typed is that of a row as it is now. One that was left alone keeps its step,
     also if the rows were dragged. `stored` are the positions before the edit.

@@ -179,6 +179,23 @@ def test_a_branch_keeps_its_step_when_rows_change_places(staff, three_steps):
     assert branches(cadence)[0] == (1, None)
 
 
+@pytest.mark.parametrize(("typed", "days"), [("2", 2), ("3", 1)])
+def test_a_branch_typed_after_dragging_leads_to_the_row_with_its_number(
+    staff, three_steps, typed, days
+):
+    template, form, cadence = three_steps
+    # The last row was dragged to the second place.
+    moved = {"steps-0-then": typed, "steps-1-order": 2, "steps-2-order": 1}
+    stored = list(cadence.steps.all())
+    rows = step_rows(template, "0", "1 day", "2 days", stored=stored, **moved)
+
+    response = staff.post(page(Cadence, cadence), form | rows)
+
+    assert response.status_code == 302, response.content.decode()
+    first = cadence.steps.get(position=0)
+    assert cadence.steps.get(position=first.then_position).delay.days == days
+
+
 def test_weekdays_are_ticked_and_hours_that_never_send_are_refused(staff, three_steps):
     template, form, cadence = three_steps
     QuietHours.objects.create(begins=time(21), ends=time(8))
