@@ -41,7 +41,15 @@ class Offered:
 
     course: Course
     segments: Mapping[str, Segment]
+    # Segments that rows name although no learner of the course can be in them.
+    former: Mapping[str, Segment]
     items: Sequence[Item]
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """Return the segments by their keys, former ones with the reason."""
+        present = [(key, each.name) for key, each in self.segments.items()]
+        return [*present, *((key, _former_name(each)) for key, each in self.former.items())]
 
     @property
     def modules(self) -> list[Item]:
@@ -60,18 +68,30 @@ class Offered:
 
 
 def offered_for(course: Course, viewer: Viewer) -> Offered:
-    """Return what the course offers to a viewer. Two queries."""
-    kept = for_user(Segment.objects.filter(playbook__courses=course), viewer)
-    segments = kept.exclude(status=SegmentStatus.ARCHIVED).order_by("playbook_id", "priority", "pk")
+    """Return what the course offers to a viewer. Three queries."""
+    seen = for_user(Segment.objects.order_by("playbook_id", "priority", "pk"), viewer)
+    kept = seen.filter(playbook__courses=course).exclude(status=SegmentStatus.ARCHIVED)
+    segments = {str(each.pk): each for each in kept}
+    # A row that shows no segment would be saved as one for every learner.
+    named = seen.filter(content_mappings__course=course).distinct()
+    former = {str(each.pk): each for each in named if str(each.pk) not in segments}
     items = for_user(Item.objects.filter(course=course), viewer).order_by("position", "pk")
-    named = {str(each.pk): each for each in segments}
-    return Offered(course, named, list(items[:MOST_ITEMS]))
+    return Offered(course, segments, former, list(items[:MOST_ITEMS]))
+
+
+def _former_name(segment: Segment) -> str:
+    is_archived = segment.status == SegmentStatus.ARCHIVED
+    return f"{segment.name} ({'archived' if is_archived else 'no longer in this course'})"
 
 
 class MappingRow(forms.Form):
     """One row: for whom, where, and what comes next."""
 
-    segment = forms.ChoiceField(required=False, label=LABELS[0])
+    segment = forms.ChoiceField(
+        required=False,
+        label=LABELS[0],
+        error_messages={"invalid_choice": "The course has no segment “%(value)s”."},
+    )
     place = forms.CharField(required=False, max_length=300, label=LABELS[1])
     thing = forms.CharField(required=False, max_length=300, label=LABELS[2])
     url = forms.CharField(
@@ -88,15 +108,21 @@ class MappingRow(forms.Form):
     def __init__(self, *args: Any, offered: Offered, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.offered = offered
-        segments: Any = self.fields["segment"]
-        segments.choices = [("", "every learner")] + [
-            (key, each.name) for key, each in offered.segments.items()
-        ]
+        self._offer_segments()
         for name, listed in (("place", "places"), ("thing", "things")):
             self.fields[name].widget.attrs["list"] = listed
         for name, label in zip(NAMES, LABELS, strict=True):
             # The heading of the column is not tied to the field.
             self.fields[name].widget.attrs["aria-label"] = label
+
+    def _offer_segments(self) -> None:
+        segments: Any = self.fields["segment"]
+        choices = [("", "every learner"), *self.offered.choices]
+        segments.choices = choices
+        value = self["segment"].value() or ""
+        if value not in dict(choices):
+            # It is shown and refused. A list without it would show and send “every learner”.
+            segments.widget.choices = [*choices, (value, f"{value} (unknown)")]
 
     def clean(self) -> dict[str, Any]:
         """Find the module, topic and item that are named. An empty row is none."""
@@ -230,7 +256,9 @@ def pasted_rows(text: str, offered: Offered) -> Iterator[dict[str, str]]:
     }
     if "thing" not in columns:
         raise SheetError(f"The first line names the columns, and “{LABELS[2]}” is missing.")
-    keys = {each.name.lower(): key for key, each in offered.segments.items()}
+    # A former segment may have the name of a present one.
+    named = {**offered.former, **offered.segments}
+    keys = {each.name.lower(): key for key, each in named.items()}
     for _, cells in sheet.rows:
         row = {name: cells[at] for name, at in columns.items() if at < len(cells)}
         # An unknown name is refused when the row is checked, because no choice has it.

@@ -31,7 +31,8 @@ from interventions.operations.content_mappings import save_mappings, state_of_ma
 
 RIGHTS = [
     "activity.view_course",
-    *(f"interventions.{verb}_contentmapping" for verb in ("view", "add", "change", "delete")),
+    # The table is changed as a whole, so an emptied row is a change of it.
+    *(f"interventions.{verb}_contentmapping" for verb in ("view", "add", "change")),
 ]
 EXAMPLE = """Segment;Module or topic;What comes next;Link;Minutes
 Video-only;Cells;Cells: quiz;;

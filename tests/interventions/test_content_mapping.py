@@ -1,7 +1,10 @@
 """The page of a course's content mapping: rows typed, pasted, refused and kept."""
 
+from io import StringIO
+
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
 from django.test import Client
 
 from activity.models import Course
@@ -16,6 +19,7 @@ from interventions.operations.content_mappings import (
 from segmentation.models import Segment
 from tests.factories import make_course, make_item
 from tests.interventions.factories import make_any_segment
+from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 pytestmark = pytest.mark.django_db
 LINK = "https://courses.example.org/more"
@@ -124,6 +128,39 @@ def test_a_wrong_row_is_refused_at_its_place_and_nothing_is_lost(
     assert not ContentMapping.objects.exists()
 
 
+def test_a_row_of_a_former_segment_stays_its_row(staff, course, segment) -> None:
+    dropped = make_segment(make_playbook(course), ACTED_TODAY, name="Dropped")
+    posted(
+        staff,
+        course,
+        {"segment": str(segment.pk), "thing": "Cells: quiz"},
+        {"segment": str(dropped.pk), "thing": "Cells: quiz"},
+    )
+    Segment.objects.filter(pk=segment.pk).update(status="archived")
+    dropped.playbook.courses.clear()
+
+    page = staff.get(address(course)).text
+    shown = [row["segment"].value() for row in table_of(staff, course)[:2]]
+    posted(staff, course, *({"segment": each, "thing": "Cells: quiz"} for each in shown))
+
+    assert f'<option value="{segment.pk}" selected>{segment.name} (archived)</option>' in page
+    assert f'<option value="{dropped.pk}" selected>Dropped (no longer in this course)' in page
+    assert [name for name, *_ in stored()] == [segment.name, "Dropped"]
+
+
+def table_of(staff: Client, course: Course) -> list:
+    return staff.get(address(course)).context["table"].forms
+
+
+def test_an_unknown_segment_is_not_shown_as_every_learner(staff, course) -> None:
+    cells = "Segment\tWhat comes next\nNobody\tCells: quiz"
+
+    answer = posted(staff, course, step="paste", pasted=cells)
+
+    assert "The course has no segment “Nobody”" in answer.text
+    assert '<option value="Nobody" selected>Nobody (unknown)</option>' in answer.text
+
+
 def test_two_rows_for_one_place_are_refused_once(staff, course) -> None:
     answer = posted(staff, course, {"thing": "Cells: quiz"}, {"thing": "More", "url": LINK})
 
@@ -181,13 +218,28 @@ def test_more_rows_keep_what_was_typed(staff, course) -> None:
 def test_the_page_needs_all_rights_of_the_table(client: Client, django_user_model, course) -> None:
     user = django_user_model.objects.create_user("bo", is_staff=True)
     client.force_login(user)
-    rights = Permission.objects.filter(codename__endswith="_contentmapping")
-    user.user_permissions.set([Permission.objects.get(codename="view_course"), *rights[:3]])
-    assert client.get(address(course)).status_code == 403
-    assert client.post(address(course), {"step": "save"}).status_code == 403
+    named = [f"{verb}_contentmapping" for verb in ("view", "add", "change")]
+    rights = Permission.objects.filter(codename__in=["view_course", *named])
+    for missing in rights:
+        user.user_permissions.set(rights.exclude(pk=missing.pk))
+        assert client.get(address(course)).status_code == 403
+        assert client.post(address(course), {"step": "save"}).status_code == 403
 
-    user.user_permissions.add(*rights)
+    user.user_permissions.set(rights)
     assert client.get(address(course)).status_code == 200
+
+
+def test_a_course_admin_opens_the_page_from_the_course(client, django_user_model, course) -> None:
+    call_command("make_groups", stdout=StringIO())
+    user = django_user_model.objects.create_user("cy", is_staff=True)
+    user.groups.add(Group.objects.get(name="Course admins"))
+    client.force_login(user)
+
+    assert address(course) in client.get(f"/courses/{course.pk}/").text
+    assert client.get(address(course)).status_code == 200
+    assert "The table is saved" in posted(client, course, {"thing": "Cells: quiz"}).text
+    assert "The table is saved" in posted(client, course).text
+    assert not ContentMapping.objects.exists()
 
 
 def test_the_page_takes_a_fixed_number_of_queries(
