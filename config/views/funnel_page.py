@@ -22,9 +22,10 @@ from common.clock import utc_now
 from config.views.counting import counted
 from experiments.models import Arm
 from experiments.reporting.reasons import reason_text
+from interventions.admin.ledger_filters import NO_REASON, ReasonNowFilter
 from interventions.charts import Bar, funnel_chart
 from interventions.models import Cadence, Delivery, Step
-from interventions.queries.funnel import CadenceFunnel, Funnel, Unsent, cadence_funnel
+from interventions.queries.funnel import WAITING, CadenceFunnel, Funnel, Unsent, cadence_funnel
 from interventions.views.row_ids import row_id
 
 WIDTHS = {"wide": 640, "narrow": 210}
@@ -174,6 +175,9 @@ class _Page:
         if unsent.reason:
             words = f"{words}, because {reason_text(unsent.reason)}"
         rows = {"state__exact": unsent.state, "ghost__exact": ghost}
+        # The list gives a hold as the reason of a message that waits, so its own would find none.
+        if unsent.state not in WAITING:
+            rows[ReasonNowFilter.parameter_name] = unsent.reason or NO_REASON
         if self.step:
             rows["step__id__exact"] = self.step.pk
         else:

@@ -220,16 +220,21 @@ def test_plot_has_a_bar_for_each_stage() -> None:
 def test_page_leads_to_the_messages_of_each_number(staff: Client, course: Course) -> None:
     cadence = make_cadence(name="Back on track")
     make_sent(cadence, course, "delivered", "opened")
-    make_message(cadence, make_evaluated(course), **DROPPED, reason="opted_out")
-    make_message(cadence, make_evaluated(course))
+    for reason in ("", "no_address", "opted_out"):
+        make_message(cadence, make_evaluated(course), **DROPPED, reason=reason)
+    make_message(cadence, make_evaluated(course), reason="quiet_hours")
+    # The list then gives the pause as the reason of the message that waits.
+    Cadence.objects.update(paused=True)
 
     page = staff.get(reverse("cadence-funnel", args=(cadence.pk,)))
 
     assert "100 % of the 1 sent" in page.text
     links = re.findall(r'<th scope="row"><a href="([^"]+)">([^<]+)</a></th>', page.text)
     assert [words for _, words in links] == [
+        "Not sent",
+        "Not sent, because the learner has no address",
         "Not sent, because the learner does not want these messages",
-        "Waiting",
+        "Waiting, because it is within the quiet hours",
     ]
     for address, _ in links:
         assert len(staff.get(address.replace("&amp;", "&")).context["cl"].result_list) == 1
