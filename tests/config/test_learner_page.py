@@ -12,8 +12,12 @@ from django.urls import reverse
 from activity import access
 from activity.models import Course, Enrollment
 from activity.operations.own_events import append_own_event
+from activity.queries.acts import DayActs
+from activity.verbs import BUILT_IN
 from common.clock import utc_now
+from config.views.learner.acts import day_sentence
 from config.views.learner.timeline import timeline
+from interventions.channels import CHANNELS
 from interventions.operations import resolve_in_doubt, save_cap
 from segmentation.models import Segment
 from segmentation.operations import add_member, announce_members, remove_member
@@ -206,6 +210,15 @@ def test_the_acts_of_a_day_are_one_sentence(ana: Enrollment) -> None:
         "Logged in, watched 3 videos of “Unit 2”, attempted “Quiz 2”: 0.49, not passed."
     )
     assert history(ana)[1:3] == ["Logged in.", "Logged in."]
+
+
+@pytest.mark.parametrize("verb", BUILT_IN)
+def test_no_verb_of_our_own_is_shown_by_its_name(verb: str) -> None:
+    said = day_sentence([DayActs(0, verb, None, 1, NOW, NOW, None, None)])
+
+    assert verb not in said
+    # The timeline says of a message that it was sent.
+    assert bool(said) == (verb not in {channel.verb for channel in CHANNELS.values()})
 
 
 def test_days_are_those_of_the_course(ana: Enrollment) -> None:

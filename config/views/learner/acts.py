@@ -8,9 +8,10 @@ from activity.models import Item
 from activity.queries.acts import DayActs
 from activity.texts import a_few
 from activity.verbs import ACTS
+from interventions.channels import CHANNELS
 
 # Hand-offs are in the timeline as messages.
-LEFT_OUT = frozenset({"EMAIL_SENT"})
+LEFT_OUT = frozenset(channel.verb for channel in CHANNELS.values())
 _DID = {
     "VIEW_MODULE": "looked at",
     "VIEW_ITEM": "looked at",
@@ -39,6 +40,8 @@ _WITHOUT_ITEM = {
     "EMAIL_CLICKED": "followed a link in a message",
     "EMAIL_BOUNCED": "got a message that bounced",
     "EMAIL_COMPLAINED": "marked a message as spam",
+    "IN_APP_SEEN": "saw a message on the course site",
+    "IN_APP_DISMISSED": "closed a message on the course site",
     "UNSUBSCRIBED": "unsubscribed",
 }
 _PLURALS = {"quiz": "quizzes", "other": "items"}
