@@ -57,7 +57,7 @@ def test_the_queue_marks_what_is_overdue_and_links_to_the_learner(
         assignee=teacher,
         due_at=utc_now() - DAY,
         text="Look at https://a.example/q\n\nThen <write>.",
-        why="attempts went down",
+        why="you have tried fewer quizzes",
     )
 
     page = client.get("/tasks/").text
@@ -66,7 +66,8 @@ def test_the_queue_marks_what_is_overdue_and_links_to_the_learner(
     assert f'href="/learners/{task.enrollment.learner_id}/">Ana</a>' in page
     assert '<a href="https://a.example/q"' in page
     assert "Then &lt;write&gt;." in page
-    assert "It comes now because attempts went down." in page
+    # The reason is written to the learner, and the page speaks to the instructor.
+    assert "The messages give this reason: “you have tried fewer quizzes”." in page
     task.due_at = utc_now() + DAY
     task.save()
     assert "Overdue." not in client.get("/tasks/").text
