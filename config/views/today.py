@@ -29,6 +29,7 @@ from interventions.models import (
     Nudge,
     WebhookEndpoint,
 )
+from interventions.views.task_lines import waiting_sentences
 from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
 
 Staff = User | AnonymousUser
@@ -73,7 +74,7 @@ def today(request: HttpRequest) -> HttpResponse:
 
 
 def today_for(viewer: Staff, *, now: datetime) -> Today:
-    """Return today's work that the viewer may see. Each kind takes one bounded query."""
+    """Return today's work that the viewer may see. Each kind takes one bounded query, tasks two."""
     courses = list(_courses(viewer, now))
     return Today(
         tasks=[item for source in TASKS for item in source(viewer, now)],
@@ -170,6 +171,11 @@ def _counted(rows: QuerySet[Rows], words: str, link: str, address: str) -> Itera
         yield Item(sentence[0].upper() + sentence[1:], link, address)
 
 
+def _instructor_tasks(viewer: Staff, now: datetime) -> Iterator[Item]:
+    for share, sentence in waiting_sentences(viewer, now=now, most=MOST_COUNTED):
+        yield Item(sentence, "Open the tasks", f"{reverse('interventions:tasks')}?show={share}")
+
+
 def _nudges(viewer: Staff, now: datetime) -> Iterator[Item]:
     del now
     rows = for_user(Nudge.objects.filter(made_at=None, version__gt=0), viewer)
@@ -195,6 +201,7 @@ TASKS: tuple[Source, ...] = (
     _in_doubt,
     _failed,
     _rejected,
+    _instructor_tasks,
     _nudges,
     _not_live,
 )

@@ -73,6 +73,17 @@ def task_page(share: Share, *, viewer: Staff, behind: InstructorTask | None = No
     return TaskPage(found[:PAGE], found[PAGE - 1] if len(found) > PAGE else None)
 
 
+def dues_of_waiting(share: Share, *, viewer: Staff, most: int) -> list[datetime]:
+    """Return when the waiting tasks of the share are due, at most so many. One query.
+
+    Tasks of the viewer's sections that somebody has taken over are left out.
+    """
+    rows = _of_share(share, waiting_tasks(viewer), viewer)
+    if share == Share.MY_SECTIONS:
+        rows = rows.filter(assignee=None)
+    return list(rows.order_by("due_at", "pk").values_list("due_at", flat=True)[:most])
+
+
 def waiting_tasks(viewer: Staff) -> QuerySet[InstructorTask]:
     """Return the tasks that are not closed and that the viewer may see."""
     return viewable(InstructorTask.objects.filter(state__in=WAITING_STATES), viewer)

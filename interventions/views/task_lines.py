@@ -1,11 +1,12 @@
 """A task for an instructor in sentences, for the queue and for the page of its learner."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from common.dates import instant_text
 from interventions.models import InstructorTask, TaskState
-from interventions.queries.tasks import CONVERSATION_ENDS, Staff
+from interventions.queries.tasks import CONVERSATION_ENDS, Share, Staff, dues_of_waiting
 from interventions.sentences import name_of
 
 
@@ -76,3 +77,29 @@ def _closed(task: InstructorTask, zone: str) -> str:
     if task.state == TaskState.RETURNED:
         return f"Closed on {at}, because the learner came back."
     return f"Done by {task.closed_by} on {at}: {task.note}"
+
+
+# What waits, for one task and for several.
+_WAITING = {
+    Share.MINE: ("task about a learner is yours", "tasks about learners are yours"),
+    Share.MY_SECTIONS: (
+        "task of your sections is nobody's yet",
+        "tasks of your sections are nobody's yet",
+    ),
+}
+
+
+def waiting_sentences(viewer: Staff, *, now: datetime, most: int) -> Iterator[tuple[Share, str]]:
+    """Yield the shares in which tasks wait for the viewer, with their numbers. Two queries."""
+    for share, words in _WAITING.items():
+        dues = dues_of_waiting(share, viewer=viewer, most=most + 1)
+        if dues:
+            number = f"{len(dues):,}" if len(dues) <= most else f"More than {most:,}"
+            yield share, f"{number} {words[len(dues) > 1]}{_overdue(dues, now)}."
+
+
+def _overdue(dues: Sequence[datetime], now: datetime) -> str:
+    late = sum(due < now for due in dues)
+    if late == len(dues):
+        return " and overdue" if late == 1 else ", all overdue"
+    return f", {late:,} of them overdue" if late else ""

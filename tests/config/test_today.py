@@ -9,12 +9,12 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from activity import access
-from activity.models import Course
+from activity.models import Course, Section
 from activity.operations import ingest
 from config.views.today import Today, today_for
 from experiments.models import Assignment, Experiment
 from experiments.queries import beginnings
-from interventions.models import DeliveryState
+from interventions.models import DeliveryState, InstructorTask, TaskState
 from interventions.operations import PauseNote, pause_cadence
 from segmentation.models import Segment, SegmentStatus, Surge, SurgeState
 from tests.factories import NOW, make_course, make_enrollment, make_event
@@ -27,6 +27,7 @@ from tests.interventions.factories import (
     make_experiment,
     make_live_course,
 )
+from tests.interventions.test_tasks import make_task
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 pytestmark = pytest.mark.django_db
@@ -104,6 +105,34 @@ def test_old_failure_waits_for_nobody() -> None:
     make_delivery(state=DeliveryState.FAILED, finished_at=NOW)
 
     assert seen(at=NOW + timedelta(days=7)).tasks == []
+
+
+def test_tasks_of_the_viewer_and_of_the_viewers_sections_wait(client: Client) -> None:
+    course = make_live_course(title="Biology")
+    bo = make_staff("view_instructortask")
+    bo.email = "Bo@college.example"
+    bo.save()
+    own = Section.objects.create(course=course, key="a", teacher_email="bo@college.example")
+    of_section = make_enrollment(course, section=own)
+    make_task(make_evaluated(course), assignee=None)
+
+    assert today_for(bo, now=NOW).tasks == []
+    make_task(make_evaluated(course), assignee=bo, due_at=NOW - DAY)
+    make_task(of_section, assignee=None, due_at=NOW + DAY)
+    said = today_for(bo, now=NOW).tasks
+    assert [each.sentence for each in said] == [
+        "1 task about a learner is yours and overdue.",
+        "1 task of your sections is nobody's yet.",
+    ]
+    client.force_login(bo)
+    for item in said:
+        assert client.get(item.address).text.count('<article class="task') == 1
+
+    make_task(make_evaluated(course), assignee=bo, due_at=NOW + DAY)
+    (mine, _) = today_for(bo, now=NOW).tasks
+    assert mine.sentence == "2 tasks about learners are yours, 1 of them overdue."
+    InstructorTask.objects.update(state=TaskState.DONE, closed_at=NOW)
+    assert today_for(bo, now=NOW).tasks == []
 
 
 def test_experiment_says_when_its_first_result_comes() -> None:
@@ -210,5 +239,5 @@ def test_page_costs_the_same_however_much_waits(django_assert_max_num_queries: A
         Segment.objects.filter(pk=segment.pk).update(status=SegmentStatus.FROZEN)
         make_delivery(make_evaluated(course), state="failed", finished_at=NOW)
         make_experiment(segment)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         seen()
