@@ -33,7 +33,10 @@ class _WithSecretAdmin(ButtonsAdmin):
 
     def buttons(self, request: HttpRequest, row: Any) -> list[Button]:
         """Return the button for a new secret."""
-        consequence = "The old secret stays valid for one day."
+        consequence = (
+            "It is shown once. The old secret stays valid for one day, and until then it cannot be "
+            "changed again."
+        )
         may_change = self.has_change_permission(request)
         return [Button("renew_secret", "New secret", consequence)] if may_change else []
 
@@ -41,7 +44,11 @@ class _WithSecretAdmin(ButtonsAdmin):
     def renew_secret(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Give the chosen rows new secrets and show them once."""
         for row in queryset:
-            secret = operations.renew_secret(row, now=utc_now())
+            try:
+                secret = operations.renew_secret(row, now=utc_now())
+            except operations.InterventionError as error:
+                messages.error(request, f"{row}: {error}")
+                continue
             messages.warning(request, format_html(_SECRET, row, secret))
 
 

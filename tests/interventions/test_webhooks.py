@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -16,7 +16,7 @@ from interventions.channels import CHANNELS, outside
 from interventions.channels.outside import NotReachedError, is_public, post
 from interventions.channels.retry_after import retry_after
 from interventions.models import Delivery, WebhookEndpoint
-from interventions.operations import renew_secret, save_endpoint
+from interventions.operations import InterventionError, renew_secret, save_endpoint
 from interventions.stages.dispatch import dispatch_due
 from interventions.stages.recover import recover
 from tests.factories import NOW, make_learner
@@ -107,6 +107,23 @@ def test_after_a_change_of_the_secret_both_sign_for_a_day(http_sink: HttpSink) -
     signatures = http_sink.posted[1].headers["webhook-signature"].split()
     assert len(signatures) == 1
     Webhook(new).verify(http_sink.posted[1].body, http_sink.posted[1].headers)
+
+
+def test_a_second_change_of_the_secret_waits_until_receivers_had_their_day(
+    http_sink: HttpSink,
+) -> None:
+    endpoint = make_endpoint(http_sink)
+    old, now = endpoint.secret, datetime(2025, 11, 3, 8, tzinfo=UTC)
+    new = renew_secret(endpoint, now=now)
+
+    with pytest.raises(InterventionError, match=r"Until Tuesday 4 November 2025, 08:00 \(UTC\)"):
+        renew_secret(endpoint, now=now + DAY - MINUTE)
+    endpoint.refresh_from_db()
+    assert (endpoint.old_secret, endpoint.secret) == (old, new)
+
+    third = renew_secret(endpoint, now=now + DAY)
+    endpoint.refresh_from_db()
+    assert (endpoint.old_secret, endpoint.secret) == (new, third)
 
 
 def test_a_course_has_its_own_endpoint_or_the_sites(
@@ -351,6 +368,9 @@ def test_the_page_shows_the_secret_once_and_refuses_a_bad_address(
     renewed = admin_client.post(f"{change}press/renew_secret/", follow=True).text
     old, endpoint = endpoint.secret, WebhookEndpoint.objects.get()
     assert (endpoint.secret in renewed, old in renewed) == (True, False)
+    pressed_again = admin_client.post(f"{change}press/renew_secret/", follow=True).text
+    assert "Nothing was changed. Until " in pressed_again
+    assert endpoint.secret == WebhookEndpoint.objects.get().secret
     second = admin_client.post(add, {"url": "https://b.example/x", "active": "on"})
     assert "There is an endpoint for it already." in second.text
 
