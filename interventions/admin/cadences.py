@@ -97,7 +97,8 @@ class CadenceAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
             "When it stops for a learner",
             {"classes": ("collapse",), "fields": ("exit_on_leave", "goal_rule")},
         ),
-        ("Part of an experiment", {"classes": ("collapse",), "fields": (("arm", "ghost_for"),)}),
+        # One below the other: side by side, two boxes with long names are wider than the page.
+        ("Part of an experiment", {"classes": ("collapse",), "fields": ("arm", "ghost_for")}),
         ("Key and status", {"classes": ("collapse",), "fields": ("key", "status", "shown_pause")}),
     )
 

@@ -21,7 +21,7 @@ else:
     StepModelForm, StepInlineFormSet = forms.ModelForm, forms.BaseInlineFormSet
 
 BRANCHES = ("then", "otherwise")
-_NUMBER = UnfoldAdminTextInputWidget(attrs={"placeholder": "next step", "size": 8})
+_NUMBER = UnfoldAdminTextInputWidget(attrs={"placeholder": "next", "size": 8})
 
 
 class StepForm(StepModelForm):

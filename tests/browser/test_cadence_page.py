@@ -6,7 +6,7 @@ from django.urls import reverse
 from interventions.models import Cadence, Step
 from tests.browser.visits import IN_BROWSER, assert_accessible, assert_fits, visit
 from tests.factories import NOW, make_course, make_enrollment
-from tests.interventions.factories import make_cadence
+from tests.interventions.factories import arm_of, make_cadence, make_experiment
 from tests.segmentation.factories import QUIET, make_playbook, make_segment
 
 pytestmark = IN_BROWSER
@@ -77,10 +77,15 @@ def test_row_added_to_the_steps_has_its_own_condition(live_server, staff_context
 
 
 def test_axe_finds_no_fault_and_the_page_fits(live_server, staff_context, cadence):
+    question = "Does a nudge bring learners who only watch videos to the quiz?"
+    experiment = make_experiment(cadence.segment, name=question, start=False)
+    arms = {"arm": arm_of(experiment, "nudge"), "ghost_for": arm_of(experiment, "control")}
+    Cadence.objects.update(**arms)
     page, faults = open_page(staff_context, live_server, cadence)
     page.evaluate("document.querySelectorAll('fieldset details').forEach(one => one.open = true)")
     page.get_by_role("button", name="Add a goal").click()
     page.locator(".said", has_text="of 2 learners").wait_for()
+    page.locator(".field-arm .select2-selection__rendered", has_text=question).wait_for()
 
     assert_fits(page, "cadence")
     assert_accessible(page, "cadence")
