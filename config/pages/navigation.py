@@ -35,6 +35,8 @@ GROUPS = {
         "Quiet hours": ("bedtime", "interventions.quiethours"),
         "Holdouts": ("do_not_disturb_on", "interventions.holdout"),
         "Hold all messages": ("pause_circle", "interventions.sitepause"),
+        # A category says which of these limits its messages keep to.
+        "Categories": ("category", "interventions.category"),
     },
     "Experiments and arms": {
         "Experiments": ("science", "experiments.experiment"),
@@ -47,9 +49,11 @@ GROUPS = {
         "Events": ("timeline", "activity.event"),
         "Rejected events": ("report", "activity.rejectedevent"),
     },
-    "Access": {
+    "Access and connections": {
         "Users": ("manage_accounts", "auth.user"),
         "Groups": ("shield_person", "auth.group"),
+        "Course sites": ("web", "interventions.coursesite"),
+        "Webhook endpoints": ("webhook", "interventions.webhookendpoint"),
     },
 }
 # The rights that pages of our own need. Any staff may open the others.

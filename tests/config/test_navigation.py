@@ -31,3 +31,13 @@ def test_menu_shows_only_permitted_pages(client: Client) -> None:
     assert "/mailbox/" not in page
     assert "/mailbox/" not in client.get("/").text
     assert "/admin/auth/user/" not in page
+
+
+def test_menu_lists_what_an_admin_sets_up_for_messages() -> None:
+    listed = {target for entries in GROUPS.values() for _, target in entries.values()}
+
+    assert {
+        "interventions.category",
+        "interventions.coursesite",
+        "interventions.webhookendpoint",
+    } <= listed
