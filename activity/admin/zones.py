@@ -55,7 +55,7 @@ def path_to_course(model: type[CourseScoped]) -> str | None:
             field = target._meta.get_field(name)
         except FieldDoesNotExist:
             return None
-        if not field.many_to_one:
+        if not field.concrete or not (field.many_to_one or field.one_to_one):
             return None
         target = field.related_model
     return path if target is Course else None

@@ -12,7 +12,7 @@ from lxml.html import fromstring
 
 from activity.admin.zones import path_to_course
 from activity.models import Course
-from interventions.models import Delivery, SentPage, SitePause
+from interventions.models import Delivery, Receipt, SentPage, SitePause
 from interventions.operations import PauseNote, pause_site
 from tests.admin.test_access import FOREIGN, lists, pages_of, populate, shown
 from tests.factories import NOW, make_course
@@ -87,6 +87,8 @@ def test_every_list_with_one_course_per_row_shows_its_zone(staff: Client) -> Non
     course = populate("Ant")
     Course.objects.filter(pk=course.pk).update(time_zone="Asia/Tokyo")
 
+    # A receipt has one course by its delivery, of which it is the only one.
+    assert path_to_course(Receipt)
     for model, address in lists().items():
         if path_to_course(model) and model._default_manager.exists():
             assert " UTC" not in shown(staff, address), model
