@@ -20,7 +20,11 @@ class Category(CourseScoped):
     key = models.SlugField(max_length=50, unique=True)
     name = models.CharField(max_length=100)
     description = models.CharField(max_length=300, blank=True)
-    needs_opt_in = models.BooleanField(default=False)
+    needs_opt_in = models.BooleanField(
+        default=False,
+        help_text="Only learners who agreed to these messages get them. Without it, all learners "
+        "get them who did not refuse.",
+    )
     capped = models.BooleanField(
         default=True, help_text="Frequency caps can hold back these messages. They always count."
     )
@@ -37,7 +41,12 @@ class Category(CourseScoped):
         "one of the courses. Those of the others are dropped.",
     )
     in_doubt_policy = models.CharField(
-        max_length=15, choices=InDoubtPolicy.choices, default=InDoubtPolicy.PREFER_ONCE
+        max_length=15,
+        choices=InDoubtPolicy.choices,
+        default=InDoubtPolicy.PREFER_ONCE,
+        help_text="If the connection breaks off, a message may or may not have arrived. It is sent "
+        "again, or it waits until staff say whether it arrived. Webhooks are always sent again, "
+        "because their receivers drop repeats.",
     )
     track_clicks = models.BooleanField(
         default=True,

@@ -1,4 +1,4 @@
-"""A form refuses a wrong value at its field, with a sentence that says what to do."""
+"""A form explains its choices, and refuses a wrong value with a sentence that says what to do."""
 
 import pytest
 from django.apps import apps
@@ -185,3 +185,10 @@ def test_cadence_of_an_archived_segment_is_not_active(staff, template, changed, 
     assert Cadence.objects.exists() == is_saved
     if not is_saved:
         assert "is archived" in response.context["adminform"].form.errors["segment"][0]
+
+
+def test_every_choice_about_a_category_is_explained() -> None:
+    choices = [each for each in Category._meta.fields if each.choices or each.has_default()]
+
+    assert {each.name for each in choices} >= {"needs_opt_in", "in_doubt_policy"}
+    assert [each.name for each in choices if not each.help_text] == []
