@@ -48,4 +48,5 @@ class ChannelPaceAdmin(ReadOnlyAdmin):
         """Return whether the channel is slowed, in words."""
         if not pace.slowed:
             return "full pace"
-        return f"slowed: the other side asked for less {pace.slowed} times in a row"
+        often = "once" if pace.slowed == 1 else f"{pace.slowed} times in a row"
+        return f"slowed: the other side asked {often} for less"

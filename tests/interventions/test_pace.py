@@ -8,6 +8,8 @@ from smtplib import SMTPDataError
 
 import pytest
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
 from interventions.channels import Answer, Channel, Result
 from interventions.channels.email import classify
@@ -211,3 +213,14 @@ def test_a_loop_rests_while_all_messages_wait_for_a_limit(monkeypatch: pytest.Mo
 
     assert Delivery.objects.filter(state="handed_off").count() == 1
     assert len(turns) <= len(rests) + 3
+
+
+@pytest.mark.parametrize(("slowed", "often"), [(1, "once"), (3, "3 times in a row")])
+def test_list_says_how_often_the_other_side_asked(
+    admin_client: Client, slowed: int, often: str
+) -> None:
+    ChannelPace.objects.create(channel="email", slowed=slowed)
+
+    page = admin_client.get(reverse("admin:interventions_channelpace_changelist")).text
+
+    assert f"the other side asked {often} for less" in page
