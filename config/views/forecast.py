@@ -99,12 +99,14 @@ def forecast_page(request: HttpRequest) -> HttpResponse:
     as_of = course.clock_stopped_at or now if course else now
     courses = [course] if course else list(seen.filter(clock_stopped_at=None)[:MOST_COURSES])
     zone = _zone(courses)
+    offered = list(seen[:MOST_COURSES])
     count = counted(
         request, courses, partial(forecast_of, course, viewer=request.user, as_of=as_of, zone=zone)
     )
     shown = {
         "course": course,
-        "courses": seen[:MOST_COURSES],
+        "courses": offered,
+        "left_out": 0 if course else sum(each.clock_stopped_at is not None for each in offered),
         "as_of": instant_text(as_of, zone=zone),
         "until": day_text(_end(as_of, zone) - timedelta(seconds=1), zone=zone),
         "zone": in_zone(as_of, zone)[1],

@@ -1,11 +1,12 @@
 """The pages in a real browser: wide and narrow, light and dark, without errors."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from django.urls import reverse
 
+from common.clock import utc_now
 from config.views import counting
 from experiments.models import Experiment
 from interventions.models import Cadence, MailboxMessage, MessageTemplate
@@ -14,6 +15,7 @@ from segmentation.models import Segment
 from segmentation.operations import install_playbook
 from tests.browser.visits import IN_BROWSER, NARROW, WIDE, assert_accessible, assert_fits, visit
 from tests.factories import NOW, make_course, make_enrollment, make_item
+from tests.interventions.factories import make_delivery, make_evaluated, make_live_course
 from tests.journeys.test_main_path import everybody_acts, make_experiment, run_stages
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
@@ -85,6 +87,20 @@ def test_staff_pages_open_without_errors_and_fit(part, live_server, staff_contex
             assert_accessible(page, address)
         assert_a_planted_script_does_not_run(page, faults)
         page.close()
+
+
+def test_hours_of_the_forecast_are_equally_wide(live_server, staff_context):
+    soon = utc_now() + timedelta(hours=1)
+    enrollment = make_evaluated(make_live_course(ends_on=date(2099, 1, 1)))
+    make_delivery(enrollment, send_at=soon, planned_at=soon, expires_at=soon + timedelta(days=7))
+    page, _ = visit(staff_context, live_server.url + reverse("forecast"), NARROW)
+    hours = page.locator(".heat thead th:not(:first-child, :last-child)")
+
+    widths = hours.evaluate_all("hours => hours.map(hour => hour.offsetWidth)")
+
+    assert (len(widths), max(widths) - min(widths) <= 1) == (24, True), widths
+    day = page.locator(".heat tbody th").first
+    assert day.evaluate("day => day.scrollWidth <= day.clientWidth")
 
 
 def test_numbers_of_a_large_course_come_in_place(

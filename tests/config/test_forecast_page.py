@@ -219,6 +219,8 @@ def test_page_without_messages_says_what_to_do(staff: Client) -> None:
 
     assert "No message is expected to go out." in page
     assert reverse("interventions:new_nudge") in page
+    assert "left out" not in page
+    assert f'href="{reverse("interventions:deliverability")}"' in page
 
 
 def test_simulated_course_is_shown_as_of_its_clock(staff: Client) -> None:
@@ -229,7 +231,13 @@ def test_simulated_course_is_shown_as_of_its_clock(staff: Client) -> None:
 
     assert "1 message is expected to go out." in page
     assert "stands still" in page
-    assert "No message is expected" in staff.get(reverse("forecast")).text
+    assert "simulated course" not in page.split("stands still")[1]
+    everywhere = staff.get(reverse("forecast")).text
+    assert "No message is expected" in everywhere
+    assert "1 simulated course is left out, because its clock stands still." in everywhere
+    make_live_course(clock_stopped_at=NOW)
+    everywhere = staff.get(reverse("forecast")).text
+    assert "2 simulated courses are left out, because their clocks stand still." in everywhere
 
 
 def test_page_of_a_large_course_counts_after_it_is_open(
