@@ -103,6 +103,26 @@ def test_hours_of_the_forecast_are_equally_wide(live_server, staff_context):
     assert day.evaluate("day => day.scrollWidth <= day.clientWidth")
 
 
+def test_sentences_about_faults_leave_the_columns_as_they_are(
+    live_server, staff_context, enrollments
+):
+    course = enrollments[0].course
+    address = reverse("interventions:content_mapping", args=(course.pk,))
+    page, faults = visit(staff_context, live_server.url + address)
+    columns = page.locator(".mapping th")
+    widths = columns.evaluate_all("all => all.map(column => column.offsetWidth)")
+
+    page.get_by_label("Link").first.fill("nowhere")
+    page.get_by_label("Minutes").first.fill("many")
+    page.get_by_role("button", name="Save the table").click()
+    page.get_by_role("alert").first.wait_for()
+
+    assert columns.evaluate_all("all => all.map(column => column.offsetWidth)") == widths
+    assert_fits(page, address)
+    assert_accessible(page, address)
+    assert faults == []
+
+
 def test_numbers_of_a_large_course_come_in_place(
     live_server, staff_context, enrollments, monkeypatch
 ):
