@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from django.db.models import Exists, OuterRef
+from django.utils.translation import get_language_info
 
 from activity.access import Viewer, for_user
 from activity.models import Enrollment
@@ -25,6 +26,11 @@ class Change:
     subject: list[Piece]
     body: list[Piece]
 
+    @property
+    def language(self) -> str:
+        """Return the name of the language."""
+        return language_name(self.locale)
+
 
 @dataclass(frozen=True)
 class Version:
@@ -33,6 +39,14 @@ class Version:
     number: int
     changes: list[Change]
     is_current: bool
+
+
+def language_name(locale: str) -> str:
+    """Return the English name of the language, or the locale if Django does not know it."""
+    try:
+        return str(get_language_info(locale.lower())["name"])
+    except KeyError:
+        return locale
 
 
 def template_of(template_id: int, *, viewer: Viewer) -> MessageTemplate | None:

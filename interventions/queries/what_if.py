@@ -10,7 +10,7 @@ from django.db import connection
 
 from activity.access import Viewer, for_user
 from activity.models import Course
-from interventions.models import Cadence
+from interventions.models import Cadence, Delivery
 from interventions.policy.caps import Counted, Message
 from interventions.policy.decision import Facts, Reason
 from interventions.policy.expectation import Candidate
@@ -19,6 +19,7 @@ from interventions.queries.arms import capped_arms
 from interventions.queries.limits import Limits
 
 PERIOD = timedelta(days=30)
+DAY = timedelta(days=1)
 # So many are replayed in about two seconds.
 MOST_MESSAGES = 10_000
 _LIMITS = [Reason.FREQUENCY_CAP, Reason.QUIET_HOURS, Reason.SEND_WINDOW, Reason.OUTRANKED]
@@ -86,24 +87,32 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True)
 class WhatIf:
-    """The effects by course that the viewer may see. The replay began at `since`."""
+    """The effects by course that the viewer may see. The replay goes from `since` to `until`.
+
+    `is_past` means that no message was planned in the last 30 days, so the 30 days before are used.
+    """
 
     since: datetime
+    until: datetime
     is_cut: bool
+    is_past: bool
     courses: list[tuple[Course, Effect]]
 
 
 def what_if(before: Limits, after: Limits, *, viewer: Viewer, now: datetime) -> WhatIf:
     """Return what the changed limits would have done to the messages of the last 30 days.
 
-    Of more than 10,000 planned messages, only the latest are replayed. At most six queries.
+    If none was planned in them, the 30 days up to the last planned message are replayed. Of more
+    than 10,000 planned messages, only the latest are. At most seven queries.
     """
-    rows = _rows(now)
+    until = _until(now)
+    rows = _rows(until)
     is_cut = len(rows) >= MOST_MESSAGES
-    since = min((row.planned_at for row in rows), default=now) if is_cut else now - PERIOD
-    found = effects(_by_mailbox(rows, _Replay(rows, before, after, since)), until=now)
+    since = min((row.planned_at for row in rows), default=until) if is_cut else until - PERIOD
+    found = effects(_by_mailbox(rows, _Replay(rows, before, after, since)), until=until)
     courses = for_user(Course.objects.filter(pk__in=found), viewer).order_by("key")
-    return WhatIf(since, is_cut, [(course, found[course.pk]) for course in courses])
+    shown = [(course, found[course.pk]) for course in courses]
+    return WhatIf(since, until, is_cut, until < now, shown)
 
 
 class _Replay:
@@ -137,11 +146,21 @@ class _Replay:
         return Candidate(facts, row.planned_at, row.expires_at, rank, row.id)
 
 
-def _rows(now: datetime) -> list[_Row]:
+def _until(now: datetime) -> datetime:
+    """Return the end of the period: now, or the end of the day after the last planned message."""
+    latest = Delivery.objects.order_by("-pk").values_list("planned_at", flat=True).first()
+    if latest is None or latest >= now - PERIOD:
+        return now
+    # A course in a vacation, and a simulated one, have something to try a limit on too. The day
+    # lets messages go out that waited for the end of quiet hours.
+    return latest + DAY
+
+
+def _rows(until: datetime) -> list[_Row]:
     values: dict[str, Any] = {
         "most": MOST_MESSAGES,
-        "since": now - PERIOD,
-        "until": now,
+        "since": until - PERIOD,
+        "until": until,
         "cap": Reason.FREQUENCY_CAP.value,
         "limits": [reason.value for reason in _LIMITS],
     }

@@ -60,6 +60,11 @@ class Asked:
         """Return the present texts by locale."""
         return queries.current_texts(self.template)
 
+    @property
+    def languages(self) -> dict[str, str]:
+        """Return the names of the languages by locale."""
+        return {locale: queries.language_name(locale) for locale in self.texts}
+
     @cached_property
     def text(self) -> TemplateText:
         """Return the asked text, or else the first."""

@@ -8,7 +8,7 @@ from django.test import Client
 
 from interventions.models import Delivery, MailboxMessage, MessageTemplate, TemplateText
 from interventions.operations import InterventionError, restore_version, save_template
-from interventions.queries.templates import MOST_VERSIONS, versions_of
+from interventions.queries.templates import MOST_VERSIONS, language_name, versions_of
 from interventions.render.differences import Piece, differences
 from tests.factories import make_item, make_learner
 from tests.interventions.factories import (
@@ -54,6 +54,10 @@ def test_it_is_shown_with_the_data_of_the_learner_with_an_id(
     assert "No learner has the id “x”" in admin_client.get(page_of(template), {"learner": "x"}).text
 
 
+def test_language_that_is_not_known_is_named_by_its_locale() -> None:
+    assert [language_name(each) for each in ("pt-BR", "tlh")] == ["Brazilian Portuguese", "tlh"]
+
+
 def test_it_offers_learners_and_shows_the_chosen_one(
     admin_client: Client, template: MessageTemplate
 ) -> None:
@@ -63,6 +67,7 @@ def test_it_offers_learners_and_shows_the_chosen_one(
     assert "Hello Bo" in admin_client.get(page_of(template), {"as": bo.pk}).text
     page = admin_client.get(page_of(template), {"as": ana.pk, "locale": "de"}).text
     assert "Subject: Kurs" in page
+    assert '<option value="de" selected>German</option>' in page
     assert "lang=&quot;de&quot;" in page
     for made_up in ("x", "9" * 40, "0"):
         assert "Hello Ana" in admin_client.get(page_of(template), {"as": made_up}).text

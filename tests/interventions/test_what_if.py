@@ -224,8 +224,21 @@ def test_button_on_quiet_hours_and_wrong_values_get_sentences(staff: Client) -> 
 
     assert "Correct this first:" in wrong
     assert "There is no 25" in wrong or "not a time of day" in wrong
-    assert "No message was due in the last 30 days" in none
+    assert "No message of your courses was due" in none
     assert staff.get(address).status_code == 405
+
+
+def test_without_messages_in_the_last_30_days_the_days_before_are_replayed(staff: Client) -> None:
+    FrequencyCap.objects.all().delete()
+    QuietHours.objects.all().delete()
+    make_sent(*(40 * 24 + each for each in (100, 60, 30)))
+    address = reverse("admin:interventions_frequencycap_try", args=("new",))
+
+    shown = staff.post(address, FORM, headers={"HX-Request": "true"}).text
+
+    assert "No message was planned in the last 30 days." in shown
+    cells = [cell.split("<")[0].rpartition(">")[2] for cell in shown.split("<td")[1:]]
+    assert cells == ["3", "3", "1", "2", "0", "0", "1"]
 
 
 def test_only_those_who_may_change_the_limit_can_try_it(client: Client, db: None) -> None:
@@ -254,5 +267,5 @@ def test_replay_takes_a_fixed_number_of_queries(
     boss = get_user_model().objects.get()
     limits = read_limits()
 
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         what_if(limits, limits, viewer=boss, now=utc_now())
