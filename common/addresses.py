@@ -1,22 +1,17 @@
 """Normalize mail addresses: for sending, and for comparing. Pure."""
 
-import idna
+from common.hosts import ascii_domain
 
 
 def deliverable(address: str) -> str:
     """Return the address with its domain in ASCII, as every mail server accepts it.
 
-    The domain is encoded by IDNA 2008, in which straße and strasse are two domains (RFC 5891). If
-    the domain has no such form, the address is returned unchanged, and no mail can be sent to it.
+    An address whose domain has no such form is returned unchanged. No mail can be sent to it.
     """
     name, at, domain = address.rpartition("@")
-    if domain.isascii():
-        return address
     try:
-        # UTS 46 maps capitals and full-width letters to the form that IDNA requires. Python's own
-        # codec implements IDNA 2003: it writes ß as ss, which is somebody else's domain.
-        return f"{name}{at}{idna.encode(domain, uts46=True).decode('ascii')}"
-    except idna.IDNAError:
+        return f"{name}{at}{ascii_domain(domain)}"
+    except ValueError:
         return address
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from activity.operations import append_own_event
+from common.hosts import USUAL_PORTS, ascii_host
 from interventions.models import CourseSite, InAppMessage
 from interventions.operations.errors import InterventionError
 from interventions.operations.secrets import new_secret
@@ -67,12 +68,13 @@ def _origin(given: str) -> str:
         field="origins",
     )
     try:
-        parts = urlsplit(given.lower())
-        port = f":{parts.port}" if parts.port else ""
+        parts = urlsplit(given)
+        host, port = ascii_host(parts.hostname or ""), parts.port
     except ValueError:
         raise wrong from None
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path not in ("", "/"):
+    if parts.scheme not in USUAL_PORTS or parts.path not in ("", "/") or port == 0:
         raise wrong
-    if parts.query or parts.fragment or parts.username:
+    if parts.query or parts.fragment or "@" in parts.netloc:
         raise wrong
-    return f"{parts.scheme}://{parts.hostname}{port}"
+    shown_port = "" if port in (None, USUAL_PORTS[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{shown_port}"

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 
 from activity.models import Learner, PendingNo
 from common.addresses import comparable
+from common.stored_text import unstorable
 from interventions.models import CourseSite, InAppMessage
 from interventions.queries.preferences import wanted_of
 
@@ -39,14 +40,16 @@ def reader_of_token(token: str, *, now: datetime) -> SiteReader:
     site = _site(token)
     claims = _claims(token, site, now)
     _check_expiry(claims, now)
-    external_id = claims.get("external_id")
-    known = (
-        Learner.objects.filter(external_id=external_id) if isinstance(external_id, str) else None
-    )
-    learner = known.first() if known is not None else None
+    learner = _learner(claims.get("external_id"))
     if learner is None:
         raise TokenError("The token names no known learner in external_id.")
     return SiteReader(site, learner)
+
+
+def _learner(external_id: object) -> Learner | None:
+    if not isinstance(external_id, str) or unstorable(external_id):
+        return None
+    return Learner.objects.filter(external_id=external_id).first()
 
 
 def _site(token: str) -> CourseSite:
@@ -80,10 +83,10 @@ def _check_expiry(claims: Mapping[str, Any], now: datetime) -> None:
     expires = claims.get("exp")
     if isinstance(expires, bool) or not isinstance(expires, int | float):
         raise TokenError("The token needs the second of its expiry in exp.")
-    left = expires - now.timestamp()
-    if not left > -CLOCK_DIFFERENCE.total_seconds():
+    # Comparing is exact. To calculate with it would fail on an integer that no float can hold.
+    if not expires > (now - CLOCK_DIFFERENCE).timestamp():
         raise TokenError("The token has expired.")
-    if left > (LONGEST_TOKEN + CLOCK_DIFFERENCE).total_seconds():
+    if expires > (now + LONGEST_TOKEN + CLOCK_DIFFERENCE).timestamp():
         raise TokenError("The token is valid for more than one day. Sign one that ends sooner.")
 
 

@@ -138,6 +138,11 @@ def wrong_tokens(site: CourseSite, who: str) -> dict[str, dict[str, str]]:
         "without end": {"Authorization": f"Bearer {without}"},
         "unknown learner": token(site, "nobody"),
         "no learner": token(site, 7),
+        "a name that no database can hold": token(site, "a\0b"),
+        "half a character": token(site, "\ud800"),
+        "a huge end": token(site, who, exp=10**400),
+        "an endless end": token(site, who, exp=float("inf")),
+        "no number as end": token(site, who, exp=float("nan")),
         "another algorithm": {
             "Authorization": "Bearer "
             + jwt.encode({"external_id": who, "exp": now + HOUR}, site.secret, "HS512", headers=key)
@@ -263,6 +268,14 @@ def test_the_list_has_a_limit_and_a_fixed_number_of_queries(
     [
         ("https://Courses.example.org/", ["https://courses.example.org"]),
         ("http://localhost:8080", ["http://localhost:8080"]),
+        ("https://courses.example.org:443", ["https://courses.example.org"]),
+        ("http://courses.example.org:80/", ["http://courses.example.org"]),
+        ("http://courses.example.org:443", ["http://courses.example.org:443"]),
+        ("https://MÜNCHEN.example", ["https://xn--mnchen-3ya.example"]),
+        ("https://straße.example", ["https://xn--strae-oqa.example"]),
+        ("https://my_host.example", ["https://my_host.example"]),
+        ("https://[::1]:3000", ["https://[::1]:3000"]),
+        ("https://[0:0:0:0:0:0:0:1]", ["https://[::1]"]),
     ],
 )
 def test_origins_are_kept_as_browsers_send_them(typed: str, origins: list[str]) -> None:
@@ -270,7 +283,20 @@ def test_origins_are_kept_as_browsers_send_them(typed: str, origins: list[str]) 
 
 
 @pytest.mark.parametrize(
-    "typed", ["courses.example.org", "https://a.example/path", "https://a:x/", "javascript:1", "*"]
+    "typed",
+    [
+        "courses.example.org",
+        "https://a.example/path",
+        "https://a:x/",
+        "https://a:0/",
+        "https://a b.example",
+        "https://*.example.org",
+        "https://a..example",
+        "https://[::1",
+        "https://[fe80::1%25eth0]",
+        "javascript:1",
+        "*",
+    ],
 )
 def test_an_origin_that_is_none_is_refused(typed: str) -> None:
     with pytest.raises(InterventionError, match="is not the address of a site"):
