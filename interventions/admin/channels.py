@@ -83,7 +83,7 @@ class WebhookEndpointAdmin(_WithSecretAdmin):
             messages.warning(request, format_html(_SECRET, obj, secret))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may delete endpoints. Their messages then wait."""
+        """Return whether the user may delete endpoints. A course then has no own one."""
         return bool(request.user.has_perm("interventions.delete_webhookendpoint"))
 
 

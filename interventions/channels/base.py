@@ -167,7 +167,8 @@ class Channel:
     that the other side knows a repeat by its id, so that a message in doubt can be sent again.
 
     `routes` reads where the messages of each course go, by course id; None stands for all other
-    courses. A channel without it needs no route.
+    courses. A course without a route of its own in it uses theirs; one whose own is None has none.
+    A channel without `routes` needs no route.
 
     `connections` returns over how many connections a worker may send at once. If a connection uses
     the database, it must be only one. `per_second` returns how many messages all workers together
@@ -185,7 +186,7 @@ class Channel:
     is_mail: bool = False
     is_local: bool = False
     drops_repeats: bool = False
-    routes: Callable[[], Mapping[int | None, Route]] | None = None
+    routes: Callable[[], Mapping[int | None, Route | None]] | None = None
     record: Record | None = None
     connections: Callable[[], int] = lambda: 1
     per_second: Callable[[], float] = lambda: 0.0

@@ -32,10 +32,12 @@ def in_app_address(learner: Learner) -> str:
     return f"in-app:{learner.external_id}"
 
 
-def in_app_routes() -> Mapping[int | None, Route]:
-    """Return the active sites by course; None is the shared one. One query."""
-    sites = CourseSite.objects.filter(active=True)
-    return {each.course_id: Route(each) for each in sites}
+def in_app_routes() -> Mapping[int | None, Route | None]:
+    """Return the sites by course, None for one that is off. None is the shared one. One query."""
+    # Without the sites that are off, the shared one would show what belongs to their courses.
+    return {
+        each.course_id: Route(each) if each.active else None for each in CourseSite.objects.all()
+    }
 
 
 def compose_in_app(draft: Draft) -> InApp:

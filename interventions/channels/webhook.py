@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -31,10 +32,11 @@ from interventions.render.short import check_short, preview_short, render_short
 FORMAT = 1
 GONE = 410
 # The receiver judged this message, and would judge it in the same way again.
-_REFUSED = frozenset({400, 413, 422, GONE})
+_REFUSED = frozenset({400, 413, 422})
 _ASKS_TO_WAIT = frozenset({429, 503})
 # The platform shows the message, so it may use all of its HTML.
 SUPPORTS = frozenset({Feature.PICTURES, Feature.TABLES, Feature.SEVERAL_LINKS})
+_NOT_TRIED = "the endpoint failed a moment ago"
 AFTER_FAILURE = BackOff(timedelta(seconds=30), timedelta(minutes=15))
 
 
@@ -54,11 +56,12 @@ def webhook_address(learner: Learner) -> str:
     return f"webhook:{learner.external_id}"
 
 
-def webhook_routes() -> Mapping[int | None, Route]:
-    """Return the active endpoints by course; None is the site's. One query."""
+def webhook_routes() -> Mapping[int | None, Route | None]:
+    """Return the endpoints by course, None for one that is off. None is the site's. One query."""
+    # Without the endpoints that are off, the site's would get what belongs to their courses.
     return {
-        each.course_id: Route(each, each.down_until)
-        for each in WebhookEndpoint.objects.filter(active=True)
+        each.course_id: Route(each, each.down_until) if each.active else None
+        for each in WebhookEndpoint.objects.all()
     }
 
 
@@ -123,7 +126,7 @@ class WebhookConnection:
     def send(self, message: WebhookMessage) -> Answer:
         """Post the message and return what the reply proves."""
         if message.endpoint_id in self._given_up:
-            return _of_one(Result.CHANNEL_DOWN, "the endpoint failed a moment ago")
+            return _of_one(Result.CHANNEL_DOWN, _NOT_TRIED)
         answer = _answer(message)
         if answer.result in (Result.CHANNEL_DOWN, Result.IN_DOUBT):
             self._given_up.add(message.endpoint_id)
@@ -151,6 +154,9 @@ def _of_reply(reply: Reply, now: datetime) -> Answer:
         return Answer(Result.HANDED_OFF)
     if reply.status in _REFUSED:
         return Answer(Result.REFUSED, reply.words)
+    if reply.status == GONE:
+        # It says something about the endpoint, and nothing about the message.
+        return _of_one(Result.CHANNEL_DOWN, reply.words)
     if reply.status in _ASKS_TO_WAIT:
         wait = retry_after(reply.retry_after, now=now)
         return _of_one(Result.CHANNEL_DOWN, reply.words, wait)
@@ -167,15 +173,21 @@ def record_webhooks(outcomes: Sequence[Outcome], *, now: datetime) -> None:
     """Note on each endpoint what its answers say about it.
 
     An endpoint that failed rests with a back-off, so that the other messages to it wait unclaimed.
-    One that answers 410 (Gone) is switched off, and staff see it.
+    One that answers 410 (Gone) is switched off, and staff see it. Its messages wait.
     """
-    answers = {each.message.endpoint_id: each.answer for each in outcomes}
-    for endpoint_id, answer in sorted(answers.items()):
-        endpoints = WebhookEndpoint.objects.filter(pk=endpoint_id)
+    answers = {
+        (each.message.endpoint_id, each.message.url): each.answer
+        for each in outcomes
+        if each.answer.detail != _NOT_TRIED
+    }
+    for (endpoint_id, url), answer in sorted(answers.items(), key=itemgetter(0)):
+        # The answer says nothing about an address that was entered meanwhile. On an endpoint that
+        # is off, it must not write over the reason.
+        endpoints = WebhookEndpoint.objects.filter(pk=endpoint_id, url=url, active=True)
         if answer.result is Result.HANDED_OFF:
             working = {"failures": 0, "down_until": None, "last_error": ""}
             endpoints.exclude(**working).update(**working)
-        elif answer.result is Result.REFUSED and answer.detail.startswith(str(GONE)):
+        elif answer.result is Result.CHANNEL_DOWN and answer.detail.startswith(f"{GONE} "):
             endpoints.update(active=False, disabled_at=now, last_error=answer.detail)
         else:
             _rest(endpoints.first(), answer, now)

@@ -96,8 +96,8 @@ def messages_of(reader: SiteReader) -> QuerySet[InAppMessage]:
     course = reader.site.course_id
     if course is not None:
         return rows.filter(enrollment__course=course)
-    # Courses with a site of their own are not shown by the shared one.
-    with_own = CourseSite.objects.filter(active=True, course__isnull=False).values("course")
+    # Courses with a site of their own are not shown by the shared one, even while theirs is off.
+    with_own = CourseSite.objects.filter(course__isnull=False).values("course")
     return rows.exclude(enrollment__course__in=with_own)
 
 

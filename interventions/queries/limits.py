@@ -22,7 +22,7 @@ class Limits:
     caps: tuple[Cap, ...]
     quiet_hours: dict[int | None, ClosedHours]
     holdouts: tuple[policy.Holdout, ...] = ()
-    routes: dict[str, Mapping[int | None, Route]] = field(default_factory=dict)
+    routes: dict[str, Mapping[int | None, Route | None]] = field(default_factory=dict)
 
     @property
     def horizon(self) -> timedelta:
@@ -56,6 +56,7 @@ class Limits:
         """Return where the course's messages go on the channel, or None if it is not set up.
 
         A channel that needs no route has one that is always open. Routes are read once per channel.
+        If the course has its own, but it is switched off, its messages go to no other one.
         """
         read = CHANNELS[channel].routes
         if read is None:

@@ -210,6 +210,24 @@ def test_a_site_of_one_course_shows_that_course_alone(client: Client, site: Cour
     assert [[each["id"] for each in of] for of in found] == [[str(d.key)] for d in deliveries]
 
 
+def test_the_shared_site_shows_nothing_of_a_course_whose_own_site_is_off(
+    client: Client, site: CourseSite
+) -> None:
+    course = make_live_course(ends_on=(utc_now() + 30 * DAY).date())
+    own = CourseSite(name="Own", course=course, origins=[])
+    save_course_site(own)
+    shown = make_sent(course)
+    own.active = False
+    save_course_site(own)
+
+    waiting = make_sent(course)
+
+    assert (waiting.state, waiting.reason) == ("planned", "not_set_up")
+    headers = token(site, shown.learner.external_id)
+    assert client.get(LIST, headers=headers).json()["messages"] == []
+    assert client.post(f"{LIST}{shown.key}/seen/", headers=headers).status_code == 404
+
+
 def test_nothing_is_shown_after_it_has_expired_or_after_a_no(
     client: Client, site: CourseSite
 ) -> None:

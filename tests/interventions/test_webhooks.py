@@ -12,9 +12,10 @@ from standardwebhooks.webhooks import Webhook
 from activity.models import Course
 from common.clock import utc_now
 from config.views.today import today_for
-from interventions.channels import CHANNELS, outside
+from interventions.channels import CHANNELS, Answer, Outcome, Result, outside
 from interventions.channels.outside import NotReachedError, is_public, post
 from interventions.channels.retry_after import retry_after
+from interventions.channels.webhook import WebhookMessage, record_webhooks
 from interventions.models import Delivery, WebhookEndpoint
 from interventions.operations import InterventionError, renew_secret, save_endpoint
 from interventions.stages.dispatch import dispatch_due
@@ -140,6 +141,26 @@ def test_a_course_has_its_own_endpoint_or_the_sites(
     assert (len(other_sink.posted), len(http_sink.posted)) == (1, 1)
 
 
+def test_messages_of_a_course_never_go_to_another_endpoint_than_its_own(
+    http_sink: HttpSink, other_sink: HttpSink
+) -> None:
+    course = make_live_course()
+    own = make_endpoint(other_sink, course)
+    make_endpoint(http_sink)
+    own.active = False
+    save_endpoint(own)
+    delivery = make_due(course)
+
+    assert dispatch() == {"planned": 1}
+
+    delivery.refresh_from_db()
+    assert (delivery.reason, http_sink.asked) == ("not_set_up", [])
+    own.active = True
+    save_endpoint(own)
+    assert dispatch(NOW + DAY) == {"handed_off": 1}
+    assert (len(other_sink.posted), http_sink.asked) == (1, [])
+
+
 def test_without_an_endpoint_the_message_waits_until_there_is_one(http_sink: HttpSink) -> None:
     delivery = make_due()
 
@@ -244,11 +265,13 @@ def test_a_redirect_is_not_followed(http_sink: HttpSink, other_sink: HttpSink) -
     assert (other_sink.asked, delivery.reason) == ([], "not_accepted")
 
 
-def test_an_endpoint_that_is_gone_is_switched_off_and_staff_see_it(
-    http_sink: HttpSink, admin_user
+def test_an_endpoint_that_is_gone_is_switched_off_and_loses_no_message(
+    http_sink: HttpSink, other_sink: HttpSink, admin_user
 ) -> None:
-    endpoint = make_endpoint(http_sink)
-    gone, waiting = make_due(priority=1), make_due(priority=2)
+    course = make_live_course(ends_on=(NOW + 30 * DAY).date())
+    endpoint = make_endpoint(http_sink, course)
+    make_endpoint(other_sink)
+    waiting = [make_due(course, expires_at=NOW + 7 * DAY) for _ in range(6)]
     http_sink.status = 410
 
     dispatch()
@@ -256,16 +279,34 @@ def test_an_endpoint_that_is_gone_is_switched_off_and_staff_see_it(
     dispatch(NOW + MINUTE)
 
     endpoint.refresh_from_db()
-    gone.refresh_from_db()
-    waiting.refresh_from_db()
     assert (endpoint.active, endpoint.disabled_at) == (False, NOW)
-    assert gone.reason == "refused"
+    assert endpoint.last_error.startswith("410 ")
+    for delivery in waiting:
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.reason) == ("planned", "not_set_up")
+        assert delivery.attempts == 0
     said = [item.sentence for item in today_for(admin_user, now=NOW).tasks]
     assert any("webhook endpoint" in each and "no longer exists" in each for each in said)
     endpoint.active = True
     save_endpoint(endpoint)
     http_sink.status = 200
     assert not [item for item in today_for(admin_user, now=NOW).tasks if "webhook" in item.sentence]
+    assert dispatch(NOW + DAY) == {"handed_off": 6}
+    assert other_sink.asked == []
+
+
+def test_an_answer_of_the_address_before_says_nothing_about_the_new_one(
+    http_sink: HttpSink, other_sink: HttpSink
+) -> None:
+    endpoint = make_endpoint(http_sink)
+    tried = WebhookMessage(endpoint.pk, endpoint.url, b"", {}, NOW)
+    endpoint.url = other_sink.url
+    save_endpoint(endpoint)
+
+    record_webhooks([Outcome(make_due(), tried, Answer(Result.CHANNEL_DOWN, "410 Gone"))], now=NOW)
+
+    endpoint.refresh_from_db()
+    assert (endpoint.active, endpoint.last_error) == (True, "")
 
 
 def test_a_receiver_that_asks_to_wait_is_left_alone(http_sink: HttpSink) -> None:
