@@ -28,6 +28,7 @@ class Lines:
         self._lines = [channel.connect()]
         # To write to our own database is no I/O of a connection, so many at once need no threads.
         self._most = LOCAL_AT_ONCE if channel.is_local else channel.connections()
+        self._has_endpoints = channel.routes is not None and not channel.is_local
         self._uses_threads = self._most > 1 and not channel.is_local
         self._wanted = 1
         # Threads are used only for connecting and sending. They never use the database.
@@ -68,8 +69,8 @@ class Lines:
         if len(messages) == self._wanted:
             self._wanted = min(2 * self._wanted, self._most)
         if not self._uses_threads:
-            return lambda: [_send(pair) for pair in pairs]
-        started = [self._pool().submit(_send, pair) for pair in pairs]
+            return lambda: [self._send(pair) for pair in pairs]
+        started = [self._pool().submit(self._send, pair) for pair in pairs]
         return lambda: [each.result() for each in started]
 
     def close(self) -> None:
@@ -88,6 +89,17 @@ class Lines:
             self._threads = ThreadPoolExecutor(self._most, thread_name_prefix="line")
         return self._threads
 
+    def _send(self, pair: tuple[Connection, Any]) -> Answer:
+        line, message = pair
+        try:
+            return line.send(message)
+        # The answers of the other messages must not be lost with this one's.
+        except Exception as error:
+            log.exception("A connection failed")
+            detail = f"{type(error).__name__}: {error}"[:300]
+            # Where each course has its endpoint, the next message may well go to a sound one.
+            return Answer(Result.IN_DOUBT, detail, of_one_endpoint=self._has_endpoints)
+
 
 def _is_open(line: Connection) -> bool:
     try:
@@ -96,13 +108,3 @@ def _is_open(line: Connection) -> bool:
         log.warning("One connection less: %s", error)
         return False
     return True
-
-
-def _send(pair: tuple[Connection, Any]) -> Answer:
-    line, message = pair
-    try:
-        return line.send(message)
-    # The answers of the other messages must not be lost with this one's.
-    except Exception as error:
-        log.exception("A connection failed")
-        return Answer(Result.IN_DOUBT, f"{type(error).__name__}: {error}"[:300])

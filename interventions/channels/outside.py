@@ -12,12 +12,20 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from functools import cache
+
+from common.hosts import Target, target_of
 
 SECONDS_TO_CONNECT = 5.0
 SECONDS_TO_ANSWER = 10.0
-# An IPv6 address in one of these networks stands for an IPv4 address, which may be private.
-_TRANSLATED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
+# An IPv6 address in one of these networks stands for an IPv4 address, which may be private, or for
+# a host of our own network in the older way (RFC 3879).
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "::/96", "::ffff:0:0:0/96", "fec0::/10"),
+    )
+)
 
 
 class NotReachedError(Exception):
@@ -37,15 +45,25 @@ class Reply:
     retry_after: str = ""
 
 
+@cache
+def tls() -> ssl.SSLContext:
+    """Return the settings of all TLS connections. To load the certificates takes 20 ms."""
+    return ssl.create_default_context()
+
+
 def post(
     url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bool = False
 ) -> Reply:
     """Post the body and return the reply without its body. Raise NotReachedError, NoAnswerError."""
-    connection = _unconnected(url)
     try:
-        with _time_limit(connection):
-            _connect(connection, url, allow_private=allow_private)
-            return _exchange(connection, _path(url), body, headers)
+        target = target_of(url)
+    except ValueError as error:
+        raise NotReachedError(_words(error)) from error
+    connection = _unconnected(target)
+    try:
+        with _time_limit(connection) as is_over:
+            _connect(connection, target, is_over, allow_private=allow_private)
+            return _exchange(connection, target.path, body, headers)
     finally:
         connection.close()
 
@@ -56,7 +74,7 @@ def is_public(address: str) -> bool:
     mapped = getattr(ip, "ipv4_mapped", None)
     if mapped is not None:
         ip = mapped
-    if any(ip.version == network.version and ip in network for network in _TRANSLATED):
+    if any(ip.version == network.version and ip in network for network in _NOT_PUBLIC):
         return False
     return ip.is_global and not ip.is_multicast
 
@@ -74,54 +92,69 @@ def _exchange(
 
 
 @contextmanager
-def _time_limit(connection: http.client.HTTPConnection) -> Iterator[None]:
-    """Cut the connection when the exchange takes too long, however often bytes arrive."""
-    timer = threading.Timer(SECONDS_TO_ANSWER, _cut, [connection])
+def _time_limit(connection: http.client.HTTPConnection) -> Iterator[threading.Event]:
+    """Cut the connection when the exchange takes too long, however often bytes arrive.
+
+    The event is set at that moment. A socket that the connection gets later must not be used.
+    """
+    is_over = threading.Event()
+    timer = threading.Timer(SECONDS_TO_ANSWER, _cut, [connection, is_over])
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield is_over
     finally:
         timer.cancel()
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, is_over: threading.Event) -> None:
+    is_over.set()
     if connection.sock is not None:
         try:
             connection.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
-            # The exchange has just ended.
+            # The exchange has just ended, or the socket has just become one with TLS.
             return
 
 
-def _unconnected(url: str) -> http.client.HTTPConnection:
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(parts.hostname or "", parts.port)
+def _unconnected(target: Target) -> http.client.HTTPConnection:
+    if target.is_secure:
+        return http.client.HTTPSConnection(target.host, target.port, context=tls())
+    return http.client.HTTPConnection(target.host, target.port)
 
 
-def _connect(connection: http.client.HTTPConnection, url: str, *, allow_private: bool) -> None:
+def _connect(
+    connection: http.client.HTTPConnection,
+    target: Target,
+    is_over: threading.Event,
+    *,
+    allow_private: bool,
+) -> None:
     """Connect to a checked address. With TLS, the certificate must be of the host in the URL."""
-    host, port = connection.host, connection.port
     try:
         # The name is resolved once, and the checked address is the one that is connected to. With
         # a second look-up the name could meanwhile stand for an address of our own network.
-        found = _resolved(host, port, allow_private=allow_private)
-        connected = socket.create_connection(found, SECONDS_TO_CONNECT)
-        connection.sock = connected
-        connected.settimeout(SECONDS_TO_ANSWER)
-        if urlsplit(url).scheme == "https":
-            _secure(connection, connected, host)
+        found = _resolved(target.host, target.port, allow_private=allow_private)
+        # Nothing can cut the look-up of a name, which may have used up the time.
+        _check_time(is_over)
+        connection.sock = socket.create_connection(found, SECONDS_TO_CONNECT)
+        connection.sock.settimeout(SECONDS_TO_ANSWER)
+        if target.is_secure:
+            # The handshake comes last, so that the limit of time can cut it too.
+            connection.sock = tls().wrap_socket(
+                connection.sock, server_hostname=target.host, do_handshake_on_connect=False
+            )
+        # The timer sets the event before it looks for the socket, so one of the two sees the other.
+        _check_time(is_over)
+        if isinstance(connection.sock, ssl.SSLSocket):
+            connection.sock.do_handshake()
     except (OSError, UnicodeError, ValueError) as error:
         raise NotReachedError(_words(error)) from error
 
 
-def _secure(connection: http.client.HTTPConnection, connected: socket.socket, host: str) -> None:
-    # The handshake comes last, so that the limit of time can cut it too.
-    tls = ssl.create_default_context()
-    secured = tls.wrap_socket(connected, server_hostname=host, do_handshake_on_connect=False)
-    connection.sock = secured
-    secured.do_handshake()
+def _check_time(is_over: threading.Event) -> None:
+    if is_over.is_set():
+        raise TimeoutError(f"to connect took longer than {SECONDS_TO_ANSWER:g} seconds")
 
 
 def _resolved(host: str, port: int, *, allow_private: bool) -> tuple[str, int]:
@@ -132,11 +165,6 @@ def _resolved(host: str, port: int, *, allow_private: bool) -> tuple[str, int]:
     if refused:
         raise OSError(f"{host} is at the private address {refused[0]}")
     return addresses[0], port
-
-
-def _path(url: str) -> str:
-    parts = urlsplit(url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _words(error: Exception) -> str:

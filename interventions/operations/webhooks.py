@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 
+from common.hosts import target_of
 from interventions.models import WebhookEndpoint
 from interventions.operations.errors import InterventionError
 from interventions.operations.secrets import new_secret
@@ -15,15 +16,19 @@ def check_webhook_url(url: str) -> None:
 
     The IP address behind a name is checked at each request, because it may change.
     """
-    parts = urlsplit(url)
-    allowed = ("https", "http") if settings.WEBHOOKS_TO_PRIVATE_ADDRESSES else ("https",)
-    if parts.scheme not in allowed or not parts.hostname:
+    try:
+        is_secure = target_of(url).is_secure
+    except ValueError:
+        is_secure = None
+    if is_secure is None or not (is_secure or settings.WEBHOOKS_TO_PRIVATE_ADDRESSES):
         raise InterventionError(
             "Write a complete address that begins with https://, such as "
-            "https://courses.example.org/nudgelab.",
+            "https://courses.example.org/nudgelab. Spaces and letters such as é in the part after "
+            "the host must be written as %20 and %C3%A9.",
             field="url",
         )
-    if parts.username or parts.password or parts.fragment:
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.fragment:
         raise InterventionError(
             "Write the address without a user name, a password and a part after #. The signature "
             "of each message is the proof that it comes from here.",
