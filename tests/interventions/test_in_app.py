@@ -1,5 +1,7 @@
 """In-app messages: who may fetch them, what they show, and what seeing and dismissing do."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from standardwebhooks.webhooks import Webhook
 
 from activity.models import Course, DailyActivity, Event
 from common.clock import utc_now
@@ -21,11 +24,13 @@ from interventions.operations import (
     save_course_site,
     unsubscribe,
 )
+from interventions.operations.secrets import new_secret
 from interventions.queries.in_app import MOST_SHOWN
 from interventions.render.links import LinkOwner
 from interventions.stages.dispatch import dispatch_due
 from tests.factories import act as acts
 from tests.factories import make_enrollment, make_learner
+from tests.guards.code import ROOT
 from tests.interventions.factories import (
     make_cadence,
     make_delivery,
@@ -279,6 +284,31 @@ def test_the_list_has_a_limit_and_a_fixed_number_of_queries(
 
     assert len(found) == MOST_SHOWN
     assert len(many) == len(one) <= 7
+
+
+def test_the_examples_of_the_page_on_channels_run(client: Client, site: CourseSite) -> None:
+    page = (ROOT / "docs" / "channels.md").read_text()
+    names: dict[str, Any] = {}
+    for example in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        exec(example, names)
+    delivery = make_sent()
+    signed = names["learner_token"](
+        delivery.learner.external_id, key=str(site.key), secret=site.secret
+    )
+    answer = client.get(LIST, headers={"Authorization": f"Bearer {signed}"}).json()
+    (shown, _) = (
+        json.loads(each)
+        for each in re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    )
+    assert answer.keys() == shown.keys()
+    assert answer["messages"][0].keys() == shown["messages"][0].keys()
+    body, secret = '{"data": {"learner": "s-1"}}', new_secret()
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(utc_now().timestamp())),
+        "webhook-signature": Webhook(secret).sign("msg_1", utc_now(), body),
+    }
+    assert names["received"](secret, headers, body.encode()) == {"learner": "s-1"}
 
 
 @pytest.mark.parametrize(
