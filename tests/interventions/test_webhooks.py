@@ -11,11 +11,8 @@ from standardwebhooks.webhooks import Webhook
 
 from activity.models import Course
 from common.clock import utc_now
-from config.views.today import today_for
-from interventions.channels import CHANNELS, Answer, Outcome, Result, outside
-from interventions.channels.lines import Lines
+from interventions.channels import CHANNELS, outside
 from interventions.channels.retry_after import retry_after
-from interventions.channels.webhook import WEBHOOK, WebhookMessage, record_webhooks
 from interventions.models import Delivery, WebhookEndpoint
 from interventions.operations import InterventionError, renew_secret, save_endpoint
 from interventions.stages.dispatch import dispatch_due
@@ -141,26 +138,6 @@ def test_a_course_has_its_own_endpoint_or_the_sites(
     assert (len(other_sink.posted), len(http_sink.posted)) == (1, 1)
 
 
-def test_messages_of_a_course_never_go_to_another_endpoint_than_its_own(
-    http_sink: HttpSink, other_sink: HttpSink
-) -> None:
-    course = make_live_course()
-    own = make_endpoint(other_sink, course)
-    make_endpoint(http_sink)
-    own.active = False
-    save_endpoint(own)
-    delivery = make_due(course)
-
-    assert dispatch() == {"planned": 1}
-
-    delivery.refresh_from_db()
-    assert (delivery.reason, http_sink.asked) == ("not_set_up", [])
-    own.active = True
-    save_endpoint(own)
-    assert dispatch(NOW + DAY) == {"handed_off": 1}
-    assert (len(other_sink.posted), http_sink.asked) == (1, [])
-
-
 def test_without_an_endpoint_the_message_waits_until_there_is_one(http_sink: HttpSink) -> None:
     delivery = make_due()
 
@@ -252,50 +229,6 @@ def test_a_redirect_is_not_followed(http_sink: HttpSink, other_sink: HttpSink) -
     assert (other_sink.asked, delivery.reason) == ([], "not_accepted")
 
 
-def test_an_endpoint_that_is_gone_is_switched_off_and_loses_no_message(
-    http_sink: HttpSink, other_sink: HttpSink, admin_user
-) -> None:
-    course = make_live_course(ends_on=(NOW + 30 * DAY).date())
-    endpoint = make_endpoint(http_sink, course)
-    make_endpoint(other_sink)
-    waiting = [make_due(course, expires_at=NOW + 7 * DAY) for _ in range(6)]
-    http_sink.status = 410
-
-    dispatch()
-    # The settings of admins are read again each second.
-    dispatch(NOW + MINUTE)
-
-    endpoint.refresh_from_db()
-    assert (endpoint.active, endpoint.disabled_at) == (False, NOW)
-    assert endpoint.last_error.startswith("410 ")
-    for delivery in waiting:
-        delivery.refresh_from_db()
-        assert (delivery.state, delivery.reason) == ("planned", "not_set_up")
-        assert delivery.attempts == 0
-    said = [item.sentence for item in today_for(admin_user, now=NOW).tasks]
-    assert any("webhook endpoint" in each and "no longer exists" in each for each in said)
-    endpoint.active = True
-    save_endpoint(endpoint)
-    http_sink.status = 200
-    assert not [item for item in today_for(admin_user, now=NOW).tasks if "webhook" in item.sentence]
-    assert dispatch(NOW + DAY) == {"handed_off": 6}
-    assert other_sink.asked == []
-
-
-def test_an_answer_of_the_address_before_says_nothing_about_the_new_one(
-    http_sink: HttpSink, other_sink: HttpSink
-) -> None:
-    endpoint = make_endpoint(http_sink)
-    tried = WebhookMessage(endpoint.pk, endpoint.url, b"", {}, NOW)
-    endpoint.url = other_sink.url
-    save_endpoint(endpoint)
-
-    record_webhooks([Outcome(make_due(), tried, Answer(Result.CHANNEL_DOWN, "410 Gone"))], now=NOW)
-
-    endpoint.refresh_from_db()
-    assert (endpoint.active, endpoint.last_error) == (True, "")
-
-
 def test_a_receiver_that_asks_to_wait_is_left_alone(http_sink: HttpSink) -> None:
     endpoint = make_endpoint(http_sink)
     delivery = make_due()
@@ -385,36 +318,6 @@ def test_the_page_shows_the_secret_once_and_refuses_a_bad_address(
     assert endpoint.secret == WebhookEndpoint.objects.get().secret
     second = admin_client.post(add, {"url": "https://b.example/x", "active": "on"})
     assert "There is an endpoint for it already." in second.text
-
-
-@pytest.mark.parametrize("url", BAD_URLS[4:])
-def test_an_endpoint_that_no_request_can_reach_holds_up_only_itself(
-    http_sink: HttpSink, url: str
-) -> None:
-    course = make_live_course()
-    make_endpoint(http_sink)
-    mistyped = make_endpoint(http_sink, course)
-    # Before the page refused such addresses, they could be saved.
-    WebhookEndpoint.objects.filter(pk=mistyped.pk).update(url=url)
-    delivery = make_due(course, priority=1)
-    make_due(priority=2)
-
-    assert dispatch() == {"planned": 1, "handed_off": 1}
-
-    delivery.refresh_from_db()
-    mistyped.refresh_from_db()
-    assert (delivery.reason, delivery.attempts) == ("channel_down", 0)
-    assert mistyped.last_error
-    assert mistyped.down_until == NOW + 30 * SECOND
-
-
-def test_an_error_in_one_message_does_not_stop_the_other_endpoints() -> None:
-    lines = Lines(WEBHOOK)
-
-    (answer,) = lines.begin([None])()
-
-    lines.close()
-    assert (answer.result, answer.stops_the_channel) == (Result.IN_DOUBT, False)
 
 
 def test_the_body_is_json_of_a_numbered_format(http_sink: HttpSink) -> None:
