@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tests.crash import points
+from tests.crash.broker import serve_through
 from tests.crash.outages import RESTARTS
 from tests.crash.rounds import (
     CLOSES,
@@ -30,9 +31,10 @@ from tests.crash.world import Site
 # the mail, and after it.
 AFTER_A_FAULT = ("answer written", "answer committed")
 # Where PostgreSQL restarts under a worker that lives.
-RESTARTED_AT = ("plan written", "claim written", "claim committed", "after 250", "record written")
-TIMES_AT_A_POINT = 5
-TIMES_AT_RANDOM = 20
+RESTARTED_AT = ("claim written", "after 250", "record written")
+# How many workers are killed in a round, one after the other, and the rounds at random moments.
+WORKERS_IN_A_ROUND = 3
+TIMES_AT_RANDOM = 8
 
 
 @dataclass
@@ -52,45 +54,48 @@ def all_cells(
     Raise MissedError if it has not come to one of the points.
     """
     for point in (*points.OF_THE_DATABASE, *points.OF_THE_MAIL, *points.OF_THE_RECORD):
-        yield Cell(point, NONE.name, [_at(site, point, nth) for nth in _times(point, counts)])
+        # At its first time, and in the middle of the work.
+        numbers = sorted({1, 1 + _count(point, counts) // 2})
+        yield Cell(point, NONE.name, [_at(site, point, nth=each) for each in numbers])
     for point in points.OF_RECOVERY:
-        yield Cell(point, NONE.name, [_at(site, point)] * 2)
+        yield Cell(point, NONE.name, [_at(site, point)])
     for name in (points.STATEMENT, points.COMMAND):
         numbers = [chance.randint(1, counts[name]) for _ in range(TIMES_AT_RANDOM)]
-        yield Cell(f"at a random {name}", NONE.name, [_at(site, name, each) for each in numbers])
+        rounds = [_at(site, name, nth=each) for each in numbers]
+        yield Cell(f"at a random {name}", NONE.name, rounds)
     yield from _with_faults(site)
     for point in RESTARTED_AT:
         for name, restart in RESTARTS.items():
             yield Cell(point, name, [partial(fail_at, site, point, during=restart)])
     at_random = partial(kill_at_random, site, chance=chance, seconds=seconds)
     yield Cell("at a random instant, two workers", NONE.name, [at_random] * TIMES_AT_RANDOM)
+    yield Cell("in Celery", "Valkey flushed, then killed", [partial(serve_through, site)])
 
 
 def _with_faults(site: Site) -> Iterator[Cell]:
     for fault in HANGS:
-        yield Cell("while it waits", fault.name, [partial(kill_while_it_hangs, site, fault)] * 2)
-    for point in AFTER_A_FAULT:
-        for fault in (*CLOSES, *HANG_UPS, *DROPS, *REFUSES):
-            yield Cell(point, fault.name, [_at(site, point, fault=fault)])
+        yield Cell("while it waits", fault.name, [partial(kill_while_it_hangs, site, fault)])
+    for fault in (*CLOSES, *HANG_UPS, *DROPS, *REFUSES):
+        name = "answer written, then committed"
+        yield Cell(name, fault.name, [partial(kill_at, site, *AFTER_A_FAULT, fault=fault)])
     for fault in NO_GREETING:
         yield Cell("before connect", fault.name, [_at(site, "before connect", fault=fault)])
 
 
-def _times(point: str, counts: Counter[str]) -> list[int]:
-    """Return which of the times that a worker comes to the point are tried: first to last."""
-    most = counts[point]
-    if not most:
+def _count(point: str, counts: Counter[str]) -> int:
+    if not counts[point]:
         raise MissedError(f"No worker comes to the point “{point}”.")
-    steps = TIMES_AT_A_POINT - 1
-    return sorted({1 + each * (most - 1) // steps for each in range(TIMES_AT_A_POINT)})
+    return counts[point]
 
 
-def _at(site: Site, point: str, nth: int = 1, fault: Fault = NONE) -> Callable[[], Verdict]:
+def _at(site: Site, point: str, *, nth: int = 1, fault: Fault = NONE) -> Callable[[], Verdict]:
+    workers = [point] * WORKERS_IN_A_ROUND
+
     def kill() -> Verdict:
         try:
-            return kill_at(site, point, nth=nth, fault=fault)
+            return kill_at(site, *workers, nth=nth, fault=fault)
         except MissedError:
             # Two workers differ a little at the same work. The first time must come.
-            return kill_at(site, point, nth=1, fault=fault)
+            return kill_at(site, *workers, fault=fault)
 
     return kill

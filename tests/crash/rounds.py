@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from tests.crash.points import OF_RECOVERY
 from tests.crash.verdict import Verdict, judge
-from tests.crash.worker import HOLD, Orders, Worker, started
+from tests.crash.worker import HOLD, Orders, started
 from tests.crash.world import (
     Round,
     Site,
@@ -78,18 +78,21 @@ class MissedError(Exception):
     """The worker ended before it came to the point so often."""
 
 
-def kill_at(site: Site, point: str, *, nth: int = 1, fault: Fault = NONE) -> Verdict:
+def kill_at(site: Site, point: str, *more: str, nth: int = 1, fault: Fault = NONE) -> Verdict:
     """Kill a worker at the n-th time it comes to the point, and return what came of it all.
 
-    Raise MissedError if it does not come there so often.
+    With `more` points the next workers are killed there, one after the other, before the site
+    recovers. A point of `more` may be missed, because nothing may be left to do for it. Raise
+    MissedError if the first worker does not come to its point so often.
     """
     with _round(site, fault) as (made, sink):
         orders = Orders(NOW, sink.port, point=point, nth=nth)
         kills = 1
         if point in OF_RECOVERY:
-            _killed(replace(orders, point="after the dot", nth=1))
+            assert _is_killed(replace(orders, point="after the dot", nth=1))
             orders, kills = replace(orders, now=NOW + LEASE_IS_OVER, stages=("recover",)), 2
-        _killed(orders)
+        _kill(orders)
+        kills += sum(_is_killed(replace(orders, point=each, nth=1)) for each in more)
         return _after(made, sink, now=orders.now, kills=kills)
 
 
@@ -149,15 +152,16 @@ def count_points(site: Site) -> tuple[Counter[str], float]:
         return counts, seconds
 
 
-def _killed(orders: Orders) -> None:
+def _kill(orders: Orders) -> None:
     with started(orders) as (worker,):
-        _expect_killed(worker, orders)
-
-
-def _expect_killed(worker: Worker, orders: Orders) -> None:
-    counts = worker.counts()
+        counts = worker.counts()
     if counts is not None:
         raise MissedError(f"{orders.point!r}, {orders.nth} times: {dict(counts)}")
+
+
+def _is_killed(orders: Orders) -> bool:
+    with started(orders) as (worker,):
+        return worker.counts() is None
 
 
 @contextmanager
