@@ -4,11 +4,12 @@ import socket
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from celery.beat import ScheduleEntry
+from kombu import Exchange, Queue
 from kombu.transport.redis import PRIORITY_STEPS
 from redis import Redis
 
@@ -102,6 +103,36 @@ def test_task_that_cannot_be_confirmed_leaves_room_for_the_next() -> None:
             message.ack()
 
         assert channel.qos.can_consume()
+
+
+@pytest.mark.slow
+def test_a_worker_outlives_a_broker_that_goes_before_a_task_is_confirmed() -> None:
+    # The channels of a worker: one for its tasks, and one to be told to stop a task.
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="nudgelab-gone-") as folder:
+        with broker(Path(folder), port):
+            connection = app.connection_for_read(url=f"redis://127.0.0.1:{port}/0")
+            channel = connection.default_channel
+            told = Exchange("told", type="fanout")
+            connection.Consumer(
+                [Queue("told", told, auto_delete=True)], channel=connection.channel()
+            ).consume()
+            connection.Consumer([Queue("evaluate")], callbacks=[lambda *_: None]).consume()
+            connection.SimpleQueue("evaluate").put("one")
+
+            def has_one_and_waits_for_the_next() -> bool:
+                with suppress(TimeoutError):
+                    connection.drain_events(timeout=0.1)
+                return bool(channel.qos._delivered and channel._in_poll)
+
+            assert wait_until(has_one_and_waits_for_the_next)
+
+        # As the worker does when its connection is lost.
+        with suppress(*connection.connection_errors):
+            connection.collect(socket_timeout=1)
+        connection.close()
+
+        assert not channel.qos._delivered
 
 
 def test_beat_has_one_entry_per_stage_and_none_expires() -> None:
