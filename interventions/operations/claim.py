@@ -26,6 +26,7 @@ from interventions.queries.context import message_contexts
 from interventions.queries.drafts import Recipient, draft_of
 from interventions.queries.due import lock_due_deliveries
 from interventions.queries.facts import Asked, Situation, facts_of, message_of, situations_of
+from interventions.queries.goals import runs_at_goal
 from interventions.render.context import MessageContext
 
 LEASE = timedelta(minutes=15)
@@ -51,13 +52,16 @@ class Turn:
     """The result of one turn of several learners: at most one claim each.
 
     `again` are learners who may have more due messages. `must_hear` are those with a pending
-    opt-out, on whose messages nothing was decided. `rest` are candidates without room. `blocked`
-    are learners whose next message is on a channel that had no room from the beginning.
+    opt-out, on whose messages nothing was decided. `at_goal` are runs by learner whose goal was
+    reached while a message waited: they must end before something is decided. `rest` are candidates
+    without room. `blocked` are learners whose next message is on a channel that had no room from
+    the beginning.
     """
 
     claims: list[Claim] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
     must_hear: list[int] = field(default_factory=list)
+    at_goal: dict[int, set[int]] = field(default_factory=dict)
     rest: list[int] = field(default_factory=list)
     blocked: list[int] = field(default_factory=list)
     moves: Counter[str] = field(default_factory=Counter)
@@ -67,6 +71,7 @@ class Turn:
         self.claims += other.claims
         self.again += other.again
         self.must_hear += other.must_hear
+        self.at_goal |= other.at_goal
         self.blocked += other.blocked
         self.moves += other.moves
 
@@ -160,7 +165,7 @@ def _come_again(instead_of: Mapping[int, int], work: _Work) -> None:
     turn = work.turn
     # If nothing could be decided for the other learner, a loop would try again and again.
     tried = {change.delivery.learner_id for change in work.changes}.union(
-        turn.again, turn.must_hear
+        turn.again, turn.must_hear, turn.at_goal
     )
     turn.blocked += [pk for pk, first in instead_of.items() if first in turn.blocked]
     turn.again += [pk for pk, first in instead_of.items() if first in tried]
@@ -175,7 +180,12 @@ def _with_facts(learners: Sequence[Learner], work: _Work) -> list[_Learner]:
     due = lock_due_deliveries(ids, now=work.now, channels=work.room, catalogue=cache.catalogue)
     for _ in set(ids) - due.keys():
         note_held()
-    asked = [_asked(each, due[each.pk], cache) for each in learners if due.get(each.pk)]
+    work.turn.at_goal = _at_goal(due, work.now)
+    asked = [
+        _asked(each, due[each.pk], cache)
+        for each in learners
+        if due.get(each.pk) and each.pk not in work.turn.at_goal
+    ]
     situations = situations_of(asked, limits=cache.limits, now=work.now) if asked else {}
     return [
         _Learner(each.learner, due[each.learner.pk], situations[each.learner.pk])
@@ -184,6 +194,14 @@ def _with_facts(learners: Sequence[Learner], work: _Work) -> list[_Learner]:
         # they were put off, a release at this moment would not find them.
         if not situations[each.learner.pk].is_held
     ]
+
+
+def _at_goal(due: Mapping[int, Sequence[Delivery]], now: datetime) -> dict[int, set[int]]:
+    """Return the runs at their goal by learner. They end in a transaction that locks runs first."""
+    waiting = [delivery for of_learner in due.values() for delivery in of_learner]
+    reached = runs_at_goal(waiting, now=now)
+    found = {pk: reached & {each.run_id for each in of_learner} for pk, of_learner in due.items()}
+    return {pk: runs for pk, runs in found.items() if runs}
 
 
 def _asked(learner: Learner, due: Sequence[Delivery], cache: DispatchCache) -> Asked:

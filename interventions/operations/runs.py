@@ -20,6 +20,7 @@ from interventions.models import (
 from interventions.operations.errors import InterventionError
 from interventions.operations.ledger import drop_planned
 from interventions.policy.durations import later
+from interventions.queries.goals import GOAL
 from interventions.queries.runs import last_runs, zone_of
 
 STOPPED = "stopped"
@@ -140,6 +141,14 @@ def stop_run(run_id: int, *, now: datetime) -> bool:
     runs = [run for run in lock_active_runs([enrollment_id]) if run.pk == run_id]
     exit_runs(runs, reason=STOPPED, now=now)
     return bool(runs)
+
+
+@transaction.atomic
+def end_at_goal(run_ids: Collection[int], *, now: datetime) -> None:
+    """Exit those of the runs that are active, because their learner has reached the goal."""
+    rows = Run.objects.filter(pk__in=run_ids, status=RunStatus.ACTIVE)
+    locked = rows.select_for_update(no_key=True, of=("self",)).order_by("pk")
+    exit_runs(list(locked), reason=GOAL, now=now)
 
 
 def lock_active_runs(enrollment_ids: Collection[int], *, skip_locked: bool = False) -> list[Run]:

@@ -9,6 +9,7 @@ from django.db import connection
 
 from activity.models import Course
 from interventions.models import Cadence, DeliveryState
+from interventions.queries.goals import GOAL
 from segmentation.queries import match_rule
 from segmentation.rules import parse
 
@@ -20,8 +21,6 @@ ACCEPTED = (
     DeliveryState.BOUNCED,
     DeliveryState.COMPLAINED,
 )
-# The reason with which plan ends the run of a learner who has reached the goal.
-GOAL = "goal"
 WAITING = (DeliveryState.PLANNED, DeliveryState.CLAIMED)
 # What was not sent counts by its latest message; one that waits comes before one that is over.
 _LEARNERS = """

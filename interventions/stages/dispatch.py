@@ -7,7 +7,7 @@ those are in doubt.
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +23,7 @@ from interventions.operations.finish import Done, finish_deliveries, release_cla
 from interventions.operations.kept_noes import apply_kept_noes
 from interventions.operations.noes import hear
 from interventions.operations.pace import give_back, slow_down, slowed_room, speed_up, take
+from interventions.operations.runs import end_at_goal
 from interventions.queries.due import due_learners
 
 # No hand-off starts with less of its lease left. Even with a hanging server, the answer must be
@@ -114,8 +115,7 @@ def _serve(waiting: list[int], loop: _Loop) -> bool:
         _give_back(room, turn, loop)
         loop.moves.update(turn.moves)
         _hand_off(turn.claims, loop)
-        again = [*turn.again, *_heard(turn.must_hear, loop)]
-        waiting = again + turn.rest + waiting[CANDIDATES:] + turn.blocked
+        waiting = _again(turn, loop) + turn.rest + waiting[CANDIDATES:] + turn.blocked
         # Learners who wait for a channel at its limit would else be asked for again and again.
         if turn.blocked and not turn.claims and not turn.moves:
             time.sleep(SECONDS_TO_WAIT)
@@ -162,11 +162,18 @@ def _put_off(learner_id: int, error: Exception, loop: _Loop) -> None:
         postpone(learner_id, until=now + AFTER_ERROR, now=now, error=str(error))
 
 
-def _heard(learner_ids: Sequence[int], loop: _Loop) -> Iterator[int]:
-    """Apply the pending opt-outs of the learners. Yield those for whom it succeeded."""
+def _again(turn: Turn, loop: _Loop) -> list[int]:
+    """Apply pending opt-outs and end runs at their goal. Return the learners to decide on then."""
+    heard = _done(turn.must_hear, lambda pk: hear(pk, now=loop.clock()), loop)
+    ended = _done(turn.at_goal, lambda pk: end_at_goal(turn.at_goal[pk], now=loop.clock()), loop)
+    return [*turn.again, *heard, *ended]
+
+
+def _done(learner_ids: Iterable[int], act: Callable[[int], None], loop: _Loop) -> Iterator[int]:
+    """Do it for each of the learners. Yield those for whom it succeeded."""
     for learner_id in learner_ids:
         try:
-            hear(learner_id, now=loop.clock())
+            act(learner_id)
         except Exception as error:
             if is_outage(error) and not is_held(error):
                 raise

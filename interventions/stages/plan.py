@@ -26,12 +26,12 @@ from interventions.operations.runs import close_runs, exit_runs
 from interventions.policy.decision import Reason
 from interventions.policy.durations import later
 from interventions.queries.due import lock_due_runs
+from interventions.queries.goals import GOAL
 from interventions.queries.runs import delivery_of, is_over, zone_of
 from segmentation.queries import match_rule
 from segmentation.rules import parse
 
 BATCH_SIZE = 500
-GOAL = "goal"
 CONDITION = "condition"
 
 log = logging.getLogger(__name__)
