@@ -63,7 +63,7 @@ def test_the_queue_marks_what_is_overdue_and_links_to_the_learner(
     page = client.get("/tasks/").text
 
     assert "Overdue." in page
-    assert f'href="/learners/{task.enrollment.learner_id}/">Ana</a>' in page
+    assert f'href="/learners/{task.enrollment.learner_id}/">Ana &lt;i&gt;Li&lt;/i&gt;</a>' in page
     assert '<a href="https://a.example/q"' in page
     assert "Then &lt;write&gt;." in page
     # The reason is written to the learner, and the page speaks to the instructor.
