@@ -91,7 +91,7 @@ class CadenceAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
         ),
         (
             "May a learner get it again?",
-            {"classes": ("collapse",), "fields": (("reentry", "cooldown"),)},
+            {"classes": ("collapse",), "fields": ("reentry", "cooldown")},
         ),
         (
             "When it stops for a learner",

@@ -40,8 +40,8 @@ class DurationTextField(forms.Field):
         return duration_in_words(value) if isinstance(value, timedelta) else value
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        """Return the examples as the placeholder of the empty field."""
-        return {"placeholder": EXAMPLES}
+        """Return one example as the placeholder of the empty field: all would be cut off."""
+        return {"placeholder": "3 days"}
 
 
 class DelayField(forms.CharField):

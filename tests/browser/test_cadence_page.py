@@ -22,6 +22,13 @@ def cadence():
     return make_cadence(segment=segment, name="Try the quiz")
 
 
+# A placeholder has no width of its own. As a value it has.
+CUT_OFF = """[...document.querySelectorAll("form fieldset input[placeholder]")].filter(box => {
+    box.value = box.placeholder;
+    return box.scrollWidth > box.clientWidth;
+}).map(box => `${box.name}: ${box.placeholder}`)"""
+
+
 def open_page(context, live_server, cadence):
     address = reverse("admin:interventions_cadence_change", args=(cadence.pk,))
     return visit(context, live_server.url + address)
@@ -89,4 +96,5 @@ def test_axe_finds_no_fault_and_the_page_fits(live_server, staff_context, cadenc
 
     assert_fits(page, "cadence")
     assert_accessible(page, "cadence")
+    assert page.evaluate(CUT_OFF) == []
     assert faults == []
