@@ -1,7 +1,7 @@
 """The page that says what will go out in the next 14 days, hour by hour."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -23,15 +23,16 @@ from common.dates import day_text, in_zone, instant_text
 from config.views.counting import counted
 from config.views.today import Staff
 from experiments.reporting.reasons import reason_text
-from interventions.queries.sends_to_come import SendsToCome, sends_to_come
+from interventions.channels import CHANNELS
+from interventions.models import Channel, ChannelPace
+from interventions.operations.pace import paces
+from interventions.queries.sends_to_come import Send, SendsToCome, sends_to_come
 from interventions.views.row_ids import row_id
 
 DAYS = 14
 HOURS = range(24)
 # An hour has one of so many shades.
 SHADES = 5
-# A mail server takes about so many messages a second if nothing else is known.
-A_SECOND = 1
 # A site may have more. They are in the list of courses.
 MOST_COURSES = 100
 Hour = tuple[date, int]
@@ -59,6 +60,16 @@ class DayLine:
 
 
 @dataclass(frozen=True)
+class ChannelSends:
+    """A channel with its number of messages, its busiest hour, and the time that this one takes."""
+
+    name: str
+    number: int
+    busiest: str
+    pace: str
+
+
+@dataclass(frozen=True)
 class CourseSends:
     """A course with its number of messages."""
 
@@ -78,6 +89,7 @@ class Forecast:
     # Numbers of messages that do not go out, each with the reason in words.
     held: list[tuple[int, str]]
     unsent: list[tuple[int, str]]
+    channels: list[ChannelSends]
     courses: list[CourseSends]
     learners: int
     looked_at: int
@@ -120,7 +132,7 @@ def forecast_page(request: HttpRequest) -> HttpResponse:
 def forecast_of(course: Course | None, *, viewer: Staff, as_of: datetime, zone: str) -> Forecast:
     """Return the messages of the next 14 local days by hour. About 25 queries."""
     found = sends_to_come(course, until=_end(as_of, zone), now=as_of, viewer=viewer)
-    hours = _hours(found, zone)
+    hours = _hours(found.sends, found.factor, zone)
     first = local_date(as_of, zone)
     return Forecast(
         days=_lines([first + timedelta(days=number) for number in range(DAYS)], hours),
@@ -129,6 +141,7 @@ def forecast_of(course: Course | None, *, viewer: Staff, as_of: datetime, zone: 
         peaks=list(peak_sentences(hours)),
         held=_by_reason(found.held, found.factor),
         unsent=_by_reason(found.unsent, found.factor),
+        channels=list(_channels(found, as_of, zone)),
         courses=_courses(found, viewer) if course is None else [],
         learners=found.learners,
         looked_at=found.looked_at,
@@ -136,21 +149,34 @@ def forecast_of(course: Course | None, *, viewer: Staff, as_of: datetime, zone: 
 
 
 def peak_sentences(hours: Mapping[Hour, int]) -> Iterator[str]:
-    """Yield when most messages go out, and how long a mail server takes for them."""
+    """Yield when most messages go out."""
     if not hours:
         return
-    (day, hour), most = max(hours.items(), key=lambda each: (each[1], [-each[0][0].toordinal()]))
+    (day, hour), most = _busiest(hours)
     number = "1 message" if most == 1 else f"{most:,} messages"
-    yield (
-        f"Most go out on {day:%A %-d %B} from {hour:02}:00 to {(hour + 1) % 24:02}:00: {number}. "
-        f"A mail server that takes {A_SECOND} a second needs {_time_for(most)} for them."
-    )
+    yield f"Most go out on {day:%A %-d %B} {_from_to(hour)}: {number}."
     by_day: Counter[date] = Counter()
     for (each, _), count in hours.items():
         by_day[each] += count
     busiest, on_it = max(by_day.items(), key=lambda each: (each[1], -each[0].toordinal()))
     if busiest != day:
         yield f"The day with the most is {busiest:%A %-d %B}: {on_it:,}."
+
+
+def pace_sentences(
+    messages: int, *, per_second: float, slowed: ChannelPace | None, now: datetime, zone: str
+) -> Iterator[str]:
+    """Yield how long a channel takes for the messages, and whether it is slowed down. Pure."""
+    if per_second:
+        takes = _time_for(messages, per_second)
+        yield f"At its limit of {per_second:g} a second they take {takes}."
+    else:
+        yield "No limit per second is set for it."
+    if slowed and slowed.resumes_at and slowed.resumes_at > now:
+        until = instant_text(slowed.resumes_at, zone=zone)
+        yield f"Its other side has asked for less: nothing goes out until {until}."
+    elif slowed and slowed.at_once:
+        yield f"Its other side has asked for less: a worker sends {slowed.at_once} at once."
 
 
 def _course(request: HttpRequest) -> Course | None:
@@ -173,13 +199,21 @@ def _end(as_of: datetime, zone: str) -> datetime:
     return local_midnight(local_date(as_of, zone) + timedelta(days=DAYS), zone)
 
 
-def _hours(found: SendsToCome, zone: str) -> dict[Hour, int]:
+def _hours(sends: Iterable[Send], factor: float, zone: str) -> dict[Hour, int]:
     """Return the numbers by local hour. If clocks are set back, an hour counts both times."""
     counts: Counter[Hour] = Counter()
-    for send in found.sends:
+    for send in sends:
         local, _ = in_zone(send.at, zone)
         counts[local.date(), local.hour] += 1
-    return {hour: round(number * found.factor) for hour, number in counts.items()}
+    return {hour: round(number * factor) for hour, number in counts.items()}
+
+
+def _busiest(hours: Mapping[Hour, int]) -> tuple[Hour, int]:
+    return max(hours.items(), key=lambda each: (each[1], [-each[0][0].toordinal()]))
+
+
+def _from_to(hour: int) -> str:
+    return f"from {hour:02}:00 to {(hour + 1) % 24:02}:00"
 
 
 def _lines(days: Sequence[date], hours: Mapping[Hour, int]) -> list[DayLine]:
@@ -194,12 +228,35 @@ def _cell(number: int, hour: int, most: int) -> Cell:
     return Cell(hour, number, ceil(SHADES * number / most) if number else 0)
 
 
-def _time_for(messages: int) -> str:
-    seconds = messages / A_SECOND
+def _time_for(messages: int, per_second: float) -> str:
+    seconds = messages / per_second
     if seconds < 90:
         return "about a minute" if seconds > 30 else "less than a minute"
     minutes = round(seconds / 60)
     return f"about {minutes} minutes" if minutes < 120 else f"about {round(minutes / 60)} hours"
+
+
+def _channels(found: SendsToCome, now: datetime, zone: str) -> Iterator[ChannelSends]:
+    """Yield the channels with messages to come, the most first. One query."""
+    sends: dict[str, list[Send]] = defaultdict(list)
+    for send in found.sends:
+        sends[send.channel].append(send)
+    slowed = paces(sends)
+    for name in sorted(sends, key=lambda name: (-len(sends[name]), name)):
+        (day, hour), most = _busiest(_hours(sends[name], found.factor, zone))
+        said = pace_sentences(
+            most,
+            per_second=CHANNELS[name].per_second(),
+            slowed=slowed.get(name),
+            now=now,
+            zone=zone,
+        )
+        yield ChannelSends(
+            str(Channel(name).label),
+            round(len(sends[name]) * found.factor),
+            f"{most:,} on {day:%A %-d %B} {_from_to(hour)}.",
+            " ".join(said),
+        )
 
 
 def _by_reason(counts: Counter[str], factor: float) -> list[tuple[int, str]]:

@@ -45,6 +45,7 @@ class Send:
 
     at: datetime
     course_id: int
+    channel: str
 
 
 @dataclass(frozen=True)
@@ -253,7 +254,7 @@ def _note(found: SendsToCome, one: Delivery, expected: Expectation, until: datet
     if expected.at is not None:
         if expected.at < until:
             those = found.ghosts if one.ghost else found.sends
-            those.append(Send(expected.at, one.enrollment.course_id))
+            those.append(Send(expected.at, one.enrollment.course_id, one.channel))
     elif one.ghost:
         return
     elif isinstance(expected.end, Defer):

@@ -15,7 +15,8 @@ from activity.access import COMMAND_LINE
 from activity.models import Course
 from common.clock import utc_now
 from config.views import counting
-from config.views.forecast import Cell, forecast_of, peak_sentences
+from config.views.forecast import Cell, forecast_of, pace_sentences, peak_sentences
+from interventions.models import ChannelPace
 from interventions.operations import pause_cadence, save_cap
 from interventions.queries import sends_to_come as queries
 from interventions.queries.sends_to_come import sends_to_come
@@ -168,31 +169,66 @@ def test_hour_that_clocks_repeat_counts_both_times() -> None:
     assert found.total == 2
 
 
-def test_peak_is_named_with_the_time_that_a_mail_server_takes() -> None:
+def test_peak_is_named() -> None:
     monday, tuesday = date(2026, 12, 7), date(2026, 12, 8)
 
     assert list(peak_sentences({(monday, 9): 412, (tuesday, 9): 3, (tuesday, 23): 411})) == [
-        (
-            "Most go out on Monday 7 December from 09:00 to 10:00: 412 messages. "
-            "A mail server that takes 1 a second needs about 7 minutes for them."
-        ),
+        "Most go out on Monday 7 December from 09:00 to 10:00: 412 messages.",
         "The day with the most is Tuesday 8 December: 414.",
     ]
-    assert "from 23:00 to 00:00: 1 message. " in next(peak_sentences({(monday, 23): 1}))
+    assert "from 23:00 to 00:00: 1 message." in next(peak_sentences({(monday, 23): 1}))
     assert list(peak_sentences({})) == []
 
 
 @pytest.mark.parametrize(
-    ("messages", "words"),
+    ("messages", "per_second", "words"),
     [
-        (9, "less than a minute"),
-        (60, "about a minute"),
-        (420, "about 7 minutes"),
-        (7300, "2 hours"),
+        (9, 1, "At its limit of 1 a second they take less than a minute."),
+        (60, 1, "about a minute"),
+        (420, 1, "about 7 minutes"),
+        (420, 10, "At its limit of 10 a second they take about a minute."),
+        (36, 0.5, "At its limit of 0.5 a second they take about a minute."),
+        (7300, 1, "about 2 hours"),
+        (7300, 0, "No limit per second is set for it."),
     ],
 )
-def test_time_of_a_mail_server_is_in_words(messages: int, words: str) -> None:
-    assert words in next(peak_sentences({(date(2026, 12, 7), 9): messages}))
+def test_time_that_a_channel_takes_is_in_words(
+    messages: int, per_second: float, words: str
+) -> None:
+    said = pace_sentences(messages, per_second=per_second, slowed=None, now=NOW, zone="UTC")
+
+    assert words in " ".join(said)
+
+
+def test_channel_whose_other_side_asked_for_less_is_named() -> None:
+    def said(pace: ChannelPace) -> str:
+        return " ".join(pace_sentences(9, per_second=0, slowed=pace, now=NOW, zone="UTC"))
+
+    waits = said(ChannelPace(channel="email", resumes_at=NOW + HOUR, slowed=1, at_once=3))
+    assert waits.endswith("nothing goes out until Tuesday 30 September 2025, 13:00 (UTC).")
+    slowed = said(ChannelPace(channel="email", resumes_at=NOW - HOUR, slowed=1, at_once=3))
+    assert slowed.endswith("asked for less: a worker sends 3 at once.")
+    assert "asked" not in said(ChannelPace(channel="email", even_at=NOW))
+
+
+def test_channels_have_their_own_numbers_and_the_limit_of_the_settings(settings: Any) -> None:
+    settings.EMAIL_PER_SECOND = 5
+    course = make_live_course()
+    for at in (NOW, NOW + DAY, NOW + DAY):
+        make_due(at, course)
+    make_due(NOW + HOUR, course, channel="task")
+
+    channels = forecast_of(course, viewer=superuser(), as_of=NOW, zone="UTC").channels
+
+    assert [(each.name, each.number) for each in channels] == [
+        ("Email", 3),
+        ("task for an instructor", 1),
+    ]
+    mail, task = channels
+    assert mail.busiest == "2 on Wednesday 1 October from 12:00 to 13:00."
+    assert mail.pace == "At its limit of 5 a second they take less than a minute."
+    assert task.busiest == "1 on Tuesday 30 September from 13:00 to 14:00."
+    assert task.pace == "No limit per second is set for it."
 
 
 def test_page_shows_the_course_or_all_courses(staff: Client) -> None:
@@ -205,6 +241,7 @@ def test_page_shows_the_course_or_all_courses(staff: Client) -> None:
 
     everywhere = staff.get(address).text
     assert "2 messages are expected to go out." in everywhere
+    assert re.search(r">Email</th><td[^>]*>2</td><td>2 on ", everywhere)
     assert re.search(
         rf'href="{address}\?course={course.pk}">Biology</a></th><td[^>]*>1<', everywhere
     )
@@ -276,7 +313,7 @@ def test_forecast_takes_as_many_queries_for_many_learners(
         )
         make_delivery(run=run)
 
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(19):
         found = forecast_of(None, viewer=superuser(), as_of=NOW, zone="UTC")
 
     assert found.total == 27
