@@ -172,6 +172,8 @@ TRACK_CLICKS = env.flag("TRACK_CLICKS", default=False)
 EMAIL_CONNECTIONS = env.whole_number("EMAIL_CONNECTIONS", default=8)
 # All workers together send at most so many mails in a second. 0 is no limit.
 EMAIL_PER_SECOND = env.whole_number("EMAIL_PER_SECOND", default=0)
+# Reports of providers and uses of links are forgotten after so many days, at least 30. 0: never.
+TRACKING_DAYS = env.whole_number("TRACKING_DAYS", default=180)
 # In this folder the web server keeps opt-outs while the database is down. Workers that recover or
 # dispatch must see the same folder.
 KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))

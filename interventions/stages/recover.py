@@ -15,8 +15,13 @@ from interventions.operations.ledger import Move, move
 from interventions.operations.noes import apply_noes
 from interventions.operations.tasks import close_returned
 from interventions.operations.tracking import act_on_waiting, hurry
+from interventions.operations.tracking_retention import forget_old_events
 
 BATCH_SIZE = 500
+# One minute of each hour is enough to forget, and not the first one, when much else is due. A beat
+# is five seconds, and the next run has opt-outs to apply.
+MINUTE_TO_FORGET = 17
+SECONDS_TO_FORGET = 1.0
 LEASE_EXPIRED = "lease_expired"
 SENT_AGAIN = "sent_again"
 
@@ -43,6 +48,10 @@ def recover(*, now: datetime) -> None:
         settle_edits(now=now)
     with passing_over_held():
         measure_feeds(now=now)
+    # Last, because nobody waits for it.
+    if now.minute == MINUTE_TO_FORGET:
+        with passing_over_held():
+            forget_old_events(now=now, budget=SECONDS_TO_FORGET)
 
 
 @transaction.atomic

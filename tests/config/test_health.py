@@ -1,10 +1,8 @@
 """The health page: its numbers, and each reason to be red."""
 
 import socket
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -28,6 +26,7 @@ from tests.interventions.factories import (
     make_run,
     make_transition,
 )
+from tests.plans import scanned_whole
 from tests.processes import is_said_apart
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -261,30 +260,6 @@ def test_broker_that_hangs_is_red(settings, client: Client) -> None:
     assert response.status_code == 503
     assert [fault["part"] for fault in response.json()["faults"]] == ["broker"]
     assert "secret-word" not in response.content.decode()
-
-
-def scanned_whole(work: Callable[[], object]) -> tuple[set[str], set[str]]:
-    """Return the tables that the statements read, and those with a full scan."""
-    found: list[dict[str, Any]] = []
-
-    def explain(execute, sql, params, many, context):
-        if sql.lstrip().startswith(("SELECT", "WITH")):
-            execute(f"EXPLAIN (FORMAT JSON) {sql}", params, many, context)
-            (plan,) = context["cursor"].fetchone()[0]
-            found.extend(nodes(plan["Plan"]))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
-        work()
-    tables = {node["Relation Name"] for node in found if "Relation Name" in node}
-    whole = {node["Relation Name"] for node in found if node["Node Type"] == "Seq Scan"}
-    return tables, whole
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for part in plan.get("Plans", ()):
-        yield from nodes(part)
 
 
 MANY = """
