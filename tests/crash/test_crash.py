@@ -45,9 +45,13 @@ def test_a_worker_killed_after_a_lost_answer_breaks_no_promise(site: Site) -> No
     assert kill_at(site, "answer committed", fault=DROPS[1]).faults == 0
 
 
-def test_a_point_that_is_never_reached_is_an_error(site: Site) -> None:
+def test_a_point_that_is_never_reached_is_an_error_and_leaves_the_next_round_alone(
+    site: Site,
+) -> None:
     with pytest.raises(MissedError, match="no such point"):
         kill_at(site, "no such point")
+
+    assert kill_at(site, "after 250").faults == 0
 
 
 def test_workers_at_once_break_no_cap_and_send_the_most_important_first() -> None:
