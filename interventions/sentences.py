@@ -165,7 +165,8 @@ def _outcome(waiting: Waiting, name: str, zone: str, now: datetime) -> str:
         return "has waited too long and will not be sent."
     if expectation.at is None:
         return f"will expire on {instant_text(waiting.delivery.expires_at, zone=zone)}."
-    only = joined_conditions(_stay(waiting.delivery.run.cadence, name))
+    cadence = waiting.delivery.run.cadence
+    only = joined_conditions([*_before_goal(cadence), *_stay(cadence, name)])
     if expectation.at <= now:
         return f"goes out within seconds{only}."
     return f"goes out on {instant_text(expectation.at, zone=zone)}{only}."
@@ -174,6 +175,12 @@ def _outcome(waiting: Waiting, name: str, zone: str, now: datetime) -> str:
 def joined_conditions(conditions: Sequence[str]) -> str:
     """Return the conditions as the end of a sentence."""
     return f", if {' and '.join(conditions)} then" if conditions else ""
+
+
+def _before_goal(cadence: Cadence) -> list[str]:
+    """Return the condition that the learner has not reached the goal of the cadence."""
+    goal = cadence.goal_rule
+    return [] if goal is None else [f"this is not yet true: {_rule(goal)}"]
 
 
 def _stay(cadence: Cadence, name: str) -> list[str]:
@@ -219,9 +226,7 @@ def next_step_sentence(run: Run, *, name: str, zone: str) -> str:
         return f"{message} will not be sent, because its cadence is not active any more."
     if run.ghost:
         return of_control(message, run)
-    conditions = []
-    if run.cadence.goal_rule is not None:
-        conditions.append(f"this is not yet true: {_rule(run.cadence.goal_rule)}")
+    conditions = _before_goal(run.cadence)
     if step.condition is not None:
         conditions.append(f"this is true: {_rule(step.condition)}")
     conditions += _stay(run.cadence, name)

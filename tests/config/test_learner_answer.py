@@ -1,6 +1,6 @@
 """The learner's page answers why there was no message, with the reason that holds just now."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from html import unescape
 from typing import Any
 
@@ -94,6 +94,17 @@ def test_quiet_hours_defer_to_the_morning_if_she_is_still_a_member(ana: Enrollme
         " in Quiet then. It waits, because it is within the quiet hours."
     )
     assert why(ana).startswith("“Quiz nudge” goes out within seconds")
+
+
+def test_a_waiting_message_names_the_goal_that_would_stop_it(ana: Enrollment) -> None:
+    save_quiet_hours(begins=time(13), ends=time(15))
+    make_delivery(ana, nudge(ana, goal_rule=where("quiz_attempts", ">=", 1, window=7)))
+
+    assert why(ana).startswith(
+        "“Quiz nudge” goes out on Tuesday 30 September 2025, 15:00 (Europe/London), if this is not"
+        " yet true: “Made at least 1 quiz attempt in the last 7 days” and Ana is still in Quiet"
+        " then."
+    )
 
 
 def test_a_cap_is_named_with_the_message_that_used_it_up(ana: Enrollment) -> None:
