@@ -102,7 +102,7 @@ FROM latest WHERE enrollment.id = latest.enrollment_id
 """  # noqa: S608
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def append_message_events(events: Sequence[MessageEvent], *, now: datetime, is_read: bool) -> None:
     """Log what became of messages. The same `source_id` twice counts once.
 

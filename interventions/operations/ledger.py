@@ -1,6 +1,5 @@
 """The only code that moves a delivery: it writes state and trace, and informs the experiment."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from common.json_text import as_rows
 from common.tally import count_reason, note
 from experiments.operations import AssignedDelivery, record_delivery_outcomes
 from interventions.models import COUNTED_STATES, Delivery, DeliveryState
@@ -69,9 +69,8 @@ _TYPES = {
 _MOVE = f"""
 UPDATE interventions_delivery AS delivery
 SET {", ".join(f"{name} = new.{name}" for name in _TYPES)}
-FROM unnest(%(id)s::bigint[], %(was)s::text[], %(held)s::uuid[],
-    {", ".join(f"%({name})s::{kind}[]" for name, kind in _TYPES.items())})
-    AS new (id, was, held, {", ".join(_TYPES)})
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (id bigint, was text, held uuid,
+    {", ".join(f"{name} {kind}" for name, kind in _TYPES.items())})
 WHERE delivery.id = new.id AND delivery.state = new.was
     AND delivery.token IS NOT DISTINCT FROM new.held
 RETURNING delivery.id
@@ -132,7 +131,7 @@ def move(delivery: Delivery, to: Move, *, now: datetime, **fields: Any) -> bool:
     return bool(move_all([Change(delivery, to, fields)], now=now))
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def move_all(changes: Sequence[Change], *, now: datetime) -> list[Delivery]:
     """Write the moves of deliveries in one statement. Return those that had not moved meanwhile.
 
@@ -186,18 +185,16 @@ def _written(change: Change, now: datetime) -> _Written:
 
 def _write(written: Sequence[_Written]) -> set[int]:
     """Update the rows that have not moved, and return their ids."""
-    rows = sorted(written, key=lambda each: each.delivery.pk)
-    values: dict[str, list[Any]] = {
-        "id": [each.delivery.pk for each in rows],
-        "was": [str(each.delivery.state) for each in rows],
-        "held": [each.delivery.token for each in rows],
-    }
-    for name in _TYPES:
-        values[name] = [each.values.get(name, getattr(each.delivery, name)) for each in rows]
-    values["trace"] = [json.dumps(each) for each in values["trace"]]
+    rows = [_row(each) for each in sorted(written, key=lambda each: each.delivery.pk)]
     with connection.cursor() as cursor:
-        cursor.execute(_MOVE, values)
+        cursor.execute(_MOVE, {"rows": as_rows(rows)})
         return {pk for (pk,) in cursor.fetchall()}
+
+
+def _row(written: _Written) -> dict[str, Any]:
+    delivery, values = written.delivery, written.values
+    row = {name: values.get(name, getattr(delivery, name)) for name in _TYPES}
+    return row | {"id": delivery.pk, "was": str(delivery.state), "held": delivery.token}
 
 
 def _apply(written: _Written) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection
 
+from common.json_text import as_rows
 from common.stored_text import without_nul
 from interventions.channels import Shown
 from interventions.render.shell import shells
@@ -20,7 +21,7 @@ MAX_LINE = 998
 _KEEP = """
 WITH page AS (
     INSERT INTO interventions_sentpage (digest, pieces)
-    SELECT * FROM unnest(%(digests)s::text[], %(pieces)s::jsonb[]) AS one (digest, pieces)
+    SELECT * FROM jsonb_each(%(pages)s::jsonb) AS one (digest, pieces)
     WHERE NOT EXISTS (
         SELECT FROM interventions_sentpage AS known WHERE known.digest = one.digest
     )
@@ -29,9 +30,9 @@ WITH page AS (
 )
 INSERT INTO interventions_sentmessage
     (delivery_id, subject, page_id, fillings, text, locale, sender, reply_to)
-SELECT * FROM unnest(
-    %(deliveries)s::bigint[], %(subjects)s::text[], %(pages)s::text[], %(fillings)s::jsonb[],
-    %(texts)s::text[], %(locales)s::text[], %(senders)s::text[], %(replies)s::text[]
+SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS one (
+    delivery_id bigint, subject text, page_id text, fillings jsonb, text text, locale text,
+    sender text, reply_to text
 )
 ON CONFLICT (delivery_id) DO UPDATE
 SET subject = EXCLUDED.subject, page_id = EXCLUDED.page_id, fillings = EXCLUDED.fillings,
@@ -62,21 +63,24 @@ def keep_sent(rows: Iterable[SentRow]) -> None:
     if not kept:
         return
     cuts = [_cut(without_nul(row.shown.html)) for row in kept]
-    used = {page.digest: page for page, _ in cuts if page is not None}
-    values: dict[str, Any] = {
-        "digests": list(used),
-        "pieces": [page.as_json for page in used.values()],
-        "deliveries": [row.delivery_id for row in kept],
-        "subjects": [_line(row.shown.subject) for row in kept],
-        "pages": [page and page.digest for page, _ in cuts],
-        "fillings": [json.dumps(fillings) for _, fillings in cuts],
-        "texts": [without_nul(row.shown.text) for row in kept],
-        "locales": [row.locale for row in kept],
-        "senders": [_line(row.shown.sender) for row in kept],
-        "replies": [_line(row.shown.reply_to) for row in kept],
-    }
+    used = {page.digest: page.as_json for page, _ in cuts if page is not None}
+    pages = ", ".join(f'"{digest}": {pieces}' for digest, pieces in used.items())
+    values = [_values(row, *cut) for row, cut in zip(kept, cuts, strict=True)]
     with connection.cursor() as cursor:
-        cursor.execute(_KEEP, values)
+        cursor.execute(_KEEP, {"pages": f"{{{pages}}}", "rows": as_rows(values)})
+
+
+def _values(row: SentRow, page: _Page | None, fillings: list[str]) -> dict[str, Any]:
+    return {
+        "delivery_id": row.delivery_id,
+        "subject": _line(row.shown.subject),
+        "page_id": page and page.digest,
+        "fillings": fillings,
+        "text": without_nul(row.shown.text),
+        "locale": row.locale,
+        "sender": _line(row.shown.sender),
+        "reply_to": _line(row.shown.reply_to),
+    }
 
 
 def _cut(html: str) -> tuple[_Page | None, list[str]]:

@@ -18,6 +18,8 @@ def one_line(text: str) -> str:
     """
     # str.split splits at every line break that mail programs know, also U+0085 and U+2028.
     words = " ".join(text.split())
+    if words.isascii() and words.isprintable():
+        return words
     return "".join(
         each
         for each in words

@@ -72,6 +72,16 @@ def test_one_more_message_costs_a_fixed_number_of_queries(monkeypatch: pytest.Mo
     assert one <= 36
 
 
+def test_the_parts_of_a_turn_open_no_savepoints_of_their_own() -> None:
+    make_busy(1)
+
+    with CaptureQueriesContext(connection) as captured:
+        dispatch()
+
+    # One for the claim and one for the finish, which are transactions outside of tests.
+    assert sum(query["sql"].startswith("SAVEPOINT") for query in captured.captured_queries) == 2
+
+
 @pytest.mark.slow
 def test_messages_that_go_out_at_once_share_their_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "SECONDS_TO_KEEP", 3600.0)

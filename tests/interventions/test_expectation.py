@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from datetime import time, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +108,8 @@ def test_a_reason_of_a_later_release_is_shown_as_it_is_stored() -> None:
 def reasons_in(path: Path) -> Iterator[str]:
     """Yield the reasons that the file gives when it moves a delivery or ends a run."""
     tree = parsed(path)
-    constants = {
-        target.id: node.value.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    # Also those that the module imports.
+    constants = vars(import_module(name(path).removesuffix(".py").replace("/", ".")))
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         given = [each.value for each in call.keywords if each.arg == "reason"]
         if getattr(call.func, "id", "") == "Move":
