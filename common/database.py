@@ -60,13 +60,13 @@ def _limited(until: float) -> Callable[..., Any]:
     return limited
 
 
-def wait_shortly() -> None:
-    """Limit waiting for a locked row to half a second until the open transaction ends.
+def wait_shortly(*, milliseconds: int = 500) -> None:
+    """Limit waiting for a locked row, by default to half a second, until the transaction ends.
 
     Use it for work on many rows. If one of them is locked, the work is repeated in smaller parts.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '500ms'")
+        cursor.execute(f"SET LOCAL lock_timeout = {milliseconds:d}")
 
 
 def check_references() -> None:

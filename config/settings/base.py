@@ -177,6 +177,13 @@ TRACKING_DAYS = env.whole_number("TRACKING_DAYS", default=180)
 # In this folder the web server keeps opt-outs while the database is down. Workers that recover or
 # dispatch must see the same folder.
 KEPT_NOES_DIR = env.text("KEPT_NOES_DIR", default=str(VAR_DIR / "noes"))
+# Messages that ended, and entries and leavings, move into the archive after so many days, at least
+# 60. 0: never.
+LEDGER_DAYS = env.whole_number("LEDGER_DAYS", default=400)
+# The archive keeps traces and words of messages, and everything, for so many whole months. 0: for
+# ever.
+TRACE_MONTHS = env.whole_number("TRACE_MONTHS", default=0)
+ARCHIVE_MONTHS = env.whole_number("ARCHIVE_MONTHS", default=0)
 # A staging copy sends all mail to this address.
 EMAIL_REDIRECT_TO = env.mail_address("EMAIL_REDIRECT_TO", default="")
 

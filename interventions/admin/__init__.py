@@ -1,6 +1,7 @@
 """Admin pages of messages, cadences, runs, the delivery ledger, and what limits them."""
 
 from interventions.admin import (
+    archive,
     cadences,
     channels,
     holdouts,
@@ -15,6 +16,7 @@ from interventions.admin import (
 )
 
 __all__ = [
+    "archive",
     "cadences",
     "channels",
     "holdouts",

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from copy import copy
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.db.models import QuerySet
@@ -47,6 +48,7 @@ from interventions.admin.ledger_filters import (
 )
 from interventions.admin.what_if import TriedAdmin
 from interventions.forms import FrequencyCapForm, QuietHoursForm
+from interventions.queries.archive import newest_archived
 from interventions.queries.holds import with_reasons
 from interventions.queries.limits import limits_with_cap, limits_with_quiet_hours
 from interventions.queries.pauses import pauses_of
@@ -160,9 +162,13 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the list, and say so if the search left learners out."""
-        said = too_many(request.GET.get(SEARCH_VAR, "").strip(), request)
-        return super().changelist_view(request, {**(extra_context or {}), "too_many": said})
+        """Show the list, and say so if the search left learners out, or if older ones are kept."""
+        said = {
+            "too_many": too_many(request.GET.get(SEARCH_VAR, "").strip(), request),
+            "ledger_days": settings.LEDGER_DAYS,
+            "newest_archived": newest_archived(viewer=request.user),
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **said})
 
     def filtered_rows(self, request: HttpRequest, *, without: Collection[str]) -> QuerySet[Any]:
         """Return the rows of the list with the filters of the request, but for some parameters."""

@@ -1,5 +1,6 @@
 """Models of interventions: templates, cadences, runs, the delivery ledger and its limits."""
 
+from interventions.models.archive import ArchivedDelivery, ArchivedTrace
 from interventions.models.cadences import (
     DEFAULT_MAX_AGE,
     END_POSITION,
@@ -51,6 +52,8 @@ __all__ = [
     "DEFAULT_MAX_AGE",
     "END_POSITION",
     "WAITING_STATES",
+    "ArchivedDelivery",
+    "ArchivedTrace",
     "BounceKind",
     "Cadence",
     "CadenceStatus",

@@ -27,8 +27,15 @@ class Run(CourseScoped):
 
     cadence = models.ForeignKey(Cadence, on_delete=models.PROTECT, related_name="runs")
     enrollment = models.ForeignKey(Enrollment, on_delete=models.CASCADE, related_name="runs")
+    # An old transition moves into the archive, and the run keeps its id: no transition means that
+    # staff started the run. Both are deleted with their enrollment.
     transition = models.ForeignKey(
-        Transition, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
+        Transition,
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        related_name="runs",
+        db_constraint=False,
     )
     assignment = models.ForeignKey(
         Assignment, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"

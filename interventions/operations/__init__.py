@@ -1,6 +1,7 @@
 """All operations that write the tables of interventions."""
 
 from interventions.operations.actions import shipped_actions, shipped_texts
+from interventions.operations.archive import archive_old, preview_archive
 from interventions.operations.cadence_checks import StepFields, check_cadence, check_steps
 from interventions.operations.cadences import (
     CadenceFields,
@@ -66,6 +67,7 @@ __all__ = [
     "NudgeSave",
     "PauseNote",
     "StepFields",
+    "archive_old",
     "beside_an_experiment",
     "check_cadence",
     "check_steps",
@@ -85,6 +87,7 @@ __all__ = [
     "pause_cadence",
     "pause_learner",
     "pause_site",
+    "preview_archive",
     "record_click",
     "record_reports",
     "renew_secret",

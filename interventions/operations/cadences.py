@@ -11,6 +11,7 @@ from common.rows import create_or_change, free_key
 from experiments.models import Arm
 from interventions.models import (
     DEFAULT_MAX_AGE,
+    ArchivedDelivery,
     Cadence,
     CadenceStatus,
     Category,
@@ -121,7 +122,8 @@ def _save_steps(cadence: Cadence, steps: Sequence[StepFields]) -> None:
         }
         create_or_change(Step.objects.all(), values, cadence=cadence, position=position)
     surplus = Step.objects.filter(cadence=cadence, position__gte=len(steps))
-    if Delivery.objects.filter(step__in=surplus).exists():
+    kept = (model.objects.filter(step__in=surplus) for model in (Delivery, ArchivedDelivery))
+    if any(rows.exists() for rows in kept):
         raise InterventionError(
             f"The cadence '{cadence}' has sent messages of a step that you want to remove. Archive "
             "the cadence and create a new one, so that the record of sent messages stays complete."

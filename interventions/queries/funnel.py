@@ -22,18 +22,32 @@ ACCEPTED = (
     DeliveryState.COMPLAINED,
 )
 WAITING = (DeliveryState.PLANNED, DeliveryState.CLAIMED)
+# The messages of the steps, in the ledger and in the archive, each with its receipt.
+_MESSAGES = """
+    SELECT one.learner_id, one.step_id, one.enrollment_id, one.run_id, one.ghost, one.state,
+        one.reason, one.planned_at, one.finished_at, receipt.delivered_at, receipt.opened_at,
+        receipt.clicked_at, receipt.machine_opened_at, receipt.machine_clicked_at
+    FROM interventions_delivery AS one
+    LEFT JOIN interventions_receipt AS receipt ON receipt.delivery_id = one.id
+    WHERE one.step_id = ANY(%(steps)s)
+    UNION ALL
+    SELECT learner_id, step_id, enrollment_id, run_id, ghost, state, reason, planned_at,
+        finished_at, delivered_at, opened_at, clicked_at, machine_opened_at, machine_clicked_at
+    FROM interventions_archiveddelivery
+    WHERE step_id = ANY(%(steps)s)
+"""
 # What was not sent counts by its latest message; one that waits comes before one that is over.
-_LEARNERS = """
+_LEARNERS = f"""
 WITH message AS (
     SELECT delivery.learner_id, delivery.step_id, delivery.ghost, assignment.arm_id,
         delivery.state = ANY(%(accepted)s) AS is_sent,
         delivery.state = 'ghost' AS is_ghosted,
         delivery.state = 'in_doubt' AS is_doubtful,
-        delivery.state IN ('delivered', 'complained') OR receipt.delivered_at IS NOT NULL
-            OR receipt.opened_at IS NOT NULL OR receipt.clicked_at IS NOT NULL AS is_delivered,
-        receipt.opened_at IS NOT NULL OR receipt.clicked_at IS NOT NULL AS is_opened,
-        receipt.clicked_at IS NOT NULL AS is_clicked,
-        receipt.machine_opened_at IS NOT NULL OR receipt.machine_clicked_at IS NOT NULL
+        delivery.state IN ('delivered', 'complained') OR delivery.delivered_at IS NOT NULL
+            OR delivery.opened_at IS NOT NULL OR delivery.clicked_at IS NOT NULL AS is_delivered,
+        delivery.opened_at IS NOT NULL OR delivery.clicked_at IS NOT NULL AS is_opened,
+        delivery.clicked_at IS NOT NULL AS is_clicked,
+        delivery.machine_opened_at IS NOT NULL OR delivery.machine_clicked_at IS NOT NULL
             AS is_by_machine,
         delivery.state = 'bounced' AS is_bounced,
         run.exit_reason = %(goal)s OR delivery.enrollment_id = ANY(%(reached)s) AS is_at_goal,
@@ -42,12 +56,11 @@ WITH message AS (
             to_char(COALESCE(delivery.finished_at, delivery.planned_at) AT TIME ZONE 'UTC',
                 'YYYYMMDDHH24MISSUS'),
             '|', delivery.state, '|', delivery.reason) AS latest
-    FROM interventions_delivery AS delivery
+    FROM ({_MESSAGES}) AS delivery
     JOIN interventions_run AS run ON run.id = delivery.run_id
     JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
     LEFT JOIN experiments_assignment AS assignment ON assignment.id = run.assignment_id
-    LEFT JOIN interventions_receipt AS receipt ON receipt.delivery_id = delivery.id
-    WHERE delivery.step_id = ANY(%(steps)s) AND enrollment.course_id = ANY(%(courses)s)
+    WHERE enrollment.course_id = ANY(%(courses)s)
 ), learner AS (
     SELECT ghost, step_id, arm_id, GROUPING(step_id) = 0 AS is_of_step,
         GROUPING(arm_id) = 0 AS is_of_arm, bool_or(is_sent) AS is_sent,
@@ -73,15 +86,15 @@ SELECT ghost, step_id, arm_id, is_of_step, is_of_arm,
     count(*) FILTER (WHERE is_sent AND is_bounced AND NOT is_delivered),
     count(*) FILTER (WHERE (is_sent OR is_ghosted) AND is_at_goal)
 FROM learner GROUP BY 1, 2, 3, 4, 5, 6, 7
-"""
-_ASKED = """
+"""  # noqa: S608
+_ASKED = f"""
 SELECT DISTINCT delivery.enrollment_id, enrollment.course_id
-FROM interventions_delivery AS delivery
+FROM ({_MESSAGES}) AS delivery
 JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
-WHERE delivery.step_id = ANY(%(steps)s) AND enrollment.course_id = ANY(%(courses)s)
+WHERE enrollment.course_id = ANY(%(courses)s)
     AND (delivery.state = ANY(%(accepted)s) OR delivery.state = 'ghost')
 LIMIT %(most)s
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)

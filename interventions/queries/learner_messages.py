@@ -1,12 +1,14 @@
 """The messages, runs and manual cadences of one enrollment, for staff."""
 
 from datetime import datetime
+from typing import Any, cast
 
-from django.db.models import Exists, Max, OuterRef, Prefetch, Q
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from activity.access import Viewer, for_user
 from interventions.models import (
+    ArchivedDelivery,
     Cadence,
     CadenceStatus,
     Delivery,
@@ -63,19 +65,48 @@ def messages_between(enrollment_id: int, since: datetime, until: datetime) -> li
     return list(within.select_related(*RELATED).order_by("-ended_at", "-pk")[:MOST])
 
 
+def archived_between(enrollment_id: int, since: datetime, until: datetime) -> list[Delivery]:
+    """Return the same of the enrollment's messages in the archive. One query."""
+    rows = _archived(enrollment_id).filter(finished_at__gte=since, finished_at__lt=until)
+    return [_as_delivery(row) for row in rows[:MOST]]
+
+
 def last_message_before(enrollment_id: int, instant: datetime) -> datetime | None:
     """Return when the last message before the instant ended or was planned. One query."""
     rows = Delivery.objects.filter(enrollment=enrollment_id).annotate(ended_at=_ENDED)
-    last: datetime | None = rows.filter(ended_at__lt=instant).aggregate(at=Max("ended_at"))["at"]
-    return last
+    old = ArchivedDelivery.objects.filter(enrollment=enrollment_id, finished_at__lt=instant)
+    # The two have no order between them: a message may be old and still open.
+    lasts = rows.filter(ended_at__lt=instant).order_by().values("enrollment")
+    last = lasts.annotate(at=Max("ended_at")).values_list("at")
+    last_old = old.order_by().values("enrollment").annotate(at=Max("finished_at")).values_list("at")
+    return max((at for (at,) in last.union(last_old)), default=None)
 
 
 def last_ended_message(enrollment_id: int) -> Delivery | None:
-    """Return the enrollment's message that was sent or ended last. One query."""
+    """Return the enrollment's message that was sent or ended last.
+
+    One query, and one more if the ledger has none.
+    """
     rows = Delivery.objects.filter(enrollment=enrollment_id).exclude(state=DeliveryState.PLANNED)
-    return (
-        rows.annotate(ended_at=_ENDED).select_related(*RELATED).order_by("-ended_at", "-pk").first()
-    )
+    ended = rows.annotate(ended_at=_ENDED).select_related(*RELATED)
+    return ended.order_by("-ended_at", "-pk").first() or _last_archived(enrollment_id)
+
+
+def _last_archived(enrollment_id: int) -> Delivery | None:
+    row = _archived(enrollment_id).first()
+    return None if row is None else _as_delivery(row)
+
+
+def _archived(enrollment_id: int) -> QuerySet[ArchivedDelivery]:
+    rows = ArchivedDelivery.objects.filter(enrollment=enrollment_id)
+    related = rows.select_related("traced", "learner", *RELATED)
+    return related.order_by("-finished_at", "-pk")
+
+
+def _as_delivery(row: ArchivedDelivery) -> Delivery:
+    found: Any = row.as_delivery()
+    found.is_kept = row.kept_trace is not None and bool(row.kept_trace.sent)
+    return cast(Delivery, found)
 
 
 def active_runs(enrollment_id: int) -> list[Run]:

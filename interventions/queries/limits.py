@@ -78,6 +78,14 @@ def read_limits() -> Limits:
     )
 
 
+def longest_horizon() -> timedelta:
+    """Return how far back a message can count for any cap, also one that is made active again.
+
+    One query.
+    """
+    return Limits(tuple(_cap(row) for row in FrequencyCap.objects.all()), {}).horizon
+
+
 def limits_with_cap(row: FrequencyCap) -> Limits:
     """Return the limits as if this cap were saved, new or in place of the stored one."""
     limits = read_limits()

@@ -9,6 +9,7 @@ from activity.operations import ensure_zones, measure_feeds, replay_rejected, se
 from common.database import passing_over_held
 from interventions.channels import CHANNELS
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
+from interventions.operations.archive import archive_old
 from interventions.operations.finish import MAX_ATTEMPTS, retry_at
 from interventions.operations.kept_noes import apply_kept_noes
 from interventions.operations.ledger import Move, move
@@ -22,6 +23,10 @@ BATCH_SIZE = 500
 # is five seconds, and the next run has opt-outs to apply.
 MINUTE_TO_FORGET = 17
 SECONDS_TO_FORGET = 1.0
+# The first move of a large ledger takes more. No note of the last look is needed, and any number of
+# workers may do it.
+MINUTES_TO_ARCHIVE = range(30, 40)
+SECONDS_TO_ARCHIVE = 2.0
 LEASE_EXPIRED = "lease_expired"
 SENT_AGAIN = "sent_again"
 
@@ -48,10 +53,13 @@ def recover(*, now: datetime) -> None:
         settle_edits(now=now)
     with passing_over_held():
         measure_feeds(now=now)
-    # Last, because nobody waits for it.
+    # Last, because nobody waits for them.
     if now.minute == MINUTE_TO_FORGET:
         with passing_over_held():
             forget_old_events(now=now, budget=SECONDS_TO_FORGET)
+    if now.minute in MINUTES_TO_ARCHIVE:
+        with passing_over_held():
+            archive_old(now=now, budget=SECONDS_TO_ARCHIVE)
 
 
 @transaction.atomic

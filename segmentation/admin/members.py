@@ -271,6 +271,17 @@ class TransitionAdmin(ExportedList, ReadOnlyAdmin):
         return f"failed, will be tried again: {transition.error}" if transition.error else "waits"
 
 
+@admin.register(models.ArchivedTransition)
+class ArchivedTransitionAdmin(ReadOnlyAdmin):
+    """Entries and leavings that were moved into the archive."""
+
+    list_display = ("enrollment", "kind", "segment", "cause", "starts", "occurred_at")
+    list_select_related = ("enrollment__learner", "enrollment__course", "segment__playbook")
+    list_filter = ("kind", "cause", ("segment", RelatedFilter))
+    search_fields = LEARNER
+    search_help_text = WHOLE_ID
+
+
 _LEFT: dict[str, object] = {"stay": "left"}
 LearnerAdmin.add_links(
     ListLink("In segments", models.Membership, by_learner),

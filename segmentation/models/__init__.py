@@ -1,5 +1,6 @@
 """Segment definitions, memberships, and the outbox of entries and leavings."""
 
+from segmentation.models.archive import ArchivedTransition
 from segmentation.models.definitions import (
     Playbook,
     PlaybookCourse,
@@ -22,6 +23,7 @@ from segmentation.models.norms import Norms
 from segmentation.models.surges import Surge, SurgeState, WaitingEntry
 
 __all__ = [
+    "ArchivedTransition",
     "EvaluationDay",
     "Freeze",
     "Membership",

@@ -1,5 +1,10 @@
 """The operations that write the segmentation tables."""
 
+from segmentation.operations.archive import (
+    ARCHIVED_TRANSITIONS,
+    archive_transitions,
+    look_for_transitions,
+)
 from segmentation.operations.editing import Typed, save_edit, save_new, state_of
 from segmentation.operations.errors import EditedMeanwhileError, SegmentationError
 from segmentation.operations.evaluation import EvaluationCounts
@@ -44,6 +49,7 @@ from segmentation.operations.segments import (
 from segmentation.operations.surges import decide_entries, discard_surge, let_in_surge
 
 __all__ = [
+    "ARCHIVED_TRANSITIONS",
     "Change",
     "CourseEvaluation",
     "Difference",
@@ -59,6 +65,7 @@ __all__ = [
     "announce_members",
     "apply_playbook_file",
     "archive_segment",
+    "archive_transitions",
     "check_kept",
     "clear_override",
     "create_segment",
@@ -73,6 +80,7 @@ __all__ = [
     "install_playbook",
     "let_in_surge",
     "lock_members",
+    "look_for_transitions",
     "mark_processed",
     "playbook_file",
     "read_shipped",

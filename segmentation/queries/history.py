@@ -1,12 +1,14 @@
 """The entries and leavings of one enrollment, with the conditions that decided at entry."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from segmentation.models import (
+    ArchivedTransition,
     Membership,
     SegmentVersion,
     Transition,
@@ -16,6 +18,7 @@ from segmentation.models import (
 from segmentation.rules import Group, RuleError, Verdict, parse, verdicts
 
 MOST = 200
+Rows = TypeVar("Rows", Transition, ArchivedTransition)
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,17 @@ class Moved:
     was_in: bool
 
 
-def moves_between(enrollment_id: int, since: datetime, until: datetime) -> list[Moved]:
-    """Return the enrollment's entries and leavings in the time, the latest first. Three queries."""
-    rows = Transition.objects.filter(
-        enrollment=enrollment_id, occurred_at__gte=since, occurred_at__lt=until
-    )
-    found = list(rows.select_related("segment__playbook").order_by("-occurred_at", "-id")[:MOST])
+def moves_between(
+    enrollment_id: int, since: datetime, until: datetime, *, archived: bool = False
+) -> list[Moved]:
+    """Return the enrollment's entries and leavings in the time, the latest first. Three queries.
+
+    With `archived` it looks for them in the archive.
+    """
+    within = {"enrollment": enrollment_id, "occurred_at__gte": since, "occurred_at__lt": until}
+    found = _archived(within) if archived else _transitions(within)
+    if not found:
+        return []
     entered = [each for each in found if each.kind == TransitionKind.ENTER]
     signals = {
         (each.segment_id, each.entered_at): each.signals
@@ -57,24 +65,52 @@ def moves_between(enrollment_id: int, since: datetime, until: datetime) -> list[
 
 def last_move_before(enrollment_id: int, instant: datetime) -> datetime | None:
     """Return when the last entry or leaving before the instant was. One query."""
-    before = Transition.objects.filter(enrollment=enrollment_id, occurred_at__lt=instant)
-    last: datetime | None = before.aggregate(at=Max("occurred_at"))["at"]
-    return last
+    before = Q(enrollment=enrollment_id, occurred_at__lt=instant)
+    found = _last_of(Transition, before).union(_last_of(ArchivedTransition, before))
+    return max((at for (at,) in found), default=None)
+
+
+def _last_of(model: type[Rows], before: Q) -> Any:
+    rows = model._default_manager.filter(before).order_by().values("enrollment")
+    return rows.annotate(at=Max("occurred_at")).values_list("at")
 
 
 def last_entry(enrollment_id: int) -> Transition | None:
-    """Return the enrollment's last entry into a segment. One query.
+    """Return the enrollment's last entry into a segment.
 
-    Entries that an experiment wrote at its start for present members are left out.
+    One query, and one more if all its entries are in the archive. Entries that an experiment wrote
+    at its start for present members are left out.
     """
-    entries = Transition.objects.filter(enrollment=enrollment_id, kind=TransitionKind.ENTER)
+    entries = _real_entries(Transition, enrollment_id)
+    found = entries.select_related("segment__playbook", "enrollment__course").order_by("-id")
+    return found.first() or _last_archived_entry(enrollment_id)
+
+
+def _last_archived_entry(enrollment_id: int) -> Transition | None:
+    entries = _real_entries(ArchivedTransition, enrollment_id)
+    found = entries.select_related("segment__playbook", "enrollment__course").order_by("-id")
+    row = found.first()
+    return None if row is None else row.as_transition()
+
+
+def _real_entries(model: type[Rows], enrollment_id: int) -> QuerySet[Rows]:
+    entries = model._default_manager.filter(enrollment=enrollment_id, kind=TransitionKind.ENTER)
     began = Membership.objects.filter(
         enrollment=OuterRef("enrollment"),
         segment=OuterRef("segment"),
         entered_at=OuterRef("occurred_at"),
     )
-    real = entries.exclude(Q(cause=TransitionCause.BASELINE, starts=True) & ~Exists(began))
-    return real.select_related("segment__playbook", "enrollment__course").order_by("-id").first()
+    return entries.exclude(Q(cause=TransitionCause.BASELINE, starts=True) & ~Exists(began))
+
+
+def _transitions(within: Mapping[str, Any]) -> list[Transition]:
+    rows = Transition.objects.filter(**within).select_related("segment__playbook")
+    return list(rows.order_by("-occurred_at", "-id")[:MOST])
+
+
+def _archived(within: Mapping[str, Any]) -> list[Transition]:
+    rows = ArchivedTransition.objects.filter(**within).select_related("segment__playbook")
+    return [row.as_transition() for row in rows.order_by("-occurred_at", "-id")[:MOST]]
 
 
 def _is_announced(transition: Transition) -> bool:

@@ -30,8 +30,11 @@ from activity.models import (
     Settling,
 )
 from activity.operations import ingest
+from common.archive import make_months, month_of
 from experiments.models import DeliveryOutcome
 from interventions.models import (
+    ArchivedDelivery,
+    ArchivedTrace,
     Consent,
     ContentMapping,
     CourseSite,
@@ -52,7 +55,9 @@ from interventions.models import (
     TrackingEvent,
     WebhookEndpoint,
 )
+from interventions.operations.archived_messages import ARCHIVED_DELIVERIES, ARCHIVED_TRACES
 from segmentation.models import (
+    ArchivedTransition,
     EvaluationDay,
     Freeze,
     Membership,
@@ -61,6 +66,7 @@ from segmentation.models import (
     Surge,
     WaitingEntry,
 )
+from segmentation.operations import ARCHIVED_TRANSITIONS
 from tests.factories import NOW, act, make_item, make_learner
 from tests.guards.code import PACKAGES
 from tests.interventions.factories import (
@@ -126,6 +132,7 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     cadence = make_cadence(segment=segment, name=f"{word} cadence")
     run = make_run(enrollment, cadence)
     _sent(word, course, make_delivery(run=run))
+    _archived(word, run, segment)
     _limits(word, course)
     url = f"https://{word}.example/next"
     ContentMapping.objects.create(course=course, segment=segment, title=f"{word} next", url=url)
@@ -175,6 +182,46 @@ def _sent(word: str, course: Course, delivery: Delivery) -> None:
         received_at=NOW,
         recipient=f"{word}@example.org",
         detail=f"{word} is unknown",
+    )
+
+
+def _archived(word: str, run: Any, segment: Any) -> None:
+    months = (ARCHIVED_DELIVERIES, ARCHIVED_TRACES, ARCHIVED_TRANSITIONS)
+    make_months(months, [month_of(NOW)])
+    enrollment, number = run.enrollment, run.pk
+    about = {"enrollment": enrollment, "finished_at": NOW}
+    row = ArchivedDelivery.objects.create(
+        **about,
+        id=number,
+        key=uuid4(),
+        run=run,
+        step=run.cadence.steps.get(),
+        learner=enrollment.learner,
+        category=run.cadence.category,
+        channel="email",
+        priority=1,
+        ghost=False,
+        state="handed_off",
+        planned_at=NOW,
+        send_at=NOW,
+        expires_at=NOW,
+        claimed_at=NOW,
+        attempts=1,
+        doubted=False,
+    )
+    ArchivedTrace.objects.create(
+        **about, delivery=row, address=f"{word}@example.org", sent={"text": word}
+    )
+    ArchivedTransition.objects.create(
+        id=number,
+        enrollment=enrollment,
+        segment=segment,
+        kind="enter",
+        cause="event",
+        starts=True,
+        version=1,
+        occurred_at=NOW,
+        processed_at=NOW,
     )
 
 

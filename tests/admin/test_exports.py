@@ -63,6 +63,7 @@ def test_lists_that_staff_ask_for_have_the_button() -> None:
         "segmentation.membership",
         "segmentation.transition",
         "interventions.delivery",
+        "interventions.archiveddelivery",
     } == set(LISTS)
 
 

@@ -20,7 +20,10 @@ BUILT_BEFORE = {
     "interventions": 9,
     "config": 1,
 }
-CREATE_INDEX = re.compile(r"create\s+(unique\s+)?index(?!\s+concurrently)", re.IGNORECASE)
+CREATE_INDEX = re.compile(
+    r"create\s+(?:unique\s+)?index(?!\s+concurrently)\s+\w+\s+on\s+(\w+)", re.IGNORECASE
+)
+CREATE_TABLE = re.compile(r"create\s+table\s+(\w+)", re.IGNORECASE)
 
 
 # A model and a field, both in lower case.
@@ -84,9 +87,14 @@ def locks(part: Operation, new: set[str], indexed: Collection[Column]) -> str:
             return f"{part.name}: build the index concurrently" if is_new else ""
         case migrations.AddConstraint() if isinstance(part.constraint, models.UniqueConstraint):
             return f"{part.constraint.name}: build its index concurrently, then add it USING INDEX"
-        case migrations.RunSQL() if CREATE_INDEX.search(sql_of(part)):
+        case migrations.RunSQL() if builds_on_a_table_in_use(sql_of(part)):
             return "CREATE INDEX without CONCURRENTLY"
     return ""
+
+
+def builds_on_a_table_in_use(sql: str) -> bool:
+    """Return whether the SQL builds an index on a table that it does not make itself."""
+    return bool(set(CREATE_INDEX.findall(sql)) - set(CREATE_TABLE.findall(sql)))
 
 
 def has_index(field: models.Field) -> bool:
@@ -126,6 +134,9 @@ NEW_TABLE = migrations.CreateModel("Delivery", [("id", models.BigAutoField(prima
         migrations.AddField("delivery", "step", models.ForeignKey("x.Step", models.CASCADE)),
         migrations.RunSQL("CREATE INDEX delivery_state ON interventions_delivery (state)"),
         migrations.RunSQL([("CREATE UNIQUE INDEX one ON interventions_delivery (id)", None)]),
+        migrations.RunSQL(
+            "CREATE TABLE a (b int); CREATE INDEX c ON a (b); CREATE INDEX d ON e (b)"
+        ),
         migrations.SeparateDatabaseAndState([migrations.AddIndex("delivery", INDEX)], []),
     ],
     ids=lambda part: type(part).__name__,

@@ -15,7 +15,9 @@ from config.views.learner.acts import day_sentence
 from config.views.learner.segments import ConditionLine, condition_line, moved_sentence
 from experiments.queries import assignments_of
 from interventions.models import DeliveryState
+from interventions.queries.archive import FEWEST_DAYS
 from interventions.queries.learner_messages import (
+    archived_between,
     last_message_before,
     manual_starts,
     messages_between,
@@ -28,7 +30,7 @@ from interventions.sentences import (
     of_control,
     trace_lines,
 )
-from segmentation.queries.history import last_move_before, moves_between
+from segmentation.queries.history import Moved, last_move_before, moves_between
 
 DAYS = 7
 Staff = User | AnonymousUser
@@ -71,6 +73,7 @@ class _Stretch:
     enrollment: Enrollment
     first: date
     until: datetime
+    now: datetime
 
     @property
     def zone(self) -> str:
@@ -79,6 +82,11 @@ class _Stretch:
     @property
     def since(self) -> datetime:
         return local_midnight(self.first, self.zone)
+
+    @property
+    def is_old(self) -> bool:
+        """Return whether some of it may be in the archive, which is never younger than this."""
+        return self.since <= self.now - timedelta(days=FEWEST_DAYS)
 
     def midnights(self) -> list[datetime]:
         days = (self.first + timedelta(days=each) for each in range(DAYS))
@@ -90,7 +98,7 @@ def timeline(
 ) -> Timeline:
     """Return the seven days up to the last day on which something happened before `before`.
 
-    At most 14 queries. Learner and course must be loaded.
+    At most 14 queries, and four more for days long ago. Learner and course must be loaded.
     """
     zone = enrollment.course.time_zone
     until = now + timedelta(microseconds=1) if before is None else local_midnight(before, zone)
@@ -98,7 +106,7 @@ def timeline(
     if newest is None:
         return Timeline([], None)
     first = local_date(newest, zone) - timedelta(days=DAYS - 1)
-    stretch = _Stretch(enrollment, first, until)
+    stretch = _Stretch(enrollment, first, until, now)
     entries = [each for source in SOURCES for each in source(stretch, viewer)]
     entries.sort(key=lambda each: each.at, reverse=True)
     days = [
@@ -149,7 +157,7 @@ def _acts(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
 def _moves(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
     if not viewer.has_perm("segmentation.view_transition"):
         return
-    for moved in moves_between(stretch.enrollment.pk, stretch.since, stretch.until):
+    for moved in _moved(stretch):
         yield Entry(
             moved.transition.occurred_at,
             moved_sentence(moved),
@@ -157,10 +165,18 @@ def _moves(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
         )
 
 
+def _moved(stretch: _Stretch) -> list[Moved]:
+    about = (stretch.enrollment.pk, stretch.since, stretch.until)
+    found = moves_between(*about)
+    return [*found, *moves_between(*about, archived=True)] if stretch.is_old else found
+
+
 def _messages(stretch: _Stretch, viewer: Staff) -> Iterator[Entry]:
     if not viewer.has_perm("interventions.view_delivery"):
         return
-    for delivery in messages_between(stretch.enrollment.pk, stretch.since, stretch.until):
+    about = (stretch.enrollment.pk, stretch.since, stretch.until)
+    archived = archived_between(*about) if stretch.is_old else []
+    for delivery in [*messages_between(*about), *archived]:
         if delivery.state == DeliveryState.PLANNED and delivery.ghost:
             sentence = of_control(message_name(delivery), delivery.run)
         elif delivery.state == DeliveryState.PLANNED:

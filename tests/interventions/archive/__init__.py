@@ -1,0 +1,1 @@
+"""Tests of the archive of old messages, entries and leavings."""
