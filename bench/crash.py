@@ -69,8 +69,8 @@ def main() -> int:
             print(f"Skipped: {RIVAL} cannot be installed here.")
             return 0
         with servers() as env:
-            ours = _run(sys.executable, "crash_nudgelab.py", rounds, env)
             rival = _run(python, "crash_post_office.py", rounds, _of_rival(env))
+            ours = _run(sys.executable, "crash_nudgelab.py", rounds, env)
     rows = [_row(point, ours, rival) for point in POINTS]
     print(json.dumps([asdict(row) for row in rows], indent=2) if options.json else _table(rows))
     return 1 if any(row.twice + row.lost for row in rows) else 0

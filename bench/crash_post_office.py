@@ -31,6 +31,7 @@ settings.configure(
         }
     },
     INSTALLED_APPS=["django.contrib.contenttypes", "post_office"],
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
     EMAIL_HOST="127.0.0.1",
     EMAIL_TIMEOUT=20,
     USE_TZ=True,
