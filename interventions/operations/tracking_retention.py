@@ -20,7 +20,7 @@ WITH near AS MATERIALIZED (
 ), locked AS MATERIALIZED (
     SELECT event.id FROM near JOIN interventions_trackingevent AS event ON event.id = near.id
     WHERE near.is_old AND event.retry_at IS NULL
-    ORDER BY event.id FOR UPDATE OF event SKIP LOCKED
+    ORDER BY event.id FOR NO KEY UPDATE OF event SKIP LOCKED
 ), gone AS (
     DELETE FROM interventions_trackingevent AS event USING locked
     WHERE event.id = locked.id RETURNING event.id
