@@ -18,8 +18,16 @@ from activity.models import (
 )
 from config.demo.scenario import CADENCES, CATEGORIES, COURSE_KEY, EXPERIMENT_KEY, PLAYBOOK_KEY
 from experiments.models import Assignment, DeliveryOutcome, Experiment
-from interventions.models import Cadence, Category, Delivery, MailboxMessage, MessageTemplate, Run
-from segmentation.models import Membership, Playbook, Segment, Transition
+from interventions.models import (
+    ArchivedDelivery,
+    Cadence,
+    Category,
+    Delivery,
+    MailboxMessage,
+    MessageTemplate,
+    Run,
+)
+from segmentation.models import ArchivedTransition, Membership, Playbook, Segment, Transition
 
 
 # Only this function deletes across apps. Only the demo deletes a course, and rows of the ledger are
@@ -46,13 +54,15 @@ def _rows() -> Iterator[QuerySet[Any]]:
     steps = [step.key for cadence in CADENCES for step in cadence.steps]
     yield DeliveryOutcome.objects.filter(assignment__experiment__key=EXPERIMENT_KEY)
     yield Delivery.objects.filter(of_enrollment)
+    yield ArchivedDelivery.objects.filter(of_enrollment)
     yield Run.objects.filter(of_enrollment)
     yield Assignment.objects.filter(experiment)
     yield Cadence.objects.filter(key__in=[cadence.key for cadence in CADENCES])
     yield MessageTemplate.objects.filter(key__in=steps)
     yield Category.objects.filter(key__in=[category.key for category in CATEGORIES])
     yield Experiment.objects.filter(key=EXPERIMENT_KEY)
-    yield Transition.objects.filter(of_enrollment | segments)
+    for each in (Transition, ArchivedTransition):
+        yield each.objects.filter(of_enrollment | segments)
     yield Membership.objects.filter(of_enrollment | segments)
     yield Segment.objects.filter(playbook__key=PLAYBOOK_KEY)
     yield Playbook.objects.filter(key=PLAYBOOK_KEY)

@@ -34,7 +34,8 @@ _RECEIPT = (
     " opened_at, clicked_at, machine_opened_at, machine_clicked_at"
 )
 # A run that is active may plan its next step by what was planned before. A failed message that has
-# not expired can be tried again. An in-app message that has not expired is shown.
+# not expired can be tried again. An in-app message that has not expired is shown. In a course whose
+# clock stands still nothing grows older.
 _IS_READY = """
     delivery.state = ANY(%(ended)s) AND delivery.finished_at <= %(before)s
     AND (delivery.claimed_at IS NULL OR delivery.claimed_at <= %(counted_since)s)
@@ -54,6 +55,11 @@ _IS_READY = """
     AND NOT EXISTS (
         SELECT FROM interventions_trackingevent AS event
         WHERE event.delivery_id = delivery.id AND event.retry_at IS NOT NULL
+    )
+    AND NOT EXISTS (
+        SELECT FROM activity_enrollment AS enrollment
+        JOIN activity_course AS course ON course.id = enrollment.course_id
+        WHERE enrollment.id = delivery.enrollment_id AND course.clock_stopped_at IS NOT NULL
     )
 """
 _LOOK = f"""

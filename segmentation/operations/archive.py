@@ -10,12 +10,18 @@ from common.archive import BATCH_SIZE, Found, Move, month_of, move_old
 
 ARCHIVED_TRANSITIONS = "segmentation_archivedtransition"
 
-# An entry that waits until its day is counted is still to be decided on.
+# An entry that waits until its day is counted is still to be decided on. In a course whose clock
+# stands still nothing grows older.
 _IS_READY = """
     transition.processed_at IS NOT NULL AND transition.occurred_at <= %(before)s
     AND NOT EXISTS (
         SELECT FROM segmentation_waitingentry AS waiting
         WHERE waiting.transition_id = transition.id
+    )
+    AND NOT EXISTS (
+        SELECT FROM activity_enrollment AS enrollment
+        JOIN activity_course AS course ON course.id = enrollment.course_id
+        WHERE enrollment.id = transition.enrollment_id AND course.clock_stopped_at IS NOT NULL
     )
 """
 _LOOK = f"""

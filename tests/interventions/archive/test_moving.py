@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.forms import model_to_dict
 
+from activity.models import Course
 from common.archive import Month, make_months, months_of
 from interventions.models import (
     ArchivedDelivery,
@@ -95,6 +96,16 @@ def test_what_is_not_old_or_not_over_stays(fields: dict[str, Any]) -> None:
 
     assert archive().messages == 0
     assert Delivery.objects.count() == 1
+
+
+def test_nothing_grows_older_where_the_clock_stands_still() -> None:
+    old, segment = make_old(), make_any_segment()
+    make_transition(old.enrollment, segment, occurred_at=OLD, processed_at=OLD)
+    Course.objects.filter(pk=old.enrollment.course_id).update(clock_stopped_at=OLD)
+
+    found = archive()
+
+    assert (found.messages, found.transitions) == (0, 0)
 
 
 def test_a_message_of_a_run_that_goes_on_stays() -> None:
