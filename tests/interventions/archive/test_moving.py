@@ -239,7 +239,7 @@ def test_a_row_deleted_by_the_database_alone_is_gone_too() -> None:
     assert not ArchivedTrace.objects.exists()
 
 
-def test_transitions_move_once_they_are_processed() -> None:
+def test_transitions_move_once_they_are_processed(caplog: pytest.LogCaptureFixture) -> None:
     segment, member = make_any_segment(), make_evaluated()
     done = make_transition(member, segment, occurred_at=OLD, processed_at=OLD)
     waiting = make_transition(member, segment, occurred_at=OLD)
@@ -249,6 +249,7 @@ def test_transitions_move_once_they_are_processed() -> None:
 
     assert archive().transitions == 1
 
+    assert not caplog.records
     assert set(Transition.objects.values_list("pk", flat=True)) == {waiting.pk, recent.pk}
     kept = ArchivedTransition.objects.get()
     assert (kept.pk, kept.kind, kept.occurred_at) == (done.pk, "enter", OLD)
