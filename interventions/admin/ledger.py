@@ -48,7 +48,7 @@ from interventions.admin.ledger_filters import (
 )
 from interventions.admin.what_if import TriedAdmin
 from interventions.forms import FrequencyCapForm, QuietHoursForm
-from interventions.queries.archive import newest_archived
+from interventions.queries.archive import complete_since
 from interventions.queries.holds import with_reasons
 from interventions.queries.limits import limits_with_cap, limits_with_quiet_hours
 from interventions.queries.pauses import pauses_of
@@ -166,7 +166,7 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         said = {
             "too_many": too_many(request.GET.get(SEARCH_VAR, "").strip(), request),
             "ledger_days": settings.LEDGER_DAYS,
-            "newest_archived": newest_archived(viewer=request.user),
+            "complete_since": complete_since(viewer=request.user),
         }
         return super().changelist_view(request, {**(extra_context or {}), **said})
 

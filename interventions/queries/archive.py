@@ -1,6 +1,6 @@
 """The archive of old messages, as the pages of staff show it."""
 
-from datetime import datetime
+from datetime import date, timedelta
 
 from activity.access import Viewer, for_user
 from common.archive import Month, months_of
@@ -11,14 +11,16 @@ from interventions.models import ArchivedDelivery
 FEWEST_DAYS = 60
 
 
-def newest_archived(*, viewer: Viewer) -> datetime | None:
-    """Return when the newest message in the archive ended: all later ones are in the ledger.
+def complete_since(*, viewer: Viewer) -> date | None:
+    """Return a day since which the ledger has all messages that ended, in any time zone.
 
-    One query.
+    None: the archive is empty. One query.
     """
     # Not the maximum: for a user of a few courses that would read all of theirs.
     rows = for_user(ArchivedDelivery.objects.all(), viewer).order_by("-finished_at", "-id")
-    return rows.values_list("finished_at", flat=True).first()
+    newest = rows.values_list("finished_at", flat=True).first()
+    # Where the day begins first, it is at most one day later than in UTC.
+    return (newest + timedelta(days=2)).date() if newest else None
 
 
 def archived_months() -> list[Month]:
