@@ -103,10 +103,11 @@ def make_months(tables: Iterable[str], months: Iterable[Month]) -> None:
 
 @transaction.atomic
 def _make(tables: Iterable[str], wanted: frozenset[Month]) -> None:
-    # Those who write to enrollments wait while this waits, because the rows refer to them.
-    wait_shortly(milliseconds=MILLISECONDS_TO_WAIT)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_MONTHS_LOCK])
+        # Only from here on: those who write to enrollments wait while this waits, because the rows
+        # refer to them. For another worker's months nobody else waits.
+        wait_shortly(milliseconds=MILLISECONDS_TO_WAIT)
         for table in tables:
             for month in sorted(wanted - set(months_of(table))):
                 cursor.execute(
