@@ -17,9 +17,12 @@ from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any
 
+import django
+
 from config.running.startup import prepare
 
 prepare(default_settings="config.settings.test")
+django.setup()
 
 from django.db import connection  # noqa: E402
 from django.db.models import Model  # noqa: E402

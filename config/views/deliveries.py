@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_htmx.middleware import HtmxDetails
 
+from common.clock import utc_now
 from config.views.counting import ASKED, count_or_kept
 from experiments.reporting.reasons import reason_text
 from interventions.admin.ledger_filters import NO_REASON, ReasonNowFilter
@@ -51,7 +52,7 @@ class StateNumbers:
 def delivery_counts(request: HttpRequest) -> HttpResponse:
     """Count the messages of the list with the same filters, but for state and reason."""
     try:
-        count = count_or_kept(request, [], lambda: ledger_counts(_rows(request)))
+        count = count_or_kept(request, [], lambda: ledger_counts(_rows(request), now=utc_now()))
     except IncorrectLookupParameters:
         return redirect("delivery-counts")
     states = [_state(each, request.GET) for each in count.found or ()]

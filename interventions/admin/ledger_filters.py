@@ -10,10 +10,12 @@ from unfold.contrib.filters.admin import DropdownFilter
 from activity.access import for_user
 from activity.models import Enrollment
 from activity.queries import learner_ids
+from common.clock import utc_now
 from common.stored_text import without_nul
 from experiments.reporting.reasons import REASONS
 from interventions.models import DeliveryState
-from interventions.queries.holds import HOLD_REASONS
+from interventions.policy.decision import Reason
+from interventions.queries.holds import HOLD_REASONS, hold_condition
 
 # A search looks at so many learners. A name such as "Smith" may belong to thousands.
 MOST_LEARNERS = 200
@@ -42,8 +44,10 @@ class ReasonNowFilter(DropdownFilter):
         reason = "" if value == NO_REASON else value
         # The stored column decides most rows before their course and cadence are looked up.
         if reason in HOLD_REASONS:
-            return queryset.filter(state=DeliveryState.PLANNED, reason_now=reason)
-        return queryset.filter(reason=reason, reason_now=reason)
+            held = hold_condition(Reason(reason), now=utc_now())
+            return queryset.filter(held, state=DeliveryState.PLANNED, reason_now=reason)
+        # The planner guesses that few rows have one `reason_now`, and would join all of them first.
+        return queryset.filter(reason=reason).exclude(reason_now__in=HOLD_REASONS)
 
 
 def messages_of_learners(rows: QuerySet[Any], text: str, request: HttpRequest) -> QuerySet[Any]:

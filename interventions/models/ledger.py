@@ -155,7 +155,10 @@ class Delivery(CourseScoped):
         Learner, on_delete=models.CASCADE, related_name="deliveries", db_index=False
     )
     enrollment = models.ForeignKey(Enrollment, on_delete=models.CASCADE, related_name="deliveries")
-    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="deliveries")
+    # Nothing looks for all messages of a category or of a text.
+    category = models.ForeignKey(
+        Category, on_delete=models.PROTECT, related_name="deliveries", db_index=False
+    )
     channel = models.CharField(max_length=10, choices=channel_choices)
     priority = models.PositiveIntegerField()
     ghost = models.BooleanField()
@@ -182,7 +185,12 @@ class Delivery(CourseScoped):
     provider_id = models.CharField(max_length=300, blank=True, default="", db_default="")
     address = models.CharField(max_length=320, blank=True, default="")
     template_text = models.ForeignKey(
-        TemplateText, null=True, blank=True, on_delete=models.PROTECT, related_name="deliveries"
+        TemplateText,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="deliveries",
+        db_index=False,
     )
     # All decisions, one entry per move: {at, state, reason, detail, until}.
     trace = models.JSONField(default=list)
@@ -226,8 +234,11 @@ class Delivery(CourseScoped):
                 name="delivery_doubted_is_never_unsent",
             ),
         ]
+        # Each change of the state writes to all indexes without a condition, because conditions
+        # name the state: no such change can be HOT. So each index must have a query that needs it.
+        # Besides these: `key` for links, (run, step) for plan and for closing runs, step for
+        # funnels and numbers, enrollment for the page and the list of a learner.
         indexes: ClassVar = [
-            models.Index(fields=("send_at",), condition=Q(state="planned"), name="delivery_due"),
             models.Index(
                 fields=("lease_until",), condition=Q(state="claimed"), name="delivery_leased"
             ),
@@ -238,11 +249,11 @@ class Delivery(CourseScoped):
             models.Index(
                 fields=("finished_at",), condition=Q(state="failed"), name="delivery_failed"
             ),
-            # The rows that the caps count.
+            # The rows that the caps count, and all of a learner who is deleted.
+            models.Index(fields=("learner", "claimed_at"), name="delivery_of_learner"),
+            # The list of staff by reason, the newest first.
             models.Index(
-                fields=("learner", "claimed_at"),
-                condition=Q(claimed_at__isnull=False),
-                name="delivery_counted",
+                fields=("reason", "id"), condition=~Q(reason=""), name="delivery_by_reason"
             ),
             # The messages of a day, for the page of a course.
             models.Index(
@@ -266,7 +277,8 @@ class Delivery(CourseScoped):
                 condition=Q(state="planned"),
                 name="delivery_planned_of_learner",
             ),
-            # Due messages are read step by step, without the steps that a pause holds.
+            # Due messages are read step by step, without the steps that a pause holds. It also
+            # leads to all that wait.
             models.Index(
                 fields=("step", "send_at"),
                 condition=Q(state="planned"),

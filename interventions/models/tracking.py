@@ -40,7 +40,7 @@ class TrackingEvent(CourseScoped):
     course_scope = through("delivery__enrollment__course")
 
     # Of provider, message, kind, instant, recipient and link: few providers number their events.
-    digest = models.CharField(max_length=64, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
     provider = models.CharField(max_length=30)
     message_id = models.CharField(max_length=300, blank=True, default="")
     # The key of the delivery, if the provider returned what we sent along with the message.
@@ -64,6 +64,8 @@ class TrackingEvent(CourseScoped):
 
     class Meta:
         constraints: ClassVar = [
+            # With unique=True, Django adds a second index of the same size for LIKE.
+            models.UniqueConstraint(fields=("digest",), name="tracking_digest_once"),
             models.CheckConstraint(
                 condition=Q(kind__in=TrackingKind.values), name="tracking_kind_is_known"
             ),

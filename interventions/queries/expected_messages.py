@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sys import maxsize
-from typing import Any
 
-from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
 from activity.access import Viewer, for_user
@@ -57,7 +55,7 @@ def waiting_messages(learner: Learner, *, now: datetime, viewer: Viewer) -> list
     """Return the learner's waiting messages of all courses in the order in which they go out.
 
     Those that do not go out come last. Each one is decided on as if those before it had gone out,
-    also those to other learners with the same mailbox, because caps are counted by mailbox. Five
+    also those to other learners with the same mailbox, because caps are counted by mailbox. Six
     queries, and five more if such a learner has a message that waits.
     """
     planned = Delivery.objects.filter(learner__in=_sharing(learner), state=DeliveryState.PLANNED)
@@ -68,12 +66,15 @@ def waiting_messages(learner: Learner, *, now: datetime, viewer: Viewer) -> list
     return sorted(own, key=lambda each: each.expectation.at or END_OF_INSTANTS)
 
 
-def _sharing(learner: Learner) -> QuerySet[Any]:
-    """Return the learner and all others with the same mailbox."""
-    them = Q(pk=learner.pk)
-    if mailbox := comparable(learner.email or ""):
-        them |= Q(mailbox=mailbox)
-    return Learner.objects.annotate(mailbox=Lower("email")).filter(them).values("pk")
+def _sharing(learner: Learner) -> list[int]:
+    """Return the ids of the learner and of all others with the same mailbox. At most one query.
+
+    As a subquery the planner would read all waiting messages of the site.
+    """
+    mailbox = comparable(learner.email or "")
+    rows = Learner.objects.annotate(mailbox=Lower("email")).filter(mailbox=mailbox)
+    others = rows.values_list("pk", flat=True) if mailbox else ()
+    return sorted({learner.pk, *others})
 
 
 def first_messages(

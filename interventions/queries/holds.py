@@ -86,20 +86,32 @@ def with_reasons(deliveries: QuerySet[Delivery], *, now: datetime) -> QuerySet[A
 
     The policy does not decide on held messages, so their rows have no reason for the hold.
     """
+    planned = Q(state=DeliveryState.PLANNED)
+    found = [When(planned & Q(held), then=Value(reason.value)) for held, reason in _holds(now)]
+    return deliveries.annotate(
+        reason_now=Case(*found, default=F("reason"), output_field=CharField())
+    )
+
+
+def hold_condition(reason: Reason, *, now: datetime) -> Q:
+    """Return the condition that a planned message is held for this reason, and maybe for others.
+
+    Beside `reason_now` it says the same in a way that leads the planner to few messages.
+    """
+    return next(Q(held) for held, each in _holds(now) if each == reason)
+
+
+def _holds(now: datetime) -> tuple[tuple[Any, Reason], ...]:
+    """Return the conditions of the holds, the first that is true being the reason."""
     paused = LearnerPause.objects.filter(learner=OuterRef("learner"), ended_at=None)
     course, cadence = "enrollment__course__live_since", "step__cadence"
-    holds: tuple[tuple[Any, Reason], ...] = (
+    return (
         (Q(**{course: None}) | Q(**{f"{course}__gt": now}), Reason.COURSE_NOT_LIVE),
         (Exists(SitePause.objects.filter(paused=True)), Reason.SITE_PAUSED),
         (Exists(paused), Reason.LEARNER_PAUSED),
         (Q(**{f"{cadence}__paused": True}), Reason.CADENCE_PAUSED),
         (Q(**{f"{cadence}__segment__status": SegmentStatus.FROZEN}), Reason.SEGMENT_FROZEN),
         (_waits_for_feed(now), Reason.FEED_SILENT),
-    )
-    planned = Q(state=DeliveryState.PLANNED)
-    found = [When(planned & Q(held), then=Value(reason.value)) for held, reason in holds]
-    return deliveries.annotate(
-        reason_now=Case(*found, default=F("reason"), output_field=CharField())
     )
 
 
