@@ -35,8 +35,10 @@ AFTER_ERROR = timedelta(minutes=5)
 PAUSES_TO_RECORD = (0, 0.5, 1, 2, 4, 8, 15, 30)
 # The wait of a loop whose messages have used up the limits per second of their channels.
 SECONDS_TO_WAIT = 0.1
-# Of so many learners in the list, a turn takes those whom no other worker has.
+# Of so many learners in the list, a turn takes those whom no other worker has. With many workers
+# most are taken, and it looks at twice as many after each turn that was not full.
 CANDIDATES = 32
+MOST_CANDIDATES = 256
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,7 @@ def _pages(loop: _Loop) -> Iterator[list[int]]:
 
 def _serve(waiting: list[int], loop: _Loop) -> bool:
     """Send the learners all due messages, in turns. Return False if the loop must end."""
+    width = CANDIDATES
     while waiting:
         # Opening a connection can take as long as the timeout, so the time is checked after it.
         room = _room(loop)
@@ -111,11 +114,13 @@ def _serve(waiting: list[int], loop: _Loop) -> bool:
             # Without a wait, a limit per second would be a limit per beat.
             time.sleep(SECONDS_TO_WAIT)
             continue
-        turn = _claim(waiting[:CANDIDATES], room, loop)
+        turn = _claim(waiting[:width], room, loop)
         _give_back(room, turn, loop)
         loop.moves.update(turn.moves)
         _hand_off(turn.claims, loop)
-        waiting = _again(turn, loop) + turn.rest + waiting[CANDIDATES:] + turn.blocked
+        waiting = _again(turn, loop) + turn.rest + waiting[width:] + turn.blocked
+        # A full turn leaves a rest.
+        width = max(CANDIDATES, width // 2) if turn.rest else min(2 * width, MOST_CANDIDATES)
         # Learners who wait for a channel at its limit would else be asked for again and again.
         if turn.blocked and not turn.claims and not turn.moves:
             time.sleep(SECONDS_TO_WAIT)
