@@ -21,6 +21,7 @@ urlpatterns = [
     path("in-app/messages/", views.in_app_messages, name="in_app_messages"),
     path("in-app/messages/<uuid:key>/seen/", views.in_app_seen, name="in_app_seen"),
     path("in-app/messages/<uuid:key>/dismissed/", views.in_app_dismissed, name="in_app_dismissed"),
+    path("segments/try/", views.try_rule, name="try_rule"),
     path("tasks/", views.tasks, name="tasks"),
     path("tasks/<int:task_id>/take/", views.task_take, name="task_take"),
     path("tasks/<int:task_id>/talk/", views.task_talk, name="task_talk"),

@@ -105,7 +105,7 @@ def what_if(before: Limits, after: Limits, *, viewer: Viewer, now: datetime) -> 
     If none was planned in them, the 30 days up to the last planned message are replayed. Of more
     than 10,000 planned messages, only the latest are. At most seven queries.
     """
-    until = _until(now)
+    until = end_of_period(now)
     rows = _rows(until)
     is_cut = len(rows) >= MOST_MESSAGES
     since = min((row.planned_at for row in rows), default=until) if is_cut else until - PERIOD
@@ -146,7 +146,7 @@ class _Replay:
         return Candidate(facts, row.planned_at, row.expires_at, rank, row.id)
 
 
-def _until(now: datetime) -> datetime:
+def end_of_period(now: datetime) -> datetime:
     """Return the end of the period: now, or the end of the day after the last planned message."""
     latest = Delivery.objects.order_by("-pk").values_list("planned_at", flat=True).first()
     if latest is None or latest >= now - PERIOD:

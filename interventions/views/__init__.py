@@ -19,6 +19,7 @@ from interventions.views.provider_webhooks import provider_webhook
 from interventions.views.sent import sent_message
 from interventions.views.tasks import task_done, task_take, task_talk, tasks
 from interventions.views.template_page import template, template_restore, template_test
+from interventions.views.try_rule import try_rule
 
 __all__ = [
     "click",
@@ -46,5 +47,6 @@ __all__ = [
     "template_restore",
     "template_test",
     "trial_link",
+    "try_rule",
     "unsubscribe",
 ]

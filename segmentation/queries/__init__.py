@@ -18,6 +18,7 @@ from segmentation.queries.playbooks import (
     courses_of_playbook,
     locales_of_playbook,
 )
+from segmentation.queries.replay import TypedRules, replay_rule, would_enter
 from segmentation.queries.signals import SignalRow, export_refs, read_signals
 from segmentation.queries.sizes import number_in_any, sizes_in_course
 from segmentation.queries.surges import HeldSurge, held_surges
@@ -28,6 +29,7 @@ __all__ = [
     "Preview",
     "RuleCount",
     "SignalRow",
+    "TypedRules",
     "backtest",
     "clock_of_playbook",
     "compute_norms",
@@ -49,9 +51,11 @@ __all__ = [
     "people_in_segment",
     "preview",
     "read_signals",
+    "replay_rule",
     "segment_size",
     "segment_sizes",
     "sizes_in_course",
     "stored_norms",
     "take_turn",
+    "would_enter",
 ]
