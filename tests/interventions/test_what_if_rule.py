@@ -459,7 +459,8 @@ def test_new_segment_is_tried_before_it_is_saved(staff: Client, course: Course) 
     shown = post(staff, playbook=playbook.pk, segment="").text
 
     assert "The segment is not active, so nobody enters it as it is." in shown
-    assert '<td class="number">0</td><td class="number">1</td>' in shown
+    assert 'data-unit="enter as it is">0</td>' in shown
+    assert 'data-unit="with the change">1</td>' in shown
     assert not Segment.objects.exists()
     assert post(staff, playbook=playbook.pk + 1).status_code == 404
 
