@@ -132,17 +132,13 @@ class _World:
 
     def _held_at(self, at: datetime) -> dict[int, Ids]:
         """Return who really was a member at the instant, where a leave rule keeps members."""
-        keeping = [
-            one.segment_id or self._tried.segment.pk for one in self._rules if one.leave_rule
-        ]
-        ids = {pk for pk in keeping if pk}
+        own = self._tried.segment.pk
+        keeping = {one.segment_id or own for one in self._rules if one.leave_rule} - {None}
+        if not keeping:
+            return {}
         stays = Membership.objects.filter(Q(left_at=None) | Q(left_at__gt=at), entered_at__lte=at)
-        found = (
-            _by_segment(stays.filter(segment__in=ids, enrollment__course=self._course))
-            if ids
-            else {}
-        )
-        return found | {_TYPED: found.get(self._tried.segment.pk, NOBODY)}
+        found = _by_segment(stays.filter(segment__in=keeping, enrollment__course=self._course))
+        return found | {_TYPED: found.get(own, NOBODY)}
 
 
 def _end(day: date, course: Course, until: datetime) -> datetime:

@@ -260,7 +260,7 @@ def segment(course: Course) -> Segment:
 SHORTER, LONGER = where("days_since_activity", ">=", 5), where("days_since_activity", ">=", 12)
 
 
-def make_quiet(course: Course, *days_ago: int) -> Enrollment:
+def make_quiet(course: Course, *days_ago: float) -> Enrollment:
     """Return a learner who was active on these days and never since."""
     one = make_enrollment(course, enrolled_at=NOW - 40 * DAY)
     for each in days_ago:
@@ -280,6 +280,17 @@ def test_message_of_who_comes_back_in_time_would_not_have_gone_out(
 
     assert (found.messages, found.fewer, found.later, found.sooner) == (2, 1, 1, 0)
     assert numbers(effect(segment, SHORTER))[3:] == (2, 0, 0, 2, 0)
+
+
+def test_entry_between_two_ends_of_days_is_asked_about_at_its_instant(
+    course: Course, segment: Segment
+) -> None:
+    # Six hours after the entry, the learner is back.
+    make_message(make_quiet(course, 20, 12.75), make_cadence(segment=segment), NOW - 13 * DAY)
+    nearly = where("days_since_activity", ">=", 6.9)
+
+    assert numbers(effect(segment, nearly))[3:] == (1, 0, 0, 0, 0)
+    assert numbers(effect(segment, LONGER))[3:] == (1, 1, 0, 0, 0)
 
 
 def test_runs_more_count_each_learner_once_where_the_cadence_runs_once(
@@ -340,8 +351,9 @@ def test_members_by_the_leave_rule_begin_with_the_real_ones(course: Course) -> N
     segment = make_segment(
         make_playbook(course), rule, leave_rule=where("logins", ">=", 9, window=7)
     )
-    one = make_quiet(course, 39, 25)
+    one = make_quiet(course, 39)
     evaluate_due(now=NOW - 31 * DAY)
+    act(one, occurred_at=NOW - 30.5 * DAY)
 
     # Who was in before the days, and stays, does not enter again.
     assert effect(segment, rule, segment.leave_rule).before == 0
