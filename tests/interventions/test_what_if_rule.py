@@ -1,37 +1,25 @@
-"""What if: the last 30 days under an unsaved rule, against a plain reading of each learner."""
+"""What if: the last 30 days under an unsaved rule, by course."""
 
-import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from random import Random
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
-from activity import access
 from activity.models import Course, Enrollment
-from activity.operations import ingest
-from common.clock import local_date, local_midnight
 from interventions.models import Delivery
 from interventions.queries.what_if_rule import RuleEffect, RuleWhatIf, what_if_rule
 from segmentation.models import Segment
 from segmentation.operations import add_member
 from segmentation.queries import TypedRules
 from segmentation.queries import replay as replaying
-from segmentation.rules import conditions, evaluate, parse
+from segmentation.rules import parse
 from segmentation.stages.evaluate import evaluate_due
-from tests.factories import act, make_course, make_enrollment, make_event, make_item
+from tests.factories import act, make_course, make_enrollment
 from tests.interventions.factories import make_cadence, make_delivery, make_run, make_transition
 from tests.segmentation.factories import make_playbook, make_segment, where
-from tests.segmentation.reference import Act, LearnerReading, World
 
 pytestmark = pytest.mark.django_db
 # The last 30 days go over the night on which the clocks go back in London.
@@ -75,176 +63,6 @@ def make_message(enrollment: Enrollment, cadence: Any, at: datetime, **fields: A
     )
     instants = dict.fromkeys(("planned_at", "send_at", "claimed_at", "finished_at"), at + HOUR)
     return make_delivery(run=run, state="handed_off", **instants)
-
-
-# The oracle: plain Python for one learner after the other.
-
-
-@dataclass
-class Plain:
-    """Evaluates the rules of the segments for one learner at an instant, from the list of acts."""
-
-    worlds: dict[int, World]
-    zone: str = "Europe/London"
-    known: dict[Any, bool] = field(default_factory=dict)
-
-    def is_true(self, rule: Any, one: Enrollment, at: datetime) -> bool:
-        if rule is None:
-            return False
-        key = (json.dumps(rule), one.pk, at)
-        if key not in self.known:
-            reading = LearnerReading(self.worlds[one.pk], one, at)
-            parsed = parse(rule)
-            signals = {
-                each.ref.identity: getattr(reading, each.ref.signal.name)(each.ref.window)
-                for each in conditions(parsed)
-            }
-            self.known[key] = reading.began_at <= at and evaluate(parsed, signals) is True
-        return self.known[key]
-
-    def stays(self, chain: list[tuple[Any, Any]], one: Enrollment) -> list[bool]:
-        """Return whether the learner is in the last segment of the chain at the end of each day."""
-        last = local_date(NOW, self.zone)
-        held, found = [False] * len(chain), []
-        for back in range(30, -1, -1):
-            at = local_midnight(last - timedelta(days=back - 1), self.zone)
-            at = min(at - timedelta(microseconds=1), NOW)
-            is_taken = False
-            for place, (rule, leave) in enumerate(chain):
-                stays = held[place] and leave is not None
-                wanted = stays or self.is_true(rule, one, at)
-                held[place] = wanted and not self.is_true(leave, one, at) and not is_taken
-                is_taken = is_taken or held[place]
-            found.append(held[-1])
-        return found
-
-
-def of_learner(world: World, one: Enrollment) -> World:
-    """Return the world of one learner. No signal of the rules here looks at others."""
-    return World(world.course, world.items, [each for each in world.acts if each.enrollment == one])
-
-
-def entered(stays: list[bool]) -> list[int]:
-    return [day for day in range(1, len(stays)) if stays[day] and not stays[day - 1]]
-
-
-def is_alone(mine: list[bool], other: list[bool], day: int) -> bool:
-    while day < len(mine) and mine[day]:
-        if other[day]:
-            return False
-        day += 1
-    return True
-
-
-def expected_fate(
-    plain: Plain, before: list[bool], after: list[bool], message: Delivery, typed: tuple[Any, Any]
-) -> str:
-    entry = message.run.transition
-    first = local_date(NOW, plain.zone) - timedelta(days=30)
-    day = (local_date(entry.occurred_at, plain.zone) - first).days
-    rule, leave = typed
-    if after[day]:
-        return "sooner" if after[day - 1] and not before[day - 1] else "same"
-    lets_in = plain.is_true(rule, message.enrollment, entry.occurred_at)
-    if lets_in and not plain.is_true(leave, message.enrollment, entry.occurred_at):
-        return "same"
-    return "never" if is_alone(before, after, day) else "later"
-
-
-def make_world(rng: Random, course: Course) -> World:
-    modules = [make_item(course, "module") for _ in range(2)]
-    quizzes = [make_item(course, "quiz", parent=module) for module in modules]
-    learners = [make_enrollment(course) for _ in range(9)]
-    begin = NOW - timedelta(days=44)
-    acts = []
-    for one in learners:
-        pace = rng.uniform(0.3, 1.2)
-        for day in range(44):
-            for _ in range(rng.random() < pace and rng.choice((1, 1, 3))):
-                at = begin + day * DAY + timedelta(minutes=rng.randrange(1440))
-                verb, item = rng.choice((("LOGIN", None), ("ATTEMPT_QUIZ", rng.choice(quizzes))))
-                score = rng.choice((0.2, 0.8)) if item else None
-                acts.append(Act(one, verb, at, item, 1, score))
-    ingest(
-        [
-            make_event(each.enrollment, each.verb, item=each.item, occurred_at=each.occurred_at,
-                       score=each.score)
-            for each in acts
-        ],
-        now=NOW,
-    )  # fmt: skip
-    return World(course, [*modules, *quizzes], acts)
-
-
-def make_messages(rng: Random, cadence: Any, world: World) -> Iterator[Delivery]:
-    """Let messages go out to learners at random instants, often just after something they did."""
-    begin = local_midnight(local_date(NOW, "Europe/London") - timedelta(days=29), "Europe/London")
-    recent = [each for each in world.acts if begin < each.occurred_at < NOW - 2 * HOUR]
-    for each in rng.sample(recent, 30):
-        yield make_message(each.enrollment, cadence, each.occurred_at)
-
-
-CASES = {
-    "stricter": ((OFTEN, None), (RARE, None), None),
-    "looser": ((RARE, None), (OFTEN, None), None),
-    "of today": ((TODAY, None), (where("logins", ">=", 1, window=1), None), None),
-    "leave rule": ((OFTEN, None), (RARE, QUIET), None),
-    "other leave rule": ((RARE, QUIET), (RARE, where("active_days", "<", 2, window=7)), None),
-    "exclusive": ((OFTEN, None), (RARE, None), (where("quiz_attempts", ">=", 4, window=7), None)),
-    "exclusive with a leave rule": (
-        (OFTEN, None),
-        (where("active_days", ">=", 2, window=7), QUIET),
-        (where("quiz_pass_rate", "<", 0.5, window=7), QUIET),
-    ),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
-def test_replay_says_what_a_plain_reading_of_each_learner_and_day_says(name: str) -> None:
-    saved, typed, earlier = CASES[name]
-    rng = Random(name)
-    course = make_days()
-    world = make_world(rng, course)
-    playbook = make_playbook(course, exclusive=earlier is not None)
-    if earlier:
-        make_segment(playbook, earlier[0], leave_rule=earlier[1], priority=1)
-    segment = make_segment(playbook, saved[0], leave_rule=saved[1], priority=2)
-    make_segment(playbook, OFTEN, priority=3)
-    cadence = make_cadence(segment=segment)
-    messages = list(make_messages(rng, cadence, world))
-    learners = list(course.enrollments.all())
-    plain = Plain({one.pk: of_learner(world, one) for one in learners})
-    first = [earlier] if earlier else []
-    before = {one.pk: plain.stays([*first, saved], one) for one in learners}
-    after = {one.pk: plain.stays([*first, typed], one) for one in learners}
-    fates = Counter(
-        expected_fate(plain, before[each.enrollment_id], after[each.enrollment_id], each, typed)
-        for each in messages
-    )
-    extra = [
-        pk for pk in after for day in entered(after[pk]) if is_alone(after[pk], before[pk], day)
-    ]
-    missing = [
-        pk for pk in before for day in entered(before[pk]) if is_alone(before[pk], after[pk], day)
-    ]
-    had = {each.enrollment_id for each in messages}
-
-    found = effect(segment, *typed)
-
-    assert numbers(found) == (
-        sum(bool(entered(each)) for each in before.values()),
-        sum(bool(entered(each)) for each in after.values()),
-        len({*extra, *missing}),
-        len(messages),
-        fates["never"],
-        fates["later"],
-        fates["sooner"],
-        # The cadence runs once for each learner.
-        len(set(extra) - had),
-    )
-    assert found.learners + found.fewer + found.later + found.sooner > 0
-    assert len(found.replay.days) == 30
 
 
 @pytest.fixture
@@ -426,94 +244,3 @@ def test_nothing_is_written(course: Course, segment: Segment) -> None:
     assert first == {"SELECT", "WITH"}
     assert not any(word in each["sql"] for each in asked.captured_queries
                    for word in ("INSERT", "UPDATE ", "DELETE"))  # fmt: skip
-
-
-# The button.
-
-ADDRESS = reverse("interventions:try_rule")
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(get_user_model().objects.create_superuser("staff"))
-    return client
-
-
-def post(client: Client, rule: Any = LONGER, *, part: bool = True, **typed: Any) -> Any:
-    text = rule if isinstance(rule, str) else json.dumps(rule)
-    headers = {"HX-Request": "true"} if part else {}
-    return client.post(ADDRESS, {"rule": text, **typed}, headers=headers)
-
-
-def test_button_shows_the_numbers_and_saves_nothing(
-    staff: Client, course: Course, segment: Segment
-) -> None:
-    page = staff.get(reverse("segmentation:rule", args=(segment.pk,))).text
-    assert f'formaction="{ADDRESS}"' in page
-    Course.objects.update(clock_stopped_at=NOW)
-    make_message(make_quiet(course, 20, 12), make_cadence(segment=segment), NOW - 13 * DAY)
-
-    shown = post(staff, segment=segment.pk).text
-
-    cells = [cell.split("<")[0].rpartition(">")[2] for cell in shown.split("<td")[1:]]
-    assert cells == ["1", "1", "1", "1", "1", "0", "0", "0"]
-    assert "<!doctype html>" not in shown
-    assert "<!doctype html>" in post(staff, segment=segment.pk, part=False).text
-    segment.refresh_from_db()
-    assert (segment.version, segment.rule) == (1, where("days_since_activity", ">=", 7))
-
-
-def test_new_segment_is_tried_before_it_is_saved(staff: Client, course: Course) -> None:
-    Course.objects.update(clock_stopped_at=NOW)
-    make_quiet(course, 20)
-    playbook = make_playbook(course)
-
-    shown = post(staff, playbook=playbook.pk, segment="").text
-
-    assert "The segment is not active, so nobody enters it as it is." in shown
-    assert 'data-unit="enter as it is">0</td>' in shown
-    assert 'data-unit="with the change">1</td>' in shown
-    assert not Segment.objects.exists()
-    assert post(staff, playbook=playbook.pk + 1).status_code == 404
-
-
-def test_broken_rule_gets_a_sentence_at_its_place(staff: Client, segment: Segment) -> None:
-    shown = post(staff, where("logins", ">=", "x", window=7), segment=segment.pk).text
-    assert "Correct this first:" in shown
-    assert "<li>The rule: rules[0]" in shown
-
-    assert "The rule: " in post(staff, "{", segment=segment.pk).text
-    members = post(staff, LONGER, leave_rule="[]", segment=segment.pk).text
-    assert "<li>The rule by which members leave: " in members
-
-
-def test_playbook_without_courses_has_nothing_to_try_it_on(staff: Client) -> None:
-    segment = make_segment(make_playbook(), LONGER)
-
-    assert "kept for none of your courses" in post(staff, segment=segment.pk).text
-
-
-def test_only_those_who_may_change_the_segment_can_try_it(client: Client, segment: Segment) -> None:
-    user = get_user_model().objects.create_user("viewer", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename="view_segment"))
-    client.force_login(user)
-
-    assert post(client, segment=segment.pk).status_code == 403
-    page = client.get(reverse("segmentation:rule", args=(segment.pk,))).text
-    assert ADDRESS not in page
-    assert client.get(ADDRESS).status_code == 405
-
-
-def test_courses_and_segments_of_others_are_not_shown(
-    staff: Client, course: Course, segment: Segment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Course.objects.update(clock_stopped_at=NOW, title="Botany")
-    mine = make_days(title="Zoology", clock_stopped_at=NOW)
-    segment.playbook.courses.add(mine)
-    monkeypatch.setattr(access, "courses_of", lambda user: Course.objects.filter(pk=mine.pk))
-
-    shown = post(staff, segment=segment.pk).text
-    assert ("Zoology" in shown, "Botany" in shown) == (True, False)
-
-    foreign = make_segment(make_playbook(course), LONGER)
-    assert post(staff, segment=foreign.pk).status_code == 404
