@@ -54,6 +54,10 @@ serve: install
 stop:
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m config.running.stop; else echo 'Nothing is installed, so nothing is running.'; fi
 
+# Tests start some hundred processes. Where the environment keeps Python from saving what it has
+# compiled, each would compile the project again.
+test test-fast: export PYTHONDONTWRITEBYTECODE =
+
 # Types are checked beside the contracts and migrations: each takes one core.
 test: install
 	$(PYTHON) -m ruff format --check .
@@ -64,9 +68,9 @@ test: install
 types: install
 	$(PYTHON) -m mypy
 
+# `makemigrations` makes Django's system checks first, as `manage.py check` would.
 contracts: install
 	.venv/bin/lint-imports --no-cache
-	$(PYTHON) manage.py check
 	$(PYTHON) manage.py makemigrations --check --dry-run
 
 # While one works: no test that starts processes or servers, opens a browser, reads real data, goes

@@ -24,6 +24,9 @@ def pytest_runtestloop() -> None:
     """Look for garbage again, but not among what was loaded."""
     gc.freeze()
     gc.enable()
+    # What a page makes is most often given up by itself: by default a tenth of the time to show it
+    # goes into looking again and again among what is still in use.
+    gc.set_threshold(10_000)
 
 
 @pytest.hookimpl(optionalhook=True)
