@@ -1,13 +1,9 @@
-"""`manage.py serve` as a real process: it answers, restarts its programs, and ends them all."""
+"""`manage.py serve` before it starts its programs: what it refuses, says and passes on."""
 
 import json
 import os
-import signal
 import socket
 import subprocess
-import sys
-import urllib.error
-import urllib.request
 from io import StringIO
 from pathlib import Path
 
@@ -21,54 +17,6 @@ from config.management.commands import serve
 from config.places import VAR
 from config.running import processes as processes_record
 from tests import processes
-
-
-def status(port: int) -> int | None:
-    try:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{port}/admin/login/", timeout=processes.SECONDS_TO_FINISH
-        ) as page:
-            return int(page.status)
-    except (urllib.error.URLError, OSError):
-        return None
-
-
-def wait_for_answer(port: int, process: subprocess.Popen[str]) -> None:
-    def answers() -> bool:
-        assert process.poll() is None
-        return status(port) == 200
-
-    assert processes.wait_until(answers)
-
-
-def web_server(parent: int) -> psutil.Process:
-    children = psutil.Process(parent).children()
-    return next(child for child in children if "gunicorn" in " ".join(child.cmdline()))
-
-
-@pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
-def test_serve_answers_restarts_and_ends_its_programs(valkey_url: str, tmp_path: Path) -> None:
-    port = processes.free_port()
-    command = [sys.executable, "manage.py", "serve", "--port", str(port)]
-    with (tmp_path / "log").open("w+") as log:
-        serving = processes.start_command(*command, env={"REDIS_URL": valkey_url}, log=log)
-        with processes.running(serving):
-            wait_for_answer(port, serving)
-            first = web_server(serving.pid)
-            os.killpg(first.pid, signal.SIGKILL)
-            first.wait(processes.SECONDS_TO_FINISH)
-            wait_for_answer(port, serving)
-            left = psutil.Process(serving.pid).children(recursive=True)
-
-            serving.send_signal(signal.SIGTERM)
-            serving.wait(processes.SECONDS_TO_FINISH)
-
-    said = (tmp_path / "log").read_text()
-    assert serving.returncode == 0, said
-    assert f"Nudgelab runs at http://127.0.0.1:{port}/" in said
-    assert "The web server ended with status -9. It is restarted in 1 s." in said
-    assert [process for process in left if process.is_running()] == []
 
 
 def test_port_in_use_gives_a_sentence() -> None:

@@ -1,24 +1,17 @@
 """Only programs that hang are restarted."""
 
-import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-import psutil
 import pytest
-from django.db.models import Min
 
 from common.clock import utc_now
 from config.models import StageRun
-from config.running.processes import RECORD_NAME, Child, end_recorded
+from config.running.processes import Child
 from config.running.stages import run_stage
 from config.running.watchdog import BEAT, Watchdog
 from config.running.workers import STAGES, WORKERS
-from tests.processes import SECONDS_TO_FINISH, free_port, running, start_command, wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -155,53 +148,3 @@ def test_program_that_does_not_end_is_killed_and_restarted(
     assert beat.process is not first
     said = [line for line in capsys.readouterr().err.splitlines() if "beat" in line]
     assert said == [f"Silent for over 60 s: {', '.join(STAGES)}. The beat is ended and restarted."]
-
-
-def program(parent: int, name: str) -> psutil.Process | None:
-    """Return the child with an argument that begins so."""
-    for child in psutil.Process(parent).children():
-        if any(argument.startswith(name) for argument in child.cmdline()):
-            return child
-    return None
-
-
-@contextmanager
-def ended(record: Path) -> Iterator[None]:
-    """End the processes of the record after the block, even if their parent has died."""
-    try:
-        yield
-    finally:
-        end_recorded(record)
-
-
-def all_ran_since(instant: float) -> bool:
-    first = StageRun.objects.aggregate(first=Min("started_at"))["first"]
-    return StageRun.objects.count() == len(STAGES) and first.timestamp() > instant
-
-
-@pytest.mark.slow
-def test_serve_restarts_a_hanging_beat_and_a_dead_worker(
-    settings, valkey_url: str, tmp_path: Path
-) -> None:
-    command = [sys.executable, "manage.py", "serve", "--port", str(free_port())]
-    # Shorter than by default, so that the test does not wait for a minute.
-    command += ["--silent-seconds", "20"]
-    with (tmp_path / "log").open("w+") as log:
-        serving = start_command(*command, env={"REDIS_URL": valkey_url}, log=log)
-        with running(serving), ended(settings.VAR_DIR / RECORD_NAME):
-            assert wait_until(lambda: all_ran_since(0)), (tmp_path / "log").read_text()
-            beat, worker = program(serving.pid, "beat"), program(serving.pid, "evaluate@")
-            assert beat is not None
-            assert worker is not None
-            beat.suspend()
-            os.killpg(worker.pid, signal.SIGKILL)
-            stopped_at = time.time()
-
-            assert wait_until(lambda: all_ran_since(stopped_at + 15))
-            assert not beat.is_running()
-
-            serving.send_signal(signal.SIGTERM)
-            serving.wait(SECONDS_TO_FINISH)
-    said = (tmp_path / "log").read_text()
-    assert "The evaluate worker ended with status -9. It is restarted in 1 s." in said
-    assert f"Silent for over 20 s: {', '.join(STAGES)}. The beat is ended and restarted" in said
