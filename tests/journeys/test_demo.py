@@ -8,25 +8,20 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db.models import ProtectedError
 from django.test import override_settings
 
-from activity.models import Course, Due, Enrollment, Event, Learner, RejectedEvent
+from activity.models import Course, Due, Event, RejectedEvent
 from activity.simulation.history import course_ends_at
 from common.clock import utc_now
-from config.demo.removal import remove_demo
-from config.demo.run import DemoOptions, run_demo
-from config.demo.scenario import COURSE_KEY, EXPERIMENT_KEY, QUIET_FROM, QUIET_UNTIL
+from config.demo.run import DemoOptions
+from config.demo.scenario import COURSE_KEY, QUIET_FROM, QUIET_UNTIL
 from config.demo.timetable import LONGEST_WAIT, stops
-from experiments.models import Assignment, DeliveryOutcome, Experiment
-from interventions.models import Delivery, DeliveryState, MailboxMessage, Run
-from interventions.operations import save_category, save_template
+from experiments.models import Assignment
+from interventions.models import Delivery, DeliveryState, MailboxMessage
 from interventions.render.found_links import links_of
-from segmentation.models import Playbook, Transition
-from segmentation.operations import install_playbook
+from segmentation.models import Transition
 from segmentation.stages.evaluate import evaluate_due
 from tests.conftest import empty_tables
-from tests.factories import make_course, make_enrollment, make_learner
 from tests.journeys.demo import Demo
 
 OPTIONS = DemoOptions(learners=80, weeks=4, seed=3)
@@ -175,38 +170,3 @@ def test_clock_stops_at_least_every_six_hours():
     instants = list(stops(ends_at - timedelta(days=3), ends_at))
     assert instants[-1] == ends_at
     assert all(timedelta(0) < b - a <= LONGEST_WAIT for a, b in pairwise(instants))
-
-
-@pytest.mark.django_db(transaction=True)
-def test_demo_replaces_the_earlier_one_and_leaves_everything_else():
-    tiny = DemoOptions(learners=12, weeks=3, seed=1)
-    mine = make_enrollment(make_course(key="mine"), make_learner(email="me@mine.example"))
-    shared = install_playbook("five-segments", course_keys=["mine"], now=course_ends_at())
-    run_demo(tiny)
-    run_demo(DemoOptions(learners=9, weeks=3, seed=2))
-    assert Enrollment.objects.filter(course__key=COURSE_KEY).count() == 9
-    assert set(Course.objects.values_list("key", flat=True)) == {"mine", COURSE_KEY}
-    assert_a_demo_with_other_dependent_data_is_not_deleted()
-    assert remove_demo()
-    assert list(Enrollment.objects.all()) == [mine]
-    assert list(Learner.objects.all()) == [mine.learner]
-    assert list(Playbook.objects.all()) == [shared]
-    for model in (Experiment, DeliveryOutcome, Run, Delivery, MailboxMessage, Event, Transition):
-        assert not model.objects.exists()
-    assert not remove_demo()
-
-
-def assert_a_demo_with_other_dependent_data_is_not_deleted():
-    before = Event.objects.count()
-    template = save_template(
-        "mine",
-        name="Mine",
-        category=save_category("demo-tips", name="Tips"),
-        texts={"en": ("Mine", "<p>Mine</p>")},
-    )
-    with pytest.raises(ProtectedError):
-        remove_demo()
-    assert Event.objects.count() == before
-    assert template.category.key == "demo-tips"
-    assert Experiment.objects.filter(key=EXPERIMENT_KEY).exists()
-    template.delete()

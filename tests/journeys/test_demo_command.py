@@ -8,12 +8,21 @@ import psutil
 import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
+from django.db.models import ProtectedError
 from django.test import RequestFactory
 
-from activity.models import Course
+from activity.models import Course, Enrollment, Event, Learner
 from activity.operations.jsonl import import_jsonl
-from config.demo.scenario import COURSE_KEY
+from activity.simulation.history import course_ends_at
+from config.demo.removal import remove_demo
+from config.demo.scenario import COURSE_KEY, EXPERIMENT_KEY
 from config.running.processes import RECORD_NAME
+from experiments.models import DeliveryOutcome, Experiment
+from interventions.models import Delivery, MailboxMessage, Run
+from interventions.operations import save_category, save_template
+from segmentation.models import Playbook, Transition
+from segmentation.operations import install_playbook
+from tests.factories import make_course, make_enrollment, make_learner
 
 SMALL = ("--learners", "20", "--weeks", "3", "--seed", "5")
 
@@ -29,29 +38,66 @@ def log_in(password):
     return authenticate(request, username="demo", password=password)
 
 
+# Two demos show all of it: to play one takes seconds.
 @pytest.mark.django_db(transaction=True)
-def test_only_json_goes_to_standard_output_and_the_login_exists(capsys):
-    call_command("demo", *SMALL, "--json")
-    printed = capsys.readouterr()
+def test_demo_replaces_the_earlier_one_and_leaves_everything_else(capsys, settings):
+    # The test runner would keep mail in memory, and nothing of it would have to be removed.
+    settings.EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
+    mine = make_enrollment(make_course(key="mine"), make_learner(email="me@mine.example"))
+    shared = install_playbook("five-segments", course_keys=["mine"], now=course_ends_at())
+    call_command("demo", "--learners=12", "--weeks=3", "--seed=1", "--json")
+    assert_only_json_goes_to_standard_output(capsys.readouterr())
+    assert log_in("demo").is_superuser
+    get_user_model().objects.all().delete()
+    get_user_model().objects.create_user("demo", password="mine")
+
+    call_command("demo", *SMALL)
+
+    printed = capsys.readouterr().out
+    for words in ("Video-only", "handed off", "quiet hours", "true lift", "covered"):
+        assert words in printed
+    assert log_in("mine") is not None
+    assert Enrollment.objects.filter(course__key=COURSE_KEY).count() == 20
+    assert set(Course.objects.values_list("key", flat=True)) == {"mine", COURSE_KEY}
+    assert_a_demo_with_other_dependent_data_is_not_deleted()
+    assert_removed_but_for(mine, shared)
+
+
+def assert_only_json_goes_to_standard_output(printed):
     found = json.loads(printed.out)
-    assert (found["learners"], found["weeks"], found["seed"]) == (20, 3, 5)
+    assert (found["learners"], found["weeks"], found["seed"]) == (12, 3, 1)
     assert [metric["key"] for metric in found["experiment"]["metrics"]] == [
         "quiz_attempted_7d",
         "quiz_attempts_7d",
         "module_completed_7d",
     ]
     assert "2025-10-26" in printed.err
-    assert log_in("demo").is_superuser
 
 
-@pytest.mark.django_db(transaction=True)
-def test_demo_prints_its_results_and_keeps_an_existing_user_demo(capsys):
-    get_user_model().objects.create_user("demo", password="mine")
-    call_command("demo", *SMALL)
-    printed = capsys.readouterr().out
-    for words in ("Video-only", "handed off", "quiet hours", "true lift", "covered"):
-        assert words in printed
-    assert log_in("mine") is not None
+def assert_removed_but_for(mine, shared):
+    assert remove_demo()
+    assert list(Enrollment.objects.all()) == [mine]
+    assert list(Learner.objects.all()) == [mine.learner]
+    assert list(Playbook.objects.all()) == [shared]
+    for model in (Experiment, DeliveryOutcome, Run, Delivery, MailboxMessage, Event, Transition):
+        assert not model.objects.exists()
+    assert not remove_demo()
+
+
+def assert_a_demo_with_other_dependent_data_is_not_deleted():
+    before = Event.objects.count()
+    template = save_template(
+        "mine",
+        name="Mine",
+        category=save_category("demo-tips", name="Tips"),
+        texts={"en": ("Mine", "<p>Mine</p>")},
+    )
+    with pytest.raises(ProtectedError):
+        remove_demo()
+    assert Event.objects.count() == before
+    assert template.category.key == "demo-tips"
+    assert Experiment.objects.filter(key=EXPERIMENT_KEY).exists()
+    template.delete()
 
 
 @pytest.mark.django_db
