@@ -2,11 +2,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from config.env import SettingsError
 from config.mail_webhooks import anymail_settings, webhook_views
+from interventions.render.links import LinkOwner, make_token
 from tests.processes import SECONDS_TO_FINISH
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,23 +92,21 @@ def test_a_file_is_read_without_servers_settings_or_apps(tmp_path: Path) -> None
     )
     for command in commands:
         # Production needs settings, but file commands need none.
-        result = manage(*command, DJANGO_SETTINGS_MODULE="config.settings.production")
-        assert result.returncode == 0, result.stderr
-
-        imported = manage_imports(*command)
+        imported = manage_imports(*command, DJANGO_SETTINGS_MODULE="config.settings.production")
         assert "experiments.management.commands" in imported
         assert not {"config.embedded", "experiments.models", "psycopg"} & imported
 
 
-def manage_imports(*arguments: str) -> set[str]:
+def manage_imports(*arguments: str, **environment: str) -> set[str]:
     code = (
         "import runpy, sys\n"
         f"sys.argv = ['manage.py', *{arguments!r}]\n"
-        "try:\n    runpy.run_path('manage.py', run_name='__main__')\n"
-        "except SystemExit:\n    pass\n"
+        "runpy.run_path('manage.py', run_name='__main__')\n"
         "print(*sys.modules, file=sys.stderr)"
     )
-    return set(python(code).stderr.split())
+    result = python(code, **environment)
+    assert result.returncode == 0, result.stderr
+    return set(result.stderr.split())
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -174,12 +174,6 @@ def test_unsubscribe_page_and_its_styles_work_without_preparation() -> None:
     assert set(looks) == {"200"}
 
 
-MAKE_TOKEN = """
-from uuid import UUID
-import django; django.setup()
-from interventions.render.links import LinkOwner, make_token
-print(make_token(LinkOwner(1, 2, UUID(int=3))))
-"""
 READ_TOKEN = """
 import django; django.setup()
 from interventions.render.links import read_token
@@ -187,13 +181,12 @@ print(read_token({token!r}) is not None)
 """
 
 
-def test_links_in_mails_work_after_a_new_secret_key() -> None:
-    token = python(MAKE_TOKEN, **PRODUCTION).stdout.strip()
-    old = PRODUCTION["SECRET_KEY"]
+def test_links_in_mails_work_after_a_new_secret_key(settings) -> None:
+    old = settings.SECRET_KEY = PRODUCTION["SECRET_KEY"]
+    token = make_token(LinkOwner(1, 2, UUID(int=3)))
     renewed = PRODUCTION | {"SECRET_KEY": old[::-1]}
 
     read = READ_TOKEN.format(token=token)
-    assert token
     assert python(read, **renewed).stdout == "False\n"
     assert python(read, **renewed, SECRET_KEY_FALLBACKS=f"another, {old}").stdout == "True\n"
 
