@@ -29,7 +29,7 @@ from segmentation.signals import needs_of
 
 DAYS = 30
 # So many are read on 31 days in a few seconds.
-MOST_LEARNERS = 5_000
+MOST_LEARNERS = 1_000
 # The typed rule is not saved, so it has no segment of its own.
 _TYPED = 0
 
@@ -59,7 +59,7 @@ def replay_rule(
     """Return the members by both rules at the end of each of the last 30 local days until then.
 
     The latest days are read first, and no more of them when `out_of_time` says so, but at least
-    one. Of a large course 5,000 enrollments are read, chosen by chance. Items, due dates, traits
+    one. Of a large course 1,000 enrollments are read, chosen by chance. Items, due dates, traits
     and manual members are taken as they are today. One query a day, up to two more for its norms,
     and at most six others.
     """
