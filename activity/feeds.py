@@ -3,7 +3,8 @@
 Everything is counted by the hour of receipt, because a late feed and a silent one look alike by the
 hours in which events occurred. The rare weeks decide: a window of time is compared with the least
 of the same local hours of the past weeks, so that a vacation, a bulk import or a busy week among
-them does not raise what is expected.
+them does not raise what is expected. A silence is compared with the weeks before it, because after
+two weeks the past weeks are silent too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
 WEEKS = 4
 # A course with less history has no usual week, so nothing is judged.
 FEWEST_WEEKS = 3
@@ -67,13 +69,16 @@ class FeedJudgement:
 OK = FeedJudgement()
 
 
-def judge_feed(hours: Sequence[HourCount], *, now: datetime, zone: str) -> FeedJudgement:
+def judge_feed(
+    hours: Sequence[HourCount], *, now: datetime, zone: str, silent_since: datetime | None = None
+) -> FeedJudgement:
     """Return whether the events arrive as in the past weeks.
 
-    `hours` are those of the last five weeks, in any order. A course without a history of three
-    weeks is always ok.
+    `hours` are those of the last five weeks, in any order, and of the five weeks before a silence
+    that was found before and began at `silent_since`. It ends when more than a few events come. A
+    course without a history of three weeks is always ok.
     """
-    history = _History(hours, now=now, zone=zone)
+    history = _History(hours, now=now, zone=zone, silent_since=silent_since)
     if history.weeks < FEWEST_WEEKS:
         return OK
     for judge in (_silent, _thin, _vanished_verb, _vanished_share, _late):
@@ -86,15 +91,28 @@ def judge_feed(hours: Sequence[HourCount], *, now: datetime, zone: str) -> FeedJ
 class _History:
     """The hours by UTC and by local hour, for windows that end with the last full hour."""
 
-    def __init__(self, hours: Iterable[HourCount], *, now: datetime, zone: str) -> None:
+    def __init__(
+        self,
+        hours: Iterable[HourCount],
+        *,
+        now: datetime,
+        zone: str,
+        silent_since: datetime | None = None,
+    ) -> None:
         self.end = _full_hour(now)
         self.hours = [each for each in hours if each.at < now]
-        first = min((each.at for each in self.hours), default=self.end)
-        self.last = max((each.last_at or each.at for each in self.hours), default=None)
-        self.weeks = min(WEEKS, int((self.end - first) / timedelta(days=7)))
+        self._first = min((each.at for each in self.hours), default=self.end)
+        last = max((each.last_at or each.at for each in self.hours), default=None)
+        self.silent_since = silent_since or last
+        self.is_silent = silent_since is not None
+        self.weeks = self.weeks_before(self.end)
         # Learners live by the local clock, and a nightly job may run by UTC. After a clock change
         # the two differ, and the same hours of one of them would look empty.
         self._clocks = [_Clock(self.hours, ZoneInfo(name)) for name in ("UTC", zone)]
+
+    def weeks_before(self, at: datetime) -> int:
+        """Return with how many whole weeks before the instant a window is compared."""
+        return min(WEEKS, int((at - self._first) / WEEK))
 
     def window(self, length: timedelta) -> list[HourCount]:
         """Return the hours of the last window of this length."""
@@ -102,16 +120,22 @@ class _History:
 
     def usual(self, length: timedelta, count: Callable[[HourCount], int]) -> int:
         """Return the least of the past weeks in the same window, by both clocks."""
-        return min(sum(map(count, hours)) for hours in self._past(length))
+        return min(sum(map(count, hours)) for hours in self._past(self.end, length))
+
+    def usual_from(self, begin: datetime, length: timedelta) -> int:
+        """Return the least number of events in the weeks before the window that begins then."""
+        return min(sum(map(_events, hours)) for hours in self._past(begin + length, length, begin))
 
     def past(self, length: timedelta) -> list[HourCount]:
         """Return the hours of the same windows of the past weeks."""
-        return [hour for hours in self._past(length) for hour in hours]
+        return [hour for hours in self._past(self.end, length) for hour in hours]
 
-    def _past(self, length: timedelta) -> Iterator[list[HourCount]]:
-        for week in range(1, self.weeks + 1):
+    def _past(
+        self, end: datetime, length: timedelta, before: datetime | None = None
+    ) -> Iterator[list[HourCount]]:
+        for week in range(1, self.weeks_before(before or end) + 1):
             for clock in self._clocks:
-                yield clock.window(self.end, length, back=timedelta(days=7 * week))
+                yield clock.window(end, length, back=week * WEEK)
 
 
 class _Clock:
@@ -148,24 +172,27 @@ def _of(verb: str) -> Callable[[HourCount], int]:
 
 
 def _silent(history: _History) -> FeedJudgement | None:
-    if history.last is None:
+    if history.silent_since is None:
         return None
-    since = _full_hour(history.last) + HOUR
-    length = min(history.end - since, 7 * DAY)
-    if length < SHORTEST_SILENCE:
+    begin = _full_hour(history.silent_since) + HOUR
+    length = min(history.end - begin, WEEK)
+    if length < SHORTEST_SILENCE or history.weeks_before(begin) < FEWEST_WEEKS:
         return None
-    missed = history.usual(length, _events)
-    if missed < MISSED:
+    # From the beginning of the silence, not up to now: so what was usual does not become less as
+    # the silence goes on, and only events end it.
+    seen, usual = sum(map(_events, history.window(length))), history.usual_from(begin, length)
+    if usual < MISSED or seen >= THIN_SHARE * usual:
         return None
-    numbers = {"seen": 0, "usual": missed, "hours": int(length / HOUR)}
-    return FeedJudgement(FeedStatus.SILENT, history.last, numbers)
+    numbers = {"seen": seen, "usual": usual, "hours": int(length / HOUR)}
+    return FeedJudgement(FeedStatus.SILENT, history.silent_since, numbers)
 
 
 def _thin(history: _History) -> FeedJudgement | None:
     seen, usual = sum(map(_events, history.window(DAY))), history.usual(DAY, _events)
     if usual < FEWEST_FOR_THIN or seen >= THIN_SHARE * usual:
         return None
-    return FeedJudgement(FeedStatus.SILENT, None, {"seen": seen, "usual": usual, "hours": 24})
+    since = history.silent_since if history.is_silent else history.end - DAY
+    return FeedJudgement(FeedStatus.SILENT, since, {"seen": seen, "usual": usual, "hours": 24})
 
 
 def _vanished_verb(history: _History) -> FeedJudgement | None:
@@ -225,10 +252,11 @@ def _mean_delay(hours: Iterable[HourCount]) -> timedelta:
 
 
 _USUAL = " In the same hours of each of the past weeks, {usual:,} or more came."
+_WEEKS_BEFORE = " In the same hours of each of the weeks before, {usual:,} or more came."
 _SHARE = "The share of {} in the last 24 hours is {{share:.1%}}. It was {{usual_share:.1%}}."
 _SENTENCES = {
-    "none": "No event came in the last {hours} hours." + _USUAL,
-    "few": "Only {seen:,} events came in the last {hours} hours." + _USUAL,
+    "none": "No event came in the last {hours} hours." + _WEEKS_BEFORE,
+    "few": "Only {seen:,} events came in the last {hours} hours." + _WEEKS_BEFORE,
     "late": "The events of the last 24 hours came {delay_hours} hours after they occurred, on "
     "average. In the past weeks it was {usual_hours} hours.",
     "verb": "No event {verb} came in the last 24 hours." + _USUAL,

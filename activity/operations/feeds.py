@@ -111,11 +111,20 @@ def _to_measure(now: datetime) -> list[Course]:
 def _measure(course: Course, *, now: datetime) -> None:
     Feed.objects.get_or_create(course=course, defaults={"measured_at": now})
     feed = Feed.objects.select_for_update(no_key=True).get(course=course)
-    FeedHour.objects.filter(course=course, hour_at__lt=now - KEPT).delete()
-    found = judge_feed(_hours(course, now), now=now, zone=course.time_zone)
+    hours = _hours(course, now)
+    _forget(feed, hours, now=now)
+    silent_since = feed.since if feed.state == FeedStatus.SILENT else None
+    found = judge_feed(hours, now=now, zone=course.time_zone, silent_since=silent_since)
     is_over = course.ends_on < local_date(now, course.time_zone)
     _keep(feed, FeedJudgement() if is_over else found, now=now)
     _hold(feed, now=now)
+
+
+def _forget(feed: Feed, hours: Iterable[HourCount], *, now: datetime) -> None:
+    """Delete old hours. Of a feed that stopped, the weeks before stay, to compare with."""
+    last = max((hour.at for hour in hours), default=now)
+    old = min(last, feed.since or now) - KEPT
+    FeedHour.objects.filter(course=feed.course_id, hour_at__lt=old).delete()
 
 
 def _hours(course: Course, now: datetime) -> list[HourCount]:

@@ -53,9 +53,35 @@ def test_feed_that_stops_is_silent_when_enough_events_are_missing() -> None:
     assert found.status == FeedStatus.SILENT
     assert found.since == stopped - HOUR / 2
     assert feed_sentence(found.status, found.numbers) == (
-        "No event came in the last 4 hours. In the same hours of each of the past weeks, 80 or "
+        "No event came in the last 4 hours. In the same hours of each of the weeks before, 80 or "
         "more came."
     )
+
+
+@pytest.mark.parametrize("events", [20, 100, 2_000])
+def test_feed_that_dies_is_silent_at_every_hour_of_six_weeks(events: int) -> None:
+    hours = list(usual(NOW - 42 * DAY, since=NOW - 84 * DAY, events=events))
+    since, at = None, NOW - 41 * DAY
+    while at < NOW:
+        found = judge_feed(hours, now=at, zone=ZONE, silent_since=since)
+        assert found.status == FeedStatus.SILENT, at
+        since, at = found.since, at + 5 * HOUR
+    assert since == NOW - 42 * DAY - HOUR / 2
+
+
+def test_stray_event_ends_no_silence_and_a_day_of_usual_ones_does() -> None:
+    died = NOW - 20 * DAY
+    hours = [*usual(died, since=NOW - 60 * DAY), HourCount(NOW - 9 * HOUR, "VIEW_ITEM", 1)]
+
+    since = died - HOUR / 2
+    found = judge_feed(hours, now=NOW, zone=ZONE, silent_since=since)
+    assert (found.status, found.since) == ("silent", since)
+    assert feed_sentence(found.status, found.numbers) == (
+        "Only 1 events came in the last 168 hours. In the same hours of each of the weeks before, "
+        "1,960 or more came."
+    )
+    again = [*hours, *usual(NOW + DAY, since=NOW)]
+    assert judge_feed(again, now=NOW + DAY, zone=ZONE, silent_since=since).status == "ok"
 
 
 def test_night_is_no_silence() -> None:
@@ -224,6 +250,22 @@ def test_silent_feed_holds_the_course_until_events_come_again() -> None:
     course.refresh_from_db()
     assert feed_health(course, now=NOW + 2 * HOUR).status == "ok"
     assert course.feed_held_since is None
+
+
+@pytest.mark.django_db
+def test_feed_that_dies_holds_the_course_until_staff_speak() -> None:
+    course = make_enrollment().course
+    Course.objects.update(ends_on=NOW.date() + 90 * DAY)
+    store(course, list(usual(NOW - DAY)))
+
+    for days in range(0, 60, 3):
+        measure_feeds(now=NOW + days * DAY)
+        course.refresh_from_db()
+        assert course.feed_held_since == NOW - DAY - HOUR / 2, days
+    assert trust_feed(course.pk, by="ana", now=NOW + 60 * DAY)
+    measure_feeds(now=NOW + 68 * DAY)
+    course.refresh_from_db()
+    assert course.feed_held_since == NOW - DAY - HOUR / 2
 
 
 @pytest.mark.django_db
