@@ -231,8 +231,16 @@ def next_step_sentence(run: Run, *, name: str, zone: str) -> str:
         conditions.append(f"this is true: {_rule(step.condition)}")
     conditions += _stay(run.cadence, name)
     at = instant_text(run.next_at, zone=zone)
-    paused = " But its cadence is paused." if run.cadence.paused else ""
-    return f"{message} is planned for {at}{joined_conditions(conditions)}.{paused}"
+    planned = f"{message} is planned for {at}{joined_conditions(conditions)}."
+    return planned + _but_held(run, step)
+
+
+def _but_held(run: Run, step: Step) -> str:
+    if run.cadence.paused:
+        return " But its cadence is paused."
+    if step.condition is not None and run.enrollment.course.feed_held_since is not None:
+        return f" But it waits, because {clause(Reason.FEED_SILENT, '')}."
+    return ""
 
 
 def _is_next(step: Step, run: Run) -> bool:

@@ -6,11 +6,18 @@ from itertools import groupby
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from activity.models import Enrollment
 from interventions.models import Delivery, Run, RunStatus
 from interventions.queries.catalogue import Catalogue
-from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS, hold_of, learner_paused
+from interventions.queries.holds import (
+    OPEN_COURSE,
+    OPEN_STEPS,
+    asks_missing_events,
+    hold_of,
+    learner_paused,
+)
 from interventions.queries.joined import Joined
 
 # The number of messages from which the next learners are taken. An urgent message that comes
@@ -160,12 +167,15 @@ def _may_be_decided(delivery: Delivery, now: datetime) -> bool:
 
 
 def lock_due_runs(*, now: datetime, limit: int) -> Iterator[tuple[int, list[Run]]]:
-    """Lock and yield the runs with a step to plan, by cadence. Skip locked runs. One query."""
+    """Lock and yield the runs with a step to plan, by cadence. Skip locked runs. One query.
+
+    Steps with a condition wait while the events of their course do not come.
+    """
     due = Run.objects.filter(
         status=RunStatus.ACTIVE,
         next_at__lte=now,
         enrollment__course__clock_stopped_at__isnull=True,
-    ).exclude(retry_at__gt=now)
+    ).exclude(asks_missing_events(now) | Q(retry_at__gt=now))
     joined = due.select_related("cadence", "enrollment__learner", "enrollment__course")
     rows = joined.select_for_update(no_key=True, skip_locked=True, of=("self",))
     runs = sorted(rows.order_by("next_at", "id")[:limit], key=lambda run: run.cadence_id)

@@ -7,10 +7,21 @@ conditions in SQL and in Python must agree.
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 
 from activity.models import Course
-from interventions.models import Delivery, DeliveryState, LearnerPause, SitePause
+from interventions.models import Delivery, DeliveryState, LearnerPause, SitePause, Step
 from interventions.policy.decision import Reason
 from segmentation.models import SegmentStatus
 
@@ -29,6 +40,17 @@ WHERE NOT cadence.paused AND segment.status IS DISTINCT FROM '{SegmentStatus.FRO
 # It needs OPEN_STEPS as "open_step". A message that depends on no rule does not wait for events.
 OPEN_COURSE = """course.clock_stopped_at IS NULL AND course.live_since <= %(now)s
     AND (open_step.needs_feed AND course.feed_held_since <= %(now)s) IS NOT TRUE"""
+
+# A condition would be asked about events that are missing: a step of a learner who acted would be
+# dropped for good. As `asks_missing_events`, of a "run" whose step is due.
+ASKS_MISSING_EVENTS = """course.feed_held_since <= %(now)s AND EXISTS (
+    SELECT FROM interventions_step AS step
+    WHERE step.cadence_id = run.cadence_id AND step.condition IS NOT NULL
+        AND step.position = (
+            SELECT min(position) FROM interventions_step AS following
+            WHERE following.cadence_id = run.cadence_id AND following.position >= run.next_position
+        )
+)"""
 
 # The reasons that `with_reasons` puts in place of a planned message's own one.
 HOLD_REASONS = frozenset(
@@ -68,6 +90,18 @@ def hold_of(
         (_needs_feed(delivery) and is_feed_held(course, now), Reason.FEED_SILENT),
     )
     return next((reason for holds_it, reason in holds if holds_it), None)
+
+
+def asks_missing_events(now: datetime) -> Q:
+    """Return the condition that a run's next step has a condition and its events do not come."""
+    # If the step was removed meanwhile, the next one takes its place.
+    following = Step.objects.filter(
+        cadence=OuterRef(OuterRef("cadence")), position__gte=OuterRef(OuterRef("next_position"))
+    )
+    asks = Step.objects.filter(
+        pk=Subquery(following.order_by("position").values("pk")[:1]), condition__isnull=False
+    )
+    return Q(Exists(asks), enrollment__course__feed_held_since__lte=now)
 
 
 def is_feed_held(course: Course, now: datetime) -> bool:

@@ -7,7 +7,12 @@ from typing import Any
 from django.db import connection
 
 from interventions.models import Delivery, DeliveryState
-from interventions.queries.holds import OPEN_COURSE, OPEN_STEPS, learner_paused
+from interventions.queries.holds import (
+    ASKS_MISSING_EVENTS,
+    OPEN_COURSE,
+    OPEN_STEPS,
+    learner_paused,
+)
 
 # In each step, so many of the longest due messages are searched for one that is not held. A course
 # that is no longer live may have a million due messages.
@@ -31,18 +36,19 @@ SELECT min(first.send_at) FROM open_step CROSS JOIN LATERAL (
 """  # noqa: S608
 
 # The index returns the longest due run first. Opt-outs are few: each is applied within seconds.
-_OLDEST_WORK = """
+_OLDEST_WORK = f"""
 SELECT
-    (SELECT min(due.next_at) FROM (
-        SELECT next_at, retry_at, enrollment_id FROM interventions_run
+    (SELECT min(run.next_at) FROM (
+        SELECT next_at, retry_at, enrollment_id, cadence_id, next_position FROM interventions_run
         WHERE status = 'active' AND next_at <= %(now)s ORDER BY next_at LIMIT %(looked_at)s
-    ) AS due
-    JOIN activity_enrollment AS enrollment ON enrollment.id = due.enrollment_id
+    ) AS run
+    JOIN activity_enrollment AS enrollment ON enrollment.id = run.enrollment_id
     JOIN activity_course AS course ON course.id = enrollment.course_id
-    WHERE course.clock_stopped_at IS NULL AND (due.retry_at IS NULL OR due.retry_at <= %(now)s)),
+    WHERE course.clock_stopped_at IS NULL AND (run.retry_at IS NULL OR run.retry_at <= %(now)s)
+        AND ({ASKS_MISSING_EVENTS}) IS NOT TRUE),
     (SELECT min(said.said_at) FROM (
         SELECT said_at FROM activity_pendingno LIMIT %(looked_at)s) AS said)
-"""
+"""  # noqa: S608
 
 # Each count uses a partial index and stops at a limit. A million planned messages would take a
 # second to count for each request of a monitor.

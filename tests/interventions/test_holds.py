@@ -6,18 +6,35 @@ from threading import Thread
 import pytest
 from django.db import connection, transaction
 
-from activity.models import Learner
+from activity.models import Course, Enrollment, Learner
 from interventions.channels.memory import MemoryConnection, memory_channel
-from interventions.models import Delivery, LearnerPause, SitePause
-from interventions.operations import PauseNote, pause_cadence, pause_learner, pause_site
+from interventions.models import Delivery, LearnerPause, Run, SitePause
+from interventions.operations import (
+    PauseNote,
+    StepFields,
+    pause_cadence,
+    pause_learner,
+    pause_site,
+)
 from interventions.queries.holds import hold_of, with_reasons
 from interventions.queries.pauses import learner_pause
-from interventions.queries.waiting import oldest_due_message
+from interventions.queries.waiting import oldest_due_message, oldest_work
+from interventions.sentences import next_step_sentence
+from interventions.stages.plan import plan_due
 from segmentation.models import Segment
-from tests.factories import NOW, hold_feed
-from tests.interventions.factories import claim, dispatch, make_delivery
+from tests.factories import NOW, act, hold_feed
+from tests.interventions.factories import (
+    claim,
+    dispatch,
+    make_cadence,
+    make_delivery,
+    make_evaluated,
+    make_run,
+    make_template,
+)
 from tests.interventions.test_dispatch import state_of
 from tests.processes import SECONDS_TO_FINISH
+from tests.segmentation.factories import ACTED_TODAY
 
 pytestmark = pytest.mark.django_db
 LATER = NOW + timedelta(minutes=1)
@@ -119,6 +136,49 @@ def test_a_message_found_due_before_the_hold_waits_unchanged(against) -> None:
     assert (state_of(delivery), delivery.send_at) == (("planned", ""), NOW)
     lift_all()
     assert len(dispatch(LATER)[0]) == 1
+
+
+def conditional_run(enrollment: Enrollment) -> Run:
+    """Return a run whose step is due at NOW and asks whether the learner acted today."""
+    template = make_template()
+    steps = [StepFields(template, condition=ACTED_TODAY), StepFields(template, timedelta(days=1))]
+    cadence = make_cadence(template=template, steps=steps, max_age=timedelta(days=2))
+    return make_run(enrollment, cadence, next_at=NOW, next_position=0)
+
+
+def test_a_step_with_a_condition_waits_while_its_events_do_not_come() -> None:
+    run = conditional_run(make_evaluated())
+    course = run.enrollment.course
+    hold_feed(course, since=NOW - timedelta(hours=1))
+    plain = make_run(run.enrollment, next_at=NOW, next_position=0)
+
+    plan_due(now=LATER)
+
+    assert [each.run for each in Delivery.objects.all()] == [plain]
+    assert oldest_work(now=LATER).step is None
+    (shown,) = Run.objects.filter(pk=run.pk).select_related("enrollment__course")
+    assert next_step_sentence(shown, name="Cy", zone="UTC").endswith(
+        "But it waits, because the events of the course do not come as usual."
+    )
+    act(run.enrollment, occurred_at=NOW)
+    Course.objects.filter(pk=course.pk).update(feed_held_since=None)
+    assert oldest_work(now=LATER).step == NOW
+    plan_due(now=LATER)
+    assert Delivery.objects.get(run=run).state == "planned"
+
+
+def test_a_step_that_waited_for_events_too_long_expires() -> None:
+    run = conditional_run(make_evaluated())
+    hold_feed(run.enrollment.course, since=NOW - timedelta(hours=1))
+    late = NOW + timedelta(days=3)
+    plan_due(now=late)
+    act(run.enrollment, occurred_at=late)
+    Course.objects.update(feed_held_since=None)
+
+    plan_due(now=late)
+
+    dispatch(late)
+    assert state_of(Delivery.objects.get(run=run, step__position=0)) == ("expired", "too_old")
 
 
 def claim_apart(learner_id: int) -> None:
