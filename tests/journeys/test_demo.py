@@ -13,7 +13,6 @@ from django.test import override_settings
 from activity.models import Course, Due, Event, RejectedEvent
 from activity.simulation.history import course_ends_at
 from common.clock import utc_now
-from config.demo.run import DemoOptions
 from config.demo.scenario import COURSE_KEY, QUIET_FROM, QUIET_UNTIL
 from config.demo.timetable import LONGEST_WAIT, stops
 from experiments.models import Assignment
@@ -22,9 +21,8 @@ from interventions.render.found_links import links_of
 from segmentation.models import Transition
 from segmentation.stages.evaluate import evaluate_due
 from tests.conftest import empty_tables
-from tests.journeys.demo import Demo
+from tests.journeys.demo import SHARED, Demo, assert_most_intervals_cover, options
 
-OPTIONS = DemoOptions(learners=80, weeks=4, seed=3)
 HANDED_OFF = DeliveryState.HANDED_OFF
 pytestmark = pytest.mark.slow
 
@@ -34,7 +32,7 @@ def demo(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock():
         # The test runner would replace it by a backend that keeps mail in memory.
         with override_settings(EMAIL_BACKEND="interventions.channels.mailbox.MailboxBackend"):
-            played = Demo(OPTIONS)
+            played = Demo(options(SHARED))
         yield played
         # Tables are emptied for the next test, as after any test that commits.
         empty_tables()
@@ -45,6 +43,11 @@ def demo(django_db_setup, django_db_blocker):
 def test_report_of_both_arms_equals_the_simulator(demo, key):
     row = demo.metric(key)
     assert {arm: row[arm] for arm in ("control", "nudge")} == pytest.approx(demo.known_levels(key))
+
+
+@pytest.mark.django_db
+def test_interval_covers_the_true_lift_in_at_least_two_of_three(demo, coverage):
+    assert_most_intervals_cover(demo.found, coverage)
 
 
 @pytest.mark.django_db
