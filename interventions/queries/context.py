@@ -1,9 +1,12 @@
 """The variables of a template for a learner in a course."""
 
+# Every value is bound; only constants are put into the text.
+# ruff: noqa: S608
+
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -11,14 +14,16 @@ from django.db import connection
 from activity.models import Learner
 from common.clock import local_date
 from interventions.models import Delivery, Trigger
-from interventions.queries.recommendation import Ask, recommend
+from interventions.queries.recommendation import HERE, Ask, recommend
 from interventions.render.context import MessageContext, NextItem
 from interventions.render.links import LinkOwner, make_token, preferences_url, unsubscribe_url
+from interventions.render.still_true import Entry, still_true
 from interventions.render.why import ModuleFacts
 
-_STANDING = """
-SELECT asked.delivery_id, modules.*, here.title, played.videos, played.quizzes,
-    section.teacher, section.teacher_email, entry.signals::text, entry.entered_at
+_STANDING = f"""
+SELECT asked.delivery_id, modules.*, here.title, within.videos, within.has_untried_quiz,
+    section.teacher, section.teacher_email, entry.signals::text, entry.entered_at,
+    latest.act_at, latest.attempt_at
 FROM unnest(%(deliveries)s::bigint[], %(enrollments)s::bigint[], %(courses)s::bigint[],
     %(sections)s::bigint[], %(segments)s::bigint[], %(days)s::date[])
     AS asked (delivery_id, enrollment_id, course_id, section_id, segment_id, day)
@@ -29,26 +34,25 @@ LEFT JOIN LATERAL (
         AND membership.segment_id = asked.segment_id
     ORDER BY membership.entered_at DESC LIMIT 1
 ) AS entry ON true
--- The open module that the learner touched last.
-LEFT JOIN LATERAL (
-    SELECT item.id, COALESCE(NULLIF(item.title, ''), item.key) AS title
-    FROM activity_progress AS progress
-    JOIN activity_item AS item ON item.id = progress.item_id
-    WHERE progress.enrollment_id = asked.enrollment_id AND item.kind = 'module'
-        AND progress.first_completed_at IS NULL AND progress.last_touched_at IS NOT NULL
-    ORDER BY progress.last_touched_at DESC, item.position, item.id LIMIT 1
-) AS here ON true
+CROSS JOIN LATERAL (
+    SELECT max(last_act_at) AS act_at, max(last_attempt_at) AS attempt_at
+    FROM activity_dailyactivity WHERE enrollment_id = asked.enrollment_id
+) AS latest
+LEFT JOIN LATERAL ({HERE}) AS here ON true
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE item.kind = 'video' AND progress.last_touched_at IS NOT NULL)
             AS videos,
-        count(*) FILTER (WHERE item.kind = 'quiz' AND COALESCE(progress.attempts, 0) = 0)
-            AS quizzes
+        -- Of two quizzes, a message could not say which one it means.
+        count(*) FILTER (WHERE item.kind = 'quiz') = 1
+            AND bool_and(COALESCE(progress.attempts, 0) = 0
+                AND progress.first_completed_at IS NULL) FILTER (WHERE item.kind = 'quiz')
+            AS has_untried_quiz
     FROM activity_item AS item
     LEFT JOIN activity_progress AS progress
         ON progress.item_id = item.id AND progress.enrollment_id = asked.enrollment_id
     WHERE item.parent_id = here.id
         AND (item.assigned_on IS NULL OR item.assigned_on <= asked.day)
-) AS played
+) AS within
 CROSS JOIN LATERAL (
     SELECT count(progress.first_completed_at) AS completed, count(*) AS total
     FROM activity_item AS item
@@ -60,9 +64,6 @@ CROSS JOIN LATERAL (
 """
 
 
-_DAY = timedelta(days=1)
-
-
 @dataclass(frozen=True)
 class _Facts:
     """A row of the statement."""
@@ -71,18 +72,27 @@ class _Facts:
     total: int
     module_title: str | None
     videos: int
-    quizzes: int
+    has_untried_quiz: bool | None
     teacher: str | None
     teacher_email: str | None
     signals: str | None
     entered_at: datetime | None
+    last_act_at: datetime | None
+    last_attempt_at: datetime | None
 
     @property
     def module(self) -> ModuleFacts | None:
-        """Return what the learner did in the open module touched last, if there is one."""
+        """Return what the learner did in the open module, if there is one."""
         if self.module_title is None:
             return None
-        return ModuleFacts(self.module_title, self.videos, self.quizzes)
+        return ModuleFacts(self.module_title, self.videos, bool(self.has_untried_quiz))
+
+    def signals_now(self, now: datetime, zone: str) -> dict[str, Any]:
+        """Return those signals of the entry that still hold."""
+        if self.entered_at is None:
+            return {}
+        entry = Entry(self.entered_at, self.last_act_at, self.last_attempt_at)
+        return still_true(json.loads(self.signals or "{}"), entry, now=now, zone=zone)
 
 
 def message_context(delivery: Delivery, learner: Learner, *, now: datetime) -> MessageContext:
@@ -160,7 +170,6 @@ def _context(
         reply_to=facts.teacher_email or course.contact_email or "",
         course_url=course.url,
         teacher_name=facts.teacher or "",
-        signals=json.loads(facts.signals or "{}"),
-        days_in_segment=(now - facts.entered_at) / _DAY if facts.entered_at else 0,
+        signals=facts.signals_now(now, course.time_zone),
         module=facts.module,
     )

@@ -1,5 +1,8 @@
 """The next thing for a learner: from the course's content mapping, else the open module."""
 
+# Every value is bound; only constants are put into the text.
+# ruff: noqa: S608
+
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,24 +21,35 @@ from interventions.render.context import NextItem
 log = logging.getLogger(__name__)
 
 # A learner is at the open module touched last, else at the first open module in the course's order.
-# "Open" is as in the signal modules_open: until two weeks after the due day. If the module has no
-# estimated minutes or URL, those of its first open item are used.
+# "Open" is as in the signal modules_open: until two weeks after the due day. For a row `asked`.
+HERE = """
+SELECT item.id, COALESCE(NULLIF(item.title, ''), item.key) AS title, item.topic,
+    item.estimated_minutes, item.url, progress.last_touched_at
+FROM activity_item AS item
+LEFT JOIN activity_progress AS progress
+    ON progress.item_id = item.id AND progress.enrollment_id = asked.enrollment_id
+WHERE item.course_id = asked.course_id AND item.kind = 'module'
+    AND progress.first_completed_at IS NULL
+    AND (item.assigned_on IS NULL OR item.assigned_on <= asked.day)
+    AND (item.due_on IS NULL OR item.due_on >= asked.day - 14)
+ORDER BY progress.last_touched_at DESC NULLS LAST, item.position, item.id LIMIT 1
+"""
+
+# If the module has no estimated minutes or URL, those of its first open item are used.
 #
 # Of the mapping, the closest row counts: first by segment, then by module, then by topic. An item
 # that the learner has completed or attempted is passed over, and so is one to come.
-_RECOMMEND = """
+_RECOMMEND = f"""
 SELECT asked.place, found.*
 FROM unnest(%(places)s::int[], %(enrollments)s::bigint[], %(courses)s::bigint[],
     %(segments)s::bigint[], %(days)s::date[])
     AS asked (place, enrollment_id, course_id, segment_id, day)
 CROSS JOIN LATERAL (
     WITH assigned AS (
-        SELECT item.id, item.kind, item.parent_id, item.position, item.estimated_minutes, item.url,
+        SELECT item.id, item.parent_id, item.position, item.estimated_minutes, item.url,
             item.topic, COALESCE(NULLIF(item.title, ''), item.key) AS title,
-            progress.last_touched_at,
             progress.first_completed_at IS NULL AS is_open,
-            progress.first_completed_at IS NULL AND COALESCE(progress.attempts, 0) = 0 AS is_new,
-            item.due_on IS NULL OR item.due_on >= asked.day - 14 AS is_current
+            progress.first_completed_at IS NULL AND COALESCE(progress.attempts, 0) = 0 AS is_new
         FROM activity_item AS item
         LEFT JOIN activity_progress AS progress
             ON progress.item_id = item.id AND progress.enrollment_id = asked.enrollment_id
@@ -45,14 +59,12 @@ CROSS JOIN LATERAL (
         SELECT module.id, module.title, module.topic, module.last_touched_at,
             COALESCE(module.estimated_minutes, first.estimated_minutes) AS minutes,
             COALESCE(NULLIF(module.url, ''), first.url, '') AS url
-        FROM assigned AS module
+        FROM ({HERE}) AS module
         LEFT JOIN LATERAL (
             SELECT estimated_minutes, url FROM assigned AS child
             WHERE child.parent_id = module.id AND child.is_open
             ORDER BY child.position, child.id LIMIT 1
         ) AS first ON true
-        WHERE module.kind = 'module' AND module.is_open AND module.is_current
-        ORDER BY module.last_touched_at DESC NULLS LAST, module.position, module.id LIMIT 1
     ), mapped AS (
         SELECT COALESCE(NULLIF(mapping.title, ''), item.title) AS title,
             COALESCE(mapping.minutes, item.estimated_minutes) AS minutes,

@@ -43,9 +43,8 @@ class MessageContext:
     reply_to: str = ""
     course_url: str = ""
     teacher_name: str = ""
-    # The signals with which the learner entered the segment, by their identity.
+    # The signals of the entered segment, by their identity. None: it may not hold any more.
     signals: Mapping[str, Any] = field(default_factory=dict)
-    days_in_segment: float = 0
     module: ModuleFacts | None = None
     # The locale of the text, for the words that are made from numbers.
     locale: str = "en"
@@ -54,7 +53,7 @@ class MessageContext:
     def why(self) -> str:
         """Return what caused the message as a clause, or an empty text."""
         with translation.override(language_of(self.locale)):
-            return one_line(why_in_words(self.signals, self.module, self.days_in_segment))
+            return one_line(why_in_words(self.signals, self.module))
 
     def variables(self) -> dict[str, Any]:
         """Return the variables by their names in templates, without unknown ones."""
@@ -101,7 +100,7 @@ SAMPLE = MessageContext(
         '{"field":"content_views","window":14}': 5,
         '{"field":"quiz_attempt_rate","window":14}': 0,
     },
-    module=ModuleFacts(title="Module 3", videos_played=3, quizzes_untried=1),
+    module=ModuleFacts(title="Module 3", videos_opened=3, has_untried_quiz=True),
 )
 
 
