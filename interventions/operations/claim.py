@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -26,10 +27,11 @@ from interventions.queries.context import message_contexts
 from interventions.queries.drafts import Recipient, draft_of
 from interventions.queries.due import lock_due_deliveries
 from interventions.queries.facts import Asked, Situation, facts_of, message_of, situations_of
-from interventions.queries.goals import runs_at_goal
+from interventions.queries.goals import Goals, goals_of
 from interventions.render.context import MessageContext
 
 LEASE = timedelta(minutes=15)
+AFTER_ERROR = timedelta(minutes=5)
 RENDER_ERROR = "render_error"
 TOO_OLD = "too_old"
 
@@ -93,6 +95,7 @@ class _Work:
     now: datetime
     room: Counter[str]
     turn: Turn
+    goals: Goals = field(default_factory=Goals)
     changes: list[Change] = field(default_factory=list)
     sent: list[SentRow] = field(default_factory=list)
     allowed: list[tuple[Delivery, _Learner]] = field(default_factory=list)
@@ -180,7 +183,9 @@ def _with_facts(learners: Sequence[Learner], work: _Work) -> list[_Learner]:
     due = lock_due_deliveries(ids, now=work.now, channels=work.room, catalogue=cache.catalogue)
     for _ in set(ids) - due.keys():
         note_held()
-    work.turn.at_goal = _at_goal(due, work.now)
+    work.goals = goals_of(chain.from_iterable(due.values()), now=work.now)
+    # They end in a transaction that locks runs first.
+    work.turn.at_goal = _at_goal(due, work.goals.reached)
     asked = [
         _asked(each, due[each.pk], cache)
         for each in learners
@@ -196,10 +201,8 @@ def _with_facts(learners: Sequence[Learner], work: _Work) -> list[_Learner]:
     ]
 
 
-def _at_goal(due: Mapping[int, Sequence[Delivery]], now: datetime) -> dict[int, set[int]]:
-    """Return the runs at their goal by learner. They end in a transaction that locks runs first."""
-    waiting = [delivery for of_learner in due.values() for delivery in of_learner]
-    reached = runs_at_goal(waiting, now=now)
+def _at_goal(due: Mapping[int, Sequence[Delivery]], reached: set[int]) -> dict[int, set[int]]:
+    """Return the runs at their goal by learner."""
     found = {pk: reached & {each.run_id for each in of_learner} for pk, of_learner in due.items()}
     return {pk: runs for pk, runs in found.items() if runs}
 
@@ -230,6 +233,10 @@ def _decide(delivery: Delivery, each: _Learner, work: _Work) -> bool:
         work.changes.append(
             Change(delivery, Move(DeliveryState.EXPIRED, delivery.reason or TOO_OLD))
         )
+        return False
+    if error := work.goals.unreadable.get(delivery.run_id):
+        put_off = Move(DeliveryState.PLANNED, "error", error[:300], now + AFTER_ERROR)
+        work.changes.append(Change(delivery, put_off))
         return False
     facts = facts_of(delivery, each.learner, each.situation, limits=limits, now=now)
     match decide(facts, now=now):

@@ -1,12 +1,14 @@
 """The runs whose learner has reached the goal since their message was planned."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from interventions.models import Cadence, Delivery, Run, RunStatus
 from segmentation.queries import match_rule
-from segmentation.rules import parse
+from segmentation.rules import RuleError, parse
 
 # The reason with which the run of a learner at the goal ends.
 GOAL = "goal"
@@ -14,9 +16,19 @@ GOAL = "goal"
 # Plan has just asked about a message that is younger, so most messages cost no more queries.
 ASKED_JUST_NOW = timedelta(seconds=30)
 
+log = logging.getLogger(__name__)
 
-def runs_at_goal(waiting: Iterable[Delivery], *, now: datetime) -> set[int]:
-    """Return the ids of the active runs of these messages whose goal rule is true now.
+
+@dataclass
+class Goals:
+    """The runs at their goal, and the runs whose goal cannot be read, with the error."""
+
+    reached: set[int] = field(default_factory=set)
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+
+def goals_of(waiting: Iterable[Delivery], *, now: datetime) -> Goals:
+    """Return which active runs of these messages have a goal rule that is true now.
 
     The runs and their cadences must be loaded. Messages that were planned just now are not asked
     about. Two queries per cadence with a goal, and up to three for each course.
@@ -27,7 +39,15 @@ def runs_at_goal(waiting: Iterable[Delivery], *, now: datetime) -> set[int]:
         is_asked = run.status == RunStatus.ACTIVE and run.cadence.goal_rule is not None
         if is_asked and now - delivery.planned_at > ASKED_JUST_NOW:
             asked[run.cadence].append(run)
-    return {pk for cadence, runs in asked.items() for pk in _at_goal(cadence, runs, now)}
+    found = Goals()
+    for cadence, runs in asked.items():
+        try:
+            found.reached.update(_at_goal(cadence, runs, now))
+        except RuleError as error:
+            # No reason to hold back the messages of other cadences to the same learners.
+            log.exception("The goal of cadence %s cannot be read", cadence.pk)
+            found.unreadable |= {run.pk: str(error) for run in runs}
+    return found
 
 
 def _at_goal(cadence: Cadence, runs: Iterable[Run], now: datetime) -> Iterable[int]:

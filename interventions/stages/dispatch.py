@@ -18,7 +18,7 @@ from common.clock import Clock
 from common.database import is_held, is_outage, note_held, passing_over_held
 from interventions.channels import CHANNELS, Answer, Channel, ChannelDownError, Lines
 from interventions.operations.cache import DispatchCache
-from interventions.operations.claim import Claim, Turn, claim_next, postpone
+from interventions.operations.claim import AFTER_ERROR, Claim, Turn, claim_next, postpone
 from interventions.operations.finish import Done, finish_deliveries, release_claims
 from interventions.operations.kept_noes import apply_kept_noes
 from interventions.operations.noes import hear
@@ -29,7 +29,6 @@ from interventions.queries.due import due_learners
 # No hand-off starts with less of its lease left. Even with a hanging server, the answer must be
 # recorded before recover treats the delivery as lost.
 LEASE_TO_START = timedelta(minutes=10)
-AFTER_ERROR = timedelta(minutes=5)
 # The pauses between attempts to record, in seconds. The first is 0 for a deadlock. They add up to
 # about a minute, the time of a database restart. The lease has ten minutes left at a hand-off.
 PAUSES_TO_RECORD = (0, 0.5, 1, 2, 4, 8, 15, 30)

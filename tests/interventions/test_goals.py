@@ -127,13 +127,18 @@ def test_a_message_that_is_sent_at_once_costs_no_question_about_its_goal() -> No
     assert number[0] == number[1]
 
 
-def test_a_goal_that_cannot_be_read_puts_off_only_its_learner() -> None:
-    broken, cadence = make_evaluated(), make_cadence(goal_rule=ACTED_TODAY)
-    bad = make_waiting(broken, cadence)
+def test_a_goal_that_cannot_be_read_puts_off_only_its_messages() -> None:
+    enrollment, cadence = make_evaluated(), make_cadence(goal_rule=ACTED_TODAY, priority=10)
+    bad = make_waiting(enrollment, cadence)
+    sound = make_waiting(enrollment, make_cadence(priority=90))
     Cadence.objects.filter(pk=cadence.pk).update(goal_rule={"field": "nothing"})
     make_delivery()
 
     sent, _ = dispatch(NOW + HOUR)
 
-    assert len(sent) == 1
+    assert len(sent) == 2
+    assert states(sound) == [("handed_off", "")]
     assert states(bad) == [("planned", "error")]
+    put_off = Delivery.objects.get(run=bad)
+    assert put_off.send_at > NOW + HOUR
+    assert "nothing" in put_off.trace[-1]["detail"]
