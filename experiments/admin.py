@@ -1,5 +1,6 @@
 """Admin pages of experiments, arms, assignments and delivery outcomes."""
 
+from collections.abc import Callable
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, ClassVar, Protocol
@@ -101,6 +102,7 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
 
     # Set by the app interventions, which checks what the arms would receive.
     starter: ClassVar[Starter]
+    caps_that_hold: ClassVar[Callable[[models.Experiment], SafeString]]
 
     form = ExperimentForm
     list_display = ("name", "shown_status", "shown_population", "started_at", "shown_report")
@@ -151,7 +153,24 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return also the fields that the draws depend on once the experiment has started."""
-        return self.readonly_fields if is_draft(obj) else (*self.readonly_fields, *LOCKED)
+        return (
+            self.readonly_fields
+            if is_draft(obj)
+            else (*self.readonly_fields, *LOCKED, "shown_caps")
+        )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Add the caps that still limit the learners of a stopped experiment."""
+        found = super().get_fieldsets(request, obj)
+        is_stopped = obj is not None and obj.status == models.ExperimentStatus.STOPPED
+        if is_stopped and type(self).caps_that_hold(obj):
+            return [*found[:1], (None, {"fields": ("shown_caps",)}), *found[1:]]
+        return found
+
+    @display(description="Caps that still hold")
+    def shown_caps(self, experiment: models.Experiment) -> SafeString:
+        """Return the caps of the arms, and how to end them."""
+        return type(self).caps_that_hold(experiment)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the arms, and show what a draft still lacks."""

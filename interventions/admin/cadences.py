@@ -27,6 +27,7 @@ from experiments.admin import ExperimentAdmin
 from experiments.reporting.reasons import reason_text
 from interventions import models, operations
 from interventions.admin.buttons import cadence_buttons
+from interventions.admin.caps_of_arms import caps_that_hold
 from interventions.admin.pauses import WhyForm, ask_why
 from interventions.admin.way import way_through
 from interventions.forms import CadenceForm, StepForm, StepFormSet
@@ -262,4 +263,5 @@ class RunAdmin(ReadOnlyAdmin):
 
 # The start action is in the app experiments, which cannot check what the arms would receive.
 ExperimentAdmin.starter = staticmethod(operations.start_experiment)
+ExperimentAdmin.caps_that_hold = staticmethod(caps_that_hold)
 SegmentAdmin.add_links(ListLink("Cadences", models.Cadence, by_segment))

@@ -1,19 +1,21 @@
 """Start an experiment. Only this module sees both experiments and cadences."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from activity.access import COMMAND_LINE, Viewer
+from activity.models import Course
 from experiments.models import Experiment, ExperimentStatus
 from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, population_of
 from experiments.reporting.report import all_clocks_stopped
 from experiments.reporting.text import hindrances
 from experiments.starting import lock_protocol_and_run
-from interventions.models import Cadence, CadenceStatus, Trigger
-from interventions.queries.limits import caps_of_arms
+from interventions.models import Cadence, CadenceStatus, FrequencyCap, Trigger
+from interventions.queries.limits import caps_of_arms, overruled_cap
 from interventions.queries.populations import lock_segments
 from segmentation.operations import announce_members, lock_members
 
@@ -70,8 +72,10 @@ def _check_arms_differ(experiment: Experiment) -> None:
     if experiment.differs_outside:
         return
     active = Cadence.objects.filter(status=CadenceStatus.ACTIVE)
-    if caps_of_arms(experiment):
+    caps = caps_of_arms(experiment)
+    if caps:
         _check_each_arm_receives(experiment, active)
+        _check_caps_have_an_effect(experiment, caps)
         return
     treated = active.filter(arm__experiment=experiment, arm__is_control=False, arm__weight__gt=0)
     if not treated.exists():
@@ -94,6 +98,20 @@ def _check_each_arm_receives(experiment: Experiment, active: QuerySet[Cadence]) 
         raise ProtocolError(
             f"The arms differ in a frequency cap, but no active cadence sends anything to the arm "
             f"“{arm.own_name}”. Make a cadence with the same steps for each arm."
+        )
+
+
+def _check_caps_have_an_effect(experiment: Experiment, caps: Sequence[FrequencyCap]) -> None:
+    # The protocol would promise a number of messages that no learner of the arm can get.
+    courses = Course.objects.filter(playbooks__segments__in=population_of(experiment)).distinct()
+    ids = list(courses.values_list("pk", flat=True)[:2])
+    found = overruled_cap(caps, course_id=ids[0] if len(ids) == 1 else None)
+    if found is not None:
+        cap, other = found
+        raise ProtocolError(
+            f"The frequency cap “{other}” holds for all learners and is at least as strict as "
+            f"“{cap}”, so the cap of the arm “{cap.arm and cap.arm.own_name}” would have no "
+            f"effect. Make “{other}” looser or inactive, or make the cap of the arm stricter."
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import ceil
 
 from common.clock import local_date, local_midnight
 
@@ -18,6 +19,9 @@ class Window(StrEnum):
     ROLLING_DAYS = "rolling_days"
     CALENDAR_DAY = "calendar_day"
     CALENDAR_WEEK = "calendar_week"
+
+
+_CALENDAR = {Window.CALENDAR_DAY: timedelta(days=1), Window.CALENDAR_WEEK: timedelta(days=7)}
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,26 @@ def eligible_at(
     return max(now, _leaves_at(instants[cap.limit - 1], cap, zone))
 
 
+def most_under(other: Cap, cap: Cap) -> int:
+    """Return how many messages the other cap usually allows within a window of this cap.
+
+    A calendar day counts as 24 hours, although midnight may lie between two messages.
+    """
+    return other.limit * ceil(_usual_length(cap) / _usual_length(other))
+
+
+def makes_idle(other: Cap, cap: Cap) -> bool:
+    """Return whether the cap changes nothing, because another one is as strict."""
+    covers_it = (
+        other.channel in (None, cap.channel)
+        and other.category_id in (None, cap.category_id)
+        and other.course_id in (None, cap.course_id)
+    )
+    most = most_under(other, cap)
+    # At the same number of messages, a cap that drops still ends messages that would only wait.
+    return covers_it and (most < cap.limit or (most == cap.limit and other.drops >= cap.drops))
+
+
 def horizon(cap: Cap) -> timedelta:
     """Return how far back messages can still count for this cap."""
     if cap.window in (Window.ROLLING_HOURS, Window.ROLLING_DAYS):
@@ -97,6 +121,11 @@ def _leaves_at(instant: datetime, cap: Cap, zone: str) -> datetime:
     day = local_date(instant, zone)
     left = 1 if cap.window == Window.CALENDAR_DAY else 7 - day.weekday()
     return local_midnight(day + timedelta(days=left), zone)
+
+
+def _usual_length(cap: Cap) -> timedelta:
+    """Return the length of a window, without a clock change."""
+    return _CALENDAR.get(cap.window) or _rolling_length(cap)
 
 
 def _rolling_length(cap: Cap) -> timedelta:

@@ -1,6 +1,6 @@
 """The limits set by admins, in the form that the policy reads."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from experiments.models import Arm, Experiment
 from interventions.channels import CHANNELS, Route
 from interventions.models import FrequencyCap, Holdout, OnExceed, QuietHours
 from interventions.policy import holdouts as policy
-from interventions.policy.caps import Cap, Message, Window, covers, horizon
+from interventions.policy.caps import Cap, Message, Window, covers, horizon, makes_idle, most_under
 from interventions.policy.decision import ONCE_WITHIN
 from interventions.policy.hours import ClosedHours
 
@@ -107,6 +107,26 @@ def caps_of_arms(experiment: Experiment) -> list[FrequencyCap]:
     """Return the active caps that limit only one arm of the experiment. One query."""
     found = FrequencyCap.objects.filter(arm__experiment=experiment, active=True)
     return list(found.select_related("arm__experiment", "category", "course").order_by("id"))
+
+
+def overruled_cap(
+    caps: Sequence[FrequencyCap], *, course_id: int | None
+) -> tuple[FrequencyCap, FrequencyCap] | None:
+    """Return one of these caps of arms that is overruled, with the cap for everybody that does it.
+
+    One whose arm can never receive as many messages as it allows, or any one if none of the caps
+    changes anything. `course_id` is the course of the experiment, if it has only one. One query.
+    """
+    found = []
+    for other in FrequencyCap.objects.filter(active=True, arm=None).order_by("id"):
+        for cap in caps:
+            read = replace(_cap(cap), course_id=cap.course_id or course_id)
+            if makes_idle(_cap(other), read):
+                found.append((cap, other, most_under(_cap(other), read) < cap.limit))
+    less = [(cap, other) for cap, other, is_less in found if is_less]
+    if not less and {cap.pk for cap, _, _ in found} == {cap.pk for cap in caps}:
+        less = [(cap, other) for cap, other, _ in found]
+    return less[0] if less else None
 
 
 def arm_of_stored_cap(cap_id: int | None) -> Arm | None:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
-from activity.models import Enrollment
+from activity.models import Course, Enrollment
 from experiments.models import Assignment, DeliveryOutcome, Experiment
+from experiments.operations import stop_experiment
 from experiments.protocol import ProtocolError, read_protocol
 from experiments.queries import report
 from interventions.models import Cadence, Delivery, FrequencyCap
@@ -141,6 +143,90 @@ def test_start_is_refused_if_an_arm_receives_nothing() -> None:
 
     with pytest.raises(ProtocolError, match="no active cadence sends anything to the arm “nudge”"):
         start_experiment(experiment.pk, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("limit", "window", "length"),
+    [
+        (1, "rolling_hours", 24),
+        (1, "calendar_day", 1),
+        (1, "rolling_days", 7),
+        (1, "calendar_week", 1),
+    ],
+)
+def test_start_is_refused_if_a_cap_for_everybody_makes_the_arms_equal(
+    limit: int, window: str, length: int
+) -> None:
+    experiment = make_cap_experiment(start=False)
+    save_cap("all", limit=limit, window=window, length=length)
+
+    with pytest.raises(ProtocolError, match=r"“all” holds for all learners .* arm “nudge” would"):
+        start_experiment(experiment.pk, now=NOW)
+
+
+def test_start_is_refused_if_the_cap_of_its_only_course_makes_the_arms_equal() -> None:
+    experiment = make_cap_experiment(start=False)
+    [course] = Course.objects.filter(playbooks__segments__experiments=experiment)
+    cap = save_cap("all", limit=1, window="calendar_day", course=make_live_course())
+    with transaction.atomic():
+        start_experiment(experiment.pk, now=NOW)
+        transaction.set_rollback(True)
+    FrequencyCap.objects.filter(pk=cap.pk).update(course=course)
+
+    with pytest.raises(ProtocolError, match="“all” holds for all learners"):
+        start_experiment(experiment.pk, now=NOW)
+
+
+def test_start_is_refused_if_the_only_cap_of_an_arm_has_no_effect() -> None:
+    experiment = make_cap_experiment(start=False)
+    FrequencyCap.objects.filter(name="nudge cap").update(active=False)
+    cap = save_cap("all", limit=1, window="rolling_hours", length=24)
+
+    with pytest.raises(ProtocolError, match="arm “control” would have no effect"):
+        start_experiment(experiment.pk, now=NOW)
+
+    # A message over the cap of the arm ends, and one over the other only waits.
+    FrequencyCap.objects.exclude(pk=cap.pk).update(on_exceed="drop")
+    assert start_experiment(experiment.pk, now=NOW).status == "running"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        # The looser arm gets as many as everybody else.
+        {"limit": 2, "window": "rolling_hours", "length": 24},
+        {"limit": 1, "window": "rolling_hours", "length": 12},
+        {"limit": 1, "window": "rolling_hours", "length": 24, "channel": "in_app"},
+        {"limit": 1, "window": "rolling_hours", "length": 24, "active": False},
+    ],
+    ids=["as the looser arm", "twice a day", "another channel", "not active"],
+)
+def test_start_goes_on_if_the_arms_differ_under_the_caps_for_everybody(
+    values: dict[str, Any],
+) -> None:
+    experiment = make_cap_experiment(start=False)
+    if "channel" in values:
+        values = values | {"scope": "channel"}
+        FrequencyCap.objects.filter(arm__isnull=False).update(scope="channel", channel="email")
+    save_cap("all", **values)
+
+    assert start_experiment(experiment.pk, now=NOW).status == "running"
+
+
+def test_page_of_a_stopped_experiment_names_the_caps_that_still_hold(client: Client) -> None:
+    experiment = make_cap_experiment()
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    page = reverse("admin:experiments_experiment_change", args=(experiment.pk,))
+    heading, sentence = "Caps that still hold", caps_of_arms(experiment)[1].sentence
+    assert heading not in client.get(page).text
+
+    stop_experiment(experiment.pk, now=NOW)
+
+    stopped = client.get(page).text
+    assert heading in stopped
+    assert sentence in stopped
+    FrequencyCap.objects.filter(arm__isnull=False).update(active=False)
+    assert heading not in client.get(page).text
 
 
 def test_cap_that_is_not_active_makes_no_difference_between_arms() -> None:
