@@ -246,7 +246,8 @@ def test_only_those_who_may_change_the_limit_can_try_it(client: Client, db: None
     address = reverse("admin:interventions_frequencycap_try", args=("new",))
 
     assert client.post(address, FORM).status_code == 403
-    assert client.post(reverse("admin:interventions_frequencycap_try", args=("99",)), FORM)
+    unknown = reverse("admin:interventions_frequencycap_try", args=("99",))
+    assert client.post(unknown, FORM).status_code == 404
 
 
 def test_messages_of_other_courses_are_not_named(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
