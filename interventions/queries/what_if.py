@@ -34,8 +34,13 @@ SELECT delivery.id, delivery.learner_id, COALESCE(NULLIF(lower(learner.email), '
     enrollment.course_id, step.cadence_id, delivery.channel, delivery.category_id, category.quiet,
     category.capped, delivery.priority, delivery.ghost, delivery.planned_at,
     CASE WHEN delivery.state = 'dropped' AND delivery.reason <> %(cap)s
-        THEN LEAST(delivery.finished_at, delivery.expires_at) ELSE delivery.expires_at END
-FROM (SELECT * FROM interventions_delivery ORDER BY id DESC LIMIT %(most)s) AS delivery
+        THEN LEAST(delivery.finished_at, delivery.expires_at) ELSE delivery.expires_at END,
+    CASE WHEN delivery.looked_at >= %(most)s THEN delivery.first_planned_at END
+FROM (
+    SELECT *, count(*) OVER () AS looked_at,
+        first_value(planned_at) OVER (ORDER BY id) AS first_planned_at
+    FROM (SELECT * FROM interventions_delivery ORDER BY id DESC LIMIT %(most)s) AS latest
+) AS delivery
 JOIN interventions_step AS step ON step.id = delivery.step_id
 JOIN interventions_category AS category ON category.id = delivery.category_id
 JOIN activity_learner AS learner ON learner.id = delivery.learner_id
@@ -55,7 +60,7 @@ SELECT delivery.learner_id, channel, category_id, enrollment.course_id, claimed_
 FROM interventions_delivery AS delivery
 JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
 WHERE delivery.learner_id = ANY(%(learners)s)
-    AND claimed_at > %(since)s AND claimed_at < %(until)s
+    AND claimed_at > %(since)s AND claimed_at < %(until)s AND delivery.id <> ALL(%(replayed)s)
 ORDER BY delivery.id
 """
 
@@ -78,6 +83,8 @@ class _Row(NamedTuple):
     ghost: bool
     planned_at: datetime
     expires_at: datetime
+    # When the oldest message was planned that was looked at, if there may be older ones.
+    cut_at: datetime | None
 
     @property
     def message(self) -> Message:
@@ -107,25 +114,37 @@ def what_if(before: Limits, after: Limits, *, viewer: Viewer, now: datetime) -> 
     """
     until = end_of_period(now)
     rows = _rows(until)
-    is_cut = len(rows) >= MOST_MESSAGES
-    since = min((row.planned_at for row in rows), default=until) if is_cut else until - PERIOD
-    found = effects(_by_mailbox(rows, _Replay(rows, before, after, since)), until=until)
+    begins = until - PERIOD
+    since = max(begins, (rows and rows[0].cut_at) or begins)
+    replay = _Replay(rows, before, after, since, until)
+    found = effects(_by_mailbox(rows, replay), until=until)
     courses = for_user(Course.objects.filter(pk__in=found), viewer).order_by("key")
     shown = [(course, found[course.pk]) for course in courses]
-    return WhatIf(since, until, is_cut, until < now, shown)
+    return WhatIf(since, until, since > begins, until < now, shown)
 
 
 class _Replay:
     """The facts of messages under both sets of limits."""
 
     def __init__(
-        self, rows: Sequence[_Row], before: Limits, after: Limits, since: datetime
+        self,
+        rows: Sequence[_Row],
+        before: Limits,
+        after: Limits,
+        since: datetime,
+        until: datetime,
     ) -> None:
         learners = sorted({row.learner_id for row in rows})
         self._cadences = Cadence.objects.in_bulk({row.cadence_id for row in rows})
         self._limits = [(each, capped_arms(learners, limits=each)) for each in (before, after)]
         horizon = max(before.horizon, after.horizon)
-        self._counted = _counted(rows, learners, since=since - horizon, until=since)
+        self._counted: dict[str, list[Counted]] = defaultdict(list)
+        self.as_sent: dict[str, list[Replayed]] = defaultdict(list)
+        for mailbox, learner_id, counted in _counted(rows, learners, since - horizon, until):
+            if counted.at < since:
+                self._counted[mailbox].append(counted)
+            else:
+                self.as_sent[mailbox].append(_as_sent(learner_id, counted))
 
     def of(self, row: _Row) -> Replayed:
         """Return the message under both limits."""
@@ -174,18 +193,34 @@ def _by_mailbox(rows: Iterable[_Row], replay: _Replay) -> Iterator[list[Replayed
     for row in rows:
         found[row.mailbox].append(row)
     for of_one in found.values():
-        yield [replay.of(row) for row in of_one]
+        yield [*map(replay.of, of_one), *replay.as_sent[of_one[0].mailbox]]
 
 
 def _counted(
-    rows: Sequence[_Row], learners: Sequence[int], *, since: datetime, until: datetime
-) -> dict[str, list[Counted]]:
-    """Return by mailbox what counts at the beginning. Messages of the period count as replayed."""
+    rows: Sequence[_Row], learners: Sequence[int], since: datetime, until: datetime
+) -> Iterator[tuple[str, int, Counted]]:
+    """Yield what counts as it was sent, with its mailbox and learner. All else is replayed."""
     mailboxes = {row.learner_id: row.mailbox for row in rows}
-    found: dict[str, list[Counted]] = defaultdict(list)
+    replayed = [row.id for row in rows]
+    values: dict[str, Any] = {
+        "learners": learners,
+        "since": since,
+        "until": until,
+        "replayed": replayed,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTED, {"learners": list(learners), "since": since, "until": until})
+        cursor.execute(_COUNTED, values)
         for learner_id, channel, category_id, course_id, at, delivery_id in cursor:
             message = Message(channel, category_id, course_id)
-            found[mailboxes[learner_id]].append(Counted(message, at, delivery_id))
-    return found
+            yield mailboxes[learner_id], learner_id, Counted(message, at, delivery_id)
+
+
+def _as_sent(learner_id: int, counted: Counted) -> Replayed:
+    """Return a message that was planned before the period and claimed within it.
+
+    It goes out when it did under both limits. Like a ghost, it uses up caps and is not shown.
+    """
+    at, course_id = counted.at, counted.message.course_id
+    facts = Facts(message=counted.message, zone="UTC")
+    fixed = Candidate(facts, at, at + DAY, (0, at, 0), counted.delivery_id)
+    return Replayed(learner_id, course_id, ghost=True, before=fixed, after=fixed)

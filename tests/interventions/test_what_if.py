@@ -20,6 +20,7 @@ from interventions.policy.caps import Cap, Message, Window
 from interventions.policy.decision import Facts
 from interventions.policy.expectation import Candidate
 from interventions.policy.what_if import Effect, Replayed, effects
+from interventions.queries import what_if as queries
 from interventions.queries.limits import limits_with_cap, limits_with_quiet_hours, read_limits
 from interventions.queries.what_if import WhatIf, what_if
 from tests.factories import NOW, make_learner
@@ -184,19 +185,13 @@ FORM = {"name": "day", "scope": "everything", "limit": 1, "window": "rolling_day
 FORM |= {"on_exceed": "drop", "active": "on"}
 
 
-def make_sent(*hours_ago: int) -> None:
-    enrollment = make_evaluated()
+def make_sent(*hours_ago: int, **fields: Any) -> Enrollment:
+    enrollment = fields.pop("enrollment", None) or make_evaluated()
     for each in hours_ago:
         at = utc_now() - each * HOUR
-        make_delivery(
-            enrollment,
-            state="handed_off",
-            planned_at=at,
-            send_at=at,
-            claimed_at=at,
-            finished_at=at,
-            expires_at=at + DAY,
-        )
+        values = {"planned_at": at, "claimed_at": at, "state": "handed_off"} | fields
+        make_delivery(enrollment, send_at=at, finished_at=at, expires_at=at + DAY, **values)
+    return enrollment
 
 
 def test_button_says_what_a_new_cap_would_have_done_and_saves_nothing(staff: Client) -> None:
@@ -239,6 +234,50 @@ def test_without_messages_in_the_last_30_days_the_days_before_are_replayed(staff
     assert "No message was planned in the last 30 days." in shown
     cells = [cell.split("<")[0].rpartition(">")[2] for cell in shown.split("<td")[1:]]
     assert cells == ["3", "3", "1", "2", "0", "0", "1"]
+
+
+def test_page_says_since_when_messages_are_replayed_if_there_are_more(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_sent(100, 60, 30)
+    # Of the latest four, one is nothing for limits.
+    make_sent(20, state="dropped", reason="no_consent", claimed_at=None)
+    address = reverse("admin:interventions_frequencycap_try", args=("new",))
+    shown = {}
+    for most in (5, 4, 3):
+        monkeypatch.setattr(queries, "MOST_MESSAGES", most)
+        shown[most] = staff.post(address, FORM, headers={"HX-Request": "true"}).text
+
+    assert "The last 30 days, replayed" in shown[5]
+    assert all("planned messages, since" in shown[most] for most in (4, 3))
+    boss = get_user_model().objects.get()
+    found = what_if(read_limits(), read_limits(), viewer=boss, now=utc_now())
+    assert timedelta(hours=60) <= utc_now() - found.since < timedelta(hours=61)
+
+
+def test_messages_that_reach_back_30_days_are_not_called_cut(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_sent(31 * 24, 60, 30)
+    monkeypatch.setattr(queries, "MOST_MESSAGES", 3)
+    boss = get_user_model().objects.get()
+
+    assert not what_if(read_limits(), read_limits(), viewer=boss, now=utc_now()).is_cut
+
+
+@pytest.mark.parametrize(("claimed", "after"), [(29 * 24, 0), (25 * 24, 1)])
+def test_message_planned_before_the_period_counts_from_when_it_went_out(
+    staff: Client, claimed: int, after: int
+) -> None:
+    FrequencyCap.objects.all().delete()
+    enrollment = make_sent(31 * 24, claimed_at=utc_now() - claimed * HOUR)
+    make_sent(28 * 24, enrollment=enrollment)
+    boss = get_user_model().objects.get()
+    cap = FrequencyCap(name="x", limit=1, window="rolling_days", length=2, on_exceed="drop")
+
+    found = what_if(read_limits(), limits_with_cap(cap), viewer=boss, now=utc_now())
+
+    assert sizes(found) == (1, after)
 
 
 def test_only_those_who_may_change_the_limit_can_try_it(client: Client, db: None) -> None:
