@@ -40,7 +40,7 @@ AIM_FAR = 0.4
 FAR_MILLISECONDS = 20
 FAR_MESSAGES = 800
 # Enough for each worker to have more to do than to begin.
-WORKERS_MESSAGES = 1_200
+WORKERS_MESSAGES = 3_000
 
 
 @dataclass(frozen=True)
