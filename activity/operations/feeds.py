@@ -146,9 +146,7 @@ def _keep(feed: Feed, found: FeedJudgement, *, now: datetime) -> None:
     begun = found.since or (feed.since if feed.state == found.status else None) or now
     feed.state, feed.numbers = found.status.value, dict(found.numbers)
     feed.since, feed.measured_at = None if is_ok else begun, now
-    if is_ok:
-        # The next fault needs a word of its own.
-        feed.trusted_until, feed.trusted_by = None, ""
+    # The word of staff stays for its week: a few events may end a fault that is back in an hour.
     feed.save()
 
 

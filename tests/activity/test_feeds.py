@@ -286,6 +286,25 @@ def test_staff_release_what_a_silent_feed_holds_for_a_week() -> None:
 
 
 @pytest.mark.django_db
+def test_word_of_staff_holds_for_its_week_whatever_events_come() -> None:
+    course = make_enrollment().course
+    store(course, list(usual(NOW - DAY)))
+    measure_feeds(now=NOW)
+    trust_feed(course.pk, by="ana", now=NOW)
+
+    store(course, [HourCount(NOW, "VIEW_ITEM", 200, 200, last_at=NOW + HOUR / 2)])
+    measure_feeds(now=NOW + 2 * HOUR)
+    assert Feed.objects.get().state == "ok"
+
+    measure_feeds(now=NOW + DAY)
+    course.refresh_from_db()
+    assert (Feed.objects.get().state, course.feed_held_since) == ("silent", None)
+    measure_feeds(now=NOW + 8 * DAY)
+    course.refresh_from_db()
+    assert course.feed_held_since == NOW + HOUR / 2
+
+
+@pytest.mark.django_db
 def test_nothing_is_judged_while_an_import_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     enrollment = make_enrollment()
     store(enrollment.course, list(usual(NOW - DAY)))
