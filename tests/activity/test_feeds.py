@@ -194,6 +194,28 @@ def test_other_shape_is_noticed_after_a_day(
     assert feed_sentence(found.status, found.numbers) == sentence
 
 
+@pytest.mark.parametrize("grades", [40, 400])
+def test_grades_entered_late_beside_usual_events_hold_nothing(grades: int) -> None:
+    entered = HourCount(
+        NOW - 20 * HOUR, "ATTEMPT_QUIZ", grades, grades, grades, grades * 14 * DAY, NOW - 19 * HOUR
+    )
+
+    assert status([*usual(NOW, events=10), entered]) == FeedStatus.OK
+
+
+@pytest.mark.parametrize("grades", [0, 400])
+def test_feed_with_most_of_its_usual_events_late_is_late(grades: int) -> None:
+    hours = [
+        late(hour) if hour.at >= NOW - DAY and hour.verb == "VIEW_ITEM" else hour
+        for hour in usual(NOW, events=10)
+    ]
+    entered = HourCount(
+        NOW - 20 * HOUR, "ATTEMPT_QUIZ", grades, grades, grades, grades * 14 * DAY, NOW - 19 * HOUR
+    )
+
+    assert status([*hours, entered]) == FeedStatus.LATE
+
+
 def store(course: Course, hours: list[HourCount]) -> None:
     FeedHour.objects.bulk_create(
         FeedHour(
