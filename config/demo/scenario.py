@@ -96,7 +96,7 @@ CADENCES = (
         segment="at-risk",
         category="demo-coaching",
         priority=20,
-        why_now="some of the last two weeks' work is still open",
+        why_now="some of the last two weeks' work is still open, or was hard",
         steps=(
             DemoStep(NEXT_MORNING, "demo-a-second-look", "another-look"),
             DemoStep(5 * DAY, "demo-ask-for-help", "ask-for-help"),
@@ -109,7 +109,8 @@ CADENCES = (
         category="demo-coaching",
         priority=10,
         is_treatment=True,
-        why_now="you have watched and read, and not tried the quiz yet",
+        why_now="in the last two weeks you opened pages, videos or files and tried few or none of "
+        "the quizzes",
         steps=(
             DemoStep(NEXT_MORNING, "demo-try-the-quiz", "try-the-quiz"),
             DemoStep(3 * DAY, "demo-watch-with-purpose", "watch-with-purpose"),
@@ -131,7 +132,7 @@ CADENCES = (
         segment="active-progress",
         category="demo-tips",
         priority=50,
-        why_now="you have been active on three days of the last week",
+        why_now="you have been active on at least three days of the last week",
         steps=(
             DemoStep(NEXT_MORNING, "demo-keep-going", "next-up"),
             DemoStep(14 * DAY, "demo-stretch", "stretch"),

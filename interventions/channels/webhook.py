@@ -26,7 +26,6 @@ from interventions.channels.outside import NoAnswerError, NotReachedError, Reply
 from interventions.channels.retry_after import retry_after
 from interventions.models import WebhookEndpoint
 from interventions.render.features import Feature
-from interventions.render.names import one_line
 from interventions.render.short import check_short, preview_short, render_short
 
 FORMAT = 1
@@ -102,7 +101,7 @@ def _content(draft: Draft) -> dict[str, Any]:
             "subject": rendered.subject,
             "html": rendered.html,
             "text": rendered.text,
-            "reason": one_line(draft.context.reason),
+            "reason": draft.context.told_reason,
             "expires_at": delivery.expires_at.astimezone(UTC).isoformat(),
             "preferences_url": draft.context.preferences_url,
             "unsubscribe_url": draft.context.unsubscribe_url,

@@ -94,7 +94,8 @@ class NudgeForm(forms.Form):
         max_length=200,
         label="It comes now because",
         help_text="The end of this sentence below each message, such as “you have watched three "
-        "videos and tried no quiz”. You may leave it empty.",
+        "videos and tried no quiz”. Write it in the language of the course; messages in another "
+        "language do without it. You may leave it empty.",
     )
     window_from = TimeOfDayField(required=False, label="Only after")
     window_until = TimeOfDayField(required=False, label="and before")

@@ -167,6 +167,7 @@ def _context(
         preferences_url=preferences_url(token),
         given_name=learner.given_name,
         reason=delivery.run.cadence.why_now,
+        reason_locale=course.locale,
         reply_to=facts.teacher_email or course.contact_email or "",
         course_url=course.url,
         teacher_name=facts.teacher or "",

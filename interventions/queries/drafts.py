@@ -1,6 +1,6 @@
 """Make the draft of a due delivery, from which its channel composes the message."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from activity.models import Learner
@@ -34,7 +34,7 @@ def draft_of(
         delivery=delivery,
         learner=to.learner,
         text=text,
-        context=context,
+        context=replace(context, locale=text.locale),
         address=to.address,
         message_id=delivery.message_id or f"<{delivery.key}@{site_host()}>",
         written_at=now,

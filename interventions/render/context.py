@@ -9,7 +9,7 @@ from django.utils import translation
 
 from interventions.render.names import first_name, one_line, shown_name
 from interventions.render.why import ModuleFacts, why_in_words
-from interventions.render.words import language_of
+from interventions.render.words import has_own_words, language_of, reason_in
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class MessageContext:
     unsubscribe_url: str
     preferences_url: str
     given_name: str = ""
-    # The end of the sentence "It comes now because ...".
+    # The end of the sentence "It comes now because ...", and the locale in which staff wrote it.
     reason: str = ""
+    reason_locale: str = ""
     # The address for replies to the message.
     reply_to: str = ""
     course_url: str = ""
@@ -50,8 +51,16 @@ class MessageContext:
     locale: str = "en"
 
     @cached_property
+    def told_reason(self) -> str:
+        """Return the cadence's reason in the language of the text, or an empty text."""
+        reason = one_line(self.reason).rstrip(".")
+        return reason_in(self.locale, reason, written_in=self.reason_locale)
+
+    @cached_property
     def why(self) -> str:
-        """Return what caused the message as a clause, or an empty text."""
+        """Return what caused the message as a clause in the language of the text, or nothing."""
+        if not has_own_words(self.locale):
+            return ""
         with translation.override(language_of(self.locale)):
             return one_line(why_in_words(self.signals, self.module))
 

@@ -60,7 +60,7 @@ class Foot:
     @property
     def _because(self) -> str:
         sentences = [self.words.takes_part % {"course": one_line(self.context.course_title)}]
-        reason = one_line(self.context.reason).rstrip(".") or self.context.why
+        reason = self.context.told_reason or self.context.why
         if reason:
             sentences.append(self.words.reason % {"reason": reason})
         return " ".join(sentences)

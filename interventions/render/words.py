@@ -11,7 +11,19 @@ _PART = gettext_noop("You get this mail because you take part in %(course)s.")
 _REASON = gettext_noop("It comes now because %(reason)s.")
 _CHOOSE = gettext_noop("Choose what you get")
 _STOP = gettext_noop("Unsubscribe")
-SENTENCES = (_PART, _REASON, _CHOOSE, _STOP)
+_FRAME = (_PART, _REASON, _CHOOSE, _STOP)
+# The reasons of the shipped cadences. Staff write others in the language of their course.
+REASONS = (
+    gettext_noop("you have been active on at least three days of the last week"),
+    gettext_noop("some of the last two weeks' work is still open, or was hard"),
+    gettext_noop("you have not been in the course for a week"),
+    gettext_noop("you do very well in the quizzes"),
+    gettext_noop(
+        "in the last two weeks you opened pages, videos or files and tried few or none of the "
+        "quizzes"
+    ),
+)
+SENTENCES = (*_FRAME, *REASONS)
 
 
 @dataclass(frozen=True)
@@ -29,9 +41,30 @@ class MailWords:
 def words_in(locale: str) -> MailWords:
     """Return the words in the language of the locale, or else in English."""
     with translation.override(language_of(locale)):
-        part, reason, choose, stop = map(gettext, SENTENCES)
+        part, reason, choose, stop = map(gettext, _FRAME)
     is_from_the_right = locale.partition("-")[0].lower() in settings.LANGUAGES_BIDI
     return MailWords(part, reason, choose, stop, "rtl" if is_from_the_right else "ltr")
+
+
+def reason_in(locale: str, reason: str, *, written_in: str) -> str:
+    """Return a cadence's reason for a text in the locale, or an empty text.
+
+    A reason of staff is said only in the language in which it was written ("" if unknown).
+    """
+    if reason in REASONS:
+        with translation.override(language_of(locale)):
+            return gettext(reason)
+    is_same = not written_in or _language(written_in) == _language(locale)
+    return reason if is_same else ""
+
+
+def has_own_words(locale: str) -> bool:
+    """Return whether the locale's language has our own words."""
+    return _language(language_of(locale)) == _language(locale)
+
+
+def _language(locale: str) -> str:
+    return locale.replace("_", "-").partition("-")[0].lower()
 
 
 def language_of(locale: str) -> str:
