@@ -167,7 +167,7 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         said = {
             "too_many": too_many(request.GET.get(SEARCH_VAR, "").strip(), request),
             "ledger_days": settings.LEDGER_DAYS,
-            "complete_since": complete_since(viewer=request.user),
+            "complete_since": complete_since(),
         }
         return super().changelist_view(request, {**(extra_context or {}), **said})
 

@@ -270,6 +270,19 @@ def test_the_ledger_says_since_when_it_is_complete(staff: Client) -> None:
     assert reverse("admin:interventions_archiveddelivery_changelist") in after
 
 
+def test_a_user_without_archived_messages_is_told_the_same_day(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_old()
+    archive()
+    mine = make_evaluated().course_id
+    monkeypatch.setattr(access, "courses_of", lambda user: Course.objects.filter(pk=mine))
+
+    page = staff.get(reverse("admin:interventions_delivery_changelist")).text
+
+    assert "All that ended since 20 May 2024 are in this list." in page
+
+
 def test_users_see_only_the_archive_of_their_courses(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
