@@ -17,7 +17,7 @@ from interventions.operations.archived_messages import (
     ARCHIVED_TRACES,
     old_messages,
 )
-from interventions.queries.archive import FEWEST_DAYS
+from interventions.queries.archive import days_of_ledger
 from segmentation.operations import ARCHIVED_TRANSITIONS, archive_transitions, look_for_transitions
 
 
@@ -44,8 +44,8 @@ class Archived:
 
 def ages(*, now: datetime) -> Ages:
     """Return what the settings say at the instant."""
-    days = settings.LEDGER_DAYS
-    ledger = now - timedelta(days=max(days, FEWEST_DAYS)) if days else None
+    days = days_of_ledger()
+    ledger = now - timedelta(days=days) if days else None
     traces = _oldest(settings.TRACE_MONTHS, now)
     rows = _oldest(settings.ARCHIVE_MONTHS, now)
     # A trace without its message would be read by no page.

@@ -11,6 +11,7 @@ from common.rows import create_or_change
 from interventions.models import CapScope, Category, FrequencyCap, QuietHours, Suppression
 from interventions.operations.errors import InterventionError
 from interventions.policy.guards import CAPS, CATEGORIES, QUIET_HOURS
+from interventions.queries.limits import problem_of_window
 
 
 @transaction.atomic
@@ -43,7 +44,8 @@ def _missing_categories() -> Iterator[str]:
 def save_cap(name: str, *, limit: int, window: str, **values: Any) -> FrequencyCap:
     """Create or change the frequency cap of this name. `values` are its other fields.
 
-    Raise InterventionError if the limit is below 1.
+    Raise InterventionError if the limit is below 1, or if the ledger does not keep all messages
+    that it would count.
     """
     if limit < 1:
         raise InterventionError(
@@ -51,6 +53,9 @@ def save_cap(name: str, *, limit: int, window: str, **values: Any) -> FrequencyC
             "1 or more. To stop all sending, use “Hold all messages” in the menu."
         )
     rule = {"limit": limit, "window": window, **values}
+    problem = problem_of_window(FrequencyCap(**rule))
+    if problem:
+        raise InterventionError(f"The cap '{name}' is too long. {problem}")
     return create_or_change(FrequencyCap.objects.all(), rule, name=name)
 
 

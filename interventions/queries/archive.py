@@ -2,12 +2,19 @@
 
 from datetime import date, timedelta
 
+from django.conf import settings
+
 from common.archive import Month, months_of
 from interventions.models import ArchivedDelivery
 
 # Nothing younger than this is in the archive. The pages about the last 30 days read only the
 # ledger, and so do the reports of providers.
 FEWEST_DAYS = 60
+
+
+def days_of_ledger() -> int | None:
+    """Return for how many days ended messages stay in the ledger. None: for ever."""
+    return max(settings.LEDGER_DAYS, FEWEST_DAYS) if settings.LEDGER_DAYS else None
 
 
 def complete_since() -> date | None:

@@ -6,13 +6,20 @@ from datetime import datetime, timedelta
 
 from experiments.models import Arm, Experiment
 from interventions.channels import CHANNELS, Route
-from interventions.models import FrequencyCap, Holdout, OnExceed, QuietHours
+from interventions.models import CapWindow, FrequencyCap, Holdout, OnExceed, QuietHours
 from interventions.policy import holdouts as policy
 from interventions.policy.caps import Cap, Message, Window, covers, horizon, makes_idle, most_under
 from interventions.policy.decision import ONCE_WITHIN
 from interventions.policy.hours import ClosedHours
+from interventions.queries.archive import days_of_ledger
 
 OPEN = Route()
+# The windows with a length.
+_HOURS: dict[str, int] = {CapWindow.ROLLING_HOURS: 1, CapWindow.ROLLING_DAYS: 24}
+_TOO_LONG = (
+    "The ledger keeps the messages of {0} days, so a cap cannot count older ones. Choose a window "
+    "of {0} days or less."
+)
 
 
 @dataclass
@@ -84,6 +91,20 @@ def longest_horizon() -> timedelta:
     One query.
     """
     return Limits(tuple(_cap(row) for row in FrequencyCap.objects.all()), {}).horizon
+
+
+def problem_of_window(row: FrequencyCap) -> str:
+    """Return why the cap cannot count all messages of its window, or nothing.
+
+    Those that the ledger does not keep are in the archive, which no cap reads. The ledger keeps all
+    that stored caps count, however long they are. One query for a long window.
+    """
+    days = days_of_ledger()
+    hours = row.length * _HOURS.get(row.window, 0)
+    if days is None or hours <= days * 24:
+        return ""
+    days = max(days, longest_horizon().days)
+    return _TOO_LONG.format(days) if hours > days * 24 else ""
 
 
 def limits_with_cap(row: FrequencyCap) -> Limits:

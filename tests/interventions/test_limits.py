@@ -1,9 +1,12 @@
 """Caps, quiet hours and send windows set by an admin, tested through the dispatch stage."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import reverse
 
 from activity.models import Due
 from interventions.models import Delivery, FrequencyCap
@@ -45,6 +48,62 @@ def test_a_second_message_in_one_loop_is_held_by_the_used_up_cap() -> None:
     assert second.trace[-1]["detail"] == "one"
     assert dispatch(NOW + 4 * HOUR - timedelta(seconds=1))[0] == []
     assert len(dispatch(NOW + 4 * HOUR)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("ledger_days", "window", "length", "is_refused"),
+    [
+        (400, "rolling_days", 401, True),
+        (400, "rolling_hours", 400 * 24 + 1, True),
+        (400, "rolling_days", 2_147_483_647, True),
+        (400, "rolling_days", 400, False),
+        (400, "calendar_week", 401, False),
+        (10, "rolling_days", 61, True),
+        (10, "rolling_days", 60, False),
+        (0, "rolling_days", 401, False),
+    ],
+)
+def test_a_cap_that_counts_more_than_the_ledger_keeps_is_refused(
+    settings: Any,
+    admin_client: Client,
+    ledger_days: int,
+    window: str,
+    length: int,
+    is_refused: bool,
+) -> None:
+    settings.LEDGER_DAYS = ledger_days
+    values = {"name": "long", "limit": 1, "window": window, "length": length}
+    form = {**values, "scope": "everything", "on_exceed": "defer", "active": "on"}
+
+    page = admin_client.post(reverse("admin:interventions_frequencycap_add"), form)
+
+    days = max(ledger_days, 60)
+    words = f"The ledger keeps the messages of {days} days"
+    assert (page.status_code == 200) == is_refused
+    assert (words in page.text) == is_refused
+    FrequencyCap.objects.all().delete()
+    if is_refused:
+        with pytest.raises(InterventionError, match=words):
+            save_cap(**values)
+    else:
+        save_cap(**values)
+    assert FrequencyCap.objects.exists() != is_refused
+
+
+def test_a_cap_from_before_a_shorter_ledger_can_still_be_changed(
+    settings: Any, admin_client: Client
+) -> None:
+    cap = save_cap("long", limit=3, window="rolling_days", length=300)
+    settings.LEDGER_DAYS = 60
+    form = {"name": "long", "limit": 2, "window": "rolling_days", "length": 300}
+    form |= {"scope": "everything", "on_exceed": "defer", "active": "on"}
+    page = reverse("admin:interventions_frequencycap_change", args=(cap.pk,))
+
+    # Its messages stay in the ledger.
+    assert admin_client.post(page, form).status_code == 302
+    assert "300 days" in admin_client.post(page, form | {"length": 301}).text
+    cap.refresh_from_db()
+    assert (cap.limit, cap.length) == (2, 300)
 
 
 def test_a_ghost_uses_up_the_cap_of_the_same_turn() -> None:

@@ -133,8 +133,11 @@ def test_a_message_with_something_open_stays(model: Any, fields: dict[str, Any])
 
 
 @pytest.mark.parametrize("active", [True, False])
-def test_a_message_that_a_cap_can_count_stays(active: bool) -> None:
+def test_a_message_that_a_cap_can_count_stays(settings: Any, active: bool) -> None:
+    # The cap was saved when the ledger kept more.
+    settings.LEDGER_DAYS = 730
     save_cap("once in two years", scope="everything", window="rolling_days", length=730, limit=1)
+    settings.LEDGER_DAYS = 400
     FrequencyCap.objects.update(active=active)
     make_old()
     make_old(at=NOW - timedelta(days=731))
