@@ -91,8 +91,10 @@ def learners_to_preview(cadence: Cadence, *, viewer: Viewer) -> list[Enrollment]
     """Return learners with whose data the template can be shown, members first. One query."""
     rows = for_user(Enrollment.objects.select_related("learner", "course"), viewer)
     if cadence.segment_id is not None:
-        members = Membership.objects.filter(segment=cadence.segment_id, left_at=None)
-        ids = members.order_by("enrollment").values("enrollment")[:MOST_LEARNERS]
+        # Only the first of a large segment, but of those whom the viewer may see.
+        found = Membership.objects.filter(segment=cadence.segment_id, left_at=None)
+        members = for_user(found, viewer).order_by("enrollment")
+        ids = members.values("enrollment")[:MOST_LEARNERS]
         rows = rows.filter(pk__in=ids)
     return list(rows.order_by("pk")[:MOST_LEARNERS])
 

@@ -6,12 +6,17 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from activity import access
+from activity.models import Course
 from interventions.models import Delivery, MailboxMessage, MessageTemplate, TemplateText
 from interventions.operations import InterventionError, restore_version, save_template
+from interventions.queries import templates
 from interventions.queries.templates import MOST_VERSIONS, language_name, versions_of
 from interventions.render.differences import Piece, differences
-from tests.factories import make_item, make_learner
+from segmentation.models import Membership
+from tests.factories import NOW, make_item, make_learner
 from tests.interventions.factories import (
+    make_any_segment,
     make_cadence,
     make_evaluated,
     make_live_course,
@@ -71,6 +76,24 @@ def test_it_offers_learners_and_shows_the_chosen_one(
     assert "lang=&quot;de&quot;" in page
     for made_up in ("x", "9" * 40, "0"):
         assert "Hello Ana" in admin_client.get(page_of(template), {"as": made_up}).text
+
+
+def test_it_offers_members_of_the_users_courses_however_many_others_there_are(
+    admin_client: Client, template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templates, "MOST_LEARNERS", 2)
+    course = make_live_course()
+    segment = make_any_segment(course)
+    make_cadence(template=template, segment=segment)
+    members = [make_evaluated(make_live_course()) for _ in range(2)]
+    members += [make_evaluated(course, make_learner(name="Bo B"))]
+    for each in members:
+        Membership.objects.create(enrollment=each, segment=segment, entered_at=NOW, version=1)
+    cy = make_evaluated(course, make_learner(name="Cy C"))
+    monkeypatch.setattr(access, "courses_of", lambda user: Course.objects.filter(pk=course.pk))
+
+    assert "Hello Bo" in admin_client.get(page_of(template), {"as": members[-1].pk}).text
+    assert "Hello Cy" not in admin_client.get(page_of(template), {"as": cy.pk}).text
 
 
 def test_a_test_mail_goes_to_the_user_alone(
