@@ -9,7 +9,8 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -131,13 +132,12 @@ def _connect(
     allow_private: bool,
 ) -> None:
     """Connect to a checked address. With TLS, the certificate must be of the host in the URL."""
+    ends = time.monotonic() + SECONDS_TO_ANSWER
     try:
-        # The name is resolved once, and the checked address is the one that is connected to. With
-        # a second look-up the name could meanwhile stand for an address of our own network.
+        # The name is resolved once, and only checked addresses are connected to. With a second
+        # look-up the name could meanwhile stand for an address of our own network.
         found = _resolved(target.host, target.port, allow_private=allow_private)
-        # Nothing can cut the look-up of a name, which may have used up the time.
-        _check_time(is_over)
-        connection.sock = socket.create_connection(found, SECONDS_TO_CONNECT)
+        connection.sock = _first_connection(found, target.port, ends)
         connection.sock.settimeout(SECONDS_TO_ANSWER)
         if target.is_secure:
             # The handshake comes last, so that the limit of time can cut it too.
@@ -152,19 +152,38 @@ def _connect(
         raise NotReachedError(_words(error)) from error
 
 
+def _first_connection(addresses: Sequence[str], port: int, ends: float) -> socket.socket:
+    """Connect to the first of the addresses that can be reached."""
+    for place, address in enumerate(addresses, 1):
+        # Nothing can cut the look-up of a name, which may have used up the time.
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise _took_too_long()
+        try:
+            return socket.create_connection((address, port), min(SECONDS_TO_CONNECT, left))
+        except OSError:
+            if place == len(addresses):
+                raise
+    raise OSError("the host has no address")
+
+
 def _check_time(is_over: threading.Event) -> None:
     if is_over.is_set():
-        raise TimeoutError(f"to connect took longer than {SECONDS_TO_ANSWER:g} seconds")
+        raise _took_too_long()
 
 
-def _resolved(host: str, port: int, *, allow_private: bool) -> tuple[str, int]:
-    """Return the address of the host. Refuse a host with any address that is not public."""
+def _took_too_long() -> TimeoutError:
+    return TimeoutError(f"to connect took longer than {SECONDS_TO_ANSWER:g} seconds")
+
+
+def _resolved(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Return the addresses of the host. Refuse a host with any address that is not public."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(each[4][0]) for each in found]
     refused = [each for each in addresses if not allow_private and not is_public(each)]
     if refused:
         raise OSError(f"{host} is at the private address {refused[0]}")
-    return addresses[0], port
+    return addresses
 
 
 def _words(error: Exception) -> str:

@@ -57,6 +57,60 @@ def test_after_a_slow_look_up_nothing_is_connected_to(monkeypatch: pytest.Monkey
         post("http://127.0.0.1:1/", b"{}", {}, allow_private=True)
 
 
+def look_up(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let the host two.example have these addresses."""
+    really = socket.getaddrinfo
+
+    def found(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        if host != "two.example":
+            return really(host, port, *args, **kwargs)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+
+
+def test_the_next_address_of_a_host_is_tried_if_the_first_refuses(
+    http_sink: HttpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The sink listens at the last one only.
+    look_up(monkeypatch, "127.0.0.3", "127.0.0.2", "127.0.0.1")
+
+    reply = post(f"http://two.example:{http_sink.port}/x", b"{}", {}, allow_private=True)
+
+    assert reply.status == 200
+    assert len(http_sink.posted) == 1
+
+
+def test_no_address_is_tried_if_one_of_them_is_private(
+    http_sink: HttpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up(monkeypatch, "93.184.216.34", "127.0.0.1")
+
+    with pytest.raises(NotReachedError, match=r"private address 127\.0\.0\.1"):
+        post(f"http://two.example:{http_sink.port}/x", b"{}", {})
+
+    assert http_sink.asked == []
+
+
+def test_all_addresses_together_have_one_limit_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "SECONDS_TO_ANSWER", 0.3)
+    tried = []
+
+    def hanging(address: tuple[str, int], timeout: float) -> Any:
+        tried.append(address[0])
+        time.sleep(min(timeout, 0.25))
+        raise TimeoutError("timed out")
+
+    look_up(monkeypatch, *(f"127.0.0.{each}" for each in range(1, 10)))
+    monkeypatch.setattr(socket, "create_connection", hanging)
+
+    with pytest.raises(NotReachedError, match="longer than"):
+        post("http://two.example/", b"{}", {}, allow_private=True)
+
+    # The second has only the rest of the time. A busy machine may use it up with the first.
+    assert 1 <= len(tried) <= 2
+
+
 def test_the_certificates_are_loaded_once(
     http_sink: HttpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
