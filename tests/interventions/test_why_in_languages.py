@@ -1,5 +1,6 @@
 """What caused a message is said in the language of its text, or not at all."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from django.utils import translation
 
 from interventions.models import TemplateText
 from interventions.operations import shipped_actions
+from interventions.operations.actions import shipped_texts
 from interventions.queries.drafts import Recipient, draft_of
 from interventions.render.context import SAMPLE
 from interventions.render.mail import Rendered, render_message
@@ -59,3 +61,17 @@ def test_a_draft_says_it_in_the_language_of_its_text_on_every_channel() -> None:
     short = render_short(subject="x", body=text.body, context=draft.context)
     assert short.text.startswith("u hebt 3 video")
     assert draft.context.told_reason == "u bent al een week niet in de cursus geweest"
+
+
+def test_the_mail_to_those_who_watch_calls_nothing_a_quiz_that_may_be_none() -> None:
+    words = re.compile("quiz|cuestionario|test", re.IGNORECASE)
+    glossary = replace(SAMPLE.next_item, title="Glossary of terms")
+
+    for locale, (subject, body) in shipped_texts("try-the-quiz").items():
+        text = render_message(
+            subject=subject, body=body, postal_address="", locale=locale,
+            context=replace(SAMPLE, next_item=glossary, signals={}, reason=""),
+        ).text  # fmt: skip
+        naming = [line for line in text.splitlines() if "Glossary" in line]
+        assert len(naming) == 2
+        assert not [line for line in naming if words.search(line)]
