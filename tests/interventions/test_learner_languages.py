@@ -50,7 +50,8 @@ def test_every_sentence_has_a_translation_with_the_same_blanks(language: str) ->
     assert set(catalog) == sentences()
     for sentence, translation in catalog.items():
         assert translation, sentence
-        assert BLANKS.findall(translation) == BLANKS.findall(sentence), sentence
+        # The blanks have names, and each language has its own order.
+        assert sorted(BLANKS.findall(translation)) == sorted(BLANKS.findall(sentence)), sentence
 
 
 @pytest.mark.django_db

@@ -13,6 +13,7 @@ from interventions.queries.drafts import Recipient, draft_of
 from interventions.render.context import SAMPLE
 from interventions.render.mail import Rendered, render_message
 from interventions.render.short import render_short
+from interventions.render.why import SENTENCES
 from interventions.render.words import REASONS
 from tests.factories import NOW
 from tests.interventions.factories import make_delivery
@@ -75,3 +76,10 @@ def test_the_mail_to_those_who_watch_calls_nothing_a_quiz_that_may_be_none() -> 
         naming = [line for line in text.splitlines() if "Glossary" in line]
         assert len(naming) == 2
         assert not [line for line in naming if words.search(line)]
+
+
+def test_what_a_learner_did_is_worded_for_women_and_men() -> None:
+    with translation.override("fr"):
+        told = " ".join(map(translation.gettext, SENTENCES))
+
+    assert not re.search(r"\b(actif|venu|allé|inscrit)\b", told)
