@@ -53,7 +53,7 @@ class Feed(CourseScoped):
 class FeedHour(CourseScoped):
     """The acts of a course that were received in one hour, by verb.
 
-    Only the last weeks are kept.
+    Only the last weeks are kept, and while a fault lasts those before it.
     """
 
     course_scope = through("course")
