@@ -55,7 +55,7 @@ def waiting_messages(learner: Learner, *, now: datetime, viewer: Viewer) -> list
     """Return the learner's waiting messages of all courses in the order in which they go out.
 
     Those that do not go out come last. Each one is decided on as if those before it had gone out,
-    also those to other learners with the same mailbox, because caps are counted by mailbox. Six
+    also those to other learners with the same mailbox, because caps are counted by mailbox. Seven
     queries, and five more if such a learner has a message that waits.
     """
     planned = Delivery.objects.filter(learner__in=_sharing(learner), state=DeliveryState.PLANNED)

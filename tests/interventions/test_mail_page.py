@@ -132,7 +132,7 @@ def test_the_styles_of_staff_win_over_those_of_the_page() -> None:
 @pytest.mark.parametrize(
     ("locale", "lang", "direction", "sentence"),
     [
-        ("de", "de", "ltr", "Sie kommt jetzt aus diesem Grund: you have not been in the course"),
+        ("de", "de", "ltr", "Sie kommt jetzt aus diesem Grund: Sie waren seit einer Woche nicht"),
         ("pt-br", "pt-br", "ltr", "It comes now because you have not been in the course"),
         ("ar", "ar", "rtl", "It comes now because you have not been in the course"),
         ("x y", "x y", "ltr", "It comes now because you have not been in the course"),
