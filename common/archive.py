@@ -5,9 +5,10 @@ nothing is deleted row by row, and nothing is left for vacuum. All months are mo
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -25,6 +26,32 @@ WHERE link.inhparent = %(table)s::regclass ORDER BY part.relname
 """
 # The planner's guess. To count a month would read all of it.
 _SIZE = "SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = %(table)s::regclass"
+
+# The next rows by id, and which of them may move. The instants are columns: `written` is in the
+# order of the ids, and `month_of` decides the month in which a row is kept.
+_LOOK = """
+WITH near AS MATERIALIZED (
+    SELECT id, {written} FROM {table} WHERE id > %(after)s ORDER BY id LIMIT %(size)s
+), ready AS MATERIALIZED (
+    SELECT {alias}.id, date_trunc('month', {alias}.{month_of}, 'UTC') AS month
+    FROM near JOIN {table} AS {alias} ON {alias}.id = near.id
+    WHERE {is_ready}
+)
+SELECT (SELECT max(id) FROM near),
+    (SELECT count(*) FROM near WHERE {written} <= %(before)s),
+    ARRAY(SELECT id FROM ready ORDER BY id), ARRAY(SELECT DISTINCT month FROM ready)
+"""
+# The beginning of the statement that moves. All conditions are asked again.
+_TAKE = """
+WITH locked AS MATERIALIZED (
+    SELECT {alias}.id FROM {table} AS {alias}
+    WHERE {alias}.id = ANY(%(ids)s) AND {is_ready}
+    ORDER BY {alias}.id
+    FOR NO KEY UPDATE OF {alias} SKIP LOCKED
+), gone AS (
+    DELETE FROM {table} AS {alias} USING locked
+    WHERE {alias}.id = locked.id RETURNING {alias}.*
+)"""
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +98,45 @@ class Move:
     tables: Sequence[str]
     look: Callable[[int], Found]
     move: Callable[[Sequence[int]], int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table whose old rows move. `written` and `month_of` are columns, `is_ready` a condition.
+
+    The condition calls the table by its alias, and has the parameter `before`.
+    """
+
+    table: str
+    alias: str
+    written: str
+    month_of: str
+    is_ready: str
+
+    @property
+    def look(self) -> str:
+        """Return the statement that looks at the next rows."""
+        return _LOOK.format(**vars(self))
+
+    @property
+    def take(self) -> str:
+        """Return the beginning of the statement that moves rows, which are then called `gone`."""
+        return _TAKE.format(**vars(self))
+
+
+def look_with(statement: str, values: Mapping[str, Any], *, after: int) -> Found:
+    """Return what the statement finds behind the id. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {**values, "after": after, "size": BATCH_SIZE})
+        last_id, old, ids, months = cursor.fetchone()
+    return Found(last_id, old, ids, frozenset(map(month_of, months)))
+
+
+def move_with(statement: str, values: Mapping[str, Any], ids: Sequence[int]) -> int:
+    """Move the rows with these ids. Return how many moved. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {**values, "ids": list(ids)})
+        return int(cursor.fetchone()[0])
 
 
 def month_of(instant: datetime) -> Month:

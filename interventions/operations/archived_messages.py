@@ -1,12 +1,9 @@
 """Move messages that ended, with all that hangs on them, from the ledger into the archive."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
-from common.archive import BATCH_SIZE, Found, Move, month_of
+from common.archive import Move, Source, look_with, move_with
 from interventions.models import DeliveryState
 from interventions.queries.limits import longest_horizon
 
@@ -62,32 +59,19 @@ _IS_READY = """
         WHERE enrollment.id = delivery.enrollment_id AND course.clock_stopped_at IS NOT NULL
     )
 """
-_LOOK = f"""
-WITH near AS MATERIALIZED (
-    SELECT id, planned_at FROM interventions_delivery
-    WHERE id > %(after)s ORDER BY id LIMIT %(size)s
-), ready AS MATERIALIZED (
-    SELECT delivery.id, date_trunc('month', delivery.finished_at, 'UTC') AS month
-    FROM near JOIN interventions_delivery AS delivery ON delivery.id = near.id
-    WHERE {_IS_READY}
+_SOURCE = Source(
+    table="interventions_delivery",
+    alias="delivery",
+    written="planned_at",
+    month_of="finished_at",
+    is_ready=_IS_READY,
 )
-SELECT (SELECT max(id) FROM near),
-    (SELECT count(*) FROM near WHERE planned_at <= %(before)s),
-    ARRAY(SELECT id FROM ready ORDER BY id), ARRAY(SELECT DISTINCT month FROM ready)
-"""  # noqa: S608
+_LOOK = _SOURCE.look
 # One statement, so there is no instant at which a message is in both places or in neither. A report
 # that is stored at the same moment breaks the transaction by its foreign key. The next beat tries
 # again.
 _MOVE = f"""
-WITH locked AS MATERIALIZED (
-    SELECT delivery.id FROM interventions_delivery AS delivery
-    WHERE delivery.id = ANY(%(ids)s) AND {_IS_READY}
-    ORDER BY delivery.id
-    FOR NO KEY UPDATE OF delivery SKIP LOCKED
-), gone AS (
-    DELETE FROM interventions_delivery AS delivery USING locked
-    WHERE delivery.id = locked.id RETURNING delivery.*
-), sent AS (
+{_SOURCE.take}, sent AS (
     DELETE FROM interventions_sentmessage AS sent USING locked
     WHERE sent.delivery_id = locked.id RETURNING sent.*
 ), receipt AS (
@@ -134,18 +118,9 @@ def old_messages(*, before: datetime, now: datetime) -> Move:
         # What a cap could still count, if its longest window began now.
         "counted_since": min(before, now - longest_horizon()),
         "ended": [str(state) for state in ENDED],
-        "size": BATCH_SIZE,
     }
-
-    def look(after: int) -> Found:
-        with connection.cursor() as cursor:
-            cursor.execute(_LOOK, {**values, "after": after})
-            last_id, old, ids, months = cursor.fetchone()
-        return Found(last_id, old, ids, frozenset(map(month_of, months)))
-
-    def move(ids: Sequence[int]) -> int:
-        with connection.cursor() as cursor:
-            cursor.execute(_MOVE, {**values, "ids": list(ids)})
-            return int(cursor.fetchone()[0])
-
-    return Move((ARCHIVED_DELIVERIES, ARCHIVED_TRACES), look, move)
+    return Move(
+        (ARCHIVED_DELIVERIES, ARCHIVED_TRACES),
+        lambda after: look_with(_LOOK, values, after=after),
+        lambda ids: move_with(_MOVE, values, ids),
+    )
