@@ -14,7 +14,6 @@ from unfold.decorators import display
 
 from activity.admin import (
     COURSE_ZONE,
-    ENROLLED,
     WHOLE_ID,
     Column,
     Export,
@@ -26,8 +25,8 @@ from activity.admin import (
 from common.archive import Month
 from experiments.reporting.reasons import reason_text
 from interventions import models
-from interventions.admin.ledger import STATE_COLORS
-from interventions.admin.ledger_filters import WHOSE, messages_of_learners
+from interventions.admin.ledger import MESSAGE_COLUMNS, STATE_COLORS
+from interventions.admin.ledger_filters import FoundByLearner
 from interventions.queries.archive import archived_months
 from interventions.render.masked_links import masked_text
 from interventions.sentences import ended_sentence, trace_lines
@@ -72,7 +71,7 @@ def _within(month: Month) -> dict[str, Any]:
 
 
 @admin.register(models.ArchivedDelivery)
-class ArchivedDeliveryAdmin(ExportedList, ReadOnlyAdmin):
+class ArchivedDeliveryAdmin(FoundByLearner, ExportedList, ReadOnlyAdmin):
     """Messages that ended long ago, and why each went out or did not."""
 
     list_display = ("learner", "step", "shown_state", "shown_reason", "planned_at", "finished_at")
@@ -84,18 +83,9 @@ class ArchivedDeliveryAdmin(ExportedList, ReadOnlyAdmin):
         ("step__cadence", RelatedFilter),
         "ghost",
     )
-    # They only open the box. `get_search_results` searches by name, address and id.
-    search_fields = ("enrollment__learner__external_id__exact",)
-    search_help_text = WHOSE
     export = Export(
         (
-            *ENROLLED,
-            Column("cadence", "step__cadence__key", "the key of the cadence"),
-            Column("step", "step__position", "the position of the message in it, from 0"),
-            Column("category", "category__key", "the key of the category"),
-            Column("channel", "channel", "the channel, such as email"),
-            Column("ghost", "ghost", "true for a message of a control, which is never sent"),
-            Column("state", "state", "the state, such as handed_off or dropped"),
+            *MESSAGE_COLUMNS,
             Column("reason", "reason", "why it was not sent, in words", reason_text),
             Column("planned_at", "planned_at", "when it was planned"),
             Column("claimed_at", "claimed_at", "when it was taken for sending; or empty"),
@@ -105,14 +95,6 @@ class ArchivedDeliveryAdmin(ExportedList, ReadOnlyAdmin):
     )
     exclude = ("run", "reason", "attempts", "doubted", *_RECEIPT)
     readonly_fields = ("shown_message", "shown_receipt", "shown_trace", "shown_text", "shown_task")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Return the messages of the learners with this name, address or id."""
-        if not search_term.strip():
-            return queryset, False
-        return messages_of_learners(queryset, search_term, request), False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return what became of the message first."""

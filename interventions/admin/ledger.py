@@ -41,9 +41,8 @@ from experiments.reporting.reasons import reason_text
 from interventions import models, operations
 from interventions.admin.answers import Answer, confirm_or_do
 from interventions.admin.ledger_filters import (
-    WHOSE,
+    FoundByLearner,
     ReasonNowFilter,
-    messages_of_learners,
     too_many,
 )
 from interventions.admin.what_if import TriedAdmin
@@ -84,6 +83,16 @@ NOT_ACCEPTED = Answer(
     done="recorded as failed and can be tried again",
 )
 WITHOUT_REASONS = "without_reasons"
+# The first columns of the lists of messages as files.
+MESSAGE_COLUMNS = (
+    *ENROLLED,
+    Column("cadence", "step__cadence__key", "the key of the cadence"),
+    Column("step", "step__position", "the position of the message in it, from 0"),
+    Column("category", "category__key", "the key of the category"),
+    Column("channel", "channel", "the channel, such as email"),
+    Column("ghost", "ghost", "true for a message of a control, which is never sent"),
+    Column("state", "state", "the state, such as handed_off or dropped"),
+)
 STATE_COLORS = {
     "planned": "info",
     "claimed": "info",
@@ -100,7 +109,7 @@ STATE_COLORS = {
 
 
 @admin.register(models.Delivery)
-class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
+class DeliveryAdmin(FoundByLearner, ExportedList, ReadOnlyAdmin):
     """The ledger: all planned messages, and why each went out or did not."""
 
     list_display = (
@@ -122,19 +131,10 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         "category",
         "ghost",
     )
-    # They only open the box. `get_search_results` searches by name, address and id.
-    search_fields = ("enrollment__learner__external_id__exact",)
-    search_help_text = WHOSE
     list_before_template = "admin/interventions/deliveries.html"
     export = Export(
         (
-            *ENROLLED,
-            Column("cadence", "step__cadence__key", "the key of the cadence"),
-            Column("step", "step__position", "the position of the message in it, from 0"),
-            Column("category", "category__key", "the key of the category"),
-            Column("channel", "channel", "the channel, such as email"),
-            Column("ghost", "ghost", "true for a message of a control, which is never sent"),
-            Column("state", "state", "the state, such as handed_off or dropped"),
+            *MESSAGE_COLUMNS,
             Column("reason", "reason_now", "why it waits or was not sent, in words", reason_text),
             Column("planned_at", "planned_at", "when it was planned"),
             Column("send_at", "send_at", "the instant before which it is not sent"),
@@ -151,14 +151,6 @@ class DeliveryAdmin(ExportedList, ReadOnlyAdmin):
         """Return the messages, each with the reason that holds now."""
         rows: QuerySet[Any] = super().get_queryset(request)
         return rows if hasattr(request, WITHOUT_REASONS) else with_reasons(rows, now=utc_now())
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Return the messages of the learners with this name, address or id."""
-        if not search_term.strip():
-            return queryset, False
-        return messages_of_learners(queryset, search_term, request), False
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -50,7 +50,23 @@ class ReasonNowFilter(DropdownFilter):
         return queryset.filter(reason=reason).exclude(reason_now__in=HOLD_REASONS)
 
 
-def messages_of_learners(rows: QuerySet[Any], text: str, request: HttpRequest) -> QuerySet[Any]:
+class FoundByLearner:
+    """A list of messages that is searched by learner."""
+
+    # It only opens the box. `get_search_results` searches by name, address and id.
+    search_fields = ("enrollment__learner__external_id__exact",)
+    search_help_text = WHOSE
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the messages of the learners with this name, address or id."""
+        if not search_term.strip():
+            return queryset, False
+        return _messages_of_learners(queryset, search_term, request), False
+
+
+def _messages_of_learners(rows: QuerySet[Any], text: str, request: HttpRequest) -> QuerySet[Any]:
     """Return the messages of the learners with this name, address or id. Two queries.
 
     The ledger has an index by enrollment but none by learner.
