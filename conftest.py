@@ -20,13 +20,21 @@ def pytest_collection() -> None:
     assert get_resolver().url_patterns
 
 
+# First: with pytest-xdist, the hook of the worker runs all tests and no other is asked after it.
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop() -> None:
     """Look for garbage again, but not among what was loaded."""
     gc.freeze()
     gc.enable()
     # What a page makes is most often given up by itself: by default a tenth of the time to show it
     # goes into looking again and again among what is still in use.
-    gc.set_threshold(10_000)
+    gc.set_threshold(50_000)
+
+
+def pytest_unconfigure() -> None:
+    """Look for garbage once at the end, where pytest would look at all objects five times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -25,3 +25,5 @@ _default = DATABASES["default"]  # noqa: F405
 DATABASES["default"] = env.with_session_setting(  # noqa: F405
     _default, "synchronous_commit", "off"
 )
+# Found when they are asked for: each client of a test would list all of them first.
+WHITENOISE_AUTOREFRESH = True
