@@ -143,6 +143,7 @@ class _Clock:
 
     def __init__(self, hours: Iterable[HourCount], zone: ZoneInfo) -> None:
         self._zone = zone
+        self._windows: dict[tuple[datetime, timedelta, timedelta], list[HourCount]] = {}
         self._found: dict[datetime, list[HourCount]] = {}
         for each in hours:
             self._found.setdefault(self._shown(each.at), []).append(each)
@@ -151,9 +152,13 @@ class _Clock:
         self, end: datetime, length: timedelta, *, back: timedelta = timedelta(0)
     ) -> list[HourCount]:
         """Return the hours of the window that ends at `end`, or earlier by so many days."""
-        steps = range(int(length / HOUR))
-        shown = (self._shown(end - length + step * HOUR) - back for step in steps)
-        return [hour for at in shown for hour in self._found.get(at, ())]
+        key = (end, length, back)
+        # Each kind of fault is looked for in the same few windows.
+        if key not in self._windows:
+            steps = range(int(length / HOUR))
+            shown = (self._shown(end - length + step * HOUR) - back for step in steps)
+            self._windows[key] = [hour for at in shown for hour in self._found.get(at, ())]
+        return self._windows[key]
 
     def _shown(self, at: datetime) -> datetime:
         return at.astimezone(self._zone).replace(tzinfo=None, minute=0)

@@ -1,6 +1,7 @@
 """Render a template text for a learner to subject, HTML and plain text."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import nh3
 from django.utils.html import escape
@@ -50,6 +51,8 @@ def render_message(
     return Rendered(subject=line, html=html, text=text)
 
 
+# The form asks about each text and the operation that saves it asks again.
+@lru_cache(maxsize=128)
 def check_message(*, subject: str, body: str) -> None:
     """Raise liquid.TemplateError with a sentence if no complete mail can be made from the texts."""
     for context in (SAMPLE, *LACKING.values()):
