@@ -73,7 +73,7 @@ contracts: install
 	.venv/bin/lint-imports --no-cache
 	$(PYTHON) manage.py makemigrations --check --dry-run
 
-# While one works: no test that starts processes or servers, opens a browser, reads real data, goes
+# While one works: no test that starts processes or servers, opens a page, reads real data, goes
 # through the admin or a whole path, or takes a quarter of a second.
 test-fast: install
 	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not slow'

@@ -29,8 +29,9 @@ hypothesis_settings.load_profile("nudgelab")
 
 
 # What takes seconds by its nature: servers, browsers, real course data, and what starts processes.
+# A page takes as long as several tests of what it shows.
 SLOW_FIXTURES = frozenset(
-    {"celery_processes", "live_server", "shared_data", "transactional_db", "valkey_url"}
+    {"celery_processes", "client", "live_server", "shared_data", "transactional_db", "valkey_url"}
 )
 # Folders of tests that go through whole pages and whole paths.
 SLOW_FOLDERS = frozenset({"admin", "journeys", "nudges"})

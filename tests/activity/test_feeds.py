@@ -36,6 +36,7 @@ def status(hours: list[HourCount], now: datetime = NOW, zone: str = ZONE) -> Fee
     return judge_feed(hours, now=now, zone=zone).status
 
 
+@pytest.mark.slow
 def test_usual_feed_is_ok_at_every_hour_of_a_week() -> None:
     hours = list(usual(NOW))
     at = NOW - timedelta(days=7)
@@ -58,6 +59,7 @@ def test_feed_that_stops_is_silent_when_enough_events_are_missing() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("events", [20, 100, 2_000])
 def test_feed_that_dies_is_silent_at_every_hour_of_six_weeks(events: int) -> None:
     hours = list(usual(NOW - 42 * DAY, since=NOW - 84 * DAY, events=events))
@@ -108,6 +110,7 @@ def test_bulk_import_raises_nothing() -> None:
     assert status([*usual(NOW), imported]) == FeedStatus.OK
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", [ZONE, "America/New_York", "Asia/Kathmandu", "UTC"])
 def test_nightly_job_by_utc_or_by_local_time_is_no_silence_over_a_clock_change(zone: str) -> None:
     # London leaves summer time on 26 October 2025, New York on 2 November.
@@ -274,6 +277,7 @@ def test_silent_feed_holds_the_course_until_events_come_again() -> None:
     assert course.feed_held_since is None
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_feed_that_dies_holds_the_course_until_staff_speak() -> None:
     course = make_enrollment().course

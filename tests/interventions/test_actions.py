@@ -25,7 +25,7 @@ from tests.interventions.factories import (
     make_transition,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 FIVE = "five-segments"
 HOUR = timedelta(hours=1)
 

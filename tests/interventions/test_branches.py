@@ -131,6 +131,7 @@ def test_a_branch_backwards_is_refused_with_its_step(step: dict, sentence: str) 
         make_cadence(template=template, steps=steps)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_every_run_ends_whatever_the_branches_are(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 8))

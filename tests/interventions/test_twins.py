@@ -33,7 +33,7 @@ from tests.interventions.factories import (
     make_template,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # Each pair: its zone, and the hours from NOW to the beginning of each of its runs.

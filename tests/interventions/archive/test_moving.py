@@ -291,6 +291,7 @@ def test_looking_takes_few_statements(django_assert_num_queries) -> None:
         archive()
 
 
+@pytest.mark.slow
 def test_a_batch_takes_as_many_statements_for_any_number(django_assert_num_queries) -> None:
     for _ in range(3):
         make_full()

@@ -105,6 +105,7 @@ def logged(delivery: Delivery) -> list[str]:
 STATES = {"delivered": "delivered", "hard": "bounced", "complained": "complained"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", WRITERS)
 def test_each_report_lands_once_and_acts_as_it_must(provider: str) -> None:
     course = make_live_course()
@@ -257,6 +258,7 @@ def test_body_of_fifty_megabytes_is_refused_before_it_is_read() -> None:
     assert answer.status_code == 413
 
 
+@pytest.mark.slow
 def test_report_of_two_thousand_events_takes_few_statements(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
