@@ -6,18 +6,36 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.utils import CursorWrapper
 
 from common.tally import note
 
 # SQLSTATE classes of server failures: connection, rollback (a deadlock), resources, locks, operator
 # intervention, system. Class 54 (limit exceeded) is not included, although Django raises it as an
-# OperationalError too: a statement that is too complex fails at every attempt.
-_OUTAGES = ("08", "40", "53", "55", "57", "58", "XX")
+# OperationalError too: a statement that is too complex fails at every attempt. 0A000 is a prepared
+# statement whose columns have changed since. The next attempt prepares it again.
+_OUTAGES = ("08", "0A000", "40", "53", "55", "57", "58", "XX")
 
 
 _LOCK_NOT_AVAILABLE = "55P03"
 _CANCELED = "57014"
 T = TypeVar("T")
+
+
+def preparing_cursor() -> CursorWrapper:
+    """Return a cursor for fixed statements that this process runs again and again.
+
+    For a short statement with many joins, the server would else plan for longer than it executes.
+    The values of the statement must have the types of its columns, or a cast.
+    """
+    cursor = connection.cursor()
+    # Django's log of queries cannot read the text of a prepared statement.
+    if not connection.queries_logged:
+        # By default Django never prepares. A statement that runs only once is not worth it.
+        connection.connection.prepare_threshold = 1
+        cursor.cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    return cursor
 
 
 def is_held(error: Exception) -> bool:

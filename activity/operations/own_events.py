@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from activity.canonical import OWN_SOURCE
 from activity.models import DueCause
 from activity.operations.due import pull_due
+from common.database import preparing_cursor
 
 # The read models count only acts of the learner, so there is nothing to merge.
 _APPEND = """
@@ -125,5 +126,5 @@ def append_message_events(events: Sequence[MessageEvent], *, now: datetime, is_r
         "source": OWN_SOURCE,
         "now": now,
     }
-    with connection.cursor() as cursor:
+    with preparing_cursor() as cursor:
         cursor.execute(_APPEND_MANY_AND_DATE if is_read else _APPEND_MANY, values)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from common.database import preparing_cursor
 from common.json_text import as_rows
 from common.tally import count_reason, note
 from experiments.operations import AssignedDelivery, record_delivery_outcomes
@@ -186,7 +187,7 @@ def _written(change: Change, now: datetime) -> _Written:
 def _write(written: Sequence[_Written]) -> set[int]:
     """Update the rows that have not moved, and return their ids."""
     rows = [_row(each) for each in sorted(written, key=lambda each: each.delivery.pk)]
-    with connection.cursor() as cursor:
+    with preparing_cursor() as cursor:
         cursor.execute(_MOVE, {"rows": as_rows(rows)})
         return {pk for (pk,) in cursor.fetchall()}
 

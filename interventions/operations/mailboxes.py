@@ -12,6 +12,7 @@ from django.db import connection
 
 from activity.models import Learner
 from common.addresses import comparable
+from common.database import preparing_cursor
 from interventions.queries.due import in_order_of_messages
 from interventions.queries.joined import Joined
 
@@ -133,7 +134,7 @@ def claim_learners(
     # A learner who was taken instead of another may stand in the list twice.
     candidates = list(dict.fromkeys(candidates))
     values: dict[str, Any] = {"candidates": candidates, "channels": list(channels)}
-    with connection.cursor() as cursor:
+    with preparing_cursor() as cursor:
         cursor.execute(_TAKE, {**values, "now": now, "limit": limit})
         taken = dict(cursor.fetchall())
     if not taken:
@@ -170,7 +171,7 @@ def _more_important(
 
 
 def _read(learner_ids: Iterable[int]) -> list[Claimed]:
-    with connection.cursor() as cursor:
+    with preparing_cursor() as cursor:
         cursor.execute(_READ, {"learners": list(learner_ids)})
         return [_claimed(*row) for row in cursor.fetchall()]
 

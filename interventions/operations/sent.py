@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from django.db import connection
-
+from common.database import preparing_cursor
 from common.json_text import as_rows
 from common.stored_text import without_nul
 from interventions.channels import Shown
@@ -66,7 +65,7 @@ def keep_sent(rows: Iterable[SentRow]) -> None:
     used = {page.digest: page.as_json for page, _ in cuts if page is not None}
     pages = ", ".join(f'"{digest}": {pieces}' for digest, pieces in used.items())
     values = [_values(row, *cut) for row, cut in zip(kept, cuts, strict=True)]
-    with connection.cursor() as cursor:
+    with preparing_cursor() as cursor:
         cursor.execute(_KEEP, {"pages": f"{{{pages}}}", "rows": as_rows(values)})
 
 

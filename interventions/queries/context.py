@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from activity.models import Learner
 from common.clock import local_date
+from common.database import preparing_cursor
 from interventions.models import Delivery, Trigger
 from interventions.queries.recommendation import HERE, Ask, recommend
 from interventions.render.context import MessageContext, NextItem
@@ -113,7 +112,7 @@ def message_contexts(
     deliveries = [delivery for delivery, _ in messages.values()]
     asks = {each.pk: _ask(each, now) for each in deliveries}
     answers = recommend(list(asks.values()), now=now)
-    with connection.cursor() as cursor:
+    with preparing_cursor() as cursor:
         cursor.execute(_STANDING, _values(deliveries, asks))
         return {
             pk: _context(*messages[pk], answers[asks[pk]], _Facts(*facts), now)

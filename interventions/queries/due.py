@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Q
 
 from activity.models import Enrollment
+from common.database import preparing_cursor
 from interventions.models import Delivery, Run, RunStatus
 from interventions.queries.catalogue import Catalogue
 from interventions.queries.holds import (
@@ -139,7 +140,7 @@ def lock_due_deliveries(
     catalogue.
     """
     values: dict[str, Any] = {"learners": list(learner_ids), "channels": list(channels), "now": now}
-    with connection.cursor() as cursor:
+    with preparing_cursor() as cursor:
         cursor.execute(_LOCK, values)
         deliveries = [_assemble(row) for row in cursor.fetchall()]
         cursor.execute(_HELD, {**values, "locked": [each.pk for each in deliveries]})

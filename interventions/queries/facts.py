@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from activity.models import Learner
 from common.addresses import comparable
+from common.database import preparing_cursor
 from interventions.channels import CHANNELS
 from interventions.models import CadenceStatus, Delivery, RunStatus
 from interventions.policy.caps import Counted, Message
@@ -140,7 +139,7 @@ def situations_of(
         "since": now - limits.horizon,
     }
     arms = capped_arms(list(by_id), limits=limits)
-    with connection.cursor() as cursor:
+    with preparing_cursor() as cursor:
         cursor.execute(_SITUATIONS, values)
         return {pk: _situation(by_id[pk], arms, *row) for pk, *row in cursor.fetchall()}
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.module_loading import import_string
 
-from common.database import is_outage
+from common.database import is_outage, preparing_cursor
 from common.tally import note
 from interventions.render.context import NextItem
 
@@ -179,7 +179,7 @@ def _by_mapping(asks: Sequence[Ask]) -> dict[Ask, NextItem | None]:
         "segments": [ask.segment_id for ask in asks],
         "days": [ask.day for ask in asks],
     }
-    with connection.cursor() as cursor:
+    with preparing_cursor() as cursor:
         cursor.execute(_RECOMMEND, values)
         for place, title, minutes, url, source, where in cursor.fetchall():
             found[asks[place]] = NextItem(title, minutes, url, _why(source, where))
