@@ -12,7 +12,12 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
+from django.conf import settings
+from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend
+from django.core.mail.message import sanitize_address
+
+from interventions.channels.mail_bytes import mail_bytes
 
 # How long the first mail of a connection waits between its body and the final dot for a server that
 # hangs up or refuses. After the dot, such an error would leave the mail in doubt.
@@ -105,6 +110,16 @@ class StagedBackend(EmailBackend):
     def stage(self) -> Stage | None:
         """Return how far the latest mail came, or None without a connection."""
         return self.connection.stage if isinstance(self.connection, _Staged) else None
+
+    def _send(self, email_message: EmailMessage) -> bool:
+        """Send the mail, and raise whatever goes wrong."""
+        encoding = email_message.encoding or settings.DEFAULT_CHARSET
+        to = [sanitize_address(each, encoding) for each in email_message.recipients()]
+        if not to or self.connection is None:
+            return False
+        sender = sanitize_address(email_message.from_email, encoding)
+        self.connection.sendmail(sender, to, mail_bytes(email_message.message()))
+        return True
 
     def abandon(self) -> None:
         """Close the connection without QUIT.

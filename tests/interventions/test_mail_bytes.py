@@ -1,0 +1,34 @@
+"""The bytes of a mail are those that the email package writes."""
+
+from django.core.mail import EmailMultiAlternatives
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interventions.channels.mail_bytes import mail_bytes
+
+# Breaks of lines, a dot at the beginning, long lines, and text in any script.
+TEXTS = st.text(st.sampled_from("a .-é漢\n\r\t=") | st.characters(codec="utf-8"), max_size=80)
+WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), max_size=120)
+
+
+@given(subject=WORDS, text=TEXTS, html=TEXTS, times=st.sampled_from([1, 40]), value=WORDS)
+def test_the_bytes_of_a_mail_are_those_of_the_email_package(
+    subject: str, text: str, html: str, times: int, value: str
+) -> None:
+    mail = EmailMultiAlternatives(
+        subject, text * times, "a@b.example", ["Ana <c@d.example>"], headers={"X-Word": value}
+    )
+    mail.attach_alternative(html * times, "text/html")
+    message = mail.message()
+
+    written = mail_bytes(message)
+
+    assert written == message.as_bytes(linesep="\r\n")
+
+
+def test_a_mail_without_html_is_written_too() -> None:
+    message = EmailMultiAlternatives(
+        "Hello", "One\n.two\n", "a@b.example", ["c@d.example"]
+    ).message()
+
+    assert mail_bytes(message) == message.as_bytes(linesep="\r\n")
