@@ -35,7 +35,9 @@ SLOW_FIXTURES = frozenset(
 )
 # Folders of tests that go through whole pages and whole paths.
 SLOW_FOLDERS = frozenset({"admin", "journeys", "nudges"})
-STARTERS = frozenset({"processes", "run_python", "start_command", "start_python", "subprocess"})
+STARTERS = frozenset(
+    {"processes", "run_python", "start_command", "start_forked", "start_python", "subprocess"}
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -199,7 +201,9 @@ def celery_processes(valkey_url: str, tmp_path: Path) -> StartCelery:
             log.seek(0, os.SEEK_END)
             begins = log.tell()
             started = [
-                processes.start_command(*command, env=given | (own or {}), log=log)
+                processes.start_forked(
+                    *command[1:], env=given | (own or {}), preload=processes.CELERY, log=log
+                )
                 for command, own in commands
             ]
             try:

@@ -1,9 +1,11 @@
 """Commands and workers do not load libraries that only a few of them use."""
 
+import sys
+
 import pytest
 from django.contrib import admin
 
-from tests.processes import run_python
+from tests.processes import PREAMBLE, finish, start_command
 
 LOAD_ALL = """
 import sys
@@ -24,10 +26,17 @@ print(len(admin.site._registry), check_pages(None), len(admin.site._registry))
 """
 
 
+def started(code: str) -> list[str]:
+    """Return the words that a process prints, one that has loaded nothing before."""
+    finished = finish(start_command(sys.executable, "-c", PREAMBLE + code))
+    assert finished.status == 0, finished.errors
+    return finished.output.split()
+
+
 @pytest.mark.slow
 @pytest.mark.django_db
 def test_the_pages_of_the_admin_are_loaded_only_to_show_or_check_them() -> None:
-    before, found, after = run_python(WITHOUT_PAGES).split()
+    before, found, after = started(WITHOUT_PAGES)
 
     assert (before, found) == ("0", "[]")
     assert int(after) == len(admin.site._registry) > 30
@@ -36,7 +45,7 @@ def test_the_pages_of_the_admin_are_loaded_only_to_show_or_check_them() -> None:
 @pytest.mark.slow
 @pytest.mark.django_db
 def test_no_process_loads_a_library_that_only_reports_need() -> None:
-    loaded = set(run_python(LOAD_ALL).split())
+    loaded = set(started(LOAD_ALL))
 
     assert {"experiments.reporting.charts", "experiments.stats.score"} <= loaded
     assert not loaded & HEAVY

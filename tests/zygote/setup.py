@@ -1,0 +1,5 @@
+"""Loads Django in the server that forks processes, before the modules that need it are loaded."""
+
+import django
+
+django.setup()
