@@ -25,6 +25,14 @@ from interventions.render.words import words_in
 MAX_SUBJECT = 250
 MAX_PAGE = 1_000_000
 
+_CLEANER = nh3.Cleaner(
+    tags=set(TAGS),
+    attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
+    url_schemes=set(SCHEMES),
+    filter_style_properties=set(STYLES),
+    link_rel=None,
+)
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -62,14 +70,7 @@ def check_message(*, subject: str, body: str) -> None:
 
 def sanitize(html: str) -> str:
     """Return the HTML without scripts, forms, frames, remote styles and unknown URL schemes."""
-    return nh3.clean(
-        html,
-        tags=set(TAGS),
-        attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
-        url_schemes=set(SCHEMES),
-        filter_style_properties=set(STYLES),
-        link_rel=None,
-    )
+    return _CLEANER.clean(html)
 
 
 def _page(inner: str, foot: Foot, *, subject: str, locale: str) -> str:

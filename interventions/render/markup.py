@@ -28,6 +28,8 @@ _STYLES = """
     line-height margin max-width padding text-align text-decoration width
 """
 STYLES = tuple(_STYLES.split())
+# Elements without an end.
+VOID = frozenset({"br", "hr", "img"})
 SCHEMES = ("http", "https", "mailto", "tel")
 _BLOCKS = re.compile(
     r"<(?:blockquote|br|div|h[1-6]|hr|li|ol|p|pre|table|ul)\b", re.ASCII | re.IGNORECASE

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from interventions.render.markup import VOID
 from interventions.render.mjml import compile_document, inline_styles
 
 _SOURCE = Path(__file__).with_name("shell.mjml")
@@ -33,7 +34,6 @@ _ALONE = re.compile(
     r'<p>\s*<a href="(?P<address>[^"]*)"[^>]*>(?P<label>(?:[^<]|</?(?:b|strong|em|i)>)+)</a>\s*</p>'
 )
 _TAG = re.compile(r"<(/?)(\w+)")
-_VOID = frozenset({"br", "hr", "img"})
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def fill_shell(words: Words, *, foot: str, **texts: str) -> str:
     """Return the whole page. `texts` are the other places of the shell, as HTML."""
     parts = {
         "before": inline_styles(words.before, _PARTS),
-        "after": inline_styles(words.after, _PARTS),
+        "after": inline_styles(words.after, _PARTS) if words.after else "",
         "foot": inline_styles(foot, _FOOT),
         "address": words.address,
         "label": words.label,
@@ -94,5 +94,5 @@ def _filled(pieces: tuple[str, ...], values: Mapping[str, str]) -> str:
 
 def _is_whole(html: str) -> bool:
     """Return whether every element is closed."""
-    tags = [(end, name) for end, name in _TAG.findall(html) if name not in _VOID]
+    tags = [(end, name) for end, name in _TAG.findall(html) if name not in VOID]
     return sum(-1 if end else 1 for end, _ in tags) == 0
