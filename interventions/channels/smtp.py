@@ -98,6 +98,12 @@ class _StagedOverTls(_Staged, smtplib.SMTP_SSL):
     """The same client with TLS from the first byte."""
 
 
+def _plain(address: str) -> str:
+    """Return the address in ASCII. The client takes it out of a name and angle brackets."""
+    # For an address in ASCII this would only take as long as writing the mail.
+    return address if address.isascii() else sanitize_address(address, settings.DEFAULT_CHARSET)
+
+
 class StagedBackend(EmailBackend):
     """Django's SMTP backend with a client that records its stage."""
 
@@ -113,12 +119,11 @@ class StagedBackend(EmailBackend):
 
     def _send(self, email_message: EmailMessage) -> bool:
         """Send the mail, and raise whatever goes wrong."""
-        encoding = email_message.encoding or settings.DEFAULT_CHARSET
-        to = [sanitize_address(each, encoding) for each in email_message.recipients()]
+        to = [_plain(each) for each in email_message.recipients()]
         if not to or self.connection is None:
             return False
-        sender = sanitize_address(email_message.from_email, encoding)
-        self.connection.sendmail(sender, to, mail_bytes(email_message.message()))
+        written = mail_bytes(email_message.message())
+        self.connection.sendmail(_plain(email_message.from_email), to, written)
         return True
 
     def abandon(self) -> None:
