@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode
 from django.db import connection
 
 from config.running.workers import STAGES
-from tests.zygote.client import Servers
+from tests.zygote.client import Servers, read_at_start
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS_TO_FINISH = 180.0
@@ -107,6 +107,16 @@ def start_forked(
     if not servers().can_fork(given):
         return start_command(sys.executable, *arguments, env=env, log=log)
     return servers().start(arguments, given, preload=preload, log=log)
+
+
+def run_alone(*arguments: str, **given: str) -> Finished:
+    """Run Python with this command line to its end, with only `given` in its environment.
+
+    And what Python itself reads when it starts.
+    """
+    at_start = read_at_start(environment())
+    bare = at_start | {"PATH": os.environ["PATH"]} | given
+    return finish(servers().start(arguments, bare))
 
 
 def start_python(

@@ -21,10 +21,11 @@ from config.running.workers import STAGES, WORKERS, celery_command, worker_comma
 from tests.conftest import QUICK_BEAT, StartCelery
 from tests.factories import make_course, make_enrollment
 from tests.processes import (
+    CELERY,
     SECONDS_TO_FINISH,
     free_port,
     running,
-    start_command,
+    start_forked,
     wait_until,
 )
 from tests.silent_proxy import SilentProxy, serve
@@ -192,9 +193,8 @@ def test_beats_do_not_pile_up_without_a_worker(tmp_path: Path) -> None:
     valkey.ensure_running(data)
     env = {"REDIS_URL": valkey.address(data), "DJANGO_SETTINGS_MODULE": "config.settings.test"}
     with (tmp_path / "log").open("w") as log:
-        beat = start_command(
-            *celery_command("beat", "--pidfile=", app=QUICK_BEAT), env=env, log=log
-        )
+        _, *command = celery_command("beat", "--pidfile=", app=QUICK_BEAT)
+        beat = start_forked(*command, env=env, preload=CELERY, log=log)
         with running(beat):
             assert wait_until(lambda: set(waiting(env["REDIS_URL"]).values()) == {1})
             # Three beats more: each looks at each queue, which Redis keeps as a list a priority.

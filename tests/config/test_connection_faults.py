@@ -1,7 +1,6 @@
 """A database that cannot be reached gives one sentence in any command."""
 
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 
@@ -18,8 +17,7 @@ def manage(command: str, address: str, *arguments: str) -> processes.Finished:
     # REDIS_URL is set, so that no embedded server starts.
     env = {"DATABASE_URL": address, "REDIS_URL": "redis://127.0.0.1:1/0"}
     env |= {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
-    called = (sys.executable, "manage.py", command, *arguments)
-    return processes.finish(processes.start_command(*called, env=env))
+    return processes.finish(processes.start_forked("manage.py", command, *arguments, env=env))
 
 
 @pytest.fixture

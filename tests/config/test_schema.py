@@ -12,7 +12,15 @@ from django.db.migrations.recorder import MigrationRecorder
 from config.embedded import postgres
 from config.running.schema import schema_fault
 from config.running.workers import celery_command, worker_commands
-from tests.processes import SECONDS_TO_FINISH, finish, running, start_command, wait_until
+from tests.processes import (
+    CELERY,
+    SECONDS_TO_FINISH,
+    finish,
+    running,
+    start_command,
+    start_forked,
+    wait_until,
+)
 
 LATEST = ("interventions", "0010_index_what_failed")
 UNKNOWN = ("interventions", "9999_of_a_newer_version")
@@ -75,7 +83,8 @@ def test_a_missing_migration_is_named() -> None:
 
 
 def refused(command: list[str], valkey_url: str) -> tuple[int, str]:
-    program = start_command(*command, env={"REDIS_URL": valkey_url})
+    preload = CELERY if "celery" in command else ()
+    program = start_forked(*command[1:], env={"REDIS_URL": valkey_url}, preload=preload)
     with running(program):
         ended = finish(program)
     return ended.status, ended.errors

@@ -9,7 +9,7 @@ import pytest
 from config.env import SettingsError
 from config.mail_webhooks import anymail_settings, webhook_views
 from interventions.render.links import LinkOwner, make_token
-from tests.processes import SECONDS_TO_FINISH
+from tests.processes import SECONDS_TO_FINISH, Finished, run_alone
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = {
@@ -25,9 +25,18 @@ PRODUCTION = {
 REQUIRED = sorted(PRODUCTION.keys() - {"DJANGO_SETTINGS_MODULE"})
 
 
-def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def manage(*arguments: str, **environment: str) -> Finished:
+    return run_alone("manage.py", *arguments, **environment)
+
+
+def python(code: str, **environment: str) -> Finished:
+    return run_alone("-c", code, **environment)
+
+
+def started(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as a process that has loaded nothing before."""
     return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
@@ -38,7 +47,9 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def test_production_starts_and_passes_the_deployment_check() -> None:
-    result = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    check = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+
+    result = started(*check, **PRODUCTION)
 
     assert result.returncode == 0, result.stderr
 
@@ -49,8 +60,8 @@ def test_production_does_not_start_without(missing: str) -> None:
 
     result = manage("check", **environment)
 
-    assert result.returncode == 2
-    assert result.stderr == (
+    assert result.status == 2
+    assert result.errors == (
         f"Nudgelab cannot start. {missing} is not set. "
         "Set this environment variable and start again.\n"
     )
@@ -70,17 +81,17 @@ def test_production_does_not_start_without(missing: str) -> None:
 def test_production_refuses_an_unsafe_value(variable: str, value: str) -> None:
     result = manage("check", **PRODUCTION | {variable: value})
 
-    assert result.returncode == 2
-    assert result.stderr.startswith(f"Nudgelab cannot start. {variable} is ")
-    assert result.stderr.count("\n") == 1
+    assert result.status == 2
+    assert result.errors.startswith(f"Nudgelab cannot start. {variable} is ")
+    assert result.errors.count("\n") == 1
 
 
 def test_help_needs_no_server_and_no_setting() -> None:
     for arguments in ([], ["help"], ["migrate", "--help"], ["demo", "--help"]):
         result = manage(*arguments)
 
-        assert (result.returncode, result.stderr) == (0, ""), result.stderr
-        assert "usage: " in result.stdout or "Available subcommands" in result.stdout
+        assert (result.status, result.errors) == (0, ""), result.errors
+        assert "usage: " in result.output or "Available subcommands" in result.output
 
 
 def test_a_file_is_read_without_servers_settings_or_apps(tmp_path: Path) -> None:
@@ -104,21 +115,9 @@ def manage_imports(*arguments: str, **environment: str) -> set[str]:
         "runpy.run_path('manage.py', run_name='__main__')\n"
         "print(*sys.modules, file=sys.stderr)"
     )
-    result = python(code, **environment)
+    result = started("-c", code, **environment)
     assert result.returncode == 0, result.stderr
     return set(result.stderr.split())
-
-
-def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS_TO_FINISH,
-    )
 
 
 # With any other status gunicorn would restart the web server again and again.
@@ -129,8 +128,8 @@ STATUS = [("config.wsgi", 3), ("config.celery", 2)]
 def test_web_server_and_worker_stop_with_the_same_sentence(module: str, status: int) -> None:
     result = python(f"import {module}", **PRODUCTION | {"SECRET_KEY": ""})
 
-    assert (result.returncode, result.stderr.count("\n")) == (status, 1)
-    assert "SECRET_KEY is not set" in result.stderr
+    assert (result.status, result.errors.count("\n")) == (status, 1)
+    assert "SECRET_KEY is not set" in result.errors
 
 
 @pytest.mark.parametrize(("module", "status"), STATUS)
@@ -139,8 +138,8 @@ def test_web_server_and_worker_use_production_settings_by_default(module: str, s
 
     result = python(f"import {module}", **given)
 
-    assert (result.returncode, result.stderr.count("\n")) == (status, 1)
-    assert "is not set" in result.stderr
+    assert (result.status, result.errors.count("\n")) == (status, 1)
+    assert "is not set" in result.errors
 
 
 def test_command_line_is_local_and_passes_its_settings_to_its_children() -> None:
@@ -149,7 +148,7 @@ def test_command_line_is_local_and_passes_its_settings_to_its_children() -> None
     code = "import os; print(os.environ['DJANGO_SETTINGS_MODULE'])"
     result = manage("shell", "--no-imports", "-c", code, **given)
 
-    assert (result.returncode, result.stdout) == (0, "config.settings.local\n"), result.stderr
+    assert (result.status, result.output) == (0, "config.settings.local\n"), result.errors
 
 
 OPEN_UNSUBSCRIBE_PAGE = """
@@ -167,8 +166,8 @@ for path in re.findall('(?:href|src)="(/static/[^"]+)"', page.content.decode()):
 def test_unsubscribe_page_and_its_styles_work_without_preparation() -> None:
     result = python(OPEN_UNSUBSCRIBE_PAGE, **PRODUCTION)
 
-    assert result.returncode == 0, result.stderr
-    page, *looks = result.stdout.split()
+    assert result.status == 0, result.errors
+    page, *looks = result.output.split()
     assert page == "404"
     assert len(looks) >= 2
     assert set(looks) == {"200"}
@@ -187,8 +186,8 @@ def test_links_in_mails_work_after_a_new_secret_key(settings) -> None:
     renewed = PRODUCTION | {"SECRET_KEY": old[::-1]}
 
     read = READ_TOKEN.format(token=token)
-    assert python(read, **renewed).stdout == "False\n"
-    assert python(read, **renewed, SECRET_KEY_FALLBACKS=f"another, {old}").stdout == "True\n"
+    assert python(read, **renewed).output == "False\n"
+    assert python(read, **renewed, SECRET_KEY_FALLBACKS=f"another, {old}").output == "True\n"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.crash.world import Round, Site, sending_to, settle
 from tests.factories import make_learner
 from tests.faulty_smtp import FaultySmtp, serve
 from tests.interventions.factories import make_evaluated, make_live_course, make_run
-from tests.processes import running, start_command, wait_until
+from tests.processes import CELERY, running, start_forked, wait_until
 
 # So many messages are due before each harm, and go out so slowly that it comes between them.
 MESSAGES, PER_SECOND = 20, 5
@@ -122,6 +122,8 @@ def _celery(sink: FaultySmtp) -> Iterator[int]:
     commands = [*workers.worker_commands(app=QUICK_BEAT).values(), beat]
     env = sink.environment | {"REDIS_URL": _address(), "EMAIL_PER_SECOND": str(PER_SECOND)}
     with log.open("w") as output:
-        started = [start_command(*each, env=env, log=output) for each in commands]
+        started = [
+            start_forked(*each[1:], env=env, preload=CELERY, log=output) for each in commands
+        ]
         with running(*started):
             yield started[1].pid

@@ -20,7 +20,7 @@ from tests.interventions.factories import (
     make_evaluated,
     make_live_course,
 )
-from tests.processes import SECONDS_TO_FINISH, running, start_command, wait_until
+from tests.processes import CELERY, SECONDS_TO_FINISH, running, start_forked, wait_until
 
 MESSAGES = 4
 
@@ -54,13 +54,13 @@ def test_a_stop_in_mid_send_leaves_nothing_in_doubt(
     tell, valkey_url: str, tmp_path: Path, settings
 ) -> None:
     make_messages()
-    command, log = worker_commands()["worker"], tmp_path / "log"
+    (_, *command), log = worker_commands()["worker"], tmp_path / "log"
     with serve(FaultySmtp(stage="end", fault=PAUSE, keeps=True)) as sink, log.open("w") as out:
         address = valkey_url.replace("unix://", "redis+socket://")
         with app.connection_for_write(url=address) as broker:
             app.send_task(STAGES["dispatch"], connection=broker)
         env = {"REDIS_URL": valkey_url, **sink.environment}
-        worker = start_command(*command, env=env, log=out)
+        worker = start_forked(*command, env=env, preload=CELERY, log=out)
         with running(worker):
             assert sink.paused.wait(SECONDS_TO_FINISH), log.read_text()
             tell(worker.pid)

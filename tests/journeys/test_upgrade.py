@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.processes import database_url, finish, run_python, start_command
+from tests.processes import DJANGO, database_url, finish, run_python, start_forked
 
 # A demo of 40 learners over three weeks with the ready-made groups, as pg_dump wrote it: plans that
 # hold the keys of their metrics, signals under glued names, deliveries told as exposures.
@@ -51,7 +50,7 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def upgraded(django_db_setup: None) -> Iterator[dict[str, str]]:
     """Return the environment of processes on the old database, migrated."""
     here = database_url()
@@ -64,14 +63,16 @@ def upgraded(django_db_setup: None) -> Iterator[dict[str, str]]:
         with psycopg.connect(address) as database:
             database.execute(gzip.decompress(DUMP.read_bytes()))
         env = {"DATABASE_URL": address}
-        migrated = finish(start_command(sys.executable, "manage.py", "migrate", env=env))
+        migrated = finish(start_forked("manage.py", "migrate", env=env))
         assert migrated.status == 0, migrated.errors
         yield env
         server.execute(f'DROP DATABASE "{old}" WITH (FORCE)')
 
 
 @pytest.mark.slow
-def test_an_earlier_database_prints_the_same_results(upgraded: dict[str, str]) -> None:
+def test_an_earlier_database_prints_the_same_results_and_its_segments_are_proved(
+    upgraded: dict[str, str],
+) -> None:
     found = json.loads(run_python(READ, env=upgraded))
 
     assert found["lifts"] == {key: pytest.approx(numbers) for key, numbers in LIFTS.items()}
@@ -79,9 +80,6 @@ def test_an_earlier_database_prints_the_same_results(upgraded: dict[str, str]) -
     assert all(json.loads(name)["field"] for name in found["signals"])
     assert found["operators"] == ["view_deliveryoutcome"]
 
-
-@pytest.mark.slow
-def test_the_segments_of_an_earlier_database_are_proved(upgraded: dict[str, str]) -> None:
-    proof = finish(start_command(sys.executable, "manage.py", "prove_segments", env=upgraded))
-
+    # In the same test: another process of pytest-xdist would migrate the database once more.
+    proof = finish(start_forked("manage.py", "prove_segments", env=upgraded, preload=DJANGO))
     assert proof.status == 0, proof.output + proof.errors
