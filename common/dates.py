@@ -10,9 +10,17 @@ def day_text(instant: datetime, *, zone: str) -> str:
 
 
 def instant_text(instant: datetime, *, zone: str) -> str:
-    """Return the instant in the zone: `Monday 3 November 2025, 08:00 (Europe/Brussels)`."""
+    """Return the instant in the zone: `Monday 3 November 2025, 08:00 (Europe/Brussels)`.
+
+    In the hour that a clock change repeats, the time has its abbreviation too: `01:30 GMT`.
+    """
     local, name = in_zone(instant, zone)
-    return f"{local:%A %-d %B %Y, %H:%M} ({name})"
+    which = f" {local:%Z}" if _is_repeated(local) else ""
+    return f"{local:%A %-d %B %Y, %H:%M}{which} ({name})"
+
+
+def _is_repeated(local: datetime) -> bool:
+    return local.replace(fold=1 - local.fold).utcoffset() != local.utcoffset()
 
 
 def in_zone(instant: datetime, zone: str) -> tuple[datetime, str]:

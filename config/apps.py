@@ -10,6 +10,8 @@ from django.contrib.admin import apps
 from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.core import checks
 
+from config.pages.zone_names import name_every_zone
+
 
 class AdminConfig(apps.SimpleAdminConfig):
     """The admin without its pages. Programs that answer no request start faster without them."""
@@ -17,7 +19,8 @@ class AdminConfig(apps.SimpleAdminConfig):
     default = False
 
     def ready(self) -> None:
-        """Register the checks of the admin."""
+        """Register the checks of the admin, and let its times name their zone."""
+        name_every_zone()
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(check_pages, checks.Tags.admin)
 
