@@ -1,9 +1,10 @@
-"""The bytes of a mail are those that the email package writes."""
+"""A mail is composed as Django does it, and written as the email package does it."""
 
 from django.core.mail import EmailMultiAlternatives
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interventions.channels.mail import _Mail
 from interventions.channels.mail_bytes import mail_bytes
 
 # Breaks of lines, a dot at the beginning, long lines, and text in any script.
@@ -32,3 +33,18 @@ def test_a_mail_without_html_is_written_too() -> None:
     ).message()
 
     assert mail_bytes(message) == message.as_bytes(linesep="\r\n")
+
+
+@given(text=TEXTS.filter(bool), html=TEXTS, times=st.sampled_from([1, 40, 400]))
+def test_a_mail_is_composed_as_django_composes_it(text: str, html: str, times: int) -> None:
+    mail = _Mail(
+        "Next in Statistics", text * times, "Statistics <a@b.example>", ["Ana <c@d.example>"],
+        headers={"Message-ID": "<1@b.example>", "Date": "Wed, 22 Oct 2025 12:00:00 -0000"},
+        reply_to=["t@b.example"],
+    )  # fmt: skip
+    mail.attach_alternative(html * times, "text/html")
+    ours, of_django = mail.message(), EmailMultiAlternatives.message(mail)
+    for each in (ours, of_django):
+        each.set_boundary("boundary")
+
+    assert ours.as_bytes(linesep="\r\n") == of_django.as_bytes(linesep="\r\n")
