@@ -69,7 +69,9 @@ def upgraded(django_db_setup: None) -> Iterator[dict[str, str]]:
         server.execute(f'DROP DATABASE "{old}" WITH (FORCE)')
 
 
+# With the mark the test database is made, even if no other test of the run needs it.
 @pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
 def test_an_earlier_database_prints_the_same_results_and_its_segments_are_proved(
     upgraded: dict[str, str],
 ) -> None:
