@@ -90,7 +90,7 @@ def started(*orders: Orders) -> Iterator[list[Worker]]:
 def _start(orders: Orders) -> Worker:
     # Forked from a server that has loaded Django: a process of its own in a few milliseconds.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.crash.setup", "tests.crash.worker"])
+    context.set_forkserver_preload(["tests.zygote.setup", "tests.crash.worker"])
     ours, theirs = context.Pipe()
     database = {name: connection.settings_dict[name] for name in ("NAME", "OPTIONS")}
     process = context.Process(target=obey, args=(orders, database, theirs), daemon=True)
