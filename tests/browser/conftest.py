@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: one browser a file, and a context in which staff is logged in."""
+"""Fixtures of the browser tests: one browser, and a context in which staff is logged in."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,10 +13,10 @@ def database_outlives_the_server(django_db_setup):
     """Create the database first, so that it is dropped after the server has disconnected."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     # The browser's driver runs an event loop in this thread. Django then refuses synchronous
-    # database calls unless this variable is set.
+    # database calls unless this variable is set, also in tests of other folders that run later.
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as driver:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

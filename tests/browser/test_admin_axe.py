@@ -40,6 +40,19 @@ FORMS = [
 ]
 
 
+# Two thirds of a page are its menu. An entry that was seen on a page before, with the same look and
+# words, is taken out. The first of each group stays: without any, the group would hide its heading.
+LEAVE_OUT_WHAT_WAS_SEEN = """() => {
+    const seen = new Set(JSON.parse(sessionStorage.seen ?? "[]"));
+    for (const entry of document.querySelectorAll("#nav-sidebar-apps li:not(:first-child)")) {
+        const known = seen.has(entry.outerHTML);
+        if (entry.checkVisibility()) seen.add(entry.outerHTML);
+        if (known) entry.remove();
+    }
+    sessionStorage.seen = JSON.stringify([...seen]);
+}"""
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_axe_finds_no_fault_in_the_admin_and_every_page_fits(part, live_server, staff_context):
     populate("Ant")
@@ -50,11 +63,12 @@ def test_axe_finds_no_fault_in_the_admin_and_every_page_fits(part, live_server, 
             continue
         assert answer.status == 200, address
         page.wait_for_function(BOXES_ARE_MADE)
-        assert_accessible(page, address)
         page.set_viewport_size(NARROW)
         assert sticks_out(page) <= 0, address
         assert not page.evaluate(ROWS_STICK_OUT), address
         page.set_viewport_size(WIDE)
+        page.evaluate(LEAVE_OUT_WHAT_WAS_SEEN)
+        assert_accessible(page, address)
 
 
 def test_link_past_the_menu_leads_to_the_content(live_server, staff_context):
