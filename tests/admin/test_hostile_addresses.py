@@ -76,6 +76,14 @@ def staff(client):
     return client
 
 
+@pytest.fixture
+def staff_without_menu(staff, monkeypatch):
+    """Return a client for whom pages have no menu. It is half of the work, and looked at below."""
+    monkeypatch.setattr(admin.site, "get_sidebar_list", lambda request: [])
+    monkeypatch.setattr(admin.site, "get_app_list", lambda request, app_label=None: [])
+    return staff
+
+
 def sampled(pairs, *, of, number):
     """Return `number` of the pairs, different ones for each `of`, so that all are used in total."""
     start, step = crc32(of.encode()), max(1, len(pairs) // number)
@@ -112,11 +120,19 @@ def list_queries(client, model):
 
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
-def test_list_answers_any_query(staff, model):
-    queries = list_queries(staff, model)
+def test_list_answers_any_query(staff_without_menu, model):
+    queries = list_queries(staff_without_menu, model)
 
     assert len(queries) >= 8
-    assert faults(staff, [f"{address_of(model)}?{each}" for each in queries]) == []
+    assert faults(staff_without_menu, [f"{address_of(model)}?{each}" for each in queries]) == []
+
+
+def test_menu_answers_any_query(staff):
+    address = address_of(Course)
+
+    assert "nav-sidebar-apps" in staff.get(address).text
+    assert faults(staff, [f"{address}?x={quote(value)}" for value in VALUES]) == []
+    assert faults(staff, [f"{address}?{quote(value)}=x" for value in VALUES]) == []
 
 
 def test_page_of_an_object_answers_any_address(staff):
@@ -131,7 +147,7 @@ def test_page_of_an_object_answers_any_address(staff):
 
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
-def test_form_begins_with_any_value(staff, model):
+def test_form_begins_with_any_value(staff_without_menu, model):
     pairs = [(field.name, value) for field in model._meta.get_fields() for value in VALUES]
     addresses = [
         f"{address_of(model)}add/?{query(*each)}"
@@ -139,7 +155,7 @@ def test_form_begins_with_any_value(staff, model):
     ]
     addresses += [f"{address_of(model)}add/?_popup=x&_to_field=%00&_changelist_filters=%00"]
 
-    assert faults(staff, addresses) == []
+    assert faults(staff_without_menu, addresses) == []
 
 
 def test_form_begins_with_a_valid_value(staff):
@@ -151,7 +167,7 @@ def test_form_begins_with_a_valid_value(staff):
     assert "learner" not in initial
 
 
-def test_action_of_a_list_answers_any_choice(staff):
+def test_action_of_a_list_answers_any_choice(staff_without_menu):
     found = []
     for model, model_admin in admin.site._registry.items():
         forms = [
@@ -165,7 +181,7 @@ def test_action_of_a_list_answers_any_choice(staff):
             {"_save": "", "form-TOTAL_FORMS": "x"},
         ]
         for form in sampled(forms, of=model._meta.label, number=3):
-            answer = staff.post(address_of(model), form)
+            answer = staff_without_menu.post(address_of(model), form)
             if answer.status_code >= 500:
                 found.append((address_of(model), form, repr(answer.exc_info[1])))
 
