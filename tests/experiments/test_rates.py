@@ -185,7 +185,7 @@ def test_interval_and_test_agree_where_newcombe_disagreed() -> None:
 
 
 @pytest.mark.slow
-@given(counts(most=150), counts(most=150))
+@given(counts(most=60), counts(most=60))
 @settings(max_examples=40, deadline=None)
 def test_swapping_the_arms_mirrors_the_result(control: Counts, treatment: Counts) -> None:
     there = rate_difference(control, treatment)
@@ -199,7 +199,7 @@ def test_swapping_the_arms_mirrors_the_result(control: Counts, treatment: Counts
 
 
 @pytest.mark.slow
-@given(counts(most=150), counts(most=150))
+@given(counts(most=60), counts(most=60))
 @settings(max_examples=40, deadline=None)
 def test_counting_the_opposite_outcome_mirrors_the_result(
     control: Counts, treatment: Counts
