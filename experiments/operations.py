@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from activity.models import Enrollment
 from experiments.models import Arm, Assignment, DeliveryOutcomeKind, Experiment, ExperimentStatus
 from experiments.protocol import ProtocolError, read_protocol
-from experiments.randomize.hash import bucket_of
+from experiments.randomize.hash import bucket_of_many
 from experiments.starting import locked_experiment
 from segmentation.models import Segment
 
@@ -140,9 +140,10 @@ def _draw(experiment: Experiment, enrollment_ids: Collection[int], now: datetime
     arms = dict(experiment.arms.values_list("key", "pk"))
     rows = []
     # The order is fixed, so two workers with the same enrollments wait and do not deadlock.
-    units = Enrollment.objects.filter(pk__in=enrollment_ids).order_by("pk")
-    for enrollment_id, unit_key in units.values_list("pk", "unit_key"):
-        bucket = bucket_of(str(unit_key), seed=protocol.seed)
+    enrollments = Enrollment.objects.filter(pk__in=enrollment_ids).order_by("pk")
+    units = list(enrollments.values_list("pk", "unit_key"))
+    buckets = bucket_of_many([str(unit_key) for _, unit_key in units], seed=protocol.seed)
+    for (enrollment_id, unit_key), bucket in zip(units, buckets.tolist(), strict=True):
         arm_key = draws.arm_at(bucket)
         if arm_key is not None:
             rows.append(
