@@ -179,6 +179,8 @@ def lock_due_runs(*, now: datetime, limit: int) -> Iterator[tuple[int, list[Run]
     ).exclude(asks_missing_events(now) | Q(retry_at__gt=now))
     joined = due.select_related("cadence", "enrollment__learner", "enrollment__course")
     rows = joined.select_for_update(no_key=True, skip_locked=True, of=("self",))
-    runs = sorted(rows.order_by("next_at", "id")[:limit], key=lambda run: run.cadence_id)
+    # Not by id too, which the index does not have: runs that start together are due at one instant,
+    # and all of them would be joined and sorted for each batch.
+    runs = sorted(rows.order_by("next_at")[:limit], key=lambda run: run.cadence_id)
     for cadence_id, group in groupby(runs, key=lambda run: run.cadence_id):
         yield cadence_id, sorted(group, key=lambda run: run.pk)

@@ -1,19 +1,22 @@
 """What PostgreSQL reads for pages and stages, with thousands of messages."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoDbBlocker
 
 from activity.access import COMMAND_LINE
 from activity.models import Learner
 from activity.operations.feeds import measure_feeds
 from interventions.models import Delivery
+from interventions.queries.due import lock_due_runs
 from interventions.queries.expected_messages import waiting_messages
 from tests.factories import NOW
 from tests.interventions.factories import make_delivery
@@ -57,11 +60,16 @@ ANALYZE;
 """
 
 
-@pytest.fixture
-def _many() -> None:
-    make_delivery()
-    with connection.cursor() as cursor:
-        cursor.execute(MANY)
+@pytest.fixture(scope="module")
+def _many(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Make the rows once for all tests, in a transaction that is rolled back after them."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        make_delivery()
+        with connection.cursor() as cursor:
+            cursor.execute(MANY)
+        connection.check_constraints()
+        yield
+        transaction.set_rollback(True)
 
 
 @pytest.fixture
@@ -79,6 +87,18 @@ def test_waiting_messages_of_a_learner_are_found_without_those_of_others() -> No
 
     assert DELIVERY in tables
     assert whole & {DELIVERY, "activity_learner", "activity_enrollment"} == set()
+
+
+@pytest.mark.usefixtures("_many")
+def test_a_batch_of_steps_reads_no_other_run_that_is_due_at_the_same_instant() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE interventions_run SET next_at = %s, next_position = 0", [NOW])
+        cursor.execute("ANALYZE interventions_run")
+
+    tables, whole = scanned_whole(lambda: list(lock_due_runs(now=NOW, limit=100)))
+
+    assert "interventions_run" in tables
+    assert whole & {"interventions_run", "activity_enrollment", "activity_learner"} == set()
 
 
 @pytest.mark.usefixtures("_many")
