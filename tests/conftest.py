@@ -115,6 +115,10 @@ def django_db_setup(
 
 
 def _remove_guards() -> None:
+    # pytest-django makes the test database only if a test of the run has its mark. Otherwise the
+    # connection still leads to the developer's own database.
+    name = connection.settings_dict["NAME"]
+    assert name.startswith("test_"), f"{name} is no test database: mark the test with django_db"
     # Tests set the limits that they are about. With those of a new site, what a test sends
     # would depend on the hour of its clock, and tests that run after a flush would have none.
     with connection.cursor() as cursor:
