@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import isnan
 
+import scipy
+
 UNKNOWN = float("nan")
 
 
@@ -48,3 +50,19 @@ class Estimate:
 def unknown(value: float, *, level: float, reason: str) -> Estimate:
     """Return an estimate that has the value only, and the reason why it has no interval."""
     return Estimate(value, UNKNOWN, UNKNOWN, UNKNOWN, level, "none", "none", reason)
+
+
+def t_estimate(value: float, error: float, df: float, *, level: float, method: str) -> Estimate:
+    """Return the estimate whose interval and test are by Student's t with this standard error."""
+    statistic = value / error
+    half = t_quantile(df, level) * error
+    p_value = float(2 * scipy.special.stdtr(df, -abs(statistic)))
+    return Estimate(
+        value, value - half, value + half, p_value, level, method, method,
+        statistic=statistic, df=df, standard_error=error,
+    )  # fmt: skip
+
+
+def t_quantile(df: float, level: float) -> float:
+    """Return the number of standard errors between a value and its limits by Student's t."""
+    return float(scipy.special.stdtrit(df, (1 + level) / 2))

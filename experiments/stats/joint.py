@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from experiments.stats.sufficient import Moments
 
 # Squares of larger numbers would overflow.
-_LARGEST = 1e100
+LARGEST = 1e100
 # If the parts of a combination cancel up to this share, the rest is a rounding error.
 _ROUNDING = 1e-13
 
@@ -52,7 +52,7 @@ class JointMoments:
         if len({column.size for column in values}) != 1:
             raise ValueError("The columns have one number per unit.")
         rows = np.stack(values)
-        if not (np.abs(rows) <= _LARGEST).all():
+        if not (np.abs(rows) <= LARGEST).all():
             raise ValueError("An outcome must be a number of at most 1e100.")
         if not rows.shape[1]:
             return _joint(0, np.zeros(len(rows)), np.zeros((len(rows), len(rows))))
@@ -93,6 +93,19 @@ class JointMoments:
             deviations, size = float(parts.sum()), float(np.diagonal(parts).sum())
         is_rounding = deviations <= _ROUNDING * size < inf
         return Moments(self.n, float(mean), 0.0 if is_rounding else deviations)
+
+    def mapped(self, *rows: Sequence[float]) -> "JointMoments":
+        """Return the sums of new columns. Each row has the weights of the old columns in one."""
+        weights = np.array(rows)
+        return _joint(self.n, weights @ self.means, weights @ self.codeviations @ weights.T)
+
+    def columns(self, *numbers: int) -> "JointMoments":
+        """Return the sums of some of the columns, counted from 0."""
+        return JointMoments(
+            self.n,
+            tuple(self.means[one] for one in numbers),
+            tuple(tuple(self.codeviations[one][other] for other in numbers) for one in numbers),
+        )
 
     def column(self, number: int) -> Moments:
         """Return the moments of one column, counted from 0."""

@@ -3,9 +3,7 @@
 from dataclasses import replace
 from math import inf, isinf, sqrt
 
-import scipy
-
-from experiments.stats.estimate import UNKNOWN, Estimate
+from experiments.stats.estimate import UNKNOWN, Estimate, t_estimate, t_quantile
 from experiments.stats.permutation import DRAWS, permutation_shift
 from experiments.stats.sufficient import Moments
 
@@ -59,9 +57,9 @@ def welch_difference(
     reason = _reason(control, treatment)
     if reason:
         return _unknown(value, _METHOD, level, reason)
-    error = sqrt(control.variance / control.n + treatment.variance / treatment.n)
-    df = _degrees_of_freedom(control, treatment)
-    return _with_t(value, error, df, method=_METHOD, level=level)
+    spreads = [arm.variance / arm.n for arm in (control, treatment)]
+    df = satterthwaite((spreads[0], control.n - 1), (spreads[1], treatment.n - 1))
+    return t_estimate(value, sqrt(sum(spreads)), df, level=level, method=_METHOD)
 
 
 def relative_mean(control: Moments, treatment: Moments, difference: MeanDifference) -> RelativeMean:
@@ -81,7 +79,7 @@ def relative_mean(control: Moments, treatment: Moments, difference: MeanDifferen
     value = treatment.average / control.average - 1 if control.n else UNKNOWN
     if not difference.has_interval:
         return _unknown(value, _RELATIVE_METHOD, level, difference.reason)
-    limits = _fieller(control, treatment, t=_quantile(difference.df, level))
+    limits = _fieller(control, treatment, t=t_quantile(difference.df, level))
     if limits is None:
         return _unknown(value, _RELATIVE_METHOD, level, _TOO_CLOSE)
     low, high = limits[0] - 1, limits[1] - 1
@@ -106,26 +104,15 @@ def _fieller(control: Moments, treatment: Moments, *, t: float) -> tuple[float, 
     return (ratio - half) / (1 - g), (ratio + half) / (1 - g)
 
 
-def _quantile(df: float, level: float) -> float:
-    return float(scipy.special.stdtrit(df, (1 + level) / 2))
+def satterthwaite(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return the degrees of freedom of a sum of two variances, each with its own.
 
-
-def _with_t(value: float, error: float, df: float, *, method: str, level: float) -> Estimate:
-    statistic = value / error
-    half = _quantile(df, level) * error
-    p_value = float(2 * scipy.special.stdtr(df, -abs(statistic)))
-    return Estimate(
-        value, value - half, value + half, p_value, level, method, method,
-        statistic=statistic, df=df, standard_error=error,
-    )  # fmt: skip
-
-
-def _degrees_of_freedom(control: Moments, treatment: Moments) -> float:
-    # Satterthwaite (1946), Biometrics Bulletin 2:110. Both shares are first divided by the larger
-    # one, because the squares of very small variances would underflow.
-    one, other = control.variance / control.n, treatment.variance / treatment.n
-    one, other = one / max(one, other), other / max(one, other)
-    return (one + other) ** 2 / (one**2 / (control.n - 1) + other**2 / (treatment.n - 1))
+    Satterthwaite (1946), Biometrics Bulletin 2:110.
+    """
+    (first, df0), (second, df1) = one, other
+    # Both variances are divided by the larger one, because squares of very small ones underflow.
+    first, second = first / max(first, second), second / max(first, second)
+    return (first + second) ** 2 / (first**2 / df0 + second**2 / df1)
 
 
 def _reason(control: Moments, treatment: Moments) -> str:

@@ -6,9 +6,7 @@ Learners are drawn, so they are the units and not their attempts: attempts of on
 from dataclasses import replace
 from math import isfinite
 
-import scipy
-
-from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.estimate import UNKNOWN, Estimate, t_quantile, unknown
 from experiments.stats.joint import JointMoments
 from experiments.stats.means import relative_mean, welch_difference
 from experiments.stats.sufficient import Moments
@@ -101,5 +99,5 @@ def _arm_reason(sums: RatioSums, name: str, level: float) -> str:
 
 
 def _may_be_zero(denominator: Moments, level: float) -> bool:
-    t = float(scipy.special.stdtrit(denominator.n - 1, (1 + level) / 2))
+    t = t_quantile(denominator.n - 1, level)
     return t * t * denominator.variance / denominator.n >= denominator.mean * denominator.mean
