@@ -120,15 +120,17 @@ def needed_for_means(effect: float, *, level: float = LEVEL, power: float = POWE
     return ceil(per_arm)
 
 
-def design_effect(icc: float, cluster_size: float) -> float:
-    """Return the factor by which whole clusters need more learners than single ones: 1 + (m-1) icc.
+def design_effect(icc: float, cluster_size: float, *, variation: float = 0.0) -> float:
+    """Return the factor by which whole clusters need more learners than single ones.
 
-    `icc` is the intraclass correlation (0..1), and m the size of equal clusters. Kish (1965),
-    Survey Sampling, section 5.4.
+    It is 1 + icc ((m - 1) + m CV^2). `icc` is the intraclass correlation (0..1), m the mean size of
+    the clusters, and CV the coefficient of variation of their sizes. Eldridge, Ashby and Kerry
+    (2006), International Journal of Epidemiology 35:1292; Kish (1965), Survey Sampling, section
+    5.4, for equal sizes.
     """
     if not 0 <= icc <= 1 or cluster_size < 1:
         raise ValueError("The correlation is from 0 to 1, and a cluster has at least one learner.")
-    return 1 + (cluster_size - 1) * icc
+    return 1 + icc * ((cluster_size - 1) + cluster_size * variation * variation)
 
 
 def _check(baseline: float, level: float, power: float) -> None:
