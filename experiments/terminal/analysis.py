@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.reporting.figures import Figures
-from experiments.stats.balance import ALARM, SampleRatio, sample_ratio
+from experiments.stats.attrition import withholding_reason
+from experiments.stats.balance import SampleRatio, sample_ratio
 from experiments.stats.comparison import MEANS, RATES, Comparison, Family, compare_arms
 from experiments.stats.estimate import UNKNOWN, unknown
-from experiments.stats.rates import rate_test
 from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.units import PERCENT, PLAIN
 from experiments.terminal.columns import read_columns
@@ -187,16 +187,10 @@ def _analyze_column(
 
 def _unless_missing(comparison: Comparison, missing: Mapping[str, Counts]) -> Comparison:
     """Return the comparison, without its results if one arm misses far more outcomes."""
-    arm_missing, control_missing = missing[comparison.arm], missing[comparison.control]
-    if not arm_missing.n or not control_missing.n:
+    names = comparison.control, comparison.arm
+    reason = withholding_reason(*(missing[name] for name in names), names=names)
+    if not reason:
         return comparison
-    if rate_test(control_missing, arm_missing)[1] >= ALARM:
-        return comparison
-    reason = (
-        f"outcomes are missing in {arm_missing.successes:,} of {arm_missing.n:,} rows of "
-        f"{comparison.arm} and in {control_missing.successes:,} of {control_missing.n:,} of "
-        f"{comparison.control}, so a difference may come from the missing rows alone"
-    )
     level = comparison.difference.level
     nothing = unknown(UNKNOWN, level=level, reason=reason)
     return replace(comparison, difference=nothing, relative=nothing)
