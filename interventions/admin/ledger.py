@@ -5,7 +5,7 @@ from copy import copy
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -262,6 +262,14 @@ class FrequencyCapAdmin(TriedAdmin):
     list_select_related = ("category", "course", "arm__experiment")
     list_filter = ("active", "scope", "window", "on_exceed")
     autocomplete_fields = ("category", "course")
+
+    def save_model(
+        self, request: HttpRequest, obj: models.FrequencyCap, form: Any, change: bool
+    ) -> None:
+        """Save the cap, and warn of a running experiment that compares nothing any more."""
+        super().save_model(request, obj, form, change)
+        for sentence in operations.caps_without_effect(viewer=request.user):
+            messages.warning(request, sentence)
 
     @display(description="Meaning")
     def shown_cap(self, cap: models.FrequencyCap) -> str:

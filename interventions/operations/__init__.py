@@ -11,7 +11,7 @@ from interventions.operations.cadences import (
 )
 from interventions.operations.consent import save_preferences, unsubscribe
 from interventions.operations.errors import InterventionError
-from interventions.operations.experiments import start_experiment
+from interventions.operations.experiments import caps_without_effect, start_experiment
 from interventions.operations.in_app import (
     checked_origins,
     dismiss_in_app,
@@ -69,6 +69,7 @@ __all__ = [
     "StepFields",
     "archive_old",
     "beside_an_experiment",
+    "caps_without_effect",
     "check_cadence",
     "check_steps",
     "check_texts",

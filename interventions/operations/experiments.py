@@ -1,12 +1,12 @@
 """Start an experiment. Only this module sees both experiments and cadences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from activity.access import COMMAND_LINE, Viewer
+from activity.access import COMMAND_LINE, Viewer, for_user
 from activity.models import Course
 from experiments.models import Experiment, ExperimentStatus
 from experiments.protocol import ProtocolError
@@ -103,9 +103,7 @@ def _check_each_arm_receives(experiment: Experiment, active: QuerySet[Cadence]) 
 
 def _check_caps_have_an_effect(experiment: Experiment, caps: Sequence[FrequencyCap]) -> None:
     # The protocol would promise a number of messages that no learner of the arm can get.
-    courses = Course.objects.filter(playbooks__segments__in=population_of(experiment)).distinct()
-    ids = list(courses.values_list("pk", flat=True)[:2])
-    found = overruled_cap(caps, course_id=ids[0] if len(ids) == 1 else None)
+    found = _overruled(experiment, caps)
     if found is not None:
         cap, other = found
         raise ProtocolError(
@@ -113,6 +111,32 @@ def _check_caps_have_an_effect(experiment: Experiment, caps: Sequence[FrequencyC
             f"“{cap}”, so the cap of the arm “{cap.arm and cap.arm.own_name}” would have no "
             f"effect. Make “{other}” looser or inactive, or make the cap of the arm stricter."
         )
+
+
+def caps_without_effect(*, viewer: Viewer) -> Iterator[str]:
+    """Yield a sentence per running experiment that compares caps of which one has no effect now."""
+    caps = FrequencyCap.objects.filter(active=True, arm__isnull=False)
+    running = Experiment.objects.filter(
+        status=ExperimentStatus.RUNNING, arms__in=caps.values("arm")
+    )
+    for experiment in for_user(running, viewer).order_by("pk").distinct():
+        found = _overruled(experiment, caps_of_arms(experiment))
+        if found is not None:
+            cap, other = found
+            yield (
+                f"The running experiment “{experiment.name}” compares arms by their frequency "
+                f"caps. “{other}” holds for all learners and is at least as strict as “{cap}”, so "
+                "its arms may now receive the same. Make it looser or inactive, or stop the "
+                "experiment."
+            )
+
+
+def _overruled(
+    experiment: Experiment, caps: Sequence[FrequencyCap]
+) -> tuple[FrequencyCap, FrequencyCap] | None:
+    courses = Course.objects.filter(playbooks__segments__in=population_of(experiment)).distinct()
+    ids = list(courses.values_list("pk", flat=True)[:2])
+    return overruled_cap(caps, course_id=ids[0] if len(ids) == 1 else None)
 
 
 def _check_no_cadence_for_everybody(segment_ids: list[int]) -> None:

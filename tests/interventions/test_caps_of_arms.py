@@ -252,3 +252,22 @@ def test_cap_of_a_running_experiment_cannot_be_changed(client: Client) -> None:
     assert FrequencyCap.objects.get(pk=cap.pk).limit == 2
     Experiment.objects.filter(pk=experiment.pk).update(status="stopped", stopped_at=NOW)
     assert client.post(page, form).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_warned"), [(1, True), (3, False)], ids=["stricter", "looser"]
+)
+def test_stricter_cap_for_everybody_warns_of_the_running_experiment(
+    client: Client, limit: int, is_warned: bool
+) -> None:
+    experiment = make_cap_experiment()
+    client.force_login(get_user_model().objects.create_superuser("staff"))
+    values = {"name": "all", "scope": "everything", "limit": limit, "window": "rolling_hours"}
+    form = values | {"length": 24, "on_exceed": "defer", "active": "on"}
+
+    page = client.post(reverse("admin:interventions_frequencycap_add"), form, follow=True)
+
+    said = [str(each) for each in page.context["messages"] if each.level_tag == "warning"]
+    assert FrequencyCap.objects.filter(name="all").exists()
+    assert [experiment.name in each for each in said] == [True] * is_warned
+    assert all("its arms may now receive the same" in each for each in said)
