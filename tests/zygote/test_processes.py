@@ -12,6 +12,7 @@ from django.db import connection
 
 from tests.processes import (
     DJANGO,
+    SECONDS_TO_FINISH,
     Finished,
     environment,
     finish,
@@ -37,13 +38,20 @@ print(threading.active_count(), os.listdir("/proc/self/task") == [str(os.getpid(
 print(sys.stdout.encoding, sys.stdout.line_buffering, sys.stdout.write_through)
 print(os.environ == dict(line.split("=", 1) for line in os.environ["ASKED"].splitlines()))
 """
+# Programs that a shell starts in the background ignore Ctrl-C, and so would all that they start.
+CTRL_C = """
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.kill(os.getpid(), signal.SIGINT)
+signal.pause()
+"""
 ENDS = {
     "well": "print('done')",
     "by an exception": "raise ValueError('no')",
     "with a status": "raise SystemExit(3)",
     "with words": "import sys; sys.exit('words')",
     "by a signal": "import os, signal; os.kill(os.getpid(), signal.SIGTERM)",
-    "by Ctrl-C": "import os, signal; os.kill(os.getpid(), signal.SIGINT); signal.pause()",
+    "by Ctrl-C": CTRL_C,
     "at once": "import os; print('said', end=''); os._exit(4)",
     "with what is left to do": "import atexit; atexit.register(print, 'at the end')",
     "badly in what is left to do": "import atexit; atexit.register(lambda: 1 / 0)",
@@ -61,7 +69,7 @@ def both(*arguments: str, given: str = "", env: dict[str, str] | None = None) ->
     ]
     assert [isinstance(process, Process) for process in started] == [False, True]
     with running(*started):
-        said = [process.communicate(given) for process in started]
+        said = [process.communicate(given, SECONDS_TO_FINISH) for process in started]
         return [
             Finished(process.wait(), *words) for process, words in zip(started, said, strict=True)
         ]
