@@ -3,7 +3,7 @@
 from email.header import Header, decode_header, make_header
 from email.message import Message
 from email.utils import format_datetime, formataddr, parseaddr
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -153,8 +153,13 @@ def preview_mail(text: TemplateText) -> Rendered:
 
 def _sender(draft: Draft) -> str:
     # The sender's name is the course, because learners may not know the site.
-    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
-    course = one_line(draft.context.course_title)
+    return _named(settings.DEFAULT_FROM_EMAIL, one_line(draft.context.course_title))
+
+
+# All mails of a course have the same sender.
+@lru_cache(maxsize=256)
+def _named(sender: str, course: str) -> str:
+    name, address = parseaddr(sender)
     return formataddr((_encoded(course or name, "From"), address))
 
 

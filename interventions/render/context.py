@@ -64,7 +64,8 @@ class MessageContext:
         with translation.override(language_of(self.locale)):
             return one_line(why_in_words(self.signals, self.module))
 
-    def variables(self) -> dict[str, Any]:
+    @cached_property
+    def variables(self) -> Mapping[str, Any]:
         """Return the variables by their names in templates, without unknown ones."""
         return {
             "learner": _known(

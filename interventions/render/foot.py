@@ -1,6 +1,7 @@
 """The end of every mail: why it was sent, by whom, and how to get no more."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.utils.html import escape
 
@@ -46,7 +47,7 @@ class Foot:
         """Return it as text, with each address on a line of its own."""
         return _TEXT.format(space=" ", **self._values)
 
-    @property
+    @cached_property
     def _values(self) -> dict[str, str]:
         return {
             "because": self._because,

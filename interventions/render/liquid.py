@@ -96,7 +96,7 @@ def _check_variables(template: BoundTemplate) -> None:
 
 def _render(parse: Any, source: str, context: MessageContext) -> str:
     try:
-        return str(parse(source).render(**context.variables()))
+        return str(parse(source).render(**context.variables))
     except (LiquidError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise TemplateError(_sentence(error)) from error
 
