@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from experiments.stats.balance import ALARM
 from experiments.stats.estimate import UNKNOWN
+from experiments.stats.joint import LARGEST
 from experiments.stats.rates import rate_test
 from experiments.stats.sufficient import Counts
 
@@ -24,8 +25,13 @@ class Arm:
 
     @classmethod
     def of(cls, outcomes: ArrayLike) -> "Arm":
-        """Return the arm of one outcome per learner, nan where it is missing."""
+        """Return the arm of one outcome per learner, nan where it is missing.
+
+        Raise ValueError for numbers beyond 1e100, whose squares would overflow.
+        """
         values = np.asarray(outcomes, dtype=np.float64)
+        if (np.abs(values) > LARGEST).any():
+            raise ValueError("An outcome must be a number of at most 1e100, or nan.")
         return cls(values[~np.isnan(values)], values.size)
 
 

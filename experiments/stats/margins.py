@@ -1,4 +1,4 @@
-"""Guardrails: whether an arm harms an outcome by more than the margin of the plan."""
+"""Guardrails: whether an arm harms an outcome by more than the margin of the protocol."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Margin:
-    """The largest harm that the plan accepts, in the outcome's unit and above 0."""
+    """The largest harm that the protocol accepts, in the outcome's unit and above 0."""
 
     size: float
     higher_is_worse: bool

@@ -131,17 +131,17 @@ def intraclass_correlation(sections: Iterable[Section]) -> float:
     Trials, chapter 1.
     """
     arms = [[each for each in arm if each.n] for arm in _arms(sections)]
-    groups, learners = sum(map(len, arms)), sum(each.n for arm in arms for each in arm)
-    if sections_reason(*arms) or learners == groups:
+    number, learners = sum(map(len, arms)), sum(each.n for arm in arms for each in arm)
+    if sections_reason(*arms) or learners == number:
         return UNKNOWN
-    within = sum(each.deviations for arm in arms for each in arm) / (learners - groups)
-    wholes = [sum(arm, start=Moments(0, 0.0, 0.0)) for arm in arms]
     inside = sum(each.deviations for arm in arms for each in arm)
-    between = (sum(whole.deviations for whole in wholes) - inside) / (groups - 2)
+    within = inside / (learners - number)
+    wholes = [sum(arm, start=Moments(0, 0.0, 0.0)) for arm in arms]
+    between = (sum(whole.deviations for whole in wholes) - inside) / (number - 2)
     uneven = sum(
         sum(each.n**2 for each in arm) / whole.n for arm, whole in zip(arms, wholes, strict=True)
     )
-    size = (learners - uneven) / (groups - 2)
+    size = (learners - uneven) / (number - 2)
     spread = between + (size - 1) * within
     return (between - within) / spread if spread > 0 else UNKNOWN
 
@@ -158,9 +158,9 @@ def _crv3(control: Sequence[Moments], treatment: Sequence[Moments], level: float
     reason = sections_reason(control, treatment)
     if reason:
         return unknown(value, level=level, reason=reason)
-    groups = len(control) + len(treatment)
+    number = len(control) + len(treatment)
     changes = np.concatenate([changes_left_out(arm) for arm in (control, treatment)])
-    error = sqrt((groups - 1) / groups) * float(np.linalg.norm(changes))
+    error = sqrt((number - 1) / number) * float(np.linalg.norm(changes))
     if not error:
         reason = "all sections of an arm have the same mean, so it is not known how they vary"
         return unknown(value, level=level, reason=reason)

@@ -120,6 +120,12 @@ def test_bounds_that_cannot_be_computed_are_nan_with_a_reason(control, treatment
     assert isnan(found.high)
 
 
+@pytest.mark.parametrize("bad", [1e200, float("-inf")])
+def test_outcomes_too_large_for_their_square_are_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="1e100"):
+        Arm.of([1.0, bad])
+
+
 def lost_by_arm(rng: np.random.Generator, size: int) -> tuple[Arm, Arm]:
     """Return arms with an effect of .3, in which the treatment keeps learners with low outcomes."""
     outcomes, is_stayer = rng.normal(size=(2, size)), rng.random((2, size)) < 0.7
