@@ -8,12 +8,11 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.estimate import UNKNOWN, Estimate, t_estimate, t_quantile, unknown
 
 _Numbers = NDArray[np.float64]
 
-_METHOD = "random effects (REML, Hartung-Knapp)"
-_TEST = "Hartung-Knapp t"
+_METHOD = "Hartung-Knapp t"
 # Relative to the largest effect or error. A smaller error would weigh the same.
 _LEAST_ERROR = 1e-60
 _STEPS = 200
@@ -71,7 +70,7 @@ def pool(effects: Sequence[Estimate], *, level: float = 0.95) -> Pooled:
     low, high = UNKNOWN, UNKNOWN
     if len(known) > 2:
         spread = sqrt(tau_squared + (mean.standard_error / unit) ** 2) * unit
-        half = _student(len(known) - 2, level) * spread
+        half = t_quantile(len(known) - 2, level) * spread
         low, high = mean.value - half, mean.value + half
     share = tau_squared / (tau_squared + _typical_variance(variances))
     reason = "" if len(known) > 2 else _TWO
@@ -82,14 +81,8 @@ def _mean(values: _Numbers, weights: _Numbers, *, level: float, unit: float) -> 
     centre = float(weights @ values / weights.sum())
     df = values.size - 1
     factor = float(weights @ (values - centre) ** 2) / df
-    value = centre * unit
     error = sqrt(max(factor, 1.0) / float(weights.sum())) * unit
-    half = _student(df, level) * error
-    p_value = float(2 * scipy.special.stdtr(df, -abs(value / error)))
-    return Estimate(
-        value, value - half, value + half, p_value, level, _METHOD, _TEST,
-        statistic=value / error, df=df, standard_error=error,
-    )  # fmt: skip
+    return t_estimate(centre * unit, error, df, level=level, method=_METHOD)
 
 
 def _tau_squared(values: _Numbers, variances: _Numbers) -> float:
@@ -130,7 +123,3 @@ def _typical_variance(variances: _Numbers) -> float:
     # The sum of w squared minus the sum of squares, without the difference of nearly equal numbers.
     pairs = 2 * float(weights[1:] @ np.cumsum(weights)[:-1])
     return (variances.size - 1) * float(weights.sum()) / pairs * float(variances.min())
-
-
-def _student(df: int, level: float) -> float:
-    return float(scipy.special.stdtrit(df, (1 + level) / 2))

@@ -1,13 +1,14 @@
 """Comparison of two arms by the order of their outcomes, which no single huge outcome decides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.estimate import UNKNOWN, Estimate, t_estimate, unknown
+from experiments.stats.means import satterthwaite
 from experiments.stats.sufficient import Frequencies
 
 _Numbers = NDArray[np.float64]
@@ -99,14 +100,12 @@ def _superiority(counts: _Numbers, *, level: float, least_spread: float, method:
     spread = max(spread0 + spread1, least_spread)
     if spread <= 0:
         return unknown(value, level=level, reason=_APART if value else _SAME)
-    df = _degrees_of_freedom(spread0, spread1, n0, n1)
-    error = 2 * sqrt(spread)
-    half = float(scipy.special.stdtrit(df, (1 + level) / 2)) * error
-    p_value = float(2 * scipy.special.stdtr(df, -abs(value / error)))
-    return Estimate(
-        value, max(value - half, -1.0), min(value + half, 1.0), p_value, level, method, method,
-        statistic=value / error, df=df, standard_error=error,
-    )  # fmt: skip
+    # Arms without a spread may be of either kind: the fewer degrees of freedom are the safe ones.
+    df = min(n0, n1) - 1
+    if spread0 + spread1 > 0:
+        df = satterthwaite((spread0, n0 - 1), (spread1, n1 - 1))
+    found = t_estimate(value, 2 * sqrt(spread), df, level=level, method=method)
+    return replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))
 
 
 def _counts(control: Frequencies, treatment: Frequencies) -> _Numbers:
@@ -130,15 +129,6 @@ def _null_spread(counts: _Numbers) -> float:
         return 0.0
     ties = float((both / n * ((both - 1) / (n - 1)) * (both + 1)).sum())
     return float((n + 1 - ties) / (12 * n0 * n1))
-
-
-def _degrees_of_freedom(spread0: float, spread1: float, n0: float, n1: float) -> float:
-    spread = spread0 + spread1
-    # Arms without a spread may be of either kind: the fewer degrees of freedom are the safe ones.
-    if not spread:
-        return min(n0, n1) - 1
-    share = spread0 / spread
-    return float(1 / (share**2 / (n0 - 1) + (1 - share) ** 2 / (n1 - 1)))
 
 
 def _exact_p_value(u: float, n0: int, n1: int) -> float:

@@ -8,11 +8,12 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.estimate import UNKNOWN, Estimate, t_estimate, unknown
+from experiments.stats.means import satterthwaite
 
 _Numbers = NDArray[np.float64]
 
-_METHOD = "restricted mean time"
+_METHOD = "restricted mean t"
 _NOBODY = "no learner of {} is counted yet"
 _NO_EVENTS = "no event happened while both arms were observed"
 _LATE = "no learner of {} is observed up to the horizon, so the curve is not known that far"
@@ -159,11 +160,9 @@ def restricted_mean(times: Times, *, horizon: float, level: float = 0.95) -> Est
     if reason:
         return unknown(area, level=level, reason=reason)
     error = sqrt(variance) * horizon
-    half = float(scipy.special.stdtrit(m - 1, (1 + level) / 2)) * error
-    return Estimate(
-        area, area - half, area + half, UNKNOWN, level, _METHOD, "none",
-        df=m - 1, standard_error=error,
-    )  # fmt: skip
+    found = t_estimate(area, error, m - 1, level=level, method=_METHOD)
+    # A test that the mean time is 0 would say nothing.
+    return replace(found, p_value=UNKNOWN, test="none", statistic=UNKNOWN)
 
 
 def restricted_mean_difference(
@@ -185,14 +184,8 @@ def restricted_mean_difference(
         return unknown(value, level=level, reason=next(filter(None, reasons)))
     (_, one, m0), (_, other, m1) = areas
     error = sqrt(one + other) * horizon
-    share = one / (one + other)
-    df = 1 / (share**2 / (m0 - 1) + (1 - share) ** 2 / (m1 - 1))
-    half = float(scipy.special.stdtrit(df, (1 + level) / 2)) * error
-    p_value = float(2 * scipy.special.stdtr(df, -abs(value / error)))
-    return Estimate(
-        value, value - half, value + half, p_value, level, _METHOD, "restricted mean t",
-        statistic=value / error, df=df, standard_error=error,
-    )  # fmt: skip
+    df = satterthwaite((one, m0 - 1), (other, m1 - 1))
+    return t_estimate(value, error, df, level=level, method=_METHOD)
 
 
 def _area(times: Times, horizon: float) -> tuple[float, float, int]:
