@@ -3,6 +3,7 @@
 There is one definition of a quantile: the smallest outcome that at least this share of the learners
 do not exceed. So it is an outcome that occurred and no rounding enters, while interpolations differ
 in the last bit between numpy and databases. The median of an even number is the lower middle one.
+Arms without frequencies are empty arms. `Moments` of a large arm has none, so it will not do here.
 """
 
 from fractions import Fraction

@@ -1,4 +1,7 @@
-"""Comparison of two arms by the order of their outcomes, which no single huge outcome decides."""
+"""Comparison of two arms by the order of their outcomes, which no single huge outcome decides.
+
+Arms without frequencies are empty arms. `Moments` of a large arm has none, so it will not do here.
+"""
 
 from dataclasses import dataclass, replace
 from math import sqrt
