@@ -83,7 +83,7 @@ def adjusted_difference(control: Rows, treatment: Rows, *, level: float = 0.95) 
     down to 89 %.
 
     A missing covariate gets its mean, and an indicator "missing" is one more column. Both arms must
-    name the same covariates. Lin (2013), Annals of Applied Statistics 7:295, equation 3. Bell and
+    name the same covariates. Lin (2013), Annals of Applied Statistics 7:295. Bell and
     McCaffrey (2002), Survey Methodology 28:169. Zhao and Ding (2024), JASA 119:450 for indicators.
     """
     n0, n = control.outcomes.size, control.outcomes.size + treatment.outcomes.size

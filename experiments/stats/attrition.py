@@ -87,7 +87,7 @@ def lee_bounds(control: Arm, treatment: Arm, *, level: float = 0.95) -> Bounds:
     not whole. The bounds assume that the treatment makes outcomes missing for nobody, or known for
     nobody; the test for missing outcomes cannot show that. The interval covers the effect, not both
     bounds, in large samples. Lee (2009), Review of Economic Studies 76:1071, proposition 3 for the
-    variance; Imbens and Manski (2004), Econometrica 72:1845, equation 7 for the interval.
+    variance; Imbens and Manski (2004), Econometrica 72:1845, for the interval.
     """
     reason = _reason(control, treatment)
     if reason:

@@ -128,7 +128,7 @@ def intraclass_correlation(sections: Iterable[Section]) -> float:
     It is the estimator from the analysis of variance, (MSB - MSW) / (MSB + (m0 - 1) MSW), pooled
     over the arms. It can be negative, and is nan if no section has two learners, an arm has one
     section, or nothing varies. Donner and Klar (2000), Design and Analysis of Cluster Randomization
-    Trials, chapter 1.
+    Trials in Health Research.
     """
     arms = [[each for each in arm if each.n] for arm in _arms(sections)]
     number, learners = sum(map(len, arms)), sum(each.n for arm in arms for each in arm)

@@ -218,5 +218,5 @@ def test_equal_ratios_differ_one_time_in_twenty(sizes: tuple[int, int]) -> None:
         for _ in range(1_500)
     ]
 
-    # Four standard errors around the measured .05 to .065.
+    # Found in 3,000: .058, .059 and .052. Four standard errors of 1,500 are .023.
     assert 0.03 < np.mean(shown) < 0.075
