@@ -60,10 +60,10 @@ def capped(frequencies: Frequencies, cap: float) -> Capped:
     above = [(value, times) for value, times in frequencies if value > cap]
     cut = sum(((Fraction(value) - Fraction(cap)) * times for value, times in above), Fraction(0))
     total = sum((Fraction(value) * times for value, times in frequencies), Fraction(0))
-    is_positive = total > 0 and frequencies[0][0] >= 0
+    are_counts = total > 0 and min(frequencies[0][0], cap) >= 0
     return Capped(
         tuple(sorted(kept.items())),
         sum(times for _, times in above) / kept.total(),
-        float(cut / total) if is_positive else UNKNOWN,
-        "" if is_positive else _NO_TOTAL,
+        float(cut / total) if are_counts else UNKNOWN,
+        "" if are_counts else _NO_TOTAL,
     )

@@ -87,31 +87,48 @@ def _mean(values: _Numbers, weights: _Numbers, *, level: float, unit: float) -> 
 
 def _tau_squared(values: _Numbers, variances: _Numbers) -> float:
     """Return the maximum of the restricted likelihood, which may have several peaks."""
+
+    def slope(tau_squared: float) -> float:
+        return float(_slopes(np.array([tau_squared]), values, variances)[0])
+
     # Beyond the squared range of the effects, times their number, the likelihood only falls.
     largest = values.size * (float(np.ptp(values)) ** 2 + float(variances.max()))
     grid = np.concatenate([[0.0], np.geomspace(1e-4 * variances.min(), largest, _STEPS)])
-    best = int(np.argmax(_log_likelihoods(grid, values, variances)))
-    rises = _slope(grid[best], values, variances) > 0
-    if not rises and best == 0:
-        return 0.0
-    low, high = (grid[best], grid[best + 1]) if rises else (grid[best - 1], grid[best])
-    return float(scipy.optimize.brentq(_slope, low, high, (values, variances), 1e-300, 1e-14))
+    # Where the likelihood is flat, rounding makes false peaks of it, but not of its slope.
+    slopes = _slopes(grid, values, variances)
+    tops = np.flatnonzero((slopes[:-1] > 0) & (slopes[1:] <= 0))
+    peaks = [scipy.optimize.brentq(slope, grid[i], grid[i + 1], (), 1e-300, 1e-14) for i in tops]
+    candidates = np.array([0.0, *peaks])
+    return float(candidates[np.argmax(_log_likelihoods(candidates, values, variances))])
 
 
 def _log_likelihoods(grid: _Numbers, values: _Numbers, variances: _Numbers) -> _Numbers:
-    weights = 1 / (variances + grid[:, np.newaxis])
-    total = weights.sum(axis=1)
-    residuals = values - (weights @ values / total)[:, np.newaxis]
+    weights, total, residuals = _residuals(grid, values, variances)
     found: _Numbers = np.log(weights).sum(axis=1) - np.log(total)
     found -= (weights * residuals**2).sum(axis=1)
     return found
 
 
-def _slope(tau_squared: float, values: _Numbers, variances: _Numbers) -> float:
-    weights = 1 / (variances + tau_squared)
-    residuals = values - weights @ values / weights.sum()
+def _slopes(grid: _Numbers, values: _Numbers, variances: _Numbers) -> _Numbers:
+    weights, total, residuals = _residuals(grid, values, variances)
     squares = weights**2
-    return float(squares @ residuals**2 - weights.sum() + squares.sum() / weights.sum())
+    found: _Numbers = (squares * residuals**2).sum(axis=1) - total
+    found += squares.sum(axis=1) / total
+    return found
+
+
+def _residuals(
+    grid: _Numbers, values: _Numbers, variances: _Numbers
+) -> tuple[_Numbers, _Numbers, _Numbers]:
+    """Return the weights of the courses, their sum and the distances from the mean, by grid point.
+
+    No matrix product is used: it rounds one grid point otherwise than many, and then the ends of a
+    bracket might not have the signs that were seen.
+    """
+    weights: _Numbers = 1 / (variances + grid[:, np.newaxis])
+    total = weights.sum(axis=1)
+    centres = (weights * values).sum(axis=1) / total
+    return weights, total, values - centres[:, np.newaxis]
 
 
 def _typical_variance(variances: _Numbers) -> float:

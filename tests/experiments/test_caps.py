@@ -75,6 +75,7 @@ def test_what_cannot_be_capped_has_a_reason() -> None:
         found = capped(arm, 5)
         assert isnan(found.total_share)
         assert "not counts" in found.reason
+    assert isnan(capped(((1.0, 9),), -1e308).total_share)
     assert capped(((-3.0, 2), (9.0, 1)), 5).frequencies == ((-3.0, 2), (5, 1))
 
 

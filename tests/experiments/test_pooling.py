@@ -167,6 +167,7 @@ def test_courses_that_agree_do_not_shrink_the_interval_to_a_point() -> None:
         pytest.param([(1.0, 1e-200), (2.0, 1e-200), (5.0, 1e-200)], id="exact"),
         pytest.param([(1.0, 1e-9), (2.0, 1e9), (5.0, 1.0)], id="unlike"),
         pytest.param([(0.0, 1.0), (0.0, 1.0), (0.0, 1e-30)], id="no effects"),
+        pytest.param([(0.0, 0.3), (1.0, 1e9), (1.0, 1e9)], id="flat likelihood"),
     ],
 )
 def test_numbers_of_any_size_have_an_interval(courses: list[tuple[float, float]]) -> None:
