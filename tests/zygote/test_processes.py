@@ -126,12 +126,15 @@ def test_each_is_a_process_of_its_own_that_can_be_killed() -> None:
         assert other.wait() == -signal.SIGTERM
 
 
-def test_what_was_said_is_not_lost_by_a_timeout() -> None:
-    process = start_forked("-c", "print(input(), flush=True); input()")
+def test_what_was_said_is_not_lost_by_a_timeout(tmp_path: Path) -> None:
+    code = "import os, sys, time\nprint(input(), flush=True)\n"
+    code += "while not os.path.exists(sys.argv[1]): time.sleep(0.01)"
+    process = start_forked("-c", code, str(tmp_path / "go on"))
     with running(process):
         with pytest.raises(subprocess.TimeoutExpired):
-            process.communicate("said\nmore", timeout=0.01)
+            process.communicate("said", timeout=0.01)
 
+        (tmp_path / "go on").touch()
         assert process.communicate() == ("said\n", "")
     assert process.returncode == 0
 
