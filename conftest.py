@@ -39,6 +39,6 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return four workers more than there are cores if slow tests run: many of them wait."""
+    """Return two workers more than there are cores if slow tests run: many of them wait."""
     waits = config.getoption("markexpr") != "not slow"
-    return (os.cpu_count() or 1) + 4 * waits
+    return (os.cpu_count() or 1) + 2 * waits
