@@ -6,6 +6,8 @@ from math import isnan
 import scipy
 
 UNKNOWN = float("nan")
+# The reason of an arm without outcomes, to be filled with its name.
+NOBODY = "no learner of {} is counted yet"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 import scipy
 
-from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.estimate import NOBODY, UNKNOWN, Estimate, unknown
 from experiments.stats.means import welch_difference
 from experiments.stats.score import (
     difference_statistic,
@@ -85,7 +85,7 @@ def rate_guardrail(
         raise ValueError("The margin of a rate is below 1.")
     for arm, name in ((control, "the control"), (treatment, "this arm")):
         if not arm.n:
-            reason = f"no learner of {name} is counted yet"
+            reason = NOBODY.format(name)
             return Guardrail(unknown(UNKNOWN, level=level, reason=reason), margin, UNKNOWN)
     low, high = score_difference_limits(control, treatment, level=level)
     difference = Estimate(

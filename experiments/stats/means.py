@@ -3,7 +3,7 @@
 from dataclasses import replace
 from math import inf, isinf, sqrt
 
-from experiments.stats.estimate import UNKNOWN, Estimate, t_estimate, t_quantile
+from experiments.stats.estimate import NOBODY, UNKNOWN, Estimate, t_estimate, t_quantile
 from experiments.stats.permutation import DRAWS, permutation_shift
 from experiments.stats.sufficient import Moments
 
@@ -118,7 +118,7 @@ def satterthwaite(one: tuple[float, float], other: tuple[float, float]) -> float
 def _reason(control: Moments, treatment: Moments) -> str:
     for arm, name in ((control, "the control"), (treatment, "this arm")):
         if not arm.n:
-            return f"no learner of {name} is counted yet"
+            return NOBODY.format(name)
     for arm, name in ((control, "the control"), (treatment, "this arm")):
         if arm.n == 1:
             return f"only one learner of {name} is counted, so the spread is not known"

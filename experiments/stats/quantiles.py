@@ -13,14 +13,13 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.estimate import NOBODY, UNKNOWN, Estimate, unknown
 from experiments.stats.sufficient import Frequencies
 
 _Numbers = NDArray[np.float64]
 
 _METHOD = "order statistics"
 _DIFFERENCE = "melded order statistics"
-_NOBODY = "no learner of {} is counted yet"
 _TOO_FEW = "too few learners are counted for an interval of this quantile"
 # Values at the ends with a smaller chance count as infinite. The interval only widens.
 _UNLIKELY = 1e-9
@@ -56,7 +55,7 @@ def arm_quantile(frequencies: Frequencies, *, share: float, level: float = 0.95)
     """
     value = quantile(frequencies, share=share)
     if not frequencies:
-        return unknown(value, level=level, reason=_NOBODY.format("this arm"))
+        return unknown(value, level=level, reason=NOBODY.format("this arm"))
     tail = (1 - level) / 2
     below, above = _chances(frequencies, share)
     values = _ends(frequencies)
@@ -81,7 +80,7 @@ def quantile_difference(
     value = quantile(treatment, share=share) - quantile(control, share=share)
     for arm, name in ((control, "the control"), (treatment, "this arm")):
         if not arm:
-            return unknown(value, level=level, reason=_NOBODY.format(name))
+            return unknown(value, level=level, reason=NOBODY.format(name))
     tail = (1 - level) / 2
     low, at_most_0 = _lower(treatment, control, share, tail)
     high, at_least_0 = _lower(control, treatment, share, tail)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.stats.estimate import UNKNOWN, Estimate, t_estimate, unknown
+from experiments.stats.estimate import NOBODY, UNKNOWN, Estimate, t_estimate, unknown
 from experiments.stats.means import satterthwaite
 from experiments.stats.sufficient import Frequencies
 
@@ -21,7 +21,6 @@ _METHOD = "Brunner-Munzel t"
 _LARGER = "Brunner-Munzel t with the larger error"
 # Up to this product of the arms' sizes, which is 20 and 20, the exact distribution is used.
 _MOST_PAIRS = 400
-_NOBODY = "no learner of {} is counted yet"
 _ONE = "only one learner of {} is counted, so the spread is not known"
 _APART = "the outcomes of the two arms do not overlap, so the spread is not known"
 _SAME = "every outcome is the same, so there is no order"
@@ -150,5 +149,5 @@ def _exact_p_value(u: float, n0: int, n1: int) -> float:
 
 def _empty(n0: float, n1: float) -> str:
     if not n0:
-        return _NOBODY.format("the control")
-    return "" if n1 else _NOBODY.format("this arm")
+        return NOBODY.format("the control")
+    return "" if n1 else NOBODY.format("this arm")

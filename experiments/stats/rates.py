@@ -6,7 +6,7 @@ p-value that disagree.
 """
 
 from experiments.stats import boschloo, score, tables
-from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.estimate import NOBODY, UNKNOWN, Estimate, unknown
 from experiments.stats.sufficient import Counts
 
 RateDifference = Estimate
@@ -85,5 +85,5 @@ def _is_small(control: Counts, treatment: Counts) -> bool:
 
 def _empty_reason(control: Counts, treatment: Counts) -> str:
     if not control.n:
-        return "no learner of the control is counted yet"
-    return "" if treatment.n else "no learner of this arm is counted yet"
+        return NOBODY.format("the control")
+    return "" if treatment.n else NOBODY.format("this arm")

@@ -6,7 +6,7 @@ Learners are drawn, so they are the units and not their attempts: attempts of on
 from dataclasses import replace
 from math import isfinite
 
-from experiments.stats.estimate import UNKNOWN, Estimate, t_quantile, unknown
+from experiments.stats.estimate import NOBODY, UNKNOWN, Estimate, t_quantile, unknown
 from experiments.stats.joint import JointMoments
 from experiments.stats.means import relative_mean, welch_difference
 from experiments.stats.sufficient import Moments
@@ -85,7 +85,7 @@ def _reason(control: RatioSums, treatment: RatioSums, level: float) -> str:
 
 def _arm_reason(sums: RatioSums, name: str, level: float) -> str:
     if not sums.n:
-        return f"no learner of {name} is counted yet"
+        return NOBODY.format(name)
     if sums.means[1] <= 0:
         return _NO_TOTAL.format(name)
     if sums.n == 1:

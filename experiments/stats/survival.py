@@ -8,13 +8,12 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from experiments.stats.estimate import UNKNOWN, Estimate, t_estimate, unknown
+from experiments.stats.estimate import NOBODY, UNKNOWN, Estimate, t_estimate, unknown
 from experiments.stats.means import satterthwaite
 
 _Numbers = NDArray[np.float64]
 
 _METHOD = "restricted mean t"
-_NOBODY = "no learner of {} is counted yet"
 _NO_EVENTS = "no event happened while both arms were observed"
 _LATE = "no learner of {} is observed up to the horizon, so the curve is not known that far"
 _ONE = "fewer than two learners of {} are observed up to the event or the horizon"
@@ -130,7 +129,7 @@ def log_rank(control: Times, treatment: Times) -> LogRank:
     """
     for arm, name in ((control, "the control"), (treatment, "this arm")):
         if not arm.counted:
-            return LogRank(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, _NOBODY.format(name))
+            return LogRank(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, NOBODY.format(name))
     at, events, at_risk = _events(control + treatment)
     treated = _still_observed(treatment, at)
     share = treated / at_risk
@@ -215,7 +214,7 @@ def _area(times: Times, horizon: float) -> tuple[float, float, int]:
 
 def _unknown_area(times: Times, horizon: float, arm: str) -> str:
     if not times.counted:
-        return _NOBODY.format(arm)
+        return NOBODY.format(arm)
     last, _, censored = times.counted[-1]
     return _LATE.format(arm) if last < horizon and censored else ""
 

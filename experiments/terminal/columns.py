@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
+from experiments.stats.joint import LARGEST
 from experiments.terminal.tables import Table, TableError
 
 _WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
@@ -24,8 +25,8 @@ _NO_ARM = _MISSING - {"none"}
 # Python's float() would also accept 1_000 and the digits of every script.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
-# Outside these limits the sum of squares of a billion outcomes exceeds the range of a float.
-SMALLEST, LARGEST = 1e-100, 1e100
+# Outside this and LARGEST the sum of squares of a billion outcomes exceeds the range of a float.
+SMALLEST = 1e-100
 _SCAN_BYTES = 1 << 20
 
 
