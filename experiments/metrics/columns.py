@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
+
+from activity.local_time import day_in_arrays
+from activity.read_models.columns import IS_ACT, SCORED
 
 # The number of assignments with each combination of a metric's columns.
 Frequencies = Mapping[tuple[Any, ...], int]
+ACT = "act"
 
 # True if the event is the first of its verb in a module, among those received by the instant.
 _FIRST_OF_MODULE = """(
@@ -21,29 +25,163 @@ _FIRST_OF_MODULE = """(
 )"""
 
 
+class Column(Protocol):
+    """A number of each assignment, computed from its events or from its enrollment.
+
+    The query names the assignment `assigned`, the enrollment `enrollment`, the event `event` and
+    the zone periods `zone`, and has the instant as the parameter `as_of`.
+    """
+
+    @property
+    def verb(self) -> str:
+        """Return the verb of the events; "act" for every act, or "" if no event is read."""
+
+    @property
+    def is_before(self) -> bool:
+        """Return whether events before the draw are read."""
+
+    def sql(self, *, verb: str, window: str) -> str:
+        """Return the SQL of the column: an aggregate over the events of one assignment.
+
+        The arguments are the placeholders of two values. `window` is in seconds.
+        """
+
+
 @dataclass(frozen=True)
 class EventCount:
     """The number of events of the verb that an assignment has within the metric's window.
 
     With `first_only`, only the first event in each module counts, as in the signal
-    modules_completed: platforms send the completion again at every later view.
+    modules_completed: platforms send the completion again at every later view. With `is_before`,
+    the window ends at the draw; the number is null for an enrollment that is younger than it.
     """
 
     verb: str
     first_only: bool = False
+    is_before: bool = False
 
     def sql(self, *, verb: str, window: str) -> str:
-        """Return the SQL of the column. The arguments are the placeholders of the two values.
-
-        `window` is in seconds. The query must name the assignment `assigned` and the event
-        `event`, and must have the instant as the parameter `as_of`.
-        """
+        """Return the SQL of the column. The arguments are the placeholders of the two values."""
         # Numeric, because the square of a large total does not fit into eight bytes.
         amount = "1::numeric" if self.first_only else "event.count::numeric"
-        # In seconds: an interval in days depends on the session's time zone at a clock change.
-        counts = [
-            f"event.verb = {verb}",
-            f"event.occurred_at < assigned.assigned_at + make_interval(secs => {window})",
-            *([_FIRST_OF_MODULE] if self.first_only else []),
-        ]
-        return f"COALESCE(sum({amount}) FILTER (WHERE {' AND '.join(counts)}), 0)"
+        own = [f"event.verb = {verb}", *([_FIRST_OF_MODULE] if self.first_only else [])]
+        if not self.is_before:
+            return _sum(amount, _within(window, *own))
+        number = _sum(amount, _earlier(window, *own))
+        is_known = f"enrollment.enrolled_at <= assigned.assigned_at - {_length(window)}"
+        return f"CASE WHEN bool_and({is_known}) THEN {number} END"
+
+
+@dataclass(frozen=True)
+class ScoredAttempts:
+    """The number of quiz attempts with a score, as in the signal quiz_pass_rate.
+
+    With `passed_only`, only those that were passed count.
+    """
+
+    passed_only: bool = False
+    verb: ClassVar[str] = "ATTEMPT_QUIZ"
+    is_before: ClassVar[bool] = False
+
+    def sql(self, *, verb: str, window: str) -> str:
+        """Return the SQL of the column."""
+        own = [SCORED, *(["event.passed"] if self.passed_only else [])]
+        return _sum("event.count::numeric", _within(window, *own))
+
+
+@dataclass(frozen=True)
+class Acts:
+    """The number of events that are acts of the learner."""
+
+    verb: ClassVar[str] = ACT
+    is_before: ClassVar[bool] = False
+
+    def sql(self, *, verb: str, window: str) -> str:
+        """Return the SQL of the column."""
+        return f"count(*) FILTER (WHERE {_within(window, IS_ACT)})::numeric"
+
+
+@dataclass(frozen=True)
+class ActiveDays:
+    """The number of days in the course's zone with at least one act, as in the signal active_days.
+
+    A window that starts within a day touches one date more than it has days.
+    """
+
+    verb: ClassVar[str] = ACT
+    is_before: ClassVar[bool] = False
+
+    def sql(self, *, verb: str, window: str) -> str:
+        """Return the SQL of the column."""
+        day = day_in_arrays("event.occurred_at", "zone")
+        return f"count(DISTINCT {day}) FILTER (WHERE {_within(window, IS_ACT)})::numeric"
+
+
+@dataclass(frozen=True)
+class HoursUntil:
+    """The hours from the draw until the first event of the verb, rounded up; null without one."""
+
+    verb: str
+    first_only: bool = False
+    is_before: ClassVar[bool] = False
+
+    def sql(self, *, verb: str, window: str) -> str:
+        """Return the SQL of the column."""
+        own = [f"event.verb = {verb}", *([_FIRST_OF_MODULE] if self.first_only else [])]
+        first = f"min(event.occurred_at) FILTER (WHERE {_within(window, *own)})"
+        return f"ceil(extract(epoch FROM {first} - assigned.assigned_at) / 3600)"
+
+
+@dataclass(frozen=True)
+class HoursFollowed:
+    """The whole hours for which the assignment was followed: up to the window's end or as_of."""
+
+    verb: ClassVar[str] = ""
+    is_before: ClassVar[bool] = False
+
+    def sql(self, *, verb: str, window: str) -> str:
+        """Return the SQL of the column."""
+        followed = "extract(epoch FROM %(as_of)s - max(assigned.assigned_at))"
+        return f"floor(least({followed}, {window}::numeric) / 3600)"
+
+
+@dataclass(frozen=True)
+class LeftCourse:
+    """1 if the learner left the course within the window, else 0."""
+
+    verb: ClassVar[str] = ""
+    is_before: ClassVar[bool] = False
+
+    def sql(self, *, verb: str, window: str) -> str:
+        """Return the SQL of the column."""
+        left = "enrollment.withdrew_at"
+        has_left = (
+            f"{left} >= assigned.assigned_at AND {left} <= %(as_of)s"
+            f" AND {left} < assigned.assigned_at + {_length(window)}"
+        )
+        return f"COALESCE(bool_or({has_left}), false)::int::numeric"
+
+
+def _sum(amount: str, condition: str) -> str:
+    return f"COALESCE(sum({amount}) FILTER (WHERE {condition}), 0)"
+
+
+def _within(window: str, *conditions: str) -> str:
+    after = (
+        "event.occurred_at >= assigned.assigned_at",
+        f"event.occurred_at < assigned.assigned_at + {_length(window)}",
+    )
+    return " AND ".join([*conditions, *after])
+
+
+def _earlier(window: str, *conditions: str) -> str:
+    before = (
+        "event.occurred_at < assigned.assigned_at",
+        f"event.occurred_at >= assigned.assigned_at - {_length(window)}",
+    )
+    return " AND ".join([*conditions, *before])
+
+
+def _length(window: str) -> str:
+    # In seconds: an interval in days depends on the session's time zone at a clock change.
+    return f"make_interval(secs => {window})"

@@ -5,12 +5,26 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from experiments.metrics.outcomes import KINDS, Happened, Outcome, Total
+from experiments.metrics.columns import Frequencies
+from experiments.metrics.outcomes import (
+    KINDS,
+    Adjusted,
+    DaysActive,
+    Happened,
+    Inactive,
+    Left,
+    Observed,
+    Outcome,
+    PassRate,
+    TimeTo,
+    Total,
+)
 from experiments.stats.comparison import Family
 
 # Exactly seven times 24 hours. In calendar days, a clock change would give some learners an hour
 # more than others.
 WEEK = timedelta(hours=7 * 24)
+FOUR_WEEKS = 4 * WEEK
 # The directions in which an outcome can be better.
 HIGHER, LOWER = "higher", "lower"
 
@@ -42,9 +56,19 @@ class Metric:
         """Return the statistics that compare the arms."""
         return self.outcome.families[self.analysis]
 
+    def observe(self, frequencies: Frequencies) -> Observed:
+        """Return the outcomes of an arm whose assignments have the outcome's columns."""
+        return self.outcome.observe(frequencies, window=self.window)
 
-_RATES, _MEANS = next(iter(Happened.families)), next(iter(Total.families))
 
+def _analysis(outcome: type[Any]) -> str:
+    """Return the name of the newest analysis of a kind of outcome."""
+    return next(iter(outcome.families))
+
+
+_RATES, _MEANS = _analysis(Happened), _analysis(Total)
+
+# An experiment has these outcomes if nothing else is chosen. The first is the primary one.
 METRICS = (
     Metric(
         "quiz_attempted_7d", "Quiz attempted within 7 days", WEEK, Happened("ATTEMPT_QUIZ"),
@@ -61,6 +85,49 @@ METRICS = (
     ),
 )  # fmt: skip
 
+MORE_METRICS = (
+    Metric(
+        "quiz_attempts_7d_adjusted", "Quiz attempts within 7 days, adjusted for the week before",
+        WEEK, Adjusted(Total("ATTEMPT_QUIZ")),
+        "quiz attempts per learner within 7 days", _analysis(Adjusted),
+    ),
+    Metric(
+        "quiz_pass_rate_7d", "Pass rate of quiz attempts within 7 days", WEEK, PassRate(),
+        "of scored quiz attempts within 7 days were passed", _analysis(PassRate),
+    ),
+    Metric(
+        "days_active_7d", "Days active within 7 days", WEEK, DaysActive(),
+        "days active per learner within 7 days", _MEANS,
+    ),
+    Metric(
+        "module_time_28d", "Time to the next completed module, up to 28 days", FOUR_WEEKS,
+        TimeTo("COMPLETE_MODULE", first_only=True),
+        "on average until a module was completed (28 days if none was)", _analysis(TimeTo),
+        LOWER,
+    ),
+)  # fmt: skip
+
+# Outcomes that must not become worse, with the largest harm that is accepted by default.
+GUARDRAILS = (
+    (Metric(
+        "unsubscribed_7d", "Unsubscribed within 7 days", WEEK, Happened("UNSUBSCRIBED"),
+        "of learners unsubscribed within 7 days", _RATES, LOWER,
+    ), 0.02),
+    (Metric(
+        "complained_7d", "Marked a message as spam within 7 days", WEEK,
+        Happened("EMAIL_COMPLAINED"),
+        "of learners marked a message as spam within 7 days", _RATES, LOWER,
+    ), 0.01),
+    (Metric(
+        "inactive_7d", "Did nothing within 7 days", WEEK, Inactive(),
+        "of learners did nothing in the course within 7 days", _RATES, LOWER,
+    ), 0.1),
+    (Metric(
+        "left_7d", "Left the course within 7 days", WEEK, Left(),
+        "of learners left the course within 7 days", _RATES, LOWER,
+    ), 0.05),
+)  # fmt: skip
+
 
 def metric_definition(metric: Metric) -> dict[str, Any]:
     """Return the whole definition as plain data for a protocol."""
@@ -68,11 +135,20 @@ def metric_definition(metric: Metric) -> dict[str, Any]:
         "key": metric.key,
         "name": metric.name,
         "window_seconds": int(metric.window.total_seconds()),
-        "outcome": {"kind": metric.outcome.kind, **vars(metric.outcome)},
+        "outcome": _outcome_definition(metric.outcome),
         "words": metric.words,
         "analysis": metric.analysis,
         "better": metric.better,
     }
+
+
+def _outcome_definition(outcome: Outcome) -> dict[str, Any]:
+    """Return the outcome as plain data. An outcome of another one holds that one's definition."""
+    fields = {
+        name: _outcome_definition(value) if hasattr(value, "kind") else value
+        for name, value in vars(outcome).items()
+    }
+    return {"kind": outcome.kind, **fields}
 
 
 def read_metric(definition: Mapping[str, Any]) -> Metric:
@@ -95,7 +171,12 @@ def read_metric(definition: Mapping[str, Any]) -> Metric:
 
 
 def _read_outcome(fields: dict[str, Any]) -> Outcome:
-    outcome: Outcome = KINDS[fields.pop("kind")](**fields)
+    kind = KINDS[fields.pop("kind")]
+    values = {
+        name: _read_outcome(dict(value)) if isinstance(value, Mapping) else value
+        for name, value in fields.items()
+    }
+    outcome: Outcome = kind(**values)
     return outcome
 
 

@@ -10,19 +10,19 @@ from typing import Any
 
 from django.db import connection
 
-from experiments.metrics.columns import EventCount
+from activity.local_time import zone_arrays
+from activity.read_models.columns import IS_ACT
+from experiments.metrics.columns import ACT, ActiveDays, Column
 from experiments.metrics.definitions import Metric
 from experiments.metrics.outcomes import Observed
 from experiments.models import Assignment
 
-# The events of assignments that a metric may count.
-_EVENTS = """
-    LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
-        AND event.verb = ANY (%(verbs)s)
-        AND event.received_at <= %(as_of)s
-        AND event.occurred_at >= assigned.assigned_at
-        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
-"""
+# The zone periods of each zone, found once and not per event.
+_ZONES = f"""zone AS MATERIALIZED (
+    SELECT course.time_zone AS name, periods.ends, periods.offsets
+    FROM (SELECT DISTINCT time_zone FROM activity_course) AS course
+    CROSS JOIN LATERAL ({zone_arrays("course.time_zone")}) AS periods
+)"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _aggregate(metrics: Sequence[Metric], tables: Sequence[_Table]) -> ArmAggreg
     return ArmAggregate(
         tables[0].assigned,
         {
-            metric.key: metric.outcome.observe(table.frequencies)
+            metric.key: metric.observe(table.frequencies)
             for metric, table in zip(metrics, tables, strict=True)
         },
         first_at=min(tables[0].assigned_at),
@@ -99,16 +99,17 @@ def outcomes_since(starts: Mapping[int, datetime], *, metric: Metric, as_of: dat
     values = {"ids": list(ended), "instants": list(ended.values()), **_parameters([metric], as_of)}
     with connection.cursor() as cursor:
         cursor.execute(_since_sql(metric), values)
-        return metric.outcome.observe({tuple(row[1:]): row[0] for row in cursor.fetchall()})
+        return metric.observe({tuple(row[1:]): row[0] for row in cursor.fetchall()})
 
 
 def _since_sql(metric: Metric) -> str:
     groups = ", ".join(f"column_{name}" for _, name, _ in _columns([metric]))
     return f"""
+WITH {_ZONES}
 SELECT count(*), {groups} FROM (
     SELECT {_columns_sql([metric])}
     FROM unnest(%(ids)s::bigint[], %(instants)s::timestamptz[])
-        AS assigned (enrollment_id, assigned_at) {_EVENTS}
+        AS assigned (enrollment_id, assigned_at) {_joins([metric])}
     GROUP BY assigned.enrollment_id, assigned.assigned_at
 ) AS outcome GROUP BY {groups}
 """
@@ -126,9 +127,9 @@ def _frequencies_sql(metrics: Sequence[Metric]) -> str:
     counted = (_counted_sql(place, metric, widest) for place, metric in enumerate(metrics))
     numbers = ", ".join(f"counted.number_{number}" for number in range(widest))
     return f"""
-WITH outcome AS MATERIALIZED (
+WITH {_ZONES}, outcome AS MATERIALIZED (
     SELECT assigned.arm_id, assigned.assigned_at, {columns}
-    FROM experiments_assignment assigned {_EVENTS}
+    FROM experiments_assignment assigned {_joins(metrics)}
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
     GROUP BY assigned.id
 ), counted AS (
@@ -140,7 +141,28 @@ FROM counted JOIN experiments_arm arm ON arm.id = counted.arm_id
 """
 
 
-def _columns(metrics: Sequence[Metric]) -> Iterator[tuple[int, str, EventCount]]:
+def _joins(metrics: Sequence[Metric]) -> str:
+    """Return the joins of what the columns read: the enrollment, its zone, and the events."""
+    columns = [column for _, _, column in _columns(metrics)]
+    events = ["event.verb = ANY (%(verbs)s)"]
+    if any(column.verb == ACT for column in columns):
+        events.append(f"({IS_ACT})")
+    zones = """
+    JOIN activity_course course ON course.id = enrollment.course_id
+    JOIN zone ON zone.name = course.time_zone"""
+    reads_days = any(isinstance(column, ActiveDays) for column in columns)
+    return f"""
+    JOIN activity_enrollment enrollment ON enrollment.id = assigned.enrollment_id
+    {zones if reads_days else ""}
+    LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
+        AND ({" OR ".join(events)})
+        AND event.received_at <= %(as_of)s
+        AND event.occurred_at >= assigned.assigned_at - make_interval(secs => %(longest_before)s)
+        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
+"""
+
+
+def _columns(metrics: Sequence[Metric]) -> Iterator[tuple[int, str, Column]]:
     """Yield each column with its metric's place and a unique name."""
     for place, metric in enumerate(metrics):
         for number, column in enumerate(metric.outcome.columns):
@@ -157,6 +179,8 @@ def _columns_sql(metrics: Sequence[Metric]) -> str:
 def _counted_sql(place: int, metric: Metric, widest: int) -> str:
     # In seconds: an interval in days depends on the session's time zone at a clock change.
     ended = f"assigned_at + make_interval(secs => %(window_{place})s) <= %(as_of)s"
+    if not metric.outcome.waits:
+        ended = "true"
     own = range(len(metric.outcome.columns))
     numbers = [f"CASE WHEN {ended} THEN column_{place}_{number} END" for number in own]
     numbers += ["NULL::numeric"] * (widest - len(numbers))
@@ -175,8 +199,11 @@ def _parameters(metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:
     columns = list(_columns(metrics))
     return {
         "as_of": as_of,
-        "verbs": sorted({column.verb for _, _, column in columns}),
+        "verbs": sorted({column.verb for _, _, column in columns} - {ACT, ""}),
         "longest": max(seconds),
+        "longest_before": max(
+            (seconds[place] for place, _, column in columns if column.is_before), default=0
+        ),
         **{f"verb_{name}": column.verb for _, name, column in columns},
         **{f"window_{place}": window for place, window in enumerate(seconds)},
     }

@@ -282,7 +282,7 @@ def build_report(
 def _of_metric(
     metric: Metric, arms: Sequence[ArmFacts], observed: Mapping[str, Mapping[str, Observed]]
 ) -> dict[str, Observed]:
-    nobody = metric.outcome.observe({})
+    nobody = metric.observe({})
     return {arm.key: observed.get(arm.key, {}).get(metric.key, nobody) for arm in arms}
 
 

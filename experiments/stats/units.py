@@ -24,3 +24,4 @@ class Unit:
 # Shares of learners. Their differences are in points: a difference in percent would be ambiguous.
 PERCENT = Unit(100, "%", " points", "fewer", 1, axis="percentage points", is_shared=True)
 PLAIN = Unit(1, "", "", "less", 2, axis="its own unit", is_shared=False)
+DAYS = Unit(1, " days", " days", "fewer", 1, axis="days", is_shared=False)

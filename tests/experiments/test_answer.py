@@ -41,7 +41,7 @@ def report_of(
         ],
         metrics=[metric],
         observed={
-            key: {metric.key: metric.outcome.observe({(0,): n - reached, (1,): reached})}
+            key: {metric.key: metric.observe({(0,): n - reached, (1,): reached})}
             for key, (reached, n) in arms.items()
             if n
         },
@@ -176,7 +176,7 @@ def test_too_few_learners_are_not_called_a_difference(counted: int) -> None:
 
 def test_arm_without_learners_has_no_numbers_in_its_sentences() -> None:
     (metric,) = METRICS[:1]
-    observed = metric.outcome.observe({(0,): 120, (1,): 80})
+    observed = metric.observe({(0,): 120, (1,): 80})
     found = build_report(
         FACTS,
         arms=[arm("control", 200), arm("nudge", 200), arm("third", 0, weight=0.01)],

@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 
 from experiments.metrics.definitions import (
+    GUARDRAILS,
     METRICS,
+    MORE_METRICS,
+    WEEK,
+    Metric,
     UnknownMetricError,
     metric_definition,
     read_metric,
@@ -15,6 +19,7 @@ from experiments.metrics.outcomes import KINDS, TALLIES, Happened, Observed, Tot
 from experiments.stats.sufficient import Counts, Moments
 
 ATTEMPTED = METRICS[0]
+ALL = (*METRICS, *MORE_METRICS, *(metric for metric, _ in GUARDRAILS))
 
 
 def test_the_three_metrics_and_their_windows() -> None:
@@ -29,18 +34,23 @@ def test_the_three_metrics_and_their_windows() -> None:
 def test_happened_is_a_rate_and_total_is_a_mean() -> None:
     frequencies = {(0,): 1, (1,): 1, (3,): 1}
 
-    assert Happened("PLAY_VIDEO").observe(frequencies) == Observed(
+    assert Happened("PLAY_VIDEO").observe(frequencies, window=WEEK) == Observed(
         3, Counts(2, 3), ("successes", 2)
     )
-    assert Total("PLAY_VIDEO").observe(frequencies) == Observed(
+    assert Total("PLAY_VIDEO").observe(frequencies, window=WEEK) == Observed(
         3, Moments.from_array([0, 1, 3]), ("total", 4)
     )
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
-def test_every_kind_can_be_observed_in_an_empty_arm_and_compared(kind: type[Any]) -> None:
-    outcome = kind("ATTEMPT_QUIZ")
-    nobody = outcome.observe({})
+def test_every_kind_is_offered_to_an_experiment() -> None:
+    assert {metric.outcome.kind for metric in ALL} == KINDS.keys()
+    assert len({metric.key for metric in ALL}) == len(ALL)
+
+
+@pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.key)
+def test_every_metric_can_be_observed_in_an_empty_arm_and_compared(metric: Metric) -> None:
+    outcome = metric.outcome
+    nobody = metric.observe({})
 
     assert (nobody.n, nobody.tally[1]) == (0, 0)
     assert nobody.tally[0] in TALLIES
@@ -50,7 +60,7 @@ def test_every_kind_can_be_observed_in_an_empty_arm_and_compared(kind: type[Any]
         assert relative.reason
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.key)
+@pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.key)
 def test_a_definition_holds_the_whole_metric(metric: Any) -> None:
     stored = json.loads(json.dumps(metric_definition(metric)))
 

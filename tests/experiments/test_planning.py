@@ -15,7 +15,7 @@ SECOND = timedelta(seconds=1)
 
 
 def of_learners(reached: int, counted: int) -> UsualShare:
-    seen = METRICS[0].outcome.observe({(1,): reached, (0,): counted - reached})
+    seen = METRICS[0].observe({(1,): reached, (0,): counted - reached})
     return usual_share(seen, since=NOW - 5 * WEEK, until=NOW - WEEK, zone="Europe/London")
 
 

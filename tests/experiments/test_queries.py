@@ -180,8 +180,8 @@ def test_each_metric_has_its_own_window() -> None:
         "nudge"
     ]
     assert found.observed == {
-        "day": day.outcome.observe({(1,): 1}),
-        "quiz_attempts_7d": week.outcome.observe({}),
+        "day": day.observe({(1,): 1}),
+        "quiz_attempts_7d": week.observe({}),
     }
 
 
@@ -205,12 +205,13 @@ class Pair:
     """An outcome with two columns, like a ratio."""
 
     kind = "pair"
+    waits = True
 
     @property
     def columns(self) -> tuple[EventCount, ...]:
         return EventCount("ATTEMPT_QUIZ"), EventCount("PLAY_VIDEO")
 
-    def observe(self, frequencies: Frequencies) -> Observed:
+    def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
         return Observed(sum(frequencies.values()), dict(frequencies), ("pairs", 0))
 
 
@@ -225,7 +226,7 @@ def test_an_outcome_may_have_more_columns_than_another() -> None:
     found = aggregates_by_arm(experiment.pk, metrics=[METRICS[1], pair], as_of=AS_OF)["nudge"]
 
     assert found.observed["pair"].sums == {(2, 5): 1, (0, 0): 1}
-    assert found.observed["quiz_attempts_7d"] == METRICS[1].outcome.observe({(2,): 1, (0,): 1})
+    assert found.observed["quiz_attempts_7d"] == METRICS[1].observe({(2,): 1, (0,): 1})
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def of_all_metrics(n: int, reached: int) -> dict[str, Observed]:
     for metric in METRICS:
         width = len(metric.outcome.columns)
         none, one = (0,) * width, (1,) * width
-        found[metric.key] = metric.outcome.observe({none: n - reached, one: reached})
+        found[metric.key] = metric.observe({none: n - reached, one: reached})
     return found
 
 
