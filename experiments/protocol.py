@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from common.json_text import canonical_json
+from experiments.design import Design, read_design
 from experiments.metrics.definitions import (
+    GUARDRAILS,
     METRICS,
     Metric,
     UnknownMetricError,
@@ -18,7 +20,9 @@ from experiments.metrics.earlier import FIRST_FORMAT
 from experiments.randomize.arms import Arms
 
 LEVEL = 0.95
-FORMAT = 2
+FORMAT = 3
+# How the p-values of several comparisons are corrected.
+HOLM, UNCORRECTED = "Holm", "none"
 
 
 class ProtocolError(ValueError):
@@ -58,12 +62,52 @@ class Promise:
 
 
 @dataclass(frozen=True)
+class ProtocolGuardrail:
+    """An outcome that must not become worse, and the largest harm that is accepted.
+
+    The margin is in the outcome's unit: 0.02 is two points of a share.
+    """
+
+    metric: Mapping[str, Any]
+    margin: float
+
+
+_GUARDRAILS = tuple(
+    ProtocolGuardrail(metric_definition(metric), margin) for metric, margin in GUARDRAILS
+)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """How the outcomes are judged.
+
+    `correction` is for the p-values of several comparisons. `looks` are the instants in ISO format
+    at which a decision may be taken, the last of them at the end; without looks there is no
+    promise about when one may stop. `expected_learners` tunes the interval for those who look at
+    any time. `smallest_lift` is the smallest difference of the primary outcome that would matter,
+    in its unit. `subgroups` are the traits and other words by which the report is split.
+    """
+
+    correction: str = HOLM
+    looks: tuple[str, ...] = ()
+    expected_learners: int | None = None
+    smallest_lift: float | None = None
+    subgroups: tuple[str, ...] = ()
+
+
+_USUAL_ANALYSIS, _USUAL_DESIGN = Analysis(), Design()
+# Protocols of the formats 1 and 2 knew none of it.
+_EARLIER = Analysis(correction=UNCORRECTED)
+
+
+@dataclass(frozen=True)
 class ExperimentProtocol:
     """The arms in their order, how they are drawn, and the metrics that compare them.
 
-    `metrics` holds whole definitions. So the outcome, the window and the analysis of a metric stay
-    as they were at the start, even if a later release defines them differently. Only
-    `chosen_metrics` reads them, so learners are still drawn if a metric is unknown.
+    `metrics` holds whole definitions, the primary outcome first. So the outcome, the window and the
+    analysis of a metric stay as they were at the start, even if a later release defines them
+    differently. Only `chosen_metrics` and `chosen_guardrails` read them, so learners are still
+    drawn if a metric is unknown.
 
     `promise` is None in a protocol of an earlier release.
     """
@@ -72,8 +116,10 @@ class ExperimentProtocol:
     seed: str
     promise: Promise | None = None
     metrics: tuple[Mapping[str, Any], ...] = tuple(map(metric_definition, METRICS))
+    guardrails: tuple[ProtocolGuardrail, ...] = _GUARDRAILS
+    analysis: Analysis = _USUAL_ANALYSIS
+    design: Design = _USUAL_DESIGN
     level: float = LEVEL
-    method: str = "hash"
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -94,10 +140,18 @@ class ExperimentProtocol:
 
     def chosen_metrics(self) -> list[Metric]:
         """Return the metrics in the protocol's order. Raise ProtocolError for an unknown one."""
-        try:
-            return [read_metric(definition) for definition in self.metrics]
-        except UnknownMetricError as error:
-            raise ProtocolError(f"The protocol cannot be read: {error}") from error
+        return [_read(definition) for definition in self.metrics]
+
+    def chosen_guardrails(self) -> list[tuple[Metric, float]]:
+        """Return the guardrails and their margins. Raise ProtocolError for an unknown one."""
+        return [(_read(guardrail.metric), guardrail.margin) for guardrail in self.guardrails]
+
+
+def _read(definition: Mapping[str, Any]) -> Metric:
+    try:
+        return read_metric(definition)
+    except UnknownMetricError as error:
+        raise ProtocolError(f"The protocol cannot be read: {error}") from error
 
 
 def protocol_problems(arms: Sequence[ProtocolArm], *, seed: str) -> list[str]:
@@ -144,7 +198,9 @@ def read_protocol(text: str) -> ExperimentProtocol:
     found = json.loads(text)
     try:
         return _protocol_of(found)
-    except (AttributeError, KeyError, TypeError) as error:
+    except ProtocolError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProtocolError(
             f"This release of Nudgelab cannot read the protocol ({error})."
         ) from error
@@ -152,9 +208,9 @@ def read_protocol(text: str) -> ExperimentProtocol:
 
 def _protocol_of(found: dict[str, Any]) -> ExperimentProtocol:
     number = found.setdefault("format", 1)
-    if number not in (1, FORMAT):
+    if number not in (1, 2, FORMAT):
         raise ProtocolError(
-            f"The protocol has format {number}, but this release of Nudgelab knows only 1 and "
+            f"The protocol has format {number}, but this release of Nudgelab knows only 1 to "
             f"{FORMAT}. A later release wrote the protocol."
         )
     arms = tuple(ProtocolArm(**arm) for arm in found.pop("arms"))
@@ -162,7 +218,25 @@ def _protocol_of(found: dict[str, Any]) -> ExperimentProtocol:
     metrics = found.pop("metrics")
     if number == 1:
         metrics = [FIRST_FORMAT.get(key, {"key": key}) for key in metrics]
-    return ExperimentProtocol(arms=arms, promise=promise, metrics=tuple(metrics), **found)
+    parts = _earlier_parts(found) if number < FORMAT else _newest_parts(found)
+    return ExperimentProtocol(arms=arms, promise=promise, metrics=tuple(metrics), **parts, **found)
+
+
+def _earlier_parts(found: dict[str, Any]) -> dict[str, Any]:
+    # They named the method beside the level, and there was only one.
+    del found["method"]
+    return {"guardrails": (), "analysis": _EARLIER, "design": _USUAL_DESIGN}
+
+
+def _newest_parts(found: dict[str, Any]) -> dict[str, Any]:
+    analysis = dict(found.pop("analysis"))
+    for name in ("looks", "subgroups"):
+        analysis[name] = tuple(analysis[name])
+    return {
+        "guardrails": tuple(ProtocolGuardrail(**each) for each in found.pop("guardrails")),
+        "analysis": Analysis(**analysis),
+        "design": read_design(found.pop("design")),
+    }
 
 
 def _read_promise(found: dict[str, Any] | None) -> Promise | None:

@@ -63,7 +63,8 @@ class Metric:
 
 def _analysis(outcome: type[Any]) -> str:
     """Return the name of the newest analysis of a kind of outcome."""
-    return next(iter(outcome.families))
+    names: dict[str, Family] = outcome.families
+    return next(iter(names))
 
 
 _RATES, _MEANS = _analysis(Happened), _analysis(Total)

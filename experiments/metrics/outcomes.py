@@ -229,7 +229,8 @@ class TimeTo:
             is_event = until is not None and until <= followed
             at = counted.setdefault(int(until if is_event else followed), [0, 0])
             at[0 if is_event else 1] += times
-        found = Times(tuple((hours / _DAY_HOURS, *counted[hours]) for hours in sorted(counted)))
+        rows = [(hours / _DAY_HOURS, at[0], at[1]) for hours, at in sorted(counted.items())]
+        found = Times(tuple(rows))
         events = sum(happened for happened, _ in counted.values())
         return Observed(found.n, Followed(found, window / timedelta(days=1)), ("events", events))
 

@@ -50,9 +50,7 @@ def _compare_means(control: Moments, arm: Moments, level: float) -> tuple[Estima
     return difference, relative_mean(control, arm, difference)
 
 
-def _compare_ratios(
-    control: RatioSums, arm: RatioSums, level: float
-) -> tuple[Estimate, Estimate]:
+def _compare_ratios(control: RatioSums, arm: RatioSums, level: float) -> tuple[Estimate, Estimate]:
     difference = ratio_difference(control, arm, level=level)
     return difference, relative_ratio(control, arm, difference)
 

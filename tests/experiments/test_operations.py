@@ -3,17 +3,20 @@ import json
 import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from experiments.metrics.definitions import METRICS, metric_definition
+from experiments.design import Design
+from experiments.metrics.definitions import GUARDRAILS, METRICS, metric_definition
 from experiments.metrics.earlier import FIRST_FORMAT
 from experiments.metrics.outcomes import Total
 from experiments.models import Arm, Assignment, DeliveryOutcome, Experiment
 from experiments.operations import draw_arms, record_delivery_outcome, stop_experiment
 from experiments.protocol import (
+    Analysis,
     ExperimentProtocol,
     Promise,
     ProtocolArm,
@@ -51,7 +54,7 @@ def test_start_locks_the_protocol_and_its_digest() -> None:
         ("control", 0.5),
         ("nudge", 0.5),
     ]
-    assert protocol["format"] == 2
+    assert protocol["format"] == 3
     assert protocol["metrics"] == [metric_definition(metric) for metric in METRICS]
     assert protocol_text(read_protocol(experiment.protocol)) == experiment.protocol
 
@@ -140,12 +143,43 @@ def test_renaming_after_the_start_changes_no_report() -> None:
     assert before.facts.name == "Quiz nudge"
 
 
+ARMS = (
+    ProtocolArm("control", 0.5, is_control=True),
+    ProtocolArm("nudge", 0.5, is_control=False),
+)
+
+
+def of_format_2(arms: tuple[ProtocolArm, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(protocol_text(ExperimentProtocol(arms, seed="s")))
+    for name in ("guardrails", "analysis", "design"):
+        del found[name]
+    return found | {"format": 2, "method": "hash"}
+
+
+def test_a_protocol_of_the_last_format_promised_no_more_than_its_outcomes() -> None:
+    found = read_protocol(json.dumps(of_format_2(ARMS)))
+
+    assert (found.guardrails, found.analysis.correction) == ((), "none")
+    assert found.design == Design()
+    assert found.chosen_metrics() == list(METRICS)
+    with pytest.raises(ProtocolError, match="can be read but not written again"):
+        protocol_text(found)
+
+
+def test_a_protocol_holds_its_guardrails_and_its_analysis() -> None:
+    looks = ("2025-09-10T00:00:00+00:00", "2025-09-20T00:00:00+00:00")
+    analysis = Analysis(looks=looks, expected_learners=200, smallest_lift=0.1, subgroups=("sex",))
+    protocol = ExperimentProtocol(ARMS, seed="s", analysis=analysis)
+
+    found = read_protocol(protocol_text(protocol))
+
+    assert (found.analysis, found.design) == (analysis, Design())
+    assert found.chosen_guardrails() == list(GUARDRAILS)
+
+
 def test_a_protocol_of_an_earlier_release_is_read() -> None:
-    arms = (
-        ProtocolArm("control", 0.5, is_control=True),
-        ProtocolArm("nudge", 0.5, is_control=False),
-    )
-    old = json.loads(protocol_text(ExperimentProtocol(arms, seed="s")))
+    arms = ARMS
+    old = of_format_2(arms)
     del old["promise"], old["format"]
     for arm in old["arms"]:
         del arm["name"]
@@ -199,7 +233,7 @@ def test_a_protocol_of_a_later_release_still_draws_and_refuses_its_report() -> N
     with pytest.raises(ProtocolError, match="does not know how the metric"):
         read_protocol(json.dumps(later | {"metrics": ["quiz_attempted_7d"]})).chosen_metrics()
     with pytest.raises(
-        ProtocolError, match="format 9, but this release of Nudgelab knows only 1 and 2"
+        ProtocolError, match="format 9, but this release of Nudgelab knows only 1 to 3"
     ):
         read_protocol(json.dumps(later | {"format": 9}))
 

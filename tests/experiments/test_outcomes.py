@@ -48,9 +48,7 @@ def test_pass_rate_is_that_of_scored_attempts() -> None:
 
     found = observed(experiment, "quiz_pass_rate_7d")
 
-    assert found == Observed(
-        3, JointMoments.from_columns([1, 1, 0], [2, 1, 0]), ("passed", 2)
-    )
+    assert found == Observed(3, JointMoments.from_columns([1, 1, 0], [2, 1, 0]), ("passed", 2))
 
 
 def test_days_active_are_dates_in_the_zone_of_the_course() -> None:
