@@ -10,6 +10,7 @@ import smtplib
 import socket
 from collections.abc import Sequence
 from enum import IntEnum
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -19,9 +20,16 @@ from django.core.mail.message import sanitize_address
 
 from interventions.channels.mail_bytes import mail_bytes
 
-# How long the first mail of a connection waits between its body and the final dot for a server that
-# hangs up or refuses. After the dot, such an error would leave the mail in doubt.
+# How long a mail waits between its body and the final dot for a server that hangs up or refuses.
+# After the dot, such an error would leave the mail in doubt.
 SECONDS_TO_LISTEN = 0.1
+# A server that accepts mails needs no wait. Else a loop that opens eight connections one after the
+# other would wait four times. It shows that it can be trusted again and again, because a server may
+# change.
+SECONDS_OF_TRUST = 60.0
+# After a server has failed in the middle of a mail, each connection to it must show for itself that
+# it works: behind one address there may be several servers, and only one of them may be broken.
+SECONDS_OF_DISTRUST = 3600.0
 
 
 class Stage(IntEnum):
@@ -35,11 +43,38 @@ class Stage(IntEnum):
     END = 5
 
 
+class Trust:
+    """What this process has seen of servers lately, by their addresses."""
+
+    def __init__(self) -> None:
+        self._until: dict[object, float] = {}
+        self._not_before: dict[object, float] = {}
+
+    def accepted(self, server: object, *, now: float) -> None:
+        """Trust the server for a while, except if it has failed a short time ago."""
+        if now >= self._not_before.get(server, now):
+            self._until[server] = now + SECONDS_OF_TRUST
+
+    def failed(self, server: object, *, now: float) -> None:
+        """Trust no new connection to the server for a longer while."""
+        self._until.pop(server, None)
+        self._not_before[server] = now + SECONDS_OF_DISTRUST
+
+    def holds(self, server: object, *, now: float) -> bool:
+        """Return whether the server has accepted a mail lately and has not failed since."""
+        return now < self._until.get(server, now)
+
+
+# The loops of a process follow each other every few seconds, each with new connections.
+TRUST = Trust()
+
+
 class _Staged(smtplib.SMTP):
     """An SMTP client that records its stage."""
 
     stage = Stage.CONNECT
     _is_proven = False
+    _server: object = None
 
     def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         """Connect, and turn off Nagle's algorithm."""
@@ -48,13 +83,22 @@ class _Staged(smtplib.SMTP):
         # the acknowledgment of the first: 40 ms per mail.
         if self.sock is not None and self.sock.family in (socket.AF_INET, socket.AF_INET6):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._server = self.sock.getpeername()
         return reply
 
     def sendmail(self, *args: Any, **kwargs: Any) -> Any:
         """Send a mail, starting at the first stage."""
         self.stage = Stage.CONNECT
-        refused = super().sendmail(*args, **kwargs)
+        try:
+            refused = super().sendmail(*args, **kwargs)
+        except (OSError, smtplib.SMTPException) as error:
+            # A reply to the final dot is about the mail and not about the server.
+            is_reply = isinstance(error, smtplib.SMTPResponseException)
+            if self.stage is Stage.BODY or (self.stage is Stage.END and not is_reply):
+                TRUST.failed(self._server, now=monotonic())
+            raise
         self._is_proven = True
+        TRUST.accepted(self._server, now=monotonic())
         return refused
 
     def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
@@ -88,7 +132,8 @@ class _Staged(smtplib.SMTP):
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
         # Once a mail was accepted, there is no wait. It would cost 0.1 s per mail.
-        if poller.poll(0 if self._is_proven else SECONDS_TO_LISTEN * 1000):
+        is_trusted = self._is_proven or TRUST.holds(self._server, now=monotonic())
+        if poller.poll(0 if is_trusted else SECONDS_TO_LISTEN * 1000):
             code, words = self.getreply()
             self.close()
             raise smtplib.SMTPDataError(code, words)

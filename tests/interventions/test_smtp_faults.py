@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from time import monotonic
 
 import pytest
 from django.core.mail import EmailMessage
 
 from activity.models import Event
-from interventions.channels import Result
+from interventions.channels import Result, smtp
 from interventions.channels.email import EmailConnection
+from interventions.channels.smtp import SECONDS_OF_DISTRUST, SECONDS_OF_TRUST, Trust
 from interventions.models import Delivery
 from interventions.operations.finish import AFTER_CHANNEL_DOWN
 from interventions.stages.dispatch import dispatch_due
@@ -30,11 +32,13 @@ MESSAGES = 6
 
 
 @pytest.fixture
-def sink(settings) -> Iterator[FaultySmtp]:
+def sink(settings, monkeypatch) -> Iterator[FaultySmtp]:
     with serve(FaultySmtp()) as sink:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = sink.host, sink.port
         settings.EMAIL_TIMEOUT = 0.5
+        # A server of an earlier test may have had the same port.
+        monkeypatch.setattr(smtp, "TRUST", Trust())
         yield sink
 
 
@@ -122,6 +126,74 @@ def test_a_server_that_stops_reading_a_long_body_has_accepted_nothing(
 
     assert answer.result is Result.CHANNEL_DOWN
     assert answer.may_be_the_message
+
+
+def send_one(number: int = 1) -> Result:
+    """Send a mail over a new connection."""
+    connection = EmailConnection()
+    connection.open()
+    mail = EmailMessage("Hello", "Text", to=[f"ana{number}@example.org"])
+    try:
+        return connection.send(mail).result
+    finally:
+        connection.close()
+
+
+def test_a_new_connection_to_a_server_that_accepts_mails_does_not_wait(
+    sink: FaultySmtp, monkeypatch
+) -> None:
+    assert send_one(1) is Result.HANDED_OFF
+    monkeypatch.setattr(smtp, "SECONDS_TO_LISTEN", 5.0)
+    begun = monotonic()
+
+    assert send_one(2) is Result.HANDED_OFF
+
+    assert monotonic() - begun < 5.0
+
+
+def test_after_a_server_has_hung_up_in_a_body_each_connection_waits_again(
+    sink: FaultySmtp,
+) -> None:
+    assert send_one(1) is Result.HANDED_OFF
+    sink.stage, sink.fault = "body", HANG_UP
+    # It is trusted, so the end of the mail may be sent before the hang-up is seen.
+    assert send_one(2) in (Result.CHANNEL_DOWN, Result.IN_DOUBT)
+    sink.heal()
+    assert send_one(3) is Result.HANDED_OFF
+    sink.stage, sink.fault = "body", HANG_UP
+
+    assert send_one(4) is Result.CHANNEL_DOWN
+
+
+def test_a_refused_mail_costs_a_server_no_trust(sink: FaultySmtp, monkeypatch) -> None:
+    assert send_one(1) is Result.HANDED_OFF
+    sink.stage, sink.fault = "end", "550 spam"
+    assert send_one(2) is Result.REFUSED
+    sink.heal()
+    monkeypatch.setattr(smtp, "SECONDS_TO_LISTEN", 5.0)
+    begun = monotonic()
+
+    assert send_one(3) is Result.HANDED_OFF
+
+    assert monotonic() - begun < 5.0
+
+
+def test_trust_ends_and_comes_back() -> None:
+    trust, failed_at = Trust(), SECONDS_OF_TRUST * 2
+    after = failed_at + SECONDS_OF_DISTRUST
+    assert not trust.holds("a", now=0)
+    trust.accepted("a", now=0)
+    assert trust.holds("a", now=SECONDS_OF_TRUST - 1)
+    assert not trust.holds("b", now=1)
+    assert not trust.holds("a", now=SECONDS_OF_TRUST)
+
+    trust.accepted("a", now=failed_at - 1)
+    trust.failed("a", now=failed_at)
+    assert not trust.holds("a", now=failed_at)
+    trust.accepted("a", now=after - 1)
+    assert not trust.holds("a", now=after - 1)
+    trust.accepted("a", now=after)
+    assert trust.holds("a", now=after)
 
 
 def test_a_server_that_stops_reading_a_short_body_causes_one_doubt_per_beat(
