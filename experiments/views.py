@@ -35,6 +35,7 @@ from experiments.queries import (
 from experiments.queries import report as make_report
 from experiments.reporting.answer import answers, first_result_text
 from experiments.reporting.charts import Plot, plot_svg
+from experiments.reporting.facts import DeliveryCounts, Fate, seen_titles, shared_zone
 from experiments.reporting.figures import level_text
 from experiments.reporting.page import all_counted_text, heading, outcome_rows
 from experiments.reporting.received import (
@@ -43,7 +44,7 @@ from experiments.reporting.received import (
     planned_numbers,
     received_rows,
 )
-from experiments.reporting.report import DeliveryCounts, Fate, Report, seen_titles, shared_zone
+from experiments.reporting.report import Report
 from experiments.reporting.text import (
     CSV_COLUMNS,
     cautions,

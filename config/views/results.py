@@ -7,7 +7,7 @@ from common.clock import local_date
 from common.dates import in_zone, instant_text
 from experiments.protocol import ProtocolError, read_protocol
 from experiments.queries import Beginning
-from experiments.reporting.report import all_clocks_stopped, first_result_at, shared_zone
+from experiments.reporting.facts import all_clocks_stopped, first_result_at, shared_zone
 from experiments.reporting.text import hindrances
 
 

@@ -17,7 +17,7 @@ from experiments.models import Experiment
 from experiments.queries.protocols import courses_of
 from experiments.queries.reports import report
 from experiments.reporting.answer import answer_line
-from experiments.reporting.report import clock_among
+from experiments.reporting.facts import clock_among
 
 _TIMES_AS_LONG = 100
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 10, 300

@@ -11,7 +11,7 @@ from activity.models import Course
 from activity.texts import with_courses
 from experiments.models import Arm, Assignment, Experiment
 from experiments.queries.protocols import course_facts, with_seen
-from experiments.reporting.report import ArmStart, CourseFacts, seen_titles
+from experiments.reporting.facts import ArmStart, CourseFacts, seen_titles
 
 
 @dataclass(frozen=True)

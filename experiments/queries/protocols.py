@@ -9,7 +9,7 @@ from activity.access import COMMAND_LINE, Viewer, for_user
 from activity.models import Course
 from experiments.models import Experiment
 from experiments.protocol import Promise, ProtocolArm, ProtocolSegment, protocol_problems
-from experiments.reporting.report import CourseFacts, clock_among
+from experiments.reporting.facts import CourseFacts, clock_among
 from segmentation.models import Segment
 
 

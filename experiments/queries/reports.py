@@ -11,15 +11,8 @@ from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus
 from experiments.protocol import ExperimentProtocol, Promise, ProtocolError, read_protocol
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
-from experiments.reporting.report import (
-    NO_MESSAGE,
-    ArmFacts,
-    DeliveryCounts,
-    ExperimentFacts,
-    Fate,
-    Report,
-    build_report,
-)
+from experiments.reporting.facts import NO_MESSAGE, ArmFacts, DeliveryCounts, ExperimentFacts, Fate
+from experiments.reporting.report import Report, build_report
 
 # A list must not read millions of draws to show how many there are.
 MOST_COUNTED = 100_000

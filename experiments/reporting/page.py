@@ -7,7 +7,8 @@ from activity.texts import with_courses
 from common.dates import day_text, instant_text
 from experiments.reporting.answer import Judgement, interval_words, judge
 from experiments.reporting.charts import Plot, plotted_rows
-from experiments.reporting.report import ExperimentFacts, Report, Row, seen_titles
+from experiments.reporting.facts import ExperimentFacts, seen_titles
+from experiments.reporting.report import Report, Row
 
 # The names of a judgement in the style sheet.
 STYLES = {

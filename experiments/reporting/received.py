@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from experiments.reporting.facts import NO_MESSAGE, ArmFacts, DeliveryCounts, Fate
 from experiments.reporting.reasons import reason_text
-from experiments.reporting.report import NO_MESSAGE, ArmFacts, DeliveryCounts, Fate, Report
+from experiments.reporting.report import Report
 
 # The headings of the table, in its order. A reason follows the last three and "Waiting".
 HEADINGS = {

@@ -7,14 +7,9 @@ from math import isfinite
 
 from common.dates import instant_text
 from experiments.metrics.outcomes import TALLIES
+from experiments.reporting.facts import ArmFacts, CourseFacts
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
-from experiments.reporting.report import (
-    ArmFacts,
-    CourseFacts,
-    MetricResult,
-    Report,
-    Row,
-)
+from experiments.reporting.report import MetricResult, Report, Row
 from experiments.stats.estimate import Estimate
 
 CSV_COLUMNS = (

@@ -11,7 +11,7 @@ from activity.models import Course
 from experiments.models import Experiment, ExperimentStatus
 from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, population_of
-from experiments.reporting.report import all_clocks_stopped
+from experiments.reporting.facts import all_clocks_stopped
 from experiments.reporting.text import hindrances
 from experiments.starting import lock_protocol_and_run
 from interventions.models import Cadence, CadenceStatus, FrequencyCap, Trigger

@@ -7,15 +7,9 @@ import pytest
 
 from experiments.metrics.definitions import LOWER, METRICS, Metric
 from experiments.reporting.answer import Answer, Judgement, answer_line, answers
+from experiments.reporting.facts import CourseFacts, DeliveryCounts, ExperimentFacts, Fate
 from experiments.reporting.page import all_counted_text, outcome_rows
-from experiments.reporting.report import (
-    CourseFacts,
-    DeliveryCounts,
-    ExperimentFacts,
-    Fate,
-    Report,
-    build_report,
-)
+from experiments.reporting.report import Report, build_report
 from experiments.reporting.text import cautions
 from experiments.stats.balance import sample_ratio
 from tests.experiments.test_report import FACTS, arm

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.operations import record_delivery_outcome
 from experiments.queries import deliveries_by_arm
-from experiments.reporting.report import NO_MESSAGE, DeliveryCounts, Fate
+from experiments.reporting.facts import NO_MESSAGE, DeliveryCounts, Fate
 from tests.experiments.factories import assign, running_experiment
 from tests.factories import NOW
 

@@ -10,6 +10,14 @@ from activity.texts import with_courses
 from experiments.metrics.definitions import METRICS
 from experiments.metrics.outcomes import Observed
 from experiments.reporting.charts import plot_svg, plotted_rows
+from experiments.reporting.facts import (
+    NO_MESSAGE,
+    ArmFacts,
+    CourseFacts,
+    DeliveryCounts,
+    ExperimentFacts,
+    Fate,
+)
 from experiments.reporting.page import outcome_rows
 from experiments.reporting.received import (
     ghosts_note,
@@ -17,16 +25,7 @@ from experiments.reporting.received import (
     planned_numbers,
     received_rows,
 )
-from experiments.reporting.report import (
-    NO_MESSAGE,
-    ArmFacts,
-    CourseFacts,
-    DeliveryCounts,
-    ExperimentFacts,
-    Fate,
-    Report,
-    build_report,
-)
+from experiments.reporting.report import Report, build_report
 from experiments.reporting.text import (
     CSV_COLUMNS,
     cautions,

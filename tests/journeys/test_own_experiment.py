@@ -19,7 +19,7 @@ from activity.operations.jsonl import import_jsonl
 from common.clock import utc_now
 from experiments.models import Assignment, Experiment
 from experiments.queries import report
-from experiments.reporting.report import Fate
+from experiments.reporting.facts import Fate
 from interventions.models import Cadence, Delivery, Run
 from segmentation.models import Segment
 from tests.admin.test_changes import cadence_form, make_template, page
