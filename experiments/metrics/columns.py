@@ -162,6 +162,23 @@ class LeftCourse:
         return f"COALESCE(bool_or({has_left}), false)::int::numeric"
 
 
+@dataclass(frozen=True)
+class Reached:
+    """1 if a message of the experiment was handed off within the window, else 0."""
+
+    verb: ClassVar[str] = ""
+    is_before: ClassVar[bool] = False
+
+    def sql(self, *, verb: str, window: str) -> str:
+        """Return the SQL of the column. The query groups by the assignment."""
+        return f"""(EXISTS (
+            SELECT FROM experiments_deliveryoutcome reached
+            WHERE reached.assignment_id = assigned.id AND reached.outcome = 'handed_off'
+                AND reached.at <= %(as_of)s
+                AND reached.at < assigned.assigned_at + {_length(window)}
+        ))::int::numeric"""
+
+
 def _sum(amount: str, condition: str) -> str:
     return f"COALESCE(sum({amount}) FILTER (WHERE {condition}), 0)"
 

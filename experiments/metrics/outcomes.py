@@ -3,6 +3,7 @@
 A new kind needs a class here, its statistics in `experiments.stats`, and an entry in `KINDS`.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -45,6 +46,37 @@ class Observed:
     tally: tuple[str, int]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """An outcome of one number per learner beside another column, which is 0 or 1.
+
+    It is never stored in a protocol. Its sums are how many learners have each pair of values.
+    """
+
+    of: Any
+    column: Column
+    kind: ClassVar[str] = "beside"
+    tallies: ClassVar[tuple[str, ...]] = ("having",)
+    families: ClassVar[dict[str, Family]] = {}
+    waits: ClassVar[bool] = True
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return the outcome's column and the other one."""
+        return (*self.of.columns, self.column)
+
+    def beside(self, column: Column) -> None:
+        """Return None: it has two numbers already."""
+
+    def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
+        """Return the number of learners by value and other column."""
+        pairs: Counter[tuple[int, int]] = Counter()
+        for (number, other), times in frequencies.items():
+            pairs[self.of.value(number), int(other)] += times
+        having = sum(times for (_, other), times in pairs.items() if other)
+        return Observed(pairs.total(), dict(pairs), ("having", having))
+
+
 class Outcome(Protocol):
     """The value that a metric computes from an assignment's events."""
 
@@ -63,6 +95,9 @@ class Outcome(Protocol):
     def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
         """Return the outcomes of an arm whose assignments have these columns."""
 
+    def beside(self, column: Column) -> Beside | None:
+        """Return the outcome beside the column; None if it is not one number of each learner."""
+
 
 class _Rate:
     """An outcome that a learner has or has not, computed from one number."""
@@ -75,6 +110,10 @@ class _Rate:
     def value(number: Any) -> int:
         """Return 1 if the learner has the outcome, else 0."""
         return int(number > 0)
+
+    def beside(self, column: Column) -> Beside:
+        """Return the outcome beside the column."""
+        return Beside(self, column)
 
     def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
         """Return how many assignments have the outcome."""
@@ -96,6 +135,10 @@ class _Mean:
     def value(number: Any) -> int:
         """Return the number."""
         return int(number)
+
+    def beside(self, column: Column) -> Beside:
+        """Return the outcome beside the column."""
+        return Beside(self, column)
 
     def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
         """Return the sum of the numbers and their distribution."""
@@ -189,16 +232,17 @@ class PassRate:
         """Return the columns of passed and of all scored attempts."""
         return (ScoredAttempts(passed_only=True), ScoredAttempts())
 
+    def beside(self, column: Column) -> None:
+        """Return None: an arm's figure is not the mean of one number per learner."""
+
     def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
         """Return the sums of both columns and of their products."""
-        pairs = [(int(top), int(bottom), n) for (top, bottom), n in frequencies.items()]
-        n = sum(times for *_, times in pairs)
-        totals = [sum(row[i] * row[2] for row in pairs) for i in (0, 1)]
-        products = [
-            [sum(row[i] * row[j] * row[2] for row in pairs) for j in (0, 1)] for i in (0, 1)
-        ]
-        sums = JointMoments.from_sums(n, totals=totals, products=products)
-        return Observed(n, sums, ("passed", totals[0]))
+        rows: dict[tuple[int, ...], int] = {
+            (int(top), int(bottom)): times for (top, bottom), times in frequencies.items()
+        }
+        sums = JointMoments.from_frequencies(rows)
+        passed = sum(row[0] * times for row, times in rows.items())
+        return Observed(sums.n, sums, ("passed", passed))
 
 
 @dataclass(frozen=True)
@@ -220,6 +264,9 @@ class TimeTo:
     def columns(self) -> tuple[Column, ...]:
         """Return the columns of the hours until the event, and of the hours followed."""
         return (HoursUntil(self.verb, self.first_only), HoursFollowed())
+
+    def beside(self, column: Column) -> None:
+        """Return None: an arm's figure is not the mean of one number per learner."""
 
     def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
         """Return the times in days, with the window as horizon."""
@@ -250,6 +297,9 @@ class Adjusted:
         """Return the outcome's column, and the same before the draw."""
         own = EventCount(self.of.verb, self.of.first_only)
         return (own, replace(own, is_before=True))
+
+    def beside(self, column: Column) -> None:
+        """Return None: an arm's figure is not the mean of one number per learner."""
 
     def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
         """Return the outcomes and the covariate, one row per learner."""

@@ -24,6 +24,18 @@ _ZONES = f"""zone AS MATERIALIZED (
     CROSS JOIN LATERAL ({zone_arrays("course.time_zone")}) AS periods
 )"""
 
+_DRAWN = "experiments_assignment"
+# The first message or ghost stands for the draw.
+_ANCHORED = """(
+    SELECT drawn.id, drawn.experiment_id, drawn.arm_id, drawn.enrollment_id,
+        min(handed.at) AS assigned_at
+    FROM experiments_assignment drawn
+    JOIN experiments_deliveryoutcome handed ON handed.assignment_id = drawn.id
+        AND handed.outcome IN ('handed_off', 'ghost')
+    WHERE drawn.experiment_id = %(experiment_id)s
+    GROUP BY drawn.id
+)"""
+
 
 @dataclass(frozen=True)
 class ArmAggregate:
@@ -36,16 +48,17 @@ class ArmAggregate:
 
 
 def aggregates_by_arm(
-    experiment_id: int, *, metrics: Sequence[Metric], as_of: datetime
+    experiment_id: int, *, metrics: Sequence[Metric], as_of: datetime, anchored: bool = False
 ) -> dict[str, ArmAggregate]:
     """Return the metrics' outcomes by arm key, in one query over assignments and the event log.
 
     An assignment counts for a metric if the metric's window has ended by as_of. Only events
     received by as_of count, so a report at a past instant never changes. Empty arms are left out.
+    With `anchored`, only learners with a message or a ghost are counted, from the first of them on.
     """
     with connection.cursor() as cursor:
         values = {"experiment_id": experiment_id, **_parameters(metrics, as_of)}
-        cursor.execute(_frequencies_sql(metrics), values)
+        cursor.execute(_frequencies_sql(metrics, _ANCHORED if anchored else _DRAWN), values)
         rows = cursor.fetchall()
     tables: dict[str, list[_Table]] = {}
     for arm, place, has_ended, assignments, first_at, last_at, *numbers in rows:
@@ -115,7 +128,7 @@ SELECT count(*), {groups} FROM (
 """
 
 
-def _frequencies_sql(metrics: Sequence[Metric]) -> str:
+def _frequencies_sql(metrics: Sequence[Metric], source: str) -> str:
     """Return a SELECT with one row per arm, metric and combination of the metric's numbers.
 
     Its columns: arm, the metric's place, whether the window has ended, the number of assignments,
@@ -129,9 +142,9 @@ def _frequencies_sql(metrics: Sequence[Metric]) -> str:
     return f"""
 WITH {_ZONES}, outcome AS MATERIALIZED (
     SELECT assigned.arm_id, assigned.assigned_at, {columns}
-    FROM experiments_assignment assigned {_joins(metrics)}
+    FROM {source} assigned {_joins(metrics)}
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
-    GROUP BY assigned.id
+    GROUP BY assigned.id, assigned.arm_id, assigned.assigned_at
 ), counted AS (
     {" UNION ALL ".join(counted)}
 )

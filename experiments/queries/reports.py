@@ -8,11 +8,19 @@ from django.db.models import Case, IntegerField, OuterRef, QuerySet, Subquery, V
 
 from activity.access import COMMAND_LINE, Viewer, for_user, named
 from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus
-from experiments.protocol import ExperimentProtocol, Promise, ProtocolError, read_protocol
+from experiments.protocol import (
+    HOLM,
+    ExperimentProtocol,
+    Promise,
+    ProtocolError,
+    read_protocol,
+)
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
 from experiments.reporting.facts import NO_MESSAGE, ArmFacts, DeliveryCounts, ExperimentFacts, Fate
-from experiments.reporting.report import Report, build_report
+from experiments.reporting.reach import reach_metric
+from experiments.reporting.report import Report, build_report, with_checks
+from experiments.reporting.staying import staying_metric
 
 # A list must not read millions of draws to show how many there are.
 MOST_COUNTED = 100_000
@@ -69,15 +77,27 @@ def report(experiment: Experiment, *, as_of: datetime, viewer: Viewer = COMMAND_
     if not experiment.protocol:
         raise ProtocolError("The experiment was never started, so there is nothing to report.")
     protocol = read_protocol(experiment.protocol)
-    metrics = protocol.chosen_metrics()
-    aggregates = aggregates_by_arm(experiment.pk, metrics=metrics, as_of=as_of)
-    arms = _arm_facts(protocol, aggregates)
-    return build_report(
+    metrics, guardrails = protocol.chosen_metrics(), protocol.chosen_guardrails()
+    primary = metrics[0]
+    beside = [staying_metric(primary), reach_metric(primary)] if guardrails else []
+    read = [*metrics, *(metric for metric, _ in guardrails), *filter(None, beside)]
+    aggregates = aggregates_by_arm(experiment.pk, metrics=read, as_of=as_of)
+    observed = {arm: found.observed for arm, found in aggregates.items()}
+    found = build_report(
         _facts(experiment, protocol, as_of, viewer),
-        arms=arms,
+        arms=_arm_facts(protocol, aggregates),
         metrics=metrics,
-        observed={arm: found.observed for arm, found in aggregates.items()},
+        observed=observed,
         deliveries=deliveries_by_arm(experiment.pk, as_of=as_of),
+    )
+    if not guardrails:
+        return found
+    anchored = aggregates_by_arm(experiment.pk, metrics=[primary], as_of=as_of, anchored=True)
+    return with_checks(
+        found,
+        guardrails=guardrails,
+        observed=observed,
+        anchored={arm: each.observed[primary.key] for arm, each in anchored.items()},
     )
 
 
@@ -119,6 +139,7 @@ def _facts(
         stopped_at=experiment.stopped_at,
         as_of=as_of,
         level=protocol.level,
+        is_corrected=protocol.analysis.correction == HOLM,
         protocol_sha256=experiment.protocol_sha256,
         courses=courses_of(experiment, viewer=viewer),
     )

@@ -8,7 +8,7 @@ from experiments.metrics.definitions import HIGHER
 from experiments.reporting.figures import level_text, p_text
 from experiments.reporting.report import Report, Row
 from experiments.reporting.text import draw_summary
-from experiments.reporting.verdict import Finding, find
+from experiments.reporting.verdict import Finding, hint_text
 
 
 class Judgement(StrEnum):
@@ -16,9 +16,18 @@ class Judgement(StrEnum):
 
     BETTER = "better"
     WORSE = "worse"
+    HINT = "no difference after correction"
     NOT_FOUND = "no difference found"
     UNKNOWN = "not known yet"
+    WITHHELD = "withheld"
     UNTRUSTED = "cannot be trusted"
+
+
+_JUDGEMENTS = {
+    Finding.HINT: Judgement.HINT,
+    Finding.NOT_FOUND: Judgement.NOT_FOUND,
+    Finding.UNKNOWN: Judgement.UNKNOWN,
+}
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,11 @@ def judge(report: Report, row: Row) -> Judgement:
     """Return whether the arm did better or worse than the control, if this is known."""
     if report.balance.is_mismatch:
         return Judgement.UNTRUSTED
-    finding = find(row.comparison)
-    if finding in (Finding.NOT_FOUND, Finding.UNKNOWN):
-        return Judgement.NOT_FOUND if finding is Finding.NOT_FOUND else Judgement.UNKNOWN
+    if report.staying and report.staying.reason_of(row.arm):
+        return Judgement.WITHHELD
+    finding = row.verdict.finding
+    if finding in _JUDGEMENTS:
+        return _JUDGEMENTS[finding]
     is_higher = finding is Finding.HIGHER
     return Judgement.BETTER if is_higher is (row.metric.better == HIGHER) else Judgement.WORSE
 
@@ -107,8 +118,10 @@ OTHERS = "those who did not get it"
 _FOUND = {
     Judgement.BETTER: "learners in “{arm}” did better",
     Judgement.WORSE: "learners in “{arm}” did worse",
+    Judgement.HINT: "no difference between learners in “{arm}” and {others} stands",
     Judgement.NOT_FOUND: "no difference was found between learners in “{arm}” and {others}",
     Judgement.UNKNOWN: "it is not known whether learners in “{arm}” differ from {others}",
+    Judgement.WITHHELD: "no comparison of learners in “{arm}” with {others} is given",
     Judgement.UNTRUSTED: "it cannot be said whether learners in “{arm}” differ from {others}",
 }
 
@@ -122,8 +135,8 @@ def _others(row: Row) -> str:
 
 
 def _numbers(row: Row, judgement: Judgement) -> str:
-    """Return the levels and their difference, or nothing for an arm without counted learners."""
-    is_known = row.comparison.difference.has_value
+    """Return the levels and their difference, or nothing if there is nothing to compare."""
+    is_known = row.comparison.difference.has_value and judgement is not Judgement.WITHHELD
     return f": {_levels(row)}{_apart(row, judgement)}" if is_known else ""
 
 
@@ -145,8 +158,12 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
     level = level_text(difference.level)
     if not difference.has_value:
         return f"{_capital(difference.reason)}."
+    if judgement is Judgement.WITHHELD and report.staying:
+        return f"{_capital(report.staying.reason_of(row.arm))}."
     if judgement is Judgement.UNKNOWN:
         return f"{counted} are counted, and {difference.reason}."
+    if judgement is Judgement.HINT:
+        return f"{counted} are counted. {hint_text(row.corrected_p)}"
     if judgement is Judgement.NOT_FOUND:
         return (
             f"{counted} are counted. With {level} confidence this rules out a rise of more than "

@@ -41,6 +41,8 @@ class ExperimentFacts:
     protocol_sha256: str
     courses: tuple[CourseFacts, ...]
     caps: tuple[str, ...] = ()
+    # The p-values of several comparisons are corrected by Holm's method.
+    is_corrected: bool = False
 
     @property
     def can_draw(self) -> bool:

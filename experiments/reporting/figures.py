@@ -27,8 +27,12 @@ class Figures:
         It has enough decimals for two digits of the narrowest interval, and never shows a limit
         other than 0 as 0.
         """
-        unit = comparisons[0].unit
-        return cls(unit, max(_decimals(each.difference, unit) for each in comparisons))
+        return cls.of_estimates([each.difference for each in comparisons], comparisons[0].unit)
+
+    @classmethod
+    def of_estimates(cls, estimates: Sequence[Estimate], unit: Unit) -> "Figures":
+        """Return one format for all estimates, as `of` does for comparisons."""
+        return cls(unit, max(_decimals(each, unit) for each in estimates))
 
     def level(self, value: float) -> str:
         """Return a rate or a mean: `45.2%` or `1.42`."""
@@ -43,7 +47,12 @@ class Figures:
         return self._scaled(value, before="+", after=self.unit.points)
 
     def apart(self, comparison: Comparison) -> float:
-        """Return the difference of the two rounded levels, so that a printed line adds up."""
+        """Return the difference of the two rounded levels, so that a printed line adds up.
+
+        An adjusted difference is not that of the levels, and is returned as it is.
+        """
+        if comparison.is_adjusted:
+            return comparison.difference.value
         levels = (comparison.arm_level, comparison.control_level)
         factor = self.unit.factor
         arm, control = (float(f"{each * factor:.{self.decimals}f}") for each in levels)

@@ -14,8 +14,10 @@ from experiments.reporting.report import Report, Row
 STYLES = {
     Judgement.BETTER: "good",
     Judgement.WORSE: "bad",
+    Judgement.HINT: "none",
     Judgement.NOT_FOUND: "none",
     Judgement.UNKNOWN: "unknown",
+    Judgement.WITHHELD: "unknown",
     Judgement.UNTRUSTED: "unknown",
 }
 

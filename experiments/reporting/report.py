@@ -1,7 +1,7 @@
 """A report as data: each arm against the control, by intention to treat. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from experiments.metrics.definitions import Metric
@@ -15,9 +15,14 @@ from experiments.reporting.facts import (
     first_result_at,
 )
 from experiments.reporting.figures import Figures
+from experiments.reporting.guardrails import GuardrailRow, guardrail_rows
+from experiments.reporting.reach import Reach, reach
+from experiments.reporting.staying import Staying, staying
 from experiments.reporting.verdict import Verdict, verdict
 from experiments.stats.balance import SampleRatio, sample_ratio
 from experiments.stats.comparison import Comparison, compare_arms
+from experiments.stats.estimate import UNKNOWN
+from experiments.stats.multiplicity import holm
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Row:
     comparison: Comparison
     verdict: Verdict
     figures: Figures
+    # The p-value corrected for the comparisons of its family; the plain one without correction.
+    corrected_p: float = UNKNOWN
 
     @property
     def key(self) -> str:
@@ -97,6 +104,9 @@ class Report:
     arms: list[ArmFacts]
     balance: SampleRatio
     results: list[MetricResult]
+    guardrails: list[GuardrailRow] = field(default_factory=list)
+    staying: Staying | None = None
+    reach: Reach | None = None
 
     @property
     def assigned(self) -> int:
@@ -146,46 +156,102 @@ def build_report(
     An arm without outcomes is an empty arm.
     """
     full = [replace(arm, deliveries=deliveries.get(arm.key, {})) for arm in arms]
+    by_metric = [of_metric(metric, full, observed) for metric in metrics]
+    compared = [
+        compared_arms(metric, full, outcomes, level=facts.level)
+        for metric, outcomes in zip(metrics, by_metric, strict=True)
+    ]
+    corrected = _corrected(compared) if facts.is_corrected else _plain(compared)
     return Report(
         facts,
         full,
         sample_ratio([arm.assigned for arm in full], [arm.weight for arm in full]),
         [
-            _result(metric, full, _of_metric(metric, full, observed), facts.level)
-            for metric in metrics
+            _result(*each, full)
+            for each in zip(metrics, by_metric, compared, corrected, strict=True)
         ],
     )
 
 
-def _of_metric(
+def with_checks(
+    report: Report,
+    *,
+    guardrails: Sequence[tuple[Metric, float]],
+    observed: Mapping[str, Mapping[str, Observed]],
+    anchored: Mapping[str, Observed],
+) -> Report:
+    """Return the report with its guardrails, who left, and whom the messages reached.
+
+    `observed` has the metrics of `staying_metric` and `reach_metric` too, and `anchored` the
+    primary outcome from the first message or ghost on.
+    """
+    level, primary = report.facts.level, report.primary.metric
+    return replace(
+        report,
+        guardrails=guardrail_rows(guardrails, arms=report.arms, observed=observed, level=level),
+        staying=staying(report.arms, observed, level=level),
+        reach=reach(primary, report.arms, observed=observed, anchored=anchored, level=level),
+    )
+
+
+def of_metric(
     metric: Metric, arms: Sequence[ArmFacts], observed: Mapping[str, Mapping[str, Observed]]
 ) -> dict[str, Observed]:
+    """Return the metric's outcomes of every arm. An arm without outcomes is an empty arm."""
     nobody = metric.observe({})
     return {arm.key: observed.get(arm.key, {}).get(metric.key, nobody) for arm in arms}
 
 
+def compared_arms(
+    metric: Metric, arms: Sequence[ArmFacts], outcomes: Mapping[str, Observed], *, level: float
+) -> list[Comparison]:
+    """Return the comparison of each other arm with the control in the metric."""
+    control = next(arm for arm in arms if arm.is_control)
+    sums = {key: found.sums for key, found in outcomes.items()}
+    return compare_arms(sums, family=metric.family, control=control.key, level=level)
+
+
+def _plain(compared: Sequence[Sequence[Comparison]]) -> list[list[float]]:
+    return [[each.difference.p_value for each in of_one] for of_one in compared]
+
+
+def _corrected(compared: Sequence[Sequence[Comparison]]) -> list[list[float]]:
+    """Return the p-values corrected by Holm's method: the primary outcome's, and all others'."""
+    plain = _plain(compared)
+    families = holm(plain[0]), holm([each for of_one in plain[1:] for each in of_one])
+    found = iter([*families[0], *families[1]])
+    return [[next(found) for _ in of_one] for of_one in plain]
+
+
 def _result(
-    metric: Metric, arms: Sequence[ArmFacts], observed: Mapping[str, Observed], level: float
+    metric: Metric,
+    observed: Mapping[str, Observed],
+    compared: Sequence[Comparison],
+    corrected: Sequence[float],
+    arms: Sequence[ArmFacts],
 ) -> MetricResult:
     control = next(arm for arm in arms if arm.is_control)
     by_key = {arm.key: arm for arm in arms}
-    sums = {key: found.sums for key, found in observed.items()}
-    comparisons = compare_arms(sums, family=metric.family, control=control.key, level=level)
-    figures = Figures.of(comparisons)
+    figures = Figures.of(compared)
     return MetricResult(
         metric,
         observed,
         {arm.key: arm.assigned - observed[arm.key].n for arm in arms},
         [
-            _row(metric, by_key[comparison.arm], control, comparison, figures)
-            for comparison in comparisons
+            _row(metric, (by_key[comparison.arm], control), comparison, figures, p_value)
+            for comparison, p_value in zip(compared, corrected, strict=True)
         ],
     )
 
 
 def _row(
-    metric: Metric, arm: ArmFacts, control: ArmFacts, comparison: Comparison, figures: Figures
+    metric: Metric,
+    arms: tuple[ArmFacts, ArmFacts],
+    comparison: Comparison,
+    figures: Figures,
+    corrected_p: float,
 ) -> Row:
+    arm, control = arms
     named = replace(comparison, arm=arm.name, control=control.name)
-    text = verdict(named, outcome=metric.words, figures=figures)
-    return Row(metric, arm, control, comparison, text, figures)
+    text = verdict(named, outcome=metric.words, figures=figures, corrected_p=corrected_p)
+    return Row(metric, arm, control, comparison, text, figures, corrected_p)

@@ -13,6 +13,7 @@ class Finding(StrEnum):
 
     HIGHER = "higher"
     LOWER = "lower"
+    HINT = "no difference after correction"
     NOT_FOUND = "no difference found"
     UNKNOWN = "not known"
 
@@ -25,19 +26,34 @@ class Verdict:
     text: str
 
 
-def verdict(comparison: Comparison, *, outcome: str, figures: Figures) -> Verdict:
+def verdict(
+    comparison: Comparison, *, outcome: str, figures: Figures, corrected_p: float | None = None
+) -> Verdict:
     """Return the verdict of the comparison, with its numbers formatted by `figures`.
 
     `outcome` follows a number: "of learners attempted a quiz" after a rate, "quiz attempts per
-    learner" after a mean.
+    learner" after a mean. `corrected_p` is the p-value corrected for several comparisons.
     """
-    finding = find(comparison)
-    return Verdict(finding, _SENTENCES[finding](comparison, figures, outcome))
+    finding = find(comparison, corrected_p=corrected_p)
+    text = _SENTENCES[finding](comparison, figures, outcome)
+    if finding is Finding.HINT and corrected_p is not None:
+        text = f"{text} {hint_text(corrected_p)}"
+    return Verdict(finding, text)
 
 
-def find(comparison: Comparison) -> Finding:
+def hint_text(corrected_p: float) -> str:
+    """Return the sentence on a difference that does not stand among several comparisons."""
+    return (
+        f"Among all comparisons of this report, one such difference is no surprise "
+        f"({p_text(corrected_p)} after correction)."
+    )
+
+
+def find(comparison: Comparison, *, corrected_p: float | None = None) -> Finding:
     """Return the finding. Test and interval belong to one family, so they always agree."""
     difference = comparison.difference
+    if difference.excludes_zero and corrected_p is not None and corrected_p > 1 - difference.level:
+        return Finding.HINT
     if not difference.has_interval:
         return Finding.UNKNOWN
     if not difference.excludes_zero:
@@ -82,6 +98,14 @@ def _shown(comparison: Comparison, figures: Figures, outcome: str) -> str:
     )
 
 
+def _hint(comparison: Comparison, figures: Figures, outcome: str) -> str:
+    difference = comparison.difference
+    return (
+        f"{_levels(comparison, figures, outcome)} ({_interval(comparison, figures)}; "
+        f"{p_text(difference.p_value)})."
+    )
+
+
 def _not_found(comparison: Comparison, figures: Figures, outcome: str) -> str:
     difference = comparison.difference
     return (
@@ -105,6 +129,7 @@ def _unknown(comparison: Comparison, figures: Figures, outcome: str) -> str:
 _SENTENCES = {
     Finding.HIGHER: _shown,
     Finding.LOWER: _shown,
+    Finding.HINT: _hint,
     Finding.NOT_FOUND: _not_found,
     Finding.UNKNOWN: _unknown,
 }

@@ -62,21 +62,29 @@ def missing_p_value(control: Counts, arm: Counts) -> float:
     return rate_test(control, arm)[1] if control.n and arm.n else UNKNOWN
 
 
-def withholding_reason(control: Counts, arm: Counts, *, names: tuple[str, str]) -> str:
+# The words for outcomes that are missing in the rows of a file.
+MISSING_ROWS = (
+    "outcomes are missing in {} of {} rows of {} and in {} of {} of {}, so a difference may come "
+    "from the missing rows alone"
+)
+
+
+def withholding_reason(
+    control: Counts, arm: Counts, *, names: tuple[str, str], words: str = MISSING_ROWS
+) -> str:
     """Return why the arms must not be compared; empty if nothing speaks against it.
 
     The counts are the missing outcomes of all drawn learners, and the names those of the control
-    and the arm. As for a sample ratio, the alarm is a p-value below .001: if outcomes are missing
-    by arm, the rest of the arms is no longer a fair draw.
+    and the arm. `words` has places for the number, the whole and the name of the arm, then of the
+    control. As for a sample ratio, the alarm is a p-value below .001: if outcomes are missing by
+    arm, the rest of the arms is no longer a fair draw.
     """
     # A comparison with nan is False: an empty arm has its own reason elsewhere.
     if not missing_p_value(control, arm) < ALARM:
         return ""
-    return (
-        f"outcomes are missing in {arm.successes:,} of {arm.n:,} rows of {names[1]} and in "
-        f"{control.successes:,} of {control.n:,} of {names[0]}, so a difference may come from the "
-        "missing rows alone"
-    )
+    sides = ((arm, names[1]), (control, names[0]))
+    shown = [text for each, name in sides for text in (f"{each.successes:,}", f"{each.n:,}", name)]
+    return words.format(*shown)
 
 
 def lee_bounds(control: Arm, treatment: Arm, *, level: float = 0.95) -> Bounds:

@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.stats.adjusted import Rows, adjusted_difference
 from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.margins import Guardrail, Margin, mean_guardrail, rate_guardrail
 from experiments.stats.means import mean_difference, relative_mean
 from experiments.stats.rates import rate_difference, relative_rate
 from experiments.stats.ratios import RatioSums, ratio, ratio_difference, relative_ratio
@@ -37,6 +38,8 @@ class Family:
     unit: Unit
     level: Callable[[Any], float]
     compare: Callable[[Any, Any, float], tuple[Estimate, Estimate]]
+    # The test of a margin; None if this kind of outcome has none.
+    guard: Callable[[Any, Any, Margin, float], Guardrail] | None = None
     # The difference is adjusted, so it is not that of the two levels.
     is_adjusted: bool = False
 
@@ -75,8 +78,16 @@ def _mean_outcome(rows: Rows) -> float:
     return float(rows.outcomes.mean()) if rows.outcomes.size else UNKNOWN
 
 
-RATES = Family("binary", PERCENT, lambda counts: counts.rate, _compare_rates)
-MEANS = Family("mean", PLAIN, lambda moments: moments.average, _compare_means)
+def _guard_rates(control: Counts, arm: Counts, margin: Margin, level: float) -> Guardrail:
+    return rate_guardrail(control, arm, margin, level=level)
+
+
+def _guard_means(control: Moments, arm: Moments, margin: Margin, level: float) -> Guardrail:
+    return mean_guardrail(control, arm, margin, level=level)
+
+
+RATES = Family("binary", PERCENT, lambda counts: counts.rate, _compare_rates, _guard_rates)
+MEANS = Family("mean", PLAIN, lambda moments: moments.average, _compare_means, _guard_means)
 RATIOS = Family("ratio", PERCENT, ratio, _compare_ratios)
 TIMES = Family("time", DAYS, _mean_time, _compare_times)
 ADJUSTED = Family("adjusted", PLAIN, _mean_outcome, _compare_adjusted, is_adjusted=True)

@@ -1,6 +1,6 @@
 """Sums of several numbers per unit, such as passed and scored attempts, that add."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
@@ -59,6 +59,20 @@ class JointMoments:
         means = rows.mean(axis=1)
         apart = rows - means[:, None]
         return _joint(rows.shape[1], means, apart @ apart.T)
+
+    @classmethod
+    def from_frequencies(cls, frequencies: Mapping[tuple[int, ...], int]) -> "JointMoments":
+        """Return the sums of units given as their numbers, with how often each row occurs.
+
+        The numbers are whole, so the result is exact. There is at least one column.
+        """
+        rows = list(frequencies.items()) or [((0, 0), 0)]
+        places = range(len(rows[0][0]))
+        totals = [sum(row[i] * times for row, times in rows) for i in places]
+        products = [
+            [sum(row[i] * row[j] * times for row, times in rows) for j in places] for i in places
+        ]
+        return cls.from_sums(sum(times for _, times in rows), totals=totals, products=products)
 
     @classmethod
     def from_sums(

@@ -299,12 +299,12 @@ def test_aggregates_take_one_query(django_assert_num_queries) -> None:
         aggregates_by_arm(experiment.pk, metrics=METRICS, as_of=AS_OF)
 
 
-def test_report_takes_three_queries(django_assert_num_queries) -> None:
+def test_report_takes_four_queries(django_assert_num_queries) -> None:
     experiment = running_experiment()
     related = Experiment.objects.select_related("segment__playbook", "playbook")
     experiment = related.get(pk=experiment.pk)
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         report(experiment, as_of=AS_OF)
 
 

@@ -170,7 +170,7 @@ def test_stopped_experiment_has_an_answer_of_its_own(viewer: Client, nudge: Expe
 
 
 def test_row_of_an_unreadable_report_says_why(viewer: Client, nudge: Experiment) -> None:
-    Experiment.objects.update(protocol=nudge.protocol.replace('"format":2', '"format":3'))
+    Experiment.objects.update(protocol=nudge.protocol.replace('"format":3', '"format":4'))
 
     text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
     assert "The report cannot be shown. The protocol has format 3" in text
@@ -376,7 +376,7 @@ def test_the_page_names_the_test_and_interval_of_each_metric(
 def test_a_protocol_of_a_later_release_gives_a_sentence(
     viewer: Client, nudge: Experiment, page: str
 ) -> None:
-    Experiment.objects.update(protocol=nudge.protocol.replace('"format":2', '"format":3'))
+    Experiment.objects.update(protocol=nudge.protocol.replace('"format":3', '"format":4'))
     response = viewer.get(page)
 
     assert response.status_code == 409

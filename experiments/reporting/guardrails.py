@@ -1,0 +1,95 @@
+"""Guardrails of a report: outcomes that must not become worse, each with its margin. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from experiments.metrics.definitions import LOWER, Metric
+from experiments.metrics.outcomes import Observed
+from experiments.reporting.facts import ArmFacts
+from experiments.reporting.figures import Figures, level_text
+from experiments.stats.margins import Guardrail, Margin, Verdict
+
+
+@dataclass(frozen=True)
+class GuardrailRow:
+    """One arm against the control in a guardrail. The levels are rates or means."""
+
+    metric: Metric
+    arm: ArmFacts
+    control: ArmFacts
+    guardrail: Guardrail
+    arm_level: float
+    control_level: float
+
+    @property
+    def is_harmful(self) -> bool:
+        """Return whether harm is shown."""
+        return self.guardrail.verdict is Verdict.HARMFUL
+
+    @property
+    def figures(self) -> Figures:
+        """Return the format of its numbers."""
+        return Figures.of_estimates([self.guardrail.difference], self.metric.family.unit)
+
+
+def guardrail_rows(
+    chosen: Sequence[tuple[Metric, float]],
+    *,
+    arms: Sequence[ArmFacts],
+    observed: Mapping[str, Mapping[str, Observed]],
+    level: float,
+) -> list[GuardrailRow]:
+    """Return each guardrail for each arm but the control. An empty arm has its reason."""
+    control = next(arm for arm in arms if arm.is_control)
+    others = [arm for arm in arms if not arm.is_control]
+    return [
+        _row(metric, size, (control, arm), observed, level)
+        for metric, size in chosen
+        for arm in others
+    ]
+
+
+def _row(
+    metric: Metric,
+    size: float,
+    arms: tuple[ArmFacts, ArmFacts],
+    observed: Mapping[str, Mapping[str, Observed]],
+    level: float,
+) -> GuardrailRow:
+    margin = Margin(size, higher_is_worse=metric.better == LOWER)
+    nobody = metric.observe({})
+    sums = [observed.get(arm.key, {}).get(metric.key, nobody).sums for arm in arms]
+    guard, levels = metric.family.guard, [metric.family.level(each) for each in sums]
+    if guard is None:
+        raise ValueError(f"The metric {metric.key} has no test of a margin.")
+    found = guard(sums[0], sums[1], margin, level)
+    return GuardrailRow(metric, arms[1], arms[0], found, levels[1], levels[0])
+
+
+_STATES = {
+    Verdict.SAFE: "within its margin",
+    Verdict.HARMFUL: "worse",
+    Verdict.UNKNOWN: "not known yet",
+}
+
+
+def state_text(row: GuardrailRow) -> str:
+    """Return the state of the guardrail in two or three words."""
+    return _STATES[row.guardrail.verdict]
+
+
+def guardrail_text(row: GuardrailRow) -> str:
+    """Return a sentence with the levels, the interval and the margin, or why there is none."""
+    found, figures = row.guardrail.difference, row.figures
+    if not found.has_value:
+        return f"{row.metric.name}: {found.reason}."
+    levels = (
+        f"{figures.level(row.arm_level)} {row.metric.words}, against "
+        f"{figures.level(row.control_level)}"
+    )
+    if not found.has_interval:
+        return f"{levels}. There is no interval: {found.reason}."
+    points = figures.unit.points
+    limits = f"{level_text(found.level)} interval {figures.interval(found)}{points}"
+    margin = figures.size(row.guardrail.margin.size)
+    return f"{levels} ({limits}). Accepted is a change for the worse of less than {margin}."
