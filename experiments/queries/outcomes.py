@@ -3,38 +3,25 @@
 # Every value is a bound parameter. The texts put into the SQL are all written in this app.
 # ruff: noqa: S608
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
-from activity.local_time import zone_arrays
-from activity.read_models.columns import IS_ACT
-from experiments.metrics.columns import ACT, ActiveDays, Column
 from experiments.metrics.definitions import Metric
 from experiments.metrics.outcomes import Observed
 from experiments.models import Assignment
-
-# The zone periods of each zone, found once and not per event.
-_ZONES = f"""zone AS MATERIALIZED (
-    SELECT course.time_zone AS name, periods.ends, periods.offsets
-    FROM (SELECT DISTINCT time_zone FROM activity_course) AS course
-    CROSS JOIN LATERAL ({zone_arrays("course.time_zone")}) AS periods
-)"""
-
-_DRAWN = "experiments_assignment"
-# The first message or ghost stands for the draw.
-_ANCHORED = """(
-    SELECT drawn.id, drawn.experiment_id, drawn.arm_id, drawn.enrollment_id,
-        min(handed.at) AS assigned_at
-    FROM experiments_assignment drawn
-    JOIN experiments_deliveryoutcome handed ON handed.assignment_id = drawn.id
-        AND handed.outcome IN ('handed_off', 'ghost')
-    WHERE drawn.experiment_id = %(experiment_id)s
-    GROUP BY drawn.id
-)"""
+from experiments.queries.outcome_sql import (
+    ANCHORED,
+    DRAWN,
+    ZONES,
+    columns_sql,
+    event_joins,
+    named_columns,
+    parameters,
+)
 
 
 @dataclass(frozen=True)
@@ -57,8 +44,8 @@ def aggregates_by_arm(
     With `anchored`, only learners with a message or a ghost are counted, from the first of them on.
     """
     with connection.cursor() as cursor:
-        values = {"experiment_id": experiment_id, **_parameters(metrics, as_of)}
-        cursor.execute(_frequencies_sql(metrics, _ANCHORED if anchored else _DRAWN), values)
+        values = {"experiment_id": experiment_id, **parameters(metrics, as_of)}
+        cursor.execute(_frequencies_sql(metrics, ANCHORED if anchored else DRAWN), values)
         rows = cursor.fetchall()
     tables: dict[str, list[_Table]] = {}
     for arm, place, has_ended, assignments, first_at, last_at, *numbers in rows:
@@ -109,20 +96,20 @@ def outcomes_since(starts: Mapping[int, datetime], *, metric: Metric, as_of: dat
     An enrollment counts if the metric's window has ended by as_of. One query.
     """
     ended = {each: at for each, at in starts.items() if at + metric.window <= as_of}
-    values = {"ids": list(ended), "instants": list(ended.values()), **_parameters([metric], as_of)}
+    values = {"ids": list(ended), "instants": list(ended.values()), **parameters([metric], as_of)}
     with connection.cursor() as cursor:
         cursor.execute(_since_sql(metric), values)
         return metric.observe({tuple(row[1:]): row[0] for row in cursor.fetchall()})
 
 
 def _since_sql(metric: Metric) -> str:
-    groups = ", ".join(f"column_{name}" for _, name, _ in _columns([metric]))
+    groups = ", ".join(f"column_{name}" for _, name, _ in named_columns([metric]))
     return f"""
-WITH {_ZONES}
+WITH {ZONES}
 SELECT count(*), {groups} FROM (
-    SELECT {_columns_sql([metric])}
+    SELECT {columns_sql([metric])}
     FROM unnest(%(ids)s::bigint[], %(instants)s::timestamptz[])
-        AS assigned (enrollment_id, assigned_at) {_joins([metric])}
+        AS assigned (enrollment_id, assigned_at) {event_joins([metric])}
     GROUP BY assigned.enrollment_id, assigned.assigned_at
 ) AS outcome GROUP BY {groups}
 """
@@ -135,14 +122,14 @@ def _frequencies_sql(metrics: Sequence[Metric], source: str) -> str:
     the first and the last draw (only for the first metric), and the numbers. A metric with fewer
     columns than another is filled up with nulls.
     """
-    columns = _columns_sql(metrics)
+    columns = columns_sql(metrics)
     widest = max(len(metric.outcome.columns) for metric in metrics)
     counted = (_counted_sql(place, metric, widest) for place, metric in enumerate(metrics))
     numbers = ", ".join(f"counted.number_{number}" for number in range(widest))
     return f"""
-WITH {_ZONES}, outcome AS MATERIALIZED (
+WITH {ZONES}, outcome AS MATERIALIZED (
     SELECT assigned.arm_id, assigned.assigned_at, {columns}
-    FROM {source} assigned {_joins(metrics)}
+    FROM {source} assigned {event_joins(metrics)}
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
     GROUP BY assigned.id, assigned.arm_id, assigned.assigned_at
 ), counted AS (
@@ -152,41 +139,6 @@ SELECT arm.key, counted.place, counted.has_ended, counted.assignments, counted.f
     counted.last_at, {numbers}
 FROM counted JOIN experiments_arm arm ON arm.id = counted.arm_id
 """
-
-
-def _joins(metrics: Sequence[Metric]) -> str:
-    """Return the joins of what the columns read: the enrollment, its zone, and the events."""
-    columns = [column for _, _, column in _columns(metrics)]
-    events = ["event.verb = ANY (%(verbs)s)"]
-    if any(column.verb == ACT for column in columns):
-        events.append(f"({IS_ACT})")
-    zones = """
-    JOIN activity_course course ON course.id = enrollment.course_id
-    JOIN zone ON zone.name = course.time_zone"""
-    reads_days = any(isinstance(column, ActiveDays) for column in columns)
-    return f"""
-    JOIN activity_enrollment enrollment ON enrollment.id = assigned.enrollment_id
-    {zones if reads_days else ""}
-    LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
-        AND ({" OR ".join(events)})
-        AND event.received_at <= %(as_of)s
-        AND event.occurred_at >= assigned.assigned_at - make_interval(secs => %(longest_before)s)
-        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
-"""
-
-
-def _columns(metrics: Sequence[Metric]) -> Iterator[tuple[int, str, Column]]:
-    """Yield each column with its metric's place and a unique name."""
-    for place, metric in enumerate(metrics):
-        for number, column in enumerate(metric.outcome.columns):
-            yield place, f"{place}_{number}", column
-
-
-def _columns_sql(metrics: Sequence[Metric]) -> str:
-    return ", ".join(
-        f"{column.sql(verb=f'%(verb_{name})s', window=f'%(window_{place})s')} AS column_{name}"
-        for place, name, column in _columns(metrics)
-    )
 
 
 def _counted_sql(place: int, metric: Metric, widest: int) -> str:
@@ -205,18 +157,3 @@ def _counted_sql(place: int, metric: Metric, widest: int) -> str:
         {first}::timestamptz AS first_at, {last}::timestamptz AS last_at,
         {", ".join(named)}
     FROM outcome GROUP BY arm_id, has_ended, {groups}"""
-
-
-def _parameters(metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:
-    seconds = [metric.window.total_seconds() for metric in metrics]
-    columns = list(_columns(metrics))
-    return {
-        "as_of": as_of,
-        "verbs": sorted({column.verb for _, _, column in columns} - {ACT, ""}),
-        "longest": max(seconds),
-        "longest_before": max(
-            (seconds[place] for place, _, column in columns if column.is_before), default=0
-        ),
-        **{f"verb_{name}": column.verb for _, name, column in columns},
-        **{f"window_{place}": window for place, window in enumerate(seconds)},
-    }

@@ -1,0 +1,87 @@
+"""Parts of the SQL that reads the columns of metrics for each assignment. Pure.
+
+A query names the assignment `assigned`, and selects from one of the sources with the joins.
+"""
+
+# Every value is a bound parameter. The texts put into the SQL are all written in this app.
+# ruff: noqa: S608
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from activity.local_time import zone_arrays
+from activity.read_models.columns import IS_ACT
+from experiments.metrics.columns import ACT, ActiveDays, Column
+from experiments.metrics.definitions import Metric
+
+# The zone periods of each zone, found once and not per event.
+ZONES = f"""zone AS MATERIALIZED (
+    SELECT course.time_zone AS name, periods.ends, periods.offsets
+    FROM (SELECT DISTINCT time_zone FROM activity_course) AS course
+    CROSS JOIN LATERAL ({zone_arrays("course.time_zone")}) AS periods
+)"""
+
+DRAWN = "experiments_assignment"
+# The first message or ghost stands for the draw.
+ANCHORED = """(
+    SELECT drawn.id, drawn.experiment_id, drawn.arm_id, drawn.enrollment_id,
+        min(handed.at) AS assigned_at
+    FROM experiments_assignment drawn
+    JOIN experiments_deliveryoutcome handed ON handed.assignment_id = drawn.id
+        AND handed.outcome IN ('handed_off', 'ghost')
+    WHERE drawn.experiment_id = %(experiment_id)s
+    GROUP BY drawn.id
+)"""
+
+
+def event_joins(metrics: Sequence[Metric]) -> str:
+    """Return the joins of what the columns read: the enrollment, its zone, and the events."""
+    columns = [column for _, _, column in named_columns(metrics)]
+    events = ["event.verb = ANY (%(verbs)s)"]
+    if any(column.verb == ACT for column in columns):
+        events.append(f"({IS_ACT})")
+    zones = """
+    JOIN activity_course course ON course.id = enrollment.course_id
+    JOIN zone ON zone.name = course.time_zone"""
+    reads_days = any(isinstance(column, ActiveDays) for column in columns)
+    return f"""
+    JOIN activity_enrollment enrollment ON enrollment.id = assigned.enrollment_id
+    {zones if reads_days else ""}
+    LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
+        AND ({" OR ".join(events)})
+        AND event.received_at <= %(as_of)s
+        AND event.occurred_at >= assigned.assigned_at - make_interval(secs => %(longest_before)s)
+        AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
+"""
+
+
+def named_columns(metrics: Sequence[Metric]) -> Iterator[tuple[int, str, Column]]:
+    """Yield each column with its metric's place and a unique name."""
+    for place, metric in enumerate(metrics):
+        for number, column in enumerate(metric.outcome.columns):
+            yield place, f"{place}_{number}", column
+
+
+def columns_sql(metrics: Sequence[Metric]) -> str:
+    """Return the selected columns, separated by commas, under the names `column_PLACE_NUMBER`."""
+    return ", ".join(
+        f"{column.sql(verb=f'%(verb_{name})s', window=f'%(window_{place})s')} AS column_{name}"
+        for place, name, column in named_columns(metrics)
+    )
+
+
+def parameters(metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:
+    """Return the values of the parameters that columns and joins name."""
+    seconds = [metric.window.total_seconds() for metric in metrics]
+    columns = list(named_columns(metrics))
+    return {
+        "as_of": as_of,
+        "verbs": sorted({column.verb for _, _, column in columns} - {ACT, ""}),
+        "longest": max(seconds),
+        "longest_before": max(
+            (seconds[place] for place, _, column in columns if column.is_before), default=0
+        ),
+        **{f"verb_{name}": column.verb for _, name, column in columns},
+        **{f"window_{place}": window for place, window in enumerate(seconds)},
+    }
