@@ -42,10 +42,17 @@ class Position:
 
     def beyond(self, critical: float) -> float:
         """Return the probability that |z| exceeds the critical value first at this look."""
-        limit = critical * self.root
-        above = scipy.special.ndtr((self.means - limit) / self.spread)
-        below = scipy.special.ndtr((-limit - self.means) / self.spread)
-        return float(self.masses @ (above + below))
+        return self.above(critical) + self.below(-critical)
+
+    def above(self, critical: float) -> float:
+        """Return the probability that z does so on the upper side."""
+        apart = (self.means - critical * self.root) / self.spread
+        return float(self.masses @ scipy.special.ndtr(apart))
+
+    def below(self, critical: float) -> float:
+        """Return the probability that z falls below this value at this look."""
+        apart = (critical * self.root - self.means) / self.spread
+        return float(self.masses @ scipy.special.ndtr(apart))
 
     def within(self, critical: float, *, finest: float) -> tuple[Floats, Floats]:
         """Return nodes and probabilities of the walks that do not cross at this look either.
@@ -60,17 +67,17 @@ class Position:
         return limit * nodes, limit * weights * density
 
 
-def first_crossings(
+def walk(
     fractions: Sequence[float],
     choose: Callable[[int, Position], float],
     *,
     drift: float = 0.0,
-) -> tuple[list[float], list[float]]:
-    """Return the critical value of each look, and the probability of a first crossing there.
+) -> list[tuple[float, Position]]:
+    """Return the critical value of each look, with the position before it.
 
-    `choose` gets the number of the look, from 0 on, with the position before it, and returns the
-    critical value. `drift` is the mean of z at the fraction 1. Raise ValueError for fractions that
-    descend or are not above 0.
+    `choose` gets the number of the look, from 0 on, with the position, and returns the critical
+    value. `drift` is the mean of z at the fraction 1. Raise ValueError for fractions that descend
+    or are not above 0.
     """
     steps = [later - before for before, later in pairwise([0.0, *fractions])]
     if min(steps, default=0.0) < 0 or 0 in fractions:
@@ -79,15 +86,15 @@ def first_crossings(
         max(step, _LEAST_INCREMENT * fraction)
         for step, fraction in zip(steps, fractions, strict=True)
     ]
-    limits, chances = [], []
+    found = []
     nodes, masses = np.zeros(1), np.ones(1)
     for number, (step, fraction) in enumerate(zip(steps, fractions, strict=True)):
         position = Position(nodes + drift * step, masses, sqrt(step), sqrt(fraction))
-        limits.append(choose(number, position))
-        chances.append(position.beyond(limits[-1]))
+        critical = choose(number, position)
+        found.append((critical, position))
         if number + 1 < len(steps):
-            nodes, masses = position.within(limits[-1], finest=sqrt(steps[number + 1]))
-    return limits, chances
+            nodes, masses = position.within(critical, finest=sqrt(steps[number + 1]))
+    return found
 
 
 @cache

@@ -13,7 +13,7 @@ from math import isfinite, sqrt
 
 import scipy
 
-from experiments.stats.crossing import FARTHEST, Position, first_crossings
+from experiments.stats.crossing import FARTHEST, Position, walk
 
 ALPHA = 0.05
 
@@ -84,14 +84,22 @@ def obrien_fleming_constant(looks: int, *, alpha: float = ALPHA) -> float:
     return _constant([sqrt(looks / number) for number in range(1, looks + 1)], alpha)
 
 
-def crossing_chance(
-    fractions: Sequence[float], critical: Sequence[float], *, drift: float = 0.0
-) -> float:
-    """Return the probability that |z| exceeds its critical value at any of the looks.
+def crossing_chance(fractions: Sequence[float], critical: Sequence[float]) -> float:
+    """Return the error rate: how often |z| exceeds a critical value at any look without an effect.
 
-    `drift` is the mean of z at the information fraction 1. Without a drift this is the error rate.
+    `critical` has the critical value of each look.
     """
-    return sum(first_crossings(fractions, lambda number, _: critical[number], drift=drift)[1])
+    made = walk(fractions, lambda number, _: critical[number])
+    return sum(position.beyond(limit) for limit, position in made)
+
+
+def rising_chance(fractions: Sequence[float], critical: Sequence[float], *, drift: float) -> float:
+    """Return the power: how often z exceeds a critical value on the upper side at any look.
+
+    `drift` is the mean of z at the information fraction 1.
+    """
+    made = walk(fractions, lambda number, _: critical[number], drift=drift)
+    return sum(position.above(limit) for limit, position in made)
 
 
 @dataclass(frozen=True)
@@ -177,7 +185,7 @@ def _critical(fractions: Sequence[float], spent: Sequence[float]) -> tuple[float
         root = scipy.optimize.brentq(lambda z: position.beyond(z) - part, 0.0, FARTHEST, xtol=1e-12)
         return float(root)
 
-    return tuple(first_crossings(fractions, choose)[0])
+    return tuple(critical for critical, _ in walk(fractions, choose))
 
 
 def _constant(shape: Sequence[float], alpha: float) -> float:

@@ -22,6 +22,7 @@ from experiments.stats.looks import (
     obrien_fleming_spending,
     pocock_constant,
     power_spending,
+    rising_chance,
 )
 
 FIFTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -76,14 +77,22 @@ def test_peeking_at_fixed_alpha_is_as_bad_as_published(looks: int, published: fl
 @settings(max_examples=10)
 @given(st.floats(0.1, 0.9), st.floats(1.5, 4), st.floats(1.5, 4), st.floats(-1, 3))
 def test_two_looks_equal_one_integral(first: float, one: float, two: float, drift: float) -> None:
-    def stays(z: float) -> float:
-        mean, spread = sqrt(first) * z + drift * (1 - first), sqrt(1 - first)
-        within = ndtr((two - mean) / spread) - ndtr((-two - mean) / spread)
-        return norm.pdf(z - drift * sqrt(first)) * within
+    def chance(mean: float, *, is_rise: bool) -> float:
+        """Integrate what the second look finds over the walks that the first one leaves."""
 
-    expected = 1 - integrate.quad(stays, -one, one, epsabs=1e-12)[0]
-    found = crossing_chance([first, 1.0], [one, two], drift=drift)
-    assert found == pytest.approx(expected, abs=1e-9)
+        def finds(z: float) -> float:
+            at, spread = sqrt(first) * z + mean * (1 - first), sqrt(1 - first)
+            tail = 0 if is_rise else ndtr((-two - at) / spread)
+            return norm.pdf(z - mean * sqrt(first)) * (ndtr((at - two) / spread) + tail)
+
+        outside = norm.sf(one - mean * sqrt(first))
+        outside += 0 if is_rise else norm.cdf(-one - mean * sqrt(first))
+        return outside + integrate.quad(finds, -one, one, epsabs=1e-12)[0]
+
+    found = crossing_chance([first, 1.0], [one, two])
+    assert found == pytest.approx(chance(0.0, is_rise=False), abs=1e-9)
+    found = rising_chance([first, 1.0], [one, two], drift=drift)
+    assert found == pytest.approx(chance(drift, is_rise=True), abs=1e-9)
 
 
 def test_three_looks_equal_the_multivariate_normal() -> None:
