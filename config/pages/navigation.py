@@ -1,11 +1,10 @@
 """The admin's look and its menu, in the order of a course admin's work."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse
 
 GROUPS = {
     "Every day": {
@@ -98,35 +97,45 @@ def look() -> dict[str, Any]:
             "show_search": False,
             # All other tables are listed here.
             "show_all_applications": True,
-            "navigation": [
-                # Folded but for the page's own group, the menu fits a window 768 pixels high.
-                {"title": title, "separator": True, "collapsible": True, "items": _items(group)}
-                for title, group in GROUPS.items()
-            ],
+            "navigation": menu,
         },
     }
 
 
-def _items(group: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    return [_item(title, icon, target) for title, (icon, target) in group.items()]
+def menu(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the groups of the menu, with the entries that the user may open.
+
+    Unfold takes them as they are. If it were given the rights and the names of the pages, it would
+    wrap and copy each of them for every page.
+    """
+    return [
+        # Folded but for the page's own group, the menu fits a window 768 pixels high.
+        {
+            "title": title,
+            "separator": True,
+            "collapsible": True,
+            "items": [
+                _item(name, *entry, request=request)
+                for name, entry in entries.items()
+                if _may_see(entry[1], request)
+            ],
+        }
+        for title, entries in GROUPS.items()
+    ]
 
 
-def _item(title: str, icon: str, target: str) -> dict[str, Any]:
-    item = {"title": title, "icon": icon, "link": _link(target), "permission": _may_see(target)}
-    # A page of our own has no such menu, and every address begins with that of the start page.
-    return item | {"active": False} if target in PAGES else item
-
-
-def _link(target: str) -> Any:
+def _item(title: str, icon: str, target: str, *, request: HttpRequest) -> dict[str, Any]:
     if target in PAGES:
-        return PAGES[target]
-    return reverse_lazy(f"admin:{target.replace('.', '_')}_changelist")
+        # A page of our own has no such menu, and every address begins with that of the start page.
+        return {"title": title, "icon": icon, "link": PAGES[target], "active": False}
+    link = reverse(f"admin:{target.replace('.', '_')}_changelist")
+    return {"title": title, "icon": icon, "link": link, "active": link in request.path}
 
 
-def _may_see(target: str) -> Callable[[HttpRequest], bool]:
+def _may_see(target: str, request: HttpRequest) -> bool:
     if target in RIGHTS:
-        return lambda request: bool(request.user.has_perm(RIGHTS[target]))
+        return bool(request.user.has_perm(RIGHTS[target]))
     if target in PAGES:
-        return lambda request: bool(request.user.is_staff)
+        return bool(request.user.is_staff)
     app, model = target.split(".")
-    return lambda request: request.user.has_perm(f"{app}.view_{model}")
+    return request.user.has_perm(f"{app}.view_{model}")

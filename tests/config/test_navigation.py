@@ -2,6 +2,7 @@ import re
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from config.pages.navigation import GROUPS
@@ -41,3 +42,27 @@ def test_menu_lists_what_an_admin_sets_up_for_messages() -> None:
         "interventions.coursesite",
         "interventions.webhookendpoint",
     } <= listed
+
+
+@pytest.mark.django_db
+def test_only_the_entry_of_the_page_is_marked_and_only_its_group_is_open(
+    admin_client: Client,
+) -> None:
+    page = admin_client.get("/admin/segmentation/segment/add/").text
+
+    groups = re.findall(r"navigationOpen: (true|false)\}\"(.*?)</ol>", page, re.DOTALL)
+    marked = [re.findall(r'href="([^"]*)"[^>]* active"', entries) for _, entries in groups]
+    assert [state for state, _ in groups] == ["false", "true", *["false"] * 5]
+    assert marked == [[], ["/admin/segmentation/segment/"], *[[]] * 5]
+
+
+@pytest.mark.django_db
+def test_group_without_a_permitted_page_is_left_out(client: Client) -> None:
+    user = get_user_model().objects.create_user("cy", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_learner"))
+    client.force_login(user)
+
+    page = client.get("/admin/").text
+
+    titles = re.findall(r'"navigationOpen = !navigationOpen">\s*(.*?)\s*<', page)
+    assert titles == ["Every day", "Courses and learners"]
