@@ -52,10 +52,13 @@ class Rows:
 class Adjusted:
     """An adjusted difference, the number of its learners, and the columns it is adjusted for.
 
-    `notes` says which covariates were left out and why, and why a result is not adjusted.
+    `arms` has for the control and the treatment the adjusted mean, with the deviations that give
+    its error by `variance / n`. `notes` says which covariates were left out and why, and why a
+    result is not adjusted.
     """
 
     estimate: Estimate
+    arms: tuple[Moments, Moments]
     n: int
     columns: tuple[str, ...]
     notes: tuple[str, ...]
@@ -68,6 +71,10 @@ class Contrast:
     value: float
     variance: float
     df: float
+
+    def moments(self, n: int) -> Moments:
+        """Return moments of n outcomes whose mean is the value and has its variance."""
+        return Moments(n, self.value, self.variance * n * (n - 1))
 
 
 def adjusted_difference(control: Rows, treatment: Rows, *, level: float = 0.95) -> Adjusted:
@@ -87,24 +94,25 @@ def adjusted_difference(control: Rows, treatment: Rows, *, level: float = 0.95) 
     McCaffrey (2002), Survey Methodology 28:169. Zhao and Ding (2024), JASA 119:450 for indicators.
     """
     n0, n = control.outcomes.size, control.outcomes.size + treatment.outcomes.size
-    moments = [Moments.from_array(arm.outcomes) for arm in (control, treatment)]
+    moments = Moments.from_array(control.outcomes), Moments.from_array(treatment.outcomes)
     plain = welch_difference(*moments, level=level)
     if not plain.has_interval:
-        return Adjusted(plain, n, (), ())
+        return Adjusted(plain, moments, n, (), ())
     usable, notes = _usable(list(_columns(control, treatment)), n0)
     needed = _LEARNERS_PER_COEFFICIENT * (len(usable) + 1)
     smaller = min(n0, n - n0)
     if not usable or smaller < needed:
         words = "1 covariate" if len(usable) == 1 else f"{len(usable)} covariates"
         few = (_TOO_FEW.format(smaller, words, needed),) if usable else ()
-        return Adjusted(plain, n, (), (*notes, *few))
+        return Adjusted(plain, moments, n, (), (*notes, *few))
     arms = [
         _intercept(arm.outcomes, [values[part] for _, values in usable])
         for arm, part in ((control, slice(n0)), (treatment, slice(n0, None)))
     ]
     return Adjusted(
-        _difference(arms[0], arms[1], level), n, tuple(name for name, _ in usable), notes
-    )
+        _difference(arms[0], arms[1], level), (arms[0].moments(n0), arms[1].moments(n - n0)),
+        n, tuple(name for name, _ in usable), notes,
+    )  # fmt: skip
 
 
 def hc2_contrast(design: Floats, outcomes: Floats, weights: Floats) -> Contrast:

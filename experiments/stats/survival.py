@@ -1,7 +1,8 @@
 """Time to an event when some learners are censored: it had not happened up to their time."""
 
 from dataclasses import dataclass, replace
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, isnan, sqrt
+from operator import attrgetter
 from typing import Self
 
 import numpy as np
@@ -14,10 +15,15 @@ from experiments.stats.means import satterthwaite
 _Numbers = NDArray[np.float64]
 
 _METHOD = "restricted mean t"
+_MEDIAN = "Brookmeyer-Crowley, log-log"
 _NO_EVENTS = "no event happened while both arms were observed"
 _LATE = "no learner of {} is observed up to the horizon, so the curve is not known that far"
 _ONE = "fewer than two learners of {} are observed up to the event or the horizon"
 _SAME = "the times of {} do not vary up to the horizon, so it is not known how much they would"
+_LONG = "the event has happened to fewer than half of the learners"
+_FEW_EVENTS = "too few events are counted for an upper limit of the median"
+# One half, and the rounding of a product.
+_HALF = 0.5 + 1e-12
 _NONE_LEFT = "nobody is left, so the formula of the error divides by zero"
 
 
@@ -118,6 +124,25 @@ def kaplan_meier(times: Times, *, level: float = 0.95) -> tuple[Step, ...]:
             steps[-1], standard_error=UNKNOWN, low=UNKNOWN, high=UNKNOWN, reason=_NONE_LEFT
         )
     return tuple(steps)
+
+
+def median_time(times: Times, *, level: float = 0.95) -> Estimate:
+    """Return the first time by which the event has happened to half, in the unit of the times.
+
+    Censoring is accounted for by the product-limit curve. The limits are the times from which the
+    curve's own limits are at most one half. There is no value, with a reason, if the curve stays
+    above one half, and no upper limit if its upper limit does. Brookmeyer and Crowley (1982),
+    Biometrics 38:29.
+    """
+    curve = kaplan_meier(times, level=level)
+    value, low, high = (
+        next((step.time for step in curve if share(step) <= _HALF), UNKNOWN)
+        for share in (attrgetter("survival"), attrgetter("low"), attrgetter("high"))
+    )
+    reason = _FEW_EVENTS if isnan(high) else ""
+    if isnan(value):
+        reason = _LONG if times.counted else NOBODY.format("this arm")
+    return Estimate(value, low, high, UNKNOWN, level, _MEDIAN, "none", reason)
 
 
 def log_rank(control: Times, treatment: Times) -> LogRank:

@@ -1,205 +1,233 @@
 """Analysis of a table with an arm and outcomes in each row, by the statistics of the reports."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from experiments.reporting.figures import Figures
-from experiments.stats.attrition import withholding_reason
 from experiments.stats.balance import SampleRatio, sample_ratio
-from experiments.stats.comparison import MEANS, RATES, Comparison, Family, compare_arms
-from experiments.stats.estimate import UNKNOWN, unknown
-from experiments.stats.sufficient import Counts, Moments
-from experiments.stats.units import PERCENT, PLAIN
-from experiments.terminal.columns import read_columns
+from experiments.stats.caps import Capped, capped, pooled_cap
+from experiments.stats.multiplicity import holm
+from experiments.terminal.by_section import compare_sections
+from experiments.terminal.cells import is_name
+from experiments.terminal.columns import Columns, no_progress, read_columns
+from experiments.terminal.comparing import ArmResult, ArmRows, compare_adjusted, compare_units
+from experiments.terminal.covariates import covariate_columns
+from experiments.terminal.kinds import KINDS, Floats, Kind, Parts, are_binary
+from experiments.terminal.labels import Labels
+from experiments.terminal.requests import MetricRequest, Request
 from experiments.terminal.tables import Table, TableError
+from experiments.terminal.units import Mask, Units, count_units, torn_labels
 
-# Kinds that are to come, so that their names are not taken for misspelt columns.
-_LATER_KINDS = ("ratio=", "time=")
 _MOST_ARMS = 50
-
-
-def _count_binary(metric: str, values: NDArray[np.float64]) -> Counts:
-    wrong = values[~_zeros_and_ones(values)]
-    if wrong.size:
-        raise TableError(
-            f"Column '{metric}' holds {wrong[0]:g}. A binary metric must be 0 or 1 in every row."
-        )
-    return Counts.from_array(values)
+_NO_SECTIONS = np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How a column is analyzed: its sums, their family, and their form in a terminal and in JSON.
+class Cap:
+    """The outcome at which a metric is capped, and what that cuts in each arm."""
 
-    `title` follows the column's name, and `words` follow a number in a sentence.
-    """
-
-    family: Family
-    sums: Callable[[str, NDArray[np.float64]], Any]
-    title: str
-    words: str
-    line: Callable[[Any], str]
-    data: Callable[[Any], dict[str, float]]
-
-
-KINDS = {
-    RATES.name: Kind(
-        RATES,
-        _count_binary,
-        title="rate",
-        words="{column}",
-        line=lambda found: (
-            f"{found.successes:,} of {found.n:,} ({Figures(PERCENT).level(found.rate)})"
-        ),
-        data=lambda found: {"n": found.n, "successes": found.successes, "rate": found.rate},
-    ),
-    MEANS.name: Kind(
-        MEANS,
-        lambda _, values: Moments.from_array(values),
-        title="mean",
-        words="{column} on average",
-        line=lambda found: f"mean {Figures(PLAIN, decimals=4).level(found.average)} of {found.n:,}",
-        data=lambda found: {"n": found.n, "mean": found.average, "variance": found.variance},
-    ),
-}
-
-
-@dataclass(frozen=True)
-class MetricRequest:
-    """A column to analyze. With an empty kind, a column of only 0 and 1 is binary, else a mean."""
-
-    column: str
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Request:
-    """The columns to analyze and the control."""
-
-    arm_column: str
-    control: str
-    metrics: tuple[MetricRequest, ...]
-    level: float = 0.95
+    value: float
+    percentile: float
+    arms: Mapping[str, Capped]
 
 
 @dataclass(frozen=True)
 class MetricAnalysis:
-    """One column's outcomes and comparisons; `left_out` counts each arm's rows without a value."""
+    """One metric's sums by arm, its missing outcomes by arm, and the comparisons.
 
-    column: str
+    A missing outcome is that of a unit that counts.
+    """
+
+    request: MetricRequest
     kind: Kind
-    outcomes: dict[str, Any]
-    left_out: dict[str, int]
-    comparisons: list[Comparison]
+    outcomes: Mapping[str, object]
+    missing: Mapping[str, int]
+    results: Sequence[ArmResult]
+    cap: Cap | None = None
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A table's analysis. The control is the first arm."""
+    """A table's analysis. The control is the first arm.
+
+    `drawn` is the number of units, or of sections if they were drawn whole, by arm. `absent` are
+    the planned arms without a row.
+    """
 
     request: Request
-    sizes: dict[str, int]
-    # The number of rows without an arm. They are left out.
-    without_arm: int
+    units: Units
+    drawn: Mapping[str, int]
+    absent: Sequence[str]
     balance: SampleRatio
-    metrics: list[MetricAnalysis]
+    metrics: Sequence[MetricAnalysis]
 
 
-def parse_metric(text: str, *, header: Sequence[str]) -> MetricRequest:
-    """Return the metric written as COL, COL:binary or COL:mean. Raise TableError otherwise.
+def analyze_table(
+    table: Table, *, request: Request, progress: Callable[[int], None] = no_progress
+) -> Analysis:
+    """Return the analysis of the table's rows. `progress` receives the bytes read so far.
 
-    A text that is the full name of a column, with its colon, is that column.
+    Raise TableError for a wrong cell, arm or section.
     """
-    column, colon, kind = text.rpartition(":")
-    if not colon or text in header:
-        return MetricRequest(text)
-    if kind in KINDS:
-        return MetricRequest(column, kind)
-    if kind.startswith(_LATER_KINDS):
-        raise TableError(f"'{text}': {kind.partition('=')[0]} metrics are not available yet.")
-    raise TableError(f"'{text}': '{kind}' is not a kind of metric. Use :binary or :mean.")
-
-
-def analyze_table(table: Table, *, request: Request) -> Analysis:
-    """Return the analysis of the table's rows. Raise TableError for a wrong cell or arm."""
-    names = [metric.column for metric in request.metrics]
-    rows = read_columns(table, arm=request.arm_column, metrics=names, control=request.control)
-    arms = _ordered_arms(rows.arms, request)
-    masks = {arm: rows.of(arm) for arm in arms}
-    sizes = {arm: int(mask.sum()) for arm, mask in masks.items()}
+    columns = read_columns(table, numbers=request.numbers, labels=request.labels, progress=progress)
+    units = _units(columns, request)
+    covariates = {
+        name: units.grouping.mean(values)
+        for name, values in covariate_columns(
+            {name: columns.labels[name] for name in request.covariates}, delimiter=table.delimiter
+        ).items()
+    }
+    metrics = [
+        _analyze_metric(metric, columns, units, covariates, request) for metric in request.metrics
+    ]
+    if request.cap is not None and all(metric.cap is None for metric in metrics):
+        raise TableError("--cap lowers outcomes of means, and no metric is a mean.")
+    drawn = _drawn(units)
+    weights = request.weights or dict.fromkeys(drawn, 1.0)
     return Analysis(
-        request=request,
-        sizes=sizes,
-        without_arm=int((rows.codes < 0).sum()),
-        balance=sample_ratio(list(sizes.values()), [1.0] * len(arms)),
-        metrics=[
-            _analyze_column(metric, values, masks, request)
-            for metric, values in zip(request.metrics, rows.values, strict=True)
-        ],
+        request,
+        units,
+        drawn,
+        [arm for arm, weight in weights.items() if weight > 0 and not drawn[arm]],
+        sample_ratio(list(drawn.values()), [weights.get(arm, 0.0) for arm in drawn]),
+        _corrected(metrics),
     )
 
 
-def _ordered_arms(found: Iterable[str], request: Request) -> list[str]:
-    arms = sorted(found)
+def _units(columns: Columns, request: Request) -> Units:
+    found = columns.labels[request.arm_column]
+    named = found.only(lambda name: name == request.control or is_name(name))
+    arms = named.ordered(_ordered_arms(named.names, request))
+    ids, sections = (
+        columns.labels[name].only(is_name) if name else None
+        for name in (request.unit, request.cluster)
+    )
+    units = count_units(arms, ids=ids, sections=sections)
+    if units.sections is not None:
+        _refuse_torn_sections(units, units.sections)
+    return units
+
+
+def _ordered_arms(found: Sequence[str], request: Request) -> list[str]:
+    arms = sorted({*found, *request.weights})
     if len(arms) > _MOST_ARMS:
         raise TableError(
             f"Column '{request.arm_column}' holds {len(arms)} different values. Is it the column "
             "of the arm?"
         )
-    if request.control not in arms:
+    if request.control not in found:
         raise TableError(
             f"No row has '{request.control}' in column '{request.arm_column}'. "
-            f"The column holds: {', '.join(arms) or 'nothing'}."
+            f"The column holds: {', '.join(sorted(found)) or 'nothing'}."
         )
     if len(arms) < 2:
         raise TableError(f"Column '{request.arm_column}' holds only the control.")
     return [request.control, *(arm for arm in arms if arm != request.control)]
 
 
-def _analyze_column(
+def _refuse_torn_sections(units: Units, sections: Labels) -> None:
+    everybody = np.ones(sections.codes.size, dtype=bool)
+    torn = np.flatnonzero(torn_labels(sections, units.arms, everybody))
+    if torn.size:
+        raise TableError(
+            f"{torn.size:,} of {len(sections.names):,} sections have units in several arms, such "
+            f"as '{sections.names[torn[0]]}'. So the sections were not drawn whole, and cannot be "
+            "compared. Leave out --cluster if the units were drawn one by one."
+        )
+
+
+def _drawn(units: Units) -> dict[str, int]:
+    if units.sections is None:
+        return units.sizes
+    return {
+        arm: int(np.unique(units.sections.codes[units.of(arm)]).size) for arm in units.arms.names
+    }
+
+
+def _analyze_metric(
     metric: MetricRequest,
-    values: NDArray[np.float64],
-    masks: Mapping[str, NDArray[np.bool_]],
+    columns: Columns,
+    units: Units,
+    covariates: Mapping[str, Floats],
     request: Request,
 ) -> MetricAnalysis:
-    known = ~np.isnan(values)
-    counted = values[known & np.any(list(masks.values()), axis=0)]
-    kind = KINDS[metric.kind or _kind_of(counted)]
-    outcomes = {arm: kind.sums(metric.column, values[mask & known]) for arm, mask in masks.items()}
-    missing = {
-        arm: Counts(int((mask & ~known).sum()), int(mask.sum())) for arm, mask in masks.items()
-    }
-    comparisons = compare_arms(
-        outcomes, family=kind.family, control=request.control, level=request.level
-    )
+    rows = tuple(columns.numbers[name] for name in metric.columns)
+    kind = KINDS[metric.kind or _kind_of(units.grouping.kept(rows[0]))]
+    kind.check(metric.columns, tuple(units.grouping.kept(part) for part in rows))
+    parts = kind.combine(units.grouping, rows)
+    cap = _cap(parts, units, request) if kind is KINDS["mean"] else None
+    if cap is not None:
+        parts = (np.minimum(parts[0], cap.value),)
+    arms = _arms(kind, parts, units, covariates)
+    compare = partial(_comparer(request), arms[0], kind=kind, level=request.level)
     return MetricAnalysis(
-        metric.column,
+        metric,
         kind,
-        outcomes,
-        {arm: found.successes for arm, found in missing.items()},
-        [_unless_missing(each, missing) for each in comparisons],
+        {arm.name: arm.sums for arm in arms},
+        {arm.name: arm.missing.successes for arm in arms},
+        [compare(arm) for arm in arms[1:]],
+        cap,
     )
 
 
-def _unless_missing(comparison: Comparison, missing: Mapping[str, Counts]) -> Comparison:
-    """Return the comparison, without its results if one arm misses far more outcomes."""
-    names = comparison.control, comparison.arm
-    reason = withholding_reason(*(missing[name] for name in names), names=names)
-    if not reason:
-        return comparison
-    level = comparison.difference.level
-    nothing = unknown(UNKNOWN, level=level, reason=reason)
-    return replace(comparison, difference=nothing, relative=nothing)
+def _comparer(request: Request) -> Callable[..., ArmResult]:
+    if request.cluster:
+        return compare_sections
+    return compare_adjusted if request.covariates else compare_units
 
 
-def _zeros_and_ones(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = (values == 0) | (values == 1)
-    return found
+def _arms(
+    kind: Kind, parts: Parts, units: Units, covariates: Mapping[str, Floats]
+) -> list[ArmRows]:
+    known: Mask = np.logical_and.reduce([~np.isnan(part) for part in parts])
+    sections = None if units.sections is None else units.sections.codes
+    masks = [units.of(arm) for arm in units.arms.names]
+    outcomes = [tuple(part[mask & known] for part in parts) for mask in masks]
+    columns = zip(units.arms.names, masks, outcomes, kind.sums(outcomes), strict=True)
+    return [
+        ArmRows(
+            arm,
+            known[mask],
+            found,
+            sums,
+            {name: values[mask & known] for name, values in covariates.items()},
+            _NO_SECTIONS if sections is None else sections[mask],
+        )
+        for arm, mask, found, sums in columns
+    ]
 
 
-def _kind_of(values: NDArray[np.float64]) -> str:
-    return (RATES if _zeros_and_ones(values).all() else MEANS).name
+def _cap(parts: Parts, units: Units, request: Request) -> Cap | None:
+    if request.cap is None:
+        return None
+    values = parts[0]
+    frequencies = [
+        _frequencies(values[units.of(arm) & ~np.isnan(values)]) for arm in units.arms.names
+    ]
+    cap = pooled_cap(frequencies, percentile=request.cap)
+    return Cap(
+        cap,
+        request.cap,
+        {arm: capped(each, cap) for arm, each in zip(units.arms.names, frequencies, strict=True)},
+    )
+
+
+def _frequencies(values: Floats) -> tuple[tuple[float, int], ...]:
+    found, times = np.unique(values, return_counts=True)
+    return tuple(zip(found.tolist(), times.tolist(), strict=True))
+
+
+def _corrected(metrics: Sequence[MetricAnalysis]) -> list[MetricAnalysis]:
+    """Return the metrics with the p-values of Holm over all comparisons."""
+    results = [result for metric in metrics for result in metric.results]
+    adjusted = iter(holm([result.comparison.difference.p_value for result in results]))
+    return [
+        replace(metric, results=[replace(each, holm=next(adjusted)) for each in metric.results])
+        for metric in metrics
+    ]
+
+
+def _kind_of(values: Floats) -> str:
+    return "binary" if are_binary(values[~np.isnan(values)]) else "mean"

@@ -31,30 +31,6 @@ class Draws:
         return Counter(self.arms)
 
 
-def parse_weights(text: str) -> dict[str, float]:
-    """Return the weights written as `control=0.5,nudge=0.5`, in that order.
-
-    Raise TableError for any other text.
-    """
-    weights: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, share = part.rpartition("=")
-        if not name.strip():
-            raise TableError(f"'{part}' is not a weight. Write weights like control=0.5,nudge=0.5.")
-        if name.strip() in weights:
-            raise TableError(f"The arm '{name.strip()}' has two weights.")
-        weights[name.strip()] = parse_share(share)
-    return weights
-
-
-def parse_share(text: str) -> float:
-    """Return the number in the text. Raise TableError if it is not a number."""
-    try:
-        return float(text)
-    except ValueError:
-        raise TableError(f"'{text}' is not a number.") from None
-
-
 def draw_file(path: Path, *, arms: Arms, seed: str) -> Draws:
     """Return the draws of the file's ids in file order. Raise TableError for a bad file."""
     with open_table(path) as table:

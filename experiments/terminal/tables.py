@@ -4,12 +4,13 @@ import csv
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
 
 class TableError(ValueError):
@@ -23,7 +24,9 @@ class Table:
     path: Path
     header: tuple[str, ...]
     rows: Iterator[tuple[int, list[str]]]
-    delimiter: str = ","
+    delimiter: str
+    # How many bytes of the file are read; always 0 for a pipe, which has no size.
+    position: Callable[[], int]
 
     def cells(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
         """Yield each row's line number and its cells in these columns, stripped of spaces."""
@@ -54,7 +57,7 @@ def open_table(path: Path) -> Iterator[Table]:
     TableError if the file cannot be read.
     """
     try:
-        with _open_text(path) as stream:
+        with path.open("rb") as file, _text(file, path) as stream:
             first = stream.readline()
             delimiter = _delimiter(first)
             # Not `seek(0)`: a pipe does not support it.
@@ -63,7 +66,8 @@ def open_table(path: Path) -> Iterator[Table]:
             if not header:
                 raise TableError(f"{path} is empty.")
             rows = ((reader.line_num, row) for row in reader if row)
-            yield Table(path, header, rows, delimiter)
+            position = file.tell if file.seekable() else lambda: 0
+            yield Table(path, header, rows, delimiter, position)
     except UnicodeDecodeError as error:
         raise TableError(f"{path} is not text in UTF-8.") from error
     except csv.Error as error:
@@ -78,11 +82,11 @@ def _delimiter(header: str) -> str:
     return max(",;\t", key=lambda letter: found[letter])
 
 
-def _open_text(path: Path) -> IO[str]:
+def _text(file: BinaryIO, path: Path) -> TextIOWrapper:
     # Spreadsheets write a byte order mark first, and utf-8-sig removes it.
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+    is_packed = path.suffix == ".gz"
+    bytes_of = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if is_packed else file
+    return TextIOWrapper(bytes_of, encoding="utf-8-sig", newline="")
 
 
 def _why(error: Exception) -> str:

@@ -41,6 +41,10 @@ def by_arm(found: dict[str, Any], metric: str) -> dict[str, dict[str, Any]]:
     return {each["arm"]: each for each in columns[metric]["comparisons"]}
 
 
+def cells(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
 def test_hillstrom_gives_the_published_numbers(shared_data: Path) -> None:
     # Kevin Hillstrom's e-mail test (2008), as data/README.md of the shared data lists it.
     found = analyze(
@@ -113,10 +117,11 @@ def test_text_shows_the_verdict_and_the_numbers(small: Path) -> None:
 
     text = out.getvalue()
     assert "Rows by arm: control 2, nudge 2." in text
-    assert "control: 1 of 2 (50.0%)" in text
+    assert ["control", "2", "1", "50.0%"] in cells(text)
     assert "100.0% done in nudge, against 50.0% in control. It is not known whether" in text
     assert "Rows left out because they have no value: nudge 1." in text
-    assert "control: mean 2.0000 of 2" in text
+    assert ["control", "2", "2.00", "0.71"] in cells(text)
+    assert "There are 2 comparisons." in text
 
 
 def test_words_for_true_and_false_are_zero_and_one(tmp_path: Path) -> None:
@@ -153,10 +158,18 @@ def test_a_higher_level_widens_the_interval(tmp_path: Path) -> None:
         ),
         (["--metric", "minutes:binary"], "Column 'minutes' holds 1.5. A binary metric must be"),
         (["--metric", "done:median"], "'median' is not a kind of metric"),
-        (["--metric", "done:ratio=minutes"], "ratio metrics are not available yet"),
-        (["--metric", "done:time=minutes"], "time metrics are not available yet"),
-        (["--metric", "done", "--covariate", "minutes"], "--covariate is not available yet"),
-        (["--metric", "done", "--cluster", "arm"], "--cluster is not available yet"),
+        (["--metric", "done:ratio"], "write the second column too, as in done:ratio=COLUMN"),
+        (["--metric", "done:ratio=absent"], "There is no column 'absent'"),
+        (["--metric", "done:time=minutes"], "Column 'minutes' holds 1.5. It must be 1 where"),
+        (["--metric", "done", "--covariate", "absent"], "There is no column 'absent'"),
+        (["--metric", "done", "--cluster", "absent"], "There is no column 'absent'"),
+        (["--metric", "done", "--cluster", "done"], "1 of 2 sections have units in several arms"),
+        (["--metric", "done", "--cap", "100"], "--cap must be a percentile between 0 and 100"),
+        (["--metric", "done", "--cap", "99"], "no metric is a mean"),
+        (["--metric", "done", "--weights", "control"], "'control' is not a weight"),
+        (["--metric", "done", "--weights", "control=1,nudge=nan"], "must be 0 or a number above"),
+        (["--metric", "done", "--weights", "control=1,nudge=-1"], "must be 0 or a number above"),
+        (["--metric", "done", "--weights", "control=1"], "At least two arms need a weight"),
         (["--metric", "done", "--level", "95"], "--level must be between 0 and 1"),
         (["--metric", "done", "--level", "nan"], "--level must be between 0 and 1"),
     ],
@@ -307,11 +320,11 @@ def test_quick_and_row_by_row_reading_agree(
 def read(path: Path) -> object:
     try:
         with open_table(path) as table:
-            found = read_columns(table, arm="arm", metrics=["two", "one"], control="control")
+            found = read_columns(table, numbers=["two", "one"], labels=["arm"])
     except TableError as error:
         return str(error).replace(str(path), "")
-    codes = [found.arms[code] if code >= 0 else None for code in found.codes]
-    return codes, [repr(values.tolist()) for values in found.values]
+    arms = [found.labels["arm"].names[code] for code in found.labels["arm"].codes]
+    return arms, [repr(values.tolist()) for values in found.numbers.values()]
 
 
 def test_an_arm_whose_outcomes_are_missing_is_not_compared(tmp_path: Path) -> None:

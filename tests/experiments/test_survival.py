@@ -12,6 +12,7 @@ from experiments.stats.survival import (
     Times,
     kaplan_meier,
     log_rank,
+    median_time,
     restricted_mean,
     restricted_mean_difference,
 )
@@ -46,6 +47,34 @@ def times_of(rows: Rows) -> Times:
 
 def columns(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return np.array([float(time) for time, _ in rows]), np.array([int(event) for _, event in rows])
+
+
+def test_medians_are_the_printed_ones() -> None:
+    # Klein and Moeschberger (2003), table 4.1 and example 4.2 for 6-MP; nobody of it is observed
+    # long enough for an upper limit.
+    six_mp, placebo = median_time(SIX_MP), median_time(PLACEBO)
+
+    assert (six_mp.value, six_mp.low, isnan(six_mp.high)) == (23, 13, True)
+    assert "too few events" in six_mp.reason
+    assert (placebo.value, placebo.low, placebo.high, placebo.reason) == (8, 4, 11, "")
+
+
+def test_a_median_that_is_not_reached_has_a_reason() -> None:
+    rare = Times(((1, 1, 0), (2, 0, 9)))
+
+    assert isnan(median_time(rare).value)
+    assert median_time(rare).reason == "the event has happened to fewer than half of the learners"
+    assert median_time(Times()).reason == "no learner of this arm is counted yet"
+
+
+@settings(max_examples=30)
+@given(rows=ROWS)
+def test_medians_are_where_the_curve_of_statsmodels_reaches_one_half(rows: Rows) -> None:
+    curve = SurvfuncRight(*columns(rows))
+    reached = curve.surv_times[curve.surv_prob <= 0.5 + 1e-9]
+    first = reached[0] if reached.size else float("nan")
+
+    assert median_time(times_of(rows)).value == pytest.approx(float(first), nan_ok=True)
 
 
 def test_curve_is_the_printed_one_of_the_leukemia_trial() -> None:

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
 
-from experiments.terminal.analysis import Analysis, Request, analyze_table, parse_metric
-from experiments.terminal.analysis_text import analysis_data, analysis_lines
-from experiments.terminal.tables import TableError, open_table
+from experiments.terminal.analysis import Analysis, analyze_table
+from experiments.terminal.analysis_data import analysis_data
+from experiments.terminal.analysis_text import analysis_lines
+from experiments.terminal.requests import FORMS, Request, parse_metric
+from experiments.terminal.tables import Table, TableError, open_table
+from experiments.terminal.weights import parse_planned_weights
 
 
 class Command(BaseCommand):
@@ -17,22 +21,44 @@ class Command(BaseCommand):
     requires_system_checks = []
     help = (
         "Compare each arm in a CSV file (or .csv.gz) with the control. Rates are compared by the "
-        "score test or an exact test, means by Welch's test or a permutation test."
+        "score test or an exact test, means by Welch's test or a permutation test, ratios by the "
+        "delta method, times by restricted means and the log-rank test. Covariates adjust by Lin's "
+        "regression. If whole sections were drawn, --cluster compares sections."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the file, its columns and the level."""
-        parser.add_argument("file", type=Path, help="CSV file with a header and one row per unit")
+        """Take the file, its columns and how to analyze them."""
+        parser.add_argument("file", type=Path, help="CSV file with a header")
         parser.add_argument("--arm", required=True, metavar="COL", help="the column of the arm")
         parser.add_argument(
             "--control", required=True, metavar="VALUE", help="the value of the control arm"
         )
         parser.add_argument(
-            "--metric", action="append", required=True, metavar="COL[:binary|:mean]",
-            help="a column of outcomes; can be repeated",
+            "--metric", action="append", required=True, metavar="COL[:KIND]",
+            help=f"a column of outcomes, as {FORMS}; can be repeated. Without a kind, a column of "
+            "only 0 and 1 is binary, and another one a mean",
         )  # fmt: skip
-        parser.add_argument("--covariate", metavar="COL", help="not available yet")
-        parser.add_argument("--cluster", metavar="COL", help="not available yet")
+        parser.add_argument(
+            "--covariate", action="append", default=[], metavar="COL",
+            help="adjust for this column from before the draw, numbers or categories; can be "
+            "repeated. A row without it stays in",
+        )  # fmt: skip
+        parser.add_argument(
+            "--cluster", default="", metavar="COL",
+            help="the column of the section, if sections were drawn whole",
+        )  # fmt: skip
+        parser.add_argument(
+            "--unit", default="", metavar="COL",
+            help="the column of the unit, if a unit can have several rows",
+        )  # fmt: skip
+        parser.add_argument(
+            "--weights", metavar="ARM=N,ARM=N",
+            help="the weights of the draw, such as control=1,nudge=3; equal if not given",
+        )  # fmt: skip
+        parser.add_argument(
+            "--cap", type=float, metavar="P",
+            help="lower outcomes of means above this percentile of all arms to it, such as 99",
+        )  # fmt: skip
         parser.add_argument(
             "--level", type=float, default=0.95, help="confidence level of the intervals"
         )
@@ -42,7 +68,8 @@ class Command(BaseCommand):
         """Analyze and print."""
         _check_options(options)
         try:
-            analysis = _analyze(options)
+            with open_table(options["file"]) as table:
+                analysis = _analyze(table, options)
         except TableError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
@@ -51,17 +78,35 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(analysis_lines(analysis)))
 
 
-def _analyze(options: dict[str, Any]) -> Analysis:
-    with open_table(options["file"]) as table:
-        metrics = [parse_metric(text, header=table.header) for text in options["metric"]]
-        request = Request(options["arm"], options["control"], tuple(metrics), options["level"])
-        return analyze_table(table, request=request)
+def _analyze(table: Table, options: dict[str, Any]) -> Analysis:
+    request = Request(
+        options["arm"],
+        options["control"],
+        tuple(parse_metric(text, header=table.header) for text in options["metric"]),
+        options["level"],
+        tuple(options["covariate"]),
+        options["cluster"],
+        options["unit"],
+        parse_planned_weights(options["weights"]) if options["weights"] else {},
+        options["cap"],
+    )
+    with _bar(table.path) as bar:
+
+        def progress(position: int) -> None:
+            bar.update(position - bar.n)
+
+        return analyze_table(table, request=request, progress=progress)
+
+
+def _bar(path: Path) -> "tqdm[Any]":
+    # On standard error, only in a terminal, and only if the file takes more than a second.
+    size = path.stat().st_size if path.is_file() else None
+    return tqdm(total=size, unit="B", unit_scale=True, desc=path.name, disable=None, delay=1)
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    for name in ("covariate", "cluster"):
-        if options[name]:
-            raise CommandError(f"--{name} is not available yet.")
-    # This form of the condition also refuses nan.
+    # These forms of the conditions also refuse nan.
     if not 0 < options["level"] < 1:
         raise CommandError("--level must be between 0 and 1, such as 0.95.")
+    if options["cap"] is not None and not 0 < options["cap"] < 100:
+        raise CommandError("--cap must be a percentile between 0 and 100, such as 99.")

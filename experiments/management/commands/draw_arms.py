@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from common.spreadsheets import FOR_SPREADSHEET_HELP, Texts
 from experiments.randomize.arms import Arms
-from experiments.terminal.draws import Draws, draw_file, parse_weights, write_draws
+from experiments.terminal.draws import Draws, draw_file, write_draws
+from experiments.terminal.weights import parse_weights
 
 
 class Command(BaseCommand):
