@@ -1,12 +1,15 @@
 """Admin forms of experiments and arms. They show each error at the field that causes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from unfold.widgets import UnfoldAdminTextareaWidget
 
+from experiments.covariates import read_covariates
+from experiments.design import BLOCKS, CLUSTER, ENROLLMENT, ONE_ARM, SECTION
 from experiments.models import ARM_KEY_ONCE, ARM_ONE_CONTROL, ARM_POSITION_ONCE, Arm, Experiment
 
 if TYPE_CHECKING:
@@ -42,17 +45,37 @@ class ExperimentForm(ExperimentModelForm):
         model = Experiment
         fields = (
             "key", "name", "hypothesis", "segment", "playbook",
-            "unit", "method", "seed", "coverage", "differs_outside",
+            "method", "strata", "block_sizes", "section_rule",
+            "coverage", "differs_outside", "seed",
+            "layer", "layer_start", "layer_end", "excludes_reached",
+            "ends_at", "most_learners", "most_sections", "afterwards", "afterwards_arm",
         )  # fmt: skip
-        error_messages: ClassVar = {"coverage": _SHARE_ERRORS}
+        error_messages: ClassVar = dict.fromkeys(
+            ("coverage", "layer_start", "layer_end"), _SHARE_ERRORS
+        )
+        widgets: ClassVar = {"strata": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+
+    def clean_strata(self) -> str:
+        """Return the strata if each line can be read."""
+        text: str = self.cleaned_data["strata"]
+        try:
+            read_covariates(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        return text
 
     def clean_coverage(self) -> Decimal:
         """Return the coverage if it is a share."""
         return checked_share(self.cleaned_data["coverage"])
 
     def clean(self) -> dict[str, Any] | None:
-        """Refuse an experiment without a population or with two."""
+        """Refuse an experiment without a population or with two, and a design that cannot be."""
         cleaned = super().clean()
+        if "method" in self.cleaned_data:
+            is_cluster = self.cleaned_data["method"] == CLUSTER
+            self.instance.unit = SECTION if is_cluster else ENROLLMENT
+            for name, sentence in design_faults(self.cleaned_data):
+                self.add_error(name, sentence)
         # Both names are missing in a started experiment, whose population is read-only. One is
         # missing where the field has an error of its own.
         if {"segment", "playbook"} <= self.cleaned_data.keys():
@@ -62,6 +85,25 @@ class ExperimentForm(ExperimentModelForm):
             elif all(chosen):
                 self.add_error("playbook", ONE_POPULATION)
         return cleaned
+
+
+def design_faults(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a draft that contradict each other, each with a sentence."""
+    method, layer = found["method"], found.get("layer")
+    if found.get("strata") and method != BLOCKS:
+        yield "strata", "Choose balanced blocks, or leave the strata empty."
+    if found.get("most_sections") is not None and method != CLUSTER:
+        yield "most_sections", "Choose whole sections, or leave this empty."
+    for name in ("most_learners", "most_sections"):
+        if found.get(name) == 0:
+            yield name, "Write at least 1, or leave it empty."
+    start, end = found.get("layer_start"), found.get("layer_end")
+    if layer and (start is None or end is None or not 0 <= start < end <= 1):
+        yield "layer_start", "Write the part of the layer as two shares, such as 0 and 0.5."
+    if not layer and not (start is None and end is None):
+        yield "layer", "Choose a layer, or leave its part empty."
+    if (found.get("afterwards") == ONE_ARM) != bool(found.get("afterwards_arm")):
+        yield "afterwards_arm", "Name the arm that everybody gets after the end, and only then."
 
 
 class ArmForm(ArmModelForm):

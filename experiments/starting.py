@@ -12,6 +12,7 @@ from django.db import transaction
 from experiments.models import Experiment, ExperimentStatus
 from experiments.protocol import ExperimentProtocol, ProtocolError, digest, protocol_text
 from experiments.queries import promise_of, protocol_arms
+from experiments.queries.designs import design_at_start
 
 
 @transaction.atomic
@@ -20,13 +21,17 @@ def lock_protocol_and_run(
 ) -> Experiment:
     """Lock the protocol and start drawing. `caps` are the frequency caps of single arms in words.
 
-    Raise ProtocolError for no draft, or for arms that it cannot draw.
+    Raise ProtocolError for no draft, or for a design or arms that it cannot draw.
     """
     experiment = locked_experiment(experiment_id)
-    if experiment.status != ExperimentStatus.DRAFT:
+    if not ExperimentStatus(experiment.status).may_be_edited:
         raise ProtocolError(f"The experiment is not a draft: it is {experiment.status}.")
-    experiment.protocol = protocol_text(_protocol(experiment, caps))
+    experiment.protocol = protocol_text(_protocol(experiment, caps, now))
     experiment.protocol_sha256 = digest(experiment.protocol)
+    if experiment.status == ExperimentStatus.DRAFT:
+        # The protocol was made, so nothing is missing. The states know no way past the check.
+        experiment.status, experiment.checked_at = ExperimentStatus.CHECKED, now
+        experiment.save(update_fields=["status", "checked_at"])
     experiment.status = ExperimentStatus.RUNNING
     experiment.started_at = now
     experiment.save(update_fields=["protocol", "protocol_sha256", "status", "started_at"])
@@ -38,6 +43,12 @@ def locked_experiment(experiment_id: int) -> Experiment:
     return Experiment.objects.select_for_update(no_key=True).get(pk=experiment_id)
 
 
-def _protocol(experiment: Experiment, caps: tuple[str, ...]) -> ExperimentProtocol:
+def _protocol(experiment: Experiment, caps: tuple[str, ...], now: datetime) -> ExperimentProtocol:
     arms, promise = protocol_arms(experiment), replace(promise_of(experiment), caps=caps)
-    return ExperimentProtocol(arms=arms, seed=experiment.seed, promise=promise)
+    try:
+        design = design_at_start(experiment, now=now)
+    except ValueError as error:
+        raise ProtocolError(str(error)) from error
+    if design.end is not None and design.end <= now:
+        raise ProtocolError("The end date has already passed. Choose a later one, or none.")
+    return ExperimentProtocol(arms=arms, seed=experiment.seed, promise=promise, design=design)

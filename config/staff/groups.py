@@ -19,7 +19,7 @@ _MESSAGES = (
     "interventions.webhookendpoint",
     "interventions.coursesite",
 )
-_EXPERIMENTS = ("experiments.experiment", "experiments.arm")
+_EXPERIMENTS = ("experiments.experiment", "experiments.arm", "experiments.exclusionlayer")
 _RECORDS = (
     "activity.event",
     "activity.feed",
@@ -40,6 +40,9 @@ _RECORDS = (
     "segmentation.freeze",
     "segmentation.rulesrevision",
     "experiments.assignment",
+    "experiments.stratum",
+    "experiments.sectiondraw",
+    "experiments.ledgerentry",
     "experiments.deliveryoutcome",
     "interventions.run",
     "interventions.delivery",

@@ -1,8 +1,10 @@
 """Queries on experiments: where they run, and the figures of their reports. Writes nothing."""
 
 from experiments.queries.answers import KeptAnswer, kept_answer
+from experiments.queries.arms import arms_now
 from experiments.queries.assignments import assignments_of, running_experiments
 from experiments.queries.beginnings import Beginning, beginnings
+from experiments.queries.designs import design_problems
 from experiments.queries.outcomes import (
     ArmAggregate,
     aggregates_by_arm,
@@ -30,12 +32,14 @@ __all__ = [
     "Beginning",
     "KeptAnswer",
     "aggregates_by_arm",
+    "arms_now",
     "assignments_of",
     "beginnings",
     "clock_of",
     "counted_units",
     "courses_of",
     "deliveries_by_arm",
+    "design_problems",
     "draft_problems",
     "experiments_with_sizes",
     "kept_answer",

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from activity.access import COMMAND_LINE, Viewer, for_user
 from activity.models import Course
 from experiments.models import Experiment, ExperimentStatus
+from experiments.operations import draw_present_sections
 from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, population_of
 from experiments.reporting.facts import all_clocks_stopped
@@ -45,12 +46,13 @@ def start_experiment(
     present = lock_members(segment_ids) if draw_present else []
     # A cadence that is being saved takes the same locks.
     lock_segments(segment_ids)
-    if experiment.status == ExperimentStatus.DRAFT:
+    if ExperimentStatus(experiment.status).may_be_edited:
         _check_a_clock_runs(experiment, viewer)
         _check_no_cadence_for_everybody(segment_ids)
     caps = tuple(cap.sentence for cap in caps_of_arms(experiment))
     started = lock_protocol_and_run(experiment_id, now=now, caps=caps)
     _check_arms_differ(started)
+    draw_present_sections(experiment_id, now=now)
     if draw_present:
         for segment_id in segment_ids:
             announce_members(segment_id, now=now, among=present)

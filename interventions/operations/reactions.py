@@ -8,9 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from activity.models import Course, Enrollment
-from experiments.models import Assignment, Experiment
+from experiments.models import Assignment, ExperimentStatus
 from experiments.operations import draw_arms
-from experiments.queries import assignments_of, running_experiments
+from experiments.queries import arms_now, assignments_of, running_experiments
 from interventions.models import Cadence, CadenceStatus, Run, RunStatus, Trigger
 from interventions.operations.runs import (
     Start,
@@ -80,6 +80,9 @@ class _Facts:
     last: Mapping[tuple[int, int], Run]
     # Earlier assignments, by enrollment and then by arm.
     arms: Mapping[int, Mapping[int, Assignment]]
+    # The arm of each assignment that holds now: after the end, or in another section, it may not be
+    # the drawn one. None: no more messages of the experiment.
+    holding: Mapping[int, int | None]
     # The draws on entering a segment, by segment and enrollment.
     draws: Mapping[tuple[int, int], list[Assignment]]
 
@@ -106,7 +109,7 @@ class _Case:
             return
         if transition.kind == TransitionKind.ENTER:
             drawn = self.facts.draws.get((transition.segment_id, self.enrollment.pk), [])
-            self.arms |= {assignment.arm_id: assignment for assignment in drawn}
+            self.arms |= _by_arm(drawn, self.facts.holding)
         for cadence in self.facts.cadences.started_by(transition):
             self._start(cadence, transition)
 
@@ -139,11 +142,20 @@ class _Case:
             return Start(enrollment_id, transition.pk)
         treated = self.arms.get(cadence.arm_id)
         if treated is not None:
-            return Start(enrollment_id, transition.pk, treated.pk)
+            return Start(enrollment_id, transition.pk, _counted(treated, cadence.arm_id))
         control = None if cadence.ghost_for_id is None else self.arms.get(cadence.ghost_for_id)
         if control is None:
             return None
         return Start(enrollment_id, transition.pk, control.pk, ghost=True)
+
+
+def _counted(assignment: Assignment, arm_id: int) -> int | None:
+    """Return the assignment for which the run counts, or None.
+
+    After the end, a control may get the winner. Its messages are then no part of the experiment.
+    """
+    is_over = assignment.experiment.status != ExperimentStatus.RUNNING
+    return None if is_over and assignment.arm_id != arm_id else assignment.pk
 
 
 def _is_live(transition: Transition, course: Course) -> bool:
@@ -210,9 +222,12 @@ def _read(
     live = [each for each in transitions if _is_live(each, enrollments[each.enrollment_id].course)]
     starting = {each.enrollment_id for each in live}
     arms: dict[int, dict[int, Assignment]] = defaultdict(dict)
-    for assignment in assignments_of(starting):
-        arms[assignment.enrollment_id][assignment.arm_id] = assignment
+    earlier = assignments_of(starting)
     draws = _draw([each for each in live if each.kind == TransitionKind.ENTER], now)
+    drawn = [assignment for found in draws.values() for assignment in found]
+    holding = arms_now([*earlier, *drawn])
+    for assignment in earlier:
+        arms[assignment.enrollment_id] |= _by_arm([assignment], holding)
     # Read after the draws: then a cadence without arm that is active now cannot coexist with an
     # experiment that was running at the draws.
     cadences = _Cadences()
@@ -225,8 +240,17 @@ def _read(
         cadences=cadences,
         last={key: held.get(run.pk, run) for key, run in last.items()},
         arms=arms,
+        holding=holding,
         draws=draws,
     )
+
+
+def _by_arm(
+    assignments: Sequence[Assignment], holding: Mapping[int, int | None]
+) -> dict[int, Assignment]:
+    """Return the assignments by the arm that holds now, without those that have none."""
+    found = {holding[each.pk]: each for each in assignments}
+    return {arm_id: each for arm_id, each in found.items() if arm_id is not None}
 
 
 def _draw(
@@ -235,16 +259,18 @@ def _draw(
     """Draw all enrollments that enter a segment with a running experiment."""
     draws: dict[tuple[int, int], list[Assignment]] = defaultdict(list)
     by_segment = running_experiments({each.segment_id for each in entries})
-    for segment_id, experiment in _in_order(by_segment):
-        entering = {each.enrollment_id for each in entries if each.segment_id == segment_id}
-        for enrollment_id, drawn in draw_arms(experiment.pk, entering, now=now).items():
-            draws[segment_id, enrollment_id].append(drawn)
+    # Each experiment draws once for all its segments: its strata are locked in one order.
+    for experiment_id in sorted({each.pk for found in by_segment.values() for each in found}):
+        entering = {
+            (each.segment_id, each.enrollment_id)
+            for each in entries
+            if any(found.pk == experiment_id for found in by_segment.get(each.segment_id, ()))
+        }
+        drawn = draw_arms(experiment_id, {each for _, each in entering}, now=now)
+        for segment_id, enrollment_id in entering:
+            if enrollment_id in drawn:
+                draws[segment_id, enrollment_id].append(drawn[enrollment_id])
     return draws
-
-
-def _in_order(by_segment: Mapping[int, Collection[Experiment]]) -> list[tuple[int, Experiment]]:
-    pairs = [(segment, each) for segment, found in by_segment.items() for each in found]
-    return sorted(pairs, key=lambda pair: (pair[1].pk, pair[0]))
 
 
 def _write(cases: Sequence[_Case], now: datetime) -> None:

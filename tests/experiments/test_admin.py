@@ -8,6 +8,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.messages import get_messages
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db.models import BaseConstraint, CheckConstraint, UniqueConstraint
 from django.test import Client
 from django.urls import reverse
@@ -215,7 +216,7 @@ CONSTRAINTS = [
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS, ids=lambda constraint: constraint.name)
 def test_every_constraint_has_a_sentence_of_its_own(constraint: BaseConstraint) -> None:
-    assert isinstance(constraint, CheckConstraint | UniqueConstraint)
+    assert isinstance(constraint, CheckConstraint | UniqueConstraint | ExclusionConstraint)
     sentence = str(constraint.get_violation_error_message())
 
     assert constraint.name not in sentence
@@ -254,6 +255,7 @@ def test_a_draft_that_can_start_and_a_running_experiment_are_saved_without_a_war
 
     Arm.objects.all().delete()
     running = Experiment.objects.get()
+    Experiment.objects.update(status="checked")
     Experiment.objects.update(status="running", protocol="{}", started_at=NOW)
     page = reverse("admin:experiments_experiment_change", args=(running.pk,))
     response = staff.post(page, experiment_form([]))

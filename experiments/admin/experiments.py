@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from operator import itemgetter
 from typing import Any, ClassVar, Protocol
 
 from django.contrib import admin, messages
@@ -11,36 +10,45 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from activity.access import Viewer
 from activity.admin import (
-    WHOLE_ID,
     Button,
     ButtonsAdmin,
-    EnrollmentAdmin,
     KeptAdmin,
-    LearnerAdmin,
-    ReadOnlyAdmin,
-    RelatedFilter,
     SendingAdmin,
     TableInline,
-    by_enrollment,
-    by_learner,
 )
-from common.admin import ListLink
 from common.clock import utc_now
 from experiments import models
 from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
-from experiments.operations import stop_experiment
+from experiments.operations import archive_experiment, stop_experiment
 from experiments.protocol import ProtocolError
-from experiments.queries import courses_of, draft_problems
-from experiments.reporting.reasons import REASONS, reason_text
+from experiments.queries import courses_of, design_problems, draft_problems
 from experiments.reporting.text import hindrances
 
-STATUS_COLORS = {"draft": "info", "running": "success", "stopped": "warning"}
-LOCKED = ("key", "segment", "playbook", "unit", "method", "seed", "differs_outside")
+STATUS_COLORS = {
+    "draft": "info",
+    "checked": "info",
+    "running": "success",
+    "stopped": "warning",
+    "archived": "default",
+}
+DESIGN = ("method", "strata", "block_sizes", "section_rule")
+LAYER = ("layer", "layer_start", "layer_end", "excludes_reached")
+END = ("ends_at", "most_learners", "most_sections", "afterwards", "afterwards_arm")
+LOCKED = ("key", "segment", "playbook", *DESIGN, "seed", "differs_outside", *LAYER, *END)
+STATE = (
+    "status",
+    "checked_at",
+    "started_at",
+    "stopped_at",
+    "ended_because",
+    "archived_at",
+    "protocol",
+    "protocol_sha256",
+)
 
 
 START = Button(
@@ -59,11 +67,16 @@ STOP = Button(
     "Stop",
     "No more learners are drawn. The report still counts those who were. It cannot start again.",
 )
+ARCHIVE = Button(
+    "archive",
+    "Archive",
+    "It is put away, and its part of an exclusion layer is free again. Its report stays.",
+)
 
 
 def is_draft(experiment: models.Experiment | None) -> bool:
     """Return whether the experiment has not started, so that nobody can have been drawn."""
-    return experiment is None or experiment.status == models.ExperimentStatus.DRAFT
+    return experiment is None or models.ExperimentStatus(experiment.status).may_be_edited
 
 
 class ArmInline(TableInline):
@@ -111,23 +124,22 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     search_fields = ("key", "name")
     autocomplete_fields = ("segment", "playbook")
     inlines = (ArmInline,)
-    actions = ("start", "start_without_present", "stop")
-    readonly_fields = ("status", "started_at", "stopped_at", "protocol", "protocol_sha256")
+    actions = ("start", "start_without_present", "stop", "archive")
+    readonly_fields = STATE
     fieldsets = (
         (None, {"fields": ("name", "hypothesis", "segment", "playbook")}),
         (
             "How learners are drawn",
             {
                 "classes": ("collapse",),
-                "fields": ("coverage", "differs_outside", "unit", "method", "seed", "key"),
+                "fields": (*DESIGN, "coverage", "differs_outside", "seed", "key"),
             },
         ),
+        ("Other experiments and messages", {"classes": ("collapse",), "fields": LAYER}),
+        ("The end, and what follows", {"classes": ("collapse",), "fields": END}),
         (
             "State and protocol",
-            {
-                "classes": ("collapse",),
-                "fields": ("status", "started_at", "stopped_at", "protocol", "protocol_sha256"),
-            },
+            {"classes": ("collapse",), "fields": STATE},
         ),
     )
 
@@ -175,17 +187,19 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the arms, and show what a draft still lacks."""
         super().save_related(request, form, formsets, change)
-        problems = draft_problems(form.instance) if is_draft(form.instance) else []
+        problems = []
+        if is_draft(form.instance):
+            problems = draft_problems(form.instance) + design_problems(form.instance)
         if problems:
             text = "Saved, but this draft cannot start yet."
             messages.warning(request, " ".join([text, *problems]))
 
     def buttons(self, request: HttpRequest, row: models.Experiment) -> list[Button]:
         """Return what the user may do with the experiment now."""
-        if row.status == models.ExperimentStatus.DRAFT:
+        if is_draft(row):
             return [START, START_NEW] if self.has_send_permission(request) else []
-        is_running = row.status == models.ExperimentStatus.RUNNING
-        return [STOP] if is_running and self.has_change_permission(request) else []
+        following = {"running": [STOP], "stopped": [ARCHIVE]}.get(row.status, [])
+        return following if self.has_change_permission(request) else []
 
     @admin.action(description="Start and draw present members too", permissions=["send"])
     def start(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:
@@ -218,82 +232,39 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     def stop(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:
         """Stop the chosen experiments, and name those that were not running."""
         for experiment in queryset:
-            if experiment.status == models.ExperimentStatus.DRAFT:
+            if is_draft(experiment):
                 messages.warning(request, f"{experiment} was never started. It stays a draft.")
-            elif experiment.status == models.ExperimentStatus.STOPPED:
+            elif experiment.status != models.ExperimentStatus.RUNNING:
                 messages.warning(request, f"{experiment} was already stopped. Nothing changed.")
             else:
                 stop_experiment(experiment.pk, now=utc_now())
                 text = f"{experiment} is stopped. Its report still counts the learners drawn."
                 messages.success(request, text)
 
-
-@admin.register(models.Arm)
-class ArmAdmin(ReadOnlyAdmin):
-    """Arms of all experiments, read-only. Arms are edited on the page of their experiment."""
-
-    list_display = ("shown_name", "experiment", "weight", "is_control")
-    list_select_related = ("experiment",)
-    list_filter = (("experiment", RelatedFilter),)
-    search_fields = ("key", "name", "experiment__key")
-
-    @display(description="Arm")
-    def shown_name(self, arm: models.Arm) -> str:
-        """Return the name, or the key where there is none."""
-        return arm.own_name
+    @admin.action(description="Archive: put it away", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:
+        """Archive the chosen experiments, and say why one cannot be."""
+        for experiment in queryset:
+            try:
+                archive_experiment(experiment.pk, now=utc_now())
+            except ProtocolError as error:
+                messages.warning(request, f"{experiment}: {error}")
+            else:
+                messages.success(request, f"{experiment} is archived. Its report stays.")
 
 
-@admin.register(models.Assignment)
-class AssignmentAdmin(ReadOnlyAdmin):
-    """The arm of each enrollment, with the bucket and the instant of the draw."""
+@admin.register(models.ExclusionLayer)
+class ExclusionLayerAdmin(KeptAdmin):
+    """Exclusion layers. Experiments choose one, and a part of it."""
 
-    list_display = ("enrollment", "experiment", "arm", "bucket", "assigned_at")
-    list_select_related = ("enrollment__learner", "enrollment__course", "experiment", "arm")
-    list_filter = (("experiment", RelatedFilter),)
-    search_fields = ("enrollment__learner__external_id__exact",)
-    search_help_text = WHOLE_ID
+    list_display = ("name", "key")
+    search_fields = ("key", "name")
+    fields = ("name", "key")
 
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """Make the key of a new row from its name while one types."""
+        return {} if obj else {"key": ("name",)}
 
-class ReasonFilter(DropdownFilter):
-    """A filter by the reason, in words. A list of the stored reasons would read all rows."""
-
-    title = "reason"
-    parameter_name = "reason"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the known reasons."""
-        return sorted(REASONS.items(), key=itemgetter(1))
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the outcomes with the chosen reason."""
-        return queryset.filter(reason=self.value()) if self.value() else queryset
-
-
-@admin.register(models.DeliveryOutcome)
-class DeliveryOutcomeAdmin(ReadOnlyAdmin):
-    """The outcome of each delivery to an assigned learner; for a control, of its ghost."""
-
-    list_display = ("shown_learner", "shown_arm", "outcome", "shown_reason", "at")
-    list_select_related = ("assignment__enrollment__learner", "assignment__arm")
-    list_filter = ("outcome", ReasonFilter, ("assignment__arm", RelatedFilter))
-    search_fields = ("assignment__enrollment__learner__external_id__exact",)
-    search_help_text = WHOLE_ID
-
-    @display(description="Learner")
-    def shown_learner(self, outcome: models.DeliveryOutcome) -> str:
-        """Return the learner."""
-        return str(outcome.assignment.enrollment.learner)
-
-    @display(description="Arm")
-    def shown_arm(self, outcome: models.DeliveryOutcome) -> str:
-        """Return the arm."""
-        return outcome.assignment.arm.own_name
-
-    @display(description="Because")
-    def shown_reason(self, outcome: models.DeliveryOutcome) -> str:
-        """Return the reason in words."""
-        return reason_text(outcome.reason)
-
-
-LearnerAdmin.add_links(ListLink("Experiments", models.Assignment, by_learner))
-EnrollmentAdmin.add_links(ListLink("Experiments", models.Assignment, by_enrollment))
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Return the key of an existing row: protocols name it."""
+        return ("key",) if obj else ()
