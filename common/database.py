@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
-from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.postgresql.base import ServerBindingCursor, ServerSideCursor
 from django.db.backends.utils import CursorWrapper
 
 from common.tally import note
@@ -36,6 +36,28 @@ def preparing_cursor() -> CursorWrapper:
         connection.connection.prepare_threshold = 1
         cursor.cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
     return cursor
+
+
+def holding_cursor(name: str) -> Any:
+    """Return a cursor of the server for one statement, whose rows outlive the transaction.
+
+    The program fetches them in batches, so many rows need no memory here. The server keeps them
+    until the cursor is closed. A name is used once at a time in a connection.
+    """
+    connection.ensure_connection()
+    return ServerSideCursor(  # type: ignore[call-arg]
+        connection.connection, name=name, scrollable=False, withhold=True
+    )
+
+
+def read_one_state() -> None:
+    """Let all statements of this transaction see the database as the first of them sees it.
+
+    Call it before that one. Within another transaction it does nothing, as that one has begun.
+    """
+    if not connection.savepoint_ids:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def is_held(error: Exception) -> bool:

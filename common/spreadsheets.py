@@ -47,9 +47,14 @@ def spreadsheet_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> I
     # Without this mark, Excel reads "é" as two other letters.
     yield "\ufeff"
     texts = Texts(marks=True)
-    line = csv.writer(_Line(), lineterminator="\r\n")
-    for row in chain((header,), rows):
-        yield line.writerow([texts.cell(text) for text in row])
+    cells = ([texts.cell(text) for text in row] for row in chain((header,), rows))
+    yield from csv_lines(cells, end="\r\n")
+
+
+def csv_lines(rows: Iterable[Sequence[str]], *, end: str = "\n") -> Iterator[str]:
+    """Yield the lines of a CSV file as they are, for programs."""
+    line = csv.writer(_Line(), lineterminator=end)
+    return map(line.writerow, rows)
 
 
 class _Line:

@@ -25,6 +25,7 @@ from experiments.queries.reports import (
     experiments_with_sizes,
     report,
 )
+from experiments.queries.unit_rows import bundle_of
 
 __all__ = [
     "MOST_COUNTED",
@@ -35,6 +36,7 @@ __all__ = [
     "arms_now",
     "assignments_of",
     "beginnings",
+    "bundle_of",
     "clock_of",
     "counted_units",
     "courses_of",

@@ -7,9 +7,9 @@ from django.db import connection
 from django.test import Client
 
 from activity.access import COMMAND_LINE
-from experiments import views
 from experiments.models import Experiment
 from experiments.queries import reports
+from experiments.views import reports as views
 from tests.experiments import test_views
 from tests.experiments.test_views import HTMX, PAGES
 from tests.factories import make_course

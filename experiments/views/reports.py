@@ -3,12 +3,14 @@
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
@@ -68,19 +70,26 @@ class ListRow:
 
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+T = TypeVar("T")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 _PERMISSION = "experiments.view_experiment"
 _PAGE_LENGTH = 50
 # All statements of a report together. A million draws take some seconds.
 LONGEST_SECONDS = 60
 
 
-class _TooLongError(Exception):
+class TooLongError(Exception):
     """The report took too long. The message is a sentence."""
 
 
 def _status(error: Exception) -> int:
-    return 409 if isinstance(error, ProtocolError) else 503
+    return 503 if isinstance(error, TooLongError) else 409
+
+
+def refusal(error: Exception) -> HttpResponse:
+    """Return the sentence of the error in place of a file."""
+    text = "text/plain; charset=utf-8"
+    return HttpResponse(str(error), status=_status(error), content_type=text)
 
 
 def staff_report(view: View[P]) -> View[P]:
@@ -103,7 +112,7 @@ def report_list(request: HttpRequest) -> HttpResponse:
 @staff_report
 def report_answer(request: HttpRequest, key: str) -> HttpResponse:
     """Show the answer of an experiment in one line, for its row in the list."""
-    experiment = _experiment(request, key)
+    experiment = experiment_of(request, key)
     if not HtmxDetails(request):
         return redirect("experiments:report", key=key)
     return render(
@@ -114,31 +123,28 @@ def report_answer(request: HttpRequest, key: str) -> HttpResponse:
 @staff_report
 def report(request: HttpRequest, key: str) -> HttpResponse:
     """Show the report of an experiment, or that it has not started."""
-    experiment = _experiment(request, key)
+    experiment = experiment_of(request, key)
     if not experiment.protocol:
         return render(
             request, "experiments/not_started.html", {"name": _name(experiment, request.user)}
         )
     try:
-        found = _report_now(experiment, request.user)
-    except (ProtocolError, _TooLongError) as error:
-        name, is_late = _name(experiment, request.user), isinstance(error, _TooLongError)
+        found = report_now(experiment, request.user)
+    except (ProtocolError, TooLongError) as error:
+        name, is_late = _name(experiment, request.user), isinstance(error, TooLongError)
         context = {"name": name, "reason": error, "is_late": is_late}
         return render(request, "experiments/unreadable.html", context, status=_status(error))
-    context = _context(experiment, found) | {"received": _received(request, experiment, found)}
-    return render(request, "experiments/report.html", context)
+    return render(request, "experiments/report.html", report_context(request, experiment, found))
 
 
 @staff_report
 def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     """Send the report's numbers as a file. Before the start it holds only the header."""
-    experiment = _experiment(request, key)
+    experiment = experiment_of(request, key)
     try:
-        rows = list(csv_rows(_report_now(experiment, request.user))) if experiment.protocol else []
-    except (ProtocolError, _TooLongError) as error:
-        return HttpResponse(
-            str(error), status=_status(error), content_type="text/plain; charset=utf-8"
-        )
+        rows = list(csv_rows(report_now(experiment, request.user))) if experiment.protocol else []
+    except (ProtocolError, TooLongError) as error:
+        return refusal(error)
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{experiment.key}.csv"'
     writer = csv.writer(response, lineterminator="\n")
@@ -175,18 +181,26 @@ def _number(drawn: int) -> str:
     return f"{drawn:,}" if drawn <= MOST_COUNTED else f"more than {MOST_COUNTED:,}"
 
 
-def _experiment(request: HttpRequest, key: str) -> Experiment:
+def experiment_of(request: HttpRequest, key: str) -> Experiment:
+    """Return the experiment with the key, if the user may see it."""
     seen = for_user(Experiment.objects.all(), request.user)
     return get_object_or_404(seen.select_related("segment__playbook", "playbook"), key=key)
 
 
-def _report_now(experiment: Experiment, viewer: Viewer) -> Report:
+def report_now(experiment: Experiment, viewer: Viewer) -> Report:
+    """Return the report of the experiment's clock. Raise TooLongError and ProtocolError."""
+    return read_now(experiment, lambda as_of: make_report(experiment, as_of=as_of, viewer=viewer))
+
+
+def read_now(experiment: Experiment, read: Callable[[datetime], T]) -> T:
+    """Return what is read at the instant of the experiment's clock, in one transaction.
+
+    Raise TooLongError if the database gives no answer in time.
+    """
     as_of = clock_of(experiment, now=utc_now())
-    found = in_time(
-        lambda: make_report(experiment, as_of=as_of, viewer=viewer), seconds=LONGEST_SECONDS
-    )
+    found = in_time(lambda: read(as_of), seconds=LONGEST_SECONDS)
     if isinstance(found, str):
-        raise _TooLongError(found)
+        raise TooLongError(found)
     return found
 
 
@@ -208,9 +222,11 @@ def _answer(experiment: Experiment, viewer: Viewer) -> KeptAnswer:
     return found
 
 
-def _context(experiment: Experiment, found: Report) -> dict[str, Any]:
+def report_context(request: HttpRequest, experiment: Experiment, found: Report) -> dict[str, Any]:
+    """Return all that the page of a report shows."""
     return {
         "experiment": experiment,
+        "received": _received(request, experiment, found),
         "report": found,
         "heading": heading(found.facts),
         "answers": answers(found),

@@ -1,0 +1,65 @@
+"""The files of an experiment for researchers: its rows, its numbers, and how to read them. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from common.dates import instant_text
+from common.spreadsheets import csv_lines
+from experiments.exports.hiding import FEWEST, Shown
+from experiments.exports.numbers import COLUMNS, number_cells
+from experiments.exports.plan import Plan
+from experiments.exports.rows import CODEBOOK_COLUMNS, Row, codebook, row_lines
+from experiments.reporting.report import Report
+
+ROWS, NUMBERS, CODEBOOK = "rows.csv", "numbers.csv", "codebook.csv"
+PROTOCOL, README = "protocol.json", "README.txt"
+
+_README = """{name}
+as of {as_of}
+
+{rows}: one row per learner drawn, in an order that tells nothing about the learner. There
+are no names, addresses and ids. An empty outcome is not counted yet. A section or a day that
+fewer than {fewest} learners of an arm share is empty.
+{numbers}: every number of the report, one per line. Those of the part "given" are its
+settings; all others follow from the rows.
+{codebook}: each column of the rows with its meaning, unit, window and missing values.
+{protocol}: the plan as it was locked at the start. Its sha256 is
+{sha256}
+
+Keep the files as you keep other data on learners. Whoever knows a learner very well can
+still recognize an unusual row. Do not join files of several days to find out which learner
+was added.
+"""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All that the files hold. The rows are read once, while the file is sent."""
+
+    report: Report
+    protocol: str
+    plan: Plan
+    shown: Shown
+    rows: Iterable[Row]
+
+    def files(self) -> Iterator[tuple[str, Iterable[str]]]:
+        """Yield the name and the parts of each file."""
+        yield README, [self._readme()]
+        yield PROTOCOL, [self.protocol]
+        yield CODEBOOK, csv_lines([CODEBOOK_COLUMNS, *codebook(self.plan)])
+        yield NUMBERS, csv_lines([COLUMNS, *number_cells(self.report)])
+        control = next(arm.key for arm in self.report.arms if arm.is_control)
+        yield ROWS, row_lines(self.rows, plan=self.plan, shown=self.shown, control=control)
+
+    def _readme(self) -> str:
+        facts = self.report.facts
+        return _README.format(
+            name=facts.name,
+            as_of=instant_text(facts.as_of, zone=facts.zone),
+            fewest=FEWEST,
+            sha256=facts.protocol_sha256,
+            rows=ROWS,
+            numbers=NUMBERS,
+            codebook=CODEBOOK,
+            protocol=PROTOCOL,
+        )

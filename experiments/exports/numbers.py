@@ -1,0 +1,114 @@
+"""Every number of a report in a file for programs, one number per line. Pure.
+
+The notebook computes all of them again from the rows, apart from those that are given.
+"""
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import NamedTuple
+
+from experiments.reporting.guardrails import GuardrailRow
+from experiments.reporting.reach import Reach
+from experiments.reporting.report import MetricResult, Report
+from experiments.reporting.staying import Staying
+from experiments.stats.comparison import Comparison
+from experiments.stats.estimate import Estimate
+
+COLUMNS = ("part", "outcome", "arm", "number", "value")
+GIVEN = "given"
+
+
+class Number(NamedTuple):
+    """A number of a report and where it belongs. Those of the part GIVEN are not computed."""
+
+    part: str
+    outcome: str
+    arm: str
+    number: str
+    value: float
+
+
+def number_cells(report: Report) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of the file under COLUMNS. A number that is not known is empty."""
+    for *words, value in report_numbers(report):
+        yield (*words, repr(float(value)) if isfinite(value) else "")
+
+
+def report_numbers(report: Report) -> Iterator[Number]:
+    """Yield every number of the report."""
+    yield from _given(report)
+    yield Number("arms", "", "", "p_value", report.balance.p_value)
+    yield Number("arms", "", "", "always_p_value", report.balance.always_p_value)
+    for arm in report.arms:
+        yield Number("arms", "", arm.key, "drawn", arm.assigned)
+    for result in report.results:
+        yield from _of_result(result)
+    for row in report.guardrails:
+        yield from _of_guardrail(row)
+    if report.staying:
+        yield from _of_staying(report.staying)
+    if report.reach:
+        yield from _of_reach(report.reach, report.primary.metric.key)
+
+
+def _given(report: Report) -> Iterator[Number]:
+    yield Number(GIVEN, "", "", "level", report.facts.level)
+    yield Number(GIVEN, "", "", "is_corrected", report.facts.is_corrected)
+    for arm in report.arms:
+        yield Number(GIVEN, "", arm.key, "weight", arm.weight)
+        yield Number(GIVEN, "", arm.key, "is_control", arm.is_control)
+    for row in report.guardrails:
+        yield Number(GIVEN, row.metric.key, row.arm.key, "margin", row.guardrail.margin.size)
+
+
+def _of_result(result: MetricResult) -> Iterator[Number]:
+    key = result.metric.key
+    for arm, observed in result.observed.items():
+        yield Number("outcome", key, arm, "counted", observed.n)
+        yield Number("outcome", key, arm, "total", observed.tally[1])
+        level = result.metric.family.level(observed.sums)
+        yield Number("outcome", key, arm, "rate_or_mean", level)
+    for row in result.rows:
+        yield from _of_comparison("outcome", key, row.arm.key, row.comparison)
+        yield Number("outcome", key, row.arm.key, "corrected_p_value", row.corrected_p)
+
+
+def _of_comparison(part: str, key: str, arm: str, found: Comparison) -> Iterator[Number]:
+    yield from _estimate(part, key, arm, found.difference)
+    for name in ("value", "low", "high"):
+        yield Number(part, key, arm, f"relative_{name}", getattr(found.relative, name))
+
+
+def _estimate(part: str, key: str, arm: str, found: Estimate) -> Iterator[Number]:
+    yield Number(part, key, arm, "difference", found.value)
+    for name in ("low", "high", "p_value"):
+        yield Number(part, key, arm, name, getattr(found, name))
+
+
+def _of_guardrail(row: GuardrailRow) -> Iterator[Number]:
+    key, arm, found = row.metric.key, row.arm.key, row.guardrail
+    yield Number("guardrail", key, arm, "rate_or_mean", row.arm_level)
+    yield Number("guardrail", key, row.control.key, "rate_or_mean", row.control_level)
+    yield from _estimate("guardrail", key, arm, found.difference)
+    yield Number("guardrail", key, arm, "margin_p_value", found.p_value)
+
+
+def _of_staying(found: Staying) -> Iterator[Number]:
+    yield Number("left", "", found.control.key, "learners", found.control_left.successes)
+    for each in found.arms:
+        yield Number("left", "", each.arm.key, "learners", each.left.successes)
+        yield Number("left", "", each.arm.key, "p_value", each.p_value)
+        if each.bounds:
+            for name in ("lower", "upper", "low", "high"):
+                value = getattr(each.bounds, name)
+                yield Number("left", "", each.arm.key, f"bounds_{name}", value)
+
+
+def _of_reach(found: Reach, primary: str) -> Iterator[Number]:
+    for each in found.arms:
+        yield Number("reached", "", each.arm.key, "learners", each.reached.successes)
+        if each.effect:
+            yield from _estimate("reached", primary, each.arm.key, each.effect)
+    for comparison in found.anchored:
+        yield from _of_comparison("from_message", primary, comparison.arm, comparison)
+    yield Number("from_message", "", "", "p_value", found.balance.p_value)

@@ -1,0 +1,69 @@
+"""Sections and days of a file of rows single nobody out, whatever a reader knows of a learner."""
+
+from collections import Counter
+from datetime import date, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments.exports.hiding import FEWEST, Place, Shown, small_arms
+
+DAY = date(2025, 11, 3)
+PLACES = st.builds(
+    Place,
+    st.sampled_from(["control", "nudge"]),
+    st.none() | st.integers(1, 4),
+    st.integers(0, 3).map(lambda days: DAY + timedelta(days=days)),
+)
+SIZES = st.dictionaries(PLACES, st.integers(1, 12), max_size=16)
+
+
+@settings(max_examples=40)
+@given(SIZES)
+def test_every_class_of_rows_has_five_learners_or_is_the_whole_arm(sizes: dict[Place, int]) -> None:
+    shown = Shown.of(sizes)
+    classes: Counter[tuple[str, ...]] = Counter()
+    arms: Counter[str] = Counter()
+    for place, size in sizes.items():
+        section, day = shown.texts(place)
+        arms[place.arm] += size
+        # All that somebody could know: the arm, with the section, the day, or both.
+        for known in {(section, ""), ("", day), (section, day)}:
+            classes[(place.arm, *known)] += size
+
+    assert set(small_arms(sizes)) == {arm for arm, size in arms.items() if size < FEWEST}
+    for (arm, *_), size in classes.items():
+        assert size >= FEWEST or size == arms[arm], (arm, shown)
+
+
+def test_sections_and_days_of_enough_learners_are_shown() -> None:
+    sizes = {Place(arm, section, DAY): 5 for arm in ("control", "nudge") for section in (7, 9)}
+    sizes[Place("control", 9, DAY)] = 6
+
+    shown = Shown.of(sizes)
+
+    # The larger section is the first.
+    assert [shown.texts(place) for place in sizes] == [
+        ("2", "2025-11-03"), ("1", "2025-11-03"), ("2", "2025-11-03"), ("1", "2025-11-03"),
+    ]  # fmt: skip
+
+
+def test_a_small_section_is_hidden_together_with_another_one() -> None:
+    # Hidden alone, the learners without a section would be the four of the small one.
+    sizes = {Place("control", section, DAY): size for section, size in ((1, 4), (2, 6), (3, 9))}
+
+    shown = Shown.of(sizes)
+
+    assert [shown.texts(place)[0] for place in sizes] == ["", "", "1"]
+
+
+def test_a_section_in_which_one_arm_is_small_is_hidden_in_both() -> None:
+    sizes = {
+        Place("control", 1, DAY): 20, Place("nudge", 1, DAY): 3,
+        Place("control", 2, DAY): 20, Place("nudge", 2, DAY): 20,
+        Place("control", None, DAY): 5, Place("nudge", None, DAY): 5,
+    }  # fmt: skip
+
+    shown = Shown.of(sizes)
+
+    assert [shown.texts(place)[0] for place in sizes] == ["", "", "1", "1", "", ""]
