@@ -1,11 +1,19 @@
 """Classify database errors, and limit the time of a reading."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.backends.postgresql.base import ServerBindingCursor, ServerSideCursor
 from django.db.backends.utils import CursorWrapper
 
@@ -29,13 +37,24 @@ def preparing_cursor() -> CursorWrapper:
     For a short statement with many joins, the server would else plan for longer than it executes.
     The values of the statement must have the types of its columns, or a cast.
     """
-    cursor = connection.cursor()
+    database: Any = connections[DEFAULT_DB_ALIAS]
     # Django's log of queries cannot read the text of a prepared statement.
-    if not connection.queries_logged:
-        # By default Django never prepares. A statement that runs only once is not worth it.
-        connection.connection.prepare_threshold = 1
-        cursor.cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
-    return cursor
+    if database.queries_logged:
+        return connection.cursor()
+    database.ensure_connection()
+    # By default Django never prepares. A statement that runs only once is not worth it.
+    database.connection.prepare_threshold = 1
+    # Not from Django's cursor, which would be made only to be replaced.
+    cursor = ServerBindingCursor(database.connection)  # type: ignore[call-arg]
+    return CursorWrapper(cursor, database)
+
+
+def as_array(ids: Iterable[int | None]) -> str:
+    """Return ids as the text of an array, for a parameter with a cast such as `::bigint[]`.
+
+    psycopg looks at the members of a list one by one, which takes several times as long.
+    """
+    return "{" + ",".join("NULL" if each is None else str(each) for each in ids) + "}"
 
 
 def holding_cursor(name: str) -> Any:

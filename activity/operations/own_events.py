@@ -12,6 +12,7 @@ from activity.canonical import OWN_SOURCE
 from activity.models import DueCause
 from activity.operations.due import pull_due
 from common.database import preparing_cursor
+from common.json_text import as_rows
 
 # The read models count only acts of the learner, so there is nothing to merge.
 _APPEND = """
@@ -86,9 +87,9 @@ _APPEND_MANY = """
 INSERT INTO activity_event (enrollment_id, verb, occurred_at, count, properties, source, source_id,
     received_at)
 SELECT enrollment_id, verb, occurred_at, 1, properties, %(source)s, source_id, %(now)s
-FROM unnest(%(enrollments)s::bigint[], %(verbs)s::text[], %(instants)s::timestamptz[],
-    %(properties)s::jsonb[], %(ids)s::text[]) AS one
-    (enrollment_id, verb, occurred_at, properties, source_id)
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS one (
+    enrollment_id bigint, verb text, occurred_at timestamptz, properties jsonb, source_id text
+)
 ON CONFLICT (source, source_id) DO NOTHING
 RETURNING enrollment_id, occurred_at
 """
@@ -118,11 +119,7 @@ def append_message_events(events: Sequence[MessageEvent], *, now: datetime, is_r
         pull_due(ids, at=now, cause=DueCause.TIME)
     ordered = sorted(events, key=lambda event: event.source_id)
     values: dict[str, Any] = {
-        "enrollments": [event.enrollment_id for event in ordered],
-        "verbs": [event.verb for event in ordered],
-        "instants": [event.occurred_at for event in ordered],
-        "properties": [Jsonb(dict(event.properties)) for event in ordered],
-        "ids": [event.source_id for event in ordered],
+        "rows": as_rows([vars(event) for event in ordered]),
         "source": OWN_SOURCE,
         "now": now,
     }

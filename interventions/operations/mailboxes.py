@@ -12,7 +12,7 @@ from django.db import connection
 
 from activity.models import Learner
 from common.addresses import comparable
-from common.database import preparing_cursor
+from common.database import as_array, preparing_cursor
 from interventions.queries.due import in_order_of_messages
 from interventions.queries.joined import Joined
 
@@ -56,7 +56,7 @@ SELECT {_OF_A_LEARNER.columns}, ARRAY(
     SELECT FROM activity_pendingno AS said
     WHERE said.learner_id = learner.id OR said.mailbox = lower(learner.email)
 )
-FROM activity_learner AS learner WHERE learner.id = ANY(%(learners)s)
+FROM activity_learner AS learner WHERE learner.id = ANY(%(learners)s::bigint[])
 """  # noqa: S608
 
 _LOCK_OTHERS = """
@@ -133,7 +133,7 @@ def claim_learners(
     """
     # A learner who was taken instead of another may stand in the list twice.
     candidates = list(dict.fromkeys(candidates))
-    values: dict[str, Any] = {"candidates": candidates, "channels": list(channels)}
+    values: dict[str, Any] = {"candidates": as_array(candidates), "channels": list(channels)}
     with preparing_cursor() as cursor:
         cursor.execute(_TAKE, {**values, "now": now, "limit": limit})
         taken = dict(cursor.fetchall())
@@ -172,7 +172,7 @@ def _more_important(
 
 def _read(learner_ids: Iterable[int]) -> list[Claimed]:
     with preparing_cursor() as cursor:
-        cursor.execute(_READ, {"learners": list(learner_ids)})
+        cursor.execute(_READ, {"learners": as_array(learner_ids)})
         return [_claimed(*row) for row in cursor.fetchall()]
 
 

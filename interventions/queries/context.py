@@ -11,7 +11,7 @@ from typing import Any
 
 from activity.models import Learner
 from common.clock import local_date
-from common.database import preparing_cursor
+from common.database import as_array, preparing_cursor
 from interventions.models import Delivery, Trigger
 from interventions.queries.recommendation import HERE, Ask, recommend
 from interventions.render.context import MessageContext, NextItem
@@ -132,11 +132,11 @@ def _ask(delivery: Delivery, now: datetime) -> Ask:
 
 def _values(deliveries: list[Delivery], asks: Mapping[int, Ask]) -> dict[str, Any]:
     return {
-        "deliveries": [each.pk for each in deliveries],
-        "enrollments": [each.enrollment_id for each in deliveries],
-        "courses": [each.enrollment.course_id for each in deliveries],
-        "sections": [each.enrollment.section_id for each in deliveries],
-        "segments": [_entered_segment(each) for each in deliveries],
+        "deliveries": as_array(each.pk for each in deliveries),
+        "enrollments": as_array(each.enrollment_id for each in deliveries),
+        "courses": as_array(each.enrollment.course_id for each in deliveries),
+        "sections": as_array(each.enrollment.section_id for each in deliveries),
+        "segments": as_array(_entered_segment(each) for each in deliveries),
         "days": [asks[each.pk].day for each in deliveries],
     }
 

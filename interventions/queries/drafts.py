@@ -34,7 +34,7 @@ def draft_of(
         delivery=delivery,
         learner=to.learner,
         text=text,
-        context=replace(context, locale=text.locale),
+        context=context if context.locale == text.locale else replace(context, locale=text.locale),
         address=to.address,
         message_id=delivery.message_id or f"<{delivery.key}@{site_host()}>",
         written_at=now,

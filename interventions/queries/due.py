@@ -1,5 +1,6 @@
 """Find due work: learners with messages to send, and runs with steps to plan."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -9,7 +10,7 @@ from django.db import connection
 from django.db.models import Q
 
 from activity.models import Enrollment
-from common.database import preparing_cursor
+from common.database import as_array, preparing_cursor
 from interventions.models import Delivery, Run, RunStatus
 from interventions.queries.catalogue import Catalogue
 from interventions.queries.holds import (
@@ -76,20 +77,25 @@ _OF_A_MESSAGE = Joined(delivery=Delivery, run=Run, enrollment=Enrollment)
 # The run is not locked. A transaction that ends the run also drops its planned messages, and then
 # one of the two finds that the other has moved the delivery.
 _LOCK = f"""
-SELECT {_OF_A_MESSAGE.columns}
+SELECT {_OF_A_MESSAGE.columns}, (
+    SELECT count(*) FROM interventions_delivery AS due
+    WHERE due.learner_id = delivery.learner_id AND due.state = 'planned'
+        AND due.send_at <= %(now)s AND due.channel = ANY(%(channels)s)
+)
 FROM interventions_delivery AS delivery
 JOIN interventions_run AS run ON run.id = delivery.run_id
 JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
-WHERE delivery.learner_id = ANY(%(learners)s) AND delivery.state = 'planned'
+WHERE delivery.learner_id = ANY(%(learners)s::bigint[]) AND delivery.state = 'planned'
     AND delivery.send_at <= %(now)s AND delivery.channel = ANY(%(channels)s)
 ORDER BY delivery.priority, delivery.planned_at, delivery.id
 FOR NO KEY UPDATE OF delivery SKIP LOCKED
 """  # noqa: S608
 
+# Only for learners of whom fewer messages were locked than there are.
 _HELD = """
 SELECT DISTINCT learner_id FROM interventions_delivery
-WHERE learner_id = ANY(%(learners)s) AND state = 'planned' AND send_at <= %(now)s
-    AND channel = ANY(%(channels)s) AND id <> ALL(%(locked)s)
+WHERE learner_id = ANY(%(learners)s::bigint[]) AND state = 'planned' AND send_at <= %(now)s
+    AND channel = ANY(%(channels)s) AND id <> ALL(%(locked)s::bigint[])
 """
 
 
@@ -136,21 +142,33 @@ def lock_due_deliveries(
     """Lock and return the learners' due messages that are not held, the most important first.
 
     The learners must be locked. A learner with a due message that another transaction has locked is
-    missing, because a less important one must not go first. It takes two queries and those of the
-    catalogue.
+    missing, because a less important one must not go first. It takes one query and those of the
+    catalogue, and another one if messages are locked.
     """
-    values: dict[str, Any] = {"learners": list(learner_ids), "channels": list(channels), "now": now}
+    values: dict[str, Any] = {"channels": list(channels), "now": now}
     with preparing_cursor() as cursor:
-        cursor.execute(_LOCK, values)
-        deliveries = [_assemble(row) for row in cursor.fetchall()]
-        cursor.execute(_HELD, {**values, "locked": [each.pk for each in deliveries]})
-        held = {learner_id for (learner_id,) in cursor.fetchall()}
+        cursor.execute(_LOCK, {**values, "learners": as_array(learner_ids)})
+        rows = [(_assemble(row), number) for *row, number in cursor.fetchall()]
+        deliveries = [delivery for delivery, _ in rows]
+        short = _with_fewer(learner_ids, rows)
+        held: set[int] = set()
+        if short:
+            locked = as_array(each.pk for each in deliveries)
+            cursor.execute(_HELD, {**values, "learners": as_array(short), "locked": locked})
+            held = {learner_id for (learner_id,) in cursor.fetchall()}
     catalogue.attach(deliveries)
     found: dict[int, list[Delivery]] = {each: [] for each in learner_ids if each not in held}
     for delivery in deliveries:
         if delivery.learner_id in found and _may_be_decided(delivery, now):
             found[delivery.learner_id].append(delivery)
     return found
+
+
+def _with_fewer(learner_ids: Collection[int], rows: Sequence[tuple[Delivery, int]]) -> list[int]:
+    """Return the learners with fewer messages in the rows than the numbers in them say, or none."""
+    locked = Counter(delivery.learner_id for delivery, _ in rows)
+    due = {delivery.learner_id: number for delivery, number in rows}
+    return [each for each in learner_ids if not locked[each] or locked[each] < due[each]]
 
 
 def _assemble(row: Sequence[Any]) -> Delivery:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from activity.models import Learner
 from common.addresses import comparable
-from common.database import preparing_cursor
+from common.database import as_array, preparing_cursor
 from interventions.channels import CHANNELS
 from interventions.models import CadenceStatus, Delivery, RunStatus
 from interventions.policy.caps import Counted, Message
@@ -31,10 +32,10 @@ SELECT
     ARRAY(SELECT address FROM interventions_suppression WHERE address = ANY(%(addresses)s)),
     ARRAY(
         SELECT enrollment_id FROM activity_due
-        WHERE enrollment_id = ANY(%(enrollments)s) AND due_at <= %(now)s
+        WHERE enrollment_id = ANY(%(enrollments)s::bigint[]) AND due_at <= %(now)s
         UNION
         SELECT enrollment_id FROM segmentation_transition
-        WHERE enrollment_id = ANY(%(enrollments)s) AND processed_at IS NULL
+        WHERE enrollment_id = ANY(%(enrollments)s::bigint[]) AND processed_at IS NULL
     ),
     (
         SELECT json_agg(json_build_array(waiting.priority, waiting.channel, waiting.category_id,
@@ -127,10 +128,10 @@ def situations_of(
     """
     by_id = {each.learner.pk: each for each in asked}
     values: dict[str, Any] = {
-        "learners": list(by_id),
+        "learners": as_array(by_id),
         "mailboxes": [each.mailbox for each in asked],
         "addresses": sorted({comparable(at) for each in asked for at in each.addresses.values()}),
-        "enrollments": [enrollment for each in asked for enrollment in each.enrollment_ids],
+        "enrollments": as_array(chain.from_iterable(each.enrollment_ids for each in asked)),
         "passing": [str(reason) for reason in PASSING],
         "now": now,
         "talking_since": now - CONVERSATION_ENDS,

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-from common.database import is_outage, preparing_cursor
+from common.database import as_array, is_outage, preparing_cursor
 from common.tally import note
 from interventions.render.context import NextItem
 
@@ -173,10 +173,10 @@ def _by_mapping(asks: Sequence[Ask]) -> dict[Ask, NextItem | None]:
     if not asks:
         return found
     values: dict[str, Any] = {
-        "places": list(range(len(asks))),
-        "enrollments": [ask.enrollment_id for ask in asks],
-        "courses": [ask.course_id for ask in asks],
-        "segments": [ask.segment_id for ask in asks],
+        "places": as_array(range(len(asks))),
+        "enrollments": as_array(ask.enrollment_id for ask in asks),
+        "courses": as_array(ask.course_id for ask in asks),
+        "segments": as_array(ask.segment_id for ask in asks),
         "days": [ask.day for ask in asks],
     }
     with preparing_cursor() as cursor:
