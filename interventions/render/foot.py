@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-
-from django.utils.html import escape
+from html import escape
 
 from interventions.render.context import MessageContext
 from interventions.render.names import one_line

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from html import escape
 
 import nh3
-from django.utils.html import escape
 
 from interventions.render import liquid
 from interventions.render.context import LACKING, SAMPLE, MessageContext
@@ -47,7 +47,8 @@ def render_message(
     *, subject: str, body: str, context: MessageContext, postal_address: str, locale: str = "en"
 ) -> Rendered:
     """Return the finished message. Raise liquid.TemplateError with the reason."""
-    context = replace(context, locale=locale)
+    if context.locale != locale:
+        context = replace(context, locale=locale)
     line = one_line(liquid.render_subject(subject, context))[:MAX_SUBJECT]
     inner = sanitize(with_paragraphs(liquid.render_body(body, context)))
     foot = Foot(context, one_line(postal_address), words_in(locale))

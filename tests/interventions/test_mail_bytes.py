@@ -1,5 +1,6 @@
 """A mail is composed as Django does it, and written as the email package does it."""
 
+import pytest
 from django.core.mail import EmailMultiAlternatives
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,45 @@ def test_the_bytes_of_a_mail_are_those_of_the_email_package(
     written = mail_bytes(message)
 
     assert written == message.as_bytes(linesep="\r\n")
+
+
+# The first is written on the line of its name, and each other one below it.
+@pytest.mark.parametrize("length", [58, 59, 60, 61, 62, 200, 900, 1200])
+@pytest.mark.parametrize("inside", ["", " ", ";", ","])
+def test_a_long_address_in_a_header_is_folded_like_the_email_package_does(
+    length: int, inside: str
+) -> None:
+    address = f"<https://x.example/{inside}{'a' * (length - 20)}>"
+    mail = EmailMultiAlternatives(
+        "Hello", "Text", "a@b.example", ["c@d.example"], headers={"List-Unsubscribe": address}
+    )
+    mail.attach_alternative("<p>Text</p>", "text/html")
+    message = mail.message()
+
+    assert mail_bytes(message) == message.as_bytes(linesep="\r\n")
+
+
+@given(text=TEXTS.filter(bool), html=TEXTS, times=st.sampled_from([1, 40, 400]))
+def test_the_bytes_of_our_own_mail_are_those_of_the_email_package(
+    text: str, html: str, times: int
+) -> None:
+    mail = _Mail("Hello", text * times, "a@b.example", ["c@d.example"])
+    mail.attach_alternative(html * times, "text/html")
+    message = mail.message()
+
+    written = mail_bytes(message)
+
+    assert written == message.as_bytes(linesep="\r\n")
+
+
+@pytest.mark.parametrize("name", ["To", "From", "Reply-To", "X-Word", "Subject"])
+@pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\r\nBcc: x@y.example"])
+def test_a_line_break_in_any_header_is_refused(name: str, value: str) -> None:
+    mail = _Mail("Hello", "Text", "a@b.example", ["c@d.example"])
+    mail.attach_alternative("<p>Text</p>", "text/html")
+
+    with pytest.raises(ValueError, match="newlines"):
+        mail.message()[name] = value
 
 
 def test_a_mail_without_html_is_written_too() -> None:
