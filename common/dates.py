@@ -1,12 +1,17 @@
 """Instants and days in words, in the zone of a course. Pure."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 def day_text(instant: datetime, *, zone: str) -> str:
     """Return the day of the instant in the zone: `Monday 3 November 2025`."""
     return f"{in_zone(instant, zone)[0]:%A %-d %B %Y}"
+
+
+def iso_day_text(day: str) -> str:
+    """Return the day of an ISO date for a plot: `3 Nov 2025`."""
+    return f"{date.fromisoformat(day):%-d %b %Y}"
 
 
 def instant_text(instant: datetime, *, zone: str) -> str:

@@ -36,6 +36,7 @@ def _styled(chart: Any) -> Any:
     # marks as a picture of its own, even an empty one without a name.
     styled = chart.configure(background="transparent", font=_FONT).configure_mark(aria=False)
     styled = styled.configure_view(stroke=None)
+    styled = styled.configure_legend(labelColor=QUIET, labelFontSize=12, symbolStrokeColor=INK)
     return styled.configure_axis(
         labelColor=QUIET, titleColor=QUIET, titleFontWeight="normal", titleFontSize=12,
         labelFontSize=12, gridColor=LINE, domainColor=LINE, tickColor=LINE, titlePadding=10,

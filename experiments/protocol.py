@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from common.json_text import canonical_json
@@ -23,6 +25,8 @@ LEVEL = 0.95
 FORMAT = 3
 # How the p-values of several comparisons are corrected.
 HOLM, UNCORRECTED = "Holm", "none"
+# The learners whom an experiment expects if nothing is known: a few classes.
+USUAL_LEARNERS = 200
 
 
 class ProtocolError(ValueError):
@@ -83,16 +87,39 @@ class Analysis:
 
     `correction` is for the p-values of several comparisons. `looks` are the instants in ISO format
     at which a decision may be taken, the last of them at the end; without looks there is no
-    promise about when one may stop. `expected_learners` tunes the interval for those who look at
-    any time. `smallest_lift` is the smallest difference of the primary outcome that would matter,
-    in its unit. `subgroups` are the traits and other words by which the report is split.
+    promise about when one may stop. `expected_learners` is the planned number in all arms: it says
+    how much each look may use up, and where the interval for any other time is narrowest. Both are
+    valid if another number comes. `smallest_lift` is the smallest difference of the primary outcome
+    that would matter, in its unit. `subgroups` are the traits by which the report is split.
     """
 
     correction: str = HOLM
     looks: tuple[str, ...] = ()
-    expected_learners: int | None = None
+    expected_learners: int = USUAL_LEARNERS
     smallest_lift: float | None = None
     subgroups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.correction not in (HOLM, UNCORRECTED):
+            raise ProtocolError(f"The correction “{self.correction}” is not known.")
+        if self.expected_learners < 1:
+            raise ProtocolError("The expected number of learners must be at least 1.")
+        if self.smallest_lift is not None and not self.smallest_lift > 0:
+            raise ProtocolError("The smallest difference that matters must be above 0.")
+        days = [_instant(look).date() for look in self.looks]
+        if not all(before < after for before, after in pairwise(days)):
+            raise ProtocolError("The planned looks must be on different days, in their order.")
+
+
+def _instant(text: str) -> datetime:
+    """Return the instant of a look. Raise ProtocolError for anything else."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ProtocolError(f"The look “{text}” is no instant.") from error
+    if found.tzinfo is None:
+        raise ProtocolError(f"The look “{text}” must be an instant with an offset.")
+    return found
 
 
 _USUAL_ANALYSIS, _USUAL_DESIGN = Analysis(), Design()

@@ -67,9 +67,7 @@ class EventCount:
         own = [f"event.verb = {verb}", *([_FIRST_OF_MODULE] if self.first_only else [])]
         if not self.is_before:
             return _sum(amount, _within(window, *own))
-        number = _sum(amount, _earlier(window, *own))
-        is_known = f"enrollment.enrolled_at <= assigned.assigned_at - {_length(window)}"
-        return f"CASE WHEN bool_and({is_known}) THEN {number} END"
+        return _if_known(_sum(amount, _earlier(window, *own)), window)
 
 
 @dataclass(frozen=True)
@@ -91,14 +89,17 @@ class ScoredAttempts:
 
 @dataclass(frozen=True)
 class Acts:
-    """The number of events that are acts of the learner."""
+    """The number of events that are acts of the learner. With `is_before` as in EventCount."""
 
+    is_before: bool = False
     verb: ClassVar[str] = ACT
-    is_before: ClassVar[bool] = False
 
     def sql(self, *, verb: str, window: str) -> str:
         """Return the SQL of the column."""
-        return f"count(*) FILTER (WHERE {_within(window, IS_ACT)})::numeric"
+        if not self.is_before:
+            return f"count(*) FILTER (WHERE {_within(window, IS_ACT)})::numeric"
+        number = f"count(*) FILTER (WHERE {_earlier(window, IS_ACT)})::numeric"
+        return _if_known(number, window)
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,12 @@ def _earlier(window: str, *conditions: str) -> str:
         f"event.occurred_at >= assigned.assigned_at - {_length(window)}",
     )
     return " AND ".join([*conditions, *before])
+
+
+def _if_known(number: str, window: str) -> str:
+    """Return the number, or null for an enrollment that is younger than the window."""
+    is_known = f"enrollment.enrolled_at <= assigned.assigned_at - {_length(window)}"
+    return f"CASE WHEN bool_and({is_known}) THEN {number} END"
 
 
 def _length(window: str) -> str:

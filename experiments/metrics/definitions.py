@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from experiments.metrics.columns import Frequencies
+from experiments.metrics.observed import Observed, Outcome
 from experiments.metrics.outcomes import (
     KINDS,
     Adjusted,
@@ -13,8 +14,6 @@ from experiments.metrics.outcomes import (
     Happened,
     Inactive,
     Left,
-    Observed,
-    Outcome,
     PassRate,
     TimeTo,
     Total,

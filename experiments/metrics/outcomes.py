@@ -3,11 +3,10 @@
 A new kind needs a class here, its statistics in `experiments.stats`, and an entry in `KINDS`.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from experiments.metrics.columns import (
     LeftCourse,
     ScoredAttempts,
 )
+from experiments.metrics.observed import Beside, Observed
 from experiments.stats.adjusted import Rows
 from experiments.stats.comparison import ADJUSTED, MEANS, RATES, RATIOS, TIMES, Family, Followed
 from experiments.stats.joint import JointMoments
@@ -31,72 +31,6 @@ from experiments.stats.survival import Times
 _DAY_HOURS = 24
 # The name of the covariate in the notes of an adjustment.
 BEFORE = "the same number before the draw"
-
-
-@dataclass(frozen=True)
-class Observed:
-    """An arm's outcomes in one metric.
-
-    The family compares `sums`. `tally` is a count that a reader can check, with the name
-    of its column in files.
-    """
-
-    n: int
-    sums: Any
-    tally: tuple[str, int]
-
-
-@dataclass(frozen=True)
-class Beside:
-    """An outcome of one number per learner beside another column, which is 0 or 1.
-
-    It is never stored in a protocol. Its sums are how many learners have each pair of values.
-    """
-
-    of: Any
-    column: Column
-    kind: ClassVar[str] = "beside"
-    tallies: ClassVar[tuple[str, ...]] = ("having",)
-    families: ClassVar[dict[str, Family]] = {}
-    waits: ClassVar[bool] = True
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """Return the outcome's column and the other one."""
-        return (*self.of.columns, self.column)
-
-    def beside(self, column: Column) -> None:
-        """Return None: it has two numbers already."""
-
-    def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
-        """Return the number of learners by value and other column."""
-        pairs: Counter[tuple[int, int]] = Counter()
-        for (number, other), times in frequencies.items():
-            pairs[self.of.value(number), int(other)] += times
-        having = sum(times for (_, other), times in pairs.items() if other)
-        return Observed(pairs.total(), dict(pairs), ("having", having))
-
-
-class Outcome(Protocol):
-    """The value that a metric computes from an assignment's events."""
-
-    kind: ClassVar[str]
-    # The names that a tally of this kind may have.
-    tallies: ClassVar[tuple[str, ...]]
-    # The possible analyses by their name in a protocol. Old names stay: old protocols hold them.
-    families: ClassVar[dict[str, Family]]
-    # Whether an assignment counts only once its window has ended.
-    waits: ClassVar[bool]
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """Return the columns from which the outcome is computed."""
-
-    def observe(self, frequencies: Frequencies, *, window: timedelta) -> Observed:
-        """Return the outcomes of an arm whose assignments have these columns."""
-
-    def beside(self, column: Column) -> Beside | None:
-        """Return the outcome beside the column; None if it is not one number of each learner."""
 
 
 class _Rate:

@@ -5,6 +5,7 @@ from experiments.queries.arms import arms_now
 from experiments.queries.assignments import assignments_of, running_experiments
 from experiments.queries.beginnings import Beginning, beginnings
 from experiments.queries.designs import design_problems
+from experiments.queries.details import details
 from experiments.queries.outcomes import (
     ArmAggregate,
     aggregates_by_arm,
@@ -42,6 +43,7 @@ __all__ = [
     "courses_of",
     "deliveries_by_arm",
     "design_problems",
+    "details",
     "draft_problems",
     "experiments_with_sizes",
     "kept_answer",

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from experiments.metrics.definitions import Metric
-from experiments.metrics.outcomes import Observed
+from experiments.metrics.observed import Observed
 from experiments.models import Assignment
 from experiments.queries.outcome_sql import (
     ANCHORED,

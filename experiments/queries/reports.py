@@ -1,5 +1,6 @@
 """Reports of experiments, and the list of them."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from experiments.protocol import (
     ProtocolError,
     read_protocol,
 )
+from experiments.queries.looks import looking
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
 from experiments.reporting.facts import NO_MESSAGE, ArmFacts, DeliveryCounts, ExperimentFacts, Fate
@@ -93,12 +95,14 @@ def report(experiment: Experiment, *, as_of: datetime, viewer: Viewer = COMMAND_
     if not guardrails:
         return found
     anchored = aggregates_by_arm(experiment.pk, metrics=[primary], as_of=as_of, anchored=True)
-    return with_checks(
+    checked = with_checks(
         found,
         guardrails=guardrails,
         observed=observed,
         anchored={arm: each.observed[primary.key] for arm, each in anchored.items()},
     )
+    looks = looking(experiment.pk, protocol, arms=found.arms, observed=observed, as_of=as_of)
+    return replace(checked, looking=looks)
 
 
 def deliveries_by_arm(
@@ -139,6 +143,7 @@ def _facts(
         stopped_at=experiment.stopped_at,
         as_of=as_of,
         level=protocol.level,
+        smallest_lift=protocol.analysis.smallest_lift,
         is_corrected=protocol.analysis.correction == HOLM,
         protocol_sha256=experiment.protocol_sha256,
         courses=courses_of(experiment, viewer=viewer),

@@ -16,6 +16,7 @@ class Judgement(StrEnum):
 
     BETTER = "better"
     WORSE = "worse"
+    EARLY = "too early to tell"
     HINT = "no difference after correction"
     NOT_FOUND = "no difference found"
     UNKNOWN = "not known yet"
@@ -41,15 +42,34 @@ class Answer:
 
 def judge(report: Report, row: Row) -> Judgement:
     """Return whether the arm did better or worse than the control, if this is known."""
-    if report.balance.is_mismatch:
+    if report.is_mismatch:
         return Judgement.UNTRUSTED
-    if report.staying and report.staying.reason_of(row.arm):
+    if is_withheld(report, row):
         return Judgement.WITHHELD
     finding = row.verdict.finding
     if finding in _JUDGEMENTS:
         return _JUDGEMENTS[finding]
+    if _is_early(report, row):
+        return Judgement.EARLY
     is_higher = finding is Finding.HIGHER
     return Judgement.BETTER if is_higher is (row.metric.better == HIGHER) else Judgement.WORSE
+
+
+def is_withheld(report: Report, row: Row) -> bool:
+    """Return whether no comparison of the arm is given, because it lost learners differently."""
+    return bool(withheld_reason(report, row))
+
+
+def withheld_reason(report: Report, row: Row) -> str:
+    """Return why no comparison of the arm is given; empty if it is given."""
+    return report.staying.reason_of(row.arm) if report.staying else ""
+
+
+def _is_early(report: Report, row: Row) -> bool:
+    """Return whether a difference of the primary outcome may be one of many looks."""
+    if not report.is_open or report.looking is None or row.metric != report.primary.metric:
+        return False
+    return not report.looking.is_final and not report.looking.stands(row.arm.key)
 
 
 def answers(report: Report) -> list[Answer]:
@@ -57,10 +77,9 @@ def answers(report: Report) -> list[Answer]:
 
     Return none before the first result, and if the arm sizes cannot be trusted.
     """
-    if report.balance.is_mismatch or report.is_young:
+    if report.is_mismatch or report.is_young:
         return []
-    so_far = report.facts.is_running and not report.facts.is_over
-    return [_answer(report, row, so_far) for row in report.primary.rows]
+    return [_answer(report, row, report.is_open) for row in report.primary.rows]
 
 
 def answer_line(report: Report) -> str:
@@ -69,7 +88,7 @@ def answer_line(report: Report) -> str:
         return draw_summary(report)
     if report.is_young:
         return first_result_text(report)
-    if report.balance.is_mismatch:
+    if report.is_mismatch:
         return "Do not trust its numbers yet: the arms are not as large as intended."
     return " ".join(each.found for each in answers(report))
 
@@ -118,6 +137,7 @@ OTHERS = "those who did not get it"
 _FOUND = {
     Judgement.BETTER: "learners in “{arm}” did better",
     Judgement.WORSE: "learners in “{arm}” did worse",
+    Judgement.EARLY: "it is too early to tell whether learners in “{arm}” differ from {others}",
     Judgement.HINT: "no difference between learners in “{arm}” and {others} stands",
     Judgement.NOT_FOUND: "no difference was found between learners in “{arm}” and {others}",
     Judgement.UNKNOWN: "it is not known whether learners in “{arm}” differ from {others}",
@@ -158,10 +178,12 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
     level = level_text(difference.level)
     if not difference.has_value:
         return f"{_capital(difference.reason)}."
-    if judgement is Judgement.WITHHELD and report.staying:
-        return f"{_capital(report.staying.reason_of(row.arm))}."
+    if judgement is Judgement.WITHHELD:
+        return f"{_capital(withheld_reason(report, row))}."
     if judgement is Judgement.UNKNOWN:
         return f"{counted} are counted, and {difference.reason}."
+    if judgement is Judgement.EARLY:
+        return f"{counted} are counted. {_early(report, row)}"
     if judgement is Judgement.HINT:
         return f"{counted} are counted. {hint_text(row.corrected_p)}"
     if judgement is Judgement.NOT_FOUND:
@@ -173,6 +195,20 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
     return (
         f"{counted} are counted. With {level} confidence the true difference is "
         f"{_sizes(row)}{figures.unit.points} {_more(row)}."
+    )
+
+
+def _early(report: Report, row: Row) -> str:
+    """Return why a difference does not stand yet, with the interval that allows looking often."""
+    text = "A difference shows today, but those who look often find one too often. "
+    if report.looking is None:
+        return text
+    wide = report.looking.sequences[row.arm.key]
+    if not wide.has_interval:
+        return f"{text}For an interval that allows it, {wide.reason}."
+    return (
+        f"{text}The interval that allows it goes from {row.figures.interval(wide)}"
+        f"{row.figures.unit.points}, and it holds zero."
     )
 
 

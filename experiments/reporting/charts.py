@@ -8,7 +8,7 @@ from typing import Any
 
 from common.lazy import LazyModule
 from common.plots import BAD, GOOD, GROUND, INK, draw
-from experiments.reporting.answer import Judgement, judge
+from experiments.reporting.answer import Judgement, is_withheld, judge
 from experiments.reporting.report import Report, Row
 from experiments.stats.units import Unit
 
@@ -72,10 +72,10 @@ def _by_axis(report: Report) -> Iterator[list[Row]]:
 
 
 def _plot(report: Report, row: Row, on_axis: Sequence[Row]) -> Plot | None:
-    if not row.comparison.difference.has_interval:
+    if not row.comparison.difference.has_interval or is_withheld(report, row):
         return None
     unit = row.comparison.unit
-    words = unit.axis if unit.is_shared else row.metric.words
+    words = unit.axis if unit.points else row.metric.words
     return Plot(_interval(report, row), _domain(on_axis), words)
 
 

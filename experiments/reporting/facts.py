@@ -43,6 +43,8 @@ class ExperimentFacts:
     caps: tuple[str, ...] = ()
     # The p-values of several comparisons are corrected by Holm's method.
     is_corrected: bool = False
+    # The smallest difference of the primary outcome that would matter, in its unit.
+    smallest_lift: float | None = None
 
     @property
     def can_draw(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.metrics.definitions import LOWER, Metric
-from experiments.metrics.outcomes import Observed
+from experiments.metrics.observed import Observed
 from experiments.reporting.facts import ArmFacts
 from experiments.reporting.figures import Figures, level_text
 from experiments.stats.margins import Guardrail, Margin, Verdict
@@ -25,6 +25,12 @@ class GuardrailRow:
     def is_harmful(self) -> bool:
         """Return whether harm is shown."""
         return self.guardrail.verdict is Verdict.HARMFUL
+
+    @property
+    def is_beyond_margin(self) -> bool:
+        """Return whether the harm is as large as its margin by the best estimate."""
+        margin = self.guardrail.margin
+        return margin.side * self.guardrail.difference.value >= margin.size
 
     @property
     def figures(self) -> Figures:

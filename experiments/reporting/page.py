@@ -5,7 +5,7 @@ from math import isfinite
 
 from activity.texts import with_courses
 from common.dates import day_text, instant_text
-from experiments.reporting.answer import Judgement, interval_words, judge
+from experiments.reporting.answer import Judgement, interval_words, judge, withheld_reason
 from experiments.reporting.charts import Plot, plotted_rows
 from experiments.reporting.facts import ExperimentFacts, seen_titles
 from experiments.reporting.report import Report, Row
@@ -14,6 +14,7 @@ from experiments.reporting.report import Report, Row
 STYLES = {
     Judgement.BETTER: "good",
     Judgement.WORSE: "bad",
+    Judgement.EARLY: "none",
     Judgement.HINT: "none",
     Judgement.NOT_FOUND: "none",
     Judgement.UNKNOWN: "unknown",
@@ -83,10 +84,15 @@ def _outcome_row(report: Report, row: Row, plot: Plot | None) -> OutcomeRow:
         is_primary=row.metric == report.primary.metric,
         style=STYLES[judgement],
         badge=_badge(row, judgement),
-        levels=_levels(row),
-        details=interval_words(row),
+        levels="" if judgement is Judgement.WITHHELD else _levels(row),
+        details=_details(report, row),
         plot=plot,
     )
+
+
+def _details(report: Report, row: Row) -> str:
+    reason = withheld_reason(report, row)
+    return f"No comparison is given: {reason}." if reason else interval_words(row)
 
 
 def _badge(row: Row, judgement: Judgement) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from math import ceil
 
 from common.dates import day_text
-from experiments.metrics.outcomes import Observed
+from experiments.metrics.observed import Observed
 from experiments.stats.power import POWER, Detectable, detectable_difference, needed_per_arm
 
 # The share of fewer learners would be too rough to plan with.

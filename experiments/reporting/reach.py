@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from experiments.metrics.columns import Reached
 from experiments.metrics.definitions import Metric
-from experiments.metrics.outcomes import Observed
+from experiments.metrics.observed import Observed
 from experiments.reporting.facts import ArmFacts
 from experiments.stats.balance import SampleRatio, sample_ratio
 from experiments.stats.comparison import Comparison, compare_arms

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from experiments.metrics.definitions import Metric
-from experiments.metrics.outcomes import Observed
+from experiments.metrics.observed import Observed
+from experiments.reporting.compared import compared_arms, of_metric
 from experiments.reporting.facts import (
     ArmFacts,
     ArmStart,
@@ -16,11 +17,12 @@ from experiments.reporting.facts import (
 )
 from experiments.reporting.figures import Figures
 from experiments.reporting.guardrails import GuardrailRow, guardrail_rows
+from experiments.reporting.looking import Looking
 from experiments.reporting.reach import Reach, reach
 from experiments.reporting.staying import Staying, staying
 from experiments.reporting.verdict import Verdict, verdict
 from experiments.stats.balance import SampleRatio, sample_ratio
-from experiments.stats.comparison import Comparison, compare_arms
+from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import UNKNOWN
 from experiments.stats.multiplicity import holm
 
@@ -107,6 +109,7 @@ class Report:
     guardrails: list[GuardrailRow] = field(default_factory=list)
     staying: Staying | None = None
     reach: Reach | None = None
+    looking: Looking | None = None
 
     @property
     def assigned(self) -> int:
@@ -122,6 +125,28 @@ class Report:
     def primary(self) -> MetricResult:
         """Return the primary outcome: the first one of the protocol."""
         return self.results[0]
+
+    @property
+    def is_mismatch(self) -> bool:
+        """Return whether arm sizes can hardly be chance: drawn, counted or reached."""
+        return any(balance.is_mismatch for _, balance in self.balances)
+
+    @property
+    def balances(self) -> list[tuple[str, SampleRatio]]:
+        """Return each test of arm sizes with the learners that it is about."""
+        counted = [self.primary.observed[arm.key].n for arm in self.arms]
+        found = [
+            ("Learners drawn", self.balance),
+            ("Learners counted", sample_ratio(counted, [arm.weight for arm in self.arms])),
+        ]
+        if self.reach and sum(self.reach.balance.observed):
+            found.append(("Learners with a message or a ghost", self.reach.balance))
+        return found
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether more learners may come, so that these numbers are not the last ones."""
+        return self.facts.is_running and not self.facts.is_over
 
     @property
     def is_young(self) -> bool:
@@ -192,23 +217,6 @@ def with_checks(
         staying=staying(report.arms, observed, level=level),
         reach=reach(primary, report.arms, observed=observed, anchored=anchored, level=level),
     )
-
-
-def of_metric(
-    metric: Metric, arms: Sequence[ArmFacts], observed: Mapping[str, Mapping[str, Observed]]
-) -> dict[str, Observed]:
-    """Return the metric's outcomes of every arm. An arm without outcomes is an empty arm."""
-    nobody = metric.observe({})
-    return {arm.key: observed.get(arm.key, {}).get(metric.key, nobody) for arm in arms}
-
-
-def compared_arms(
-    metric: Metric, arms: Sequence[ArmFacts], outcomes: Mapping[str, Observed], *, level: float
-) -> list[Comparison]:
-    """Return the comparison of each other arm with the control in the metric."""
-    control = next(arm for arm in arms if arm.is_control)
-    sums = {key: found.sums for key, found in outcomes.items()}
-    return compare_arms(sums, family=metric.family, control=control.key, level=level)
 
 
 def _plain(compared: Sequence[Sequence[Comparison]]) -> list[list[float]]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from experiments.metrics.columns import LeftCourse
 from experiments.metrics.definitions import Metric
-from experiments.metrics.outcomes import Left, Observed
+from experiments.metrics.observed import Observed
+from experiments.metrics.outcomes import Left
 from experiments.reporting.facts import ArmFacts
 from experiments.stats.attrition import (
     Arm,
@@ -25,7 +26,7 @@ from experiments.stats.sufficient import Counts
 KEY = "left before counted"
 _LEFT = (
     "{} of {} learners in “{}” left the course before they were counted, against {} of {} in “{}”, "
-    "so a difference may come from those who left alone"
+    "so those who left could explain any difference"
 )
 
 

@@ -17,6 +17,10 @@ CSV_COLUMNS = (
     *TALLIES, "rate_or_mean", "lift", "low", "high", "relative_lift", "relative_low",
     "relative_high", "p_value", "interval_level", "method", "test", "finding", "reason",
 )  # fmt: skip
+_CORRECTED = (
+    "The p-values of the primary outcome are corrected for the number of arms, and those of the "
+    "other outcomes for the number of all their comparisons (Holm). Intervals are not corrected."
+)
 NOBODY_YET = "No learner has been drawn yet."
 
 
@@ -35,6 +39,7 @@ class NumberRow:
     interval: str = ""
     relative: str = ""
     p_value: str = ""
+    corrected: str = ""
     reason: str = ""
 
 
@@ -89,7 +94,9 @@ def _nobody(report: Report) -> str:
 def cautions(report: Report) -> list[str]:
     """Return the sentences to read before relying on the numbers, apart from the arm sizes."""
     found = [*_of_courses(report), *_of_waiting(report), *_of_running(report)]
-    if len(report.rows) > 1:
+    if len(report.rows) > 1 and report.facts.is_corrected:
+        found.append(_CORRECTED)
+    elif len(report.rows) > 1:
         found.append(
             f"{len(report.rows)} comparisons are shown, and none is corrected for their number. "
             "Even where the arms do not differ, each shows a difference once in "
@@ -168,7 +175,7 @@ def number_rows(report: Report) -> Iterator[NumberRow]:
         arms = sorted(report.arms, key=lambda arm: not arm.is_control)
         for place, arm in enumerate(arms):
             span = 0 if place else len(arms)
-            yield _number_row(result, arm, by_arm.get(arm.key), span)
+            yield _number_row(report, result, arm, (by_arm.get(arm.key), span))
 
 
 def draw_rows(report: Report) -> Iterator[DrawRow]:
@@ -187,7 +194,10 @@ def csv_rows(report: Report) -> Iterator[list[str]]:
             yield [_csv_cell(value) for value in _csv_values(report, result, arm, by_arm)]
 
 
-def _number_row(result: MetricResult, arm: ArmFacts, row: Row | None, span: int) -> NumberRow:
+def _number_row(
+    report: Report, result: MetricResult, arm: ArmFacts, place: tuple[Row | None, int]
+) -> NumberRow:
+    row, span = place
     found, figures = result.observed[arm.key], result.rows[0].figures
     cells = NumberRow(
         metric=result.metric.name,
@@ -197,7 +207,9 @@ def _number_row(result: MetricResult, arm: ArmFacts, row: Row | None, span: int)
         total=f"{found.tally[1]:,}",
         level=figures.level(result.level(arm)),
     )
-    return _with_difference(cells, row, figures) if row else cells
+    if row is None or (report.staying and report.staying.reason_of(arm)):
+        return cells
+    return _with_difference(cells, row, figures)
 
 
 def _with_difference(cells: NumberRow, row: Row, figures: Figures) -> NumberRow:
@@ -207,11 +219,16 @@ def _with_difference(cells: NumberRow, row: Row, figures: Figures) -> NumberRow:
         "difference": figures.change_with_unit(figures.apart(row.comparison)),
         "interval": figures.interval(difference),
         "relative": percent_change(relative.value),
-        "p_value": p_text(difference.p_value).removeprefix("p ").removeprefix("= "),
+        "p_value": _plain_p(difference.p_value),
+        "corrected": _plain_p(row.corrected_p),
     }
     if not known:
-        words |= {"interval": MISSING, "p_value": MISSING}
+        words |= {"interval": MISSING, "p_value": MISSING, "corrected": MISSING}
     return NumberRow(**{**vars(cells), **words, "reason": difference.reason})
+
+
+def _plain_p(p_value: float) -> str:
+    return p_text(p_value).removeprefix("p ").removeprefix("= ")
 
 
 def _arm_name(arm: ArmFacts) -> str:

@@ -10,6 +10,7 @@ from experiments.stats.margins import Guardrail, Margin, mean_guardrail, rate_gu
 from experiments.stats.means import mean_difference, relative_mean
 from experiments.stats.rates import rate_difference, relative_rate
 from experiments.stats.ratios import RatioSums, ratio, ratio_difference, relative_ratio
+from experiments.stats.sequences import mean_sequence, rate_sequence, sequence_interval
 from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.survival import Times, restricted_mean, restricted_mean_difference
 from experiments.stats.units import DAYS, PERCENT, PLAIN, Unit
@@ -38,6 +39,9 @@ class Family:
     unit: Unit
     level: Callable[[Any], float]
     compare: Callable[[Any, Any, float], tuple[Estimate, Estimate]]
+    # The interval for those who look at any time, from both arms, the level and the planned number
+    # of learners.
+    sequence: Callable[[Any, Any, float, float], Estimate]
     # The test of a margin; None if this kind of outcome has none.
     guard: Callable[[Any, Any, Margin, float], Guardrail] | None = None
     # The difference is adjusted, so it is not that of the two levels.
@@ -86,11 +90,50 @@ def _guard_means(control: Moments, arm: Moments, margin: Margin, level: float) -
     return mean_guardrail(control, arm, margin, level=level)
 
 
-RATES = Family("binary", PERCENT, lambda counts: counts.rate, _compare_rates, _guard_rates)
-MEANS = Family("mean", PLAIN, lambda moments: moments.average, _compare_means, _guard_means)
-RATIOS = Family("ratio", PERCENT, ratio, _compare_ratios)
-TIMES = Family("time", DAYS, _mean_time, _compare_times)
-ADJUSTED = Family("adjusted", PLAIN, _mean_outcome, _compare_adjusted, is_adjusted=True)
+def _rate_sequence(control: Counts, arm: Counts, level: float, tuned_to: float) -> Estimate:
+    return rate_sequence(control, arm, tuned_to=tuned_to, level=level)
+
+
+def _mean_sequence(control: Moments, arm: Moments, level: float, tuned_to: float) -> Estimate:
+    return mean_sequence(control, arm, tuned_to=tuned_to, level=level)
+
+
+def _by_error(
+    compare: Callable[[Any, Any, float], tuple[Estimate, Estimate]], size: Callable[[Any], int]
+) -> Callable[[Any, Any, float, float], Estimate]:
+    """Return the sequence that is made from the standard error of the difference."""
+
+    def sequence(control: Any, arm: Any, level: float, tuned_to: float) -> Estimate:
+        difference, _ = compare(control, arm, level)
+        return sequence_interval(difference, n=size(control) + size(arm), tuned_to=tuned_to)
+
+    return sequence
+
+
+def _size(sums: RatioSums) -> int:
+    return sums.n
+
+
+def _size_of_times(followed: Followed) -> int:
+    return followed.times.n
+
+
+def _size_of_rows(rows: Rows) -> int:
+    return rows.outcomes.size
+
+
+RATES = Family(
+    "binary", PERCENT, lambda counts: counts.rate, _compare_rates, _rate_sequence, _guard_rates
+)
+MEANS = Family(
+    "mean", PLAIN, lambda moments: moments.average, _compare_means, _mean_sequence, _guard_means
+)
+RATIOS = Family("ratio", PERCENT, ratio, _compare_ratios, _by_error(_compare_ratios, _size))
+TIMES = Family("time", DAYS, _mean_time, _compare_times, _by_error(_compare_times, _size_of_times))
+ADJUSTED = Family(
+    "adjusted", PLAIN, _mean_outcome, _compare_adjusted,
+    _by_error(_compare_adjusted, _size_of_rows), is_adjusted=True,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,3 +171,23 @@ def compare_arms(
         for arm, found in outcomes.items()
         if arm != control
     ]
+
+
+def sequences(
+    outcomes: Mapping[str, Any],
+    *,
+    family: Family,
+    control: str,
+    tuned_to: float,
+    level: float = 0.95,
+) -> dict[str, Estimate]:
+    """Return by other arm the difference with an interval that holds at all times together.
+
+    `tuned_to` is the planned number of learners in both arms.
+    """
+    against = outcomes[control]
+    return {
+        arm: family.sequence(against, sums, level, tuned_to)
+        for arm, sums in outcomes.items()
+        if arm != control
+    }

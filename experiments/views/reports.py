@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
@@ -12,7 +12,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_htmx.middleware import HtmxDetails
@@ -20,11 +19,10 @@ from django_htmx.middleware import HtmxDetails
 from activity.access import Viewer, for_user
 from activity.switch import of_chosen
 from activity.texts import with_courses
-from common.admin import list_url
 from common.clock import utc_now
 from common.database import in_time
 from common.dates import day_text
-from experiments.models import DeliveryOutcome, Experiment
+from experiments.models import Experiment
 from experiments.protocol import ProtocolError
 from experiments.queries import (
     MOST_COUNTED,
@@ -34,29 +32,16 @@ from experiments.queries import (
     experiments_with_sizes,
     kept_answer,
 )
+from experiments.queries import details as make_details
 from experiments.queries import report as make_report
-from experiments.reporting.answer import answers, first_result_text
-from experiments.reporting.charts import Plot, plot_svg
-from experiments.reporting.facts import DeliveryCounts, Fate, seen_titles, shared_zone
-from experiments.reporting.figures import level_text
-from experiments.reporting.page import all_counted_text, heading, outcome_rows
-from experiments.reporting.received import (
-    ghosts_note,
-    learner_rows,
-    planned_numbers,
-    received_rows,
-)
+from experiments.reporting.details import Details
+from experiments.reporting.facts import seen_titles, shared_zone
 from experiments.reporting.report import Report
 from experiments.reporting.text import (
     CSV_COLUMNS,
-    cautions,
     csv_rows,
-    draw_rows,
-    draw_summary,
-    methods,
-    number_rows,
 )
-from experiments.reporting.verdict import balance_text
+from experiments.views.context import report_context
 
 
 @dataclass(frozen=True)
@@ -129,12 +114,13 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
             request, "experiments/not_started.html", {"name": _name(experiment, request.user)}
         )
     try:
-        found = report_now(experiment, request.user)
+        found, more = page_now(experiment, request.user)
     except (ProtocolError, TooLongError) as error:
         name, is_late = _name(experiment, request.user), isinstance(error, TooLongError)
         context = {"name": name, "reason": error, "is_late": is_late}
         return render(request, "experiments/unreadable.html", context, status=_status(error))
-    return render(request, "experiments/report.html", report_context(request, experiment, found))
+    shown = report_context(request, experiment, found, more)
+    return render(request, "experiments/report.html", shown)
 
 
 @staff_report
@@ -192,6 +178,16 @@ def report_now(experiment: Experiment, viewer: Viewer) -> Report:
     return read_now(experiment, lambda as_of: make_report(experiment, as_of=as_of, viewer=viewer))
 
 
+def page_now(experiment: Experiment, viewer: Viewer) -> tuple[Report, Details]:
+    """Return the report with the details of its page, as `report_now` does."""
+
+    def read(as_of: datetime) -> tuple[Report, Details]:
+        found = make_report(experiment, as_of=as_of, viewer=viewer)
+        return found, make_details(experiment, found, as_of=as_of, viewer=viewer)
+
+    return read_now(experiment, read)
+
+
 def read_now(experiment: Experiment, read: Callable[[datetime], T]) -> T:
     """Return what is read at the instant of the experiment's clock, in one transaction.
 
@@ -220,52 +216,3 @@ def _answer(experiment: Experiment, viewer: Viewer) -> KeptAnswer:
     if isinstance(found, str):
         return KeptAnswer(f"The report cannot be shown. {found}", "")
     return found
-
-
-def report_context(request: HttpRequest, experiment: Experiment, found: Report) -> dict[str, Any]:
-    """Return all that the page of a report shows."""
-    return {
-        "experiment": experiment,
-        "received": _received(request, experiment, found),
-        "report": found,
-        "heading": heading(found.facts),
-        "answers": answers(found),
-        "first_result": first_result_text(found),
-        "all_counted": all_counted_text(found),
-        "outcomes": [(row, row.plot and _svg(row.plot)) for row in outcome_rows(found)],
-        "draw_summary": draw_summary(found),
-        "balance": balance_text(found.balance),
-        "cautions": cautions(found),
-        "methods": methods(found),
-        "numbers": list(number_rows(found)),
-        "draw": list(draw_rows(found)),
-        "level": level_text(found.facts.level),
-        "planned": planned_numbers(found),
-        "learners": learner_rows(found),
-        "ghosts_note": ghosts_note(found),
-    }
-
-
-def _svg(plot: Plot) -> SafeString:
-    # The plot has no text but the numbers of its axis.
-    return mark_safe(plot_svg(plot))  # noqa: S308
-
-
-def _received(
-    request: HttpRequest, experiment: Experiment, found: Report
-) -> list[tuple[str, list[tuple[DeliveryCounts, str]]]]:
-    """Return the words of each fate, and per arm the counts and the address of their list."""
-    rows = received_rows(found)
-    if not rows or not request.user.has_perm("experiments.view_deliveryoutcome"):
-        return [(row.words, [(cell, "") for cell in row.cells]) for row in rows]
-    ids = dict(experiment.arms.values_list("key", "pk"))
-    arms = [ids.get(arm.key, 0) for arm in found.arms]
-    return [
-        (row.words, [(n, _list_of(row.fate, arm)) for n, arm in zip(row.cells, arms, strict=True)])
-        for row in rows
-    ]
-
-
-def _list_of(fate: Fate, arm_id: int) -> str:
-    query = {"outcome__exact": fate.outcome, "assignment__arm__id__exact": arm_id}
-    return list_url(DeliveryOutcome, query | ({"reason": fate.reason} if fate.reason else {}))

@@ -15,7 +15,8 @@ from experiments.metrics.definitions import (
     metric_definition,
     read_metric,
 )
-from experiments.metrics.outcomes import KINDS, TALLIES, Happened, Observed, Total
+from experiments.metrics.observed import Observed
+from experiments.metrics.outcomes import KINDS, TALLIES, Happened, Total
 from experiments.stats.sufficient import Counts, Moments
 
 ATTEMPTED = METRICS[0]

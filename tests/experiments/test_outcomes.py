@@ -8,7 +8,8 @@ import pytest
 
 from activity.models import Enrollment, Verb
 from experiments.metrics.definitions import GUARDRAILS, METRICS, MORE_METRICS, WEEK
-from experiments.metrics.outcomes import BEFORE, Observed
+from experiments.metrics.observed import Observed
+from experiments.metrics.outcomes import BEFORE
 from experiments.models import Experiment
 from experiments.queries import aggregates_by_arm
 from experiments.stats.comparison import Followed

@@ -10,7 +10,8 @@ from activity.models import Event, Item
 from activity.operations import ingest
 from experiments.metrics.columns import EventCount, Frequencies
 from experiments.metrics.definitions import METRICS, WEEK, Metric
-from experiments.metrics.outcomes import Observed, Total
+from experiments.metrics.observed import Observed
+from experiments.metrics.outcomes import Total
 from experiments.models import Assignment, Experiment
 from experiments.operations import stop_experiment
 from experiments.queries import (

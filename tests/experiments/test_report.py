@@ -8,7 +8,7 @@ import pytest
 
 from activity.texts import with_courses
 from experiments.metrics.definitions import METRICS
-from experiments.metrics.outcomes import Observed
+from experiments.metrics.observed import Observed
 from experiments.reporting.charts import plot_svg, plotted_rows
 from experiments.reporting.facts import (
     NO_MESSAGE,

@@ -173,7 +173,7 @@ def test_row_of_an_unreadable_report_says_why(viewer: Client, nudge: Experiment)
     Experiment.objects.update(protocol=nudge.protocol.replace('"format":3', '"format":4'))
 
     text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
-    assert "The report cannot be shown. The protocol has format 3" in text
+    assert "The report cannot be shown. The protocol has format 4" in text
 
 
 def test_list_is_limited_to_the_chosen_course(viewer: Client, nudge: Experiment) -> None:
@@ -238,9 +238,9 @@ def test_report_shows_the_results_and_their_instant(viewer: Client, nudge: Exper
 def test_report_needs_few_queries(
     viewer: Client, nudge: Experiment, django_assert_max_num_queries
 ) -> None:
-    # Session, user, two of permissions, experiment, clock, aggregates, deliveries, courses, pause,
-    # and a transaction with a time limit.
-    with django_assert_max_num_queries(13):
+    # Session, user, two of permissions, experiment, clock, aggregates, those from the first message
+    # on, deliveries, courses, over time, before the draw, pause, a transaction with a time limit.
+    with django_assert_max_num_queries(15):
         viewer.get("/reports/nudge/")
 
 
@@ -380,6 +380,6 @@ def test_a_protocol_of_a_later_release_gives_a_sentence(
     response = viewer.get(page)
 
     assert response.status_code == 409
-    assert "The protocol has format 3, but this release of Nudgelab knows only 1 and 2" in (
+    assert "The protocol has format 4, but this release of Nudgelab knows only 1 to 3" in (
         response.content.decode()
     )

@@ -1,0 +1,25 @@
+"""The outcomes of all arms of an experiment in one metric, and their comparison. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from experiments.metrics.definitions import Metric
+from experiments.metrics.observed import Observed
+from experiments.reporting.facts import ArmFacts
+from experiments.stats.comparison import Comparison, compare_arms
+
+
+def of_metric(
+    metric: Metric, arms: Sequence[ArmFacts], observed: Mapping[str, Mapping[str, Observed]]
+) -> dict[str, Observed]:
+    """Return the metric's outcomes of every arm. An arm without outcomes is an empty arm."""
+    nobody = metric.observe({})
+    return {arm.key: observed.get(arm.key, {}).get(metric.key, nobody) for arm in arms}
+
+
+def compared_arms(
+    metric: Metric, arms: Sequence[ArmFacts], outcomes: Mapping[str, Observed], *, level: float
+) -> list[Comparison]:
+    """Return the comparison of each other arm with the control in the metric."""
+    control = next(arm for arm in arms if arm.is_control)
+    sums = {key: found.sums for key, found in outcomes.items()}
+    return compare_arms(sums, family=metric.family, control=control.key, level=level)

@@ -1,0 +1,230 @@
+"""The sections of a report page below its outcomes, as rows of texts. Pure, no markup."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+from experiments.reporting.baseline import NOTABLE, BaselineRow
+from experiments.reporting.details import Details
+from experiments.reporting.figures import MISSING, Figures, level_text, p_text
+from experiments.reporting.guardrails import guardrail_text, state_text
+from experiments.reporting.report import Report
+from experiments.reporting.verdict import balance_text
+from experiments.stats.attrition import Bounds
+from experiments.stats.balance import SampleRatio
+from experiments.stats.comparison import Comparison
+from experiments.stats.estimate import Estimate
+from experiments.stats.margins import Verdict
+from experiments.stats.units import Unit
+
+_GUARD_STYLES = {Verdict.SAFE: "good", Verdict.HARMFUL: "bad", Verdict.UNKNOWN: "unknown"}
+
+
+@dataclass(frozen=True)
+class GuardText:
+    """A guardrail: its name, its state with a style, and its numbers."""
+
+    name: str
+    style: str
+    state: str
+    text: str
+
+
+def guard_texts(report: Report) -> list[GuardText]:
+    """Return each guardrail of each arm, those that got worse first."""
+    several = len(report.arms) > 2
+    rows = sorted(report.guardrails, key=lambda row: not row.is_harmful)
+    return [
+        GuardText(
+            f"{row.metric.name}: {row.arm.name}" if several else row.metric.name,
+            _GUARD_STYLES[row.guardrail.verdict],
+            state_text(row),
+            guardrail_text(row),
+        )
+        for row in rows
+    ]
+
+
+def mismatch_text(report: Report) -> str:
+    """Return which arm sizes can hardly be chance, and what that means; empty if none."""
+    found = [(name, each) for name, each in report.balances if each.is_mismatch]
+    if not found:
+        return ""
+    names = ", ".join(f"{_lower(name)} ({_mismatch(each)})" for name, each in found)
+    return (
+        f"The arms are not as large as intended: {names}. Something other than the draw affects "
+        "which learners are in them. Do not trust the results below until you have found the cause."
+    )
+
+
+def _mismatch(balance: SampleRatio) -> str:
+    strays = balance.strays
+    return f"{strays:,} in an arm with weight 0" if strays else p_text(balance.p_value)
+
+
+def balance_texts(report: Report) -> list[str]:
+    """Return a sentence on the arm sizes of the drawn, the counted and the reached learners."""
+    return [f"{name}: {_lower(balance_text(balance))}" for name, balance in report.balances]
+
+
+def staying_texts(report: Report) -> list[str]:
+    """Return how many learners left each arm before they were counted, and what that means."""
+    found = report.staying
+    if found is None or not found.control_left.n:
+        return []
+    if not found.is_any:
+        return ["No learner left the course before being counted."]
+    left = found.control_left
+    control = f"{left.successes:,} of {left.n:,} in “{found.control.name}”"
+    return [
+        f"{each.left.successes:,} of {each.left.n:,} learners in “{each.arm.name}” left the course "
+        f"before they were counted, and {control} ({p_text(each.p_value)}). They count in the arm "
+        f"drawn.{_bounds(each.bounds, report.primary.metric.family.unit)}"
+        for each in found.arms
+    ]
+
+
+def reach_texts(report: Report) -> Iterator[str]:
+    """Yield how many learners a message reached, and what is known of the effect on them."""
+    found = report.reach
+    if found is None or not any(each.reached.n for each in found.arms):
+        return
+    primary = report.primary.metric
+    for each in found.arms:
+        share = f"{each.reached.rate:.1%}" if each.reached.n else MISSING
+        yield (
+            f"A message reached {each.reached.successes:,} of {each.reached.n:,} counted learners "
+            f"in “{each.arm.name}” ({share}), within the time for which {_lower(primary.name)} is "
+            "counted."
+        )
+        if each.effect is not None and each.reached.successes:
+            yield _effect(each.effect, primary.family.unit)
+    names = {arm.key: arm.name for arm in report.arms}
+    for comparison in found.anchored:
+        yield from _anchored(comparison, names, primary.words)
+
+
+def _anchored(comparison: Comparison, names: dict[str, str], words: str) -> Iterator[str]:
+    if not (isfinite(comparison.arm_level) and isfinite(comparison.control_level)):
+        return
+    figures = Figures.of([comparison])
+    difference = comparison.difference
+    limits = (
+        f"{level_text(difference.level)} interval {figures.interval(difference)}"
+        f"{figures.unit.points}; {p_text(difference.p_value)}"
+        if difference.has_interval
+        else difference.reason
+    )
+    yield (
+        f"From the first message or ghost on: {figures.level(comparison.arm_level)} {words} in "
+        f"“{names[comparison.arm]}”, against {figures.level(comparison.control_level)} in "
+        f"“{names[comparison.control]}” ({limits})."
+    )
+
+
+def _effect(effect: Estimate, unit: Unit) -> str:
+    """Return the effect on learners whom a message reached because of their arm."""
+    figures = Figures.of_estimates([effect], unit)
+    if not effect.has_interval:
+        return f"The effect on those it reached is not known: {effect.reason}."
+    value = figures.change_with_unit(effect.value)
+    return (
+        f"On those whom it reached, the estimated effect is {value} "
+        f"({level_text(effect.level)} interval {figures.interval(effect)}{unit.points}). This "
+        "assumes that the arm works only through its messages."
+    )
+
+
+def _bounds(bounds: Bounds | None, unit: Unit) -> str:
+    """Return what is known of the effect on those who would have stayed in either arm."""
+    if bounds is None or not isfinite(bounds.lower):
+        return ""
+    figures = Figures(unit)
+    low, high = figures.change(bounds.lower), figures.change_with_unit(bounds.upper)
+    return (
+        f" Among learners who would have stayed in either arm, the effect lies between {low} and "
+        f"{high}, before chance is counted."
+    )
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """A part of the learners: its name, its size by arm, and the difference of each other arm."""
+
+    name: str
+    counted: list[str]
+    differences: list[str]
+
+
+@dataclass(frozen=True)
+class PartTable:
+    """A table of parts, and the sentence on the parts that it hides."""
+
+    name: str
+    rows: list[PartRow]
+    hidden: str
+
+
+def part_tables(report: Report, details: Details) -> list[PartTable]:
+    """Return a table for each way in which the learners are split."""
+    tables = []
+    for way in details.subgroups:
+        rows = [
+            PartRow(
+                part.name,
+                [f"{part.counted[arm.key]:,}" for arm in report.arms],
+                [_difference(each, part.figures) for each in part.comparisons],
+            )
+            for part in way.parts
+        ]
+        tables.append(PartTable(way.name, rows, _hidden(way.hidden)))
+    return tables
+
+
+def _hidden(number: int) -> str:
+    if not number:
+        return ""
+    parts = "1 part is" if number == 1 else f"{number:,} parts are"
+    return f"{parts} not shown: an arm has fewer than 5 counted learners there."
+
+
+def _difference(comparison: Comparison, figures: Figures) -> str:
+    difference = comparison.difference
+    if not difference.has_interval:
+        return f"{figures.change_with_unit(figures.apart(comparison))}: {difference.reason}"
+    return f"{figures.change_with_unit(figures.apart(comparison))} ({figures.interval(difference)})"
+
+
+@dataclass(frozen=True)
+class BeforeRow:
+    """A number of the time before the draw: each arm's mean, and how far the others are apart."""
+
+    name: str
+    means: list[str]
+    apart: str
+    is_notable: bool
+
+
+def before_rows(report: Report, details: Details) -> list[BeforeRow]:
+    """Return the rows of the table on the time before the draw that have any number."""
+    return [
+        _before_row(report, row)
+        for row in details.baseline
+        if any(isfinite(each) for each in row.means.values())
+    ]
+
+
+def _before_row(report: Report, row: BaselineRow) -> BeforeRow:
+    known = [each for each in row.apart.values() if isfinite(each)]
+    farthest = max(known, key=abs, default=float("nan"))
+    return BeforeRow(
+        row.name,
+        [f"{row.means[arm.key]:.2f}" if isfinite(row.means[arm.key]) else MISSING
+         for arm in report.arms],
+        f"{farthest:+.2f}" if known else MISSING,
+        bool(known) and abs(farthest) > NOTABLE,
+    )  # fmt: skip
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

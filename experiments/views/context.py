@@ -1,0 +1,127 @@
+"""All that the page of a report shows, as the context of its template."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.safestring import SafeString, mark_safe
+
+from common.admin import list_url
+from experiments.models import DeliveryOutcome, Experiment
+from experiments.reporting.advice import advice
+from experiments.reporting.answer import answers, first_result_text
+from experiments.reporting.charts import Plot, plot_svg
+from experiments.reporting.curves import (
+    NARROW,
+    WIDE,
+    Step,
+    event_curves,
+    event_curves_svg,
+    over_time_svg,
+)
+from experiments.reporting.details import Details
+from experiments.reporting.facts import DeliveryCounts, Fate
+from experiments.reporting.figures import level_text
+from experiments.reporting.page import all_counted_text, heading, outcome_rows
+from experiments.reporting.received import (
+    ghosts_note,
+    learner_rows,
+    planned_numbers,
+    received_rows,
+)
+from experiments.reporting.report import Report
+from experiments.reporting.sections import (
+    balance_texts,
+    before_rows,
+    guard_texts,
+    mismatch_text,
+    part_tables,
+    reach_texts,
+    staying_texts,
+)
+from experiments.reporting.text import cautions, draw_rows, draw_summary, methods, number_rows
+from experiments.reporting.verdict import balance_text
+
+
+def report_context(
+    request: HttpRequest, experiment: Experiment, found: Report, more: Details
+) -> dict[str, Any]:
+    """Return all that the page of a report shows."""
+    return {
+        **_details(found, more),
+        "experiment": experiment,
+        "received": _received(request, experiment, found),
+        "report": found,
+        "heading": heading(found.facts),
+        "answers": answers(found),
+        "first_result": first_result_text(found),
+        "all_counted": all_counted_text(found),
+        "outcomes": [(row, row.plot and _svg(row.plot)) for row in outcome_rows(found)],
+        "draw_summary": draw_summary(found),
+        "advice": advice(found),
+        "mismatch": mismatch_text(found),
+        "balances": balance_texts(found),
+        "balance": balance_text(found.balance),
+        "guards": guard_texts(found),
+        "staying": staying_texts(found),
+        "reach": list(reach_texts(found)),
+        "cautions": cautions(found),
+        "methods": methods(found),
+        "numbers": list(number_rows(found)),
+        "draw": list(draw_rows(found)),
+        "level": level_text(found.facts.level),
+        "planned": planned_numbers(found),
+        "learners": learner_rows(found),
+        "ghosts_note": ghosts_note(found),
+    }
+
+
+def _details(found: Report, more: Details) -> dict[str, Any]:
+    unit = found.primary.metric.family.unit
+    curves = [(result.metric.name, event_curves(result, found)) for result in found.results]
+    return {
+        "over_time": _drawings(
+            lambda width: over_time_svg(more.over_time, factor=unit.factor, width=width)
+        ),
+        "over_time_axis": unit.axis if unit.points else found.primary.metric.words,
+        "event_curves": [(name, _curve_drawings(steps)) for name, steps in curves if steps],
+        "parts": part_tables(found, more),
+        "before": before_rows(found, more),
+        "others": [arm for arm in found.arms if not arm.is_control],
+    }
+
+
+def _curve_drawings(steps: tuple[Step, ...]) -> list[tuple[str, SafeString]]:
+    return _drawings(lambda width: event_curves_svg(steps, width=width))
+
+
+def _drawings(draw: Callable[[int], str]) -> list[tuple[str, SafeString]]:
+    """Return the class and the drawing for wide and for narrow windows; nothing if it is empty."""
+    drawn = [("wide", draw(WIDE)), ("narrow", draw(NARROW))]
+    # The drawing escapes its labels.
+    return [(name, mark_safe(svg)) for name, svg in drawn if svg]  # noqa: S308
+
+
+def _svg(plot: Plot) -> SafeString:
+    # The plot has no text but the numbers of its axis.
+    return mark_safe(plot_svg(plot))  # noqa: S308
+
+
+def _received(
+    request: HttpRequest, experiment: Experiment, found: Report
+) -> list[tuple[str, list[tuple[DeliveryCounts, str]]]]:
+    """Return the words of each fate, and per arm the counts and the address of their list."""
+    rows = received_rows(found)
+    if not rows or not request.user.has_perm("experiments.view_deliveryoutcome"):
+        return [(row.words, [(cell, "") for cell in row.cells]) for row in rows]
+    ids = dict(experiment.arms.values_list("key", "pk"))
+    arms = [ids.get(arm.key, 0) for arm in found.arms]
+    return [
+        (row.words, [(n, _list_of(row.fate, arm)) for n, arm in zip(row.cells, arms, strict=True)])
+        for row in rows
+    ]
+
+
+def _list_of(fate: Fate, arm_id: int) -> str:
+    query = {"outcome__exact": fate.outcome, "assignment__arm__id__exact": arm_id}
+    return list_url(DeliveryOutcome, query | ({"reason": fate.reason} if fate.reason else {}))

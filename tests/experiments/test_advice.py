@@ -1,0 +1,107 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from experiments.metrics.definitions import GUARDRAILS, METRICS
+from experiments.reporting.advice import Advice, Decision, advice
+from experiments.reporting.report import Report, build_report, with_checks
+from tests.experiments.test_report import CLOCK_STOPPED, FACTS, arm
+
+RATE, (GUARDRAIL, MARGIN) = METRICS[0], GUARDRAILS[0]
+
+
+def of(
+    control: tuple[int, int],
+    nudge: tuple[int, int],
+    unsubscribed: tuple[int, int] = (0, 0),
+    drawn: tuple[int, int] | None = None,
+    **facts: Any,
+) -> Report:
+    """Return a report from (reached, counted) of both arms, and how many unsubscribed of each."""
+    arms = {"control": control, "nudge": nudge}
+    observed = {
+        key: {
+            RATE.key: RATE.observe({(0,): n - reached, (1,): reached}),
+            GUARDRAIL.key: GUARDRAIL.observe({(0,): n - left, (1,): left}),
+        }
+        for (key, (reached, n)), left in zip(arms.items(), unsubscribed, strict=True)
+    }
+    sizes = drawn or (control[1], nudge[1])
+    report = build_report(
+        replace(FACTS, **facts),
+        arms=[arm(key, size) for key, size in zip(arms, sizes, strict=True)],
+        metrics=[RATE],
+        observed=observed,
+        deliveries={},
+    )
+    return with_checks(report, guardrails=[(GUARDRAIL, MARGIN)], observed=observed, anchored={})
+
+
+def test_a_better_arm_is_kept() -> None:
+    assert advice(of((40, 100), (60, 100))) == Advice(
+        Decision.KEEP, "Keep it: give “nudge” to everybody."
+    )
+
+
+def test_a_worse_arm_is_stopped() -> None:
+    assert advice(of((60, 100), (40, 100))) == Advice(
+        Decision.STOP, "Stop it: learners in “nudge” do worse."
+    )
+
+
+def test_harm_beyond_the_margin_outweighs_a_benefit() -> None:
+    assert advice(of((40, 100), (60, 100), unsubscribed=(0, 9))) == Advice(
+        Decision.STOP,
+        "Stop it: “Unsubscribed within 7 days” in “nudge” got worse than is accepted.",
+    )
+
+
+def test_harm_that_may_be_accepted_is_to_be_weighed() -> None:
+    found = advice(of((400, 1000), (600, 1000), unsubscribed=(0, 12)))
+
+    assert found is not None
+    assert found.decision is Decision.WAIT
+    assert found.text.startswith("Weigh it: “Unsubscribed within 7 days” in “nudge” got worse")
+
+
+def test_an_open_experiment_is_left_running() -> None:
+    assert advice(of((40, 100), (45, 100), is_running=True)) == Advice(
+        Decision.WAIT, "Leave it running."
+    )
+
+
+def test_an_experiment_of_stopped_courses_is_over() -> None:
+    found = advice(of((40, 100), (45, 100), is_running=True, courses=(CLOCK_STOPPED,)))
+
+    assert found is not None
+    assert found.text.startswith("The experiment has ended without an answer.")
+
+
+def test_too_few_learners_are_said_to_be_too_few() -> None:
+    found = advice(of((2, 4), (3, 4)))
+
+    assert found is not None
+    assert found.text == (
+        "There are too few learners for an answer: an arm has only 4. Repeat it with more learners."
+    )
+
+
+def test_a_difference_too_small_to_matter_is_dropped() -> None:
+    found = advice(of((4000, 10_000), (4010, 10_000), smallest_lift=0.05))
+
+    assert found is not None
+    assert found.decision is Decision.STOP
+    assert "smaller than 5.0 points, the smallest that was to matter" in found.text
+
+
+def test_arm_sizes_that_cannot_be_chance_are_broken() -> None:
+    found = advice(of((40, 100), (60, 100), drawn=(1000, 1500)))
+
+    assert found is not None
+    assert found.decision is Decision.BROKEN
+
+
+@pytest.mark.parametrize("counted", [(0, 0), (0, 5)], ids=["nobody", "one arm"])
+def test_nothing_is_advised_before_the_first_result(counted: tuple[int, int]) -> None:
+    assert advice(of(counted, (0, 0), drawn=(5, 5))) is None
