@@ -9,10 +9,13 @@ from datetime import datetime
 
 from django.db import transaction
 
-from experiments.models import Experiment, ExperimentStatus
+from experiments.ledger import next_entry, protocol_content
+from experiments.ledger.chain import PROTOCOL
+from experiments.models import Experiment, ExperimentStatus, LedgerEntry
 from experiments.protocol import ExperimentProtocol, ProtocolError, digest, protocol_text
 from experiments.queries import promise_of, protocol_arms
 from experiments.queries.designs import design_at_start
+from experiments.queries.ledger import entry_row, instant
 
 
 @transaction.atomic
@@ -35,7 +38,20 @@ def lock_protocol_and_run(
     experiment.status = ExperimentStatus.RUNNING
     experiment.started_at = now
     experiment.save(update_fields=["protocol", "protocol_sha256", "status", "started_at"])
+    seal_protocol(experiment, now=now)
     return experiment
+
+
+def seal_protocol(experiment: Experiment, *, now: datetime) -> None:
+    """Write the first entry of the ledger, unless it is there."""
+    content = protocol_content(
+        key=experiment.key,
+        text=experiment.protocol,
+        sha256=experiment.protocol_sha256,
+        started_at=instant(experiment.started_at or now),
+    )
+    entry = next_entry(None, kind=PROTOCOL, content=content, at=instant(now))
+    LedgerEntry.objects.bulk_create([entry_row(experiment.pk, entry)], ignore_conflicts=True)
 
 
 def locked_experiment(experiment_id: int) -> Experiment:

@@ -1,6 +1,7 @@
 """All writes to experiments, draws and the outcomes of deliveries."""
 
 from experiments.operations.draws import draw_arms
+from experiments.operations.ledger import record_deviation, record_snapshot, seal_draws, seal_due
 from experiments.operations.life import (
     archive_experiment,
     check_experiment,
@@ -14,6 +15,7 @@ from experiments.operations.outcomes import (
     record_delivery_outcome,
     record_delivery_outcomes,
 )
+from experiments.operations.restore import ledger_lines, restore_ledger
 from experiments.operations.sections import draw_present_sections
 
 __all__ = [
@@ -24,8 +26,14 @@ __all__ = [
     "draw_arms",
     "draw_present_sections",
     "end_due",
+    "ledger_lines",
     "name_winner",
     "record_delivery_outcome",
     "record_delivery_outcomes",
+    "record_deviation",
+    "record_snapshot",
+    "restore_ledger",
+    "seal_draws",
+    "seal_due",
     "stop_experiment",
 ]

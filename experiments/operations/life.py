@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from experiments.models import Arm, Ending, Experiment, ExperimentStatus
+from experiments.operations.ledger import seal_experiment
 from experiments.protocol import ProtocolError, read_protocol
 from experiments.queries import draft_problems
 from experiments.queries.designs import design_problems
@@ -82,6 +83,7 @@ def stop_experiment(
     _refuse(experiment, _NOT_STOPPED)
     if experiment.status == ExperimentStatus.RUNNING:
         end(experiment, now=now, because=because)
+        seal_experiment(experiment_id, now=now)
     return experiment
 
 

@@ -6,6 +6,7 @@ from experiments.queries.assignments import assignments_of, running_experiments
 from experiments.queries.beginnings import Beginning, beginnings
 from experiments.queries.designs import design_problems
 from experiments.queries.details import details
+from experiments.queries.ledger import Verification, verify_experiment
 from experiments.queries.outcomes import (
     ArmAggregate,
     aggregates_by_arm,
@@ -33,6 +34,7 @@ __all__ = [
     "ArmAggregate",
     "Beginning",
     "KeptAnswer",
+    "Verification",
     "aggregates_by_arm",
     "arms_now",
     "assignments_of",
@@ -53,4 +55,5 @@ __all__ = [
     "protocol_arms",
     "report",
     "running_experiments",
+    "verify_experiment",
 ]

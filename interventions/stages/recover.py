@@ -1,4 +1,4 @@
-"""The recover stage: pending opt-outs, claims of lost workers, tasks, early events and edits."""
+"""The recover stage: opt-outs, claims of lost workers, tasks, early events, edits, experiments."""
 
 from datetime import datetime
 
@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from activity.operations import ensure_zones, measure_feeds, replay_rejected, settle_edits
 from common.database import passing_over_held
+from experiments.operations import end_due, seal_due
 from interventions.channels import CHANNELS
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
 from interventions.operations.archive import archive_old
@@ -27,6 +28,9 @@ SECONDS_TO_FORGET = 1.0
 # workers may do it.
 MINUTES_TO_ARCHIVE = range(30, 40)
 SECONDS_TO_ARCHIVE = 2.0
+# Draws are sealed a few times an hour, so that an entry of the ledger holds more than a few.
+MINUTES_TO_SEAL = range(7, 60, 10)
+SECONDS_TO_SEAL = 1.0
 LEASE_EXPIRED = "lease_expired"
 SENT_AGAIN = "sent_again"
 
@@ -53,10 +57,15 @@ def recover(*, now: datetime) -> None:
         settle_edits(now=now)
     with passing_over_held():
         measure_feeds(now=now)
+    with passing_over_held():
+        end_due(now=now)
     # Last, because nobody waits for them.
     if now.minute == MINUTE_TO_FORGET:
         with passing_over_held():
             forget_old_events(now=now, budget=SECONDS_TO_FORGET)
+    if now.minute in MINUTES_TO_SEAL:
+        with passing_over_held():
+            seal_due(now=now, budget=SECONDS_TO_SEAL)
     if now.minute in MINUTES_TO_ARCHIVE:
         with passing_over_held():
             archive_old(now=now, budget=SECONDS_TO_ARCHIVE)

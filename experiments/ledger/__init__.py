@@ -1,0 +1,26 @@
+"""The ledger of an experiment: a chain of digests, what it holds, and the replay of it. Pure."""
+
+from experiments.ledger.chain import Entry, LedgerError, chain_fault, next_entry
+from experiments.ledger.records import (
+    DrawRecord,
+    Draws,
+    SectionRecord,
+    difference,
+    protocol_content,
+    read_protocol_content,
+)
+from experiments.ledger.replay import Replay
+
+__all__ = [
+    "DrawRecord",
+    "Draws",
+    "Entry",
+    "LedgerError",
+    "Replay",
+    "SectionRecord",
+    "chain_fault",
+    "difference",
+    "next_entry",
+    "protocol_content",
+    "read_protocol_content",
+]
