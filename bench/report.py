@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-AIM = 1.2
+AIM = 1.0
 SEED = 20_250_901
 RIVAL = ("tea-tasting==1.14.0", "pyarrow>=26")
 RIVAL_CODE = """
