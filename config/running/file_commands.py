@@ -1,10 +1,10 @@
-"""Commands that only read a file. They start no server and load no app."""
+"""Commands that only read a file or compute. They start no server and load no app."""
 
 from django.conf import settings
 from django.core.management import load_command_class
 
 # The commands with their apps.
-FILE_COMMANDS = {"analyze_csv": "experiments", "draw_arms": "experiments"}
+FILE_COMMANDS = dict.fromkeys(("analyze_csv", "draw_arms", "plan_sample"), "experiments")
 
 
 def run_file_command(arguments: list[str]) -> None:

@@ -11,13 +11,13 @@ from experiments.stats.caps import Capped, capped, pooled_cap
 from experiments.stats.multiplicity import holm
 from experiments.terminal.by_section import compare_sections
 from experiments.terminal.cells import is_name
-from experiments.terminal.columns import Columns, no_progress, read_columns
+from experiments.terminal.columns import Columns, read_columns
 from experiments.terminal.comparing import ArmResult, ArmRows, compare_adjusted, compare_units
 from experiments.terminal.covariates import covariate_columns
 from experiments.terminal.kinds import KINDS, Floats, Kind, Parts, are_binary
 from experiments.terminal.labels import Labels
 from experiments.terminal.requests import MetricRequest, Request
-from experiments.terminal.tables import Table, TableError
+from experiments.terminal.tables import Table, TableError, no_progress
 from experiments.terminal.units import Mask, Units, count_units, torn_labels
 
 _MOST_ARMS = 50

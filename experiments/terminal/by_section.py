@@ -93,7 +93,8 @@ def _adjusted_sections(
     if not found.columns:
         return {}, notes
     names = ", ".join(found.columns)
-    return {"each section once, adjusted": found.estimate}, (f"adjusted for {names}", *notes)
+    means = f"the section means are adjusted for {names}"
+    return {"each section once, adjusted": found.estimate}, (means, *notes)
 
 
 def _section_rows(arm: ArmRows, outcomes: Floats) -> Rows:

@@ -16,10 +16,7 @@ from experiments.stats.joint import LARGEST
 from experiments.terminal.arrow import NotPlainError, read_plain
 from experiments.terminal.cells import SMALLEST, is_usable, parse_number
 from experiments.terminal.labels import Labels
-from experiments.terminal.tables import Table, TableError
-
-# Rows between two reports of progress, when rows are read one by one.
-_STRIDE = 10_000
+from experiments.terminal.tables import Table, TableError, no_progress
 
 
 @dataclass(frozen=True)
@@ -28,10 +25,6 @@ class Columns:
 
     numbers: Mapping[str, NDArray[np.float64]]
     labels: Mapping[str, Labels]
-
-
-def no_progress(position: int) -> None:
-    """Report nothing."""
 
 
 def read_columns(
@@ -77,9 +70,7 @@ def _read_by_rows(
 ) -> Columns:
     values = [array("d") for _ in numbers]
     coders = [_Coder() for _ in labels]
-    for number, (line, cells) in enumerate(table.cells([*numbers, *labels])):
-        if number % _STRIDE == 0:
-            progress(table.position())
+    for line, cells in table.cells([*numbers, *labels], progress=progress):
         for column, name, cell in zip(values, numbers, cells, strict=False):
             column.append(_checked(cell, name, line, table.delimiter))
         for coder, cell in zip(coders, cells[len(numbers) :], strict=True):

@@ -2,14 +2,14 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.spreadsheets import Texts
 from experiments.randomize.arms import Arms
 from experiments.randomize.hash import bucket_of_many
-from experiments.terminal.tables import Table, TableError, open_table
+from experiments.terminal.tables import Table, TableError, no_progress, open_table
 
 # Possible names of the column of ids. The first one found is used.
 ID_COLUMNS = ("id", "unit_key", "enrollment_id", "learner_id", "user_id", "student_id", "learner")
@@ -31,10 +31,15 @@ class Draws:
         return Counter(self.arms)
 
 
-def draw_file(path: Path, *, arms: Arms, seed: str) -> Draws:
-    """Return the draws of the file's ids in file order. Raise TableError for a bad file."""
+def draw_file(
+    path: Path, *, arms: Arms, seed: str, progress: Callable[[int], None] = no_progress
+) -> Draws:
+    """Return the draws of the file's ids in file order. Raise TableError for a bad file.
+
+    `progress` receives the bytes of the file that are read so far.
+    """
     with open_table(path) as table:
-        column, ids = _read_ids(table)
+        column, ids = _read_ids(table, progress)
     buckets = bucket_of_many(ids, seed=seed).tolist()
     return Draws(ids, buckets, [arms.arm_at(bucket) for bucket in buckets], column)
 
@@ -54,10 +59,10 @@ def write_draws(draws: Draws, *, path: Path, texts: Texts) -> None:
         raise TableError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def _read_ids(table: Table) -> tuple[str, list[str]]:
+def _read_ids(table: Table, progress: Callable[[int], None]) -> tuple[str, list[str]]:
     column = next((name for name in ID_COLUMNS if name in table.header), "")
     if column:
-        return column, [_checked(line, cells) for line, cells in table.cells([column])]
+        return column, [_checked(*row) for row in table.cells([column], progress=progress)]
     if len(table.header) > 1:
         raise TableError(
             f"No column is named {', '.join(ID_COLUMNS[:-1])} or {ID_COLUMNS[-1]}. "
@@ -66,7 +71,8 @@ def _read_ids(table: Table) -> tuple[str, list[str]]:
     # The only column has no known name, so the file is a bare list and its first line is an id.
     # Taken for a header, it would leave one learner out of the draw.
     first = _checked(1, table.header)
-    return "", [first, *(_checked(line, cells) for line, cells in table.cells(table.header))]
+    rows = table.cells(table.header, progress=progress)
+    return "", [first, *(_checked(*row) for row in rows)]
 
 
 def _checked(line: int, cells: Sequence[str]) -> str:

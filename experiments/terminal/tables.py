@@ -12,6 +12,13 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
+# Rows between two reports of progress.
+_STRIDE = 10_000
+
+
+def no_progress(position: int) -> None:
+    """Report nothing."""
+
 
 class TableError(ValueError):
     """A file, an option or a cell is wrong. The message is a sentence for its author."""
@@ -28,10 +35,17 @@ class Table:
     # How many bytes of the file are read; always 0 for a pipe, which has no size.
     position: Callable[[], int]
 
-    def cells(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-        """Yield each row's line number and its cells in these columns, stripped of spaces."""
+    def cells(
+        self, columns: Sequence[str], *, progress: Callable[[int], None] = no_progress
+    ) -> Iterator[tuple[int, list[str]]]:
+        """Yield each row's line number and its cells in these columns, stripped of spaces.
+
+        `progress` receives the bytes of the file that are read so far.
+        """
         places = [self.place(column) for column in columns]
-        for line, row in self.rows:
+        for number, (line, row) in enumerate(self.rows):
+            if number % _STRIDE == 0:
+                progress(self.position())
             if len(row) != len(self.header):
                 raise TableError(
                     f"Line {line} has {len(row)} cells, but the header has {len(self.header)}."

@@ -100,6 +100,7 @@ def test_a_file_is_read_without_servers_settings_or_apps(tmp_path: Path) -> None
     commands = (
         ("analyze_csv", str(path), "--arm", "arm", "--control", "a", "--metric", "done"),
         ("draw_arms", str(path), "--seed", "s", "--weights", "a=0.5,b=0.5", "--out", str(out)),
+        ("plan_sample", "--baseline", "0.5", "--lift", "0.3"),
     )
     for command in commands:
         # Production needs settings, but file commands need none.

@@ -24,12 +24,26 @@ def test_whole_sections_need_more_learners() -> None:
     sections = ("--icc", "0.05", "--cluster-size", "50")
     found = json.loads(run("--baseline", "0.25", "--lift", "0.15", *sections, "--json"))
 
-    # 152 times 3.45 is 524.4, which fills 11 sections of 50.
+    # 152 times 3.45 is 524.4, which fills 11 sections of 50. The comparison of sections has a t
+    # with few degrees of freedom, so it needs one more.
     assert found["design_effect"] == pytest.approx(3.45)
-    assert (found["sections_per_arm"], found["per_arm"], found["total"]) == (11, 550, 1100)
+    assert (found["sections_per_arm"], found["per_arm"], found["total"]) == (12, 600, 1200)
     assert found["per_arm_if_drawn_singly"] == 152
     text = run("--baseline", "0.25", "--lift", "0.15", *sections)
-    assert "These are 11 sections per arm of 50 learners (design effect 3.45)." in text
+    assert "These are 12 sections per arm of 50 learners (design effect 3.45)." in text
+    assert [line.split() for line in text.splitlines()[2:]] == [
+        ["whole", "sections", "12", "600", "1,200"], ["drawn", "singly", "152", "304"],
+    ]  # fmt: skip
+
+
+def test_a_fall_needs_as_many_sections_as_the_mirrored_rise() -> None:
+    sections = ("--icc", "0.05", "--cluster-size", "50", "--json")
+    rise, fall = (
+        json.loads(run("--baseline", baseline, "--lift", lift, *sections))["sections_per_arm"]
+        for baseline, lift in (("0.25", "0.15"), ("0.75", "-0.15"))
+    )
+
+    assert rise == fall
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
 from experiments.terminal.analysis import Analysis, analyze_table
 from experiments.terminal.analysis_data import analysis_data
 from experiments.terminal.analysis_text import analysis_lines
+from experiments.terminal.progress import reading_bar
 from experiments.terminal.requests import FORMS, Request, parse_metric
 from experiments.terminal.tables import Table, TableError, open_table
 from experiments.terminal.weights import parse_planned_weights
@@ -90,18 +90,8 @@ def _analyze(table: Table, options: dict[str, Any]) -> Analysis:
         parse_planned_weights(options["weights"]) if options["weights"] else {},
         options["cap"],
     )
-    with _bar(table.path) as bar:
-
-        def progress(position: int) -> None:
-            bar.update(position - bar.n)
-
+    with reading_bar(table.path) as progress:
         return analyze_table(table, request=request, progress=progress)
-
-
-def _bar(path: Path) -> "tqdm[Any]":
-    # On standard error, only in a terminal, and only if the file takes more than a second.
-    size = path.stat().st_size if path.is_file() else None
-    return tqdm(total=size, unit="B", unit_scale=True, desc=path.name, disable=None, delay=1)
 
 
 def _check_options(options: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from common.spreadsheets import FOR_SPREADSHEET_HELP, Texts
 from experiments.randomize.arms import Arms
 from experiments.terminal.draws import Draws, draw_file, write_draws
+from experiments.terminal.progress import reading_bar
 from experiments.terminal.weights import parse_weights
 
 
@@ -42,7 +43,10 @@ class Command(BaseCommand):
         try:
             arms = Arms.of(parse_weights(options["weights"]), coverage=options["coverage"])
             _refuse_overwriting(options["ids"], options["out"])
-            draws = draw_file(options["ids"], arms=arms, seed=options["seed"])
+            with reading_bar(options["ids"]) as progress:
+                draws = draw_file(
+                    options["ids"], arms=arms, seed=options["seed"], progress=progress
+                )
             write_draws(draws, path=options["out"], texts=texts)
         except ValueError as error:
             raise CommandError(str(error)) from error

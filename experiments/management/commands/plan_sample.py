@@ -2,12 +2,15 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from math import ceil
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from experiments.stats.designs import SectionDesign, needed_sections
 from experiments.stats.power import LEVEL, POWER, design_effect, needed_per_arm
+from experiments.terminal.layout import table_lines
 
 ALONE = "--icc and --cluster-size belong together: give both or neither."
 
@@ -51,18 +54,30 @@ def _plan(options: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(ALONE)
     if icc is None:
         return {**shares, "per_arm": single, "total": 2 * single}
-    effect = design_effect(icc, size)
-    sections = ceil(round(single * effect / size, 9))
+    sections = _sections(options)
     return {
         **shares,
         "icc": icc,
         "cluster_size": size,
-        "design_effect": effect,
+        "design_effect": design_effect(icc, size),
         "sections_per_arm": sections,
         "per_arm": ceil(sections * size),
         "total": 2 * ceil(sections * size),
         "per_arm_if_drawn_singly": single,
     }
+
+
+def _sections(options: dict[str, Any]) -> int:
+    baseline, lift = options["baseline"], options["lift"]
+    # A fall of the learners who do it is a rise of those who do not.
+    rate, rise = (baseline, lift) if lift > 0 else (1 - baseline, -lift)
+    return needed_sections(
+        SectionDesign(2, 2, options["cluster_size"], options["icc"]),
+        baseline=rate,
+        rise=min(rise, 1 - rate),
+        level=options["level"],
+        power=options["power"],
+    )
 
 
 def _text(result: dict[str, Any]) -> str:
@@ -73,8 +88,23 @@ def _text(result: dict[str, Any]) -> str:
     )
     if "icc" not in result:
         return found
-    return (
+    sentence = (
         f"{found} These are {result['sections_per_arm']:,} sections per arm of "
-        f"{result['cluster_size']:g} learners (design effect {result['design_effect']:.2f}). Drawn "
-        f"singly, {result['per_arm_if_drawn_singly']:,} learners per arm are enough."
+        f"{result['cluster_size']:g} learners (design effect {result['design_effect']:.2f})."
     )
+    return "\n".join([sentence, *table_lines(list(_rows(result)))])
+
+
+def _rows(result: dict[str, Any]) -> Iterator[dict[str, str]]:
+    single = result["per_arm_if_drawn_singly"]
+    yield {
+        "": "whole sections",
+        "sections per arm": f"{result['sections_per_arm']:,}",
+        "learners per arm": f"{result['per_arm']:,}",
+        "learners": f"{result['total']:,}",
+    }
+    yield {
+        "": "drawn singly",
+        "learners per arm": f"{single:,}",
+        "learners": f"{2 * single:,}",
+    }
