@@ -1,6 +1,6 @@
 """The pages and files of reports."""
 
-from experiments.views.exports import report_rows
+from experiments.views.exports import report_file, report_rows
 from experiments.views.reports import report, report_answer, report_csv, report_list
 
-__all__ = ["report", "report_answer", "report_csv", "report_list", "report_rows"]
+__all__ = ["report", "report_answer", "report_csv", "report_file", "report_list", "report_rows"]

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import re
 from io import BytesIO, StringIO
 from typing import Any
 from zipfile import ZipFile
@@ -14,6 +15,7 @@ from django.test import Client
 from activity import access
 from activity.models import Course
 from experiments.exports.archive import zip_parts
+from experiments.exports.page import alone
 from experiments.models import Assignment, Experiment
 from experiments.protocol import digest
 from tests.experiments import test_views
@@ -139,3 +141,40 @@ def test_a_zip_file_is_sent_while_its_rows_are_read() -> None:
     with ZipFile(BytesIO(b"".join(sent))) as archive:
         assert archive.testzip() is None
         assert archive.read("rows.csv").count(b"\n") == 60_000
+
+
+def test_the_page_as_a_file_needs_no_other(viewer: Client, nudge: Experiment) -> None:
+    page, response = viewer.get("/reports/nudge/").text, viewer.get("/reports/nudge.html")
+    text = response.text
+
+    assert response["Content-Disposition"] == 'attachment; filename="nudge.html"'
+    main = page[page.index("<h1>") : page.index("</main>")]
+    for words in re.findall(r">([^<>]*[a-z]{3}[^<>]*)<", main):
+        assert words in text or "ownload" in words or "page as a file" in words
+    assert text.count("<svg") == page.count("<svg") > 0
+    # No address but those that name a standard, and no script.
+    assert set(re.findall(r'(?:src|href)="([^"#]*)', text)) == set()
+    assert set(re.findall(r"https?://[^\s\"'<>)]*", text)) <= {
+        "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink",
+    }  # fmt: skip
+    assert not re.search(r"<script|<link|url\(|@import", text)
+    for rule in ("--ground: #12151c", ".outcome {", "@page"):
+        assert rule in text
+
+
+def test_the_page_offers_the_rows_only_to_those_who_may_download(
+    viewer: Client, nudge: Experiment
+) -> None:
+    assert "/reports/nudge.html" in viewer.get("/reports/nudge/").text
+    assert ADDRESS not in viewer.get("/reports/nudge/").text
+    right = Permission.objects.get(codename="export_lists")
+    User.objects.get(username="viewer").user_permissions.add(right)
+    assert ADDRESS in viewer.get("/reports/nudge/").text
+
+
+def test_links_to_the_site_leave_their_words() -> None:
+    page = (
+        '<p class="quiet back"><a href="/r/">Back</a></p><a href="/x" class="a">12</a><a href="#y">'
+    )
+
+    assert alone(page) == '12<a href="#y">'

@@ -27,7 +27,10 @@ from tests.factories import NOW, act, make_course, make_enrollment, make_event
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("/reports/", "/reports/nudge/", "/reports/nudge/answer/", "/reports/nudge.csv")
+PAGES = (
+    "/reports/", "/reports/nudge/", "/reports/nudge/answer/", "/reports/nudge.csv",
+    "/reports/nudge.html",
+)  # fmt: skip
 HTMX = {"HX-Request": "true"}
 
 
