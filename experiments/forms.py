@@ -62,7 +62,8 @@ class ExperimentForm(ExperimentModelForm):
             read_covariates(text)
         except ValueError as error:
             raise ValidationError(str(error)) from error
-        return text
+        # Browsers send other line ends than the ones that are stored.
+        return "\n".join(text.splitlines())
 
     def clean_coverage(self) -> Decimal:
         """Return the coverage if it is a share."""
@@ -98,7 +99,9 @@ def design_faults(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if found.get(name) == 0:
             yield name, "Write at least 1, or leave it empty."
     start, end = found.get("layer_start"), found.get("layer_end")
-    if layer and (start is None or end is None or not 0 <= start < end <= 1):
+    # An end that is no share has an error of its own.
+    is_read = {"layer_start", "layer_end"} <= found.keys()
+    if layer and is_read and (start is None or end is None or not 0 <= start < end <= 1):
         yield "layer_start", "Write the part of the layer as two shares, such as 0 and 0.5."
     if not layer and not (start is None and end is None):
         yield "layer", "Choose a layer, or leave its part empty."

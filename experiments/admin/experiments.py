@@ -22,10 +22,11 @@ from activity.admin import (
 )
 from common.clock import utc_now
 from experiments import models
+from experiments.design import SECTION
 from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
-from experiments.operations import archive_experiment, stop_experiment
+from experiments.operations import archive_experiment, record_deviation, stop_experiment
 from experiments.protocol import ProtocolError
-from experiments.queries import courses_of, design_problems, draft_problems
+from experiments.queries import courses_of, design_problems, draft_problems, without_section
 from experiments.reporting.text import hindrances
 
 STATUS_COLORS = {
@@ -184,6 +185,14 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
         """Return the caps of the arms, and how to end them."""
         return type(self).caps_that_hold(experiment)
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the row, and note a changed coverage of a started experiment in its ledger."""
+        super().save_model(request, obj, form, change)
+        if change and not is_draft(obj) and "coverage" in form.changed_data:
+            before, now = form.initial["coverage"], form.cleaned_data["coverage"]
+            what = f"The coverage is {now.normalize():f} and was {before.normalize():f}."
+            record_deviation(obj.pk, what=what, now=utc_now())
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the arms, and show what a draft still lacks."""
         super().save_related(request, form, formsets, change)
@@ -227,6 +236,13 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
             messages.success(request, f"{experiment} is running.")
             for sentence in hindrances(courses_of(experiment, viewer=request.user)):
                 messages.warning(request, sentence)
+            self._warn_of_unplaced(request, experiment)
+
+    def _warn_of_unplaced(self, request: HttpRequest, experiment: models.Experiment) -> None:
+        unplaced = without_section(experiment) if experiment.unit == SECTION else 0
+        if unplaced:
+            text = f"Learners who have no section, and so are not drawn: {unplaced}."
+            messages.warning(request, text)
 
     @admin.action(description="Stop: draw no more learners", permissions=["change"])
     def stop(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:

@@ -1,10 +1,11 @@
 """Experiments with their designs, and the layers in which they exclude each other."""
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DecimalRangeField, RangeOperators
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import DecimalField, ExpressionWrapper, F, Func, Q
 
 from activity.models import CourseScoped, shared_unless
@@ -38,6 +39,26 @@ def _own_range() -> Func:
 
 
 _SIDES = ("layer_start", "layer_end")
+
+
+class _RangesConstraint(ExclusionConstraint):
+    """The constraint with a check that forms can make: they hold no status, but the row does."""
+
+    def validate(
+        self,
+        model: type[models.Model],
+        instance: models.Model,
+        exclude: Iterable[str] | None = None,
+        using: str = DEFAULT_DB_ALIAS,
+    ) -> None:
+        """Raise ValidationError if the range overlaps another one."""
+        fields = set(exclude or ()) - {"status"}
+        super().validate(model, instance, exclude=fields, using=using)
+
+    def deconstruct(self) -> Any:
+        """Return it as the constraint that the database has."""
+        _, args, kwargs = super().deconstruct()
+        return "django.contrib.postgres.constraints.ExclusionConstraint", args, kwargs
 
 
 SEED_ONCE = (
@@ -263,7 +284,7 @@ class Experiment(CourseScoped):
                 violation_error_message="Choose a layer and a range in it, such as 0 to 0.5, or "
                 "neither.",
             ),
-            ExclusionConstraint(
+            _RangesConstraint(
                 name="experiment_layer_ranges_are_disjoint",
                 expressions=[(_own_range(), RangeOperators.OVERLAPS)],
                 condition=Q(layer__isnull=False) & ~Q(status="archived"),

@@ -3,10 +3,11 @@
 from experiments.queries.answers import KeptAnswer, kept_answer
 from experiments.queries.arms import arms_now
 from experiments.queries.assignments import assignments_of, running_experiments
+from experiments.queries.balance import balance_of
 from experiments.queries.beginnings import Beginning, beginnings
 from experiments.queries.designs import design_problems
 from experiments.queries.details import details
-from experiments.queries.ledger import Verification, verify_experiment
+from experiments.queries.ledger import Verification, deviations_of, verify_experiment
 from experiments.queries.outcomes import (
     ArmAggregate,
     aggregates_by_arm,
@@ -27,6 +28,7 @@ from experiments.queries.reports import (
     experiments_with_sizes,
     report,
 )
+from experiments.queries.sections import without_section
 from experiments.queries.unit_rows import bundle_of
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "aggregates_by_arm",
     "arms_now",
     "assignments_of",
+    "balance_of",
     "beginnings",
     "bundle_of",
     "clock_of",
@@ -46,6 +49,7 @@ __all__ = [
     "deliveries_by_arm",
     "design_problems",
     "details",
+    "deviations_of",
     "draft_problems",
     "experiments_with_sizes",
     "kept_answer",
@@ -56,4 +60,5 @@ __all__ = [
     "report",
     "running_experiments",
     "verify_experiment",
+    "without_section",
 ]

@@ -1,5 +1,6 @@
 """The ledger and the draws of an experiment as records, and the first difference between them."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -102,6 +103,13 @@ def entries_of(experiment: Experiment) -> Iterator[Entry]:
     """Yield the entries in their order, without holding all of them."""
     rows = LedgerEntry.objects.filter(experiment=experiment).order_by("position")
     return map(entry_of, rows.iterator(chunk_size=20))
+
+
+def deviations_of(experiment: Experiment) -> list[tuple[datetime, str]]:
+    """Return the changes after the start with their instants, the first one first. One query."""
+    rows = LedgerEntry.objects.filter(experiment=experiment, kind=EntryKind.DEVIATION)
+    pairs = rows.order_by("position").values_list("at", "content")
+    return [(at, json.loads(content)["what"]) for at, content in pairs]
 
 
 def verify_experiment(key: str) -> Verification:

@@ -57,6 +57,7 @@ NUDGE = arm_row("nudge", position=1)
 def experiment_form(arms: Sequence[Row], *, initial: int = 0, **fields: Any) -> dict[str, Any]:
     form = {"key": "new", "name": "New", "hypothesis": "", "segment": "", "playbook": ""}
     form |= {"unit": "enrollment", "method": "hash", "seed": "s", "coverage": "1"}
+    form |= {"block_sizes": "varying", "section_rule": "keep", "afterwards": "keep"}
     form |= {"arms-TOTAL_FORMS": len(arms), "arms-INITIAL_FORMS": initial}
     for place, row in enumerate(arms):
         form |= {f"arms-{place}-{name}": value for name, value in row.items()}
