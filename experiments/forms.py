@@ -1,13 +1,14 @@
 """Admin forms of experiments and arms. They show each error at the field that causes it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
+from experiments.analyses import outcome_choices, read_guardrails, read_looks, read_subgroups
 from experiments.covariates import read_covariates
 from experiments.design import BLOCKS, CLUSTER, ENROLLMENT, ONE_ARM, SECTION
 from experiments.models import ARM_KEY_ONCE, ARM_ONE_CONTROL, ARM_POSITION_ONCE, Arm, Experiment
@@ -49,21 +50,48 @@ class ExperimentForm(ExperimentModelForm):
             "coverage", "differs_outside", "seed",
             "layer", "layer_start", "layer_end", "excludes_reached",
             "ends_at", "most_learners", "most_sections", "afterwards", "afterwards_arm",
+            "primary_outcome", "other_outcomes", "guardrails", "smallest_lift",
+            "expected_learners", "looks", "subgroups",
         )  # fmt: skip
         error_messages: ClassVar = dict.fromkeys(
             ("coverage", "layer_start", "layer_end"), _SHARE_ERRORS
         )
-        widgets: ClassVar = {"strata": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+        widgets: ClassVar = {
+            name: UnfoldAdminTextareaWidget(attrs={"rows": rows})
+            for name, rows in (("strata", 3), ("guardrails", 4), ("looks", 3), ("subgroups", 2))
+        }
 
-    def clean_strata(self) -> str:
-        """Return the strata if each line can be read."""
-        text: str = self.cleaned_data["strata"]
+    other_outcomes = forms.MultipleChoiceField(
+        choices=outcome_choices,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=Experiment._meta.get_field("other_outcomes").help_text,
+    )
+
+    def clean_guardrails(self) -> str:
+        """Return the guardrails if each line can be read."""
+        return self._readable("guardrails", read_guardrails)
+
+    def clean_looks(self) -> str:
+        """Return the planned looks if each line can be read."""
+        return self._readable("looks", lambda text: read_looks(text, zone="UTC"))
+
+    def clean_subgroups(self) -> str:
+        """Return the parts if there are not too many."""
+        return self._readable("subgroups", read_subgroups)
+
+    def _readable(self, name: str, read: Callable[[str], object]) -> str:
+        text: str = self.cleaned_data[name]
         try:
-            read_covariates(text)
+            read(text)
         except ValueError as error:
             raise ValidationError(str(error)) from error
         # Browsers send other line ends than the ones that are stored.
         return "\n".join(text.splitlines())
+
+    def clean_strata(self) -> str:
+        """Return the strata if each line can be read."""
+        return self._readable("strata", read_covariates)
 
     def clean_coverage(self) -> Decimal:
         """Return the coverage if it is a share."""

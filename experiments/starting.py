@@ -14,6 +14,7 @@ from experiments.ledger.chain import PROTOCOL
 from experiments.models import Experiment, ExperimentStatus, LedgerEntry
 from experiments.protocol import ExperimentProtocol, ProtocolError, digest, protocol_text
 from experiments.queries import promise_of, protocol_arms
+from experiments.queries.analyses import planned_protocol
 from experiments.queries.designs import design_at_start
 from experiments.queries.ledger import entry_row, instant
 
@@ -67,4 +68,5 @@ def _protocol(experiment: Experiment, caps: tuple[str, ...], now: datetime) -> E
         raise ProtocolError(str(error)) from error
     if design.end is not None and design.end <= now:
         raise ProtocolError("The end date has already passed. Choose a later one, or none.")
-    return ExperimentProtocol(arms=arms, seed=experiment.seed, promise=promise, design=design)
+    found = ExperimentProtocol(arms=arms, seed=experiment.seed, promise=promise, design=design)
+    return planned_protocol(experiment, found)

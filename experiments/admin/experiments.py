@@ -39,7 +39,13 @@ STATUS_COLORS = {
 DESIGN = ("method", "strata", "block_sizes", "section_rule")
 LAYER = ("layer", "layer_start", "layer_end", "excludes_reached")
 END = ("ends_at", "most_learners", "most_sections", "afterwards", "afterwards_arm")
-LOCKED = ("key", "segment", "playbook", *DESIGN, "seed", "differs_outside", *LAYER, *END)
+ANALYSIS = (
+    "primary_outcome", "smallest_lift", "other_outcomes", "guardrails",
+    "expected_learners", "looks", "subgroups",
+)  # fmt: skip
+LOCKED = (
+    "key", "segment", "playbook", *DESIGN, "seed", "differs_outside", *ANALYSIS, *LAYER, *END,
+)  # fmt: skip
 STATE = (
     "status",
     "checked_at",
@@ -136,6 +142,7 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
                 "fields": (*DESIGN, "coverage", "differs_outside", "seed", "key"),
             },
         ),
+        ("How it is judged", {"classes": ("collapse",), "fields": ANALYSIS}),
         ("Other experiments and messages", {"classes": ("collapse",), "fields": LAYER}),
         ("The end, and what follows", {"classes": ("collapse",), "fields": END}),
         (

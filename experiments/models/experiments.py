@@ -18,6 +18,7 @@ from experiments.design import (
     SECTION_RULES,
     UNITS,
 )
+from experiments.models.analyses import PlannedAnalysis
 from experiments.models.layers import ExclusionLayer, random_seed
 from experiments.models.states import BlockSizes, Ending, ExperimentStatus
 from segmentation.models import Playbook, Segment
@@ -71,7 +72,7 @@ def _choices(words: dict[str, str]) -> list[tuple[str, str]]:
     return list(words.items())
 
 
-class Experiment(CourseScoped):
+class Experiment(PlannedAnalysis, CourseScoped):
     """A comparison of arms among the members of a segment or of a whole playbook."""
 
     course_scope = shared_unless("segment__playbook__courses", "playbook__courses")
