@@ -24,21 +24,23 @@ def details(
     """
     analysis = read_protocol(experiment.protocol).analysis
     primary, level = report.primary.metric, report.facts.level
+    before = aggregates_by_arm(experiment.pk, metrics=BASELINE, as_of=as_of)
+    baseline = baseline_rows(report.arms, {arm: each.observed for arm, each in before.items()})
+    if report.facts.draws_sections:
+        # The other details compare single learners.
+        return Details([], [], baseline)
     over_time = outcomes_over_time(
         experiment.pk, metric=primary, zone=report.facts.zone, as_of=as_of
     )
-    before = aggregates_by_arm(experiment.pk, metrics=BASELINE, as_of=as_of)
-    return Details(
-        moments_over_time(
-            over_time,
-            primary=primary,
-            arms=report.arms,
-            tuned_to=analysis.expected_learners,
-            level=level,
-        ),
-        _subgroups(experiment, report, analysis.subgroups, as_of, viewer),
-        baseline_rows(report.arms, {arm: each.observed for arm, each in before.items()}),
+    moments = moments_over_time(
+        over_time,
+        primary=primary,
+        arms=report.arms,
+        tuned_to=analysis.expected_learners,
+        level=level,
     )
+    parts = _subgroups(experiment, report, analysis.subgroups, as_of, viewer)
+    return Details(moments, parts, baseline)
 
 
 def _subgroups(

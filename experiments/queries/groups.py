@@ -37,6 +37,8 @@ class GroupBy:
 
 BY_COURSE = GroupBy("enrollment.course_id::text", {})
 BY_SECTION = GroupBy("COALESCE(enrollment.section_id::text, '')", {})
+# The section through which the learner was drawn, even if the learner has changed section.
+BY_DRAWN_SECTION = GroupBy("COALESCE(assigned.section_draw_id::text, '')", {})
 
 
 def by_day(zone: str) -> GroupBy:

@@ -1,14 +1,18 @@
 """Reports of experiments, and the list of them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 
 from activity.access import COMMAND_LINE, Viewer, for_user, named
-from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus
+from experiments.design import SECTION
+from experiments.metrics.definitions import Metric
+from experiments.metrics.observed import Observed
+from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus, SectionDraw
 from experiments.protocol import (
     HOLM,
     ExperimentProtocol,
@@ -16,9 +20,11 @@ from experiments.protocol import (
     ProtocolError,
     read_protocol,
 )
+from experiments.queries.groups import BY_DRAWN_SECTION, grouped_outcomes
 from experiments.queries.looks import looking
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
+from experiments.reporting.by_section import with_sections
 from experiments.reporting.facts import NO_MESSAGE, ArmFacts, DeliveryCounts, ExperimentFacts, Fate
 from experiments.reporting.reach import reach_metric
 from experiments.reporting.report import Report, build_report, with_checks
@@ -92,6 +98,8 @@ def report(experiment: Experiment, *, as_of: datetime, viewer: Viewer = COMMAND_
         observed=observed,
         deliveries=deliveries_by_arm(experiment.pk, as_of=as_of),
     )
+    if protocol.design.unit == SECTION:
+        return _by_section(experiment, found, guardrails, observed, as_of)
     if not guardrails:
         return found
     anchored = aggregates_by_arm(experiment.pk, metrics=[primary], as_of=as_of, anchored=True)
@@ -103,6 +111,30 @@ def report(experiment: Experiment, *, as_of: datetime, viewer: Viewer = COMMAND_
     )
     looks = looking(experiment.pk, protocol, arms=found.arms, observed=observed, as_of=as_of)
     return replace(checked, looking=looks)
+
+
+def _by_section(
+    experiment: Experiment,
+    found: Report,
+    guardrails: Sequence[tuple[Metric, float]],
+    observed: Mapping[str, Mapping[str, Observed]],
+    as_of: datetime,
+) -> Report:
+    """Return the report with sections as the units. One query per metric, and one for the draws."""
+    metrics = [*(result.metric for result in found.results), *(each for each, _ in guardrails)]
+    draws = SectionDraw.objects.filter(experiment=experiment, at__lte=as_of).order_by()
+    return with_sections(
+        found,
+        guardrails=guardrails,
+        observed=observed,
+        sectioned={
+            metric.key: grouped_outcomes(
+                experiment.pk, metric=metric, by=BY_DRAWN_SECTION, as_of=as_of
+            )
+            for metric in metrics
+        },
+        drawn=dict(draws.values_list("arm__key").annotate(Count("pk"))),
+    )
 
 
 def deliveries_by_arm(
@@ -143,6 +175,7 @@ def _facts(
         stopped_at=experiment.stopped_at,
         as_of=as_of,
         level=protocol.level,
+        draws_sections=protocol.design.unit == SECTION,
         smallest_lift=protocol.analysis.smallest_lift,
         is_corrected=protocol.analysis.correction == HOLM,
         protocol_sha256=experiment.protocol_sha256,

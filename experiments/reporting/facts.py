@@ -43,6 +43,8 @@ class ExperimentFacts:
     caps: tuple[str, ...] = ()
     # The p-values of several comparisons are corrected by Holm's method.
     is_corrected: bool = False
+    # Whole sections are drawn, so sections are what is compared.
+    draws_sections: bool = False
     # The smallest difference of the primary outcome that would matter, in its unit.
     smallest_lift: float | None = None
 
@@ -117,6 +119,8 @@ class ArmFacts:
     assigned: int
     first_at: datetime | None = None
     last_at: datetime | None = None
+    # The number of drawn sections, where whole sections are drawn.
+    sections: int = 0
     deliveries: Mapping[Fate, DeliveryCounts] = field(default_factory=dict)
 
 

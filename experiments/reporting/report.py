@@ -134,6 +134,9 @@ class Report:
     @property
     def balances(self) -> list[tuple[str, SampleRatio]]:
         """Return each test of arm sizes with the learners that it is about."""
+        if self.facts.draws_sections:
+            # Learners of one section are not drawn one by one.
+            return [("Sections drawn", self.balance)]
         counted = [self.primary.observed[arm.key].n for arm in self.arms]
         found = [
             ("Learners drawn", self.balance),
@@ -186,16 +189,22 @@ def build_report(
         compared_arms(metric, full, outcomes, level=facts.level)
         for metric, outcomes in zip(metrics, by_metric, strict=True)
     ]
+    balance = sample_ratio([arm.assigned for arm in full], [arm.weight for arm in full])
+    return Report(facts, full, balance, metric_results(facts, full, metrics, by_metric, compared))
+
+
+def metric_results(
+    facts: ExperimentFacts,
+    arms: Sequence[ArmFacts],
+    metrics: Sequence[Metric],
+    observed: Sequence[Mapping[str, Observed]],
+    compared: Sequence[Sequence[Comparison]],
+) -> list[MetricResult]:
+    """Return the results of the metrics, their p-values corrected if the protocol says so."""
     corrected = _corrected(compared) if facts.is_corrected else _plain(compared)
-    return Report(
-        facts,
-        full,
-        sample_ratio([arm.assigned for arm in full], [arm.weight for arm in full]),
-        [
-            _result(*each, full)
-            for each in zip(metrics, by_metric, compared, corrected, strict=True)
-        ],
-    )
+    return [
+        _result(*each, arms) for each in zip(metrics, observed, compared, corrected, strict=True)
+    ]
 
 
 def with_checks(

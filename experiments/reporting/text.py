@@ -93,7 +93,12 @@ def _nobody(report: Report) -> str:
 
 def cautions(report: Report) -> list[str]:
     """Return the sentences to read before relying on the numbers, apart from the arm sizes."""
-    found = [*_of_courses(report), *_of_waiting(report), *_of_running(report)]
+    found = [
+        *_of_sections(report),
+        *_of_courses(report),
+        *_of_waiting(report),
+        *_of_running(report),
+    ]
     if len(report.rows) > 1 and report.facts.is_corrected:
         found.append(_CORRECTED)
     elif len(report.rows) > 1:
@@ -103,6 +108,15 @@ def cautions(report: Report) -> list[str]:
             f"{_once_in(report)}."
         )
     return found
+
+
+def _of_sections(report: Report) -> Iterator[str]:
+    if report.facts.draws_sections:
+        numbers = ", ".join(f"{arm.sections:,} into {arm.name}" for arm in report.arms)
+        yield (
+            f"Whole sections were drawn: {numbers}. Learners of one section are alike, so the "
+            "number of sections decides how sure the results are, not the number of learners."
+        )
 
 
 def _of_courses(report: Report) -> Iterator[str]:

@@ -104,7 +104,11 @@ def mean_guardrail(
 
     Arms that have no Welch interval give nan with its reason.
     """
-    difference = welch_difference(control, treatment, level=level)
+    return mean_guardrail_of(welch_difference(control, treatment, level=level), margin)
+
+
+def mean_guardrail_of(difference: Estimate, margin: Margin) -> Guardrail:
+    """Return the guardrail of a difference with a t distribution. Without one it has the reason."""
     if not difference.has_interval:
         return Guardrail(difference, margin, UNKNOWN)
     t = (margin.side * difference.value - margin.size) / difference.standard_error

@@ -1,0 +1,99 @@
+"""A report on whole sections: the same outcomes, compared with sections as the units. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from experiments.metrics.definitions import LOWER, Metric
+from experiments.metrics.observed import Observed
+from experiments.reporting.compared import of_metric
+from experiments.reporting.facts import ArmFacts
+from experiments.reporting.guardrails import GuardrailRow
+from experiments.reporting.report import Report, metric_results
+from experiments.stats.balance import sample_ratio
+from experiments.stats.by_section import compare_sections, guard_sections
+from experiments.stats.margins import Margin
+
+# The outcomes by metric key, section and arm key.
+Sectioned = Mapping[str, Mapping[str, Mapping[str, Observed]]]
+
+
+def with_sections(
+    report: Report,
+    *,
+    guardrails: Sequence[tuple[Metric, float]],
+    observed: Mapping[str, Mapping[str, Observed]],
+    sectioned: Sectioned,
+    drawn: Mapping[str, int],
+) -> Report:
+    """Return the report with sections as the units, and `drawn` sections by arm key.
+
+    A comparison of single learners would find differences between equal arms, so none is left: what
+    is said of learners who left or were reached is left out too.
+    """
+    facts, metrics = report.facts, [result.metric for result in report.results]
+    arms = [replace(arm, sections=drawn.get(arm.key, 0)) for arm in report.arms]
+    control = next(arm.key for arm in arms if arm.is_control)
+    wholes = [of_metric(metric, arms, observed) for metric in metrics]
+    compared = [
+        compare_sections(
+            _sums(sectioned[metric.key], arms),
+            {key: found.sums for key, found in whole.items()},
+            family=metric.family,
+            control=control,
+            level=facts.level,
+        )
+        for metric, whole in zip(metrics, wholes, strict=True)
+    ]
+    return replace(
+        report,
+        arms=arms,
+        balance=sample_ratio([arm.sections for arm in arms], [arm.weight for arm in arms]),
+        results=metric_results(facts, arms, metrics, wholes, compared),
+        guardrails=[
+            row
+            for metric, size in guardrails
+            for row in _guardrail_rows(
+                Margin(size, higher_is_worse=metric.better == LOWER),
+                of_metric(metric, arms, observed),
+                _sums(sectioned[metric.key], arms),
+                report=replace(report, arms=arms),
+                metric=metric,
+            )
+        ],
+    )
+
+
+def _guardrail_rows(
+    margin: Margin,
+    wholes: Mapping[str, Observed],
+    sums: Mapping[str, Sequence[Any]],
+    *,
+    report: Report,
+    metric: Metric,
+) -> list[GuardrailRow]:
+    family, level = metric.family, report.facts.level
+    levels = {key: family.level(found.sums) for key, found in wholes.items()}
+    control = next(arm for arm in report.arms if arm.is_control)
+    return [
+        GuardrailRow(
+            metric,
+            arm,
+            control,
+            guard_sections(sums[control.key], sums[arm.key], margin, family=family, level=level),
+            levels[arm.key],
+            levels[control.key],
+        )
+        for arm in report.arms
+        if not arm.is_control
+    ]
+
+
+def _sums(
+    sections: Mapping[str, Mapping[str, Observed]], arms: Sequence[ArmFacts]
+) -> dict[str, list[Any]]:
+    """Return the sums of each arm's sections that have counted learners."""
+    return {
+        arm.key: [found[arm.key].sums for found in sections.values() if arm.key in found]
+        for arm in arms
+    }

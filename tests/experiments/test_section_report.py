@@ -1,0 +1,174 @@
+"""A report on whole sections compares sections, never single learners."""
+
+from datetime import timedelta
+from math import isnan
+
+import numpy as np
+import pytest
+
+from activity.models import Section
+from experiments.metrics.definitions import METRICS, WEEK
+from experiments.models import Experiment
+from experiments.operations import draw_arms, draw_present_sections
+from experiments.queries import details, report
+from experiments.reporting.text import cautions
+from experiments.starting import lock_protocol_and_run
+from experiments.stats.by_section import NOT_BY_SECTION, compare_sections
+from experiments.stats.comparison import MEANS, RATES, RATIOS, TIMES, Followed
+from experiments.stats.joint import JointMoments
+from experiments.stats.margins import Verdict
+from experiments.stats.sections import Section as DrawnSection
+from experiments.stats.sections import section_difference
+from experiments.stats.sufficient import Counts, Moments
+from experiments.stats.survival import Times
+from tests.experiments.factories import make_experiment, make_segment
+from tests.factories import NOW, act, make_course, make_enrollment
+
+# Passed of five learners per section.
+CONTROL, NUDGE = (1, 2, 2, 3), (3, 4, 4, 5)
+
+
+def test_rates_of_sections_are_those_of_zeros_and_ones() -> None:
+    counts = {"control": [Counts(k, 5) for k in CONTROL], "nudge": [Counts(k, 5) for k in NUDGE]}
+    wholes = {"control": Counts(8, 20), "nudge": Counts(16, 20)}
+
+    (found,) = compare_sections(counts, wholes, family=RATES, control="control")
+
+    rows = [
+        DrawnSection(Moments.from_array([1] * k + [0] * (5 - k)), is_treated)
+        for is_treated, arm in ((False, CONTROL), (True, NUDGE))
+        for k in arm
+    ]
+    assert found.difference == section_difference(rows).difference
+    assert (found.control_level, found.arm_level) == (0.4, 0.8)
+    assert found.difference.value == pytest.approx(0.4)
+    assert found.relative.reason
+
+
+def test_a_ratio_of_sections_is_linear_in_its_residuals() -> None:
+    rng = np.random.default_rng(11)
+    arms = {
+        arm: [(rng.integers(0, 4, 6), rng.integers(4, 8, 6)) for _ in range(4)]
+        for arm in ("control", "nudge")
+    }
+    sums = {
+        arm: [JointMoments.from_columns(*section) for section in sections]
+        for arm, sections in arms.items()
+    }
+    wholes = {
+        arm: JointMoments.from_columns(
+            *(np.concatenate(column) for column in zip(*found, strict=True))
+        )
+        for arm, found in arms.items()
+    }
+
+    (found,) = compare_sections(sums, wholes, family=RATIOS, control="control")
+
+    rows = []
+    for arm, sections in arms.items():
+        top, bottom = (np.concatenate(column) for column in zip(*sections, strict=True))
+        r, mean = top.sum() / bottom.sum(), bottom.mean()
+        for t, b in sections:
+            residuals = r + (t - r * b) / mean
+            rows.append(DrawnSection(Moments.from_array(residuals), arm == "nudge"))
+    expected = section_difference(rows).difference
+    assert found.difference.value == pytest.approx(expected.value)
+    assert (found.difference.low, found.difference.high) == pytest.approx(
+        (expected.low, expected.high)
+    )
+
+
+def test_an_outcome_without_a_comparison_by_section_says_so() -> None:
+    followed = Followed(Times(((1.0, 1, 0), (2.0, 0, 1))), 2.0)
+    sums = {"control": [followed] * 3, "nudge": [followed] * 3}
+
+    (found,) = compare_sections(
+        sums, {"control": followed, "nudge": followed}, family=TIMES, control="control"
+    )
+
+    assert isnan(found.difference.value)
+    assert found.difference.reason == NOT_BY_SECTION
+
+
+def test_an_arm_without_sections_has_a_reason() -> None:
+    moments = [Moments.from_array([1, 2])] * 2
+    (found,) = compare_sections(
+        {"control": moments, "nudge": []},
+        {"control": moments[0], "nudge": Moments.from_array([])},
+        family=MEANS, control="control",
+    )  # fmt: skip
+
+    assert found.difference.reason == "no section of this arm is counted yet"
+
+
+@pytest.fixture
+def experiment(db: None) -> Experiment:
+    """Return a running experiment on eight sections of five learners who were all drawn."""
+    course = make_course(live_since=NOW - WEEK)
+    found = make_experiment(
+        {"control": 0.5, "nudge": 0.5}, segment=make_segment(course), unit="section",
+        method="cluster",
+    )  # fmt: skip
+    found = lock_protocol_and_run(found.pk, now=NOW)
+    for number in range(8):
+        section = Section.objects.create(course=course, key=f"class-{number}")
+        for _ in range(5):
+            make_enrollment(course, section=section)
+    draw_present_sections(found.pk, now=NOW)
+    for draw in found.section_draws.all():
+        draw_arms(found.pk, draw.section.enrollments.values_list("pk", flat=True), now=NOW)
+    return found
+
+
+def attempt(experiment: Experiment, arm: str, numbers: tuple[int, ...]) -> None:
+    """Let so many learners of each section of the arm attempt a quiz."""
+    draws = experiment.section_draws.filter(arm__key=arm).order_by("position")
+    for draw, number in zip(draws, numbers, strict=True):
+        for assignment in draw.assignments.order_by("pk")[:number]:
+            act(assignment.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + timedelta(hours=1))
+
+
+def test_the_report_compares_sections(experiment: Experiment) -> None:
+    attempt(experiment, "control", CONTROL)
+    attempt(experiment, "nudge", NUDGE)
+
+    found = report(experiment, as_of=NOW + WEEK)
+
+    row = found.primary.rows[0]
+    assert row.metric == METRICS[0]
+    assert (row.control_level, row.arm_level) == (0.4, 0.8)
+    assert row.comparison.difference.method == "CRV3, t of sections"
+    assert row.comparison.difference.df == pytest.approx(7)
+    assert [arm.sections for arm in found.arms] == [4, 4]
+    assert found.balances == [("Sections drawn", found.balance)]
+    assert found.balance.observed == (4, 4)
+    # Nothing is said that compares single learners.
+    assert (found.staying, found.reach, found.looking) == (None, None, None)
+    assert {guard.guardrail.verdict for guard in found.guardrails} <= set(Verdict)
+    assert any("Whole sections were drawn: 4 into control, 4 into nudge." in text
+               for text in cautions(found))  # fmt: skip
+    more = details(experiment, found, as_of=NOW + WEEK)
+    assert (more.over_time, more.subgroups) == ([], [])
+
+
+def test_a_learner_who_changes_section_counts_where_drawn(experiment: Experiment) -> None:
+    attempt(experiment, "control", CONTROL)
+    attempt(experiment, "nudge", NUDGE)
+    before = report(experiment, as_of=NOW + WEEK).primary.rows[0].comparison
+    moved = experiment.assignments.filter(arm__key="nudge").first()
+    assert moved is not None
+    other = experiment.section_draws.filter(arm__key="control").first()
+    assert other is not None
+    moved.enrollment.section = other.section
+    moved.enrollment.save()
+
+    assert report(experiment, as_of=NOW + WEEK).primary.rows[0].comparison == before
+
+
+def test_the_page_of_sections_opens(experiment: Experiment, admin_client) -> None:
+    attempt(experiment, "nudge", NUDGE)
+
+    response = admin_client.get(f"/reports/{experiment.key}/")
+
+    assert response.status_code == 200
+    assert "Whole sections were drawn" in response.content.decode()
