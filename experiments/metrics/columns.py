@@ -28,8 +28,8 @@ _FIRST_OF_MODULE = """(
 class Column(Protocol):
     """A number of each assignment, computed from its events or from its enrollment.
 
-    The query names the assignment `assigned`, the enrollment `enrollment`, the event `event` and
-    the zone periods `zone`, and has the instant as the parameter `as_of`.
+    The query names the assignment `assigned`, the enrollment `enrollment`, the course `course`, the
+    event `event` and the zone periods `zone`, and has the instant as the parameter `as_of`.
     """
 
     @property
@@ -135,15 +135,20 @@ class HoursUntil:
 
 @dataclass(frozen=True)
 class HoursFollowed:
-    """The whole hours for which the assignment was followed: up to the window's end or as_of."""
+    """The whole hours for which the assignment was followed.
+
+    They end with the window, with as_of, or where the events of the course are no longer known.
+    """
 
     verb: ClassVar[str] = ""
     is_before: ClassVar[bool] = False
 
     def sql(self, *, verb: str, window: str) -> str:
         """Return the SQL of the column."""
-        followed = "extract(epoch FROM %(as_of)s - max(assigned.assigned_at))"
-        return f"floor(least({followed}, {window}::numeric) / 3600)"
+        until = "LEAST(%(as_of)s, COALESCE(min(course.feed_held_since), %(as_of)s))"
+        followed = f"extract(epoch FROM {until} - max(assigned.assigned_at))"
+        # Drawn while the feed is held, nobody was followed for any time yet.
+        return f"floor(greatest(least({followed}, {window}::numeric), 0) / 3600)"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
 from experiments.queries.outcome_sql import (
     DRAWN,
+    UNTIL,
     ZONES,
     columns_sql,
     event_joins,
@@ -99,7 +100,7 @@ def _frequencies(
 
 def _grouped_sql(metric: Metric, by: GroupBy) -> str:
     numbers = ", ".join(f"column_{name}" for _, name, _ in named_columns([metric]))
-    ended = "assigned.assigned_at + make_interval(secs => %(window_0)s) <= %(as_of)s"
+    ended = f"assigned.assigned_at + make_interval(secs => %(window_0)s) <= {UNTIL}"
     return f"""
 WITH {ZONES}, outcome AS (
     SELECT assigned.arm_id, min({by.sql}) AS in_group, {columns_sql([metric])}

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count
 
 from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
 from experiments.models import Assignment
 from experiments.protocol import ExperimentProtocol
-from experiments.queries.outcomes import aggregates_by_arm
+from experiments.queries.outcomes import aggregates_by_arm, ends_by
 from experiments.reporting.compared import compared_arms, of_metric
 from experiments.reporting.facts import ArmFacts
 from experiments.reporting.looking import Decision, Looking, planned_looks
@@ -52,7 +52,7 @@ def _counted(experiment_id: int, instants: Sequence[datetime], window: timedelta
     """Return how many assignments had been counted by each instant. One query."""
     numbers = Assignment.objects.filter(experiment=experiment_id).aggregate(
         **{
-            f"look_{place}": Count("pk", filter=Q(assigned_at__lte=at - window))
+            f"look_{place}": Count("pk", filter=ends_by(at, window))
             for place, at in enumerate(instants)
         }
     )

@@ -35,19 +35,23 @@ ANCHORED = """(
 )"""
 
 
+# The instant up to which the events of a course are known: that of the report, or the last one
+# before its feed fell silent, late or odd. Learners whose window ends after it wait: without their
+# events they would count as having done nothing.
+UNTIL = "LEAST(%(as_of)s, COALESCE(course.feed_held_since, %(as_of)s))"
+
+
 def event_joins(metrics: Sequence[Metric]) -> str:
-    """Return the joins of what the columns read: the enrollment, its zone, and the events."""
+    """Return the joins of what the columns read: enrollment, course, its zone, and the events."""
     columns = [column for _, _, column in named_columns(metrics)]
     events = ["event.verb = ANY (%(verbs)s)"]
     if any(column.verb == ACT for column in columns):
         events.append(f"({IS_ACT})")
-    zones = """
-    JOIN activity_course course ON course.id = enrollment.course_id
-    JOIN zone ON zone.name = course.time_zone"""
     reads_days = any(isinstance(column, ActiveDays) for column in columns)
     return f"""
     JOIN activity_enrollment enrollment ON enrollment.id = assigned.enrollment_id
-    {zones if reads_days else ""}
+    JOIN activity_course course ON course.id = enrollment.course_id
+    {"JOIN zone ON zone.name = course.time_zone" if reads_days else ""}
     LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
         AND ({" OR ".join(events)})
         AND event.received_at <= %(as_of)s

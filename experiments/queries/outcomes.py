@@ -5,10 +5,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import F, Q
 
 from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
@@ -16,6 +17,7 @@ from experiments.models import Assignment
 from experiments.queries.outcome_sql import (
     ANCHORED,
     DRAWN,
+    UNTIL,
     ZONES,
     columns_sql,
     event_joins,
@@ -39,8 +41,9 @@ def aggregates_by_arm(
 ) -> dict[str, ArmAggregate]:
     """Return the metrics' outcomes by arm key, in one query over assignments and the event log.
 
-    An assignment counts for a metric if the metric's window has ended by as_of. Only events
-    received by as_of count, so a report at a past instant never changes. Empty arms are left out.
+    An assignment counts for a metric if the metric's window has ended by as_of, and by the instant
+    up to which the events of its course are known now. Only events received by as_of count, so a
+    report at a past instant does not change while the feed is sound. Empty arms are left out.
     With `anchored`, only learners with a message or a ghost are counted, from the first of them on.
     """
     with connection.cursor() as cursor:
@@ -79,13 +82,20 @@ def _aggregate(metrics: Sequence[Metric], tables: Sequence[_Table]) -> ArmAggreg
     )
 
 
+def ends_by(as_of: datetime, window: timedelta) -> Q:
+    """Return the condition that an assignment's window has ended, as in `aggregates_by_arm`."""
+    held_since = "enrollment__course__feed_held_since"
+    is_known = Q(**{f"{held_since}__isnull": True}) | Q(
+        **{f"{held_since}__gte": F("assigned_at") + window}
+    )
+    return Q(assigned_at__lte=as_of - window) & is_known
+
+
 def counted_units(
     experiment_id: int, *, metric: Metric, as_of: datetime
 ) -> list[tuple[str, str, bool]]:
     """Return unit key, arm key and is_control of each assignment that counts for the metric."""
-    counted = Assignment.objects.filter(
-        experiment=experiment_id, assigned_at__lte=as_of - metric.window
-    )
+    counted = Assignment.objects.filter(ends_by(as_of, metric.window), experiment=experiment_id)
     rows = counted.order_by("id").values_list("unit_key", "arm__key", "arm__is_control")
     return [(str(unit_key), arm, is_control) for unit_key, arm, is_control in rows]
 
@@ -128,7 +138,7 @@ def _frequencies_sql(metrics: Sequence[Metric], source: str) -> str:
     numbers = ", ".join(f"counted.number_{number}" for number in range(widest))
     return f"""
 WITH {ZONES}, outcome AS MATERIALIZED (
-    SELECT assigned.arm_id, assigned.assigned_at, {columns}
+    SELECT assigned.arm_id, assigned.assigned_at, min({UNTIL}) AS known_until, {columns}
     FROM {source} assigned {event_joins(metrics)}
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
     GROUP BY assigned.id, assigned.arm_id, assigned.assigned_at
@@ -143,7 +153,7 @@ FROM counted JOIN experiments_arm arm ON arm.id = counted.arm_id
 
 def _counted_sql(place: int, metric: Metric, widest: int) -> str:
     # In seconds: an interval in days depends on the session's time zone at a clock change.
-    ended = f"assigned_at + make_interval(secs => %(window_{place})s) <= %(as_of)s"
+    ended = f"assigned_at + make_interval(secs => %(window_{place})s) <= known_until"
     if not metric.outcome.waits:
         ended = "true"
     own = range(len(metric.outcome.columns))

@@ -75,6 +75,7 @@ def course_facts(course: Any) -> CourseFacts:
         stopped_at=course.clock_stopped_at,
         time_zone=course.time_zone,
         is_seen=course.is_seen,
+        held_since=course.feed_held_since,
     )
 
 

@@ -6,7 +6,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -25,6 +25,7 @@ from experiments.protocol import read_protocol
 from experiments.queries.outcome_sql import (
     ANCHORED,
     DRAWN,
+    UNTIL,
     ZONES,
     columns_sql,
     event_joins,
@@ -103,22 +104,30 @@ def bundle_of(experiment: Experiment, *, as_of: datetime, viewer: Viewer) -> Bun
 
 
 def _rows(cursor: Any, reading: Reading) -> Iterator[Row]:
-    plan, as_of = reading.plan, reading.as_of
+    plan = reading.plan
     parts = _parts(plan.read)
-    ends = [as_of - metric.window if metric.outcome.waits else as_of for metric in plan.read]
-    places = list(zip(parts, ends, strict=True))
+    waits = [metric.window if metric.outcome.waits else None for metric in plan.read]
+    places = list(zip(parts, waits, strict=True))
     # The anchored columns follow all others. Only the primary outcome has them.
     after = parts[-1].stop
     anchored = slice(after, after + len(plan.primary.outcome.columns))
     with closing(cursor):
         while batch := cursor.fetchmany(_BATCH):
-            for arm, section, day, drawn_at, anchored_at, *numbers in batch:
-                is_anchored = anchored_at is not None and anchored_at <= ends[0]
+            for arm, section, day, until, drawn_at, anchored_at, *numbers in batch:
+                is_anchored = anchored_at is not None and _has_ended(anchored_at, waits[0], until)
                 yield Row(
                     Place(arm, section, day),
-                    tuple(numbers[part] if drawn_at <= end else None for part, end in places),
+                    tuple(
+                        numbers[part] if _has_ended(drawn_at, wait, until) else None
+                        for part, wait in places
+                    ),
                     numbers[anchored] if is_anchored else None,
                 )
+
+
+def _has_ended(at: datetime, window: timedelta | None, until: datetime) -> bool:
+    """Return whether the outcome is known: its window has ended, or it waits for none."""
+    return window is None or at + window <= until
 
 
 _PLACES = f"""
@@ -151,7 +160,7 @@ def _units_sql(plan: Plan) -> str:
         numbers += [f"anchored.column_{name}" for _, name, _ in named_columns([plan.primary])]
     return f"""
 WITH {ZONES}, {_LOCAL}, outcome AS MATERIALIZED ({_outcomes_sql(DRAWN, plan.read)}){anchored}
-SELECT arm.key, enrollment.section_id, {_DAY}, drawn.assigned_at,
+SELECT arm.key, enrollment.section_id, {_DAY}, outcome.known_until, drawn.assigned_at,
     {"anchored.assigned_at" if anchored else "NULL"}, {", ".join(numbers)}
 FROM {DRAWN} drawn
 JOIN outcome ON outcome.id = drawn.id
@@ -165,7 +174,7 @@ ORDER BY sha256(convert_to(%(digest)s || drawn.unit_key::text, 'UTF8'))
 
 def _outcomes_sql(source: str, metrics: tuple[Metric, ...]) -> str:
     return f"""
-    SELECT assigned.id, assigned.assigned_at, {columns_sql(metrics)}
+    SELECT assigned.id, assigned.assigned_at, min({UNTIL}) AS known_until, {columns_sql(metrics)}
     FROM {source} assigned {event_joins(metrics)}
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
     GROUP BY assigned.id, assigned.assigned_at"""

@@ -18,6 +18,8 @@ class CourseFacts:
     stopped_at: datetime | None = None
     time_zone: str = "UTC"
     is_seen: bool = True
+    # Since then the events of the course have not come as usual.
+    held_since: datetime | None = None
 
     @property
     def draws(self) -> bool:

@@ -96,6 +96,7 @@ def cautions(report: Report) -> list[str]:
     found = [
         *_of_sections(report),
         *_of_courses(report),
+        *_of_feeds(report),
         *_of_waiting(report),
         *_of_running(report),
     ]
@@ -124,6 +125,19 @@ def _of_courses(report: Report) -> Iterator[str]:
         yield (
             "The learners come from more than one course. A learner of two of these courses is "
             "drawn in each of them, and counts twice."
+        )
+
+
+def _of_feeds(report: Report) -> Iterator[str]:
+    for course in report.facts.courses:
+        since = course.held_since
+        if since is None or since > report.facts.as_of:
+            continue
+        name = f"of {course.title}" if course.is_seen else "of a course"
+        yield (
+            f"The events {name} have not come as usual since "
+            f"{instant_text(since, zone=course.time_zone)}. Learners whose days of observation "
+            "were not over by then are not counted until the events come."
         )
 
 

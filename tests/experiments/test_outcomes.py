@@ -6,17 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from activity.models import Enrollment, Verb
+from activity.models import Course, Enrollment, Verb
 from experiments.metrics.definitions import GUARDRAILS, METRICS, MORE_METRICS, WEEK
 from experiments.metrics.observed import Observed
 from experiments.metrics.outcomes import BEFORE
 from experiments.models import Experiment
-from experiments.queries import aggregates_by_arm
+from experiments.queries import aggregates_by_arm, counted_units, report
+from experiments.queries.groups import BY_COURSE, grouped_outcomes
+from experiments.reporting.text import cautions
 from experiments.stats.comparison import Followed
 from experiments.stats.joint import JointMoments
 from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.survival import Times
-from tests.experiments.factories import assign, running_experiment
+from tests.experiments.factories import assign, make_segment, running_experiment
 from tests.factories import NOW, act, make_course, make_enrollment, make_item
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +122,40 @@ def test_an_adjusted_outcome_knows_the_week_before_the_draw() -> None:
     assert (found.n, found.tally) == (3, ("total", 3))
     assert found.sums.outcomes.tolist() == [0.0, 1.0, 2.0]
     np.testing.assert_array_equal(found.sums.covariates[BEFORE], [np.nan, 0.0, 4.0])
+
+
+def test_nobody_is_counted_beyond_the_last_instant_that_a_feed_tells_about() -> None:
+    experiment, course = running_experiment(), make_course()
+    early, late = drawn(experiment, course=course), drawn(experiment)
+    assign(experiment, "nudge", NOW + DAY, make_enrollment(course))
+    act(early, "ATTEMPT_QUIZ", occurred_at=NOW)
+    Course.objects.filter(pk=course.pk).update(feed_held_since=NOW + WEEK)
+
+    found = observed(experiment, "quiz_attempted_7d")
+    followed = observed(experiment, "module_time_28d").sums.times
+
+    # The learner who was drawn a day later waits. The other course is not held.
+    assert found == Observed(2, Counts(1, 2), ("successes", 1))
+    assert followed == Times(((6.0, 0, 1), (7.0, 0, 1), (28.0, 0, 1)))
+    units = counted_units(experiment.pk, metric=METRICS[0], as_of=AS_OF)
+    assert {unit for unit, *_ in units} == {str(early.unit_key), str(late.unit_key)}
+    by_course = grouped_outcomes(experiment.pk, metric=METRICS[0], by=BY_COURSE, as_of=AS_OF)
+    assert by_course[str(course.pk)]["nudge"].n == 1
+    whole = report(experiment, as_of=AS_OF)
+    assert whole.primary.waiting["nudge"] == 1
+
+
+def test_a_course_whose_events_stay_away_is_named() -> None:
+    course = make_course(title="Biology", feed_held_since=NOW, live_since=NOW)
+    experiment = running_experiment(segment=make_segment(course))
+    drawn(experiment, course=course)
+
+    found = cautions(report(experiment, as_of=NOW + DAY))
+
+    assert any(
+        text.startswith("The events of Biology have not come as usual since Tuesday")
+        for text in found
+    )
 
 
 def test_all_outcomes_come_from_one_query(django_assert_num_queries: Any) -> None:
