@@ -10,7 +10,14 @@ from interventions.models import LearnerPause
 from interventions.operations import save_cap
 from segmentation.models import Override
 from segmentation.stages.evaluate import evaluate_due
-from tests.browser.visits import IN_BROWSER, NARROW, assert_accessible, assert_fits, visit
+from tests.browser.visits import (
+    IN_BROWSER,
+    NARROW,
+    assert_accessible,
+    assert_fits,
+    visit,
+    visit_in_turn,
+)
 from tests.factories import act, make_item, make_learner
 from tests.interventions.factories import (
     make_cadence,
@@ -124,10 +131,9 @@ def test_a_learner_is_removed_from_a_segment_and_that_is_taken_back(
 def test_pages_of_a_learner_fit_and_have_no_fault(live_server, staff_context, ana):
     learner = reverse("learner", args=(ana.learner_id,))
     others = [reverse(f"learner-{name}", args=(ana.pk,)) for name in ("older", "next", "send")]
-    for address in (learner, *others):
-        page, faults = visit(staff_context, live_server.url + address, NARROW)
+    addresses = [live_server.url + each for each in (learner, *others)]
+    for address, page, faults in visit_in_turn(staff_context, addresses, NARROW):
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         assert_fits(page, address)
         assert_accessible(page, address)
         assert faults == []
-        page.close()

@@ -13,7 +13,15 @@ from interventions.models import Cadence, MailboxMessage, MessageTemplate
 from interventions.render.links import LinkOwner, make_token
 from segmentation.models import Segment
 from segmentation.operations import install_playbook
-from tests.browser.visits import IN_BROWSER, NARROW, WIDE, assert_accessible, assert_fits, visit
+from tests.browser.visits import (
+    IN_BROWSER,
+    NARROW,
+    WIDE,
+    assert_accessible,
+    assert_fits,
+    visit,
+    visit_in_turn,
+)
 from tests.factories import NOW, make_course, make_enrollment, make_item
 from tests.interventions.factories import make_delivery, make_evaluated, make_live_course
 from tests.journeys.test_main_path import everybody_acts, make_experiment, run_stages
@@ -79,14 +87,14 @@ def staff_pages():
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_staff_pages_open_without_errors_and_fit(part, live_server, staff_context, enrollments):
-    for address in staff_pages()[part::PARTS]:
-        page, faults = visit(staff_context, live_server.url + address, NARROW)
+    admin = live_server.url + reverse("admin:index")
+    addresses = [live_server.url + each for each in staff_pages()[part::PARTS]]
+    for address, page, faults in visit_in_turn(staff_context, addresses, NARROW):
         assert_fits(page, address)
         assert faults == []
-        if not address.startswith(reverse("admin:index")):
+        if not address.startswith(admin):
             assert_accessible(page, address)
         assert_a_planted_script_does_not_run(page, faults)
-        page.close()
 
 
 def test_hours_of_the_forecast_are_equally_wide(live_server, staff_context):
@@ -128,19 +136,18 @@ def test_numbers_of_a_large_course_come_in_place(
 ):
     monkeypatch.setattr(counting, "LARGE", 1)
     segment = Segment.objects.get()
-    pages = {
-        reverse("course-home", args=(segment.playbook.courses.get().pk,)): "take the course now",
-        reverse("segment", args=(segment.pk,)): "in this segment now",
-        reverse("playbook", args=(segment.playbook_id,)): "too few to detect a small effect",
+    course = segment.playbook.courses.get()
+    words = {
+        live_server.url + reverse("course-home", args=(course.pk,)): "take the course now",
+        live_server.url + reverse("segment", args=(segment.pk,)): "in this segment now",
+        live_server.url
+        + reverse("playbook", args=(segment.playbook_id,)): "too few to detect a small effect",
     }
-    for address, words in pages.items():
-        page, faults = visit(staff_context, live_server.url + address)
-
-        page.get_by_text(words).first.wait_for()
+    for address, page, faults in visit_in_turn(staff_context, words):
+        page.get_by_text(words[address]).first.wait_for()
         assert page.get_by_text("being counted").count() == 0
         assert page.locator("main").count() == page.locator("h1").count() == 1
         assert faults == []
-        page.close()
 
 
 def test_rules_in_a_list_are_not_cut_off(live_server, staff_context):
@@ -161,14 +168,15 @@ def test_learner_pages_need_no_login_and_fit(live_server, context, enrollments):
     one = enrollments[0]
     token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
 
-    for name in ("unsubscribe", "preferences"):
-        address = live_server.url + reverse(f"interventions:{name}", args=(token,))
-        page, faults = visit(context, address, NARROW)
-        assert_fits(page, name)
-        assert_accessible(page, name)
+    addresses = [
+        live_server.url + reverse(f"interventions:{name}", args=(token,))
+        for name in ("unsubscribe", "preferences")
+    ]
+    for address, page, faults in visit_in_turn(context, addresses, NARROW):
+        assert_fits(page, address)
+        assert_accessible(page, address)
         assert faults == []
         assert page.locator("nav[aria-label=Main]").count() == 0
-        page.close()
 
 
 def test_learner_unsubscribes_with_the_keyboard(live_server, context, enrollments):
@@ -225,8 +233,9 @@ def test_a_planted_script_runs_on_no_page_of_others(live_server, context, enroll
     one = enrollments[0]
     token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
 
-    for address in (reverse("interventions:preferences", args=(token,)), "/admin/login/"):
-        page, faults = visit(context, live_server.url + address)
+    pages = (reverse("interventions:preferences", args=(token,)), "/admin/login/")
+    addresses = [live_server.url + each for each in pages]
+    for _, page, faults in visit_in_turn(context, addresses):
         assert faults == []
         assert_a_planted_script_does_not_run(page, faults)
 
@@ -252,16 +261,18 @@ OVERFLOWING = """[...document.querySelectorAll('#nav-sidebar *')].filter(
 
 
 def test_menu_fits_a_window_768_pixels_high(live_server, staff_context):
-    for table in ("interventions_cadence", "activity_learner", "segmentation_segment"):
-        page, faults = visit(staff_context, live_server.url + reverse(f"admin:{table}_changelist"))
-        page.set_viewport_size({"width": 1280, "height": 768})
+    addresses = [
+        live_server.url + reverse(f"admin:{table}_changelist")
+        for table in ("interventions_cadence", "activity_learner", "segmentation_segment")
+    ]
+    low = {"width": 1280, "height": 768}
+    for _, page, faults in visit_in_turn(staff_context, addresses, low):
         assert faults == []
         page.locator("#nav-sidebar a:visible").first.wait_for()
         page.wait_for_function(f"{OVERFLOWING} == 0")
         # What is ours stands beside what is the admin's own.
         assert page.get_by_role("link", name="Hold all messages", exact=True).is_visible()
         assert page.locator("#header-inner a[href$='/add/']").is_visible()
-        page.close()
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
