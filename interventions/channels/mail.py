@@ -1,5 +1,6 @@
 """Compose a mail from a draft, with headers that every mail server accepts."""
 
+from datetime import datetime
 from email.header import Header, decode_header, make_header
 from email.message import Message
 from email.utils import format_datetime, formataddr, parseaddr
@@ -194,7 +195,7 @@ def _reply_to(draft: Draft) -> list[str]:
 def _headers(draft: Draft) -> dict[str, str]:
     headers = {
         "Message-ID": draft.message_id,
-        "Date": format_datetime(draft.written_at),
+        "Date": _date(draft.written_at),
         "List-ID": _list_id(draft.delivery.category),
         "List-Unsubscribe": f"<{draft.context.unsubscribe_url}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
@@ -203,6 +204,12 @@ def _headers(draft: Draft) -> dict[str, str]:
     if settings.EMAIL_REDIRECT_TO:
         headers["X-Redirected-From"] = draft.address
     return headers
+
+
+# All mails of a turn are written at one instant.
+@lru_cache(maxsize=16)
+def _date(instant: datetime) -> str:
+    return format_datetime(instant)
 
 
 def _list_id(category: Category) -> str:

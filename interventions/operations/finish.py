@@ -78,7 +78,7 @@ def _record_of_channels(
 def release_claims(claims: Sequence[Claim], *, now: datetime, reason: str) -> None:
     """Give back claims before anything was handed off."""
     to = Move(DeliveryState.PLANNED, reason, until=now)
-    move_all([_given_back(copy(claim.delivery), to) for claim in claims], now=now)
+    move_all([_given_back(_copied(claim.delivery), to) for claim in claims], now=now)
 
 
 def write_sent_events(deliveries: Mapping[Delivery, str], *, now: datetime) -> None:
@@ -108,12 +108,19 @@ def _is_handed_off(done: Done) -> bool:
 
 
 def _change(done: Done, now: datetime) -> Change:
-    # A copy, because this runs again after a database outage and needs the claim unchanged.
-    delivery = copy(done.claim.delivery)
+    delivery = _copied(done.claim.delivery)
     to = _next(delivery, done.answer, now)
     if done.answer.result is Result.CHANNEL_DOWN:
         return _given_back(delivery, to)
     return Change(delivery, to, _given(done.answer))
+
+
+def _copied(delivery: Delivery) -> Delivery:
+    """Return a copy to move. After a database outage the claim is needed unchanged."""
+    # `copy` alone would look at each field for what cannot be pickled.
+    found = Delivery.__new__(Delivery)
+    found.__dict__.update(delivery.__dict__, _state=copy(delivery._state))
+    return found
 
 
 def _given_back(delivery: Delivery, to: Move) -> Change:

@@ -59,7 +59,7 @@ class MessageContext:
     @cached_property
     def why(self) -> str:
         """Return what caused the message as a clause in the language of the text, or nothing."""
-        if not has_own_words(self.locale):
+        if not (self.signals or self.module) or not has_own_words(self.locale):
             return ""
         with translation.override(language_of(self.locale)):
             return one_line(why_in_words(self.signals, self.module))

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Characters that change the direction of text could make a subject look like another one.
 _DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
@@ -27,6 +28,8 @@ def one_line(text: str) -> str:
     )
 
 
+# A message shows a name several times, and a teacher has many learners.
+@lru_cache(maxsize=1024)
 def shown_name(name: str) -> str:
     """Return the name on one line, without parts that a mail program would turn into a link."""
     return one_line(_HOST.sub(". ", _ADDRESS.sub(" ", one_line(name))))
