@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from common.dates import instant_text
 from common.spreadsheets import csv_lines
 from experiments.exports.hiding import FEWEST, Shown
+from experiments.exports.notebook_file import notebook_text
 from experiments.exports.numbers import COLUMNS, number_cells
 from experiments.exports.plan import Plan
 from experiments.exports.rows import CODEBOOK_COLUMNS, Row, codebook, row_lines
 from experiments.reporting.report import Report
 
 ROWS, NUMBERS, CODEBOOK = "rows.csv", "numbers.csv", "codebook.csv"
-PROTOCOL, README = "protocol.json", "README.txt"
+PROTOCOL, README, NOTEBOOK = "protocol.json", "README.txt", "report.ipynb"
 
 _README = """{name}
 as of {as_of}
@@ -23,6 +24,8 @@ fewer than {fewest} learners of an arm share is empty.
 {numbers}: every number of the report, one per line. Those of the part "given" are its
 settings; all others follow from the rows.
 {codebook}: each column of the rows with its meaning, unit, window and missing values.
+{notebook}: computes the numbers again from the rows and prints both side by side. Open it
+in Jupyter, in the folder with the other files.
 {protocol}: the plan as it was locked at the start. Its sha256 is
 {sha256}
 
@@ -46,6 +49,7 @@ class Bundle:
         """Yield the name and the parts of each file."""
         yield README, [self._readme()]
         yield PROTOCOL, [self.protocol]
+        yield NOTEBOOK, [notebook_text()]
         yield CODEBOOK, csv_lines([CODEBOOK_COLUMNS, *codebook(self.plan)])
         yield NUMBERS, csv_lines([COLUMNS, *number_cells(self.report)])
         control = next(arm.key for arm in self.report.arms if arm.is_control)
@@ -62,4 +66,5 @@ class Bundle:
             numbers=NUMBERS,
             codebook=CODEBOOK,
             protocol=PROTOCOL,
+            notebook=NOTEBOOK,
         )

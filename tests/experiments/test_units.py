@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,8 @@ from activity.operations import ingest
 from experiments.exports.bundle import Bundle
 from experiments.exports.cells import FORMS
 from experiments.exports.hiding import HiddenError
+from experiments.exports.notebook.reading import Data
+from experiments.exports.notebook.report import beside
 from experiments.exports.rows import Row
 from experiments.metrics.definitions import METRICS, MORE_METRICS, WEEK, metric_definition
 from experiments.metrics.outcomes import KINDS, Observed
@@ -23,6 +26,7 @@ from experiments.operations import AssignedDelivery, record_delivery_outcomes
 from experiments.protocol import digest, protocol_text, read_protocol
 from experiments.queries import aggregates_by_arm, bundle_of
 from tests.experiments.factories import assign, make_segment, running_experiment
+from tests.experiments.test_recompute import unpack
 from tests.factories import NOW, act, make_course, make_enrollment, make_event, make_item
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +122,16 @@ def test_rows_have_the_numbers_of_the_report(django_assert_num_queries: Any) -> 
     in_order = sorted(keys, key=lambda each: digest(f"{experiment.protocol_sha256}{each[0]}"))
     assert [row.place.section for row in rows] == [section for _, section in in_order]
     assert in_order != keys
+
+
+@pytest.mark.slow
+def test_every_number_of_the_report_follows_from_the_file(tmp_path: Path) -> None:
+    found = bundle(random_history(1))
+
+    compared = list(beside(Data.read(unpack(found, tmp_path))))
+
+    assert [each for each in compared if not each[-1]] == []
+    assert len(compared) > 100
 
 
 def test_few_learners_of_an_arm_are_not_written_down() -> None:

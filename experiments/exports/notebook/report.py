@@ -1,0 +1,205 @@
+"""The whole report.
+
+Each number is computed from the rows and set beside that of the report.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+
+from experiments.exports.notebook.checks import (
+    guard_rate,
+    lee_bounds_of,
+    left_p_value,
+    reached_effect,
+    sizes_always_p_value,
+    sizes_p_value,
+)
+from experiments.exports.notebook.means import compare_means, welch
+from experiments.exports.notebook.others import (
+    compare_adjusted,
+    compare_ratios,
+    compare_times,
+    mean_time,
+)
+from experiments.exports.notebook.rates import compare_rates
+from experiments.exports.notebook.reading import Array, Data, Key, Outcome
+
+Numbers = dict[str, float]
+# The exact tests of rates search for the worst rates and for limits in small steps.
+CLOSE, CLOSE_IF_EXACT = 1e-9, 1e-5
+
+
+def recompute(data: Data) -> dict[Key, float]:
+    """Return every number of the report that follows from the rows."""
+    found = dict(of_sizes(data))
+    for part, role in (("outcome", "primary"), ("outcome", "outcome"), ("from_message",) * 2):
+        for outcome in data.outcomes(role):
+            found.update(of_outcome(data, part, outcome))
+    found.update(corrected(data, found))
+    for outcome in data.outcomes("guardrail"):
+        found.update(of_guardrail(data, outcome))
+    if "left" in data.columns:
+        found.update(of_left(data))
+    if "reached" in data.columns:
+        found.update(of_reached(data))
+    return found
+
+
+def of_sizes(data: Data) -> Iterator[tuple[Key, float]]:
+    """Yield the arm sizes and their tests."""
+    sizes = [int((data.arm_of == arm).sum()) for arm in data.arms]
+    weights = [data.given("weight", arm) for arm in data.arms]
+    for arm, size in zip(data.arms, sizes, strict=True):
+        yield ("arms", "", arm, "drawn"), size
+    yield ("arms", "", "", "p_value"), sizes_p_value(sizes, weights)
+    yield ("arms", "", "", "always_p_value"), sizes_always_p_value(sizes, weights)
+
+
+def of_outcome(data: Data, part: str, outcome: Outcome) -> Iterator[tuple[Key, float]]:
+    """Yield the numbers of an outcome: of each arm, and of its difference from the control."""
+    key, kind, names, hours = outcome.key, outcome.kind, outcome.names, outcome.hours
+    counted = {arm: data.counted(arm, names) for arm in data.arms}
+    if part == "outcome":
+        for arm, columns in counted.items():
+            yield (part, key, arm, "counted"), columns[0].size
+            yield (part, key, arm, "total"), columns[-1 if kind == "time" else 0].sum()
+            yield (part, key, arm, "rate_or_mean"), level_of(kind, columns, hours)
+    else:
+        weights = [data.given("weight", arm) for arm in data.arms]
+        sizes = [columns[0].size for columns in counted.values()]
+        yield (part, "", "", "p_value"), sizes_p_value(sizes, weights)
+    for arm in data.others:
+        compared = compare(kind, counted[data.control], counted[arm], hours, data.given("level"))
+        for name, value in compared.items():
+            yield (part, key, arm, name), value
+
+
+def level_of(kind: str, columns: list[Array], hours: float) -> float:
+    """Return the rate or mean of an arm."""
+    if not columns[0].size:
+        return float("nan")
+    if kind == "ratio":
+        return float(columns[0].sum() / columns[1].sum()) if columns[1].sum() else float("nan")
+    return mean_time(columns, hours / 24)[0] if kind == "time" else float(columns[0].mean())
+
+
+def compare(
+    kind: str, control: list[Array], arm: list[Array], hours: float, level: float
+) -> Numbers:
+    """Return the comparison of an arm with the control in an outcome of the kind."""
+    ways: dict[str, Callable[[], Numbers]] = {
+        "binary": lambda: compare_rates(control[0], arm[0], level),
+        "mean": lambda: compare_means(control[0], arm[0], level),
+        "ratio": lambda: compare_ratios(control, arm, level),
+        "adjusted": lambda: compare_adjusted(control, arm, level),
+        "time": lambda: compare_times(control, arm, hours / 24, level),
+    }
+    return ways[kind]()
+
+
+def corrected(data: Data, found: dict[Key, float]) -> Iterator[tuple[Key, float]]:
+    """Yield the p-values corrected by Holm's method: the primary outcome's, and all others'."""
+    primary = next(data.outcomes("primary")).key
+    all_of = [key for key in data.reported if key[0] == "outcome" and key[3] == "corrected_p_value"]
+    plain = {key: found.get((*key[:3], "p_value"), float("nan")) for key in all_of}
+    for family in (
+        [key for key in all_of if key[1] == primary],
+        [key for key in all_of if key[1] != primary],
+    ):
+        known = [key for key in family if not np.isnan(plain[key])]
+        values = [plain[key] for key in known]
+        if data.given("is_corrected") and values:
+            values = multipletests(values, method="holm")[1]
+        yield from zip(known, values, strict=True)
+
+
+def of_guardrail(data: Data, outcome: Outcome) -> Iterator[tuple[Key, float]]:
+    """Yield the numbers of a guardrail."""
+    key, kind, names, hours = outcome.key, outcome.kind, outcome.names, outcome.hours
+    level, control = data.given("level"), data.counted(data.control, names)
+    for arm in data.arms:
+        columns = data.counted(arm, names)
+        yield ("guardrail", key, arm, "rate_or_mean"), level_of(kind, columns, hours)
+    for arm in data.others:
+        margin, own = data.given("margin", arm, key), data.counted(arm, names)
+        if kind == "binary":
+            found = guard_rate(control[0], own[0], margin, outcome.better == "lower", level)
+        else:
+            found = welch(control[0], own[0], level)
+        for name, value in found.items():
+            yield ("guardrail", key, arm, name), value
+
+
+def of_left(data: Data) -> Iterator[tuple[Key, float]]:
+    """Yield who left, and the bounds of the effect on those who stayed."""
+    primary = next(data.outcomes("primary"))
+    name, kind = primary.names[0], primary.kind
+    left = {arm: data.counted(arm, ["left"])[0] for arm in data.arms}
+    stayed = {
+        arm: data.counted(arm, [name])[0][left[arm] == 0] for arm in data.arms if len(left[arm])
+    }
+    for arm, values in left.items():
+        yield ("left", "", arm, "learners"), values.sum()
+    own = left[data.control]
+    for arm in data.others:
+        values = left[arm]
+        p = left_p_value(int(own.sum()), own.size, int(values.sum()), values.size)
+        yield ("left", "", arm, "p_value"), p
+        if kind in ("binary", "mean") and own.size and values.size and (own.any() or values.any()):
+            bounds = lee_bounds_of(
+                stayed[data.control], own.size, stayed[arm], values.size, data.given("level")
+            )
+            for each, value in bounds.items():
+                yield ("left", "", arm, each), value
+
+
+def of_reached(data: Data) -> Iterator[tuple[Key, float]]:
+    """Yield whom messages reached, and the effect on them."""
+    primary = next(data.outcomes("primary"))
+    key, columns = primary.key, [primary.names[0], "reached"]
+    control = data.counted(data.control, columns)
+    for arm in data.others:
+        own = data.counted(arm, columns)
+        yield ("reached", "", arm, "learners"), own[1].sum()
+        for name, value in reached_effect(control, own, data.given("level")).items():
+            yield ("reached", key, arm, name), value
+
+
+def beside(data: Data) -> Iterator[tuple[Key, float, float, bool]]:
+    """Yield each number's value in the report and from the rows, and whether they agree."""
+    found = recompute(data)
+    for key, there in data.reported.items():
+        if key[0] != "given":
+            here = float(found.get(key, float("nan")))
+            close = CLOSE_IF_EXACT if is_searched(key, data) else CLOSE
+            agrees = np.isclose(here, there, rtol=close, atol=close, equal_nan=True)
+            yield key, there, here, bool(agrees)
+
+
+def is_searched(key: Key, data: Data) -> bool:
+    """Return whether the number may come from an exact test of rates."""
+    part, outcome, _, name = key
+    if name == "corrected_p_value" or part == "left":
+        # A corrected p-value may be that of another outcome.
+        return name.endswith("p_value")
+    kinds = {entry["outcome"]: entry["kind"] for entry in data.book}
+    return (
+        part in ("outcome", "from_message")
+        and kinds.get(outcome) == "binary"
+        and ("low" in name or "high" in name or "p_value" in name)
+    )
+
+
+def report_text(folder: Path) -> str:
+    """Return each number of the report beside that from the rows, and whether all agree."""
+    lines = [f"{'':60} {'report':>22} {'from the rows':>22}"]
+    apart = 0
+    for key, there, here, agrees in beside(Data.read(folder)):
+        words = " ".join(filter(None, key))
+        lines.append(f"{words:60} {there:22.12g} {here:22.12g}{'' if agrees else '  <-- differs'}")
+        apart += not agrees
+    lines.append(f"Numbers that differ: {apart}." if apart else "All numbers agree.")
+    return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""Two ways to each number: the report from sums, and the notebook from the rows of its files."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from experiments.exports.bundle import Bundle
+from experiments.exports.hiding import Place, Shown
+from experiments.exports.notebook.reading import Data
+from experiments.exports.notebook.report import beside, report_text
+from experiments.exports.plan import Plan
+from experiments.exports.rows import Row
+from experiments.metrics.definitions import GUARDRAILS, METRICS, MORE_METRICS, Metric
+from experiments.reporting.reach import reach_metric
+from experiments.reporting.report import build_report, with_checks
+from experiments.reporting.staying import staying_metric
+from tests.experiments.test_report import FACTS, arm
+
+DAY = date(2025, 11, 3)
+PLAN = Plan(
+    (*METRICS, *MORE_METRICS),
+    tuple(metric for metric, _ in GUARDRAILS),
+    staying_metric(METRICS[0]),
+    reach_metric(METRICS[0]),
+)
+
+
+def drawn_numbers(random: Random, metric: Metric, kindness: float) -> tuple[Any, ...]:
+    """Return numbers of a learner in the metric's columns, higher in a kinder arm."""
+    count = int(random.expovariate(1) * (1 + kindness))
+    kind = metric.outcome.kind
+    if kind == "pass_rate":
+        return min(random.randrange(count + 1), count), count
+    if kind == "time_to":
+        followed = random.choice([672, 672, random.randrange(24, 672)])
+        return random.choice([None, random.randrange(1, 700)]), followed
+    if kind == "adjusted":
+        before = None if random.random() < 0.2 else max(0, count + random.randrange(-1, 3))
+        return count, before
+    if kind == "left":
+        return (int(random.random() < 0.15 * kindness),)
+    return (count,)
+
+
+def rows_of(random: Random, key: str, number: int, kindness: float) -> list[Row]:
+    rows = []
+    for _ in range(number):
+        is_counted = random.random() < 0.9
+        numbers: list[Sequence[Any] | None] = [
+            drawn_numbers(random, metric, kindness) for metric in PLAN.outcomes
+        ]
+        primary = numbers[0]
+        assert primary is not None
+        left = int(random.random() < 0.1 + 0.1 * kindness)
+        reached = int(kindness > 0 and random.random() < 0.8)
+        numbers += [(*primary, left), (*primary, reached)]
+        rows.append(
+            Row(
+                Place(key, None, DAY + timedelta(days=random.randrange(3))),
+                [each if is_counted or not metric.outcome.waits else None
+                 for metric, each in zip(PLAN.read, numbers, strict=True)],
+                drawn_numbers(random, PLAN.primary, kindness) if random.random() < 0.7 else None,
+            )
+        )  # fmt: skip
+    random.shuffle(rows)
+    return rows
+
+
+def observed(rows: list[Row], key: str) -> dict[str, Any]:
+    own = [row for row in rows if row.place.arm == key]
+    return {
+        metric.key: metric.observe(
+            Counter(tuple(row.numbers[at]) for row in own if row.numbers[at] is not None)  # type: ignore[arg-type]
+        )
+        for at, metric in enumerate(PLAN.read)
+    }
+
+
+def bundle_of_rows(rows: list[Row], weights: dict[str, float]) -> Bundle:
+    """Return the files of a report on the rows."""
+    sizes = Counter(row.place.arm for row in rows)
+    arms = [arm(key, sizes[key], weight=weight) for key, weight in weights.items()]
+    numbers = {key: observed(rows, key) for key in weights}
+    anchored = {
+        key: PLAN.primary.observe(
+            Counter(tuple(row.anchored) for row in rows
+                    if row.place.arm == key and row.anchored is not None)
+        )
+        for key in weights
+    }  # fmt: skip
+    facts = type(FACTS)(**{**vars(FACTS), "is_corrected": True})
+    report = build_report(facts, arms=arms, metrics=PLAN.metrics, observed=numbers, deliveries={})
+    report = with_checks(report, guardrails=GUARDRAILS, observed=numbers, anchored=anchored)
+    return Bundle(report, "{}", PLAN, Shown.of(Counter(row.place for row in rows)), rows)
+
+
+def unpack(bundle: Bundle, folder: Path) -> Path:
+    for name, parts in bundle.files():
+        (folder / name).write_text("".join(parts), newline="")
+    return folder
+
+
+CASES = {
+    "a class": (1, {"control": (12, 0.0), "nudge": (12, 1.0)}),
+    "tiny arms": (2, {"control": (5, 0.0), "nudge": (6, 2.0)}),
+    "three arms": (3, {"control": (15, 0.0), "nudge": (16, 0.5), "guide": (14, 2.0)}),
+    "an empty arm": (4, {"control": (9, 0.0), "nudge": (0, 1.0)}),
+    "larger arms": (5, {"control": (104, 0.0), "nudge": (120, 0.3)}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_every_number_follows_from_the_rows(case: str, tmp_path: Path) -> None:
+    seed, arms = CASES[case]
+    random = Random(seed)
+    rows = [row for key, (n, kindness) in arms.items() for row in rows_of(random, key, n, kindness)]
+    bundle = bundle_of_rows(rows, dict.fromkeys(arms, 1.0))
+
+    compared = list(beside(Data.read(unpack(bundle, tmp_path))))
+
+    assert [each for each in compared if not each[-1]] == []
+    assert len(compared) > 100
+
+
+@pytest.mark.slow
+def test_a_changed_number_and_a_changed_row_are_found(tmp_path: Path) -> None:
+    random = Random(9)
+    rows = [*rows_of(random, "control", 6, 0.0), *rows_of(random, "nudge", 6, 1.0)]
+    bundle = bundle_of_rows(rows, {"control": 1.0, "nudge": 1.0})
+    unpack(bundle, tmp_path)
+    assert report_text(tmp_path).endswith("All numbers agree.")
+
+    numbers, lines = tmp_path / "numbers.csv", tmp_path / "rows.csv"
+    original = numbers.read_text()
+    numbers.write_text(original.replace("arms,,nudge,drawn,6.0", "arms,,nudge,drawn,7.0"))
+    said = report_text(tmp_path)
+    assert said.endswith("Numbers that differ: 1.")
+    assert said.count("<-- differs") == 1
+    numbers.write_text(original)
+    *others, last = lines.read_text().splitlines()
+    lines.write_text("\n".join([*others, last.replace("nudge,0", "control,1")]))
+    differing = [line for line in report_text(tmp_path).splitlines() if "<-- differs" in line]
+    assert any(line.startswith("arms nudge drawn ") for line in differing)
