@@ -20,6 +20,11 @@ _VARIABLES = {
     GOOD: "var(--good)",
     BAD: "var(--bad)",
 }
+# The same colors for a file of its own, which has no style sheet.
+_COLORS = {
+    "--ink": "#1b1b1b", "--quiet": "#666666", "--line": "#d9d9d9", "--accent": "#2456b8",
+    "--ground": "#ffffff", "--good": "#1a7f37", "--bad": "#b3261e",
+}  # fmt: skip
 _FONT = "system-ui, sans-serif"
 
 
@@ -28,6 +33,13 @@ def draw(chart: Any) -> str:
     svg: str = vl_convert.vegalite_to_svg(_styled(chart).to_dict())
     for color, variable in _VARIABLES.items():
         svg = svg.replace(color, variable)
+    return svg
+
+
+def on_its_own(svg: str) -> str:
+    """Return the drawing of `draw` with colors of its own, for a file outside the pages."""
+    for name, color in _COLORS.items():
+        svg = svg.replace(f"var({name})", color)
     return svg
 
 

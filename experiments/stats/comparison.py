@@ -8,7 +8,7 @@ from experiments.stats.adjusted import Rows, adjusted_difference
 from experiments.stats.estimate import UNKNOWN, Estimate, unknown
 from experiments.stats.margins import Guardrail, Margin, mean_guardrail, rate_guardrail
 from experiments.stats.means import mean_difference, relative_mean
-from experiments.stats.rates import rate_difference, relative_rate
+from experiments.stats.rates import rate_difference, rate_test, relative_rate
 from experiments.stats.ratios import RatioSums, ratio, ratio_difference, relative_ratio
 from experiments.stats.sequences import mean_sequence, rate_sequence, sequence_interval
 from experiments.stats.sufficient import Counts, Moments
@@ -46,10 +46,22 @@ class Family:
     guard: Callable[[Any, Any, Margin, float], Guardrail] | None = None
     # The difference is adjusted, so it is not that of the two levels.
     is_adjusted: bool = False
+    # The test alone, for a family whose intervals take much longer.
+    test: Callable[[Any, Any], float] | None = None
+
+    def p_value(self, control: Any, arm: Any, level: float) -> float:
+        """Return the p-value of `compare`; nan if nothing can be compared."""
+        if self.test is not None:
+            return self.test(control, arm)
+        return self.compare(control, arm, level)[0].p_value
 
 
 def _compare_rates(control: Counts, arm: Counts, level: float) -> tuple[Estimate, Estimate]:
     return rate_difference(control, arm, level=level), relative_rate(control, arm, level=level)
+
+
+def _test_rates(control: Counts, arm: Counts) -> float:
+    return rate_test(control, arm)[1] if control.n and arm.n else UNKNOWN
 
 
 def _compare_means(control: Moments, arm: Moments, level: float) -> tuple[Estimate, Estimate]:
@@ -123,8 +135,9 @@ def _size_of_rows(rows: Rows) -> int:
 
 
 RATES = Family(
-    "binary", PERCENT, lambda counts: counts.rate, _compare_rates, _rate_sequence, _guard_rates
-)
+    "binary", PERCENT, lambda counts: counts.rate, _compare_rates, _rate_sequence, _guard_rates,
+    test=_test_rates,
+)  # fmt: skip
 MEANS = Family(
     "mean", PLAIN, lambda moments: moments.average, _compare_means, _mean_sequence, _guard_means
 )

@@ -2,21 +2,18 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Max
-
-from activity.access import Viewer, for_user
+from activity.access import Viewer
 from experiments.metrics.definitions import METRICS
 from experiments.queries import outcomes_since
 from experiments.reporting.planning import UsualShare, usual_share
-from segmentation.models import Segment, Transition, TransitionCause, TransitionKind
+from segmentation.models import Segment
+from segmentation.queries import first_entries
 
 # The primary outcome of the experiment that a nudge starts.
 METRIC = METRICS[0]
 WEEKS = 4
-# The last entries that are counted, and the last transitions of all segments among which they are
-# looked for. In a course of a million learners, more would take too long for a page.
+# The last entries that are counted.
 _MOST_COUNTED = 2_000
-_MOST_LOOKED_AT = 200_000
 
 
 def usual_share_of(segment: Segment, *, viewer: Viewer, zone: str, now: datetime) -> UsualShare:
@@ -26,18 +23,8 @@ def usual_share_of(segment: Segment, *, viewer: Viewer, zone: str, now: datetime
     """
     until = now - METRIC.window
     since = until - timedelta(weeks=WEEKS)
-    newest = Transition.objects.aggregate(id=Max("id"))["id"] or 0
-    entries = for_user(Transition.objects.filter(segment=segment), viewer).filter(
-        id__gt=newest - _MOST_LOOKED_AT,
-        kind=TransitionKind.ENTER,
-        starts=True,
-        occurred_at__gte=since,
-        occurred_at__lte=until,
+    starts = first_entries(
+        [segment.pk], since=since, until=until, most=_MOST_COUNTED, viewer=viewer
     )
-    # An experiment writes such entries at its start for learners who entered at other instants.
-    entries = entries.exclude(cause=TransitionCause.BASELINE)
-    latest = entries.order_by("-id").values_list("enrollment_id", "occurred_at")[:_MOST_COUNTED]
-    # A learner who entered several times counts from the first of these entries, as in a draw.
-    starts = dict(latest)
     observed = outcomes_since(starts, metric=METRIC, as_of=now)
     return usual_share(observed, since=since, until=until, zone=zone)

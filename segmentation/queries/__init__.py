@@ -2,6 +2,7 @@
 
 from segmentation.queries.backtest import backtest
 from segmentation.queries.counts import RuleCount, count_rule, take_turn
+from segmentation.queries.entries import entries_by_week, first_entries
 from segmentation.queries.evaluations import evaluation_days, freezes_of
 from segmentation.queries.flows import Flows, flows_of
 from segmentation.queries.matches import Preview, match_rule, preview
@@ -37,8 +38,10 @@ __all__ = [
     "courses_of_playbook",
     "current_segment_ids",
     "enrollments_to_react",
+    "entries_by_week",
     "evaluation_days",
     "export_refs",
+    "first_entries",
     "flows_of",
     "freezes_of",
     "held_surges",
