@@ -3,8 +3,10 @@
 A file or a cell with anything unusual raises `NotPlainError`, and is then read row by row.
 """
 
+import gzip
+import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +32,7 @@ def read_plain(
 
     Raise NotPlainError, an error of pyarrow or OSError if the file cannot be read this way.
     """
-    _require_plain_file(table.path)
+    _require_plain_file(table)
     values: dict[str, list[NDArray[np.float64]]] = {name: [] for name in numbers}
     coded: dict[str, list[pa.DictionaryArray]] = {name: [] for name in labels}
     for batch in _batches(table, [*numbers, *labels], progress):
@@ -65,13 +67,13 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     # The columns are read by their number, because a header may name one that is not read twice.
     columns = list(dict.fromkeys(str(table.place(name)) for name in wanted))
-    with pa.OSFile(str(table.path)) as stream:
+    with pa.OSFile(str(table.path)) as file, _unpacked(file, table) as stream:
         reader = arrow_csv.open_csv(
             stream,
             read_options=arrow_csv.ReadOptions(
                 column_names=[str(place) for place in range(len(table.header))], skip_rows=1
             ),
-            parse_options=arrow_csv.ParseOptions(delimiter=table.delimiter, quote_char=False),
+            parse_options=arrow_csv.ParseOptions(delimiter=table.delimiter),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=columns,
                 column_types=dict.fromkeys(columns, pa.string()),
@@ -80,18 +82,32 @@ def _batches(
         )
         for batch in reader:
             yield batch
-            progress(stream.tell())
+            progress(file.tell())
 
 
-def _require_plain_file(path: Path) -> None:
-    # A pipe can be read only once, and a compressed file cannot be searched for quotes. A quoted
-    # cell may hold a line break, or the quotes may be wrong.
-    if path.suffix == ".gz" or not path.is_file():
+def _unpacked(file: pa.NativeFile, table: Table) -> pa.NativeFile:
+    return pa.CompressedInputStream(file, "gzip") if table.is_packed else file
+
+
+def _require_plain_file(table: Table) -> None:
+    # A pipe can be read only once.
+    if not table.path.is_file():
         raise NotPlainError
-    with path.open("rb") as stream:
+    with gzip.open(table.path) if table.is_packed else table.path.open("rb") as stream:
         while block := stream.read(_SCAN_BYTES):
-            if b'"' in block:
+            if b'"' in block and not _is_plainly_quoted(block + stream.readline(), table):
                 raise NotPlainError
+
+
+def _is_plainly_quoted(lines: bytes, table: Table) -> bool:
+    """Return whether each quote belongs to a cell that is quoted whole, without quotes or breaks.
+
+    Readers agree on such cells. On a quote in the middle of a cell, or one that is not closed, they
+    do not.
+    """
+    edge = re.escape(table.delimiter.encode())
+    cell = rb"(?:(?<=[\r\n" + edge + rb'])|^)"[^"\r\n]*"(?=[\r\n' + edge + rb"]|$)"
+    return lines.count(b'"') == 2 * len(re.findall(cell, lines.removeprefix(BOM_UTF8)))
 
 
 def _cast(cells: pa.StringArray) -> NDArray[np.float64] | None:

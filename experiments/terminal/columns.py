@@ -43,7 +43,7 @@ def read_columns(
     try:
         return Columns(*read_plain(table, numbers=numbers, labels=labels, progress=progress))
     except (NotPlainError, pa.ArrowException, OSError):
-        return _read_by_rows(table, numbers, labels, progress)
+        return read_by_rows(table, numbers=numbers, labels=labels, progress=progress)
 
 
 @dataclass
@@ -62,12 +62,14 @@ class _Coder:
         return Labels(tuple(self.places), np.array(self.codes, dtype=np.int32))
 
 
-def _read_by_rows(
+def read_by_rows(
     table: Table,
+    *,
     numbers: Sequence[str],
     labels: Sequence[str],
-    progress: Callable[[int], None],
+    progress: Callable[[int], None] = no_progress,
 ) -> Columns:
+    """Return these columns as `read_columns` does, whatever the cells of other columns hold."""
     values = [array("d") for _ in numbers]
     coders = [_Coder() for _ in labels]
     for line, cells in table.cells([*numbers, *labels], progress=progress):

@@ -35,6 +35,11 @@ class Table:
     # How many bytes of the file are read; always 0 for a pipe, which has no size.
     position: Callable[[], int]
 
+    @property
+    def is_packed(self) -> bool:
+        """Return whether the file is gzipped."""
+        return _is_packed(self.path)
+
     def cells(
         self, columns: Sequence[str], *, progress: Callable[[int], None] = no_progress
     ) -> Iterator[tuple[int, list[str]]]:
@@ -98,9 +103,12 @@ def _delimiter(header: str) -> str:
 
 def _text(file: BinaryIO, path: Path) -> TextIOWrapper:
     # Spreadsheets write a byte order mark first, and utf-8-sig removes it.
-    is_packed = path.suffix == ".gz"
-    bytes_of = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if is_packed else file
+    bytes_of = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if _is_packed(path) else file
     return TextIOWrapper(bytes_of, encoding="utf-8-sig", newline="")
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix == ".gz"
 
 
 def _why(error: Exception) -> str:

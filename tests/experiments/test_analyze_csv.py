@@ -1,5 +1,6 @@
 import gzip
 import json
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +11,7 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.terminal.columns import read_columns
+from experiments.terminal.columns import Columns, read_by_rows, read_columns
 from experiments.terminal.tables import TableError, open_table
 
 SMALL = "arm,done,minutes\ncontrol,0,1.5\ncontrol,1,2.5\nnudge,1,4\nnudge,1,NA\n"
@@ -250,6 +251,13 @@ def test_rows_without_an_arm_are_left_out_and_counted(tmp_path: Path) -> None:
     assert [metric["kind"] for metric in found["metrics"]] == ["binary", "mean"]
 
 
+def test_spaces_around_a_name_do_not_make_another_one(tmp_path: Path) -> None:
+    path = written(tmp_path, "arm,u,done\ncontrol,a,1\n nudge,b,1\nnudge , b,0\nnudge,c,0\n")
+
+    assert analyze(path, "--metric", "done")["arms"] == {"control": 1, "nudge": 3}
+    assert analyze(path, "--metric", "done", "--unit", "u")["arms"] == {"control": 1, "nudge": 2}
+
+
 def test_the_control_may_be_called_none(tmp_path: Path) -> None:
     path = written(tmp_path, "arm,done\nNA,1\nnudge,0\n,1\n")
 
@@ -291,6 +299,19 @@ def test_a_decimal_comma_is_refused_in_a_file_with_commas(tmp_path: Path) -> Non
         analyze(path, "--metric", "minutes")
 
 
+def test_arms_of_twenty_and_eleven_of_twenty_have_a_wide_interval(tmp_path: Path) -> None:
+    # The plain interval collapses at 20 of 20. By Fisher's test p is .0012, and Newcombe's limits
+    # of the fall are .1995 and .6579; those of the exact test lie near.
+    rows = ["control,1"] * 20 + ["nudge,1"] * 11 + ["nudge,0"] * 9
+    found = analyze(written(tmp_path, "arm,done\n" + "\n".join(rows)), "--metric", "done")
+
+    difference = by_arm(found, "done")["nudge"]["difference"]
+    assert difference["value"] == pytest.approx(-0.45)
+    assert -0.70 < difference["low"] < -0.6579
+    assert -0.23 < difference["high"] < -0.1995
+    assert difference["p_value"] < 0.0012
+
+
 CELLS = st.sampled_from(
     ["0", "1", " 1 ", "2.5", "-3e2", "+4", ".5", "5.", "", "NA", "true", "No", "1,5", "1_0", "inf",
      "1e99", "1e101", "1e-101", "x", '"1"', "0x1", "\u00a01", "\u0661", "1\x1c"]
@@ -303,28 +324,50 @@ ARMS = st.sampled_from(["control", "nudge", " nudge", "", "NA", "none", "contr\u
     rows=st.lists(st.tuples(ARMS, CELLS, CELLS), max_size=6),
     delimiter=st.sampled_from([",", ";"]),
     ending=st.sampled_from(["\n", "\r\n", "\n\n"]),
+    quoted=st.booleans(),
 )
 def test_quick_and_row_by_row_reading_agree(
-    rows: list[tuple[str, str, str]], delimiter: str, ending: str
+    rows: list[tuple[str, str, str]], delimiter: str, ending: str, *, quoted: bool
 ) -> None:
     lines = [("id", "arm", "one", "two"), *(("7", *row) for row in rows)]
+    if quoted:
+        lines = [tuple(f'"{cell}"' for cell in line) for line in lines]  # type: ignore[misc]
     text = "".join(delimiter.join(line) + ending for line in lines)
     with TemporaryDirectory() as folder:
         plain, packed = Path(folder, "rows.csv"), Path(folder, "rows.csv.gz")
         plain.write_text(text, encoding="utf-8", newline="")
-        # A compressed file is always read row by row.
-        packed.write_bytes(gzip.compress(text.encode()))
-        assert read(plain) == read(packed)
+        half = len(text.encode()) // 2
+        # A file of two parts, as `cat` makes it of two packed files.
+        packed.write_bytes(
+            gzip.compress(text.encode()[:half]) + gzip.compress(text.encode()[half:])
+        )
+        found = read(plain, read_by_rows)
+        assert read(plain, read_columns) == read(packed, read_columns) == found
 
 
-def read(path: Path) -> object:
+def read(path: Path, reading: Callable[..., Columns]) -> object:
     try:
         with open_table(path) as table:
-            found = read_columns(table, numbers=["two", "one"], labels=["arm"])
+            found = reading(table, numbers=["two", "one"], labels=["arm"])
     except TableError as error:
         return str(error).replace(str(path), "")
     arms = [found.labels["arm"].names[code] for code in found.labels["arm"].codes]
-    return arms, [repr(values.tolist()) for values in found.numbers.values()]
+    return [arm.strip() for arm in arms], [
+        repr(values.tolist()) for values in found.numbers.values()
+    ]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ['"1"', '"nudge, or not"', '"say ""no"""', '"two\nlines"', 'a "word"', ' "x"', '"x" ', '"'],
+)
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
+def test_quoted_cells_are_read_alike(tmp_path: Path, cell: str, name: str) -> None:
+    text = f'id,"arm",one,two\n1,{cell},3,"4"\n1,"nudge",5,6\n'.encode("utf-8-sig")
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+
+    assert read(path, read_columns) == read(path, read_by_rows)
 
 
 def test_an_arm_whose_outcomes_are_missing_is_not_compared(tmp_path: Path) -> None:

@@ -167,16 +167,23 @@ def test_adjustment_is_the_regression_with_interactions(tmp_path: Path) -> None:
     assert found["beside"]["unadjusted"]["standard_error"] > found["difference"]["standard_error"]
 
 
-def test_a_covariate_of_categories_is_a_column_of_zeros_and_ones_each(tmp_path: Path) -> None:
-    lines = [f"{arm},{y},{'ab'[x > 0]},{int(x > 0)}" for arm, y, x in random_rows(41)]
-    rows = table("arm,y,letter,number", *lines)
-    letter, number = (
-        compared(analyze(tmp_path, rows, "--metric=y", "--covariate", name))["difference"]
-        for name in ("letter", "number")
+def test_categories_are_columns_of_zeros_and_ones(tmp_path: Path) -> None:
+    # The most frequent category has no column, and both ways to write a missing one are the same.
+    words_of = ("x", "x", "x", "x", "b", "", "NA")
+    shown = [(arm, y, words_of[n % 7]) for n, (arm, y, _) in enumerate(random_rows(121))]
+    lines = [f"{arm},{y},{word},{int(word == 'b')},{int(word in ('', 'NA'))}"
+             for arm, y, word in shown]  # fmt: skip
+    rows = table("arm,y,word,b,missing", *lines)
+    words = compared(analyze(tmp_path, rows, "--metric=y", "--covariate=word"))
+    columns = compared(
+        analyze(tmp_path, rows, "--metric=y", "--covariate=missing", "--covariate=b")
     )
 
-    assert letter["value"] == pytest.approx(number["value"], rel=1e-9)
-    assert letter["standard_error"] == pytest.approx(number["standard_error"], rel=1e-9)
+    assert words["notes"] == ["adjusted for word=missing, word=b (n = 121)"]
+    assert words["difference"]["value"] == pytest.approx(columns["difference"]["value"], rel=1e-9)
+    assert words["difference"]["standard_error"] == pytest.approx(
+        columns["difference"]["standard_error"], rel=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,80 +212,6 @@ def test_a_wrong_covariate_is_refused(tmp_path: Path, cells: list[str], sentence
     rows = table("arm,y,x", *(f"{arm},1,{cell}" for cell in cells for arm in ("control", "nudge")))
     with pytest.raises(CommandError, match=sentence.replace("+", r"\+")):
         analyze(tmp_path, rows, "--metric=y", "--covariate=x")
-
-
-def section_rows(sections: int, *, size: int = 8, columns: str = "y") -> str:
-    rng = random.Random(sections)
-    lines = []
-    for section in range(sections):
-        shared = rng.gauss(0, 1)
-        lines += [
-            f"{('control', 'nudge')[section % 2]},s{section},{shared + rng.gauss(5, 1)!r},"
-            f"{rng.randint(1, 9)},{shared!r}"
-            for _ in range(size + section % 3)
-        ]
-    return table("arm,s,y,of,x", *lines)
-
-
-@pytest.mark.parametrize("metric", ["y", "y:ratio=of"])
-def test_sections_are_compared_by_the_jackknife(tmp_path: Path, metric: str) -> None:
-    rows = section_rows(10)
-    found = compared(analyze(tmp_path, rows, "--metric", metric, "--cluster=s"))
-
-    cells = [line.split(",") for line in rows.splitlines()[1:]]
-
-    def difference(without: str) -> float:
-        def level(arm: str) -> float:
-            kept = [row for row in cells if row[0] == arm and row[1] != without]
-            bottom = sum(float(row[3]) for row in kept) if "ratio" in metric else len(kept)
-            return sum(float(row[2]) for row in kept) / bottom
-
-        return level("nudge") - level("control")
-
-    whole = difference("")
-    jackknife = 0.9 * sum((difference(f"s{number}") - whole) ** 2 for number in range(10))
-    assert found["difference"]["value"] == pytest.approx(whole, rel=1e-9)
-    # A ratio's denominators differ by section, and its jackknife is linearized.
-    near = 1e-9 if metric == "y" else 0.2
-    assert found["difference"]["standard_error"] == pytest.approx(jackknife**0.5, rel=near)
-    assert (found["difference"]["df"], found["sections"]) == (pytest.approx(9), 10)
-    assert found["beside"]["randomization test"]["draws"] == 252
-    assert found["beside"]["each section once"]["method"] == "Welch t of section means"
-
-
-def test_no_analysis_of_single_units_is_printed_for_sections(tmp_path: Path) -> None:
-    text = text_of(tmp_path, section_rows(20), "--metric=y", "--cluster=s", "--covariate=x")
-
-    assert text.startswith("Sections by arm: control 10, nudge 10. Sections are compared")
-    assert "Welch t test" not in text
-    adjusted = [line for line in text.splitlines() if "Lin's adjustment" in line]
-    assert [line.strip().partition(":")[0] for line in adjusted] == [
-        "nudge, each section once, adjusted"
-    ]
-
-
-@pytest.mark.parametrize("sections", [2, 3])
-def test_too_few_sections_give_a_reason(tmp_path: Path, sections: int) -> None:
-    rows = section_rows(sections)
-    found = compared(analyze(tmp_path, rows, "--metric=y", "--cluster=s"))
-
-    assert found["difference"]["low"] is None
-    assert "only one section of" in found["difference"]["reason"]
-    text = text_of(tmp_path, rows, "--metric=y", "--cluster=s")
-    assert f"p cannot be below {1 / (sections):.3f}" in text
-
-
-def test_missing_outcomes_are_compared_by_section_too(tmp_path: Path) -> None:
-    # One section without outcomes would be an alarm among single units.
-    one = section_rows(10, size=40).replace(",s3,", ",s3,x").splitlines()
-    rows = "\n".join(line if ",s3," not in line else "nudge,s3,,1,1" for line in one)
-    assert not compared(analyze(tmp_path, rows, "--metric=y", "--cluster=s"))["withheld"]
-
-    every = "\n".join(
-        line if "nudge" not in line else f"nudge,{line.split(',')[1]},,1,1" for line in one
-    )
-    found = compared(analyze(tmp_path, every, "--metric=y", "--cluster=s"))
-    assert (found["withheld"], found["difference"]["value"]) == (True, None)
 
 
 def test_a_ratio_without_denominator_has_a_reason(tmp_path: Path) -> None:
@@ -359,6 +292,17 @@ def test_p_values_of_several_comparisons_are_those_of_holm(tmp_path: Path) -> No
     results = [each for metric in found["metrics"] for each in metric["comparisons"]]
     raw = [each["difference"]["p_value"] for each in results]
     assert [each["holm_p_value"] for each in results] == pytest.approx(list(holm(raw)), rel=1e-12)
+
+
+def test_a_verdict_accounts_for_all_comparisons(tmp_path: Path) -> None:
+    # 12 of 40 against 22 of 40 has p = .02, and three more comparisons find nothing.
+    rows = table("arm,a,b", *(f"control,{int(n < 12)},{n % 2}" for n in range(40)),
+                 *(f"nudge,{int(n < 22)},{n % 2}" for n in range(40)))  # fmt: skip
+    alone = compared(analyze(tmp_path, rows, "--metric=a"))
+    among = compared(analyze(tmp_path, rows, "--metric=a", *["--metric=b"] * 3))
+
+    assert (alone["finding"], among["finding"]) == ("higher", "no difference after correction")
+    assert alone["difference"] == among["difference"]
 
 
 def test_numbers_too_far_apart_for_a_ratio_have_a_reason(tmp_path: Path) -> None:
