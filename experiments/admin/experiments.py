@@ -22,7 +22,7 @@ from activity.admin import (
 )
 from common.clock import utc_now
 from experiments import models
-from experiments.design import SECTION
+from experiments.design import SECTION, WINNER
 from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
 from experiments.operations import archive_experiment, record_deviation, stop_experiment
 from experiments.protocol import ProtocolError
@@ -46,12 +46,17 @@ ANALYSIS = (
 LOCKED = (
     "key", "segment", "playbook", *DESIGN, "seed", "differs_outside", *ANALYSIS, *LAYER, *END,
 )  # fmt: skip
+NAME_IT = (
+    "The control gets the winner as soon as it is named. Choose it in the list of arms, and the "
+    "action “Give this arm to the control”."
+)
 STATE = (
     "status",
     "checked_at",
     "started_at",
     "stopped_at",
     "ended_because",
+    "winner",
     "archived_at",
     "protocol",
     "protocol_sha256",
@@ -263,6 +268,8 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
                 stop_experiment(experiment.pk, now=utc_now())
                 text = f"{experiment} is stopped. Its report still counts the learners drawn."
                 messages.success(request, text)
+                if experiment.afterwards == WINNER:
+                    messages.info(request, NAME_IT)
 
     @admin.action(description="Archive: put it away", permissions=["change"])
     def archive(self, request: HttpRequest, queryset: QuerySet[models.Experiment]) -> None:

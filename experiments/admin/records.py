@@ -3,7 +3,7 @@
 from operator import itemgetter
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter
@@ -20,6 +20,8 @@ from activity.admin import (
 )
 from common.admin import ListLink
 from experiments import models
+from experiments.operations import name_winner
+from experiments.protocol import ProtocolError
 from experiments.reporting.reasons import REASONS, reason_text
 
 
@@ -32,10 +34,28 @@ class ArmAdmin(ReadOnlyAdmin):
     list_filter = (("experiment", RelatedFilter),)
     search_fields = ("key", "name", "experiment__key")
 
+    actions = ("give_to_control",)
+
     @display(description="Arm")
     def shown_name(self, arm: models.Arm) -> str:
         """Return the name, or the key where there is none."""
         return arm.own_name
+
+    def has_name_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may name the winner of an experiment."""
+        return bool(request.user.has_perm("experiments.change_experiment"))
+
+    @admin.action(description="Give this arm to the control", permissions=["name"])
+    def give_to_control(self, request: HttpRequest, queryset: QuerySet[models.Arm]) -> None:
+        """Name the chosen arms as the winners of their stopped experiments."""
+        for arm in queryset.select_related("experiment"):
+            try:
+                name_winner(arm.experiment_id, arm.key)
+            except ProtocolError as error:
+                messages.warning(request, f"{arm}: {error}")
+            else:
+                text = f"The control of {arm.experiment} gets {arm.own_name} from now on."
+                messages.success(request, text)
 
 
 @admin.register(models.Assignment)
@@ -63,6 +83,26 @@ class SectionDrawAdmin(ReadOnlyAdmin):
     list_select_related = ("section__course", "experiment", "arm", "stratum")
     list_filter = (("experiment", RelatedFilter),)
     search_fields = ("section__key",)
+
+
+@admin.register(models.Stratum)
+class StratumAdmin(ReadOnlyAdmin):
+    """The strata of experiments, with the number of draws in each."""
+
+    list_display = ("key", "experiment", "drawn")
+    list_select_related = ("experiment",)
+    list_filter = (("experiment", RelatedFilter),)
+    search_fields = ("experiment__key__exact",)
+
+
+@admin.register(models.LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyAdmin):
+    """The sealed entries of ledgers, each chained to the one before by its digest."""
+
+    list_display = ("experiment", "position", "kind", "at", "sha256")
+    list_select_related = ("experiment",)
+    list_filter = (("experiment", RelatedFilter), "kind")
+    search_fields = ("experiment__key__exact",)
 
 
 class ReasonFilter(DropdownFilter):

@@ -205,3 +205,23 @@ def test_the_balance_of_sections_counts_sections() -> None:
 
     assert balance_of(experiment).sizes == (2, 2)
     assert Section.objects.count() == 4
+
+
+def test_the_winner_is_named_in_the_list_of_arms(staff: Client) -> None:
+    promised = running_experiment(name="Promised", afterwards="winner")
+    other = running_experiment(name="Other")
+    chosen = {"action": "stop", "_selected_action": [promised.pk, other.pk]}
+    response = staff.post(reverse("admin:experiments_experiment_changelist"), chosen)
+    texts = [str(each) for each in get_messages(response.wsgi_request)]
+    assert sum("as soon as it is named" in text for text in texts) == 1
+
+    arms = [each.arms.get(key="nudge").pk for each in (promised, other)]
+    chosen = {"action": "give_to_control", "_selected_action": arms}
+    response = staff.post(reverse("admin:experiments_arm_changelist"), chosen)
+    # Those of the stop are kept for the next page too.
+    assert [str(each) for each in get_messages(response.wsgi_request)][-2:] == [
+        "The control of Promised gets nudge from now on.",
+        "nudge of Other: The protocol does not promise the winner to the control.",
+    ]
+    promised.refresh_from_db()
+    assert promised.winner == "nudge"

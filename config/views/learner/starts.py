@@ -40,8 +40,8 @@ def _effect(entry: Transition, name: str, zone: str) -> str:
 def _refusal(one: Startable, entry: Transition, name: str, zone: str) -> str:
     """Return why the cadence did not start, or how it ended."""
     cadence = one.cadence
-    if cadence.arm is not None and (one.drawn is None or one.drawn.arm_id != cadence.arm_id):
-        where = f"is in the arm “{one.drawn.arm.own_name}”" if one.drawn else "has no arm in it"
+    if cadence.arm is not None and (one.arm is None or one.arm.pk != cadence.arm_id):
+        where = f"is in the arm “{one.arm.own_name}”" if one.arm else "has no arm in it"
         of = f"the arm “{cadence.arm.own_name}” of “{cadence.arm.experiment.name}”"
         return f"“{cadence.name}” goes only to {of}, and {name} {where}."
     last = one.last
