@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from activity import access
 from activity.models import Course
+from experiments.analyses import USUAL_PRIMARY
 from experiments.forms import ONE_POPULATION, POPULATION, SHARE
 from experiments.models import (
     ARM_KEY_ONCE,
@@ -58,6 +59,7 @@ def experiment_form(arms: Sequence[Row], *, initial: int = 0, **fields: Any) -> 
     form = {"key": "new", "name": "New", "hypothesis": "", "segment": "", "playbook": ""}
     form |= {"unit": "enrollment", "method": "hash", "seed": "s", "coverage": "1"}
     form |= {"block_sizes": "varying", "section_rule": "keep", "afterwards": "keep"}
+    form |= {"primary_outcome": USUAL_PRIMARY}
     form |= {"arms-TOTAL_FORMS": len(arms), "arms-INITIAL_FORMS": initial}
     for place, row in enumerate(arms):
         form |= {f"arms-{place}-{name}": value for name, value in row.items()}

@@ -219,7 +219,7 @@ def test_the_winner_is_named_in_the_list_of_arms(staff: Client) -> None:
     chosen = {"action": "give_to_control", "_selected_action": arms}
     response = staff.post(reverse("admin:experiments_arm_changelist"), chosen)
     # Those of the stop are kept for the next page too.
-    assert [str(each) for each in get_messages(response.wsgi_request)][-2:] == [
+    assert sorted([str(each) for each in get_messages(response.wsgi_request)][-2:]) == [
         "The control of Promised gets nudge from now on.",
         "nudge of Other: The protocol does not promise the winner to the control.",
     ]
