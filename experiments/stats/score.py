@@ -107,10 +107,11 @@ def restricted_rates(
     a = 1 + theta
     b = -(1 + theta + p1 + theta * p0 + d * (theta + 2)) / (3 * a)
     c = (d * d + d * (2 * p1 + theta + 1) + p1 + theta * p0) / a
-    v = b**3 - b * c / 2 - p1 * d * (1 + d) / (2 * a)
+    # Products, because numpy takes hundreds of times as long for a power of negative numbers.
+    v = b * b * b - b * c / 2 - p1 * d * (1 + d) / (2 * a)
     # Rounding can make the radicand negative and the cosine larger than 1.
     u = np.copysign(np.sqrt(np.maximum(b * b - c / 3, 0.0)), v)
-    cosine = np.divide(v, u**3, out=np.ones_like(u), where=u != 0)
+    cosine = np.divide(v, u * u * u, out=np.ones_like(u), where=u != 0)
     w = (np.pi + np.arccos(np.clip(cosine, -1.0, 1.0))) / 3
     rate1 = np.clip(2 * u * np.cos(w) - b, max(0.0, d), min(1.0, 1 + d))
     return np.clip(rate1 - d, 0.0, 1.0), rate1

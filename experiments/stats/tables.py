@@ -191,11 +191,16 @@ def _tail_sums(n0: int, n1: int, x0: Floats, x1: Floats) -> Floats:
 
 
 def binomial(counts: Floats, n: int, rates: Floats) -> Floats:
-    """Return the probability of each count (columns) at each rate (rows)."""
+    """Return the probability of each count (columns) at each rate (rows). Counts are consecutive."""
     inside = np.clip(rates, 1e-300, 1 - 1e-16)
     logs = np.outer(np.log(inside), counts) + np.outer(np.log1p(-inside), n - counts)
-    found: Floats = np.exp(logs + _log_choose(n, counts))
+    found: Floats = np.exp(logs + _log_choices(n, int(counts[0]), counts.size))
     return found
+
+
+@lru_cache(maxsize=64)
+def _log_choices(n: int, first: int, number: int) -> Floats:
+    return _log_choose(n, np.arange(first, first + number, dtype=np.float64))
 
 
 def _log_choose(n: int, counts: Floats) -> Floats:
