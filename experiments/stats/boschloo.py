@@ -82,12 +82,15 @@ def chance_of_rise(n0: int, n1: int, rate0: float, rate1: float, *, level: float
         binomial(np.arange(n + 1, dtype=np.float64), n, np.array([rate]))
         for n, rate in ((n0, rate0), (n1, rate1))
     )
-    return float((weights0 @ _rises(n0, n1, level) @ weights1.T)[0, 0])
+    return float((weights0 @ rising_tables(n0, n1, level) @ weights1.T)[0, 0])
 
 
 @lru_cache(maxsize=256)
-def _rises(n0: int, n1: int, level: float) -> Floats:
-    """Return 1 for each table at which the two-sided test finds a rise, else 0."""
+def rising_tables(n0: int, n1: int, level: float) -> Floats:
+    """Return 1 for each table at which the two-sided test finds a rise, else 0.
+
+    One row per control count, one column per treatment count. `is_countable` must be true.
+    """
     tables = tables_of(Counts(0, n0), Counts(0, n1))
     score = difference_statistic(n0, n1, tables.x0[:, None], tables.x1[None, :], 0.0)
     order, line = score + tables.beyond_score, tables.region.difference_line(0.0)

@@ -16,6 +16,7 @@ _RELATIVE_METHOD = "Fieller"
 # A larger sample might have an outcome above 0, so the spread of 0 is not a measurement. Used as
 # one, it would show a difference in up to 26 % of samples of two equal arms.
 _ALL_ZERO = "every outcome in {} is 0, so it is not known how much the outcomes vary"
+_COCHRAN = 25
 _TOO_FEW = "too few learners are counted to tell chance from an effect"
 _TOO_CLOSE = "the control's mean is so uncertain that it may be 0, and then there is no ratio"
 
@@ -25,14 +26,15 @@ def mean_difference(
 ) -> MeanDifference:
     """Return treatment mean minus control mean, in the outcome's unit, with its interval.
 
-    If an arm is small or sparse, the p-value is the larger of a permutation test's and Welch's, and
-    the interval includes both intervals. With skewed counts, Welch's test alone finds a difference
-    between equal arms in up to 8 % of samples (12 against 60 of a negative binomial with mean 4). A
-    permutation test alone would test whether the arms are equal in everything. In all other cases,
-    test and interval are Welch's; also if the other arm is so large that it has no frequencies.
+    If an arm is small or sparse, or small for so skewed outcomes, the p-value is the larger of a
+    permutation test's and Welch's, and the interval includes both intervals. With skewed counts,
+    Welch's test alone finds a difference between equal arms in up to 8 % of samples (12 against 60
+    of a negative binomial with mean 4). A permutation test alone would test whether the arms are
+    equal in everything. In all other cases, test and interval are Welch's; also if the other arm is
+    so large that it has no frequencies.
     """
     welch = welch_difference(control, treatment, level=level)
-    is_thin = control.is_thin or treatment.is_thin
+    is_thin = control.is_thin or treatment.is_thin or _is_skewed(control, treatment)
     if not welch.has_interval or not (is_thin and control.frequencies and treatment.frequencies):
         return welch
     shift = permutation_shift(control.frequencies, treatment.frequencies, level=level, draws=draws)
@@ -42,6 +44,16 @@ def mean_difference(
         welch, low=min(welch.low, shift.low), high=max(welch.high, shift.high),
         p_value=max(welch.p_value, shift.p_value), method=_BOTH, test=_BOTH,
     )  # fmt: skip
+
+
+def _is_skewed(control: Moments, treatment: Moments) -> bool:
+    """Return whether the smaller arm has at most 25 times the squared skewness of either arm.
+
+    Cochran (1977), Sampling Techniques, 3rd edition, section 2.15. Welch's test of 250 against
+    1,250 of a negative binomial with mean 1 and k .2 finds a difference in 6.1 % of samples.
+    """
+    skewness = max(abs(control.skewness), abs(treatment.skewness))
+    return min(control.n, treatment.n) <= _COCHRAN * skewness * skewness
 
 
 def welch_difference(

@@ -95,14 +95,15 @@ def rate_error(control: Counts, treatment: Counts) -> float:
     """Return the standard error of the difference of two rates, with separate variances.
 
     Each arm counts two learners more, one of them with the outcome, so that an error of 0 from an
-    arm of nobody or everybody never occurs. Agresti and Caffo (2000), The American Statistician
-    54:280. The value itself has no such additions.
+    arm of nobody or everybody never occurs: Agresti and Caffo (2000), The American Statistician
+    54:280. As for means, it is not below that of arms of equal spread. The value itself has no such
+    additions.
     """
-    variance = 0.0
-    for arm in (control, treatment):
-        rate = (arm.successes + 1) / (arm.n + 2)
-        variance += rate * (1 - rate) / (arm.n + 2)
-    return sqrt(variance)
+    n0, n1 = control.n + 2, treatment.n + 2
+    rate0, rate1 = (control.successes + 1) / n0, (treatment.successes + 1) / n1
+    variance0, variance1 = rate0 * (1 - rate0), rate1 * (1 - rate1)
+    # The pooled variance over both sizes is that with the sizes exchanged.
+    return sqrt(max(variance0 / n0 + variance1 / n1, variance0 / n1 + variance1 / n0))
 
 
 def sequence_multiplier(fraction: float, *, level: float = 0.95) -> float:

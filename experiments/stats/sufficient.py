@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import sqrt
 from typing import Self
 
 import numpy as np
@@ -124,6 +125,15 @@ class Moments:
             return False
         commonest = max(times for _, times in self.frequencies)
         return self.n < _SMALL_ARM or self.n - commonest < _FEW_OTHERS
+
+    @property
+    def skewness(self) -> float:
+        """Return the skewness of the outcomes, 0 if their values are not known or do not vary."""
+        if not self.frequencies or not self.variance > 0:
+            return 0.0
+        spread = sqrt(self.deviations / self.n)
+        scaled = (((value - self.mean) / spread, times) for value, times in self.frequencies)
+        return sum(times * apart * apart * apart for apart, times in scaled) / self.n
 
     @property
     def variance(self) -> float:

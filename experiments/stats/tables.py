@@ -191,7 +191,7 @@ def _tail_sums(n0: int, n1: int, x0: Floats, x1: Floats) -> Floats:
 
 
 def binomial(counts: Floats, n: int, rates: Floats) -> Floats:
-    """Return the probability of each count (columns) at each rate (rows). Counts are consecutive."""
+    """Return the probability of each of consecutive counts (columns) at each rate (rows)."""
     inside = np.clip(rates, 1e-300, 1 - 1e-16)
     logs = np.outer(np.log(inside), counts) + np.outer(np.log1p(-inside), n - counts)
     found: Floats = np.exp(logs + _log_choices(n, int(counts[0]), counts.size))

@@ -1,4 +1,3 @@
-from functools import cache
 from math import isnan
 
 import numpy as np
@@ -112,22 +111,6 @@ def test_learners_in_an_arm_that_draws_nobody_are_an_alarm() -> None:
 
     assert found.state is Balance.MISMATCH
     assert balance_text(found).startswith("40 learners are in an arm with weight 0")
-
-
-@pytest.mark.slow
-def test_looking_every_day_at_fair_draws_raises_hardly_any_alarm() -> None:
-    rng = np.random.default_rng(20250901)
-
-    # The cache helps, because the same sizes occur often in a thousand draws.
-    @cache
-    def is_alarm(seen: int, other: int) -> bool:
-        return sample_ratio([seen, other], [1, 1]).is_mismatch
-
-    alarms = 0
-    for _ in range(1_000):
-        days = np.cumsum(rng.binomial(20, 0.5, 60)).tolist()
-        alarms += any(is_alarm(seen, 20 * day - seen) for day, seen in enumerate(days, start=1))
-    assert alarms <= 4
 
 
 def test_a_draw_that_loses_a_fifth_of_an_arm_is_found_within_weeks() -> None:

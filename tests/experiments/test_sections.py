@@ -257,9 +257,10 @@ def test_randomization_without_an_arm_gives_a_reason() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arms", [(3, 3), (5, 5), (3, 7)], ids=str)
-def test_equal_arms_of_sections_differ_one_time_in_twenty(arms: tuple[int, int]) -> None:
-    # Published for CR3 with T(G - 1): .048 with 6 and .050 with 10 sections (Cameron and Miller).
+def test_uneven_arms_of_sections_differ_one_time_in_twenty() -> None:
+    # For equal arms there are certificates. Published for CR3 with T(G - 1): .048 with 6 and .050
+    # with 10 sections (Cameron and Miller).
+    arms = (3, 7)
     rng = np.random.default_rng(20250901)
     shown = []
     for _ in range(2_000):

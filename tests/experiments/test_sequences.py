@@ -89,9 +89,12 @@ def test_an_interval_at_the_level_of_the_p_value_ends_at_zero() -> None:
 
 
 def test_error_of_rates_is_that_of_two_learners_more() -> None:
-    found = rate_error(Counts(0, 18), Counts(29, 38))
+    found = rate_error(Counts(29, 38), Counts(0, 18))
+    assert found == pytest.approx(sqrt(0.75 * 0.25 / 20 + 0.05 * 0.95 / 40))
 
-    assert found == pytest.approx(sqrt(0.05 * 0.95 / 20 + 0.75 * 0.25 / 40))
+    # The smaller arm varies more, so the separate variances are larger.
+    found = rate_error(Counts(0, 38), Counts(14, 18))
+    assert found == pytest.approx(sqrt(1 / 40 * 39 / 40 / 40 + 0.75 * 0.25 / 20))
 
 
 def test_nobody_against_everybody_has_an_interval() -> None:
