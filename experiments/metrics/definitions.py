@@ -1,7 +1,7 @@
 """The metrics of experiments, and their form in a protocol. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -57,7 +57,8 @@ class Metric:
 
     def observe(self, frequencies: Frequencies) -> Observed:
         """Return the outcomes of an arm whose assignments have the outcome's columns."""
-        return self.outcome.observe(frequencies, window=self.window)
+        found = self.outcome.observe(frequencies, window=self.window)
+        return replace(found, frequencies=frequencies)
 
 
 def _analysis(outcome: type[Any]) -> str:

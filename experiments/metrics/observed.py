@@ -1,7 +1,7 @@
 """Outcomes of an arm, what each kind of outcome has, and outcomes read beside another. Pure."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Protocol
 
@@ -15,12 +15,13 @@ class Observed:
     """An arm's outcomes in one metric.
 
     The family compares `sums`. `tally` is a count that a reader can check, with the name
-    of its column in files.
+    of its column in files. `frequencies` are those from which all of it was computed.
     """
 
     n: int
     sums: Any
     tally: tuple[str, int]
+    frequencies: Frequencies = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from experiments.operations.outcomes import (
 )
 from experiments.operations.restore import ledger_lines, restore_ledger
 from experiments.operations.sections import draw_present_sections
+from experiments.operations.snapshots import snapshot_due
 
 __all__ = [
     "AssignedDelivery",
@@ -35,5 +36,6 @@ __all__ = [
     "restore_ledger",
     "seal_draws",
     "seal_due",
+    "snapshot_due",
     "stop_experiment",
 ]

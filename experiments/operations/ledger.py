@@ -56,7 +56,7 @@ def unsealed_experiments() -> list[int]:
 @transaction.atomic
 def seal_draws(experiment_id: int, *, now: datetime) -> int:
     """Seal one batch of draws, and return how many it holds; 0 if another worker is sealing."""
-    if _lock(experiment_id, now=now, waits=False) is None:
+    if lock_ledger(experiment_id, now=now, waits=False) is None:
         return 0
     sections = SectionDraw.objects.filter(experiment=experiment_id, entry__isnull=True)
     sections = sections.order_by("stratum__key", "position")
@@ -77,7 +77,7 @@ def seal_draws(experiment_id: int, *, now: datetime) -> int:
 @transaction.atomic
 def record_deviation(experiment_id: int, *, what: str, now: datetime) -> LedgerEntry:
     """Note a change of a started experiment in its ledger, as a sentence."""
-    _lock(experiment_id, now=now, waits=True)
+    lock_ledger(experiment_id, now=now, waits=True)
     content = canonical_json({"at": instant(now), "what": what})
     return _append(experiment_id, EntryKind.DEVIATION, content, now)
 
@@ -85,11 +85,11 @@ def record_deviation(experiment_id: int, *, what: str, now: datetime) -> LedgerE
 @transaction.atomic
 def record_snapshot(experiment_id: int, *, content: str, now: datetime) -> LedgerEntry:
     """Note the numbers of a report, as canonical JSON."""
-    _lock(experiment_id, now=now, waits=True)
+    lock_ledger(experiment_id, now=now, waits=True)
     return _append(experiment_id, EntryKind.SNAPSHOT, content, now)
 
 
-def _lock(experiment_id: int, *, now: datetime, waits: bool) -> LedgerEntry | None:
+def lock_ledger(experiment_id: int, *, now: datetime, waits: bool) -> LedgerEntry | None:
     """Lock the first entry, which holds the protocol, and write it if there is none yet.
 
     Return None if another transaction holds it and this one does not wait. The row of the

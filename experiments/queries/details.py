@@ -7,18 +7,23 @@ from activity.models import Course
 from experiments.models import Experiment
 from experiments.protocol import read_protocol
 from experiments.queries.groups import BY_COURSE, by_trait, grouped_outcomes, outcomes_over_time
+from experiments.queries.ledger import deviations_of
 from experiments.queries.outcomes import aggregates_by_arm
+from experiments.queries.snapshots import snapshot_days
 from experiments.reporting.baseline import BASELINE, baseline_rows
 from experiments.reporting.details import Details
 from experiments.reporting.looking import moments_over_time
 from experiments.reporting.report import Report
 from experiments.reporting.subgroups import Subgroups, subgroups
 
+# More links would make the page long. All entries are in the admin's list.
+MOST_KEPT = 60
+
 
 def details(
     experiment: Experiment, report: Report, *, as_of: datetime, viewer: Viewer = COMMAND_LINE
 ) -> Details:
-    """Return the details of a report. Two queries, two more for several courses, one per trait.
+    """Return the details of a report. Four queries, two more for several courses, one per trait.
 
     Courses that the viewer may not see are counted, but not named.
     """
@@ -26,9 +31,11 @@ def details(
     primary, level = report.primary.metric, report.facts.level
     before = aggregates_by_arm(experiment.pk, metrics=BASELINE, as_of=as_of)
     baseline = baseline_rows(report.arms, {arm: each.observed for arm, each in before.items()})
+    deviations = [each for each in deviations_of(experiment) if each[0] <= as_of]
+    kept = snapshot_days(experiment)[:MOST_KEPT]
     if report.facts.draws_sections:
         # The other details compare single learners.
-        return Details([], [], baseline)
+        return Details([], [], baseline, deviations, kept)
     over_time = outcomes_over_time(
         experiment.pk, metric=primary, zone=report.facts.zone, as_of=as_of
     )
@@ -40,7 +47,7 @@ def details(
         level=level,
     )
     parts = _subgroups(experiment, report, analysis.subgroups, as_of, viewer)
-    return Details(moments, parts, baseline)
+    return Details(moments, parts, baseline, deviations, kept)
 
 
 def _subgroups(

@@ -22,6 +22,7 @@ from experiments.ledger import (
 from experiments.ledger.records import first_difference
 from experiments.models import Assignment, EntryKind, Experiment, LedgerEntry, SectionDraw
 from experiments.protocol import ProtocolError, digest, read_protocol
+from experiments.queries.snapshots import snapshot_fault
 
 _Record = DrawRecord | SectionRecord
 _PORTION = 1000
@@ -47,6 +48,8 @@ class Verification:
     entries: int = 0
     sections: int = 0
     draws: int = 0
+    # Reports that were kept. Their numbers were computed again.
+    snapshots: int = 0
     # Draws that no entry holds yet. They were replayed too.
     unsealed: int = 0
     head: str = ""
@@ -155,6 +158,9 @@ def _protocol_fault(experiment: Experiment) -> str:
 
 
 def _sealed_fault(experiment: Experiment, entry: Entry, replay: Replay, found: Verification) -> str:
+    if entry.kind == EntryKind.SNAPSHOT:
+        found.snapshots += 1
+        return snapshot_fault(experiment, entry)
     if entry.kind != EntryKind.DRAWS:
         return ""
     draws = Draws.read(entry)

@@ -49,7 +49,10 @@ def with_sections(
         report,
         arms=arms,
         balance=sample_ratio([arm.sections for arm in arms], [arm.weight for arm in arms]),
-        results=metric_results(facts, arms, metrics, wholes, compared),
+        results=[
+            replace(result, by_section=sectioned[result.metric.key])
+            for result in metric_results(facts, arms, metrics, wholes, compared)
+        ],
         guardrails=[
             row
             for metric, size in guardrails

@@ -1,6 +1,7 @@
 """What only the page of a report shows. Pure."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from experiments.reporting.baseline import BaselineRow
 from experiments.reporting.looking import Moment
@@ -9,8 +10,14 @@ from experiments.reporting.subgroups import Subgroups
 
 @dataclass(frozen=True)
 class Details:
-    """The difference over time, the parts of the learners, and the time before the draw."""
+    """The difference over time, the parts of the learners, and the time before the draw.
+
+    Also what the ledger holds: changes after the start, the first one first, and the positions of
+    kept reports, the latest first, each with its instant.
+    """
 
     over_time: list[Moment]
     subgroups: list[Subgroups]
     baseline: list[BaselineRow]
+    deviations: list[tuple[datetime, str]]
+    kept: list[tuple[int, datetime]]

@@ -87,6 +87,8 @@ class MetricResult:
     observed: Mapping[str, Observed]
     waiting: Mapping[str, int]
     rows: list[Row]
+    # The outcomes by section and arm key, where whole sections are compared.
+    by_section: Mapping[str, Mapping[str, Observed]] = field(default_factory=dict)
 
     def level(self, arm: ArmFacts) -> float:
         """Return the arm's rate or mean; nan if no learner is counted."""

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString, mark_safe
 
 from common.admin import list_url
+from common.dates import day_text, instant_text
 from experiments.models import DeliveryOutcome, Experiment
 from experiments.reporting.advice import advice
 from experiments.reporting.answer import answers, first_result_text
@@ -87,6 +88,10 @@ def _details(found: Report, more: Details) -> dict[str, Any]:
         "event_curves": [(name, _curve_drawings(steps)) for name, steps in curves if steps],
         "parts": part_tables(found, more),
         "before": before_rows(found, more),
+        "deviations": [
+            (instant_text(at, zone=found.facts.zone), what) for at, what in more.deviations
+        ],
+        "kept": [(place, day_text(at, zone=found.facts.zone)) for place, at in more.kept],
         "others": [arm for arm in found.arms if not arm.is_control],
     }
 

@@ -111,12 +111,12 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
     experiment = experiment_of(request, key)
     if not experiment.protocol:
         return render(
-            request, "experiments/not_started.html", {"name": _name(experiment, request.user)}
+            request, "experiments/not_started.html", {"name": name_of(experiment, request.user)}
         )
     try:
         found, more = page_now(experiment, request.user)
     except (ProtocolError, TooLongError) as error:
-        name, is_late = _name(experiment, request.user), isinstance(error, TooLongError)
+        name, is_late = name_of(experiment, request.user), isinstance(error, TooLongError)
         context = {"name": name, "reason": error, "is_late": is_late}
         return render(request, "experiments/unreadable.html", context, status=_status(error))
     shown = report_context(request, experiment, found, more)
@@ -200,7 +200,8 @@ def read_now(experiment: Experiment, read: Callable[[datetime], T]) -> T:
     return found
 
 
-def _name(experiment: Experiment, viewer: Viewer) -> str:
+def name_of(experiment: Experiment, viewer: Viewer) -> str:
+    """Return the experiment's name with the courses that the viewer may see."""
     return with_courses(experiment.name, seen_titles(courses_of(experiment, viewer=viewer)))
 
 

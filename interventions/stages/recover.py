@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from activity.operations import ensure_zones, measure_feeds, replay_rejected, settle_edits
 from common.database import passing_over_held
-from experiments.operations import end_due, seal_due
+from experiments.operations import end_due, seal_due, snapshot_due
 from interventions.channels import CHANNELS
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
 from interventions.operations.archive import archive_old
@@ -31,6 +31,9 @@ SECONDS_TO_ARCHIVE = 2.0
 # Draws are sealed a few times an hour, so that an entry of the ledger holds more than a few.
 MINUTES_TO_SEAL = range(7, 60, 10)
 SECONDS_TO_SEAL = 1.0
+# Each experiment is due once a day, and looking for one that is due is cheap.
+MINUTES_TO_KEEP = range(50, 58)
+SECONDS_TO_KEEP = 5.0
 LEASE_EXPIRED = "lease_expired"
 SENT_AGAIN = "sent_again"
 
@@ -66,6 +69,9 @@ def recover(*, now: datetime) -> None:
     if now.minute in MINUTES_TO_SEAL:
         with passing_over_held():
             seal_due(now=now, budget=SECONDS_TO_SEAL)
+    if now.minute in MINUTES_TO_KEEP:
+        with passing_over_held():
+            snapshot_due(now=now, budget=SECONDS_TO_KEEP)
     if now.minute in MINUTES_TO_ARCHIVE:
         with passing_over_held():
             archive_old(now=now, budget=SECONDS_TO_ARCHIVE)

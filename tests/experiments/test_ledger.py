@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from activity.models import Course, Enrollment, Learner
 from experiments.ledger import LedgerError
+from experiments.ledger.snapshots import Snapshot
 from experiments.models import Assignment, ExclusionLayer, Experiment, LedgerEntry, SectionDraw
 from experiments.operations import (
     draw_arms,
@@ -26,7 +27,7 @@ from experiments.operations import (
     stop_experiment,
 )
 from experiments.protocol import ProtocolError
-from experiments.queries import verify_experiment
+from experiments.queries import report, verify_experiment
 from experiments.randomize.hash import bucket_of
 from interventions.stages.recover import recover
 from tests.experiments.factories import make_experiment, make_segment, running_experiment
@@ -108,7 +109,9 @@ def test_entries_are_chained_and_sealing_is_repeatable(sealed: Experiment) -> No
 
 def test_other_entries_stand_in_the_same_chain(sealed: Experiment) -> None:
     record_deviation(sealed.pk, what="The coverage is 0.5 and was 0.2.", now=LATER)
-    record_snapshot(sealed.pk, content='{"n":3}', now=LATER)
+    record_snapshot(
+        sealed.pk, content=Snapshot.of(report(sealed, as_of=LATER)).content(), now=LATER
+    )
 
     assert fault(sealed) == ""
     assert list(LedgerEntry.objects.order_by("position").values_list("kind", flat=True))[-2:] == [
@@ -288,7 +291,8 @@ def test_the_commands_say_what_they_found(tmp_path: Path) -> None:
     call_command("export_ledger", "blocks", out=path, stdout=out)
     call_command("verify_experiment", "blocks", stdout=out)
     assert "2 entries are in" in out.getvalue()
-    assert "All agrees: 4 draws come out again, 0 of them not sealed yet." in out.getvalue()
+    assert "All agrees: 4 draws and the numbers of 0 kept reports come out" in out.getvalue()
+    assert "Not sealed yet: 0 draws." in out.getvalue()
 
     swap(Assignment.objects.order_by("pk")[0])
     out = StringIO()

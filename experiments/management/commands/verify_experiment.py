@@ -39,7 +39,7 @@ class Command(BaseCommand):
 def _sentence(found: Verification) -> str:
     sections = f" and {found.sections:,} draws of sections" if found.sections else ""
     return (
-        f"All agrees: {found.draws + found.unsealed:,} draws{sections} come out again, "
-        f"{found.unsealed:,} of them not sealed yet. The ledger has {found.entries:,} entries and "
-        f"ends with {found.head or 'nothing'}."
+        f"All agrees: {found.draws + found.unsealed:,} draws{sections} and the numbers of "
+        f"{found.snapshots:,} kept reports come out again. Not sealed yet: {found.unsealed:,} "
+        f"draws. The ledger has {found.entries:,} entries and ends with {found.head or 'nothing'}."
     )
