@@ -4,7 +4,7 @@ The oracle (oracle_oulad.py) reads the raw files with pandas and is written from
 alone. So the test checks the importer, the read models, the signals and the rules together.
 
 AAA_2013J is an example of runs without quizzes, GGG_2014J of runs whose quizzes are due at the
-end, and CCC_2014J of large runs with quizzes on many days, where all five segments have members.
+end, and CCC_2014B of large runs with quizzes on many days, where all five segments have members.
 """
 
 import csv
@@ -24,7 +24,7 @@ from tests.segmentation.oracle_oulad import five_segments, in_scope
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
-RUNS = ("AAA_2013J", "GGG_2014J", "CCC_2014J")
+RUNS = ("AAA_2013J", "GGG_2014J", "CCC_2014B")
 DAYS = (10, 30, 60, 120)
 CODES = {
     "active-progress": "AP",
