@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import compress
 from pathlib import Path
 from typing import Protocol
 
@@ -139,14 +140,12 @@ def empty_tables(_: TransactionTestCase | None = None) -> None:
     """
     tables = set(connection.introspection.django_table_names(only_existing=True)) - KEPT_TABLES
     names = sorted(map(connection.ops.quote_name, tables))
-    looks = " UNION ALL ".join(
-        f"(SELECT {place} WHERE EXISTS (SELECT FROM {name}))" for place, name in enumerate(names)
-    )
+    looks = ", ".join(f"EXISTS (SELECT FROM {name})" for name in names)
     # Keys are checked at the commit: within the transaction the order is of no matter.
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(looks)
-        for (place,) in cursor.fetchall():
-            cursor.execute(f"DELETE FROM {names[place]}")
+        cursor.execute(f"SELECT {looks}")
+        for name in compress(names, cursor.fetchone()):
+            cursor.execute(f"DELETE FROM {name}")
 
 
 TransactionTestCase._fixture_teardown = empty_tables
