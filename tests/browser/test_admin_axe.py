@@ -41,13 +41,15 @@ FORMS = [
 
 
 # Two thirds of a page are its menu. An entry that was seen on a page before, with the same look and
-# words, is taken out. The first of each group stays: without any, the group would hide its heading.
+# words, is taken out, and so is one that was hidden before and is hidden again. The first of each
+# group stays: without any, the group would hide its heading.
 LEAVE_OUT_WHAT_WAS_SEEN = """() => {
     const seen = new Set(JSON.parse(sessionStorage.seen ?? "[]"));
-    for (const entry of document.querySelectorAll("#nav-sidebar-apps li:not(:first-child)")) {
-        const known = seen.has(entry.outerHTML);
-        if (entry.checkVisibility()) seen.add(entry.outerHTML);
-        if (known) entry.remove();
+    const entries = "#nav-sidebar-apps li:not(:first-child), [x-show=openAllApplications]";
+    for (const entry of document.querySelectorAll(entries)) {
+        const known = `${entry.checkVisibility() ? "shown" : "hidden"}: ${entry.outerHTML}`;
+        if (seen.has(known)) entry.remove();
+        seen.add(known);
     }
     sessionStorage.seen = JSON.stringify([...seen]);
 }"""
