@@ -14,7 +14,7 @@ _OFFSET_BASIS = 0x811C9DC5
 _PRIME = 0x01000193
 _MASK = 0xFFFFFFFF
 # Small enough that a chunk's columns stay in the processor's cache.
-_CHUNK = 16_384
+_CHUNK = 8_192
 _MOST_DIGITS = 10
 
 
