@@ -12,7 +12,7 @@ from typing import Any
 
 from activity.local_time import zone_arrays
 from activity.read_models.columns import IS_ACT
-from experiments.metrics.columns import ACT, ActiveDays, Column
+from experiments.metrics.columns import ACT, Column
 from experiments.metrics.definitions import Metric
 
 # The zone periods of each zone, found once and not per event.
@@ -42,16 +42,14 @@ UNTIL = "LEAST(%(as_of)s, COALESCE(course.feed_held_since, %(as_of)s))"
 
 
 def event_joins(metrics: Sequence[Metric]) -> str:
-    """Return the joins of what the columns read: enrollment, course, its zone, and the events."""
+    """Return the joins of what the columns read: enrollment, course and events."""
     columns = [column for _, _, column in named_columns(metrics)]
     events = ["event.verb = ANY (%(verbs)s)"]
     if any(column.verb == ACT for column in columns):
         events.append(f"({IS_ACT})")
-    reads_days = any(isinstance(column, ActiveDays) for column in columns)
     return f"""
     JOIN activity_enrollment enrollment ON enrollment.id = assigned.enrollment_id
     JOIN activity_course course ON course.id = enrollment.course_id
-    {"JOIN zone ON zone.name = course.time_zone" if reads_days else ""}
     LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
         AND ({" OR ".join(events)})
         AND event.received_at <= %(as_of)s
