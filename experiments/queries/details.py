@@ -4,6 +4,7 @@ from datetime import datetime
 
 from activity.access import COMMAND_LINE, Viewer, for_user
 from activity.models import Course
+from experiments.metrics.observed import Observed
 from experiments.models import Experiment
 from experiments.protocol import read_protocol
 from experiments.queries.groups import BY_COURSE, by_trait, grouped_outcomes, outcomes_over_time
@@ -13,6 +14,7 @@ from experiments.queries.snapshots import snapshot_days
 from experiments.reporting.baseline import BASELINE, baseline_rows
 from experiments.reporting.details import Details
 from experiments.reporting.looking import moments_over_time
+from experiments.reporting.readings import readings
 from experiments.reporting.report import Report
 from experiments.reporting.subgroups import Subgroups, subgroups
 
@@ -35,7 +37,7 @@ def details(
     kept = snapshot_days(experiment)[:MOST_KEPT]
     if report.facts.draws_sections:
         # The other details compare single learners.
-        return Details([], [], baseline, deviations, kept)
+        return Details([], [], baseline, [], deviations, kept)
     over_time = outcomes_over_time(
         experiment.pk, metric=primary, zone=report.facts.zone, as_of=as_of
     )
@@ -46,33 +48,52 @@ def details(
         tuned_to=analysis.expected_learners,
         level=level,
     )
-    parts = _subgroups(experiment, report, analysis.subgroups, as_of, viewer)
-    return Details(moments, parts, baseline, deviations, kept)
+    by_course = _by_course(experiment, report, as_of)
+    parts = [
+        *_courses(report, by_course, viewer),
+        *_traits(experiment, report, analysis.subgroups, as_of),
+    ]
+    found = readings(report, by_course)
+    return Details(moments, parts, baseline, found, deviations, kept)
 
 
-def _subgroups(
-    experiment: Experiment,
-    report: Report,
-    traits: tuple[str, ...],
-    as_of: datetime,
-    viewer: Viewer,
+def _by_course(
+    experiment: Experiment, report: Report, as_of: datetime
+) -> dict[str, dict[str, Observed]]:
+    """Return the primary outcome by course and arm, or nothing for one course."""
+    if len(report.facts.courses) < 2:
+        return {}
+    primary = report.primary.metric
+    return grouped_outcomes(experiment.pk, metric=primary, by=BY_COURSE, as_of=as_of)
+
+
+def _courses(
+    report: Report, by_course: dict[str, dict[str, Observed]], viewer: Viewer
 ) -> list[Subgroups]:
-    ways = {trait: by_trait(trait) for trait in traits}
-    if len(report.facts.courses) > 1:
-        ways = {"Course": BY_COURSE, **ways}
-    found = []
-    for name, by in ways.items():
-        groups = grouped_outcomes(experiment.pk, metric=report.primary.metric, by=by, as_of=as_of)
-        if by is BY_COURSE:
-            titles = _titles(viewer)
-            groups = {titles[key]: groups[key] for key in groups if key in titles}
-        found.append(
-            subgroups(
-                name, groups, primary=report.primary.metric, arms=report.arms,
-                level=report.facts.level,
-            )
-        )  # fmt: skip
-    return found
+    if not by_course:
+        return []
+    titles = _titles(viewer)
+    seen = {titles[key]: found for key, found in by_course.items() if key in titles}
+    return [_split("Course", seen, report)]
+
+
+def _traits(
+    experiment: Experiment, report: Report, traits: tuple[str, ...], as_of: datetime
+) -> list[Subgroups]:
+    primary = report.primary.metric
+    return [
+        _split(
+            trait,
+            grouped_outcomes(experiment.pk, metric=primary, by=by_trait(trait), as_of=as_of),
+            report,
+        )
+        for trait in traits
+    ]
+
+
+def _split(name: str, groups: dict[str, dict[str, Observed]], report: Report) -> Subgroups:
+    primary, level = report.primary.metric, report.facts.level
+    return subgroups(name, groups, primary=primary, arms=report.arms, level=level)
 
 
 def _titles(viewer: Viewer) -> dict[str, str]:

@@ -5,12 +5,13 @@ from datetime import datetime
 
 from experiments.reporting.baseline import BaselineRow
 from experiments.reporting.looking import Moment
+from experiments.reporting.readings import Reading
 from experiments.reporting.subgroups import Subgroups
 
 
 @dataclass(frozen=True)
 class Details:
-    """The difference over time, the parts of the learners, and the time before the draw.
+    """The difference over time, parts of the learners, the time before the draw, other readings.
 
     Also what the ledger holds: changes after the start, the first one first, and the positions of
     kept reports, the latest first, each with its instant.
@@ -19,5 +20,6 @@ class Details:
     over_time: list[Moment]
     subgroups: list[Subgroups]
     baseline: list[BaselineRow]
+    readings: list[Reading]
     deviations: list[tuple[datetime, str]]
     kept: list[tuple[int, datetime]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 from experiments.stats.adjusted import Rows, adjusted_difference
@@ -44,6 +45,8 @@ class Family:
     sequence: Callable[[Any, Any, float, float], Estimate]
     # The test of a margin; None if this kind of outcome has none.
     guard: Callable[[Any, Any, Margin, float], Guardrail] | None = None
+    # The standard deviation of an arm's outcomes; None if the kind of outcome has none.
+    spread: Callable[[Any], float] | None = None
     # The difference is adjusted, so it is not that of the two levels.
     is_adjusted: bool = False
     # The test alone, for a family whose intervals take much longer.
@@ -134,13 +137,22 @@ def _size_of_rows(rows: Rows) -> int:
     return rows.outcomes.size
 
 
+def _spread_of_rate(counts: Counts) -> float:
+    return sqrt(counts.rate * (1 - counts.rate)) if counts.n else UNKNOWN
+
+
+def _spread_of_mean(moments: Moments) -> float:
+    return sqrt(moments.variance)
+
+
 RATES = Family(
     "binary", PERCENT, lambda counts: counts.rate, _compare_rates, _rate_sequence, _guard_rates,
-    test=_test_rates,
+    test=_test_rates, spread=_spread_of_rate,
 )  # fmt: skip
 MEANS = Family(
-    "mean", PLAIN, lambda moments: moments.average, _compare_means, _mean_sequence, _guard_means
-)
+    "mean", PLAIN, lambda moments: moments.average, _compare_means, _mean_sequence, _guard_means,
+    spread=_spread_of_mean,
+)  # fmt: skip
 RATIOS = Family("ratio", PERCENT, ratio, _compare_ratios, _by_error(_compare_ratios, _size))
 TIMES = Family("time", DAYS, _mean_time, _compare_times, _by_error(_compare_times, _size_of_times))
 ADJUSTED = Family(

@@ -24,6 +24,7 @@ from experiments.reporting.details import Details
 from experiments.reporting.facts import DeliveryCounts, Fate
 from experiments.reporting.figures import level_text
 from experiments.reporting.page import all_counted_text, heading, outcome_rows
+from experiments.reporting.readings import reading_texts
 from experiments.reporting.received import (
     ghosts_note,
     learner_rows,
@@ -88,6 +89,7 @@ def _details(found: Report, more: Details) -> dict[str, Any]:
         "event_curves": [(name, _curve_drawings(steps)) for name, steps in curves if steps],
         "parts": part_tables(found, more),
         "before": before_rows(found, more),
+        "readings": reading_texts(found, more.readings),
         "deviations": [
             (instant_text(at, zone=found.facts.zone), what) for at, what in more.deviations
         ],
