@@ -1,14 +1,15 @@
-"""Sections and days of learners, shown in a file only where they single nobody out. Pure."""
+"""Sections, strata and days of learners, shown only where they single nobody out. Pure."""
 
-from collections import Counter
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple, TypeVar
 
 # A class of fewer learners could be told apart by people who know them.
 FEWEST = 5
 T = TypeVar("T", bound=Hashable)
+G = TypeVar("G", bound=Hashable)
 
 
 class HiddenError(ValueError):
@@ -16,47 +17,62 @@ class HiddenError(ValueError):
 
 
 class Place(NamedTuple):
-    """An arm, the id of a section or None, and the day of the draw."""
+    """An arm, the ids of a section and a stratum or None, and the day of the draw."""
 
     arm: str
     section: int | None
     drawn_on: date
+    stratum: int | None = None
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The sections and days that a file shows.
+    """The sections, strata and days that a file shows.
 
-    `sections` has the number of each shown section. `days` has the shown days by arm and shown
-    section; the section is None for learners whose section is hidden.
+    `sections` and `strata` have their numbers, from 1 for the largest one on. `strata_of` has the
+    strata that are shown in each shown section, and `days` has the days by arm, shown section and
+    shown stratum. None stands for learners whose section or stratum is hidden.
     """
 
     sections: Mapping[int, int]
-    days: Mapping[tuple[str, int | None], frozenset[date]]
+    strata: Mapping[int, int]
+    strata_of: Mapping[int | None, frozenset[int]]
+    days: Mapping[tuple[str, int | None, int | None], frozenset[date]]
 
     @classmethod
     def of(cls, sizes: Mapping[Place, int]) -> "Shown":
         """Return what can be shown of learners whose number at each place is given.
 
-        Whatever a reader knows of a learner's arm, section and day, at least FEWEST rows fit it.
+        Whatever a reader knows of a learner's arm, section, stratum and day, at least FEWEST rows
+        fit it.
         """
-        sections = _shown_sections(sizes)
-        by_class: dict[tuple[str, int | None], Counter[date]] = {}
-        for (arm, section, day), size in sizes.items():
-            shown = section if section in sections else None
-            by_class.setdefault((arm, shown), Counter())[day] += size
-        days = {
-            place: frozenset(_kept({day: Counter({"": size}) for day, size in of_class.items()}))
-            for place, of_class in by_class.items()
-        }
-        return cls(sections, days)
+        sections = _numbered(_grouped(sizes, lambda place: ("", place.section))[""])
+        shown = cls(sections, {}, {}, {})
+        by_section = _grouped(sizes, lambda place: (shown._section(place), place.stratum))
+        strata_of = {section: frozenset(_kept(found)) for section, found in by_section.items()}
+        kept = frozenset().union(*strata_of.values())
+        strata = _numbered(_grouped(sizes, lambda place: ("", place.stratum))[""], only=kept)
+        shown = cls(sections, strata, strata_of, {})
+        by_class = _grouped(sizes, lambda place: (shown._class(place), place.drawn_on))
+        days = {each: frozenset(_kept(found)) for each, found in by_class.items()}
+        return replace(shown, days=days)
 
-    def texts(self, place: Place) -> tuple[str, str]:
-        """Return the number of the section and the day, each empty if it is hidden."""
-        section = place.section if place.section in self.sections else None
-        day = place.drawn_on if place.drawn_on in self.days[place.arm, section] else None
-        number = "" if section is None else str(self.sections[section])
-        return number, day.isoformat() if day else ""
+    def texts(self, place: Place) -> tuple[str, str, str]:
+        """Return the section's and the stratum's number and the day, each empty if hidden."""
+        _, section, stratum = own = self._class(place)
+        return (
+            "" if section is None else str(self.sections[section]),
+            "" if stratum is None else str(self.strata[stratum]),
+            place.drawn_on.isoformat() if place.drawn_on in self.days[own] else "",
+        )
+
+    def _section(self, place: Place) -> int | None:
+        return place.section if place.section in self.sections else None
+
+    def _class(self, place: Place) -> tuple[str, int | None, int | None]:
+        section = self._section(place)
+        stratum = place.stratum if place.stratum in self.strata_of[section] else None
+        return place.arm, section, stratum
 
 
 def small_arms(sizes: Mapping[Place, int]) -> list[str]:
@@ -67,26 +83,36 @@ def small_arms(sizes: Mapping[Place, int]) -> list[str]:
     return sorted(arm for arm, size in arms.items() if size < FEWEST)
 
 
-def _shown_sections(sizes: Mapping[Place, int]) -> dict[int, int]:
-    """Return the numbers of the sections that can be shown, from 1 for the largest one on."""
-    by_section: dict[int | None, Counter[str]] = {}
-    for (arm, section, _), size in sizes.items():
-        by_section.setdefault(section, Counter())[arm] += size
-    without = by_section.pop(None, Counter())
-    named = {section: of_one for section, of_one in by_section.items() if section is not None}
-    kept = _kept(named, hidden=without)
-    largest_first = sorted(kept, key=lambda section: (-named[section].total(), section))
-    return {section: number for number, section in enumerate(largest_first, start=1)}
+def _grouped(
+    sizes: Mapping[Place, int], part_of: Callable[[Place], tuple[G, T | None]]
+) -> dict[G, dict[T | None, Counter[str]]]:
+    """Return the sizes by group, by part of the group, and by arm."""
+    found: dict[G, dict[T | None, Counter[str]]] = defaultdict(dict)
+    for place, size in sizes.items():
+        group, part = part_of(place)
+        found[group].setdefault(part, Counter())[place.arm] += size
+    return found
 
 
-def _kept(sizes: Mapping[T, Counter[str]], *, hidden: Counter[str] | None = None) -> list[T]:
-    """Return the classes that can be shown, given their sizes by arm, the smallest first.
+def _numbered(
+    sizes: Mapping[int | None, Counter[str]], *, only: frozenset[int] | None = None
+) -> dict[int, int]:
+    """Return the numbers of the parts that are shown, the largest first."""
+    kept = _kept(sizes) if only is None else only
+    largest_first = sorted(kept, key=lambda part: (-sizes[part].total(), part))
+    return {part: number for number, part in enumerate(largest_first, start=1)}
 
-    Those that are hidden are a class too, which must not single anybody out either.
+
+def _kept(sizes: Mapping[T | None, Counter[str]]) -> list[T]:
+    """Return the parts that can be shown, given their sizes by arm.
+
+    Those that are hidden are a class too, which must not single anybody out either. Learners
+    without a part belong to it.
     """
-    rest = Counter(hidden or {})
-    # Classes too small on their own come first, then the smallest of the others.
-    order = sorted(sizes, key=lambda each: (not _is_small(sizes[each]), sizes[each].total()))
+    rest = Counter(sizes.get(None, Counter()))
+    named = [part for part in sizes if part is not None]
+    # Parts too small on their own come first, then the smallest of the others.
+    order = sorted(named, key=lambda each: (not _is_small(sizes[each]), sizes[each].total()))
     while order and (_is_small(sizes[order[0]]) or _is_small(rest)):
         rest += sizes[order.pop(0)]
     return order

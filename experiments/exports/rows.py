@@ -1,6 +1,6 @@
 """The rows of an experiment as lines of a file, one row per learner drawn, and the codebook. Pure.
 
-No cell names a learner. Sections and days are shown only where they single nobody out.
+No cell names a learner. Sections, strata and days are shown only where they single nobody out.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +22,10 @@ _BEGINNING = (
     ("arm", "the key of the arm that was drawn", "text", ""),
     ("is_control", "1 in the control, else 0", "0 or 1", ""),
     ("drawn_on", "the local day of the draw", "day", _HIDDEN),
-    ("section", "a number of the section today, the largest first", "number",
+    ("section", "a number of the section, the largest first", "number",
      f"no section, or {_HIDDEN}"),
+    ("stratum", "a number of the stratum within which the draw was balanced", "number",
+     f"not drawn within strata, or {_HIDDEN}"),
 )  # fmt: skip
 CODEBOOK_COLUMNS = (
     "column", "outcome", "role", "kind", "window_hours", "better", "name", "meaning", "unit",
@@ -53,8 +55,8 @@ def row_lines(rows: Iterable[Row], *, plan: Plan, shown: Shown, control: str) ->
 
 def _line(unit: int, row: Row, plan: Plan, shown: Shown, control: str) -> list[str]:
     arm = row.place.arm
-    section, day = shown.texts(row.place)
-    return [str(unit), arm, str(int(arm == control)), day, section, *_cells(row, plan)]
+    section, stratum, day = shown.texts(row.place)
+    return [str(unit), arm, str(int(arm == control)), day, section, stratum, *_cells(row, plan)]
 
 
 def _cells(row: Row, plan: Plan) -> Iterator[str]:

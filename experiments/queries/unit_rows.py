@@ -65,7 +65,7 @@ class Reading:
 
 
 def place_sizes(reading: Reading) -> dict[Place, int]:
-    """Return the number of assignments by arm, section and day of the draw. One query."""
+    """Return the number of assignments by arm, section, day of the draw and stratum. One query."""
     with connection.cursor() as cursor:
         cursor.execute(_PLACES, reading.values)
         return {Place(*place): size for *place, size in cursor.fetchall()}
@@ -113,10 +113,10 @@ def _rows(cursor: Any, reading: Reading) -> Iterator[Row]:
     anchored = slice(after, after + len(plan.primary.outcome.columns))
     with closing(cursor):
         while batch := cursor.fetchmany(_BATCH):
-            for arm, section, day, until, drawn_at, anchored_at, *numbers in batch:
+            for arm, section, day, stratum, until, drawn_at, anchored_at, *numbers in batch:
                 is_anchored = anchored_at is not None and _has_ended(anchored_at, waits[0], until)
                 yield Row(
-                    Place(arm, section, day),
+                    Place(arm, section, day, stratum),
                     tuple(
                         numbers[part] if _has_ended(drawn_at, wait, until) else None
                         for part, wait in places
@@ -130,16 +130,22 @@ def _has_ended(at: datetime, window: timedelta | None, until: datetime) -> bool:
     return window is None or at + window <= until
 
 
+# The section and the stratum of the draw. Learners who were drawn alone have only a section today.
+_PLACE = f"""
+    arm.key, COALESCE(whole.section_id, enrollment.section_id) AS section, {_DAY} AS drawn_on,
+    COALESCE(drawn.stratum_id, whole.stratum_id) AS stratum"""
+_PLACE_JOINS = """
+    JOIN experiments_arm arm ON arm.id = drawn.arm_id
+    JOIN activity_enrollment enrollment ON enrollment.id = drawn.enrollment_id
+    LEFT JOIN experiments_sectiondraw whole ON whole.id = drawn.section_draw_id
+    CROSS JOIN local"""
 _PLACES = f"""
 WITH {_LOCAL}
-SELECT arm.key, enrollment.section_id, {_DAY} AS drawn_on, count(*)
-FROM {DRAWN} drawn
-JOIN experiments_arm arm ON arm.id = drawn.arm_id
-JOIN activity_enrollment enrollment ON enrollment.id = drawn.enrollment_id
-CROSS JOIN local
+SELECT {_PLACE}, count(*)
+FROM {DRAWN} drawn {_PLACE_JOINS}
 WHERE drawn.experiment_id = %(experiment_id)s AND drawn.assigned_at <= %(as_of)s
-GROUP BY arm.key, enrollment.section_id, drawn_on
-ORDER BY arm.key, enrollment.section_id, drawn_on
+GROUP BY 1, 2, 3, 4
+ORDER BY 1, 2, 3, 4
 """
 
 
@@ -160,14 +166,12 @@ def _units_sql(plan: Plan) -> str:
         numbers += [f"anchored.column_{name}" for _, name, _ in named_columns([plan.primary])]
     return f"""
 WITH {ZONES}, {_LOCAL}, outcome AS MATERIALIZED ({_outcomes_sql(DRAWN, plan.read)}){anchored}
-SELECT arm.key, enrollment.section_id, {_DAY}, outcome.known_until, drawn.assigned_at,
+SELECT {_PLACE}, outcome.known_until, drawn.assigned_at,
     {"anchored.assigned_at" if anchored else "NULL"}, {", ".join(numbers)}
 FROM {DRAWN} drawn
 JOIN outcome ON outcome.id = drawn.id
 {"LEFT JOIN anchored ON anchored.id = drawn.id" if anchored else ""}
-JOIN experiments_arm arm ON arm.id = drawn.arm_id
-JOIN activity_enrollment enrollment ON enrollment.id = drawn.enrollment_id
-CROSS JOIN local
+{_PLACE_JOINS}
 ORDER BY sha256(convert_to(%(digest)s || drawn.unit_key::text, 'UTF8'))
 """
 

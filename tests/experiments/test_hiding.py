@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import date, timedelta
+from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +14,10 @@ PLACES = st.builds(
     Place,
     st.sampled_from(["control", "nudge"]),
     st.none() | st.integers(1, 4),
-    st.integers(0, 3).map(lambda days: DAY + timedelta(days=days)),
+    st.integers(0, 2).map(lambda days: DAY + timedelta(days=days)),
+    st.none() | st.integers(1, 3),
 )
-SIZES = st.dictionaries(PLACES, st.integers(1, 12), max_size=16)
+SIZES = st.dictionaries(PLACES, st.integers(1, 14), max_size=20)
 
 
 @settings(max_examples=40)
@@ -25,10 +27,13 @@ def test_every_class_of_rows_has_five_learners_or_is_the_whole_arm(sizes: dict[P
     classes: Counter[tuple[str, ...]] = Counter()
     arms: Counter[str] = Counter()
     for place, size in sizes.items():
-        section, day = shown.texts(place)
         arms[place.arm] += size
-        # All that somebody could know: the arm, with the section, the day, or both.
-        for known in {(section, ""), ("", day), (section, day)}:
+        # All that somebody could know beside the arm: any of the three.
+        for which in product((True, False), repeat=3):
+            known = (
+                text if is_known else "?"
+                for text, is_known in zip(shown.texts(place), which, strict=True)
+            )
             classes[(place.arm, *known)] += size
 
     assert set(small_arms(sizes)) == {arm for arm, size in arms.items() if size < FEWEST}
@@ -44,7 +49,7 @@ def test_sections_and_days_of_enough_learners_are_shown() -> None:
 
     # The larger section is the first.
     assert [shown.texts(place) for place in sizes] == [
-        ("2", "2025-11-03"), ("1", "2025-11-03"), ("2", "2025-11-03"), ("1", "2025-11-03"),
+        (number, "", "2025-11-03") for number in ("2", "1", "2", "1")
     ]  # fmt: skip
 
 
@@ -67,3 +72,18 @@ def test_a_section_in_which_one_arm_is_small_is_hidden_in_both() -> None:
     shown = Shown.of(sizes)
 
     assert [shown.texts(place)[0] for place in sizes] == ["", "", "1", "1", "", ""]
+
+
+def test_strata_have_one_number_in_all_sections_in_which_they_are_shown() -> None:
+    sizes = {
+        Place("control", 1, DAY, 8): 9, Place("control", 1, DAY, 9): 7,
+        Place("control", 2, DAY, 9): 6, Place("control", 2, DAY, 8): 3,
+        Place("control", 2, DAY): 1,
+    }  # fmt: skip
+
+    shown = Shown.of(sizes)
+
+    # The second section cannot show its stratum of three, nor then the one of six.
+    assert [shown.texts(place)[:2] for place in sizes] == [
+        ("1", "2"), ("1", "1"), ("2", ""), ("2", ""), ("2", ""),
+    ]  # fmt: skip

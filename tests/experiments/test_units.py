@@ -15,13 +15,13 @@ from activity.models import Section
 from activity.operations import ingest
 from experiments.exports.bundle import Bundle
 from experiments.exports.cells import FORMS
-from experiments.exports.hiding import HiddenError
+from experiments.exports.hiding import HiddenError, Place
 from experiments.exports.notebook.reading import Data
 from experiments.exports.notebook.report import beside
 from experiments.exports.rows import Row
 from experiments.metrics.definitions import METRICS, MORE_METRICS, WEEK, metric_definition
 from experiments.metrics.outcomes import KINDS, Observed
-from experiments.models import Assignment, Experiment
+from experiments.models import Assignment, Experiment, SectionDraw, Stratum
 from experiments.operations import AssignedDelivery, record_delivery_outcomes
 from experiments.protocol import digest, protocol_text, read_protocol
 from experiments.queries import aggregates_by_arm, bundle_of
@@ -162,3 +162,28 @@ def test_events_after_the_instant_do_not_count() -> None:
 
     assert [row.numbers[0] for row in early.rows] == [None] * 10
     assert of_arm(list(late.rows), "nudge", 0) == {(1,): 1, (0,): 4}
+
+
+def test_rows_hold_the_section_and_the_stratum_of_the_draw() -> None:
+    course = make_course()
+    experiment = running_experiment(segment=make_segment(course))
+    before, today = (Section.objects.create(course=course, key=key) for key in ("a", "b"))
+    strata = [Stratum.objects.create(experiment=experiment, key=key) for key in ("x", "y")]
+    for arm in experiment.arms.all():
+        whole = SectionDraw.objects.create(
+            experiment=experiment, section=before, unit="a", arm=arm, stratum=strata[0],
+            position=0, bucket=0, size=5, at=NOW,
+        ) if arm.is_control else None  # fmt: skip
+        for position in range(5):
+            drawn = assign(experiment, arm.key, NOW, make_enrollment(course, section=today))
+            drawn.section_draw = whole
+            if whole is None:
+                drawn.stratum, drawn.position = strata[1], position
+            drawn.save()
+
+    found = bundle(experiment)
+
+    assert Counter(row.place for row in found.rows) == {
+        Place("control", before.pk, NOW.date(), strata[0].pk): 5,
+        Place("nudge", today.pk, NOW.date(), strata[1].pk): 5,
+    }
