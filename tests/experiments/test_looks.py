@@ -178,6 +178,8 @@ def test_a_look_without_new_information_keeps_its_critical_value() -> None:
 
     assert again.critical == fewer.critical == first.critical
     assert (again.number, again.spent) == (2, first.spent)
+    assert fewer == again
+    assert current_look(PLAN, [40, 35, 120]) == current_look(PLAN, [40, 40, 120])
 
 
 def test_last_look_without_new_information_still_spends_the_rest() -> None:

@@ -127,6 +127,8 @@ def test_few_degrees_of_freedom_widen_a_sequence_by_the_tail_of_t() -> None:
     tail = norm.sf(sequence_multiplier(1.0))
     assert found.high == pytest.approx(1 + t.isf(tail, 9) * 0.4)
     assert found.excludes_zero == found.is_significant
+    edge = t_estimate(t.isf(tail, 9), 1.0, 9.0, level=0.95, method="CRV3, t of sections")
+    assert sequence_interval(edge, n=100, tuned_to=100).p_value == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(
