@@ -238,7 +238,8 @@ def next_step_sentence(run: Run, *, name: str, zone: str) -> str:
 def _but_held(run: Run, step: Step) -> str:
     if run.cadence.paused:
         return " But its cadence is paused."
-    if step.condition is not None and run.enrollment.course.feed_held_since is not None:
+    asks = step.condition is not None or run.cadence.goal_rule is not None
+    if asks and run.enrollment.course.feed_held_since is not None:
         return f" But it waits, because {clause(Reason.FEED_SILENT, '')}."
     return ""
 

@@ -188,7 +188,7 @@ def _may_be_decided(delivery: Delivery, now: datetime) -> bool:
 def lock_due_runs(*, now: datetime, limit: int) -> Iterator[tuple[int, list[Run]]]:
     """Lock and yield the runs with a step to plan, by cadence. Skip locked runs. One query.
 
-    Steps with a condition wait while the events of their course do not come.
+    Steps with a condition or a goal wait while the events of their course do not come.
     """
     due = Run.objects.filter(
         status=RunStatus.ACTIVE,

@@ -41,16 +41,20 @@ WHERE NOT cadence.paused AND segment.status IS DISTINCT FROM '{SegmentStatus.FRO
 OPEN_COURSE = """course.clock_stopped_at IS NULL AND course.live_since <= %(now)s
     AND (open_step.needs_feed AND course.feed_held_since <= %(now)s) IS NOT TRUE"""
 
-# A condition would be asked about events that are missing: a step of a learner who acted would be
-# dropped for good. As `asks_missing_events`, of a "run" whose step is due.
-ASKS_MISSING_EVENTS = """course.feed_held_since <= %(now)s AND EXISTS (
+# A condition or a goal would be asked about events that are missing: a step of a learner who acted
+# would be dropped for good, and a goal such as "not active for a week" would end the run. As
+# `asks_missing_events`, of a "run" whose step is due.
+ASKS_MISSING_EVENTS = """course.feed_held_since <= %(now)s AND (EXISTS (
+    SELECT FROM interventions_cadence AS cadence
+    WHERE cadence.id = run.cadence_id AND cadence.goal_rule IS NOT NULL
+) OR EXISTS (
     SELECT FROM interventions_step AS step
     WHERE step.cadence_id = run.cadence_id AND step.condition IS NOT NULL
         AND step.position = (
             SELECT min(position) FROM interventions_step AS following
             WHERE following.cadence_id = run.cadence_id AND following.position >= run.next_position
         )
-)"""
+))"""
 
 # The reasons that `with_reasons` puts in place of a planned message's own one.
 HOLD_REASONS = frozenset(
@@ -93,7 +97,10 @@ def hold_of(
 
 
 def asks_missing_events(now: datetime) -> Q:
-    """Return the condition that a run's next step has a condition and its events do not come."""
+    """Return the condition that a run's next step asks about events that do not come.
+
+    It asks if it has a condition or its cadence a goal.
+    """
     # If the step was removed meanwhile, the next one takes its place.
     following = Step.objects.filter(
         cadence=OuterRef(OuterRef("cadence")), position__gte=OuterRef(OuterRef("next_position"))
@@ -101,7 +108,8 @@ def asks_missing_events(now: datetime) -> Q:
     asks = Step.objects.filter(
         pk=Subquery(following.order_by("position").values("pk")[:1]), condition__isnull=False
     )
-    return Q(Exists(asks), enrollment__course__feed_held_since__lte=now)
+    has_goal = Q(cadence__goal_rule__isnull=False)
+    return Q(has_goal | Exists(asks), enrollment__course__feed_held_since__lte=now)
 
 
 def is_feed_held(course: Course, now: datetime) -> bool:

@@ -167,6 +167,30 @@ def test_a_step_with_a_condition_waits_while_its_events_do_not_come() -> None:
     assert Delivery.objects.get(run=run).state == "planned"
 
 
+def test_a_silent_feed_decides_on_no_goal() -> None:
+    # True of a learner whose acts do not come.
+    goal = {**ACTED_TODAY, "not": True}
+    cadence = make_cadence(goal_rule=goal, exit_on_leave=False)
+    run = make_run(make_evaluated(), cadence, next_at=NOW, next_position=0)
+    course = run.enrollment.course
+    hold_feed(course, since=NOW - timedelta(hours=1))
+
+    plan_due(now=LATER)
+
+    run.refresh_from_db()
+    assert (run.status, run.exit_reason) == ("active", "")
+    assert not Delivery.objects.exists()
+    assert oldest_work(now=LATER).step is None
+    (shown,) = Run.objects.filter(pk=run.pk).select_related("enrollment__course")
+    assert next_step_sentence(shown, name="Cy", zone="UTC").endswith(
+        "But it waits, because the events of the course do not come as usual."
+    )
+    act(run.enrollment, occurred_at=NOW)
+    Course.objects.filter(pk=course.pk).update(feed_held_since=None)
+    plan_due(now=LATER)
+    assert Delivery.objects.get(run=run).state == "planned"
+
+
 def test_a_step_that_waited_for_events_too_long_expires() -> None:
     run = conditional_run(make_evaluated())
     hold_feed(run.enrollment.course, since=NOW - timedelta(hours=1))
