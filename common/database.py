@@ -16,15 +16,18 @@ from django.db import (
 )
 from django.db.backends.postgresql.base import ServerBindingCursor, ServerSideCursor
 from django.db.backends.utils import CursorWrapper
+from psycopg.errors import FeatureNotSupported
 
 from common.tally import note
 
 # SQLSTATE classes of server failures: connection, rollback (a deadlock), resources, locks, operator
 # intervention, system. Class 54 (limit exceeded) is not included, although Django raises it as an
-# OperationalError too: a statement that is too complex fails at every attempt. 0A000 is a prepared
-# statement whose columns have changed since. The next attempt prepares it again.
-_OUTAGES = ("08", "0A000", "40", "53", "55", "57", "58", "XX")
-
+# OperationalError too: a statement that is too complex fails at every attempt.
+_OUTAGES = ("08", "40", "53", "55", "57", "58", "XX")
+# Of all that PostgreSQL does not support, only a prepared statement whose columns have changed is
+# an outage: the next attempt prepares it again. The server raises that error in this function,
+# whatever the language of its messages.
+_CACHED_PLAN = "RevalidateCachedQuery"
 
 _LOCK_NOT_AVAILABLE = "55P03"
 _CANCELED = "57014"
@@ -160,4 +163,9 @@ def is_outage(error: Exception) -> bool:
         # The server did not answer. Django raises some errors of its own without a state, for
         # example when an UPDATE finds no row. Those are not outages.
         return isinstance(error, OperationalError | InterfaceError)
-    return state.startswith(_OUTAGES)
+    return state.startswith(_OUTAGES) or _is_of_changed_columns(error)
+
+
+def _is_of_changed_columns(error: Exception) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, FeatureNotSupported) and cause.diag.source_function == _CACHED_PLAN

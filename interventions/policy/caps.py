@@ -8,6 +8,8 @@ from math import ceil
 
 from common.clock import local_date, local_midnight
 
+# Instants of Python begin in the year 1. A window that began before would stop every message.
+LONGEST_WINDOW_DAYS = 3_650
 # A calendar day can have 25 hours, and more if a zone moves over the date line.
 _LONGEST_DAY = timedelta(hours=49)
 
@@ -129,4 +131,5 @@ def _usual_length(cap: Cap) -> timedelta:
 
 
 def _rolling_length(cap: Cap) -> timedelta:
-    return timedelta(hours=cap.length * (24 if cap.window == Window.ROLLING_DAYS else 1))
+    hours = cap.length * (24 if cap.window == Window.ROLLING_DAYS else 1)
+    return timedelta(hours=min(hours, LONGEST_WINDOW_DAYS * 24))

@@ -10,11 +10,15 @@ from interventions.models import ArchivedDelivery
 # Nothing younger than this is in the archive. The pages about the last 30 days read only the
 # ledger, and so do the reports of providers.
 FEWEST_DAYS = 60
+# More would be before the first instant that Python knows.
+MOST_DAYS = 36_500
 
 
 def days_of_ledger() -> int | None:
     """Return for how many days ended messages stay in the ledger. None: for ever."""
-    return max(settings.LEDGER_DAYS, FEWEST_DAYS) if settings.LEDGER_DAYS else None
+    if not settings.LEDGER_DAYS:
+        return None
+    return min(max(settings.LEDGER_DAYS, FEWEST_DAYS), MOST_DAYS)
 
 
 def complete_since() -> date | None:

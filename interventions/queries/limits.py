@@ -8,7 +8,16 @@ from experiments.models import Arm, Experiment
 from interventions.channels import CHANNELS, Route
 from interventions.models import CapWindow, FrequencyCap, Holdout, OnExceed, QuietHours
 from interventions.policy import holdouts as policy
-from interventions.policy.caps import Cap, Message, Window, covers, horizon, makes_idle, most_under
+from interventions.policy.caps import (
+    LONGEST_WINDOW_DAYS,
+    Cap,
+    Message,
+    Window,
+    covers,
+    horizon,
+    makes_idle,
+    most_under,
+)
 from interventions.policy.decision import ONCE_WITHIN
 from interventions.policy.hours import ClosedHours
 from interventions.queries.archive import days_of_ledger
@@ -20,6 +29,7 @@ _TOO_LONG = (
     "The ledger keeps the messages of {0} days, so a cap cannot count older ones. Choose a window "
     "of {0} days or less."
 )
+_MORE_THAN_YEARS = f"A window can have at most {LONGEST_WINDOW_DAYS:,} days, which are ten years."
 
 
 @dataclass
@@ -101,6 +111,8 @@ def problem_of_window(row: FrequencyCap) -> str:
     """
     days = days_of_ledger()
     hours = row.length * _HOURS.get(row.window, 0)
+    if hours > LONGEST_WINDOW_DAYS * 24 and (days is None or days >= LONGEST_WINDOW_DAYS):
+        return _MORE_THAN_YEARS
     if days is None or hours <= days * 24:
         return ""
     days = max(days, longest_horizon().days)

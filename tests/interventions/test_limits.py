@@ -61,6 +61,7 @@ def test_a_second_message_in_one_loop_is_held_by_the_used_up_cap() -> None:
         (10, "rolling_days", 61, True),
         (10, "rolling_days", 60, False),
         (0, "rolling_days", 401, False),
+        (0, "rolling_days", 3_650, False),
     ],
 )
 def test_a_cap_that_counts_more_than_the_ledger_keeps_is_refused(
@@ -88,6 +89,33 @@ def test_a_cap_that_counts_more_than_the_ledger_keeps_is_refused(
     else:
         save_cap(**values)
     assert FrequencyCap.objects.exists() != is_refused
+
+
+@pytest.mark.parametrize("window", ["rolling_days", "rolling_hours"])
+@pytest.mark.parametrize("ledger_days", [0, 10_000_000])
+def test_no_window_is_longer_than_ten_years(
+    settings: Any, admin_client: Client, window: str, ledger_days: int
+) -> None:
+    settings.LEDGER_DAYS = ledger_days
+    length = 3_650 * (24 if window == "rolling_hours" else 1) + 1
+    form = {"name": "long", "limit": 1, "window": window, "length": length}
+    form |= {"scope": "everything", "on_exceed": "defer", "active": "on"}
+
+    page = admin_client.post(reverse("admin:interventions_frequencycap_add"), form)
+
+    words = "A window can have at most 3,650 days"
+    assert words in page.text
+    with pytest.raises(InterventionError, match=words):
+        save_cap("long", limit=1, window=window, length=length)
+    assert not FrequencyCap.objects.exists()
+
+
+def test_a_window_longer_than_all_time_stops_no_message() -> None:
+    make_delivery()
+    cap = save_cap("long", limit=1, window="rolling_days", length=1)
+    FrequencyCap.objects.filter(pk=cap.pk).update(length=2_147_483_647)
+
+    assert len(dispatch()[0]) == 1
 
 
 def test_a_cap_from_before_a_shorter_ledger_can_still_be_changed(

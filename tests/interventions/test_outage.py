@@ -73,6 +73,7 @@ def refuse(table: str, when: str, condition: str) -> None:
         ("57P01", True),
         ("58030", True),
         ("XX000", True),
+        ("0A000", False),
         ("54001", False),
         ("22012", False),
         ("23505", False),

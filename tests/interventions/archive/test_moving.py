@@ -154,8 +154,9 @@ def test_rows_behind_one_that_stays_move_too(settings) -> None:
     assert set(Delivery.objects.values_list("state", flat=True)) == {"in_doubt"}
 
 
-def test_nothing_moves_without_an_age(settings) -> None:
-    settings.LEDGER_DAYS = 0
+@pytest.mark.parametrize("days", [0, 10_000_000])
+def test_nothing_moves_without_an_age(settings, days: int) -> None:
+    settings.LEDGER_DAYS = days
     make_old()
 
     assert archive().messages == 0
