@@ -28,12 +28,18 @@ CLOCK_STOPPED = "The clock of this simulated course stands still, so no message 
 # A learner must not get a message because of something they did more than a year ago.
 LONGEST_WAIT = timedelta(days=366)
 
+# So many runs that wait for their last message are looked at in each beat. If all messages are
+# held, a million may wait.
+MOST_LOOKED_AT = 10_000
+# The multiples of this number, without their whole parts, fall evenly between 0 and 1.
+_GOLDEN = 0.6180339887498949
+_SECONDS_OF_A_BEAT = 5
+
 # Runs locked by another transaction are skipped, because it is about to change them anyway.
 _CLOSE = """
 WITH closable AS (
     SELECT run.id FROM interventions_run AS run
-    WHERE run.status = 'active' AND run.next_at IS NULL
-        AND (%(enrollments)s::bigint[] IS NULL OR run.enrollment_id = ANY(%(enrollments)s))
+    WHERE run.status = 'active' AND run.next_at IS NULL AND {which}
         AND NOT EXISTS (
             SELECT FROM interventions_delivery AS delivery
             WHERE delivery.run_id = run.id AND delivery.state IN ('planned', 'claimed')
@@ -46,6 +52,23 @@ SET status = 'finished', ended_at = GREATEST(%(now)s, run.started_at)
 FROM closable WHERE run.id = closable.id
 RETURNING run.id
 """
+_CLOSE_OF_ENROLLMENTS = _CLOSE.format(which="run.enrollment_id = ANY(%(enrollments)s)")
+# From an id on that is another one in each beat, and then from the first id.
+_CLOSE_IN_TURN = _CLOSE.format(
+    which="""run.id = ANY(ARRAY(
+        WITH waiting AS NOT MATERIALIZED (
+            SELECT id FROM interventions_run WHERE status = 'active' AND next_at IS NULL
+        ), begin AS MATERIALIZED (
+            SELECT min(id) + ((max(id) - min(id)) * %(share)s)::bigint AS id FROM waiting
+        )
+        SELECT id FROM (
+            (SELECT id FROM waiting WHERE id >= (SELECT id FROM begin) ORDER BY id LIMIT %(most)s)
+            UNION ALL
+            (SELECT id FROM waiting WHERE id < (SELECT id FROM begin) ORDER BY id LIMIT %(most)s)
+        ) AS looked_at
+        LIMIT %(most)s
+    ))"""
+)
 
 _EXIT = """
 UPDATE interventions_run AS run
@@ -192,12 +215,18 @@ def mark_exited(run: Run, *, reason: str, now: datetime) -> None:
 def close_runs(*, now: datetime, enrollment_ids: Collection[int] | None = None) -> set[int]:
     """Finish the runs with all steps planned and no waiting message. Return their ids.
 
-    With `enrollment_ids` None this concerns all runs. Runs locked by another transaction are
-    skipped.
+    With `enrollment_ids` None this concerns all runs. If more than MOST_LOOKED_AT wait, each beat
+    looks at other ones. Runs locked by another transaction are skipped.
     """
-    ids = None if enrollment_ids is None else list(enrollment_ids)
+    values: dict[str, Any] = {"now": now}
+    if enrollment_ids is None:
+        share = now.timestamp() // _SECONDS_OF_A_BEAT * _GOLDEN % 1
+        values |= {"share": share, "most": MOST_LOOKED_AT}
+    else:
+        values["enrollments"] = list(enrollment_ids)
+    statement = _CLOSE_IN_TURN if enrollment_ids is None else _CLOSE_OF_ENROLLMENTS
     with connection.cursor() as cursor:
-        cursor.execute(_CLOSE, {"now": now, "enrollments": ids})
+        cursor.execute(statement, values)
         return {run_id for (run_id,) in cursor.fetchall()}
 
 

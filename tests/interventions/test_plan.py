@@ -9,6 +9,7 @@ from django.db import connection
 from experiments.models import DeliveryOutcome
 from interventions.models import Delivery, Run
 from interventions.operations import StepFields, start_manually
+from interventions.operations import runs as closing
 from interventions.operations.runs import close_runs
 from interventions.stages.plan import plan_due
 from segmentation.rules import RuleError
@@ -241,3 +242,24 @@ def test_planning_many_runs_takes_few_queries(django_assert_max_num_queries) -> 
         plan_due(now=NOW)
 
     assert len(planned()) == 20
+
+
+def test_of_many_runs_that_wait_each_beat_looks_at_other_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(closing, "MOST_LOOKED_AT", 4)
+    waiting = [make_delivery().run for _ in range(12)]
+    over = [make_run(run.enrollment, make_cadence(), started_at=NOW) for run in waiting]
+
+    closed = [close_runs(now=NOW + beat * timedelta(seconds=5)) for beat in range(40)]
+
+    assert max(map(len, closed)) <= 4
+    assert set().union(*closed) == {run.pk for run in over}
+
+
+def test_runs_that_wait_are_all_looked_at_if_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closing, "MOST_LOOKED_AT", 4)
+    for beat in range(10):
+        over = [make_run(make_evaluated(), make_cadence(), started_at=NOW) for _ in range(4)]
+
+        assert close_runs(now=NOW + beat * timedelta(seconds=5)) == {run.pk for run in over}
