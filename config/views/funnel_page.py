@@ -25,6 +25,7 @@ from experiments.reporting.reasons import reason_text
 from interventions.admin.ledger_filters import NO_REASON, ReasonNowFilter
 from interventions.charts import Bar, funnel_chart
 from interventions.models import Cadence, Delivery, Step
+from interventions.queries.archive import kept_since
 from interventions.queries.funnel import WAITING, CadenceFunnel, Funnel, Unsent, cadence_funnel
 from interventions.views.row_ids import row_id
 
@@ -111,6 +112,7 @@ def cadence_funnel_page(request: HttpRequest, cadence_id: int) -> HttpResponse:
         "course": course,
         "experiment": cadence.arm.experiment if cadence.arm else None,
         "count": count,
+        "kept_since": kept_since(now=utc_now()),
         "shown": count.found and _Page(cadence, steps, step, course, request).shown(count.found),
     }
     return render(request, "config/funnel.html", shown)

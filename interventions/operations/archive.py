@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from common.archive import Found, Month, drop_months, month_of, months_of, move_old, size_of
+from common.tally import count_reason
 from interventions.operations.archived_messages import (
     ARCHIVED_DELIVERIES,
     ARCHIVED_TRACES,
@@ -64,6 +65,7 @@ def archive_old(
     deadline = time.monotonic() + budget
     age = ages(now=now)
     dropped = {table: drop_months(table, before=month) for table, month in _too_old(age)}
+    count_reason("deleted", "old_months", count=sum(map(len, dropped.values())))
     if age.ledger is None:
         return Archived(0, 0, dropped)
 
@@ -74,6 +76,8 @@ def archive_old(
         old_messages(before=age.ledger, now=now), is_over=is_over, on_progress=on_progress
     )
     transitions = archive_transitions(before=age.ledger, is_over=is_over, on_progress=on_progress)
+    count_reason("archived", "messages", count=messages)
+    count_reason("archived", "transitions", count=transitions)
     return Archived(messages, transitions, dropped)
 
 

@@ -1,10 +1,10 @@
 """The archive of old messages, as the pages of staff show it."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from django.conf import settings
 
-from common.archive import Month, months_of
+from common.archive import Month, month_of, months_of
 from interventions.models import ArchivedDelivery
 
 # Nothing younger than this is in the archive. The pages about the last 30 days read only the
@@ -19,6 +19,16 @@ def days_of_ledger() -> int | None:
     if not settings.LEDGER_DAYS:
         return None
     return min(max(settings.LEDGER_DAYS, FEWEST_DAYS), MOST_DAYS)
+
+
+def kept_since(*, now: datetime) -> datetime | None:
+    """Return the instant since which all messages that ended are stored. None: all ever are."""
+    if not settings.ARCHIVE_MONTHS:
+        return None
+    month = month_of(now).plus(-settings.ARCHIVE_MONTHS).begins_at
+    days = days_of_ledger()
+    # Months are only dropped from the archive, so what is still in the ledger is not missing.
+    return month if days is None else min(month, now - timedelta(days=days))
 
 
 def complete_since() -> date | None:

@@ -13,6 +13,8 @@ from django.urls import reverse
 
 from activity.models import Course, Enrollment
 from activity.operations import ingest
+from common.archive import month_of
+from common.clock import utc_now
 from config.views import counting
 from config.views.funnel_page import stages_of
 from interventions.charts import Bar, funnel_chart
@@ -355,3 +357,16 @@ def test_pages_of_cadence_and_segment_lead_here(staff: Client, course: Course) -
         address in staff.get(reverse("admin:interventions_cadence_change", args=(cadence.pk,))).text
     )
     assert address in staff.get(reverse("segment", args=(cadence.segment_id,))).text
+
+
+def test_page_says_which_messages_are_deleted(staff: Client, course: Course, settings) -> None:
+    cadence = make_cadence(segment=make_any_segment(course))
+    make_sent(cadence, course)
+    page = reverse("cadence-funnel", args=[cadence.pk])
+    assert "are deleted" not in staff.get(page).text
+
+    settings.LEDGER_DAYS, settings.ARCHIVE_MONTHS = 400, 24
+
+    month = month_of(utc_now()).plus(-24).begins_at
+    words = f"Messages that ended before {month:%-d %B %Y} are deleted and not counted."
+    assert words in staff.get(page).text

@@ -9,6 +9,7 @@ from django.forms import model_to_dict
 
 from activity.models import Course
 from common.archive import Month, make_months, months_of
+from common.tally import reasons
 from interventions.models import (
     ArchivedDelivery,
     ArchivedTrace,
@@ -29,6 +30,7 @@ from interventions.operations import (
     save_cap,
 )
 from interventions.operations.archived_messages import ARCHIVED_DELIVERIES, ARCHIVED_TRACES
+from interventions.queries.archive import kept_since
 from interventions.stages.recover import recover
 from segmentation.models import ArchivedTransition, Transition
 from segmentation.operations import ARCHIVED_TRANSITIONS
@@ -305,3 +307,35 @@ def test_a_batch_takes_as_many_statements_for_any_number(django_assert_num_queri
     # at the transitions.
     with django_assert_num_queries(9):
         assert archive().messages == 30
+
+
+def test_what_moved_is_counted_for_the_metrics(
+    settings, django_capture_on_commit_callbacks: Any
+) -> None:
+    settings.ARCHIVE_MONTHS = 12
+    make_old()
+    make_old(at=OLD - timedelta(days=1_000))
+
+    with reasons() as first, django_capture_on_commit_callbacks(execute=True):
+        archive()
+    with reasons() as second, django_capture_on_commit_callbacks(execute=True):
+        archive()
+
+    assert first["archived:messages"] == 2
+    assert second["deleted:old_months"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("ledger_days", "months", "since"),
+    [
+        (400, 0, None),
+        (400, 24, datetime(2023, 9, 1, tzinfo=UTC)),
+        # What is in the ledger is not deleted, however few months the archive keeps.
+        (400, 6, NOW - timedelta(days=400)),
+        (0, 6, datetime(2025, 3, 1, tzinfo=UTC)),
+    ],
+)
+def test_since_when_all_messages_are_stored(settings, ledger_days, months, since) -> None:
+    settings.LEDGER_DAYS, settings.ARCHIVE_MONTHS = ledger_days, months
+
+    assert kept_since(now=NOW) == since
