@@ -13,10 +13,9 @@ from experiments.ledger import next_entry, protocol_content
 from experiments.ledger.chain import PROTOCOL
 from experiments.models import Experiment, ExperimentStatus, LedgerEntry
 from experiments.protocol import ExperimentProtocol, ProtocolError, digest, protocol_text
-from experiments.queries import promise_of, protocol_arms
-from experiments.queries.analyses import planned_protocol
-from experiments.queries.designs import design_at_start
+from experiments.queries import promise_of
 from experiments.queries.ledger import entry_row, instant
+from experiments.queries.planning import protocol_of_draft
 
 
 @transaction.atomic
@@ -61,12 +60,7 @@ def locked_experiment(experiment_id: int) -> Experiment:
 
 
 def _protocol(experiment: Experiment, caps: tuple[str, ...], now: datetime) -> ExperimentProtocol:
-    arms, promise = protocol_arms(experiment), replace(promise_of(experiment), caps=caps)
-    try:
-        design = design_at_start(experiment, now=now)
-    except ValueError as error:
-        raise ProtocolError(str(error)) from error
-    if design.end is not None and design.end <= now:
+    found = protocol_of_draft(experiment, now=now)
+    if found.design.end is not None and found.design.end <= now:
         raise ProtocolError("The end date has already passed. Choose a later one, or none.")
-    found = ExperimentProtocol(arms=arms, seed=experiment.seed, promise=promise, design=design)
-    return planned_protocol(experiment, found)
+    return replace(found, promise=replace(promise_of(experiment), caps=caps))

@@ -168,7 +168,10 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
 
     @display(description="Report")
     def shown_report(self, experiment: models.Experiment) -> SafeString:
-        """Return a link to the report."""
+        """Return a link to the report, or for a draft to the page that checks it."""
+        if is_draft(experiment):
+            url = reverse("experiments:check", args=(experiment.key,))
+            return format_html('<a href="{}">Check what it could show</a>', url)
         url = reverse("experiments:report", args=(experiment.key,))
         return format_html('<a href="{}">Read the report</a>', url)
 
@@ -179,14 +182,16 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return also the fields that the draws depend on once the experiment has started."""
         return (
-            self.readonly_fields
+            (*self.readonly_fields, "shown_report")
             if is_draft(obj)
             else (*self.readonly_fields, *LOCKED, "shown_caps")
         )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Add the caps that still limit the learners of a stopped experiment."""
+        """Add the check of a draft, or the caps that still limit learners after the stop."""
         found = super().get_fieldsets(request, obj)
+        if obj is not None and is_draft(obj):
+            return [*found[:1], (None, {"fields": ("shown_report",)}), *found[1:]]
         is_stopped = obj is not None and obj.status == models.ExperimentStatus.STOPPED
         if is_stopped and type(self).caps_that_hold(obj):
             return [*found[:1], (None, {"fields": ("shown_caps",)}), *found[1:]]

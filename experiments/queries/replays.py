@@ -24,7 +24,7 @@ from experiments.queries.outcome_sql import (
 from experiments.queries.sections import section_sizes
 from experiments.queries.units import Unit, stratum_keys, units_of
 from experiments.randomize.hash import bucket_of_many
-from experiments.reporting.replays import Past
+from experiments.reporting.replays import DrawPlan, Past, draw_once
 
 
 def present_at(course: Course, *, at: datetime, most: int | None = None) -> dict[int, datetime]:
@@ -52,15 +52,26 @@ def past_of(
     units = in_layer(units_of(ended), design)
     units.sort(key=lambda unit: (ended[unit.enrollment_id], unit.enrollment_id))
     last = max(ended.values(), default=as_of)
-    strata = stratum_keys(units, design.strata, now=last)
-    names = _section_names(units)
     drawn = {unit.enrollment_id: ended[unit.enrollment_id] for unit in units}
     rows = rows_since(drawn, metric=metric, as_of=as_of)
+    return _past(units, design, at=last, rows=tuple(rows[each] for each in drawn))
+
+
+def present_draw(units: Sequence[Unit], plan: DrawPlan, *, now: datetime) -> dict[int, str]:
+    """Return the arms that these units would have if they were drawn now, by enrollment id."""
+    arms = draw_once(_past(units, plan.design, at=now), plan, seed=plan.seed)
+    return {unit.enrollment_id: arm for unit, arm in zip(units, arms, strict=True) if arm}
+
+
+def _past(
+    units: Sequence[Unit], design: Design, *, at: datetime, rows: tuple[tuple[Any, ...], ...] = ()
+) -> Past:
+    strata, names = stratum_keys(units, design.strata, now=at), _section_names(units)
     return Past(
         tuple(str(unit.unit_key) for unit in units),
         tuple(strata[unit.enrollment_id] for unit in units),
         tuple(names.get(unit.section_id or 0, "") for unit in units),
-        tuple(rows[unit.enrollment_id] for unit in units),
+        rows,
     )
 
 

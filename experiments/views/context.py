@@ -82,11 +82,11 @@ def _details(found: Report, more: Details) -> dict[str, Any]:
     unit = found.primary.metric.family.unit
     curves = [(result.metric.name, event_curves(result, found)) for result in found.results]
     return {
-        "over_time": _drawings(
+        "over_time": drawings(
             lambda width: over_time_svg(more.over_time, factor=unit.factor, width=width)
         ),
         "over_time_axis": unit.axis if unit.points else found.primary.metric.words,
-        "event_curves": [(name, _curve_drawings(steps)) for name, steps in curves if steps],
+        "event_curves": [(name, _curvedrawings(steps)) for name, steps in curves if steps],
         "parts": part_tables(found, more),
         "before": before_rows(found, more),
         "readings": reading_texts(found, more.readings),
@@ -98,11 +98,11 @@ def _details(found: Report, more: Details) -> dict[str, Any]:
     }
 
 
-def _curve_drawings(steps: tuple[Step, ...]) -> list[tuple[str, SafeString]]:
-    return _drawings(lambda width: event_curves_svg(steps, width=width))
+def _curvedrawings(steps: tuple[Step, ...]) -> list[tuple[str, SafeString]]:
+    return drawings(lambda width: event_curves_svg(steps, width=width))
 
 
-def _drawings(draw: Callable[[int], str]) -> list[tuple[str, SafeString]]:
+def drawings(draw: Callable[[int], str]) -> list[tuple[str, SafeString]]:
     """Return the class and the drawing for wide and for narrow windows; nothing if it is empty."""
     drawn = [("wide", draw(WIDE)), ("narrow", draw(NARROW))]
     # The drawing escapes its labels.

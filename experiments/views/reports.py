@@ -111,7 +111,9 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
     experiment = experiment_of(request, key)
     if not experiment.protocol:
         return render(
-            request, "experiments/not_started.html", {"name": name_of(experiment, request.user)}
+            request,
+            "experiments/not_started.html",
+            {"name": name_of(experiment, request.user), "key": key},
         )
     try:
         found, more = page_now(experiment, request.user)

@@ -25,6 +25,7 @@ from common.clock import utc_now
 from common.dates import instant_text
 from experiments.admin import ExperimentAdmin
 from experiments.reporting.reasons import reason_text
+from experiments.views.check import CheckPage
 from interventions import models, operations
 from interventions.admin.buttons import cadence_buttons
 from interventions.admin.caps_of_arms import caps_that_hold
@@ -32,6 +33,7 @@ from interventions.admin.pauses import WhyForm, ask_why
 from interventions.admin.way import way_through
 from interventions.forms import CadenceForm, StepForm, StepFormSet
 from interventions.policy.durations import duration_in_words
+from interventions.queries.arm_messages import messages_of_arms
 from interventions.queries.pauses import cadence_pause
 from segmentation.admin.segments import SegmentAdmin, by_segment
 from segmentation.views.bundle import builder_data, bundle_address
@@ -261,7 +263,10 @@ class RunAdmin(ReadOnlyAdmin):
         return run.get_status_display()
 
 
-# The start action is in the app experiments, which cannot check what the arms would receive.
+# The start action and the check page are in the app experiments, which cannot check what the arms
+# would receive.
 ExperimentAdmin.starter = staticmethod(operations.start_experiment)
 ExperimentAdmin.caps_that_hold = staticmethod(caps_that_hold)
+CheckPage.messages_of = staticmethod(messages_of_arms)
+CheckPage.problems_of = staticmethod(operations.start_problems)
 SegmentAdmin.add_links(ListLink("Cadences", models.Cadence, by_segment))

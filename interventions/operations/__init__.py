@@ -11,7 +11,11 @@ from interventions.operations.cadences import (
 )
 from interventions.operations.consent import save_preferences, unsubscribe
 from interventions.operations.errors import InterventionError
-from interventions.operations.experiments import caps_without_effect, start_experiment
+from interventions.operations.experiments import (
+    caps_without_effect,
+    start_experiment,
+    start_problems,
+)
 from interventions.operations.in_app import (
     checked_origins,
     dismiss_in_app,
@@ -110,6 +114,7 @@ __all__ = [
     "shipped_texts",
     "start_experiment",
     "start_manually",
+    "start_problems",
     "stop_run",
     "suppress",
     "take_task",

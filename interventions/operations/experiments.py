@@ -1,6 +1,6 @@
 """Start an experiment. Only this module sees both experiments and cadences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -57,6 +57,23 @@ def start_experiment(
         for segment_id in segment_ids:
             announce_members(segment_id, now=now, among=present)
     return started
+
+
+def start_problems(experiment: Experiment, *, viewer: Viewer) -> list[str]:
+    """Return why the messages and the courses of a draft would prevent its start. No lock."""
+    segment_ids = list(population_of(experiment).values_list("pk", flat=True))
+    checks: tuple[Callable[[], None], ...] = (
+        lambda: _check_a_clock_runs(experiment, viewer),
+        lambda: _check_no_cadence_for_everybody(segment_ids),
+        lambda: _check_arms_differ(experiment),
+    )
+    found = []
+    for check in checks:
+        try:
+            check()
+        except ProtocolError as error:
+            found.append(str(error))
+    return found
 
 
 def _check_a_clock_runs(experiment: Experiment, viewer: Viewer) -> None:

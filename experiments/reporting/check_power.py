@@ -1,0 +1,155 @@
+"""What an experiment could show at its planned number of learners, from its draft. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from experiments.metrics.definitions import Metric
+from experiments.reporting.replays import FEWEST
+from experiments.stats.comparison import RATES
+from experiments.stats.designs import (
+    SectionDesign,
+    detectable_section_rise,
+    inflation_factor,
+    section_power,
+)
+from experiments.stats.looks import boundary
+from experiments.stats.power import POWER, Detectable, detectable_difference, rise_power
+
+# Where nothing is known. At one half, a difference is hardest to see.
+ASSUMED = 0.5
+# The numbers of learners of a curve, as multiples of the planned number.
+_MULTIPLES = (0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 4)
+_FEWEST_ON_CURVE = 12
+_OF_SUCH = round(POWER * 5)
+
+
+@dataclass(frozen=True)
+class PowerFacts:
+    """What the power is computed from: the arms, the outcome without messages, and sections.
+
+    `sections` holds the mean size, the variation and the correlation of sections, if they are the
+    unit. Its numbers of sections are not used.
+    """
+
+    metric: Metric
+    weights: Mapping[str, float]
+    control: str
+    treated: str
+    level: float
+    baseline: float
+    learners: int
+    planned: int
+    sections: SectionDesign | None = None
+    most_sections: int = 0
+    looks: int = 0
+
+    def arms(self, total: int) -> tuple[int, int]:
+        """Return the sizes of the control and of the treated arm among so many learners."""
+        control, treated = self.weights[self.control], self.weights[self.treated]
+        return round(control * total), round(treated * total)
+
+    def design(self, total: int) -> SectionDesign | None:
+        """Return the numbers of sections that so many learners fill."""
+        if self.sections is None:
+            return None
+        known = self.sections
+        number = min(round(total / known.size), self.most_sections) if known.size else 0
+        control, treated = self.arms(number)
+        return SectionDesign(control, treated, known.size, known.icc, known.variation)
+
+    @property
+    def worth(self) -> float:
+        """Return the share of the learners with which one look would show as much as all looks."""
+        if self.looks < 2:
+            return 1.0
+        fractions = [(look + 1) / self.looks for look in range(self.looks)]
+        return 1 / inflation_factor(fractions, boundary(fractions, alpha=1 - self.at_level))
+
+    @property
+    def at_level(self) -> float:
+        """Return the level of one arm. With several arms, the correction is at most this strict."""
+        return 1 - (1 - self.level) / (len(self.weights) - 1)
+
+
+def power_texts(facts: PowerFacts) -> Iterator[str]:
+    """Yield the smallest rise that is usually found at the planned number, and from what."""
+    if facts.metric.family is not RATES:
+        yield (
+            f"For “{facts.metric.name}” the power is not computed by a formula. The replays below "
+            "show it."
+        )
+        return
+    sizes, design = facts.arms(facts.planned), facts.design(facts.planned)
+    given = f"if {facts.baseline:.0%} {facts.metric.words} without it"
+    if design is not None:
+        number = f"{design.control:,} and {design.treatment:,} sections"
+    else:
+        number = f"{sizes[0]:,} and {sizes[1]:,} learners"
+    found = detectable(facts)
+    if found.reason:
+        yield f"With {number} no difference could be seen: {found.reason}."
+    else:
+        yield (
+            f"With {number} you would see a difference of about {points(found.rise)} or more in "
+            f"{_OF_SUCH} of 5 such experiments ({given}). A smaller one mostly stays unseen."
+        )
+    yield _source(facts)
+    if facts.looks > 1:
+        yield (
+            f"{facts.looks} looks are planned, so it is as if there were only "
+            f"{facts.worth:.1%} of the learners."
+        )
+    if len(facts.weights) > 2:
+        yield (
+            f"{len(facts.weights) - 1} arms are compared with the control, so each needs a larger "
+            "difference than it would need alone. The numbers are for the smallest of them."
+        )
+
+
+def detectable(facts: PowerFacts) -> Detectable:
+    """Return the smallest rise that is found with the usual power at the planned number."""
+    total = round(facts.planned * facts.worth)
+    design, level = facts.design(total), facts.at_level
+    if design is not None:
+        return detectable_section_rise(design, baseline=facts.baseline, level=level)
+    return detectable_difference(*facts.arms(total), baseline=facts.baseline, level=level)
+
+
+def power_of(facts: PowerFacts, *, total: int, lift: float) -> float:
+    """Return the chance (0..1) of finding the rise among so many learners."""
+    total = round(total * facts.worth)
+    design, rate = facts.design(total), min(facts.baseline + lift, 1.0)
+    if design is not None:
+        variances = (facts.baseline * (1 - facts.baseline), rate * (1 - rate))
+        return section_power(design, difference=lift, variances=variances, level=facts.at_level)
+    sizes = facts.arms(total)
+    if min(sizes) < 1:
+        return 0.0
+    return rise_power(*sizes, baseline=facts.baseline, rise=lift, level=facts.at_level)
+
+
+def power_curve(facts: PowerFacts, *, lift: float) -> tuple[tuple[int, float], ...]:
+    """Return numbers of learners around the planned one with their power; none without a number.
+
+    With sections, the numbers stop at the sections that there are.
+    """
+    if facts.metric.family is not RATES or not facts.planned or facts.baseline + lift > 1:
+        return ()
+    totals = sorted({max(round(facts.planned * by), _FEWEST_ON_CURVE) for by in _MULTIPLES})
+    return tuple((total, power_of(facts, total=total, lift=lift)) for total in totals)
+
+
+def points(rise: float) -> str:
+    """Return the rise in whole percentage points, rounded up: less would promise too much."""
+    number = ceil(rise * 100 - 1e-6)
+    return "1 point" if number == 1 else f"{number:,} points"
+
+
+def _source(facts: PowerFacts) -> str:
+    if facts.learners < FEWEST:
+        return (
+            f"The {facts.baseline:.0%} is assumed, as too few learners of the past are known. At "
+            "one half, a difference is hardest to see."
+        )
+    return f"The {facts.baseline:.0%} is measured among {facts.learners:,} learners of the past."
