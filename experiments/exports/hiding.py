@@ -38,6 +38,8 @@ class Shown:
     strata: Mapping[int, int]
     strata_of: Mapping[int | None, frozenset[int]]
     days: Mapping[tuple[str, int | None, int | None], frozenset[date]]
+    # The learners who have a section that is not shown.
+    hidden_sections: int = 0
 
     @classmethod
     def of(cls, sizes: Mapping[Place, int]) -> "Shown":
@@ -55,7 +57,8 @@ class Shown:
         shown = cls(sections, strata, strata_of, {})
         by_class = _grouped(sizes, lambda place: (shown._class(place), place.drawn_on))
         days = {each: frozenset(_kept(found)) for each, found in by_class.items()}
-        return replace(shown, days=days)
+        hidden = (n for place, n in sizes.items() if place.section not in (None, *sections))
+        return replace(shown, days=days, hidden_sections=sum(hidden))
 
     def texts(self, place: Place) -> tuple[str, str, str]:
         """Return the section's and the stratum's number and the day, each empty if hidden."""

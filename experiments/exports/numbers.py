@@ -28,9 +28,13 @@ class Number(NamedTuple):
     value: float
 
 
-def number_cells(report: Report) -> Iterator[tuple[str, ...]]:
-    """Yield the lines of the file under COLUMNS. A number that is not known is empty."""
-    for *words, value in report_numbers(report):
+def number_cells(report: Report, *, hidden_sections: int) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of the file under COLUMNS. A number that is not known is empty.
+
+    `hidden_sections` is the number of learners whose section the rows hide.
+    """
+    hidden = Number(GIVEN, "", "", "hidden_sections", hidden_sections)
+    for *words, value in (hidden, *report_numbers(report)):
         yield (*words, repr(float(value)) if isfinite(value) else "")
 
 
@@ -54,9 +58,11 @@ def report_numbers(report: Report) -> Iterator[Number]:
 def _given(report: Report) -> Iterator[Number]:
     yield Number(GIVEN, "", "", "level", report.facts.level)
     yield Number(GIVEN, "", "", "is_corrected", report.facts.is_corrected)
+    yield Number(GIVEN, "", "", "draws_sections", report.facts.draws_sections)
     for arm in report.arms:
         yield Number(GIVEN, "", arm.key, "weight", arm.weight)
         yield Number(GIVEN, "", arm.key, "is_control", arm.is_control)
+        yield Number(GIVEN, "", arm.key, "sections", arm.sections)
     for row in report.guardrails:
         yield Number(GIVEN, row.metric.key, row.arm.key, "margin", row.guardrail.margin.size)
 

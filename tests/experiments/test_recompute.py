@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from experiments.exports.notebook.report import beside, report_text
 from experiments.exports.plan import Plan
 from experiments.exports.rows import Row
 from experiments.metrics.definitions import GUARDRAILS, METRICS, MORE_METRICS, Metric
+from experiments.reporting.by_section import with_sections
 from experiments.reporting.reach import reach_metric
 from experiments.reporting.report import build_report, with_checks
 from experiments.reporting.staying import staying_metric
@@ -93,7 +95,7 @@ def bundle_of_rows(rows: list[Row], weights: dict[str, float]) -> Bundle:
         )
         for key in weights
     }  # fmt: skip
-    facts = type(FACTS)(**{**vars(FACTS), "is_corrected": True})
+    facts = replace(FACTS, is_corrected=True)
     report = build_report(facts, arms=arms, metrics=PLAN.metrics, observed=numbers, deliveries={})
     report = with_checks(report, guardrails=GUARDRAILS, observed=numbers, anchored=anchored)
     return Bundle(report, "{}", PLAN, Shown.of(Counter(row.place for row in rows)), rows)
@@ -126,6 +128,44 @@ def test_every_number_follows_from_the_rows(case: str, tmp_path: Path) -> None:
 
     assert [each for each in compared if not each[-1]] == []
     assert len(compared) > 100
+
+
+def bundle_of_sections(rows: list[Row], sections: dict[str, int]) -> Bundle:
+    """Return the files of a report on whole sections, with so many sections drawn into each arm."""
+    plain = bundle_of_rows(rows, dict.fromkeys(sections, 1.0))
+    numbers = {key: observed(rows, key) for key in sections}
+    sectioned: dict[str, dict[str, dict[str, Any]]] = {metric.key: {} for metric in PLAN.outcomes}
+    for section in sorted({row.place.section or 0 for row in rows}):
+        own = [row for row in rows if row.place.section == section]
+        key = own[0].place.arm
+        for metric_key, found in observed(own, key).items():
+            if metric_key in sectioned:
+                sectioned[metric_key][str(section)] = {key: found}
+    facts = replace(plain.report.facts, draws_sections=True)
+    report = with_sections(
+        replace(plain.report, facts=facts, staying=None, reach=None),
+        guardrails=GUARDRAILS, observed=numbers, sectioned=sectioned, drawn=sections,
+    )  # fmt: skip
+    return replace(plain, report=report)
+
+
+@pytest.mark.parametrize(("smallest", "not_computed"), [(6, 0), (4, 65)])
+def test_whole_sections_are_compared_as_far_as_they_are_shown(
+    smallest: int, not_computed: int, tmp_path: Path
+) -> None:
+    random = Random(6)
+    rows = []
+    for section in range(1, 8):
+        key = ("control", "nudge")[section % 2]
+        of_one = rows_of(random, key, smallest if section == 1 else 6 + section, section % 2)
+        rows += [replace(row, place=row.place._replace(section=section)) for row in of_one]
+    said = report_text(unpack(bundle_of_sections(rows, {"control": 3, "nudge": 5}), tmp_path))
+
+    assert said.endswith("All numbers agree.")
+    assert "outcome quiz_pass_rate_7d nudge difference" in said
+    assert ("outcome quiz_pass_rate_7d nudge p_value" in said) is not bool(not_computed)
+    hidden = f"Not computed, as they need sections that are hidden: {not_computed}."
+    assert (hidden in said) is bool(not_computed)
 
 
 @pytest.mark.slow

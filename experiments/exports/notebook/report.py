@@ -26,6 +26,7 @@ from experiments.exports.notebook.others import (
 )
 from experiments.exports.notebook.rates import compare_rates
 from experiments.exports.notebook.reading import Array, Data, Key, Outcome
+from experiments.exports.notebook.sections import compare_sections, guard_sections
 
 Numbers = dict[str, float]
 # The exact tests of rates search for the worst rates and for limits in small steps.
@@ -54,6 +55,8 @@ def of_sizes(data: Data) -> Iterator[tuple[Key, float]]:
     weights = [data.given("weight", arm) for arm in data.arms]
     for arm, size in zip(data.arms, sizes, strict=True):
         yield ("arms", "", arm, "drawn"), size
+    if data.given("draws_sections"):
+        sizes = [int(data.given("sections", arm)) for arm in data.arms]
     yield ("arms", "", "", "p_value"), sizes_p_value(sizes, weights)
     yield ("arms", "", "", "always_p_value"), sizes_always_p_value(sizes, weights)
 
@@ -62,17 +65,23 @@ def of_outcome(data: Data, part: str, outcome: Outcome) -> Iterator[tuple[Key, f
     """Yield the numbers of an outcome: of each arm, and of its difference from the control."""
     key, kind, names, hours = outcome.key, outcome.kind, outcome.names, outcome.hours
     counted = {arm: data.counted(arm, names) for arm in data.arms}
+    sections = {arm: data.counted(arm, [names[0], "section"])[1] for arm in data.arms}
     if part == "outcome":
         for arm, columns in counted.items():
             yield (part, key, arm, "counted"), columns[0].size
-            yield (part, key, arm, "total"), columns[-1 if kind == "time" else 0].sum()
+            yield (part, key, arm, "total"), columns[1 if kind == "time" else 0].sum()
             yield (part, key, arm, "rate_or_mean"), level_of(kind, columns, hours)
     else:
         weights = [data.given("weight", arm) for arm in data.arms]
         sizes = [columns[0].size for columns in counted.values()]
         yield (part, "", "", "p_value"), sizes_p_value(sizes, weights)
+    level, control = data.given("level"), data.control
     for arm in data.others:
-        compared = compare(kind, counted[data.control], counted[arm], hours, data.given("level"))
+        if data.given("draws_sections"):
+            own, other = ([*counted[each], sections[each]] for each in (control, arm))
+            compared = compare_sections(kind, own, other, level)
+        else:
+            compared = compare(kind, counted[control], counted[arm], hours, level)
         for name, value in compared.items():
             yield (part, key, arm, name), value
 
@@ -125,7 +134,13 @@ def of_guardrail(data: Data, outcome: Outcome) -> Iterator[tuple[Key, float]]:
         yield ("guardrail", key, arm, "rate_or_mean"), level_of(kind, columns, hours)
     for arm in data.others:
         margin, own = data.given("margin", arm, key), data.counted(arm, names)
-        if kind == "binary":
+        if data.given("draws_sections"):
+            first, second = (
+                data.counted(each, [*names, "section"]) for each in (data.control, arm)
+            )
+            side = 1 if outcome.better == "lower" else -1
+            found = guard_sections(compare_sections(kind, first, second, level), margin, side)
+        elif kind == "binary":
             found = guard_rate(control[0], own[0], margin, outcome.better == "lower", level)
         else:
             found = welch(control[0], own[0], level)
@@ -172,11 +187,19 @@ def beside(data: Data) -> Iterator[tuple[Key, float, float, bool]]:
     """Yield each number's value in the report and from the rows, and whether they agree."""
     found = recompute(data)
     for key, there in data.reported.items():
-        if key[0] != "given":
+        if key[0] != "given" and not is_hidden(key, data):
             here = float(found.get(key, float("nan")))
             close = CLOSE_IF_EXACT if is_searched(key, data) else CLOSE
             agrees = np.isclose(here, there, rtol=close, atol=close, equal_nan=True)
             yield key, there, here, bool(agrees)
+
+
+def is_hidden(key: Key, data: Data) -> bool:
+    """Return whether the number needs the sections of learners whose sections are hidden."""
+    if not (data.given("draws_sections") and data.given("hidden_sections")):
+        return False
+    of_learners = ("counted", "total", "rate_or_mean", "difference")
+    return key[0] in ("outcome", "guardrail") and key[3] not in of_learners
 
 
 def is_searched(key: Key, data: Data) -> bool:
@@ -196,10 +219,12 @@ def is_searched(key: Key, data: Data) -> bool:
 def report_text(folder: Path) -> str:
     """Return each number of the report beside that from the rows, and whether all agree."""
     lines = [f"{'':60} {'report':>22} {'from the rows':>22}"]
-    apart = 0
-    for key, there, here, agrees in beside(Data.read(folder)):
+    apart, data = 0, Data.read(folder)
+    for key, there, here, agrees in beside(data):
         words = " ".join(filter(None, key))
         lines.append(f"{words:60} {there:22.12g} {here:22.12g}{'' if agrees else '  <-- differs'}")
         apart += not agrees
+    if hidden := sum(is_hidden(key, data) for key in data.reported):
+        lines.append(f"Not computed, as they need sections that are hidden: {hidden}.")
     lines.append(f"Numbers that differ: {apart}." if apart else "All numbers agree.")
     return "\n".join(lines)
