@@ -17,6 +17,7 @@ class AdminConfig(apps.SimpleAdminConfig):
     """The admin without its pages. Programs that answer no request start faster without them."""
 
     default = False
+    default_site = "config.pages.site.Site"
 
     def ready(self) -> None:
         """Register the checks of the admin, and let its times name their zone."""

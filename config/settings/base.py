@@ -13,7 +13,8 @@ VAR_DIR = places.VAR
 zoneinfo.reset_tzpath(to=())
 
 INSTALLED_APPS = [
-    "unfold",
+    # Without a site of its own: config.apps.AdminConfig names ours.
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     # django.contrib.admin, but its pages are loaded with the URLs.
     "config.apps.AdminConfig",

@@ -1,11 +1,14 @@
 import re
 
 import pytest
+from django.contrib import admin
+from django.contrib.admin import AdminSite
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from config.pages.navigation import GROUPS
+from config.pages.site import Site
 
 
 @pytest.mark.slow
@@ -66,3 +69,22 @@ def test_group_without_a_permitted_page_is_left_out(client: Client) -> None:
 
     titles = re.findall(r'"navigationOpen = !navigationOpen">\s*(.*?)\s*<', page)
     assert titles == ["Every day", "Courses and learners"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("rights", [["view_learner", "add_course", "change_segment"], [], None])
+@pytest.mark.parametrize("label", [None, "activity"])
+def test_all_tables_are_listed_as_django_lists_them(
+    rights: list[str] | None, label: str | None
+) -> None:
+    user = get_user_model().objects.create_user("cy", is_staff=True, is_superuser=rights is None)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights or []))
+    request = RequestFactory().get("/admin/")
+    request.user = user
+
+    listed = admin.site.get_app_list(request, label)
+
+    # Without a site of our own, the test would compare Django with itself.
+    assert isinstance(admin.site, Site)
+    assert listed == AdminSite.get_app_list(admin.site, request, label)
+    assert bool(listed) == (rights != [])
