@@ -31,7 +31,7 @@ from activity.models import (
 )
 from activity.operations import ingest
 from common.archive import make_months, month_of
-from experiments.models import DeliveryOutcome
+from experiments.models import Assignment, DeliveryOutcome, LedgerEntry, SectionDraw, Stratum
 from interventions.models import (
     ArchivedDelivery,
     ArchivedTrace,
@@ -138,6 +138,7 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     ContentMapping.objects.create(course=course, segment=segment, title=f"{word} next", url=url)
     experiment = make_experiment(segment, name=f"{word} experiment", start=False)
     assignment = assign(enrollment, arm_of(experiment, "control"))
+    _drawn(word, assignment)
     DeliveryOutcome.objects.create(
         assignment=assignment, delivery_key=uuid4(), outcome="ghost", at=NOW
     )
@@ -146,6 +147,26 @@ def _messages(word: str, course: Course, enrollment: Any, segment: Any) -> None:
     Pause.objects.create(cadence=cadence, began_at=NOW, began_by=f"{word} boss")
     Nudge.objects.create(segment=segment, name=f"{word} nudge", saved_at=NOW)
     LearnerPause.objects.create(learner=enrollment.learner, began_at=NOW, began_by=f"{word} boss")
+
+
+def _drawn(word: str, assignment: Assignment) -> None:
+    experiment, section = assignment.experiment, assignment.enrollment.section
+    entry = LedgerEntry.objects.create(
+        experiment=experiment, position=0, kind="draws", content=word, sha256=word, at=NOW
+    )
+    stratum = Stratum.objects.create(experiment=experiment, key=f"{word} stratum")
+    SectionDraw.objects.create(
+        experiment=experiment,
+        section=section,
+        unit=f"{word}-section",
+        arm=assignment.arm,
+        stratum=stratum,
+        position=0,
+        bucket=0,
+        size=1,
+        at=NOW,
+        entry=entry,
+    )
 
 
 def _sent(word: str, course: Course, delivery: Delivery) -> None:
