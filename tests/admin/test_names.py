@@ -16,7 +16,7 @@ from activity.texts import with_courses
 from experiments.models import Arm, Assignment, DeliveryOutcome, Experiment
 from interventions.models import Cadence, Delivery, Run
 from segmentation.models import Playbook, Segment
-from tests.admin.test_access import populate
+from tests.admin.populated import populate
 from tests.factories import NOW, make_course
 from tests.interventions.factories import make_cadence, make_experiment
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment

@@ -14,7 +14,8 @@ from activity.admin.zones import path_to_course
 from activity.models import Course
 from interventions.models import Delivery, Receipt, SentPage, SitePause
 from interventions.operations import PauseNote, pause_site
-from tests.admin.test_access import FOREIGN, lists, pages_of, populate, shown
+from tests.admin.populated import populate
+from tests.admin.test_access import FOREIGN, lists, pages_of, shown
 from tests.factories import NOW, make_course
 
 pytestmark = pytest.mark.django_db

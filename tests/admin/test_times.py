@@ -12,7 +12,8 @@ from activity.models import Course, Enrollment
 from interventions.models import MailboxMessage, Pause
 from interventions.operations import PauseNote, pause_site
 from segmentation.models import Segment
-from tests.admin.test_access import lists, pages_of, populate
+from tests.admin.populated import populate
+from tests.admin.test_access import lists, pages_of
 from tests.factories import NOW
 from tests.interventions.factories import make_counted
 

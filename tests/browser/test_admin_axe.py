@@ -4,7 +4,8 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from tests.admin.test_access import lists, pages_of, populate
+from tests.admin.populated import populate
+from tests.admin.test_access import lists, pages_of
 from tests.browser.visits import IN_BROWSER, NARROW, WIDE, assert_accessible, sticks_out
 
 pytestmark = IN_BROWSER
