@@ -1,16 +1,19 @@
 """Draws of whole sections: paired by size, and a rule for learners who move."""
 
+import threading
 from itertools import pairwise
 
 import pytest
+from django.db import connection
 
 from activity.models import Course, Enrollment, Section
 from experiments.models import Arm, Assignment, Experiment, SectionDraw
 from experiments.operations import draw_arms, draw_present_sections
-from experiments.queries import arms_now
+from experiments.queries import arms_now, verify_experiment
 from experiments.queries.sections import without_section
 from tests.experiments.factories import make_segment, running_experiment
 from tests.factories import NOW, make_course, make_enrollment, make_learner
+from tests.processes import SECONDS_TO_FINISH
 
 pytestmark = pytest.mark.django_db
 
@@ -164,3 +167,31 @@ def test_present_members_without_section_are_counted() -> None:
         )
 
     assert without_section(experiment) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("most", [None, 5])
+def test_workers_together_draw_each_section_once_and_never_too_many(most: int | None) -> None:
+    course = make_course()
+    sections = [make_section(course, f"class-{number}", size=1) for number in range(8)]
+    experiment = section_experiment(course, most_sections=most, block_sizes="smallest")
+    ids = members(*sections)
+    barrier = threading.Barrier(3)
+
+    def work(own: list[int]) -> None:
+        try:
+            barrier.wait(timeout=SECONDS_TO_FINISH)
+            draw_arms(experiment.pk, own, now=NOW)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in (ids, ids[:5], ids[3:])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    drawn = sorted_draws(experiment)
+    assert [each.position for each in drawn] == list(range(most or 8))
+    assert Assignment.objects.count() == (most or 8)
+    assert verify_experiment(experiment.key).difference == ""
