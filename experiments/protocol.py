@@ -90,7 +90,8 @@ class Analysis:
     promise about when one may stop. `expected_learners` is the planned number in all arms: it says
     how much each look may use up, and where the interval for any other time is narrowest. Both are
     valid if another number comes. `smallest_lift` is the smallest difference of the primary outcome
-    that would matter, in its unit. `subgroups` are the traits by which the report is split.
+    that would matter, in its unit. Above `cap_percentile` of all arms, counts are cut in a second
+    reading of their means. `subgroups` are the traits by which the report is split.
     """
 
     correction: str = HOLM
@@ -98,6 +99,7 @@ class Analysis:
     expected_learners: int = USUAL_LEARNERS
     smallest_lift: float | None = None
     subgroups: tuple[str, ...] = ()
+    cap_percentile: float = 99.0
 
     def __post_init__(self) -> None:
         if self.correction not in (HOLM, UNCORRECTED):
@@ -106,6 +108,8 @@ class Analysis:
             raise ProtocolError("The expected number of learners must be at least 1.")
         if self.smallest_lift is not None and not self.smallest_lift > 0:
             raise ProtocolError("The smallest difference that matters must be above 0.")
+        if not 50 <= self.cap_percentile < 100:
+            raise ProtocolError("Counts are cut at a percentile from 50 to below 100.")
         days = [_instant(look).date() for look in self.looks]
         if not all(before < after for before, after in pairwise(days)):
             raise ProtocolError("The planned looks must be on different days, in their order.")

@@ -176,6 +176,7 @@ def _facts(
         as_of=as_of,
         level=protocol.level,
         draws_sections=protocol.design.unit == SECTION,
+        cap_percentile=protocol.analysis.cap_percentile,
         smallest_lift=protocol.analysis.smallest_lift,
         is_corrected=protocol.analysis.correction == HOLM,
         protocol_sha256=experiment.protocol_sha256,

@@ -45,6 +45,8 @@ class ExperimentFacts:
     caps: tuple[str, ...] = ()
     # The p-values of several comparisons are corrected by Holm's method.
     is_corrected: bool = False
+    # Counts above this percentile of all arms are cut to it, in a second reading of their means.
+    cap_percentile: float = 99.0
     # Whole sections are drawn, so sections are what is compared.
     draws_sections: bool = False
     # The smallest difference of the primary outcome that would matter, in its unit.

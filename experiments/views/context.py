@@ -32,6 +32,7 @@ from experiments.reporting.received import (
     received_rows,
 )
 from experiments.reporting.report import Report
+from experiments.reporting.robust import robust_texts
 from experiments.reporting.sections import (
     balance_texts,
     before_rows,
@@ -78,6 +79,11 @@ def report_context(
     }
 
 
+def _robust(found: Report) -> list[str]:
+    """Return nothing for whole sections: ranks and cut means compare single learners."""
+    return [] if found.facts.draws_sections else robust_texts(found)
+
+
 def _details(found: Report, more: Details) -> dict[str, Any]:
     unit = found.primary.metric.family.unit
     curves = [(result.metric.name, event_curves(result, found)) for result in found.results]
@@ -89,7 +95,7 @@ def _details(found: Report, more: Details) -> dict[str, Any]:
         "event_curves": [(name, _curvedrawings(steps)) for name, steps in curves if steps],
         "parts": part_tables(found, more),
         "before": before_rows(found, more),
-        "readings": reading_texts(found, more.readings),
+        "readings": [*reading_texts(found, more.readings), *_robust(found)],
         "deviations": [
             (instant_text(at, zone=found.facts.zone), what) for at, what in more.deviations
         ],
