@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import inf, isinf, sqrt
 
 from experiments.stats.estimate import NOBODY, UNKNOWN, Estimate, t_estimate, t_quantile
-from experiments.stats.permutation import DRAWS, permutation_shift
+from experiments.stats.permutation import DRAWS, least_p_value, permutation_shift
 from experiments.stats.sufficient import Moments
 
 MeanDifference = Estimate
@@ -18,6 +18,7 @@ _RELATIVE_METHOD = "Fieller"
 _ALL_ZERO = "every outcome in {} is 0, so it is not known how much the outcomes vary"
 _COCHRAN = 25
 _TOO_FEW = "too few learners are counted to tell chance from an effect"
+_TOO_STRICT = "arms this small cannot show a difference with the certainty that is asked for"
 _TOO_CLOSE = "the control's mean is so uncertain that it may be 0, and then there is no ratio"
 
 
@@ -39,7 +40,8 @@ def mean_difference(
         return welch
     shift = permutation_shift(control.frequencies, treatment.frequencies, level=level, draws=draws)
     if isinf(shift.low) or isinf(shift.high):
-        return _unknown(welch.value, _BOTH, level, _TOO_FEW)
+        reason = _TOO_STRICT if least_p_value(draws) >= 1 - level else _TOO_FEW
+        return _unknown(welch.value, _BOTH, level, reason)
     return replace(
         welch, low=min(welch.low, shift.low), high=max(welch.high, shift.high),
         p_value=max(welch.p_value, shift.p_value), method=_BOTH, test=_BOTH,

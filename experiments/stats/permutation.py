@@ -17,7 +17,8 @@ _SEED = 20_250_901
 class Shift:
     """The interval of treatment mean minus control mean, and the p-value of no difference.
 
-    The limits are infinite if there are too few ways to assign the learners to the arms.
+    The limits are infinite if there are too few ways to assign the learners to the arms, or too few
+    draws for the level.
     """
 
     low: float
@@ -43,13 +44,17 @@ def permutation_shift(
     at_most = np.sort(np.concatenate([np.full(stays, -inf), excess]))
     at_least = np.sort(np.concatenate([excess, np.full(stays, inf)]))
     fewest = min(int((at_most <= 0).sum()), int((at_least >= 0).sum()))
-    # The first rank at which the test below does not reject.
+    p_value = min(2 * (1 + fewest) / (draws + 1), 1.0)
+    if least_p_value(draws) >= 1 - level:
+        return Shift(-inf, inf, p_value)
+    # The first rank at which the test does not reject.
     place = max(ceil((1 - level) * (draws + 1) / 2 - 1), 1)
-    return Shift(
-        low=float(at_most[place - 1]),
-        high=float(at_least[-place]),
-        p_value=min(2 * (1 + fewest) / (draws + 1), 1.0),
-    )
+    return Shift(float(at_most[place - 1]), float(at_least[-place]), p_value)
+
+
+def least_p_value(draws: int) -> float:
+    """Return the smallest p-value that so many draws can have."""
+    return 2 / (draws + 1)
 
 
 def _excess(

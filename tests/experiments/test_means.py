@@ -187,6 +187,17 @@ def test_equal_arms_differ_one_time_in_twenty() -> None:
     assert np.mean(shown) == pytest.approx(0.05, abs=0.017)
 
 
+@pytest.mark.parametrize("level", [0.9, 0.9995, 0.99981, 0.999999])
+def test_test_and_interval_of_few_agree_also_at_the_levels_of_early_looks(level: float) -> None:
+    rng = np.random.default_rng(5)
+    for effect in (0, 1, 4):
+        one, other = (Moments.from_array(rng.poisson(mean, 30)) for mean in (1, 1 + effect))
+        found = mean_difference(one, other, level=level)
+        assert found.excludes_zero == found.is_significant
+        assert found.has_interval == (level < 0.9998)
+        assert ("certainty" in found.reason) == (level > 0.9998)
+
+
 @given(VALUES)
 def test_skewness_equals_scipys(values: list[float]) -> None:
     assume(np.ptp(values) > 0)
