@@ -63,7 +63,7 @@ def check_experiment(experiment_id: int, *, now: datetime) -> Experiment:
     """
     experiment = locked_experiment(experiment_id)
     _refuse(experiment, _NOT_CHECKED)
-    problems = draft_problems(experiment) + design_problems(experiment)
+    problems = draft_problems(experiment) + design_problems(experiment, now=now)
     if problems:
         raise ProtocolError(" ".join(problems))
     experiment.status, experiment.checked_at = ExperimentStatus.CHECKED, now

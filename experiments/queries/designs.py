@@ -55,10 +55,16 @@ def courses_in(experiment: Experiment) -> list[Course]:
     return list(found.distinct().order_by("pk"))
 
 
-def design_problems(experiment: Experiment) -> list[str]:
-    """Return why the design of a draft cannot be drawn by, one sentence per problem."""
+def design_problems(experiment: Experiment, *, now: datetime | None = None) -> list[str]:
+    """Return why the design of a draft cannot be drawn by, one sentence per problem.
+
+    With an instant, it also looks whether the strata can be cut by the learners of then.
+    """
     try:
-        design_of(experiment)
+        if now is None:
+            design_of(experiment)
+        else:
+            design_at_start(experiment, now=now)
     except ValueError as error:
         return [str(error)]
     return []

@@ -12,6 +12,7 @@ from experiments.design import COURSE, Covariate
 from experiments.models import DeliveryOutcome, DeliveryOutcomeKind
 from experiments.randomize.strata import as_number, quantile_cuts, stratum_key
 from segmentation.queries import read_signals
+from segmentation.rules import heading
 
 SENT = "EMAIL_SENT"
 
@@ -85,7 +86,10 @@ def covariate_values(
 def with_cuts(
     covariates: tuple[Covariate, ...], courses: Iterable[Course], *, now: datetime
 ) -> tuple[Covariate, ...]:
-    """Return the covariates with the cuts of their numbers, from the enrollments in scope now."""
+    """Return the covariates with the cuts of their numbers, from the enrollments in scope now.
+
+    Raise ValueError with a sentence if nobody has a number: a trait may be stored as text.
+    """
     numeric = tuple(each for each in covariates if each.parts)
     values: dict[str, list[float]] = {each.name: [] for each in numeric}
     for course in courses if numeric else ():
@@ -94,11 +98,22 @@ def with_cuts(
                 number = as_number(value)
                 if number is not None:
                     values[name].append(number)
+    for covariate in numeric:
+        if not values[covariate.name]:
+            raise ValueError(_no_number(covariate))
     return tuple(
         Covariate(each.name, each.parts, quantile_cuts(values[each.name], parts=each.parts))
         if each.parts
         else each
         for each in covariates
+    )
+
+
+def _no_number(covariate: Covariate) -> str:
+    (ref,) = refs_of((covariate,))
+    return (
+        f"No learner of the courses has a number for “{heading(ref)}” yet, so it cannot be cut "
+        "into parts. Leave it out of the strata, or write it without parts if it is a text."
     )
 
 

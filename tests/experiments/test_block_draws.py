@@ -2,18 +2,19 @@
 
 import threading
 from collections import Counter
+from datetime import timedelta
 from itertools import islice
 
 import pytest
 from django.db import connection, transaction
 
 from experiments.models import Assignment, Experiment, Stratum
-from experiments.operations import draw_arms
+from experiments.operations import check_experiment, draw_arms
 from experiments.protocol import ProtocolError, read_protocol
 from experiments.randomize.blocks import Blocks, Place
 from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import HALVES, make_experiment, make_segment, running_experiment
-from tests.factories import NOW, make_course, make_enrollment, make_learner
+from tests.factories import NOW, act, make_course, make_enrollment, make_learner
 from tests.processes import SECONDS_TO_FINISH, running, start_python, wait_for_line
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +83,34 @@ def test_numbers_are_cut_at_the_start_and_stay_so() -> None:
     late = make_enrollment(course, make_learner(traits={"credits": 61}))
     draw_arms(experiment.pk, [late.pk], now=NOW)
     assert Stratum.objects.get().key == f'["{course.key}",2]'
+
+
+def test_signals_are_cut_and_read_at_the_draw() -> None:
+    course = make_course()
+    idle, busy, later = (make_enrollment(course) for _ in range(3))
+    act(busy, occurred_at=NOW - timedelta(hours=1))
+    experiment = running_experiment(
+        segment=make_segment(course), method="blocks", strata="active_days 7 in 2 parts"
+    )
+    (covariate,) = read_protocol(experiment.protocol).design.strata
+    assert covariate.cuts == (0.0,)
+
+    # Active since the start: the cut stays, the value is the one at the draw.
+    act(later, occurred_at=NOW + timedelta(hours=1))
+    drawn = draw_arms(experiment.pk, [idle.pk, busy.pk, later.pk], now=NOW + timedelta(hours=2))
+    strata = {pk: row.stratum.key for pk, row in drawn.items() if row.stratum is not None}
+    assert strata == {idle.pk: "[1]", busy.pk: "[2]", later.pk: "[2]"}
+
+
+def test_numbers_that_nobody_has_cannot_be_cut() -> None:
+    course = make_course()
+    make_enrollment(course, make_learner(traits={"credits": "60"}))
+    experiment = make_experiment(
+        segment=make_segment(course), method="blocks", strata="trait credits in 2 parts"
+    )
+    for step in (check_experiment, lock_protocol_and_run):
+        with pytest.raises(ProtocolError, match="has a number for “Trait credits” yet"):
+            step(experiment.pk, now=NOW)
 
 
 def test_coverage_of_blocks_grows_without_moving_anybody() -> None:
@@ -180,7 +209,7 @@ DRAW_AND_WAIT = """
 import sys, time
 from django.db import transaction
 from common.clock import utc_now
-from experiments.operations import draw_arms
+from experiments.operations import check_experiment, draw_arms
 number, *ids = map(int, sys.argv[1:])
 with transaction.atomic():
     draw_arms(number, ids, now=utc_now())
