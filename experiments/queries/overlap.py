@@ -2,9 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
+from math import nan
+
+from django.db.models import Count
 
 from activity.access import Viewer, for_user
+from experiments.design import SECTION
 from experiments.metrics.definitions import Metric
 from experiments.models import Assignment, Experiment, ExperimentStatus
 from experiments.protocol import ExperimentProtocol
@@ -16,44 +21,65 @@ from experiments.stats.estimate import Estimate
 from experiments.stats.interactions import Part, as_moments, interaction
 
 _NOT_IN_IT = ""
-
-
-def drawn_arms(experiment: Experiment) -> dict[int, str]:
-    """Return the arms of the enrollments that the experiment has drawn. One query."""
-    rows = Assignment.objects.filter(experiment=experiment)
-    return dict(rows.values_list("enrollment_id", "arm__key"))
+_IN_SECTIONS = "whole sections are drawn, and learners of one section are alike"
 
 
 def overlaps(
     experiment: Experiment,
     protocol: ExperimentProtocol,
-    arms: Mapping[int, str],
+    planned: Mapping[int, str],
     *,
     as_of: datetime,
     viewer: Viewer,
 ) -> list[Overlap]:
     """Return each other running experiment that shares learners or a layer with this one.
 
-    `arms` are those of this experiment by enrollment. One query, one per other experiment, and one
-    more for its interactions if this experiment has started.
+    `planned` are the arms by enrollment that a draft would draw. If this experiment has started,
+    those that it has drawn count instead, and its effect is compared between the other's arms. Two
+    queries, and three per other experiment.
     """
     running = Experiment.objects.filter(status=ExperimentStatus.RUNNING)
     others = for_user(running, viewer).exclude(pk=experiment.pk)
+    has_started = bool(experiment.protocol)
+    members = experiment.assignments.count() if has_started else len(planned)
     found = []
     for other in others.select_related("segment__playbook", "playbook").order_by("key"):
-        drawn = Assignment.objects.filter(experiment=other, enrollment__in=arms)
-        pairs = drawn.values_list("enrollment_id", "arm__key")
-        table: dict[str, Counter[str]] = {}
-        for enrollment, arm in pairs:
-            table.setdefault(arm, Counter())[arms[enrollment]] += 1
+        table = _of_draws(experiment, other) if has_started else _of_plan(planned, other)
         is_excluded = experiment.layer_id is not None and experiment.layer_id == other.layer_id
         if table or is_excluded:
-            effects = _interactions(experiment, protocol, other, as_of) if table else []
-            keys = [arm.key for arm in protocol.arms]
+            balance = draw_balance(table, arms=[arm.key for arm in protocol.arms])
+            effects: list[tuple[str, Estimate]] = []
+            if SECTION in (experiment.unit, other.unit):
+                balance = replace(balance, p_value=nan, reason=_IN_SECTIONS)
+            elif table and has_started:
+                effects = _interactions(experiment, protocol, other, as_of)
             both = sum(counted.total() for counted in table.values())
-            balance = draw_balance(table, arms=keys)
-            found.append(Overlap(other.name, len(arms), both, is_excluded, balance, tuple(effects)))
+            found.append(Overlap(other.name, members, both, is_excluded, balance, tuple(effects)))
     return found
+
+
+# The number of enrollments by the other experiment's arm and the own one.
+_Table = dict[str, Counter[str]]
+
+
+def _of_plan(planned: Mapping[int, str], other: Experiment) -> _Table:
+    drawn = Assignment.objects.filter(experiment=other, enrollment__in=planned)
+    table: _Table = {}
+    for enrollment, arm in drawn.values_list("enrollment_id", "arm__key"):
+        table.setdefault(arm, Counter())[planned[enrollment]] += 1
+    return table
+
+
+def _of_draws(experiment: Experiment, other: Experiment) -> _Table:
+    """Return the table of two experiments that have drawn. The database counts a million draws."""
+    both = Assignment.objects.filter(
+        experiment=other, enrollment__assignments__experiment=experiment
+    )
+    pairs = both.order_by().values_list("arm__key", "enrollment__assignments__arm__key")
+    table: _Table = {}
+    for arm, own, number in pairs.annotate(number=Count("pk")):
+        table.setdefault(arm, Counter())[own] = number
+    return table
 
 
 def _interactions(
@@ -61,7 +87,7 @@ def _interactions(
 ) -> list[tuple[str, Estimate]]:
     """Return the differences of the effects between the arms of the other experiment."""
     metric = protocol.chosen_metrics()[0]
-    if not experiment.protocol or metric.family not in (RATES, MEANS):
+    if metric.family not in (RATES, MEANS):
         return []
     by = GroupBy(_ARM_OF_OTHER, {"other_id": other.pk})
     groups = grouped_outcomes(experiment.pk, metric=metric, by=by, as_of=as_of)

@@ -21,8 +21,8 @@ from experiments.models import Experiment, ExperimentStatus
 from experiments.operations import check_experiment
 from experiments.protocol import ExperimentProtocol, ProtocolError
 from experiments.queries import courses_of, design_problems, draft_problems
-from experiments.queries.overlap import drawn_arms, overlaps
-from experiments.queries.planning import Checked, kept_replays, protocol_now
+from experiments.queries.overlap import overlaps
+from experiments.queries.planning import MOST_DRAWN, Checked, kept_replays, protocol_now
 from experiments.reporting.check import (
     chance_text,
     correlation_text,
@@ -147,13 +147,20 @@ def _context(
     request: HttpRequest, experiment: Experiment, protocol: ExperimentProtocol, now: datetime
 ) -> dict[str, Any]:
     checked = Checked(experiment, protocol, now, request.user)
-    arms = drawn_arms(experiment) if experiment.protocol else checked.would_draw()
-    seen = overlaps(experiment, protocol, arms, as_of=now, viewer=request.user)
+    planned = {} if experiment.protocol else checked.would_draw()
+    seen = overlaps(experiment, protocol, planned, as_of=now, viewer=request.user)
     shown = {
+        "first_members": _first_members(checked),
         "overlaps": [(each, list(overlap_texts(each))) for each in seen],
         "arms": _arms(experiment, protocol, request.user),
     }
     return shown if experiment.protocol else shown | _plan(request, checked)
+
+
+def _first_members(checked: Checked) -> int:
+    """Return how many of a draft's members are drawn here; 0 if it is all of them."""
+    has_more = not checked.experiment.protocol and len(checked.member_ids) > MOST_DRAWN
+    return MOST_DRAWN if has_more else 0
 
 
 def _plan(request: HttpRequest, checked: Checked) -> dict[str, Any]:

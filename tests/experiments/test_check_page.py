@@ -161,8 +161,11 @@ def test_sections_are_planned_as_sections(
     for number, each in enumerate(members):
         Enrollment.objects.filter(pk=each.pk).update(section=sections[number // 5])
     make_experiment(key="plan", segment=segment, method="cluster", unit="section")
+    other = running_experiment(name="Other", segment=make_segment(course))
+    draw_arms(other.pk, [each.pk for each in members], now=NOW)
     text = text_of(viewer)
 
+    assert "not tested: whole sections are drawn" in text
     assert "With 4 and 4 sections" in text
     assert "Learners of one section were alike with an intraclass correlation of" in text
     assert "of 20 draws" in text

@@ -90,7 +90,8 @@ def test_an_effect_on_a_number_is_its_mean() -> None:
 @pytest.mark.slow
 def test_whole_sections_are_analyzed_as_sections() -> None:
     # Each section has one outcome, so 400 learners are only 20 independent numbers.
-    alike = past([number % 20 // 10 for number in range(400)])
+    of_section = np.random.default_rng(5).integers(0, 2, 20).tolist()
+    alike = past([of_section[number % 20] for number in range(400)])
     by_sections = replayed(alike, plan(WHOLE_SECTIONS), times=100)
     arms = draw_once(alike, plan(WHOLE_SECTIONS), seed="x")
 

@@ -81,7 +81,9 @@ class Command(BaseCommand):
         bar = tqdm(courses, unit=" courses", disable=options["json"])
         found = {course.key: _replayed(course, asked, now=utc_now()) for course in bar}
         if options["plot"]:
-            svg = p_values_svg({key: each.p_values for key, each in found.items()})
+            # Where nobody has the outcome, every p-value is 1.
+            varying = {key: each.p_values for key, each in found.items() if each.level > 0}
+            svg = p_values_svg(varying)
             options["plot"].write_text(on_its_own(svg))
         if options["json"]:
             self.stdout.write(json.dumps([_as_json(*pair) for pair in found.items()], indent=2))
