@@ -1,7 +1,7 @@
 """Queries on experiments: where they run, and the figures of their reports. Writes nothing."""
 
 from experiments.queries.answers import KeptAnswer, kept_answer
-from experiments.queries.arms import arms_now
+from experiments.queries.arms import arms_now, may_hold_another
 from experiments.queries.assignments import assignments_of, running_experiments
 from experiments.queries.balance import balance_of
 from experiments.queries.beginnings import Beginning, beginnings
@@ -53,6 +53,7 @@ __all__ = [
     "draft_problems",
     "experiments_with_sizes",
     "kept_answer",
+    "may_hold_another",
     "outcomes_since",
     "population_of",
     "promise_of",

@@ -1,6 +1,6 @@
 """The arm whose messages an enrollment gets now, which may differ from the one that was drawn."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from activity.models import Enrollment
@@ -11,7 +11,7 @@ from experiments.protocol import ProtocolError, read_protocol
 _OVER = (ExperimentStatus.STOPPED, ExperimentStatus.ARCHIVED)
 
 
-def arms_now(assignments: Collection[Assignment]) -> dict[int, int | None]:
+def arms_now(assignments: Iterable[Assignment]) -> dict[int, int | None]:
     """Return by assignment the arm that holds now, or None if the enrollment gets no more messages.
 
     While the experiment runs, it is the drawn arm, except for learners who have changed section.
@@ -19,6 +19,7 @@ def arms_now(assignments: Collection[Assignment]) -> dict[int, int | None]:
     never ask this: they compare the arms as drawn. The experiments must be loaded. No query unless
     a design needs one, at most three.
     """
+    assignments = list(assignments)
     found: dict[int, int | None] = {each.pk: each.arm_id for each in assignments}
     designs = {each.pk: _design(each.experiment.protocol) for each in assignments}
     moving = [each for each in assignments if _may_move(designs[each.pk])]
@@ -28,6 +29,11 @@ def arms_now(assignments: Collection[Assignment]) -> dict[int, int | None]:
     if ended:
         found |= _after_the_end(ended, designs, found)
     return found
+
+
+def may_hold_another(status: str, unit: str) -> bool:
+    """Return whether an assignment of such an experiment may have another arm than was drawn."""
+    return status in _OVER or unit == SECTION
 
 
 # Many learners have the same protocol, and its text never changes.

@@ -8,6 +8,9 @@ from activity.models import Course, Enrollment, Section
 from experiments.models import Arm, Assignment, Experiment
 from experiments.operations import draw_arms, name_winner, stop_experiment
 from interventions.models import Run
+from interventions.operations import save_cap
+from interventions.queries.arms import capped_arms
+from interventions.queries.limits import read_limits
 from interventions.stages.react import react_due
 from tests.factories import NOW
 from tests.interventions.factories import (
@@ -136,3 +139,25 @@ def test_entries_into_two_segments_of_a_playbook_are_one_draw() -> None:
 
     rows = Assignment.objects.order_by("position").values_list("position", flat=True)
     assert list(rows) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("afterwards", "capped"), [("keep", "control"), ("winner", "nudge")])
+def test_after_the_end_the_cap_is_that_of_the_arm_that_holds(
+    afterwards: str, capped: str, django_assert_num_queries
+) -> None:
+    course = make_live_course()
+    experiment = trial(course, method="blocks", block_sizes="smallest", afterwards=afterwards)
+    control, nudge = (arm_of(experiment, key) for key in ("control", "nudge"))
+    for place, arm in enumerate((control, nudge), start=1):
+        save_cap(f"cap {place}", limit=place, window="rolling_hours", length=24, arm=arm)
+    both = drawn(experiment, [make_evaluated(course) for _ in range(2)])
+    one = both["control"].enrollment
+    limits = read_limits()
+    with django_assert_num_queries(1):
+        assert capped_arms([one.learner_id], limits=limits) == {one.pk: {control.pk}}
+
+    stop_experiment(experiment.pk, now=NOW)
+    if afterwards == "winner":
+        name_winner(experiment.pk, "nudge")
+    expected = arm_of(experiment, capped).pk
+    assert capped_arms([one.learner_id], limits=limits) == {one.pk: {expected}}
