@@ -51,7 +51,11 @@ class Bundle:
         yield PROTOCOL, [self.protocol]
         yield NOTEBOOK, [notebook_text()]
         yield CODEBOOK, csv_lines([CODEBOOK_COLUMNS, *codebook(self.plan)])
-        numbers = number_cells(self.report, hidden_sections=self.shown.hidden_sections)
+        settings = {
+            "expected_learners": self.plan.expected_learners,
+            "hidden_sections": self.shown.hidden_sections,
+        }
+        numbers = number_cells(self.report, settings=settings)
         yield NUMBERS, csv_lines([COLUMNS, *numbers])
         control = next(arm.key for arm in self.report.arms if arm.is_control)
         yield ROWS, row_lines(self.rows, plan=self.plan, shown=self.shown, control=control)

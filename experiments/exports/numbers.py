@@ -3,7 +3,7 @@
 The notebook computes all of them again from the rows, apart from those that are given.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import NamedTuple
 
@@ -28,25 +28,25 @@ class Number(NamedTuple):
     value: float
 
 
-def number_cells(report: Report, *, hidden_sections: int) -> Iterator[tuple[str, ...]]:
+def number_cells(report: Report, *, settings: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
     """Yield the lines of the file under COLUMNS. A number that is not known is empty.
 
-    `hidden_sections` is the number of learners whose section the rows hide.
+    `settings` are given numbers that the report does not hold.
     """
-    hidden = Number(GIVEN, "", "", "hidden_sections", hidden_sections)
-    for *words, value in (hidden, *report_numbers(report)):
+    given = [Number(GIVEN, "", "", name, value) for name, value in settings.items()]
+    for *words, value in (*given, *report_numbers(report)):
         yield (*words, repr(float(value)) if isfinite(value) else "")
 
 
 def report_numbers(report: Report) -> Iterator[Number]:
     """Yield every number of the report."""
     yield from _given(report)
-    yield Number("arms", "", "", "p_value", report.balance.p_value)
-    yield Number("arms", "", "", "always_p_value", report.balance.always_p_value)
-    for arm in report.arms:
-        yield Number("arms", "", arm.key, "drawn", arm.assigned)
+    yield from _of_sizes(report)
     for result in report.results:
         yield from _of_result(result)
+    sequences = report.looking.sequences if report.looking else {}
+    for key, found in sequences.items():
+        yield from _of_sequence(report.primary.metric.key, key, found)
     for row in report.guardrails:
         yield from _of_guardrail(row)
     if report.staying:
@@ -65,6 +65,13 @@ def _given(report: Report) -> Iterator[Number]:
         yield Number(GIVEN, "", arm.key, "sections", arm.sections)
     for row in report.guardrails:
         yield Number(GIVEN, row.metric.key, row.arm.key, "margin", row.guardrail.margin.size)
+
+
+def _of_sizes(report: Report) -> Iterator[Number]:
+    yield Number("arms", "", "", "p_value", report.balance.p_value)
+    yield Number("arms", "", "", "always_p_value", report.balance.always_p_value)
+    for arm in report.arms:
+        yield Number("arms", "", arm.key, "drawn", arm.assigned)
 
 
 def _of_result(result: MetricResult) -> Iterator[Number]:
@@ -91,6 +98,11 @@ def _estimate(part: str, key: str, arm: str, found: Estimate) -> Iterator[Number
         yield Number(part, key, arm, name, getattr(found, name))
 
 
+def _of_sequence(primary: str, arm: str, found: Estimate) -> Iterator[Number]:
+    for name in ("low", "high", "p_value"):
+        yield Number("any time", primary, arm, name, getattr(found, name))
+
+
 def _of_guardrail(row: GuardrailRow) -> Iterator[Number]:
     key, arm, found = row.metric.key, row.arm.key, row.guardrail
     yield Number("guardrail", key, arm, "rate_or_mean", row.arm_level)
@@ -112,7 +124,9 @@ def _of_staying(found: Staying) -> Iterator[Number]:
 
 def _of_reach(found: Reach, primary: str) -> Iterator[Number]:
     for each in found.arms:
-        yield Number("reached", "", each.arm.key, "learners", each.reached.successes)
+        # Not every kind of primary outcome is read beside the messages.
+        if each.reached.n:
+            yield Number("reached", "", each.arm.key, "learners", each.reached.successes)
         if each.effect:
             yield from _estimate("reached", primary, each.arm.key, each.effect)
     for comparison in found.anchored:

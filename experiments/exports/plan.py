@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from experiments.metrics.definitions import Metric
-from experiments.protocol import ExperimentProtocol
+from experiments.protocol import USUAL_LEARNERS, ExperimentProtocol
 from experiments.reporting.reach import reach_metric
 from experiments.reporting.staying import staying_metric
 
@@ -20,6 +20,8 @@ class Plan:
     guardrails: tuple[Metric, ...] = ()
     left: Metric | None = None
     reached: Metric | None = None
+    # The number of learners in the plan, for the interval that holds at any time.
+    expected_learners: int = USUAL_LEARNERS
 
     @classmethod
     def of(cls, protocol: ExperimentProtocol) -> "Plan":
@@ -28,7 +30,8 @@ class Plan:
         guardrails = tuple(metric for metric, _ in protocol.chosen_guardrails())
         if not guardrails:
             return cls(metrics)
-        return cls(metrics, guardrails, staying_metric(metrics[0]), reach_metric(metrics[0]))
+        beside = staying_metric(metrics[0]), reach_metric(metrics[0])
+        return cls(metrics, guardrails, *beside, protocol.analysis.expected_learners)
 
     @property
     def primary(self) -> Metric:

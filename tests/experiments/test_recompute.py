@@ -18,9 +18,12 @@ from experiments.exports.plan import Plan
 from experiments.exports.rows import Row
 from experiments.metrics.definitions import GUARDRAILS, METRICS, MORE_METRICS, Metric
 from experiments.reporting.by_section import with_sections
+from experiments.reporting.looking import Looking
 from experiments.reporting.reach import reach_metric
 from experiments.reporting.report import build_report, with_checks
 from experiments.reporting.staying import staying_metric
+from experiments.stats.comparison import sequences
+from experiments.stats.estimate import Estimate
 from tests.experiments.test_report import FACTS, arm
 
 DAY = date(2025, 11, 3)
@@ -49,56 +52,62 @@ def drawn_numbers(random: Random, metric: Metric, kindness: float) -> tuple[Any,
     return (count,)
 
 
-def rows_of(random: Random, key: str, number: int, kindness: float) -> list[Row]:
+def rows_of(random: Random, key: str, number: int, kindness: float, plan: Plan = PLAN) -> list[Row]:
+    """Return rows of an arm at random."""
     rows = []
     for _ in range(number):
         is_counted = random.random() < 0.9
         numbers: list[Sequence[Any] | None] = [
-            drawn_numbers(random, metric, kindness) for metric in PLAN.outcomes
+            drawn_numbers(random, metric, kindness) for metric in plan.outcomes
         ]
-        primary = numbers[0]
+        primary = numbers[0] if plan.reached else ()
         assert primary is not None
         left = int(random.random() < 0.1 + 0.1 * kindness)
         reached = int(kindness > 0 and random.random() < 0.8)
-        numbers += [(*primary, left), (*primary, reached)]
+        numbers += [(*primary, left), (*primary, reached)][: len(plan.read) - len(numbers)]
         rows.append(
             Row(
                 Place(key, None, DAY + timedelta(days=random.randrange(3))),
                 [each if is_counted or not metric.outcome.waits else None
-                 for metric, each in zip(PLAN.read, numbers, strict=True)],
-                drawn_numbers(random, PLAN.primary, kindness) if random.random() < 0.7 else None,
+                 for metric, each in zip(plan.read, numbers, strict=True)],
+                drawn_numbers(random, plan.primary, kindness) if random.random() < 0.7 else None,
             )
         )  # fmt: skip
     random.shuffle(rows)
     return rows
 
 
-def observed(rows: list[Row], key: str) -> dict[str, Any]:
-    own = [row for row in rows if row.place.arm == key]
+def observed(rows: list[Row], key: str, plan: Plan = PLAN) -> dict[str, Any]:
+    own = [row.numbers for row in rows if row.place.arm == key]
+    columns = list(zip(*own, strict=True)) or [()] * len(plan.read)
     return {
-        metric.key: metric.observe(
-            Counter(tuple(row.numbers[at]) for row in own if row.numbers[at] is not None)  # type: ignore[arg-type]
-        )
-        for at, metric in enumerate(PLAN.read)
+        metric.key: metric.observe(Counter(tuple(each) for each in of_metric if each is not None))
+        for metric, of_metric in zip(plan.read, columns, strict=True)
     }
 
 
-def bundle_of_rows(rows: list[Row], weights: dict[str, float]) -> Bundle:
+def any_time(numbers: dict[str, dict[str, Any]], plan: Plan) -> dict[str, Estimate]:
+    return sequences(
+        {key: of_arm[plan.primary.key].sums for key, of_arm in numbers.items()},
+        family=plan.primary.family, control="control", tuned_to=plan.expected_learners,
+    )  # fmt: skip
+
+
+def bundle_of_rows(rows: list[Row], weights: dict[str, float], plan: Plan = PLAN) -> Bundle:
     """Return the files of a report on the rows."""
     sizes = Counter(row.place.arm for row in rows)
     arms = [arm(key, sizes[key], weight=weight) for key, weight in weights.items()]
-    numbers = {key: observed(rows, key) for key in weights}
-    anchored = {
-        key: PLAN.primary.observe(
-            Counter(tuple(row.anchored) for row in rows
-                    if row.place.arm == key and row.anchored is not None)
-        )
+    numbers = {key: observed(rows, key, plan) for key in weights}
+    of_messages = {
+        key: [tuple(row.anchored) for row in rows if row.place.arm == key and row.anchored]
         for key in weights
-    }  # fmt: skip
+    }
+    anchored = {key: plan.primary.observe(Counter(found)) for key, found in of_messages.items()}
     facts = replace(FACTS, is_corrected=True)
-    report = build_report(facts, arms=arms, metrics=PLAN.metrics, observed=numbers, deliveries={})
+    report = build_report(facts, arms=arms, metrics=plan.metrics, observed=numbers, deliveries={})
     report = with_checks(report, guardrails=GUARDRAILS, observed=numbers, anchored=anchored)
-    return Bundle(report, "{}", PLAN, Shown.of(Counter(row.place for row in rows)), rows)
+    report = replace(report, looking=Looking((), None, None, any_time(numbers, plan)))
+    return Bundle(report, "{}", plan, Shown.of(Counter(row.place for row in rows)), rows)
 
 
 def unpack(bundle: Bundle, folder: Path) -> Path:
@@ -130,6 +139,21 @@ def test_every_number_follows_from_the_rows(case: str, tmp_path: Path) -> None:
     assert len(compared) > 100
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("primary", [METRICS[1], *MORE_METRICS], ids=lambda each: each.key)
+def test_every_kind_of_primary_outcome_follows_from_the_rows(
+    primary: Metric, tmp_path: Path
+) -> None:
+    plan = Plan((primary,), PLAN.guardrails, staying_metric(primary), reach_metric(primary))
+    random = Random(10)
+    rows = [*rows_of(random, "control", 20, 0.0, plan), *rows_of(random, "nudge", 18, 1.0, plan)]
+    bundle = bundle_of_rows(rows, {"control": 1.0, "nudge": 1.0}, plan)
+
+    compared = list(beside(Data.read(unpack(bundle, tmp_path))))
+
+    assert [each for each in compared if not each[-1]] == []
+
+
 def bundle_of_sections(rows: list[Row], sections: dict[str, int]) -> Bundle:
     """Return the files of a report on whole sections, with so many sections drawn into each arm."""
     plain = bundle_of_rows(rows, dict.fromkeys(sections, 1.0))
@@ -143,7 +167,7 @@ def bundle_of_sections(rows: list[Row], sections: dict[str, int]) -> Bundle:
                 sectioned[metric_key][str(section)] = {key: found}
     facts = replace(plain.report.facts, draws_sections=True)
     report = with_sections(
-        replace(plain.report, facts=facts, staying=None, reach=None),
+        replace(plain.report, facts=facts, staying=None, reach=None, looking=None),
         guardrails=GUARDRAILS, observed=numbers, sectioned=sectioned, drawn=sections,
     )  # fmt: skip
     return replace(plain, report=report)

@@ -47,6 +47,7 @@ def welch(control: Array, arm: Array, level: float) -> dict[str, float]:
     return found | {
         "low": float(limits.low), "high": float(limits.high), "p_value": float(test.pvalue),
         "df": float(test.df),
+        "error": float(np.sqrt(sum(each.var(ddof=1) / each.size for each in (control, arm)))),
     }  # fmt: skip
 
 

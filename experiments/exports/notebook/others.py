@@ -76,7 +76,10 @@ def compare_adjusted(control: list[Array], arm: list[Array], level: float) -> di
     df = sum(part[0] for part in parts) ** 2 / sum(spread**2 / own for spread, own in parts)
     half = special.stdtrit(df, (1 + level) / 2) * error
     p = 2 * special.stdtr(df, -abs(value / error))
-    return {"difference": value, "low": value - half, "high": value + half, "p_value": float(p)}
+    return {
+        "difference": value, "low": value - half, "high": value + half, "p_value": float(p),
+        "df": df, "error": error,
+    }  # fmt: skip
 
 
 def usable_columns(before: Array, is_arm: Array) -> list[Array]:
@@ -129,7 +132,7 @@ def compare_times(
     p = 2 * special.stdtr(df, -abs(found["difference"]) / np.sqrt(total))
     return found | {
         "low": float(found["difference"] - half), "high": float(found["difference"] + half),
-        "p_value": float(p),
+        "p_value": float(p), "df": df, "error": float(np.sqrt(total)),
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
+from experiments.exports.notebook.any_time import any_time_interval
 from experiments.exports.notebook.checks import (
     guard_rate,
     lee_bounds_of,
@@ -40,6 +41,7 @@ def recompute(data: Data) -> dict[Key, float]:
         for outcome in data.outcomes(role):
             found.update(of_outcome(data, part, outcome))
     found.update(corrected(data, found))
+    found.update(of_any_time(data))
     for outcome in data.outcomes("guardrail"):
         found.update(of_guardrail(data, outcome))
     if "left" in data.columns:
@@ -109,6 +111,18 @@ def compare(
     return ways[kind]()
 
 
+def of_any_time(data: Data) -> Iterator[tuple[Key, float]]:
+    """Yield the interval of the primary outcome that holds at any time."""
+    primary, level = next(data.outcomes("primary")), data.given("level")
+    expected = data.given("expected_learners")
+    for arm in data.others:
+        own, other = (data.counted(each, primary.names) for each in (data.control, arm))
+        compared = compare(primary.kind, own, other, primary.hours, level)
+        found = any_time_interval(primary.kind, (own, other), compared, expected, level)
+        for name, value in found.items():
+            yield ("any time", primary.key, arm, name), value
+
+
 def corrected(data: Data, found: dict[Key, float]) -> Iterator[tuple[Key, float]]:
     """Yield the p-values corrected by Holm's method: the primary outcome's, and all others'."""
     primary = next(data.outcomes("primary")).key
@@ -153,9 +167,6 @@ def of_left(data: Data) -> Iterator[tuple[Key, float]]:
     primary = next(data.outcomes("primary"))
     name, kind = primary.names[0], primary.kind
     left = {arm: data.counted(arm, ["left"])[0] for arm in data.arms}
-    stayed = {
-        arm: data.counted(arm, [name])[0][left[arm] == 0] for arm in data.arms if len(left[arm])
-    }
     for arm, values in left.items():
         yield ("left", "", arm, "learners"), values.sum()
     own = left[data.control]
@@ -164,9 +175,10 @@ def of_left(data: Data) -> Iterator[tuple[Key, float]]:
         p = left_p_value(int(own.sum()), own.size, int(values.sum()), values.size)
         yield ("left", "", arm, "p_value"), p
         if kind in ("binary", "mean") and own.size and values.size and (own.any() or values.any()):
-            bounds = lee_bounds_of(
-                stayed[data.control], own.size, stayed[arm], values.size, data.given("level")
-            )
+            stayed = [
+                data.counted(each, [name])[0][left[each] == 0] for each in (data.control, arm)
+            ]
+            bounds = lee_bounds_of(stayed[0], own.size, stayed[1], values.size, data.given("level"))
             for each, value in bounds.items():
                 yield ("left", "", arm, each), value
 
