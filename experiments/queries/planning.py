@@ -190,9 +190,9 @@ class Checked:
             return typed
         if self.metric.family is not MEANS or self.past.size < FEWEST:
             return TEN_POINTS
-        return (
-            FIFTH * sqrt(self.metric.observe(Counter(self.past.rows)).sums.variance) or TEN_POINTS
-        )
+        spread = sqrt(self.metric.observe(Counter(self.past.rows)).sums.variance)
+        # Two digits are enough for a number that nobody has chosen.
+        return float(f"{FIFTH * spread:.2g}") or TEN_POINTS
 
     @cached_property
     def icc(self) -> Estimate | None:
@@ -231,7 +231,8 @@ class Checked:
 
     @property
     def _most_sections(self) -> int:
-        number, most = len(self._section_sizes), self.protocol.design.most_sections
+        number = round(len(self._section_sizes) * self.plan.coverage)
+        most = self.protocol.design.most_sections
         return number if most is None else min(number, most)
 
     @property
@@ -242,7 +243,7 @@ class Checked:
         sizes = self._section_sizes or [1]
         mean = fmean(sizes)
         icc = min(max(self.icc.value, 0.0), 1.0) if self.icc.has_value else 0.0
-        return SectionDesign(0, 0, mean, icc, pstdev(sizes) / mean)
+        return SectionDesign(0, 0, 1.0, icc, pstdev(sizes) / mean)
 
     def would_draw(self) -> dict[int, str]:
         """Return the arm of each member by enrollment id, if it started now. Nothing is written."""

@@ -1,7 +1,7 @@
 """What an experiment could show at its planned number of learners, from its draft. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from experiments.metrics.definitions import Metric
@@ -28,8 +28,8 @@ _OF_SUCH = round(POWER * 5)
 class PowerFacts:
     """What the power is computed from: the arms, the outcome without messages, and sections.
 
-    `sections` holds the mean size, the variation and the correlation of sections, if they are the
-    unit. Its numbers of sections are not used.
+    `sections` holds the variation and the correlation of the `most_sections` sections, if they are
+    the unit. Its numbers of sections and their size are not used.
     """
 
     metric: Metric
@@ -50,13 +50,15 @@ class PowerFacts:
         return round(control * total), round(treated * total)
 
     def design(self, total: int) -> SectionDesign | None:
-        """Return the numbers of sections that so many learners fill."""
+        """Return the sections of each arm if so many learners come from them; None for learners.
+
+        All sections are drawn at the start, and the learners come from all of them.
+        """
         if self.sections is None:
             return None
-        known = self.sections
-        number = min(round(total / known.size), self.most_sections) if known.size else 0
-        control, treated = self.arms(number)
-        return SectionDesign(control, treated, known.size, known.icc, known.variation)
+        control, treatment = self.arms(self.most_sections)
+        size = max(total / self.most_sections, 1.0) if self.most_sections else 1.0
+        return replace(self.sections, control=control, treatment=treatment, size=size)
 
     @property
     def worth(self) -> float:
@@ -76,8 +78,7 @@ def power_texts(facts: PowerFacts) -> Iterator[str]:
     """Yield the smallest rise that is usually found at the planned number, and from what."""
     if facts.metric.family is not RATES:
         yield (
-            f"For “{facts.metric.name}” the power is not computed by a formula. The replays below "
-            "show it."
+            "For such an outcome the power is not computed by a formula. The replays below show it."
         )
         return
     sizes, design = facts.arms(facts.planned), facts.design(facts.planned)
@@ -130,10 +131,7 @@ def power_of(facts: PowerFacts, *, total: int, lift: float) -> float:
 
 
 def power_curve(facts: PowerFacts, *, lift: float) -> tuple[tuple[int, float], ...]:
-    """Return numbers of learners around the planned one with their power; none without a number.
-
-    With sections, the numbers stop at the sections that there are.
-    """
+    """Return numbers of learners around the planned one with their power; none without a number."""
     if facts.metric.family is not RATES or not facts.planned or facts.baseline + lift > 1:
         return ()
     totals = sorted({max(round(facts.planned * by), _FEWEST_ON_CURVE) for by in _MULTIPLES})

@@ -117,7 +117,8 @@ class Replays:
     `metric` is the outcome, `confidence` the level of the analysis, and `level` the outcome of all
     these learners, a rate or a mean. `p_values` are those of the treated arm without an effect, nan
     where nothing could be compared. `with_effect` is None, with a `reason`, if the effect cannot be
-    added. Without any replay there is a `reason` too.
+    added. Without any replay there is a `reason` too. `sections` is how many were drawn, if whole
+    ones are.
     """
 
     metric: Metric
@@ -129,6 +130,7 @@ class Replays:
     with_effect: Share | None
     p_values: tuple[float, ...] = ()
     reason: str = ""
+    sections: int = 0
 
 
 def replay(
@@ -161,7 +163,10 @@ def replay(
             )
             found += p_value < 1 - plan.level and is_rise
     with_effect = None if effect is None else Share(found, times)
-    return Replays(*known, Share(false, times), with_effect, tuple(p_values), why_not)
+    is_whole = plan.design.method == CLUSTER
+    sections = len({each for each in past.sections if each}) if is_whole else 0
+    without = Share(false, times)
+    return Replays(*known, without, with_effect, tuple(p_values), why_not, sections)
 
 
 def draw_once(past: Past, plan: DrawPlan, *, seed: str) -> list[str | None]:

@@ -166,6 +166,7 @@ def test_sections_are_planned_as_sections(
     text = text_of(viewer)
 
     assert "not tested: whole sections are drawn" in text
+    assert "With only 8 sections it also depends" in text
     assert "With 4 and 4 sections" in text
     assert "Learners of one section were alike with an intraclass correlation of" in text
     assert "of 20 draws" in text

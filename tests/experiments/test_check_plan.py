@@ -99,13 +99,14 @@ def test_several_arms_need_a_larger_difference() -> None:
 
 
 def test_sections_show_less_than_as_many_learners() -> None:
-    sections = SectionDesign(0, 0, size=25.0, icc=0.1)
+    sections = SectionDesign(0, 0, size=1.0, icc=0.1)
     facts = replace(FACTS, planned=700, sections=sections, most_sections=28)
 
     assert detectable(facts).rise > 1.5 * detectable(replace(FACTS, planned=700)).rise
     assert "With 14 and 14 sections" in " ".join(power_texts(facts))
-    # There are no more sections than these.
-    assert power_of(facts, total=7000, lift=0.2) == power_of(facts, total=700, lift=0.2)
+    # More learners of the same sections help only so much.
+    assert power_of(facts, total=700, lift=0.1) < power_of(facts, total=10**7, lift=0.1) < 0.7
+    assert power_of(replace(facts, sections=None), total=7000, lift=0.1) > 0.99
     few = replace(facts, most_sections=2)
     assert "no difference could be seen: an arm of whole sections" in " ".join(power_texts(few))
 
