@@ -19,7 +19,7 @@ _README = """{name}
 as of {as_of}
 
 {rows}: one row per learner drawn, in an order that tells nothing about the learner. There
-are no names, addresses and ids. An empty outcome is not counted yet. A section, a stratum or
+are no names, addresses or ids. An empty outcome is not counted yet. A section, a stratum or
 a day that fewer than {fewest} learners of an arm share is empty.
 {numbers}: every number of the report, one per line. Those of the part "given" are its
 settings; all others follow from the rows.

@@ -11,6 +11,7 @@ from experiments.reporting.guardrails import GuardrailRow
 from experiments.reporting.reach import Reach
 from experiments.reporting.report import MetricResult, Report
 from experiments.reporting.staying import Staying
+from experiments.stats.balance import sample_ratio
 from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate
 
@@ -72,6 +73,10 @@ def _of_sizes(report: Report) -> Iterator[Number]:
     yield Number("arms", "", "", "always_p_value", report.balance.always_p_value)
     for arm in report.arms:
         yield Number("arms", "", arm.key, "drawn", arm.assigned)
+    if not report.facts.draws_sections:
+        counted = [report.primary.observed[arm.key].n for arm in report.arms]
+        balance = sample_ratio(counted, [arm.weight for arm in report.arms])
+        yield Number("arms", report.primary.metric.key, "", "counted_p_value", balance.p_value)
 
 
 def _of_result(result: MetricResult) -> Iterator[Number]:

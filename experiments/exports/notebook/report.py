@@ -41,7 +41,7 @@ def recompute(data: Data) -> dict[Key, float]:
         for outcome in data.outcomes(role):
             found.update(of_outcome(data, part, outcome))
     found.update(corrected(data, found))
-    found.update(of_any_time(data))
+    found.update(of_any_time(data, found))
     for outcome in data.outcomes("guardrail"):
         found.update(of_guardrail(data, outcome))
     if "left" in data.columns:
@@ -57,6 +57,9 @@ def of_sizes(data: Data) -> Iterator[tuple[Key, float]]:
     weights = [data.given("weight", arm) for arm in data.arms]
     for arm, size in zip(data.arms, sizes, strict=True):
         yield ("arms", "", arm, "drawn"), size
+    primary = next(data.outcomes("primary"))
+    counted = [data.counted(arm, primary.names)[0].size for arm in data.arms]
+    yield ("arms", primary.key, "", "counted_p_value"), sizes_p_value(counted, weights)
     if data.given("draws_sections"):
         sizes = [int(data.given("sections", arm)) for arm in data.arms]
     yield ("arms", "", "", "p_value"), sizes_p_value(sizes, weights)
@@ -111,15 +114,16 @@ def compare(
     return ways[kind]()
 
 
-def of_any_time(data: Data) -> Iterator[tuple[Key, float]]:
+def of_any_time(data: Data, found: dict[Key, float]) -> Iterator[tuple[Key, float]]:
     """Yield the interval of the primary outcome that holds at any time."""
     primary, level = next(data.outcomes("primary")), data.given("level")
     expected = data.given("expected_learners")
     for arm in data.others:
+        start = ("outcome", primary.key, arm)
+        compared = {key[3]: value for key, value in found.items() if key[:3] == start}
         own, other = (data.counted(each, primary.names) for each in (data.control, arm))
-        compared = compare(primary.kind, own, other, primary.hours, level)
-        found = any_time_interval(primary.kind, (own, other), compared, expected, level)
-        for name, value in found.items():
+        interval = any_time_interval(primary.kind, (own, other), compared, expected, level)
+        for name, value in interval.items():
             yield ("any time", primary.key, arm, name), value
 
 
