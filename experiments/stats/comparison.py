@@ -16,6 +16,8 @@ from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.survival import Times, restricted_mean, restricted_mean_difference
 from experiments.stats.units import DAYS, PERCENT, PLAIN, Unit
 
+# The test keeps its level with any number of permutations, and a simulation makes many tests.
+_FEW_DRAWS = 999
 _NO_RELATIVE_TIME = "a relative difference of times cut off at a horizon depends on the horizon"
 _NO_RELATIVE_ADJUSTED = "the adjusted difference has no level of the control to be relative to"
 
@@ -49,11 +51,11 @@ class Family:
     spread: Callable[[Any], float] | None = None
     # The difference is adjusted, so it is not that of the two levels.
     is_adjusted: bool = False
-    # The test alone, for a family whose intervals take much longer.
+    # The test alone, for simulations: without intervals, and with fewer permutations.
     test: Callable[[Any, Any], float] | None = None
 
     def p_value(self, control: Any, arm: Any, level: float) -> float:
-        """Return the p-value of `compare`; nan if nothing can be compared."""
+        """Return the p-value of the test, for simulations; nan if nothing can be compared."""
         if self.test is not None:
             return self.test(control, arm)
         return self.compare(control, arm, level)[0].p_value
@@ -70,6 +72,10 @@ def _test_rates(control: Counts, arm: Counts) -> float:
 def _compare_means(control: Moments, arm: Moments, level: float) -> tuple[Estimate, Estimate]:
     difference = mean_difference(control, arm, level=level)
     return difference, relative_mean(control, arm, difference)
+
+
+def _test_means(control: Moments, arm: Moments) -> float:
+    return mean_difference(control, arm, draws=_FEW_DRAWS).p_value
 
 
 def _compare_ratios(control: RatioSums, arm: RatioSums, level: float) -> tuple[Estimate, Estimate]:
@@ -151,7 +157,7 @@ RATES = Family(
 )  # fmt: skip
 MEANS = Family(
     "mean", PLAIN, lambda moments: moments.average, _compare_means, _mean_sequence, _guard_means,
-    spread=_spread_of_mean,
+    spread=_spread_of_mean, test=_test_means,
 )  # fmt: skip
 RATIOS = Family("ratio", PERCENT, ratio, _compare_ratios, _by_error(_compare_ratios, _size))
 TIMES = Family("time", DAYS, _mean_time, _compare_times, _by_error(_compare_times, _size_of_times))
