@@ -10,12 +10,14 @@ from experiments.protocol import read_protocol
 from experiments.queries.groups import BY_COURSE, by_trait, grouped_outcomes, outcomes_over_time
 from experiments.queries.ledger import deviations_of
 from experiments.queries.outcomes import aggregates_by_arm
+from experiments.queries.search import drawn_parts
 from experiments.queries.snapshots import snapshot_days
 from experiments.reporting.baseline import BASELINE, baseline_rows
 from experiments.reporting.details import Details
 from experiments.reporting.looking import moments_over_time
 from experiments.reporting.readings import readings
 from experiments.reporting.report import Report
+from experiments.reporting.search import parts_that_stand_out
 from experiments.reporting.subgroups import Subgroups, subgroups
 
 # More links would make the page long. All entries are in the admin's list.
@@ -54,7 +56,13 @@ def details(
         *_traits(experiment, report, analysis.subgroups, as_of),
     ]
     found = readings(report, by_course)
-    return Details(moments, parts, baseline, found, deviations, kept)
+    standing_out = _search(experiment, report, as_of, viewer) if report.is_mismatch else []
+    return Details(moments, parts, baseline, found, deviations, kept, standing_out)
+
+
+def _search(experiment: Experiment, report: Report, as_of: datetime, viewer: Viewer) -> list[str]:
+    drawn = drawn_parts(experiment.pk, zone=report.facts.zone, as_of=as_of, viewer=viewer)
+    return parts_that_stand_out(drawn, report.arms)
 
 
 def _by_course(

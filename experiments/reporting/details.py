@@ -1,6 +1,6 @@
 """What only the page of a report shows. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from experiments.reporting.baseline import BaselineRow
@@ -23,3 +23,5 @@ class Details:
     readings: list[Reading]
     deviations: list[tuple[datetime, str]]
     kept: list[tuple[int, datetime]]
+    # Where arm sizes that can hardly be chance come from; empty if they fit the draw.
+    standing_out: list[str] = field(default_factory=list)

@@ -93,6 +93,7 @@ def _details(found: Report, more: Details) -> dict[str, Any]:
         ),
         "over_time_axis": unit.axis if unit.points else found.primary.metric.words,
         "event_curves": [(name, _curvedrawings(steps)) for name, steps in curves if steps],
+        "standing_out": more.standing_out,
         "parts": part_tables(found, more),
         "before": before_rows(found, more),
         "readings": [*reading_texts(found, more.readings), *_robust(found)],
