@@ -37,8 +37,8 @@ def details(
     baseline = baseline_rows(report.arms, {arm: each.observed for arm, each in before.items()})
     deviations = [each for each in deviations_of(experiment) if each[0] <= as_of]
     kept = snapshot_days(experiment)[:MOST_KEPT]
-    if report.facts.draws_sections:
-        # The other details compare single learners.
+    if report.facts.draws_sections or report.is_withheld:
+        # The other details compare single learners, or what must not be compared.
         return Details([], [], baseline, [], deviations, kept)
     over_time = outcomes_over_time(
         experiment.pk, metric=primary, zone=report.facts.zone, as_of=as_of

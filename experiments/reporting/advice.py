@@ -5,12 +5,10 @@ from enum import StrEnum
 from math import isfinite
 
 from common.dates import instant_text
-from experiments.reporting.answer import Judgement, judge
+from experiments.reporting.answer import TOO_FEW, Judgement, judge
 from experiments.reporting.guardrails import GuardrailRow
 from experiments.reporting.report import Report, Row
-
-# With fewer learners in an arm, only a huge difference can be told from chance.
-_TOO_FEW = 12
+from experiments.stats.balance import Balance
 
 
 class Decision(StrEnum):
@@ -33,7 +31,8 @@ class Advice:
 def advice(report: Report) -> Advice | None:
     """Return what to do; None while nothing can be compared.
 
-    Harm comes first: a guardrail that got worse outweighs a better primary outcome.
+    Harm comes first: a guardrail that got worse outweighs a better primary outcome, and also
+    numbers that cannot be compared.
     """
     if report.is_mismatch:
         return Advice(
@@ -44,34 +43,72 @@ def advice(report: Report) -> Advice | None:
     if report.is_young or not report.assigned:
         return None
     judged = [(row, judge(report, row)) for row in report.primary.rows]
-    if any(judgement is Judgement.WITHHELD for _, judgement in judged):
-        return Advice(
-            Decision.BROKEN,
-            "The arms lost learners differently. Find out why they left before you compare "
-            "those who stayed.",
-        )
-    return _harm(report) or _benefit(report, judged) or _undecided(report, judged)
+    found = (
+        _harm(report)
+        or _withheld(judged)
+        or _suspect(report)
+        or _doubtful_harm(report)
+        or _benefit(report, judged)
+        or _undecided(report, judged)
+    )
+    surprise = _suspect(report)
+    if surprise is not None and found.decision is Decision.STOP:
+        return Advice(found.decision, f"{found.text} {surprise.text}")
+    return found
+
+
+def _withheld(judged: list[tuple[Row, Judgement]]) -> Advice | None:
+    if not any(judgement is Judgement.WITHHELD for _, judgement in judged):
+        return None
+    return Advice(
+        Decision.BROKEN,
+        "Nothing can be compared, because more learners left one arm than the other. Find out "
+        "first why they left.",
+    )
+
+
+def _suspect(report: Report) -> Advice | None:
+    """Return what to check if arm sizes are a surprise, though no proof of a fault."""
+    names = [name for name, each in report.balances if each.state is Balance.SURPRISE]
+    if not names:
+        return None
+    sizes = " and ".join(f"{arm.assigned:,} in “{arm.name}”" for arm in report.arms)
+    return Advice(
+        Decision.WAIT,
+        f"Check first whether learners are missing: {sizes} are hardly a fair draw.",
+    )
 
 
 def _harm(report: Report) -> Advice | None:
-    harmful = [row for row in report.guardrails if row.is_harmful]
-    beyond = [row for row in harmful if row.is_beyond_margin]
+    beyond = [row for row in report.guardrails if row.is_harmful and row.is_beyond_margin]
     if beyond:
-        return Advice(Decision.STOP, f"Stop it: {_guards(beyond)} got worse than is accepted.")
+        changes = "; ".join(_change(row, "probably") for row in beyond)
+        return Advice(Decision.STOP, f"Stop {_guarded(beyond)}: {changes}.")
     worse = [row for row in report.primary.rows if judge(report, row) is Judgement.WORSE]
     if worse and len(worse) == len(report.primary.rows):
-        return Advice(Decision.STOP, f"Stop it: learners in {_arms(worse)} do worse.")
-    if harmful:
-        return Advice(
-            Decision.WAIT,
-            f"Weigh it: {_guards(harmful)} got worse, and it is not known whether by more than is "
-            "accepted.",
-        )
+        return Advice(Decision.STOP, f"Stop {_arms(worse)}: its learners do worse.")
     return None
 
 
-def _guards(rows: list[GuardrailRow]) -> str:
-    return ", ".join(f"“{row.metric.name}” in “{row.arm.name}”" for row in rows)
+def _doubtful_harm(report: Report) -> Advice | None:
+    harmful = [row for row in report.guardrails if row.is_harmful]
+    if not harmful:
+        return None
+    changes = "; ".join(_change(row, "perhaps") for row in harmful)
+    return Advice(Decision.WAIT, f"Weigh benefit and harm: {changes}.")
+
+
+def _guarded(rows: list[GuardrailRow]) -> str:
+    return " and ".join(dict.fromkeys(f"“{row.arm.name}”" for row in rows))
+
+
+def _change(row: GuardrailRow, how_sure: str) -> str:
+    figures = row.figures
+    return (
+        f"“{row.metric.name}” went from {figures.level(row.control_level)} to "
+        f"{figures.level(row.arm_level)} in “{row.arm.name}”, {how_sure} by more than the "
+        f"{figures.size(row.guardrail.margin.size)} that are accepted"
+    )
 
 
 def _benefit(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice | None:
@@ -79,7 +116,7 @@ def _benefit(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice | No
     if not better:
         return None
     best = max(better, key=lambda row: abs(row.lift))
-    text = f"Keep it: give “{best.arm.name}” to everybody."
+    text = f"Keep “{best.arm.name}”: give it to everybody."
     if len(better) > 1:
         text = f"{text} Learners in {_arms(better)} all did better, and in it most."
     return Advice(Decision.KEEP, text)
@@ -93,15 +130,15 @@ def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:
     if smallest and rows and all(_is_small(row, smallest) for row in rows):
         return Advice(
             Decision.STOP,
-            f"Drop it: any difference is smaller than {rows[0].figures.size(smallest)}, the "
+            f"Do without: any difference is smaller than {rows[0].figures.size(smallest)}, the "
             "smallest that was to matter.",
         )
     fewest = min(each.n for each in report.primary.observed.values())
-    if fewest < _TOO_FEW:
+    if fewest < TOO_FEW:
         return Advice(
             Decision.WAIT,
-            f"There are too few learners for an answer: an arm has only {fewest:,}. Repeat it with "
-            "more learners.",
+            f"There are too few learners for an answer: only {fewest:,} of an arm are counted. "
+            "Repeat it with more learners.",
         )
     return Advice(
         Decision.WAIT,

@@ -10,6 +10,9 @@ from experiments.reporting.report import Report, Row
 from experiments.reporting.text import draw_summary
 from experiments.reporting.verdict import Finding, hint_text
 
+# With fewer learners in an arm, only a huge difference can be told from chance.
+TOO_FEW = 12
+
 
 class Judgement(StrEnum):
     """What a finding means for the course."""
@@ -19,6 +22,7 @@ class Judgement(StrEnum):
     EARLY = "too early to tell"
     HINT = "no difference after correction"
     NOT_FOUND = "no difference found"
+    TOO_FEW = "too few learners"
     UNKNOWN = "not known yet"
     WITHHELD = "withheld"
     UNTRUSTED = "cannot be trusted"
@@ -47,12 +51,19 @@ def judge(report: Report, row: Row) -> Judgement:
     if is_withheld(report, row):
         return Judgement.WITHHELD
     finding = row.verdict.finding
+    if finding is Finding.NOT_FOUND and _counts_too_few(report, row):
+        return Judgement.TOO_FEW
     if finding in _JUDGEMENTS:
         return _JUDGEMENTS[finding]
     if _is_early(report, row):
         return Judgement.EARLY
     is_higher = finding is Finding.HIGHER
     return Judgement.BETTER if is_higher is (row.metric.better == HIGHER) else Judgement.WORSE
+
+
+def _counts_too_few(report: Report, row: Row) -> bool:
+    result = next(each for each in report.results if each.metric == row.metric)
+    return min(result.observed[arm.key].n for arm in (row.arm, row.control)) < TOO_FEW
 
 
 def is_withheld(report: Report, row: Row) -> bool:
@@ -140,6 +151,8 @@ _FOUND = {
     Judgement.EARLY: "it is too early to tell whether learners in “{arm}” differ from {others}",
     Judgement.HINT: "no difference between learners in “{arm}” and {others} stands",
     Judgement.NOT_FOUND: "no difference was found between learners in “{arm}” and {others}",
+    Judgement.TOO_FEW: "too few learners are counted to tell whether those in “{arm}” differ from "
+    "{others}",
     Judgement.UNKNOWN: "it is not known whether learners in “{arm}” differ from {others}",
     Judgement.WITHHELD: "no comparison of learners in “{arm}” with {others} is given",
     Judgement.UNTRUSTED: "it cannot be said whether learners in “{arm}” differ from {others}",
@@ -186,11 +199,11 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
         return f"{counted} are counted. {_early(report, row)}"
     if judgement is Judgement.HINT:
         return f"{counted} are counted. {hint_text(row.corrected_p)}"
-    if judgement is Judgement.NOT_FOUND:
+    if judgement in (Judgement.NOT_FOUND, Judgement.TOO_FEW):
         return (
-            f"{counted} are counted. With {level} confidence this rules out a rise of more than "
-            f"{figures.bound(difference.high)} and a fall of more than "
-            f"{figures.bound(difference.low)}, but not a smaller difference."
+            f"{counted} are counted. With {level} confidence the true difference lies between a "
+            f"fall of {figures.bound(difference.low)} and a rise of "
+            f"{figures.bound(difference.high)}. Larger effects are ruled out; no effect is not."
         )
     return (
         f"{counted} are counted. With {level} confidence the true difference is "

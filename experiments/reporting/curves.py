@@ -31,9 +31,11 @@ Step = tuple[str, float, float]
 def over_time_svg(moments: Sequence[Moment], *, factor: int, width: int) -> str:
     """Return the difference over time with the interval that holds on all days, as SVG.
 
-    Empty with fewer than two days that have a value. Days are texts, so that no time zone of a
-    process moves them.
+    Empty with fewer than two days that have a value, and without any interval. Days are texts, so
+    that no time zone of a process moves them.
     """
+    if not any(each.difference.has_interval for each in moments):
+        return ""
     points = tuple(
         (each.arm.name, iso_day_text(each.day), *_limits(each, factor))
         for each in moments

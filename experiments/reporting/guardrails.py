@@ -72,16 +72,15 @@ def _row(
     return GuardrailRow(metric, arms[1], arms[0], found, levels[1], levels[0])
 
 
-_STATES = {
-    Verdict.SAFE: "within its margin",
-    Verdict.HARMFUL: "worse",
-    Verdict.UNKNOWN: "not known yet",
-}
-
-
 def state_text(row: GuardrailRow) -> str:
-    """Return the state of the guardrail in two or three words."""
-    return _STATES[row.guardrail.verdict]
+    """Return the state of the guardrail in a few words."""
+    match row.guardrail.verdict:
+        case Verdict.SAFE:
+            return "no harm beyond what is accepted"
+        case Verdict.HARMFUL:
+            return "worse than is accepted" if row.is_beyond_margin else "worse"
+        case Verdict.UNKNOWN:
+            return "harm is not ruled out"
 
 
 def guardrail_text(row: GuardrailRow) -> str:
@@ -98,4 +97,4 @@ def guardrail_text(row: GuardrailRow) -> str:
     points = figures.unit.points
     limits = f"{level_text(found.level)} interval {figures.interval(found)}{points}"
     margin = figures.size(row.guardrail.margin.size)
-    return f"{levels} ({limits}). Accepted is a change for the worse of less than {margin}."
+    return f"{levels} ({limits}). Up to {margin} worse is accepted."

@@ -17,6 +17,7 @@ STYLES = {
     Judgement.EARLY: "none",
     Judgement.HINT: "none",
     Judgement.NOT_FOUND: "none",
+    Judgement.TOO_FEW: "unknown",
     Judgement.UNKNOWN: "unknown",
     Judgement.WITHHELD: "unknown",
     Judgement.UNTRUSTED: "unknown",

@@ -149,6 +149,13 @@ class Report:
         return found
 
     @property
+    def is_withheld(self) -> bool:
+        """Return whether no arm is compared, because learners left the arms differently."""
+        if self.staying is None:
+            return False
+        return all(self.staying.reason_of(arm) for arm in self.arms if not arm.is_control)
+
+    @property
     def is_open(self) -> bool:
         """Return whether more learners may come, so that these numbers are not the last ones."""
         return self.facts.is_running and not self.facts.is_over

@@ -1,7 +1,7 @@
 """The sections of a report page below its outcomes, as rows of texts. Pure, no markup."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from experiments.reporting.baseline import NOTABLE, BaselineRow
@@ -15,7 +15,7 @@ from experiments.stats.balance import SampleRatio
 from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate
 from experiments.stats.margins import Verdict
-from experiments.stats.units import Unit
+from experiments.stats.units import PERCENT, Unit
 
 _GUARD_STYLES = {Verdict.SAFE: "good", Verdict.HARMFUL: "bad", Verdict.UNKNOWN: "unknown"}
 
@@ -87,7 +87,7 @@ def staying_texts(report: Report) -> list[str]:
 def reach_texts(report: Report) -> Iterator[str]:
     """Yield how many learners a message reached, and what is known of the effect on them."""
     found = report.reach
-    if found is None or not any(each.reached.n for each in found.arms):
+    if found is None or report.is_withheld or not any(each.reached.n for each in found.arms):
         return
     primary = report.primary.metric
     for each in found.arms:
@@ -124,9 +124,12 @@ def _anchored(comparison: Comparison, names: dict[str, str], words: str) -> Iter
 
 def _effect(effect: Estimate, unit: Unit) -> str:
     """Return the effect on learners whom a message reached because of their arm."""
-    figures = Figures.of_estimates([effect], unit)
     if not effect.has_interval:
         return f"The effect on those it reached is not known: {effect.reason}."
+    if unit is PERCENT:
+        # A share cannot change by more than all of it.
+        effect = replace(effect, low=max(effect.low, -1.0), high=min(effect.high, 1.0))
+    figures = Figures.of_estimates([effect], unit)
     value = figures.change_with_unit(effect.value)
     return (
         f"On those whom it reached, the estimated effect is {value} "
@@ -143,7 +146,7 @@ def _bounds(bounds: Bounds | None, unit: Unit) -> str:
     low, high = figures.change(bounds.lower), figures.change_with_unit(bounds.upper)
     return (
         f" Among learners who would have stayed in either arm, the effect lies between {low} and "
-        f"{high}, before chance is counted."
+        f"{high}; chance comes on top."
     )
 
 

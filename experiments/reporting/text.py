@@ -278,6 +278,10 @@ def _csv_values(
     if row is None:
         yield from [""] * 12
         return
+    withheld = report.staying.reason_of(arm) if report.staying else ""
+    if withheld:
+        yield from (*[""] * 10, "withheld", withheld)
+        return
     difference, relative = row.comparison.difference, row.comparison.relative
     yield from (difference.value, difference.low, difference.high)
     yield from (relative.value, relative.low, relative.high)

@@ -81,12 +81,13 @@ def report_context(
 
 def _robust(found: Report) -> list[str]:
     """Return nothing for whole sections: ranks and cut means compare single learners."""
-    return [] if found.facts.draws_sections else robust_texts(found)
+    return [] if found.facts.draws_sections or found.is_withheld else robust_texts(found)
 
 
 def _details(found: Report, more: Details) -> dict[str, Any]:
     unit = found.primary.metric.family.unit
-    curves = [(result.metric.name, event_curves(result, found)) for result in found.results]
+    results = [] if found.is_withheld else found.results
+    curves = [(result.metric.name, event_curves(result, found)) for result in results]
     return {
         "over_time": drawings(
             lambda width: over_time_svg(more.over_time, factor=unit.factor, width=width)

@@ -86,7 +86,7 @@ def test_an_experiment_from_its_draft_to_its_answer(live_server, staff_context):
 
     # Read: what to do now.
     page.goto(report)
-    page.get_by_text("Keep it: give “nudge” to everybody.").wait_for()
+    page.get_by_text("Keep “nudge”: give it to everybody.").wait_for()
     page.get_by_text("Learners in “nudge” did better: 100.0%").wait_for()
     assert Course.objects.count() == 1
     assert faults == []

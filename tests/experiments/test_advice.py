@@ -40,20 +40,21 @@ def of(
 
 def test_a_better_arm_is_kept() -> None:
     assert advice(of((40, 100), (60, 100))) == Advice(
-        Decision.KEEP, "Keep it: give “nudge” to everybody."
+        Decision.KEEP, "Keep “nudge”: give it to everybody."
     )
 
 
 def test_a_worse_arm_is_stopped() -> None:
     assert advice(of((60, 100), (40, 100))) == Advice(
-        Decision.STOP, "Stop it: learners in “nudge” do worse."
+        Decision.STOP, "Stop “nudge”: its learners do worse."
     )
 
 
 def test_harm_beyond_the_margin_outweighs_a_benefit() -> None:
     assert advice(of((40, 100), (60, 100), unsubscribed=(0, 9))) == Advice(
         Decision.STOP,
-        "Stop it: “Unsubscribed within 7 days” in “nudge” got worse than is accepted.",
+        "Stop “nudge”: “Unsubscribed within 7 days” went from 0.0% to 9.0% in “nudge”, probably by "
+        "more than the 2.0 points that are accepted.",
     )
 
 
@@ -62,7 +63,10 @@ def test_harm_that_may_be_accepted_is_to_be_weighed() -> None:
 
     assert found is not None
     assert found.decision is Decision.WAIT
-    assert found.text.startswith("Weigh it: “Unsubscribed within 7 days” in “nudge” got worse")
+    assert found.text == (
+        "Weigh benefit and harm: “Unsubscribed within 7 days” went from 0.0% to 1.2% in “nudge”, "
+        "perhaps by more than the 2.0 points that are accepted."
+    )
 
 
 def test_an_open_experiment_is_left_running() -> None:
@@ -83,7 +87,8 @@ def test_too_few_learners_are_said_to_be_too_few() -> None:
 
     assert found is not None
     assert found.text == (
-        "There are too few learners for an answer: an arm has only 4. Repeat it with more learners."
+        "There are too few learners for an answer: only 4 of an arm are counted. Repeat it with "
+        "more learners."
     )
 
 
@@ -93,6 +98,18 @@ def test_a_difference_too_small_to_matter_is_dropped() -> None:
     assert found is not None
     assert found.decision is Decision.STOP
     assert "smaller than 5.0 points, the smallest that was to matter" in found.text
+
+
+def test_arm_sizes_that_are_a_surprise_come_before_a_benefit_and_beside_harm() -> None:
+    benefit = advice(of((40, 100), (60, 100), drawn=(200, 264)))
+    harm = advice(of((40, 100), (60, 100), unsubscribed=(0, 9), drawn=(200, 264)))
+
+    check = "Check first whether learners are missing: 200 in “control” and 264 in “nudge” are"
+    assert benefit is not None
+    assert (benefit.decision, benefit.text[: len(check)]) == (Decision.WAIT, check)
+    assert harm is not None
+    assert harm.decision is Decision.STOP
+    assert check in harm.text
 
 
 def test_arm_sizes_that_cannot_be_chance_are_broken() -> None:

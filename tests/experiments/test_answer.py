@@ -89,8 +89,8 @@ def test_null_says_what_was_ruled_out() -> None:
     )
     assert found.how_sure == (
         "337 learners in “nudge” and 346 in “control” (those who did not get it) are counted. "
-        "With 95% confidence this rules out a rise of more than 12.4 points and a fall of more "
-        "than 2.4 points, but not a smaller difference."
+        "With 95% confidence the true difference lies between a fall of 2.4 points and a rise of "
+        "12.4 points. Larger effects are ruled out; no effect is not."
     )
 
 

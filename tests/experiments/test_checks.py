@@ -16,6 +16,8 @@ from experiments.queries import report
 from experiments.reporting.answer import Judgement, answers, judge
 from experiments.reporting.guardrails import guardrail_text, state_text
 from experiments.reporting.report import Report, build_report
+from experiments.reporting.sections import reach_texts
+from experiments.reporting.text import CSV_COLUMNS, csv_rows
 from experiments.reporting.verdict import Finding
 from experiments.stats.balance import Balance
 from experiments.stats.margins import Verdict
@@ -103,7 +105,7 @@ def test_guardrails_say_harm_safety_and_ignorance(experiment: Experiment) -> Non
         "40.0% of learners unsubscribed within 7 days, against 0.0% (95% interval +"
     )
     # Nobody complained. With 30 learners, a harm of a point cannot be ruled out.
-    assert state_text(rows["complained_7d"]) == "not known yet"
+    assert state_text(rows["complained_7d"]) == "harm is not ruled out"
     # UNSUBSCRIBED is no act.
     assert rows["inactive_7d"].arm_level == 1.0
 
@@ -134,6 +136,13 @@ def test_learners_who_leave_one_arm_withhold_its_comparison(experiment: Experime
         "So far, no comparison of learners in “nudge” with those who did not get it is given."
     )
     assert answer.how_sure.startswith("20 of 40 learners in “nudge” left the course before")
+    # Nor does the file give what the page withholds.
+    rows = [dict(zip(CSV_COLUMNS, row, strict=True)) for row in csv_rows(found)]
+    of_nudge = [row for row in rows if row["arm"] == "nudge"]
+    assert {(row["finding"], row["lift"], row["p_value"]) for row in of_nudge} == {
+        ("withheld", "", "")
+    }
+    assert list(reach_texts(found)) == []
     # Of those who stayed nobody attempted a quiz. The control keeps between none and all of it.
     assert left.bounds is not None
     assert (left.bounds.lower, left.bounds.upper) == (0.0, 0.0)
