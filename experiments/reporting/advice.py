@@ -82,7 +82,7 @@ def _suspect(report: Report) -> Advice | None:
 def _harm(report: Report) -> Advice | None:
     beyond = [row for row in report.guardrails if row.is_harmful and row.is_beyond_margin]
     if beyond:
-        changes = "; ".join(_change(row, "probably") for row in beyond)
+        changes = "; ".join(_change(row, "") for row in beyond)
         return Advice(Decision.STOP, f"Stop {_guarded(beyond)}: {changes}.")
     worse = [row for row in report.primary.rows if judge(report, row) is Judgement.WORSE]
     if worse and len(worse) == len(report.primary.rows):
@@ -94,7 +94,7 @@ def _doubtful_harm(report: Report) -> Advice | None:
     harmful = [row for row in report.guardrails if row.is_harmful]
     if not harmful:
         return None
-    changes = "; ".join(_change(row, "perhaps") for row in harmful)
+    changes = "; ".join(_change(row, "perhaps ") for row in harmful)
     return Advice(Decision.WAIT, f"Weigh benefit and harm: {changes}.")
 
 
@@ -106,7 +106,7 @@ def _change(row: GuardrailRow, how_sure: str) -> str:
     figures = row.figures
     return (
         f"“{row.metric.name}” went from {figures.level(row.control_level)} to "
-        f"{figures.level(row.arm_level)} in “{row.arm.name}”, {how_sure} by more than the "
+        f"{figures.level(row.arm_level)} in “{row.arm.name}”, {how_sure}by more than the "
         f"{figures.size(row.guardrail.margin.size)} that are accepted"
     )
 

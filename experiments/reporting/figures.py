@@ -1,7 +1,7 @@
 """Numbers as text for readers: as many digits as the interval supports, a dash for nan."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, isfinite, log10
 
 from experiments.stats.comparison import Comparison
@@ -25,9 +25,12 @@ class Figures:
         """Return one format for all comparisons with a control.
 
         It has enough decimals for two digits of the narrowest interval, and never shows a limit
-        other than 0 as 0.
+        other than 0 as 0. The rounded levels differ by the rounded difference.
         """
-        return cls.of_estimates([each.difference for each in comparisons], comparisons[0].unit)
+        found = cls.of_estimates([each.difference for each in comparisons], comparisons[0].unit)
+        while found.decimals < _MOST_DECIMALS and not all(map(found.adds_up, comparisons)):
+            found = replace(found, decimals=found.decimals + 1)
+        return found
 
     @classmethod
     def of_estimates(cls, estimates: Sequence[Estimate], unit: Unit) -> "Figures":
@@ -57,6 +60,13 @@ class Figures:
         factor = self.unit.factor
         arm, control = (float(f"{each * factor:.{self.decimals}f}") for each in levels)
         return (arm - control) / factor
+
+    def adds_up(self, comparison: Comparison) -> bool:
+        """Return whether the rounded levels differ by the rounded difference."""
+        difference = comparison.difference.value
+        if not isfinite(difference):
+            return True
+        return self.change(self.apart(comparison)) == self.change(difference)
 
     def size(self, value: float) -> str:
         """Return the size of a difference, without sign and with its unit: `5.1 points`."""

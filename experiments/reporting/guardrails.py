@@ -28,9 +28,9 @@ class GuardrailRow:
 
     @property
     def is_beyond_margin(self) -> bool:
-        """Return whether the harm is as large as its margin by the best estimate."""
-        margin = self.guardrail.margin
-        return margin.side * self.guardrail.difference.value >= margin.size
+        """Return whether the whole interval lies beyond the margin."""
+        found, margin = self.guardrail.difference, self.guardrail.margin
+        return min(margin.side * found.low, margin.side * found.high) >= margin.size
 
     @property
     def figures(self) -> Figures:

@@ -63,7 +63,7 @@ def ghosts_note(report: Report) -> str:
     # An arm without learners has no messages either, which says nothing about the control.
     others = [arm for arm in report.arms if arm.assigned and not arm.is_control]
     messages = [_per_learner(arm, "handed_off") for arm in others]
-    if ghosts <= min(messages, default=ghosts):
+    if ghosts <= min(messages, default=ghosts) or not _has_several(report):
         return ""
     return (
         "On average, a control learner has more ghosts than a learner of another arm has "
@@ -71,6 +71,12 @@ def ghosts_note(report: Report) -> str:
         "segment, which usually ends their cadence. Control learners stay longer and collect "
         "more ghosts."
     )
+
+
+def _has_several(report: Report) -> bool:
+    """Return whether a control learner has more than one ghost."""
+    counts = [arm.deliveries.get(Fate("ghost"), NOTHING) for arm in report.arms if arm.is_control]
+    return any(each.deliveries > each.learners for each in counts)
 
 
 def _cells(arms: Iterable[ArmFacts], fate: Fate) -> Iterator[DeliveryCounts]:

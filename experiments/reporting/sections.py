@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import isfinite
 
+from experiments.reporting.answer import TOO_FEW
 from experiments.reporting.baseline import NOTABLE, BaselineRow
 from experiments.reporting.details import Details
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text
@@ -89,7 +90,7 @@ def reach_texts(report: Report) -> Iterator[str]:
     found = report.reach
     if found is None or report.is_withheld or not any(each.reached.n for each in found.arms):
         return
-    primary = report.primary.metric
+    primary, control = report.primary.metric, found.control_reached.n
     for each in found.arms:
         share = f"{each.reached.rate:.1%}" if each.reached.n else MISSING
         yield (
@@ -97,7 +98,7 @@ def reach_texts(report: Report) -> Iterator[str]:
             f"in “{each.arm.name}” ({share}), within the time for which {_lower(primary.name)} is "
             "counted."
         )
-        if each.effect is not None and each.reached.successes:
+        if each.effect is not None and min(each.reached.successes, control) >= TOO_FEW:
             yield _effect(each.effect, primary.family.unit)
     names = {arm.key: arm.name for arm in report.arms}
     for comparison in found.anchored:

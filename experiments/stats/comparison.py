@@ -1,7 +1,7 @@
 """Comparison of an arm with the control for any kind of outcome, in pages and commands alike."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -104,7 +104,10 @@ def _mean_outcome(rows: Rows) -> float:
 
 
 def _guard_rates(control: Counts, arm: Counts, margin: Margin, level: float) -> Guardrail:
-    return rate_guardrail(control, arm, margin, level=level)
+    found = rate_guardrail(control, arm, margin, level=level)
+    # The interval is that of all rates: in small and sparse arms, the score interval finds harm
+    # too often.
+    return replace(found, difference=rate_difference(control, arm, level=level))
 
 
 def _guard_means(control: Moments, arm: Moments, margin: Margin, level: float) -> Guardrail:

@@ -6,7 +6,9 @@ from uuid import uuid4
 from activity.models import Course, Feed, FeedCursor, FeedHour, PastChange, Section, Settling
 from activity.operations import ingest
 from common.archive import make_months, month_of
+from experiments.ledger.snapshots import Snapshot
 from experiments.models import Assignment, DeliveryOutcome, LedgerEntry, SectionDraw, Stratum
+from experiments.reporting.text import CSV_COLUMNS
 from interventions.models import (
     ArchivedDelivery,
     ArchivedTrace,
@@ -122,6 +124,11 @@ def _drawn(word: str, assignment: Assignment) -> None:
     entry = LedgerEntry.objects.create(
         experiment=experiment, position=0, kind="draws", content=word, sha256=word, at=NOW
     )
+    kept = Snapshot(experiment.key, NOW.isoformat(), (), CSV_COLUMNS, (), {}, {}, {})
+    LedgerEntry.objects.create(
+        experiment=experiment, position=1, kind="snapshot", content=kept.content(),
+        previous_sha256=word, sha256=f"{word} kept", at=NOW,
+    )  # fmt: skip
     stratum = Stratum.objects.create(experiment=experiment, key=f"{word} stratum")
     SectionDraw.objects.create(
         experiment=experiment,

@@ -53,8 +53,8 @@ def test_a_worse_arm_is_stopped() -> None:
 def test_harm_beyond_the_margin_outweighs_a_benefit() -> None:
     assert advice(of((40, 100), (60, 100), unsubscribed=(0, 9))) == Advice(
         Decision.STOP,
-        "Stop “nudge”: “Unsubscribed within 7 days” went from 0.0% to 9.0% in “nudge”, probably by "
-        "more than the 2.0 points that are accepted.",
+        "Stop “nudge”: “Unsubscribed within 7 days” went from 0.0% to 9.0% in “nudge”, by more "
+        "than the 2.0 points that are accepted.",
     )
 
 

@@ -85,12 +85,12 @@ def test_null_says_what_was_ruled_out() -> None:
 
     assert found.found == (
         "No difference was found between learners in “nudge” and those who did not get it: "
-        "60.8% of learners attempted a quiz within 7 days, against 55.8%."
+        "60.83% of learners attempted a quiz within 7 days, against 55.78%."
     )
     assert found.how_sure == (
         "337 learners in “nudge” and 346 in “control” (those who did not get it) are counted. "
-        "With 95% confidence the true difference lies between a fall of 2.4 points and a rise of "
-        "12.4 points. Larger effects are ruled out; no effect is not."
+        "With 95% confidence the true difference lies between a fall of 2.36 points and a rise of "
+        "12.40 points. Larger effects are ruled out; no effect is not."
     )
 
 

@@ -39,9 +39,9 @@ def test_a_null_result_states_the_range_ruled_out() -> None:
 
     assert found.finding == Finding.NOT_FOUND
     assert found.text == (
-        "60.8% of learners did in nudge, against 55.8% in control. No difference was found "
-        "(p = 0.181). Ruled out, with 95% confidence: a rise of more than 12.4 points and a fall "
-        "of more than 2.4 points. Any effect in between is possible, also none."
+        "60.83% of learners did in nudge, against 55.78% in control. No difference was found "
+        "(p = 0.181). Ruled out, with 95% confidence: a rise of more than 12.40 points and a fall "
+        "of more than 2.36 points. Any effect in between is possible, also none."
     )
 
 
@@ -114,7 +114,6 @@ def test_an_interval_just_above_zero_is_not_written_as_zero() -> None:
 @pytest.mark.slow
 def test_the_numbers_of_one_line_add_up() -> None:
     rng = np.random.default_rng(3)
-    nearest = 0
     for _ in range(400):
         n = rng.integers(150, 900, 2)
         control, arm = (Counts(int(rng.integers(0, size + 1)), int(size)) for size in n)
@@ -124,8 +123,7 @@ def test_the_numbers_of_one_line_add_up() -> None:
         written = float(figures.change(figures.apart(found)))
         assert levels[0] - levels[1] == pytest.approx(written, abs=1e-9)
         assert written == pytest.approx(found.difference.value * 100, abs=10**-figures.decimals)
-        nearest += figures.change(found.difference.value) == figures.change(figures.apart(found))
-    assert nearest < 390, "some must differ from the rounded difference"
+        assert figures.change(found.difference.value) == figures.change(figures.apart(found))
 
 
 def test_no_printed_limit_lies_inside_its_interval() -> None:

@@ -13,6 +13,8 @@ from scipy import optimize, special, stats
 from experiments.exports.notebook.means import welch
 from experiments.exports.notebook.rates import (
     Table,
+    exact_p_value,
+    is_small,
     rate_limits,
     rate_test_p_value,
     score_p,
@@ -24,16 +26,17 @@ from experiments.exports.notebook.reading import Array
 def guard_rate(
     control: Array, arm: Array, margin: float, is_lower_better: bool, level: float
 ) -> dict[str, float]:
-    """Return the difference of two rates by the score test, and the p-value of the margin."""
+    """Return the difference of two rates as `rate` does, and the score test of the margin."""
     table: Table = (int(control.sum()), control.size, int(arm.sum()), arm.size)
     x0, n0, x1, n1 = table
     if not n0 or not n1:
         return {}
-    low, high = rate_limits(table, level, is_exact=False, is_ratio=False)
+    is_exact = is_small(table)
+    low, high = rate_limits(table, level, is_exact=is_exact, is_ratio=False)
     side = 1 if is_lower_better else -1
     return {
         "difference": x1 / n1 - x0 / n0, "low": low, "high": high,
-        "p_value": score_p(table),
+        "p_value": exact_p_value(table) if is_exact else score_p(table),
         "margin_p_value": score_p_one_sided(table, side * margin, side),
     }  # fmt: skip
 

@@ -226,7 +226,7 @@ def is_searched(key: Key, data: Data) -> bool:
         return name.endswith("p_value")
     kinds = {entry["outcome"]: entry["kind"] for entry in data.book}
     return (
-        part in ("outcome", "from_message")
+        part in ("outcome", "from_message", "guardrail")
         and kinds.get(outcome) == "binary"
         and ("low" in name or "high" in name or "p_value" in name)
     )
