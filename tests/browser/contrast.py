@@ -17,7 +17,8 @@ MARK_KNOWN = """() => {
         return (a >>> 0).toString(36) + (b >>> 0).toString(36);
     };
     const textOf = element => "value" in element
-        ? element.value || element.placeholder || ""
+        // Of a progress bar and of an item of a list it is a number.
+        ? String(element.value || element.placeholder || "")
         : [...element.childNodes].map(node => node.nodeType == 3 ? node.data : "").join("");
     for (const element of document.querySelectorAll("html, body, body *")) {
         delete element.dataset.knownLook;
