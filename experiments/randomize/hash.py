@@ -4,7 +4,9 @@ It follows specification 5 of the GrowthBook SDKs, whose published vectors are t
 only on its arguments, so a draw can be repeated years later from the seed and the id.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ BUCKETS = 10_000
 _OFFSET_BASIS = 0x811C9DC5
 _PRIME = 0x01000193
 _MASK = 0xFFFFFFFF
+_FACTOR = np.uint32(_PRIME)
 # Small enough that a chunk's columns stay in the processor's cache.
 _CHUNK = 8_192
 _MOST_DIGITS = 10
@@ -27,11 +30,13 @@ def bucket_of(unit_id: str, *, seed: str) -> int:
 def bucket_of_many(unit_ids: Sequence[str], *, seed: str) -> NDArray[np.int64]:
     """Return for each id the result of `bucket_of`."""
     start = np.uint32(fnv1a32(seed))
+    if len(unit_ids) <= _CHUNK:
+        return _decimal_hashes(_hashes(unit_ids, start=start)) % BUCKETS
     chunks = [
         _decimal_hashes(_hashes(unit_ids[first : first + _CHUNK], start=start)) % BUCKETS
         for first in range(0, len(unit_ids), _CHUNK)
     ]
-    return np.concatenate([np.empty(0, dtype=np.int64), *chunks])
+    return np.concatenate(chunks)
 
 
 def hash_share(value: str, *, seed: str, version: int = 2) -> float:
@@ -64,18 +69,18 @@ def _code_units(text: str) -> NDArray[np.uint16]:
 def _hashes(texts: Sequence[str], *, start: np.uint32) -> NDArray[np.uint32]:
     """Return the FNV-1a state of each text, starting from the state of the text before it."""
     whole = "".join(texts)
-    # Ids are ASCII, where a character is one code unit and one byte.
-    units = np.frombuffer(whole.encode(), np.uint8) if whole.isascii() else _code_units(whole)
-    lengths = _unit_counts(texts, total=len(units))
     states = np.full(len(texts), start, dtype=np.uint32)
-    if lengths.size and (lengths == lengths[0]).all():
-        # Usually all ids have one length. Whole columns are four times as fast as selected rows.
-        for column in units.reshape(len(texts), -1).T.astype(np.uint32):
-            states ^= column
-            states *= np.uint32(_PRIME)
+    if whole.isascii() and len(set(map(len, texts))) == 1:
+        # Usually all ids have one length and are ASCII, where a character is one code unit and one
+        # byte. Whole columns are four times as fast as selected rows.
+        characters = np.frombuffer(whole.encode(), np.uint8)
+        columns = characters.reshape(len(texts), -1).T.astype(np.uint32)
+        _add_columns(states, columns, factors=repeat(_FACTOR))
         return states
+    units = _code_units(whole)
+    lengths = _unit_counts(texts, total=len(units))
     for rows, column in _columns(units.astype(np.uint32), lengths):
-        states[rows] = (states[rows] ^ column) * np.uint32(_PRIME)
+        states[rows] = (states[rows] ^ column) * _FACTOR
     return states
 
 
@@ -102,10 +107,22 @@ def _decimal_hashes(numbers: NDArray[np.uint32]) -> NDArray[np.int64]:
     # One row per digit, the first digit of the largest numbers first.
     leading = numbers // _POWERS
     digits = leading % np.uint32(10) + np.uint32(ord("0"))
-    # Leading zeros are not part of the text, but the number zero has one digit.
+    # Leading zeros are not part of the text, but the number zero has one digit. A digit of 0 and a
+    # factor of 1 leave a state as it is, which is faster than a choice of rows.
     leading[-1] = 1
+    is_written = leading > 0
+    digits *= is_written
+    factors = np.where(is_written, _FACTOR, np.uint32(1))
     states = np.full(len(numbers), _OFFSET_BASIS, dtype=np.uint32)
-    for column, is_written in zip(digits, leading > 0, strict=True):
-        np.bitwise_xor(states, column, out=states, where=is_written)
-        np.multiply(states, np.uint32(_PRIME), out=states, where=is_written)
+    _add_columns(states, digits, factors=factors)
     return states.astype(np.int64)
+
+
+def _add_columns(
+    states: NDArray[np.uint32], columns: Iterable[Any], *, factors: Iterable[Any]
+) -> None:
+    """Add a code unit to each state, column by column."""
+    add, multiply = np.bitwise_xor, np.multiply
+    for column, factor in zip(columns, factors, strict=False):
+        add(states, column, states)
+        multiply(states, factor, states)

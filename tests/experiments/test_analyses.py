@@ -100,6 +100,7 @@ def test_the_protocol_locks_what_was_typed() -> None:
     assert protocol.analysis.subgroups == ("sex",)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_the_admin_saves_an_analysis_and_says_what_it_cannot_read(admin_client: Client) -> None:
     experiment = make_experiment(segment=make_segment(make_course()))

@@ -168,6 +168,7 @@ def test_too_few_learners_are_not_called_a_difference(counted: int) -> None:
     assert "1 learners" not in found.how_sure
 
 
+@pytest.mark.slow
 def test_arm_without_learners_has_no_numbers_in_its_sentences() -> None:
     (metric,) = METRICS[:1]
     observed = metric.observe({(0,): 120, (1,): 80})

@@ -90,6 +90,7 @@ def handed(assignment: Assignment, outcome: str, at: Any = NOW + HOUR) -> None:
     record_delivery_outcome(assignment.pk, delivery_key=uuid4(), outcome=outcome, at=at)
 
 
+@pytest.mark.slow
 def test_guardrails_say_harm_safety_and_ignorance(experiment: Experiment) -> None:
     for each in drawn(experiment, "nudge", 30)[:12]:
         act(each.enrollment, "UNSUBSCRIBED", occurred_at=NOW + HOUR)
@@ -118,6 +119,7 @@ def test_an_empty_arm_has_guardrails_without_numbers(experiment: Experiment) -> 
         assert guardrail_text(row) == f"{row.metric.name}: no learner of this arm is counted yet."
 
 
+@pytest.mark.slow
 def test_learners_who_leave_one_arm_withhold_its_comparison(experiment: Experiment) -> None:
     drawn(experiment, "control", 40)
     drawn(experiment, "nudge", 20)
@@ -160,6 +162,7 @@ def test_equal_leaving_withholds_nothing(experiment: Experiment) -> None:
     assert judge(found, found.rows[0]) is not Judgement.WITHHELD
 
 
+@pytest.mark.slow
 def test_the_effect_on_the_reached_divides_by_the_share_reached(experiment: Experiment) -> None:
     for each in drawn(experiment, "control", 40)[:8]:
         act(each.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + 2 * HOUR)

@@ -58,6 +58,7 @@ def drawn(
     return found
 
 
+@pytest.mark.slow
 def test_a_difference_found_by_looking_early_does_not_stand() -> None:
     experiment = started(expected_learners=80)
     drawn(experiment, "control", 40, 10)
@@ -73,6 +74,7 @@ def test_a_difference_found_by_looking_early_does_not_stand() -> None:
     assert re.search(r"goes from -\d.* points, and it holds zero\.$", answer.how_sure)
 
 
+@pytest.mark.slow
 def test_a_difference_beyond_the_wide_interval_stands_on_any_day() -> None:
     experiment = started(expected_learners=80)
     drawn(experiment, "control", 40, 5)
@@ -83,6 +85,7 @@ def test_a_difference_beyond_the_wide_interval_stands_on_any_day() -> None:
     assert judge(found, found.primary.rows[0]) is Judgement.BETTER
 
 
+@pytest.mark.slow
 def test_once_the_experiment_is_stopped_the_usual_interval_decides() -> None:
     experiment = started(expected_learners=80)
     drawn(experiment, "control", 40, 10)
@@ -94,6 +97,7 @@ def test_once_the_experiment_is_stopped_the_usual_interval_decides() -> None:
     assert judge(found, found.primary.rows[0]) is Judgement.BETTER
 
 
+@pytest.mark.slow
 def test_a_planned_look_takes_more_at_first_and_counts_only_its_own_learners() -> None:
     looks = [(NOW + days).isoformat() for days in (WEEK, 2 * WEEK)]
     experiment = started(expected_learners=160, looks=looks)
@@ -120,6 +124,7 @@ def test_a_planned_look_takes_more_at_first_and_counts_only_its_own_learners() -
     assert not first.made.decides
 
 
+@pytest.mark.slow
 def test_the_last_planned_look_decides_while_the_experiment_still_runs() -> None:
     looks = [(NOW + days).isoformat() for days in (WEEK, 2 * WEEK)]
     experiment = started(expected_learners=80, looks=looks)
@@ -202,6 +207,7 @@ def test_the_time_before_the_draw_counts_only_those_enrolled_so_long() -> None:
     assert rows["Quiz attempts in the 7 days before"].apart == "-"
 
 
+@pytest.mark.slow
 def test_the_curves_escape_names_and_have_a_step_per_event() -> None:
     experiment = started()
     for place, each in enumerate(drawn(experiment, "nudge", 12, 6)):

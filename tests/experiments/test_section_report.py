@@ -165,6 +165,7 @@ def test_a_learner_who_changes_section_counts_where_drawn(experiment: Experiment
     assert report(experiment, as_of=NOW + WEEK).primary.rows[0].comparison == before
 
 
+@pytest.mark.slow
 def test_the_page_of_sections_opens(experiment: Experiment, admin_client) -> None:
     attempt(experiment, "nudge", NUDGE)
 

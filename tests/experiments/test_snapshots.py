@@ -141,6 +141,7 @@ def test_a_changed_entry_breaks_the_chain(experiment: Experiment) -> None:
     assert "Entry 1 of the ledger (deviation) was changed" in verify_experiment("nudge").difference
 
 
+@pytest.mark.slow
 def test_a_restored_ledger_computes_its_numbers_from_its_tables() -> None:
     for unit, method in (("enrollment", "hash"), ("section", "cluster")):
         course = make_course(live_since=NOW - WEEK)
