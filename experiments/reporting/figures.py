@@ -25,11 +25,15 @@ class Figures:
         """Return one format for all comparisons with a control.
 
         It has enough decimals for two digits of the narrowest interval, and never shows a limit
-        other than 0 as 0. The rounded levels differ by the rounded difference.
+        other than 0 as 0. If one decimal more makes the rounded levels differ by the rounded
+        difference, it has that one too.
         """
         found = cls.of_estimates([each.difference for each in comparisons], comparisons[0].unit)
-        while found.decimals < _MOST_DECIMALS and not all(map(found.adds_up, comparisons)):
-            found = replace(found, decimals=found.decimals + 1)
+        # With more decimals a page would be hard to read, and thirds never add up.
+        finer = replace(found, decimals=min(found.decimals + 1, _MOST_DECIMALS))
+        for candidate in (found, finer):
+            if all(map(candidate.adds_up, comparisons)):
+                return candidate
         return found
 
     @classmethod
