@@ -6,12 +6,12 @@ from time import monotonic
 from django.db import transaction
 from django.db.models import Max, Q
 
+from activity.access import COMMAND_LINE
 from experiments.ledger.snapshots import Snapshot
 from experiments.models import EntryKind, Experiment, ExperimentStatus, LedgerEntry
 from experiments.operations.ledger import lock_ledger, record_snapshot
 from experiments.protocol import ProtocolError, read_protocol
-from experiments.queries import report
-from experiments.reporting.report import Report
+from experiments.queries import courses_of, report
 
 # A little less than a day, so that a snapshot does not wander through the hours.
 _SHORTEST_DAY = timedelta(hours=23, minutes=30)
@@ -43,24 +43,26 @@ def _open_experiments() -> list[Experiment]:
 def _snapshot(experiment: Experiment, *, now: datetime) -> bool:
     if lock_ledger(experiment.pk, now=now, waits=False) is None:
         return False
+    try:
+        if not _is_due(experiment, now=now):
+            return False
+        kept = Snapshot.of(report(experiment, as_of=now))
+    except ProtocolError:
+        # Its protocol is of a later release. The page says so.
+        return False
+    record_snapshot(experiment.pk, content=kept.content(), now=now)
+    return True
+
+
+def _is_due(experiment: Experiment, *, now: datetime) -> bool:
+    """Return whether a report is to be kept. It reads no draw, as each beat asks for it."""
     rows = LedgerEntry.objects.filter(experiment=experiment, kind=EntryKind.SNAPSHOT)
     last = rows.aggregate(at=Max("at"))["at"]
     if last is not None and (now - last < _SHORTEST_DAY or _is_final(experiment, last)):
         return False
-    try:
-        found = report(experiment, as_of=now)
-    except ProtocolError:
-        # Its protocol is of a later release. The page says so.
-        return False
-    if not _is_due(found, now):
-        return False
-    record_snapshot(experiment.pk, content=Snapshot.of(found).content(), now=now)
-    return True
-
-
-def _is_due(found: Report, now: datetime) -> bool:
-    is_held = any(course.held_since and course.held_since <= now for course in found.facts.courses)
-    return bool(found.assigned) and not is_held
+    courses = courses_of(experiment, viewer=COMMAND_LINE)
+    is_held = any(course.held_since and course.held_since <= now for course in courses)
+    return not is_held and experiment.assignments.exists()
 
 
 def _is_final(experiment: Experiment, last: datetime) -> bool:

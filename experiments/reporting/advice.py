@@ -43,17 +43,17 @@ def advice(report: Report) -> Advice | None:
     if report.is_young or not report.assigned:
         return None
     judged = [(row, judge(report, row)) for row in report.primary.rows]
+    suspect = _suspect(report)
     found = (
         _harm(report)
         or _withheld(judged)
-        or _suspect(report)
+        or suspect
         or _doubtful_harm(report)
         or _benefit(report, judged)
         or _undecided(report, judged)
     )
-    surprise = _suspect(report)
-    if surprise is not None and found.decision is Decision.STOP:
-        return Advice(found.decision, f"{found.text} {surprise.text}")
+    if suspect is not None and found.decision is Decision.STOP:
+        return Advice(found.decision, f"{found.text} {suspect.text}")
     return found
 
 

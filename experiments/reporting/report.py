@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
@@ -133,7 +134,7 @@ class Report:
         """Return whether arm sizes can hardly be chance: drawn, counted or reached."""
         return any(balance.is_mismatch for _, balance in self.balances)
 
-    @property
+    @cached_property
     def balances(self) -> list[tuple[str, SampleRatio]]:
         """Return each test of arm sizes with the learners that it is about."""
         if self.facts.draws_sections:

@@ -4,7 +4,6 @@ import re
 
 from django.urls import reverse
 
-from activity.models import Course
 from common.clock import utc_now
 from experiments.metrics.definitions import WEEK
 from experiments.models import Assignment, Experiment
@@ -28,7 +27,49 @@ def test_an_experiment_from_its_draft_to_its_answer(live_server, staff_context):
     page.set_default_timeout(15_000)
     page.on("dialog", lambda dialog: dialog.accept())
 
-    # Create: a name, whose members, and two arms.
+    create(page)
+    experiment = Experiment.objects.get()
+    assert (experiment.key, experiment.status, experiment.segment) == (
+        "quiz-nudge", "draft", segment,
+    )  # fmt: skip
+    change, check, report = (
+        live_server.url + reverse(name, args=(argument,))
+        for name, argument in (
+            ("admin:experiments_experiment_change", experiment.pk),
+            ("experiments:check", experiment.key),
+            ("experiments:report", experiment.key),
+        )
+    )
+
+    page.goto(check)
+    page.get_by_role("heading", name="What it could show").wait_for()
+    page.get_by_role("button", name="Mark as checked").click()
+    page.get_by_text("Checked on").wait_for()
+
+    # From the start on, nothing that the report prints can be edited.
+    page.goto(change)
+    page.get_by_role("button", name="Start, without present members").click()
+    page.get_by_text("Quiz nudge (Biology) is running.").wait_for()
+    assert page.locator("[name=segment]").count() == 0
+
+    draw_and_help(experiment, course, at=now - 3 * WEEK)
+    page.goto(report)
+    page.get_by_text("So far, learners in “nudge” did better").wait_for()
+    page.get_by_text("running", exact=True).wait_for()
+
+    page.goto(change)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_text(re.compile("stopped", re.IGNORECASE)).first.wait_for()
+    assert draw_arms(experiment.pk, [make_enrollment(course).pk], now=utc_now()) == {}
+
+    page.goto(report)
+    page.get_by_text("Keep “nudge”: give it to everybody.").wait_for()
+    page.get_by_text("Learners in “nudge” did better: 100.0%").wait_for()
+    assert faults == []
+
+
+def create(page):
+    """Fill in the form of a new experiment: a name, the members, and two arms."""
     # Typed letter by letter, as the key follows the name.
     page.locator("#id_name").press_sequentially("Quiz nudge")
     page.locator(".field-segment .select2-selection").click()
@@ -44,49 +85,12 @@ def test_an_experiment_from_its_draft_to_its_answer(live_server, staff_context):
     page.get_by_label("The arms differ outside Nudgelab").check()
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/experiments/experiment/")
-    experiment = Experiment.objects.get()
-    assert (experiment.key, experiment.status, experiment.segment) == (
-        "quiz-nudge", "draft", segment,
-    )  # fmt: skip
 
-    # Check: what it could show, before anybody is drawn.
-    check = reverse("experiments:check", args=(experiment.key,))
-    page.goto(live_server.url + check)
-    page.get_by_role("heading", name="What it could show").wait_for()
-    page.get_by_role("button", name="Mark as checked").click()
-    page.get_by_text("Checked on").wait_for()
 
-    # Start: from now on nothing that the report prints can be edited.
-    page.goto(
-        live_server.url + reverse("admin:experiments_experiment_change", args=(experiment.pk,))
-    )
-    page.get_by_role("button", name="Start, without present members").click()
-    page.get_by_text("Quiz nudge (Biology) is running.").wait_for()
-    assert page.locator("[name=segment]").count() == 0
-
-    # Look: learners are drawn, and later counted.
+def draw_and_help(experiment, course, *, at):
+    """Draw 60 learners. All of the nudge and a quarter of the control attempt a quiz."""
     learners = [make_enrollment(course) for _ in range(60)]
-    began = now - 3 * WEEK
-    draw_arms(experiment.pk, [each.pk for each in learners], now=began)
+    draw_arms(experiment.pk, [each.pk for each in learners], now=at)
     for place, each in enumerate(Assignment.objects.order_by("arm__position", "pk")):
         if each.arm.key == "nudge" or place % 4 == 0:
-            act(each.enrollment, "ATTEMPT_QUIZ", occurred_at=began + WEEK / 7)
-    report = live_server.url + reverse("experiments:report", args=(experiment.key,))
-    page.goto(report)
-    page.get_by_text("So far, learners in “nudge” did better").wait_for()
-    page.get_by_text("running", exact=True).wait_for()
-
-    # Stop: nobody else is drawn.
-    page.goto(
-        live_server.url + reverse("admin:experiments_experiment_change", args=(experiment.pk,))
-    )
-    page.get_by_role("button", name="Stop", exact=True).click()
-    page.get_by_text(re.compile("stopped", re.IGNORECASE)).first.wait_for()
-    assert draw_arms(experiment.pk, [make_enrollment(course).pk], now=utc_now()) == {}
-
-    # Read: what to do now.
-    page.goto(report)
-    page.get_by_text("Keep “nudge”: give it to everybody.").wait_for()
-    page.get_by_text("Learners in “nudge” did better: 100.0%").wait_for()
-    assert Course.objects.count() == 1
-    assert faults == []
+            act(each.enrollment, "ATTEMPT_QUIZ", occurred_at=at + WEEK / 7)

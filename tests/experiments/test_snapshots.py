@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from activity.models import Course, Event, Section
 from experiments.analyses import OUTCOMES
@@ -76,6 +78,31 @@ def test_nothing_is_kept_before_the_first_draw_and_while_events_stay_away(
 
     Course.objects.update(feed_held_since=None)
     assert keep(NOW + WEEK) == 1
+
+
+def test_a_report_that_is_not_due_reads_no_event(experiment: Experiment) -> None:
+    # Each beat of some minutes asks, and the report of a large experiment takes seconds.
+    with CaptureQueriesContext(connection) as read:
+        keep(NOW + WEEK)
+    assert "activity_event" in str(read.captured_queries)
+
+    with CaptureQueriesContext(connection) as unread:
+        keep(NOW + WEEK + DAY / 24)
+        Course.objects.update(feed_held_since=NOW)
+        keep(NOW + WEEK + 2 * DAY)
+
+    assert "activity_event" not in str(unread.captured_queries)
+
+
+def test_a_protocol_of_a_later_release_keeps_no_other_report_waiting(
+    experiment: Experiment,
+) -> None:
+    keep(NOW + WEEK)
+    stop_experiment(experiment.pk, now=NOW + WEEK)
+    text = experiment.protocol.replace('"format":3', '"format":9')
+    Experiment.objects.filter(pk=experiment.pk).update(protocol=text)
+
+    assert keep(NOW + WEEK + DAY) == 0
 
 
 def test_a_stopped_experiment_is_kept_until_everybody_is_counted(experiment: Experiment) -> None:
