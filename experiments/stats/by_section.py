@@ -1,47 +1,18 @@
 """Comparison of arms of whole sections for any kind of outcome, in the shape of `comparison`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
-from operator import add
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.stats.comparison import MEANS, RATES, RATIOS, Comparison, Family
+from experiments.stats.comparison import Comparison, Family
 from experiments.stats.estimate import UNKNOWN, Estimate, unknown
-from experiments.stats.joint import JointMoments
 from experiments.stats.margins import Guardrail, Margin, mean_guardrail_of
-from experiments.stats.ratios import ratio
 from experiments.stats.sections import Section, section_difference
-from experiments.stats.sufficient import Counts, Moments
 
 NOT_BY_SECTION = "whole sections were drawn, and this kind of outcome has no comparison by section"
 _NO_RELATIVE = "a relative difference of whole sections is not computed"
 
 # The outcomes of each arm, one element per section.
 BySection = Mapping[str, Sequence[Any]]
-# Returns the moments of each section of an arm.
-PerLearner = Callable[[Sequence[Any]], list[Moments]]
-
-
-def _rates(sections: Sequence[Counts]) -> list[Moments]:
-    return [
-        Moments.from_frequencies([(0, each.n - each.successes), (1, each.successes)])
-        for each in sections
-    ]
-
-
-def _ratios(sections: Sequence[JointMoments]) -> list[Moments]:
-    """Return the moments of the arm's ratio plus each learner's residual, as in `linearized`."""
-    whole = reduce(add, sections)
-    r, bottom = ratio(whole), whole.means[1]
-    found = [each.combined(1 / bottom, -r / bottom) for each in sections] if bottom > 0 else []
-    return [Moments(each.n, r + each.mean, each.deviations) for each in found]
-
-
-_PER_LEARNER: dict[str, PerLearner] = {
-    RATES.name: _rates,
-    MEANS.name: list,
-    RATIOS.name: _ratios,
-}
 
 
 def compare_sections(
@@ -81,7 +52,7 @@ def guard_sections(
 def _difference(
     control: Sequence[Any], arm: Sequence[Any], family: Family, level: float
 ) -> Estimate:
-    per_learner = _PER_LEARNER.get(family.name)
+    per_learner = family.per_section
     if per_learner is None:
         return unknown(UNKNOWN, level=level, reason=NOT_BY_SECTION)
     sections = [

@@ -1,6 +1,6 @@
 """Comparison of an arm with the control for any kind of outcome, in pages and commands alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
@@ -11,6 +11,7 @@ from experiments.stats.margins import Guardrail, Margin, mean_guardrail, rate_gu
 from experiments.stats.means import mean_difference, relative_mean
 from experiments.stats.rates import rate_difference, rate_test, relative_rate
 from experiments.stats.ratios import RatioSums, ratio, ratio_difference, relative_ratio
+from experiments.stats.section_moments import moments_of_rates, moments_of_ratios
 from experiments.stats.sequences import mean_sequence, rate_sequence, sequence_interval
 from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.survival import Times, restricted_mean, restricted_mean_difference
@@ -49,6 +50,8 @@ class Family:
     guard: Callable[[Any, Any, Margin, float], Guardrail] | None = None
     # The standard deviation of an arm's outcomes; None if the kind of outcome has none.
     spread: Callable[[Any], float] | None = None
+    # The moments of each section of an arm; None if this kind has no comparison by section.
+    per_section: Callable[[Sequence[Any]], list[Moments]] | None = None
     # The difference is adjusted, so it is not that of the two levels.
     is_adjusted: bool = False
     # The test alone, for simulations: without intervals, and with fewer permutations.
@@ -156,13 +159,16 @@ def _spread_of_mean(moments: Moments) -> float:
 
 RATES = Family(
     "binary", PERCENT, lambda counts: counts.rate, _compare_rates, _rate_sequence, _guard_rates,
-    test=_test_rates, spread=_spread_of_rate,
+    test=_test_rates, spread=_spread_of_rate, per_section=moments_of_rates,
 )  # fmt: skip
 MEANS = Family(
     "mean", PLAIN, lambda moments: moments.average, _compare_means, _mean_sequence, _guard_means,
-    spread=_spread_of_mean, test=_test_means,
+    test=_test_means, spread=_spread_of_mean, per_section=list,
 )  # fmt: skip
-RATIOS = Family("ratio", PERCENT, ratio, _compare_ratios, _by_error(_compare_ratios, _size))
+RATIOS = Family(
+    "ratio", PERCENT, ratio, _compare_ratios, _by_error(_compare_ratios, _size),
+    per_section=moments_of_ratios,
+)  # fmt: skip
 TIMES = Family("time", DAYS, _mean_time, _compare_times, _by_error(_compare_times, _size_of_times))
 ADJUSTED = Family(
     "adjusted", PLAIN, _mean_outcome, _compare_adjusted,
