@@ -41,10 +41,7 @@ def test_an_experiment_from_its_draft_to_its_answer(live_server, staff_context):
         )
     )
 
-    page.goto(check)
-    page.get_by_role("heading", name="What it could show").wait_for()
-    page.get_by_role("button", name="Mark as checked").click()
-    page.get_by_text("Checked on").wait_for()
+    mark_as_checked(page, check)
 
     # From the start on, nothing that the report prints can be edited.
     page.goto(change)
@@ -85,6 +82,14 @@ def create(page):
     page.get_by_label("The arms differ outside Nudgelab").check()
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/experiments/experiment/")
+
+
+def mark_as_checked(page, address):
+    """Look at what the experiment could show, and mark it as checked."""
+    page.goto(address)
+    page.get_by_role("heading", name="What it could show").wait_for()
+    page.get_by_role("button", name="Mark as checked").click()
+    page.get_by_text("Checked on").wait_for()
 
 
 def draw_and_help(experiment, course, *, at):
