@@ -29,6 +29,9 @@ SETTINGS = {
     "listen_addresses": "",
     # Local logins need no password, so only the account itself and root may reach the socket.
     "unix_socket_permissions": "0700",
+    # Autovacuum gives a table up to whoever has waited for it so long. A month of the archive waits
+    # for `activity_enrollment` and others, and only for a tenth of a second.
+    "deadlock_timeout": "50ms",
     "max_connections": "100",
     "shared_buffers": "256MB",
     "work_mem": "16MB",

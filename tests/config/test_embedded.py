@@ -12,6 +12,7 @@ import psutil
 import psycopg
 import pytest
 
+from common.archive import MILLISECONDS_TO_WAIT
 from config import embedded
 from config.embedded import folders, postgres, valkey
 from tests.processes import SECONDS_TO_FINISH, wait_until
@@ -166,6 +167,13 @@ def test_socket_folder_is_short_plain_and_always_the_same(name: str) -> None:
     assert folders.PLAIN_PATH.fullmatch(str(folder))
     assert folder == folders.socket_folder(Path("/data") / name)
     assert folder != folders.socket_folder(Path("/data") / f"{name}2")
+
+
+def test_a_vacuum_gives_way_before_the_wait_for_a_month_ends() -> None:
+    # PostgreSQL cancels autovacuum for those that have waited for this long.
+    given = postgres.SETTINGS["deadlock_timeout"]
+
+    assert int(given.removesuffix("ms")) < MILLISECONDS_TO_WAIT
 
 
 def test_servers_of_others_are_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
