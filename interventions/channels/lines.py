@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from interventions.channels.base import Answer, Channel, ChannelDownError, Connection, Result
@@ -14,6 +15,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Flight:
+    """Messages on their way. `answers` waits for the answers and returns them in order."""
+
+    answers: Callable[[], list[Answer]]
+    _sending: Sequence[Future[Answer]] = ()
+
+    def is_over(self, *, within: float) -> bool:
+        """Wait at most so many seconds. Return whether all answers of the threads have come."""
+        return not wait(self._sending, timeout=within).not_done
 
 
 class Lines:
@@ -44,6 +57,19 @@ class Lines:
         """Return how many messages may go out at once now, each over its own connection."""
         return len(self._lines)
 
+    @property
+    def sends_aside(self) -> bool:
+        """Return whether messages go out in threads, so that this one can do something else."""
+        return self._uses_threads
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether `open` would do nothing if no connection has failed since it was called.
+
+        A failed connection gives an answer that stops the channel.
+        """
+        return len(self._lines) == self._wanted
+
     def open(self) -> None:
         """Connect if needed. Raise ChannelDownError if not even one connection can be opened.
 
@@ -59,19 +85,19 @@ class Lines:
         if not all(is_open):
             self._most = self._wanted = len(self._lines)
 
-    def begin(self, messages: Sequence[Any]) -> Callable[[], list[Answer]]:
+    def begin(self, messages: Sequence[Any]) -> Flight:
         """Begin to hand off at most as many messages as there is room for.
 
-        Return a function that waits for the answers and returns them in order. A channel with only
-        one connection sends in that function, because its connection may use the database.
+        A channel with only one connection sends when the answers are asked for, because its
+        connection may use the database.
         """
         pairs = list(zip(self._lines, messages, strict=False))
         if len(messages) == self._wanted:
             self._wanted = min(2 * self._wanted, self._most)
         if not self._uses_threads:
-            return lambda: [self._send(pair) for pair in pairs]
-        started = [self._pool().submit(self._send, pair) for pair in pairs]
-        return lambda: [each.result() for each in started]
+            return Flight(lambda: [self._send(pair) for pair in pairs])
+        sending = [self._pool().submit(self._send, pair) for pair in pairs]
+        return Flight(lambda: [each.result() for each in sending], sending)
 
     def close(self) -> None:
         """Close all connections."""

@@ -5,7 +5,7 @@ one another: each has the facts of its own mailbox.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -88,7 +88,7 @@ class _Learner:
 
 
 @dataclass
-class _Work:
+class Decided:
     """The decisions of a turn, which are written in one statement."""
 
     cache: DispatchCache
@@ -105,27 +105,50 @@ class _Work:
 def claim_next(
     candidates: Sequence[int], *, room: Mapping[str, int], now: datetime, cache: DispatchCache
 ) -> Turn:
-    """Decide on the due messages of learners, up to the first of each to hand off. Claim those.
+    """Decide on the due messages of learners, up to the first of each to hand off. Claim those."""
+    return write_decided(decide_next(candidates, room=room, now=now, cache=cache))
+
+
+def decide_next(
+    candidates: Sequence[int],
+    *,
+    room: Mapping[str, int],
+    now: datetime,
+    cache: DispatchCache,
+    in_flight: frozenset[int] = frozenset(),
+) -> Decided:
+    """Decide on the due messages of learners, and write nothing yet. Call it in a transaction.
 
     `room` is how many messages each channel that is up can take now. As many learners are taken as
     there is room, in the order of the candidates. All learners with their mailboxes are locked, so
     that no other worker can pass a cap at the same time. Mailboxes that another worker has are
-    skipped.
+    skipped. `in_flight` are learners whose messages have no recorded answer yet. Nothing is decided
+    on their mailboxes.
     """
     cache.refresh()
-    work = _Work(cache, now, Counter(room), Turn())
+    work = Decided(cache, now, Counter(room), Turn())
     full = {name for name, number in room.items() if not number}
     limit = work.room.total()
     taken = claim_learners(candidates, channels=list(room), now=now, limit=limit)
     work.turn.rest = taken.rest
-    for each in _with_facts(_to_decide(taken.claimed, work.turn), work):
+    for each in _with_facts(_to_decide(taken.claimed, work.turn, in_flight), work):
         waits_for = _decide_in_order(each, work)
         if waits_for is not None:
             later = work.turn.blocked if waits_for in full else work.turn.again
             later.append(each.learner.pk)
     _render(work)
     _come_again(taken.instead_of, work)
-    _write(work)
+    return work
+
+
+def write_decided(work: Decided) -> Turn:
+    """Write all decisions. The rows are locked, so none can have moved meanwhile."""
+    if work.changes:
+        move_all(work.changes, now=work.now)
+        keep_sent(work.sent)
+    states = Counter(str(change.delivery.state) for change in work.changes)
+    states.pop(DeliveryState.CLAIMED, None)
+    work.turn.moves = states
     return work.turn
 
 
@@ -146,9 +169,9 @@ def postpone(learner_id: int, *, until: datetime, now: datetime, error: str) -> 
             move(delivery, Move(DeliveryState.PLANNED, "error", error[:300], until), now=now)
 
 
-def _to_decide(taken: Iterable[Claimed], turn: Turn) -> list[Learner]:
+def _to_decide(taken: Iterable[Claimed], turn: Turn, in_flight: Collection[int]) -> list[Learner]:
     """Return the learners to decide on: one per mailbox, and none with a pending opt-out."""
-    mailboxes: set[int] = set()
+    mailboxes = set(in_flight)
     found = []
     for each in taken:
         if each.has_said_no:
@@ -163,7 +186,7 @@ def _to_decide(taken: Iterable[Claimed], turn: Turn) -> list[Learner]:
     return found
 
 
-def _come_again(instead_of: Mapping[int, int], work: _Work) -> None:
+def _come_again(instead_of: Mapping[int, int], work: Decided) -> None:
     """Let candidates come again for whom another learner of their mailbox was taken."""
     turn = work.turn
     # If nothing could be decided for the other learner, a loop would try again and again.
@@ -174,7 +197,7 @@ def _come_again(instead_of: Mapping[int, int], work: _Work) -> None:
     turn.again += [pk for pk, first in instead_of.items() if first in tried]
 
 
-def _with_facts(learners: Sequence[Learner], work: _Work) -> list[_Learner]:
+def _with_facts(learners: Sequence[Learner], work: Decided) -> list[_Learner]:
     """Return the learners with due messages that may be decided on, with their facts."""
     if not learners:
         return []
@@ -212,7 +235,7 @@ def _asked(learner: Learner, due: Sequence[Delivery], cache: DispatchCache) -> A
     return Asked(learner, addresses, sorted({delivery.enrollment_id for delivery in due}))
 
 
-def _decide_in_order(each: _Learner, work: _Work) -> str | None:
+def _decide_in_order(each: _Learner, work: Decided) -> str | None:
     """Decide on the learner's messages up to the first to hand off.
 
     Return the channel of the next message, which must wait, or None if no more are due. A less
@@ -226,7 +249,7 @@ def _decide_in_order(each: _Learner, work: _Work) -> str | None:
     return None
 
 
-def _decide(delivery: Delivery, each: _Learner, work: _Work) -> bool:
+def _decide(delivery: Delivery, each: _Learner, work: Decided) -> bool:
     """Decide on one message. Return whether it can be handed off."""
     now, limits = work.now, work.cache.limits
     if delivery.expires_at <= now:
@@ -255,7 +278,7 @@ def _decide(delivery: Delivery, each: _Learner, work: _Work) -> bool:
     return False
 
 
-def _render(work: _Work) -> None:
+def _render(work: Decided) -> None:
     """Render what may be handed off. A ghost goes the same way and lacks only the hand-off."""
     asked = [(delivery, each.learner) for delivery, each in work.allowed]
     contexts = message_contexts(asked, now=work.now)
@@ -263,7 +286,7 @@ def _render(work: _Work) -> None:
         _proceed(delivery, each, contexts[delivery.pk], work)
 
 
-def _proceed(delivery: Delivery, each: _Learner, context: MessageContext, work: _Work) -> None:
+def _proceed(delivery: Delivery, each: _Learner, context: MessageContext, work: Decided) -> None:
     channel = work.cache.channels[delivery.channel]
     locales = (each.learner.locale, delivery.enrollment.course.locale)
     text = work.cache.texts.choose(delivery.step.template, locales)
@@ -286,13 +309,3 @@ def _proceed(delivery: Delivery, each: _Learner, context: MessageContext, work: 
     work.changes.append(Change(delivery, Move(DeliveryState.CLAIMED), values))
     work.sent.append(SentRow(delivery.pk, channel.show(message), draft.text.locale))
     work.turn.claims.append(Claim(delivery, values["lease_until"], channel, message))
-
-
-def _write(work: _Work) -> None:
-    """Write all decisions. The rows are locked, so none can have moved meanwhile."""
-    if work.changes:
-        move_all(work.changes, now=work.now)
-        keep_sent(work.sent)
-    states = Counter(str(change.delivery.state) for change in work.changes)
-    states.pop(DeliveryState.CLAIMED, None)
-    work.turn.moves = states

@@ -45,7 +45,12 @@ class Done:
 
 @transaction.atomic
 def finish_deliveries(done: Sequence[Done], *, now: datetime) -> list[str | None]:
-    """Write the answers to the ledger. Return the new states, or None where the claim was lost.
+    """Write the answers to the ledger. Return the new states, or None where the claim was lost."""
+    return write_answers(done, now=now)
+
+
+def write_answers(done: Sequence[Done], *, now: datetime) -> list[str | None]:
+    """Do the same in the transaction that is open.
 
     Hand-offs are written to the event log first, because Due rows are locked before deliveries. The
     channels' own rows come last.
@@ -83,14 +88,18 @@ def release_claims(claims: Sequence[Claim], *, now: datetime, reason: str) -> No
 
 def write_sent_events(deliveries: Mapping[Delivery, str], *, now: datetime) -> None:
     """Write hand-offs with their verbs to the event log. The same message counts only once."""
-    # If no signal reads the log, quiet events avoid an evaluation after each message, for which
-    # the learner's next message would wait.
-    is_read = any(Need.LOG in signal.needs for signal in SIGNALS)
     events = [
         MessageEvent(each.enrollment_id, verb, each.message_id, occurred_at=now, properties={})
         for each, verb in deliveries.items()
     ]
-    append_message_events(events, now=now, is_read=is_read)
+    append_message_events(events, now=now, is_read=locks_due_rows())
+
+
+def locks_due_rows() -> bool:
+    """Return whether a recorded hand-off makes its enrollment due, which locks the Due row."""
+    # If no signal reads the log, quiet events avoid an evaluation after each message, for which
+    # the learner's next message would wait.
+    return any(Need.LOG in signal.needs for signal in SIGNALS)
 
 
 def retry_at(attempts: int, *, now: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """The dispatch stage: claim, send and record messages, several at a time.
 
-At most as many messages are in flight as the channels have connections. If a worker is killed, only
-those are in doubt.
+At most as many messages are claimed as the channels have connections. If a worker is killed, only
+those are in doubt. While they are on their way, the next ones are already decided on.
 """
 
 import logging
@@ -12,32 +12,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db import connection
-
 from common.clock import Clock
 from common.database import is_held, is_outage, note_held, passing_over_held
-from interventions.channels import CHANNELS, Answer, Channel, ChannelDownError, Lines
+from interventions.channels import CHANNELS, Channel, ChannelDownError, Flight, Lines
 from interventions.operations.cache import DispatchCache
-from interventions.operations.claim import AFTER_ERROR, Claim, Turn, claim_next, postpone
-from interventions.operations.finish import Done, finish_deliveries, release_claims
+from interventions.operations.claim import (
+    AFTER_ERROR,
+    Claim,
+    Turn,
+    claim_next,
+    decide_next,
+    postpone,
+)
+from interventions.operations.finish import Done, locks_due_rows, release_claims
 from interventions.operations.kept_noes import apply_kept_noes
+from interventions.operations.next_turn import Recorded, record_and_claim
 from interventions.operations.noes import hear
 from interventions.operations.pace import give_back, slow_down, slowed_room, speed_up, take
+from interventions.operations.recording import record_answers
 from interventions.operations.runs import end_at_goal
 from interventions.queries.due import due_learners
 
 # No hand-off starts with less of its lease left. Even with a hanging server, the answer must be
 # recorded before recover treats the delivery as lost.
 LEASE_TO_START = timedelta(minutes=10)
-# The pauses between attempts to record, in seconds. The first is 0 for a deadlock. They add up to
-# about a minute, the time of a database restart. The lease has ten minutes left at a hand-off.
-PAUSES_TO_RECORD = (0, 0.5, 1, 2, 4, 8, 15, 30)
 # The wait of a loop whose messages have used up the limits per second of their channels.
 SECONDS_TO_WAIT = 0.1
 # Of so many learners in the list, a turn takes those whom no other worker has. With many workers
 # most are taken, and it looks at twice as many after each turn that was not full.
 CANDIDATES = 32
 MOST_CANDIDATES = 256
+# The next turn keeps its learners locked until the answers to this one have come, for so long at
+# most. A server that takes longer gives no time to gain.
+SECONDS_TO_HOLD = 0.25
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +63,52 @@ class _Loop:
     # Otherwise a hanging server would delay one message after another, or bring them into doubt.
     stopped: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
+    # Channels that answered the latest messages within SECONDS_TO_HOLD.
+    quick: set[str] = field(default_factory=set)
 
     @property
     def is_over(self) -> bool:
         """Return whether the loop must not start another message."""
         return self.is_stopping() or time.monotonic() >= self.deadline
+
+
+@dataclass
+class _Queue:
+    """The learners whom a page still has to serve, in order."""
+
+    waiting: list[int]
+    width: int = CANDIDATES
+
+    @property
+    def next(self) -> list[int]:
+        """Return the candidates of the next turn."""
+        return self.waiting[: self.width]
+
+    def advance(self, turn: Turn) -> None:
+        """Let those come next who come again after the turn, and those whom it had no room for."""
+        self.waiting = turn.again + turn.rest + self.waiting[self.width :] + turn.blocked
+        # A full turn leaves a rest.
+        width = max(CANDIDATES, self.width // 2) if turn.rest else 2 * self.width
+        self.width = min(width, MOST_CANDIDATES)
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """Claims of one channel that are being handed off."""
+
+    channel: str
+    claims: Sequence[Claim]
+    begun_at: float
+    flight: Flight
+
+    def answered(self) -> list[Done]:
+        """Wait for the answers."""
+        return [*map(Done, self.claims, self.flight.answers())]
+
+    def answered_soon(self) -> list[Done] | None:
+        """Wait for the answers, but not for long. Return None if they have not come."""
+        left = self.begun_at + SECONDS_TO_HOLD - time.monotonic()
+        return self.answered() if self.flight.is_over(within=max(left, 0.0)) else None
 
 
 def dispatch_due(
@@ -103,8 +151,8 @@ def _pages(loop: _Loop) -> Iterator[list[int]]:
 
 def _serve(waiting: list[int], loop: _Loop) -> bool:
     """Send the learners all due messages, in turns. Return False if the loop must end."""
-    width = CANDIDATES
-    while waiting:
+    queue = _Queue(waiting)
+    while queue.waiting:
         # Opening a connection can take as long as the timeout, so the time is checked after it.
         room = _room(loop)
         if loop.is_over or not room:
@@ -113,17 +161,89 @@ def _serve(waiting: list[int], loop: _Loop) -> bool:
             # Without a wait, a limit per second would be a limit per beat.
             time.sleep(SECONDS_TO_WAIT)
             continue
-        turn = _claim(waiting[:width], room, loop)
+        turn = _claim(queue.next, room, loop)
         _give_back(room, turn, loop)
-        loop.moves.update(turn.moves)
-        _hand_off(turn.claims, loop)
-        waiting = _again(turn, loop) + turn.rest + waiting[width:] + turn.blocked
-        # A full turn leaves a rest.
-        width = max(CANDIDATES, width // 2) if turn.rest else min(2 * width, MOST_CANDIDATES)
-        # Learners who wait for a channel at its limit would else be asked for again and again.
-        if turn.blocked and not turn.claims and not turn.moves:
-            time.sleep(SECONDS_TO_WAIT)
+        following = _send(turn, queue, loop)
+        while following is not None:
+            following = _send(following, queue, loop)
     return True
+
+
+def _send(turn: Turn, queue: _Queue, loop: _Loop) -> Turn | None:
+    """Hand the claims off and record the answers. Return the next turn if one is claimed by then.
+
+    The next turn is claimed meanwhile if that saves time.
+    """
+    loop.moves.update(turn.moves)
+    queue.advance(turn)
+    flights = _hand_off(turn.claims, loop)
+    recorded = _claim_meanwhile(flights[0], queue, loop) if _is_quick(turn, flights, loop) else None
+    if recorded is not None:
+        _note(flights[0], recorded.done, recorded.states, loop)
+        return recorded.turn
+    for flight in sorted(flights, key=lambda each: loop.lines[each.channel].most):
+        done = flight.answered()
+        _note(flight, done, record_answers(done, clock=loop.clock), loop)
+    queue.waiting[:0] = _again(turn, loop)
+    # Learners who wait for a channel at its limit would else be asked for again and again.
+    if turn.blocked and not turn.claims and not turn.moves:
+        time.sleep(SECONDS_TO_WAIT)
+    return None
+
+
+def _is_quick(turn: Turn, flights: Sequence[_Flight], loop: _Loop) -> bool:
+    """Return whether the next turn can be claimed while the messages are on their way.
+
+    Nothing else may do I/O or use the database in this time, in which a transaction is open.
+    """
+    if len(flights) != 1 or turn.must_hear or turn.at_goal or loop.is_over:
+        return False
+    name = flights[0].channel
+    return (
+        name in loop.quick
+        and loop.lines[name].sends_aside
+        and all(loop.lines[each].is_settled for each in loop.lines.keys() - loop.stopped)
+        and not any(channel.per_second() for channel in loop.cache.channels.values())
+        # Due rows come before the deliveries that the next turn has locked.
+        and not locks_due_rows()
+    )
+
+
+def _claim_meanwhile(flight: _Flight, queue: _Queue, loop: _Loop) -> Recorded | None:
+    """Decide on the next turn meanwhile, and record and claim in one transaction.
+
+    Return None if nothing is written. Then both are done one after the other.
+    """
+    in_flight = frozenset(claim.delivery.learner_id for claim in flight.claims)
+    candidates = [each for each in queue.next if each not in in_flight]
+    names = loop.lines.keys() - loop.stopped
+    room = {name: number for name in names if (number := _room_of(name, loop))}
+    if not candidates or not room:
+        return None
+    now = loop.clock()
+    try:
+        apply_kept_noes(now=now)
+        recorded = record_and_claim(
+            lambda: decide_next(
+                candidates, room=room, now=now, cache=loop.cache, in_flight=in_flight
+            ),
+            answers=flight.answered_soon,
+            goes_on=lambda done: not loop.is_over and not _stops(done),
+            clock=loop.clock,
+        )
+    # Whatever it is, it meets those who record and claim one after the other, and who know about
+    # outages and about rows that fail alone.
+    except Exception:
+        log.warning("A turn could not be claimed while messages were sent", exc_info=True)
+        return None
+    if recorded is not None and recorded.turn is not None:
+        recorded.turn.again[:0] = [each for each in queue.next if each in in_flight]
+    return recorded
+
+
+def _stops(done: Sequence[Done]) -> bool:
+    """Return whether an answer stops the channel or slows it down."""
+    return any(each.answer.stops_the_channel or each.answer.is_throttling for each in done)
 
 
 def _claim(candidates: Sequence[int], room: Mapping[str, int], loop: _Loop) -> Turn:
@@ -170,7 +290,7 @@ def _again(turn: Turn, loop: _Loop) -> list[int]:
     """Apply pending opt-outs and end runs at their goal. Return the learners to decide on then."""
     heard = _done(turn.must_hear, lambda pk: hear(pk, now=loop.clock()), loop)
     ended = _done(turn.at_goal, lambda pk: end_at_goal(turn.at_goal[pk], now=loop.clock()), loop)
-    return [*turn.again, *heard, *ended]
+    return [*heard, *ended]
 
 
 def _done(learner_ids: Iterable[int], act: Callable[[int], None], loop: _Loop) -> Iterator[int]:
@@ -186,7 +306,8 @@ def _done(learner_ids: Iterable[int], act: Callable[[int], None], loop: _Loop) -
             yield learner_id
 
 
-def _hand_off(claims: Sequence[Claim], loop: _Loop) -> None:
+def _hand_off(claims: Sequence[Claim], loop: _Loop) -> list[_Flight]:
+    """Begin to send. All channels begin at once, so that none waits for a slow one."""
     now = loop.clock()
     late = [claim for claim in claims if claim.lease_until - now < LEASE_TO_START]
     if late:
@@ -195,17 +316,23 @@ def _hand_off(claims: Sequence[Claim], loop: _Loop) -> None:
     for claim in claims:
         if claim not in late:
             by_channel[claim.delivery.channel].append(claim)
-    # All channels begin at once, so that none waits for a slow one between its claim and its send.
-    begun = {name: loop.lines[name].begin([claim.message for claim in of_channel])
-             for name, of_channel in by_channel.items()}  # fmt: skip
-    for name in sorted(begun, key=lambda each: loop.lines[each].most):
-        answers = begun[name]()
-        states = _record([*map(Done, by_channel[name], answers)], loop)
-        loop.moves.update(state or "lost" for state in states)
-        _note(name, answers, loop)
+    return [
+        _Flight(
+            name,
+            of_channel,
+            time.monotonic(),
+            loop.lines[name].begin([claim.message for claim in of_channel]),
+        )
+        for name, of_channel in by_channel.items()
+    ]
 
 
-def _note(name: str, answers: Sequence[Answer], loop: _Loop) -> None:
+def _note(flight: _Flight, done: Sequence[Done], states: Sequence[str | None], loop: _Loop) -> None:
+    """Count the new states, and note what the answers say about the channel."""
+    name, answers = flight.channel, [each.answer for each in done]
+    loop.moves.update(state or "lost" for state in states)
+    is_quick = time.monotonic() - flight.begun_at < SECONDS_TO_HOLD
+    (loop.quick.add if is_quick else loop.quick.discard)(name)
     for answer in answers:
         if answer.stops_the_channel:
             log.warning("Channel %s stops for this loop: %s", name, answer.detail)
@@ -224,30 +351,6 @@ def _speed_up(loop: _Loop) -> None:
     for name in loop.used - loop.stopped:
         if name in loop.cache.paces:
             speed_up(name, most=loop.lines[name].most)
-
-
-def _record(done: Sequence[Done], loop: _Loop) -> list[str | None]:
-    """Finish the deliveries. Retry if the database restarts: else they would be in doubt."""
-    for pause in PAUSES_TO_RECORD:
-        try:
-            return finish_deliveries(done, now=loop.clock())
-        except Exception as error:
-            if not is_outage(error):
-                return _record_singly(done, loop, error)
-            log.warning("%d deliveries: tried to record again", len(done), exc_info=True)
-            connection.close_if_unusable_or_obsolete()
-        # Only here may a worker sleep: the answers of the other side exist only in this process,
-        # and no later beat could read them from the database.
-        time.sleep(pause)
-    return finish_deliveries(done, now=loop.clock())
-
-
-def _record_singly(done: Sequence[Done], loop: _Loop, error: Exception) -> list[str | None]:
-    """Record one answer after the other, so that only the failing one stays without a record."""
-    if len(done) == 1:
-        log.error("Delivery %s is not recorded", done[0].claim.delivery.pk, exc_info=error)
-        return [None]
-    return [state for each in done for state in _record([each], loop)]
 
 
 def _room(loop: _Loop) -> dict[str, int]:

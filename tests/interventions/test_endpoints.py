@@ -137,7 +137,7 @@ def test_an_endpoint_that_no_request_can_reach_holds_up_only_itself(
 def test_an_error_in_one_message_does_not_stop_the_other_endpoints() -> None:
     lines = Lines(WEBHOOK)
 
-    (answer,) = lines.begin([None])()
+    (answer,) = lines.begin([None]).answers()
 
     lines.close()
     assert (answer.result, answer.stops_the_channel) == (Result.IN_DOUBT, False)

@@ -9,7 +9,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 from common.database import is_outage
 from config.embedded import postgres
 from interventions.models import Delivery, Run
-from interventions.stages.dispatch import PAUSES_TO_RECORD
+from interventions.operations.recording import PAUSES_TO_RECORD
 from interventions.stages.plan import plan_due
 from interventions.stages.react import react_due
 from tests import template_database
