@@ -31,7 +31,6 @@ from experiments.reporting.facts import shared_zone
 from experiments.reporting.planning import TEN_POINTS
 from experiments.reporting.prospects import Prospects
 from experiments.reporting.replays import FEWEST, DrawPlan, Past, Replays, replay
-from experiments.stats.comparison import MEANS
 from experiments.stats.designs import SectionDesign, icc_of_history
 from experiments.stats.estimate import Estimate
 from experiments.stats.sections import by_section
@@ -188,7 +187,7 @@ class Checked:
         typed = self.protocol.analysis.smallest_lift
         if typed is not None:
             return typed
-        if self.metric.family is not MEANS or self.past.size < FEWEST:
+        if not self.metric.family.has_numbers or self.past.size < FEWEST:
             return TEN_POINTS
         spread = sqrt(self.metric.observe(Counter(self.past.rows)).sums.variance)
         # Two digits are enough for a number that nobody has chosen.

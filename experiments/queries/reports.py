@@ -178,6 +178,7 @@ def _facts(
         draws_sections=protocol.design.unit == SECTION,
         cap_percentile=protocol.analysis.cap_percentile,
         smallest_lift=protocol.analysis.smallest_lift,
+        expected_learners=protocol.analysis.expected_learners if protocol.promise else None,
         is_corrected=protocol.analysis.correction == HOLM,
         protocol_sha256=experiment.protocol_sha256,
         courses=courses_of(experiment, viewer=viewer),

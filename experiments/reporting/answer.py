@@ -125,7 +125,7 @@ def interval_words(row: Row) -> str:
     return (
         f"The {level} interval goes from {figures.interval(difference)}{unit} "
         f"({p_text(difference.p_value)}). In {level} of such experiments the interval holds the "
-        f"true difference. {_meaning(row)}"
+        f"true difference. {_meaning(row)} {difference.note}".rstrip()
     )
 
 
@@ -138,7 +138,7 @@ def _meaning(row: Row) -> str:
 def _answer(report: Report, row: Row, so_far: bool) -> Answer:
     judgement = judge(report, row)
     found = _FOUND[judgement].format(arm=row.arm.name, others=_others(row))
-    sentence = f"{found}{_numbers(row, judgement)}."
+    sentence = f"{found}{_numbers(report, row, judgement)}."
     if so_far:
         sentence = f"So far, {sentence}"
     return Answer(judgement, _capital(sentence), _how_sure(report, row, judgement))
@@ -167,15 +167,26 @@ def _others(row: Row) -> str:
     return OTHERS
 
 
-def _numbers(row: Row, judgement: Judgement) -> str:
+def _numbers(report: Report, row: Row, judgement: Judgement) -> str:
     """Return the levels and their difference, or nothing if there is nothing to compare."""
     is_known = row.comparison.difference.has_value and judgement is not Judgement.WITHHELD
-    return f": {_levels(row)}{_apart(row, judgement)}" if is_known else ""
+    return f": {_levels(report, row)}{_apart(row, judgement)}" if is_known else ""
 
 
-def _levels(row: Row) -> str:
-    arm, control = row.figures.level(row.arm_level), row.figures.level(row.control_level)
-    return f"{arm} {row.metric.words}, against {control}"
+def _levels(report: Report, row: Row) -> str:
+    """Return both levels, those of a share as numbers of learners: `8 of 220 learners ...`."""
+    result = next(each for each in report.results if each.metric == row.metric)
+    (arm, found), (control, against) = (
+        (row.figures.level(level), result.observed[each.key])
+        for each, level in ((row.arm, row.arm_level), (row.control, row.control_level))
+    )
+    words = row.metric.words
+    if not row.metric.family.counts_learners:
+        return f"{arm} {words}, against {control}"
+    return (
+        f"{found.tally[1]:,} of {found.n:,} {words.removeprefix('of ')} ({arm}), against "
+        f"{against.tally[1]:,} of {against.n:,} ({control})"
+    )
 
 
 def _apart(row: Row, judgement: Judgement) -> str:

@@ -11,7 +11,6 @@ from experiments.reporting.check_power import points
 from experiments.reporting.figures import p_text
 from experiments.reporting.prospects import learners_text
 from experiments.reporting.replays import Replays, Share
-from experiments.stats.comparison import RATES
 from experiments.stats.estimate import Estimate
 from experiments.stats.power import POWER
 
@@ -54,7 +53,7 @@ def found_text(found: Replays) -> str:
     share = found.with_effect
     if share is None:
         return f"No effect was added: {found.reason}."
-    size = points(found.lift) if found.metric.family is RATES else f"{found.lift:g}"
+    size = points(found.lift) if found.metric.family.counts_learners else f"{found.lift:g}"
     could = "could" if share.rate >= POWER else "would often not"
     return (
         f"With an effect of {size} added, {_of(share)} found it. So this experiment {could} have "

@@ -6,7 +6,6 @@ from math import ceil
 
 from experiments.metrics.definitions import Metric
 from experiments.reporting.replays import FEWEST
-from experiments.stats.comparison import RATES
 from experiments.stats.designs import (
     SectionDesign,
     detectable_section_rise,
@@ -76,7 +75,7 @@ class PowerFacts:
 
 def power_texts(facts: PowerFacts) -> Iterator[str]:
     """Yield the smallest rise that is usually found at the planned number, and from what."""
-    if facts.metric.family is not RATES:
+    if not facts.metric.family.counts_learners:
         yield (
             "For such an outcome the power is not computed by a formula. The replays below show it."
         )
@@ -132,7 +131,7 @@ def power_of(facts: PowerFacts, *, total: int, lift: float) -> float:
 
 def power_curve(facts: PowerFacts, *, lift: float) -> tuple[tuple[int, float], ...]:
     """Return numbers of learners around the planned one with their power; none without a number."""
-    if facts.metric.family is not RATES or not facts.planned or facts.baseline + lift > 1:
+    if not facts.metric.family.counts_learners or not facts.planned or facts.baseline + lift > 1:
         return ()
     totals = sorted({max(round(facts.planned * by), _FEWEST_ON_CURVE) for by in _MULTIPLES})
     return tuple((total, power_of(facts, total=total, lift=lift)) for total in totals)

@@ -51,6 +51,8 @@ class ExperimentFacts:
     draws_sections: bool = False
     # The smallest difference of the primary outcome that would matter, in its unit.
     smallest_lift: float | None = None
+    # The number of learners in all arms that the plan reckons with; None if it has none.
+    expected_learners: int | None = None
 
     @property
     def can_draw(self) -> bool:

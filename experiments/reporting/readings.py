@@ -80,8 +80,8 @@ def _belief_text(report: Report, reading: Reading) -> str:
     figures = Figures(metric.family.unit)
     better = found.chance_above if metric.better == HIGHER else 1 - found.chance_above
     return (
-        f"If effects are usually small (one in twenty above 0.2 standard deviations), the chance "
-        f"that “{reading.arm.name}” is better on “{metric.name}” is {better:.0%}. Its effect is "
+        f"If effects are usually small (only one in twenty above a fifth of the usual spread "
+        f"between learners), the chance that “{reading.arm.name}” is better on “{metric.name}” is {better:.0%}. Its effect is "
         f"then about {figures.change_with_unit(found.mean)}, with a chance of "
         f"{level_text(found.level)} between {figures.change(found.low)} and "
         f"{figures.change_with_unit(found.high)}."

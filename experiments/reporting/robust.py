@@ -7,7 +7,6 @@ from experiments.metrics.observed import Observed
 from experiments.reporting.figures import Figures, level_text, p_text
 from experiments.reporting.report import MetricResult, Report, Row
 from experiments.stats.caps import capped, pooled_cap
-from experiments.stats.comparison import MEANS
 from experiments.stats.means import mean_difference
 from experiments.stats.quantiles import quantile
 from experiments.stats.ranks import mann_whitney, superiority
@@ -22,7 +21,7 @@ def robust_texts(report: Report) -> list[str]:
     return [
         text
         for result in report.results
-        if result.metric.family is MEANS
+        if result.metric.family.has_numbers
         for row in result.rows
         for text in (_by_rank(result, row), _cut(report, result, row))
         if text

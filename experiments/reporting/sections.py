@@ -18,6 +18,16 @@ from experiments.stats.estimate import Estimate
 from experiments.stats.margins import Verdict
 from experiments.stats.units import PERCENT, Unit
 
+_LEAVERS = (
+    "Learners who left count in the arm drawn. What they did within the time counts, before they "
+    "left and after it too; what they did not do counts as not done."
+)
+# The sentences that say which of several effects to quote.
+_QUOTED = (
+    "Quote the difference given above, in the results: it compares all learners as they were "
+    "drawn, whether or not a message reached them (intention to treat), so only the arm or chance "
+    "explains it. The others below answer other questions."
+)
 _GUARD_STYLES = {Verdict.SAFE: "good", Verdict.HARMFUL: "bad", Verdict.UNKNOWN: "unknown"}
 
 
@@ -79,10 +89,10 @@ def staying_texts(report: Report) -> list[str]:
     control = f"{left.successes:,} of {left.n:,} in “{found.control.name}”"
     return [
         f"{each.left.successes:,} of {each.left.n:,} learners in “{each.arm.name}” left the course "
-        f"before they were counted, and {control} ({p_text(each.p_value)}). They count in the arm "
-        f"drawn.{_bounds(each.bounds, report.primary.metric.family.unit)}"
+        f"before they were counted, and {control} ({p_text(each.p_value)})."
+        f"{_bounds(each.bounds, report.primary.metric.family.unit)}"
         for each in found.arms
-    ]
+    ] + [_LEAVERS]
 
 
 def reach_texts(report: Report) -> Iterator[str]:
@@ -91,6 +101,7 @@ def reach_texts(report: Report) -> Iterator[str]:
     if found is None or report.is_withheld or not any(each.reached.n for each in found.arms):
         return
     primary, control = report.primary.metric, found.control_reached.n
+    yield _QUOTED
     for each in found.arms:
         share = f"{each.reached.rate:.1%}" if each.reached.n else MISSING
         yield (
@@ -117,9 +128,10 @@ def _anchored(comparison: Comparison, names: dict[str, str], words: str) -> Iter
         else difference.reason
     )
     yield (
-        f"From the first message or ghost on: {figures.level(comparison.arm_level)} {words} in "
+        f"To check it, counted from the first message or ghost on: {figures.level(comparison.arm_level)} {words} in "
         f"“{names[comparison.arm]}”, against {figures.level(comparison.control_level)} in "
-        f"“{names[comparison.control]}” ({limits})."
+        f"“{names[comparison.control]}” ({limits}). It leaves out learners for whom no message was "
+        "due, and should point the same way."
     )
 
 
@@ -133,9 +145,9 @@ def _effect(effect: Estimate, unit: Unit) -> str:
     figures = Figures.of_estimates([effect], unit)
     value = figures.change_with_unit(effect.value)
     return (
-        f"On those whom it reached, the estimated effect is {value} "
-        f"({level_text(effect.level)} interval {figures.interval(effect)}{unit.points}). This "
-        "assumes that the arm works only through its messages."
+        f"To judge the message itself: on those whom it reached, the estimated effect is {value} "
+        f"({level_text(effect.level)} interval {figures.interval(effect)}{unit.points}; effect on "
+        "compliers). This assumes that the arm works only through its messages."
     )
 
 
@@ -147,7 +159,7 @@ def _bounds(bounds: Bounds | None, unit: Unit) -> str:
     low, high = figures.change(bounds.lower), figures.change_with_unit(bounds.upper)
     return (
         f" Among learners who would have stayed in either arm, the effect lies between {low} and "
-        f"{high}; chance comes on top."
+        f"{high} (Lee's bounds); chance comes on top."
     )
 
 

@@ -10,7 +10,6 @@ from experiments.metrics.outcomes import TALLIES
 from experiments.reporting.facts import ArmFacts, CourseFacts
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
 from experiments.reporting.report import MetricResult, Report, Row
-from experiments.stats.estimate import Estimate
 
 CSV_COLUMNS = (
     "experiment", "as_of", "metric", "kind", "arm", "is_control", "assigned", "counted", "waiting",
@@ -167,24 +166,6 @@ def _of_running(report: Report) -> Iterator[str]:
             "The experiment is still running. If you look often and stop at the first difference, "
             "you find a difference too often. Fix the end of the experiment beforehand."
         )
-
-
-def methods(report: Report) -> list[str]:
-    """Return each metric's window, test and interval, one text per metric."""
-    return [_method(result) for result in report.results]
-
-
-def _method(result: MetricResult) -> str:
-    differences = [row.comparison.difference for row in result.rows]
-    ways = sorted({_way(each) for each in differences if each.has_interval})
-    window = f"counted for exactly {hours_text(result.metric.window)}"
-    return f"{result.metric.name}: {window}. {' '.join(ways) or 'Not compared yet.'}"
-
-
-def _way(difference: Estimate) -> str:
-    if difference.test == difference.method:
-        return f"Test and interval: {difference.test}."
-    return f"Test: {difference.test}; interval: {difference.method}."
 
 
 def hours_text(window: timedelta) -> str:

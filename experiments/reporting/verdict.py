@@ -8,6 +8,10 @@ from experiments.stats.balance import Balance, SampleRatio
 from experiments.stats.comparison import Comparison
 
 
+# No draw is so close to the ideal that a rarer chance could be told from another one.
+_RAREST = 0.001
+
+
 class Finding(StrEnum):
     """The result of comparing an arm with the control on one outcome."""
 
@@ -73,12 +77,19 @@ def balance_text(balance: SampleRatio) -> str:
             )
         case Balance.SURPRISE:
             return (
-                "Arm sizes as far from the intended ones as these occur in one of "
-                f"{round(1 / balance.p_value):,} fair draws ({p_text(balance.p_value)}). Check "
-                "whether learners are missing before you rely on the results."
+                f"Arm sizes as far from the intended ones as these occur in {_one_of(balance)} "
+                f"fair draws ({p_text(balance.p_value)}). Check whether learners are missing "
+                "before you rely on the results."
             )
         case Balance.CONSISTENT:
             return f"The arms are about as large as intended ({p_text(balance.p_value)})."
+
+
+def _one_of(balance: SampleRatio) -> str:
+    """Return the p-value as one of so many, with the digits that a draw supports."""
+    if balance.p_value < _RAREST:
+        return f"fewer than one of {1 / _RAREST:,.0f}"
+    return f"about one of {float(f'{1 / balance.p_value:.2g}'):,.0f}"
 
 
 def _mismatch(balance: SampleRatio) -> str:

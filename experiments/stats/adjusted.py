@@ -30,6 +30,7 @@ _LEFT_OUT = (
     "{} is left out: in an arm it does not vary, or the other covariates or a single learner "
     "determine it"
 )
+_CONSTANT = "{} is left out: in an arm, it is the same for every learner"
 _ALL_MISSING = "{} is left out: no learner has it"
 
 
@@ -178,7 +179,8 @@ def _usable(
             for part, basis in zip((values[:n0], values[n0:]), bases, strict=True)
         ]
         if any(direction is None for direction in directions):
-            notes.append(_LEFT_OUT.format(name))
+            is_constant = any(np.ptp(part) == 0 for part in (values[:n0], values[n0:]))
+            notes.append((_CONSTANT if is_constant else _LEFT_OUT).format(name))
             continue
         kept.append((name, values))
         bases = [np.vstack(pair) for pair in zip(bases, directions, strict=True)]  # type: ignore[arg-type]

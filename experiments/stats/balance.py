@@ -1,10 +1,9 @@
 """Sample ratio mismatch: tests whether the arm sizes fit the intended weights."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import combinations, pairwise
-from math import comb, exp
+from math import ceil, comb, exp
 
 import numpy as np
 import scipy
@@ -18,9 +17,13 @@ from experiments.stats.estimate import UNKNOWN
 ALARM = 0.001
 # Below this p-value the sizes deserve a look, but are no alarm.
 SURPRISE = 0.01
-# Cochran's rule: if an arm expects fewer, the chi-square approximation is not reliable.
+# With fewer expected in an arm, a single look at few learners is no surprise.
 _LEAST_EXPECTED = 5
+# With more ways to share the learners, the exact test of three or more arms would take long.
 _MOST_OUTCOMES = 200_000
+_EXACT_BINOMIAL, _EXACT, _APPROXIMATE = "exact binomial", "exact multinomial", "chi-square"
+# As in scipy: chances that differ by less are equal but for rounding.
+_TIE = 1e-7
 # Weights of the prior around the intended shares. They cover deviations from a few in a thousand up
 # to any size, so that small classes and large trials both have power.
 _PRIORS = (2.0, 100.0, 10_000.0)
@@ -39,8 +42,9 @@ class Balance(StrEnum):
 class SampleRatio:
     """The observed and the expected arm sizes, with their tests.
 
-    `p_value` is valid for a single look, `always_p_value` for any number of looks. `strays` is the
-    number of learners in arms of weight 0, which should draw nobody.
+    `p_value` is valid for a single look, and `test` is its name. `always_p_value` is valid for any
+    number of looks. `strays` is the number of learners in arms of weight 0, which should draw
+    nobody.
     """
 
     observed: tuple[int, ...]
@@ -49,6 +53,7 @@ class SampleRatio:
     always_p_value: float = UNKNOWN
     strays: int = 0
     reason: str = ""
+    test: str = "none"
 
     @property
     def state(self) -> Balance:
@@ -71,9 +76,10 @@ class SampleRatio:
 def sample_ratio(observed: Sequence[int], weights: Sequence[float]) -> SampleRatio:
     """Return the tests of the arm sizes against the weights (any positive scale).
 
-    The test is chi-square, or the exact multinomial test if an arm expects fewer than 5. An arm
-    with weight 0 is not a degree of freedom, and its learners are strays. Raise ValueError if the
-    numbers of sizes and weights differ.
+    The test of two arms is the exact binomial one. That of more arms is the exact multinomial one,
+    or chi-square if the learners can be shared in more than 200,000 ways (three arms of 630
+    learners). An arm with weight 0 is not a degree of freedom, and its learners are strays. Raise
+    ValueError if the numbers of sizes and weights differ.
     """
     pairs = list(zip(observed, weights, strict=True))
     drawn = [(count, weight) for count, weight in pairs if weight > 0]
@@ -85,13 +91,9 @@ def sample_ratio(observed: Sequence[int], weights: Sequence[float]) -> SampleRat
         return SampleRatio(tuple(observed), expected, UNKNOWN, UNKNOWN, strays, reason)
     counts = [count for count, _ in drawn]
     shares = [weight / share for _, weight in drawn]
-    return SampleRatio(
-        tuple(observed),
-        expected,
-        _one_look_p_value(counts, shares),
-        always_p_value(counts, shares),
-        strays,
-    )
+    p_value, test = _one_look(counts, shares)
+    always = always_p_value(counts, shares)
+    return SampleRatio(tuple(observed), expected, p_value, always, strays, test=test)
 
 
 def always_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
@@ -114,26 +116,54 @@ def log_marginal(counts: Sequence[int], prior: Sequence[float]) -> float:
     return float(whole + (scipy.special.gammaln(alpha + seen) - scipy.special.gammaln(alpha)).sum())
 
 
-def _one_look_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
+def _one_look(counts: Sequence[int], shares: Sequence[float]) -> tuple[float, str]:
+    """Return the p-value of a single look and the name of its test."""
     total = sum(counts)
-    expected = [total * share for share in shares]
-    if min(expected) < _LEAST_EXPECTED:
-        outcomes = comb(total + len(counts) - 1, len(counts) - 1)
-        if outcomes <= _MOST_OUTCOMES:
-            return _exact_p_value(counts, shares)
+    if len(counts) == 2:
+        return _binomial_p_value(counts[0], total, shares[0]), _EXACT_BINOMIAL
+    if comb(total + len(counts) - 1, len(counts) - 1) <= _MOST_OUTCOMES:
+        return _exact_p_value(counts, shares), _EXACT
+    return chi_square_p_value(counts, shares), _APPROXIMATE
+
+
+def chi_square_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """Return Pearson's p-value of arm sizes, as most tools give it. The shares sum to 1."""
+    total = sum(counts)
     distance = sum(
-        (count - wanted) ** 2 / wanted for count, wanted in zip(counts, expected, strict=True)
+        (count - total * share) ** 2 / (total * share)
+        for count, share in zip(counts, shares, strict=True)
     )
     return float(scipy.special.chdtrc(len(counts) - 1, distance))
 
 
+def _binomial_p_value(seen: int, total: int, share: float) -> float:
+    """Return the probability of numbers at most as likely as the one seen: both tails."""
+    if seen > total * share:
+        seen, share = total - seen, 1 - share
+    low, high = ceil(total * share), total + 1
+    least = _log_binomial(seen, total, share) + _TIE
+    # Above the mode, each number is less likely than the one before it.
+    while low < high:
+        middle = (low + high) // 2
+        if _log_binomial(middle, total, share) <= least:
+            high = middle
+        else:
+            low = middle + 1
+    lower = float(scipy.special.bdtr(seen, total, share))
+    upper = float(scipy.special.bdtrc(high - 1, total, share)) if high <= total else 0.0
+    return min(1.0, lower + upper)
+
+
+def _log_binomial(seen: int, total: int, share: float) -> float:
+    counts = np.array([[seen, total - seen]], dtype=np.float64)
+    return float(_log_chances(counts, (share, 1 - share))[0])
+
+
 def _exact_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     """Return the probability of a multinomial outcome at most as likely as the observed one."""
-    all_counts = np.array(list(_outcomes(sum(counts), len(counts))), dtype=np.float64)
-    logs = _log_chances(all_counts, shares)
+    logs = _log_chances(_outcomes(sum(counts), len(counts)), shares)
     seen = _log_chances(np.array([counts], dtype=np.float64), shares)[0]
-    # Equally likely outcomes can differ by rounding.
-    return min(1.0, float(np.exp(logs[logs <= seen + 1e-9]).sum()))
+    return min(1.0, float(np.exp(logs[logs <= seen + _TIE]).sum()))
 
 
 def _log_chances(counts: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.float64]:
@@ -143,8 +173,14 @@ def _log_chances(counts: NDArray[np.float64], shares: Sequence[float]) -> NDArra
     return found
 
 
-def _outcomes(total: int, arms: int) -> Iterator[list[int]]:
-    """Yield every way to split `total` learners into arms (stars and bars)."""
-    for bars in combinations(range(total + arms - 1), arms - 1):
-        edges = (-1, *bars, total + arms - 1)
-        yield [right - left - 1 for left, right in pairwise(edges)]
+def _outcomes(total: int, arms: int) -> NDArray[np.float64]:
+    """Return every way to share `total` learners among the arms, one per row."""
+    found, left = np.empty((1, 0)), np.array([total])
+    for _ in range(arms - 1):
+        times = left + 1
+        # Each row is repeated with 0, 1, ... learners in the next arm.
+        first = np.repeat(np.cumsum(times) - times, times)
+        here = np.arange(times.sum()) - first
+        found = np.column_stack([np.repeat(found, times, axis=0), here])
+        left = np.repeat(left, times) - here
+    return np.column_stack([found, left]).astype(np.float64)

@@ -54,6 +54,10 @@ class Family:
     per_section: Callable[[Sequence[Any]], list[Moments]] | None = None
     # The difference is adjusted, so it is not that of the two levels.
     is_adjusted: bool = False
+    # A learner has the outcome or not, so a level is a share of the learners counted.
+    counts_learners: bool = False
+    # A learner has a number of any size, so outcomes can be ranked, and large ones cut.
+    has_numbers: bool = False
     # The test alone, for simulations: without intervals, and with fewer permutations.
     test: Callable[[Any, Any], float] | None = None
 
@@ -95,7 +99,12 @@ def _compare_times(control: Followed, arm: Followed, level: float) -> tuple[Esti
 
 def _compare_adjusted(control: Rows, arm: Rows, level: float) -> tuple[Estimate, Estimate]:
     found = adjusted_difference(control, arm, level=level)
-    return found.estimate, unknown(UNKNOWN, level=level, reason=_NO_RELATIVE_ADJUSTED)
+    relative = unknown(UNKNOWN, level=level, reason=_NO_RELATIVE_ADJUSTED)
+    why = "; ".join(found.notes)
+    if why and not found.columns:
+        why = f"nothing was adjusted for: {why}"
+    note = f"{why[0].upper()}{why[1:]}." if why else ""
+    return replace(found.estimate, note=note), relative
 
 
 def _mean_time(followed: Followed) -> float:
@@ -160,10 +169,12 @@ def _spread_of_mean(moments: Moments) -> float:
 RATES = Family(
     "binary", PERCENT, lambda counts: counts.rate, _compare_rates, _rate_sequence, _guard_rates,
     test=_test_rates, spread=_spread_of_rate, per_section=moments_of_rates,
+    counts_learners=True,
 )  # fmt: skip
 MEANS = Family(
     "mean", PLAIN, lambda moments: moments.average, _compare_means, _mean_sequence, _guard_means,
     test=_test_means, spread=_spread_of_mean, per_section=list,
+    has_numbers=True,
 )  # fmt: skip
 RATIOS = Family(
     "ratio", PERCENT, ratio, _compare_ratios, _by_error(_compare_ratios, _size),

@@ -27,6 +27,8 @@ class Estimate:
     statistic: float = UNKNOWN
     df: float = UNKNOWN
     standard_error: float = UNKNOWN
+    # What an adjusted difference is not adjusted for, and why, as a sentence; else empty.
+    note: str = ""
 
     @property
     def has_value(self) -> bool:

@@ -21,9 +21,11 @@ from experiments.reporting.curves import (
     over_time_svg,
 )
 from experiments.reporting.details import Details
+from experiments.reporting.drawn import expected_text
 from experiments.reporting.facts import DeliveryCounts, Fate
 from experiments.reporting.figures import level_text
-from experiments.reporting.page import all_counted_text, heading, outcome_rows
+from experiments.reporting.methods import methods
+from experiments.reporting.page import OutcomeRow, all_counted_text, heading, outcome_rows
 from experiments.reporting.readings import reading_texts
 from experiments.reporting.received import (
     ghosts_note,
@@ -42,7 +44,7 @@ from experiments.reporting.sections import (
     reach_texts,
     staying_texts,
 )
-from experiments.reporting.text import cautions, draw_rows, draw_summary, methods, number_rows
+from experiments.reporting.text import cautions, draw_rows, draw_summary, number_rows
 from experiments.reporting.verdict import balance_text
 
 
@@ -59,7 +61,9 @@ def report_context(
         "answers": answers(found),
         "first_result": first_result_text(found),
         "all_counted": all_counted_text(found),
-        "outcomes": [(row, row.plot and _svg(row.plot)) for row in outcome_rows(found)],
+        "outcomes": _outcomes(found),
+        "expected": expected_text(found),
+        "alpha": f"{1 - found.facts.level:.2g}",
         "draw_summary": draw_summary(found),
         "advice": advice(found),
         "mismatch": mismatch_text(found),
@@ -77,6 +81,16 @@ def report_context(
         "learners": learner_rows(found),
         "ghosts_note": ghosts_note(found),
     }
+
+
+def _outcomes(found: Report) -> list[tuple[str, list[tuple[OutcomeRow, SafeString | None]]]]:
+    """Return the primary outcome, then the others, each row with its drawing if it has one."""
+    rows = [(row, _svg(row.plot) if row.plot else None) for row in outcome_rows(found)]
+    parts = [
+        ("The primary outcome", [each for each in rows if each[0].is_primary]),
+        ("Other outcomes", [each for each in rows if not each[0].is_primary]),
+    ]
+    return [part for part in parts if part[1]]
 
 
 def _robust(found: Report) -> list[str]:

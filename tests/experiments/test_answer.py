@@ -53,8 +53,9 @@ def test_benefit_is_found_with_the_size_and_the_certainty() -> None:
 
     assert found == Answer(
         Judgement.BETTER,
-        "Learners in “nudge” did better: 60.0% of learners attempted a quiz within 7 days, against "
-        "40.0% among those who did not get it, which is 20.0 points more.",
+        "Learners in “nudge” did better: 117 of 195 learners attempted a quiz within 7 days "
+        "(60.0%), against 80 of 200 (40.0%) among those who did not get it, which is 20.0 points "
+        "more.",
         "195 learners in “nudge” and 200 in “control” (those who did not get it) are counted. "
         "With 95% confidence the true difference is 10.1 to 29.5 points more.",
     )
@@ -67,7 +68,7 @@ def test_control_with_messages_of_its_own_did_get_something() -> None:
     changed = replace(found, results=[replace(found.primary, rows=[row])])
 
     (answer,) = answers(changed)
-    assert "against 40.0% among those in “control”, which" in answer.found
+    assert "against 80 of 200 (40.0%) among those in “control”, which" in answer.found
     assert "did not get it" not in answer.found + answer.how_sure
 
 
@@ -75,7 +76,7 @@ def test_harm_is_called_worse() -> None:
     found = answer_of((117, 195), (80, 200))
 
     assert found.judgement is Judgement.WORSE
-    assert found.found.startswith("Learners in “nudge” did worse: 40.0% of learners")
+    assert found.found.startswith("Learners in “nudge” did worse: 80 of 200 learners")
     assert found.found.endswith("which is 20.0 points fewer.")
     assert found.how_sure.endswith("the true difference is 10.1 to 29.5 points fewer.")
 
@@ -85,7 +86,7 @@ def test_null_says_what_was_ruled_out() -> None:
 
     assert found.found == (
         "No difference was found between learners in “nudge” and those who did not get it: "
-        "60.83% of learners attempted a quiz within 7 days, against 55.78%."
+        "205 of 337 learners attempted a quiz within 7 days (60.83%), against 193 of 346 (55.78%)."
     )
     assert found.how_sure == (
         "337 learners in “nudge” and 346 in “control” (those who did not get it) are counted. "
@@ -105,7 +106,7 @@ def test_more_of_what_a_course_does_not_want_is_worse() -> None:
 def test_running_experiment_has_an_answer_so_far() -> None:
     text = answer_of((80, 200), (117, 195), is_running=True).found
 
-    assert text.startswith("So far, learners in “nudge” did better: 60.0%")
+    assert text.startswith("So far, learners in “nudge” did better: 117 of 195 learners")
 
 
 def test_young_experiment_says_when_its_first_result_comes_by_the_clock_of_its_course() -> None:

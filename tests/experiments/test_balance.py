@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from experiments.reporting.verdict import balance_text
-from experiments.stats.balance import Balance, log_marginal, sample_ratio
+from experiments.stats.balance import Balance, chi_square_p_value, log_marginal, sample_ratio
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,10 @@ from experiments.stats.balance import Balance, log_marginal, sample_ratio
 def test_p_values_are_the_published_ones(
     observed: list[int], weights: list[float], p_value: float, digits: float
 ) -> None:
-    assert sample_ratio(observed, weights).p_value == pytest.approx(p_value, abs=digits)
+    shares = [weight / sum(weights) for weight in weights]
+
+    assert chi_square_p_value(observed, shares) == pytest.approx(p_value, abs=digits)
+    assert sample_ratio(observed, weights).p_value == pytest.approx(p_value, rel=0.05)
 
 
 def test_an_arm_with_weight_zero_is_not_a_degree_of_freedom() -> None:
@@ -45,10 +48,8 @@ def test_p_value_equals_scipy(pairs: list[tuple[int, int]]) -> None:
     expected = np.array(weights) / sum(weights) * sum(observed)
 
     assume(expected.min() >= 5)
-    found = sample_ratio(observed, weights)
-    assert found.p_value == pytest.approx(
-        scipy_stats.chisquare(observed, expected).pvalue, rel=1e-6
-    )
+    found = chi_square_p_value(observed, list(np.array(weights) / sum(weights)))
+    assert found == pytest.approx(scipy_stats.chisquare(observed, expected).pvalue, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -93,17 +94,42 @@ def test_the_first_two_learners_in_the_small_arm_are_no_alarm() -> None:
     assert found.state is Balance.CONSISTENT
 
 
-def test_exact_p_value_equals_the_binomial_tests() -> None:
-    for seen in range(13):
-        expected = scipy_stats.binomtest(seen, 12, 0.2).pvalue
-        assert sample_ratio([seen, 12 - seen], [0.2, 0.8]).p_value == pytest.approx(expected)
+@given(st.integers(0, 40), st.integers(1, 40), st.sampled_from([0.5, 0.2, 1 / 3, 0.95]))
+def test_p_value_of_two_arms_equals_the_binomial_test(seen: int, other: int, share: float) -> None:
+    expected = scipy_stats.binomtest(seen, seen + other, share).pvalue
+    found = sample_ratio([seen, other], [share, 1 - share])
+
+    assert (found.p_value, found.test) == (pytest.approx(expected, rel=1e-9), "exact binomial")
+
+
+def test_large_arms_are_tested_exactly_too() -> None:
+    expected = scipy_stats.binomtest(821588, 821588 + 815482, 0.5).pvalue
+
+    assert sample_ratio([821588, 815482], [1, 1]).p_value == pytest.approx(expected, rel=1e-6)
+
+
+def test_p_value_of_three_arms_sums_the_sizes_that_are_as_rare() -> None:
+    model = scipy_stats.multinomial(30, [0.5, 0.3, 0.2])
+    chances = [model.pmf((a, b, 30 - a - b)) for a in range(31) for b in range(31 - a)]
+    seen = model.pmf((20, 4, 6))
+    found = sample_ratio([20, 4, 6], [5, 3, 2])
+
+    assert found.p_value == pytest.approx(sum(p for p in chances if p <= seen * (1 + 1e-7)))
+    assert found.test == "exact multinomial"
+
+
+def test_three_arms_of_many_learners_are_tested_by_chi_square() -> None:
+    found = sample_ratio([1000, 1000, 1100], [1, 1, 1])
+
+    assert found.test == "chi-square"
+    assert found.p_value == chi_square_p_value([1000, 1000, 1100], [1 / 3] * 3)
 
 
 def test_sizes_that_one_fair_draw_in_110_gives_are_a_surprise_and_no_alarm() -> None:
     found = sample_ratio([1000, 1120], [0.5, 0.5])
 
     assert found.state is Balance.SURPRISE
-    assert "occur in one of 109 fair draws (p = 0.009)" in balance_text(found)
+    assert "occur in about one of 100 fair draws (p = 0.010)" in balance_text(found)
 
 
 def test_learners_in_an_arm_that_draws_nobody_are_an_alarm() -> None:

@@ -18,6 +18,7 @@ from experiments.reporting.facts import (
     ExperimentFacts,
     Fate,
 )
+from experiments.reporting.methods import methods
 from experiments.reporting.page import outcome_rows
 from experiments.reporting.received import (
     ghosts_note,
@@ -33,7 +34,6 @@ from experiments.reporting.text import (
     draw_rows,
     draw_summary,
     hours_text,
-    methods,
     number_rows,
 )
 from experiments.reporting.verdict import Finding

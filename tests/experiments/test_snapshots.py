@@ -64,7 +64,7 @@ def test_a_report_is_kept_once_a_day(experiment: Experiment) -> None:
     assert kept == [1, 0, 1, 0]
     assert [at for _, at in snapshot_days(experiment)] == [NOW + WEEK + DAY, NOW + WEEK]
     said = " ".join(entries()[0].said)
-    assert "80.0% of learners attempted a quiz within 7 days, against 20.0%" in said
+    assert "8 of 10 learners attempted a quiz within 7 days (80.0%), against 2 of 10 (20.0%)" in said
 
 
 def test_nothing_is_kept_before_the_first_draw_and_while_events_stay_away(
@@ -232,7 +232,7 @@ def test_the_page_shows_what_was_said_then(experiment: Experiment, admin_client:
 
     assert "/reports/nudge/kept/1/" in page
     assert "The coverage is 1 and was 0.5." in page
-    assert "80.0% of learners attempted a quiz" in kept
+    assert "8 of 10 learners attempted a quiz" in kept
     assert "0.8000" in kept
     assert admin_client.get("/reports/nudge/kept/2/").status_code == 404
     assert admin_client.get("/reports/nudge/kept/9/").status_code == 404

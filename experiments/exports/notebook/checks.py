@@ -143,15 +143,16 @@ def left_p_value(left0: int, n0: int, left1: int, n1: int) -> float:
 
 
 def sizes_p_value(sizes: list[int], weights: list[float]) -> float:
-    """Return the p-value of the arm sizes: exact if an arm expects fewer than 5."""
+    """Return the p-value of the arm sizes: exact, if they are not too many for it."""
     drawn = [(size, weight) for size, weight in zip(sizes, weights, strict=True) if weight > 0]
     total, shares = sum(size for size, _ in drawn), np.array([weight for _, weight in drawn])
     shares = shares / shares.sum()
     counts = np.array([size for size, _ in drawn])
     if len(drawn) < 2 or not total:
         return float("nan")
-    ways = special.comb(total + len(drawn) - 1, len(drawn) - 1)
-    if (total * shares).min() >= 5 or ways > 200_000:
+    if len(drawn) == 2:
+        return float(stats.binomtest(int(counts[0]), total, float(shares[0])).pvalue)
+    if special.comb(total + len(drawn) - 1, len(drawn) - 1) > 200_000:
         return float(stats.chisquare(counts, total * shares).pvalue)
     model = stats.multinomial(total, shares)
     splits = [

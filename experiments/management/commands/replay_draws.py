@@ -26,7 +26,6 @@ from experiments.queries.replays import past_of, present_at
 from experiments.queries.units import with_cuts
 from experiments.reporting.check_plots import p_values_svg
 from experiments.reporting.replays import REPLAYS, DrawPlan, Past, Replays, Share, replay
-from experiments.stats.comparison import RATES
 from experiments.stats.estimate import UNKNOWN
 from experiments.stats.power import detectable_difference, rise_power
 
@@ -127,7 +126,7 @@ def _replayed(course: Course, asked: _Asked, *, now: datetime) -> Replays:
 
 def _smallest(past: Past, metric: Metric) -> float:
     level, half = past.level(metric), past.size // 2
-    if metric.family is not RATES or not half:
+    if not metric.family.counts_learners or not half:
         return _USUAL_LIFT
     found = detectable_difference(half, past.size - half, baseline=level)
     return _USUAL_LIFT if found.reason else found.rise
@@ -135,7 +134,7 @@ def _smallest(past: Past, metric: Metric) -> float:
 
 def _promised(found: Replays) -> float:
     """Return the power that `plan_sample` counts with; nan for other outcomes than shares."""
-    if found.with_effect is None or found.metric.family is not RATES:
+    if found.with_effect is None or not found.metric.family.counts_learners:
         return UNKNOWN
     half = found.learners // 2
     return rise_power(

@@ -1,0 +1,43 @@
+"""How many learners the plan expected, and how many were drawn. Pure."""
+
+from datetime import timedelta
+
+from experiments.reporting.report import Report
+
+_WEEK = timedelta(days=7)
+
+
+def expected_text(report: Report) -> str:
+    """Return how many learners the plan reckons with, and how many come in a week.
+
+    Return an empty text for a protocol that plans no number.
+    """
+    expected, drawn = report.facts.expected_learners, report.assigned
+    if expected is None:
+        return ""
+    text = f"The plan reckons with {expected:,} learners in all; {drawn:,} are drawn"
+    text += " so far" if report.is_open else ""
+    weeks = _weeks(report)
+    if weeks < 1:
+        return f"{text}."
+    return f"{text}, about {drawn / weeks:,.0f} a week. {_when(report, expected, weeks)}".rstrip()
+
+
+def _weeks(report: Report) -> float:
+    """Return the weeks in which learners were drawn: from the start to the end or to now."""
+    facts = report.facts
+    if facts.started_at is None:
+        return 0.0
+    until = min(facts.stopped_at or facts.as_of, facts.as_of)
+    return (until - facts.started_at) / _WEEK
+
+
+def _when(report: Report, expected: int, weeks: float) -> str:
+    left = expected - report.assigned
+    if not report.is_open or left <= 0 or not report.assigned:
+        return ""
+    more = left / (report.assigned / weeks)
+    if more > 520:
+        return "At this pace it takes years to reach that number."
+    number = max(1, round(more))
+    return f"At this pace it takes {number:,} more week{'s' if number > 1 else ''}."

@@ -1,0 +1,46 @@
+"""How each outcome was computed, in plain words with the term of the field in brackets. Pure."""
+
+from experiments.reporting.report import MetricResult, Report
+from experiments.reporting.text import hours_text
+from experiments.stats.estimate import Estimate
+
+# The tests and intervals by their names. A name that is not here is shown as it is.
+_PLAIN = {
+    "Boschloo exact": "an exact test for small arms (Boschloo)",
+    "inverted Boschloo": "all differences that this test does not rule out (inverted Boschloo)",
+    "score": "a test of two shares (score)",
+    "Miettinen-Nurminen score": "all differences that this test does not rule out "
+    "(Miettinen-Nurminen)",
+    "Welch t": "a comparison of two means whose spreads may differ (Welch t)",
+    "permutation and Welch t": "drawing the arms anew many times, and a comparison of two means "
+    "whose spreads may differ (permutation and Welch t)",
+    "delta method, Welch t": "a comparison of two ratios of totals, with learners as the units "
+    "(delta method, Welch t)",
+    "restricted mean t": "a comparison of mean times up to the end of the time (restricted mean)",
+    "Lin's adjustment, HC2": "a comparison of two means, adjusted for the time before the draw "
+    "(Lin's adjustment, HC2)",
+    "CRV3, t of sections": "a comparison in which sections are the units, each left out once "
+    "(CRV3, t of sections)",
+}
+
+_NOT_YET = "Not compared yet."
+
+
+def methods(report: Report) -> list[str]:
+    """Return each metric's window, test and interval, one text per metric."""
+    return [_method(result) for result in report.results]
+
+
+def _method(result: MetricResult) -> str:
+    differences = [row.comparison.difference for row in result.rows]
+    ways = sorted({_way(each) for each in differences if each.has_interval})
+    window = f"counted for exactly {hours_text(result.metric.window)}"
+    notes = dict.fromkeys(each.note for each in differences if each.note)
+    return f"{result.metric.name}: {window}. {' '.join([*(ways or [_NOT_YET]), *notes])}"
+
+
+def _way(difference: Estimate) -> str:
+    test, method = (_PLAIN.get(name, name) for name in (difference.test, difference.method))
+    if test == method:
+        return f"Test and interval: {test}."
+    return f"Test: {test}; interval: {method}."

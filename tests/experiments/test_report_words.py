@@ -1,0 +1,123 @@
+"""The words of a report: its order, which number to quote, and what each number rests on."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from experiments.metrics.definitions import METRICS, MORE_METRICS
+from experiments.reporting.answer import interval_words
+from experiments.reporting.drawn import expected_text
+from experiments.reporting.methods import methods
+from experiments.reporting.report import Report, build_report
+from experiments.reporting.verdict import balance_text
+from experiments.stats.balance import sample_ratio
+from tests.experiments.factories import assign, make_segment, running_experiment
+from tests.experiments.test_report import AS_OF, FACTS, arm, two_arms
+from tests.factories import NOW, act, make_course, make_enrollment
+
+ADJUSTED = next(metric for metric in MORE_METRICS if metric.outcome.kind == "adjusted")
+# The order that the answer, its grounds and its details have on the page.
+ORDER = (
+    'id="answer"', 'id="arms"', "The primary outcome", "Other outcomes", 'id="over-time"',
+    'id="guards"', 'id="received"', 'id="before"', 'id="cautions"', 'id="numbers"', 'id="how"',
+)  # fmt: skip
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["/reports/nudge/", "/reports/nudge.html"])
+def test_the_page_goes_from_the_answer_to_its_grounds_to_its_details(
+    client: Client, page: str
+) -> None:
+    course = make_course(clock_stopped_at=NOW + timedelta(days=10))
+    experiment = running_experiment(key="nudge", segment=make_segment(course))
+    for place in range(24):
+        at = NOW + timedelta(days=place // 20)
+        learner = make_enrollment(course, enrolled_at=NOW - timedelta(days=30))
+        assign(experiment, ("control", "nudge")[place % 2], at, learner)
+        if place % 3:
+            act(learner, "ATTEMPT_QUIZ", occurred_at=at)
+    client.force_login(User.objects.create_superuser("root"))
+    text = client.get(page).content.decode()
+
+    places = [text.find(part) for part in ORDER]
+    assert min(places) > 0
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ([1000, 1120], "in about one of 100 fair draws (p = 0.010)"),
+        ([5000, 5370], "in fewer than one of 1,000 fair draws (p < 0.001)"),
+    ],
+)
+def test_a_surprise_is_as_rare_as_a_draw_can_tell(sizes: list[int], words: str) -> None:
+    assert words in balance_text(sample_ratio(sizes, [1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({"expected_learners": None}, ""),
+        (
+            {"expected_learners": 600, "is_running": True},
+            "The plan reckons with 600 learners in all; 415 are drawn so far, about 97 a week. "
+            "At this pace it takes 2 more weeks.",
+        ),
+        (
+            {"expected_learners": 400, "stopped_at": AS_OF - timedelta(days=16)},
+            "The plan reckons with 400 learners in all; 415 are drawn, about 208 a week.",
+        ),
+        (
+            {"expected_learners": 400, "started_at": AS_OF - timedelta(days=1)},
+            "The plan reckons with 400 learners in all; 415 are drawn.",
+        ),
+    ],
+)
+def test_drawn_learners_are_set_beside_the_planned_ones(
+    facts: dict[str, object], text: str
+) -> None:
+    assert expected_text(two_arms(**facts)) == text
+
+
+def adjusted_report(before: tuple[int | None, ...]) -> Report:
+    """Return a report on 20 learners per arm, whose numbers before the draw repeat these."""
+    frequencies = {
+        key: {(number + lift, before[number % len(before)]): 5 for number in range(4)}
+        for key, lift in (("control", 0), ("nudge", 1))
+    }
+    return build_report(
+        replace(FACTS),
+        arms=[arm(key, 20) for key in frequencies],
+        metrics=[ADJUSTED],
+        observed={
+            key: {ADJUSTED.key: ADJUSTED.observe(found)} for key, found in frequencies.items()
+        },
+        deliveries={},
+    )
+
+
+def test_an_outcome_that_nothing_adjusts_says_so_and_why() -> None:
+    constant, varied = adjusted_report((3,)), adjusted_report((1, 2, 2, 5))
+    why = (
+        "Nothing was adjusted for: the same number before the draw is left out: in an arm, it is "
+        "the same for every learner."
+    )
+
+    assert methods(constant)[0].endswith(f"(Welch t). {why}")
+    assert interval_words(constant.rows[0]).endswith(why)
+    assert methods(varied)[0].endswith("(Lin's adjustment, HC2).")
+
+
+def test_the_terms_of_the_field_stand_in_brackets() -> None:
+    (rate, mean, _) = methods(two_arms())
+
+    assert rate.endswith(
+        "Test: a test of two shares (score); interval: all differences that this test does not "
+        "rule out (Miettinen-Nurminen)."
+    )
+    assert "drawing the arms anew many times" in mean
+    assert [text.split(":")[0] for text in methods(two_arms())] == [each.name for each in METRICS]
