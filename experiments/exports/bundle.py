@@ -5,29 +5,33 @@ from dataclasses import dataclass
 
 from common.dates import instant_text
 from common.spreadsheets import csv_lines
-from experiments.exports.hiding import FEWEST, Shown
+from experiments.exports.hiding import Shown
 from experiments.exports.notebook_file import notebook_text
 from experiments.exports.numbers import COLUMNS, number_cells
 from experiments.exports.plan import Plan
-from experiments.exports.rows import CODEBOOK_COLUMNS, Row, codebook, row_lines
+from experiments.exports.rows import CODEBOOK_COLUMNS, Hidden, Row, codebook, row_lines
 from experiments.reporting.report import Report
+from experiments.reporting.small_cells import FEWEST, small_arms
 
 ROWS, NUMBERS, CODEBOOK = "rows.csv", "numbers.csv", "codebook.csv"
 PROTOCOL, README, NOTEBOOK = "protocol.json", "README.txt", "report.ipynb"
+DIGEST = "protocol.sha256"
 
 _README = """{name}
 as of {as_of}
 
 {rows}: one row per learner drawn, in an order that tells nothing about the learner. There
 are no names, addresses or ids. An empty outcome is not counted yet. A section, a stratum or
-a day that fewer than {fewest} learners of an arm share is empty.
+a day that fewer than {fewest} learners of an arm share is empty, and so is an outcome in which
+fewer than {fewest} learners of the arm are counted.
 {numbers}: every number of the report, one per line. Those of the part "given" are its
 settings; all others follow from the rows.
 {codebook}: each column of the rows with its meaning, unit, window and missing values.
 {notebook}: computes the numbers again from the rows and prints both side by side. Open it
 in Jupyter, in the folder with the other files.
-{protocol}: the plan as it was locked at the start. Its sha256 is
-{sha256}
+{protocol}: the plan as it was locked at the start. Its sha256, as it was stored then, is in
+{digest}: {sha256}
+The notebook compares the two; so does `sha256sum -c {digest}`.
 
 Keep the files as you keep other data on learners. Whoever knows a learner very well can
 still recognize an unusual row. Do not join files of several days to find out which learner
@@ -49,6 +53,7 @@ class Bundle:
         """Yield the name and the parts of each file."""
         yield README, [self._readme()]
         yield PROTOCOL, [self.protocol]
+        yield DIGEST, [f"{self.report.facts.protocol_sha256}  {PROTOCOL}\n"]
         yield NOTEBOOK, [notebook_text()]
         yield CODEBOOK, csv_lines([CODEBOOK_COLUMNS, *codebook(self.plan)])
         settings = {
@@ -58,7 +63,16 @@ class Bundle:
         numbers = number_cells(self.report, settings=settings)
         yield NUMBERS, csv_lines([COLUMNS, *numbers])
         control = next(arm.key for arm in self.report.arms if arm.is_control)
-        yield ROWS, row_lines(self.rows, plan=self.plan, shown=self.shown, control=control)
+        yield (
+            ROWS,
+            row_lines(
+                self.rows,
+                plan=self.plan,
+                shown=self.shown,
+                control=control,
+                hidden=hidden_outcomes(self.report, self.plan),
+            ),
+        )
 
     def _readme(self) -> str:
         facts = self.report.facts
@@ -71,5 +85,26 @@ class Bundle:
             numbers=NUMBERS,
             codebook=CODEBOOK,
             protocol=PROTOCOL,
+            digest=DIGEST,
             notebook=NOTEBOOK,
         )
+
+
+def hidden_outcomes(report: Report, plan: Plan) -> Hidden:
+    """Return the outcomes of arms with so few counted learners that the report hides them."""
+    counted = {
+        result.metric.key: {arm: each.n for arm, each in result.observed.items()}
+        for result in report.results
+    }
+    for row in report.guardrails:
+        sizes = counted.setdefault(row.metric.key, {})
+        sizes |= {row.arm.key: row.arm_observed.n, row.control.key: row.control_observed.n}
+    primary = counted[plan.primary.key]
+    # Those who left and those who were reached are counted with the primary outcome.
+    by_place = [counted.get(metric.key, primary) for metric in plan.read]
+    if report.reach:
+        keys = [arm.key for arm in report.arms]
+        by_place.append(dict(zip(keys, report.reach.balance.observed, strict=True)))
+    return frozenset(
+        (place, arm) for place, sizes in enumerate(by_place) for arm in small_arms(sizes)
+    )

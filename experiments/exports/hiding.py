@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple, TypeVar
 
-# A class of fewer learners could be told apart by people who know them.
-FEWEST = 5
+from experiments.reporting.small_cells import is_small, kept_parts
+
 T = TypeVar("T", bound=Hashable)
 G = TypeVar("G", bound=Hashable)
 
@@ -51,12 +51,12 @@ class Shown:
         sections = _numbered(_grouped(sizes, lambda place: ("", place.section))[""])
         shown = cls(sections, {}, {}, {})
         by_section = _grouped(sizes, lambda place: (shown._section(place), place.stratum))
-        strata_of = {section: frozenset(_kept(found)) for section, found in by_section.items()}
+        strata_of = {section: frozenset(kept_parts(found)) for section, found in by_section.items()}
         kept = frozenset().union(*strata_of.values())
         strata = _numbered(_grouped(sizes, lambda place: ("", place.stratum))[""], only=kept)
         shown = cls(sections, strata, strata_of, {})
         by_class = _grouped(sizes, lambda place: (shown._class(place), place.drawn_on))
-        days = {each: frozenset(_kept(found)) for each, found in by_class.items()}
+        days = {each: frozenset(kept_parts(found)) for each, found in by_class.items()}
         hidden = (n for place, n in sizes.items() if place.section not in (None, *sections))
         return replace(shown, days=days, hidden_sections=sum(hidden))
 
@@ -83,7 +83,7 @@ def small_arms(sizes: Mapping[Place, int]) -> list[str]:
     arms: Counter[str] = Counter()
     for place, size in sizes.items():
         arms[place.arm] += size
-    return sorted(arm for arm, size in arms.items() if size < FEWEST)
+    return sorted(arm for arm, size in arms.items() if is_small(size))
 
 
 def _grouped(
@@ -101,25 +101,6 @@ def _numbered(
     sizes: Mapping[int | None, Counter[str]], *, only: frozenset[int] | None = None
 ) -> dict[int, int]:
     """Return the numbers of the parts that are shown, the largest first."""
-    kept = _kept(sizes) if only is None else only
+    kept = kept_parts(sizes) if only is None else only
     largest_first = sorted(kept, key=lambda part: (-sizes[part].total(), part))
     return {part: number for number, part in enumerate(largest_first, start=1)}
-
-
-def _kept(sizes: Mapping[T | None, Counter[str]]) -> list[T]:
-    """Return the parts that can be shown, given their sizes by arm.
-
-    Those that are hidden are a class too, which must not single anybody out either. Learners
-    without a part belong to it.
-    """
-    rest = Counter(sizes.get(None, Counter()))
-    named = [part for part in sizes if part is not None]
-    # Parts too small on their own come first, then the smallest of the others.
-    order = sorted(named, key=lambda each: (not _is_small(sizes[each]), sizes[each].total()))
-    while order and (_is_small(sizes[order[0]]) or _is_small(rest)):
-        rest += sizes[order.pop(0)]
-    return order
-
-
-def _is_small(sizes: Counter[str]) -> bool:
-    return any(0 < size < FEWEST for size in sizes.values())

@@ -19,9 +19,7 @@ and run all cells. It needs Python 3.11 or later with numpy, scipy and statsmode
 Numbers agree to nine digits, those of exact tests to five, because such tests search for the worst
 rates in small steps. Another release of numpy may draw other random numbers; then the permutation
 test of small arms differs in the third digit."""
-_RESULT = """import hashlib
-
-print("sha256 of the protocol:", hashlib.sha256(Path("protocol.json").read_bytes()).hexdigest())
+_RESULT = """print(protocol_text(Path(".")))
 print(report_text(Path(".")))"""
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from experiments.reporting.guardrails import GuardrailRow
 from experiments.reporting.reach import Reach
 from experiments.reporting.report import MetricResult, Report
+from experiments.reporting.small_cells import is_small
 from experiments.reporting.staying import Staying
 from experiments.stats.balance import sample_ratio
 from experiments.stats.comparison import Comparison
@@ -73,7 +74,7 @@ def _of_sizes(report: Report) -> Iterator[Number]:
     yield Number("arms", "", "", "always_p_value", report.balance.always_p_value)
     for arm in report.arms:
         yield Number("arms", "", arm.key, "drawn", arm.assigned)
-    if not report.facts.draws_sections:
+    if not (report.facts.draws_sections or report.primary.is_hiding):
         counted = [report.primary.observed[arm.key].n for arm in report.arms]
         balance = sample_ratio(counted, [arm.weight for arm in report.arms])
         yield Number("arms", report.primary.metric.key, "", "counted_p_value", balance.p_value)
@@ -82,6 +83,8 @@ def _of_sizes(report: Report) -> Iterator[Number]:
 def _of_result(result: MetricResult) -> Iterator[Number]:
     key = result.metric.key
     for arm, observed in result.observed.items():
+        if is_small(observed.n):
+            continue
         yield Number("outcome", key, arm, "counted", observed.n)
         yield Number("outcome", key, arm, "total", observed.tally[1])
         level = result.metric.family.level(observed.sums)
@@ -110,13 +113,21 @@ def _of_sequence(primary: str, arm: str, found: Estimate) -> Iterator[Number]:
 
 def _of_guardrail(row: GuardrailRow) -> Iterator[Number]:
     key, arm, found = row.metric.key, row.arm.key, row.guardrail
-    yield Number("guardrail", key, arm, "rate_or_mean", row.arm_level)
-    yield Number("guardrail", key, row.control.key, "rate_or_mean", row.control_level)
+    for each, observed, level in (
+        (arm, row.arm_observed, row.arm_level),
+        (row.control.key, row.control_observed, row.control_level),
+    ):
+        if not is_small(observed.n):
+            yield Number("guardrail", key, each, "counted", observed.n)
+            yield Number("guardrail", key, each, "total", observed.tally[1])
+        yield Number("guardrail", key, each, "rate_or_mean", level)
     yield from _estimate("guardrail", key, arm, found.difference)
     yield Number("guardrail", key, arm, "margin_p_value", found.p_value)
 
 
 def _of_staying(found: Staying) -> Iterator[Number]:
+    if any(is_small(each.n) for each in (found.control_left, *(a.left for a in found.arms))):
+        return
     yield Number("left", "", found.control.key, "learners", found.control_left.successes)
     for each in found.arms:
         yield Number("left", "", each.arm.key, "learners", each.left.successes)
@@ -130,7 +141,7 @@ def _of_staying(found: Staying) -> Iterator[Number]:
 def _of_reach(found: Reach, primary: str) -> Iterator[Number]:
     for each in found.arms:
         # Not every kind of primary outcome is read beside the messages.
-        if each.reached.n:
+        if each.reached.n and not is_small(each.reached.n):
             yield Number("reached", "", each.arm.key, "learners", each.reached.successes)
         if each.effect:
             yield from _estimate("reached", primary, each.arm.key, each.effect)

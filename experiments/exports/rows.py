@@ -10,9 +10,10 @@ from typing import Any
 
 from common.spreadsheets import csv_lines
 from experiments.exports.cells import Cell, form_of, names_of
-from experiments.exports.hiding import FEWEST, Place, Shown
+from experiments.exports.hiding import Place, Shown
 from experiments.exports.plan import Plan
 from experiments.metrics.definitions import Metric
+from experiments.reporting.small_cells import FEWEST
 from experiments.reporting.text import hours_text
 
 LEFT, REACHED, ANCHORED = "left", "reached", "from_message"
@@ -46,11 +47,33 @@ class Row:
     anchored: Sequence[Any] | None = None
 
 
-def row_lines(rows: Iterable[Row], *, plan: Plan, shown: Shown, control: str) -> Iterator[str]:
-    """Return the lines of the file: a header, and a line per row, numbered from 1."""
+# An outcome of an arm, by the place of the metric among all that are read, and the arm.
+Hidden = frozenset[tuple[int, str]]
+
+
+def row_lines(
+    rows: Iterable[Row], *, plan: Plan, shown: Shown, control: str, hidden: Hidden = frozenset()
+) -> Iterator[str]:
+    """Return the lines of the file: a header, and a line per row, numbered from 1.
+
+    The outcomes in `hidden` are empty: too few learners of the arm are counted in them.
+    """
     header = [entry[0] for entry in codebook(plan)]
-    lines = (_line(unit, row, plan, shown, control) for unit, row in enumerate(rows, start=1))
+    lines = (
+        _line(unit, _without(row, hidden), plan, shown, control)
+        for unit, row in enumerate(rows, start=1)
+    )
     return csv_lines(chain((header,), lines))
+
+
+def _without(row: Row, hidden: Hidden) -> Row:
+    if not hidden:
+        return row
+    arm, last = row.place.arm, len(row.numbers)
+    numbers = tuple(
+        None if (place, arm) in hidden else each for place, each in enumerate(row.numbers)
+    )
+    return Row(row.place, numbers, None if (last, arm) in hidden else row.anchored)
 
 
 def _line(unit: int, row: Row, plan: Plan, shown: Shown, control: str) -> list[str]:

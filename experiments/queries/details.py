@@ -1,5 +1,6 @@
 """What only the page of a report shows: the difference over time, parts of learners, balance."""
 
+from collections import Counter
 from datetime import datetime
 
 from activity.access import COMMAND_LINE, Viewer, for_user
@@ -82,7 +83,11 @@ def _courses(
         return []
     titles = _titles(viewer)
     seen = {titles[key]: found for key, found in by_course.items() if key in titles}
-    return [_split("Course", seen, report)]
+    unnamed: Counter[str] = Counter()
+    for key, found in by_course.items():
+        if key not in titles:
+            unnamed.update({arm: each.n for arm, each in found.items()})
+    return [subgroups("Course", seen, report=report, unnamed=unnamed)]
 
 
 def _traits(
@@ -90,18 +95,13 @@ def _traits(
 ) -> list[Subgroups]:
     primary = report.primary.metric
     return [
-        _split(
+        subgroups(
             trait,
             grouped_outcomes(experiment.pk, metric=primary, by=by_trait(trait), as_of=as_of),
-            report,
+            report=report,
         )
         for trait in traits
     ]
-
-
-def _split(name: str, groups: dict[str, dict[str, Observed]], report: Report) -> Subgroups:
-    primary, level = report.primary.metric, report.facts.level
-    return subgroups(name, groups, primary=primary, arms=report.arms, level=level)
 
 
 def _titles(viewer: Viewer) -> dict[str, str]:

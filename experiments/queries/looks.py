@@ -10,10 +10,9 @@ from experiments.metrics.observed import Observed
 from experiments.models import Assignment
 from experiments.protocol import ExperimentProtocol
 from experiments.queries.outcomes import aggregates_by_arm, ends_by
-from experiments.reporting.compared import compared_arms, of_metric
+from experiments.reporting.compared import compared_arms, of_metric, sequences_of
 from experiments.reporting.facts import ArmFacts
 from experiments.reporting.looking import Decision, Looking, planned_looks
-from experiments.stats.comparison import sequences
 from experiments.stats.estimate import Estimate
 from experiments.stats.looks import Look, current_look
 
@@ -75,10 +74,4 @@ def _sequences(
     level: float,
 ) -> dict[str, Estimate]:
     found = of_metric(primary, arms, observed)
-    return sequences(
-        {key: each.sums for key, each in found.items()},
-        family=primary.family,
-        control=next(arm.key for arm in arms if arm.is_control),
-        tuned_to=expected,
-        level=level,
-    )
+    return sequences_of(primary, arms, found, tuned_to=expected, level=level)

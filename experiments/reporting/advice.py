@@ -8,6 +8,7 @@ from common.dates import instant_text
 from experiments.reporting.answer import TOO_FEW, Judgement, judge
 from experiments.reporting.guardrails import GuardrailRow
 from experiments.reporting.report import Report, Row
+from experiments.reporting.small_cells import FEW
 from experiments.stats.balance import Balance
 
 
@@ -41,7 +42,7 @@ def advice(report: Report) -> Advice | None:
             "count, and draw again with a new seed.",
         )
     if report.is_young or not report.assigned:
-        return None
+        return _hidden(report)
     judged = [(row, judge(report, row)) for row in report.primary.rows]
     suspect = _suspect(report)
     found = (
@@ -55,6 +56,17 @@ def advice(report: Report) -> Advice | None:
     if suspect is not None and found.decision is Decision.STOP:
         return Advice(found.decision, f"{found.text} {suspect.text}")
     return found
+
+
+def _hidden(report: Report) -> Advice | None:
+    """Return what to do if the experiment ends with numbers that are hidden."""
+    if report.is_open or not report.primary.is_hiding:
+        return None
+    return Advice(
+        Decision.WAIT,
+        f"There are too few learners for an answer: {FEW} of an arm are counted. Repeat it with "
+        "more learners.",
+    )
 
 
 def _withheld(judged: list[tuple[Row, Judgement]]) -> Advice | None:

@@ -7,6 +7,7 @@ from common.dates import instant_text
 from experiments.metrics.definitions import HIGHER
 from experiments.reporting.figures import level_text, p_text
 from experiments.reporting.report import Report, Row
+from experiments.reporting.small_cells import FEW
 from experiments.reporting.text import draw_summary
 from experiments.reporting.verdict import Finding, hint_text
 
@@ -107,6 +108,11 @@ def answer_line(report: Report) -> str:
 def first_result_text(report: Report) -> str:
     """Return when the first result comes, or why none comes."""
     at = report.first_result_at
+    if any(result.is_hiding for result in report.results):
+        return (
+            f"An arm has {FEW} counted learners. Its numbers are hidden, because they would tell "
+            "what single learners did."
+        )
     if at is None:
         empty = " and ".join(arm.name for arm in report.arms if not arm.assigned)
         return f"Nothing can be compared: no learner was drawn into {empty}."

@@ -9,6 +9,7 @@ from experiments.metrics.columns import Acts, EventCount
 from experiments.metrics.definitions import HIGHER, Metric
 from experiments.metrics.observed import Before, Observed
 from experiments.reporting.facts import ArmFacts
+from experiments.reporting.small_cells import FEWEST, is_small
 from experiments.stats.estimate import UNKNOWN
 from experiments.stats.sufficient import Moments
 
@@ -57,16 +58,17 @@ def baseline_rows(
             for key, sums in found.items()
             if key != control.key
         }
-        rows.append(BaselineRow(metric.name, {key: f.average for key, f in found.items()}, apart))
+        means = {key: UNKNOWN if is_small(each.n) else each.average for key, each in found.items()}
+        rows.append(BaselineRow(metric.name, means, apart))
     return rows
 
 
 def standardized_difference(control: Moments, arm: Moments) -> float:
     """Return the difference of the means in standard deviations, those of both arms averaged.
 
-    It is nan if an arm has fewer than two learners, or if nothing varies.
+    It is nan if an arm has too few learners, or if nothing varies.
     """
-    if min(control.n, arm.n) < 2:
+    if min(control.n, arm.n) < FEWEST:
         return UNKNOWN
     spread = sqrt((control.variance + arm.variance) / 2)
     return (arm.mean - control.mean) / spread if spread else UNKNOWN

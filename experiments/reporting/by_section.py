@@ -8,8 +8,9 @@ from experiments.metrics.definitions import LOWER, Metric
 from experiments.metrics.observed import Observed
 from experiments.reporting.compared import of_metric
 from experiments.reporting.facts import ArmFacts
-from experiments.reporting.guardrails import GuardrailRow
+from experiments.reporting.guardrails import GuardrailRow, guardrail_row
 from experiments.reporting.report import Report, metric_results
+from experiments.reporting.small_cells import without_small
 from experiments.stats.balance import sample_ratio
 from experiments.stats.by_section import compare_sections, guard_sections
 from experiments.stats.margins import Margin
@@ -36,11 +37,15 @@ def with_sections(
     control = next(arm.key for arm in arms if arm.is_control)
     wholes = [of_metric(metric, arms, observed) for metric in metrics]
     compared = [
-        compare_sections(
-            _sums(sectioned[metric.key], arms),
-            {key: found.sums for key, found in whole.items()},
-            family=metric.family,
-            control=control,
+        without_small(
+            compare_sections(
+                _sums(sectioned[metric.key], arms),
+                {key: found.sums for key, found in whole.items()},
+                family=metric.family,
+                control=control,
+                level=facts.level,
+            ),
+            {key: found.n for key, found in whole.items()},
             level=facts.level,
         )
         for metric, whole in zip(metrics, wholes, strict=True)
@@ -76,16 +81,13 @@ def _guardrail_rows(
     metric: Metric,
 ) -> list[GuardrailRow]:
     family, level = metric.family, report.facts.level
-    levels = {key: family.level(found.sums) for key, found in wholes.items()}
     control = next(arm for arm in report.arms if arm.is_control)
     return [
-        GuardrailRow(
+        guardrail_row(
             metric,
-            arm,
-            control,
+            (control, arm),
+            (wholes[control.key], wholes[arm.key]),
             guard_sections(sums[control.key], sums[arm.key], margin, family=family, level=level),
-            levels[arm.key],
-            levels[control.key],
         )
         for arm in report.arms
         if not arm.is_control

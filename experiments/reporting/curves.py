@@ -52,7 +52,7 @@ def event_curves(result: MetricResult, report: Report) -> tuple[Step, ...]:
     steps: list[Step] = []
     for arm in report.arms:
         sums = result.observed[arm.key].sums
-        if not isinstance(sums, Followed) or not sums.times.n:
+        if not isinstance(sums, Followed) or not sums.times.n or result.hides(arm):
             continue
         found = [(each.time, 1 - each.survival) for each in kaplan_meier(sums.times)]
         last = sums.times.counted[-1][0]

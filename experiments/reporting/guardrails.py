@@ -7,6 +7,8 @@ from experiments.metrics.definitions import LOWER, Metric
 from experiments.metrics.observed import Observed
 from experiments.reporting.facts import ArmFacts
 from experiments.reporting.figures import Figures, level_text
+from experiments.reporting.small_cells import hidden, is_small
+from experiments.stats.estimate import UNKNOWN
 from experiments.stats.margins import Guardrail, Margin, Verdict
 
 
@@ -20,6 +22,8 @@ class GuardrailRow:
     guardrail: Guardrail
     arm_level: float
     control_level: float
+    arm_observed: Observed
+    control_observed: Observed
 
     @property
     def is_harmful(self) -> bool:
@@ -64,12 +68,26 @@ def _row(
 ) -> GuardrailRow:
     margin = Margin(size, higher_is_worse=metric.better == LOWER)
     nobody = metric.observe({})
-    sums = [observed.get(arm.key, {}).get(metric.key, nobody).sums for arm in arms]
-    guard, levels = metric.family.guard, [metric.family.level(each) for each in sums]
-    if guard is None:
+    outcomes = [observed.get(arm.key, {}).get(metric.key, nobody) for arm in arms]
+    if metric.family.guard is None:
         raise ValueError(f"The metric {metric.key} has no test of a margin.")
-    found = guard(sums[0], sums[1], margin, level)
-    return GuardrailRow(metric, arms[1], arms[0], found, levels[1], levels[0])
+    found = metric.family.guard(outcomes[0].sums, outcomes[1].sums, margin, level)
+    return guardrail_row(metric, arms, outcomes, found)
+
+
+def guardrail_row(
+    metric: Metric,
+    arms: tuple[ArmFacts, ArmFacts],
+    outcomes: Sequence[Observed],
+    found: Guardrail,
+) -> GuardrailRow:
+    """Return the row of the control and an arm, without numbers of too few learners."""
+    levels = [UNKNOWN if is_small(o.n) else metric.family.level(o.sums) for o in outcomes]
+    if any(is_small(each.n) for each in outcomes):
+        found = Guardrail(hidden(found.difference.level), found.margin, UNKNOWN)
+    return GuardrailRow(
+        metric, arms[1], arms[0], found, levels[1], levels[0], outcomes[1], outcomes[0]
+    )
 
 
 def state_text(row: GuardrailRow) -> str:

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
+from experiments.reporting.compared import sequences_of
 from experiments.reporting.facts import ArmFacts
-from experiments.stats.comparison import Comparison, sequences
+from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate
 from experiments.stats.looks import Look, PlannedLook
 
@@ -75,14 +76,11 @@ def moments_over_time(
     level: float,
 ) -> list[Moment]:
     """Return each day's difference per arm, from the outcomes of `outcomes_over_time`."""
-    control = next(arm for arm in arms if arm.is_control)
     nobody = primary.observe({})
     found = []
     for day, observed in _thinned(over_time):
-        sums = {arm.key: observed.get(arm.key, nobody).sums for arm in arms}
-        by_arm = sequences(
-            sums, family=primary.family, control=control.key, tuned_to=tuned_to, level=level
-        )
+        outcomes = {arm.key: observed.get(arm.key, nobody) for arm in arms}
+        by_arm = sequences_of(primary, arms, outcomes, tuned_to=tuned_to, level=level)
         found += [Moment(day, arm, by_arm[arm.key]) for arm in arms if not arm.is_control]
     return found
 

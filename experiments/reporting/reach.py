@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from experiments.metrics.columns import Reached
 from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
+from experiments.reporting.compared import compared_arms
 from experiments.reporting.facts import ArmFacts
+from experiments.reporting.small_cells import is_small
 from experiments.stats.balance import SampleRatio, sample_ratio
-from experiments.stats.comparison import Comparison, compare_arms
+from experiments.stats.comparison import Comparison
 from experiments.stats.compliance import complier_effect
 from experiments.stats.estimate import Estimate
 from experiments.stats.joint import JointMoments
@@ -67,8 +69,8 @@ def reach(
     found = {arm.key: observed.get(arm.key, {}).get(KEY) for arm in arms}
     control = next(arm for arm in arms if arm.is_control)
     nobody = primary.observe({})
-    sums = {arm.key: anchored.get(arm.key, nobody).sums for arm in arms}
-    numbers = [anchored.get(arm.key, nobody).n for arm in arms]
+    outcomes = {arm.key: anchored.get(arm.key, nobody) for arm in arms}
+    numbers = [each.n for each in outcomes.values()]
     return Reach(
         _reached(found[control.key]),
         [
@@ -80,13 +82,13 @@ def reach(
             for arm in arms
             if not arm.is_control
         ],
-        compare_arms(sums, family=primary.family, control=control.key, level=level),
+        compared_arms(primary, arms, outcomes, level=level),
         sample_ratio(numbers, [arm.weight for arm in arms]),
     )
 
 
 def _effect(control: Observed | None, arm: Observed | None, level: float) -> Estimate | None:
-    if control is None or arm is None:
+    if control is None or arm is None or is_small(control.n) or is_small(arm.n):
         return None
     own, other = (JointMoments.from_frequencies(each.sums) for each in (control, arm))
     return complier_effect(own, other, level=level)

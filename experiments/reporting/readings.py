@@ -33,7 +33,9 @@ def readings(report: Report, by_course: Mapping[str, Mapping[str, Observed]]) ->
     return [
         Reading(
             arm,
-            belief(own[arm.key], prior_spread=PRIOR_SPREAD * spread) if spread else None,
+            belief(own[arm.key], prior_spread=PRIOR_SPREAD * spread)
+            if spread and not report.primary.hides(arm)
+            else None,
             pool([found[arm.key] for found in courses]) if len(courses) > 1 else None,
         )
         for arm in report.arms
@@ -66,7 +68,7 @@ def _effects(report: Report, observed: Mapping[str, Observed]) -> dict[str, Esti
 def _spread(report: Report, control: ArmFacts) -> float:
     """Return the standard deviation of the control's outcomes; 0 if there is none."""
     spread = report.primary.metric.family.spread
-    if spread is None:
+    if spread is None or report.primary.hides(control):
         return 0.0
     found = spread(report.primary.observed[control.key].sums)
     return found if isfinite(found) else 0.0
@@ -79,12 +81,12 @@ def _belief_text(report: Report, reading: Reading) -> str:
     metric = report.primary.metric
     figures = Figures(metric.family.unit)
     better = found.chance_above if metric.better == HIGHER else 1 - found.chance_above
+    about, low = figures.change_with_unit(found.mean), figures.change(found.low)
     return (
-        f"If effects are usually small (only one in twenty above a fifth of the usual spread "
-        f"between learners), the chance that “{reading.arm.name}” is better on “{metric.name}” is {better:.0%}. Its effect is "
-        f"then about {figures.change_with_unit(found.mean)}, with a chance of "
-        f"{level_text(found.level)} between {figures.change(found.low)} and "
-        f"{figures.change_with_unit(found.high)}."
+        "If effects are usually small (only one in twenty above a fifth of the usual spread "
+        f"between learners), the chance that “{reading.arm.name}” is better on “{metric.name}” is "
+        f"{better:.0%}. Its effect is then about {about}, with a chance of "
+        f"{level_text(found.level)} between {low} and {figures.change_with_unit(found.high)}."
     )
 
 

@@ -20,6 +20,7 @@ from experiments.reporting.figures import Figures
 from experiments.reporting.guardrails import GuardrailRow, guardrail_rows
 from experiments.reporting.looking import Looking
 from experiments.reporting.reach import Reach, reach
+from experiments.reporting.small_cells import is_small
 from experiments.reporting.staying import Staying, staying
 from experiments.reporting.verdict import Verdict, verdict
 from experiments.stats.balance import SampleRatio, sample_ratio
@@ -92,8 +93,19 @@ class MetricResult:
     by_section: Mapping[str, Mapping[str, Observed]] = field(default_factory=dict)
 
     def level(self, arm: ArmFacts) -> float:
-        """Return the arm's rate or mean; nan if no learner is counted."""
+        """Return the arm's rate or mean; nan if no learner is counted, or too few are."""
+        if self.hides(arm):
+            return UNKNOWN
         return self.metric.family.level(self.observed[arm.key].sums)
+
+    def hides(self, arm: ArmFacts) -> bool:
+        """Return whether the arm has so few counted learners that its numbers are hidden."""
+        return is_small(self.observed[arm.key].n)
+
+    @property
+    def is_hiding(self) -> bool:
+        """Return whether the numbers of any arm are hidden."""
+        return any(is_small(each.n) for each in self.observed.values())
 
     @property
     def waits(self) -> int:

@@ -23,6 +23,7 @@ def robust_texts(report: Report) -> list[str]:
         for result in report.results
         if result.metric.family.has_numbers
         for row in result.rows
+        if not (result.hides(row.arm) or result.hides(row.control))
         for text in (_by_rank(result, row), _cut(report, result, row))
         if text
     ]

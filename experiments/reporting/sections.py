@@ -10,6 +10,7 @@ from experiments.reporting.details import Details
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text
 from experiments.reporting.guardrails import guardrail_text, state_text
 from experiments.reporting.report import Report
+from experiments.reporting.small_cells import FEW, is_small
 from experiments.reporting.verdict import balance_text
 from experiments.stats.attrition import Bounds
 from experiments.stats.balance import SampleRatio
@@ -86,6 +87,8 @@ def staying_texts(report: Report) -> list[str]:
     if not found.is_any:
         return ["No learner left the course before being counted."]
     left = found.control_left
+    if any(is_small(each.n) for each in (left, *(each.left for each in found.arms))):
+        return [f"How many learners left is hidden: an arm has {FEW} counted learners."]
     control = f"{left.successes:,} of {left.n:,} in “{found.control.name}”"
     return [
         f"{each.left.successes:,} of {each.left.n:,} learners in “{each.arm.name}” left the course "
@@ -103,6 +106,8 @@ def reach_texts(report: Report) -> Iterator[str]:
     primary, control = report.primary.metric, found.control_reached.n
     yield _QUOTED
     for each in found.arms:
+        if is_small(each.reached.n):
+            continue
         share = f"{each.reached.rate:.1%}" if each.reached.n else MISSING
         yield (
             f"A message reached {each.reached.successes:,} of {each.reached.n:,} counted learners "
@@ -127,11 +132,12 @@ def _anchored(comparison: Comparison, names: dict[str, str], words: str) -> Iter
         if difference.has_interval
         else difference.reason
     )
+    levels = [figures.level(each) for each in (comparison.arm_level, comparison.control_level)]
     yield (
-        f"To check it, counted from the first message or ghost on: {figures.level(comparison.arm_level)} {words} in "
-        f"“{names[comparison.arm]}”, against {figures.level(comparison.control_level)} in "
-        f"“{names[comparison.control]}” ({limits}). It leaves out learners for whom no message was "
-        "due, and should point the same way."
+        f"To check it, counted from the first message or ghost on: {levels[0]} {words} in "
+        f"“{names[comparison.arm]}”, against {levels[1]} in “{names[comparison.control]}” "
+        f"({limits}). It leaves out learners for whom no message was due, and should point the "
+        "same way."
     )
 
 
@@ -201,7 +207,10 @@ def _hidden(number: int) -> str:
     if not number:
         return ""
     parts = "1 part is" if number == 1 else f"{number:,} parts are"
-    return f"{parts} not shown: an arm has fewer than 5 counted learners there."
+    return (
+        f"{parts} not shown: an arm has {FEW} counted learners there, or they could be found by "
+        "subtraction."
+    )
 
 
 def _difference(comparison: Comparison, figures: Figures) -> str:

@@ -14,6 +14,7 @@ from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
 from experiments.metrics.outcomes import Left
 from experiments.reporting.facts import ArmFacts
+from experiments.reporting.small_cells import is_small
 from experiments.stats.attrition import (
     Arm,
     Bounds,
@@ -93,12 +94,14 @@ def _arm_left(
         left[1],
         missing_p_value(*left),
         withholding_reason(*left, names=(control.name, arm.name), words=_LEFT),
-        _bounds(of_control, of_arm, level) if sum(each.successes for each in left) else None,
+        _bounds(of_control, of_arm, level) if any(each.successes for each in left) else None,
     )
 
 
 def _bounds(control: Observed | None, arm: Observed | None, level: float) -> Bounds | None:
     if control is None or arm is None or not isinstance(control.sums, dict):
+        return None
+    if is_small(control.n) or is_small(arm.n):
         return None
     return lee_bounds(_stayed(control), _stayed(arm), level=level)
 

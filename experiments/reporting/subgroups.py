@@ -7,15 +7,12 @@ some differ by chance. No part with few learners is shown, so that nobody can be
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
 from experiments.reporting.compared import compared_arms
-from experiments.reporting.facts import ArmFacts
 from experiments.reporting.figures import Figures
+from experiments.reporting.report import Report
+from experiments.reporting.small_cells import kept_parts
 from experiments.stats.comparison import Comparison
-
-# An arm of fewer learners could show what one of them did.
-FEWEST = 5
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Subgroups:
-    """One way to split the learners. `hidden` parts have an arm with too few learners."""
+    """One way to split the learners.
+
+    `hidden` parts have an arm with too few learners, or would let a reader find such a part by
+    subtraction.
+    """
 
     name: str
     parts: list[Part]
@@ -41,32 +42,28 @@ def subgroups(
     name: str,
     groups: Mapping[str, Mapping[str, Observed]],
     *,
-    primary: Metric,
-    arms: Sequence[ArmFacts],
-    level: float,
+    report: Report,
+    unnamed: Mapping[str, int] | None = None,
 ) -> Subgroups:
-    """Return the parts of which every arm has at least 5 counted learners."""
-    nobody = primary.observe({})
+    """Return the parts that can be shown: every arm has at least 5 counted learners.
+
+    `unnamed` is the number of learners by arm who are in no part that the reader may see.
+    """
+    nobody = report.primary.metric.observe({})
     whole = {
-        group: {arm.key: found.get(arm.key, nobody) for arm in arms}
+        group: {arm.key: found.get(arm.key, nobody) for arm in report.arms}
         for group, found in groups.items()
     }
-    shown = {
-        group: found
-        for group, found in whole.items()
-        if min(each.n for each in found.values()) >= FEWEST
+    sizes: dict[str | None, Mapping[str, int]] = {
+        group: {arm: each.n for arm, each in found.items()} for group, found in whole.items()
     }
-    parts = [_part(group, found, primary, arms, level) for group, found in shown.items()]
-    return Subgroups(name, parts, len(whole) - len(shown))
+    shown = set(kept_parts({**sizes, None: unnamed or {}}, arms=[arm.key for arm in report.arms]))
+    parts = [_part(group, found, report) for group, found in whole.items() if group in shown]
+    return Subgroups(name, parts, len(whole) - len(parts))
 
 
-def _part(
-    name: str,
-    found: Mapping[str, Observed],
-    primary: Metric,
-    arms: Sequence[ArmFacts],
-    level: float,
-) -> Part:
-    compared = compared_arms(primary, arms, found, level=level)
+def _part(name: str, found: Mapping[str, Observed], report: Report) -> Part:
+    primary, level = report.primary.metric, report.facts.level
+    compared = compared_arms(primary, report.arms, found, level=level)
     counted = {key: each.n for key, each in found.items()}
     return Part(name or "not known", counted, compared, Figures.of(compared))

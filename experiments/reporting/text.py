@@ -10,6 +10,7 @@ from experiments.metrics.outcomes import TALLIES
 from experiments.reporting.facts import ArmFacts, CourseFacts
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
 from experiments.reporting.report import MetricResult, Report, Row
+from experiments.reporting.small_cells import FEW, REASON
 
 CSV_COLUMNS = (
     "experiment", "as_of", "metric", "kind", "arm", "is_control", "assigned", "counted", "waiting",
@@ -144,7 +145,10 @@ def _of_waiting(report: Report) -> Iterator[str]:
     waits = max((result.waits for result in report.results), default=0)
     if not waits:
         return
-    yield f"{waits:,} of {report.assigned:,} learners are not counted yet. {_until(report)}"
+    # A number would tell how few are counted where that is hidden.
+    is_hiding = any(result.is_hiding for result in report.results)
+    some = "Some" if is_hiding else f"{waits:,} of {report.assigned:,}"
+    yield f"{some} learners are not counted yet. {_until(report)}"
 
 
 def _until(report: Report) -> str:
@@ -200,7 +204,7 @@ def csv_rows(report: Report) -> Iterator[list[str]]:
     for result in report.results:
         by_arm = {row.arm.key: row for row in result.rows}
         for arm in report.arms:
-            yield [_csv_cell(value) for value in _csv_values(report, result, arm, by_arm)]
+            yield [csv_cell(value) for value in _csv_values(report, result, arm, by_arm)]
 
 
 def _number_row(
@@ -212,8 +216,8 @@ def _number_row(
         metric=result.metric.name,
         span=span,
         arm=_arm_name(arm),
-        counted=f"{found.n:,}",
-        total=f"{found.tally[1]:,}",
+        counted=FEW if result.hides(arm) else f"{found.n:,}",
+        total=MISSING if result.hides(arm) else f"{found.tally[1]:,}",
         level=figures.level(result.level(arm)),
     )
     if row is None or (report.staying and report.staying.reason_of(arm)):
@@ -250,14 +254,16 @@ def _csv_values(
 ) -> Iterator[object]:
     found, metric, row = result.observed[arm.key], result.metric, rows.get(arm.key)
     yield from (report.facts.key, report.facts.as_of.isoformat(), metric.key, metric.family.name)
-    yield from (arm.key, arm.is_control, arm.assigned, found.n, result.waiting[arm.key])
+    is_hidden = result.hides(arm)
+    counts = ("", "") if is_hidden else (found.n, result.waiting[arm.key])
+    yield from (arm.key, arm.is_control, arm.assigned, *counts)
     # A rate is successes / counted and a mean is total / counted. Only the matching tally is
     # filled in, so that nobody divides the wrong one.
-    tally = dict([found.tally])
+    tally = {} if is_hidden else dict([found.tally])
     yield from (tally.get(name, "") for name in TALLIES)
     yield result.level(arm)
     if row is None:
-        yield from [""] * 12
+        yield from [*[""] * 11, REASON if is_hidden else ""]
         return
     withheld = report.staying.reason_of(arm) if report.staying else ""
     if withheld:
@@ -270,7 +276,8 @@ def _csv_values(
     yield from (row.verdict.finding.value, difference.reason)
 
 
-def _csv_cell(value: object) -> str:
+def csv_cell(value: object) -> str:
+    """Return the value as a cell of a file: floats by repr, a nan empty."""
     if isinstance(value, float):
         return repr(value) if isfinite(value) else ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,7 +7,6 @@ from experiments.reporting.figures import Figures, level_text, p_text
 from experiments.stats.balance import Balance, SampleRatio
 from experiments.stats.comparison import Comparison
 
-
 # No draw is so close to the ideal that a rarer chance could be told from another one.
 _RAREST = 0.001
 

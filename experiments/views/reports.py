@@ -36,11 +36,8 @@ from experiments.queries import details as make_details
 from experiments.queries import report as make_report
 from experiments.reporting.details import Details
 from experiments.reporting.facts import seen_titles, shared_zone
+from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
 from experiments.reporting.report import Report
-from experiments.reporting.text import (
-    CSV_COLUMNS,
-    csv_rows,
-)
 from experiments.views.context import report_context
 
 
@@ -130,13 +127,13 @@ def report_csv(request: HttpRequest, key: str) -> HttpResponse:
     """Send the report's numbers as a file. Before the start it holds only the header."""
     experiment = experiment_of(request, key)
     try:
-        rows = list(csv_rows(report_now(experiment, request.user))) if experiment.protocol else []
+        rows = list(file_rows(report_now(experiment, request.user))) if experiment.protocol else []
     except (ProtocolError, TooLongError) as error:
         return refusal(error)
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{experiment.key}.csv"'
     writer = csv.writer(response, lineterminator="\n")
-    writer.writerows([CSV_COLUMNS, *rows])
+    writer.writerows([FILE_COLUMNS, *rows])
     return response
 
 

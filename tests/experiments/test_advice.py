@@ -83,13 +83,14 @@ def test_an_experiment_of_stopped_courses_is_over() -> None:
 
 
 def test_too_few_learners_are_said_to_be_too_few() -> None:
-    found = advice(of((2, 4), (3, 4)))
+    for few, words in ((6, "only 6"), (4, "fewer than 5")):
+        found = advice(of((2, few), (3, few)))
 
-    assert found is not None
-    assert found.text == (
-        "There are too few learners for an answer: only 4 of an arm are counted. Repeat it with "
-        "more learners."
-    )
+        assert found is not None
+        assert found.text == (
+            f"There are too few learners for an answer: {words} of an arm are counted. Repeat it "
+            "with more learners."
+        )
 
 
 def test_a_difference_too_small_to_matter_is_dropped() -> None:

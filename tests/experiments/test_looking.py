@@ -160,7 +160,8 @@ def test_parts_with_fewer_than_five_learners_of_an_arm_are_hidden() -> None:
     experiment = started(subgroups=["sex"])
     for arm, reached in (("control", 2), ("nudge", 5)):
         drawn(experiment, arm, 6, reached, traits={"sex": "f"})
-        drawn(experiment, arm, 4, 0, traits={"sex": "m"})
+        drawn(experiment, arm, 3, 0, traits={"sex": "m"})
+        drawn(experiment, arm, 2, 0, traits={"sex": "x"})
     found = report(experiment, as_of=NOW + WEEK)
 
     (table,) = part_tables(found, details(experiment, found, as_of=NOW + WEEK))
@@ -168,7 +169,10 @@ def test_parts_with_fewer_than_five_learners_of_an_arm_are_hidden() -> None:
     assert (table.name, [row.name for row in table.rows]) == ("sex", ["f"])
     assert table.rows[0].counted == ["6", "6"]
     assert table.rows[0].differences[0].startswith("+50.0 points (")
-    assert table.hidden == "1 part is not shown: an arm has fewer than 5 counted learners there."
+    assert table.hidden == (
+        "2 parts are not shown: an arm has fewer than 5 counted learners there, or they could be "
+        "found by subtraction."
+    )
 
 
 def test_courses_are_parts_and_those_of_others_are_not_named() -> None:
@@ -190,7 +194,7 @@ def test_courses_are_parts_and_those_of_others_are_not_named() -> None:
 def test_the_time_before_the_draw_counts_only_those_enrolled_so_long() -> None:
     experiment = started()
     for arm, views in (("control", 1), ("nudge", 3)):
-        for place, each in enumerate(drawn(experiment, arm, 4, 0, enrolled_at=NOW - 2 * WEEK)):
+        for place, each in enumerate(drawn(experiment, arm, 6, 0, enrolled_at=NOW - 2 * WEEK)):
             for _ in range(views + place % 2):
                 act(each, "VIEW_ITEM", occurred_at=NOW - DAY)
         drawn(experiment, arm, 2, 0, enrolled_at=NOW - DAY)
@@ -202,8 +206,8 @@ def test_the_time_before_the_draw_counts_only_those_enrolled_so_long() -> None:
 
     acts = rows["Everything done in the 7 days before"]
     assert acts.means == ["1.50", "3.50"]
-    # 2 apart, with a variance of 1/3 in each arm.
-    assert (acts.apart, acts.is_notable) == (f"{2 / (1 / 3) ** 0.5:+.2f}", True)
+    # 2 apart, with a variance of 0.3 in each arm.
+    assert (acts.apart, acts.is_notable) == (f"{2 / 0.3**0.5:+.2f}", True)
     assert rows["Quiz attempts in the 7 days before"].apart == "-"
 
 

@@ -64,8 +64,10 @@ def test_a_surprise_is_as_rare_as_a_draw_can_tell(sizes: list[int], words: str) 
         ({"expected_learners": None}, ""),
         (
             {"expected_learners": 600, "is_running": True},
-            "The plan reckons with 600 learners in all; 415 are drawn so far, about 97 a week. "
-            "At this pace it takes 2 more weeks.",
+            (
+                "The plan reckons with 600 learners in all; 415 are drawn so far, about 97 a week. "
+                "At this pace it takes 2 more weeks."
+            ),
         ),
         (
             {"expected_learners": 400, "stopped_at": AS_OF - timedelta(days=16)},

@@ -64,7 +64,9 @@ def test_a_report_is_kept_once_a_day(experiment: Experiment) -> None:
     assert kept == [1, 0, 1, 0]
     assert [at for _, at in snapshot_days(experiment)] == [NOW + WEEK + DAY, NOW + WEEK]
     said = " ".join(entries()[0].said)
-    assert "8 of 10 learners attempted a quiz within 7 days (80.0%), against 2 of 10 (20.0%)" in said
+    assert (
+        "8 of 10 learners attempted a quiz within 7 days (80.0%), against 2 of 10 (20.0%)" in said
+    )
 
 
 def test_nothing_is_kept_before_the_first_draw_and_while_events_stay_away(

@@ -5,6 +5,7 @@ every number of the report. An empty cell is not known.
 """
 
 import csv
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,3 +96,12 @@ class Data:
 def number(text: str) -> float:
     """Return the number, nan for an empty text."""
     return float(text) if text else float("nan")
+
+
+def protocol_text(folder: Path) -> str:
+    """Return whether `protocol.json` is the plan whose sha256 was stored at the start."""
+    found = hashlib.sha256((folder / "protocol.json").read_bytes()).hexdigest()
+    stored = (folder / "protocol.sha256").read_text("utf-8").split()[0]
+    if found == stored:
+        return f"The plan is the one that was locked at the start: sha256 {found}."
+    return f"THE PLAN IS NOT THE ONE OF THE START: its sha256 is {found}, and {stored} was stored."

@@ -149,6 +149,8 @@ def of_guardrail(data: Data, outcome: Outcome) -> Iterator[tuple[Key, float]]:
     level, control = data.given("level"), data.counted(data.control, names)
     for arm in data.arms:
         columns = data.counted(arm, names)
+        yield ("guardrail", key, arm, "counted"), columns[0].size
+        yield ("guardrail", key, arm, "total"), columns[0].sum()
         yield ("guardrail", key, arm, "rate_or_mean"), level_of(kind, columns, hours)
     for arm in data.others:
         margin, own = data.given("margin", arm, key), data.counted(arm, names)
