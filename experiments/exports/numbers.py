@@ -147,4 +147,5 @@ def _of_reach(found: Reach, primary: str) -> Iterator[Number]:
             yield from _estimate("reached", primary, each.arm.key, each.effect)
     for comparison in found.anchored:
         yield from _of_comparison("from_message", primary, comparison.arm, comparison)
-    yield Number("from_message", "", "", "p_value", found.balance.p_value)
+    if not any(map(is_small, found.balance.observed)):
+        yield Number("from_message", "", "", "p_value", found.balance.p_value)

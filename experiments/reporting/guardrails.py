@@ -83,7 +83,7 @@ def guardrail_row(
 ) -> GuardrailRow:
     """Return the row of the control and an arm, without numbers of too few learners."""
     levels = [UNKNOWN if is_small(o.n) else metric.family.level(o.sums) for o in outcomes]
-    if any(is_small(each.n) for each in outcomes):
+    if found.difference.has_value and any(is_small(each.n) for each in outcomes):
         found = Guardrail(hidden(found.difference.level), found.margin, UNKNOWN)
     return GuardrailRow(
         metric, arms[1], arms[0], found, levels[1], levels[0], outcomes[1], outcomes[0]

@@ -49,8 +49,9 @@ def _without(found: Comparison, small: Collection[str], level: float) -> Compari
         found,
         arm_level=UNKNOWN if found.arm in small else found.arm_level,
         control_level=UNKNOWN if found.control in small else found.control_level,
-        difference=hidden(level),
-        relative=hidden(level),
+        # Beside an arm without learners there is nothing to hide, and that reason says more.
+        difference=hidden(level) if found.difference.has_value else found.difference,
+        relative=hidden(level) if found.difference.has_value else found.relative,
     )
 
 

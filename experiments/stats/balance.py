@@ -21,7 +21,7 @@ SURPRISE = 0.01
 _LEAST_EXPECTED = 5
 # With more ways to share the learners, the exact test of three or more arms would take long.
 _MOST_OUTCOMES = 200_000
-_EXACT_BINOMIAL, _EXACT, _APPROXIMATE = "exact binomial", "exact multinomial", "chi-square"
+_EXACT_BINOMIAL, _EXACT, APPROXIMATE = "exact binomial", "exact multinomial", "chi-square"
 # As in scipy: chances that differ by less are equal but for rounding.
 _TIE = 1e-7
 # Weights of the prior around the intended shares. They cover deviations from a few in a thousand up
@@ -96,6 +96,16 @@ def sample_ratio(observed: Sequence[int], weights: Sequence[float]) -> SampleRat
     return SampleRatio(tuple(observed), expected, p_value, always, strays, test=test)
 
 
+def usual_p_value(balance: SampleRatio) -> float:
+    """Return Pearson's p-value, which other tools print, or the exact one if an arm expects < 5."""
+    drawn = [each for each in zip(balance.observed, balance.expected, strict=True) if each[1] > 0]
+    if balance.reason or min(expected for _, expected in drawn) < _LEAST_EXPECTED:
+        return balance.p_value
+    total = sum(expected for _, expected in drawn)
+    counts, shares = [count for count, _ in drawn], [expected / total for _, expected in drawn]
+    return chi_square_p_value(counts, shares)
+
+
 def always_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     """Return an always-valid p-value: 1 / the evidence against the intended shares.
 
@@ -123,7 +133,7 @@ def _one_look(counts: Sequence[int], shares: Sequence[float]) -> tuple[float, st
         return _binomial_p_value(counts[0], total, shares[0]), _EXACT_BINOMIAL
     if comb(total + len(counts) - 1, len(counts) - 1) <= _MOST_OUTCOMES:
         return _exact_p_value(counts, shares), _EXACT
-    return chi_square_p_value(counts, shares), _APPROXIMATE
+    return chi_square_p_value(counts, shares), APPROXIMATE
 
 
 def chi_square_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.reporting.figures import Figures
 from experiments.reporting.verdict import Verdict, verdict
-from experiments.stats.balance import Balance
+from experiments.stats.balance import APPROXIMATE, Balance, usual_p_value
 from experiments.terminal.analysis import Analysis, Cap, MetricAnalysis
 from experiments.terminal.comparing import ArmResult
 
@@ -46,7 +46,8 @@ def _sample_ratio(analysis: Analysis) -> dict[str, Any]:
     return {
         "weights": dict(analysis.request.weights) or None,
         "expected": dict(zip(analysis.drawn, balance.expected, strict=True)),
-        "p_value": _known(balance.p_value),
+        "p_value": _known(usual_p_value(balance)),
+        "exact_p_value": _known(balance.p_value) if balance.test != APPROXIMATE else None,
         "state": str(Balance.MISMATCH if analysis.absent else balance.state),
         "absent": list(analysis.absent),
         "reason": balance.reason,

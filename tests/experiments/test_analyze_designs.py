@@ -57,6 +57,7 @@ def test_arms_are_tested_against_the_planned_weights(tmp_path: Path, weights: st
     ratio = analyze(tmp_path, rows, "--metric=done", "--weights", weights)["sample_ratio"]
 
     assert ratio["p_value"] == pytest.approx(0.97, abs=0.005)
+    assert ratio["exact_p_value"] == pytest.approx(1)
     assert ratio["state"] == "consistent"
     assert ratio["expected"] == pytest.approx({"control": 249.5, "nudge": 748.5})
 
@@ -188,7 +189,7 @@ def test_categories_are_columns_of_zeros_and_ones(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "sentence"),
-    [("7", "x is left out: in an arm it does not vary"), ("", "x is left out: no learner has it")],
+    [("7", "x is left out: in an arm, it is the same"), ("", "x is left out: no learner has it")],
     ids=["constant", "empty"],
 )
 def test_a_useless_covariate_leaves_the_result_as_it_is(

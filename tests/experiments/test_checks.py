@@ -188,7 +188,7 @@ def test_the_anchored_comparison_starts_with_the_first_message_or_ghost(
 ) -> None:
     late = NOW + 3 * 24 * HOUR
     for key, outcome in (("control", "ghost"), ("nudge", "handed_off")):
-        first, second, third = drawn(experiment, key, 3)
+        first, second, third, *more = drawn(experiment, key, 6)
         handed(first, outcome, late)
         handed(first, outcome, late + 24 * HOUR)
         # Within 7 days of the draw, but before the message.
@@ -197,13 +197,15 @@ def test_the_anchored_comparison_starts_with_the_first_message_or_ghost(
         # After 7 days of the draw, but within 7 of the message.
         act(second.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + WEEK + HOUR)
         handed(third, "dropped")
+        for each in more:
+            handed(each, outcome, late)
 
     found = report(experiment, as_of=AS_OF)
 
     assert found.reach is not None
     (comparison,) = found.reach.anchored
-    assert (comparison.arm_level, comparison.control_level) == (0.5, 0.5)
-    assert found.reach.balance.observed == (2, 2)
+    assert (comparison.arm_level, comparison.control_level) == (0.2, 0.2)
+    assert found.reach.balance.observed == (5, 5)
     assert found.reach.balance.state is Balance.CONSISTENT
 
 

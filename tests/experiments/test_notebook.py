@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from experiments.exports.notebook.reading import protocol_text
 from experiments.exports.notebook_file import CHAPTERS, notebook_text
 from tests.experiments.test_recompute import bundle_of_rows, rows_of, unpack
 
@@ -96,9 +97,16 @@ def test_notebook_agrees_with_the_report_in_a_python_of_its_own(tmp_path: Path) 
     )  # fmt: skip
 
     assert done.stderr == ""
-    # The sha256 of "{}", which stands for the protocol here.
-    assert done.stdout.startswith(
-        "sha256 of the protocol: 44136fa355b3678a1146ad16f7e8649e94fb4fc2"
-    )
+    assert done.stdout.startswith("The plan is the one that was locked at the start: sha256 ")
     assert done.stdout.endswith("All numbers agree.\n")
     assert done.stdout.count("\n") > 150
+
+
+def test_notebook_says_that_a_protocol_is_not_the_one_of_the_start(tmp_path: Path) -> None:
+    rows = [*rows_of(Random(8), "control", 6, 0.0), *rows_of(Random(8), "nudge", 6, 1.0)]
+    unpack(bundle_of_rows(rows, {"control": 1.0, "nudge": 1.0}), tmp_path)
+    assert protocol_text(tmp_path).startswith("The plan is the one")
+
+    (tmp_path / "protocol.json").write_text("{ }")
+
+    assert protocol_text(tmp_path).startswith("THE PLAN IS NOT THE ONE OF THE START: its sha256 is")
