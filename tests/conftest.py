@@ -49,7 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         assert isinstance(item, pytest.Function)
         asks = SLOW_FIXTURES.intersection(item.fixturenames)
         is_there = item.path.parent.name in SLOW_FOLDERS
-        if commits or asks or is_there or STARTERS.intersection(vars(item.module)):
+        is_slow = is_there or item.get_closest_marker("long") is not None
+        if commits or asks or is_slow or STARTERS.intersection(vars(item.module)):
             item.add_marker(pytest.mark.slow)
 
 

@@ -12,8 +12,6 @@ from activity.models import Course
 from activity.operations.jsonl import import_jsonl
 from tests.factories import NOW
 
-LINES = 800
-SEEDS = range(2)
 BASE = [
     {"type": "course", "key": "c", "title": "C", "starts_on": "2025-09-01", "ends_on": "2025-10-26"}
     | {"time_zone": "Europe/London", "locale": "en", "pass_mark": 0.5, "live_since": None},
@@ -84,21 +82,25 @@ def pages():
             yield reverse(f"{name}_change", args=[pk])
 
 
+MORE = pytest.mark.long("test_mutated_lines_affect_no_other_lines_and_every_page_answers")
+
+
 @pytest.mark.slow
 @pytest.mark.django_db
-def test_mutated_lines_affect_no_other_lines_and_every_page_answers(client):
+@pytest.mark.parametrize(("number", "seeds"), [(400, 1), pytest.param(800, 2, marks=MORE)])
+def test_mutated_lines_affect_no_other_lines_and_every_page_answers(client, number, seeds):
     good = [json.dumps(line).encode() for line in BASE]
     assert import_jsonl(good, now=NOW).faults == []
 
-    for seed in SEEDS:
+    for seed in range(seeds):
         chance = random.Random(seed)
         # A line break would split a line in two.
-        lines = [mutated(chance).replace(b"\n", b" ") for _ in range(LINES)]
+        lines = [mutated(chance).replace(b"\n", b" ") for _ in range(number)]
         result = import_jsonl(lines, now=NOW)
 
         taken = sum(result.saved.values()) + result.stored + result.repeated
         assert taken + len({fault.line for fault in result.faults}) == len(lines)
-        assert len(result.faults) > LINES / 4
+        assert len(result.faults) > number / 4
         # As the command prints and writes them.
         said = [each.message for each in (*result.faults, *result.remarks)]
         assert all(text and text.encode() for text in said)

@@ -20,7 +20,9 @@ from activity import access
 from activity.access import for_user
 from activity.models import SHARED, Course
 from interventions.models import MailboxMessage
+from tests.admin.menu import leave_out_menu
 from tests.admin.populated import populate, populate_site
+from tests.admin.structure import faults_of
 from tests.factories import NOW
 from tests.guards.code import PACKAGES
 from tests.segmentation.factories import ACTED_TODAY
@@ -49,6 +51,13 @@ def staff(client: Client) -> Client:
     return client
 
 
+@pytest.fixture
+def staff_without_menu(staff: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Return a client for whom pages have no menu, which another test looks at."""
+    leave_out_menu(monkeypatch)
+    return staff
+
+
 def foreign_rows() -> Iterator[Model]:
     """Yield every row that belongs to the other course or only to the site."""
     for model in OURS:
@@ -71,8 +80,14 @@ def lists() -> dict[type[Model], str]:
 
 
 def shown(client: Client, address: str) -> str:
-    """Return the text of a page, without parts that come from the address."""
-    return re.sub(r'(?:value|href|action)="[^"]*"', "", client.get(address, follow=True).text)
+    """Return the text of a page, without parts that come from the address.
+
+    Whoever looks at a page looks at its structure too: to make it takes longer than both.
+    """
+    answer = client.get(address, follow=True)
+    if answer["Content-Type"].startswith("text/html"):
+        assert faults_of(answer.text) == [], address
+    return re.sub(r'(?:value|href|action)="[^"]*"', "", answer.text)
 
 
 def test_other_course_has_rows_of_nearly_every_model(own: Course) -> None:
@@ -87,14 +102,26 @@ def test_other_course_has_rows_of_nearly_every_model(own: Course) -> None:
 
 
 @pytest.mark.slow
-def test_no_list_and_no_form_shows_the_other_course(own: Course, staff: Client) -> None:
+def test_no_menu_names_the_other_course(own: Course, staff: Client) -> None:
+    text = shown(staff, reverse("admin:index"))
+
+    assert "nav-sidebar-apps" in text
+    assert FOREIGN not in text
+
+
+@pytest.mark.slow
+def test_no_list_and_no_form_shows_the_other_course(
+    own: Course, staff_without_menu: Client
+) -> None:
+    staff = staff_without_menu
     for model, address in lists().items():
         assert FOREIGN not in shown(staff, address), model
         assert FOREIGN not in shown(staff, f"{address}add/"), model
 
 
 @pytest.mark.slow
-def test_no_filter_names_a_row_of_the_other_course(own: Course, staff: Client) -> None:
+def test_no_filter_names_a_row_of_the_other_course(own: Course, staff_without_menu: Client) -> None:
+    staff = staff_without_menu
     ids = {type(row): row.pk for row in foreign_rows()}
     for model, address in lists().items():
         for field in model._meta.get_fields():
@@ -105,7 +132,10 @@ def test_no_filter_names_a_row_of_the_other_course(own: Course, staff: Client) -
 
 
 @pytest.mark.slow
-def test_page_of_own_rows_names_nothing_of_the_other_course(own: Course, staff: Client) -> None:
+def test_page_of_own_rows_names_nothing_of_the_other_course(
+    own: Course, staff_without_menu: Client
+) -> None:
+    staff = staff_without_menu
     for model in lists():
         for row in for_user(model._default_manager.all(), get_user_model()()):
             for address in pages_of(row, "change", "history"):
@@ -113,7 +143,8 @@ def test_page_of_own_rows_names_nothing_of_the_other_course(own: Course, staff: 
 
 
 @pytest.mark.slow
-def test_page_of_a_foreign_row_is_not_found(own: Course, staff: Client) -> None:
+def test_page_of_a_foreign_row_is_not_found(own: Course, staff_without_menu: Client) -> None:
+    staff = staff_without_menu
     # Django repeats the key of a row that is not there. That of a page around messages is a text.
     rows = [row for row in foreign_rows() if type(row) in lists() and row.pk != FOREIGN]
 

@@ -10,6 +10,7 @@ from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
 
 from activity.models import Course
+from tests.admin.menu import leave_out_menu
 from tests.factories import make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
@@ -79,15 +80,21 @@ def staff(client):
 @pytest.fixture
 def staff_without_menu(staff, monkeypatch):
     """Return a client for whom pages have no menu. It is half of the work, and looked at below."""
-    monkeypatch.setattr(admin.site, "get_sidebar_list", lambda request: [])
-    monkeypatch.setattr(admin.site, "get_app_list", lambda request, app_label=None: [])
+    leave_out_menu(monkeypatch)
     return staff
 
 
-def sampled(pairs, *, of, number):
-    """Return `number` of the pairs, different ones for each `of`, so that all are used in total."""
+def sampled(pairs, *, of, number, half):
+    """Return half of `number` pairs, others for each `of`, so that all are used in total."""
     start, step = crc32(of.encode()), max(1, len(pairs) // number)
-    return [pairs[(start + turn * step) % len(pairs)] for turn in range(min(number, len(pairs)))]
+    turns = range(min(number, len(pairs)))[half::2]
+    return [pairs[(start + turn * step) % len(pairs)] for turn in turns]
+
+
+def in_halves(test):
+    """Have the test run with each half of its samples. The second one is long."""
+    second = pytest.param(1, marks=pytest.mark.long(test.__name__))
+    return pytest.mark.parametrize("half", [0, second])(test)
 
 
 def faults(client, addresses):
@@ -104,7 +111,7 @@ def address_of(model):
     return f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
 
 
-def list_queries(client, model):
+def list_queries(client, model, half):
     """Return queries for the list: its parameters, its own filters, and lookups of its fields."""
     fields = [field.name for field in model._meta.fields]
     shown = client.get(address_of(model)).context.get("cl")
@@ -115,15 +122,16 @@ def list_queries(client, model):
         [(name, value) for name in names for value in VALUES],
         [(f"{name}{lookup}", value) for name in fields for lookup in LOOKUPS for value in VALUES],
     ]
-    chosen = [sampled(kind, of=model._meta.label, number=4) for kind in kinds if kind]
+    chosen = [sampled(kind, of=model._meta.label, number=4, half=half) for kind in kinds if kind]
     return [query(*each) for kind in chosen for each in kind]
 
 
+@in_halves
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
-def test_list_answers_any_query(staff_without_menu, model):
-    queries = list_queries(staff_without_menu, model)
+def test_list_answers_any_query(staff_without_menu, model, half):
+    queries = list_queries(staff_without_menu, model, half)
 
-    assert len(queries) >= 8
+    assert len(queries) >= 4
     assert faults(staff_without_menu, [f"{address_of(model)}?{each}" for each in queries]) == []
 
 
@@ -135,23 +143,25 @@ def test_menu_answers_any_query(staff):
     assert "nav-sidebar-apps" in staff.get(f"/admin/?{queries[-1]}").text
 
 
-def test_page_of_an_object_answers_any_address(staff):
+@in_halves
+def test_page_of_an_object_answers_any_address(staff, half):
     parts = [(value, page) for value in VALUES for page in ("", "change/", "history/", "delete/")]
     addresses = [
         f"{address_of(model)}{quote(value, safe='')}/{page}"
         for model in MODELS
-        for value, page in sampled(parts, of=model._meta.label, number=3)
+        for value, page in sampled(parts, of=model._meta.label, number=3, half=half)
     ]
 
     assert faults(staff, addresses) == []
 
 
+@in_halves
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
-def test_form_begins_with_any_value(staff_without_menu, model):
+def test_form_begins_with_any_value(staff_without_menu, model, half):
     pairs = [(field.name, value) for field in model._meta.get_fields() for value in VALUES]
     addresses = [
         f"{address_of(model)}add/?{query(*each)}"
-        for each in sampled(pairs, of=model._meta.label, number=3)
+        for each in sampled(pairs, of=model._meta.label, number=3, half=half)
     ]
     addresses += [f"{address_of(model)}add/?_popup=x&_to_field=%00&_changelist_filters=%00"]
 
@@ -167,7 +177,8 @@ def test_form_begins_with_a_valid_value(staff):
     assert "learner" not in initial
 
 
-def test_action_of_a_list_answers_any_choice(staff_without_menu):
+@in_halves
+def test_action_of_a_list_answers_any_choice(staff_without_menu, half):
     found = []
     for model, model_admin in admin.site._registry.items():
         forms = [
@@ -180,7 +191,7 @@ def test_action_of_a_list_answers_any_choice(staff_without_menu):
             {"action": "nope", "_selected_action": "1"},
             {"_save": "", "form-TOTAL_FORMS": "x"},
         ]
-        for form in sampled(forms, of=model._meta.label, number=3):
+        for form in sampled(forms, of=model._meta.label, number=4, half=half):
             answer = staff_without_menu.post(address_of(model), form)
             if answer.status_code >= 500:
                 found.append((address_of(model), form, repr(answer.exc_info[1])))
@@ -201,20 +212,21 @@ def filled(pattern, value):
     return head + quote(value, safe="") + rest.partition(">")[2] if rest else pattern
 
 
-def all_filled(pattern):
+def all_filled(pattern, half):
     """Return the addresses of the pattern, with hostile values if it has a place for one."""
-    values = sampled(VALUES, of=pattern, number=8)
+    values = sampled(VALUES, of=pattern, number=8, half=half)
     return dict.fromkeys(f"/{filled(pattern, value)}" for value in values)
 
 
-def test_pages_of_our_own_answer_any_address(staff):
+@in_halves
+def test_pages_of_our_own_answer_any_address(staff, half):
     own = list(patterns(get_resolver()))
-    addresses = [address for pattern in own for address in all_filled(pattern)]
+    addresses = [address for pattern in own for address in all_filled(pattern, half)]
     pairs = [(name, value) for name in ("recipient", "before", "course") for value in VALUES]
     addresses += [
         f"/{filled(pattern, '1')}?{query(*each)}"
         for pattern in own
-        for each in sampled(pairs, of=pattern, number=4)
+        for each in sampled(pairs, of=pattern, number=4, half=half)
     ]
 
     assert "mailbox/<int:message_id>/" in own
