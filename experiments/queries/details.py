@@ -11,7 +11,7 @@ from experiments.protocol import read_protocol
 from experiments.queries.groups import BY_COURSE, by_trait, grouped_outcomes, outcomes_over_time
 from experiments.queries.ledger import deviations_of
 from experiments.queries.outcomes import aggregates_by_arm
-from experiments.queries.search import drawn_parts
+from experiments.queries.search import drawn_parts, entered_parts
 from experiments.queries.snapshots import snapshot_days
 from experiments.reporting.baseline import BASELINE, baseline_rows
 from experiments.reporting.details import Details
@@ -63,7 +63,8 @@ def details(
 
 def _search(experiment: Experiment, report: Report, as_of: datetime, viewer: Viewer) -> list[str]:
     drawn = drawn_parts(experiment.pk, zone=report.facts.zone, as_of=as_of, viewer=viewer)
-    return parts_that_stand_out(drawn, report.arms)
+    entered = entered_parts(experiment, as_of=as_of, viewer=viewer)
+    return parts_that_stand_out([*drawn, *entered], report.arms)
 
 
 def _by_course(

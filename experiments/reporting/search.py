@@ -1,4 +1,4 @@
-"""Where arm sizes that can hardly be chance come from: courses and days that stand out. Pure."""
+"""Where arm sizes that can hardly be chance come from: parts of the draws that stand out. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,10 @@ from experiments.stats.multiplicity import holm
 MOST_SHOWN = 5
 # A part below this p-value, corrected for all parts that are looked at, stands out.
 STANDS_OUT = 0.01
+NOTHING = (
+    "No course, day, segment, cause of entry or source of events stands out: the fault lies in all "
+    "of them alike."
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ def parts_that_stand_out(parts: Sequence[Part], arms: Sequence[ArmFacts]) -> lis
     ranked = sorted(zip(corrected, parts, strict=True), key=lambda pair: pair[0])
     worst = [(p_value, part) for p_value, part in ranked if p_value < STANDS_OUT]
     if not worst:
-        return ["No course and no day stands out: the cause lies in all of them alike."]
+        return [NOTHING]
     return [
         f"{part.name}: {_sizes(part, arms)} ({p_text(p_value)} after correction for "
         f"{len(parts):,} parts)."
