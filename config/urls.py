@@ -20,6 +20,7 @@ urlpatterns = [
     path("courses/<int:course_id>/items/", views.items, name="course-items"),
     path("courses/<int:course_id>/install/<str:name>/", views.install, name="install"),
     path("segments/<int:segment_id>/", views.segment_page, name="segment"),
+    path("segments/<int:segment_id>/before-after/", views.before_after, name="before-after"),
     path(
         "segments/<int:segment_id>/backtest/<int:course_id>/",
         views.segment_backtest,

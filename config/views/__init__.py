@@ -1,6 +1,7 @@
 """Pages of the whole site, and a stand-in for the demo's learning platform."""
 
 from config.views.backtest import segment_backtest
+from config.views.before_after import before_after
 from config.views.course_home import course_home
 from config.views.courses import courses, switch_course
 from config.views.deliveries import delivery_counts
@@ -21,6 +22,7 @@ from config.views.segment_page import segment_page
 from config.views.today import today
 
 __all__ = [
+    "before_after",
     "cadence_funnel_page",
     "course_home",
     "courses",

@@ -92,7 +92,7 @@ def segment_page(request: HttpRequest, segment_id: int) -> HttpResponse:
     seen = viewable(Segment.objects.select_related("playbook"), request.user)
     segment = get_object_or_404(seen, pk=segment_id)
     courses = list(courses_of_playbook(segment.playbook_id, viewer=request.user)[:MOST_COURSES])
-    course = _course(request, courses)
+    course = asked_course(request, courses)
     shown = {
         "segment": segment,
         "courses": courses,
@@ -108,7 +108,8 @@ def segment_page(request: HttpRequest, segment_id: int) -> HttpResponse:
     return render(request, "config/segment.html", shown | in_course)
 
 
-def _course(request: HttpRequest, courses: list[Course]) -> Course | None:
+def asked_course(request: HttpRequest, courses: list[Course]) -> Course | None:
+    """Return the course of the address, else the chosen one, else the first; None without any."""
     chosen = chosen_course(request)
     asked = request.GET.get("course", str(chosen.pk) if chosen else "")
     found = (course for course in courses if str(course.pk) == asked)

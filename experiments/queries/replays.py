@@ -53,7 +53,7 @@ def past_of(
     units.sort(key=lambda unit: (ended[unit.enrollment_id], unit.enrollment_id))
     last = max(ended.values(), default=as_of)
     drawn = {unit.enrollment_id: ended[unit.enrollment_id] for unit in units}
-    rows = rows_since(drawn, metric=metric, as_of=as_of)
+    rows = rows_since(drawn, metrics=[metric], as_of=as_of)
     return _past(units, design, at=last, rows=tuple(rows[each] for each in drawn))
 
 
@@ -76,25 +76,25 @@ def _past(
 
 
 def rows_since(
-    starts: Mapping[int, datetime], *, metric: Metric, as_of: datetime
+    starts: Mapping[int, datetime], *, metrics: Sequence[Metric], as_of: datetime
 ) -> dict[int, tuple[Any, ...]]:
-    """Return the columns of the metric by enrollment, from its instant on. One query."""
+    """Return the columns of the metrics by enrollment, from its instant on. One query."""
     values = {
-        "ids": list(starts), "instants": list(starts.values()), **parameters([metric], as_of)
+        "ids": list(starts), "instants": list(starts.values()), **parameters(metrics, as_of)
     }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(_rows_sql(metric), values)
+        cursor.execute(_rows_sql(metrics), values)
         return {enrollment: tuple(numbers) for enrollment, *numbers in cursor.fetchall()}
 
 
-def _rows_sql(metric: Metric) -> str:
-    columns = ", ".join(f"column_{name}" for _, name, _ in named_columns([metric]))
+def _rows_sql(metrics: Sequence[Metric]) -> str:
+    columns = ", ".join(f"column_{name}" for _, name, _ in named_columns(metrics))
     return f"""
 WITH {ZONES}
 SELECT enrollment_id, {columns} FROM (
-    SELECT assigned.enrollment_id, {columns_sql([metric])}
+    SELECT assigned.enrollment_id, {columns_sql(metrics)}
     FROM unnest(%(ids)s::bigint[], %(instants)s::timestamptz[])
-        AS assigned (enrollment_id, assigned_at) {event_joins([metric])}
+        AS assigned (enrollment_id, assigned_at) {event_joins(metrics)}
     GROUP BY assigned.enrollment_id, assigned.assigned_at
 ) AS outcome
 """

@@ -7,6 +7,7 @@ They are courses, days, segments, causes of entries, and sources of events.
 # ruff: noqa: S608
 
 from datetime import date, datetime
+from typing import Any
 
 from django.db import connection
 
@@ -86,7 +87,7 @@ def entered_parts(experiment: Experiment, *, as_of: datetime, viewer: Viewer) ->
     What belongs to courses that the viewer may not see is not named. Four queries.
     """
     courses = for_user(Course.objects.all(), viewer).values_list("pk", flat=True)
-    values = {
+    values: dict[str, Any] = {
         "experiment_id": experiment.pk,
         "as_of": as_of,
         "seen": list(courses),
@@ -105,12 +106,7 @@ def entered_parts(experiment: Experiment, *, as_of: datetime, viewer: Viewer) ->
             sizes[arm] = sizes.get(arm, 0) + number
     looked_up = sum(number for *_, number in rows)
     note = f" (of {looked_up:,} draws chosen by chance)" if looked_up == MOST_LOOKED_UP else ""
-    return [
-        Part(name + note, sizes)
-        for way in ways
-        if len(way) > 1
-        for name, sizes in way.items()
-    ]
+    return [Part(name + note, sizes) for way in ways if len(way) > 1 for name, sizes in way.items()]
 
 
 def _segment(segment_id: int | None, names: dict[int, str]) -> str:

@@ -1,4 +1,7 @@
-"""A permutation test of two means with its inverted interval, for small and sparse arms."""
+"""Permutation tests with their inverted intervals, for small and sparse arms.
+
+One compares the means of two arms, the other the mean of paired differences with 0.
+"""
 
 from dataclasses import dataclass
 from math import ceil, inf
@@ -15,7 +18,7 @@ _SEED = 20_250_901
 
 @dataclass(frozen=True)
 class Shift:
-    """The interval of treatment mean minus control mean, and the p-value of no difference.
+    """The interval of a difference of means, and the p-value of no difference.
 
     The limits are infinite if there are too few ways to assign the learners to the arms, or too few
     draws for the level.
@@ -40,7 +43,31 @@ def permutation_shift(
     Pitman (1937), Supplement to the Journal of the Royal Statistical Society 4:119. Garthwaite
     (1996), Biometrics 52:1387, inverts the test.
     """
-    excess, stays = _excess(control, treatment, draws)
+    return _shift(*_excess(control, treatment, draws), level=level, draws=draws)
+
+
+def sign_flip_shift(changes: Frequencies, *, level: float = 0.95, draws: int = DRAWS) -> Shift:
+    """Return the two-sided sign-flip test of a mean change of 0, and its inverted interval.
+
+    Each draw turns the signs of some learners' changes, each with a chance of one half. Under the
+    hypothesis that the changes lie symmetrically around d, a draw is at least as extreme as the
+    observed changes exactly if the changes that it turns are at most d on average. So the limits
+    are quantiles of the means of random subsets. Fisher (1935), The Design of Experiments, section
+    21, has the test; Hartigan (1969), Journal of the American Statistical Association 64:1303, the
+    subsets.
+    """
+    rng = np.random.default_rng(_SEED)
+    total, size = np.zeros(draws), np.zeros(draws, dtype=np.int64)
+    for value, times in changes:
+        turned = rng.binomial(times, 0.5, size=draws)
+        total += value * turned
+        size += turned
+    some = size > 0
+    return _shift(total[some] / size[some], draws - int(some.sum()), level=level, draws=draws)
+
+
+def _shift(excess: NDArray[np.float64], stays: int, *, level: float, draws: int) -> Shift:
+    """Return the interval and the test from the draws that change something, and the others."""
     at_most = np.sort(np.concatenate([np.full(stays, -inf), excess]))
     at_least = np.sort(np.concatenate([excess, np.full(stays, inf)]))
     fewest = min(int((at_most <= 0).sum()), int((at_least >= 0).sum()))

@@ -2,7 +2,7 @@
 
 from segmentation.queries.backtest import backtest
 from segmentation.queries.counts import RuleCount, count_rule, take_turn
-from segmentation.queries.entries import entries_by_week, first_entries
+from segmentation.queries.entries import entries_by_week, entries_of, first_entries
 from segmentation.queries.evaluations import evaluation_days, freezes_of
 from segmentation.queries.flows import Flows, flows_of
 from segmentation.queries.matches import Preview, match_rule, preview
@@ -39,6 +39,7 @@ __all__ = [
     "current_segment_ids",
     "enrollments_to_react",
     "entries_by_week",
+    "entries_of",
     "evaluation_days",
     "export_refs",
     "first_entries",

@@ -7,12 +7,16 @@ from typing import Any
 from django.db.models import Count, Max, Q, QuerySet
 
 from activity.access import Viewer, for_user
+from activity.models import Course
 from segmentation.models import Transition, TransitionCause, TransitionKind
 
 # The last transitions of all segments among which entries are looked for. In a course of a million
 # learners, more would take too long for a page.
 _MOST_LOOKED_AT = 200_000
 _WEEK = timedelta(weeks=1)
+# What learners or staff did, or time. Other entries have their instant from us: an edit, a first
+# evaluation, events that came long after.
+_OF_THEMSELVES = (TransitionCause.EVENT, TransitionCause.TIME, TransitionCause.MANUAL)
 
 
 def first_entries(
@@ -23,6 +27,24 @@ def first_entries(
     A learner who entered several times counts from the first of these entries, as in a draw.
     """
     entries = _entries(segment_ids, since=since, until=until, viewer=viewer)
+    return dict(entries.order_by("-id").values_list("enrollment_id", "occurred_at")[:most])
+
+
+def entries_of(
+    segment_id: int, course: Course, *, since: datetime, until: datetime, most: int
+) -> dict[int, datetime]:
+    """Return by enrollment the first of its entries among the last `most` in the time. One query.
+
+    They are caused by what a learner did, by time or manually, also if no message could start.
+    """
+    entries = Transition.objects.filter(
+        segment=segment_id,
+        enrollment__course=course,
+        kind=TransitionKind.ENTER,
+        cause__in=_OF_THEMSELVES,
+        occurred_at__gte=since,
+        occurred_at__lte=until,
+    )
     return dict(entries.order_by("-id").values_list("enrollment_id", "occurred_at")[:most])
 
 

@@ -4,9 +4,8 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from activity.access import COMMAND_LINE
-from experiments.queries import details, report
 from experiments.models import Assignment
-from experiments.queries import search
+from experiments.queries import details, report, search
 from experiments.queries.search import drawn_parts, entered_parts
 from experiments.reporting.search import Part, parts_that_stand_out
 from segmentation.models import Playbook, Segment, Transition
@@ -28,10 +27,9 @@ def test_the_part_that_does_not_fit_the_draw_is_named() -> None:
 def test_a_fault_of_all_parts_is_said_to_be_one() -> None:
     parts = [Part(f"day {day}", {"control": 14, "nudge": 8}) for day in range(12)]
 
-    assert parts_that_stand_out(parts, ARMS) == [
-        "No course, day, segment, cause of entry or source of events stands out: the fault lies in "
-        "all of them alike."
-    ]
+    (text,) = parts_that_stand_out(parts, ARMS)
+
+    assert text.startswith("No course, day, segment, cause of entry or source of events stands out")
 
 
 def test_at_most_five_parts_are_named() -> None:
