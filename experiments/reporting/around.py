@@ -102,19 +102,27 @@ def change_of(metric: Metric, pairs: Sequence[tuple[int, int]]) -> Change | None
         return None
     counted = Counter(pairs)
     differences: Counter[float] = Counter()
-    for (before, after), times in counted.items():
-        differences[after - before] += times
+    for (earlier, later), times in counted.items():
+        differences[later - earlier] += times
     moments = Moments.from_frequencies(differences.items())
     if metric.family is RATES:
         table = [counted[pair] for pair in ((1, 1), (0, 1), (1, 0), (0, 0))]
         estimate = rate_change(PairedCounts(*table), level=LEVEL)
     else:
         estimate = mean_change(moments, level=LEVEL)
-    levels = [
+    before, after = (
         Moments.from_frequencies(Counter(pair[at] for pair in pairs).items()) for at in (0, 1)
-    ]
-    means, spreads = (each.mean for each in levels), (sqrt(each.variance) for each in levels)
-    return Change(metric, len(pairs), *means, estimate, moments, *spreads)
+    )
+    return Change(
+        metric,
+        len(pairs),
+        before.mean,
+        after.mean,
+        estimate,
+        moments,
+        spread_before=sqrt(before.variance),
+        spread_after=sqrt(after.variance),
+    )
 
 
 @dataclass(frozen=True)

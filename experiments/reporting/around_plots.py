@@ -18,6 +18,9 @@ WIDTH, HEIGHT = 240, 150
 # The group, when, and the level with its limits.
 Point = tuple[str, str, float, float, float]
 WITHOUT, WITH = "without a message", "with messages"
+# Dashes tell the groups apart without color.
+_COLORS = {WITHOUT: QUIET, WITH: ACCENT}
+_DASHES = {WITHOUT: [4, 3], WITH: [1, 0]}
 
 
 def around_svg(found: Around) -> str:
@@ -69,15 +72,17 @@ def _drawing(points: tuple[Point, ...], axis: str) -> str:
         axis=alt.Axis(labelAngle=0),
         scale=alt.Scale(paddingInner=0.5),
     )
-    groups = [WITHOUT, WITH]
+    groups = list(dict.fromkeys(point[0] for point in points))
     beside = alt.XOffset("group:N", sort=groups)
     color = alt.Color(
         "group:N",
-        scale=alt.Scale(domain=groups, range=[QUIET, ACCENT]),
+        scale=alt.Scale(domain=groups, range=[_COLORS[each] for each in groups]),
         legend=alt.Legend(title=None, orient="top", symbolType="stroke", columnPadding=20),
     )
     dash = alt.StrokeDash(
-        "group:N", scale=alt.Scale(domain=groups, range=[[4, 3], [1, 0]]), legend=None
+        "group:N",
+        scale=alt.Scale(domain=groups, range=[_DASHES[each] for each in groups]),
+        legend=None,
     )
     y = alt.Y("value:Q", title=axis, scale=alt.Scale(domainMin=0), axis=alt.Axis(tickCount=5))
     return draw(

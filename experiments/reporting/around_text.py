@@ -13,6 +13,8 @@ class Without(StrEnum):
     # No message has ever gone out, so all entries are without one.
     ALL = "all"
     EARLIER = "earlier"
+    # Nobody was in the segment, and its rule is read on past days.
+    RULE = "rule"
     UNSENT = "unsent"
     NOBODY = "nobody"
 
@@ -21,6 +23,7 @@ class Without(StrEnum):
 NAMES = {
     Without.ALL: ("Entered, and no message went out", ""),
     Without.EARLIER: ("Entered before the first message", "Entered since messages go out"),
+    Without.RULE: ("Would have entered earlier", "Entered since messages go out"),
     Without.UNSENT: ("Entered since, got no message", "Entered since, got a message"),
     Without.NOBODY: ("", "Entered since messages go out"),
 }
@@ -60,10 +63,19 @@ def expectation(who: Who) -> str:
             f"The segment's own history shows how much passes by itself: {_learners(who.without)} "
             f"entered it before the first message, on {who.first_day}."
         )
+    few = (
+        f"Fewer than {FEWEST} learners entered before the first message, on {who.first_day}. In "
+        "their place stand "
+    )
+    if who.kind is Without.RULE:
+        return (
+            f"{few}{_learners(who.without)} whom its rule, as it is now, would have let in during "
+            "the 30 days before. They are found from the event log, day by day, with items, due "
+            "days and traits as they are today."
+        )
     if who.kind is Without.UNSENT:
         return (
-            f"Fewer than {FEWEST} learners entered before the first message, on {who.first_day}. "
-            f"In their place stand {_learners(who.without)} who entered since and got no message "
+            f"{few}{_learners(who.without)} who entered since and got no message "
             "in their days after. They are others: they have no address, have said no, were held "
             "back by a limit, or left the segment at once. So the comparison below is weaker still."
         )
@@ -75,14 +87,14 @@ def expectation(who: Who) -> str:
 
 def weaknesses(who: Who) -> Iterator[str]:
     """Yield why even the difference of the two changes is weak."""
-    if who.kind is Without.EARLIER:
+    if who.kind in (Without.EARLIER, Without.RULE):
         yield (
             "The two groups entered at different times. An exam, a holiday or another teacher in "
             "between would look just like messages."
         )
     if who.kind is Without.UNSENT:
         yield "Whether a learner got a message was not left to chance."
-    if who.kind in (Without.EARLIER, Without.NOBODY) and who.with_messages:
+    if who.kind is not Without.UNSENT and who.with_messages:
         yield (
             f"{who.reached:,} of the {who.with_messages:,} who entered since messages go out got "
             "one of this segment in their days after. The others are counted too: who got one was "
@@ -94,7 +106,7 @@ def weaknesses(who: Who) -> Iterator[str]:
 def left_out(who: Who) -> str:
     """Return whose entries are not counted and why; empty if all are."""
     reasons = [
-        (who.new, f"came less than {who.days} days after the learner or the course had begun"),
+        (who.new, f"came less than {who.days} days after the learner had enrolled"),
         (who.not_ended, f"have {who.days} days after them that are not over"),
         (who.over, f"came less than {who.days} days before the end of the course"),
         (who.between, "came so shortly before the first message that it fell into their days"),

@@ -19,7 +19,7 @@ from segmentation.queries.playbooks import (
     courses_of_playbook,
     locales_of_playbook,
 )
-from segmentation.queries.replay import TypedRules, replay_rule, would_enter
+from segmentation.queries.replay import TypedRules, entries_by_rule, replay_rule, would_enter
 from segmentation.queries.signals import SignalRow, export_refs, read_signals
 from segmentation.queries.sizes import number_in_any, sizes_in_course
 from segmentation.queries.surges import HeldSurge, held_surges
@@ -38,6 +38,7 @@ __all__ = [
     "courses_of_playbook",
     "current_segment_ids",
     "enrollments_to_react",
+    "entries_by_rule",
     "entries_by_week",
     "entries_of",
     "evaluation_days",

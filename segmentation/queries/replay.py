@@ -23,7 +23,7 @@ from segmentation.models import (
 )
 from segmentation.queries.norms import norms_needed
 from segmentation.queries.statements import fetched
-from segmentation.replay import NOBODY, Follower, Ids, Moment, Replay, follow
+from segmentation.replay import NOBODY, Follower, Ids, Moment, Replay, entries, follow
 from segmentation.rules import Group, RuleError, parse
 from segmentation.signals import needs_of
 
@@ -74,6 +74,30 @@ def replay_rule(
     days = [last - timedelta(days=back) for back in reversed(range(len(moments) - 1))]
     before, after = world.followed(moments)
     return Replay(days, before, after, number, chosen)
+
+
+def entries_by_rule(
+    segment: Segment,
+    course: Course,
+    *,
+    since: datetime,
+    until: datetime,
+    out_of_time: Callable[[], bool],
+) -> dict[int, datetime]:
+    """Return by enrollment when the segment's rule would first have let it in since the instant.
+
+    It is read as `replay_rule` does, on the 30 days until then. The instants are the ends of local
+    days. Raise RuleError if the rule cannot be read.
+    """
+    leave_rule = None if segment.leave_rule is None else parse(segment.leave_rule)
+    tried = TypedRules(segment, parse(segment.rule), leave_rule)
+    found = replay_rule(tried, course, until=until, out_of_time=out_of_time)
+    first: dict[int, datetime] = {}
+    for enrollment_id, place in entries(found.after):
+        at = _end(found.days[place - 1], course, until)
+        if at >= since:
+            first.setdefault(enrollment_id, at)
+    return first
 
 
 def would_enter(

@@ -17,7 +17,7 @@ from interventions.queries.holdouts import held_out_by_course
 from interventions.queries.segment_messages import held_out_entries
 from segmentation.models import Segment
 from tests.experiments.factories import assign, running_experiment
-from tests.factories import NOW, make_course, make_enrollment, make_item
+from tests.factories import NOW, act, make_course, make_enrollment, make_item
 from tests.interventions.factories import (
     make_any_segment,
     make_cadence,
@@ -140,6 +140,25 @@ def test_learners_without_a_message_stand_in_for_a_history(
     assert "not known: fewer than 10 learners are counted" in text
     send(make_cadence(segment=segment), since[8:13], LATE)
     assert "Read nothing into it." in page(staff, segment, course)
+
+
+def test_learners_whom_the_rule_would_have_let_in_stand_in_first(
+    staff: Client, segment: Segment, course: Course
+) -> None:
+    since = enter(segment, course, LATE, attempts=[1] * 5 + [0] * 5)
+    send(make_cadence(segment=segment), since[:8], LATE)
+    # The rule asks for an act on the day. They act once before and once after the 10th.
+    for each in [make_enrollment(course) for _ in range(6)]:
+        for day in (-3, 0, 3):
+            act(each, occurred_at=EARLY + (1 + day) * DAY)
+    # Of a learner with both entries only the earlier one counts.
+    act(since[9], occurred_at=EARLY + DAY)
+
+    text = page(staff, segment, course)
+
+    assert "In their place stand 7 learners whom its rule, as it is now, would have let in" in text
+    assert "Would have entered earlier 7 0.0% 0.0% +0.0 points" in text
+    assert "Entered since messages go out 9 0.0% 55.6% +55.6 points" in text
 
 
 def test_holdout_is_compared_first(staff: Client, segment: Segment, course: Course) -> None:
