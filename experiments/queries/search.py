@@ -35,17 +35,16 @@ MOST_LOOKED_UP = 100_000
 # Unit keys are random, so the first of them are draws chosen by chance, the same at each look.
 _ENTERED = f"""
 WITH drawn AS MATERIALIZED (
-    SELECT assigned.enrollment_id, assigned.assigned_at, arm.key AS arm,
-        enrollment.course_id = ANY(%(seen)s) AS is_seen
+    SELECT assigned.enrollment_id, assigned.arm_id, assigned.assigned_at
     FROM experiments_assignment assigned
-    JOIN experiments_arm arm ON arm.id = assigned.arm_id
-    JOIN activity_enrollment enrollment ON enrollment.id = assigned.enrollment_id
     WHERE assigned.experiment_id = %(experiment_id)s AND assigned.assigned_at <= %(as_of)s
     ORDER BY assigned.unit_key LIMIT %(most)s
 )
-SELECT entry.segment_id, COALESCE(entry.cause, ''), COALESCE(latest.source, ''), drawn.is_seen,
-    drawn.arm, count(*)
+SELECT entry.segment_id, COALESCE(entry.cause, ''), COALESCE(latest.source, ''),
+    enrollment.course_id = ANY(%(seen)s), arm.key, count(*)
 FROM drawn
+JOIN experiments_arm arm ON arm.id = drawn.arm_id
+JOIN activity_enrollment enrollment ON enrollment.id = drawn.enrollment_id
 LEFT JOIN LATERAL (
     SELECT passed.segment_id, passed.cause FROM segmentation_transition passed
     WHERE passed.enrollment_id = drawn.enrollment_id AND passed.kind = 'enter'

@@ -203,8 +203,10 @@ def by_itself(found: Around, *, days: int) -> str:
         return ""
     figures = found.figures
     moved = figures.change_with_unit(figures.apart(change.comparison))
+    # A rate has its verb among its words.
+    were = "," if found.metric.family is RATES else " there were"
     return (
-        f"In the {days} days before they entered, {figures.level(change.before)} "
+        f"In the {days} days before they entered{were} {figures.level(change.before)} "
         f"{found.metric.words}, and in the {days} days after {figures.level(change.after)}: "
         f"{moved}{_in_words(change.estimate, figures)}, without a message."
     )

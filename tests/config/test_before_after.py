@@ -189,9 +189,12 @@ def test_page_needs_the_rights_to_see_segments_and_experiments(
     address = reverse("before-after", args=(segment.pk,))
     user.user_permissions.add(Permission.objects.get(codename="view_segment"))
 
+    own_page = reverse("segment", args=(segment.pk,))
     assert client.get(address).status_code == 403
+    assert address not in client.get(own_page).text
     user.user_permissions.add(Permission.objects.get(codename="view_experiment"))
     assert client.get(address).status_code == 200
+    assert address in client.get(own_page).text
     assert client.post(address).status_code == 405
     client.logout()
     assert client.get(address).status_code == 302

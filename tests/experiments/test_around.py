@@ -44,7 +44,7 @@ def test_each_window_reads_its_own_days(django_assert_num_queries) -> None:
     course = make_course()
     ana, bo = make_enrollment(course), make_enrollment(course)
     quiz = make_item(course, "quiz")
-    for days in (-7, -0.001, 0, 6.999):
+    for days in (-7, -3, -0.001, 0, 6.999):
         act(ana, "ATTEMPT_QUIZ", item=quiz, occurred_at=AT + timedelta(days=days))
     # The second before the windows and the first after them.
     act(bo, "ATTEMPT_QUIZ", item=quiz, occurred_at=AT - WEEK - timedelta(seconds=1))
@@ -54,8 +54,8 @@ def test_each_window_reads_its_own_days(django_assert_num_queries) -> None:
         found = pairs_around({ana.pk: AT, bo.pk: AT}, metrics=metrics_around(7), as_of=NOW)
 
     assert found[QUIZ.key] == {ana.pk: (1, 1), bo.pk: (0, 0)}
-    assert found[ATTEMPTS.key] == {ana.pk: (2, 2), bo.pk: (0, 0)}
-    assert found[DAYS_ACTIVE.key] == {ana.pk: (2, 2), bo.pk: (0, 0)}
+    assert found[ATTEMPTS.key] == {ana.pk: (3, 2), bo.pk: (0, 0)}
+    assert found[DAYS_ACTIVE.key] == {ana.pk: (3, 2), bo.pk: (0, 0)}
 
 
 @pytest.mark.django_db
@@ -133,6 +133,8 @@ def test_a_change_that_comes_by_itself_is_no_difference() -> None:
     text = by_itself(found, days=7)
     assert text.startswith("In the 7 days before they entered, 7.5% of learners attempted a quiz")
     assert text.endswith("interval +15.1 to +36.3), without a message.")
+    attempts = around(ATTEMPTS, rates(9, 40, of=120), rates(10, 43, of=130))
+    assert "before they entered there were 0.07" in by_itself(attempts, days=7)
 
 
 def test_few_learners_are_hidden_and_nobody_is_compared_with_them() -> None:
