@@ -26,7 +26,7 @@ from experiments.reporting.around import (
     split_entries,
 )
 from experiments.reporting.around_text import Who, Without
-from experiments.reporting.subgroups import FEWEST
+from experiments.reporting.small_cells import FEWEST
 from interventions.queries.segment_messages import HeldOut, held_out_entries, messages_of_segment
 from segmentation.models import Segment
 from segmentation.queries import entries_by_rule, entries_of

@@ -12,7 +12,7 @@ from math import isfinite, sqrt
 
 from experiments.metrics.definitions import Metric
 from experiments.reporting.figures import Figures, level_text
-from experiments.reporting.subgroups import FEWEST
+from experiments.reporting.small_cells import FEWEST
 from experiments.stats.comparison import RATES, Comparison, compare_arms
 from experiments.stats.estimate import Estimate
 from experiments.stats.means import mean_difference

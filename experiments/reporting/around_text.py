@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from experiments.reporting.subgroups import FEWEST
+from experiments.reporting.small_cells import FEWEST
 
 
 class Without(StrEnum):
