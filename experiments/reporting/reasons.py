@@ -9,6 +9,7 @@ REASONS = {
     "by_provider": "the mail provider reported it",
     "by_staff": "staff decided so",
     "cadence_paused": "somebody has paused its cadence",
+    "channel_changed": "its step has a text for another channel since then",
     "channel_down": "the mail server or other receiver could not be reached",
     "complained": "the learner had marked a message as spam",
     "condition": "the condition of its step was not met",

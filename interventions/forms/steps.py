@@ -11,7 +11,12 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from interventions.forms.fields import DurationTextField, StepNumberField
 from interventions.models import END_POSITION, Cadence, Step
-from interventions.operations import InterventionError, StepFields, check_steps
+from interventions.operations import (
+    InterventionError,
+    StepFields,
+    check_channel,
+    check_steps,
+)
 from segmentation.forms import RuleField
 
 if TYPE_CHECKING:
@@ -58,6 +63,17 @@ class StepForm(StepModelForm):
     def _places(self) -> tuple[int | None, ...]:
         step = self.instance
         return step.position, step.then_position, step.otherwise_position
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse a template of another channel while messages of the step wait."""
+        cleaned = super().clean()
+        template = self.cleaned_data.get("template")
+        if self.instance.pk and template is not None:
+            try:
+                check_channel(self.instance, template)
+            except InterventionError as error:
+                raise ValidationError({"template": str(error)}) from None
+        return cleaned
 
     def save(self, commit: bool = True) -> Step:
         """Save the step with its template's channel."""

@@ -2,7 +2,12 @@
 
 from interventions.operations.actions import shipped_actions, shipped_texts
 from interventions.operations.archive import archive_old, preview_archive
-from interventions.operations.cadence_checks import StepFields, check_cadence, check_steps
+from interventions.operations.cadence_checks import (
+    StepFields,
+    check_cadence,
+    check_channel,
+    check_steps,
+)
 from interventions.operations.cadences import (
     CadenceFields,
     free_cadence_key,
@@ -75,6 +80,7 @@ __all__ = [
     "beside_an_experiment",
     "caps_without_effect",
     "check_cadence",
+    "check_channel",
     "check_steps",
     "check_texts",
     "check_webhook_url",

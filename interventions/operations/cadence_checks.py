@@ -6,7 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 from experiments.queries import running_experiments
-from interventions.models import Cadence, CadenceStatus, MessageTemplate, Reentry, Trigger
+from interventions.models import (
+    Cadence,
+    CadenceStatus,
+    Delivery,
+    DeliveryState,
+    MessageTemplate,
+    Reentry,
+    Step,
+    Trigger,
+)
 from interventions.operations.errors import InterventionError
 from interventions.policy.durations import duration_in_words
 from interventions.policy.hours import ClosedHours
@@ -61,6 +70,22 @@ def check_steps(cadence: Cadence, steps: Iterable[StepFields]) -> None:
                 f"The template '{step.template}' has the category '{step.template.category}', but "
                 f"the cadence '{cadence}' has '{cadence.category}'. Both must have the same one."
             )
+
+
+def check_channel(stored: Step | None, template: MessageTemplate) -> None:
+    """Raise InterventionError if messages of the stored step wait for another channel.
+
+    They would be dropped: no text of one channel is sent over another. One query if it differs.
+    """
+    if stored is None or stored.channel == template.channel:
+        return
+    if Delivery.objects.filter(step=stored, state=DeliveryState.PLANNED).exists():
+        raise InterventionError(
+            f"Messages of this step wait on the channel “{stored.get_channel_display()}”, but "
+            f"“{template}” is a text of the channel “{template.get_channel_display()}”. Add it as "
+            "a step of its own, or wait until no message of this step waits.",
+            field="template",
+        )
 
 
 def check_branches(steps: Sequence[StepFields]) -> None:

@@ -24,6 +24,7 @@ from interventions.operations.cadence_checks import (
     StepFields,
     check_branches,
     check_cadence,
+    check_channel,
     check_steps,
 )
 from interventions.operations.errors import InterventionError
@@ -120,6 +121,8 @@ def _save_steps(cadence: Cadence, steps: Sequence[StepFields]) -> None:
             "then_position": step.then,
             "otherwise_position": step.otherwise,
         }
+        stored = Step.objects.filter(cadence=cadence, position=position).first()
+        check_channel(stored, step.template)
         create_or_change(Step.objects.all(), values, cadence=cadence, position=position)
     surplus = Step.objects.filter(cadence=cadence, position__gte=len(steps))
     kept = (model.objects.filter(step__in=surplus) for model in (Delivery, ArchivedDelivery))

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"
     RUN_ENDED = "run_ended"
     COURSE_OVER = "course_over"
+    CHANNEL_CHANGED = "channel_changed"
     OPTED_OUT = "opted_out"
     NOT_OPTED_IN = "not_opted_in"
     SUPPRESSED = "suppressed"
@@ -87,6 +88,8 @@ class Facts:
     run_ended: bool = False
     # The course has ended, or the learner has completed it.
     course_over: bool = False
+    # The step has a text for another channel since the message was planned.
+    channel_changed: bool = False
     opted_out: bool = False
     not_opted_in: bool = False
     suppressed: bool = False
@@ -128,7 +131,9 @@ def _ended(facts: Facts, now: datetime) -> Decision | None:
         return Deny(Reason.WITHDRAWN)
     if facts.run_ended:
         return Deny(Reason.RUN_ENDED)
-    return Deny(Reason.COURSE_OVER) if facts.course_over else None
+    if facts.course_over:
+        return Deny(Reason.COURSE_OVER)
+    return Deny(Reason.CHANNEL_CHANGED) if facts.channel_changed else None
 
 
 def _consent(facts: Facts, now: datetime) -> Decision | None:

@@ -192,6 +192,8 @@ def facts_of(
         withdrawn=withdrew_at is not None and withdrew_at <= now,
         run_ended=_has_ended(delivery),
         course_over=is_over(cadence, delivery.enrollment, now=now),
+        # Else a text for instructors would be mailed to the learner.
+        channel_changed=delivery.channel != delivery.step.channel,
         opted_out=opted_out,
         not_opted_in=not_opted_in,
         suppressed=comparable(address) in situation.suppressed,

@@ -124,6 +124,9 @@ def make_delivery(
         "channel": "email",
         **fields,
     }
+    if step.channel != values["channel"]:
+        step.channel = values["channel"]
+        step.save(update_fields=["channel"])
     return Delivery.objects.create(
         run=run, step=step, learner=enrollment.learner, enrollment=enrollment, **values
     )

@@ -37,6 +37,7 @@ OBJECTIONS: list[tuple[dict[str, Any], Any]] = [
     ({"withdrawn": True}, Deny(Reason.WITHDRAWN)),
     ({"run_ended": True}, Deny(Reason.RUN_ENDED)),
     ({"course_over": True}, Deny(Reason.COURSE_OVER)),
+    ({"channel_changed": True}, Deny(Reason.CHANNEL_CHANGED)),
     ({"opted_out": True}, Deny(Reason.OPTED_OUT)),
     ({"not_opted_in": True}, Deny(Reason.NOT_OPTED_IN)),
     ({"suppressed": True}, Deny(Reason.SUPPRESSED)),
