@@ -35,7 +35,8 @@ WHERE item.course_id = asked.course_id AND item.kind = 'module'
 ORDER BY progress.last_touched_at DESC NULLS LAST, item.position, item.id LIMIT 1
 """
 
-# If the module has no estimated minutes or URL, those of its first open item are used.
+# If the module has no estimated minutes or URL, those of its first open item are used. Platforms
+# export 0 minutes where nobody has estimated them.
 #
 # Of the mapping, the closest row counts: first by segment, then by module, then by topic. An item
 # that the learner has completed or attempted is passed over, and so is one to come.
@@ -46,7 +47,8 @@ FROM unnest(%(places)s::int[], %(enrollments)s::bigint[], %(courses)s::bigint[],
     AS asked (place, enrollment_id, course_id, segment_id, day)
 CROSS JOIN LATERAL (
     WITH assigned AS (
-        SELECT item.id, item.parent_id, item.position, item.estimated_minutes, item.url,
+        SELECT item.id, item.parent_id, item.position, item.url,
+            NULLIF(item.estimated_minutes, 0) AS estimated_minutes,
             item.topic, COALESCE(NULLIF(item.title, ''), item.key) AS title,
             progress.first_completed_at IS NULL AS is_open,
             progress.first_completed_at IS NULL AND COALESCE(progress.attempts, 0) = 0 AS is_new
@@ -57,7 +59,7 @@ CROSS JOIN LATERAL (
             AND (item.assigned_on IS NULL OR item.assigned_on <= asked.day)
     ), here AS (
         SELECT module.id, module.title, module.topic, module.last_touched_at,
-            COALESCE(module.estimated_minutes, first.estimated_minutes) AS minutes,
+            COALESCE(NULLIF(module.estimated_minutes, 0), first.estimated_minutes) AS minutes,
             COALESCE(NULLIF(module.url, ''), first.url, '') AS url
         FROM ({HERE}) AS module
         LEFT JOIN LATERAL (
@@ -67,7 +69,7 @@ CROSS JOIN LATERAL (
         ) AS first ON true
     ), mapped AS (
         SELECT COALESCE(NULLIF(mapping.title, ''), item.title) AS title,
-            COALESCE(mapping.minutes, item.estimated_minutes) AS minutes,
+            COALESCE(NULLIF(mapping.minutes, 0), item.estimated_minutes) AS minutes,
             COALESCE(NULLIF(mapping.url, ''), item.url, '') AS url,
             CASE WHEN mapping.module_id IS NOT NULL THEN here.title ELSE mapping.topic END AS place
         FROM interventions_contentmapping AS mapping

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import translation
 
-from interventions.render.names import first_name, one_line, shown_name
+from interventions.render.names import first_name, full_name, one_line
 from interventions.render.why import ModuleFacts, why_in_words
 from interventions.render.words import has_own_words, language_of, reason_in
 
@@ -69,11 +69,11 @@ class MessageContext:
         """Return the variables by their names in templates, without unknown ones."""
         return {
             "learner": _known(
-                name=shown_name(self.learner_name),
+                name=full_name(self.learner_name),
                 first_name=first_name(self.learner_name, given=self.given_name),
             ),
             "course": {"title": self.course_title, **_known(url=self.course_url)},
-            "teacher": _known(name=shown_name(self.teacher_name)),
+            "teacher": _known(name=full_name(self.teacher_name)),
             "progress": {
                 "modules_completed": self.modules_completed,
                 "modules_total": self.modules_total,

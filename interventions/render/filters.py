@@ -15,6 +15,13 @@ def as_sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else text
 
 
+def counted(number: object, one: object, many: object) -> str:
+    """Return the number with its word: "1 minute", but "6 minutes"."""
+    if not isinstance(number, int | float):
+        raise FilterArgumentError("count needs a number before it", token=None)
+    return f"{number} {one if number == 1 else many}"
+
+
 @string_filter
 def truncated(text: str, length: object = 50, end: object = _DOTS) -> str:
     """Return the text with at most this many characters, with `end` in place of what is cut off.

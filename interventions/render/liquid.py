@@ -16,7 +16,7 @@ from interventions.render.bounds import (
     replace_text,
 )
 from interventions.render.context import KNOWN_VARIABLES, LACKING, SAMPLE, MessageContext
-from interventions.render.filters import as_sentence, truncated
+from interventions.render.filters import as_sentence, counted, truncated
 
 # The other filters read the clock (date), turn off escaping (safe) or build lists of any length.
 _FILTERS = """
@@ -52,6 +52,7 @@ def _sandbox(*, autoescape: bool) -> Environment:
     )
     sandbox.filters = {name: bounded(sandbox.filters[name]) for name in _FILTERS.split()}
     sandbox.filters["replace"] = bounded(replace_text)
+    sandbox.filters["count"] = bounded(counted)
     sandbox.filters["sentence"] = bounded(as_sentence)
     sandbox.filters["truncate"] = bounded(truncated)
     sandbox.tags = {name: sandbox.tags[name] for name in _TAGS.split()}

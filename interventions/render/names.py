@@ -42,7 +42,14 @@ def first_name(name: str, *, given: str = "") -> str:
     """
     if shown_name(given):
         return shown_name(given)
-    family, _, rest = shown_name(name).partition(",")
-    is_inverted = rest.strip() and rest.strip(" .").lower() not in _SUFFIXES
-    words = (rest if is_inverted else family).split()
-    return words[0] if words else ""
+    words = full_name(name).split()
+    return words[0].rstrip(",") if words else ""
+
+
+def full_name(name: str) -> str:
+    """Return the whole name as one says it: "Jane Doe", also for "Doe, Jane"."""
+    family, *others = (part.strip() for part in shown_name(name).split(","))
+    given, *after = others or [""]
+    if not given or given.strip(" .").lower() in _SUFFIXES:
+        return shown_name(name).strip(" ,")
+    return ", ".join((f"{given} {family}".strip(), *after))

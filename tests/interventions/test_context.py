@@ -69,6 +69,18 @@ def test_a_module_takes_minutes_and_address_of_its_first_open_item(enrollment: E
     assert replace(found, why="") == NextItem("Cells", 6, "http://moodle/cells")
 
 
+def test_estimate_of_nothing_is_no_estimate(enrollment: Enrollment) -> None:
+    cells = module(enrollment, "Cells", estimated_minutes=0)
+    found = next_item(enrollment)
+    assert found is not None
+    assert found.minutes is None
+
+    make_item(enrollment.course, "page", parent=cells, position=1, estimated_minutes=6)
+    found = next_item(enrollment)
+    assert found is not None
+    assert found.minutes == 6
+
+
 def test_facts_of_a_message_take_two_queries(enrollment: Enrollment, django_assert_num_queries):
     pk = make_delivery(enrollment).pk
     rows = Delivery.objects.select_related("enrollment__course", "run__cadence")

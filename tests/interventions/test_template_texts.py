@@ -1,5 +1,8 @@
 """The texts of a template: versions, and the choice of a language."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from interventions.operations import check_texts, save_template, shipped_texts
@@ -64,3 +67,19 @@ def test_every_shipped_text_leads_somewhere_and_names_the_learner(key: str) -> N
             leads = bool(context.course_url or (context.next_item and context.next_item.url))
             assert ('target="_blank"' in mail.html) is leads
             assert not any(each in mail.text for each in (" ,", "..", " ."))
+
+
+ONE = re.compile(r"\b1 (?:minutes|Minuten|minutos|minuten|modules sur)\b")
+
+
+@pytest.mark.parametrize("key", MAILS)
+def test_every_shipped_text_counts_one_as_one(key: str) -> None:
+    assert SAMPLE.next_item is not None
+    item = replace(SAMPLE.next_item, minutes=1)
+    context = replace(SAMPLE, modules_completed=1, next_item=item)
+
+    for locale, (subject, body) in shipped_texts(key).items():
+        mail = render_message(
+            subject=subject, body=body, context=context, postal_address="", locale=locale
+        )
+        assert not ONE.search(f"{mail.subject} {mail.text}")
