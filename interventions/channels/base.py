@@ -162,7 +162,8 @@ class Channel:
 
     `supports` names the features of the channel. `is_mail` says that messages go to the learner's
     own mail address, which may be missing, and that they wait while an instructor talks with the
-    learner. `is_local` says that the other side is our own database: `record` hands the messages
+    learner. `is_for_staff` says that staff read the messages, which are therefore in the course's
+    language. `is_local` says that the other side is our own database: `record` hands the messages
     off, and an attempt that is not recorded has certainly handed off nothing. `drops_repeats` says
     that the other side knows a repeat by its id, so that a message in doubt can be sent again.
 
@@ -184,6 +185,7 @@ class Channel:
     connect: Callable[[], Connection]
     supports: frozenset[Feature] = frozenset()
     is_mail: bool = False
+    is_for_staff: bool = False
     is_local: bool = False
     drops_repeats: bool = False
     routes: Callable[[], Mapping[int | None, Route | None]] | None = None

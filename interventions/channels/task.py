@@ -100,6 +100,7 @@ TASK = Channel(
     check=check_short,
     preview=preview_short,
     connect=LocalConnection,
+    is_for_staff=True,
     is_local=True,
     record=record_tasks,
 )

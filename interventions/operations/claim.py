@@ -288,7 +288,9 @@ def _render(work: Decided) -> None:
 
 def _proceed(delivery: Delivery, each: _Learner, context: MessageContext, work: Decided) -> None:
     channel = work.cache.channels[delivery.channel]
-    locales = (each.learner.locale, delivery.enrollment.course.locale)
+    locales = [delivery.enrollment.course.locale]
+    if not channel.is_for_staff:
+        locales.insert(0, each.learner.locale)
     text = work.cache.texts.choose(delivery.step.template, locales)
     values: dict[str, Any] = {"template_text_id": text and text.pk}
     to = Recipient(each.learner, each.situation.addresses[delivery.channel])

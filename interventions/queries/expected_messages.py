@@ -21,11 +21,11 @@ from interventions.policy.expectation import (
     expect_in_turn,
     used_up_by,
 )
-from interventions.queries.facts import Situation, facts_of, message_of, read_situation
+from interventions.queries.facts import Situation, facts_of, read_situation
 from interventions.queries.learner_messages import RELATED
 from interventions.queries.limits import Limits, read_limits
 from interventions.queries.runs import delivery_of
-from interventions.queries.situations import read_situations
+from interventions.queries.situations import counted_messages, read_situations
 
 MOST_WAITING = 20
 
@@ -105,14 +105,9 @@ def used_up_at(delivery: Delivery, cap_name: str, *, at: datetime, viewer: Viewe
     cap = _cap(limits.caps, cap_name)
     if cap is None:
         return []
-    rows = Delivery.objects.filter(
-        learner=delivery.learner_id, claimed_at__lte=at, claimed_at__gt=at - horizon(cap)
-    ).exclude(pk=delivery.pk)
-    counted = tuple(
-        Counted(message_of(each), each.claimed_at, each.pk)
-        for each in rows.select_related("enrollment")
-        if each.claimed_at is not None
-    )
+    # Also those to others with the mailbox: a cap holds for all of them together.
+    found = counted_messages([delivery.learner], since=at - horizon(cap))[delivery.learner_id]
+    counted = tuple(each for each in found if each.delivery_id != delivery.pk)
     users = used_up_by(cap, counted, before=at)
     return _uses(users, _named(users, viewer))
 

@@ -57,7 +57,8 @@ def read_situations(
         for learner in learners
     }
     suppressed = _suppressed(addresses)
-    words, counted = _statements(learners), _counted(learners, since=now - limits.horizon)
+    words = _statements(learners)
+    counted = counted_messages(learners, since=now - limits.horizon)
     site_paused, paused = site_is_paused(), _paused(learners)
     talking = talking_with(learners, now=now)
     arms = capped_arms([learner.pk for learner in learners], limits=limits)
@@ -102,7 +103,8 @@ def _statements(learners: Sequence[Learner]) -> _Statements:
     return rows
 
 
-def _counted(learners: Sequence[Learner], *, since: datetime) -> dict[int, list[Counted]]:
+def counted_messages(learners: Sequence[Learner], *, since: datetime) -> dict[int, list[Counted]]:
+    """Return the messages to each learner, or to the mailbox, that caps count. One query."""
     values: dict[str, Any] = {
         "learners": [learner.pk for learner in learners],
         "mailboxes": [comparable(learner.email or "") or None for learner in learners],

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from activity.models import Enrollment
 from common.dates import instant_text
 from experiments.queries import running_experiments
+from experiments.reporting.reasons import reason_text
 from interventions.operations import NudgeFields
 from interventions.policy.decision import Reason
 from interventions.queries.forecast import (
@@ -35,6 +36,14 @@ _WHY_NOT: dict[str, tuple[str, str]] = {
         "have an address that refuses our mail",
     ),
     Reason.WITHDRAWN: ("has left the course", "have left the course"),
+    Reason.HOLDOUT: (
+        "gets no messages, so that the whole programme can be measured",
+        "get no messages, so that the whole programme can be measured",
+    ),
+    Reason.COURSE_OVER: (
+        "has completed the course, or it is over",
+        "have completed the course, or it is over",
+    ),
     Reason.FREQUENCY_CAP: (
         "has had as many messages as a cap allows",
         "have had as many messages as a cap allows",
@@ -146,5 +155,6 @@ def _when(at: datetime, member: Enrollment) -> str:
 
 
 def _why_not(reason: str, number: int) -> str:
-    one, several = _WHY_NOT.get(reason, (f"would not: {reason}", f"would not: {reason}"))
+    would_not = f"would not get it, because {reason_text(reason)}"
+    one, several = _WHY_NOT.get(reason, (would_not, would_not))
     return f"1 learner {one}." if number == 1 else f"{number:,} learners {several}."

@@ -19,7 +19,7 @@ from interventions.queries.starts import startable_cadences
 from segmentation.queries.history import moves_between
 from segmentation.queries.standing import standings
 from segmentation.stages.evaluate import evaluate_due
-from tests.factories import NOW, act, make_cast, make_item
+from tests.factories import NOW, act, make_cast, make_item, make_learner
 from tests.interventions.factories import (
     make_cadence,
     make_counted,
@@ -114,6 +114,10 @@ def test_messages_take_a_fixed_number_of_queries(django_assert_num_queries: Any)
     with django_assert_num_queries(5):
         used = used_up_at(found[0].delivery, "1 a day", at=NOW, viewer=COMMAND_LINE)
     assert [each.at for each in used] == [NOW - HOUR]
+    other = make_evaluated(learner=make_learner(email=ana.learner.email.upper()))
+    make_counted(other, NOW - HOUR / 2)
+    used = used_up_at(found[0].delivery, "1 a day", at=NOW, viewer=COMMAND_LINE)
+    assert [each.delivery.learner for each in used] == [other.learner]
     assert used_up_at(found[0].delivery, "renamed", at=NOW, viewer=COMMAND_LINE) == []
 
 

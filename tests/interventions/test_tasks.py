@@ -74,6 +74,18 @@ def test_a_task_tells_what_to_do_why_and_until_when() -> None:
     assert (task.opened_at, task.due_at, task.state) == (NOW, NOW + 2 * DAY, TaskState.OPEN)
 
 
+def test_text_of_a_task_is_in_the_language_of_the_course() -> None:
+    template = make_template(de=("Anrufen", "<p>x</p>"), es=("Llamar", "<p>x</p>"))
+    learner = make_learner(locale="es")
+    enrollment = make_evaluated(make_live_course(locale="de"), learner)
+    make_delivery(enrollment, make_cadence(template=template), channel="task")
+
+    dispatch_tasks()
+
+    # The instructor reads it, not the learner.
+    assert InstructorTask.objects.get().title == "Anrufen"
+
+
 def test_a_task_goes_to_the_account_with_the_address_of_the_sections_teacher(tessa: User) -> None:
     for address in ("tessa@college.example", "gone@college.example", None):
         make_delivery(in_section(address), make_cadence(), channel="task")

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from interventions.channels import CHANNELS
 from interventions.models import Delivery
 from interventions.operations import PauseNote, pause_learner, save_cap, suppress, unsubscribe
+from interventions.policy.decision import Reason
 from interventions.queries.facts import read_situation
 from interventions.queries.forecast import (
     CLOCK_STOPPED,
@@ -20,6 +21,7 @@ from interventions.queries.limits import read_limits
 from interventions.queries.nudges import whom
 from interventions.queries.situations import read_situations
 from interventions.render.links import LinkOwner
+from interventions.views.nudge_summary import _WHY_NOT, _why_not
 from segmentation.models import WaitingEntry
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
@@ -196,3 +198,13 @@ def test_forecast_of_nobody_is_empty():
     found = forecast_for([])
 
     assert (found.learners, found.reached, found.first_at, found.others) == (0, 0, None, [])
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_why_not_is_said_in_words(reason: Reason) -> None:
+    said = _why_not(reason, 3)
+
+    assert reason not in said or "_" not in reason
+    assert said.startswith("3 learners ")
+    assert said != f"3 learners would not: {reason}."
+    assert reason in _WHY_NOT or "would not get it, because " in said
