@@ -1,6 +1,6 @@
 """The steps that make a new course ready for its first message, in their order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,11 +19,15 @@ REQUIRED = {"segments", "live", "nudge"}
 
 @dataclass(frozen=True)
 class SetupStep:
-    """One step: its name, and a sentence that says that it is done, or what is to do."""
+    """One step: its name, and a sentence that says that it is done, or what is to do.
+
+    `drafts` are cadences that only have to be activated.
+    """
 
     name: str
     done: str = ""
     todo: str = ""
+    drafts: int = 0
 
 
 def steps_of(course: Course, *, now: datetime) -> list[SetupStep]:
@@ -73,7 +77,17 @@ def _segments_and_nudge(course: Course, live: SetupStep) -> Iterator[SetupStep]:
     else:
         yield SetupStep("segments", done="Segments look at its learners.")
     yield live
-    if not Cadence.objects.filter(segment__in=active, status=CadenceStatus.ACTIVE).exists():
-        yield SetupStep("nudge", todo="No nudge is started for its learners yet.")
-    else:
-        yield SetupStep("nudge", done="A nudge is started.")
+    yield _nudge(list(Cadence.objects.filter(segment__in=active).values_list("status", flat=True)))
+
+
+def _nudge(statuses: Sequence[str]) -> SetupStep:
+    """Return the step of the cadences with these states."""
+    if CadenceStatus.ACTIVE in statuses:
+        return SetupStep("nudge", done="A nudge is started.")
+    drafts = statuses.count(CadenceStatus.DRAFT)
+    todo = "No nudge is started for its learners yet."
+    if drafts:
+        # Those of a shipped playbook are complete, so nobody has to write them again.
+        waits = "1 draft waits" if drafts == 1 else f"{drafts} drafts wait"
+        todo += f" {waits} to be read and activated."
+    return SetupStep("nudge", todo=todo, drafts=drafts)

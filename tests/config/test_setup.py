@@ -41,7 +41,10 @@ def test_steps_of_a_new_course_come_in_their_order_and_go_one_by_one() -> None:
     segment = make_any_segment(course)
     assert to_do(course) == ["live", "nudge"]
 
-    make_cadence(segment=segment)
+    cadence = make_cadence(segment=segment, status="draft")
+    step = steps_of(course, now=NOW)[-1]
+    assert (step.drafts, "1 draft waits to be read" in step.todo) == (1, True)
+    Cadence.objects.filter(pk=cadence.pk).update(status="active")
     assert go_live(course, now=NOW)
     course.refresh_from_db()
     assert to_do(course) == []
