@@ -26,7 +26,7 @@ from interventions.models import Category, TemplateText
 from interventions.render.context import SAMPLE
 from interventions.render.links import site_host
 from interventions.render.mail import Rendered, render_message
-from interventions.render.names import one_line, shown_name
+from interventions.render.names import full_name, one_line
 from interventions.render.tracked import with_tracked_links
 from interventions.tracking.reports import DELIVERY_KEY
 
@@ -182,7 +182,7 @@ def _named(sender: str, course: str) -> str:
 
 
 def _recipient(draft: Draft) -> str:
-    name = shown_name(draft.learner.name)
+    name = full_name(draft.learner.name)
     return formataddr((_encoded(name, "To"), deliverable(draft.address)))
 
 

@@ -8,6 +8,7 @@ from activity.models import Course, Learner
 from common.addresses import comparable
 from interventions.models import Category, Consent, ConsentState
 from interventions.policy.consent import ConsentStatement, is_wanted
+from interventions.render.words import category_text
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,16 @@ class Preference:
 
     category: Category
     is_wanted: bool
+
+    @property
+    def name(self) -> str:
+        """Return the name in the active language. What staff have named stays as it is."""
+        return category_text(self.category.name)
+
+    @property
+    def description(self) -> str:
+        """Return the description in the active language, or an empty text."""
+        return category_text(self.category.description)
 
 
 @dataclass(frozen=True)

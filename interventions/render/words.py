@@ -23,7 +23,14 @@ REASONS = (
         "quizzes"
     ),
 )
-SENTENCES = (*_FRAME, *REASONS)
+# The categories of a new site, as policy/guards.py has them. Staff name others as they like.
+CATEGORY_WORDS = (
+    gettext_noop("Next steps"),
+    gettext_noop("The next steps in the course, and help with difficult parts."),
+    gettext_noop("Extras"),
+    gettext_noop("Further reading and tasks for learners who do well."),
+)
+SENTENCES = (*_FRAME, *REASONS, *CATEGORY_WORDS)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,11 @@ def reason_in(locale: str, reason: str, *, written_in: str) -> str:
             return gettext(reason)
     is_same = not written_in or _language(written_in) == _language(locale)
     return reason if is_same else ""
+
+
+def category_text(text: str) -> str:
+    """Return the name or description of a category in the active language, if we have words."""
+    return gettext(text) if text in CATEGORY_WORDS else text
 
 
 def has_own_words(locale: str) -> bool:

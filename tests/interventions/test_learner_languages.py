@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils.translation.template import templatize
 
 from activity.models import Course, Learner
-from interventions.models import Delivery
+from interventions.models import Category, Delivery
+from interventions.policy.guards import CATEGORIES
 from interventions.render import why, words
 from interventions.render.links import LinkOwner, make_token
 from tests.interventions.factories import make_delivery
@@ -64,6 +65,27 @@ def test_page_is_in_the_language_of_the_learner(language: str, client: Client) -
 
     assert SENTENCES[language] in page
     assert f'<html lang="{language}">' in page
+
+
+def test_shipped_categories_have_own_words() -> None:
+    shipped = [each[name] for each in CATEGORIES for name in ("name", "description")]
+
+    assert list(words.CATEGORY_WORDS) == shipped
+
+
+@pytest.mark.django_db
+def test_learner_chooses_in_the_own_language(client: Client) -> None:
+    delivery = make_delivery()
+    Learner.objects.update(locale="de")
+    Category.objects.filter(pk=delivery.category_id).update(name="Lab notes")
+    Category.objects.create(**CATEGORIES[0])
+
+    page = client.get(link(delivery, "preferences")).text
+
+    assert "Nächste Schritte" in page
+    assert "Hilfe bei schwierigen Teilen" in page
+    assert "Lab notes" in page
+    assert "Next steps" not in page
 
 
 @pytest.mark.django_db
