@@ -175,9 +175,10 @@ def _reason_to_exit(transition: Transition) -> str:
 
 
 def _ends_with(run: Run, transition: Transition) -> bool:
-    if transition.cause == TransitionCause.COURSE_OVER:
-        return True
     cadence = run.cadence
+    if transition.cause == TransitionCause.COURSE_OVER:
+        # As for a learner who is in no segment: what staff started may be about the time after it.
+        return cadence.trigger != Trigger.MANUAL
     # A run that waits for the end of a pause ends when the learner leaves the segment.
     ends = cadence.exit_on_leave or run.waits_until is not None
     return ends and cadence.trigger == Trigger.ENTER and cadence.segment_id == transition.segment_id

@@ -50,6 +50,6 @@ def full_name(name: str) -> str:
     """Return the whole name as one says it: "Jane Doe", also for "Doe, Jane"."""
     family, *others = (part.strip() for part in shown_name(name).split(","))
     given, *after = others or [""]
-    if not given or given.strip(" .").lower() in _SUFFIXES:
+    if not any(map(str.isalpha, given)) or given.strip(" .").lower() in _SUFFIXES:
         return shown_name(name).strip(" ,")
     return ", ".join((f"{given} {family}".strip(), *after))

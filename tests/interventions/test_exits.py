@@ -6,14 +6,17 @@ import pytest
 
 from interventions.models import Delivery, Run
 from interventions.stages.plan import plan_due
+from interventions.stages.react import react_due
 from tests.factories import NOW
 from tests.interventions.factories import (
     dispatch,
+    make_any_segment,
     make_cadence,
     make_delivery,
     make_evaluated,
     make_live_course,
     make_run,
+    make_transition,
 )
 
 pytestmark = pytest.mark.django_db
@@ -61,3 +64,18 @@ def test_a_message_that_waited_is_not_sent_after_the_course(how: str) -> None:
     delivery.refresh_from_db()
     assert sent == []
     assert (delivery.state, delivery.reason) == ("dropped", "course_over")
+
+
+@pytest.mark.parametrize("trigger", ["enter", "manual"])
+def test_members_of_a_segment_are_treated_like_others_when_the_course_is_over(trigger: str) -> None:
+    run = make_run(
+        make_over("ended"), make_cadence(trigger=trigger), next_at=NOW + DAY, next_position=0
+    )
+    segment = run.cadence.segment or make_any_segment(run.enrollment.course)
+    make_transition(run.enrollment, segment, "leave", cause="course_over", starts=False)
+
+    react_due(now=NOW + DAY)
+
+    # What staff started goes on: it may be about the time after the course.
+    run.refresh_from_db()
+    assert run.exit_reason == ("" if trigger == "manual" else "course_over")
