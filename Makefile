@@ -60,7 +60,7 @@ test test-all test-long test-fast: export PYTHONDONTWRITEBYTECODE =
 
 # Every kind of fault is found. A test that is long finds at full size what another one here finds.
 test: checks
-	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not long'
+	$(PYTHON) -m pytest -n auto --dist worksteal --hypothesis-profile quick -m 'not long'
 
 # What CI runs. One run takes less than two: each worker loads everything before its first test.
 test-all: checks
@@ -86,7 +86,7 @@ contracts: install
 # While one works: no test that starts processes or servers, opens a page, reads real data, goes
 # through the admin or a whole path, or takes a quarter of a second.
 test-fast: install
-	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not slow'
+	$(PYTHON) -m pytest -n auto --dist worksteal --hypothesis-profile quick -m 'not slow'
 
 # Kills workers at every point between planning and recording, restarts the servers under them, and
 # prints what became of each message: about ten minutes. `make test` runs a sample.

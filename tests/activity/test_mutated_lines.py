@@ -11,6 +11,7 @@ from django.urls import reverse
 from activity.models import Course
 from activity.operations.jsonl import import_jsonl
 from tests.factories import NOW
+from tests.long import longer
 
 BASE = [
     {"type": "course", "key": "c", "title": "C", "starts_on": "2025-09-01", "ends_on": "2025-10-26"}
@@ -82,12 +83,15 @@ def pages():
             yield reverse(f"{name}_change", args=[pk])
 
 
-MORE = pytest.mark.long("test_mutated_lines_affect_no_other_lines_and_every_page_answers")
-
-
 @pytest.mark.slow
 @pytest.mark.django_db
-@pytest.mark.parametrize(("number", "seeds"), [(400, 1), pytest.param(800, 2, marks=MORE)])
+@pytest.mark.parametrize(
+    ("number", "seeds"),
+    [
+        (400, 1),
+        *longer("test_mutated_lines_affect_no_other_lines_and_every_page_answers", (800, 2)),
+    ],
+)
 def test_mutated_lines_affect_no_other_lines_and_every_page_answers(client, number, seeds):
     good = [json.dumps(line).encode() for line in BASE]
     assert import_jsonl(good, now=NOW).faults == []

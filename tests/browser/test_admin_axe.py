@@ -7,6 +7,7 @@ from django.urls import reverse
 from tests.admin.populated import populate
 from tests.admin.test_access import lists, pages_of
 from tests.browser.visits import IN_BROWSER, NARROW, WIDE, assert_accessible, sticks_out
+from tests.long import longer
 
 pytestmark = IN_BROWSER
 
@@ -30,7 +31,6 @@ FEW = frozenset(
 )
 # Each is a test of its own, so that several processes share them.
 PARTS = 3
-REST = pytest.mark.long("test_axe_finds_no_fault_in_the_admin_and_every_page_fits")
 # The rows of a form lie in a box of their own, which would hide what is wider.
 ROWS_STICK_OUT = """[...document.querySelectorAll("[id$='-group'] table")].some(
     table => table.getBoundingClientRect().right > window.innerWidth
@@ -77,7 +77,10 @@ LEAVE_OUT_WHAT_WAS_SEEN = """() => {
 }"""
 
 
-@pytest.mark.parametrize("part", [None, *(pytest.param(n, marks=REST) for n in range(PARTS))])
+@pytest.mark.parametrize(
+    "part",
+    [None, *longer("test_axe_finds_no_fault_in_the_admin_and_every_page_fits", *range(PARTS))],
+)
 def test_axe_finds_no_fault_in_the_admin_and_every_page_fits(part, live_server, staff_context):
     populate("Ant")
     page = staff_context.new_page()

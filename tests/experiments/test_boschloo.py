@@ -15,8 +15,7 @@ from experiments.stats.boschloo import (
 from experiments.stats.rates import EXACT, rate_difference
 from experiments.stats.sufficient import Counts
 from tests.experiments.test_rates import counts
-
-LARGER_ARMS = pytest.mark.long("test_limits_cover_the_truth_and_the_test_keeps_its_level")
+from tests.long import longer
 
 
 @pytest.mark.slow
@@ -96,7 +95,9 @@ def test_mirrored_tables_have_mirrored_limits(n0: int, n1: int, data: st.DataObj
     [
         (8, 8),
         (8, 12),
-        *(pytest.param(*each, marks=LARGER_ARMS) for each in [(12, 12), (8, 20), (25, 25)]),
+        *longer(
+            "test_limits_cover_the_truth_and_the_test_keeps_its_level", (12, 12), (8, 20), (25, 25)
+        ),
     ],
     ids=str,
 )

@@ -20,6 +20,7 @@ from experiments.stats.power import (
 )
 from experiments.stats.rates import rate_difference, rate_test
 from experiments.stats.sufficient import Counts
+from tests.long import longer
 
 
 # Boschloo (1970), Statistica Neerlandica 24:1, power of 15 against 15. His tests are one-sided, and
@@ -77,7 +78,10 @@ def test_power_of_large_arms_equals_statsmodels() -> None:
         assert rise_power(n0, n1, baseline=baseline, rise=rise) == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize(("n0", "n1"), [(9, 9), (6, 11)])
+@pytest.mark.parametrize(
+    ("n0", "n1"),
+    [(6, 9), *longer("test_power_equals_the_reports_verdict_on_every_table", (9, 9), (6, 11))],
+)
 @pytest.mark.slow
 def test_power_equals_the_reports_verdict_on_every_table(n0: int, n1: int) -> None:
     baseline, rise = 0.3, 0.5

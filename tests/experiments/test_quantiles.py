@@ -9,6 +9,7 @@ from scipy import stats
 
 from experiments.stats.quantiles import arm_quantile, quantile, quantile_difference
 from experiments.stats.sufficient import Frequencies, Moments
+from tests.long import longer
 
 VALUES = st.lists(st.integers(-9, 9).map(float), min_size=1, max_size=30)
 SHARES = st.sampled_from([0.25, 0.5, 0.8])
@@ -141,7 +142,10 @@ def test_impossible_shares_are_refused(share: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("small", "large"), [(8, 8), (12, 40)])
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [(8, 8), *longer("test_intervals_hold_the_difference_of_medians", (12, 40))],
+)
 @pytest.mark.parametrize("kind", ["lognormal", "counts"])
 def test_intervals_hold_the_difference_of_medians(kind: str, small: int, large: int) -> None:
     # 500 draws each. The treatment also spreads the outcomes, so it is no mere shift.

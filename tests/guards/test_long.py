@@ -1,20 +1,25 @@
 """A test that `make test` leaves out names a quicker one that finds the same kind of fault."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.guards.code import ROOT, functions, name, parsed, python_files
 
 MARK = "pytest.mark.long"
+# The function that marks parameters, and its own file.
+FUNCTION, HOME = "longer", "tests/long.py"
 
 
 def marks(node: ast.AST) -> Iterator[ast.expr]:
-    """Yield the marks below a node: each is a call with the name of the quicker test."""
+    """Yield what marks below a node: each is a call that begins with the name of the test."""
     calls = {id(one.func): one for one in ast.walk(node) if isinstance(one, ast.Call)}
     for one in ast.walk(node):
         if isinstance(one, ast.Attribute) and one.attr == "long" and ast.unparse(one) == MARK:
             yield calls.get(id(one), one)
+        elif isinstance(one, ast.Call) and ast.unparse(one.func) == FUNCTION:
+            yield one
 
 
 def names_a_quicker_test(mark: ast.expr, path: Path) -> bool:
@@ -22,7 +27,7 @@ def names_a_quicker_test(mark: ast.expr, path: Path) -> bool:
 
     A function that gives a test a parameter more names that test itself.
     """
-    if not isinstance(mark, ast.Call) or len(mark.args) != 1:
+    if not isinstance(mark, ast.Call) or not mark.args:
         return False
     if ast.unparse(mark.args[0]) == "test.__name__":
         return True
@@ -36,7 +41,11 @@ def names_a_quicker_test(mark: ast.expr, path: Path) -> bool:
 
 
 def test_every_long_test_names_a_quicker_one() -> None:
-    files = [path for path in python_files("tests") if MARK in path.read_text()]
+    files = [
+        path
+        for path in python_files("tests")
+        if name(path) != HOME and re.search(rf"{MARK}|{FUNCTION}\(", path.read_text())
+    ]
     found = [(path, mark) for path in files for mark in marks(parsed(path))]
 
     assert len(found) > 5
@@ -54,7 +63,9 @@ def test_right(): ...
 def test_wrong(): ...
 @pytest.mark.long
 def test_bare(): ...
+@pytest.mark.parametrize("seed", [0, *longer("test_that_is_not_there", 1)])
+def test_with_more(seed): ...
 """
     found = sorted(marks(ast.parse(planted)), key=lambda mark: mark.lineno)
 
-    assert [names_a_quicker_test(mark, here) for mark in found] == [True, False, False]
+    assert [names_a_quicker_test(mark, here) for mark in found] == [True, False, False, False]

@@ -26,6 +26,7 @@ from tests.interventions.factories import (
     make_run,
     make_transition,
 )
+from tests.long import longer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -53,11 +54,9 @@ def state_of(enrollment_id: int) -> tuple:
     )  # fmt: skip
 
 
-MORE_WORLDS = pytest.mark.long("test_a_batch_changes_what_one_by_one_would_change")
-
-
 @pytest.mark.parametrize(
-    "seed", [*range(4), *(pytest.param(seed, marks=MORE_WORLDS) for seed in range(4, 12))]
+    "seed",
+    [*range(4), *longer("test_a_batch_changes_what_one_by_one_would_change", *range(4, 12))],
 )
 def test_a_batch_changes_what_one_by_one_would_change(seed: int) -> None:
     enrollments = random_world(Random(seed))

@@ -104,11 +104,12 @@ def make_world(seed: int) -> list[Enrollment]:
 
 
 def run_the_days(enrollments: list[Enrollment]) -> dict[int, datetime | None]:
-    """Dispatch each hour until NOW. Return when each real message went out."""
+    """Dispatch each hour until NOW, if something is due. Return when each real one went out."""
     at = BEGINS
     while at < NOW:
-        dispatch(at)
-        mark_evaluated(*enrollments)
+        if Delivery.objects.filter(state="planned", send_at__lte=at).exists():
+            dispatch(at)
+            mark_evaluated(*enrollments)
         at += HOUR
     rows = Delivery.objects.filter(ghost=False).order_by("pk")
     return dict(rows.values_list("pk", "claimed_at"))

@@ -12,7 +12,9 @@ from tests.journeys.demo import SEEDS, SHARED, assert_most_intervals_cover, opti
 
 
 # The demo of the third seed is that of test_demo.py.
-@pytest.mark.slow
+@pytest.mark.long(
+    "tests/journeys/test_demo.py::test_interval_covers_the_true_lift_in_at_least_two_of_three"
+)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("seed", [seed for seed in SEEDS if seed != SHARED])
 @override_settings(EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend")

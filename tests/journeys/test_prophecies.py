@@ -40,6 +40,7 @@ from tests.interventions.factories import (
     make_run,
     make_template,
 )
+from tests.long import longer
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 # The clocks of Brussels are set back in the night after.
@@ -134,7 +135,7 @@ def kept(waiting: Waiting, until: datetime) -> str:
 
 @pytest.mark.slow
 @pytest.mark.django_db
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *longer("test_what_is_said_comes_true", 1)])
 def test_what_is_said_comes_true(seed: int) -> None:
     draw = random.Random(seed)
     course = make_live_course(
@@ -176,7 +177,7 @@ def test_what_is_said_comes_true(seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.django_db
-@pytest.mark.parametrize("seed", [1, 5])
+@pytest.mark.parametrize("seed", [1, *longer("test_forecast_of_a_nudge_comes_true", 5)])
 def test_forecast_of_a_nudge_comes_true(seed: int) -> None:
     draw = random.Random(seed)
     course = make_live_course(
