@@ -39,6 +39,9 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return two workers more than there are cores if slow tests run: many of them wait."""
+    """Return one worker more than there are cores if slow tests run: some of them wait.
+
+    Each takes ten seconds of a core before its first test, and a server and a browser of its own.
+    """
     waits = config.getoption("markexpr") != "not slow"
-    return (os.cpu_count() or 1) + 2 * waits
+    return (os.cpu_count() or 1) + waits
