@@ -9,13 +9,14 @@ from datetime import datetime
 
 from django.db import transaction
 
-from experiments.ledger import next_entry, protocol_content
+from experiments.ledger import State, next_entry, protocol_content
 from experiments.ledger.chain import PROTOCOL
 from experiments.models import Experiment, ExperimentStatus, LedgerEntry
 from experiments.protocol import ExperimentProtocol, ProtocolError, digest, protocol_text
 from experiments.queries import promise_of
 from experiments.queries.ledger import entry_row, instant
 from experiments.queries.planning import protocol_of_draft
+from experiments.queries.states import state_of
 
 
 @transaction.atomic
@@ -38,17 +39,21 @@ def lock_protocol_and_run(
     experiment.status = ExperimentStatus.RUNNING
     experiment.started_at = now
     experiment.save(update_fields=["protocol", "protocol_sha256", "status", "started_at"])
-    seal_protocol(experiment, now=now)
+    seal_protocol(experiment, now=now, state=state_of(experiment))
     return experiment
 
 
-def seal_protocol(experiment: Experiment, *, now: datetime) -> None:
-    """Write the first entry of the ledger, unless it is there."""
+def seal_protocol(experiment: Experiment, *, now: datetime, state: State | None) -> None:
+    """Write the first entry of the ledger, unless it is there.
+
+    `state` is that at the start, or None if it is no longer known.
+    """
     content = protocol_content(
         key=experiment.key,
         text=experiment.protocol,
         sha256=experiment.protocol_sha256,
         started_at=instant(experiment.started_at or now),
+        state=state,
     )
     entry = next_entry(None, kind=PROTOCOL, content=content, at=instant(now))
     LedgerEntry.objects.bulk_create([entry_row(experiment.pk, entry)], ignore_conflicts=True)

@@ -24,7 +24,7 @@ from common.clock import utc_now
 from experiments import models
 from experiments.design import SECTION, WINNER
 from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
-from experiments.operations import archive_experiment, record_deviation, stop_experiment
+from experiments.operations import archive_experiment, note_state, stop_experiment
 from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, design_problems, draft_problems, without_section
 from experiments.reporting.text import hindrances
@@ -44,7 +44,8 @@ ANALYSIS = (
     "expected_learners", "looks", "subgroups",
 )  # fmt: skip
 LOCKED = (
-    "key", "segment", "playbook", *DESIGN, "seed", "differs_outside", *ANALYSIS, *LAYER, *END,
+    "key", "hypothesis", "segment", "playbook", *DESIGN, "seed", "differs_outside", *ANALYSIS,
+    *LAYER, *END,
 )  # fmt: skip
 NAME_IT = (
     "The control gets the winner as soon as it is named. Choose it in the list of arms, and the "
@@ -203,12 +204,10 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
         return type(self).caps_that_hold(experiment)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the row, and note a changed coverage of a started experiment in its ledger."""
+        """Save the row, and note what changed of a started experiment in its ledger."""
         super().save_model(request, obj, form, change)
-        if change and not is_draft(obj) and "coverage" in form.changed_data:
-            before, now = form.initial["coverage"], form.cleaned_data["coverage"]
-            what = f"The coverage is {now.normalize():f} and was {before.normalize():f}."
-            record_deviation(obj.pk, what=what, now=utc_now())
+        if change and not is_draft(obj):
+            note_state(obj.pk, now=utc_now())
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the arms, and show what a draft still lacks."""

@@ -19,6 +19,7 @@ from activity.admin import (
     by_learner,
 )
 from common.admin import ListLink
+from common.clock import utc_now
 from experiments import models
 from experiments.operations import name_winner
 from experiments.protocol import ProtocolError
@@ -50,7 +51,7 @@ class ArmAdmin(ReadOnlyAdmin):
         """Name the chosen arms as the winners of their stopped experiments."""
         for arm in queryset.select_related("experiment"):
             try:
-                name_winner(arm.experiment_id, arm.key)
+                name_winner(arm.experiment_id, arm.key, now=utc_now())
             except ProtocolError as error:
                 messages.warning(request, f"{arm}: {error}")
             else:

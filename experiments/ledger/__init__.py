@@ -10,6 +10,7 @@ from experiments.ledger.records import (
     read_protocol_content,
 )
 from experiments.ledger.replay import Replay
+from experiments.ledger.states import State, own_difference, state_in
 
 __all__ = [
     "DrawRecord",
@@ -18,9 +19,12 @@ __all__ = [
     "LedgerError",
     "Replay",
     "SectionRecord",
+    "State",
     "chain_fault",
     "difference",
     "next_entry",
+    "own_difference",
     "protocol_content",
     "read_protocol_content",
+    "state_in",
 ]

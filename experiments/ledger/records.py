@@ -7,6 +7,7 @@ from typing import Any
 
 from common.json_text import canonical_json
 from experiments.ledger.chain import Entry, LedgerError
+from experiments.ledger.states import State
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,16 @@ class Draws:
             raise LedgerError(f"Entry {entry.position} of the ledger cannot be read.") from error
 
 
-def protocol_content(*, key: str, text: str, sha256: str, started_at: str) -> str:
-    """Return the content of the first entry. The protocol's text stays as it was locked."""
-    return canonical_json(
-        {"experiment": key, "protocol": text, "sha256": sha256, "started_at": started_at}
-    )
+def protocol_content(
+    *, key: str, text: str, sha256: str, started_at: str, state: State | None
+) -> str:
+    """Return the content of the first entry. The protocol's text stays as it was locked.
+
+    `state` is that at the start, or None if it is no longer known.
+    """
+    found = {"experiment": key, "protocol": text, "sha256": sha256, "started_at": started_at}
+    known = {} if state is None else {"state": asdict(state)}
+    return canonical_json(found | known)
 
 
 def read_protocol_content(entry: Entry) -> dict[str, str]:

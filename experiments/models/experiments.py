@@ -213,6 +213,9 @@ class Experiment(PlannedAnalysis, CourseScoped):
     )
     # The key of the arm that the control gets after the end, once staff have read the report.
     winner = models.CharField(max_length=50, blank=True, default="", db_default="", editable=False)
+    # It was made of a file of a ledger, for proof alone. The courses around it are stand-ins, so
+    # nothing more is noted in its ledger.
+    is_restored = models.BooleanField(default=False, db_default=False, editable=False)
     # Both are written once, at the start: canonical JSON of all that a report prints, and its
     # digest.
     protocol = models.TextField(blank=True, default="", editable=False)

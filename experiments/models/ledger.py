@@ -14,6 +14,7 @@ class EntryKind(models.TextChoices):
     DRAWS = "draws", "draws"
     DEVIATION = "deviation", "a change after the start"
     SNAPSHOT = "snapshot", "the numbers of a report"
+    STATE = "state", "coverage, end, winner or population, changed"
 
 
 class LedgerEntry(CourseScoped):

@@ -1,7 +1,14 @@
 """All writes to experiments, draws and the outcomes of deliveries."""
 
 from experiments.operations.draws import draw_arms
-from experiments.operations.ledger import record_deviation, record_snapshot, seal_draws, seal_due
+from experiments.operations.ledger import (
+    note_state,
+    note_states_due,
+    record_deviation,
+    record_snapshot,
+    seal_draws,
+    seal_due,
+)
 from experiments.operations.life import (
     archive_experiment,
     check_experiment,
@@ -29,6 +36,8 @@ __all__ = [
     "end_due",
     "ledger_lines",
     "name_winner",
+    "note_state",
+    "note_states_due",
     "record_delivery_outcome",
     "record_delivery_outcomes",
     "record_deviation",

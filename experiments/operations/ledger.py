@@ -1,4 +1,4 @@
-"""Seal draws and other events in the ledger of an experiment, each entry chained to the last.
+"""Seal draws and changes in the ledger of an experiment, each entry chained to the last.
 
 Sealing never keeps a draw waiting: it takes the draws that it can see, and locks only the first
 entry of the ledger and rows that no other transaction holds.
@@ -11,7 +11,14 @@ from django.db import transaction
 
 from common.json_text import canonical_json
 from experiments.ledger import Draws, next_entry
-from experiments.models import Assignment, EntryKind, Experiment, LedgerEntry, SectionDraw
+from experiments.models import (
+    Assignment,
+    EntryKind,
+    Experiment,
+    ExperimentStatus,
+    LedgerEntry,
+    SectionDraw,
+)
 from experiments.queries.ledger import (
     draw_records,
     entry_of,
@@ -19,6 +26,7 @@ from experiments.queries.ledger import (
     instant,
     section_records,
 )
+from experiments.queries.states import last_state, state_of
 from experiments.starting import seal_protocol
 
 BATCH_SIZE = 1000
@@ -83,6 +91,39 @@ def record_deviation(experiment_id: int, *, what: str, now: datetime) -> LedgerE
 
 
 @transaction.atomic
+def note_state(experiment_id: int, *, now: datetime, waits: bool = True) -> bool:
+    """Note the experiment's state if it is not the last one in the ledger. Return whether it was.
+
+    What changes coverage, name, end or winner calls it in its own transaction. Without `waits`,
+    nothing is noted while another transaction holds the ledger.
+    """
+    if lock_ledger(experiment_id, now=now, waits=waits) is None:
+        return False
+    experiment = Experiment.objects.get(pk=experiment_id)
+    state = state_of(experiment)
+    if experiment.is_restored or state == last_state(experiment):
+        return False
+    _append(experiment_id, EntryKind.STATE, state.content(at=instant(now)), now)
+    return True
+
+
+def note_states_due(*, now: datetime, budget: float) -> int:
+    """Note what changed around the experiments whose numbers may still change, for some seconds.
+
+    Rules of segments and settings of courses are edited by apps that know no experiment. Return how
+    many states were noted. Several workers may run it at any time.
+    """
+    deadline, noted = monotonic() + budget, 0
+    states = (ExperimentStatus.RUNNING, ExperimentStatus.STOPPED)
+    found = Experiment.objects.filter(status__in=states, is_restored=False)
+    for experiment_id in found.order_by("status", "-started_at").values_list("pk", flat=True):
+        if monotonic() > deadline:
+            break
+        noted += note_state(experiment_id, now=now, waits=False)
+    return noted
+
+
+@transaction.atomic
 def record_snapshot(experiment_id: int, *, content: str, now: datetime) -> LedgerEntry:
     """Note the numbers of a report, as canonical JSON."""
     lock_ledger(experiment_id, now=now, waits=True)
@@ -98,7 +139,7 @@ def lock_ledger(experiment_id: int, *, now: datetime, waits: bool) -> LedgerEntr
     first = LedgerEntry.objects.filter(experiment=experiment_id, position=0)
     if not first.exists():
         # An earlier release started it.
-        seal_protocol(Experiment.objects.get(pk=experiment_id), now=now)
+        seal_protocol(Experiment.objects.get(pk=experiment_id), now=now, state=None)
     return first.select_for_update(no_key=True, skip_locked=not waits).first()
 
 

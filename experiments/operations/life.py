@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from experiments.models import Arm, Ending, Experiment, ExperimentStatus
-from experiments.operations.ledger import seal_experiment
+from experiments.operations.ledger import note_state, seal_experiment
 from experiments.protocol import ProtocolError, read_protocol
 from experiments.queries import draft_problems
 from experiments.queries.designs import design_problems
@@ -92,6 +92,7 @@ def end(experiment: Experiment, *, now: datetime, because: Ending) -> None:
     experiment.status = ExperimentStatus.STOPPED
     experiment.stopped_at, experiment.ended_because = now, because
     experiment.save(update_fields=["status", "stopped_at", "ended_because"])
+    note_state(experiment.pk, now=now)
 
 
 def end_due(*, now: datetime) -> list[int]:
@@ -137,7 +138,7 @@ def archive_experiment(experiment_id: int, *, now: datetime) -> Experiment:
 
 
 @transaction.atomic
-def name_winner(experiment_id: int, arm_key: str) -> Experiment:
+def name_winner(experiment_id: int, arm_key: str, *, now: datetime) -> Experiment:
     """Name the arm that the control gets from now on. Raise ProtocolError if it cannot."""
     experiment = locked_experiment(experiment_id)
     if experiment.status not in (ExperimentStatus.STOPPED, ExperimentStatus.ARCHIVED):
@@ -150,6 +151,7 @@ def name_winner(experiment_id: int, arm_key: str) -> Experiment:
         raise ProtocolError(f"The winner is one of these arms: {', '.join(arms)}.")
     experiment.winner = arm_key
     experiment.save(update_fields=["winner"])
+    note_state(experiment_id, now=now)
     return experiment
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
@@ -20,8 +21,10 @@ from experiments.ledger import (
     Entry,
     LedgerError,
     SectionRecord,
+    State,
     chain_fault,
     read_protocol_content,
+    state_in,
 )
 from experiments.models import (
     Arm,
@@ -64,7 +67,7 @@ def restore_ledger(lines: Iterable[str]) -> Experiment:
     if fault:
         raise LedgerError(fault)
     first = read_protocol_content(entries[0])
-    experiment = _experiment(first, ended_at=datetime.fromisoformat(entries[-1].at))
+    experiment = _experiment(first, _last_state(entries), ended_at=entries[-1].at)
     restored = _Restored(experiment)
     for entry in entries:
         row = entry_row(experiment.pk, entry)
@@ -81,7 +84,13 @@ def _read(line: str) -> Entry:
         raise LedgerError(f"This line is no entry of a ledger: {line[:60]}") from error
 
 
-def _experiment(first: dict[str, str], *, ended_at: datetime) -> Experiment:
+def _last_state(entries: Sequence[Entry]) -> State | None:
+    kinds = (EntryKind.PROTOCOL, EntryKind.STATE)
+    return state_in([each for each in entries if each.kind in kinds][-1])
+
+
+def _experiment(first: dict[str, str], state: State | None, *, ended_at: str) -> Experiment:
+    """Return the experiment as it was last; with that of an earlier release, as far as is known."""
     key, protocol = first["experiment"], read_protocol(first["protocol"])
     if Experiment.objects.filter(key=key).exists():
         raise LedgerError(f"There is an experiment with the key {key} already.")
@@ -94,11 +103,17 @@ def _experiment(first: dict[str, str], *, ended_at: datetime) -> Experiment:
         playbook=playbook,
         unit=protocol.design.unit,
         method=protocol.design.method,
+        is_restored=True,
     )
+    if state is not None:
+        experiment.name, experiment.coverage = state.name, Decimal(state.coverage)
+        experiment.ended_because, experiment.winner = state.ended_because, state.winner
+        ended_at = state.stopped_at or ended_at
     Arm.objects.bulk_create(_arms(experiment, protocol))
     started_at = datetime.fromisoformat(first["started_at"])
     experiment.protocol, experiment.protocol_sha256 = first["protocol"], first["sha256"]
-    experiment.started_at, experiment.stopped_at = started_at, ended_at
+    experiment.started_at = started_at
+    experiment.stopped_at = datetime.fromisoformat(ended_at)
     # The states follow one another, also here.
     for status in (ExperimentStatus.CHECKED, ExperimentStatus.RUNNING, ExperimentStatus.STOPPED):
         experiment.status = status

@@ -35,7 +35,9 @@ def _open_experiments() -> list[Experiment]:
     """Return the experiments whose numbers may still change, the oldest snapshot first."""
     last = Max("ledger__at", filter=Q(ledger__kind=EntryKind.SNAPSHOT))
     states = (ExperimentStatus.RUNNING, ExperimentStatus.STOPPED)
-    found = Experiment.objects.filter(status__in=states).select_related("segment__playbook")
+    found = Experiment.objects.filter(status__in=states, is_restored=False).select_related(
+        "segment__playbook"
+    )
     return list(found.annotate(last_at=last).order_by("last_at", "pk"))
 
 

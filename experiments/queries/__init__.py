@@ -7,7 +7,6 @@ from experiments.queries.balance import balance_of
 from experiments.queries.beginnings import Beginning, beginnings
 from experiments.queries.designs import design_problems
 from experiments.queries.details import details
-from experiments.queries.ledger import Verification, deviations_of, verify_experiment
 from experiments.queries.outcomes import (
     ArmAggregate,
     aggregates_by_arm,
@@ -29,7 +28,9 @@ from experiments.queries.reports import (
     report,
 )
 from experiments.queries.sections import without_section
+from experiments.queries.states import deviations_of
 from experiments.queries.unit_rows import bundle_of
+from experiments.queries.verification import Verification, verify_experiment
 
 __all__ = [
     "MOST_COUNTED",

@@ -9,10 +9,10 @@ from experiments.metrics.observed import Observed
 from experiments.models import Experiment
 from experiments.protocol import read_protocol
 from experiments.queries.groups import BY_COURSE, by_trait, grouped_outcomes, outcomes_over_time
-from experiments.queries.ledger import deviations_of
 from experiments.queries.outcomes import aggregates_by_arm
 from experiments.queries.search import drawn_parts, entered_parts
 from experiments.queries.snapshots import snapshot_days
+from experiments.queries.states import deviations_of
 from experiments.reporting.baseline import BASELINE, baseline_rows
 from experiments.reporting.details import Details
 from experiments.reporting.looking import moments_over_time
@@ -28,7 +28,7 @@ MOST_KEPT = 60
 def details(
     experiment: Experiment, report: Report, *, as_of: datetime, viewer: Viewer = COMMAND_LINE
 ) -> Details:
-    """Return the details of a report. Four queries, two more for several courses, one per trait.
+    """Return the details of a report. Nine queries, two more for several courses, one per trait.
 
     Courses that the viewer may not see are counted, but not named.
     """
@@ -36,7 +36,7 @@ def details(
     primary, level = report.primary.metric, report.facts.level
     before = aggregates_by_arm(experiment.pk, metrics=BASELINE, as_of=as_of)
     baseline = baseline_rows(report.arms, {arm: each.observed for arm, each in before.items()})
-    deviations = [each for each in deviations_of(experiment) if each[0] <= as_of]
+    deviations = deviations_of(experiment, as_of=as_of, viewer=viewer)
     kept = snapshot_days(experiment)[:MOST_KEPT]
     if report.facts.draws_sections or report.is_withheld:
         # The other details compare single learners, or what must not be compared.

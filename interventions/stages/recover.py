@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from activity.operations import ensure_zones, measure_feeds, replay_rejected, settle_edits
 from common.database import passing_over_held
-from experiments.operations import end_due, seal_due, snapshot_due
+from experiments.operations import end_due, note_states_due, seal_due, snapshot_due
 from interventions.channels import CHANNELS
 from interventions.models import Delivery, DeliveryState, InDoubtPolicy
 from interventions.operations.archive import archive_old
@@ -69,6 +69,7 @@ def recover(*, now: datetime) -> None:
     if now.minute in MINUTES_TO_SEAL:
         with passing_over_held():
             seal_due(now=now, budget=SECONDS_TO_SEAL)
+            note_states_due(now=now, budget=SECONDS_TO_SEAL)
     if now.minute in MINUTES_TO_KEEP:
         with passing_over_held():
             snapshot_due(now=now, budget=SECONDS_TO_KEEP)

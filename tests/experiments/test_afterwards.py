@@ -82,7 +82,7 @@ def test_after_the_end_cadences_follow_the_protocol(
     both = drawn(experiment, [make_evaluated(course) for _ in range(2)])
     stop_experiment(experiment.pk, now=NOW)
     if winner:
-        name_winner(experiment.pk, winner)
+        name_winner(experiment.pk, winner, now=NOW)
 
     assert enter(experiment, *both.values()) == expected
 
@@ -158,6 +158,6 @@ def test_after_the_end_the_cap_is_that_of_the_arm_that_holds(
 
     stop_experiment(experiment.pk, now=NOW)
     if afterwards == "winner":
-        name_winner(experiment.pk, "nudge")
+        name_winner(experiment.pk, "nudge", now=NOW)
     expected = arm_of(experiment, capped).pk
     assert capped_arms([one.learner_id], limits=limits) == {one.pk: {expected}}

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from activity.models import Section
+from common.clock import utc_now
 from experiments.admin import ExperimentAdmin
 from experiments.models import ExclusionLayer, Experiment
 from experiments.operations import draw_arms, stop_experiment
@@ -125,7 +126,7 @@ def test_a_changed_coverage_is_a_dated_deviation(staff: Client) -> None:
     for _ in range(2):
         assert staff.post(page_of(experiment), form).status_code == 302
 
-    ((_, what),) = deviations_of(experiment)
+    ((_, what),) = deviations_of(experiment, as_of=utc_now())
     assert what == "The coverage is 0.5 and was 0.2."
     # The protocol still says what was promised.
     promise = read_protocol(experiment.protocol).promise

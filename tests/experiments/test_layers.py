@@ -204,7 +204,7 @@ def test_after_the_end_everybody_may_get_one_arm() -> None:
 def test_after_the_end_the_control_gets_the_winner_once_it_is_named() -> None:
     experiment, drawn = ended(afterwards="winner")
     assert holding(drawn) == ["control", "a", "b"]
-    name_winner(experiment.pk, "b")
+    name_winner(experiment.pk, "b", now=NOW)
     assert holding(drawn) == ["b", "a", "b"]
 
 
@@ -222,13 +222,13 @@ def test_only_a_promised_winner_can_be_named(
 ) -> None:
     experiment, _ = ended(**fields)
     with pytest.raises(ProtocolError, match=sentence):
-        name_winner(experiment.pk, arm)
+        name_winner(experiment.pk, arm, now=NOW)
 
 
 def test_no_winner_is_named_while_the_experiment_runs() -> None:
     experiment = running_experiment(afterwards="winner")
     with pytest.raises(ProtocolError, match="Stop the experiment first"):
-        name_winner(experiment.pk, "nudge")
+        name_winner(experiment.pk, "nudge", now=NOW)
 
 
 def test_the_arm_for_everybody_is_one_of_the_arms() -> None:

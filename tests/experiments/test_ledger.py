@@ -94,7 +94,7 @@ def test_draws_come_out_again_sealed_or_not(sealed: Experiment) -> None:
 
     stop_experiment(sealed.pk, now=LATER)
     after = verify_experiment(sealed.key)
-    assert (after.difference, after.entries, after.unsealed) == ("", 4, 0)
+    assert (after.difference, after.entries, after.unsealed) == ("", 5, 0)
     assert after.draws == found.draws + found.unsealed
 
 
@@ -103,7 +103,7 @@ def test_entries_are_chained_and_sealing_is_repeatable(sealed: Experiment) -> No
     assert seal_draws(sealed.pk, now=LATER) == 0
     rows = list(LedgerEntry.objects.order_by("position"))
 
-    assert [row.kind for row in rows] == ["protocol", "draws", "draws", "draws"]
+    assert [row.kind for row in rows] == ["protocol", "draws", "draws", "state", "draws"]
     assert all(first.sha256 == second.previous_sha256 for first, second in pairwise(rows))
 
 
