@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from activity.models import Course, Due, Enrollment, Event, Feed, Item, Learner
+from activity.models import Course, Due, Enrollment, Event, Feed, FeedHold, Item, Learner
 from activity.operations import ingest
 from common.clock import local_midnight
 
@@ -102,6 +102,7 @@ def hold_feed(course: Course, *, since: datetime) -> None:
         course=course, state="silent", since=since, numbers=numbers, measured_at=since
     )
     Course.objects.filter(pk=course.pk).update(feed_held_since=since)
+    FeedHold.objects.create(course=course, since=since, noted_at=since)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,14 @@ class FeedAdmin(ReadOnlyAdmin):
     list_filter = ("state",)
 
 
+@admin.register(models.FeedHold)
+class FeedHoldAdmin(ReadOnlyAdmin):
+    """For which times the feed of each course held what depends on it."""
+
+    list_display = ("course", "since", "noted_at", "ended_at")
+    list_select_related = ("course",)
+
+
 @admin.register(models.FeedHour)
 class FeedHourAdmin(ReadOnlyAdmin):
     """The acts of each course that were received in an hour."""

@@ -6,7 +6,7 @@ from activity.models.due import (
     PastChange,
     Settling,
 )
-from activity.models.feeds import Feed, FeedCursor, FeedHour, FeedState
+from activity.models.feeds import Feed, FeedCursor, FeedHold, FeedHour, FeedState
 from activity.models.log import (
     DailyActivity,
     Event,
@@ -46,6 +46,7 @@ __all__ = [
     "Event",
     "Feed",
     "FeedCursor",
+    "FeedHold",
     "FeedHour",
     "FeedState",
     "Item",

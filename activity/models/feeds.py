@@ -50,6 +50,42 @@ class Feed(CourseScoped):
         return f"{self.course}: {self.get_state_display()}"
 
 
+class FeedHold(CourseScoped):
+    """A time for which a course's feed held what depends on it, from `noted_at` to `ended_at`.
+
+    `since` is the instant up to which its events were known then. `ended_at` is null while it
+    holds. Reports at a past instant read what held then.
+    """
+
+    course_scope = through("course")
+
+    course = models.ForeignKey(
+        Course, on_delete=models.CASCADE, related_name="feed_holds", db_index=False
+    )
+    since = models.DateTimeField()
+    noted_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "hold of a feed"
+        verbose_name_plural = "holds of feeds"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=("course",), condition=Q(ended_at__isnull=True), name="feed_hold_open_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) | Q(ended_at__gte=models.F("noted_at")),
+                name="feed_hold_ends_after_it_began",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=("course", "noted_at"), name="feed_hold_by_course")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.course}: held since {self.since:%Y-%m-%d %H:%M %Z}"
+
+
 class FeedHour(CourseScoped):
     """The acts of a course that were received in one hour, by verb.
 

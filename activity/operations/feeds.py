@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from activity.feeds import WEEKS, FeedJudgement, FeedStatus, HourCount, judge_feed
-from activity.models import Course, Feed, FeedCursor, FeedHour
+from activity.models import Course, Feed, FeedCursor, FeedHold, FeedHour
 from activity.verbs import NOT_ACTS
 from common.clock import local_date
 
@@ -151,8 +151,23 @@ def _keep(feed: Feed, found: FeedJudgement, *, now: datetime) -> None:
 
 
 def _hold(feed: Feed, *, now: datetime) -> None:
-    """Write on the course whether its feed holds messages, which dispatch reads with the course."""
+    """Write on the course whether its feed holds messages, which dispatch reads with the course.
+
+    What held before is kept with its times. The row of the feed must be locked.
+    """
     is_trusted = feed.trusted_until is not None and feed.trusted_until > now
     held_since = None if is_trusted else feed.since
-    course = Course.objects.filter(pk=feed.course_id)
-    course.exclude(feed_held_since=held_since).update(feed_held_since=held_since)
+    course = Course.objects.filter(pk=feed.course_id).exclude(feed_held_since=held_since)
+    if course.update(feed_held_since=held_since):
+        _keep_hold(feed.course_id, held_since, now=now)
+
+
+def _keep_hold(course_id: int, held_since: datetime | None, *, now: datetime) -> None:
+    """End the hold of the course and begin another one. Two never hold at one instant."""
+    holds = FeedHold.objects.filter(course=course_id)
+    last = holds.aggregate(noted=Max("noted_at"), ended=Max("ended_at"))
+    # The clock of the other worker that wrote it may be ahead.
+    at = max(filter(None, (now, last["noted"], last["ended"])))
+    holds.filter(ended_at=None).update(ended_at=at)
+    if held_since is not None:
+        FeedHold.objects.create(course_id=course_id, since=held_since, noted_at=at)

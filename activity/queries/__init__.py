@@ -7,7 +7,7 @@ from activity.queries.courses import (
     wrong_day,
     zones_unknown,
 )
-from activity.queries.feeds import FeedHealth, feed_health, number_held
+from activity.queries.feeds import FeedHealth, feed_health, holds_at, number_held
 from activity.queries.imports import RunningImport, running_imports, telling_progress
 from activity.queries.learners import FoundLearners, find_learners, learner_ids
 from activity.queries.queue import due_enrollments, oldest_due
@@ -21,6 +21,7 @@ __all__ = [
     "due_enrollments",
     "feed_health",
     "find_learners",
+    "holds_at",
     "in_scope",
     "learner_ids",
     "number_held",

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q, QuerySet
+
 from activity.feeds import feed_sentence
-from activity.models import Course, Feed
+from activity.models import Course, Feed, FeedHold
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,12 @@ def feed_health(course: Course, *, now: datetime) -> FeedHealth:
     if feed is None or feed.since is None:
         return FeedHealth()
     return FeedHealth(feed.state, feed.since, feed_sentence(feed.state, feed.numbers))
+
+
+def holds_at(at: datetime) -> QuerySet[FeedHold]:
+    """Return what held at the instant, at most one row per course, as it was known then."""
+    open_then = Q(ended_at=None) | Q(ended_at__gt=at)
+    return FeedHold.objects.filter(open_then, noted_at__lte=at)
 
 
 def number_held(*, now: datetime) -> int:

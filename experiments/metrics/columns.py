@@ -147,7 +147,7 @@ class HoursFollowed:
 
     def sql(self, *, verb: str, window: str) -> str:
         """Return the SQL of the column."""
-        until = "LEAST(%(as_of)s, COALESCE(min(course.feed_held_since), %(as_of)s))"
+        until = "LEAST(%(as_of)s, COALESCE(min(held.since), %(as_of)s))"
         followed = f"extract(epoch FROM {until} - max(assigned.assigned_at))"
         # Drawn while the feed is held, nobody was followed for any time yet.
         return f"floor(greatest(least({followed}, {window}::numeric), 0) / 3600)"

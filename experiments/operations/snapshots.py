@@ -6,12 +6,11 @@ from time import monotonic
 from django.db import transaction
 from django.db.models import Max, Q
 
-from activity.access import COMMAND_LINE
 from experiments.ledger.snapshots import Snapshot
 from experiments.models import EntryKind, Experiment, ExperimentStatus, LedgerEntry
 from experiments.operations.ledger import lock_ledger, record_snapshot
 from experiments.protocol import ProtocolError, read_protocol
-from experiments.queries import courses_of, report
+from experiments.queries import report
 
 # A little less than a day, so that a snapshot does not wander through the hours.
 _SHORTEST_DAY = timedelta(hours=23, minutes=30)
@@ -20,8 +19,7 @@ _SHORTEST_DAY = timedelta(hours=23, minutes=30)
 def snapshot_due(*, now: datetime, budget: float) -> int:
     """Keep the report of each experiment that has none of today, for some seconds.
 
-    Return how many. Several workers may run it at any time. An experiment is left out while the
-    events of one of its courses stay away: its numbers could not be computed again.
+    Return how many. Several workers may run it at any time.
     """
     deadline, kept = monotonic() + budget, 0
     for experiment in _open_experiments():
@@ -62,9 +60,7 @@ def _is_due(experiment: Experiment, *, now: datetime) -> bool:
     last = rows.aggregate(at=Max("at"))["at"]
     if last is not None and (now - last < _SHORTEST_DAY or _is_final(experiment, last)):
         return False
-    courses = courses_of(experiment, viewer=COMMAND_LINE)
-    is_held = any(course.held_since and course.held_since <= now for course in courses)
-    return not is_held and experiment.assignments.exists()
+    return experiment.assignments.exists()
 
 
 def _is_final(experiment: Experiment, last: datetime) -> bool:

@@ -35,10 +35,10 @@ ANCHORED = """(
 )"""
 
 
-# The instant up to which the events of a course are known: that of the report, or the last one
-# before its feed fell silent, late or odd. Learners whose window ends after it wait: without their
-# events they would count as having done nothing.
-UNTIL = "LEAST(%(as_of)s, COALESCE(course.feed_held_since, %(as_of)s))"
+# The instant up to which the events of a course were known: that of the report, or the last one
+# before its feed fell silent, late or odd, as it was judged then. Learners whose window ends after
+# it wait: without their events they would count as having done nothing.
+UNTIL = "LEAST(%(as_of)s, COALESCE(held.since, %(as_of)s))"
 
 
 def event_joins(metrics: Sequence[Metric]) -> str:
@@ -50,6 +50,9 @@ def event_joins(metrics: Sequence[Metric]) -> str:
     return f"""
     JOIN activity_enrollment enrollment ON enrollment.id = assigned.enrollment_id
     JOIN activity_course course ON course.id = enrollment.course_id
+    LEFT JOIN activity_feedhold held ON held.course_id = course.id
+        AND held.noted_at <= %(as_of)s
+        AND (held.ended_at IS NULL OR held.ended_at > %(as_of)s)
     LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
         AND ({" OR ".join(events)})
         AND event.received_at <= %(as_of)s

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Exists, OuterRef, Q
 
+from activity.queries import holds_at
 from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
 from experiments.models import Assignment
@@ -42,7 +43,7 @@ def aggregates_by_arm(
     """Return the metrics' outcomes by arm key, in one query over assignments and the event log.
 
     An assignment counts for a metric if the metric's window has ended by as_of, and by the instant
-    up to which the events of its course are known now. Only events received by as_of count, so a
+    up to which the events of its course were known then. Only events received by as_of count, so a
     report at a past instant does not change while the feed is sound. Empty arms are left out.
     With `anchored`, only learners with a message or a ghost are counted, from the first of them on.
     """
@@ -84,11 +85,10 @@ def _aggregate(metrics: Sequence[Metric], tables: Sequence[_Table]) -> ArmAggreg
 
 def ends_by(as_of: datetime, window: timedelta) -> Q:
     """Return the condition that an assignment's window has ended, as in `aggregates_by_arm`."""
-    held_since = "enrollment__course__feed_held_since"
-    is_known = Q(**{f"{held_since}__isnull": True}) | Q(
-        **{f"{held_since}__gte": F("assigned_at") + window}
+    held = holds_at(as_of).filter(
+        course=OuterRef("enrollment__course"), since__lt=OuterRef("assigned_at") + window
     )
-    return Q(assigned_at__lte=as_of - window) & is_known
+    return Q(~Exists(held), assigned_at__lte=as_of - window)
 
 
 def counted_units(

@@ -1,5 +1,6 @@
 """The content of a protocol made now, and the courses and segments of an experiment."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from activity.access import COMMAND_LINE, Viewer, for_user
 from activity.models import Course
+from activity.queries import holds_at
 from experiments.models import Experiment
 from experiments.protocol import Promise, ProtocolArm, ProtocolSegment, protocol_problems
 from experiments.reporting.facts import CourseFacts, clock_among
@@ -52,13 +54,19 @@ def draft_problems(experiment: Experiment) -> list[str]:
     return protocol_problems(protocol_arms(experiment), seed=experiment.seed)
 
 
-def courses_of(experiment: Experiment, *, viewer: Viewer) -> tuple[CourseFacts, ...]:
+def courses_of(
+    experiment: Experiment, *, viewer: Viewer, as_of: datetime | None = None
+) -> tuple[CourseFacts, ...]:
     """Return the courses whose learners the experiment may draw, in the order of their keys.
 
-    Those that the viewer may not see are noted as such. They count too.
+    Those that the viewer may not see are noted as such. They count too. With `as_of`, a feed is
+    held if it was then.
     """
-    courses = with_seen(_courses(experiment), viewer)
-    return tuple(map(course_facts, courses.order_by("key").distinct()))
+    courses = list(with_seen(_courses(experiment), viewer).order_by("key").distinct())
+    if as_of is None:
+        return tuple(map(course_facts, courses))
+    held = dict(holds_at(as_of).filter(course__in=courses).values_list("course", "since"))
+    return tuple(replace(course_facts(each), held_since=held.get(each.pk)) for each in courses)
 
 
 def with_seen(courses: QuerySet[Course], viewer: Viewer) -> QuerySet[Any]:

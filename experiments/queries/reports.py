@@ -181,7 +181,7 @@ def _facts(
         expected_learners=protocol.analysis.expected_learners if protocol.promise else None,
         is_corrected=protocol.analysis.correction == HOLM,
         protocol_sha256=experiment.protocol_sha256,
-        courses=courses_of(experiment, viewer=viewer),
+        courses=courses_of(experiment, viewer=viewer, as_of=as_of),
     )
 
 

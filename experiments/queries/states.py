@@ -1,7 +1,7 @@
 """The state of an experiment now, and the deviations that the states in its ledger show."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from activity.access import COMMAND_LINE, Viewer, for_user
@@ -57,19 +57,23 @@ def deviations_of(
     Changes that no entry holds yet are dated as_of. Courses that the viewer may not see are not
     named. Four queries, five with courses to be named.
     """
-    found = [*_noted(experiment, as_of), *_unnoted(experiment, as_of)]
+    kinds = (*_WITH_STATE, EntryKind.DEVIATION)
+    rows = LedgerEntry.objects.filter(experiment=experiment, kind__in=kinds)
+    entries = list(rows.order_by("position"))
+    found = [each for each in _noted(entries) if each[0] <= as_of]
+    if not experiment.is_restored:
+        # The courses around a restored experiment are not its own.
+        found += _unnoted(experiment, entries, as_of)
     keys = {each.course for _, each in found} - {""}
     seen = for_user(Course.objects.filter(key__in=keys), viewer) if keys else Course.objects.none()
     titles = {key: f"“{title}”" for key, title in seen.values_list("key", "title")}
     return [(at, _named(each, titles)) for at, each in found]
 
 
-def _noted(experiment: Experiment, as_of: datetime) -> Iterator[tuple[datetime, Change]]:
+def _noted(entries: Sequence[LedgerEntry]) -> Iterator[tuple[datetime, Change]]:
     """Yield the sentences of deviations, and what changed from each state to the next."""
-    kinds = (*_WITH_STATE, EntryKind.DEVIATION)
-    rows = LedgerEntry.objects.filter(experiment=experiment, kind__in=kinds, at__lte=as_of)
     before: State | None = None
-    for row in rows.order_by("position"):
+    for row in entries:
         if row.kind == EntryKind.DEVIATION:
             yield row.at, Change(json.loads(row.content)["what"])
             continue
@@ -80,11 +84,15 @@ def _noted(experiment: Experiment, as_of: datetime) -> Iterator[tuple[datetime, 
         before = now or before
 
 
-def _unnoted(experiment: Experiment, as_of: datetime) -> Iterator[tuple[datetime, Change]]:
-    # The courses around a restored experiment are not its own.
-    before = None if experiment.is_restored else last_state(experiment)
+def _unnoted(
+    experiment: Experiment, entries: Sequence[LedgerEntry], as_of: datetime
+) -> Iterator[tuple[datetime, Change]]:
+    states = [row for row in entries if row.kind in _WITH_STATE]
+    before = state_in(entry_of(states[-1])) if states else None
     if before is not None:
-        for change in changes(before, state_of(experiment)):
+        # Read anew: a change between the two readings would look as if it were taken back.
+        now = state_of(Experiment.objects.get(pk=experiment.pk))
+        for change in changes(before, now):
             yield as_of, change
 
 

@@ -10,7 +10,7 @@ from activity.feeds import FeedStatus, HourCount, feed_sentence, judge_feed
 from activity.models import Course, Feed, FeedHour
 from activity.operations import append_own_event, ingest, measure_feeds, trust_feed
 from activity.operations.feeds import MOST_COUNTED
-from activity.queries import feed_health
+from activity.queries import feed_health, holds_at
 from tests.factories import NOW, act, make_enrollment, make_event
 
 ZONE = "Europe/London"
@@ -328,6 +328,25 @@ def test_word_of_staff_holds_for_its_week_whatever_events_come() -> None:
     measure_feeds(now=NOW + 8 * DAY)
     course.refresh_from_db()
     assert course.feed_held_since == NOW + HOUR / 2
+
+
+@pytest.mark.django_db
+def test_what_held_at_a_past_instant_is_kept() -> None:
+    course = make_enrollment().course
+    store(course, list(usual(NOW - DAY)))
+    measure_feeds(now=NOW)
+    trust_feed(course.pk, by="ana", now=NOW + HOUR)
+    store(course, [HourCount(NOW, "VIEW_ITEM", 200, 200, last_at=NOW + HOUR / 2)])
+    measure_feeds(now=NOW + 2 * HOUR)
+    measure_feeds(now=NOW + 8 * DAY)
+
+    def held(at: datetime) -> list[datetime]:
+        return list(holds_at(at).values_list("since", flat=True))
+
+    first, second = NOW - DAY - HOUR / 2, NOW + HOUR / 2
+    assert [held(NOW + offset) for offset in (-HOUR, 0 * HOUR, HOUR / 2)] == [[], [first], [first]]
+    assert [held(NOW + offset) for offset in (HOUR, 7 * DAY)] == [[], []]
+    assert held(NOW + 8 * DAY) == held(NOW + 90 * DAY) == [second]
 
 
 @pytest.mark.django_db

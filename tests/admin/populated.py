@@ -3,7 +3,16 @@
 from typing import Any
 from uuid import uuid4
 
-from activity.models import Course, Feed, FeedCursor, FeedHour, PastChange, Section, Settling
+from activity.models import (
+    Course,
+    Feed,
+    FeedCursor,
+    FeedHold,
+    FeedHour,
+    PastChange,
+    Section,
+    Settling,
+)
 from activity.operations import ingest
 from common.archive import make_months, month_of
 from experiments.ledger.snapshots import Snapshot
@@ -75,6 +84,7 @@ def populate(word: str) -> Course:
     PastChange.objects.create(course=course, occurred_at=NOW)
     Settling.objects.create(course=course, number=1)
     Feed.objects.create(course=course, measured_at=NOW)
+    FeedHold.objects.create(course=course, since=NOW, noted_at=NOW, ended_at=NOW)
     hour: dict[str, Any] = {"events": 1, "with_item": 1, "with_score": 1, "delay_seconds": 0}
     FeedHour.objects.create(course=course, hour_at=NOW, verb="LOGIN", last_at=NOW, **hour)
     _segments(word, course, enrollment)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from activity.models import Course, Enrollment, Verb
+from activity.models import Enrollment, Verb
 from experiments.metrics.definitions import GUARDRAILS, METRICS, MORE_METRICS, WEEK
 from experiments.metrics.observed import Observed
 from experiments.metrics.outcomes import BEFORE
@@ -19,7 +19,7 @@ from experiments.stats.joint import JointMoments
 from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.survival import Times
 from tests.experiments.factories import assign, make_segment, running_experiment
-from tests.factories import NOW, act, make_course, make_enrollment, make_item
+from tests.factories import NOW, act, hold_feed, make_course, make_enrollment, make_item
 
 pytestmark = pytest.mark.django_db
 
@@ -129,7 +129,7 @@ def test_nobody_is_counted_beyond_the_last_instant_that_a_feed_tells_about() -> 
     early, late = drawn(experiment, course=course), drawn(experiment)
     assign(experiment, "nudge", NOW + DAY, make_enrollment(course))
     act(early, "ATTEMPT_QUIZ", occurred_at=NOW)
-    Course.objects.filter(pk=course.pk).update(feed_held_since=NOW + WEEK)
+    hold_feed(course, since=NOW + WEEK)
 
     found = observed(experiment, "quiz_attempted_7d")
     followed = observed(experiment, "module_time_28d").sums.times
@@ -146,7 +146,8 @@ def test_nobody_is_counted_beyond_the_last_instant_that_a_feed_tells_about() -> 
 
 
 def test_a_course_whose_events_stay_away_is_named() -> None:
-    course = make_course(title="Biology", feed_held_since=NOW, live_since=NOW)
+    course = make_course(title="Biology", live_since=NOW)
+    hold_feed(course, since=NOW)
     experiment = running_experiment(segment=make_segment(course))
     drawn(experiment, course=course)
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from activity.models import Course, Event, Section
+from activity.models import Course, Event, FeedHold, Section
 from experiments.analyses import OUTCOMES
 from experiments.ledger.snapshots import Snapshot, rows_difference
 from experiments.models import EntryKind, Experiment, LedgerEntry
@@ -21,7 +21,7 @@ from experiments.operations import (
     snapshot_due,
     stop_experiment,
 )
-from experiments.queries import verify_experiment
+from experiments.queries import report, verify_experiment
 from experiments.queries.ledger import entries_of, entry_of
 from experiments.queries.snapshots import snapshot_days, snapshot_fault
 from experiments.reporting.text import CSV_COLUMNS
@@ -69,17 +69,36 @@ def test_a_report_is_kept_once_a_day(experiment: Experiment) -> None:
     )
 
 
-def test_nothing_is_kept_before_the_first_draw_and_while_events_stay_away(
-    experiment: Experiment,
-) -> None:
+def test_nothing_is_kept_before_the_first_draw() -> None:
     draft = make_experiment(segment=make_segment(make_course()))
     lock_protocol_and_run(draft.pk, now=NOW)
-    Course.objects.update(feed_held_since=NOW)
 
     assert keep(NOW + WEEK) == 0
 
-    Course.objects.update(feed_held_since=None)
-    assert keep(NOW + WEEK) == 1
+
+def test_a_report_of_a_past_instant_reads_what_was_known_of_the_feed_then(
+    experiment: Experiment,
+) -> None:
+    course = Course.objects.get()
+    keep(NOW + WEEK)
+    # On the eighth day it is found that events have stayed away since the third.
+    hold = FeedHold.objects.create(
+        course=course, since=NOW + 3 * DAY, noted_at=NOW + WEEK + DAY / 2
+    )
+    keep(NOW + WEEK + DAY)
+    hold.ended_at = NOW + WEEK + 2 * DAY
+    hold.save()
+    keep(NOW + WEEK + 2 * DAY)
+
+    counted = [
+        sum(int(row[CSV_COLUMNS.index("counted")] or 0) for row in each.rows) for each in entries()
+    ]
+    assert [n > 0 for n in counted] == [True, False, True]
+    assert faults_of(experiment) == ["", "", ""]
+    past, then = (report(experiment, as_of=NOW + WEEK + days * DAY) for days in (0, 1))
+    assert [found.facts.courses[0].held_since for found in (past, then)] == [
+        None, NOW + 3 * DAY,
+    ]  # fmt: skip
 
 
 def test_a_report_that_is_not_due_reads_no_event(experiment: Experiment) -> None:
@@ -90,8 +109,6 @@ def test_a_report_that_is_not_due_reads_no_event(experiment: Experiment) -> None
 
     with CaptureQueriesContext(connection) as unread:
         keep(NOW + WEEK + DAY / 24)
-        Course.objects.update(feed_held_since=NOW)
-        keep(NOW + WEEK + 2 * DAY)
 
     assert "activity_event" not in str(unread.captured_queries)
 
