@@ -41,15 +41,16 @@ def copied() -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "template-database.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        name, found = _name(), _existing()
-        if name in found:
-            connection.settings_dict["TEST"]["TEMPLATE"] = name
+        wanted, found = name(), _existing()
+        if wanted in found:
+            connection.settings_dict["TEST"]["TEMPLATE"] = wanted
         yield
-        if name not in found:
-            _keep(name, instead_of=found)
+        if wanted not in found:
+            _keep(wanted, instead_of=found)
 
 
-def _name() -> str:
+def name() -> str:
+    """Return the name of the database that is copied, which has all tables and no rows."""
     digest = sha256()
     for path in sorted(path for pattern in SOURCES for path in ROOT.glob(pattern)):
         digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
@@ -62,14 +63,14 @@ def _existing() -> list[str]:
         return [name for (name,) in cursor.fetchall()]
 
 
-def _keep(name: str, *, instead_of: list[str]) -> None:
+def _keep(wanted: str, *, instead_of: list[str]) -> None:
     made = connection.settings_dict["NAME"]
     # A database to which somebody is connected cannot be copied.
     connection.close()
     with connection.creation._nodb_cursor() as cursor:
         for earlier in instead_of:
             cursor.execute(f'DROP DATABASE "{earlier}"')
-        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{made}"')
+        cursor.execute(f'CREATE DATABASE "{wanted}" TEMPLATE "{made}"')
 
 
 def copy_to(data: Path) -> None:

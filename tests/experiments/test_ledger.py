@@ -236,20 +236,6 @@ def test_a_gap_in_a_stratum_is_named() -> None:
     assert fault(experiment) == "The stratum [null] has no draw at position 2."
 
 
-def test_a_restored_ledger_verifies_bit_by_bit(sealed: Experiment) -> None:
-    lines = list(ledger_lines(sealed.key, now=LATER))
-    before = verify_experiment(sealed.key)
-    assert before.unsealed == 0
-    remove(sealed)
-
-    restored = restore_ledger(lines)
-    assert verify_experiment(sealed.key) == before
-    assert (restored.status, restored.protocol) == ("stopped", sealed.protocol)
-    assert list(ledger_lines(sealed.key, now=LATER)) == lines
-    with pytest.raises(LedgerError, match="already"):
-        restore_ledger(lines)
-
-
 def remove(experiment: Experiment) -> None:
     """Make the database as empty as a fresh one."""
     Assignment.objects.all().delete()

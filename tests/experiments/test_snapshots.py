@@ -8,16 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from activity.models import Course, Event, FeedHold, Section
-from experiments.analyses import OUTCOMES
+from activity.models import Course, Event, FeedHold
 from experiments.ledger.snapshots import Snapshot, rows_difference
 from experiments.models import EntryKind, Experiment, LedgerEntry
 from experiments.operations import (
     draw_arms,
-    draw_present_sections,
-    ledger_lines,
     record_deviation,
-    restore_ledger,
     snapshot_due,
     stop_experiment,
 )
@@ -185,35 +181,6 @@ def test_a_changed_entry_breaks_the_chain(experiment: Experiment) -> None:
     LedgerEntry.objects.filter(kind=EntryKind.DEVIATION).update(content='{"what":"Nothing."}')
 
     assert "Entry 1 of the ledger (deviation) was changed" in verify_experiment("nudge").difference
-
-
-@pytest.mark.slow
-def test_a_restored_ledger_computes_its_numbers_from_its_tables() -> None:
-    for unit, method in (("enrollment", "hash"), ("section", "cluster")):
-        course = make_course(live_since=NOW - WEEK)
-        found = make_experiment(
-            key=unit, segment=make_segment(course), unit=unit, method=method,
-            other_outcomes=[*OUTCOMES],
-        )  # fmt: skip
-        lock_protocol_and_run(found.pk, now=NOW)
-        sections = [Section.objects.create(course=course, key=f"s{place}") for place in range(6)]
-        learners = [make_enrollment(course, section=sections[place % 6]) for place in range(24)]
-        draw_present_sections(found.pk, now=NOW)
-        draw_arms(found.pk, [each.pk for each in learners], now=NOW)
-        for place, each in enumerate(learners[:15]):
-            for _ in range(place % 4):
-                act(each, "ATTEMPT_QUIZ", occurred_at=NOW + DAY, score=0.5, passed=place % 2 == 0)
-        keep(NOW + WEEK)
-        lines = list(ledger_lines(unit, now=NOW + WEEK))
-        Experiment.objects.filter(pk=found.pk).update(key=f"the-old-{unit}")
-        forget(found)
-
-        restored = restore_ledger(lines)
-        sound = verify_experiment(unit)
-
-        assert (sound.difference, sound.snapshots) == ("", 1)
-        assert list(ledger_lines(unit, now=NOW + 2 * WEEK)) == lines
-        assert restored.assignments.count() == 24
 
 
 def forget(experiment: Experiment) -> None:
