@@ -11,6 +11,7 @@ from django.db import transaction
 
 from experiments.ledger import State, next_entry, protocol_content
 from experiments.ledger.chain import PROTOCOL
+from experiments.ledger.states import Received, received_in
 from experiments.models import Experiment, ExperimentStatus, LedgerEntry
 from experiments.protocol import ExperimentProtocol, ProtocolError, digest, protocol_text
 from experiments.queries import promise_of
@@ -21,16 +22,16 @@ from experiments.queries.states import state_of
 
 @transaction.atomic
 def lock_protocol_and_run(
-    experiment_id: int, *, now: datetime, caps: tuple[str, ...] = ()
+    experiment_id: int, *, now: datetime, received: Received | None = None
 ) -> Experiment:
-    """Lock the protocol and start drawing. `caps` are the frequency caps of single arms in words.
+    """Lock the protocol and start drawing. `received` is what the arms get, and their caps.
 
     Raise ProtocolError for no draft, or for a design or arms that it cannot draw.
     """
     experiment = locked_experiment(experiment_id)
     if not ExperimentStatus(experiment.status).may_be_edited:
         raise ProtocolError(f"The experiment is not a draft: it is {experiment.status}.")
-    experiment.protocol = protocol_text(_protocol(experiment, caps, now))
+    experiment.protocol = protocol_text(_protocol(experiment, received, now))
     experiment.protocol_sha256 = digest(experiment.protocol)
     if experiment.status == ExperimentStatus.DRAFT:
         # The protocol was made, so nothing is missing. The states know no way past the check.
@@ -39,7 +40,7 @@ def lock_protocol_and_run(
     experiment.status = ExperimentStatus.RUNNING
     experiment.started_at = now
     experiment.save(update_fields=["protocol", "protocol_sha256", "status", "started_at"])
-    seal_protocol(experiment, now=now, state=state_of(experiment))
+    seal_protocol(experiment, now=now, state=received_in(state_of(experiment), received))
     return experiment
 
 
@@ -64,7 +65,10 @@ def locked_experiment(experiment_id: int) -> Experiment:
     return Experiment.objects.select_for_update(no_key=True).get(pk=experiment_id)
 
 
-def _protocol(experiment: Experiment, caps: tuple[str, ...], now: datetime) -> ExperimentProtocol:
+def _protocol(
+    experiment: Experiment, received: Received | None, now: datetime
+) -> ExperimentProtocol:
+    caps = () if received is None else tuple(received.caps)
     found = protocol_of_draft(experiment, now=now)
     if found.design.end is not None and found.design.end <= now:
         raise ProtocolError("The end date has already passed. Choose a later one, or none.")

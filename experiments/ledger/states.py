@@ -6,9 +6,9 @@ one of its kind the state from then on, so what changed follows from two of them
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 from common.json_text import canonical_json
 from experiments.ledger.chain import Entry, LedgerError
@@ -28,6 +28,8 @@ class State:
     """Coverage and name, the end and the winner if there are any, and the population.
 
     `segments` are the versions of their rules by key, `courses` their settings by key, as text.
+    `received` are the digests of the cadences of each arm by their names, and `caps` the frequency
+    caps of single arms as sentences. Both are null where they are not known.
     """
 
     coverage: str
@@ -37,10 +39,33 @@ class State:
     stopped_at: str = ""
     ended_because: str = ""
     winner: str = ""
+    received: Mapping[str, Mapping[str, str]] | None = None
+    caps: Sequence[str] | None = None
 
     def content(self, *, at: str) -> str:
         """Return it as the content of an entry, canonical JSON."""
         return canonical_json({"at": at, "state": asdict(self)})
+
+
+class Received(NamedTuple):
+    """What the arms get: digests of cadences by arm and name, and caps of single arms."""
+
+    cadences: Mapping[str, Mapping[str, str]]
+    caps: Sequence[str]
+
+
+def received_of(state: State | None) -> Received | None:
+    """Return what the arms got in the state, or None if that is not known."""
+    if state is None or state.received is None or state.caps is None:
+        return None
+    return Received(state.received, state.caps)
+
+
+def received_in(state: State, received: Received | None) -> State:
+    """Return the state with what the arms get."""
+    if received is None:
+        return state
+    return replace(state, received=received.cadences, caps=received.caps)
 
 
 @dataclass(frozen=True)
@@ -81,6 +106,29 @@ def changes(before: State, now: State) -> Iterator[Change]:
     yield from _of_segments(before.segments, now.segments)
     for key in sorted({*before.courses, *now.courses}):
         yield from _of_course(key, before.courses.get(key), now.courses.get(key))
+    was, gets = received_of(before), received_of(now)
+    if was is not None and gets is not None:
+        yield from _of_arms(was, gets)
+
+
+def _of_arms(before: Received, now: Received) -> Iterator[Change]:
+    for arm in sorted({*before.cadences, *now.cadences}):
+        yield from _of_arm(arm, before.cadences.get(arm, {}), now.cadences.get(arm, {}))
+    for cap in sorted({*before.caps, *now.caps}):
+        if cap not in now.caps:
+            yield Change(f"This frequency cap no longer holds: {cap}.")
+        elif cap not in before.caps:
+            yield Change(f"This frequency cap is new: {cap}.")
+
+
+def _of_arm(arm: str, before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Change]:
+    for name in sorted({*before, *now}):
+        if name not in now:
+            yield Change(f"The arm “{arm}” no longer gets “{name}”.")
+        elif name not in before:
+            yield Change(f"The arm “{arm}” gets “{name}” now.")
+        elif before[name] != now[name]:
+            yield Change(f"“{name}”, which the arm “{arm}” gets, was changed.")
 
 
 def _of_segments(before: Mapping[str, int], now: Mapping[str, int]) -> Iterator[Change]:

@@ -4,6 +4,7 @@ Sealing never keeps a draw waiting: it takes the draws that it can see, and lock
 entry of the ledger and rows that no other transaction holds.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from time import monotonic
 
@@ -11,6 +12,7 @@ from django.db import transaction
 
 from common.json_text import canonical_json
 from experiments.ledger import Draws, next_entry
+from experiments.ledger.states import Received, received_in, received_of
 from experiments.models import (
     Assignment,
     EntryKind,
@@ -91,35 +93,42 @@ def record_deviation(experiment_id: int, *, what: str, now: datetime) -> LedgerE
 
 
 @transaction.atomic
-def note_state(experiment_id: int, *, now: datetime, waits: bool = True) -> bool:
+def note_state(
+    experiment_id: int, *, now: datetime, waits: bool = True, received: Received | None = None
+) -> bool:
     """Note the experiment's state if it is not the last one in the ledger. Return whether it was.
 
     What changes coverage, name, end or winner calls it in its own transaction. Without `waits`,
-    nothing is noted while another transaction holds the ledger.
+    nothing is noted while another transaction holds the ledger. Without `received`, the arms get
+    what they got last.
     """
     if lock_ledger(experiment_id, now=now, waits=waits) is None:
         return False
     experiment = Experiment.objects.get(pk=experiment_id)
-    state = state_of(experiment)
-    if experiment.is_restored or state == last_state(experiment):
+    last = last_state(experiment)
+    state = received_in(state_of(experiment), received or received_of(last))
+    if experiment.is_restored or state == last:
         return False
     _append(experiment_id, EntryKind.STATE, state.content(at=instant(now)), now)
     return True
 
 
-def note_states_due(*, now: datetime, budget: float) -> int:
+def note_states_due(
+    *, now: datetime, budget: float, received: Callable[[Experiment], Received]
+) -> int:
     """Note what changed around the experiments whose numbers may still change, for some seconds.
 
-    Rules of segments and settings of courses are edited by apps that know no experiment. Return how
-    many states were noted. Several workers may run it at any time.
+    Rules of segments, settings of courses and messages are edited by apps and pages that know no
+    ledger. `received` says what the arms of an experiment get. Return how many states were noted.
+    Several workers may run it at any time.
     """
     deadline, noted = monotonic() + budget, 0
     states = (ExperimentStatus.RUNNING, ExperimentStatus.STOPPED)
     found = Experiment.objects.filter(status__in=states, is_restored=False)
-    for experiment_id in found.order_by("status", "-started_at").values_list("pk", flat=True):
+    for each in found.order_by("status", "-started_at").defer("protocol"):
         if monotonic() > deadline:
             break
-        noted += note_state(experiment_id, now=now, waits=False)
+        noted += note_state(each.pk, now=now, waits=False, received=received(each))
     return noted
 
 

@@ -6,7 +6,14 @@ from datetime import datetime
 
 from activity.access import COMMAND_LINE, Viewer, for_user
 from activity.models import Course
-from experiments.ledger.states import Change, State, changes, state_in
+from experiments.ledger.states import (
+    Change,
+    State,
+    changes,
+    received_in,
+    received_of,
+    state_in,
+)
 from experiments.models import EntryKind, Experiment, LedgerEntry
 from experiments.queries.ledger import entry_of, instant
 from experiments.queries.protocols import population_of
@@ -92,6 +99,8 @@ def _unnoted(
     if before is not None:
         # Read anew: a change between the two readings would look as if it were taken back.
         now = state_of(Experiment.objects.get(pk=experiment.pk))
+        # What the arms get is for another app to say. The beat notes it.
+        now = received_in(now, received_of(before))
         for change in changes(before, now):
             yield as_of, change
 

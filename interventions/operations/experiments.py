@@ -16,6 +16,7 @@ from experiments.reporting.facts import all_clocks_stopped
 from experiments.reporting.text import hindrances
 from experiments.starting import lock_protocol_and_run
 from interventions.models import Cadence, CadenceStatus, FrequencyCap, Trigger
+from interventions.queries.arm_messages import received_by_arms
 from interventions.queries.limits import caps_of_arms, overruled_cap
 from interventions.queries.populations import lock_segments
 from segmentation.operations import announce_members, lock_members
@@ -49,8 +50,8 @@ def start_experiment(
     if ExperimentStatus(experiment.status).may_be_edited:
         _check_a_clock_runs(experiment, viewer)
         _check_no_cadence_for_everybody(segment_ids)
-    caps = tuple(cap.sentence for cap in caps_of_arms(experiment))
-    started = lock_protocol_and_run(experiment_id, now=now, caps=caps)
+    received = received_by_arms(experiment)
+    started = lock_protocol_and_run(experiment_id, now=now, received=received)
     _check_arms_differ(started)
     draw_present_sections(experiment_id, now=now)
     if draw_present:

@@ -1,6 +1,10 @@
-"""What the arms of an experiment receive, as sentences for its check page."""
+"""What the arms of an experiment receive: sentences for its check page, digests for its ledger."""
+
+from hashlib import sha256
 
 from activity.access import Viewer, for_user
+from common.json_text import canonical_json
+from experiments.ledger.states import Received
 from experiments.models import Experiment
 from interventions.models import Cadence, CadenceStatus, Step
 from interventions.policy.durations import delay_in_words
@@ -33,6 +37,30 @@ def messages_of_arms(experiment: Experiment, *, viewer: Viewer) -> dict[str, lis
         if cap.arm is not None:
             found.setdefault(cap.arm.key, []).append(f"{cap.sentence}.")
     return found
+
+
+def received_by_arms(experiment: Experiment) -> Received:
+    """Return what the arms get now, with a digest of all that decides it. Three queries.
+
+    A cadence that is not active sends nothing new, so it is left out.
+    """
+    active = Cadence.objects.filter(arm__experiment=experiment, status=CadenceStatus.ACTIVE)
+    found: dict[str, dict[str, str]] = {}
+    for cadence in active.select_related("arm").prefetch_related("steps__template"):
+        if cadence.arm is not None:
+            found.setdefault(cadence.arm.key, {})[cadence.name] = _digest(cadence)
+    return Received(found, [cap.sentence for cap in caps_of_arms(experiment)])
+
+
+def _digest(cadence: Cadence) -> str:
+    steps = sorted(cadence.steps.all(), key=lambda step: step.position)
+    parts = [_values(cadence), *([_values(each), each.template.version] for each in steps)]
+    return sha256(canonical_json(parts).encode()).hexdigest()[:16]
+
+
+def _values(row: Cadence | Step) -> dict[str, str]:
+    names = [field.attname for field in row._meta.concrete_fields]
+    return {name: str(getattr(row, name)) for name in names if name not in ("id", "cadence_id")}
 
 
 def _sentence(cadence: Cadence) -> str:

@@ -18,6 +18,7 @@ from interventions.operations.noes import apply_noes
 from interventions.operations.tasks import close_returned
 from interventions.operations.tracking import act_on_waiting, hurry
 from interventions.operations.tracking_retention import forget_old_events
+from interventions.queries.arm_messages import received_by_arms
 
 BATCH_SIZE = 500
 # One minute of each hour is enough to forget, and not the first one, when much else is due. A beat
@@ -69,7 +70,7 @@ def recover(*, now: datetime) -> None:
     if now.minute in MINUTES_TO_SEAL:
         with passing_over_held():
             seal_due(now=now, budget=SECONDS_TO_SEAL)
-            note_states_due(now=now, budget=SECONDS_TO_SEAL)
+            note_states_due(now=now, budget=SECONDS_TO_SEAL, received=received_by_arms)
     if now.minute in MINUTES_TO_KEEP:
         with passing_over_held():
             snapshot_due(now=now, budget=SECONDS_TO_KEEP)

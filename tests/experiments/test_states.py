@@ -1,7 +1,7 @@
 """The ledger holds coverage, name, end, winner and population, and reports show each change."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,12 +24,28 @@ from experiments.operations import (
 )
 from experiments.queries import deviations_of, verify_experiment
 from experiments.queries.ledger import entry_of
+from interventions.models import CadenceStatus, FrequencyCap
+from interventions.operations import (
+    save_cap,
+    save_template,
+    set_cadence_status,
+    start_experiment,
+)
+from interventions.queries.arm_messages import received_by_arms
+from interventions.queries.limits import caps_of_arms
 from segmentation.models import Playbook
 from segmentation.operations.segments import SegmentFields, edit_segment
 from tests.experiments.factories import make_segment, running_experiment
 from tests.experiments.test_admin import experiment_form
 from tests.experiments.test_snapshots import forget
 from tests.factories import NOW, make_course, make_enrollment
+from tests.interventions.factories import (
+    arm_of,
+    make_any_segment,
+    make_cadence,
+    make_experiment,
+    make_live_course,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +69,10 @@ def fault(experiment: Experiment) -> str:
 def sealed(experiment: Experiment) -> list[State]:
     rows = LedgerEntry.objects.filter(experiment=experiment, kind="state").order_by("position")
     return [found for row in rows if (found := state_in(entry_of(row)))]
+
+
+def note_due(now: datetime) -> int:
+    return note_states_due(now=now, budget=9, received=received_by_arms)
 
 
 def texts(experiment: Experiment, **more: Any) -> list[str]:
@@ -104,7 +124,7 @@ def test_a_restored_ledger_has_the_facts_and_is_left_alone(experiment: Experimen
         assert (copy.ended_because, copy.winner, float(copy.coverage)) == (*facts, 0.5)
         assert fault(copy) == ""
         week = NOW + timedelta(days=30)
-        assert (note_states_due(now=week, budget=9), snapshot_due(now=week, budget=9)) == (0, 0)
+        assert (note_due(week), snapshot_due(now=week, budget=9)) == (0, 0)
         assert deviations_of(copy, as_of=week) == []
         forget(copy)
         Playbook.objects.filter(key="restored-nudge").delete()
@@ -148,8 +168,8 @@ def test_what_changes_around_an_experiment_is_a_dated_deviation(
 
     # The page does not wait for the beat.
     assert texts(experiment) == expected
-    assert note_states_due(now=LATER - timedelta(minutes=1), budget=9) == 1
-    assert note_states_due(now=LATER, budget=9) == 0
+    assert note_due(LATER - timedelta(minutes=1)) == 1
+    assert note_due(LATER) == 0
     assert texts(experiment) == expected
     assert deviations_of(experiment, as_of=NOW) == []
     assert fault(experiment) == ""
@@ -157,6 +177,36 @@ def test_what_changes_around_an_experiment_is_a_dated_deviation(
     monkeypatch.setattr(access, "courses_of", lambda user: Course.objects.filter(key="bio"))
     hidden = "A course that you may not see joined the population."
     assert texts(experiment) == [*expected[:3], hidden]
+
+
+def test_a_changed_message_of_an_arm_is_a_dated_deviation() -> None:
+    segment = make_any_segment(make_live_course())
+    experiment = make_experiment(segment, start=False)
+    nudge = arm_of(experiment, "nudge")
+    one, two = (make_cadence(segment=segment, arm=nudge, name=name) for name in ("First", "Second"))
+    save_cap("few", limit=1, window="rolling_hours", length=24, arm=nudge)
+    cap = f"{caps_of_arms(experiment)[0].sentence}."
+    start_experiment(experiment.pk, now=NOW)
+    assert note_due(NOW) == 0
+
+    template = one.steps.get().template
+    save_template(
+        template.key, name=template.name, category=template.category, texts={"en": ("New", "Text")}
+    )
+    set_cadence_status(two.pk, CadenceStatus.ARCHIVED)
+    FrequencyCap.objects.update(active=False)
+    make_cadence(segment=segment, arm=nudge, name="Third")
+
+    assert (note_due(LATER), note_due(LATER)) == (1, 0)
+    stop_experiment(experiment.pk, now=LATER)
+    assert texts(experiment) == [
+        "“First”, which the arm “nudge” gets, was changed.",
+        "The arm “nudge” no longer gets “Second”.",
+        "The arm “nudge” gets “Third” now.",
+        f"This frequency cap no longer holds: {cap}",
+    ]
+    # What ends an experiment knows no cadence, and keeps what was noted of them.
+    assert (note_due(LATER), fault(experiment)) == (0, "")
 
 
 def test_each_difference_of_two_states_has_a_sentence() -> None:
