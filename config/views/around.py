@@ -111,9 +111,10 @@ def found_around(asked: Asked) -> Found:
     messages = messages_of_segment(asked.segment.pk, asked.course)
     first_at = min((at for times in messages.values() for at in times), default=None)
     split = split_entries(known.starts, messages, window=asked.window)
-    held = held_out_entries(known.starts, asked.course)
+    # Before any message goes out, both groups of a holdout are without one.
+    held = held_out_entries(split.since, asked.course) if split.since else None
     apart = control_enrollments(asked.segment, split.since)
-    apart |= set(held.held_out if held else ()) & set(split.since)
+    apart |= set(held.held_out if held else ())
     since = {each: at for each, at in split.since.items() if each not in apart}
     reached = reached_within(since, messages, window=asked.window)
     groups = _groups(asked, split.earlier, since, reached=reached, first_at=first_at)

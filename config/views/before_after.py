@@ -18,7 +18,7 @@ from config.views.around import Asked, Found, found_around
 from config.views.counting import counted
 from config.views.segment_page import MOST_COURSES, asked_course
 from experiments.queries.around import started_experiments
-from experiments.reporting.around import by_itself, lines, verdict
+from experiments.reporting.around import by_itself, lines, unknown_intervals, verdict
 from experiments.reporting.around_plots import around_svg
 from experiments.reporting.around_text import (
     NAMES,
@@ -75,7 +75,7 @@ def _asked(request: HttpRequest, name: str, choices: Any, *, usual: int) -> int:
 
 def _texts(found: Found, days: int) -> dict[str, Any]:
     """Return the sentences, tables and plots of what was counted."""
-    without, with_messages = NAMES[found.who.kind]
+    names = dict(zip(("without", "with_messages"), NAMES[found.who.kind], strict=True))
     shown = [each for each in found.outcomes if each.changes]
     return {
         "found": found,
@@ -85,7 +85,8 @@ def _texts(found: Found, days: int) -> dict[str, Any]:
             (
                 each.metric.name,
                 verdict(each),
-                list(lines(each, without=without, with_messages=with_messages)),
+                list(lines(each, **names)),
+                unknown_intervals(each, **names),
                 # The drawing has no text of a user.
                 mark_safe(around_svg(each)),  # noqa: S308
             )

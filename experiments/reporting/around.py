@@ -14,9 +14,15 @@ from experiments.metrics.definitions import Metric
 from experiments.reporting.figures import Figures, level_text
 from experiments.reporting.small_cells import FEWEST
 from experiments.stats.comparison import RATES, Comparison, compare_arms
-from experiments.stats.estimate import Estimate
+from experiments.stats.estimate import Estimate, unknown
 from experiments.stats.means import mean_difference
-from experiments.stats.paired import PairedCounts, mean_change, rate_change
+from experiments.stats.paired import (
+    FEWEST_PAIRS,
+    TOO_FEW_PAIRS,
+    PairedCounts,
+    mean_change,
+    rate_change,
+)
 from experiments.stats.sufficient import Counts, Moments
 
 # The number of each enrollment before and after its instant.
@@ -147,10 +153,16 @@ class Around:
 
     @property
     def difference(self) -> Estimate | None:
-        """Return the change with messages minus that without; None if either is hidden."""
+        """Return the change with messages minus that without; None if either is hidden.
+
+        It has no interval if either change is of too few learners to have one.
+        """
         if self.without is None or self.with_messages is None:
             return None
-        return mean_difference(self.without.moments, self.with_messages.moments, level=LEVEL)
+        found = mean_difference(self.without.moments, self.with_messages.moments, level=LEVEL)
+        if min(self.without.n, self.with_messages.n) < FEWEST_PAIRS:
+            return unknown(found.value, level=LEVEL, reason=TOO_FEW_PAIRS)
+        return found
 
     @property
     def changes(self) -> list[Change]:
@@ -189,7 +201,7 @@ def lines(found: Around, *, without: str, with_messages: str) -> Iterator[Line]:
                 figures.level(change.before),
                 figures.level(change.after),
                 figures.change_with_unit(figures.apart(change.comparison)),
-                _interval(change.estimate, figures),
+                _limits(change.estimate, figures),
             )
     if found.difference is not None:
         apart = figures.change_with_unit(_apart(found, figures))
@@ -212,13 +224,23 @@ def by_itself(found: Around, *, days: int) -> str:
     )
 
 
+def unknown_intervals(found: Around, *, without: str, with_messages: str) -> str:
+    """Return which changes have no interval and why, in sentences; empty if all have one."""
+    groups = ((without, found.without), (with_messages, found.with_messages))
+    return " ".join(
+        f"The interval of “{name}” is not known: {change.estimate.reason}."
+        for name, change in groups
+        if change is not None and not change.estimate.has_interval
+    )
+
+
 def verdict(found: Around) -> str:
     """Return what the difference of the two changes says, in a sentence; empty if it is hidden."""
     difference = found.difference
     if difference is None:
         return ""
     if not difference.has_interval:
-        return "The two changes cannot be compared: too few learners changed."
+        return "The two changes cannot be compared: too few learners are counted, or none changed."
     if not difference.excludes_zero:
         return "The two changes do not differ more than by chance."
     larger = "rose more, or fell less," if difference.value > 0 else "rose less, or fell more,"
@@ -237,11 +259,6 @@ def _apart(found: Around, figures: Figures) -> float:
         for each in (found.with_messages, found.without)
     )
     return (with_messages - without) / figures.unit.factor
-
-
-def _interval(estimate: Estimate, figures: Figures) -> str:
-    found = _limits(estimate, figures)
-    return f"{found}: {estimate.reason}" if found == _UNKNOWN else found
 
 
 def _limits(estimate: Estimate, figures: Figures) -> str:

@@ -16,7 +16,7 @@ _TOLERANCE = 1e-13
 # The score test of fewer pairs rejects equal rates in up to 12.5 % of samples, of 10 pairs or more
 # in at most 5.9 %, by enumeration.
 FEWEST_PAIRS = 10
-_TOO_FEW = f"fewer than {FEWEST_PAIRS} learners are counted"
+TOO_FEW_PAIRS = f"fewer than {FEWEST_PAIRS} learners are counted"
 _NO_SPREAD = "the change is the same for all learners, so it is not known how much it varies"
 _BOTH = "sign flips and paired t"
 
@@ -65,7 +65,7 @@ def rate_change(pairs: PairedCounts, *, level: float = 0.95) -> Estimate:
     """
     value = (pairs.gained - pairs.lost) / pairs.n if pairs.n else UNKNOWN
     if pairs.n < FEWEST_PAIRS:
-        return unknown(value, level=level, reason=_TOO_FEW)
+        return unknown(value, level=level, reason=TOO_FEW_PAIRS)
     z = float(scipy.special.ndtri((1 + level) / 2))
     found = paired_score(pairs, 0.0)
     return Estimate(
@@ -95,7 +95,7 @@ def mean_change(changes: Moments, *, level: float = 0.95, draws: int = DRAWS) ->
     Biometrika 6:1.
     """
     if changes.n < FEWEST_PAIRS:
-        return unknown(changes.average, level=level, reason=_TOO_FEW)
+        return unknown(changes.average, level=level, reason=TOO_FEW_PAIRS)
     if not changes.variance > 0:
         return unknown(changes.average, level=level, reason=_NO_SPREAD)
     error = float(np.sqrt(changes.variance / changes.n))
@@ -104,7 +104,7 @@ def mean_change(changes: Moments, *, level: float = 0.95, draws: int = DRAWS) ->
         return found
     shift = sign_flip_shift(changes.frequencies, level=level, draws=draws)
     if isinf(shift.low) or isinf(shift.high):
-        return unknown(changes.average, level=level, reason=_TOO_FEW)
+        return unknown(changes.average, level=level, reason=TOO_FEW_PAIRS)
     return replace(
         found, low=min(found.low, shift.low), high=max(found.high, shift.high),
         p_value=max(found.p_value, shift.p_value), method=_BOTH, test=_BOTH,

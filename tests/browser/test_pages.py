@@ -62,6 +62,7 @@ def staff_pages():
         reverse("course-items", args=(segment.playbook.courses.get().pk,)),
         reverse("install", args=(segment.playbook.courses.get().pk, "five-segments")),
         reverse("segment", args=(segment.pk,)),
+        reverse("before-after", args=(segment.pk,)),
         reverse("playbook", args=(segment.playbook_id,)),
         reverse("playbook-import", args=(segment.playbook_id,)),
         reverse("admin:index"),

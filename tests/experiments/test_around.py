@@ -16,6 +16,7 @@ from experiments.reporting.around import (
     held_out_line,
     lines,
     split_entries,
+    unknown_intervals,
     verdict,
 )
 from experiments.reporting.around_plots import around_svg
@@ -145,6 +146,12 @@ def test_few_learners_are_hidden_and_nobody_is_compared_with_them() -> None:
     assert (by_itself(found, days=7), verdict(found)) == ("", "")
     assert list(lines(Around(QUIZ, None, None), without="a", with_messages="b")) == []
     assert around_svg(Around(QUIZ, None, None)) == ""
+    little = around(ATTEMPTS, rates(0, 20, of=60), rates(0, 8, of=9))
+    assert little.difference is not None
+    assert "fewer than 10" in little.difference.reason
+    assert unknown_intervals(little, without="a", with_messages="b").startswith(
+        "The interval of “b” is not known: fewer than 10"
+    )
     assert held_out_line(QUIZ, rates(0, 2, of=4), rates(0, 9, of=30)) is None
 
 
