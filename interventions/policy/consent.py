@@ -11,21 +11,33 @@ HARD = frozenset({"hard", "permanent"})
 
 @dataclass(frozen=True)
 class ConsentStatement:
-    """One statement of the learner about a category, or about all messages if it is None."""
+    """One statement of the learner about a category, or about all messages if it is None.
+
+    `elsewhere`: it was made for another mailbox than the learner's present one.
+    """
 
     category_id: int | None
     wants: bool
     at: datetime
+    elsewhere: bool = False
 
 
 def latest_statement(
     category_id: int, statements: Iterable[ConsentStatement]
 ) -> ConsentStatement | None:
-    """Return the latest statement on the category. At one instant a no comes before a yes."""
-    concerned = (
-        statement for statement in statements if statement.category_id in (None, category_id)
-    )
-    return max(concerned, key=lambda statement: (statement.at, not statement.wants), default=None)
+    """Return the latest statement on the category. At one instant a no comes before a yes.
+
+    A yes for another mailbox does not undo a no of this one, whose owner may be somebody else.
+    """
+    concerned = [each for each in statements if each.category_id in (None, category_id)]
+    here = _latest(each for each in concerned if not each.elsewhere)
+    if here is not None and not here.wants:
+        concerned = [each for each in concerned if not (each.wants and each.elsewhere)]
+    return _latest(concerned)
+
+
+def _latest(statements: Iterable[ConsentStatement]) -> ConsentStatement | None:
+    return max(statements, key=lambda each: (each.at, not each.wants), default=None)
 
 
 def is_wanted(

@@ -60,7 +60,8 @@ SELECT
             AND counted.claimed_at > %(since)s
     ),
     (
-        SELECT json_agg(json_build_array(category_id, state = 'in', changed_at) ORDER BY id)
+        SELECT json_agg(json_build_array(category_id, state = 'in', changed_at,
+            mailbox <> COALESCE(asked.mailbox, '')) ORDER BY id)
         FROM interventions_consent
         WHERE learner_id = asked.learner_id OR mailbox = asked.mailbox
     )
@@ -161,8 +162,8 @@ def _situation(asked: Asked, arms: Mapping[int, frozenset[int]], *row: Any) -> S
     )
 
 
-def _statement(category_id: int | None, wants: bool, at: str) -> ConsentStatement:
-    return ConsentStatement(category_id, wants, datetime.fromisoformat(at))
+def _statement(category_id: int | None, wants: bool, at: str, elsewhere: bool) -> ConsentStatement:
+    return ConsentStatement(category_id, wants, datetime.fromisoformat(at), elsewhere)
 
 
 def message_of(delivery: Delivery) -> Message:

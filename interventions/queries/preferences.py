@@ -57,10 +57,13 @@ def mailbox_of(learner_id: int) -> str:
 def statements_of(learner_id: int | None, mailbox: str) -> list[ConsentStatement]:
     """Return all statements of the learner and of anybody with this mailbox. One query."""
     rows = Consent.objects.filter(Q(learner=learner_id) | Q(mailbox=mailbox or None))
-    return [
-        ConsentStatement(category_id, state == ConsentState.IN, changed_at)
-        for category_id, state, changed_at in rows.values_list("category_id", "state", "changed_at")
-    ]
+    return [statement_of(row, mailbox) for row in rows]
+
+
+def statement_of(row: Consent, mailbox: str) -> ConsentStatement:
+    """Return the row as a statement of a learner whose present mailbox this is."""
+    wants = row.state == ConsentState.IN
+    return ConsentStatement(row.category_id, wants, row.changed_at, row.mailbox != mailbox)
 
 
 def wanted_of(learner_id: int | None, mailbox: str) -> set[int]:

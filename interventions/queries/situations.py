@@ -11,13 +11,14 @@ from django.db.models import Q
 from activity.models import Learner
 from common.addresses import comparable
 from interventions.channels import CHANNELS
-from interventions.models import Consent, ConsentState, LearnerPause, Suppression
+from interventions.models import Consent, LearnerPause, Suppression
 from interventions.policy.caps import Counted, Message
 from interventions.policy.consent import ConsentStatement
 from interventions.queries.arms import capped_arms
 from interventions.queries.facts import Situation
 from interventions.queries.limits import Limits
 from interventions.queries.pauses import site_is_paused
+from interventions.queries.preferences import statement_of
 from interventions.queries.tasks import talking_with
 
 # Looked up one by one: for lists and joins the planner would read whole tables.
@@ -41,7 +42,7 @@ CROSS JOIN LATERAL (
 ORDER BY counted.id
 """
 # By person, which is a learner or a mailbox, then by the id of the row.
-_Statements = dict[tuple[str, int | str | None], dict[int, ConsentStatement]]
+_Statements = dict[tuple[str, int | str | None], dict[int, Consent]]
 
 
 def read_situations(
@@ -96,10 +97,8 @@ def _statements(learners: Sequence[Learner]) -> _Statements:
     concerned = Q(learner__in=learners) | of_mailbox
     rows: _Statements = defaultdict(dict)
     for row in Consent.objects.filter(concerned).order_by("pk"):
-        wants = row.state == ConsentState.IN
-        statement = ConsentStatement(row.category_id, wants, row.changed_at)
-        rows["learner", row.learner_id][row.pk] = statement
-        rows["mailbox", row.mailbox][row.pk] = statement
+        rows["learner", row.learner_id][row.pk] = row
+        rows["mailbox", row.mailbox][row.pk] = row
     return rows
 
 
@@ -122,7 +121,8 @@ def _of(learner: Learner, rows: _Statements) -> list[ConsentStatement]:
     """Return the statements of the learner and of the mailbox, each once."""
     mailbox = comparable(learner.email or "")
     of_mailbox = rows.get(("mailbox", mailbox), {}) if mailbox else {}
-    return [*(rows.get(("learner", learner.pk), {}) | of_mailbox).values()]
+    found = rows.get(("learner", learner.pk), {}) | of_mailbox
+    return [statement_of(row, mailbox) for row in found.values()]
 
 
 def _mailboxes(learners: Sequence[Learner]) -> list[str]:

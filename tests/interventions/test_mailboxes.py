@@ -11,6 +11,10 @@ from activity.models import Learner
 from activity.operations import save_learner
 from interventions.models import Consent, Delivery, Run
 from interventions.operations import save_cap, save_preferences, suppress, unsubscribe
+from interventions.policy.consent import is_wanted
+from interventions.queries.limits import read_limits
+from interventions.queries.preferences import wanted_of
+from interventions.queries.situations import read_situations
 from interventions.render.links import LinkOwner
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
@@ -99,6 +103,26 @@ def test_a_no_stays_with_the_mailbox_and_goes_with_the_learner() -> None:
     make_delivery(second.enrollment)
 
     assert dispatch(LATER)[0] == []
+
+
+def test_yes_for_another_mailbox_does_not_undo_the_no_of_this_one() -> None:
+    owner = make_delivery(make_evaluated(learner=make_learner(email="b@example.org")))
+    unsubscribe(owner_of(owner), source="page", now=NOW)
+    other = make_delivery(make_evaluated(learner=make_learner(email="a@example.org")))
+    wanted = {other.category_id}
+    save_preferences(owner_of(other), wanted=wanted, source="preferences", now=LATER)
+    save_learner({"external_id": other.learner.external_id, "email": "B@example.org"}, now=LATER)
+    mark_evaluated(other.enrollment)
+
+    learner = Learner.objects.get(pk=other.learner_id)
+    assert wanted_of(learner.pk, "b@example.org") == set()
+    assert dispatch(LATER)[0] == []
+    read = read_situations([learner], limits=read_limits(), now=LATER)[learner.pk]
+    assert not is_wanted(other.category_id, read.words, needs_opt_in=False)
+
+    # A yes at the mailbox itself counts.
+    save_preferences(owner_of(other), wanted=wanted, source="preferences", now=LATER)
+    assert wanted_of(learner.pk, "b@example.org") == wanted
 
 
 def test_a_no_stays_with_the_mailbox_when_its_learner_is_deleted() -> None:
