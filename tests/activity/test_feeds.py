@@ -311,6 +311,7 @@ def test_staff_release_what_a_silent_feed_holds_for_a_week() -> None:
     assert not trust_feed(make_enrollment().course.pk, by="ana", now=NOW)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_word_of_staff_holds_for_its_week_whatever_events_come() -> None:
     course = make_enrollment().course

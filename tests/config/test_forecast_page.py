@@ -128,6 +128,7 @@ def test_messages_that_do_not_go_out_are_counted_by_reason() -> None:
     assert dict(found.unsent) == {"no_address": 1}
 
 
+@pytest.mark.slow
 def test_of_many_learners_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "MOST_LEARNERS", 4)
     for _ in range(12):

@@ -142,6 +142,7 @@ def test_a_message_that_a_cap_dropped_is_explained_afterwards(ana: Enrollment) -
     )
 
 
+@pytest.mark.slow
 def test_the_page_of_a_delivery_says_the_same_as_the_page_of_its_learner(
     ana: Enrollment, admin_client: Any
 ) -> None:
@@ -163,6 +164,7 @@ def test_the_page_of_a_delivery_says_the_same_as_the_page_of_its_learner(
     assert "was used up by “Weekly”" in page
 
 
+@pytest.mark.slow
 def test_the_page_of_a_waiting_delivery_says_when_it_goes_out_and_what_would_change_that(
     ana: Enrollment, admin_client: Any
 ) -> None:
@@ -248,6 +250,7 @@ def test_a_cadence_that_reached_her_before_is_named(ana: Enrollment) -> None:
     assert "because the learner had reached the goal." in why(ana)
 
 
+@pytest.mark.slow
 def test_a_cadence_of_another_arm_is_named(ana: Enrollment) -> None:
     cadence = nudge(ana)
     experiment = make_experiment(cadence.segment, name="Half", start=False)
@@ -297,6 +300,7 @@ def test_the_next_step_of_a_paused_and_of_an_archived_cadence(ana: Enrollment) -
     assert why(ana) == gone
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_message_that_dispatch_sends_first(ana: Enrollment) -> None:
     save_cap("1 a day", limit=1, window="rolling_days", length=1, on_exceed="defer")
     save_quiet_hours(begins="21:00", ends="08:00")
@@ -315,6 +319,7 @@ def test_the_answer_is_the_message_that_dispatch_sends_first(ana: Enrollment) ->
     assert Delivery.objects.get(state="handed_off").step.template.name == "Major"
 
 
+@pytest.mark.slow
 def test_nothing_is_promised_in_a_simulated_course_that_stands_still(ana: Enrollment) -> None:
     never = "will not be sent, because the clock of this simulated course stands still."
     run = make_run(ana, nudge(ana), next_position=0, next_at=NOW + DAY)

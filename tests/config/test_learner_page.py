@@ -96,6 +96,7 @@ def test_in_an_exclusive_playbook_the_first_segment_is_named(ana: Enrollment) ->
     )
 
 
+@pytest.mark.slow
 def test_a_later_segment_does_not_come_first(ana: Enrollment) -> None:
     playbook = make_playbook(ana.course, exclusive=True)
     make_segment(playbook, where("logins", "=", 7, window=7), name="First", priority=1)

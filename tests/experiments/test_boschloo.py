@@ -134,6 +134,7 @@ def test_ratio_limits_are_inverted_if_the_arms_are_swapped() -> None:
     assert (1 / high, 1 / low) == pytest.approx(back, rel=1e-4)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 12), st.integers(1, 12))
 def test_no_table_is_more_extreme_than_rates_of_zero_and_one(n0: int, n1: int) -> None:
     extreme = boschloo_p_value(Counts(0, n0), Counts(n1, n1))

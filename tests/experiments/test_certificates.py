@@ -37,6 +37,7 @@ def named(promise: Promise) -> str:
     return f"{promise.subject}: {promise.what}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("promise", quick_promises(), ids=named)
 def test_few_runs_show_no_gross_fault(promise: Promise) -> None:
     assert promise.check().is_possible

@@ -65,6 +65,7 @@ def test_equal_arms_differ_as_rarely_as_the_level_says(design: Design) -> None:
     assert abs(found.without_effect.rate - 0.05) < 3 * sqrt(0.05 * 0.95 / 200)
 
 
+@pytest.mark.slow
 def test_an_effect_is_found_as_often_as_the_power_says() -> None:
     learners = shares(600, rate=0.4)
     found = replayed(learners, plan(), lift=0.11, times=300)

@@ -49,6 +49,7 @@ def of_rates(reached: dict[str, tuple[int, ...]], n: int, **facts: Any) -> Repor
     )
 
 
+@pytest.mark.slow
 def test_the_primary_outcome_is_corrected_for_arms_and_the_others_for_each_other() -> None:
     found = of_rates(
         {"control": (40, 40, 40), "nudge": (60, 55, 40), "guide": (42, 40, 40)}, 100,

@@ -120,6 +120,7 @@ def test_bulk_buckets_equal_single_ones(unit_ids: list[str], seed: str) -> None:
     assert found.tolist() == [bucket_of(unit_id, seed=seed) for unit_id in unit_ids]
 
 
+@pytest.mark.slow
 def test_bulk_buckets_equal_single_ones_across_chunks() -> None:
     unit_ids = [f"learner-{number}" for number in range(40_000)]
 

@@ -49,6 +49,7 @@ def test_a_rate_that_must_not_fall_mirrors_one_that_must_not_rise() -> None:
     assert (down.difference.low, down.verdict) == (pytest.approx(-up.difference.high), up.verdict)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.integers(5, 90), st.integers(5, 90), st.data())
 def test_a_rate_is_within_the_margin_exactly_if_its_test_rejects(n0: int, n1: int, data) -> None:

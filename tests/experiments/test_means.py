@@ -68,6 +68,7 @@ def test_welch_equals_scipy_and_statsmodels(
     )
 
 
+@pytest.mark.slow
 @given(VALUES, VALUES)
 def test_swapping_the_arms_mirrors_the_result(control: list[float], treatment: list[float]) -> None:
     assume(np.var(control) + np.var(treatment) > 0 and any(control) and any(treatment))
@@ -208,6 +209,7 @@ def test_test_and_interval_of_few_agree_also_at_the_levels_of_early_looks(level:
         assert ("certainty" in found.reason) == (level > 0.9998)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_skewness_equals_scipys(values: list[float]) -> None:
     assume(np.ptp(values) > 0)
@@ -226,6 +228,7 @@ def test_an_arm_too_small_for_its_skewness_is_permuted() -> None:
     assert mean_difference(many, many, draws=99).method == "Welch t"
 
 
+@pytest.mark.slow
 @given(VALUES, VALUES)
 def test_moments_of_parts_add_to_the_moments_of_the_whole(
     one: list[float], other: list[float]
@@ -238,6 +241,7 @@ def test_moments_of_parts_add_to_the_moments_of_the_whole(
     )
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_adding_an_empty_arm_changes_nothing(values: list[float]) -> None:
     moments, nobody = Moments.from_array(values), Moments.from_array([])
@@ -321,6 +325,7 @@ def test_an_arm_with_only_zeros_gives_no_interval(
     assert not relative(Moments.from_array(control), Moments.from_array(treatment)).has_interval
 
 
+@pytest.mark.slow
 def test_every_arm_of_up_to_three_has_an_interval_or_a_reason() -> None:
     classes = [each for size in range(4) for each in combinations_with_replacement([0, 1, 3], size)]
     arms = [Moments.from_array(each) for each in classes]

@@ -117,6 +117,7 @@ def test_interval_of_a_new_course_is_that_of_its_formula() -> None:
     )
 
 
+@pytest.mark.slow
 @given(COURSES)
 def test_order_and_sign_do_not_matter(courses: list[tuple[float, float]]) -> None:
     there = pool([effect(value, error) for value, error in courses])

@@ -290,6 +290,7 @@ def test_impossible_counts_are_refused(successes: int, n: int) -> None:
         Counts(successes, n)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 1)), st.lists(st.integers(0, 1)))
 def test_counts_of_parts_add_to_the_counts_of_the_whole(one: list[int], other: list[int]) -> None:
     assert Counts.from_array(one) + Counts.from_array(other) == Counts.from_array(one + other)

@@ -56,6 +56,7 @@ def test_difference_is_welchs_t_on_residuals(control, treatment, level: float) -
     assert (found.low, found.high) == pytest.approx((limits.low, limits.high), rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(LEARNERS, LEARNERS)
 def test_standard_error_is_the_delta_formula(control, treatment) -> None:

@@ -64,6 +64,7 @@ def test_courses_are_pooled_and_small_ones_are_left_out() -> None:
     assert "In another course like these, expect" in text
 
 
+@pytest.mark.slow
 def test_two_courses_do_not_say_how_a_third_would_be() -> None:
     report = of((30, 100), (42, 100))
     (found,) = readings(report, {key: COURSES[key] for key in ("1", "2")})

@@ -128,6 +128,7 @@ def attempt(experiment: Experiment, arm: str, numbers: tuple[int, ...]) -> None:
             act(assignment.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + timedelta(hours=1))
 
 
+@pytest.mark.slow
 def test_the_report_compares_sections(experiment: Experiment) -> None:
     attempt(experiment, "control", CONTROL)
     attempt(experiment, "nudge", NUDGE)
@@ -151,6 +152,7 @@ def test_the_report_compares_sections(experiment: Experiment) -> None:
     assert (more.over_time, more.subgroups) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_learner_who_changes_section_counts_where_drawn(experiment: Experiment) -> None:
     attempt(experiment, "control", CONTROL)
     attempt(experiment, "nudge", NUDGE)

@@ -157,6 +157,7 @@ def faults_of(experiment: Experiment) -> list[str]:
     return [snapshot_fault(experiment, each) for each in found]
 
 
+@pytest.mark.slow
 def test_verifying_draws_again_and_computes_the_numbers_again() -> None:
     course = make_course(live_since=NOW - WEEK)
     found = make_experiment(key="drawn", segment=make_segment(course))
@@ -209,6 +210,7 @@ def test_columns_of_later_releases_are_not_compared() -> None:
     assert rows_difference(gone, [today]) == "the column luck is no longer computed"
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_was_said_then(experiment: Experiment, admin_client: Client) -> None:
     keep(NOW + WEEK)
     record_deviation(experiment.pk, what="The coverage is 1 and was 0.5.", now=NOW + WEEK)

@@ -111,6 +111,7 @@ def make_entries(number: int, experiment_of: Cadence, plain: Cadence) -> None:
         make_transition(enrollment, left.segment, "leave")
 
 
+@pytest.mark.slow
 def test_reacting_takes_as_many_queries_for_eleven_enrollments_as_for_one() -> None:
     course = make_live_course()
     segment = make_any_segment(course)

@@ -90,6 +90,7 @@ def test_ghosts_have_the_cap_of_their_arm_too() -> None:
     assert states(ghosts) == ["ghost", "planned"]
 
 
+@pytest.mark.slow
 def test_learners_of_no_arm_and_all_other_caps_are_not_touched() -> None:
     experiment = make_cap_experiment()
     save_cap("both", limit=1, window="rolling_hours", length=4)

@@ -232,6 +232,7 @@ def instant(name: str, minutes: int) -> datetime:
     return datetime.fromisoformat(CHANGES[name][1]).replace(tzinfo=UTC) + minutes * MINUTE
 
 
+@pytest.mark.slow
 @every_change
 @few
 @given(begins=any_time | from_change, ends=any_time | from_change, minutes=near)

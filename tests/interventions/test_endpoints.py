@@ -51,6 +51,7 @@ def test_messages_of_a_course_never_go_to_another_endpoint_than_its_own(
     assert (len(other_sink.posted), http_sink.asked) == (1, [])
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_gone_is_switched_off_and_loses_no_message(
     http_sink: HttpSink, other_sink: HttpSink, admin_user
 ) -> None:

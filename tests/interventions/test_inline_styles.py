@@ -18,6 +18,7 @@ PIECES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @given(html=st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 @pytest.mark.parametrize("css", [_PARTS, _FOOT], ids=["words", "foot"])
 def test_any_words_get_the_styles_that_the_inliner_gives_them(css: str, html: str) -> None:

@@ -13,6 +13,7 @@ TEXTS = st.text(st.sampled_from("a .-é漢\n\r\t=") | st.characters(codec="utf-8
 WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), max_size=120)
 
 
+@pytest.mark.slow
 @given(subject=WORDS, text=TEXTS, html=TEXTS, times=st.sampled_from([1, 40]), value=WORDS)
 def test_the_bytes_of_a_mail_are_those_of_the_email_package(
     subject: str, text: str, html: str, times: int, value: str
@@ -75,6 +76,7 @@ def test_a_mail_without_html_is_written_too() -> None:
     assert mail_bytes(message) == message.as_bytes(linesep="\r\n")
 
 
+@pytest.mark.slow
 @given(text=TEXTS.filter(bool), html=TEXTS, times=st.sampled_from([1, 40, 400]))
 def test_a_mail_is_composed_as_django_composes_it(text: str, html: str, times: int) -> None:
     mail = _Mail(

@@ -80,6 +80,7 @@ def test_each_further_request_in_a_row_makes_a_longer_wait() -> None:
     assert waits == [5, 10, 20, 40]
 
 
+@pytest.mark.slow
 def test_a_channel_sends_half_as_much_at_once_after_a_request_and_recovers_slowly() -> None:
     at_once: list[int] = []
     number = count()
@@ -189,6 +190,7 @@ def test_a_less_important_message_does_not_overtake_one_that_waits_for_a_limit()
     assert state_of(urgent) == state_of(lesser) == ("handed_off", "")
 
 
+@pytest.mark.slow
 def test_a_loop_rests_while_all_messages_wait_for_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     rests: list[float] = []
     turns: list[str] = []

@@ -1,5 +1,6 @@
 """The text part of a mail, made from parts that are kept, is that of the whole HTML."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ def element(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 NODES = st.recursive(WORDS | st.sampled_from(["<br>", "<hr>", '<img alt="A cat">']), element)
 
 
+@pytest.mark.slow
 @given(nodes=st.lists(NODES, min_size=1, max_size=8))
 def test_text_made_in_parts_is_that_of_the_whole(nodes: list[str]) -> None:
     html = sanitize("".join(nodes))

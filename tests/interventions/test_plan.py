@@ -244,6 +244,7 @@ def test_planning_many_runs_takes_few_queries(django_assert_max_num_queries) -> 
     assert len(planned()) == 20
 
 
+@pytest.mark.slow
 def test_of_many_runs_that_wait_each_beat_looks_at_other_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -257,6 +258,7 @@ def test_of_many_runs_that_wait_each_beat_looks_at_other_ones(
     assert set().union(*closed) == {run.pk for run in over}
 
 
+@pytest.mark.slow
 def test_runs_that_wait_are_all_looked_at_if_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(closing, "MOST_LOOKED_AT", 4)
     for beat in range(10):

@@ -276,6 +276,7 @@ def test_a_failing_enrollment_delays_no_other() -> None:
     assert react_due(now=NOW + timedelta(seconds=29)) == 0
 
 
+@pytest.mark.slow
 def test_a_failure_among_many_needs_few_queries_and_keeps_the_time_limit() -> None:
     course, cadence = make_live_course(), make_cadence()
     enrollments = [make_evaluated(course) for _ in range(64)]
@@ -331,6 +332,7 @@ def lines_run(work, *, module) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_twice_as_many_transitions_of_one_enrollment_take_twice_the_work() -> None:
     def react_to(number):
         enrollment, cadence = (

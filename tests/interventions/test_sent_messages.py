@@ -126,6 +126,7 @@ def test_staff_read_a_message_as_it_was_sent(
     assert token not in page
 
 
+@pytest.mark.slow
 def test_the_ledger_and_the_learner_lead_to_the_message(
     admin_client: Client, sent: Delivery
 ) -> None:

@@ -215,6 +215,7 @@ def test_the_queue_lists_what_is_mine_of_my_sections_and_all(tessa: User) -> Non
     assert task_page(Share.MY_SECTIONS, viewer=nobody).tasks == []
 
 
+@pytest.mark.slow
 def test_the_next_page_begins_behind_the_last_task(tessa: User) -> None:
     enrollment = make_evaluated()
     made = [make_task(enrollment) for _ in range(3)]

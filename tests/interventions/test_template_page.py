@@ -152,6 +152,7 @@ def test_a_version_that_can_no_longer_be_used_is_not_restored(
         restore_version(template.pk, 7)
 
 
+@pytest.mark.slow
 def test_only_the_newest_versions_are_shown(template: MessageTemplate) -> None:
     for number in range(MOST_VERSIONS + 3):
         save(template, en=(f"Subject {number}", HELLO))

@@ -149,6 +149,7 @@ def test_without_an_endpoint_the_message_waits_until_there_is_one(http_sink: Htt
     assert dispatch(NOW + DAY) == {"handed_off": 1}
 
 
+@pytest.mark.slow
 def test_a_hanging_endpoint_costs_one_wait_and_holds_up_nobody_else(
     http_sink: HttpSink,
     other_sink: HttpSink,
@@ -294,6 +295,7 @@ BAD_URLS = (
 )
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_secret_once_and_refuses_a_bad_address(
     admin_client: Client, settings
 ) -> None:

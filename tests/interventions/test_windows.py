@@ -118,6 +118,7 @@ def is_open(at: datetime, window: SendWindow, zone: str) -> bool:
     return begins_today or (yesterday in window.weekdays and wall.time() < window.closes)
 
 
+@pytest.mark.slow
 @given(
     hours=st.none() | st.tuples(times, times),
     weekdays=st.frozensets(st.integers(1, 7), min_size=1),

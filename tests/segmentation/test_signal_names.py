@@ -52,6 +52,7 @@ two_refs = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(two_refs, two_refs)
 def test_identities_and_columns_tell_any_two_signals_apart(one, other):
     assert (one.identity == other.identity) is (one == other)

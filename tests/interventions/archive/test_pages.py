@@ -138,6 +138,7 @@ def test_a_cadence_that_never_comes_again_stays_so() -> None:
     assert start_manually(cadence.pk, member.pk, now=NOW) is None
 
 
+@pytest.mark.slow
 def test_the_page_of_a_learner_tells_the_same_history() -> None:
     old = make_full(make_member())
     member = old.enrollment

@@ -81,6 +81,7 @@ def test_event_that_has_not_acted_is_kept() -> None:
     assert kept() == ["200"]
 
 
+@pytest.mark.slow
 def test_all_batches_are_forgotten_also_behind_events_that_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
