@@ -7,7 +7,8 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.exports.hiding import FEWEST, Place, Shown, small_arms
+from experiments.exports.hiding import Place, Shown, small_arms
+from experiments.reporting.small_cells import FEWEST
 
 DAY = date(2025, 11, 3)
 PLACES = st.builds(
