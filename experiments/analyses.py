@@ -13,10 +13,24 @@ from experiments.metrics.definitions import (
     metric_definition,
 )
 from experiments.protocol import ProtocolGuardrail
+from experiments.stats.comparison import RATES
 
 OUTCOMES = {metric.key: metric for metric in (*METRICS, *MORE_METRICS)}
 _GUARDRAILS = {metric.key: metric for metric, _ in GUARDRAILS}
 USUAL_PRIMARY = METRICS[0].key
+RATE_OUTCOMES = frozenset(key for key, metric in OUTCOMES.items() if metric.family is RATES)
+NEEDS_RATE = (
+    "An adaptive draw follows a share of learners. Choose an outcome that each learner has or has "
+    "not, such as “Quiz attempted within 7 days”, or draw without adapting."
+)
+NO_LOOKS = (
+    "An adaptive draw is judged once, at its end. Leave the planned looks empty, or draw without "
+    "adapting."
+)
+NO_SUBGROUPS = (
+    "Parts of the learners of an adaptive draw are too small to be compared. Leave them empty, or "
+    "draw without adapting."
+)
 MOST_LOOKS = 10
 MOST_SUBGROUPS = 5
 

@@ -16,9 +16,12 @@ COURSE = "course"
 MOST_PARTS = 10
 MOST_COVARIATES = 4
 LARGEST_MULTIPLE = 4
+# In smaller batches an arm is often empty, and its learners cannot be compared with anybody.
+FEWEST_IN_BATCH = 20
+LEAST_FLOOR = 0.05
 
 ENROLLMENT, SECTION = "enrollment", "section"
-HASH, BLOCKS, CLUSTER = "hash", "blocks", "cluster"
+HASH, BLOCKS, CLUSTER, ADAPTIVE = "hash", "blocks", "cluster", "adaptive"
 KEEP, FOLLOW, EXCLUDE = "keep", "follow", "exclude"
 ONE_ARM, WINNER = "one_arm", "winner"
 
@@ -27,6 +30,7 @@ METHODS = {
     HASH: "each one by chance",
     BLOCKS: "in balanced blocks",
     CLUSTER: "whole sections, balanced by size",
+    ADAPTIVE: "more and more into the arm that does best (adaptive)",
 }
 SECTION_RULES = {
     KEEP: "they keep their arm",
@@ -87,13 +91,42 @@ class LayerRange:
 
 
 @dataclass(frozen=True)
+class Adapting:
+    """How the shares of an adaptive draw follow the outcomes.
+
+    Until the outcomes of `burn_in` learners are known, the planned weights draw. Then the shares
+    may change after every `batch` learners. No arm's share falls below `floor`.
+    """
+
+    burn_in: int = 60
+    batch: int = 40
+    floor: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.burn_in < FEWEST_IN_BATCH or self.batch < FEWEST_IN_BATCH:
+            raise ValueError(
+                f"An adaptive draw needs at least {FEWEST_IN_BATCH} learners before the first "
+                "change of the shares, and as many between changes."
+            )
+        if not LEAST_FLOOR <= self.floor < 1:
+            raise ValueError(
+                f"The smallest share of an arm is at least {LEAST_FLOOR:g}: with fewer learners "
+                "in an arm, nothing could be said about it."
+            )
+
+    def may_change(self, position: int) -> bool:
+        """Return whether the shares may change before the draw with this number, from 0."""
+        return position >= self.burn_in and (position - self.burn_in) % self.batch == 0
+
+
+@dataclass(frozen=True)
 class Design:
     """All that decides a draw besides the arms and the seed, and what follows the end.
 
     `block_multiples` are the sizes of a block, in multiples of the smallest one for the weights: a
     block takes one of them by chance. `section_rule` holds for learners who change their section or
     sit in two. `ends_at` is an instant in ISO format. A limit of None does not end the experiment.
-    `afterwards_arm` is the key of the arm for everybody.
+    `afterwards_arm` is the key of the arm for everybody. Only an adaptive draw has `adapting`.
     """
 
     unit: str = ENROLLMENT
@@ -108,6 +141,7 @@ class Design:
     most_sections: int | None = None
     afterwards: str = KEEP
     afterwards_arm: str = ""
+    adapting: Adapting | None = None
 
     def __post_init__(self) -> None:
         problems = [sentence for fault, sentence in self._faults() if fault]
@@ -135,6 +169,10 @@ class Design:
             (
                 bool(self.strata) and self.method != BLOCKS,
                 "Only draws in balanced blocks have strata.",
+            ),
+            (
+                (self.method == ADAPTIVE) != (self.adapting is not None),
+                "An adaptive draw says how the shares change, and no other draw does.",
             ),
             (
                 len(names) > MOST_COVARIATES or len(names) != len(set(names)),
@@ -185,11 +223,12 @@ def read_design(found: Mapping[str, Any]) -> Design:
             raise ValueError(f"This release of Nudgelab does not know {', '.join(unknown)}.")
         strata = tuple(map(_read_covariate, values.pop("strata", ())))
         multiples = tuple(values.pop("block_multiples", Design.block_multiples))
-        layer = values.pop("layer", None)
+        layer, adapting = values.pop("layer", None), values.pop("adapting", None)
         return Design(
             strata=strata,
             block_multiples=multiples,
             layer=None if layer is None else LayerRange(**layer),
+            adapting=None if adapting is None else Adapting(**adapting),
             **values,
         )
     except (AttributeError, TypeError) as error:

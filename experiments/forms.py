@@ -8,9 +8,28 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from experiments.analyses import outcome_choices, read_guardrails, read_looks, read_subgroups
+from experiments.analyses import (
+    NEEDS_RATE,
+    NO_LOOKS,
+    NO_SUBGROUPS,
+    RATE_OUTCOMES,
+    USUAL_PRIMARY,
+    outcome_choices,
+    read_guardrails,
+    read_looks,
+    read_subgroups,
+)
 from experiments.covariates import read_covariates
-from experiments.design import BLOCKS, CLUSTER, ENROLLMENT, ONE_ARM, SECTION
+from experiments.design import (
+    ADAPTIVE,
+    BLOCKS,
+    CLUSTER,
+    ENROLLMENT,
+    FEWEST_IN_BATCH,
+    LEAST_FLOOR,
+    ONE_ARM,
+    SECTION,
+)
 from experiments.models import ARM_KEY_ONCE, ARM_ONE_CONTROL, ARM_POSITION_ONCE, Arm, Experiment
 
 if TYPE_CHECKING:
@@ -47,6 +66,7 @@ class ExperimentForm(ExperimentModelForm):
         fields = (
             "key", "name", "hypothesis", "segment", "playbook",
             "method", "strata", "block_sizes", "section_rule",
+            "burn_in", "share_batch", "share_floor",
             "coverage", "differs_outside", "seed",
             "layer", "layer_start", "layer_end", "excludes_reached",
             "ends_at", "most_learners", "most_sections", "afterwards", "afterwards_arm",
@@ -54,7 +74,7 @@ class ExperimentForm(ExperimentModelForm):
             "expected_learners", "looks", "subgroups",
         )  # fmt: skip
         error_messages: ClassVar = dict.fromkeys(
-            ("coverage", "layer_start", "layer_end"), _SHARE_ERRORS
+            ("coverage", "share_floor", "layer_start", "layer_end"), _SHARE_ERRORS
         )
         widgets: ClassVar = {
             name: UnfoldAdminTextareaWidget(attrs={"rows": rows})
@@ -103,7 +123,8 @@ class ExperimentForm(ExperimentModelForm):
         if "method" in self.cleaned_data:
             is_cluster = self.cleaned_data["method"] == CLUSTER
             self.instance.unit = SECTION if is_cluster else ENROLLMENT
-            for name, sentence in design_faults(self.cleaned_data):
+            found = self.cleaned_data
+            for name, sentence in (*design_faults(found), *adapting_faults(found)):
                 self.add_error(name, sentence)
         # Both names are missing in a started experiment, whose population is read-only. One is
         # missing where the field has an error of its own.
@@ -114,6 +135,25 @@ class ExperimentForm(ExperimentModelForm):
             elif all(chosen):
                 self.add_error("playbook", ONE_POPULATION)
         return cleaned
+
+
+def adapting_faults(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields that an adaptive draw cannot have, each with a sentence."""
+    if found["method"] != ADAPTIVE:
+        return
+    for name in ("burn_in", "share_batch"):
+        number = found.get(name)
+        if number is not None and number < FEWEST_IN_BATCH:
+            yield name, f"Write at least {FEWEST_IN_BATCH}, so that each batch has every arm."
+    floor = found.get("share_floor")
+    if floor is not None and not LEAST_FLOOR <= floor < 1:
+        yield "share_floor", f"Write a share from {LEAST_FLOOR:g} on, such as 0.1."
+    if found.get("primary_outcome", USUAL_PRIMARY) not in RATE_OUTCOMES:
+        yield "primary_outcome", NEEDS_RATE
+    if found.get("looks"):
+        yield "looks", NO_LOOKS
+    if found.get("subgroups"):
+        yield "subgroups", NO_SUBGROUPS
 
 
 def design_faults(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -169,6 +169,13 @@ class ExperimentProtocol:
         """Return the arms' ranges, in which the share `coverage` of all units takes part."""
         return Arms.of({arm.key: arm.weight for arm in self.arms}, coverage=coverage)
 
+    def arms_by(self, shares: Mapping[str, float]) -> Arms:
+        """Return the arms' ranges by these shares, in the order of the arms.
+
+        JSON in a database keeps no order of keys, and the order decides the ranges.
+        """
+        return Arms.of({arm.key: shares[arm.key] for arm in self.arms if arm.key in shares})
+
     def chosen_metrics(self) -> list[Metric]:
         """Return the metrics in the protocol's order. Raise ProtocolError for an unknown one."""
         return [_read(definition) for definition in self.metrics]
@@ -221,6 +228,9 @@ def protocol_text(protocol: ExperimentProtocol) -> str:
     if protocol.promise is not None and not protocol.promise.caps:
         # Without caps of arms, the text stays as in releases that did not know them.
         del content["promise"]["caps"]
+    if protocol.design.adapting is None:
+        # The same for draws that do not adapt.
+        del content["design"]["adapting"]
     return canonical_json(content)
 
 

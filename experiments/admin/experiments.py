@@ -36,7 +36,9 @@ STATUS_COLORS = {
     "stopped": "warning",
     "archived": "default",
 }
-DESIGN = ("method", "strata", "block_sizes", "section_rule")
+DESIGN = (
+    "method", "strata", "block_sizes", "section_rule", "burn_in", "share_batch", "share_floor",
+)  # fmt: skip
 LAYER = ("layer", "layer_start", "layer_end", "excludes_reached")
 END = ("ends_at", "most_learners", "most_sections", "afterwards", "afterwards_arm")
 ANALYSIS = (

@@ -96,6 +96,16 @@ class StratumAdmin(ReadOnlyAdmin):
     search_fields = ("experiment__key__exact",)
 
 
+@admin.register(models.SharePeriod)
+class SharePeriodAdmin(ReadOnlyAdmin):
+    """The shares of adaptive experiments over time, and the outcomes that they follow from."""
+
+    list_display = ("experiment", "position", "at", "shares", "counts")
+    list_select_related = ("experiment",)
+    list_filter = (("experiment", RelatedFilter),)
+    search_fields = ("experiment__key__exact",)
+
+
 @admin.register(models.LedgerEntry)
 class LedgerEntryAdmin(ReadOnlyAdmin):
     """The sealed entries of ledgers, each chained to the one before by its digest."""

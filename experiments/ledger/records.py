@@ -1,7 +1,7 @@
 """What the entries of a ledger hold: the protocol, and the draws of units and sections. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -24,11 +24,25 @@ class SectionRecord:
 
 
 @dataclass(frozen=True)
+class ShareRecord:
+    """The shares of an adaptive draw from a position on.
+
+    `counts` are what was known by the instant: learners with the outcome, and all, by arm.
+    """
+
+    position: int
+    at: str
+    shares: Mapping[str, float]
+    counts: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
 class DrawRecord:
     """The draw of a unit. `course` is the key of its course when the draw was sealed.
 
-    Only draws in blocks have a stratum and a position, only those of sections a section, and only
-    those in a layer the learner's number.
+    Only draws in blocks and adaptive ones have a stratum and a position, only those of sections a
+    section, and only those in a layer the learner's number. `period` is the position of the shares
+    of an adaptive draw.
     """
 
     unit: str
@@ -40,20 +54,27 @@ class DrawRecord:
     position: int | None = None
     section: str | None = None
     layer_unit: int | None = None
+    period: int | None = None
 
 
 @dataclass(frozen=True)
 class Draws:
-    """The content of one entry: draws of sections first, then of units."""
+    """The content of one entry: draws of sections first, then of units, with their shares."""
 
     sections: tuple[SectionRecord, ...] = ()
     units: tuple[DrawRecord, ...] = ()
+    shares: tuple[ShareRecord, ...] = ()
 
     def content(self) -> str:
         """Return it as canonical JSON."""
-        return canonical_json(
-            {"sections": list(map(_plain, self.sections)), "units": list(map(_plain, self.units))}
-        )
+        content = {
+            "sections": list(map(_plain, self.sections)),
+            "units": list(map(_plain, self.units)),
+        }
+        if self.shares:
+            # Other draws have none, and the text of their entries stays as in earlier releases.
+            content["shares"] = list(map(_plain, self.shares))
+        return canonical_json(content)
 
     @classmethod
     def read(cls, entry: Entry) -> "Draws":
@@ -63,6 +84,7 @@ class Draws:
             return cls(
                 tuple(SectionRecord(**each) for each in found["sections"]),
                 tuple(DrawRecord(**each) for each in found["units"]),
+                tuple(ShareRecord(**each) for each in found.get("shares", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerError(f"Entry {entry.position} of the ledger cannot be read.") from error
@@ -129,5 +151,5 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def _plain(record: SectionRecord | DrawRecord) -> dict[str, Any]:
+def _plain(record: SectionRecord | DrawRecord | ShareRecord) -> dict[str, Any]:
     return {name: value for name, value in asdict(record).items() if value is not None}

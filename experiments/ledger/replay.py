@@ -5,11 +5,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from experiments.design import BLOCKS, HASH, SECTION
-from experiments.ledger.records import DrawRecord, SectionRecord
+from experiments.design import ADAPTIVE, BLOCKS, HASH, SECTION, Adapting
+from experiments.ledger.records import DrawRecord, SectionRecord, ShareRecord
+from experiments.metrics.definitions import HIGHER
 from experiments.protocol import ExperimentProtocol
+from experiments.randomize.arms import Arms
 from experiments.randomize.blocks import PRESENT, Blocks, Place
 from experiments.randomize.hash import bucket_of, bucket_of_many
+from experiments.randomize.thompson import adapted_shares, arm_seed
+
+# Shares are whole steps of 0.0001.
+_ROUNDED = 1.5e-4
 
 
 class Replay:
@@ -25,10 +31,16 @@ class Replay:
         self._strata: dict[str, _Stratum] = {}
         self._sections: dict[str, SectionRecord] = {}
         self._positions: dict[str, set[int]] = defaultdict(set)
+        # The arms by the position of the first draw with these shares.
+        self._shares: dict[int, Arms] = {}
 
     def sections(self, records: Sequence[SectionRecord]) -> str:
         """Draw the sections again."""
         return next(filter(None, map(self._section, records)), "")
+
+    def shares(self, records: Sequence[ShareRecord]) -> str:
+        """Compute the shares again from the counts that they follow from."""
+        return next(filter(None, map(self._share, records)), "")
 
     def units(self, records: Sequence[DrawRecord]) -> str:
         """Draw the units again."""
@@ -77,8 +89,54 @@ class Replay:
             return self._arms.arm_at(record.bucket)
         if self._design.method == BLOCKS:
             return self._at(record.stratum or "", record.position)
+        if self._design.method == ADAPTIVE:
+            return self._adapted(record)
         section = self._sections.get(record.section or "")
         return None if section is None else section.arm
+
+    def _share(self, record: ShareRecord) -> str:
+        adapting, name = self._design.adapting, f"The shares from draw {record.position} on"
+        if adapting is None:
+            return f"{name} belong to no adaptive draw."
+        if self._shares and record.position <= max(self._shares):
+            return f"{name} do not follow the shares before them."
+        if not record.position:
+            expected = {arm.key: arm.weight for arm in self._protocol.arms if arm.weight > 0}
+        elif not adapting.may_change(record.position):
+            return f"{name} came at another time than the protocol says."
+        elif sum(n for _, n in record.counts.values()) < adapting.burn_in:
+            return f"{name} came before the outcomes of {adapting.burn_in} learners were known."
+        else:
+            expected = self._shares_of(record, adapting)
+        # Another release of the libraries may round the last digit otherwise.
+        if expected.keys() != record.shares.keys() or any(
+            abs(share - record.shares[arm]) > _ROUNDED for arm, share in expected.items()
+        ):
+            return f"{name} are {dict(record.shares)}, but {expected} follow from the outcomes."
+        self._shares[record.position] = self._protocol.arms_by(record.shares)
+        return ""
+
+    def _shares_of(self, record: ShareRecord, adapting: Adapting) -> dict[str, float]:
+        # In the order of the arms, which decides between equal remainders when shares are rounded.
+        found = record.counts
+        counts = {
+            arm.key: (found[arm.key][0], found[arm.key][1])
+            for arm in self._protocol.arms
+            if arm.key in found
+        }
+        is_higher = self._protocol.chosen_metrics()[0].better == HIGHER
+        return adapted_shares(counts, floor=adapting.floor, higher_is_better=is_higher)
+
+    def _adapted(self, record: DrawRecord) -> str | None:
+        """Return the arm of an adaptive draw, by the last shares before its position."""
+        position, positions = record.position, self._positions[record.stratum or ""]
+        if position is None or position in positions:
+            return None
+        positions.add(position)
+        last = max((each for each in self._shares if each <= position), default=None)
+        if last is None or last != record.period:
+            return None
+        return self._shares[last].arm_at(bucket_of(record.unit, seed=arm_seed(self._protocol.seed)))
 
     def _section(self, record: SectionRecord) -> str:
         name = _section_name(record)

@@ -12,6 +12,7 @@ from experiments.ledger.chain import Entry, LedgerError
 from experiments.metrics.columns import Frequencies
 from experiments.metrics.observed import Observed
 from experiments.protocol import HOLM, ExperimentProtocol
+from experiments.reporting.adaptive import with_periods
 from experiments.reporting.advice import advice
 from experiments.reporting.answer import answers
 from experiments.reporting.by_section import with_sections
@@ -28,8 +29,8 @@ Table = tuple[tuple[int | None, ...], ...]
 class Snapshot:
     """A report at an instant: what it said, its numbers as the rows of its file, and its tables.
 
-    `drawn` are the learners by arm, and `sections` the sections. `tables` are by metric, section
-    (an empty text unless whole sections are compared) and arm.
+    `drawn` are the learners by arm, and `sections` the sections. `tables` are by metric, part and
+    arm. A part is a section or a period where those are compared, and else an empty text.
     """
 
     experiment: str
@@ -59,7 +60,7 @@ class Snapshot:
             {
                 result.metric.key: {
                     section: {arm: _table(each.frequencies) for arm, each in found.items()}
-                    for section, found in (result.by_section or {"": result.observed}).items()
+                    for section, found in (result.by_part or {"": result.observed}).items()
                 }
                 for result in report.results
             },
@@ -96,6 +97,7 @@ def computed_rows(kept: Snapshot, protocol: ExperimentProtocol) -> tuple[tuple[s
         level=protocol.level, protocol_sha256="", courses=(),
         is_corrected=protocol.analysis.correction == HOLM,
         draws_sections=protocol.design.unit == SECTION,
+        is_adaptive=protocol.design.adapting is not None,
     )  # fmt: skip
     arms = [
         ArmFacts(arm.key, arm.name, arm.is_control, arm.weight, kept.drawn.get(arm.key, 0))
@@ -117,6 +119,11 @@ def computed_rows(kept: Snapshot, protocol: ExperimentProtocol) -> tuple[tuple[s
     if facts.draws_sections:
         found = with_sections(
             found, guardrails=[], observed=observed, sectioned=sectioned, drawn=kept.sections
+        )
+    elif facts.is_adaptive:
+        # The rows do not depend on the shares, only on the sizes of the arms in each period.
+        found = with_periods(
+            found, guardrails=[], observed=observed, by_period=sectioned, periods=[]
         )
     return _cells(found)
 

@@ -6,7 +6,7 @@ from experiments.models.arms import (
     ARM_POSITION_ONCE,
     Arm,
 )
-from experiments.models.assignments import Assignment, SectionDraw, Stratum
+from experiments.models.assignments import Assignment, SectionDraw, SharePeriod, Stratum
 from experiments.models.experiments import Experiment
 from experiments.models.layers import ExclusionLayer, random_seed
 from experiments.models.ledger import EntryKind, LedgerEntry
@@ -30,6 +30,7 @@ __all__ = [
     "ExperimentStatus",
     "LedgerEntry",
     "SectionDraw",
+    "SharePeriod",
     "Stratum",
     "random_seed",
 ]

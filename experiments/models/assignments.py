@@ -48,6 +48,44 @@ class Stratum(CourseScoped):
         return self.key
 
 
+class SharePeriod(CourseScoped):
+    """The shares of the arms from one draw of an adaptive experiment on, until the next row.
+
+    It is written before the first draw by its shares, in the same transaction, and never changed.
+    """
+
+    course_scope = shared_unless(
+        "experiment__segment__playbook__courses", "experiment__playbook__courses"
+    )
+
+    experiment = models.ForeignKey(
+        Experiment, on_delete=models.CASCADE, related_name="share_periods", db_index=False
+    )
+    position = models.PositiveIntegerField(help_text="The number of the first draw, from 0.")
+    at = models.DateTimeField()
+    shares = models.JSONField(help_text="The share of each arm, by its key.")
+    counts = models.JSONField(
+        help_text="Learners with the outcome, and learners counted, by the key of the arm: what "
+        "was known at the instant, and what the shares follow from."
+    )
+    entry = models.ForeignKey(
+        LedgerEntry, null=True, editable=False, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("experiment_id", "position")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=("experiment", "position"),
+                name="share_period_position_once",
+                violation_error_message="The experiment already has shares from this draw on.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"shares from draw {self.position + 1:,} on"
+
+
 class SectionDraw(CourseScoped):
     """The arm of a section: drawn once, never changed. Its learners share the arm."""
 
@@ -126,6 +164,15 @@ class Assignment(CourseScoped):
     )
     section_draw = models.ForeignKey(
         SectionDraw,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="assignments",
+        db_index=False,
+    )
+    # The shares by which it was drawn, in an adaptive experiment.
+    period = models.ForeignKey(
+        SharePeriod,
         null=True,
         blank=True,
         on_delete=models.PROTECT,

@@ -1,6 +1,7 @@
 """Experiments with their designs, and the layers in which they exclude each other."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -17,6 +18,7 @@ from experiments.design import (
     METHODS,
     SECTION_RULES,
     UNITS,
+    Adapting,
 )
 from experiments.models.analyses import PlannedAnalysis
 from experiments.models.layers import ExclusionLayer, random_seed
@@ -93,7 +95,8 @@ class Experiment(PlannedAnalysis, CourseScoped):
         default=HASH,
         verbose_name="how they are drawn",
         help_text="Balanced blocks keep the arms of a small course equally large, also within each "
-        "stratum. Draw whole sections if learners of one class would see each other's messages.",
+        "stratum. Draw whole sections if learners of one class would see each other's messages. An "
+        "adaptive draw finds the best arm sooner, but says less exactly how much better it is.",
     )
     seed = models.CharField(
         max_length=100,
@@ -138,6 +141,29 @@ class Experiment(PlannedAnalysis, CourseScoped):
         db_default=KEEP,
         verbose_name="learners who change section or sit in two",
         help_text="Only where whole sections are drawn.",
+    )
+    burn_in = models.PositiveIntegerField(
+        default=Adapting.burn_in,
+        db_default=Adapting.burn_in,
+        verbose_name="learners before the shares change",
+        help_text="For an adaptive draw. Until the outcomes of so many learners are known, the "
+        "weights of the arms draw.",
+    )
+    share_batch = models.PositiveIntegerField(
+        default=Adapting.batch,
+        db_default=Adapting.batch,
+        verbose_name="learners between two changes",
+        help_text="For an adaptive draw. Learners are compared only with those drawn by the same "
+        "shares, so small batches cost precision.",
+    )
+    share_floor = models.DecimalField(
+        max_digits=5,
+        decimal_places=4,
+        default=Decimal("0.1"),
+        db_default=Decimal("0.1"),
+        verbose_name="smallest share of an arm",
+        help_text="For an adaptive draw. The control and every other arm keep at least this share, "
+        "so that they can still be compared.",
     )
     layer = models.ForeignKey(
         ExclusionLayer,
@@ -239,6 +265,12 @@ class Experiment(PlannedAnalysis, CourseScoped):
                 condition=Q(coverage__gte=0, coverage__lte=1),
                 name="experiment_coverage_is_a_share",
                 violation_error_message="The coverage is a share. Write a number from 0 to 1.",
+            ),
+            models.CheckConstraint(
+                condition=Q(share_floor__gte=0, share_floor__lte=1),
+                name="experiment_floor_is_a_share",
+                violation_error_message="The smallest share is a share. Write a number from 0 to "
+                "1, such as 0.1.",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=ExperimentStatus.values),

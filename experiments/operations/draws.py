@@ -12,11 +12,12 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from experiments.design import BLOCKS, BUCKETS, CLUSTER, HASH, Design
+from experiments.design import ADAPTIVE, BLOCKS, BUCKETS, CLUSTER, HASH, Design
 from experiments.models import Assignment, Ending, Experiment, ExperimentStatus
 from experiments.operations.life import end
 from experiments.operations.places import take_places
 from experiments.operations.sections import arms_of_sections, chosen_sections
+from experiments.operations.shares import take_adaptive_places
 from experiments.protocol import ExperimentProtocol, read_protocol
 from experiments.queries.units import Unit, reached_learners, stratum_keys, units_of
 from experiments.randomize.blocks import Blocks
@@ -193,8 +194,33 @@ def _by_section(draw: _Draw, units: Sequence[Unit]) -> int:
     return len(rows)
 
 
+def _adaptively(draw: _Draw, units: Sequence[Unit]) -> int:
+    """Draw each unit by the shares that hold when its turn comes. Return the number of rows."""
+    covered = draw.covered(units)[: draw.free]
+    if not covered:
+        return 0
+    keys = [str(unit.unit_key) for unit, _ in covered]
+    places = take_adaptive_places(draw.experiment, draw.protocol, keys, now=draw.now)
+    arms = draw.arm_ids()
+    rows = [
+        draw.row(
+            unit,
+            arms[place.arm],
+            bucket,
+            stratum_id=place.stratum_id,
+            position=place.position,
+            period_id=place.period_id,
+        )
+        for (unit, bucket), place in zip(covered, places, strict=True)
+    ]
+    # As in blocks, a conflict must fail.
+    Assignment.objects.bulk_create(rows)
+    return len(rows)
+
+
 METHODS: dict[str, Callable[[_Draw, Sequence[Unit]], int]] = {
     HASH: _by_hash,
     BLOCKS: _in_blocks,
     CLUSTER: _by_section,
+    ADAPTIVE: _adaptively,
 }

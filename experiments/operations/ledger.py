@@ -20,6 +20,7 @@ from experiments.models import (
     ExperimentStatus,
     LedgerEntry,
     SectionDraw,
+    SharePeriod,
 )
 from experiments.queries.ledger import (
     draw_records,
@@ -27,6 +28,7 @@ from experiments.queries.ledger import (
     entry_row,
     instant,
     section_records,
+    share_records,
 )
 from experiments.queries.states import last_state, state_of
 from experiments.starting import seal_protocol
@@ -74,13 +76,18 @@ def seal_draws(experiment_id: int, *, now: datetime) -> int:
     free = unsealed.select_for_update(no_key=True, skip_locked=True, of=("self",))
     ids = list(free.order_by("pk").values_list("pk", flat=True)[:BATCH_SIZE])
     units = Assignment.objects.filter(pk__in=ids).order_by("pk")
-    draws = Draws(tuple(section_records(sections)), tuple(draw_records(units)))
+    records = tuple(draw_records(units))
+    # Read after the units, so that the shares of each of them are seen.
+    periods = SharePeriod.objects.filter(experiment=experiment_id, entry__isnull=True)
+    draws = Draws(tuple(section_records(sections)), records, tuple(share_records(periods)))
     if not (draws.sections or draws.units):
         return 0
     entry = _append(experiment_id, EntryKind.DRAWS, draws.content(), now)
     names = [each.section for each in draws.sections]
     SectionDraw.objects.filter(experiment=experiment_id, unit__in=names).update(entry=entry)
     units.order_by().update(entry=entry)
+    positions = [each.position for each in draws.shares]
+    periods.filter(position__in=positions).update(entry=entry)
     return len(ids)
 
 

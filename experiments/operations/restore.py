@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -34,6 +35,7 @@ from experiments.models import (
     ExperimentStatus,
     LedgerEntry,
     SectionDraw,
+    SharePeriod,
     Stratum,
 )
 from experiments.operations.ledger import BATCH_SIZE, seal_draws
@@ -104,6 +106,7 @@ def _experiment(first: dict[str, str], state: State | None, *, ended_at: str) ->
         unit=protocol.design.unit,
         method=protocol.design.method,
         is_restored=True,
+        **_adapting_fields(protocol),
     )
     if state is not None:
         experiment.name, experiment.coverage = state.name, Decimal(state.coverage)
@@ -119,6 +122,17 @@ def _experiment(first: dict[str, str], state: State | None, *, ended_at: str) ->
         experiment.status = status
         experiment.save(update_fields=["status"] if status == "checked" else None)
     return experiment
+
+
+def _adapting_fields(protocol: ExperimentProtocol) -> dict[str, Any]:
+    adapting = protocol.design.adapting
+    if adapting is None:
+        return {}
+    return {
+        "burn_in": adapting.burn_in,
+        "share_batch": adapting.batch,
+        "share_floor": adapting.floor,
+    }
 
 
 def _arms(experiment: Experiment, protocol: ExperimentProtocol) -> list[Arm]:
@@ -143,12 +157,22 @@ class _Restored:
         self._arms = dict(experiment.arms.values_list("key", "pk"))
         self._strata: dict[str, Stratum] = {}
         self._sections: dict[str, SectionDraw] = {}
+        self._periods: dict[int, SharePeriod] = {}
         self._courses: dict[str, Course] = {}
 
     def add(self, draws: Draws, entry: LedgerEntry) -> None:
         """Write the draws of one entry."""
         for section in draws.sections:
             self._sections[section.section] = self._section(section, entry)
+        for each in draws.shares:
+            self._periods[each.position] = SharePeriod.objects.create(
+                experiment=self._experiment,
+                position=each.position,
+                at=datetime.fromisoformat(each.at),
+                shares=each.shares,
+                counts=each.counts,
+                entry=entry,
+            )
         enrollments = self._enrollments(draws.units)
         rows = [self._unit(each, enrollments[each.unit], entry) for each in draws.units]
         Assignment.objects.bulk_create(rows)
@@ -186,6 +210,7 @@ class _Restored:
             position=record.position,
             section_draw=self._sections.get(record.section or ""),
             layer_unit=record.layer_unit,
+            period=None if record.period is None else self._periods[record.period],
             entry=entry,
         )
 

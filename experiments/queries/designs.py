@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from activity.models import Course
+from experiments.analyses import NEEDS_RATE, NO_LOOKS, NO_SUBGROUPS, RATE_OUTCOMES
 from experiments.covariates import read_covariates
-from experiments.design import BLOCKS, BUCKETS, HASH, Design, LayerRange
+from experiments.design import ADAPTIVE, BLOCKS, BUCKETS, HASH, Adapting, Design, LayerRange
 from experiments.models import BlockSizes, Experiment
 from experiments.queries.protocols import population_of, protocol_arms
 from experiments.queries.units import with_cuts
@@ -32,8 +33,11 @@ def design_of(experiment: Experiment) -> Design:
         most_sections=experiment.most_sections,
         afterwards=experiment.afterwards,
         afterwards_arm=experiment.afterwards_arm,
+        adapting=_adapting(experiment),
     )
     _refuse_arms(experiment, design)
+    if design.adapting is not None:
+        _refuse_adapting(experiment, design.adapting)
     return design
 
 
@@ -81,6 +85,34 @@ def _layer(experiment: Experiment) -> LayerRange | None:
     )
 
 
+def _adapting(experiment: Experiment) -> Adapting | None:
+    if experiment.method != ADAPTIVE:
+        return None
+    return Adapting(experiment.burn_in, experiment.share_batch, float(experiment.share_floor))
+
+
+def _refuse_adapting(experiment: Experiment, adapting: Adapting) -> None:
+    """Raise ValueError for what an adaptive draw cannot have."""
+    weights = [arm.weight for arm in protocol_arms(experiment) if arm.weight > 0]
+    floor = f"the smallest share of {adapting.floor:g}"
+    faults = [
+        (experiment.primary_outcome not in RATE_OUTCOMES, NEEDS_RATE),
+        (bool(experiment.looks.strip()), NO_LOOKS),
+        (bool(experiment.subgroups.strip()), NO_SUBGROUPS),
+        (
+            adapting.floor * len(weights) >= 1,
+            f"{len(weights)} arms cannot each have {floor}: nothing would be left to change.",
+        ),
+        (
+            any(weight < adapting.floor for weight in weights),
+            f"An arm has a weight below {floor}. Raise its weight or lower the smallest share.",
+        ),
+    ]
+    problems = [sentence for fault, sentence in faults if fault]
+    if problems:
+        raise ValueError(" ".join(problems))
+
+
 def _bucket(share: Decimal) -> int:
     return int(share * BUCKETS)
 
@@ -89,5 +121,5 @@ def _refuse_arms(experiment: Experiment, design: Design) -> None:
     arms = {arm.key: arm.weight for arm in protocol_arms(experiment)}
     if design.afterwards_arm and design.afterwards_arm not in arms:
         raise ValueError(f"The arm for everybody after the end is one of: {', '.join(arms)}.")
-    if design.method != HASH and arms:
+    if design.method not in (HASH, ADAPTIVE) and arms:
         smallest_block(arms)

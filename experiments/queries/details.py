@@ -34,10 +34,13 @@ def details(
     """
     analysis = read_protocol(experiment.protocol).analysis
     primary, level = report.primary.metric, report.facts.level
-    before = aggregates_by_arm(experiment.pk, metrics=BASELINE, as_of=as_of)
-    baseline = baseline_rows(report.arms, {arm: each.observed for arm, each in before.items()})
     deviations = deviations_of(experiment, as_of=as_of, viewer=viewer)
     kept = snapshot_days(experiment)[:MOST_KEPT]
+    if report.facts.is_adaptive:
+        # The arms were filled at different times, so even the time before the draw may differ.
+        return Details([], [], [], [], deviations, kept)
+    before = aggregates_by_arm(experiment.pk, metrics=BASELINE, as_of=as_of)
+    baseline = baseline_rows(report.arms, {arm: each.observed for arm, each in before.items()})
     if report.facts.draws_sections or report.is_withheld:
         # The other details compare single learners, or what must not be compared.
         return Details([], [], baseline, [], deviations, kept)

@@ -41,6 +41,15 @@ BY_SECTION = GroupBy("COALESCE(enrollment.section_id::text, '')", {})
 # The section through which the learner was drawn, even if the learner has changed section.
 BY_DRAWN_SECTION = GroupBy("COALESCE(assigned.section_draw_id::text, '')", {})
 
+# The period of an adaptive draw, by the number of its first draw, which a restored ledger keeps.
+BY_PERIOD = GroupBy(
+    """COALESCE((
+        SELECT period.position FROM experiments_shareperiod period
+        WHERE period.id = assigned.period_id
+    )::text, '')""",
+    {},
+)
+
 
 def by_day(zone: str) -> GroupBy:
     """Return the groups of the day of the draw, as ISO dates in the zone."""

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from django.db.models import QuerySet
 
-from experiments.ledger import DrawRecord, Entry, SectionRecord
-from experiments.models import Assignment, Experiment, LedgerEntry, SectionDraw
+from experiments.ledger import DrawRecord, Entry, SectionRecord, ShareRecord
+from experiments.models import Assignment, Experiment, LedgerEntry, SectionDraw, SharePeriod
 
 _UNIT = (
     "unit_key",
@@ -18,6 +18,7 @@ _UNIT = (
     "position",
     "section_draw__unit",
     "layer_unit",
+    "period__position",
 )
 _SECTION = ("unit", "arm__key", "bucket", "stratum__key", "position", "size", "at")
 
@@ -41,6 +42,12 @@ def section_records(rows: QuerySet[SectionDraw]) -> list[SectionRecord]:
         SectionRecord(unit, arm, bucket, stratum, position, size, instant(at))
         for unit, arm, bucket, stratum, position, size, at in rows.values_list(*_SECTION)
     ]
+
+
+def share_records(rows: QuerySet[SharePeriod]) -> list[ShareRecord]:
+    """Return the shares of adaptive draws as records, in the order of their draws. One query."""
+    values = rows.order_by("position").values_list("position", "at", "shares", "counts")
+    return [ShareRecord(position, instant(at), *more) for position, at, *more in values]
 
 
 def entry_of(row: LedgerEntry) -> Entry:

@@ -9,7 +9,7 @@ from math import nan
 from django.db.models import Count
 
 from activity.access import Viewer, for_user
-from experiments.design import SECTION
+from experiments.design import ADAPTIVE, SECTION
 from experiments.metrics.definitions import Metric
 from experiments.models import Assignment, Experiment, ExperimentStatus
 from experiments.protocol import ExperimentProtocol
@@ -21,6 +21,7 @@ from experiments.stats.estimate import Estimate
 from experiments.stats.interactions import Part, as_moments, interaction
 
 _NOT_IN_IT = ""
+_ADAPTS = "the shares of an adaptive draw change, so its arms depend on the day of the draw"
 _IN_SECTIONS = "whole sections are drawn, and learners of one section are alike"
 
 
@@ -51,6 +52,8 @@ def overlaps(
             effects: list[tuple[str, Estimate]] = []
             if SECTION in (experiment.unit, other.unit):
                 balance = replace(balance, p_value=nan, reason=_IN_SECTIONS)
+            elif ADAPTIVE in (experiment.method, other.method):
+                balance = replace(balance, p_value=nan, reason=_ADAPTS)
             elif table and has_started:
                 effects = _interactions(experiment, protocol, other, as_of)
             both = sum(counted.total() for counted in table.values())

@@ -31,6 +31,7 @@ from experiments.reporting.facts import shared_zone
 from experiments.reporting.planning import TEN_POINTS
 from experiments.reporting.prospects import Prospects
 from experiments.reporting.replays import FEWEST, DrawPlan, Past, Replays, replay
+from experiments.stats.adapting import Forecast, adapting_forecast
 from experiments.stats.designs import SectionDesign, icc_of_history
 from experiments.stats.estimate import Estimate
 from experiments.stats.sections import by_section
@@ -209,19 +210,43 @@ class Checked:
     @cached_property
     def power_facts(self) -> PowerFacts:
         """Return what the power is computed from."""
-        known = self.past.size >= FEWEST
         return PowerFacts(
             self.metric,
             self.plan.weights,
             self.plan.control,
             self.plan.treated,
             self.protocol.level,
-            baseline=round(self.past.level(self.metric), 2) if known else ASSUMED,
+            baseline=self._baseline,
             learners=self.past.size,
-            planned=self.experiment.expected_learners or self.prospects.planned,
+            planned=self._planned,
             looks=len(self.protocol.analysis.looks),
             sections=self._sections,
+            forecast=self._forecast,
             most_sections=self._most_sections,
+        )
+
+    @property
+    def _baseline(self) -> float:
+        known = self.past.size >= FEWEST
+        return round(self.past.level(self.metric), 2) if known else ASSUMED
+
+    @property
+    def _planned(self) -> int:
+        return self.experiment.expected_learners or self.prospects.planned
+
+    @property
+    def _forecast(self) -> Forecast | None:
+        """Return what adapting is expected to leave, if one arm is better by the usual lift."""
+        adapting, weights = self.protocol.design.adapting, dict(self.plan.weights)
+        if adapting is None or not self._planned:
+            return None
+        first = [weights.pop(self.plan.control), weights.pop(self.plan.treated)]
+        rates = [self._baseline, min(self._baseline + self.usual_lift, 1.0)]
+        return adapting_forecast(
+            [*rates, *(self._baseline for _ in weights)],
+            weights=[*first, *weights.values()],
+            adapting=adapting,
+            learners=self._planned,
         )
 
     @cached_property

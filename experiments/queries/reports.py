@@ -20,10 +20,12 @@ from experiments.protocol import (
     ProtocolError,
     read_protocol,
 )
-from experiments.queries.groups import BY_DRAWN_SECTION, grouped_outcomes
+from experiments.queries.groups import BY_DRAWN_SECTION, BY_PERIOD, grouped_outcomes
 from experiments.queries.looks import looking
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
+from experiments.queries.periods import periods_of
 from experiments.queries.protocols import courses_of, promise_of
+from experiments.reporting.adaptive import with_periods
 from experiments.reporting.by_section import with_sections
 from experiments.reporting.facts import NO_MESSAGE, ArmFacts, DeliveryCounts, ExperimentFacts, Fate
 from experiments.reporting.reach import reach_metric
@@ -100,6 +102,8 @@ def report(experiment: Experiment, *, as_of: datetime, viewer: Viewer = COMMAND_
     )
     if protocol.design.unit == SECTION:
         return _by_section(experiment, found, guardrails, observed, as_of)
+    if protocol.design.adapting is not None:
+        return _by_period(experiment, found, guardrails, observed, as_of)
     if not guardrails:
         return found
     anchored = aggregates_by_arm(experiment.pk, metrics=[primary], as_of=as_of, anchored=True)
@@ -134,6 +138,27 @@ def _by_section(
             for metric in metrics
         },
         drawn=dict(draws.values_list("arm__key").annotate(Count("pk"))),
+    )
+
+
+def _by_period(
+    experiment: Experiment,
+    found: Report,
+    guardrails: Sequence[tuple[Metric, float]],
+    observed: Mapping[str, Mapping[str, Observed]],
+    as_of: datetime,
+) -> Report:
+    """Return the report of an adaptive draw. One query per metric, and two for the draws."""
+    metrics = [*(result.metric for result in found.results), *(each for each, _ in guardrails)]
+    return with_periods(
+        found,
+        guardrails=guardrails,
+        observed=observed,
+        by_period={
+            metric.key: grouped_outcomes(experiment.pk, metric=metric, by=BY_PERIOD, as_of=as_of)
+            for metric in metrics
+        },
+        periods=periods_of(experiment, as_of=as_of),
     )
 
 
@@ -176,6 +201,7 @@ def _facts(
         as_of=as_of,
         level=protocol.level,
         draws_sections=protocol.design.unit == SECTION,
+        is_adaptive=protocol.design.adapting is not None,
         cap_percentile=protocol.analysis.cap_percentile,
         smallest_lift=protocol.analysis.smallest_lift,
         expected_learners=protocol.analysis.expected_learners if protocol.promise else None,

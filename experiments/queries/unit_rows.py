@@ -41,6 +41,10 @@ _LOCAL = f"local AS MATERIALIZED ({zone_arrays('%(zone)s')})"
 _DAY = day_in_arrays("drawn.assigned_at", "local")
 _numbers = count(1)
 _FEW = "Too few learners were drawn into {}, so a file of rows would single them out."
+_ADAPTIVE = (
+    "There is no file of rows for an adaptive draw yet: its notebook would pool learners who were "
+    "drawn by different shares. The numbers of the report are in its file of numbers."
+)
 _UNSEEN = "Learners of a course that you may not see take part, so you get no file of rows."
 
 
@@ -93,6 +97,8 @@ def bundle_of(experiment: Experiment, *, as_of: datetime, viewer: Viewer) -> Bun
     found = make_report(experiment, as_of=as_of, viewer=viewer)
     if not all(course.is_seen for course in found.facts.courses):
         raise HiddenError(_UNSEEN)
+    if found.facts.is_adaptive:
+        raise HiddenError(_ADAPTIVE)
     plan = Plan.of(read_protocol(experiment.protocol))
     reading = Reading(experiment, plan, as_of, found.facts.zone)
     sizes = place_sizes(reading)

@@ -10,6 +10,7 @@ from experiments.ledger import (
     LedgerError,
     Replay,
     SectionRecord,
+    ShareRecord,
     chain_fault,
     difference,
     own_difference,
@@ -18,11 +19,11 @@ from experiments.ledger import (
 from experiments.ledger.records import first_difference
 from experiments.models import EntryKind, Experiment, LedgerEntry
 from experiments.protocol import ProtocolError, digest, read_protocol
-from experiments.queries.ledger import draw_records, entries_of, section_records
+from experiments.queries.ledger import draw_records, entries_of, section_records, share_records
 from experiments.queries.snapshots import snapshot_fault
 from experiments.queries.states import last_state, state_of
 
-_Record = DrawRecord | SectionRecord
+_Record = DrawRecord | SectionRecord | ShareRecord
 _PORTION = 1000
 
 
@@ -122,13 +123,20 @@ def _sealed_fault(experiment: Experiment, entry: Entry, replay: Replay, found: V
     # By the key of the enrollment, which has an index. It never changes.
     rows = experiment.assignments.filter(enrollment__unit_key__in=units)
     drawn = {each.unit: each for each in draw_records(rows)}
+    periods = experiment.share_periods.filter(position__in=[each.position for each in draws.shares])
+    shares = {each.position: each for each in share_records(periods)}
     pairs: list[tuple[str, _Record, _Record | None]] = [
+        *(
+            (f"shares from {each.position} on", each, shares.get(each.position))
+            for each in draws.shares
+        ),
         *((f"section {each.section!r}", each, kept.get(each.section)) for each in draws.sections),
         *((f"unit {each.unit}", each, drawn.get(each.unit)) for each in draws.units),
     ]
     return (
         next(filter(None, (_row_fault(entry, *pair) for pair in pairs)), "")
         or replay.sections(draws.sections)
+        or replay.shares(draws.shares)
         or replay.units(draws.units)
     )
 
@@ -136,8 +144,8 @@ def _sealed_fault(experiment: Experiment, entry: Entry, replay: Replay, found: V
 def _row_fault(
     entry: Entry,
     name: str,
-    sealed: DrawRecord | SectionRecord,
-    found: DrawRecord | SectionRecord | None,
+    sealed: _Record,
+    found: _Record | None,
 ) -> str:
     if found is None:
         return f"The draw of the {name} in entry {entry.position} is no longer in the table."
@@ -155,6 +163,8 @@ def _rest_fault(experiment: Experiment, replay: Replay, found: Verification) -> 
     if sealed != found.draws:
         return f"{sealed} draws are marked as sealed, but the ledger holds {found.draws}."
     fault = replay.sections(section_records(sections.filter(entry__isnull=True)))
+    shares = experiment.share_periods.filter(entry__isnull=True)
+    fault = fault or replay.shares(share_records(shares))
     unsealed = experiment.assignments.filter(entry__isnull=True).order_by("pk")
     last = 0
     while not fault:

@@ -79,8 +79,11 @@ def withheld_reason(report: Report, row: Row) -> str:
 
 def _is_early(report: Report, row: Row) -> bool:
     """Return whether a difference of the primary outcome may be one of many looks."""
-    if not report.is_open or report.looking is None or row.metric != report.primary.metric:
+    if not report.is_open or row.metric != report.primary.metric:
         return False
+    if report.looking is None:
+        # An adaptive draw is judged at its end.
+        return report.facts.is_adaptive
     return not report.looking.is_final and not report.looking.stands(row.arm.key)
 
 
@@ -232,7 +235,7 @@ def _early(report: Report, row: Row) -> str:
     """Return why a difference does not stand yet, with the interval that allows looking often."""
     text = "A difference shows today, but those who look often find one too often. "
     if report.looking is None:
-        return text
+        return f"{text}An adaptive draw is judged once, at its end."
     wide = report.looking.sequences[row.arm.key]
     if not wide.has_interval:
         return f"{text}For an interval that allows it, {wide.reason}."

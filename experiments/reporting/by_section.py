@@ -55,7 +55,7 @@ def with_sections(
         arms=arms,
         balance=sample_ratio([arm.sections for arm in arms], [arm.weight for arm in arms]),
         results=[
-            replace(result, by_section=sectioned[result.metric.key])
+            replace(result, by_part=sectioned[result.metric.key])
             for result in metric_results(facts, arms, metrics, wholes, compared)
         ],
         guardrails=[

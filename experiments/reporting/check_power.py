@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf, sqrt
 
 from experiments.metrics.definitions import Metric
 from experiments.reporting.replays import FEWEST
+from experiments.stats.adapting import Forecast
 from experiments.stats.designs import (
     SectionDesign,
     detectable_section_rise,
@@ -42,6 +43,8 @@ class PowerFacts:
     sections: SectionDesign | None = None
     most_sections: int = 0
     looks: int = 0
+    # What adapting the shares is expected to leave; None for other draws.
+    forecast: Forecast | None = None
 
     def arms(self, total: int) -> tuple[int, int]:
         """Return the sizes of the control and of the treated arm among so many learners."""
@@ -61,7 +64,12 @@ class PowerFacts:
 
     @property
     def worth(self) -> float:
-        """Return the share of the learners with which one look would show as much as all looks."""
+        """Return the share of the learners with which one look would show as much as all looks.
+
+        Or with which equal shares would show as much as shares that adapt.
+        """
+        if self.forecast is not None:
+            return min(self.forecast.precision, 1.0)
         if self.looks < 2:
             return 1.0
         fractions = [(look + 1) / self.looks for look in range(self.looks)]
@@ -100,6 +108,8 @@ def power_texts(facts: PowerFacts) -> Iterator[str]:
             f"{facts.looks} looks are planned, so it is as if there were only "
             f"{facts.worth:.1%} of the learners."
         )
+    if facts.forecast is not None:
+        yield _adapting(facts.forecast, len(facts.weights))
     if len(facts.weights) > 2:
         yield (
             f"{len(facts.weights) - 1} arms are compared with the control, so each needs a larger "
@@ -141,6 +151,17 @@ def points(rise: float) -> str:
     """Return the rise in whole percentage points, rounded up: less would promise too much."""
     number = ceil(rise * 100 - 1e-6)
     return "1 point" if number == 1 else f"{number:,} points"
+
+
+def _adapting(forecast: Forecast, arms: int) -> str:
+    width = 1 / sqrt(forecast.precision) if forecast.precision else inf
+    return (
+        "An adaptive draw finds the best arm sooner, but measures the difference less exactly. If "
+        f"an arm is better by {points(forecast.lift)}, it gets about {forecast.share:.0%} of the "
+        f"learners, not {1 / arms:.0%}. In return, the interval is about {width:.1f} times as "
+        f"wide as with equal shares, as if there were only {min(forecast.precision, 1):.0%} of the "
+        "learners."
+    )
 
 
 def _source(facts: PowerFacts) -> str:

@@ -64,17 +64,39 @@ def event_curves(result: MetricResult, report: Report) -> tuple[Step, ...]:
 @lru_cache(maxsize=64)
 def event_curves_svg(steps: tuple[Step, ...], *, width: int) -> str:
     """Return the curves of `event_curves` as SVG."""
-    rows = [{"arm": arm, "day": time, "share": share * 100} for arm, time, share in steps]
+    return _steps_svg(steps, width, across="days after the draw", up="% of learners")
+
+
+def _steps_svg(steps: Sequence[Step], width: int, *, across: str, up: str) -> str:
+    if not steps:
+        return ""
+    rows = [{"arm": arm, "at": at, "share": share * 100} for arm, at, share in steps]
     lines = alt.Chart(alt.InlineData(values=rows)).mark_line(interpolate="step-after", color=INK)
     return draw(
         lines.encode(
-            x=alt.X(
-                "day:Q", title="days after the draw", axis=alt.Axis(tickCount=width // _LABEL_WIDTH)
-            ),
-            y=alt.Y("share:Q", title="% of learners", scale=alt.Scale(domainMin=0)),
+            x=alt.X("at:Q", title=across, axis=alt.Axis(tickCount=width // _LABEL_WIDTH)),
+            y=alt.Y("share:Q", title=up, scale=alt.Scale(domainMin=0)),
             strokeDash=_dashes(step[0] for step in steps),
         ).properties(width=width, height=_HEIGHT)
     )
+
+
+def share_steps(report: Report) -> tuple[Step, ...]:
+    """Return the share of each arm by the number of learners drawn; empty unless they changed."""
+    if report.adaptive is None or len(report.adaptive.periods) < 2:
+        return ()
+    periods, steps = report.adaptive.periods, []
+    for arm in report.arms:
+        if arm.weight > 0:
+            found = [(arm.name, float(each.position), each.shares[arm.key]) for each in periods]
+            steps += [*found, (arm.name, float(report.assigned), found[-1][2])]
+    return tuple(steps)
+
+
+@lru_cache(maxsize=64)
+def shares_svg(steps: tuple[Step, ...], *, width: int) -> str:
+    """Return the steps of `share_steps` as SVG; empty without any."""
+    return _steps_svg(steps, width, across="learners drawn", up="% of the next learners")
 
 
 def _limits(moment: Moment, factor: int) -> tuple[float, float | None, float | None]:

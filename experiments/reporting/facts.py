@@ -49,10 +49,17 @@ class ExperimentFacts:
     cap_percentile: float = 99.0
     # Whole sections are drawn, so sections are what is compared.
     draws_sections: bool = False
+    # The shares of the arms follow the outcomes, so only learners of one period are compared.
+    is_adaptive: bool = False
     # The smallest difference of the primary outcome that would matter, in its unit.
     smallest_lift: float | None = None
     # The number of learners in all arms that the plan reckons with; None if it has none.
     expected_learners: int | None = None
+
+    @property
+    def pools_learners(self) -> bool:
+        """Return whether an arm is compared as a whole, learner by learner."""
+        return not (self.draws_sections or self.is_adaptive)
 
     @property
     def can_draw(self) -> bool:

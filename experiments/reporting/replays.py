@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.design import BLOCKS, CLUSTER, HASH, Design
+from experiments.design import ADAPTIVE, BLOCKS, CLUSTER, HASH, Design
 from experiments.metrics.definitions import HIGHER, Metric
 from experiments.metrics.outcomes import Adjusted, Happened, Total
 from experiments.randomize.arms import Arms
 from experiments.randomize.blocks import Blocks, Place, draw_present
 from experiments.randomize.hash import BUCKETS, bucket_of_many
+from experiments.randomize.thompson import arm_seed
 from experiments.stats.multiplicity import holm
 from experiments.stats.sections import Section, section_difference
 from experiments.stats.sufficient import Moments
@@ -37,6 +38,7 @@ TOO_FEW = f"fewer than {FEWEST} learners of the past can be drawn"
 _ONLY_EVENTS = "an effect can be added only to outcomes that count events, and more is better"
 _ALMOST_ALL = "so many learners do it already that there is no room for the effect"
 _NOT_SINGLE = "sections are compared only by outcomes that are one number per learner"
+_ADAPTS = "its shares follow outcomes in the order in which they come, which the past does not tell"
 _UNDRAWN = -1
 
 
@@ -227,10 +229,25 @@ def _section_draw(past: Past, plan: DrawPlan) -> _Draw:
     return draw
 
 
+def _adaptive_draw(past: Past, plan: DrawPlan) -> _Draw:
+    """Draw by the planned weights: at the start, no outcome is known."""
+    ranges = Arms.of(plan.weights)
+    places = {arm: place for place, arm in enumerate(plan.weights)}
+    owners = np.array([places[ranges.arm_at(bucket) or ""] for bucket in range(BUCKETS)])
+
+    def draw(seed: str) -> Ints:
+        arms = owners[bucket_of_many(past.keys, seed=arm_seed(seed))]
+        found: Ints = np.where(_covered(past.keys, plan, seed), arms, _UNDRAWN)
+        return found
+
+    return draw
+
+
 DRAWS: dict[str, Callable[[Past, DrawPlan], _Draw]] = {
     HASH: _hash_draw,
     BLOCKS: _block_draw,
     CLUSTER: _section_draw,
+    ADAPTIVE: _adaptive_draw,
 }
 
 
@@ -341,6 +358,8 @@ def _corrected(found: _Found) -> _Found:
 def _refusal(past: Past, plan: DrawPlan, metric: Metric) -> str:
     if past.size < FEWEST:
         return TOO_FEW
+    if plan.design.method == ADAPTIVE:
+        return _ADAPTS
     is_single = hasattr(metric.outcome, "value")
     return _NOT_SINGLE if plan.design.method == CLUSTER and not is_single else ""
 

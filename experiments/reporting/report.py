@@ -19,6 +19,7 @@ from experiments.reporting.facts import (
 from experiments.reporting.figures import Figures
 from experiments.reporting.guardrails import GuardrailRow, guardrail_rows
 from experiments.reporting.looking import Looking
+from experiments.reporting.periods import Adaptive
 from experiments.reporting.reach import Reach, reach
 from experiments.reporting.small_cells import is_small
 from experiments.reporting.staying import Staying, staying
@@ -89,8 +90,8 @@ class MetricResult:
     observed: Mapping[str, Observed]
     waiting: Mapping[str, int]
     rows: list[Row]
-    # The outcomes by section and arm key, where whole sections are compared.
-    by_section: Mapping[str, Mapping[str, Observed]] = field(default_factory=dict)
+    # The outcomes by section or by period and arm key, where those are compared.
+    by_part: Mapping[str, Mapping[str, Observed]] = field(default_factory=dict)
 
     def level(self, arm: ArmFacts) -> float:
         """Return the arm's rate or mean; nan if no learner is counted, or too few are."""
@@ -125,6 +126,8 @@ class Report:
     staying: Staying | None = None
     reach: Reach | None = None
     looking: Looking | None = None
+    # Only in a report on an adaptive draw.
+    adaptive: Adaptive | None = None
 
     @property
     def assigned(self) -> int:
@@ -152,6 +155,8 @@ class Report:
         if self.facts.draws_sections:
             # Learners of one section are not drawn one by one.
             return [("Sections drawn", self.balance)]
+        if self.adaptive is not None:
+            return [("Learners drawn", self.balance), ("Learners counted", self.adaptive.counted)]
         counted = [self.primary.observed[arm.key].n for arm in self.arms]
         found = [
             ("Learners drawn", self.balance),

@@ -7,6 +7,7 @@ from math import isfinite
 
 from common.dates import instant_text
 from experiments.metrics.outcomes import TALLIES
+from experiments.reporting.adapting import adapting_texts
 from experiments.reporting.facts import ArmFacts, CourseFacts
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
 from experiments.reporting.report import MetricResult, Report, Row
@@ -95,6 +96,7 @@ def cautions(report: Report) -> list[str]:
     """Return the sentences to read before relying on the numbers, apart from the arm sizes."""
     found = [
         *_of_sections(report),
+        *adapting_texts(report),
         *_of_courses(report),
         *_of_feeds(report),
         *_of_waiting(report),

@@ -24,6 +24,7 @@ _MOST_OUTCOMES = 200_000
 _EXACT_BINOMIAL, _EXACT, APPROXIMATE = "exact binomial", "exact multinomial", "chi-square"
 # As in scipy: chances that differ by less are equal but for rounding.
 _TIE = 1e-7
+_NOBODY = "no learner is assigned yet"
 # Weights of the prior around the intended shares. They cover deviations from a few in a thousand up
 # to any size, so that small classes and large trials both have power.
 _PRIORS = (2.0, 100.0, 10_000.0)
@@ -87,7 +88,7 @@ def sample_ratio(observed: Sequence[int], weights: Sequence[float]) -> SampleRat
     expected = tuple(total * weight / share if weight > 0 else 0.0 for _, weight in pairs)
     strays = sum(count for count, weight in pairs if weight <= 0)
     if len(drawn) < 2 or not total:
-        reason = "no learner is assigned yet" if len(drawn) > 1 else "only one arm has a weight"
+        reason = _NOBODY if len(drawn) > 1 else "only one arm has a weight"
         return SampleRatio(tuple(observed), expected, UNKNOWN, UNKNOWN, strays, reason)
     counts = [count for count, _ in drawn]
     shares = [weight / share for _, weight in drawn]
@@ -106,6 +107,48 @@ def usual_p_value(balance: SampleRatio) -> float:
     return chi_square_p_value(counts, shares)
 
 
+def sample_ratio_of_periods(
+    observed: Sequence[Sequence[int]], shares: Sequence[Sequence[float]]
+) -> SampleRatio:
+    """Return the tests of arm sizes whose shares change from period to period.
+
+    Both arguments have a row per period and a share above 0 for each arm. Given the shares of a
+    period, which follow from what was known before it, its sizes are multinomial. So the sums over
+    the periods minus their expected sums have the sum of the covariances, and their quadratic form
+    is chi-square with arms - 1 degrees of freedom. `always_p_value` multiplies the evidence of
+    `always_p_value` over the periods, which Ville's inequality allows too. Empty rows are allowed.
+    """
+    sizes, rows = np.array(observed, dtype=np.float64), np.array(shares, dtype=np.float64)
+    drawn = tuple(map(int, sizes.sum(axis=0))) if sizes.size else ()
+    if not sizes.sum():
+        return SampleRatio(drawn, tuple(0.0 for _ in drawn), UNKNOWN, reason=_NOBODY)
+    totals = sizes.sum(axis=1)
+    expected = totals @ rows
+    apart = (sizes.sum(axis=0) - expected)[:-1]
+    covariance = (np.diag(expected) - (rows.T * totals) @ rows)[:-1, :-1]
+    distance = float(apart @ np.linalg.solve(covariance, apart))
+    return SampleRatio(
+        drawn,
+        tuple(map(float, expected)),
+        float(scipy.special.chdtrc(len(drawn) - 1, distance)),
+        _always_over_periods(sizes, rows),
+        test=APPROXIMATE,
+    )
+
+
+def _always_over_periods(sizes: NDArray[np.float64], rows: NDArray[np.float64]) -> float:
+    null = float((sizes * np.log(rows)).sum())
+    logs = [
+        sum(
+            log_marginal(row.tolist(), (weight * of).tolist())
+            for row, of in zip(sizes, rows, strict=True)
+        )
+        for weight in _PRIORS
+    ]
+    evidence = float(scipy.special.logsumexp(logs)) - np.log(len(logs)) - null
+    return min(1.0, exp(-max(evidence, 0.0)))
+
+
 def always_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     """Return an always-valid p-value: 1 / the evidence against the intended shares.
 
@@ -119,7 +162,7 @@ def always_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     return min(1.0, exp(-max(evidence, 0.0)))
 
 
-def log_marginal(counts: Sequence[int], prior: Sequence[float]) -> float:
+def log_marginal(counts: Sequence[float], prior: Sequence[float]) -> float:
     """Return the log probability of a sequence with these counts under a Dirichlet prior."""
     alpha, seen = np.asarray(prior, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     whole = scipy.special.gammaln(alpha.sum()) - scipy.special.gammaln(alpha.sum() + seen.sum())

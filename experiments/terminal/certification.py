@@ -17,6 +17,7 @@ TITLES = {
     Subject.BALANCE: "A fair draw ever raises the alarm of arm sizes, counted exactly, in",
     Subject.SEQUENCE: "Looked at after every learner, a confidence sequence ever excludes 0 in",
     Subject.LOOKS: "Five planned looks ever find a difference between equal arms in",
+    Subject.ADAPTIVE: "Adaptive draws, their shares changing after 20 or 60 learners",
 }
 
 

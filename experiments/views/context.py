@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString, mark_safe
 from common.admin import list_url
 from common.dates import day_text, instant_text
 from experiments.models import DeliveryOutcome, Experiment
+from experiments.reporting.adapting import shares_text
 from experiments.reporting.advice import advice
 from experiments.reporting.answer import answers, first_result_text
 from experiments.reporting.charts import Plot, plot_svg
@@ -19,6 +20,8 @@ from experiments.reporting.curves import (
     event_curves,
     event_curves_svg,
     over_time_svg,
+    share_steps,
+    shares_svg,
 )
 from experiments.reporting.details import Details
 from experiments.reporting.drawn import expected_text
@@ -94,13 +97,16 @@ def _outcomes(found: Report) -> list[tuple[str, list[tuple[OutcomeRow, SafeStrin
 
 
 def _robust(found: Report) -> list[str]:
-    """Return nothing for whole sections: ranks and cut means compare single learners."""
-    return [] if found.facts.draws_sections or found.is_withheld else robust_texts(found)
+    """Return ranks and cut means, which compare whole arms learner by learner."""
+    is_left_out = not found.facts.pools_learners or found.is_withheld
+    return [] if is_left_out else robust_texts(found)
 
 
 def _details(found: Report, more: Details) -> dict[str, Any]:
     unit = found.primary.metric.family.unit
-    results = [] if found.is_withheld else found.results
+    # Curves are of whole arms, which an adaptive draw does not compare.
+    is_left_out = found.is_withheld or found.facts.is_adaptive
+    results = [] if is_left_out else found.results
     curves = [(result.metric.name, event_curves(result, found)) for result in results]
     return {
         "over_time": drawings(
@@ -116,6 +122,8 @@ def _details(found: Report, more: Details) -> dict[str, Any]:
             (instant_text(at, zone=found.facts.zone), what) for at, what in more.deviations
         ],
         "kept": [(place, day_text(at, zone=found.facts.zone)) for place, at in more.kept],
+        "shares_over_time": drawings(lambda width: shares_svg(share_steps(found), width=width)),
+        "shares_now": shares_text(found),
         "others": [arm for arm in found.arms if not arm.is_control],
     }
 

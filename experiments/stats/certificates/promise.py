@@ -27,6 +27,7 @@ class Subject(StrEnum):
     BALANCE = "arm sizes"
     SEQUENCE = "looks at any time"
     LOOKS = "planned looks"
+    ADAPTIVE = "adaptive draws"
 
 
 @dataclass(frozen=True)

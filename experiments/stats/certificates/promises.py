@@ -1,12 +1,33 @@
 """All promises of the statistics, in full or at a size that takes a few seconds."""
 
+from collections.abc import Iterator, Sequence
 from itertools import chain, product
 
-from experiments.stats.certificates import balance, counts, looks, rates, sections, sequences
+from experiments.stats.certificates import (
+    adaptive,
+    balance,
+    counts,
+    looks,
+    rates,
+    sections,
+    sequences,
+)
 from experiments.stats.certificates.promise import Promise
 
 _ODDS = (1, 3, 5)
+# Classes of 60 and 220 learners.
+_SIZES = ((20, 20, 2), (60, 40, 4))
 _TWO_COURSES = [sequences.Course(share, 100) for share in (1 / 2, 5 / 6)]
+
+
+def _adaptive(sizes: Sequence[tuple[int, int, int]], *, runs: int) -> Iterator[Iterator[Promise]]:
+    """Yield the promises on adaptive draws: two arms, three arms, and rates that rise."""
+    rates = ((0.1, 0.1), (0.5, 0.5), (0.3, 0.3, 0.6))
+    cases = [adaptive.Case(each, *size) for size in sizes for each in rates]
+    rising = [adaptive.Case((0.2, 0.2), *size, rises=True) for size in sizes]
+    yield adaptive.adaptive_promises([*cases, *rising], runs=runs)
+    yield adaptive.balance_promises(rising[-1:], runs=runs)
+    yield adaptive.pooled_promises(rising[-1:], runs=runs)
 
 
 def full_promises() -> list[Promise]:
@@ -27,6 +48,7 @@ def full_promises() -> list[Promise]:
             looks.boundary_promises(),
             looks.rate_look_promises([(60, 60), (30, 90), (100, 100)]),
             looks.count_look_promises([(60, 60), (60, 300)], runs=1_500),
+            *_adaptive(_SIZES, runs=700),
         )
     )
 
@@ -46,5 +68,6 @@ def quick_promises() -> list[Promise]:
             looks.boundary_promises(),
             looks.rate_look_promises([(30, 30)]),
             looks.count_look_promises([(25, 25)], runs=200),
+            *_adaptive(_SIZES[1:], runs=60),
         )
     )

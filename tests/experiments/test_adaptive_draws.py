@@ -1,0 +1,269 @@
+"""Adaptive draws: shares follow what is known, are written first, and are replayed."""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from experiments.ledger import Replay, ShareRecord
+from experiments.models import Assignment, Experiment, SharePeriod, Stratum
+from experiments.operations import draw_arms, ledger_lines, restore_ledger, seal_draws
+from experiments.protocol import ProtocolError, read_protocol
+from experiments.queries import report, verify_experiment
+from experiments.queries.ledger import share_records
+from experiments.queries.planning import protocol_of_draft
+from experiments.randomize.hash import bucket_of
+from experiments.randomize.thompson import adapted_shares, arm_seed
+from experiments.starting import lock_protocol_and_run
+from tests.experiments.factories import HALVES, make_experiment, make_segment
+from tests.factories import NOW, act, make_course, make_enrollment
+from tests.processes import SECONDS_TO_FINISH
+
+pytestmark = pytest.mark.django_db
+
+WEEKS_LATER = NOW + timedelta(days=8)
+
+
+def adaptive(weights: Mapping[str, float] = HALVES, **fields: Any) -> Experiment:
+    """Return a running adaptive experiment that may change its shares from draw 20 on."""
+    values: dict[str, Any] = {
+        "method": "adaptive", "burn_in": 20, "share_batch": 20,
+        "segment": make_segment(make_course()), "other_outcomes": [],
+        "guardrails": "unsubscribed_7d 0.02",
+    }  # fmt: skip
+    return lock_protocol_and_run(make_experiment(weights, **values | fields).pk, now=NOW)
+
+
+def course_of(experiment: Experiment) -> Any:
+    assert experiment.segment is not None
+    return experiment.segment.playbook.courses.get()
+
+
+def enter(experiment: Experiment, number: int, *, at: datetime) -> list[Assignment]:
+    """Draw so many new learners at once, and return their assignments in the order of draws."""
+    course = course_of(experiment)
+    ids = [make_enrollment(course, due_at=None).pk for _ in range(number)]
+    return sorted(draw_arms(experiment.pk, ids, now=at).values(), key=lambda row: row.position or 0)
+
+
+def attempt(rows: list[Assignment], *, arm: str = "nudge") -> None:
+    """Let each learner of the arm attempt a quiz an hour after the draw."""
+    for row in rows:
+        if row.arm.key == arm:
+            act(row.enrollment, "ATTEMPT_QUIZ", occurred_at=row.assigned_at + timedelta(hours=1))
+
+
+@pytest.fixture
+def grown() -> tuple[Experiment, list[Assignment]]:
+    """Return an experiment whose nudge works, with 20 learners drawn before and 30 after."""
+    experiment = adaptive()
+    first = enter(experiment, 20, at=NOW)
+    attempt(first)
+    return experiment, [*first, *enter(experiment, 30, at=WEEKS_LATER)]
+
+
+def test_shares_follow_the_outcomes_and_draw_by_the_hash(
+    grown: tuple[Experiment, list[Assignment]],
+) -> None:
+    experiment, rows = grown
+    before, after = SharePeriod.objects.all()
+    sizes = Counter(row.arm.key for row in rows[:20])
+
+    assert (before.position, before.shares, before.counts) == (0, HALVES, {})
+    assert (after.position, after.at) == (20, WEEKS_LATER)
+    counts = {"control": (0, sizes["control"]), "nudge": (sizes["nudge"], sizes["nudge"])}
+    assert after.counts == {arm: list(each) for arm, each in counts.items()}
+    assert after.shares == adapted_shares(counts, floor=0.1)
+    assert after.shares["nudge"] > 0.89
+    assert [row.position for row in rows] == list(range(50))
+    for row in rows:
+        assert row.period is not None
+        bucket = bucket_of(str(row.unit_key), seed=arm_seed(experiment.seed))
+        # The control comes first, although the database keeps no order of keys.
+        is_control = bucket < round(row.period.shares["control"] * 10_000)
+        assert row.arm.is_control == is_control
+    assert {row.period_id for row in rows[20:]} == {after.pk}
+
+
+def test_shares_stay_until_enough_is_known_and_between_batches() -> None:
+    experiment = adaptive()
+    attempt(enter(experiment, 19, at=NOW))
+    # The 20th learner is drawn, but only 19 outcomes are known.
+    enter(experiment, 2, at=WEEKS_LATER)
+    assert SharePeriod.objects.count() == 1
+    # All outcomes are known, but the next change is due at draw 40.
+    enter(experiment, 19, at=WEEKS_LATER + timedelta(days=30))
+    assert SharePeriod.objects.count() == 1
+    enter(experiment, 1, at=WEEKS_LATER + timedelta(days=30))
+    assert list(SharePeriod.objects.values_list("position", flat=True)) == [0, 40]
+
+
+def test_one_call_changes_the_shares_once_at_most() -> None:
+    experiment = adaptive()
+    attempt(enter(experiment, 20, at=NOW))
+    enter(experiment, 70, at=WEEKS_LATER)
+
+    assert list(SharePeriod.objects.values_list("position", flat=True)) == [0, 20]
+
+
+def test_coverage_does_not_decide_the_arm() -> None:
+    experiment = adaptive(coverage="0.4")
+    rows = enter(experiment, 80, at=NOW)
+
+    assert 15 < len(rows) < 50
+    assert all(row.bucket < 4000 for row in rows)
+    arms = Counter(row.arm.key for row in rows)
+    assert min(arms.values()) > 4
+
+
+def test_rolled_back_draw_leaves_neither_shares_nor_a_gap() -> None:
+    experiment = adaptive()
+    attempt(enter(experiment, 20, at=NOW))
+    savepoint = transaction.savepoint()
+    enter(experiment, 5, at=WEEKS_LATER)
+    transaction.savepoint_rollback(savepoint)
+    assert SharePeriod.objects.count() == 1
+    enter(experiment, 5, at=WEEKS_LATER)
+
+    assert Stratum.objects.get().drawn == Assignment.objects.count() == 25
+    assert verify_experiment(experiment.key).difference == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_draws_at_the_same_moment_write_each_period_once() -> None:
+    experiment = adaptive()
+    attempt(enter(experiment, 20, at=NOW))
+    course = course_of(experiment)
+    ids = [make_enrollment(course, due_at=None).pk for _ in range(24)]
+    barrier = threading.Barrier(2)
+
+    def work(own: list[int]) -> None:
+        try:
+            barrier.wait(timeout=SECONDS_TO_FINISH)
+            for place in range(0, len(own), 4):
+                draw_arms(experiment.pk, own[place : place + 4], now=WEEKS_LATER)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in (ids[:16], ids[8:])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    positions = Assignment.objects.order_by("position").values_list("position", flat=True)
+    assert list(positions) == list(range(44))
+    assert SharePeriod.objects.filter(position=20).count() == 1
+    assert verify_experiment(experiment.key).difference == ""
+
+
+def test_ledger_holds_the_shares_and_a_restored_one_verifies(
+    grown: tuple[Experiment, list[Assignment]],
+) -> None:
+    experiment, _ = grown
+    seal_draws(experiment.pk, now=WEEKS_LATER)
+    found = verify_experiment(experiment.key)
+    assert (found.difference, found.draws, found.unsealed) == ("", 50, 0)
+    lines = [line.replace(experiment.key, "copy") for line in ledger_lines(experiment.key, now=NOW)]
+    assert sum('\\"shares\\"' in line for line in lines) == 1
+
+    # Another key would have another digest, so the copy takes the place of the original.
+    lines = list(ledger_lines(experiment.key, now=NOW))
+    Assignment.objects.all().delete()
+    SharePeriod.objects.all().delete()
+    Experiment.objects.filter(pk=experiment.pk).update(key="gone", seed="gone")
+    restored = restore_ledger(lines)
+    assert restored.share_periods.count() == 2
+    assert verify_experiment(restored.key).difference == ""
+
+
+def test_changed_rows_are_named(grown: tuple[Experiment, list[Assignment]]) -> None:
+    experiment, rows = grown
+    other = experiment.arms.exclude(pk=rows[-1].arm_id).get()
+    Assignment.objects.filter(pk=rows[-1].pk).update(arm=other)
+    found = verify_experiment(experiment.key).difference
+    assert f"The unit {rows[-1].unit_key} was drawn into {other.key}" in found
+    Assignment.objects.filter(pk=rows[-1].pk).update(arm=rows[-1].arm)
+
+    seal_draws(experiment.pk, now=WEEKS_LATER)
+    for change, sentence in (
+        ({"shares": {"control": 0.2, "nudge": 0.8}}, "has the shares"),
+        ({"counts": {"control": [9, 10], "nudge": [0, 10]}}, "has the counts"),
+        ({"position": 21}, "no longer in the table"),
+    ):
+        savepoint = transaction.savepoint()
+        SharePeriod.objects.filter(position=20).update(**change)
+        found = verify_experiment(experiment.key).difference
+        assert "shares from 20 on" in found
+        assert sentence in found
+        transaction.savepoint_rollback(savepoint)
+
+
+def test_shares_that_do_not_follow_from_their_counts_are_named(
+    grown: tuple[Experiment, list[Assignment]],
+) -> None:
+    experiment, _ = grown
+    protocol = read_protocol(experiment.protocol)
+    first, second = share_records(SharePeriod.objects.all())
+    faults = {
+        "but {'control'": ShareRecord(20, second.at, {"control": 0.3, "nudge": 0.7}, second.counts),
+        "at another time": ShareRecord(21, second.at, second.shares, second.counts),
+        "before the outcomes of 20 learners": ShareRecord(
+            20, second.at, second.shares, {"control": [0, 9], "nudge": [9, 10]}
+        ),
+        "do not follow": ShareRecord(0, first.at, first.shares, {}),
+    }
+    for sentence, record in faults.items():
+        replay = Replay(protocol)
+        assert replay.shares([first]) == ""
+        assert sentence in replay.shares([record])
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"primary_outcome": "quiz_attempts_7d"}, "follows a share of learners"),
+        ({"looks": "2027-01-01"}, "is judged once, at its end"),
+        ({"subgroups": "region"}, "are too small to be compared"),
+        ({"strata": "course"}, "Only draws in balanced blocks have strata"),
+        ({"share_floor": "0.5"}, "2 arms cannot each have"),
+        ({"share_floor": "0.01"}, "at least 0.05"),
+        ({"burn_in": 5}, "at least 20 learners"),
+    ],
+)
+def test_what_does_not_work_with_it_is_refused(fields: dict[str, Any], sentence: str) -> None:
+    experiment = make_experiment(method="adaptive", **fields)
+
+    with pytest.raises(ProtocolError, match=sentence):
+        protocol_of_draft(experiment, now=NOW)
+
+
+def test_arm_below_the_smallest_share_is_refused() -> None:
+    experiment = make_experiment({"control": 0.95, "nudge": 0.05}, method="adaptive")
+
+    with pytest.raises(ProtocolError, match="An arm has a weight below"):
+        protocol_of_draft(experiment, now=NOW)
+
+
+def test_report_compares_within_periods(grown: tuple[Experiment, list[Assignment]]) -> None:
+    experiment, rows = grown
+    attempt(rows[20:])
+    as_of = WEEKS_LATER + timedelta(days=8)
+    found = report(experiment, as_of=as_of)
+
+    assert found.adaptive is not None
+    assert [period.drawn for period in found.adaptive.periods] == [
+        dict(Counter(row.arm.key for row in part)) for part in (rows[:20], rows[20:])
+    ]
+    (row,) = found.primary.rows
+    assert row.comparison.difference.method.startswith("score by period")
+    assert found.balance.expected == pytest.approx(
+        (10 + 30 * found.adaptive.periods[1].shares["control"],
+         10 + 30 * found.adaptive.periods[1].shares["nudge"])
+    )  # fmt: skip
+    assert found.adaptive.width("nudge")
+    assert (found.staying, found.reach, found.looking) == (None, None, None)
