@@ -19,6 +19,7 @@ from django.core.mail.backends.smtp import EmailBackend
 from django.core.mail.message import sanitize_address
 
 from interventions.channels.mail_bytes import mail_bytes
+from interventions.channels.written_mail import WrittenMail
 
 # How long a mail waits between its body and the final dot for a server that hangs up or refuses.
 # After the dot, such an error would leave the mail in doubt.
@@ -118,7 +119,7 @@ class _Staged(smtplib.SMTP):
         if code != 354:
             raise smtplib.SMTPDataError(code, words)
         self.stage = Stage.BODY
-        quoted = re.sub(rb"(?m)^\.", b"..", msg)
+        quoted = _with_dots(msg)
         self.send(quoted if quoted.endswith(b"\r\n") else quoted + b"\r\n")
         self._listen()
         self.stage = Stage.END
@@ -139,6 +140,13 @@ class _Staged(smtplib.SMTP):
             raise smtplib.SMTPDataError(code, words)
 
 
+def _with_dots(mail: bytes) -> bytes:
+    """Return the mail with a second dot before each one at the beginning of a line."""
+    # To look at each beginning takes longer than the rest of the dialogue, and few lines have one.
+    has_dots = mail.startswith(b".") or b"\n." in mail
+    return re.sub(rb"(?m)^\.", b"..", mail) if has_dots else mail
+
+
 class _StagedOverTls(_Staged, smtplib.SMTP_SSL):
     """The same client with TLS from the first byte."""
 
@@ -147,6 +155,10 @@ def _plain(address: str) -> str:
     """Return the address in ASCII. The client takes it out of a name and angle brackets."""
     # For an address in ASCII this would only take as long as writing the mail.
     return address if address.isascii() else sanitize_address(address, settings.DEFAULT_CHARSET)
+
+
+def _written(mail: EmailMessage) -> bytes:
+    return mail.write() if isinstance(mail, WrittenMail) else mail_bytes(mail.message())
 
 
 class StagedBackend(EmailBackend):
@@ -167,8 +179,7 @@ class StagedBackend(EmailBackend):
         to = [_plain(each) for each in email_message.recipients()]
         if not to or self.connection is None:
             return False
-        written = mail_bytes(email_message.message())
-        self.connection.sendmail(_plain(email_message.from_email), to, written)
+        self.connection.sendmail(_plain(email_message.from_email), to, _written(email_message))
         return True
 
     def abandon(self) -> None:
