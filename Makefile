@@ -94,9 +94,10 @@ crash-test: install
 	@$(PYTHON) -m tests.crash
 
 # Measures how often the statistics err where the truth is known, and writes the tables into
-# docs/statistics.md.
+# docs/statistics.md: those of the functions in a minute, those of the whole way in many.
 certificates: install
 	@$(PYTHON) manage.py certify_statistics --full
+	@NUDGELAB_SAME_ARMS=134 $(PYTHON) -m pytest -q -o faulthandler_timeout=7200 tests/journeys/test_same_arms.py
 
 # A release for machines without make and Node: it carries the scripts of the pages and the catalogs.
 wheel: install
