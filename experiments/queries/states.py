@@ -17,6 +17,7 @@ from experiments.ledger.states import (
 from experiments.models import EntryKind, Experiment, LedgerEntry
 from experiments.queries.ledger import entry_of, instant
 from experiments.queries.protocols import population_of
+from segmentation.models import SegmentStatus
 
 HIDDEN = "a course that you may not see"
 _SETTINGS = ("key", "pass_mark", "time_zone", "starts_on", "ends_on")
@@ -31,7 +32,10 @@ def state_of(experiment: Experiment) -> State:
     return State(
         coverage=f"{experiment.coverage.normalize():f}",
         name=experiment.name,
-        segments=dict(segments.values_list("key", "version")),
+        # Nobody enters an archived segment any more.
+        segments=dict(
+            segments.exclude(status=SegmentStatus.ARCHIVED).values_list("key", "version")
+        ),
         courses={
             key: {
                 "pass_mark": f"{pass_mark.normalize():f}",

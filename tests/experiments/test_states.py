@@ -34,7 +34,7 @@ from interventions.operations import (
 from interventions.queries.arm_messages import received_by_arms
 from interventions.queries.limits import caps_of_arms
 from segmentation.models import Playbook
-from segmentation.operations.segments import SegmentFields, edit_segment
+from segmentation.operations.segments import SegmentFields, archive_segment, edit_segment
 from tests.experiments.factories import make_segment, running_experiment
 from tests.experiments.test_admin import experiment_form
 from tests.experiments.test_snapshots import forget
@@ -177,6 +177,8 @@ def test_what_changes_around_an_experiment_is_a_dated_deviation(
     monkeypatch.setattr(access, "courses_of", lambda user: Course.objects.filter(key="bio"))
     hidden = "A course that you may not see joined the population."
     assert texts(experiment) == [*expected[:3], hidden]
+    archive_segment(segment.pk, now=LATER)
+    assert texts(experiment)[4:] == [f"The segment “{segment.key}” left the population."]
 
 
 def test_a_changed_message_of_an_arm_is_a_dated_deviation() -> None:
