@@ -40,6 +40,9 @@ GROUPS = {
     "Experiments and arms": {
         "Experiments": ("science", "experiments.experiment"),
         "Assignments": ("call_split", "experiments.assignment"),
+        "Exclusion layers": ("layers", "experiments.exclusionlayer"),
+        "Strata": ("stacks", "experiments.stratum"),
+        "Ledger entries": ("link", "experiments.ledgerentry"),
     },
     "Courses and learners": {
         "Courses": ("school", "activity.course"),

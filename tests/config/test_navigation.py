@@ -37,13 +37,16 @@ def test_menu_shows_only_permitted_pages(client: Client) -> None:
     assert "/admin/auth/user/" not in page
 
 
-def test_menu_lists_what_an_admin_sets_up_for_messages() -> None:
+def test_menu_lists_what_an_admin_sets_up_for_messages_and_experiments() -> None:
     listed = {target for entries in GROUPS.values() for _, target in entries.values()}
 
     assert {
         "interventions.category",
         "interventions.coursesite",
         "interventions.webhookendpoint",
+        "experiments.exclusionlayer",
+        "experiments.ledgerentry",
+        "experiments.stratum",
     } <= listed
 
 
