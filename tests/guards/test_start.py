@@ -9,6 +9,7 @@ from tests.processes import PREAMBLE, finish, start_command
 
 LOAD_ALL = """
 import sys
+print("---")
 from django.core.management import call_command
 import config.celery, config.wsgi
 call_command("check", verbosity=0)
@@ -33,19 +34,15 @@ def started(code: str) -> list[str]:
     return finished.output.split()
 
 
+# One process for both: to start one takes longest.
 @pytest.mark.slow
 @pytest.mark.django_db
-def test_the_pages_of_the_admin_are_loaded_only_to_show_or_check_them() -> None:
-    before, found, after = started(WITHOUT_PAGES)
+def test_pages_are_loaded_to_show_or_check_them_and_libraries_of_reports_never() -> None:
+    said = started(WITHOUT_PAGES + LOAD_ALL)
+    before, found, after = said[: said.index("---")]
+    loaded = {*said[said.index("---") :]}
 
     assert (before, found) == ("0", "[]")
     assert int(after) == len(admin.site._registry) > 30
-
-
-@pytest.mark.slow
-@pytest.mark.django_db
-def test_no_process_loads_a_library_that_only_reports_need() -> None:
-    loaded = set(started(LOAD_ALL))
-
     assert {"experiments.reporting.charts", "experiments.stats.score"} <= loaded
     assert not loaded & HEAVY
