@@ -190,7 +190,8 @@ def _levels(report: Report, row: Row) -> str:
         for each, level in ((row.arm, row.arm_level), (row.control, row.control_level))
     )
     words = row.metric.words
-    if not row.metric.family.counts_learners:
+    # The levels of an adaptive draw are means over periods, so no such numbers belong to them.
+    if not row.metric.family.counts_learners or report.facts.is_adaptive:
         return f"{arm} {words}, against {control}"
     return (
         f"{found.tally[1]:,} of {found.n:,} {words.removeprefix('of ')} ({arm}), against "

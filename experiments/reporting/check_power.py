@@ -21,6 +21,8 @@ ASSUMED = 0.5
 # The numbers of learners of a curve, as multiples of the planned number.
 _MULTIPLES = (0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 4)
 _FEWEST_ON_CURVE = 12
+# A change of the arm's share of all learners.
+_HARDLY = 0.01
 _OF_SUCH = round(POWER * 5)
 
 
@@ -154,6 +156,8 @@ def points(rise: float) -> str:
 
 
 def _adapting(forecast: Forecast, arms: int) -> str:
+    if abs(forecast.share - 1 / arms) < _HARDLY:
+        return "So few learners are planned that the shares of the arms would hardly change."
     width = 1 / sqrt(forecast.precision) if forecast.precision else inf
     return (
         "An adaptive draw finds the best arm sooner, but measures the difference less exactly. If "

@@ -18,6 +18,10 @@ from experiments.queries.ledger import share_records
 from experiments.queries.planning import protocol_of_draft
 from experiments.randomize.hash import bucket_of
 from experiments.randomize.thompson import adapted_shares, arm_seed
+from experiments.reporting.adapting import shares_text
+from experiments.reporting.answer import Judgement, answers
+from experiments.reporting.sections import guard_texts
+from experiments.reporting.text import cautions
 from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import HALVES, make_experiment, make_segment
 from tests.factories import NOW, act, make_course, make_enrollment
@@ -266,4 +270,17 @@ def test_report_compares_within_periods(grown: tuple[Experiment, list[Assignment
          10 + 30 * found.adaptive.periods[1].shares["nudge"])
     )  # fmt: skip
     assert found.adaptive.width("nudge")
+    # The rates are means over periods, so they stand without the numbers of all learners.
+    (answer,) = answers(found)
+    figures = row.figures
+    levels = figures.level(row.arm_level), figures.level(row.control_level)
+    assert f"{levels[0]} of learners attempted a quiz within 7 days, against {levels[1]}" in (
+        answer.found
+    )
+    assert answer.judgement is Judgement.EARLY
+    assert "An adaptive draw is judged once, at its end." in answer.how_sure
+    (cost,) = [text for text in cautions(found) if "adapting made the interval" in text]
+    assert f"the {found.adaptive.learners} counted learners say as much as" in cost
+    assert "The shares have changed once." in shares_text(found)
+    assert "0.0% of learners unsubscribed" in guard_texts(found)[0].text
     assert (found.staying, found.reach, found.looking) == (None, None, None)
