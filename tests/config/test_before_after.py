@@ -81,6 +81,7 @@ def page(client: Client, segment: Segment, course: Course, **query: int) -> str:
     return re.sub(r"\s+", " ", unescape(plain))
 
 
+@pytest.mark.slow
 def test_page_sets_learners_with_messages_beside_those_before_the_first(
     staff: Client, segment: Segment, course: Course
 ) -> None:
@@ -111,6 +112,7 @@ def test_page_sets_learners_with_messages_beside_those_before_the_first(
     assert "Fewer than 5 learners can be counted" in page(staff, segment, course, days=28)
 
 
+@pytest.mark.slow
 def test_page_without_messages_shows_what_comes_by_itself(
     staff: Client, segment: Segment, course: Course
 ) -> None:
@@ -126,6 +128,7 @@ def test_page_without_messages_shows_what_comes_by_itself(
     assert "Difference of the two" not in text
 
 
+@pytest.mark.slow
 def test_learners_without_a_message_stand_in_for_a_history(
     staff: Client, segment: Segment, course: Course
 ) -> None:
@@ -142,6 +145,7 @@ def test_learners_without_a_message_stand_in_for_a_history(
     assert "Read nothing into it." in page(staff, segment, course)
 
 
+@pytest.mark.slow
 def test_learners_whom_the_rule_would_have_let_in_stand_in_first(
     staff: Client, segment: Segment, course: Course
 ) -> None:
@@ -161,6 +165,7 @@ def test_learners_whom_the_rule_would_have_let_in_stand_in_first(
     assert "Entered since messages go out 9 0.0% 55.6% +55.6 points" in text
 
 
+@pytest.mark.slow
 def test_holdout_is_compared_first(staff: Client, segment: Segment, course: Course) -> None:
     holdout = Holdout.objects.create(name="Control year", share="0.5", seed="h", starts_at=EARLY)
     people = enter(segment, course, EARLY, attempts=[1] * 40)

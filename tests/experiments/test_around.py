@@ -156,7 +156,7 @@ def test_few_learners_are_hidden_and_nobody_is_compared_with_them() -> None:
 
 
 def test_held_out_learners_are_compared_by_what_they_do_afterwards() -> None:
-    line = held_out_line(QUIZ, rates(0, 10, of=40), rates(0, 300, of=760))
+    line = held_out_line(QUIZ, rates(0, 100, of=400), rates(0, 158, of=400))
 
     assert line is not None
     assert (line.before, line.after, line.change) == ("25.0%", "39.5%", "+14.5 points")

@@ -38,6 +38,7 @@ def test_paired_rates_have_the_published_interval_and_test() -> None:
     assert found.statistic == pytest.approx(2.132, abs=5e-4)
 
 
+@pytest.mark.slow
 @given(TABLES)
 def test_limits_of_paired_rates_are_where_the_test_stops_rejecting(pairs: PairedCounts) -> None:
     found, z = rate_change(pairs), stats.norm.ppf(0.975)
