@@ -20,7 +20,7 @@ from interventions.channels.base import (
 )
 from interventions.channels.email import EMAIL
 from interventions.channels.in_app import IN_APP
-from interventions.channels.lines import Flight, Lines
+from interventions.channels.lines import Flight, Lines, switching_seldom
 from interventions.channels.task import TASK
 from interventions.channels.webhook import WEBHOOK
 from interventions.models import Channel as Name
@@ -49,4 +49,5 @@ __all__ = [
     "Route",
     "Shown",
     "UnsupportedError",
+    "switching_seldom",
 ]

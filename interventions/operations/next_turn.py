@@ -43,3 +43,8 @@ def record_and_claim(
         return None
     states = write_answers(done, now=clock())
     return Recorded(done, states, write_decided(decided) if goes_on(done) else None)
+
+
+def is_stopped_by(done: Sequence[Done]) -> bool:
+    """Return whether an answer stops its channel or slows it down."""
+    return any(each.answer.stops_the_channel or each.answer.is_throttling for each in done)

@@ -14,7 +14,14 @@ from datetime import timedelta
 
 from common.clock import Clock
 from common.database import is_held, is_outage, note_held, passing_over_held
-from interventions.channels import CHANNELS, Channel, ChannelDownError, Flight, Lines
+from interventions.channels import (
+    CHANNELS,
+    Channel,
+    ChannelDownError,
+    Flight,
+    Lines,
+    switching_seldom,
+)
 from interventions.operations.cache import DispatchCache
 from interventions.operations.claim import (
     AFTER_ERROR,
@@ -26,7 +33,7 @@ from interventions.operations.claim import (
 )
 from interventions.operations.finish import Done, locks_due_rows, release_claims
 from interventions.operations.kept_noes import apply_kept_noes
-from interventions.operations.next_turn import Recorded, record_and_claim
+from interventions.operations.next_turn import Recorded, is_stopped_by, record_and_claim
 from interventions.operations.noes import hear
 from interventions.operations.pace import give_back, slow_down, slowed_room, speed_up, take
 from interventions.operations.recording import record_answers
@@ -134,7 +141,7 @@ def dispatch_due(
         moves=Counter(),
         is_stopping=is_stopping,
     )
-    with _closing(lines):
+    with _closing(lines), switching_seldom():
         for page in _pages(loop):
             if not _serve(page, loop):
                 break
@@ -228,7 +235,7 @@ def _claim_meanwhile(flight: _Flight, queue: _Queue, loop: _Loop) -> Recorded | 
                 candidates, room=room, now=now, cache=loop.cache, in_flight=in_flight
             ),
             answers=flight.answered_soon,
-            goes_on=lambda done: not loop.is_over and not _stops(done),
+            goes_on=lambda done: not loop.is_over and not is_stopped_by(done),
             clock=loop.clock,
         )
     # Whatever it is, it meets those who record and claim one after the other, and who know about
@@ -239,11 +246,6 @@ def _claim_meanwhile(flight: _Flight, queue: _Queue, loop: _Loop) -> Recorded | 
     if recorded is not None and recorded.turn is not None:
         recorded.turn.again[:0] = [each for each in queue.next if each in in_flight]
     return recorded
-
-
-def _stops(done: Sequence[Done]) -> bool:
-    """Return whether an answer stops the channel or slows it down."""
-    return any(each.answer.stops_the_channel or each.answer.is_throttling for each in done)
 
 
 def _claim(candidates: Sequence[int], room: Mapping[str, int], loop: _Loop) -> Turn:

@@ -1,5 +1,6 @@
 """The next turn is decided while messages are on their way, and claimed when they are recorded."""
 
+import sys
 import threading
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ import pytest
 from django.db import connection
 
 from interventions.channels import Answer, Result
+from interventions.channels.lines import SECONDS_BETWEEN_SWITCHES
 from interventions.channels.memory import ACCEPTED, MemoryConnection, MemoryMessage, memory_channel
 from interventions.models import Delivery
 from interventions.operations import save_cap
@@ -158,3 +160,16 @@ def test_a_message_without_its_answer_uses_up_no_cap_of_its_mailbox() -> None:
     counts = server.dispatch()
 
     assert counts == {"handed_off": 3, "failed": 1}, states()
+
+
+def test_threads_interrupt_each_other_seldom_only_while_messages_are_sent() -> None:
+    (message,), before, during = make_messages(1), sys.getswitchinterval(), []
+
+    def note() -> Answer:
+        during.append(sys.getswitchinterval())
+        return ACCEPTED
+
+    Server(**{message.learner.email: note}).dispatch()
+
+    assert during == [pytest.approx(SECONDS_BETWEEN_SWITCHES)]
+    assert sys.getswitchinterval() == before
