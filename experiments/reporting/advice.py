@@ -6,7 +6,7 @@ from math import isfinite
 
 from common.dates import instant_text
 from experiments.reporting.answer import TOO_FEW, Judgement, judge
-from experiments.reporting.guardrails import GuardrailRow
+from experiments.reporting.guardrails import GuardrailRow, levels_text
 from experiments.reporting.report import Report, Row
 from experiments.reporting.small_cells import FEW
 from experiments.stats.balance import Balance
@@ -116,9 +116,13 @@ def _guarded(rows: list[GuardrailRow]) -> str:
 
 def _change(row: GuardrailRow, how_sure: str) -> str:
     figures = row.figures
+    levels = levels_text(
+        row.metric,
+        (figures.level(row.arm_level), row.arm_observed),
+        (figures.level(row.control_level), row.control_observed),
+    )
     return (
-        f"“{row.metric.name}” went from {figures.level(row.control_level)} to "
-        f"{figures.level(row.arm_level)} in “{row.arm.name}”, {how_sure}by more than the "
+        f"in “{row.arm.name}”, {levels}, {how_sure}by more than the "
         f"{figures.size(row.guardrail.margin.size)} that are accepted"
     )
 

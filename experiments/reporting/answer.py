@@ -6,6 +6,7 @@ from enum import StrEnum
 from common.dates import instant_text
 from experiments.metrics.definitions import HIGHER
 from experiments.reporting.figures import level_text, p_text
+from experiments.reporting.guardrails import levels_text
 from experiments.reporting.report import Report, Row
 from experiments.reporting.small_cells import FEW
 from experiments.reporting.text import draw_summary
@@ -183,20 +184,9 @@ def _numbers(report: Report, row: Row, judgement: Judgement) -> str:
 
 
 def _levels(report: Report, row: Row) -> str:
-    """Return both levels, those of a share as numbers of learners: `8 of 220 learners ...`."""
-    result = next(each for each in report.results if each.metric == row.metric)
-    (arm, found), (control, against) = (
-        (row.figures.level(level), result.observed[each.key])
-        for each, level in ((row.arm, row.arm_level), (row.control, row.control_level))
-    )
-    words = row.metric.words
-    # The levels of an adaptive draw are means over periods, so no such numbers belong to them.
-    if not row.metric.family.counts_learners or report.facts.is_adaptive:
-        return f"{arm} {words}, against {control}"
-    return (
-        f"{found.tally[1]:,} of {found.n:,} {words.removeprefix('of ')} ({arm}), against "
-        f"{against.tally[1]:,} of {against.n:,} ({control})"
-    )
+    found = next(each for each in report.results if each.metric == row.metric).observed
+    arm, control = (row.figures.level(level) for level in (row.arm_level, row.control_level))
+    return levels_text(row.metric, (arm, found[row.arm.key]), (control, found[row.control.key]))
 
 
 def _apart(row: Row, judgement: Judgement) -> str:
@@ -224,7 +214,8 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
         return (
             f"{counted} are counted. With {level} confidence the true difference lies between a "
             f"fall of {figures.bound(difference.low)} and a rise of "
-            f"{figures.bound(difference.high)}. Larger effects are ruled out; no effect is not."
+            f"{figures.bound(difference.high)}. Effects beyond these are ruled out; it is still "
+            "possible that there is none."
         )
     return (
         f"{counted} are counted. With {level} confidence the true difference is "

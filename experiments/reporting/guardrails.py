@@ -90,6 +90,17 @@ def guardrail_row(
     )
 
 
+def levels_text(metric: Metric, arm: tuple[str, Observed], control: tuple[str, Observed]) -> str:
+    """Return both levels in words, those of a share as learners: `8 of 220 learners ...`."""
+    (level, found), (of_control, against) = arm, control
+    if not metric.family.counts_learners:
+        return f"{level} {metric.words}, against {of_control}"
+    return (
+        f"{found.tally[1]:,} of {found.n:,} {metric.words.removeprefix('of ')} ({level}), against "
+        f"{against.tally[1]:,} of {against.n:,} ({of_control})"
+    )
+
+
 def state_text(row: GuardrailRow) -> str:
     """Return the state of the guardrail in a few words."""
     match row.guardrail.verdict:
@@ -106,13 +117,11 @@ def guardrail_text(row: GuardrailRow) -> str:
     found, figures = row.guardrail.difference, row.figures
     if not found.has_value:
         return f"{row.metric.name}: {found.reason}."
-    levels = (
-        f"{figures.level(row.arm_level)} {row.metric.words}, against "
-        f"{figures.level(row.control_level)}"
-    )
+    arm, control = figures.level(row.arm_level), figures.level(row.control_level)
+    levels = levels_text(row.metric, (arm, row.arm_observed), (control, row.control_observed))
     if not found.has_interval:
         return f"{levels}. There is no interval: {found.reason}."
     points = figures.unit.points
     limits = f"{level_text(found.level)} interval {figures.interval(found)}{points}"
     margin = figures.size(row.guardrail.margin.size)
-    return f"{levels} ({limits}). Up to {margin} worse is accepted."
+    return f"{levels}; {limits}. Up to {margin} worse is accepted."

@@ -93,6 +93,8 @@ def _outcome_row(report: Report, row: Row, plot: Plot | None) -> OutcomeRow:
 
 def _details(report: Report, row: Row) -> str:
     reason = withheld_reason(report, row)
+    if reason and row.metric != report.primary.metric:
+        return "No comparison is given, for the same reason as in the primary outcome."
     return f"No comparison is given: {reason}." if reason else interval_words(row)
 
 

@@ -13,7 +13,7 @@ from experiments.reporting.report import Report
 from experiments.reporting.small_cells import FEW, is_small
 from experiments.reporting.verdict import balance_text
 from experiments.stats.attrition import Bounds
-from experiments.stats.balance import SampleRatio
+from experiments.stats.balance import Balance, SampleRatio
 from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate
 from experiments.stats.margins import Verdict
@@ -75,8 +75,25 @@ def _mismatch(balance: SampleRatio) -> str:
 
 
 def balance_texts(report: Report) -> list[str]:
-    """Return a sentence on the arm sizes of the drawn, the counted and the reached learners."""
-    return [f"{name}: {_lower(balance_text(balance))}" for name, balance in report.balances]
+    """Return a sentence on the arm sizes of the drawn, the counted and the reached learners.
+
+    Those that fit the draw share one.
+    """
+    fitting = [each for each in report.balances if each[1].state is Balance.CONSISTENT]
+    others = [each for each in report.balances if each[1].state is not Balance.CONSISTENT]
+    texts = [f"{name}: {_lower(balance_text(balance))}" for name, balance in others]
+    if not fitting:
+        return texts
+    names = listed([_lower(name) for name, _ in fitting])
+    p_values = listed([p_text(balance.p_value) for _, balance in fitting])
+    tests = listed(list(dict.fromkeys(balance.test for _, balance in fitting)))
+    fits = f"{names[:1].upper()}{names[1:]}: about as many in each arm as intended ({p_values}"
+    return [f"{fits}; {tests} test).", *texts]
+
+
+def listed(words: list[str]) -> str:
+    """Return the words as a list in a sentence: `one, two and three`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
 
 
 def staying_texts(report: Report) -> list[str]:
@@ -93,7 +110,7 @@ def staying_texts(report: Report) -> list[str]:
     return [
         f"{each.left.successes:,} of {each.left.n:,} learners in “{each.arm.name}” left the course "
         f"before they were counted, and {control} ({p_text(each.p_value)})."
-        f"{_bounds(each.bounds, report.primary.metric.family.unit)}"
+        f"{_bounds(report, each.bounds)}"
         for each in found.arms
     ] + [_LEAVERS]
 
@@ -101,7 +118,8 @@ def staying_texts(report: Report) -> list[str]:
 def reach_texts(report: Report) -> Iterator[str]:
     """Yield how many learners a message reached, and what is known of the effect on them."""
     found = report.reach
-    if found is None or report.is_withheld or not any(each.reached.n for each in found.arms):
+    is_silent = report.is_withheld or report.is_mismatch
+    if found is None or is_silent or not any(each.reached.n for each in found.arms):
         return
     primary, control = report.primary.metric, found.control_reached.n
     yield _QUOTED
@@ -157,11 +175,11 @@ def _effect(effect: Estimate, unit: Unit) -> str:
     )
 
 
-def _bounds(bounds: Bounds | None, unit: Unit) -> str:
+def _bounds(report: Report, bounds: Bounds | None) -> str:
     """Return what is known of the effect on those who would have stayed in either arm."""
-    if bounds is None or not isfinite(bounds.lower):
+    if bounds is None or not isfinite(bounds.lower) or report.is_mismatch:
         return ""
-    figures = Figures(unit)
+    figures = Figures(report.primary.metric.family.unit)
     low, high = figures.change(bounds.lower), figures.change_with_unit(bounds.upper)
     return (
         f" Among learners who would have stayed in either arm, the effect lies between {low} and "

@@ -52,6 +52,8 @@ class DrawRow:
     share: str
     assigned: str
     expected: str
+    # Only where whole sections were drawn: the expected number is theirs.
+    sections: str = ""
 
 
 def hindrances(courses: Sequence[CourseFacts]) -> list[str]:
@@ -118,7 +120,9 @@ def _of_sections(report: Report) -> Iterator[str]:
         numbers = ", ".join(f"{arm.sections:,} into {arm.name}" for arm in report.arms)
         yield (
             f"Whole sections were drawn: {numbers}. Learners of one section are alike, so the "
-            "number of sections decides how sure the results are, not the number of learners."
+            "number of sections decides how sure the results are, not the number of learners. "
+            "What would compare single learners is left out: who left, whom a message reached, "
+            "parts, and the difference over time."
         )
 
 
@@ -198,7 +202,8 @@ def draw_rows(report: Report) -> Iterator[DrawRow]:
     weights = sum(arm.weight for arm in report.arms)
     for arm, expected in zip(report.arms, report.balance.expected, strict=True):
         share = f"{arm.weight / weights:.1%}"
-        yield DrawRow(_arm_name(arm), share, f"{arm.assigned:,}", f"{expected:,.1f}")
+        sections = f"{arm.sections:,}" if report.facts.draws_sections else ""
+        yield DrawRow(_arm_name(arm), share, f"{arm.assigned:,}", f"{expected:,.1f}", sections)
 
 
 def csv_rows(report: Report) -> Iterator[list[str]]:

@@ -65,6 +65,7 @@ def report_context(
         "first_result": first_result_text(found),
         "all_counted": all_counted_text(found),
         "outcomes": _outcomes(found),
+        "is_plotted": any(row.plot for row in outcome_rows(found)),
         "expected": expected_text(found),
         "alpha": f"{1 - found.facts.level:.2g}",
         "draw_summary": draw_summary(found),

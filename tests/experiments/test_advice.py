@@ -53,8 +53,8 @@ def test_a_worse_arm_is_stopped() -> None:
 def test_harm_beyond_the_margin_outweighs_a_benefit() -> None:
     assert advice(of((40, 100), (60, 100), unsubscribed=(0, 9))) == Advice(
         Decision.STOP,
-        "Stop “nudge”: “Unsubscribed within 7 days” went from 0.0% to 9.0% in “nudge”, by more "
-        "than the 2.0 points that are accepted.",
+        "Stop “nudge”: in “nudge”, 9 of 100 learners unsubscribed within 7 days (9.0%), against 0 "
+        "of 100 (0.0%), by more than the 2.0 points that are accepted.",
     )
 
 
@@ -64,8 +64,8 @@ def test_harm_that_may_be_accepted_is_to_be_weighed() -> None:
     assert found is not None
     assert found.decision is Decision.WAIT
     assert found.text == (
-        "Weigh benefit and harm: “Unsubscribed within 7 days” went from 0.0% to 1.2% in “nudge”, "
-        "perhaps by more than the 2.0 points that are accepted."
+        "Weigh benefit and harm: in “nudge”, 12 of 1,000 learners unsubscribed within 7 days "
+        "(1.2%), against 0 of 1,000 (0.0%), perhaps by more than the 2.0 points that are accepted."
     )
 
 
