@@ -59,6 +59,7 @@ class Bundle:
         settings = {
             "expected_learners": self.plan.expected_learners,
             "hidden_sections": self.shown.hidden_sections,
+            "hidden_strata": self.shown.hidden_strata,
         }
         numbers = number_cells(self.report, settings=settings)
         yield NUMBERS, csv_lines([COLUMNS, *numbers])

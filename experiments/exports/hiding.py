@@ -40,6 +40,8 @@ class Shown:
     days: Mapping[tuple[str, int | None, int | None], frozenset[date]]
     # The learners who have a section that is not shown.
     hidden_sections: int = 0
+    # The learners who have a stratum that is not shown.
+    hidden_strata: int = 0
 
     @classmethod
     def of(cls, sizes: Mapping[Place, int]) -> "Shown":
@@ -58,7 +60,12 @@ class Shown:
         by_class = _grouped(sizes, lambda place: (shown._class(place), place.drawn_on))
         days = {each: frozenset(kept_parts(found)) for each, found in by_class.items()}
         hidden = (n for place, n in sizes.items() if place.section not in (None, *sections))
-        return replace(shown, days=days, hidden_sections=sum(hidden))
+        without = (
+            n
+            for place, n in sizes.items()
+            if place.stratum is not None and shown._class(place)[2] is None
+        )
+        return replace(shown, days=days, hidden_sections=sum(hidden), hidden_strata=sum(without))
 
     def texts(self, place: Place) -> tuple[str, str, str]:
         """Return the section's and the stratum's number and the day, each empty if hidden."""

@@ -92,6 +92,14 @@ def _of_result(result: MetricResult) -> Iterator[Number]:
     for row in result.rows:
         yield from _of_comparison("outcome", key, row.arm.key, row.comparison)
         yield Number("outcome", key, row.arm.key, "corrected_p_value", row.corrected_p)
+    for arm, checked in result.checks.items():
+        for name in ("value", "low", "high", "p_value"):
+            value = getattr(checked.found.of_sections, name)
+            yield Number("outcome", key, arm, f"of_sections_{name}", value)
+        # Draws at random cannot be drawn again from the rows, whose sections have other numbers.
+        if checked.randomization is not None and checked.randomization.is_exact:
+            p_value = checked.randomization.p_value
+            yield Number("outcome", key, arm, "randomization_p_value", p_value)
 
 
 def _of_comparison(part: str, key: str, arm: str, found: Comparison) -> Iterator[Number]:

@@ -15,7 +15,7 @@ from experiments.protocol import HOLM, ExperimentProtocol
 from experiments.reporting.adaptive import with_periods
 from experiments.reporting.advice import advice
 from experiments.reporting.answer import answers
-from experiments.reporting.by_section import with_sections
+from experiments.reporting.by_section import DrawnSections, with_sections
 from experiments.reporting.facts import ArmFacts, ExperimentFacts
 from experiments.reporting.report import Report, build_report
 from experiments.reporting.small_cells import REASON
@@ -118,7 +118,11 @@ def computed_rows(kept: Snapshot, protocol: ExperimentProtocol) -> tuple[tuple[s
     found = build_report(facts, arms=arms, metrics=metrics, observed=observed, deliveries={})
     if facts.draws_sections:
         found = with_sections(
-            found, guardrails=[], observed=observed, sectioned=sectioned, drawn=kept.sections
+            found,
+            guardrails=[],
+            observed=observed,
+            sectioned=sectioned,
+            drawn=DrawnSections(kept.sections),
         )
     elif facts.is_adaptive:
         # The rows do not depend on the shares, only on the sizes of the arms in each period.

@@ -8,6 +8,7 @@ from activity.models import Course
 from experiments.metrics.observed import Observed
 from experiments.models import Experiment
 from experiments.protocol import read_protocol
+from experiments.queries.balance import balance_of
 from experiments.queries.groups import BY_COURSE, by_trait, grouped_outcomes, outcomes_over_time
 from experiments.queries.outcomes import aggregates_by_arm
 from experiments.queries.search import drawn_parts, entered_parts
@@ -19,6 +20,7 @@ from experiments.reporting.looking import moments_over_time
 from experiments.reporting.readings import readings
 from experiments.reporting.report import Report
 from experiments.reporting.search import parts_that_stand_out
+from experiments.reporting.strata import strata_table
 from experiments.reporting.subgroups import Subgroups, subgroups
 
 # More links would make the page long. All entries are in the admin's list.
@@ -28,11 +30,18 @@ MOST_KEPT = 60
 def details(
     experiment: Experiment, report: Report, *, as_of: datetime, viewer: Viewer = COMMAND_LINE
 ) -> Details:
-    """Return the details of a report. Nine queries, two more for several courses, one per trait.
+    """Return the details of a report. Nine queries, two more for several courses, one per trait,
+    one for strata.
 
     Courses that the viewer may not see are counted, but not named.
     """
-    analysis = read_protocol(experiment.protocol).analysis
+    protocol = read_protocol(experiment.protocol)
+    analysis, covariates = protocol.analysis, protocol.design.strata
+    strata = (
+        strata_table(report, balance_of(experiment, as_of=as_of), covariates)
+        if covariates
+        else None
+    )
     primary, level = report.primary.metric, report.facts.level
     deviations = deviations_of(experiment, as_of=as_of, viewer=viewer)
     kept = snapshot_days(experiment)[:MOST_KEPT]
@@ -43,7 +52,7 @@ def details(
     baseline = baseline_rows(report.arms, {arm: each.observed for arm, each in before.items()})
     if report.facts.draws_sections or report.is_withheld:
         # The other details compare single learners, or what must not be compared.
-        return Details([], [], baseline, [], deviations, kept)
+        return Details([], [], baseline, [], deviations, kept, strata=strata)
     over_time = outcomes_over_time(
         experiment.pk, metric=primary, zone=report.facts.zone, as_of=as_of
     )
@@ -61,7 +70,7 @@ def details(
     ]
     found = readings(report, by_course)
     standing_out = _search(experiment, report, as_of, viewer) if report.is_mismatch else []
-    return Details(moments, parts, baseline, found, deviations, kept, standing_out)
+    return Details(moments, parts, baseline, found, deviations, kept, standing_out, strata)
 
 
 def _search(experiment: Experiment, report: Report, as_of: datetime, viewer: Viewer) -> list[str]:

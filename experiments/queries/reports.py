@@ -1,12 +1,13 @@
 """Reports of experiments, and the list of them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, Count, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 
 from activity.access import COMMAND_LINE, Viewer, for_user, named
 from experiments.design import SECTION
@@ -26,7 +27,7 @@ from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.periods import periods_of
 from experiments.queries.protocols import courses_of, promise_of
 from experiments.reporting.adaptive import with_periods
-from experiments.reporting.by_section import with_sections
+from experiments.reporting.by_section import DrawnSections, with_sections
 from experiments.reporting.facts import NO_MESSAGE, ArmFacts, DeliveryCounts, ExperimentFacts, Fate
 from experiments.reporting.reach import reach_metric
 from experiments.reporting.report import Report, build_report, with_checks
@@ -126,7 +127,8 @@ def _by_section(
 ) -> Report:
     """Return the report with sections as the units. One query per metric, and one for the draws."""
     metrics = [*(result.metric for result in found.results), *(each for each, _ in guardrails)]
-    draws = SectionDraw.objects.filter(experiment=experiment, at__lte=as_of).order_by()
+    rows = SectionDraw.objects.filter(experiment=experiment, at__lte=as_of).order_by("pk")
+    draws = list(rows.values_list("pk", "arm__key", "stratum"))
     return with_sections(
         found,
         guardrails=guardrails,
@@ -137,7 +139,9 @@ def _by_section(
             )
             for metric in metrics
         },
-        drawn=dict(draws.values_list("arm__key").annotate(Count("pk"))),
+        drawn=DrawnSections(
+            Counter(arm for _, arm, _ in draws), {str(pk): stratum for pk, _, stratum in draws}
+        ),
     )
 
 

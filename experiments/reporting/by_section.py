@@ -1,7 +1,7 @@
 """A report on whole sections: the same outcomes, compared with sections as the units. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from experiments.metrics.definitions import LOWER, Metric
@@ -9,14 +9,29 @@ from experiments.metrics.observed import Observed
 from experiments.reporting.compared import of_metric
 from experiments.reporting.facts import ArmFacts
 from experiments.reporting.guardrails import GuardrailRow, guardrail_row
-from experiments.reporting.report import Report, metric_results
+from experiments.reporting.report import MetricResult, Report, metric_results
 from experiments.reporting.small_cells import without_small
 from experiments.stats.balance import sample_ratio
-from experiments.stats.by_section import compare_sections, guard_sections
+from experiments.stats.by_section import (
+    CheckedSections,
+    check_sections,
+    compare_sections,
+    guard_sections,
+    per_learner,
+    sections_of,
+)
 from experiments.stats.margins import Margin
 
 # The outcomes by metric key, section and arm key.
 Sectioned = Mapping[str, Mapping[str, Mapping[str, Observed]]]
+
+
+@dataclass(frozen=True)
+class DrawnSections:
+    """The number of drawn sections by arm key, and the stratum of each in the draw."""
+
+    numbers: Mapping[str, int]
+    strata: Mapping[str, Hashable] = field(default_factory=dict)
 
 
 def with_sections(
@@ -25,15 +40,15 @@ def with_sections(
     guardrails: Sequence[tuple[Metric, float]],
     observed: Mapping[str, Mapping[str, Observed]],
     sectioned: Sectioned,
-    drawn: Mapping[str, int],
+    drawn: DrawnSections,
 ) -> Report:
-    """Return the report with sections as the units, and `drawn` sections by arm key.
+    """Return the report with sections as the units.
 
     A comparison of single learners would find differences between equal arms, so none is left: what
     is said of learners who left or were reached is left out too.
     """
     facts, metrics = report.facts, [result.metric for result in report.results]
-    arms = [replace(arm, sections=drawn.get(arm.key, 0)) for arm in report.arms]
+    arms = [replace(arm, sections=drawn.numbers.get(arm.key, 0)) for arm in report.arms]
     control = next(arm.key for arm in arms if arm.is_control)
     wholes = [of_metric(metric, arms, observed) for metric in metrics]
     compared = [
@@ -55,7 +70,11 @@ def with_sections(
         arms=arms,
         balance=sample_ratio([arm.sections for arm in arms], [arm.weight for arm in arms]),
         results=[
-            replace(result, by_part=sectioned[result.metric.key])
+            replace(
+                result,
+                by_part=sectioned[result.metric.key],
+                checks=_checks(result, sectioned[result.metric.key], arms, drawn.strata),
+            )
             for result in metric_results(facts, arms, metrics, wholes, compared)
         ],
         guardrails=[
@@ -70,6 +89,33 @@ def with_sections(
             )
         ],
     )
+
+
+def _checks(
+    result: MetricResult,
+    sections: Mapping[str, Mapping[str, Observed]],
+    arms: Sequence[ArmFacts],
+    strata: Mapping[str, Hashable],
+) -> dict[str, CheckedSections]:
+    """Return by arm key what stands beside each comparison that has an interval."""
+    sums, family = _sums(sections, arms), result.metric.family
+    moments = {key: per_learner(found, family=family) for key, found in sums.items()}
+    of_arms = {
+        arm.key: [strata.get(key, "") for key, found in sections.items() if arm.key in found]
+        for arm in arms
+    }
+    return {
+        row.arm.key: check_sections(
+            sections_of(
+                moments[row.control.key],
+                moments[row.arm.key],
+                (of_arms[row.control.key], of_arms[row.arm.key]),
+            ),
+            level=row.comparison.difference.level,
+        )
+        for row in result.rows
+        if row.comparison.difference.has_interval
+    }
 
 
 def _guardrail_rows(

@@ -6,6 +6,7 @@ from datetime import datetime
 from experiments.reporting.baseline import BaselineRow
 from experiments.reporting.looking import Moment
 from experiments.reporting.readings import Reading
+from experiments.reporting.strata import StrataTable
 from experiments.reporting.subgroups import Subgroups
 
 
@@ -25,3 +26,5 @@ class Details:
     kept: list[tuple[int, datetime]]
     # Where arm sizes that can hardly be chance come from; empty if they fit the draw.
     standing_out: list[str] = field(default_factory=list)
+    # How evenly the arms share the strata; None without strata.
+    strata: StrataTable | None = None

@@ -8,17 +8,26 @@ from experiments.reporting.guardrails import GuardrailRow, state_text
 from experiments.reporting.report import Report
 from experiments.reporting.small_cells import REASON, is_small
 from experiments.reporting.text import CSV_COLUMNS, csv_cell, csv_rows
+from experiments.stats.estimate import UNKNOWN
 
 # The ledger keeps the first ones, so later ones only follow them.
-FILE_COLUMNS = (*CSV_COLUMNS, "role", "margin", "margin_p_value")
-_NO_MARGIN = ("", "")
+FILE_COLUMNS = (*CSV_COLUMNS, "role", "margin", "margin_p_value", "randomization_p_value")
+_METRIC, _ARM = CSV_COLUMNS.index("metric"), CSV_COLUMNS.index("arm")
 
 
 def file_rows(report: Report) -> Iterator[list[str]]:
     """Yield the file's rows under FILE_COLUMNS, one per metric and arm. A nan is empty."""
     primary = report.primary.metric.key
+    by_draw = {
+        (result.metric.key, arm): checked.randomization.p_value
+        for result in report.results
+        for arm, checked in result.checks.items()
+        if checked.randomization is not None
+    }
     for row in csv_rows(report):
-        yield [*row, "primary" if row[2] == primary else "outcome", *_NO_MARGIN]
+        role = "primary" if row[_METRIC] == primary else "outcome"
+        p_value = by_draw.get((row[_METRIC], row[_ARM]), UNKNOWN)
+        yield [*row, role, "", "", csv_cell(p_value)]
     for place, guard in enumerate(report.guardrails):
         before = report.guardrails[place - 1].metric if place else None
         if guard.metric != before:

@@ -9,6 +9,7 @@ from experiments.reporting.answer import Judgement, interval_words, judge, withh
 from experiments.reporting.charts import Plot, plotted_rows
 from experiments.reporting.facts import ExperimentFacts, seen_titles
 from experiments.reporting.report import Report, Row
+from experiments.reporting.section_checks import section_text
 
 # The names of a judgement in the style sheet.
 STYLES = {
@@ -95,7 +96,9 @@ def _details(report: Report, row: Row) -> str:
     reason = withheld_reason(report, row)
     if reason and row.metric != report.primary.metric:
         return "No comparison is given, for the same reason as in the primary outcome."
-    return f"No comparison is given: {reason}." if reason else interval_words(row)
+    if reason:
+        return f"No comparison is given: {reason}."
+    return f"{interval_words(row)} {section_text(report, row)}".rstrip()
 
 
 def _badge(row: Row, judgement: Judgement) -> str:

@@ -25,6 +25,7 @@ from experiments.reporting.small_cells import is_small
 from experiments.reporting.staying import Staying, staying
 from experiments.reporting.verdict import Verdict, verdict
 from experiments.stats.balance import SampleRatio, sample_ratio
+from experiments.stats.by_section import CheckedSections
 from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import UNKNOWN
 from experiments.stats.multiplicity import holm
@@ -92,6 +93,8 @@ class MetricResult:
     rows: list[Row]
     # The outcomes by section or by period and arm key, where those are compared.
     by_part: Mapping[str, Mapping[str, Observed]] = field(default_factory=dict)
+    # By arm key, what stands beside the comparison of its sections.
+    checks: Mapping[str, CheckedSections] = field(default_factory=dict)
 
     def level(self, arm: ArmFacts) -> float:
         """Return the arm's rate or mean; nan if no learner is counted, or too few are."""

@@ -1,18 +1,56 @@
 """Comparison of arms of whole sections for any kind of outcome, in the shape of `comparison`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from experiments.stats.comparison import Comparison, Family
 from experiments.stats.estimate import UNKNOWN, Estimate, unknown
 from experiments.stats.margins import Guardrail, Margin, mean_guardrail_of
-from experiments.stats.sections import Section, section_difference
+from experiments.stats.randomization import Randomization, randomization_test
+from experiments.stats.sections import Section, SectionComparison, section_difference
+from experiments.stats.sufficient import Moments
 
 NOT_BY_SECTION = "whole sections were drawn, and this kind of outcome has no comparison by section"
 _NO_RELATIVE = "a relative difference of whole sections is not computed"
+# Up to this number of sections, the draw alone checks the t distribution.
+FEW_SECTIONS = 40
+# The same sections must give the same numbers.
+_SEED = 20_250_901
 
 # The outcomes of each arm, one element per section.
 BySection = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class CheckedSections:
+    """The comparison of two arms of sections, and the test by the draw alone beside it.
+
+    With more than 40 sections, the test is None: the t distribution needs no check then.
+    """
+
+    found: SectionComparison
+    randomization: Randomization | None
+
+
+def check_sections(drawn: Sequence[Section], *, level: float = 0.95) -> CheckedSections:
+    """Return the comparison of the sections, and the test that needs no model of the outcomes."""
+    found = section_difference(drawn, level=level)
+    is_few = len(drawn) <= FEW_SECTIONS
+    return CheckedSections(found, randomization_test(drawn, seed=_SEED) if is_few else None)
+
+
+def sections_of(
+    control: Sequence[Moments],
+    arm: Sequence[Moments],
+    strata: Sequence[Sequence[Hashable]] = (),
+) -> list[Section]:
+    """Return the sections of both arms, the control's first. `strata` are those of each arm."""
+    return [
+        Section(moments, bool(place), strata[place][at] if strata else "")
+        for place, of_arm in enumerate((control, arm))
+        for at, moments in enumerate(of_arm)
+    ]
 
 
 def compare_sections(
@@ -49,15 +87,18 @@ def guard_sections(
     return mean_guardrail_of(_difference(control, arm, family, level), margin)
 
 
+def per_learner(sections: Sequence[Any], *, family: Family) -> list[Moments]:
+    """Return the moments of each section of an arm; none if the kind has none by section."""
+    if family.per_section is None or not sections:
+        return []
+    return family.per_section(sections)
+
+
 def _difference(
     control: Sequence[Any], arm: Sequence[Any], family: Family, level: float
 ) -> Estimate:
-    per_learner = family.per_section
-    if per_learner is None:
-        return unknown(UNKNOWN, level=level, reason=NOT_BY_SECTION)
-    sections = [
-        Section(moments, is_treated)
-        for is_treated, of_arm in ((False, control), (True, arm))
-        for moments in (per_learner(of_arm) if of_arm else [])
-    ]
-    return section_difference(sections, level=level).difference
+    if family.per_section is None:
+        reason = family.not_by_section or NOT_BY_SECTION
+        return unknown(UNKNOWN, level=level, reason=reason)
+    arms = [per_learner(each, family=family) for each in (control, arm)]
+    return section_difference(sections_of(arms[0], arms[1]), level=level).difference

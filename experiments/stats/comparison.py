@@ -19,6 +19,14 @@ from experiments.stats.units import DAYS, PERCENT, PLAIN, Unit
 
 # The test keeps its level with any number of permutations, and a simulation makes many tests.
 _FEW_DRAWS = 999
+NO_TIMES = (
+    "whole sections were drawn, and times are not compared by section: the curve of an arm is no "
+    "mean of its sections' curves"
+)
+_NO_SLOPES = (
+    "whole sections were drawn, and few sections cannot tell how far the time before explains the "
+    "outcome: read the same outcome without the adjustment"
+)
 _NO_RELATIVE_TIME = "a relative difference of times cut off at a horizon depends on the horizon"
 _NO_RELATIVE_ADJUSTED = "the adjusted difference has no level of the control to be relative to"
 
@@ -52,6 +60,8 @@ class Family:
     spread: Callable[[Any], float] | None = None
     # The moments of each section of an arm; None if this kind has no comparison by section.
     per_section: Callable[[Sequence[Any]], list[Moments]] | None = None
+    # Why it has none.
+    not_by_section: str = ""
     # The difference is adjusted, so it is not that of the two levels.
     is_adjusted: bool = False
     # A learner has the outcome or not, so a level is a share of the learners counted.
@@ -180,10 +190,13 @@ RATIOS = Family(
     "ratio", PERCENT, ratio, _compare_ratios, _by_error(_compare_ratios, _size),
     per_section=moments_of_ratios,
 )  # fmt: skip
-TIMES = Family("time", DAYS, _mean_time, _compare_times, _by_error(_compare_times, _size_of_times))
+TIMES = Family(
+    "time", DAYS, _mean_time, _compare_times, _by_error(_compare_times, _size_of_times),
+    not_by_section=NO_TIMES,
+)  # fmt: skip
 ADJUSTED = Family(
     "adjusted", PLAIN, _mean_outcome, _compare_adjusted,
-    _by_error(_compare_adjusted, _size_of_rows), is_adjusted=True,
+    _by_error(_compare_adjusted, _size_of_rows), is_adjusted=True, not_by_section=_NO_SLOPES,
 )  # fmt: skip
 
 

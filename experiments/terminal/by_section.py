@@ -8,10 +8,11 @@ import numpy as np
 
 from experiments.stats.adjusted import Rows, adjusted_difference
 from experiments.stats.balance import ALARM
+from experiments.stats.by_section import check_sections, sections_of
+from experiments.stats.comparison import NO_TIMES
 from experiments.stats.estimate import Estimate
 from experiments.stats.means import relative_mean
-from experiments.stats.randomization import randomization_test
-from experiments.stats.sections import Section, changes_left_out, section_difference
+from experiments.stats.sections import changes_left_out, section_difference
 from experiments.stats.sufficient import Moments
 from experiments.terminal.comparing import (
     TOO_LARGE,
@@ -22,12 +23,6 @@ from experiments.terminal.comparing import (
 )
 from experiments.terminal.kinds import Floats, Kind
 from experiments.terminal.units import Codes
-
-# Up to this number of sections, the draw alone checks the t distribution.
-FEW_SECTIONS = 40
-# The same file must give the same numbers.
-_SEED = 20_250_901
-_NO_TIMES = "times to an event are not compared by section"
 
 
 def compare_sections(control: ArmRows, arm: ArmRows, *, kind: Kind, level: float) -> ArmResult:
@@ -41,7 +36,7 @@ def compare_sections(control: ArmRows, arm: ArmRows, *, kind: Kind, level: float
     if reason:
         return ArmResult(nothing(reason=reason), withheld=reason)
     if kind.values is None:
-        return ArmResult(nothing(reason=_NO_TIMES))
+        return ArmResult(nothing(reason=NO_TIMES))
     values = [kind.values(each.parts) for each in (control, arm)]
     if any(np.isnan(each).any() for each in values):
         return ArmResult(nothing(reason=TOO_LARGE))
@@ -49,16 +44,17 @@ def compare_sections(control: ArmRows, arm: ArmRows, *, kind: Kind, level: float
         _by_section(each.sections[each.known], outcomes)
         for each, outcomes in zip((control, arm), values, strict=True)
     ]
-    drawn = [Section(each, bool(place)) for place in (0, 1) for each in arms[place]]
-    found = section_difference(drawn, level=level)
+    drawn = sections_of(arms[0], arms[1])
+    checked = check_sections(drawn, level=level)
+    found = checked.found
     comparison = replace(
         nothing(reason=""),
         difference=found.difference,
         relative=_relative(arms, found.difference),
     )
     beside: dict[str, Beside] = {"each section once": found.of_sections}
-    if len(drawn) <= FEW_SECTIONS:
-        beside["randomization test"] = randomization_test(drawn, seed=_SEED)
+    if checked.randomization is not None:
+        beside["randomization test"] = checked.randomization
     figures = {"icc": found.icc, "design_effect": found.design_effect, "sections": found.sections}
     adjusted, notes = _adjusted_sections((control, arm), values, level)
     return ArmResult(comparison, beside | adjusted, figures, notes)
@@ -66,12 +62,8 @@ def compare_sections(control: ArmRows, arm: ArmRows, *, kind: Kind, level: float
 
 def _missing_reason(control: ArmRows, arm: ArmRows) -> str:
     """Return why the arms must not be compared, by the shares of missing outcomes of sections."""
-    drawn = [
-        Section(moments, is_treated)
-        for is_treated, each in ((False, control), (True, arm))
-        for moments in _by_section(each.sections, (~each.known).astype(np.float64))
-    ]
-    found = section_difference(drawn).difference
+    arms = [_by_section(each.sections, (~each.known).astype(np.float64)) for each in (control, arm)]
+    found = section_difference(sections_of(arms[0], arms[1])).difference
     # Sections in which all or no outcomes are missing have no error.
     if not (found.p_value < ALARM or abs(found.value) == 1):
         return ""

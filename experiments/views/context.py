@@ -118,6 +118,7 @@ def _details(found: Report, more: Details) -> dict[str, Any]:
         "standing_out": more.standing_out,
         "parts": part_tables(found, more),
         "before": before_rows(found, more),
+        "strata": more.strata,
         "readings": [*reading_texts(found, more.readings), *_robust(found)],
         "deviations": [
             (instant_text(at, zone=found.facts.zone), what) for at, what in more.deviations

@@ -1,6 +1,7 @@
 """A report on whole sections compares sections, never single learners."""
 
 from datetime import timedelta
+from itertools import combinations
 from math import isnan
 
 import numpy as np
@@ -11,10 +12,12 @@ from experiments.metrics.definitions import METRICS, WEEK
 from experiments.models import Experiment
 from experiments.operations import draw_arms, draw_present_sections
 from experiments.queries import details, report
+from experiments.reporting.file_rows import file_rows
+from experiments.reporting.section_checks import section_text
 from experiments.reporting.text import cautions
 from experiments.starting import lock_protocol_and_run
-from experiments.stats.by_section import NOT_BY_SECTION, compare_sections
-from experiments.stats.comparison import MEANS, RATES, RATIOS, TIMES, Followed
+from experiments.stats.by_section import compare_sections
+from experiments.stats.comparison import MEANS, NO_TIMES, RATES, RATIOS, TIMES, Followed
 from experiments.stats.joint import JointMoments
 from experiments.stats.margins import Verdict
 from experiments.stats.sections import Section as DrawnSection
@@ -87,7 +90,7 @@ def test_an_outcome_without_a_comparison_by_section_says_so() -> None:
     )
 
     assert isnan(found.difference.value)
-    assert found.difference.reason == NOT_BY_SECTION
+    assert found.difference.reason == NO_TIMES
 
 
 def test_an_arm_without_sections_has_a_reason() -> None:
@@ -175,3 +178,27 @@ def test_the_page_of_sections_opens(experiment: Experiment, admin_client) -> Non
 
     assert response.status_code == 200
     assert "Whole sections were drawn" in response.content.decode()
+
+
+def test_the_draw_alone_and_each_section_once_stand_beside_the_comparison(
+    experiment: Experiment,
+) -> None:
+    attempt(experiment, "control", CONTROL)
+    attempt(experiment, "nudge", NUDGE)
+
+    found = report(experiment, as_of=NOW + WEEK)
+
+    row = found.primary.rows[0]
+    checked = found.primary.checks["nudge"]
+    assert checked.randomization is not None
+    # Of the sections' numbers 1 2 2 3 and 3 4 4 5, few of the 70 ways are as far apart.
+    numbers = np.array([*CONTROL, *NUDGE])
+    ways = [numbers[list(each)].sum() for each in combinations(range(8), 4)]
+    as_large = sum(bool(abs(2 * way - numbers.sum()) >= 8) for way in ways)
+    assert checked.randomization.p_value == pytest.approx(as_large / 70)
+    text = section_text(found, row)
+    assert text.startswith("The draw alone, without any model: of all 70 ways to draw as many")
+    assert "With each section counted once, large or small, the difference is +40.0 points" in text
+    rows = {(each[2], each[4]): each[-1] for each in file_rows(found)}
+    assert rows[row.key, "nudge"] == repr(as_large / 70)
+    assert rows[row.key, "control"] == ""

@@ -27,7 +27,7 @@ from experiments.exports.notebook.others import (
 )
 from experiments.exports.notebook.rates import compare_rates
 from experiments.exports.notebook.reading import Array, Data, Key, Outcome
-from experiments.exports.notebook.sections import compare_sections, guard_sections
+from experiments.exports.notebook.sections import check_sections, compare_sections, guard_sections
 
 Numbers = dict[str, float]
 # The exact tests of rates search for the worst rates and for limits in small steps.
@@ -70,7 +70,7 @@ def of_outcome(data: Data, part: str, outcome: Outcome) -> Iterator[tuple[Key, f
     """Yield the numbers of an outcome: of each arm, and of its difference from the control."""
     key, kind, names, hours = outcome.key, outcome.kind, outcome.names, outcome.hours
     counted = {arm: data.counted(arm, names) for arm in data.arms}
-    sections = {arm: data.counted(arm, [names[0], "section"])[1] for arm in data.arms}
+    places = {arm: data.counted(arm, [names[0], "section", "stratum"])[1:] for arm in data.arms}
     if part == "outcome":
         for arm, columns in counted.items():
             yield (part, key, arm, "counted"), columns[0].size
@@ -83,8 +83,11 @@ def of_outcome(data: Data, part: str, outcome: Outcome) -> Iterator[tuple[Key, f
     level, control = data.given("level"), data.control
     for arm in data.others:
         if data.given("draws_sections"):
-            own, other = ([*counted[each], sections[each]] for each in (control, arm))
+            own, other = ([*counted[each], places[each][0]] for each in (control, arm))
             compared = compare_sections(kind, own, other, level)
+            if "low" in compared:
+                own, other = ([*counted[each], *places[each]] for each in (control, arm))
+                compared |= check_sections(kind, own, other, level)
         else:
             compared = compare(kind, counted[control], counted[arm], hours, level)
         for name, value in compared.items():
@@ -213,7 +216,9 @@ def beside(data: Data) -> Iterator[tuple[Key, float, float, bool]]:
 
 
 def is_hidden(key: Key, data: Data) -> bool:
-    """Return whether the number needs the sections of learners whose sections are hidden."""
+    """Return whether the number needs sections or strata of learners that are hidden."""
+    if key[3] == "randomization_p_value" and data.given("hidden_strata"):
+        return True
     if not (data.given("draws_sections") and data.given("hidden_sections")):
         return False
     of_learners = ("counted", "total", "rate_or_mean", "difference")
@@ -243,6 +248,6 @@ def report_text(folder: Path) -> str:
         lines.append(f"{words:60} {there:22.12g} {here:22.12g}{'' if agrees else '  <-- differs'}")
         apart += not agrees
     if hidden := sum(is_hidden(key, data) for key in data.reported):
-        lines.append(f"Not computed, as they need sections that are hidden: {hidden}.")
+        lines.append(f"Not computed, as they need sections or strata that are hidden: {hidden}.")
     lines.append(f"Numbers that differ: {apart}." if apart else "All numbers agree.")
     return "\n".join(lines)

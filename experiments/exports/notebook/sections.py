@@ -1,14 +1,24 @@
 """Whole sections.
 
 If sections were drawn, they are the units: learners of one section are alike. The difference is per
-learner, and its variance is the jackknife over sections (CRV3). Outcomes adjusted for the time
+learner, and its variance is the jackknife over sections (CRV3). Beside it stand the difference with
+each section counted once, and the randomization test: the share of all ways to draw as many
+sections of each stratum that give a difference at least as large. Outcomes adjusted for the time
 before, and times, are not compared by section.
 """
 
+from itertools import chain, combinations, product
+from math import comb, prod
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
+from experiments.exports.notebook.means import welch
 from experiments.exports.notebook.reading import Array
+
+# With more ways to draw the sections, the report draws some of them at random.
+MOST_WAYS = 20_000
 
 
 def compare_sections(
@@ -41,6 +51,47 @@ def compare_sections(
         "low": value - half, "high": value + half, "df": df, "error": error,
         "p_value": float(2 * special.stdtr(df, -abs(value / error))),
     }  # fmt: skip
+
+
+def check_sections(
+    kind: str, control: list[Array], arm: list[Array], level: float
+) -> dict[str, float]:
+    """Return what stands beside the comparison. The last columns are section and stratum."""
+    sizes, means, strata, treated = [], [], [], []
+    for place, columns in enumerate((control, arm)):
+        own, sections = per_learner(kind, columns), np.nan_to_num(columns[-2], nan=-1)
+        for name in np.unique(sections):
+            of_section = sections == name
+            sizes.append(int(of_section.sum()))
+            means.append(float(own[of_section].mean()))
+            strata.append(float(np.nan_to_num(columns[-1][of_section], nan=-1)[0]))
+            treated.append(bool(place))
+    is_treated, of_mean = np.array(treated), np.array(means)
+    once = welch(of_mean[~is_treated], of_mean[is_treated], level)
+    found = {"of_sections_value": once["difference"]}
+    found |= {f"of_sections_{n}": once[n] for n in ("low", "high", "p_value") if n in once}
+    ways = draw_p_value(np.array(sizes), of_mean, np.array(strata), is_treated)
+    return found | ({} if ways is None else {"randomization_p_value": ways})
+
+
+def draw_p_value(
+    sizes: Array, means: Array, strata: Array, treated: NDArray[np.bool_]
+) -> float | None:
+    """Return the randomization test over all ways to draw; None if they are too many."""
+    parts = [np.flatnonzero(strata == name) for name in np.unique(strata)]
+    taken = [int(treated[part].sum()) for part in parts]
+    if prod(comb(part.size, n) for part, n in zip(parts, taken, strict=True)) > MOST_WAYS:
+        return None
+    choices = [combinations(part, n) for part, n in zip(parts, taken, strict=True)]
+    distances = []
+    for chosen in product(*choices):
+        drawn = np.zeros(sizes.size, dtype=bool)
+        drawn[list(chain.from_iterable(chosen))] = True
+        own, other = (np.average(means[each], weights=sizes[each]) for each in (drawn, ~drawn))
+        distances.append(abs(own - other))
+    seen = np.average(means[treated], weights=sizes[treated])
+    seen = abs(seen - np.average(means[~treated], weights=sizes[~treated]))
+    return float(np.mean(np.array(distances) >= seen - 1e-9 * np.abs(means).max()))
 
 
 def per_learner(kind: str, columns: list[Array]) -> Array:

@@ -1,0 +1,56 @@
+"""What stands beside a comparison of sections: the draw alone, and each section once. Pure."""
+
+from experiments.reporting.figures import Figures, level_text, p_text
+from experiments.reporting.report import Report, Row
+from experiments.stats.estimate import Estimate
+from experiments.stats.randomization import Randomization
+from experiments.stats.sections import SectionComparison
+from experiments.stats.units import Unit
+
+
+def section_text(report: Report, row: Row) -> str:
+    """Return the checks of a comparison of sections as sentences; empty if there are none."""
+    result = next(each for each in report.results if each.metric == row.metric)
+    checked = result.checks.get(row.arm.key)
+    if checked is None:
+        return ""
+    unit = row.metric.family.unit
+    texts = (
+        _by_the_draw(checked.randomization),
+        _once(checked.found.of_sections, unit),
+        _alike(checked.found),
+    )
+    return " ".join(filter(None, texts))
+
+
+def _by_the_draw(found: Randomization | None) -> str:
+    if found is None or found.reason:
+        return ""
+    ways = f"all {found.draws:,} ways" if found.is_exact else f"{found.draws:,} random ways"
+    return (
+        f"The draw alone, without any model: of {ways} to draw as many sections into the arms, "
+        f"{found.p_value:.1%} give a difference at least as large (randomization test, "
+        f"{p_text(found.p_value)})."
+    )
+
+
+def _once(found: Estimate, unit: Unit) -> str:
+    if not found.has_interval:
+        return ""
+    figures = Figures.of_estimates([found], unit)
+    return (
+        f"With each section counted once, large or small, the difference is "
+        f"{figures.change_with_unit(found.value)} ({level_text(found.level)} interval "
+        f"{figures.interval(found)}{unit.points}; {p_text(found.p_value)})."
+    )
+
+
+def _alike(found: SectionComparison) -> str:
+    """Return how alike learners of one section are, and what that costs; empty if not known."""
+    # Also false for nan.
+    if not found.icc > 0:
+        return ""
+    return (
+        f"Learners of one section are alike (intraclass correlation {found.icc:.2f}), so the "
+        f"learners tell as much as {1 / found.design_effect:.0%} of them would, drawn one by one."
+    )
