@@ -11,6 +11,7 @@ from experiments.reporting.facts import ArmFacts
 from experiments.reporting.guardrails import GuardrailRow, guardrail_row
 from experiments.reporting.periods import Adaptive, Period
 from experiments.reporting.report import Report, metric_results
+from experiments.reporting.small_cells import without_small
 from experiments.stats.balance import SampleRatio, sample_ratio_of_periods
 from experiments.stats.by_period import (
     ByPeriod,
@@ -42,17 +43,21 @@ def with_periods(
     metrics = [result.metric for result in report.results]
     keys = [arm.key for arm in arms]
     control = next(arm.key for arm in arms if arm.is_control)
+    wholes = [of_metric(metric, arms, observed) for metric in metrics]
     compared = [
-        compare_by_period(
-            _sums(by_period[metric.key]),
-            arms=keys,
-            family=metric.family,
-            control=control,
+        without_small(
+            compare_by_period(
+                _sums(by_period[metric.key]),
+                arms=keys,
+                family=metric.family,
+                control=control,
+                level=facts.level,
+            ),
+            {key: found.n for key, found in whole.items()},
             level=facts.level,
         )
-        for metric in metrics
+        for metric, whole in zip(metrics, wholes, strict=True)
     ]
-    wholes = [of_metric(metric, arms, observed) for metric in metrics]
     results = metric_results(facts, arms, metrics, wholes, compared)
     return replace(
         report,

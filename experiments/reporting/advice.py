@@ -118,8 +118,9 @@ def _change(row: GuardrailRow, how_sure: str) -> str:
     figures = row.figures
     levels = levels_text(
         row.metric,
-        (figures.level(row.arm_level), row.arm_observed),
-        (figures.level(row.control_level), row.control_observed),
+        figures,
+        (row.arm_level, row.arm_observed),
+        (row.control_level, row.control_observed),
     )
     return (
         f"in “{row.arm.name}”, {levels}, {how_sure}by more than the "

@@ -185,8 +185,8 @@ def _numbers(report: Report, row: Row, judgement: Judgement) -> str:
 
 def _levels(report: Report, row: Row) -> str:
     found = next(each for each in report.results if each.metric == row.metric).observed
-    arm, control = (row.figures.level(level) for level in (row.arm_level, row.control_level))
-    return levels_text(row.metric, (arm, found[row.arm.key]), (control, found[row.control.key]))
+    arm = row.arm_level, found[row.arm.key]
+    return levels_text(row.metric, row.figures, arm, (row.control_level, found[row.control.key]))
 
 
 def _apart(row: Row, judgement: Judgement) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose
 
 from experiments.metrics.definitions import LOWER, Metric
 from experiments.metrics.observed import Observed
@@ -90,14 +91,23 @@ def guardrail_row(
     )
 
 
-def levels_text(metric: Metric, arm: tuple[str, Observed], control: tuple[str, Observed]) -> str:
-    """Return both levels in words, those of a share as learners: `8 of 220 learners ...`."""
-    (level, found), (of_control, against) = arm, control
-    if not metric.family.counts_learners:
-        return f"{level} {metric.words}, against {of_control}"
+def levels_text(
+    metric: Metric, figures: Figures, arm: tuple[float, Observed], control: tuple[float, Observed]
+) -> str:
+    """Return both levels in words, those of a share as learners: `8 of 220 learners ...`.
+
+    A level that is not that of all counted learners, as in an adaptive draw, has no such number.
+    """
+    levels = [figures.level(level) for level, _ in (arm, control)]
+    is_counted = metric.family.counts_learners and all(
+        isclose(level, metric.family.level(found.sums)) for level, found in (arm, control)
+    )
+    if not is_counted:
+        return f"{levels[0]} {metric.words}, against {levels[1]}"
+    (found, against), words = (arm[1], control[1]), metric.words.removeprefix("of ")
     return (
-        f"{found.tally[1]:,} of {found.n:,} {metric.words.removeprefix('of ')} ({level}), against "
-        f"{against.tally[1]:,} of {against.n:,} ({of_control})"
+        f"{found.tally[1]:,} of {found.n:,} {words} ({levels[0]}), against "
+        f"{against.tally[1]:,} of {against.n:,} ({levels[1]})"
     )
 
 
@@ -117,8 +127,8 @@ def guardrail_text(row: GuardrailRow) -> str:
     found, figures = row.guardrail.difference, row.figures
     if not found.has_value:
         return f"{row.metric.name}: {found.reason}."
-    arm, control = figures.level(row.arm_level), figures.level(row.control_level)
-    levels = levels_text(row.metric, (arm, row.arm_observed), (control, row.control_observed))
+    arm, control = (row.arm_level, row.arm_observed), (row.control_level, row.control_observed)
+    levels = levels_text(row.metric, figures, arm, control)
     if not found.has_interval:
         return f"{levels}. There is no interval: {found.reason}."
     points = figures.unit.points
