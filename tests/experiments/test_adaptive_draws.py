@@ -3,20 +3,30 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
 
+from activity.models import Enrollment
 from experiments.ledger import Replay, ShareRecord
-from experiments.models import Assignment, Experiment, SharePeriod, Stratum
-from experiments.operations import draw_arms, ledger_lines, restore_ledger, seal_draws
+from experiments.ledger.snapshots import Snapshot, computed_rows, rows_difference
+from experiments.models import Assignment, Experiment, LedgerEntry, SharePeriod, Stratum
+from experiments.operations import (
+    draw_arms,
+    ledger_lines,
+    restore_ledger,
+    seal_draws,
+    snapshot_due,
+)
 from experiments.protocol import ProtocolError, read_protocol
 from experiments.queries import report, verify_experiment
-from experiments.queries.ledger import share_records
+from experiments.queries.ledger import entry_of, share_records
 from experiments.queries.planning import protocol_of_draft
-from experiments.randomize.hash import bucket_of
+from experiments.randomize.hash import bucket_of, bucket_of_many
 from experiments.randomize.thompson import adapted_shares, arm_seed
 from experiments.reporting.adapting import shares_text
 from experiments.reporting.answer import Judgement, answers
@@ -29,6 +39,7 @@ from tests.processes import SECONDS_TO_FINISH
 
 pytestmark = pytest.mark.django_db
 
+GOLDEN = [7512, 7622, 3970, 3509, 3477, 1066, 7346, 5024]
 WEEKS_LATER = NOW + timedelta(days=8)
 
 
@@ -38,6 +49,7 @@ def adaptive(weights: Mapping[str, float] = HALVES, **fields: Any) -> Experiment
         "method": "adaptive", "burn_in": 20, "share_batch": 20,
         "segment": make_segment(make_course()), "other_outcomes": [],
         "guardrails": "unsubscribed_7d 0.02",
+        "seed": "golden",
     }  # fmt: skip
     return lock_protocol_and_run(make_experiment(weights, **values | fields).pk, now=NOW)
 
@@ -47,11 +59,19 @@ def course_of(experiment: Experiment) -> Any:
     return experiment.segment.playbook.courses.get()
 
 
+def new_ids(experiment: Experiment, number: int) -> list[int]:
+    """Return new enrollments, always with the same keys, so that the same arms are drawn."""
+    course, first = course_of(experiment), Enrollment.objects.count()
+    keys = [UUID(int=first + place) for place in range(number)]
+    return [make_enrollment(course, due_at=None, unit_key=key).pk for key in keys]
+
+
 def enter(experiment: Experiment, number: int, *, at: datetime) -> list[Assignment]:
     """Draw so many new learners at once, and return their assignments in the order of draws."""
-    course = course_of(experiment)
-    ids = [make_enrollment(course, due_at=None).pk for _ in range(number)]
-    return sorted(draw_arms(experiment.pk, ids, now=at).values(), key=lambda row: row.position or 0)
+    return sorted(
+        draw_arms(experiment.pk, new_ids(experiment, number), now=at).values(),
+        key=lambda row: row.position or 0,
+    )
 
 
 def attempt(rows: list[Assignment], *, arm: str = "nudge") -> None:
@@ -141,8 +161,7 @@ def test_rolled_back_draw_leaves_neither_shares_nor_a_gap() -> None:
 def test_draws_at_the_same_moment_write_each_period_once() -> None:
     experiment = adaptive()
     attempt(enter(experiment, 20, at=NOW))
-    course = course_of(experiment)
-    ids = [make_enrollment(course, due_at=None).pk for _ in range(24)]
+    ids = new_ids(experiment, 24)
     barrier = threading.Barrier(2)
 
     def work(own: list[int]) -> None:
@@ -225,6 +244,43 @@ def test_shares_that_do_not_follow_from_their_counts_are_named(
         replay = Replay(protocol)
         assert replay.shares([first]) == ""
         assert sentence in replay.shares([record])
+
+
+def test_kept_report_is_computed_again_from_its_periods(
+    grown: tuple[Experiment, list[Assignment]],
+) -> None:
+    experiment, rows = grown
+    attempt(rows[30:], arm="control")
+    assert snapshot_due(now=WEEKS_LATER + timedelta(days=8), budget=60) == 1
+    found = verify_experiment(experiment.key)
+    assert (found.difference, found.snapshots) == ("", 1)
+
+    entry = LedgerEntry.objects.get(kind="snapshot")
+    kept = Snapshot.read(entry_of(entry))
+    assert set(kept.tables["quiz_attempted_7d"]) == {"0", "20"}
+    # The outcomes of the two periods in each other's place: no total changes, but the difference.
+    swapped = {
+        metric: dict(zip(of, reversed(list(of.values())), strict=True))
+        for metric, of in kept.tables.items()
+    }
+    protocol = read_protocol(experiment.protocol)
+    assert rows_difference(kept, computed_rows(replace(kept, tables=swapped), protocol)) == ""
+    control = kept.tables["quiz_attempted_7d"]["0"]["control"]
+    mixed = {
+        "0": {"control": control, "nudge": kept.tables["quiz_attempted_7d"]["20"]["nudge"]},
+        "20": {
+            "control": kept.tables["quiz_attempted_7d"]["20"]["control"],
+            "nudge": kept.tables["quiz_attempted_7d"]["0"]["nudge"],
+        },
+    }
+    rows_now = computed_rows(replace(kept, tables={"quiz_attempted_7d": mixed}), protocol)
+    assert "lift of quiz_attempted_7d in nudge was" in rows_difference(kept, rows_now)
+
+
+def test_arms_of_these_units_never_change() -> None:
+    keys = [f"00000000-0000-4000-8000-{number:012}" for number in range(8)]
+
+    assert bucket_of_many(keys, seed=arm_seed("golden")).tolist() == GOLDEN
 
 
 @pytest.mark.parametrize(
