@@ -8,6 +8,7 @@ from common.dates import instant_text
 from experiments.reporting.answer import TOO_FEW, Judgement, judge
 from experiments.reporting.guardrails import GuardrailRow, levels_text
 from experiments.reporting.report import Report, Row
+from experiments.reporting.sensitivity import needed_text
 from experiments.reporting.small_cells import FEW
 from experiments.stats.balance import Balance
 
@@ -143,7 +144,8 @@ def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:
     if report.is_open:
         return Advice(Decision.WAIT, f"Leave it running. {_when(report)}".strip())
     smallest = report.facts.smallest_lift
-    rows = [row for row, _ in judged if row.comparison.difference.has_interval]
+    compared = [row for row, _ in judged]
+    rows = [row for row in compared if row.comparison.difference.has_interval]
     if smallest and rows and all(_is_small(row, smallest) for row in rows):
         return Advice(
             Decision.STOP,
@@ -155,12 +157,12 @@ def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:
         return Advice(
             Decision.WAIT,
             f"There are too few learners for an answer: only {fewest:,} of an arm are counted. "
-            "Repeat it with more learners.",
+            f"A new experiment {needed_text(report, compared[0])}.",
         )
     return Advice(
         Decision.WAIT,
         "The experiment has ended without an answer. Whatever is simpler may stay; a new "
-        "experiment would need more learners.",
+        f"experiment {needed_text(report, compared[0])}.",
     )
 
 

@@ -8,6 +8,7 @@ from experiments.metrics.definitions import HIGHER
 from experiments.reporting.figures import level_text, p_text
 from experiments.reporting.guardrails import levels_text
 from experiments.reporting.report import Report, Row
+from experiments.reporting.sensitivity import sensitivity_text
 from experiments.reporting.small_cells import FEW
 from experiments.reporting.text import draw_summary
 from experiments.reporting.verdict import Finding, hint_text
@@ -214,8 +215,8 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
         return (
             f"{counted} are counted. With {level} confidence the true difference lies between a "
             f"fall of {figures.bound(difference.low)} and a rise of "
-            f"{figures.bound(difference.high)}. Effects beyond these are ruled out; it is still "
-            "possible that there is none."
+            f"{figures.bound(difference.high)}. Larger effects do not fit these numbers; it is "
+            f"still possible that there is none. {sensitivity_text(report, row)}".rstrip()
         )
     return (
         f"{counted} are counted. With {level} confidence the true difference is "

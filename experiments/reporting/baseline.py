@@ -15,8 +15,10 @@ from experiments.stats.sufficient import Moments
 
 _WEEK = timedelta(hours=7 * 24)
 # A larger difference than this share of a standard deviation deserves a look. Austin (2009),
-# Statistics in Medicine 28:3083.
+# Statistics in Medicine 28:3083. In small arms chance alone gives more, so it must also be beyond
+# what 95 % of fair draws give: the variance of the difference is nearly 1 / n0 + 1 / n1.
 NOTABLE = 0.1
+_CHANCE = 1.96
 
 BASELINE = tuple(
     Metric(key, name, _WEEK, Before(column), "", next(iter(Before.families)), HIGHER)
@@ -35,12 +37,13 @@ class BaselineRow:
     """One number of the time before the draw: the mean of each arm, and how far it is apart.
 
     `apart` is by arm key the difference from the control in standard deviations; nan if the number
-    does not vary.
+    does not vary. `is_notable` says whether one of them deserves a look.
     """
 
     name: str
     means: Mapping[str, float]
     apart: Mapping[str, float]
+    is_notable: bool = False
 
 
 def baseline_rows(
@@ -59,8 +62,14 @@ def baseline_rows(
             if key != control.key
         }
         means = {key: UNKNOWN if is_small(each.n) else each.average for key, each in found.items()}
-        rows.append(BaselineRow(metric.name, means, apart))
+        notable = any(_is_notable(each, against.n, found[key].n) for key, each in apart.items())
+        rows.append(BaselineRow(metric.name, means, apart, notable))
     return rows
+
+
+def _is_notable(apart: float, *sizes: int) -> bool:
+    """Return whether the difference is large, and larger than chance alone often makes it."""
+    return abs(apart) > max(NOTABLE, _CHANCE * sqrt(sum(1 / max(n, 1) for n in sizes)))
 
 
 def standardized_difference(control: Moments, arm: Moments) -> float:

@@ -24,12 +24,14 @@ def expected_text(report: Report) -> str:
 
 
 def _weeks(report: Report) -> float:
-    """Return the weeks in which learners were drawn: from the start to the end or to now."""
-    facts = report.facts
-    if facts.started_at is None:
+    """Return the weeks in which learners were drawn: from the start to the last draw or to now."""
+    started = report.facts.started_at
+    if started is None:
         return 0.0
-    until = min(facts.stopped_at or facts.as_of, facts.as_of)
-    return (until - facts.started_at) / _WEEK
+    # Between the last draw and the end nobody may have been left to draw.
+    drawn = (arm.last_at for arm in report.arms if arm.last_at is not None)
+    until = report.facts.as_of if report.is_open else max(drawn, default=started)
+    return (until - started) / _WEEK
 
 
 def _when(report: Report, expected: int, weeks: float) -> str:

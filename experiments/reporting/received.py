@@ -48,8 +48,8 @@ def learner_rows(report: Report) -> list[tuple[str, list[int]]]:
     without = [arm.deliveries.get(NO_MESSAGE, NOTHING).learners for arm in report.arms]
     having = [all_of - none for all_of, none in zip(drawn, without, strict=True)]
     return [
-        ("Learners with a message", having),
-        ("Learners without a message until now", without),
+        ("Learners with any of these messages", having),
+        ("Learners with none of them until now", without),
         ("Learners drawn", drawn),
     ]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 from experiments.reporting.answer import TOO_FEW
-from experiments.reporting.baseline import NOTABLE, BaselineRow
+from experiments.reporting.baseline import BaselineRow
 from experiments.reporting.details import Details
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text
 from experiments.reporting.guardrails import guardrail_text, state_text
@@ -109,7 +109,7 @@ def staying_texts(report: Report) -> list[str]:
     control = f"{left.successes:,} of {left.n:,} in “{found.control.name}”"
     return [
         f"{each.left.successes:,} of {each.left.n:,} learners in “{each.arm.name}” left the course "
-        f"before they were counted, and {control} ({p_text(each.p_value)})."
+        f"within the time that counts, and {control} ({p_text(each.p_value)})."
         f"{_bounds(report, each.bounds)}"
         for each in found.arms
     ] + [_LEAVERS]
@@ -154,8 +154,7 @@ def _anchored(comparison: Comparison, names: dict[str, str], words: str) -> Iter
     yield (
         f"To check it, counted from the first message or ghost on: {levels[0]} {words} in "
         f"“{names[comparison.arm]}”, against {levels[1]} in “{names[comparison.control]}” "
-        f"({limits}). It leaves out learners for whom no message was due, and should point the "
-        "same way."
+        f"({limits}). It leaves out learners for whom no message was due."
     )
 
 
@@ -182,8 +181,8 @@ def _bounds(report: Report, bounds: Bounds | None) -> str:
     figures = Figures(report.primary.metric.family.unit)
     low, high = figures.change(bounds.lower), figures.change_with_unit(bounds.upper)
     return (
-        f" Among learners who would have stayed in either arm, the effect lies between {low} and "
-        f"{high} (Lee's bounds); chance comes on top."
+        " Among learners who would have stayed in either arm, the effect is estimated to lie "
+        f"between {low} and {high} (Lee's bounds); chance comes on top."
     )
 
 
@@ -264,8 +263,8 @@ def _before_row(report: Report, row: BaselineRow) -> BeforeRow:
         row.name,
         [f"{row.means[arm.key]:.2f}" if isfinite(row.means[arm.key]) else MISSING
          for arm in report.arms],
-        f"{farthest:+.2f}" if known else MISSING,
-        bool(known) and abs(farthest) > NOTABLE,
+        f"{farthest:+z.2f}" if known else MISSING,
+        row.is_notable,
     )  # fmt: skip
 
 

@@ -26,8 +26,8 @@ from experiments.stats.sufficient import Counts
 
 KEY = "left before counted"
 _LEFT = (
-    "{} of {} learners in “{}” left the course before they were counted, against {} of {} in “{}”, "
-    "so those who left could explain any difference"
+    "{} of {} learners in “{}” left the course within the time that counts, against {} of {} in "
+    "“{}”, so those who left could explain any difference"
 )
 
 

@@ -139,7 +139,7 @@ def test_learners_who_leave_one_arm_withhold_its_comparison(experiment: Experime
     assert answer.found == (
         "So far, no comparison of learners in “nudge” with those who did not get it is given."
     )
-    assert answer.how_sure.startswith("20 of 40 learners in “nudge” left the course before")
+    assert answer.how_sure.startswith("20 of 40 learners in “nudge” left the course within")
     # Nor does the file give what the page withholds.
     rows = [dict(zip(CSV_COLUMNS, row, strict=True)) for row in csv_rows(found)]
     of_nudge = [row for row in rows if row["arm"] == "nudge"]

@@ -1,0 +1,44 @@
+"""What an experiment of this size could have found, and what size would find more. Pure."""
+
+from experiments.reporting.report import Report, Row
+from experiments.stats.power import detectable_difference, needed_per_arm
+
+# As on the page that checks an experiment: the usual power of 80 %.
+_OF_SUCH = "4 of 5 such experiments"
+
+
+def sensitivity_text(report: Report, row: Row) -> str:
+    """Return which difference so many learners would usually have shown; empty if not known.
+
+    Without it, "no difference was found" reads as "there is none". The power is that of a rise from
+    the control's rate, where single learners were drawn.
+    """
+    rate = _control_rate(report, row)
+    if rate is None:
+        return ""
+    sizes = (report.primary.observed[each.key].n for each in (row.control, row.arm))
+    found = detectable_difference(*sizes, baseline=rate, level=report.facts.level)
+    if found.reason:
+        return f"So few learners show a difference only rarely: {found.reason}."
+    return f"So many learners show a rise of {row.figures.size(found.rise)} in {_OF_SUCH}."
+
+
+def needed_text(report: Report, row: Row) -> str:
+    """Return what a new experiment would need to find the smallest lift of the plan."""
+    units = "sections" if report.facts.draws_sections else "learners"
+    rate, lift = _control_rate(report, row), report.facts.smallest_lift
+    if rate is None or not lift or not 0 < rate + lift < 1:
+        return f"would need more {units}"
+    number = needed_per_arm(baseline=rate, lift=lift, level=report.facts.level)
+    return (
+        f"would need about {number:,} learners in each arm to find a rise of "
+        f"{row.figures.size(lift)} in {_OF_SUCH}"
+    )
+
+
+def _control_rate(report: Report, row: Row) -> float | None:
+    """Return the control's rate, or None where the power is not that of two rates."""
+    facts = report.facts
+    if not row.metric.family.counts_learners or facts.draws_sections or facts.is_adaptive:
+        return None
+    return row.control_level if 0 < row.control_level < 1 else None
