@@ -55,11 +55,17 @@ WHERE delivery.planned_at >= %(since)s AND delivery.planned_at < %(until)s AND (
 )
 ORDER BY delivery.id
 """
+# Also to others with the mailbox, of whom no message is replayed.
 _COUNTED = """
-SELECT delivery.learner_id, channel, category_id, enrollment.course_id, claimed_at, delivery.id
+SELECT COALESCE(NULLIF(lower(learner.email), ''), learner.id::text), delivery.learner_id, channel,
+    category_id, enrollment.course_id, claimed_at, delivery.id
 FROM interventions_delivery AS delivery
+JOIN activity_learner AS learner ON learner.id = delivery.learner_id
 JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
-WHERE delivery.learner_id = ANY(%(learners)s)
+WHERE delivery.learner_id = ANY(ARRAY(
+        SELECT id FROM activity_learner WHERE lower(email) = ANY(%(mailboxes)s)
+        UNION SELECT unnest(%(learners)s::bigint[])
+    ))
     AND claimed_at > %(since)s AND claimed_at < %(until)s AND delivery.id <> ALL(%(replayed)s)
 ORDER BY delivery.id
 """
@@ -200,19 +206,18 @@ def _counted(
     rows: Sequence[_Row], learners: Sequence[int], since: datetime, until: datetime
 ) -> Iterator[tuple[str, int, Counted]]:
     """Yield what counts as it was sent, with its mailbox and learner. All else is replayed."""
-    mailboxes = {row.learner_id: row.mailbox for row in rows}
     replayed = [row.id for row in rows]
     values: dict[str, Any] = {
         "learners": learners,
+        "mailboxes": sorted({row.mailbox for row in rows}),
         "since": since,
         "until": until,
         "replayed": replayed,
     }
     with connection.cursor() as cursor:
         cursor.execute(_COUNTED, values)
-        for learner_id, channel, category_id, course_id, at, delivery_id in cursor:
-            message = Message(channel, category_id, course_id)
-            yield mailboxes[learner_id], learner_id, Counted(message, at, delivery_id)
+        for mailbox, learner_id, *message, at, delivery_id in cursor:
+            yield mailbox, learner_id, Counted(Message(*message), at, delivery_id)
 
 
 def _as_sent(learner_id: int, counted: Counted) -> Replayed:

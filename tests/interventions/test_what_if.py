@@ -281,6 +281,19 @@ def test_message_planned_before_the_period_counts_from_when_it_went_out(
     assert sizes(found) == (1, after)
 
 
+def test_message_to_another_learner_of_the_mailbox_uses_up_the_cap(staff: Client) -> None:
+    FrequencyCap.objects.all().delete()
+    first = make_sent(31 * 24, claimed_at=utc_now() - 29 * 24 * HOUR)
+    sharing = make_learner(email=first.learner.email.upper())
+    make_sent(28 * 24, enrollment=make_evaluated(first.course, sharing))
+    boss = get_user_model().objects.get()
+    cap = FrequencyCap(name="x", limit=1, window="rolling_days", length=2, on_exceed="drop")
+
+    found = what_if(read_limits(), limits_with_cap(cap), viewer=boss, now=utc_now())
+
+    assert sizes(found) == (1, 0)
+
+
 def test_only_those_who_may_change_the_limit_can_try_it(client: Client, db: None) -> None:
     client.force_login(get_user_model().objects.create_user("viewer", is_staff=True))
     address = reverse("admin:interventions_frequencycap_try", args=("new",))
