@@ -29,6 +29,11 @@ class Counts:
         return Counts(*(one + another for one, another in pairs))
 
     @property
+    def is_reported(self) -> bool:
+        """Return whether anything was reported. If not, nobody knows that none arrived."""
+        return any(astuple(self)[1:])
+
+    @property
     def warnings(self) -> list[str]:
         """Return a sentence for each number that is too high, the most pressing first."""
         if self.accepted < FEWEST:

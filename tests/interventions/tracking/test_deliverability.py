@@ -84,6 +84,10 @@ def test_page_shows_the_counts_to_those_who_may_see_messages() -> None:
     assert "example.org" in page
     assert "postmark" in page
     assert "No mail provider reports to this site yet" in page
+    assert "nothing is reported" not in page
+    # Zeros would say that no mail of the server arrived.
+    make_counted(make_evaluated(), now, address="bo@example.net")
+    assert client.get("/deliverability/").text.count("nothing is reported of them") == 2
 
 
 @pytest.mark.django_db
