@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 from activity.models import Course, Enrollment
 from experiments.models import Assignment, ExperimentStatus
@@ -20,10 +20,9 @@ from interventions.operations.runs import (
     new_run,
     write_exits,
 )
-from interventions.queries.runs import last_runs, zone_of
+from interventions.queries.runs import LEFT_SEGMENT, last_runs, zone_of
 from segmentation.models import Transition, TransitionCause, TransitionKind
 
-LEFT_SEGMENT = "left_segment"
 COURSE_OVER = "course_over"
 
 
@@ -129,8 +128,10 @@ class _Case:
         before = self.facts.last.get((self.enrollment.pk, cadence.pk))
         last = self.last.get(cadence.pk, before)
         start = replace(start, zone=zone_of(self.enrollment))
-        run = new_run(cadence, start, last=last, now=self.facts.now)
+        run: Any = new_run(cadence, start, last=last, now=self.facts.now)
         if run is not None:
+            # As `last_runs` would say of it.
+            run.has_sent = False
             self.started.append(run)
             self.open.append(run)
             self.last[cadence.pk] = run
@@ -239,11 +240,18 @@ def _read(
     return _Facts(
         now=now,
         cadences=cadences,
-        last={key: held.get(run.pk, run) for key, run in last.items()},
+        last={key: _locked(run, held) for key, run in last.items()},
         arms=arms,
         holding=holding,
         draws=draws,
     )
+
+
+def _locked(run: Run, held: Mapping[int, Run]) -> Run:
+    """Return the locked object of the run, if it is locked, with what `last_runs` knows of it."""
+    found: Any = held.get(run.pk, run)
+    found.has_sent = run.has_sent  # type: ignore[attr-defined]
+    return cast(Run, found)
 
 
 def _by_arm(

@@ -21,7 +21,7 @@ from interventions.operations.errors import InterventionError
 from interventions.operations.ledger import drop_planned
 from interventions.policy.durations import later
 from interventions.queries.goals import GOAL
-from interventions.queries.runs import last_runs, zone_of
+from interventions.queries.runs import last_runs, was_for_nothing, zone_of
 
 STOPPED = "stopped"
 CLOCK_STOPPED = "The clock of this simulated course stands still, so no message goes out any more."
@@ -232,7 +232,7 @@ def close_runs(*, now: datetime, enrollment_ids: Collection[int] | None = None) 
 
 def _begins_at(cadence: Cadence, last: Run | None, now: datetime, zone: str) -> datetime | None:
     """Return when a run that is started now may begin, or None if no run may be started."""
-    if last is None:
+    if last is None or was_for_nothing(last, now=now):
         return now
     if last.ended_at is None or cadence.reentry == Reentry.NEVER or cadence.cooldown is None:
         return None
