@@ -42,6 +42,7 @@ GROUPS = {
         "Assignments": ("call_split", "experiments.assignment"),
         "Exclusion layers": ("layers", "experiments.exclusionlayer"),
         "Strata": ("stacks", "experiments.stratum"),
+        "Shares of adaptive draws": ("percent", "experiments.shareperiod"),
         "Ledger entries": ("link", "experiments.ledgerentry"),
     },
     "Courses and learners": {

@@ -100,10 +100,22 @@ class StratumAdmin(ReadOnlyAdmin):
 class SharePeriodAdmin(ReadOnlyAdmin):
     """The shares of adaptive experiments over time, and the outcomes that they follow from."""
 
-    list_display = ("experiment", "position", "at", "shares", "counts")
+    list_display = ("experiment", "position", "at", "shown_shares", "shown_counts")
     list_select_related = ("experiment",)
     list_filter = (("experiment", RelatedFilter),)
     search_fields = ("experiment__key__exact",)
+
+    @display(description="Shares")
+    def shown_shares(self, period: models.SharePeriod) -> str:
+        """Return the share of each arm, the largest first."""
+        shares = sorted(period.shares.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{share:.1%} {arm}" for arm, share in shares)
+
+    @display(description="Known by then: with the outcome, of those counted")
+    def shown_counts(self, period: models.SharePeriod) -> str:
+        """Return the outcomes of each arm from which the shares follow."""
+        counts = sorted(period.counts.items())
+        return ", ".join(f"{seen:,} of {n:,} in {arm}" for arm, (seen, n) in counts)
 
 
 @admin.register(models.LedgerEntry)

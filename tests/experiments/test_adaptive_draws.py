@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 
 from activity.models import Enrollment
 from experiments.ledger import Replay, ShareRecord
@@ -340,3 +341,13 @@ def test_report_compares_within_periods(grown: tuple[Experiment, list[Assignment
     assert "The shares have changed once." in shares_text(found)
     assert "0.0% of learners unsubscribed" in guard_texts(found)[0].text
     assert (found.staying, found.reach, found.looking) == (None, None, None)
+
+
+def test_list_of_shares_says_them_in_words(
+    admin_client: Client, grown: tuple[Experiment, list[Assignment]]
+) -> None:
+    page = admin_client.get("/admin/experiments/shareperiod/").content.decode()
+
+    assert "90.0% nudge, 10.0% control" in page
+    control = sum(row.arm.is_control for row in grown[1][:20])
+    assert f"0 of {control} in control" in page
