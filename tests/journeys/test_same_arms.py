@@ -4,6 +4,7 @@ A few experiments always; with NUDGELAB_SAME_ARMS=134 all of them, whose table g
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,22 @@ def test_equal_arms_look_different_rarely_and_a_biased_feed_is_found() -> None:
     assert not biased["all, a rate"].is_met
 
 
-# Minutes, so only `make certificates` runs it.
+def test_page_shows_that_every_share_is_met() -> None:
+    rows = re.findall(
+        r"^\| ([^|]+), (a rate|a mean) \| (\d+) .* \| (\w+) \|$", printed(), re.MULTILINE
+    )
+
+    assert [(method, name) for method, name, *_ in rows] == [
+        (method, name) for method in (*METHODS, "all") for name in OUTCOMES.values()
+    ]
+    assert {verdict for *_, verdict in rows} == {"met"}
+
+
+def printed() -> str:
+    return PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
+
+
+# Many minutes, so only `make certificates` runs it.
 if COURSES:
 
     def test_all_experiments_keep_the_level() -> None:
