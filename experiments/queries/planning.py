@@ -134,10 +134,15 @@ class Checked:
             entered=entered,
             share=self.plan.coverage * layer,
             reached=self._reached() if design.excludes_reached else 0,
+            outside=0 if design.layer is None else self._outside(),
             ends_at=design.end,
             most=design.most_learners,
             looks=tuple(map(datetime.fromisoformat, self.protocol.analysis.looks)),
         )
+
+    def _outside(self) -> int:
+        units = units_of(self.member_ids)
+        return len(units) - len(in_layer(units, self.protocol.design))
 
     def _reached(self) -> int:
         units = units_of(self.member_ids)

@@ -17,7 +17,8 @@ class Prospects:
     """The members of the population now, and those who entered in each of the last weeks.
 
     `entered` counts each of them once, `weeks` once in each week, the oldest week first. `share`
-    is the share that takes part, by the coverage and the layer. `reached` members are left out.
+    is the share that takes part, by the coverage and the layer. `reached` members are left out, and
+    `outside` members are in another part of the layer.
     """
 
     now: datetime
@@ -27,6 +28,7 @@ class Prospects:
     entered: int
     share: float = 1.0
     reached: int = 0
+    outside: int = 0
     ends_at: datetime | None = None
     most: int | None = None
     looks: tuple[datetime, ...] = ()
@@ -88,6 +90,11 @@ def arrivals(known: Prospects) -> Iterator[str]:
     yield f"{learners_text(known.members)} {_are(known.members)} in it now."
     if known.reached:
         yield f"{known.reached:,} of them were reached before and are left out."
+    if known.outside:
+        yield (
+            f"{known.outside:,} of them are outside its part of the exclusion layer and are left "
+            "out."
+        )
     if not known.entered:
         yield (
             "Nobody entered in the last weeks, so it is not known how many more will come. This "

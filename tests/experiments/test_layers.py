@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
+from activity.access import COMMAND_LINE
 from experiments.models import Assignment, Ending, ExclusionLayer, Experiment
 from experiments.operations import (
     archive_experiment,
@@ -16,10 +17,11 @@ from experiments.operations import (
     record_delivery_outcome,
     stop_experiment,
 )
-from experiments.protocol import ProtocolError
+from experiments.protocol import ProtocolError, read_protocol
 from experiments.queries import arms_now
+from experiments.queries.planning import Checked
 from experiments.starting import lock_protocol_and_run
-from tests.experiments.factories import assign, make_experiment, running_experiment
+from tests.experiments.factories import assign, make_experiment, make_segment, running_experiment
 from tests.factories import NOW, act, make_course, make_enrollment, make_learner
 from tests.processes import SECONDS_TO_FINISH
 
@@ -53,6 +55,19 @@ def test_a_learner_is_in_one_experiment_of_a_layer_over_all_courses(layer: Exclu
     assert 15 < len(one) < 45
     assert 10 < len(two) < 40
     assert len(one) + len(two) < 60
+
+
+def test_the_check_counts_the_members_outside_the_part_of_the_layer(layer: ExclusionLayer) -> None:
+    members = [make_enrollment() for _ in range(20)]
+    segment = make_segment()
+    for each in members:
+        segment.memberships.create(enrollment=each, entered_at=NOW, version=1)
+    experiment = layered(layer, "0", "0.5", segment=segment)
+
+    known = Checked(experiment, read_protocol(experiment.protocol), NOW, COMMAND_LINE).prospects
+
+    drawn = draw_arms(experiment.pk, [each.pk for each in members], now=NOW)
+    assert 0 < known.outside == len(members) - len(drawn)
 
 
 @pytest.mark.parametrize(("start", "end"), [("0.4", "0.6"), ("0", "1"), ("0.1", "0.2")])
