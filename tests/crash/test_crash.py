@@ -7,7 +7,7 @@ from django.db import connection
 
 from tests.crash import points
 from tests.crash.contention import contend
-from tests.crash.rounds import DROPS, HANGS, MissedError, kill_at, kill_while_it_hangs
+from tests.crash.rounds import DROPS, FEW, HANGS, MissedError, kill_at, kill_while_it_hangs
 from tests.crash.world import Site, make_site
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -32,6 +32,14 @@ def test_a_worker_killed_at_a_point_sends_nothing_twice_and_loses_nothing(
 
     assert verdict.faults == 0, verdict
     assert (verdict.kills, verdict.messages) == (1, 13)
+
+
+def test_a_worker_killed_when_it_records_and_claims_leaves_one_turn_in_doubt(site: Site) -> None:
+    verdict = kill_at(site, "record committed", nth=2)
+
+    assert verdict.faults == 0, verdict
+    # The claims of the next turn were committed with the record, and nobody has sent them.
+    assert (verdict.in_doubt, verdict.in_doubt_taken) == (FEW, 0)
 
 
 def test_a_worker_killed_while_the_mail_server_hangs_breaks_no_promise(site: Site) -> None:

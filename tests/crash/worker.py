@@ -45,6 +45,7 @@ class Orders:
     nth: int = 1
     act: str = KILL
     smtp_timeout: float = 20.0
+    connections: int = 8
 
 
 @dataclass
@@ -106,6 +107,7 @@ def obey(orders: Orders, database: dict[str, Any], line: Connection) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", orders.smtp_port
     settings.EMAIL_TIMEOUT = orders.smtp_timeout
+    settings.EMAIL_CONNECTIONS = orders.connections
 
     def act() -> None:
         if orders.act == KILL:
