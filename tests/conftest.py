@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # No test asserts a time: on a busy machine an example may take any. The same examples each time: a
 # run fails by what was changed alone. `pytest --hypothesis-profile search` looks for new ones.
 hypothesis_settings.register_profile("nudgelab", deadline=None, derandomize=True)
-# Used by `make test` and `make test-fast`: the first ones, which are the plainest.
+# Used by `make test` and `make test-fast`: fewer, and the same ones each time.
 hypothesis_settings.register_profile("quick", deadline=None, derandomize=True, max_examples=40)
 hypothesis_settings.register_profile("search", deadline=None)
 hypothesis_settings.load_profile("nudgelab")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from activity.models import DailyActivity, Enrollment, Event, Learner, Progress, RejectedEvent
 from activity.operations import correct_events, ingest, rebuild_read_models, replay_rejected
 from activity.operations.jsonl import import_jsonl
+from tests.examples import examples
 from tests.factories import NOW, make_course, make_enrollment, make_event, make_item, make_learner
 
 pytestmark = pytest.mark.django_db
@@ -235,7 +236,7 @@ SENDINGS = st.lists(
 
 @pytest.mark.slow
 @settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

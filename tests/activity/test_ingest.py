@@ -22,6 +22,7 @@ from activity.models import (
 from activity.operations import ingest, replay_rejected, save_enrollment
 from activity.verbs import BUILT_IN
 from tests.activity.test_canonical import nested
+from tests.examples import examples
 from tests.factories import (
     NOW,
     make_course,
@@ -313,7 +314,7 @@ FIELDS += ["properties", "source", "source_id", "other"]
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.dictionaries(st.sampled_from(FIELDS), anything, max_size=3) | anything, max_size=4)
 )

@@ -19,6 +19,7 @@ from activity.read_models import (
 )
 from tests.activity import oracle
 from tests.activity.oracle import Done, Thing
+from tests.examples import examples
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment, make_event, make_item
 
 pytestmark = pytest.mark.django_db
@@ -126,7 +127,7 @@ def without_ids(rows):
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(deliveries())
 def test_any_order_repetition_batching_and_lateness_agree_with_rebuild_and_oracle(delivery):
     log, batches = delivery

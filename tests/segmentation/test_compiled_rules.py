@@ -13,6 +13,7 @@ from segmentation.queries import match_rule
 from segmentation.rules import OPERATORS, conditions, evaluate, parse
 from segmentation.signals import SIGNALS_BY_NAME, SignalKind
 from segmentation.sql import Params
+from tests.examples import examples
 from tests.factories import NOW, make_enrollment, make_learner
 from tests.segmentation.factories import identity
 from tests.segmentation.rule_strategies import names, rule_shapes, values_for
@@ -44,7 +45,7 @@ def in_sql(rule, signals):
 
 @pytest.mark.django_db
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(shape=rule_shapes(), data=st.data())
 def test_sql_and_python_agree_for_unknown_values_too(shape, data):
     rule = parse(shape)

@@ -9,6 +9,7 @@ from segmentation.operations import SegmentFields, edit_segment
 from segmentation.queries import count_rule, preview
 from segmentation.rules import conditions, parse
 from segmentation.stages.evaluate import evaluate_due
+from tests.examples import examples
 from tests.factories import NOW, act, make_cast, make_course, make_enrollment
 from tests.segmentation.factories import (
     ACTED_TODAY,
@@ -104,7 +105,7 @@ def test_count_takes_one_query_and_another_in_an_exclusive_playbook(
 
 @pytest.mark.slow
 @given(rule=rule_shapes(meant=True), leave_rule=st.none() | rule_shapes(meant=True))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_rule_is_counted_as_its_preview_lists_it(cast, rule, leave_rule):
     segment = Segment(playbook=cast)
     course = cast.courses.get()

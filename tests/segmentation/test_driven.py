@@ -22,6 +22,7 @@ from segmentation.operations import (
 from segmentation.queries import compute_norms, match_rule, stored_norms
 from segmentation.rules import parse
 from segmentation.stages.evaluate import evaluate_due
+from tests.examples import examples
 from tests.factories import make_course, make_enrollment, make_event, make_item
 from tests.segmentation.factories import (
     ACTED_TODAY,
@@ -36,7 +37,7 @@ from tests.segmentation.rule_strategies import roster_trait_sets, rule_shapes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 thorough = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -12,6 +12,7 @@ from segmentation.compiler import SegmentRules, compile_reading
 from segmentation.queries import norms_for, read_signals
 from segmentation.rules import conditions, evaluate, parse
 from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef, Window
+from tests.examples import examples
 from tests.segmentation.histories import instants, worlds
 from tests.segmentation.reference import LearnerReading, completed_by_somebody, paces
 from tests.segmentation.rule_strategies import NAMES, rule_shapes
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_trait)
 WINDOWS = (1, 2, 7, 14)
 many = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
