@@ -144,7 +144,12 @@ def _guardrail_rows(
             if row.guardrail.difference.has_value:
                 # The levels of which the difference is the difference.
                 levels = difference_by_period(periods, pair, family, level)
-                row = replace(row, arm_level=levels.arm_level, control_level=levels.control_level)
+                row = replace(
+                    row,
+                    arm_level=levels.arm_level,
+                    control_level=levels.control_level,
+                    is_weighted=True,
+                )
             found.append(row)
     return found
 

@@ -122,6 +122,7 @@ def _change(row: GuardrailRow, how_sure: str) -> str:
         figures,
         (row.arm_level, row.arm_observed),
         (row.control_level, row.control_observed),
+        is_weighted=row.is_weighted,
     )
     return (
         f"in “{row.arm.name}”, {levels}, {how_sure}by more than the "

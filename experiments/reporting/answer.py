@@ -187,7 +187,9 @@ def _numbers(report: Report, row: Row, judgement: Judgement) -> str:
 def _levels(report: Report, row: Row) -> str:
     found = next(each for each in report.results if each.metric == row.metric).observed
     arm = row.arm_level, found[row.arm.key]
-    return levels_text(row.metric, row.figures, arm, (row.control_level, found[row.control.key]))
+    control = row.control_level, found[row.control.key]
+    is_weighted = report.facts.is_adaptive
+    return levels_text(row.metric, row.figures, arm, control, is_weighted=is_weighted)
 
 
 def _apart(row: Row, judgement: Judgement) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose
 
 from experiments.metrics.definitions import LOWER, Metric
 from experiments.metrics.observed import Observed
@@ -25,6 +24,8 @@ class GuardrailRow:
     control_level: float
     arm_observed: Observed
     control_observed: Observed
+    # The levels are weighted means, not those of all counted learners.
+    is_weighted: bool = False
 
     @property
     def is_harmful(self) -> bool:
@@ -92,17 +93,19 @@ def guardrail_row(
 
 
 def levels_text(
-    metric: Metric, figures: Figures, arm: tuple[float, Observed], control: tuple[float, Observed]
+    metric: Metric,
+    figures: Figures,
+    arm: tuple[float, Observed],
+    control: tuple[float, Observed],
+    *,
+    is_weighted: bool,
 ) -> str:
     """Return both levels in words, those of a share as learners: `8 of 220 learners ...`.
 
-    A level that is not that of all counted learners, as in an adaptive draw, has no such number.
+    The levels of an adaptive draw are weighted means over periods, and have no such numbers.
     """
     levels = [figures.level(level) for level, _ in (arm, control)]
-    is_counted = metric.family.counts_learners and all(
-        isclose(level, metric.family.level(found.sums)) for level, found in (arm, control)
-    )
-    if not is_counted:
+    if is_weighted or not metric.family.counts_learners:
         return f"{levels[0]} {metric.words}, against {levels[1]}"
     (found, against), words = (arm[1], control[1]), metric.words.removeprefix("of ")
     return (
@@ -128,7 +131,7 @@ def guardrail_text(row: GuardrailRow) -> str:
     if not found.has_value:
         return f"{row.metric.name}: {found.reason}."
     arm, control = (row.arm_level, row.arm_observed), (row.control_level, row.control_observed)
-    levels = levels_text(row.metric, figures, arm, control)
+    levels = levels_text(row.metric, figures, arm, control, is_weighted=row.is_weighted)
     if not found.has_interval:
         return f"{levels}. There is no interval: {found.reason}."
     points = figures.unit.points
