@@ -8,6 +8,7 @@ import pytest
 
 from activity.models import Course, Learner
 from interventions.models import Category
+from interventions.render.names import full_name
 from interventions.stages.dispatch import dispatch_due
 from tests.factories import NOW, make_learner
 from tests.faulty_smtp import FaultySmtp, serve
@@ -58,9 +59,9 @@ def test_names_in_headers_are_encoded_in_short_words_and_come_back(settings, nam
             assert len(word) <= LONGEST_WORD
         assert all(len(line) <= LONGEST_LINE for line in lines if "=?" in line)
         assert all(line.isascii() and line.strip() for line in lines)
-    for field in ("From", "To"):
-        assert decoded(parseaddr(unfolded(mail[field]))[0]) == name
-    assert decoded(unfolded(mail["Subject"])) == f"For {name}"
+    assert decoded(parseaddr(unfolded(mail["From"]))[0]) == name
+    assert decoded(parseaddr(unfolded(mail["To"]))[0]) == full_name(name)
+    assert decoded(unfolded(mail["Subject"])) == f"For {full_name(name)}"
 
 
 def unfolded(value: str) -> str:
