@@ -108,7 +108,9 @@ def _doubtful_harm(report: Report) -> Advice | None:
     if not harmful:
         return None
     changes = "; ".join(_change(row, "perhaps ") for row in harmful)
-    return Advice(Decision.WAIT, f"Weigh benefit and harm: {changes}.")
+    is_better = any(judge(report, row) is Judgement.BETTER for row in report.primary.rows)
+    start = "Weigh benefit and harm" if is_better else "No benefit is shown, but harm"
+    return Advice(Decision.WAIT, f"{start}: {changes}.")
 
 
 def _guarded(rows: list[GuardrailRow]) -> str:

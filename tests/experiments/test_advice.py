@@ -69,6 +69,14 @@ def test_harm_that_may_be_accepted_is_to_be_weighed() -> None:
     )
 
 
+def test_harm_without_a_benefit_is_not_called_a_benefit() -> None:
+    found = advice(of((400, 1000), (405, 1000), unsubscribed=(0, 12)))
+
+    assert found is not None
+    assert found.decision is Decision.WAIT
+    assert found.text.startswith("No benefit is shown, but harm: in “nudge”, 12 of 1,000 learners")
+
+
 def test_an_open_experiment_is_left_running() -> None:
     assert advice(of((40, 100), (45, 100), is_running=True)) == Advice(
         Decision.WAIT, "Leave it running."
