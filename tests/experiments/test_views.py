@@ -231,7 +231,7 @@ def test_report_shows_the_results_and_their_instant(viewer: Client, nudge: Exper
     assert "9 of 12 learners attempted a quiz within 7 days (75.0%), against 4 of 12" in text
     assert "2 of 26 learners are not counted yet" in text
     assert "Ghosts: would have been sent" in text
-    assert "Learners without a message until now" in text
+    assert "Learners with none of them until now" in text
     assert text.count("<svg") == 3
     assert "<script>" not in text
 
