@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from textwrap import wrap
 
 from common.dates import instant_text
 from common.spreadsheets import csv_lines
@@ -11,6 +12,7 @@ from experiments.exports.numbers import COLUMNS, number_cells
 from experiments.exports.plan import Plan
 from experiments.exports.rows import CODEBOOK_COLUMNS, Hidden, Row, codebook, row_lines
 from experiments.reporting.report import Report
+from experiments.reporting.sections import mismatch_text
 from experiments.reporting.small_cells import FEWEST, small_arms
 
 ROWS, NUMBERS, CODEBOOK = "rows.csv", "numbers.csv", "codebook.csv"
@@ -19,7 +21,7 @@ DIGEST = "protocol.sha256"
 
 _README = """{name}
 as of {as_of}
-
+{warning}
 {rows}: one row per learner drawn, in an order that tells nothing about the learner. There
 are no names, addresses or ids. An empty outcome is not counted yet. A section, a stratum or
 a day that fewer than {fewest} learners of an arm share is empty, and so is an outcome in which
@@ -80,6 +82,7 @@ class Bundle:
         return _README.format(
             name=facts.name,
             as_of=instant_text(facts.as_of, zone=facts.zone),
+            warning=warning_text(self.report),
             fewest=FEWEST,
             sha256=facts.protocol_sha256,
             rows=ROWS,
@@ -89,6 +92,17 @@ class Bundle:
             digest=DIGEST,
             notebook=NOTEBOOK,
         )
+
+
+def warning_text(report: Report) -> str:
+    """Return why arms are not compared, in lines of a text file; empty if all of them are."""
+    if report.is_mismatch:
+        texts = [f"DO NOT USE THE OUTCOMES: {mismatch_text(report)}"]
+    else:
+        reasons = [(arm.key, report.withheld_reason(arm)) for arm in report.arms]
+        texts = [f"NO COMPARISON OF {key} IS GIVEN: {why}." for key, why in reasons if why]
+    lines = [line for text in texts for line in ["", *wrap(text, 96)]]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def hidden_outcomes(report: Report, plan: Plan) -> Hidden:

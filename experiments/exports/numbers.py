@@ -18,6 +18,8 @@ from experiments.stats.estimate import Estimate
 
 COLUMNS = ("part", "outcome", "arm", "number", "value")
 GIVEN = "given"
+# The numbers that do not compare an arm with the control.
+_OF_ONE_ARM = ("counted", "total", "rate_or_mean", "learners")
 
 
 class Number(NamedTuple):
@@ -44,6 +46,12 @@ def report_numbers(report: Report) -> Iterator[Number]:
     """Yield every number of the report."""
     yield from _given(report)
     yield from _of_sizes(report)
+    for number in _of_parts(report):
+        if not _is_withheld(report, number):
+            yield number
+
+
+def _of_parts(report: Report) -> Iterator[Number]:
     for result in report.results:
         yield from _of_result(result)
     sequences = report.looking.sequences if report.looking else {}
@@ -57,11 +65,25 @@ def report_numbers(report: Report) -> Iterator[Number]:
         yield from _of_reach(report.reach, report.primary.metric.key)
 
 
+def _is_withheld(report: Report, number: Number) -> bool:
+    """Return whether the page gives no such number, so that the file must not give it either.
+
+    Counts and levels describe an arm on its own and stay. If learners left one arm only, the
+    guardrails, who left, and the bounds that follow stay too: they are the answer then.
+    """
+    arm = next((each for each in report.arms if each.key == number.arm), None)
+    if number.number in _OF_ONE_ARM or arm is None or not report.withheld_reason(arm):
+        return False
+    return report.is_mismatch or number.part not in ("guardrail", "left")
+
+
 def _given(report: Report) -> Iterator[Number]:
     yield Number(GIVEN, "", "", "level", report.facts.level)
     yield Number(GIVEN, "", "", "is_corrected", report.facts.is_corrected)
     yield Number(GIVEN, "", "", "draws_sections", report.facts.draws_sections)
+    yield Number(GIVEN, "", "", "trusted", not report.is_mismatch)
     for arm in report.arms:
+        yield Number(GIVEN, "", arm.key, "withheld", bool(report.withheld_reason(arm)))
         yield Number(GIVEN, "", arm.key, "weight", arm.weight)
         yield Number(GIVEN, "", arm.key, "is_control", arm.is_control)
         yield Number(GIVEN, "", arm.key, "sections", arm.sections)
@@ -134,7 +156,7 @@ def _of_guardrail(row: GuardrailRow) -> Iterator[Number]:
 
 
 def _of_staying(found: Staying) -> Iterator[Number]:
-    if any(is_small(each.n) for each in (found.control_left, *(a.left for a in found.arms))):
+    if found.is_hiding:
         return
     yield Number("left", "", found.control.key, "learners", found.control_left.successes)
     for each in found.arms:

@@ -19,7 +19,7 @@ from experiments.reporting.by_section import DrawnSections, with_sections
 from experiments.reporting.facts import ArmFacts, ExperimentFacts
 from experiments.reporting.report import Report, build_report
 from experiments.reporting.small_cells import REASON
-from experiments.reporting.text import CSV_COLUMNS, csv_rows
+from experiments.reporting.text import CSV_COLUMNS, WITHHELD, csv_rows
 
 # How many assignments have each combination of a metric's numbers: the numbers, then how many.
 Table = tuple[tuple[int | None, ...], ...]
@@ -144,8 +144,9 @@ def rows_difference(kept: Snapshot, rows: Sequence[Sequence[str]]) -> str:
         return f"there were {len(kept.rows)} rows, and {len(rows)} come out now"
     places = [CSV_COLUMNS.index(name) for name in kept.columns]
     for before, row in zip(kept.rows, rows, strict=True):
-        if REASON in row:
-            # Earlier releases kept what is hidden now. Its tables are compared.
+        if REASON in row or WITHHELD in before:
+            # Earlier releases kept what is hidden now, and tables do not hold who left, for which
+            # a comparison is withheld. The tables are compared.
             continue
         for name, old, place in zip(kept.columns, before, places, strict=True):
             if old != row[place]:

@@ -50,9 +50,12 @@ def details(
         return Details([], [], [], [], deviations, kept)
     before = aggregates_by_arm(experiment.pk, metrics=BASELINE, as_of=as_of)
     baseline = baseline_rows(report.arms, {arm: each.observed for arm, each in before.items()})
-    if report.facts.draws_sections or report.is_withheld:
+    is_of_learners = not report.facts.draws_sections
+    is_searched = is_of_learners and report.is_mismatch
+    standing_out = _search(experiment, report, as_of, viewer) if is_searched else []
+    if report.is_withheld or not is_of_learners:
         # The other details compare single learners, or what must not be compared.
-        return Details([], [], baseline, [], deviations, kept, strata=strata)
+        return Details([], [], baseline, [], deviations, kept, standing_out, strata)
     over_time = outcomes_over_time(
         experiment.pk, metric=primary, zone=report.facts.zone, as_of=as_of
     )
@@ -69,8 +72,7 @@ def details(
         *_traits(experiment, report, analysis.subgroups, as_of),
     ]
     found = readings(report, by_course)
-    standing_out = _search(experiment, report, as_of, viewer) if report.is_mismatch else []
-    return Details(moments, parts, baseline, found, deviations, kept, standing_out, strata)
+    return Details(moments, parts, baseline, found, deviations, kept, strata=strata)
 
 
 def _search(experiment: Experiment, report: Report, as_of: datetime, viewer: Viewer) -> list[str]:

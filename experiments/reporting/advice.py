@@ -5,8 +5,8 @@ from enum import StrEnum
 from math import isfinite
 
 from common.dates import instant_text
-from experiments.reporting.answer import TOO_FEW, Judgement, judge
-from experiments.reporting.guardrails import GuardrailRow, levels_text
+from experiments.reporting.answer import TOO_FEW, Judgement, judge, open_harms
+from experiments.reporting.guardrails import GuardrailRow, levels_text, open_harm_text
 from experiments.reporting.report import Report, Row
 from experiments.reporting.sensitivity import needed_text
 from experiments.reporting.small_cells import FEW
@@ -17,6 +17,7 @@ class Decision(StrEnum):
     """What to do now."""
 
     KEEP = "keep"
+    WATCH = "keep, but watch"
     STOP = "stop"
     WAIT = "cannot tell yet"
     BROKEN = "broken"
@@ -140,7 +141,13 @@ def _benefit(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice | No
     text = f"Keep “{best.arm.name}”: give it to everybody."
     if len(better) > 1:
         text = f"{text} Learners in {_arms(better)} all did better, and in it most."
-    return Advice(Decision.KEEP, text)
+    harms = [open_harm_text(row) for row in open_harms(report, best)]
+    if not harms:
+        return Advice(Decision.KEEP, text)
+    return Advice(
+        Decision.WATCH,
+        f"{text} But watch what may get worse, as harm is not ruled out: {'; '.join(harms)}.",
+    )
 
 
 def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from common.dates import instant_text
 from experiments.metrics.definitions import HIGHER
 from experiments.reporting.figures import level_text, p_text
-from experiments.reporting.guardrails import levels_text
+from experiments.reporting.guardrails import GuardrailRow, levels_text
 from experiments.reporting.report import Report, Row
 from experiments.reporting.sensitivity import sensitivity_text
 from experiments.reporting.small_cells import FEW
@@ -70,13 +70,13 @@ def _counts_too_few(report: Report, row: Row) -> bool:
 
 
 def is_withheld(report: Report, row: Row) -> bool:
-    """Return whether no comparison of the arm is given, because it lost learners differently."""
+    """Return whether no comparison of the arm is given, as the report says why."""
     return bool(withheld_reason(report, row))
 
 
 def withheld_reason(report: Report, row: Row) -> str:
     """Return why no comparison of the arm is given; empty if it is given."""
-    return report.staying.reason_of(row.arm) if report.staying else ""
+    return report.withheld_reason(row.arm)
 
 
 def _is_early(report: Report, row: Row) -> bool:
@@ -152,7 +152,17 @@ def _answer(report: Report, row: Row, so_far: bool) -> Answer:
     sentence = f"{found}{_numbers(report, row, judgement)}."
     if so_far:
         sentence = f"So far, {sentence}"
-    return Answer(judgement, _capital(sentence), _how_sure(report, row, judgement))
+    how_sure = _how_sure(report, row, judgement)
+    harms = open_harms(report, row) if judgement is Judgement.BETTER else []
+    if harms:
+        names = ", ".join(f"“{each.metric.name}”" for each in harms)
+        how_sure = f"{how_sure} Harm is not ruled out in {names}."
+    return Answer(judgement, _capital(sentence), how_sure)
+
+
+def open_harms(report: Report, row: Row) -> list[GuardrailRow]:
+    """Return the guardrails of the arm in which harm is neither shown nor ruled out."""
+    return [each for each in report.guardrails if each.is_open and each.arm.key == row.arm.key]
 
 
 OTHERS = "those who did not get it"

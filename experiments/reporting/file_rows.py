@@ -3,40 +3,92 @@
 from collections.abc import Iterator
 
 from experiments.metrics.observed import Observed
+from experiments.reporting.answer import Judgement
 from experiments.reporting.facts import ArmFacts
 from experiments.reporting.guardrails import GuardrailRow, state_text
-from experiments.reporting.report import Report
+from experiments.reporting.report import MetricResult, Report, Row
 from experiments.reporting.small_cells import REASON, is_small
 from experiments.reporting.text import CSV_COLUMNS, csv_cell, csv_rows
-from experiments.stats.estimate import UNKNOWN
 
 # The ledger keeps the first ones, so later ones only follow them.
-FILE_COLUMNS = (*CSV_COLUMNS, "role", "margin", "margin_p_value", "randomization_p_value")
-_METRIC, _ARM = CSV_COLUMNS.index("metric"), CSV_COLUMNS.index("arm")
+FILE_COLUMNS = (
+    *CSV_COLUMNS, "role", "margin", "margin_p_value", "randomization_p_value", "trusted",
+    "arm_sizes_p_value", "corrected_p_value", "any_time_low", "any_time_high", "any_time_p_value",
+    "left", "left_p_value", "lee_lower", "lee_upper", "protocol_sha256",
+)  # fmt: skip
+# What a row says of a comparison. It is empty where no comparison is given.
+_COMPARED = (
+    "lift", "low", "high", "relative_lift", "relative_low", "relative_high", "p_value",
+    "interval_level", "method", "test",
+)  # fmt: skip
 
 
 def file_rows(report: Report) -> Iterator[list[str]]:
-    """Yield the file's rows under FILE_COLUMNS, one per metric and arm. A nan is empty."""
-    primary = report.primary.metric.key
-    by_draw = {
-        (result.metric.key, arm): checked.randomization.p_value
-        for result in report.results
-        for arm, checked in result.checks.items()
-        if checked.randomization is not None
-    }
-    for row in csv_rows(report):
-        role = "primary" if row[_METRIC] == primary else "outcome"
-        p_value = by_draw.get((row[_METRIC], row[_ARM]), UNKNOWN)
-        yield [*row, role, "", "", csv_cell(p_value)]
+    """Yield the file's rows under FILE_COLUMNS, one per metric and arm. A nan is empty.
+
+    Each row says whether the report can be trusted. If not, it holds no comparison.
+    """
+    kept = csv_rows(report)
+    for result in report.results:
+        for arm in report.arms:
+            row = dict(zip(CSV_COLUMNS, next(kept), strict=True))
+            yield _cells(report, arm, row | _of_outcome(report, result, arm))
     for place, guard in enumerate(report.guardrails):
         before = report.guardrails[place - 1].metric if place else None
         if guard.metric != before:
-            yield _cells(_of_arm(report, guard, guard.control, guard.control_observed))
-        yield _cells(_of_arm(report, guard, guard.arm, guard.arm_observed) | _difference(guard))
+            of_control = _of_arm(report, guard, guard.control, guard.control_observed)
+            yield _cells(report, guard.control, of_control)
+        of_arm = _of_arm(report, guard, guard.arm, guard.arm_observed)
+        yield _cells(report, guard.arm, of_arm | _difference(guard))
 
 
-def _cells(values: dict[str, object]) -> list[str]:
+def _cells(report: Report, arm: ArmFacts, values: dict[str, object]) -> list[str]:
+    values |= {
+        "trusted": not report.is_mismatch, "protocol_sha256": report.facts.protocol_sha256,
+        "arm_sizes_p_value": report.balance.p_value,
+    }  # fmt: skip
+    if report.is_mismatch and not arm.is_control:
+        values |= dict.fromkeys(_COMPARED, "") | {"margin_p_value": ""}
+        values |= {"finding": Judgement.UNTRUSTED.value, "reason": report.broken_sizes}
     return [csv_cell(values.get(name, "")) for name in FILE_COLUMNS]
+
+
+def _of_outcome(report: Report, result: MetricResult, arm: ArmFacts) -> dict[str, object]:
+    """Return what the ledger does not keep of an arm in an outcome."""
+    is_primary = result is report.primary
+    values: dict[str, object] = {"role": "primary" if is_primary else "outcome"}
+    if is_primary:
+        values |= _of_leavers(report, arm)
+    if arm.is_control or report.withheld_reason(arm):
+        return values
+    row = next(each for each in result.rows if each.arm.key == arm.key)
+    return values | _of_comparison(report, result, row)
+
+
+def _of_comparison(report: Report, result: MetricResult, row: Row) -> dict[str, object]:
+    values: dict[str, object] = {"corrected_p_value": row.corrected_p}
+    checked = result.checks.get(row.arm.key)
+    if checked is not None and checked.randomization is not None:
+        values["randomization_p_value"] = checked.randomization.p_value
+    if result is report.primary and report.looking:
+        found = report.looking.sequences[row.arm.key]
+        names = ("any_time_low", "any_time_high", "any_time_p_value")
+        values |= zip(names, (found.low, found.high, found.p_value), strict=True)
+    return values
+
+
+def _of_leavers(report: Report, arm: ArmFacts) -> dict[str, object]:
+    """Return how many learners of the arm left, and the bounds of the effect on the others."""
+    found = report.staying
+    if found is None or found.is_hiding:
+        return {}
+    if arm.is_control:
+        return {"left": found.control_left.successes}
+    left = next(each for each in found.arms if each.arm.key == arm.key)
+    values: dict[str, object] = {"left": left.left.successes, "left_p_value": left.p_value}
+    if left.bounds and not report.is_mismatch:
+        values |= {"lee_lower": left.bounds.lower, "lee_upper": left.bounds.upper}
+    return values
 
 
 def _of_arm(

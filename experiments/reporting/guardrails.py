@@ -39,6 +39,11 @@ class GuardrailRow:
         return min(margin.side * found.low, margin.side * found.high) >= margin.size
 
     @property
+    def is_open(self) -> bool:
+        """Return whether harm is neither shown nor ruled out."""
+        return self.guardrail.verdict is Verdict.UNKNOWN
+
+    @property
     def figures(self) -> Figures:
         """Return the format of its numbers."""
         return Figures.of_estimates([self.guardrail.difference], self.metric.family.unit)
@@ -125,16 +130,33 @@ def state_text(row: GuardrailRow) -> str:
             return "harm is not ruled out"
 
 
+def open_harm_text(row: GuardrailRow) -> str:
+    """Return how bad a harm may be that is not ruled out, as a clause."""
+    found, margin, figures = row.guardrail.difference, row.guardrail.margin, row.figures
+    if not found.has_interval:
+        return f"of “{row.metric.name}” no limit is known"
+    worst = figures.bound(max(margin.side * found.low, margin.side * found.high))
+    accepted = figures.size(margin.size)
+    return f"“{row.metric.name}” could be up to {worst} worse, and {accepted} are accepted"
+
+
 def guardrail_text(row: GuardrailRow) -> str:
     """Return a sentence with the levels, the interval and the margin, or why there is none."""
     found, figures = row.guardrail.difference, row.figures
     if not found.has_value:
-        return f"{row.metric.name}: {found.reason}."
-    arm, control = (row.arm_level, row.arm_observed), (row.control_level, row.control_observed)
-    levels = levels_text(row.metric, figures, arm, control, is_weighted=row.is_weighted)
+        return guardrail_levels(row)
+    accepted = f"Up to {figures.size(row.guardrail.margin.size)} worse is accepted."
     if not found.has_interval:
-        return f"{levels}. There is no interval: {found.reason}."
-    points = figures.unit.points
-    limits = f"{level_text(found.level)} interval {figures.interval(found)}{points}"
-    margin = figures.size(row.guardrail.margin.size)
-    return f"{levels}; {limits}. Up to {margin} worse is accepted."
+        return f"{guardrail_levels(row)} There is no interval: {found.reason}. {accepted}"
+    value = figures.change_with_unit(found.value)
+    limits = f"{level_text(found.level)} interval {figures.interval(found)}{figures.unit.points}"
+    return f"{guardrail_levels(row)} The difference is {value} ({limits}). {accepted}"
+
+
+def guardrail_levels(row: GuardrailRow) -> str:
+    """Return a sentence with the levels of both arms, or why there are none."""
+    if not row.guardrail.difference.has_value:
+        return f"{row.metric.name}: {row.guardrail.difference.reason}."
+    arm, control = (row.arm_level, row.arm_observed), (row.control_level, row.control_observed)
+    levels = levels_text(row.metric, row.figures, arm, control, is_weighted=row.is_weighted)
+    return f"{levels}."

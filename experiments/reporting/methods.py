@@ -1,6 +1,7 @@
 """How each outcome was computed, in plain words with the term of the field in brackets. Pure."""
 
 from experiments.reporting.report import MetricResult, Report
+from experiments.reporting.staying import RULE
 from experiments.reporting.text import hours_text
 from experiments.stats.estimate import Estimate
 
@@ -31,16 +32,19 @@ _NOT_YET = "Not compared yet."
 
 
 def methods(report: Report) -> list[str]:
-    """Return each metric's window, test and interval, one text per metric."""
-    return [_method(result) for result in report.results]
+    """Return each metric's window, test and interval, and when a comparison is withheld."""
+    rule = [RULE] if report.staying else []
+    return [*(_method(report, result) for result in report.results), *rule]
 
 
-def _method(result: MetricResult) -> str:
-    differences = [row.comparison.difference for row in result.rows]
+def _method(report: Report, result: MetricResult) -> str:
+    rows = [row for row in result.rows if not report.withheld_reason(row.arm)]
+    differences = [row.comparison.difference for row in rows]
     ways = sorted({_way(each) for each in differences if each.has_interval})
     window = f"counted for exactly {hours_text(result.metric.window)}"
+    none = _NOT_YET if rows else "Its comparison is withheld."
     notes = dict.fromkeys(each.note for each in differences if each.note)
-    return f"{result.metric.name}: {window}. {' '.join([*(ways or [_NOT_YET]), *notes])}"
+    return f"{result.metric.name}: {window}. {' '.join([*(ways or [none]), *notes])}"
 
 
 def _way(difference: Estimate) -> str:

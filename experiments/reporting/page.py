@@ -86,7 +86,7 @@ def _outcome_row(report: Report, row: Row, plot: Plot | None) -> OutcomeRow:
         is_primary=row.metric == report.primary.metric,
         style=STYLES[judgement],
         badge=_badge(row, judgement),
-        levels="" if judgement is Judgement.WITHHELD else _levels(row),
+        levels="" if withheld_reason(report, row) else _levels(row),
         details=_details(report, row),
         plot=plot,
     )

@@ -23,7 +23,7 @@ from experiments.reporting.periods import Adaptive
 from experiments.reporting.reach import Reach, reach
 from experiments.reporting.small_cells import is_small
 from experiments.reporting.staying import Staying, staying
-from experiments.reporting.verdict import Verdict, verdict
+from experiments.reporting.verdict import Verdict, broken_sizes, verdict
 from experiments.stats.balance import SampleRatio, sample_ratio
 from experiments.stats.by_section import CheckedSections
 from experiments.stats.comparison import Comparison
@@ -171,10 +171,21 @@ class Report:
 
     @property
     def is_withheld(self) -> bool:
-        """Return whether no arm is compared, because learners left the arms differently."""
-        if self.staying is None:
-            return False
-        return all(self.staying.reason_of(arm) for arm in self.arms if not arm.is_control)
+        """Return whether no arm is compared with the control."""
+        return all(self.withheld_reason(arm) for arm in self.arms if not arm.is_control)
+
+    def withheld_reason(self, arm: ArmFacts) -> str:
+        """Return why the arm is not compared with the control, as a clause; empty if it is.
+
+        Page and files ask only this. Broken arm sizes concern every arm, and learners who left
+        only their own.
+        """
+        return self.broken_sizes or (self.staying.reason_of(arm) if self.staying else "")
+
+    @cached_property
+    def broken_sizes(self) -> str:
+        """Return which arm sizes can hardly be chance, as a clause; empty if all can."""
+        return broken_sizes(self.balances)
 
     @property
     def is_open(self) -> bool:

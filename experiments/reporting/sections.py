@@ -4,16 +4,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from experiments.reporting.answer import TOO_FEW
+from experiments.reporting.answer import TOO_FEW, Judgement
 from experiments.reporting.baseline import BaselineRow
 from experiments.reporting.details import Details
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text
-from experiments.reporting.guardrails import guardrail_text, state_text
+from experiments.reporting.guardrails import (
+    GuardrailRow,
+    guardrail_levels,
+    guardrail_text,
+    state_text,
+)
 from experiments.reporting.report import Report
 from experiments.reporting.small_cells import FEW, is_small
 from experiments.reporting.verdict import balance_text
 from experiments.stats.attrition import Bounds
-from experiments.stats.balance import Balance, SampleRatio
+from experiments.stats.balance import Balance
 from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate
 from experiments.stats.margins import Verdict
@@ -49,29 +54,48 @@ def guard_texts(report: Report) -> list[GuardText]:
     return [
         GuardText(
             f"{row.metric.name}: {row.arm.name}" if several else row.metric.name,
-            _GUARD_STYLES[row.guardrail.verdict],
-            state_text(row),
-            guardrail_text(row),
+            *_guard(report, row),
         )
         for row in rows
     ]
 
 
-def mismatch_text(report: Report) -> str:
-    """Return which arm sizes can hardly be chance, and what that means; empty if none."""
-    found = [(name, each) for name, each in report.balances if each.is_mismatch]
-    if not found:
+def guards_note(report: Report) -> str:
+    """Return how the guardrails are tested; empty if none is compared."""
+    found = [row.guardrail.difference for row in report.guardrails]
+    known = [each for each in found if each.has_interval]
+    if not known or report.is_mismatch:
         return ""
-    names = ", ".join(f"{_lower(name)} ({_mismatch(each)})" for name, each in found)
+    ways = listed(list(dict.fromkeys(each.method for each in known)))
+    level, side = level_text(known[0].level), (1 - known[0].level) / 2
+    number = "It is" if len(known) == 1 else f"These {len(known):,} comparisons are"
     return (
-        f"The arms are not as large as intended: {names}. Something other than the draw affects "
-        "which learners are in them. Do not trust the results below until you have found the cause."
+        f"Harm beyond what is accepted is ruled out if the whole {level} interval lies within it "
+        f"({ways}), which is a test on one side at p < {side:.3g}. “Worse” means that the interval "
+        f"excludes zero. {number} not corrected for their number."
     )
 
 
-def _mismatch(balance: SampleRatio) -> str:
-    strays = balance.strays
-    return f"{strays:,} in an arm with weight 0" if strays else p_text(balance.p_value)
+def _guard(report: Report, row: GuardrailRow) -> tuple[str, str, str]:
+    """Return the style, the state and the numbers; no state if the arms are broken."""
+    if report.is_mismatch:
+        return (
+            "unknown",
+            Judgement.UNTRUSTED.value,
+            f"{guardrail_levels(row)} No comparison is given.",
+        )
+    return _GUARD_STYLES[row.guardrail.verdict], state_text(row), guardrail_text(row)
+
+
+def mismatch_text(report: Report) -> str:
+    """Return which arm sizes can hardly be chance, and what that means; empty if none."""
+    found = report.broken_sizes
+    if not found:
+        return ""
+    return (
+        f"{found[:1].upper()}{found[1:]}. Something other than the draw affects which learners are "
+        "in them. Until you have found the cause, no arm is compared with the control."
+    )
 
 
 def balance_texts(report: Report) -> list[str]:
@@ -104,7 +128,7 @@ def staying_texts(report: Report) -> list[str]:
     if not found.is_any:
         return ["No learner left the course before being counted."]
     left = found.control_left
-    if any(is_small(each.n) for each in (left, *(each.left for each in found.arms))):
+    if found.is_hiding:
         return [f"How many learners left is hidden: an arm has {FEW} counted learners."]
     control = f"{left.successes:,} of {left.n:,} in “{found.control.name}”"
     return [
@@ -118,9 +142,9 @@ def staying_texts(report: Report) -> list[str]:
 def reach_texts(report: Report) -> Iterator[str]:
     """Yield how many learners a message reached, and what is known of the effect on them."""
     found = report.reach
-    is_silent = report.is_withheld or report.is_mismatch
-    if found is None or is_silent or not any(each.reached.n for each in found.arms):
+    if found is None or report.is_withheld or not any(each.reached.n for each in found.arms):
         return
+    withheld = {arm.key for arm in report.arms if report.withheld_reason(arm)}
     primary, control = report.primary.metric, found.control_reached.n
     yield _QUOTED
     for each in found.arms:
@@ -132,11 +156,14 @@ def reach_texts(report: Report) -> Iterator[str]:
             f"in “{each.arm.name}” ({share}), within the time for which {_lower(primary.name)} is "
             "counted."
         )
+        if each.arm.key in withheld:
+            continue
         if each.effect is not None and min(each.reached.successes, control) >= TOO_FEW:
             yield _effect(each.effect, primary.family.unit)
     names = {arm.key: arm.name for arm in report.arms}
     for comparison in found.anchored:
-        yield from _anchored(comparison, names, primary.words)
+        if comparison.arm not in withheld:
+            yield from _anchored(comparison, names, primary.words)
 
 
 def _anchored(comparison: Comparison, names: dict[str, str], words: str) -> Iterator[str]:

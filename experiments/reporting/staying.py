@@ -25,9 +25,16 @@ from experiments.stats.attrition import (
 from experiments.stats.sufficient import Counts
 
 KEY = "left before counted"
+# What must be so rare is the p-value of equal shares: ALARM in stats/balance.py.
+RULE = (
+    "A comparison is withheld if the arms' shares of learners who left the course within the time "
+    "that counts differ with p < 0.001, or if the arm sizes can hardly be chance."
+)
 _LEFT = (
     "{} of {} learners in “{}” left the course within the time that counts, against {} of {} in "
-    "“{}”, so those who left could explain any difference"
+    "“{}”, so the arm changed which learners stayed. Learners who left are counted and "
+    "nothing is missing, but the difference between all learners as drawn (intention to treat) "
+    "would mix who stayed with what the others did: it is not the effect on learners who stay"
 )
 
 
@@ -56,6 +63,11 @@ class Staying:
     def reason_of(self, arm: ArmFacts) -> str:
         """Return why the arm must not be compared with the control; empty if it may."""
         return next((each.reason for each in self.arms if each.arm.key == arm.key), "")
+
+    @property
+    def is_hiding(self) -> bool:
+        """Return whether the numbers are hidden, because an arm has too few counted learners."""
+        return any(is_small(each.n) for each in (self.control_left, *(a.left for a in self.arms)))
 
     @property
     def is_any(self) -> bool:

@@ -22,6 +22,8 @@ _CORRECTED = (
     "The p-values of the primary outcome are corrected for the number of arms, and those of the "
     "other outcomes for the number of all their comparisons (Holm). Intervals are not corrected."
 )
+# The finding of a comparison that is not given.
+WITHHELD = "withheld"
 NOBODY_YET = "No learner has been drawn yet."
 
 
@@ -104,6 +106,8 @@ def cautions(report: Report) -> list[str]:
         *_of_waiting(report),
         *_of_running(report),
     ]
+    if report.is_withheld:
+        return found
     if len(report.rows) > 1 and report.facts.is_corrected:
         found.append(_CORRECTED)
     elif len(report.rows) > 1:
@@ -227,7 +231,7 @@ def _number_row(
         total=MISSING if result.hides(arm) else f"{found.tally[1]:,}",
         level=figures.level(result.level(arm)),
     )
-    if row is None or (report.staying and report.staying.reason_of(arm)):
+    if row is None or report.withheld_reason(arm):
         return cells
     return _with_difference(cells, row, figures)
 
@@ -274,7 +278,7 @@ def _csv_values(
         return
     withheld = report.staying.reason_of(arm) if report.staying else ""
     if withheld:
-        yield from (*[""] * 10, "withheld", withheld)
+        yield from (*[""] * 10, WITHHELD, withheld)
         return
     difference, relative = row.comparison.difference, row.comparison.relative
     yield from (difference.value, difference.low, difference.high)

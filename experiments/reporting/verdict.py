@@ -1,5 +1,6 @@
 """The result of a comparison in plain English: a difference, a range ruled out, or neither."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,6 +83,21 @@ def balance_text(balance: SampleRatio) -> str:
             )
         case Balance.CONSISTENT:
             return f"The arms are about as large as intended ({p_text(balance.p_value)})."
+
+
+def broken_sizes(balances: Iterable[tuple[str, SampleRatio]]) -> str:
+    """Return which arm sizes can hardly be chance, as a clause; empty if all can."""
+    found = [
+        f"{name[:1].lower()}{name[1:]} ({_sign(each)})"
+        for name, each in balances
+        if each.is_mismatch
+    ]
+    return f"the arms are not as large as intended: {', '.join(found)}" if found else ""
+
+
+def _sign(balance: SampleRatio) -> str:
+    strays = balance.strays
+    return f"{strays:,} in an arm with weight 0" if strays else p_text(balance.p_value)
 
 
 def _one_of(balance: SampleRatio) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from experiments.metrics.definitions import GUARDRAILS, METRICS
 from experiments.reporting.advice import Advice, Decision, advice
+from experiments.reporting.answer import answers
 from experiments.reporting.report import Report, build_report, with_checks
 from tests.experiments.test_report import CLOCK_STOPPED, FACTS, arm
 
@@ -39,9 +40,22 @@ def of(
 
 
 def test_a_better_arm_is_kept() -> None:
-    assert advice(of((40, 100), (60, 100))) == Advice(
+    assert advice(of((400, 1000), (600, 1000))) == Advice(
         Decision.KEEP, "Keep “nudge”: give it to everybody."
     )
+
+
+def test_a_better_arm_whose_harm_is_not_ruled_out_is_to_be_watched() -> None:
+    report = of((40, 100), (60, 100), unsubscribed=(1, 2))
+    found, (answer,) = advice(report), answers(report)
+
+    assert found == Advice(
+        Decision.WATCH,
+        "Keep “nudge”: give it to everybody. But watch what may get worse, as harm is not ruled "
+        "out: “Unsubscribed within 7 days” could be up to 6.4 points worse, and 2.0 points are "
+        "accepted.",
+    )
+    assert answer.how_sure.endswith("Harm is not ruled out in “Unsubscribed within 7 days”.")
 
 
 def test_a_worse_arm_is_stopped() -> None:

@@ -104,8 +104,8 @@ def test_guardrails_say_harm_safety_and_ignorance(experiment: Experiment) -> Non
     assert rows["unsubscribed_7d"].guardrail.verdict is Verdict.HARMFUL
     assert rows["unsubscribed_7d"].is_harmful
     assert guardrail_text(rows["unsubscribed_7d"]).startswith(
-        "12 of 30 learners unsubscribed within 7 days (40.0%), against 0 of 30 (0.0%); 95% "
-        "interval +"
+        "12 of 30 learners unsubscribed within 7 days (40.0%), against 0 of 30 (0.0%). The "
+        "difference is +40.0 points (95% interval +"
     )
     # Nobody complained. With 30 learners, a harm of a point cannot be ruled out.
     assert state_text(rows["complained_7d"]) == "harm is not ruled out"

@@ -12,7 +12,7 @@ from experiments.metrics.definitions import METRICS, WEEK
 from experiments.models import Experiment
 from experiments.operations import draw_arms, draw_present_sections
 from experiments.queries import details, report
-from experiments.reporting.file_rows import file_rows
+from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
 from experiments.reporting.section_checks import section_text
 from experiments.reporting.text import cautions
 from experiments.starting import lock_protocol_and_run
@@ -199,6 +199,7 @@ def test_the_draw_alone_and_each_section_once_stand_beside_the_comparison(
     text = section_text(found, row)
     assert text.startswith("The draw alone, without any model: of all 70 ways to draw as many")
     assert "With each section counted once, large or small, the difference is +40.0 points" in text
-    rows = {(each[2], each[4]): each[-1] for each in file_rows(found)}
+    place = FILE_COLUMNS.index("randomization_p_value")
+    rows = {(each[2], each[4]): each[place] for each in file_rows(found)}
     assert rows[row.key, "nudge"] == repr(as_large / 70)
     assert rows[row.key, "control"] == ""

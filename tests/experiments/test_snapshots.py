@@ -210,6 +210,15 @@ def test_columns_of_later_releases_are_not_compared() -> None:
     assert rows_difference(gone, [today]) == "the column luck is no longer computed"
 
 
+def test_a_withheld_comparison_is_no_fault_of_the_ledger() -> None:
+    columns = ("metric", "arm", "lift", "finding")
+    kept = Snapshot("x", "2025", (), columns, (("m", "a", "", "withheld"),), {}, {}, {})
+    # The tables give the difference: they do not hold who left.
+    values = {"metric": "m", "arm": "a", "lift": "0.2", "finding": "higher"}
+
+    assert rows_difference(kept, [[values.get(name, "") for name in CSV_COLUMNS]]) == ""
+
+
 @pytest.mark.slow
 def test_the_page_shows_what_was_said_then(experiment: Experiment, admin_client: Client) -> None:
     keep(NOW + WEEK)

@@ -133,7 +133,13 @@ def of_any_time(data: Data, found: dict[Key, float]) -> Iterator[tuple[Key, floa
 def corrected(data: Data, found: dict[Key, float]) -> Iterator[tuple[Key, float]]:
     """Yield the p-values corrected by Holm's method: the primary outcome's, and all others'."""
     primary = next(data.outcomes("primary")).key
-    all_of = [key for key in data.reported if key[0] == "outcome" and key[3] == "corrected_p_value"]
+    # Withheld comparisons are not in the report, but count among those that were made.
+    all_of = [
+        ("outcome", outcome.key, arm, "corrected_p_value")
+        for role in ("primary", "outcome")
+        for outcome in data.outcomes(role)
+        for arm in data.others
+    ]
     plain = {key: found.get((*key[:3], "p_value"), float("nan")) for key in all_of}
     for family in (
         [key for key in all_of if key[1] == primary],
@@ -250,4 +256,20 @@ def report_text(folder: Path) -> str:
     if hidden := sum(is_hidden(key, data) for key in data.reported):
         lines.append(f"Not computed, as they need sections or strata that are hidden: {hidden}.")
     lines.append(f"Numbers that differ: {apart}." if apart else "All numbers agree.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *withheld_texts(data)])
+
+
+def withheld_texts(data: Data) -> Iterator[str]:
+    """Yield why a reader must not compare the arms, if so."""
+    if not data.given("trusted"):
+        yield (
+            "DO NOT USE THE OUTCOMES: the arms are not as large as intended, so something other "
+            "than the draw affects which learners are in them. No arm is compared with the control."
+        )
+        return
+    for arm in data.others:
+        if data.given("withheld", arm):
+            yield (
+                f"NO COMPARISON OF {arm} IS GIVEN: the arm changed which learners left the course. "
+                "Why this matters is in README.txt."
+            )
