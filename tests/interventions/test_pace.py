@@ -15,7 +15,7 @@ from interventions.channels import Answer, Channel, Result
 from interventions.channels.email import classify
 from interventions.channels.memory import ACCEPTED, MemoryConnection, MemoryMessage, memory_channel
 from interventions.channels.smtp import Stage
-from interventions.models import ChannelPace, Delivery, MessageTemplate
+from interventions.models import ChannelPace, Delivery, Step
 from interventions.operations.pace import LONGEST, give_back, slow_down, take
 from interventions.stages import dispatch as stage
 from interventions.stages.dispatch import dispatch_due
@@ -164,8 +164,7 @@ def test_a_less_important_message_does_not_overtake_one_that_waits_for_a_limit()
     )
     Delivery.objects.filter(pk=lesser.pk).update(channel="task")
     other = make_delivery(channel="task")
-    templates = [each.step.template_id for each in (lesser, other)]
-    MessageTemplate.objects.filter(pk__in=templates).update(channel="task")
+    Step.objects.filter(pk=lesser.step_id).update(channel="task")
     now = [NOW]
     order: list[tuple[str, str]] = []
 
