@@ -64,7 +64,7 @@ def test_reason_of_an_earlier_release_gets_its_new_name_and_back_again() -> None
 
 def test_every_reason_has_words() -> None:
     files = python_files("interventions/operations", "interventions/stages")
-    files.append(ROOT / "interventions/queries/goals.py")
+    files += [ROOT / f"interventions/queries/{name}.py" for name in ("goals", "runs")]
     written = {code for path in files for code in CONSTANT.findall(path.read_text())}
 
     assert {"goal", "by_staff", "too_old"} <= written
