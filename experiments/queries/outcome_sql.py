@@ -50,9 +50,12 @@ def event_joins(metrics: Sequence[Metric]) -> str:
     return f"""
     JOIN activity_enrollment enrollment ON enrollment.id = assigned.enrollment_id
     JOIN activity_course course ON course.id = enrollment.course_id
-    LEFT JOIN activity_feedhold held ON held.course_id = course.id
-        AND held.noted_at <= %(as_of)s
-        AND (held.ended_at IS NULL OR held.ended_at > %(as_of)s)
+    -- One row per course: a second one would count each event twice.
+    LEFT JOIN (
+        SELECT course_id, min(since) AS since FROM activity_feedhold
+        WHERE noted_at <= %(as_of)s AND (ended_at IS NULL OR ended_at > %(as_of)s)
+        GROUP BY course_id
+    ) AS held ON held.course_id = course.id
     LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
         AND ({" OR ".join(events)})
         AND event.received_at <= %(as_of)s

@@ -16,7 +16,14 @@ from activity.models import (
 from activity.operations import ingest
 from common.archive import make_months, month_of
 from experiments.ledger.snapshots import Snapshot
-from experiments.models import Assignment, DeliveryOutcome, LedgerEntry, SectionDraw, Stratum
+from experiments.models import (
+    Assignment,
+    DeliveryOutcome,
+    LedgerEntry,
+    SectionDraw,
+    SharePeriod,
+    Stratum,
+)
 from experiments.reporting.text import CSV_COLUMNS
 from interventions.models import (
     ArchivedDelivery,
@@ -139,6 +146,9 @@ def _drawn(word: str, assignment: Assignment) -> None:
         experiment=experiment, position=1, kind="snapshot", content=kept.content(),
         previous_sha256=word, sha256=f"{word} kept", at=NOW,
     )  # fmt: skip
+    SharePeriod.objects.create(
+        experiment=experiment, position=0, at=NOW, shares={word: 1}, counts={}, entry=entry
+    )
     stratum = Stratum.objects.create(experiment=experiment, key=f"{word} stratum")
     SectionDraw.objects.create(
         experiment=experiment,

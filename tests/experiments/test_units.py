@@ -99,10 +99,10 @@ def text(observed: Observed) -> str:
 @pytest.mark.slow
 def test_rows_have_the_numbers_of_the_report(django_assert_num_queries: Any) -> None:
     experiment = random_history(0)
-    # Two of a savepoint, segment and playbook, the courses, the outcomes, those from a message on,
-    # the deliveries, and the places. Django does not count the rows, which come from a cursor of
-    # the server.
-    with django_assert_num_queries(9):
+    # Two of a savepoint, segment and playbook, the courses, their holds, the outcomes, those from a
+    # message on, the deliveries, and the places. Django does not count the rows, which come from a
+    # cursor of the server.
+    with django_assert_num_queries(10):
         found = bundle(experiment)
         rows = list(found.rows)
     plan = found.plan
