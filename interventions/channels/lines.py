@@ -13,7 +13,7 @@ from interventions.channels.base import Answer, Channel, ChannelDownError, Conne
 # So many messages of a channel whose other side is our own database are one turn.
 LOCAL_AT_ONCE = 16
 # A thread that waits for its turn interrupts the one that decides only after this time. With the
-# usual 5 ms, six workers on two cores used a seventh more processor time, for switches alone. The
+# usual 5 ms, six workers on two cores used more processor time, for switches alone. The
 # one that decides gives way at each of its statements anyway.
 SECONDS_BETWEEN_SWITCHES = 0.05
 

@@ -33,7 +33,7 @@ class WrittenMail(EmailMultiAlternatives):
     def write(self) -> bytes:
         """Return the bytes that go over the wire. They are those of the message.
 
-        It takes a fourth of the time that a message and its bytes take.
+        It takes less time than a message object and its bytes.
         Raise BadHeaderError, a ValueError, if a header has a line break.
         """
         return self._bytes
