@@ -72,9 +72,9 @@ class SameArms:
                 yield method, report(each, as_of=NOW + 9 * DAY)
 
 
-def run(size: Size) -> SameArms:
+def run(size: Size, *, seed: int = SEED) -> SameArms:
     """Draw, message and observe the learners of all experiments, through every stage once."""
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     enrollments = [each for place in range(size.courses) for each in _classes(rng, place, size)]
     template = make_template()
     found: dict[str, list[Experiment]] = {method: [] for method in METHODS}

@@ -15,11 +15,12 @@ from scipy import stats
 from activity.models import Event
 from experiments.models import Assignment, DeliveryOutcome
 from experiments.reporting.report import Report
-from tests.journeys.same_arms import MEAN, METHODS, RATE, Size, run
+from tests.journeys.same_arms import MEAN, METHODS, RATE, SEED, Size, run
 
 pytestmark = pytest.mark.django_db
 
 COURSES = int(os.environ.get("NUDGELAB_SAME_ARMS", "0"))
+OWN_SEED = int(os.environ.get("NUDGELAB_SAME_ARMS_SEED", SEED))
 OUTCOMES = {RATE: "a rate", MEAN: "a mean"}
 BEGIN, END = "<!-- same arms: begin -->", "<!-- same arms: end -->"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
@@ -112,7 +113,7 @@ def printed() -> str:
 if COURSES:
 
     def test_all_experiments_keep_the_level() -> None:
-        world = run(Size(courses=COURSES, sections=10, learners=90))
+        world = run(Size(courses=COURSES, sections=10, learners=90), seed=OWN_SEED)
         everybody_was_treated_as_drawn()
 
         found = shares(world.reports())
