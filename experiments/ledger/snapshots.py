@@ -12,7 +12,7 @@ from experiments.ledger.chain import Entry, LedgerError
 from experiments.metrics.columns import Frequencies
 from experiments.metrics.observed import Observed
 from experiments.protocol import HOLM, ExperimentProtocol
-from experiments.reporting.adaptive import with_periods
+from experiments.reporting.adaptive.comparison import with_periods
 from experiments.reporting.advice import advice
 from experiments.reporting.answer import answers
 from experiments.reporting.by_section import DrawnSections, with_sections

@@ -41,13 +41,14 @@ def take_adaptive_places(
     stratum = lock_strata(experiment.pk, {EVERYBODY: len(keys)})[EVERYBODY]
     # Read after the lock, so that the row of a draw that has just ended is seen.
     period = _last_period(experiment) or _first_period(experiment, protocol, now)
-    buckets = bucket_of_many(keys, seed=arm_seed(protocol.seed)).tolist()
+    arms = protocol.arms_by(period.shares)
     was_asked, taken = False, []
-    for bucket in buckets:
+    for bucket in bucket_of_many(keys, seed=arm_seed(protocol.seed)).tolist():
         if not was_asked and adapting.may_change(stratum.drawn):
             was_asked = True
             period = _next_period(experiment, protocol, adapting, stratum.drawn, now) or period
-        arm = protocol.arms_by(period.shares).arm_at(bucket)
+            arms = protocol.arms_by(period.shares)
+        arm = arms.arm_at(bucket)
         if arm is None:
             raise ValueError(f"No arm has the bucket {bucket}.")
         taken.append(Place(arm, stratum.pk, stratum.drawn, period.pk))

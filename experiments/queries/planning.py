@@ -31,7 +31,7 @@ from experiments.reporting.facts import shared_zone
 from experiments.reporting.planning import TEN_POINTS
 from experiments.reporting.prospects import Prospects
 from experiments.reporting.replays import FEWEST, DrawPlan, Past, Replays, replay
-from experiments.stats.adapting import Forecast, adapting_forecast
+from experiments.stats.adaptive.forecast import Forecast, adapting_forecast
 from experiments.stats.designs import SectionDesign, icc_of_history
 from experiments.stats.estimate import Estimate
 from experiments.stats.sections import by_section

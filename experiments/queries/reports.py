@@ -24,9 +24,9 @@ from experiments.protocol import (
 from experiments.queries.groups import BY_DRAWN_SECTION, BY_PERIOD, grouped_outcomes
 from experiments.queries.looks import looking
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
-from experiments.queries.periods import periods_of
 from experiments.queries.protocols import courses_of, promise_of
-from experiments.reporting.adaptive import with_periods
+from experiments.queries.share_periods import periods_of
+from experiments.reporting.adaptive.comparison import with_periods
 from experiments.reporting.by_section import DrawnSections, with_sections
 from experiments.reporting.facts import NO_MESSAGE, ArmFacts, DeliveryCounts, ExperimentFacts, Fate
 from experiments.reporting.reach import reach_metric

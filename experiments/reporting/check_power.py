@@ -6,7 +6,7 @@ from math import ceil, inf, sqrt
 
 from experiments.metrics.definitions import Metric
 from experiments.reporting.replays import FEWEST
-from experiments.stats.adapting import Forecast
+from experiments.stats.adaptive.forecast import Forecast
 from experiments.stats.designs import (
     SectionDesign,
     detectable_section_rise,

@@ -19,8 +19,8 @@ from experiments.reporting.facts import (
 from experiments.reporting.figures import Figures
 from experiments.reporting.guardrails import GuardrailRow, guardrail_rows
 from experiments.reporting.looking import Looking
-from experiments.reporting.periods import Adaptive
 from experiments.reporting.reach import Reach, reach
+from experiments.reporting.share_periods import Adaptive
 from experiments.reporting.small_cells import is_small
 from experiments.reporting.staying import Staying, staying
 from experiments.reporting.verdict import Verdict, broken_sizes, verdict

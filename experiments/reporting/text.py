@@ -7,7 +7,7 @@ from math import isfinite
 
 from common.dates import instant_text
 from experiments.metrics.outcomes import TALLIES
-from experiments.reporting.adapting import adapting_texts
+from experiments.reporting.adaptive.text import adapting_texts
 from experiments.reporting.facts import ArmFacts, CourseFacts
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
 from experiments.reporting.report import MetricResult, Report, Row

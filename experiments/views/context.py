@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString, mark_safe
 from common.admin import list_url
 from common.dates import day_text, instant_text
 from experiments.models import DeliveryOutcome, Experiment
-from experiments.reporting.adapting import shares_text
+from experiments.reporting.adaptive.text import shares_text
 from experiments.reporting.advice import advice
 from experiments.reporting.answer import answers, first_result_text
 from experiments.reporting.charts import Plot, plot_svg

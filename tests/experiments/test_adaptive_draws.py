@@ -29,7 +29,7 @@ from experiments.queries.ledger import entry_of, share_records
 from experiments.queries.planning import protocol_of_draft
 from experiments.randomize.hash import bucket_of, bucket_of_many
 from experiments.randomize.thompson import adapted_shares, arm_seed
-from experiments.reporting.adapting import shares_text
+from experiments.reporting.adaptive.text import shares_text
 from experiments.reporting.answer import Judgement, answers
 from experiments.reporting.sections import guard_texts
 from experiments.reporting.text import cautions

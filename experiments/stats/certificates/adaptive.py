@@ -6,10 +6,10 @@ from functools import cache, partial
 
 import numpy as np
 
-from experiments.stats.adapting import SimulatedDraw, simulated_draw
+from experiments.stats.adaptive.forecast import SimulatedDraw, simulated_draw
+from experiments.stats.adaptive.rates import Pair, period_statistic
 from experiments.stats.balance import sample_ratio_of_periods
 from experiments.stats.certificates.promise import SEED, Measured, Promise, Subject, share
-from experiments.stats.periods import Pair, period_statistic
 from experiments.stats.score import score_p_value
 from experiments.stats.sufficient import Counts
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.design import Adapting
 from experiments.randomize.thompson import adapted_shares
-from experiments.stats.periods import Pair, equal_precision, period_difference
+from experiments.stats.adaptive.rates import Pair, equal_precision, period_difference
 from experiments.stats.sufficient import Counts
 
 _SEED = 20_261_130

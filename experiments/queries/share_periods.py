@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db.models import Count
 
 from experiments.models import Assignment, Experiment, SharePeriod
-from experiments.reporting.periods import Period
+from experiments.reporting.share_periods import Period
 
 
 def periods_of(experiment: Experiment, *, as_of: datetime) -> list[Period]:

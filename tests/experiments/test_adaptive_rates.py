@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from experiments.stats.balance import sample_ratio_of_periods
-from experiments.stats.by_period import compare_by_period, guard_by_period
-from experiments.stats.comparison import MEANS, RATES
-from experiments.stats.margins import Margin, Verdict
-from experiments.stats.periods import (
+from experiments.stats.adaptive.comparison import compare_by_period, guard_by_period
+from experiments.stats.adaptive.rates import (
     Pair,
     equal_precision,
     period_difference,
     period_statistic,
 )
+from experiments.stats.balance import sample_ratio_of_periods
+from experiments.stats.comparison import MEANS, RATES
+from experiments.stats.margins import Margin, Verdict
 from experiments.stats.score import score_difference_limits, score_p_value
 from experiments.stats.sufficient import Counts
 

@@ -9,18 +9,18 @@ from experiments.metrics.observed import Observed
 from experiments.reporting.compared import of_metric
 from experiments.reporting.facts import ArmFacts
 from experiments.reporting.guardrails import GuardrailRow, guardrail_row
-from experiments.reporting.periods import Adaptive, Period
 from experiments.reporting.report import Report, metric_results
+from experiments.reporting.share_periods import Adaptive, Period
 from experiments.reporting.small_cells import without_small
-from experiments.stats.balance import SampleRatio, sample_ratio_of_periods
-from experiments.stats.by_period import (
+from experiments.stats.adaptive.comparison import (
     ByPeriod,
     compare_by_period,
     difference_by_period,
     guard_by_period,
 )
+from experiments.stats.adaptive.rates import equal_precision
+from experiments.stats.balance import SampleRatio, sample_ratio_of_periods
 from experiments.stats.margins import Margin
-from experiments.stats.periods import equal_precision
 
 # The outcomes by metric key, period and arm key.
 OfPeriods = Mapping[str, Mapping[str, Mapping[str, Observed]]]

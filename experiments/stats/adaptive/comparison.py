@@ -3,10 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.stats.adaptive.rates import (
+    Pair,
+    PeriodDifference,
+    period_difference,
+    period_guardrail,
+)
 from experiments.stats.comparison import RATES, Comparison, Family
 from experiments.stats.estimate import UNKNOWN, unknown
 from experiments.stats.margins import Guardrail, Margin
-from experiments.stats.periods import Pair, PeriodDifference, period_difference, period_guardrail
 from experiments.stats.sufficient import Counts
 
 NOT_BY_PERIOD = "of an adaptive draw, only shares of learners are compared"

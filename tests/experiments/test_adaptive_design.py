@@ -10,7 +10,7 @@ from experiments.forms import adapting_faults
 from experiments.metrics.definitions import METRICS
 from experiments.reporting.check_power import PowerFacts, detectable, power_texts
 from experiments.reporting.replays import DrawPlan, Past, draw_once, replay
-from experiments.stats.adapting import adapting_forecast
+from experiments.stats.adaptive.forecast import adapting_forecast
 
 HALVES = {"control": 0.5, "nudge": 0.5}
 ADAPTING = Adapting(burn_in=40, batch=20)

@@ -1,0 +1,1 @@
+"""Statistics of adaptive draws, on numbers only. Pure."""
