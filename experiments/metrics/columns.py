@@ -18,7 +18,7 @@ _FIRST_OF_MODULE = """(
     ) AND NOT EXISTS (
         SELECT FROM activity_event earlier
         WHERE earlier.enrollment_id = event.enrollment_id AND earlier.item_id = event.item_id
-            AND earlier.verb = event.verb AND earlier.received_at <= %(as_of)s
+            AND earlier.verb = event.verb AND earlier.received_at <= %(known_by)s
             AND earlier.occurred_at <= event.occurred_at
             AND (earlier.occurred_at, earlier.id) < (event.occurred_at, event.id)
     )
@@ -29,7 +29,8 @@ class Column(Protocol):
     """A number of each assignment, computed from its events or from its enrollment.
 
     The query names the assignment `assigned`, the enrollment `enrollment`, the course `course`, the
-    event `event` and the zone periods `zone`, and has the instant as the parameter `as_of`.
+    event `event` and the zone periods `zone`. It has two instants as parameters: `as_of`, and
+    `known_by`, by which an event must have been received.
     """
 
     @property

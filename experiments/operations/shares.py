@@ -9,7 +9,7 @@ from experiments.metrics.definitions import HIGHER
 from experiments.models import Experiment, SharePeriod
 from experiments.operations.places import lock_strata
 from experiments.protocol import ExperimentProtocol
-from experiments.queries.outcomes import aggregates_by_arm
+from experiments.queries.share_periods import known_counts
 from experiments.randomize.hash import bucket_of_many
 from experiments.randomize.thompson import adapted_shares, arm_seed
 
@@ -79,12 +79,7 @@ def _next_period(
 ) -> SharePeriod | None:
     """Write the shares that follow from the outcomes known now; None while too few are known."""
     primary = protocol.chosen_metrics()[0]
-    known = aggregates_by_arm(experiment.pk, metrics=[primary], as_of=now)
-    drawn = [arm.key for arm in protocol.arms if arm.weight > 0]
-    sums = {arm: found.observed[primary.key].sums for arm, found in known.items()}
-    nobody = primary.observe({}).sums
-    by_arm = {arm: sums.get(arm, nobody) for arm in drawn}
-    counts = {arm: (found.successes, found.n) for arm, found in by_arm.items()}
+    counts = known_counts(experiment.pk, protocol, as_of=now)
     if sum(n for _, n in counts.values()) < adapting.burn_in:
         return None
     shares = adapted_shares(counts, floor=adapting.floor, higher_is_better=primary.better == HIGHER)

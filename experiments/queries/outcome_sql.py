@@ -53,12 +53,12 @@ def event_joins(metrics: Sequence[Metric]) -> str:
     -- One row per course: a second one would count each event twice.
     LEFT JOIN (
         SELECT course_id, min(since) AS since FROM activity_feedhold
-        WHERE noted_at <= %(as_of)s AND (ended_at IS NULL OR ended_at > %(as_of)s)
+        WHERE noted_at <= %(known_by)s AND (ended_at IS NULL OR ended_at > %(known_by)s)
         GROUP BY course_id
     ) AS held ON held.course_id = course.id
     LEFT JOIN activity_event event ON event.enrollment_id = assigned.enrollment_id
         AND ({" OR ".join(events)})
-        AND event.received_at <= %(as_of)s
+        AND event.received_at <= %(known_by)s
         AND event.occurred_at >= assigned.assigned_at - make_interval(secs => %(longest_before)s)
         AND event.occurred_at < assigned.assigned_at + make_interval(secs => %(longest)s)
 """
@@ -79,12 +79,18 @@ def columns_sql(metrics: Sequence[Metric]) -> str:
     )
 
 
-def parameters(metrics: Sequence[Metric], as_of: datetime) -> dict[str, Any]:
-    """Return the values of the parameters that columns and joins name."""
+def parameters(
+    metrics: Sequence[Metric], as_of: datetime, *, known_by: datetime | None = None
+) -> dict[str, Any]:
+    """Return the values of the parameters that columns and joins name.
+
+    `known_by` is the instant by which events were received and holds noted, usually `as_of`.
+    """
     seconds = [metric.window.total_seconds() for metric in metrics]
     columns = list(named_columns(metrics))
     return {
         "as_of": as_of,
+        "known_by": known_by or as_of,
         "verbs": sorted({column.verb for _, _, column in columns} - {ACT, ""}),
         "longest": max(seconds),
         "longest_before": max(

@@ -38,7 +38,12 @@ class ArmAggregate:
 
 
 def aggregates_by_arm(
-    experiment_id: int, *, metrics: Sequence[Metric], as_of: datetime, anchored: bool = False
+    experiment_id: int,
+    *,
+    metrics: Sequence[Metric],
+    as_of: datetime,
+    anchored: bool = False,
+    known_by: datetime | None = None,
 ) -> dict[str, ArmAggregate]:
     """Return the metrics' outcomes by arm key, in one query over assignments and the event log.
 
@@ -46,9 +51,11 @@ def aggregates_by_arm(
     up to which the events of its course were known then. Only events received by as_of count, so a
     report at a past instant does not change while the feed is sound. Empty arms are left out.
     With `anchored`, only learners with a message or a ghost are counted, from the first of them on.
+    With `known_by`, only what was received by that instant is known.
     """
     with connection.cursor() as cursor:
-        values = {"experiment_id": experiment_id, **parameters(metrics, as_of)}
+        known = parameters(metrics, as_of, known_by=known_by)
+        values = {"experiment_id": experiment_id, **known}
         cursor.execute(_frequencies_sql(metrics, ANCHORED if anchored else DRAWN), values)
         rows = cursor.fetchall()
     tables: dict[str, list[_Table]] = {}

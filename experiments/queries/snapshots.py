@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from activity.models import Event
 from experiments.ledger import Entry
 from experiments.ledger.snapshots import Snapshot, computed_rows, rows_difference
 from experiments.models import EntryKind, Experiment, LedgerEntry
 from experiments.protocol import read_protocol
 from experiments.queries.reports import report
+from experiments.queries.share_periods import has_events
 
 
 def snapshot_fault(experiment: Experiment, entry: Entry) -> str:
@@ -21,7 +21,7 @@ def snapshot_fault(experiment: Experiment, entry: Entry) -> str:
     change = rows_difference(kept, computed_rows(kept, read_protocol(experiment.protocol)))
     if change:
         return f"{name} of its tables: {change}."
-    if not _has_events(experiment):
+    if not has_events(experiment):
         return ""
     now = Snapshot.of(report(experiment, as_of=datetime.fromisoformat(kept.as_of)))
     change = rows_difference(kept, now.rows)
@@ -29,10 +29,6 @@ def snapshot_fault(experiment: Experiment, entry: Entry) -> str:
         return f"{name} of the event log: {change}."
     changed = [metric for metric, table in kept.tables.items() if now.tables[metric] != table]
     return f"{name} of the event log: the table of {changed[0]} differs." if changed else ""
-
-
-def _has_events(experiment: Experiment) -> bool:
-    return Event.objects.filter(enrollment__assignments__experiment=experiment).exists()
 
 
 def snapshot_days(experiment: Experiment) -> list[tuple[int, datetime]]:

@@ -20,6 +20,7 @@ from experiments.ledger.records import first_difference
 from experiments.models import EntryKind, Experiment, LedgerEntry
 from experiments.protocol import ProtocolError, digest, read_protocol
 from experiments.queries.ledger import draw_records, entries_of, section_records, share_records
+from experiments.queries.share_periods import recount_fault
 from experiments.queries.snapshots import snapshot_fault
 from experiments.queries.states import last_state, state_of
 
@@ -74,12 +75,15 @@ def _first_difference(experiment: Experiment, found: Verification) -> str:
     fault = fault or _protocol_fault(experiment)
     if fault:
         return fault
-    replay = Replay(read_protocol(experiment.protocol))
+    protocol = read_protocol(experiment.protocol)
+    replay = Replay(protocol)
     faults = (_sealed_fault(experiment, each, replay, found) for each in entries_of(experiment))
     return (
         next(filter(None, faults), "")
         or _state_fault(experiment)
         or _rest_fault(experiment, replay, found)
+        # Last, as it counts the draws, which are known to be right by now.
+        or recount_fault(experiment, protocol, share_records(experiment.share_periods.all()))
     )
 
 

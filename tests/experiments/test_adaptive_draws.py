@@ -2,17 +2,14 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from activity.models import Enrollment
 from experiments.ledger import Replay, ShareRecord
 from experiments.ledger.snapshots import Snapshot, computed_rows, rows_difference
 from experiments.models import Assignment, Experiment, LedgerEntry, SharePeriod, Stratum
@@ -33,62 +30,26 @@ from experiments.reporting.adaptive.text import shares_text
 from experiments.reporting.answer import Judgement, answers
 from experiments.reporting.sections import guard_texts
 from experiments.reporting.text import cautions
-from experiments.starting import lock_protocol_and_run
-from tests.experiments.factories import HALVES, make_experiment, make_segment
-from tests.factories import NOW, act, make_course, make_enrollment
+from tests.experiments.adaptive_world import (
+    WEEKS_LATER,
+    adaptive,
+    attempt,
+    enter,
+    grow,
+    new_ids,
+)
+from tests.experiments.factories import HALVES, make_experiment
+from tests.factories import NOW
 from tests.processes import SECONDS_TO_FINISH
 
 pytestmark = pytest.mark.django_db
 
 GOLDEN = [7512, 7622, 3970, 3509, 3477, 1066, 7346, 5024]
-WEEKS_LATER = NOW + timedelta(days=8)
-
-
-def adaptive(weights: Mapping[str, float] = HALVES, **fields: Any) -> Experiment:
-    """Return a running adaptive experiment that may change its shares from draw 20 on."""
-    values: dict[str, Any] = {
-        "method": "adaptive", "burn_in": 20, "share_batch": 20,
-        "segment": make_segment(make_course()), "other_outcomes": [],
-        "guardrails": "unsubscribed_7d 0.02",
-        "seed": "golden",
-    }  # fmt: skip
-    return lock_protocol_and_run(make_experiment(weights, **values | fields).pk, now=NOW)
-
-
-def course_of(experiment: Experiment) -> Any:
-    assert experiment.segment is not None
-    return experiment.segment.playbook.courses.get()
-
-
-def new_ids(experiment: Experiment, number: int) -> list[int]:
-    """Return new enrollments, always with the same keys, so that the same arms are drawn."""
-    course, first = course_of(experiment), Enrollment.objects.count()
-    keys = [UUID(int=first + place) for place in range(number)]
-    return [make_enrollment(course, due_at=None, unit_key=key).pk for key in keys]
-
-
-def enter(experiment: Experiment, number: int, *, at: datetime) -> list[Assignment]:
-    """Draw so many new learners at once, and return their assignments in the order of draws."""
-    return sorted(
-        draw_arms(experiment.pk, new_ids(experiment, number), now=at).values(),
-        key=lambda row: row.position or 0,
-    )
-
-
-def attempt(rows: list[Assignment], *, arm: str = "nudge") -> None:
-    """Let each learner of the arm attempt a quiz an hour after the draw."""
-    for row in rows:
-        if row.arm.key == arm:
-            act(row.enrollment, "ATTEMPT_QUIZ", occurred_at=row.assigned_at + timedelta(hours=1))
 
 
 @pytest.fixture
 def grown() -> tuple[Experiment, list[Assignment]]:
-    """Return an experiment whose nudge works, with 20 learners drawn before and 30 after."""
-    experiment = adaptive()
-    first = enter(experiment, 20, at=NOW)
-    attempt(first)
-    return experiment, [*first, *enter(experiment, 30, at=WEEKS_LATER)]
+    return grow()
 
 
 def test_shares_follow_the_outcomes_and_draw_by_the_hash(
