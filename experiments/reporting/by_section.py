@@ -14,11 +14,9 @@ from experiments.reporting.small_cells import without_small
 from experiments.stats.balance import sample_ratio
 from experiments.stats.by_section import (
     CheckedSections,
-    check_sections,
+    checked_arms,
     compare_sections,
     guard_sections,
-    per_learner,
-    sections_of,
 )
 from experiments.stats.margins import Margin
 
@@ -98,19 +96,17 @@ def _checks(
     strata: Mapping[str, Hashable],
 ) -> dict[str, CheckedSections]:
     """Return by arm key what stands beside each comparison that has an interval."""
-    sums, family = _sums(sections, arms), result.metric.family
-    moments = {key: per_learner(found, family=family) for key, found in sums.items()}
+    sums = _sums(sections, arms)
     of_arms = {
         arm.key: [strata.get(key, "") for key, found in sections.items() if arm.key in found]
         for arm in arms
     }
     return {
-        row.arm.key: check_sections(
-            sections_of(
-                moments[row.control.key],
-                moments[row.arm.key],
-                (of_arms[row.control.key], of_arms[row.arm.key]),
-            ),
+        row.arm.key: checked_arms(
+            sums[row.control.key],
+            sums[row.arm.key],
+            (of_arms[row.control.key], of_arms[row.arm.key]),
+            family=result.metric.family,
             level=row.comparison.difference.level,
         )
         for row in result.rows

@@ -61,6 +61,21 @@ def event_curves(result: MetricResult, report: Report) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def curves_text(result: MetricResult, report: Report) -> str:
+    """Return how the curves of `event_curves` were drawn, and how sure they are."""
+    text = "The share of learners who have done it by then (Kaplan-Meier)."
+    found = [result.observed[arm.key].sums for arm in report.arms]
+    if any(each.is_censored for each in found if isinstance(each, Followed)):
+        text = f"{text} Learners who were not followed so long count for as long as they were."
+    if report.facts.draws_sections:
+        return (
+            f"{text} Whole sections were drawn, so the curves are less sure than their numbers of "
+            "learners suggest. Whether the arms differ is said by the comparison by section above, "
+            "not by the distance of the curves."
+        )
+    return f"{text} No band shows how sure the curves are: the comparison above says it."
+
+
 @lru_cache(maxsize=64)
 def event_curves_svg(steps: tuple[Step, ...], *, width: int) -> str:
     """Return the curves of `event_curves` as SVG."""

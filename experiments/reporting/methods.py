@@ -22,6 +22,8 @@ _PLAIN = {
     "(Lin's adjustment, HC2)",
     "CRV3, t of sections": "a comparison in which sections are the units, each left out once "
     "(CRV3, t of sections)",
+    "regression, CRV3, t of sections": "a comparison adjusted for the time before the draw, in "
+    "which sections are the units, each left out once (regression, CRV3, t of sections)",
     "score by period": "a test of two shares among learners drawn by the same shares, all periods "
     "together (score by period)",
     "score by period, weights of equal variance": "all differences that this test does not rule "

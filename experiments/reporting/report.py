@@ -274,10 +274,13 @@ def _plain(compared: Sequence[Sequence[Comparison]]) -> list[list[float]]:
 
 
 def _corrected(compared: Sequence[Sequence[Comparison]]) -> list[list[float]]:
-    """Return the p-values corrected by Holm's method: the primary outcome's, and all others'."""
+    """Return the p-values corrected by Holm's method: the primary outcome's, and all others'.
+
+    A planned comparison without a p-value counts too. Else the family would shrink with the data.
+    """
     plain = _plain(compared)
-    families = holm(plain[0]), holm([each for of_one in plain[1:] for each in of_one])
-    found = iter([*families[0], *families[1]])
+    families = plain[0], [each for of_one in plain[1:] for each in of_one]
+    found = iter([each for family in families for each in holm(family, planned=len(family))])
     return [[next(found) for _ in of_one] for of_one in plain]
 
 

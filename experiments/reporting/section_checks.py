@@ -1,5 +1,7 @@
 """What stands beside a comparison of sections: the draw alone, and each section once. Pure."""
 
+from math import isnan
+
 from experiments.reporting.figures import Figures, level_text, p_text
 from experiments.reporting.report import Report, Row
 from experiments.stats.estimate import Estimate
@@ -16,22 +18,33 @@ def section_text(report: Report, row: Row) -> str:
         return ""
     unit = row.metric.family.unit
     texts = (
-        _by_the_draw(checked.randomization),
+        _by_t(checked.found, row.comparison.difference),
+        _by_the_draw(checked.randomization, row.p_value),
         _once(checked.found.of_sections, unit),
         _alike(checked.found),
     )
     return " ".join(filter(None, texts))
 
 
-def _by_the_draw(found: Randomization | None) -> str:
+def _by_t(found: SectionComparison, difference: Estimate) -> str:
+    return (
+        f"The p-value is by a t with {difference.df:.3g} degrees of freedom, from "
+        f"{found.sections:,} sections."
+    )
+
+
+def _by_the_draw(found: Randomization | None, p_value: float) -> str:
     if found is None or found.reason:
         return ""
     ways = f"all {found.draws:,} ways" if found.is_exact else f"{found.draws:,} random ways"
-    return (
+    text = (
         f"The draw alone, without any model: of {ways} to draw as many sections into the arms, "
         f"{found.p_value:.1%} give a difference at least as large (randomization test, "
         f"{p_text(found.p_value)})."
     )
+    if not p_value < found.least:
+        return text
+    return f"{text} So few sections can give no smaller p-value by the draw, so quote this one."
 
 
 def _once(found: Estimate, unit: Unit) -> str:
@@ -47,9 +60,13 @@ def _once(found: Estimate, unit: Unit) -> str:
 
 def _alike(found: SectionComparison) -> str:
     """Return how alike learners of one section are, and what that costs; empty if not known."""
-    # Also false for nan.
-    if not found.icc > 0:
+    if isnan(found.icc):
         return ""
+    if found.icc <= 0:
+        return (
+            "Learners of one section are no more alike than others (intraclass correlation "
+            f"{found.icc:.2f})."
+        )
     return (
         f"Learners of one section are alike (intraclass correlation {found.icc:.2f}), so the "
         f"learners tell as much as {1 / found.design_effect:.0%} of them would, drawn one by one."

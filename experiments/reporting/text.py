@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
+from statistics import median
 
 from common.dates import instant_text
 from experiments.metrics.outcomes import TALLIES
@@ -11,7 +12,7 @@ from experiments.reporting.adaptive.text import adapting_texts
 from experiments.reporting.facts import ArmFacts, CourseFacts
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
 from experiments.reporting.report import MetricResult, Report, Row
-from experiments.reporting.small_cells import FEW, REASON
+from experiments.reporting.small_cells import FEW, REASON, is_small
 
 CSV_COLUMNS = (
     "experiment", "as_of", "metric", "kind", "arm", "is_control", "assigned", "counted", "waiting",
@@ -20,7 +21,8 @@ CSV_COLUMNS = (
 )  # fmt: skip
 _CORRECTED = (
     "The p-values of the primary outcome are corrected for the number of arms, and those of the "
-    "other outcomes for the number of all their comparisons (Holm). Intervals are not corrected."
+    "other outcomes for the number of all their planned comparisons (Holm). Intervals are not "
+    "corrected."
 )
 # The finding of a comparison that is not given.
 WITHHELD = "withheld"
@@ -128,6 +130,20 @@ def _of_sections(report: Report) -> Iterator[str]:
             "What would compare single learners is left out: who left, whom a message reached, "
             "parts, and the difference over time."
         )
+        yield from _section_sizes(report)
+
+
+def _section_sizes(report: Report) -> Iterator[str]:
+    """Yield how many learners are counted in the sections of each arm; nothing if none is."""
+    found = []
+    for arm in report.arms:
+        parts = report.primary.by_part.values()
+        sizes = sorted(part[arm.key].n for part in parts if arm.key in part)
+        if sizes:
+            least = FEW if is_small(sizes[0]) else f"{sizes[0]:,}"
+            found.append(f"{least} to {sizes[-1]:,} (median {median(sizes):g}) in {arm.name}")
+    if found:
+        yield f"Learners counted in a section: {', '.join(found)}."
 
 
 def _of_courses(report: Report) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Comparison of arms of whole sections for any kind of outcome, in the shape of `comparison`."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isnan
 from typing import Any
 
 from experiments.stats.comparison import Comparison, Family
@@ -11,8 +12,9 @@ from experiments.stats.randomization import Randomization, randomization_test
 from experiments.stats.sections import Section, SectionComparison, section_difference
 from experiments.stats.sufficient import Moments
 
-NOT_BY_SECTION = "whole sections were drawn, and this kind of outcome has no comparison by section"
+NOT_BY_SECTION = "whole sections were drawn, and this kind of outcome cannot be compared by section"
 _NO_RELATIVE = "a relative difference of whole sections is not computed"
+_NOT_ONCE = "an adjusted difference is not given with each section counted once"
 # Up to this number of sections, the draw alone checks the t distribution.
 FEW_SECTIONS = 40
 # The same sections must give the same numbers.
@@ -72,8 +74,10 @@ def compare_sections(
             family.unit,
             family.level(wholes[arm]),
             family.level(wholes[control]),
-            _difference(outcomes[control], outcomes[arm], family, level),
+            _without_level(outcomes, wholes, (control, arm), family, level)
+            or _difference(outcomes[control], outcomes[arm], family, level),
             unknown(UNKNOWN, level=level, reason=_NO_RELATIVE),
+            is_adjusted=family.is_adjusted,
         )
         for arm in outcomes
         if arm != control
@@ -94,11 +98,42 @@ def per_learner(sections: Sequence[Any], *, family: Family) -> list[Moments]:
     return family.per_section(sections)
 
 
+def checked_arms(
+    control: Sequence[Any], arm: Sequence[Any], strata: Sequence[Sequence[Hashable]],
+    *, family: Family, level: float,
+) -> CheckedSections:  # fmt: skip
+    """Return what stands beside the comparison of the sections of two arms.
+
+    If the outcome is adjusted, the draws are those of what the covariates leave unexplained. It has
+    no comparison of sections counted once, as that would take the slopes for certain.
+    """
+    if family.of_draw is None:
+        moments = per_learner(control, family=family), per_learner(arm, family=family)
+        return check_sections(sections_of(*moments, strata), level=level)
+    found = check_sections(sections_of(*family.of_draw(control, arm), strata), level=level)
+    once = unknown(UNKNOWN, level=level, reason=_NOT_ONCE)
+    return replace(found, found=replace(found.found, of_sections=once))
+
+
+def _without_level(
+    outcomes: BySection,
+    wholes: Mapping[str, Any],
+    arms: tuple[str, str],
+    family: Family,
+    level: float,
+) -> Estimate | None:
+    """Return why sections with learners have no rate or mean; None if they have."""
+    if all(outcomes[arm] for arm in arms) and any(isnan(family.level(wholes[arm])) for arm in arms):
+        return family.compare(wholes[arms[0]], wholes[arms[1]], level)[0]
+    return None
+
+
 def _difference(
     control: Sequence[Any], arm: Sequence[Any], family: Family, level: float
 ) -> Estimate:
+    if family.by_section is not None:
+        return family.by_section(control, arm, level)
     if family.per_section is None:
-        reason = family.not_by_section or NOT_BY_SECTION
-        return unknown(UNKNOWN, level=level, reason=reason)
+        return unknown(UNKNOWN, level=level, reason=NOT_BY_SECTION)
     arms = [per_learner(each, family=family) for each in (control, arm)]
     return section_difference(sections_of(arms[0], arms[1]), level=level).difference

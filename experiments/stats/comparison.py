@@ -11,7 +11,12 @@ from experiments.stats.margins import Guardrail, Margin, mean_guardrail, rate_gu
 from experiments.stats.means import mean_difference, relative_mean
 from experiments.stats.rates import rate_difference, rate_test, relative_rate
 from experiments.stats.ratios import RatioSums, ratio, ratio_difference, relative_ratio
-from experiments.stats.section_moments import moments_of_rates, moments_of_ratios
+from experiments.stats.section_moments import (
+    moments_of_rates,
+    moments_of_ratios,
+    moments_of_times,
+)
+from experiments.stats.section_slopes import adjusted_section_difference, section_residuals
 from experiments.stats.sequences import mean_sequence, rate_sequence, sequence_interval
 from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.survival import Times, restricted_mean, restricted_mean_difference
@@ -19,16 +24,11 @@ from experiments.stats.units import DAYS, PERCENT, PLAIN, Unit
 
 # The test keeps its level with any number of permutations, and a simulation makes many tests.
 _FEW_DRAWS = 999
-NO_TIMES = (
-    "whole sections were drawn, and times are not compared by section: the curve of an arm is no "
-    "mean of its sections' curves"
-)
-_NO_SLOPES = (
-    "whole sections were drawn, and few sections cannot tell how far the time before explains the "
-    "outcome: read the same outcome without the adjustment"
-)
 _NO_RELATIVE_TIME = "a relative difference of times cut off at a horizon depends on the horizon"
 _NO_RELATIVE_ADJUSTED = "the adjusted difference has no level of the control to be relative to"
+
+
+ArmMoments = tuple[list[Moments], list[Moments]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Followed:
 
     times: Times
     horizon: float
+
+    @property
+    def is_censored(self) -> bool:
+        """Return whether any learner without the event was not followed up to the horizon."""
+        return any(censored for at, _, censored in self.times.counted if at < self.horizon)
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,11 @@ class Family:
     spread: Callable[[Any], float] | None = None
     # The moments of each section of an arm; None if this kind has no comparison by section.
     per_section: Callable[[Sequence[Any]], list[Moments]] | None = None
-    # Why it has none.
-    not_by_section: str = ""
+    # The comparison of the sections of two arms at a level; None if it is that of the moments.
+    by_section: Callable[[Sequence[Any], Sequence[Any], float], Estimate] | None = None
+    # The moments of each section of both arms for the test by the draw alone; None if it is of
+    # those above.
+    of_draw: Callable[[Sequence[Any], Sequence[Any]], ArmMoments] | None = None
     # The difference is adjusted, so it is not that of the two levels.
     is_adjusted: bool = False
     # A learner has the outcome or not, so a level is a share of the learners counted.
@@ -168,6 +176,14 @@ def _size_of_rows(rows: Rows) -> int:
     return rows.outcomes.size
 
 
+def _times_of_sections(sections: Sequence[Followed]) -> list[Moments]:
+    return moments_of_times([each.times for each in sections], horizon=sections[0].horizon)
+
+
+def _adjusted_sections(control: Sequence[Rows], arm: Sequence[Rows], level: float) -> Estimate:
+    return adjusted_section_difference(control, arm, level=level)
+
+
 def _spread_of_rate(counts: Counts) -> float:
     return sqrt(counts.rate * (1 - counts.rate)) if counts.n else UNKNOWN
 
@@ -192,11 +208,12 @@ RATIOS = Family(
 )  # fmt: skip
 TIMES = Family(
     "time", DAYS, _mean_time, _compare_times, _by_error(_compare_times, _size_of_times),
-    not_by_section=NO_TIMES,
+    per_section=_times_of_sections,
 )  # fmt: skip
 ADJUSTED = Family(
     "adjusted", PLAIN, _mean_outcome, _compare_adjusted,
-    _by_error(_compare_adjusted, _size_of_rows), is_adjusted=True, not_by_section=_NO_SLOPES,
+    _by_error(_compare_adjusted, _size_of_rows), is_adjusted=True,
+    by_section=_adjusted_sections, of_draw=section_residuals,
 )  # fmt: skip
 
 

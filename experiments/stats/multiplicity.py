@@ -8,16 +8,17 @@ from numpy.typing import NDArray
 _Numbers = NDArray[np.float64]
 
 
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+def holm(p_values: Sequence[float], *, planned: int = 0) -> tuple[float, ...]:
     """Return p-values adjusted so that the chance of any false finding is kept, in their order.
 
     The i-th smallest of m is multiplied by m - i + 1. It holds for any dependence. A p-value of nan
-    stays nan and is not counted. Raise ValueError for a number outside 0 to 1.
-    Holm (1979), Scandinavian Journal of Statistics 6:65.
+    stays nan and is not counted, unless `planned` says that m is larger. Raise ValueError for a
+    number outside 0 to 1. Holm (1979), Scandinavian Journal of Statistics 6:65.
     """
 
     def step_down(ascending: _Numbers) -> _Numbers:
-        factors = np.arange(ascending.size, 0, -1)
+        most = max(ascending.size, planned)
+        factors = np.arange(most, most - ascending.size, -1)
         return np.maximum.accumulate(ascending * factors)
 
     return _adjusted(p_values, step_down)

@@ -34,6 +34,8 @@ class Randomization:
     draws: int
     is_exact: bool
     reason: str = ""
+    # The smallest p-value that any of these draws would have given with these outcomes.
+    least: float = UNKNOWN
 
 
 def randomization_test(drawn: Sequence[Section], *, seed: int) -> Randomization:
@@ -55,11 +57,13 @@ def randomization_test(drawn: Sequence[Section], *, seed: int) -> Randomization:
     draws = _all_draws(treated, strata) if is_exact else _some_draws(treated, strata, seed)
     sizes = np.array([each.outcomes.n for each in sections], dtype=np.float64)
     means = np.array([each.outcomes.mean for each in sections])
-    least = _distances(treated[None, :], sizes, means)[0] - _TIE * float(np.abs(means).max())
-    as_large = int((_distances(draws, sizes, means) >= least).sum())
+    tie = _TIE * float(np.abs(means).max())
+    seen, drawn_ones = (_distances(each, sizes, means) for each in (treated[None, :], draws))
+    as_large = int((drawn_ones >= seen[0] - tie).sum())
     if is_exact:
-        return Randomization(as_large / number, number, is_exact)
-    return Randomization((1 + as_large) / (DRAWS + 1), DRAWS, is_exact)
+        largest = int((drawn_ones >= drawn_ones.max() - tie).sum())
+        return Randomization(as_large / number, number, is_exact, least=largest / number)
+    return Randomization((1 + as_large) / (DRAWS + 1), DRAWS, is_exact, least=1 / (DRAWS + 1))
 
 
 def _strata(sections: Sequence[Section]) -> list[NDArray[np.int64]]:

@@ -212,6 +212,35 @@ def restricted_mean_difference(
     return t_estimate(value, error, df, level=level, method=_METHOD)
 
 
+def restricted_mean_values(times: Times, *, horizon: float) -> tuple[tuple[float, float], ...]:
+    """Return for each time of the arm the value of a learner with the event, and of a censored one.
+
+    The mean of these values over the arm is its restricted mean, and each tells by how much its
+    learner moves it: they are the restricted mean plus the influence function of the curve. Without
+    censoring they are min(time, horizon). So sums of them by section give a variance that allows
+    for learners of one section being alike. They are nan if the restricted mean is not known.
+    Reid (1981), Annals of Statistics 9:78, for the influence function; Ying and Wei (1994), Journal
+    of Multivariate Analysis 50:17, for the sums over dependent learners.
+    """
+    area, _, _ = _area(times, horizon)
+    at, events, at_risk = _events(times)
+    before = at < horizon
+    at, events, at_risk = at[before], events[before], at_risk[before]
+    survival = np.cumprod((at_risk - events) / at_risk)
+    beyond = np.cumsum((survival * np.diff(np.append(at, horizon)))[::-1])[::-1]
+    # Where the event happened to all at risk, nothing lies beyond.
+    lost = times.n * beyond / np.where(at_risk > events, at_risk - events, 1.0)
+    waited = np.append(0.0, np.cumsum(lost * events / at_risk))
+    loss = dict(zip(at.tolist(), lost.tolist(), strict=True))
+    of_censored = (
+        area + waited[np.searchsorted(at, [time for time, _, _ in times.counted], "right")]
+    )
+    return tuple(
+        (value - loss.get(time, 0.0), value)
+        for (time, _, _), value in zip(times.counted, of_censored.tolist(), strict=True)
+    )
+
+
 def _area(times: Times, horizon: float) -> tuple[float, float, int]:
     """Return the area, its variance with the horizon as unit, and the m of `restricted_mean`.
 

@@ -9,7 +9,6 @@ import numpy as np
 from experiments.stats.adjusted import Rows, adjusted_difference
 from experiments.stats.balance import ALARM
 from experiments.stats.by_section import check_sections, sections_of
-from experiments.stats.comparison import NO_TIMES
 from experiments.stats.estimate import Estimate
 from experiments.stats.means import relative_mean
 from experiments.stats.sections import changes_left_out, section_difference
@@ -24,6 +23,10 @@ from experiments.terminal.comparing import (
 from experiments.terminal.kinds import Floats, Kind
 from experiments.terminal.units import Codes
 
+_NO_VALUES = (
+    "whole sections were drawn, and this command does not compare times by section; reports do"
+)
+
 
 def compare_sections(control: ArmRows, arm: ArmRows, *, kind: Kind, level: float) -> ArmResult:
     """Return the comparison with sections as the units, and what checks it beside it.
@@ -36,7 +39,7 @@ def compare_sections(control: ArmRows, arm: ArmRows, *, kind: Kind, level: float
     if reason:
         return ArmResult(nothing(reason=reason), withheld=reason)
     if kind.values is None:
-        return ArmResult(nothing(reason=NO_TIMES))
+        return ArmResult(nothing(reason=_NO_VALUES))
     values = [kind.values(each.parts) for each in (control, arm)]
     if any(np.isnan(each).any() for each in values):
         return ArmResult(nothing(reason=TOO_LARGE))

@@ -17,6 +17,7 @@ from experiments.reporting.curves import (
     NARROW,
     WIDE,
     Step,
+    curves_text,
     event_curves,
     event_curves_svg,
     over_time_svg,
@@ -110,13 +111,17 @@ def _details(found: Report, more: Details) -> dict[str, Any]:
     # Curves are of whole arms, which an adaptive draw does not compare.
     is_left_out = found.is_withheld or found.facts.is_adaptive
     results = [] if is_left_out else found.results
-    curves = [(result.metric.name, event_curves(result, found)) for result in results]
+    curves = [(result, event_curves(result, found)) for result in results]
     return {
         "over_time": drawings(
             lambda width: over_time_svg(more.over_time, factor=unit.factor, width=width)
         ),
         "over_time_axis": unit.axis if unit.points else found.primary.metric.words,
-        "event_curves": [(name, _curvedrawings(steps)) for name, steps in curves if steps],
+        "event_curves": [
+            (result.metric.name, _curvedrawings(steps), curves_text(result, found))
+            for result, steps in curves
+            if steps
+        ],
         "standing_out": more.standing_out,
         "parts": part_tables(found, more),
         "before": before_rows(found, more),

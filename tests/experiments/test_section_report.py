@@ -16,8 +16,9 @@ from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
 from experiments.reporting.section_checks import section_text
 from experiments.reporting.text import cautions
 from experiments.starting import lock_protocol_and_run
+from experiments.stats.adjusted import Rows
 from experiments.stats.by_section import compare_sections
-from experiments.stats.comparison import MEANS, NO_TIMES, RATES, RATIOS, TIMES, Followed
+from experiments.stats.comparison import ADJUSTED, MEANS, RATES, RATIOS, TIMES, Followed
 from experiments.stats.joint import JointMoments
 from experiments.stats.margins import Verdict
 from experiments.stats.sections import Section as DrawnSection
@@ -81,8 +82,8 @@ def test_a_ratio_of_sections_is_linear_in_its_residuals() -> None:
     )
 
 
-def test_an_outcome_without_a_comparison_by_section_says_so() -> None:
-    followed = Followed(Times(((1.0, 1, 0), (2.0, 0, 1))), 2.0)
+def test_times_that_are_not_followed_to_the_end_keep_their_reason() -> None:
+    followed = Followed(Times(((1.0, 1, 0), (2.0, 0, 1))), 3.0)
     sums = {"control": [followed] * 3, "nudge": [followed] * 3}
 
     (found,) = compare_sections(
@@ -90,7 +91,40 @@ def test_an_outcome_without_a_comparison_by_section_says_so() -> None:
     )
 
     assert isnan(found.difference.value)
-    assert found.difference.reason == NO_TIMES
+    assert "is observed up to the horizon" in found.difference.reason
+
+
+def test_followed_times_of_sections_are_means_of_the_cut_times() -> None:
+    rng = np.random.default_rng(3)
+    arms = {arm: [rng.exponential(4, 9) for _ in range(4)] for arm in ("control", "nudge")}
+    followed = {
+        arm: [Followed(Times.from_array(each, events=[True] * 9), 5.0) for each in sections]
+        for arm, sections in arms.items()
+    }
+    wholes = {
+        arm: Followed(sum((each.times for each in found), start=Times()), 5.0)
+        for arm, found in followed.items()
+    }
+    cut = {arm: [Moments.from_array(np.minimum(each, 5)) for each in arms[arm]] for arm in arms}
+    whole_cut = {arm: sum(found, start=Moments(0, 0.0, 0.0)) for arm, found in cut.items()}
+
+    (found,) = compare_sections(followed, wholes, family=TIMES, control="control")
+    (expected,) = compare_sections(cut, whole_cut, family=MEANS, control="control")
+
+    numbers = ("value", "low", "high", "p_value", "df")
+    assert [getattr(found.difference, name) for name in numbers] == pytest.approx(
+        [getattr(expected.difference, name) for name in numbers], rel=1e-9
+    )
+
+
+def test_a_young_adjusted_outcome_of_sections_has_a_reason() -> None:
+    rows = Rows(np.array([1.0, 2.0]), {"before": np.array([0.0, 1.0])})
+    (found,) = compare_sections(
+        {"control": [rows] * 2, "nudge": [rows]}, {"control": rows, "nudge": rows},
+        family=ADJUSTED, control="control",
+    )  # fmt: skip
+
+    assert "only one section of this arm is counted" in found.difference.reason
 
 
 def test_an_arm_without_sections_has_a_reason() -> None:
@@ -197,7 +231,12 @@ def test_the_draw_alone_and_each_section_once_stand_beside_the_comparison(
     as_large = sum(bool(abs(2 * way - numbers.sum()) >= 8) for way in ways)
     assert checked.randomization.p_value == pytest.approx(as_large / 70)
     text = section_text(found, row)
-    assert text.startswith("The draw alone, without any model: of all 70 ways to draw as many")
+    assert text.startswith("The p-value is by a t with 7 degrees of freedom, from 8 sections. The ")
+    assert "The draw alone, without any model: of all 70 ways to draw as many" in text
+    assert "intraclass correlation" in text
+    assert "Learners counted in a section: 5 to 5 (median 5) in control" in " ".join(
+        cautions(found)
+    )
     assert "With each section counted once, large or small, the difference is +40.0 points" in text
     place = FILE_COLUMNS.index("randomization_p_value")
     rows = {(each[2], each[4]): each[place] for each in file_rows(found)}

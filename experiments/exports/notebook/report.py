@@ -84,10 +84,10 @@ def of_outcome(data: Data, part: str, outcome: Outcome) -> Iterator[tuple[Key, f
     for arm in data.others:
         if data.given("draws_sections"):
             own, other = ([*counted[each], places[each][0]] for each in (control, arm))
-            compared = compare_sections(kind, own, other, level)
+            compared = compare_sections(kind, own, other, level, hours / 24)
             if "low" in compared:
                 own, other = ([*counted[each], *places[each]] for each in (control, arm))
-                compared |= check_sections(kind, own, other, level)
+                compared |= check_sections(kind, own, other, level, hours / 24)
         else:
             compared = compare(kind, counted[control], counted[arm], hours, level)
         for name, value in compared.items():
@@ -145,11 +145,13 @@ def corrected(data: Data, found: dict[Key, float]) -> Iterator[tuple[Key, float]
         [key for key in all_of if key[1] == primary],
         [key for key in all_of if key[1] != primary],
     ):
-        known = [key for key in family if not np.isnan(plain[key])]
-        values = [plain[key] for key in known]
+        # A planned comparison without a p-value counts like one that finds nothing.
+        values = [1.0 if np.isnan(plain[key]) else plain[key] for key in family]
         if data.given("is_corrected") and values:
             values = multipletests(values, method="holm")[1]
-        yield from zip(known, values, strict=True)
+        for key, value in zip(family, values, strict=True):
+            if not np.isnan(plain[key]):
+                yield key, value
 
 
 def of_guardrail(data: Data, outcome: Outcome) -> Iterator[tuple[Key, float]]:
