@@ -8,6 +8,7 @@ _PEOPLE = ("activity.learner", "activity.enrollment")
 _SEGMENTS = ("segmentation.playbook", "segmentation.segment", "segmentation.override")
 _MESSAGES = (
     "interventions.category",
+    "interventions.categorytext",
     "interventions.messagetemplate",
     "interventions.cadence",
     "interventions.step",

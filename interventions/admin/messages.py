@@ -9,10 +9,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, StackInline
+from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, StackInline, TableInline
 from interventions import models, operations
 from interventions.channels import CHANNELS
-from interventions.forms import TemplateForm
+from interventions.forms import CategoryTextForm, TemplateForm
 from interventions.queries.texts import TextCache
 from interventions.render.liquid import TemplateError
 
@@ -27,6 +27,20 @@ _FRAME = (
     'class="border border-base-200 preview rounded-default w-full dark:border-base-700"></iframe>'
     '<p class="mt-2">This is the saved English text with example values.</p>'
 )
+
+
+class CategoryTextInline(TableInline):
+    """The names of a category in other languages."""
+
+    model = models.CategoryText
+    verbose_name = "name in another language"
+    verbose_name_plural = "names in other languages"
+    form = CategoryTextForm
+    extra = 0
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the user may change the category. Nothing else refers to its names."""
+        return self.has_change_permission(request, obj)
 
 
 @admin.register(models.Category)
@@ -44,6 +58,7 @@ class CategoryAdmin(KeptAdmin):
         "in_doubt_policy",
     )
     search_fields = ("key", "name")
+    inlines = (CategoryTextInline,)
 
 
 class TemplateTextInline(StackInline):

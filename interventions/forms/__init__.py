@@ -1,6 +1,6 @@
 """Forms that check what is typed before it is saved."""
 
-from interventions.forms.admin import CadenceForm, QuietHoursForm, TemplateForm
+from interventions.forms.admin import CadenceForm, CategoryTextForm, QuietHoursForm, TemplateForm
 from interventions.forms.channels import CourseSiteForm, WebhookEndpointForm
 from interventions.forms.holdouts import HoldoutForm
 from interventions.forms.limits import FrequencyCapForm
@@ -8,6 +8,7 @@ from interventions.forms.steps import StepForm, StepFormSet
 
 __all__ = [
     "CadenceForm",
+    "CategoryTextForm",
     "CourseSiteForm",
     "FrequencyCapForm",
     "HoldoutForm",

@@ -13,8 +13,8 @@ from unfold.widgets import (
 )
 
 from activity.rights import REFUSAL
-from interventions.forms.fields import DurationTextField, TimeOfDayField, WeekdaysField
-from interventions.models import Cadence, CadenceStatus, MessageTemplate, QuietHours
+from interventions.forms.fields import DurationTextField, LocaleField, TimeOfDayField, WeekdaysField
+from interventions.models import Cadence, CadenceStatus, CategoryText, MessageTemplate, QuietHours
 from interventions.operations import (
     InterventionError,
     check_cadence,
@@ -28,10 +28,12 @@ from segmentation.forms import RuleField
 
 if TYPE_CHECKING:
     TemplateModelForm = forms.ModelForm[MessageTemplate]
+    CategoryTextModelForm = forms.ModelForm[CategoryText]
     CadenceModelForm = forms.ModelForm[Cadence]
     QuietHoursModelForm = forms.ModelForm[QuietHours]
 else:
     TemplateModelForm = CadenceModelForm = QuietHoursModelForm = forms.ModelForm
+    CategoryTextModelForm = forms.ModelForm
 
 
 def _as_typed(*sources: str) -> SafeString:
@@ -100,6 +102,15 @@ class TemplateForm(TemplateModelForm):
             except (InterventionError, TemplateError) as error:
                 raise ValidationError(str(error)) from None
         return data
+
+
+class CategoryTextForm(CategoryTextModelForm):
+    """The name of a category in one language, which may be written like pt_BR."""
+
+    class Meta:
+        model = CategoryText
+        fields = ("locale", "name", "description")
+        field_classes: ClassVar = {"locale": LocaleField}
 
 
 class QuietHoursForm(QuietHoursModelForm):

@@ -44,6 +44,14 @@ class DurationTextField(forms.Field):
         return {"placeholder": "3 days"}
 
 
+class LocaleField(forms.CharField):
+    """A language such as de or pt-BR, kept in lower case, so that each is there once."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the language as it is kept. pt_BR is another way to write pt-BR."""
+        return super().to_python(value).lower().replace("_", "-")
+
+
 class DelayField(forms.CharField):
     """The delay of a message, such as "at once" or "2 days later"."""
 

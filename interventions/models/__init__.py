@@ -32,6 +32,7 @@ from interventions.models.limits import (
 )
 from interventions.models.messages import (
     Category,
+    CategoryText,
     Channel,
     InDoubtPolicy,
     MailboxMessage,
@@ -60,6 +61,7 @@ __all__ = [
     "CapScope",
     "CapWindow",
     "Category",
+    "CategoryText",
     "Channel",
     "ChannelPace",
     "Consent",

@@ -2,9 +2,16 @@
 
 from typing import ClassVar
 
+from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
 
 from activity.models import SHARED, SITE_ONLY, CourseScoped
+from interventions.models.field_checks import FieldCheckedModel, check
+
+# A language and what it is narrowed to: de, pt-br, zh-hant.
+_LOCALE = r"\A[a-z]{2,3}(-[a-z0-9]{2,8})*\Z"
 
 
 class InDoubtPolicy(models.TextChoices):
@@ -18,8 +25,14 @@ class Category(CourseScoped):
     course_scope = SHARED
 
     key = models.SlugField(max_length=50, unique=True)
-    name = models.CharField(max_length=100)
-    description = models.CharField(max_length=300, blank=True)
+    name = models.CharField(
+        max_length=100,
+        help_text="Learners read it where they choose their messages. Below it can have names in "
+        "other languages.",
+    )
+    description = models.CharField(
+        max_length=300, blank=True, help_text="A sentence for learners about these messages."
+    )
     needs_opt_in = models.BooleanField(
         default=False,
         help_text="Only learners who agreed to these messages get them. Without it, all learners "
@@ -64,6 +77,37 @@ class Category(CourseScoped):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CategoryText(FieldCheckedModel):
+    """The name and description of a category in one language, as its learners read them."""
+
+    course_scope = SHARED
+
+    category = models.ForeignKey(Category, on_delete=models.CASCADE, related_name="texts")
+    locale = models.CharField(
+        max_length=16,
+        verbose_name="language",
+        validators=[RegexValidator(_LOCALE, "Write a language such as de or pt-BR.")],
+        help_text="Such as de or pt-BR.",
+    )
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ("category_id", "locale")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("category", "locale"), name="category_text_once"),
+            check(
+                "category_text_locale_is_lower_case",
+                Q(locale=Lower("locale")),
+                at="locale",
+                sentence="Write the language in lower case.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.locale})"
 
 
 class Channel(models.TextChoices):

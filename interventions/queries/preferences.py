@@ -1,5 +1,6 @@
 """A learner's preferences, for the learner's own page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import Q
@@ -8,6 +9,7 @@ from activity.models import Course, Learner
 from common.addresses import comparable
 from interventions.models import Category, Consent, ConsentState
 from interventions.policy.consent import ConsentStatement, is_wanted
+from interventions.queries.texts import first_in
 from interventions.render.words import category_text
 
 
@@ -17,16 +19,8 @@ class Preference:
 
     category: Category
     is_wanted: bool
-
-    @property
-    def name(self) -> str:
-        """Return the name in the active language. What staff have named stays as it is."""
-        return category_text(self.category.name)
-
-    @property
-    def description(self) -> str:
-        """Return the description in the active language, or an empty text."""
-        return category_text(self.category.description)
+    name: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -76,13 +70,28 @@ def wanted_of(learner_id: int | None, mailbox: str) -> set[int]:
     }
 
 
-def preferences_of(learner_id: int) -> list[Preference]:
-    """Return every category, and whether the learner gets it. Three queries."""
+def preferences_of(learner_id: int, *, locale: str, language: str) -> list[Preference]:
+    """Return every category, and whether the learner gets it. Five queries.
+
+    Names are in the locale of the learner if staff have written them, else in the language of the
+    page, else as the category itself is named.
+    """
     wanted = wanted_of(learner_id, mailbox_of(learner_id))
-    return [
-        Preference(category, category.pk in wanted)
-        for category in Category.objects.order_by("name", "pk")
-    ]
+    categories = Category.objects.prefetch_related("texts")
+    found = [_preference(each, wanted, (locale, language)) for each in categories]
+    # Each language has an order of its own.
+    return sorted(found, key=lambda each: (each.name.casefold(), each.category.pk))
+
+
+def _preference(category: Category, wanted: set[int], locales: Iterable[str]) -> Preference:
+    texts = {text.locale.lower(): text for text in category.texts.all()}
+    text = first_in(texts, locales)
+    is_wanted = category.pk in wanted
+    if text is not None:
+        # Without a description of its own, none: one in another language explains nothing.
+        return Preference(category, is_wanted, text.name, text.description)
+    name, about = category_text(category.name), category_text(category.description)
+    return Preference(category, is_wanted, name, about)
 
 
 def masked_address(learner_id: int) -> str:

@@ -1,9 +1,11 @@
 """Choose the text of a template for a learner."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from interventions.models import MessageTemplate, TemplateText
 
+Text = TypeVar("Text")
 DEFAULT_LOCALE = "en"
 
 
@@ -19,10 +21,11 @@ class TextCache:
         if wanted not in self._texts:
             found = TemplateText.objects.filter(template=template, version=template.version)
             self._texts[wanted] = {text.locale.lower(): text for text in found}
-        return _first(self._texts[wanted], [*locales, DEFAULT_LOCALE])
+        return first_in(self._texts[wanted], [*locales, DEFAULT_LOCALE])
 
 
-def _first(texts: Mapping[str, TemplateText], locales: Iterable[str]) -> TemplateText | None:
+def first_in(texts: Mapping[str, Text], locales: Iterable[str]) -> Text | None:
+    """Return the text of the first locale that has one, or None. Keys are in lower case."""
     for locale in locales:
         # For pt-BR the text in pt is used if there is no closer one.
         exact = locale.replace("_", "-").lower()

@@ -31,12 +31,16 @@ from interventions.views.row_ids import row_id
 
 @dataclass(frozen=True)
 class Visit:
-    """A visit by a signed link. `course` is the title of the course whose message had the link."""
+    """A visit by a signed link. `course` is the title of the course whose message had the link.
+
+    `locale` is that of the learner, which may be none of the site's languages.
+    """
 
     request: HttpRequest
     owner: LinkOwner
     token: str
     course: str = ""
+    locale: str = ""
 
     def page(self, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
         """Return the page in the language that is active."""
@@ -95,7 +99,7 @@ def _of_owner(visit: Visit, view: LearnerView, while_away: LearnerView) -> HttpR
             status = _status_of_gone(visit.request)
             return visit.page("interventions/gone.html", {}, status=status)
         with translation.override(_language(reader)):
-            return view(replace(visit, course=reader.course))
+            return view(replace(visit, course=reader.course, locale=reader.locale))
     except (DatabaseError, InterfaceError) as error:
         if not is_outage(error):
             raise
@@ -108,7 +112,11 @@ def _language(reader: Reader) -> str:
     try:
         return get_supported_language_variant(reader.locale.replace("_", "-").lower())
     except LookupError:
-        return get_language() or settings.LANGUAGE_CODE
+        return _active_language()
+
+
+def _active_language() -> str:
+    return get_language() or settings.LANGUAGE_CODE
 
 
 def _status_of_gone(request: HttpRequest) -> int:
@@ -172,7 +180,9 @@ def preferences(visit: Visit) -> HttpResponse:
         operations.save_preferences(owner, wanted=wanted, source="preferences", now=utc_now())
     context = {
         "is_done": request.method == "POST",
-        "preferences": preferences_of(owner.learner_id),
+        "preferences": preferences_of(
+            owner.learner_id, locale=visit.locale, language=_active_language()
+        ),
         "address": masked_address(owner.learner_id),
     }
     return visit.page("interventions/preferences.html", context)

@@ -90,6 +90,58 @@ def test_learner_chooses_in_the_own_language(client: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
+    ("locale", "name"),
+    [
+        ("de-AT", "Lernhilfe"),
+        ("de", "Lernhilfe"),
+        ("pt_BR", "Ajuda"),
+        ("pt", "Study help"),
+        ("nl", "Study help"),
+    ],
+)
+def test_names_of_staff_are_in_the_language_of_the_learner(
+    locale: str, name: str, client: Client
+) -> None:
+    delivery = make_delivery()
+    Learner.objects.update(locale=locale)
+    category = delivery.category
+    Category.objects.filter(pk=category.pk).update(name="Study help", description="By tutors.")
+    for language, text, about in (("de", "Lernhilfe", "Vom Team."), ("pt-br", "Ajuda", "")):
+        category.texts.create(locale=language, name=text, description=about)
+
+    page = client.get(link(delivery, "preferences"), headers={"accept-language": "en"}).text
+
+    names = {"Study help": "By tutors.", "Lernhilfe": "Vom Team.", "Ajuda": None}
+    assert [each for each in names if each in page] == [name]
+    assert [each for each in names.values() if each and each in page] == [
+        about for about in [names[name]] if about
+    ]
+
+
+@pytest.mark.django_db
+def test_staff_name_a_category_in_a_language_once(admin_client: Client) -> None:
+    category = make_delivery().category
+    page = f"/admin/interventions/category/{category.pk}/change/"
+    form = admin_client.get(page).context["adminform"].form
+    typed = {
+        **{name: value for name, value in form.initial.items() if value},
+        "texts-TOTAL_FORMS": 2,
+        "texts-INITIAL_FORMS": 0,
+    }
+    for number, locale in enumerate(("pt_BR", "PT-br")):
+        typed |= {f"texts-{number}-locale": locale, f"texts-{number}-name": "Ajuda"}
+
+    assert "duplicate" in admin_client.post(page, typed).text
+    typed["texts-1-locale"] = "Deutsch!"
+    assert "Write a language such as de or pt-BR." in admin_client.post(page, typed).text
+    typed["texts-1-locale"] = "de"
+    assert admin_client.post(page, typed).status_code == 302
+
+    assert {each.locale for each in category.texts.all()} == {"pt-br", "de"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
     ("of_learner", "of_course", "shown"),
     [
         ("", "nl", "nl"),
