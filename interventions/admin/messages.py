@@ -40,7 +40,7 @@ class CategoryTextInline(TableInline):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user may change the category. Nothing else refers to its names."""
-        return self.has_change_permission(request, obj)
+        return bool(self.has_change_permission(request, obj))
 
 
 @admin.register(models.Category)

@@ -49,7 +49,7 @@ class LocaleField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         """Return the language as it is kept. pt_BR is another way to write pt-BR."""
-        return super().to_python(value).lower().replace("_", "-")
+        return (super().to_python(value) or "").lower().replace("_", "-")
 
 
 class DelayField(forms.CharField):

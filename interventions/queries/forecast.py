@@ -1,13 +1,13 @@
 """The forecast of a nudge: which members its first message would reach, and when."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import repeat
 from uuid import uuid4
 
-from activity.models import Enrollment
+from activity.models import Enrollment, Learner
 from common.addresses import comparable
 from interventions.models import (
     DEFAULT_MAX_AGE,
@@ -27,7 +27,7 @@ from interventions.queries.facts import facts_of
 from interventions.queries.learner_messages import RELATED
 from interventions.queries.limits import Limits
 from interventions.queries.runs import zone_of
-from interventions.queries.situations import read_situations
+from interventions.queries.situations import read_situations, with_sharing
 from segmentation.models import WaitingEntry
 
 # The members whose messages are forecast. More would take longer than a page may.
@@ -64,10 +64,11 @@ def forecast(
     limits: Limits,
     now: datetime,
 ) -> Forecast:
-    """Return what the policy would do with a first message of the unsaved cadence. Seven queries.
+    """Return what the policy would do with a first message of the unsaved cadence. Nine queries.
 
-    It takes each member as if the run started now. Messages that wait for the member already go out
-    in turn with it. Learners and courses must be loaded.
+    It takes each member as if the run started now. Messages that wait for the member's mailbox
+    already, also those to other learners who share it, go out in turn with it. Learners and courses
+    must be loaded.
     """
     results = list(_results(members, cadence, delay, limits, now))
     reached = [(at, each) for each, at in results if isinstance(at, datetime)]
@@ -114,8 +115,12 @@ def _results(
     limits: Limits,
     now: datetime,
 ) -> Iterator[tuple[Enrollment, datetime | str]]:
-    situations = read_situations([each.learner for each in members], limits=limits, now=now)
-    waiting = _waiting([each.learner_id for each in members])
+    learners = with_sharing([each.learner for each in members], most=MOST_WAITING)
+    waiting = _waiting(learners)
+    asked = {each.learner_id for each in members} | {
+        one.learner_id for group in waiting.values() for one in group
+    }
+    situations = read_situations([learners[pk] for pk in asked], limits=limits, now=now)
     undecided = _undecided(members, cadence)
     able = []
     for each in members:
@@ -123,9 +128,8 @@ def _results(
             able.append(each)
             continue
         yield each, ENTRY_WAITS if each.pk in undecided else CLOCK_STOPPED
-    for group in _by_mailbox(able):
-        learners = {each.learner_id: each.learner for each in group}
-        old = [one for pk in learners for one in waiting.get(pk, ())]
+    for mailbox, group in _by_mailbox(able).items():
+        old = waiting.get(mailbox, [])
         new = [_first_message(each, cadence, delay, now) for each in group]
         facts = [
             facts_of(
@@ -137,13 +141,17 @@ def _results(
         yield from zip(group, map(_result, expect_in_turn([*candidates])[len(old) :]), strict=True)
 
 
-def _by_mailbox(members: Sequence[Enrollment]) -> Iterable[list[Enrollment]]:
-    """Return the members by mailbox, which uses up caps. One without address stands alone."""
+def _by_mailbox(members: Sequence[Enrollment]) -> dict[str | int, list[Enrollment]]:
+    """Return the members by mailbox, which uses up caps."""
     found: dict[str | int, list[Enrollment]] = {}
     for each in members:
-        mailbox = comparable(each.learner.email or "") or each.learner_id
-        found.setdefault(mailbox, []).append(each)
-    return found.values()
+        found.setdefault(_mailbox(each.learner), []).append(each)
+    return found
+
+
+def _mailbox(learner: Learner) -> str | int:
+    """Return the mailbox, or without an address something that stands for the learner alone."""
+    return comparable(learner.email or "") or learner.pk
 
 
 def _first_message(
@@ -161,12 +169,12 @@ def _undecided(members: Sequence[Enrollment], cadence: Cadence) -> set[int]:
     return set(rows.values_list("enrollment", flat=True))
 
 
-def _waiting(learner_ids: Sequence[int]) -> dict[int, list[Delivery]]:
-    """Return the planned messages by learner. One query."""
-    planned = Delivery.objects.filter(learner__in=learner_ids, state=DeliveryState.PLANNED)
-    found: dict[int, list[Delivery]] = {}
+def _waiting(learners: Mapping[int, Learner]) -> dict[str | int, list[Delivery]]:
+    """Return the planned messages by mailbox. One query."""
+    planned = Delivery.objects.filter(learner__in=learners, state=DeliveryState.PLANNED)
+    found: dict[str | int, list[Delivery]] = {}
     for each in planned.select_related(*RELATED).order_by("send_at")[:MOST_WAITING]:
-        found.setdefault(each.learner_id, []).append(each)
+        found.setdefault(_mailbox(learners[each.learner_id]), []).append(each)
     return found
 
 

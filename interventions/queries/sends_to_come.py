@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Count, F, Func, IntegerField, Q, QuerySet, Window
-from django.db.models.functions import Lower
 
 from activity.access import Viewer, for_user
 from activity.models import Course, Enrollment, Learner
@@ -29,7 +28,7 @@ from interventions.queries.expected_messages import candidate_of
 from interventions.queries.facts import facts_of
 from interventions.queries.limits import Limits, read_limits
 from interventions.queries.runs import delivery_of, zone_of
-from interventions.queries.situations import read_situations
+from interventions.queries.situations import read_situations, with_sharing
 
 # The learners that are looked at. More would take longer than a page may.
 MOST_LEARNERS = 2_000
@@ -82,7 +81,7 @@ def sends_to_come(
     learners = list(_learners(course, until, viewer)[:MOST_LEARNERS])
     total = learners[0].number if learners else 0  # type: ignore[attr-defined]
     asked = {each.pk for each in learners}
-    sharing = _with_sharing(learners)
+    sharing = with_sharing(learners, most=MOST_ROWS)
     limits = read_limits()
     by_mailbox = _by_mailbox(_messages(sharing, until, now), sharing)
     found = SendsToCome(total, len(asked))
@@ -108,14 +107,6 @@ def _learners(course: Course | None, until: datetime, viewer: Viewer) -> QuerySe
         .annotate(number=Window(Count("pk")))
         .order_by(by_chance, "pk")
     )
-
-
-def _with_sharing(learners: Sequence[Learner]) -> dict[int, Learner]:
-    """Return the learners and those who share their mailboxes, and so their caps. One query."""
-    mailboxes = {comparable(each.email) for each in learners if each.email}
-    rows = Learner.objects.annotate(mailbox=Lower("email")).filter(mailbox__in=sorted(mailboxes))
-    others = rows[:MOST_ROWS] if mailboxes else ()
-    return {each.pk: each for each in (*learners, *others)}
 
 
 def _messages(

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from activity.models import Learner
 from common.addresses import comparable
@@ -78,6 +79,17 @@ def read_situations(
         )
         for learner in learners
     }
+
+
+def with_sharing(learners: Sequence[Learner], *, most: int) -> dict[int, Learner]:
+    """Return the learners and those who share their mailboxes, and so their caps. One query.
+
+    Of those who share them, at most so many are read.
+    """
+    mailboxes = _mailboxes(learners)
+    rows = Learner.objects.annotate(mailbox=Lower("email")).filter(mailbox__in=mailboxes)
+    others = rows[:most] if mailboxes else ()
+    return {each.pk: each for each in (*learners, *others)}
 
 
 def _suppressed(addresses: Mapping[int, Mapping[str, str]]) -> frozenset[str]:

@@ -143,6 +143,22 @@ def test_forecast_knows_that_a_waiting_message_goes_first(course):
     assert forecast_for([member]).first_at == NOW + 24 * HOUR
 
 
+def test_forecast_counts_what_waits_for_another_account_with_the_mailbox(
+    course, django_assert_num_queries
+):
+    member = enrolled(course, email="family@example.org")
+    other = enrolled(make_live_course(), email="Family@example.org")
+    save_cap("One a day", limit=1, window="rolling_hours", length=24)
+    make_delivery(other, make_cadence(), planned_at=NOW - HOUR, send_at=NOW)
+
+    assert forecast_for([member]).first_at == NOW + 24 * HOUR
+    members = [member, *(enrolled(course) for _ in range(5))]
+    cadence = unsaved_cadence(make_category(), segment=make_any_segment())
+    limits = read_limits()
+    with django_assert_num_queries(9):
+        forecast(members, cadence=cadence, delay=timedelta(0), limits=limits, now=NOW)
+
+
 def test_forecast_leaves_out_entries_that_staff_have_not_decided_on(course):
     segment = make_any_segment(course)
     held, free = enrolled(course), enrolled(course)
