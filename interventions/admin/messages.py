@@ -2,17 +2,19 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from activity.access import for_user, named
 from activity.admin import KeptAdmin, ReadOnlyAdmin, RelatedFilter, StackInline, TableInline
+from activity.texts import a_few
 from interventions import models, operations
 from interventions.channels import CHANNELS
-from interventions.forms import CategoryTextForm, TemplateForm
+from interventions.forms import CategoryForm, CategoryTextForm, TemplateForm
 from interventions.queries.texts import TextCache
 from interventions.render.liquid import TemplateError
 
@@ -27,6 +29,10 @@ _FRAME = (
     'class="border border-base-200 preview rounded-default w-full dark:border-base-700"></iframe>'
     '<p class="mt-2">This is the saved English text with example values.</p>'
 )
+
+# The fields that decide which messages go out, and when.
+_LIMITS = frozenset({"needs_opt_in", "capped", "quiet", "required", "once_for_all_courses"})
+_AT_ONCE = "The change holds at once for the messages of {}, also for those that wait already."
 
 
 class CategoryTextInline(TableInline):
@@ -59,6 +65,20 @@ class CategoryAdmin(KeptAdmin):
     )
     search_fields = ("key", "name")
     inlines = (CategoryTextInline,)
+    form = CategoryForm
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Return the key of a saved category: learners' mail programs sort by it."""
+        return ("key",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the category. Say for which cadences other limits hold now."""
+        super().save_model(request, obj, form, change)
+        active = obj.cadences.filter(status=models.CadenceStatus.ACTIVE)
+        concerned = named(for_user(active, request.user), request.user)
+        if change and _LIMITS & {*form.changed_data} and concerned.exists():
+            which = a_few([f"“{each}”" for each in concerned.order_by("name", "pk")])
+            messages.warning(request, _AT_ONCE.format(which))
 
 
 class TemplateTextInline(StackInline):
@@ -102,6 +122,16 @@ class MessageTemplateAdmin(KeptAdmin):
         """Return the page with previews, test mails and versions."""
         address = reverse("interventions:template", args=(row.pk,))
         return [("Preview for a learner, test mail and versions", address)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Return also the key of a saved template. Under another key a second one would be made."""
+        return (*self.readonly_fields, "key") if obj else self.readonly_fields
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Return the form, which knows its viewer."""
+        form = super().get_form(request, *args, **kwargs)
+        form.viewer = request.user
+        return form
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return the channel if there is only one, or if the template is already saved."""

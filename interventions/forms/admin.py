@@ -12,12 +12,22 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from activity.access import COMMAND_LINE, Viewer
 from activity.rights import REFUSAL
 from interventions.forms.fields import DurationTextField, LocaleField, TimeOfDayField, WeekdaysField
-from interventions.models import Cadence, CadenceStatus, CategoryText, MessageTemplate, QuietHours
+from interventions.models import (
+    Cadence,
+    CadenceStatus,
+    Category,
+    CategoryText,
+    MessageTemplate,
+    QuietHours,
+)
 from interventions.operations import (
     InterventionError,
     check_cadence,
+    check_category,
+    check_opt_in,
     check_texts,
     free_cadence_key,
 )
@@ -28,12 +38,13 @@ from segmentation.forms import RuleField
 
 if TYPE_CHECKING:
     TemplateModelForm = forms.ModelForm[MessageTemplate]
+    CategoryModelForm = forms.ModelForm[Category]
     CategoryTextModelForm = forms.ModelForm[CategoryText]
     CadenceModelForm = forms.ModelForm[Cadence]
     QuietHoursModelForm = forms.ModelForm[QuietHours]
 else:
     TemplateModelForm = CadenceModelForm = QuietHoursModelForm = forms.ModelForm
-    CategoryTextModelForm = forms.ModelForm
+    CategoryModelForm = CategoryTextModelForm = forms.ModelForm
 
 
 def _as_typed(*sources: str) -> SafeString:
@@ -55,8 +66,12 @@ _BODY_HELP = format_html(
 
 
 class TemplateForm(TemplateModelForm):
-    """A template with the text of its next version in one locale."""
+    """A template with the text of its next version in one locale.
 
+    The admin sets `viewer` for each request. A refusal names only what the viewer may see.
+    """
+
+    viewer: ClassVar[Viewer] = COMMAND_LINE
     locale = forms.CharField(
         max_length=16,
         initial=DEFAULT_LOCALE,
@@ -101,7 +116,35 @@ class TemplateForm(TemplateModelForm):
                 check_texts(self.texts(), channel=data.get("channel", self.instance.channel))
             except (InterventionError, TemplateError) as error:
                 raise ValidationError(str(error)) from None
+        self._check_category(data.get("category"))
         return data
+
+    def _check_category(self, category: Category | None) -> None:
+        stored = MessageTemplate.objects.filter(pk=self.instance.pk).first()
+        if stored is not None and category is not None:
+            try:
+                check_category(stored, category, viewer=self.viewer)
+            except InterventionError as error:
+                self.add_error("category", str(error))
+
+
+class CategoryForm(CategoryModelForm):
+    """A category. Consent that was asked for cannot be given up later."""
+
+    class Meta:
+        model = Category
+        fields = "__all__"
+
+    def clean_needs_opt_in(self) -> bool:
+        """Return the tick. Refuse to take it away while learners rely on it."""
+        value: bool = self.cleaned_data["needs_opt_in"]
+        stored = Category.objects.filter(pk=self.instance.pk).first()
+        if stored is not None:
+            try:
+                check_opt_in(stored, needs_opt_in=value)
+            except InterventionError as error:
+                raise ValidationError(str(error)) from None
+        return value
 
 
 class CategoryTextForm(CategoryTextModelForm):

@@ -52,6 +52,8 @@ from interventions.operations.runs import CLOCK_STOPPED, manual_runs, start_manu
 from interventions.operations.secrets import renew_secret
 from interventions.operations.tasks import finish_task, take_task, talk_about
 from interventions.operations.templates import (
+    check_category,
+    check_opt_in,
     check_texts,
     restore_version,
     save_category,
@@ -80,7 +82,9 @@ __all__ = [
     "beside_an_experiment",
     "caps_without_effect",
     "check_cadence",
+    "check_category",
     "check_channel",
+    "check_opt_in",
     "check_steps",
     "check_texts",
     "check_webhook_url",

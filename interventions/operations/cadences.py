@@ -86,14 +86,17 @@ def set_cadence_status(cadence_id: int, status: CadenceStatus) -> Cadence:
 
     The planned messages of a cadence that is not active are dropped when they are due.
     """
-    cadence = Cadence.objects.select_related("segment__playbook", "arm", "ghost_for").get(
-        pk=cadence_id
-    )
+    cadence = Cadence.objects.select_related(
+        "segment__playbook", "arm", "ghost_for", "category"
+    ).get(pk=cadence_id)
     cadence.status = status
     if status == CadenceStatus.ACTIVE:
         if not cadence.steps.exists():
             raise InterventionError(f"The cadence '{cadence}' has no steps. Add at least one step.")
         check_cadence(cadence)
+        # A template may have moved to another category while the cadence was archived.
+        steps = cadence.steps.select_related("template__category")
+        check_steps(cadence, [StepFields(each.template) for each in steps])
     cadence.save(update_fields=["status"])
     return cadence
 
