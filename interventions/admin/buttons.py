@@ -8,12 +8,17 @@ ACTIVATE = Button(
     "Activate",
     "Learners who enter the segment from now on get its messages, within caps and quiet hours.",
 )
-PAUSE = Button("pause", "Pause…", "Its messages wait until somebody resumes it. You say why.")
+PAUSE = Button(
+    "pause",
+    "Pause…",
+    "Its messages wait until somebody resumes it, also on course sites. You say why.",
+)
 RESUME = Button("resume", "Resume", "Messages that waited go out within seconds.")
 ARCHIVE = Button(
     "archive",
     "Archive",
-    "Nobody starts it any more, and messages that wait are not sent. Sent ones stay on record.",
+    "Nobody starts it any more, messages that wait are not sent, and course sites hide its "
+    "messages. Sent ones stay on record.",
 )
 
 

@@ -198,7 +198,10 @@ class CadenceAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
         note = operations.PauseNote(request.user.get_username(), form.cleaned_data["reason"])
         for cadence in queryset:
             operations.pause_cadence(cadence.pk, paused=True, now=utc_now(), note=note)
-        messages.success(request, "The cadences are paused. Their planned messages are held.")
+        messages.success(
+            request,
+            "The cadences are paused. Their planned messages are held, and course sites show none.",
+        )
         return None
 
     @admin.action(description="Resume: let its messages go out", permissions=["send"])

@@ -81,6 +81,15 @@ class CategoryAdmin(KeptAdmin):
             messages.warning(request, _AT_ONCE.format(which))
 
 
+@admin.register(models.CategoryText)
+class CategoryTextAdmin(ReadOnlyAdmin):
+    """All names of categories in other languages, read-only. They are edited at their category."""
+
+    list_display = ("category", "locale", "name", "description")
+    list_select_related = ("category",)
+    list_filter = ("locale",)
+
+
 class TemplateTextInline(StackInline):
     """The texts of all versions, read-only."""
 

@@ -118,7 +118,9 @@ def _switch(request: HttpRequest, form: WhyForm, *, may_hold: bool) -> bool:
     note = operations.PauseNote(by, form.cleaned_data["reason"])
     operations.pause_site(paused=True, now=utc_now(), note=note)
     messages.success(
-        request, "All sending is held. A message that is just being sent may still go out."
+        request,
+        "All sending is held, and course sites show no message. A message that is just being sent "
+        "may still go out.",
     )
     return True
 

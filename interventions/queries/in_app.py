@@ -7,12 +7,18 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Q, QuerySet
 
 from activity.models import Learner, PendingNo
 from common.addresses import comparable
 from common.stored_text import unstorable
-from interventions.models import CourseSite, InAppMessage
+from interventions.models import (
+    CadenceStatus,
+    CourseSite,
+    InAppMessage,
+    LearnerPause,
+    SitePause,
+)
 from interventions.queries.preferences import wanted_of
 
 ALGORITHM = "HS256"
@@ -105,6 +111,7 @@ def shown_messages(reader: SiteReader, *, now: datetime) -> list[InAppMessage]:
     """Return the messages to show now, the newest first. At most four queries.
 
     A no holds for what waits here too: nothing is shown that the learner does not want any more.
+    So does a pause: staff who stop a wrong text expect that nobody reads it from then on.
     """
     mailbox = comparable(reader.learner.email or "")
     said_no = Q(learner=reader.learner) | Q(mailbox=mailbox or None)
@@ -113,12 +120,24 @@ def shown_messages(reader: SiteReader, *, now: datetime) -> list[InAppMessage]:
     stays = Q(enrollment__withdrew_at=None) | Q(enrollment__withdrew_at__gt=now)
     rows = messages_of(reader).filter(
         stays,
+        _not_held(reader.learner),
         dismissed_at=None,
         expires_at__gt=now,
         delivery__category__in=wanted_of(reader.learner.pk, mailbox),
     )
     joined = rows.select_related("delivery", "enrollment__course")
     return list(joined.order_by("-sent_at", "-pk")[:MOST_SHOWN])
+
+
+def _not_held(learner: Learner) -> Q:
+    """Return the condition that staff hold nothing that concerns the message."""
+    cadence = "delivery__run__cadence"
+    return (
+        ~Q(Exists(SitePause.objects.filter(paused=True)))
+        & ~Q(Exists(LearnerPause.objects.filter(learner=learner, ended_at=None)))
+        & Q(enrollment__course__live_since__isnull=False)
+        & Q(**{f"{cadence}__paused": False, f"{cadence}__status": CadenceStatus.ACTIVE})
+    )
 
 
 def origins_allowed() -> set[str]:
