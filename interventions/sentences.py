@@ -34,13 +34,18 @@ _ENDED = {
     DeliveryState.DELIVERED: "was delivered on {at}.",
     DeliveryState.BOUNCED: "was sent on {at} and came back.",
     DeliveryState.COMPLAINED: "was sent on {at} and marked as spam.",
-    DeliveryState.IN_DOUBT: "was sent on {at}. Nobody knows whether it arrived.",
+    DeliveryState.IN_DOUBT: "was sent on {at}, but nobody knows whether it was accepted.",
     DeliveryState.GHOST: "was not sent, because {control}. It would have gone out on {at}.",
     DeliveryState.DROPPED: "was not sent, because {because}. That was decided on {at}.",
     DeliveryState.EXPIRED: "was not sent. It waited until {at}, because {because}.",
     DeliveryState.FAILED: "was not sent, because {because}. That was on {at}.",
 }
 
+_DOUBT = (
+    "It is not sent again by itself, so that no learner gets it twice, unless its category or "
+    "channel says otherwise. Look in the log of the mail server, or ask whoever runs it, for {id}. "
+    "Then say on the page of the message whether it was accepted. Until then, caps count it."
+)
 _NEVER = "will not be sent, because the clock of this simulated course stands still."
 
 
@@ -98,6 +103,8 @@ def ended_sentences(
         at = delivery.finished_at or now
         if used_by := used_up_at(delivery, cap, at=at, viewer=viewer):
             yield used_up_sentence(cap, used_by, zone=zone)
+    if delivery.state == DeliveryState.IN_DOUBT:
+        yield _DOUBT.format(id=delivery.message_id or delivery.key)
     if change := words_of(delivery.reason).change:
         yield change
 

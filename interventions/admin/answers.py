@@ -21,11 +21,12 @@ AT_MOST = 500
 
 @dataclass(frozen=True)
 class Answer:
-    """One action: its name, question, explanation, operation and success message."""
+    """One action: its name, question, explanation, button, operation and success message."""
 
     action: str
     question: str
     consequence: str
+    button: str
     do: Callable[[int], None]
     done: str
 

@@ -21,6 +21,8 @@ from activity.admin import (
     ENROLLED,
     WHOLE_ID,
     BigTableAdmin,
+    Button,
+    ButtonsAdmin,
     Column,
     EnrollmentAdmin,
     Export,
@@ -62,6 +64,7 @@ RETRY = Answer(
     question="Try failed messages again?",
     consequence="Failed messages are planned again, with a new number of attempts. Consent, caps, "
     "quiet hours and pauses are checked again. Messages that are too old stay failed.",
+    button="Try again",
     do=lambda delivery_id: operations.retry_failed(delivery_id, now=utc_now()),
     done="planned again and will go out within seconds",
 )
@@ -69,7 +72,9 @@ ACCEPTED = Answer(
     action="resolve_as_accepted",
     question="Did the receiver accept these messages?",
     consequence="Messages in doubt are recorded as handed off, also in the learners' events and in "
-    "the experiments.",
+    "the experiments. They are not sent again. Choose this too if nobody can find out: then no "
+    "learner gets a message twice.",
+    button="It was accepted",
     do=lambda delivery_id: operations.resolve_in_doubt(delivery_id, accepted=True, now=utc_now()),
     done="recorded as handed off",
 )
@@ -79,9 +84,15 @@ NOT_ACCEPTED = Answer(
     consequence="Messages in doubt are recorded as failed, and frequency caps no longer count "
     "them. Confirm only if you know it, for example from the log of the mail server. If a message "
     "was accepted and you try it again, the learner gets it twice.",
+    button="It was never accepted",
     do=lambda delivery_id: operations.resolve_in_doubt(delivery_id, accepted=False, now=utc_now()),
     done="recorded as failed and can be tried again",
 )
+# The answers to a message by its state.
+ANSWERS = {
+    models.DeliveryState.FAILED: (RETRY,),
+    models.DeliveryState.IN_DOUBT: (ACCEPTED, NOT_ACCEPTED),
+}
 WITHOUT_REASONS = "without_reasons"
 # The first columns of the lists of messages as files.
 MESSAGE_COLUMNS = (
@@ -109,7 +120,7 @@ STATE_COLORS = {
 
 
 @admin.register(models.Delivery)
-class DeliveryAdmin(FoundByLearner, ExportedList, ReadOnlyAdmin):
+class DeliveryAdmin(FoundByLearner, ExportedList, ButtonsAdmin, ReadOnlyAdmin):
     """The ledger: all planned messages, and why each went out or did not."""
 
     list_display = (
@@ -189,6 +200,11 @@ class DeliveryAdmin(FoundByLearner, ExportedList, ReadOnlyAdmin):
             address = reverse("interventions:sent_message", args=(row.pk,))
             links.append(("Read it as it was sent", address))
         return links
+
+    def buttons(self, request: HttpRequest, row: Any) -> list[Button]:
+        """Return the answers to a failed message or to one in doubt. Each asks first."""
+        answers = ANSWERS.get(row.state, ()) if self.has_answer_permission(request) else ()
+        return [Button(each.action, f"{each.button}…", each.consequence) for each in answers]
 
     def has_answer_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may decide on messages, which can let messages out."""

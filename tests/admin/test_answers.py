@@ -119,3 +119,35 @@ def test_more_than_a_form_can_hold_is_refused_with_a_sentence(staff, monkeypatch
 
     assert "Choose at most 1 messages at a time. Nothing was changed." in page
     assert {state_of(each) for each in failed} == {("failed", "refused")}
+
+
+@pytest.mark.parametrize(
+    ("button", "state"),
+    [("It was accepted…", "handed_off"), ("It was never accepted…", "failed")],
+)
+def test_the_page_of_a_message_in_doubt_says_what_to_do_and_has_both_answers(
+    staff, button: str, state: str
+) -> None:
+    delivery = make_in_doubt()
+    page = reverse("admin:interventions_delivery_change", args=(delivery.pk,))
+    shown = staff.get(page)
+    assert "nobody knows whether it was accepted" in shown.text
+    assert "for &lt;1@test&gt;. Then say on the page of the message" in shown.text
+    (pressed,) = (each for each in shown.context["buttons"] if each.text == button)
+    press = f"{page.removesuffix('change/')}press/{pressed.action}/"
+
+    assert "1 message chosen." in staff.post(press).text
+    assert state_of(delivery)[0] == "in_doubt"
+    after = staff.post(press, {"confirmed": "yes"}, follow=True)
+
+    assert state_of(delivery)[0] == state
+    assert after.request["PATH_INFO"] == page
+    offered = [each.text for each in after.context["buttons"]]
+    assert offered == (["Try again…"] if state == "failed" else [])
+
+
+def test_who_may_only_look_gets_no_answers(client) -> None:
+    delivery = make_in_doubt()
+    page = reverse("admin:interventions_delivery_change", args=(delivery.pk,))
+
+    assert log_in(client, "view_delivery").get(page).context["buttons"] == []

@@ -13,6 +13,7 @@ from interventions.channels import Result, smtp
 from interventions.channels.email import EmailConnection
 from interventions.channels.smtp import SECONDS_OF_DISTRUST, SECONDS_OF_TRUST, Trust
 from interventions.models import Delivery
+from interventions.operations import resolve_in_doubt
 from interventions.operations.finish import AFTER_CHANNEL_DOWN
 from interventions.stages.dispatch import dispatch_due
 from interventions.stages.recover import recover
@@ -206,6 +207,27 @@ def test_a_server_that_stops_reading_a_short_body_causes_one_doubt_per_beat(
     beats(3)
 
     assert states() == {"in_doubt": 3, "planned": MESSAGES - 3}
+
+
+def test_staff_settle_what_a_trusted_server_took_before_it_hung_up(sink: FaultySmtp) -> None:
+    assert send_one(1) is Result.HANDED_OFF
+    deliveries = make_messages(2)
+    sink.stage, sink.fault, sink.keeps = "end", HANG_UP, True
+    after = beats(2)
+    sink.heal()
+    assert states() == {"in_doubt": 2}
+    taken = len(sink.accepted)
+
+    for delivery, accepted in zip(deliveries, (True, False), strict=True):
+        delivery.refresh_from_db()
+        assert "closed" in delivery.trace[-1]["detail"]
+        resolve_in_doubt(delivery.pk, accepted=accepted, now=after)
+    beats(1, since=after + timedelta(days=1))
+
+    assert states() == {"handed_off": 1, "failed": 1}
+    # An answer alone sends nothing.
+    assert len(sink.accepted) == taken
+    assert Event.objects.filter(verb="EMAIL_SENT").count() == 1
 
 
 @pytest.mark.parametrize("keeps", [True, False])
