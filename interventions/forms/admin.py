@@ -120,10 +120,10 @@ class TemplateForm(TemplateModelForm):
         return data
 
     def _check_category(self, category: Category | None) -> None:
-        stored = MessageTemplate.objects.filter(pk=self.instance.pk).first()
-        if stored is not None and category is not None:
+        # The instance gets what was typed only after this.
+        if self.instance.pk and category is not None:
             try:
-                check_category(stored, category, viewer=self.viewer)
+                check_category(self.instance, category, viewer=self.viewer)
             except InterventionError as error:
                 self.add_error("category", str(error))
 
@@ -138,10 +138,10 @@ class CategoryForm(CategoryModelForm):
     def clean_needs_opt_in(self) -> bool:
         """Return the tick. Refuse to take it away while learners rely on it."""
         value: bool = self.cleaned_data["needs_opt_in"]
-        stored = Category.objects.filter(pk=self.instance.pk).first()
-        if stored is not None:
+        # The instance gets what was typed only after this.
+        if self.instance.pk:
             try:
-                check_opt_in(stored, needs_opt_in=value)
+                check_opt_in(self.instance, needs_opt_in=value)
             except InterventionError as error:
                 raise ValidationError(str(error)) from None
         return value

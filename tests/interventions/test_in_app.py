@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,24 +16,20 @@ from standardwebhooks.webhooks import Webhook
 from activity.models import Course, DailyActivity, Event
 from common.clock import utc_now
 from interventions.channels import CHANNELS
-from interventions.models import CadenceStatus, CourseSite, Delivery, InAppMessage
+from interventions.models import CourseSite, Delivery, InAppMessage
 from interventions.operations import (
     InterventionError,
     checked_origins,
-    pause_cadence,
-    pause_learner,
-    pause_site,
     renew_secret,
     save_course_site,
-    set_cadence_status,
     unsubscribe,
 )
 from interventions.operations.secrets import new_secret
 from interventions.queries.in_app import MOST_SHOWN
 from interventions.render.links import LinkOwner
 from interventions.stages.dispatch import dispatch_due
-from tests.factories import NOW, make_enrollment, make_learner
 from tests.factories import act as acts
+from tests.factories import make_enrollment, make_learner
 from tests.guards.code import ROOT
 from tests.interventions.factories import (
     make_cadence,
@@ -253,29 +248,6 @@ def test_nothing_is_shown_after_it_has_expired_or_after_a_no(
     for delivery in (over, refused, pending, gone):
         headers = token(site, delivery.learner.external_id)
         assert client.get(LIST, headers=headers).json()["messages"] == []
-
-
-HOLDS: dict[str, Callable[[Delivery, bool], object]] = {
-    "everything": lambda _, held: pause_site(paused=held, now=utc_now()),
-    "its cadence": lambda d, held: pause_cadence(d.run.cadence_id, paused=held, now=utc_now()),
-    "its learner": lambda d, held: pause_learner(d.learner_id, paused=held, now=utc_now()),
-    "its course": lambda _, held: Course.objects.update(live_since=None if held else NOW),
-    "archived": lambda d, held: set_cadence_status(
-        d.run.cadence_id, CadenceStatus.ARCHIVED if held else CadenceStatus.ACTIVE
-    ),
-}
-
-
-def test_what_staff_hold_is_not_shown_until_they_resume(client: Client, site: CourseSite) -> None:
-    delivery = make_sent()
-    headers = token(site, delivery.learner.external_id)
-    client.post(f"{LIST}{delivery.key}/seen/", headers=headers)
-
-    for name, hold in HOLDS.items():
-        for is_held in (True, False):
-            hold(delivery, is_held)
-            shown = client.get(LIST, headers=headers).json()["messages"]
-            assert (name, bool(shown)) == (name, not is_held)
 
 
 def test_the_list_has_a_limit_and_a_fixed_number_of_queries(
