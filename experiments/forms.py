@@ -29,6 +29,7 @@ from experiments.design import (
     LEAST_FLOOR,
     ONE_ARM,
     SECTION,
+    Adapting,
 )
 from experiments.models import ARM_KEY_ONCE, ARM_ONE_CONTROL, ARM_POSITION_ONCE, Arm, Experiment
 
@@ -46,6 +47,14 @@ SHARE = "Write a share from 0 to 1, such as 0.5 for half."
 _SHARE_ERRORS = dict.fromkeys(("max_digits", "max_whole_digits"), SHARE)
 POPULATION = "Choose a segment or a playbook. The experiment draws its members."
 ONE_POPULATION = "Choose a segment or a playbook, not both."
+# Only an adaptive draw uses these fields, and the page hides them for other draws. An empty one has
+# the value that stands here.
+_USUAL_ADAPTING = {
+    "burn_in": Adapting.burn_in,
+    "share_batch": Adapting.batch,
+    "share_floor": Decimal(str(Adapting.floor)),
+}
+ADAPTING_FIELDS = tuple(_USUAL_ADAPTING)
 # The highest number that the column holds, far above the position of any arm.
 _PARKED = 32767
 HIGHEST_POSITION = 1000
@@ -66,7 +75,7 @@ class ExperimentForm(ExperimentModelForm):
         fields = (
             "key", "name", "hypothesis", "segment", "playbook",
             "method", "strata", "block_sizes", "section_rule",
-            "burn_in", "share_batch", "share_floor",
+            *ADAPTING_FIELDS,
             "coverage", "differs_outside", "seed",
             "layer", "layer_start", "layer_end", "excludes_reached",
             "ends_at", "most_learners", "most_sections", "afterwards", "afterwards_arm",
@@ -87,6 +96,12 @@ class ExperimentForm(ExperimentModelForm):
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=Experiment._meta.get_field("other_outcomes").help_text,
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # They are missing in a started experiment, whose design is read-only.
+        for name in self.fields.keys() & set(ADAPTING_FIELDS):
+            self.fields[name].required = False
 
     def clean_guardrails(self) -> str:
         """Return the guardrails if each line can be read."""
@@ -123,6 +138,7 @@ class ExperimentForm(ExperimentModelForm):
         if "method" in self.cleaned_data:
             is_cluster = self.cleaned_data["method"] == CLUSTER
             self.instance.unit = SECTION if is_cluster else ENROLLMENT
+            self._settle_adapting()
             found = self.cleaned_data
             for name, sentence in (*design_faults(found), *adapting_faults(found)):
                 self.add_error(name, sentence)
@@ -135,6 +151,19 @@ class ExperimentForm(ExperimentModelForm):
             elif all(chosen):
                 self.add_error("playbook", ONE_POPULATION)
         return cleaned
+
+    def _settle_adapting(self) -> None:
+        """Put the default where a number of an adaptive draw is empty.
+
+        For another draw nobody sees these numbers, so what is typed there is passed over.
+        """
+        is_adaptive = self.cleaned_data["method"] == ADAPTIVE
+        for name, usual in _USUAL_ADAPTING.items():
+            if not is_adaptive:
+                self.errors.pop(name, None)
+                self.cleaned_data[name] = getattr(self.instance, name)
+            elif name not in self.errors and self.cleaned_data.get(name) is None:
+                self.cleaned_data[name] = usual
 
 
 def adapting_faults(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -22,8 +22,8 @@ from activity.admin import (
 )
 from common.clock import utc_now
 from experiments import models
-from experiments.design import SECTION, WINNER
-from experiments.forms import ArmForm, ArmFormSet, ExperimentForm
+from experiments.design import ADAPTIVE, SECTION, WINNER
+from experiments.forms import ADAPTING_FIELDS, ArmForm, ArmFormSet, ExperimentForm
 from experiments.operations import archive_experiment, note_state, stop_experiment
 from experiments.protocol import ProtocolError
 from experiments.queries import courses_of, design_problems, draft_problems, without_section
@@ -36,9 +36,7 @@ STATUS_COLORS = {
     "stopped": "warning",
     "archived": "default",
 }
-DESIGN = (
-    "method", "strata", "block_sizes", "section_rule", "burn_in", "share_batch", "share_floor",
-)  # fmt: skip
+DESIGN = ("method", *ADAPTING_FIELDS, "strata", "block_sizes", "section_rule")
 LAYER = ("layer", "layer_start", "layer_end", "excludes_reached")
 END = ("ends_at", "most_learners", "most_sections", "afterwards", "afterwards_arm")
 ANALYSIS = (
@@ -116,6 +114,11 @@ class ArmInline(TableInline):
         return is_draft(obj) and super().has_delete_permission(request, obj)
 
 
+def _without_adapting(options: dict[str, Any]) -> dict[str, Any]:
+    fields = tuple(each for each in options["fields"] if each not in ADAPTING_FIELDS)
+    return {**options, "fields": fields}
+
+
 class Starter(Protocol):
     """Start an experiment. Raise ProtocolError with the reasons why it cannot start."""
 
@@ -141,6 +144,10 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
     inlines = (ArmInline,)
     actions = ("start", "start_without_present", "stop", "archive")
     readonly_fields = STATE
+    # The page of a started experiment has no method to choose.
+    conditional_fields: ClassVar = dict.fromkeys(
+        ADAPTING_FIELDS, f"typeof method === 'undefined' || method === '{ADAPTIVE}'"
+    )
     fieldsets = (
         (None, {"fields": ("name", "hypothesis", "segment", "playbook")}),
         (
@@ -195,6 +202,9 @@ class ExperimentAdmin(ButtonsAdmin, SendingAdmin, KeptAdmin):
         found = super().get_fieldsets(request, obj)
         if obj is not None and is_draft(obj):
             return [*found[:1], (None, {"fields": ("shown_report",)}), *found[1:]]
+        if obj is not None and obj.method != ADAPTIVE:
+            # No script hides them where the method cannot be chosen.
+            found = [(name, _without_adapting(options)) for name, options in found]
         is_stopped = obj is not None and obj.status == models.ExperimentStatus.STOPPED
         if is_stopped and type(self).caps_that_hold(obj):
             return [*found[:1], (None, {"fields": ("shown_caps",)}), *found[1:]]

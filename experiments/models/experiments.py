@@ -96,7 +96,9 @@ class Experiment(PlannedAnalysis, CourseScoped):
         verbose_name="how they are drawn",
         help_text="Balanced blocks keep the arms of a small course equally large, also within each "
         "stratum. Draw whole sections if learners of one class would see each other's messages. An "
-        "adaptive draw finds the best arm sooner, but says less exactly how much better it is.",
+        "adaptive draw finds the best arm sooner, but says less exactly how much better it is. It "
+        "follows and compares only what a learner has done or not, and no numbers such as "
+        "attempts.",
     )
     seed = models.CharField(
         max_length=100,
@@ -146,15 +148,15 @@ class Experiment(PlannedAnalysis, CourseScoped):
         default=Adapting.burn_in,
         db_default=Adapting.burn_in,
         verbose_name="learners before the shares change",
-        help_text="For an adaptive draw. Until the outcomes of so many learners are known, the "
-        "weights of the arms draw.",
+        help_text="Until the outcomes of so many learners are known, the weights of the arms "
+        "draw. At least 20; empty means 60.",
     )
     share_batch = models.PositiveIntegerField(
         default=Adapting.batch,
         db_default=Adapting.batch,
         verbose_name="learners between two changes",
-        help_text="For an adaptive draw. Learners are compared only with those drawn by the same "
-        "shares, so small batches cost precision.",
+        help_text="Learners are compared only with those drawn by the same shares, so small "
+        "batches cost precision. At least 20; empty means 40.",
     )
     share_floor = models.DecimalField(
         max_digits=5,
@@ -162,8 +164,8 @@ class Experiment(PlannedAnalysis, CourseScoped):
         default=Decimal("0.1"),
         db_default=Decimal("0.1"),
         verbose_name="smallest share of an arm",
-        help_text="For an adaptive draw. The control and every other arm keep at least this share, "
-        "so that they can still be compared.",
+        help_text="The control and every other arm keep at least this share, so that they can "
+        "still be compared. At least 0.05; empty means 0.1.",
     )
     layer = models.ForeignKey(
         ExclusionLayer,

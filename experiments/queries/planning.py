@@ -32,6 +32,7 @@ from experiments.reporting.planning import TEN_POINTS
 from experiments.reporting.prospects import Prospects
 from experiments.reporting.replays import FEWEST, DrawPlan, Past, Replays, replay
 from experiments.stats.adaptive.forecast import Forecast, adapting_forecast
+from experiments.stats.comparison import RATES
 from experiments.stats.designs import SectionDesign, icc_of_history
 from experiments.stats.estimate import Estimate
 from experiments.stats.sections import by_section
@@ -227,6 +228,7 @@ class Checked:
             looks=len(self.protocol.analysis.looks),
             sections=self._sections,
             forecast=self._forecast,
+            uncompared=self._uncompared,
             most_sections=self._most_sections,
         )
 
@@ -253,6 +255,13 @@ class Checked:
             adapting=adapting,
             learners=self._planned,
         )
+
+    @property
+    def _uncompared(self) -> list[str]:
+        if self.protocol.design.adapting is None:
+            return []
+        chosen = self.protocol.chosen_metrics()
+        return [metric.name for metric in chosen if metric.family is not RATES]
 
     @cached_property
     def _section_sizes(self) -> list[int]:

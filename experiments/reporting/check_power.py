@@ -1,6 +1,6 @@
 """What an experiment could show at its planned number of learners, from its draft. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf, sqrt
 
@@ -47,6 +47,8 @@ class PowerFacts:
     looks: int = 0
     # What adapting the shares is expected to leave; None for other draws.
     forecast: Forecast | None = None
+    # The names of the outcomes that an adaptive draw does not compare.
+    uncompared: Sequence[str] = ()
 
     def arms(self, total: int) -> tuple[int, int]:
         """Return the sizes of the control and of the treated arm among so many learners."""
@@ -112,6 +114,9 @@ def power_texts(facts: PowerFacts) -> Iterator[str]:
         )
     if facts.forecast is not None:
         yield _adapting(facts.forecast, len(facts.weights))
+    if facts.uncompared:
+        names = ", ".join(f"“{name}”" for name in facts.uncompared)
+        yield f"An adaptive draw compares only shares of learners, so it will not compare {names}."
     if len(facts.weights) > 2:
         yield (
             f"{len(facts.weights) - 1} arms are compared with the control, so each needs a larger "

@@ -79,9 +79,20 @@ def create(page):
         page.locator(f"[name=arms-{place}-weight]").fill("0.5")
     page.locator("[name=arms-0-is_control]").check()
     page.get_by_text("How learners are drawn").click()
+    only_an_adaptive_draw_asks_for_its_numbers(page)
     page.get_by_label("The arms differ outside Nudgelab").check()
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/experiments/experiment/")
+
+
+def only_an_adaptive_draw_asks_for_its_numbers(page):
+    """See the fields of an adaptive draw come and go with the method."""
+    batch, method = page.locator("[name=share_batch]"), page.locator("[name=method]")
+    batch.wait_for(state="hidden")
+    method.select_option("adaptive")
+    batch.wait_for(state="visible")
+    method.select_option("hash")
+    batch.wait_for(state="hidden")
 
 
 def mark_as_checked(page, address):

@@ -37,12 +37,14 @@ def test_check_says_the_cost_and_counts_only_what_is_left() -> None:
         "metric": METRICS[0], "weights": HALVES, "control": "control", "treated": "nudge",
         "level": 0.95, "baseline": 0.3, "learners": 100, "planned": 160,
     }  # fmt: skip
-    plain, adaptive = PowerFacts(**values), PowerFacts(**values, forecast=forecast(160))
+    plain = PowerFacts(**values)
+    adaptive = PowerFacts(**values, forecast=forecast(160), uncompared=("Days active",))
 
     assert detectable(adaptive).rise > detectable(plain).rise
     text = " ".join(power_texts(adaptive))
     assert "finds the best arm sooner, but measures the difference less exactly" in text
     assert "times as wide as with equal shares" in text
+    assert "only shares of learners, so it will not compare “Days active”" in text
     few = " ".join(power_texts(PowerFacts(**values, forecast=forecast(40))))
     assert "the shares of the arms would hardly change" in few
 

@@ -59,7 +59,6 @@ def experiment_form(arms: Sequence[Row], *, initial: int = 0, **fields: Any) -> 
     form = {"key": "new", "name": "New", "hypothesis": "", "segment": "", "playbook": ""}
     form |= {"unit": "enrollment", "method": "hash", "seed": "s", "coverage": "1"}
     form |= {"block_sizes": "varying", "section_rule": "keep", "afterwards": "keep"}
-    form |= {"burn_in": "60", "share_batch": "40", "share_floor": "0.1"}
     form |= {"primary_outcome": USUAL_PRIMARY}
     form |= {"arms-TOTAL_FORMS": len(arms), "arms-INITIAL_FORMS": initial}
     for place, row in enumerate(arms):

@@ -1,6 +1,7 @@
 """The page of an experiment: its design, and what can no longer be changed after the start."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -69,6 +70,34 @@ def test_whole_sections_are_one_choice(staff: Client) -> None:
     assert add(staff, {"method": "cluster", "most_sections": "8"}).status_code == 302
     row = Experiment.objects.get()
     assert (row.unit, row.method, row.most_sections) == ("section", "cluster", 8)
+
+
+def test_only_an_adaptive_draw_needs_its_numbers_and_has_usual_ones(staff: Client) -> None:
+    empty = {"burn_in": "", "share_batch": "", "share_floor": ""}
+    for key, fields in (
+        ("adaptive", {"method": "adaptive", **empty}),
+        ("typed", {"method": "adaptive", **empty, "share_batch": "30"}),
+        ("hash", {"method": "hash", **empty}),
+        # Hidden by the page, so nobody could mend them.
+        ("hidden", {"method": "hash", "burn_in": "x", "share_batch": "1", "share_floor": "7"}),
+    ):
+        response = add(staff, {**fields, "key": key, "seed": key})
+        assert response.status_code == 302, experiment_errors(response)
+    names = ("key", "burn_in", "share_batch", "share_floor")
+    assert set(Experiment.objects.values_list(*names)) == {
+        ("adaptive", 60, 40, Decimal("0.1")),
+        ("typed", 60, 30, Decimal("0.1")),
+        ("hash", 60, 40, Decimal("0.1")),
+        ("hidden", 60, 40, Decimal("0.1")),
+    }
+    errors = experiment_errors(add(staff, {"method": "adaptive", "burn_in": "x"}))
+    assert list(errors) == ["burn_in"]
+
+
+def test_page_of_a_started_experiment_shows_them_only_if_it_adapts(staff: Client) -> None:
+    for method, is_shown in (("hash", False), ("adaptive", True)):
+        page = staff.get(page_of(running_experiment(method=method))).content.decode()
+        assert ("Learners between two changes" in page) is is_shown
 
 
 @pytest.mark.parametrize(
