@@ -23,9 +23,9 @@ _README = """{name}
 as of {as_of}
 {warning}
 {rows}: one row per learner drawn, in an order that tells nothing about the learner. There
-are no names, addresses or ids. An empty outcome is not counted yet. A section, a stratum or
-a day that fewer than {fewest} learners of an arm share is empty, and so is an outcome in which
-fewer than {fewest} learners of the arm are counted.
+are no names, addresses or ids. An empty outcome is not counted yet. A section, a stratum, a
+period or a day that fewer than {fewest} learners of an arm share is empty, and so is an outcome
+in which fewer than {fewest} learners of the arm are counted.
 {numbers}: every number of the report, one per line. Those of the part "given" are its
 settings; all others follow from the rows.
 {codebook}: each column of the rows with its meaning, unit, window and missing values.

@@ -1,11 +1,12 @@
 """Sections, strata and days of learners, shown only where they single nobody out. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import NamedTuple, TypeVar
 
+from experiments.reporting.share_periods import Period
 from experiments.reporting.small_cells import is_small, kept_parts
 
 T = TypeVar("T", bound=Hashable)
@@ -17,7 +18,10 @@ class HiddenError(ValueError):
 
 
 class Place(NamedTuple):
-    """An arm, the ids of a section and a stratum or None, and the day of the draw."""
+    """An arm, the ids of a section and a stratum or None, and the day of the draw.
+
+    In an adaptive draw the stratum is the period, given by the number of its first draw.
+    """
 
     arm: str
     section: int | None
@@ -38,6 +42,8 @@ class Shown:
     strata: Mapping[int, int]
     strata_of: Mapping[int | None, frozenset[int]]
     days: Mapping[tuple[str, int | None, int | None], frozenset[date]]
+    # The shares of the arms in an adaptive draw, by stratum and arm.
+    shares: Mapping[tuple[int, str], float] = field(default_factory=dict)
     # The learners who have a section that is not shown.
     hidden_sections: int = 0
     # The learners who have a stratum that is not shown.
@@ -66,6 +72,24 @@ class Shown:
             if place.stratum is not None and shown._class(place)[2] is None
         )
         return replace(shown, days=days, hidden_sections=sum(hidden), hidden_strata=sum(without))
+
+    def by_period(self, periods: Sequence[Period]) -> "Shown":
+        """Return what is shown of an adaptive draw: the periods in their order, from 1 on."""
+        numbers = {each.position: number for number, each in enumerate(periods, start=1)}
+        return replace(
+            self,
+            strata={position: numbers[position] for position in self.strata},
+            shares={
+                (each.position, arm): share
+                for each in periods
+                for arm, share in each.shares.items()
+            },
+        )
+
+    def share(self, place: Place) -> str:
+        """Return the share by which the arm was drawn; empty if its period is hidden."""
+        _, _, period = self._class(place)
+        return "" if period is None else f"{self.shares[period, place.arm]:g}"
 
     def texts(self, place: Place) -> tuple[str, str, str]:
         """Return the section's and the stratum's number and the day, each empty if hidden."""

@@ -7,7 +7,17 @@ from functools import cache
 from importlib.resources import files
 
 # The modules of the notebook's chapters, each of which uses only those before it.
-CHAPTERS = ("reading", "rates", "means", "others", "any_time", "sections", "checks", "report")
+CHAPTERS = (
+    "reading",
+    "rates",
+    "adaptive",
+    "means",
+    "others",
+    "any_time",
+    "sections",
+    "checks",
+    "report",
+)
 _PACKAGE = f"{__package__}.notebook"
 _MARKS = re.compile(r"  # (?:fmt: skip|type: ignore\S*)$", re.MULTILINE)
 _INTRODUCTION = """# The report, computed again

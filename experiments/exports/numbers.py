@@ -10,11 +10,14 @@ from typing import NamedTuple
 from experiments.reporting.guardrails import GuardrailRow
 from experiments.reporting.reach import Reach
 from experiments.reporting.report import MetricResult, Report
+from experiments.reporting.share_periods import Adaptive
 from experiments.reporting.small_cells import is_small
 from experiments.reporting.staying import Staying
+from experiments.stats.adaptive.rates import Pair, period_weights
 from experiments.stats.balance import sample_ratio
 from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate
+from experiments.stats.sufficient import Counts
 
 COLUMNS = ("part", "outcome", "arm", "number", "value")
 GIVEN = "given"
@@ -59,6 +62,8 @@ def _of_parts(report: Report) -> Iterator[Number]:
         yield from _of_sequence(report.primary.metric.key, key, found)
     for row in report.guardrails:
         yield from _of_guardrail(row)
+    if report.adaptive:
+        yield from _of_periods(report.primary, report.adaptive)
     if report.staying:
         yield from _of_staying(report.staying)
     if report.reach:
@@ -87,6 +92,11 @@ def _given(report: Report) -> Iterator[Number]:
         yield Number(GIVEN, "", arm.key, "weight", arm.weight)
         yield Number(GIVEN, "", arm.key, "is_control", arm.is_control)
         yield Number(GIVEN, "", arm.key, "sections", arm.sections)
+    yield Number(GIVEN, "", "", "is_adaptive", report.facts.is_adaptive)
+    periods = report.adaptive.periods if report.adaptive else ()
+    for number, period in enumerate(periods, start=1):
+        for key, share in period.shares.items():
+            yield Number(GIVEN, "", key, f"share_{number}", share)
     for row in report.guardrails:
         yield Number(GIVEN, row.metric.key, row.arm.key, "margin", row.guardrail.margin.size)
 
@@ -96,7 +106,11 @@ def _of_sizes(report: Report) -> Iterator[Number]:
     yield Number("arms", "", "", "always_p_value", report.balance.always_p_value)
     for arm in report.arms:
         yield Number("arms", "", arm.key, "drawn", arm.assigned)
-    if not (report.facts.draws_sections or report.primary.is_hiding):
+    if report.adaptive:
+        if not report.primary.is_hiding:
+            p_value = report.adaptive.counted.p_value
+            yield Number("arms", report.primary.metric.key, "", "counted_p_value", p_value)
+    elif not (report.facts.draws_sections or report.primary.is_hiding):
         counted = [report.primary.observed[arm.key].n for arm in report.arms]
         balance = sample_ratio(counted, [arm.weight for arm in report.arms])
         yield Number("arms", report.primary.metric.key, "", "counted_p_value", balance.p_value)
@@ -113,6 +127,9 @@ def _of_result(result: MetricResult) -> Iterator[Number]:
         yield Number("outcome", key, arm, "rate_or_mean", level)
     for row in result.rows:
         yield from _of_comparison("outcome", key, row.arm.key, row.comparison)
+        if result.by_part and not result.checks:
+            levels = row.comparison.arm_level, row.comparison.control_level
+            yield from _weighted("outcome", key, row.arm.key, levels)
         yield Number("outcome", key, row.arm.key, "corrected_p_value", row.corrected_p)
     for arm, checked in result.checks.items():
         for name in ("value", "low", "high", "p_value"):
@@ -136,6 +153,35 @@ def _estimate(part: str, key: str, arm: str, found: Estimate) -> Iterator[Number
         yield Number(part, key, arm, name, getattr(found, name))
 
 
+def _weighted(part: str, key: str, arm: str, levels: tuple[float, float]) -> Iterator[Number]:
+    """Yield the levels whose difference is that of an adaptive draw."""
+    yield Number(part, key, arm, "weighted_rate", levels[0])
+    yield Number(part, key, arm, "control_weighted_rate", levels[1])
+
+
+def _of_periods(primary: MetricResult, found: Adaptive) -> Iterator[Number]:
+    """Yield the weight of each period in the primary comparison, and the precision that is left.
+
+    Weights follow from the numbers of learners, so those of few are left out.
+    """
+    key = primary.metric.key
+    for row in primary.rows:
+        control, arm = row.control.key, row.arm.key
+        if not row.comparison.difference.has_value:
+            continue
+        yield Number("period", key, arm, "precision", found.precision[arm])
+        parts = [primary.by_part.get(period.key, {}) for period in found.periods]
+        pairs = [
+            Pair(*(of[each].sums if each in of else Counts(0, 0) for each in (control, arm)))
+            for of in parts
+        ]
+        for number, (pair, weight) in enumerate(zip(pairs, period_weights(pairs), strict=True), 1):
+            if min(pair.control.n, pair.arm.n) and not (
+                is_small(pair.control.n) or is_small(pair.arm.n)
+            ):
+                yield Number("period", key, arm, f"weight_{number}", weight)
+
+
 def _of_sequence(primary: str, arm: str, found: Estimate) -> Iterator[Number]:
     for name in ("low", "high", "p_value"):
         yield Number("any time", primary, arm, name, getattr(found, name))
@@ -150,7 +196,10 @@ def _of_guardrail(row: GuardrailRow) -> Iterator[Number]:
         if not is_small(observed.n):
             yield Number("guardrail", key, each, "counted", observed.n)
             yield Number("guardrail", key, each, "total", observed.tally[1])
-        yield Number("guardrail", key, each, "rate_or_mean", level)
+        if not row.is_weighted:
+            yield Number("guardrail", key, each, "rate_or_mean", level)
+    if row.is_weighted:
+        yield from _weighted("guardrail", key, arm, (row.arm_level, row.control_level))
     yield from _estimate("guardrail", key, arm, found.difference)
     yield Number("guardrail", key, arm, "margin_p_value", found.p_value)
 

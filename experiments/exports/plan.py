@@ -22,16 +22,22 @@ class Plan:
     reached: Metric | None = None
     # The number of learners in the plan, for the interval that holds at any time.
     expected_learners: int = USUAL_LEARNERS
+    # Whether the shares of the arms followed the outcomes.
+    is_adaptive: bool = False
 
     @classmethod
     def of(cls, protocol: ExperimentProtocol) -> "Plan":
         """Return the plan of the protocol. Raise ProtocolError if this release cannot read it."""
         metrics = tuple(protocol.chosen_metrics())
         guardrails = tuple(metric for metric, _ in protocol.chosen_guardrails())
+        expected = protocol.analysis.expected_learners
+        if protocol.design.adapting is not None:
+            # Who left, and whom messages reached, is said of whole arms.
+            return cls(metrics, guardrails, expected_learners=expected, is_adaptive=True)
         if not guardrails:
             return cls(metrics)
         beside = staying_metric(metrics[0]), reach_metric(metrics[0])
-        return cls(metrics, guardrails, *beside, protocol.analysis.expected_learners)
+        return cls(metrics, guardrails, *beside, expected)
 
     @property
     def primary(self) -> Metric:
@@ -51,4 +57,4 @@ class Plan:
     @property
     def is_anchored(self) -> bool:
         """Return whether the primary outcome is read from the first message or ghost on too."""
-        return bool(self.guardrails)
+        return bool(self.guardrails) and not self.is_adaptive

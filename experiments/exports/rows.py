@@ -28,6 +28,12 @@ _BEGINNING = (
     ("stratum", "a number of the stratum within which the draw was balanced", "number",
      f"not drawn within strata, or {_HIDDEN}"),
 )  # fmt: skip
+_OF_ADAPTIVE = (
+    ("period", "the number of the period of constant shares in which the learner was drawn, from 1",
+     "number", _HIDDEN),
+    ("share", "the share by which the arm was drawn: the chance of the learner to get it", "0 to 1",
+     _HIDDEN),
+)  # fmt: skip
 CODEBOOK_COLUMNS = (
     "column", "outcome", "role", "kind", "window_hours", "better", "name", "meaning", "unit",
     "missing",
@@ -78,8 +84,9 @@ def _without(row: Row, hidden: Hidden) -> Row:
 
 def _line(unit: int, row: Row, plan: Plan, shown: Shown, control: str) -> list[str]:
     arm = row.place.arm
-    section, stratum, day = shown.texts(row.place)
-    return [str(unit), arm, str(int(arm == control)), day, section, stratum, *_cells(row, plan)]
+    section, part, day = shown.texts(row.place)
+    drawn = ["", part, shown.share(row.place)] if plan.is_adaptive else [part]
+    return [str(unit), arm, str(int(arm == control)), day, section, *drawn, *_cells(row, plan)]
 
 
 def _cells(row: Row, plan: Plan) -> Iterator[str]:
@@ -99,7 +106,8 @@ def _texts(metric: Metric, numbers: Sequence[Any] | None) -> tuple[str, ...]:
 
 def codebook(plan: Plan) -> Iterator[tuple[str, ...]]:
     """Yield the entry of each column of the rows in their order, under CODEBOOK_COLUMNS."""
-    for name, meaning, unit, missing in _BEGINNING:
+    own = _OF_ADAPTIVE if plan.is_adaptive else ()
+    for name, meaning, unit, missing in (*_BEGINNING, *own):
         yield (name, "", "", "", "", "", "", meaning, unit, missing)
     for metric in plan.outcomes:
         role = "guardrail" if metric in plan.guardrails else "outcome"

@@ -41,10 +41,6 @@ _LOCAL = f"local AS MATERIALIZED ({zone_arrays('%(zone)s')})"
 _DAY = day_in_arrays("drawn.assigned_at", "local")
 _numbers = count(1)
 _FEW = "Too few learners were drawn into {}, so a file of rows would single them out."
-_ADAPTIVE = (
-    "There is no file of rows for an adaptive draw yet: its notebook would pool learners who were "
-    "drawn by different shares. The numbers of the report are in its file of numbers."
-)
 _UNSEEN = "Learners of a course that you may not see take part, so you get no file of rows."
 
 
@@ -97,8 +93,6 @@ def bundle_of(experiment: Experiment, *, as_of: datetime, viewer: Viewer) -> Bun
     found = make_report(experiment, as_of=as_of, viewer=viewer)
     if not all(course.is_seen for course in found.facts.courses):
         raise HiddenError(_UNSEEN)
-    if found.facts.is_adaptive:
-        raise HiddenError(_ADAPTIVE)
     plan = Plan.of(read_protocol(experiment.protocol))
     reading = Reading(experiment, plan, as_of, found.facts.zone)
     sizes = place_sizes(reading)
@@ -106,7 +100,10 @@ def bundle_of(experiment: Experiment, *, as_of: datetime, viewer: Viewer) -> Bun
     if few:
         names = {arm.key: f"“{arm.name}”" for arm in found.arms}
         raise HiddenError(_FEW.format(" and ".join(names[arm] for arm in few)))
-    return Bundle(found, experiment.protocol, plan, Shown.of(sizes), unit_rows(reading))
+    shown = Shown.of(sizes)
+    if found.adaptive is not None:
+        shown = shown.by_period(found.adaptive.periods)
+    return Bundle(found, experiment.protocol, plan, shown, unit_rows(reading))
 
 
 def _rows(cursor: Any, reading: Reading) -> Iterator[Row]:
@@ -137,13 +134,16 @@ def _has_ended(at: datetime, window: timedelta | None, until: datetime) -> bool:
 
 
 # The section and the stratum of the draw. Learners who were drawn alone have only a section today.
+# An adaptive draw has its period in place of both: the rest of a section would be too few.
 _PLACE = f"""
-    arm.key, COALESCE(whole.section_id, enrollment.section_id) AS section, {_DAY} AS drawn_on,
-    COALESCE(drawn.stratum_id, whole.stratum_id) AS stratum"""
+    arm.key, CASE WHEN drawn.period_id IS NULL
+        THEN COALESCE(whole.section_id, enrollment.section_id) END AS section, {_DAY} AS drawn_on,
+    COALESCE(period.position, drawn.stratum_id, whole.stratum_id) AS stratum"""
 _PLACE_JOINS = """
     JOIN experiments_arm arm ON arm.id = drawn.arm_id
     JOIN activity_enrollment enrollment ON enrollment.id = drawn.enrollment_id
     LEFT JOIN experiments_sectiondraw whole ON whole.id = drawn.section_draw_id
+    LEFT JOIN experiments_shareperiod period ON period.id = drawn.period_id
     CROSS JOIN local"""
 _PLACES = f"""
 WITH {_LOCAL}

@@ -70,6 +70,14 @@ class Data:
         return [key[2] for key in self.reported if key[0] == "given" and key[3] == "weight"]
 
     @property
+    def periods(self) -> int:
+        """Return the number of periods of an adaptive draw; 0 for other draws."""
+        return sum(
+            key[0] == "given" and key[2] == self.control and key[3].startswith("share_")
+            for key in self.reported
+        )
+
+    @property
     def control(self) -> str:
         """Return the control."""
         return next(arm for arm in self.arms if self.given("is_control", arm))

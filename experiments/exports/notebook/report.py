@@ -9,6 +9,13 @@ from pathlib import Path
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
+from experiments.exports.notebook.adaptive import (
+    by_period,
+    guard_periods,
+    of_weights,
+    sizes_of_periods,
+    tables_by_period,
+)
 from experiments.exports.notebook.any_time import any_time_interval
 from experiments.exports.notebook.checks import (
     guard_rate,
@@ -44,6 +51,8 @@ def recompute(data: Data) -> dict[Key, float]:
     found.update(of_any_time(data, found))
     for outcome in data.outcomes("guardrail"):
         found.update(of_guardrail(data, outcome))
+    if data.periods:
+        found.update(of_weights(data))
     if "left" in data.columns:
         found.update(of_left(data))
     if "reached" in data.columns:
@@ -58,6 +67,14 @@ def of_sizes(data: Data) -> Iterator[tuple[Key, float]]:
     for arm, size in zip(data.arms, sizes, strict=True):
         yield ("arms", "", arm, "drawn"), size
     primary = next(data.outcomes("primary"))
+    if data.periods:
+        periods = [data.columns["period"][data.arm_of == arm] for arm in data.arms]
+        for name, value in sizes_of_periods(data, periods).items():
+            yield ("arms", "", "", name), value
+        periods = [data.counted(arm, [primary.names[0], "period"])[1] for arm in data.arms]
+        for name, value in sizes_of_periods(data, periods).items():
+            yield ("arms", primary.key, "", f"counted_{name}"), value
+        return
     counted = [data.counted(arm, primary.names)[0].size for arm in data.arms]
     yield ("arms", primary.key, "", "counted_p_value"), sizes_p_value(counted, weights)
     if data.given("draws_sections"):
@@ -82,7 +99,9 @@ def of_outcome(data: Data, part: str, outcome: Outcome) -> Iterator[tuple[Key, f
         yield (part, "", "", "p_value"), sizes_p_value(sizes, weights)
     level, control = data.given("level"), data.control
     for arm in data.others:
-        if data.given("draws_sections"):
+        if data.periods:
+            compared = by_period(data, outcome, arm)
+        elif data.given("draws_sections"):
             own, other = ([*counted[each], places[each][0]] for each in (control, arm))
             compared = compare_sections(kind, own, other, level, hours / 24)
             if "low" in compared:
@@ -165,7 +184,12 @@ def of_guardrail(data: Data, outcome: Outcome) -> Iterator[tuple[Key, float]]:
         yield ("guardrail", key, arm, "rate_or_mean"), level_of(kind, columns, hours)
     for arm in data.others:
         margin, own = data.given("margin", arm, key), data.counted(arm, names)
-        if data.given("draws_sections"):
+        if data.periods:
+            found = {}
+            if kind == "binary":
+                tables = tables_by_period(data, outcome, arm)
+                found = guard_periods(tables, margin, outcome.better == "lower", level)
+        elif data.given("draws_sections"):
             first, second = (
                 data.counted(each, [*names, "section"]) for each in (data.control, arm)
             )
@@ -227,10 +251,12 @@ def is_hidden(key: Key, data: Data) -> bool:
     """Return whether the number needs sections or strata of learners that are hidden."""
     if key[3] == "randomization_p_value" and data.given("hidden_strata"):
         return True
+    of_learners = ("counted", "total", "rate_or_mean", "drawn")
+    if data.periods and data.given("hidden_strata"):
+        return key[3] not in of_learners
     if not (data.given("draws_sections") and data.given("hidden_sections")):
         return False
-    of_learners = ("counted", "total", "rate_or_mean", "difference")
-    return key[0] in ("outcome", "guardrail") and key[3] not in of_learners
+    return key[0] in ("outcome", "guardrail") and key[3] not in (*of_learners, "difference")
 
 
 def is_searched(key: Key, data: Data) -> bool:
@@ -256,7 +282,8 @@ def report_text(folder: Path) -> str:
         lines.append(f"{words:60} {there:22.12g} {here:22.12g}{'' if agrees else '  <-- differs'}")
         apart += not agrees
     if hidden := sum(is_hidden(key, data) for key in data.reported):
-        lines.append(f"Not computed, as they need sections or strata that are hidden: {hidden}.")
+        what = "periods" if data.periods else "sections or strata"
+        lines.append(f"Not computed, as they need {what} that are hidden: {hidden}.")
     lines.append(f"Numbers that differ: {apart}." if apart else "All numbers agree.")
     return "\n".join([*lines, *withheld_texts(data)])
 

@@ -87,6 +87,16 @@ def period_statistic(pairs: Sequence[Pair], *, difference: float) -> float:
     return _Tables.of(used).statistic(difference) if used else 0.0
 
 
+def period_weights(pairs: Sequence[Pair]) -> list[float]:
+    """Return the weight of each period in `period_difference`. They sum to 1, if any is above 0."""
+    if not any(each.control.n and each.arm.n for each in pairs):
+        return [0.0] * len(pairs)
+    with np.errstate(invalid="ignore"):
+        weights = np.nan_to_num(_Tables.of(pairs).weights)
+    found: list[float] = (weights / weights.sum()).tolist()
+    return found
+
+
 def period_guardrail(found: PeriodDifference, pairs: Sequence[Pair], margin: Margin) -> Guardrail:
     """Return the guardrail of the difference, with the test of `period_difference` at the margin.
 
