@@ -38,8 +38,8 @@ AIM_BEATS = 2.0
 # Four workers at least 2.5 times the rate of one.
 AIM_FAR = 0.4
 FAR_MILLISECONDS = 20
-FAR_MESSAGES = 800
 # Enough for each worker to have more to do than to begin.
+FAR_MESSAGES = 2_000
 WORKERS_MESSAGES = 3_000
 
 

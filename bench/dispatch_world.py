@@ -78,18 +78,13 @@ def main() -> int:
 
 def send(number: int) -> list[dict[str, float]]:
     """Return for each round our time and the time of a bare loop with the same mails."""
-    course, cadence = make_world()
-    make_messages(course, cadence, WARM_UP)
-    dispatch()
+    course, cadence = _warm_world()
     return [_round(course, cadence, number) for _ in range(ROUNDS)]
 
 
 def workers(number: int) -> dict[str, float]:
     """Return per message the processor time and the statements of one worker and of six."""
-    course, cadence = make_world()
-    # Workers live for long. What a process does only once would be counted six times against once.
-    make_messages(course, cadence, WARM_UP)
-    dispatch()
+    course, cadence = _warm_world()
     found = {}
     for count in (1, WORKERS):
         make_messages(course, cadence, number)
@@ -103,7 +98,7 @@ def workers(number: int) -> dict[str, float]:
 
 def slow(number: int) -> dict[str, float]:
     """Return the messages a second of one worker and of four, with a mail server far away."""
-    course, cadence = make_world()
+    course, cadence = _warm_world()
     found = {}
     for count in (1, FAR_WORKERS):
         make_messages(course, cadence, number)
@@ -150,6 +145,18 @@ def _round(course: Course, cadence: Cadence, number: int) -> dict[str, float]:
         "statements": counted[0] / number,
         "cpu": ours_cpu / number * 1000,
     }
+
+
+def _warm_world() -> tuple[Course, Cadence]:
+    """Return a world, after all has been done once that a process does only once.
+
+    Workers live for long. It would be counted as many times as there are workers, against once. The
+    first link of a mail alone loads all pages, which Celery loads before it forks its workers.
+    """
+    course, cadence = make_world()
+    make_messages(course, cadence, WARM_UP)
+    dispatch()
+    return course, cadence
 
 
 def dispatch() -> None:

@@ -103,14 +103,14 @@ class Decided:
 
 @transaction.atomic
 def claim_next(
-    candidates: Sequence[int], *, room: Mapping[str, int], now: datetime, cache: DispatchCache
+    candidates: Mapping[int, str], *, room: Mapping[str, int], now: datetime, cache: DispatchCache
 ) -> Turn:
     """Decide on the due messages of learners, up to the first of each to hand off. Claim those."""
     return write_decided(decide_next(candidates, room=room, now=now, cache=cache))
 
 
 def decide_next(
-    candidates: Sequence[int],
+    candidates: Mapping[int, str],
     *,
     room: Mapping[str, int],
     now: datetime,
@@ -119,8 +119,9 @@ def decide_next(
 ) -> Decided:
     """Decide on the due messages of learners, and write nothing yet. Call it in a transaction.
 
-    `room` is how many messages each channel that is up can take now. As many learners are taken as
-    there is room, in the order of the candidates. All learners with their mailboxes are locked, so
+    `candidates` are learners in order, each with the channel of its first message, as far as it is
+    known. `room` is how many messages each channel that is up can take now. As many learners are
+    taken as there is room. All learners with their mailboxes are locked, so
     that no other worker can pass a cap at the same time. Mailboxes that another worker has are
     skipped. `in_flight` are learners whose messages have no recorded answer yet. Nothing is decided
     on their mailboxes.
@@ -128,8 +129,8 @@ def decide_next(
     cache.refresh()
     work = Decided(cache, now, Counter(room), Turn())
     full = {name for name, number in room.items() if not number}
-    limit = work.room.total()
-    taken = claim_learners(candidates, channels=list(room), now=now, limit=limit)
+    limit = _room_for(candidates, room)
+    taken = claim_learners(list(candidates), channels=list(room), now=now, limit=limit)
     work.turn.rest = taken.rest
     for each in _with_facts(_to_decide(taken.claimed, work.turn, in_flight), work):
         waits_for = _decide_in_order(each, work)
@@ -139,6 +140,17 @@ def decide_next(
     _render(work)
     _come_again(taken.instead_of, work)
     return work
+
+
+def _room_for(candidates: Mapping[int, str], room: Mapping[str, int]) -> int:
+    """Return how many learners to lock.
+
+    With the room of all channels together, a turn with messages of only one channel would lock and
+    read learners for whom it has no room.
+    """
+    wanted = Counter(candidates.values())
+    likely = sum(min(number, wanted[name]) for name, number in room.items()) + wanted[""]
+    return likely or sum(room.values())
 
 
 def write_decided(work: Decided) -> Turn:

@@ -131,8 +131,6 @@ def claim_learners(
     important message is taken instead: the worker may have skipped that learner just before. It
     takes two statements, and three more if learners share a mailbox. It never waits for a lock.
     """
-    # A learner who was taken instead of another may stand in the list twice.
-    candidates = list(dict.fromkeys(candidates))
     values: dict[str, Any] = {"candidates": as_array(candidates), "channels": list(channels)}
     with preparing_cursor() as cursor:
         cursor.execute(_TAKE, {**values, "now": now, "limit": limit})
@@ -143,7 +141,7 @@ def claim_learners(
     claimed = sorted(_read(place), key=lambda each: place[each.learner.pk])
     # With fewer than the limit, all other candidates are with other workers or have nothing due.
     after = candidates.index(list(taken)[-1]) + 1
-    rest = candidates[after:] if len(taken) == limit else []
+    rest = list(candidates[after:]) if len(taken) == limit else []
     whole = _whole(claimed, set(taken.values()))
     instead_of = _more_important(whole, channels=channels, now=now)
     if not instead_of:

@@ -34,8 +34,8 @@ LOOKED_AT = 5_000
 _DUE = f"""
 WITH open_step AS MATERIALIZED ({OPEN_STEPS}), due AS (
     SELECT longest.* FROM open_step CROSS JOIN LATERAL (
-        SELECT delivery.id, delivery.learner_id, delivery.priority, delivery.planned_at,
-            enrollment.course_id
+        SELECT delivery.id, delivery.learner_id, delivery.channel, delivery.priority,
+            delivery.planned_at, enrollment.course_id
         FROM interventions_delivery AS delivery
         JOIN activity_enrollment AS enrollment ON enrollment.id = delivery.enrollment_id
         JOIN activity_course AS course ON course.id = enrollment.course_id
@@ -47,8 +47,8 @@ WITH open_step AS MATERIALIZED ({OPEN_STEPS}), due AS (
         ORDER BY delivery.send_at LIMIT %(looked_at)s
     ) AS longest
 )
-SELECT learner_id FROM (
-    SELECT learner_id, priority, planned_at, id, row_number() OVER (
+SELECT learner_id, channel FROM (
+    SELECT learner_id, channel, priority, planned_at, id, row_number() OVER (
         PARTITION BY priority, course_id ORDER BY planned_at, id
     ) AS turn
     FROM due
@@ -101,11 +101,11 @@ WHERE learner_id = ANY(%(learners)s::bigint[]) AND state = 'planned' AND send_at
 
 def due_learners(
     *, now: datetime, channels: Collection[str], passed_over: Collection[int] = ()
-) -> list[int]:
+) -> dict[int, str]:
     """Return learners with a message that may go out, without those in `passed_over`. One query.
 
-    They are in the order of their most important message. Of one priority the courses take turns,
-    each with the message planned first.
+    They are in the order of their most important message, each with its channel. Of one priority
+    the courses take turns, each with the message planned first.
     """
     values: dict[str, Any] = {
         "now": now,
@@ -116,7 +116,10 @@ def due_learners(
     }
     with connection.cursor() as cursor:
         cursor.execute(_DUE, values)
-        return list(dict.fromkeys(learner for (learner,) in cursor.fetchall()))
+        first: dict[int, str] = {}
+        for learner_id, channel in cursor.fetchall():
+            first.setdefault(learner_id, channel)
+        return first
 
 
 def in_order_of_messages(

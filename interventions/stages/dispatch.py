@@ -38,6 +38,7 @@ from interventions.operations.noes import hear
 from interventions.operations.pace import give_back, slow_down, slowed_room, speed_up, take
 from interventions.operations.recording import record_answers
 from interventions.operations.runs import end_at_goal
+from interventions.operations.waiting import WaitingList
 from interventions.queries.due import due_learners
 
 # No hand-off starts with less of its lease left. Even with a hanging server, the answer must be
@@ -45,10 +46,6 @@ from interventions.queries.due import due_learners
 LEASE_TO_START = timedelta(minutes=10)
 # The wait of a loop whose messages have used up the limits per second of their channels.
 SECONDS_TO_WAIT = 0.1
-# Of so many learners in the list, a turn takes those whom no other worker has. With many workers
-# most are taken, and it looks at twice as many after each turn that was not full.
-CANDIDATES = 32
-MOST_CANDIDATES = 256
 # The next turn keeps its learners locked until the answers to this one have come, for so long at
 # most. A server that takes longer gives no time to gain.
 SECONDS_TO_HOLD = 0.25
@@ -77,26 +74,6 @@ class _Loop:
     def is_over(self) -> bool:
         """Return whether the loop must not start another message."""
         return self.is_stopping() or time.monotonic() >= self.deadline
-
-
-@dataclass
-class _Queue:
-    """The learners whom a page still has to serve, in order."""
-
-    waiting: list[int]
-    width: int = CANDIDATES
-
-    @property
-    def next(self) -> list[int]:
-        """Return the candidates of the next turn."""
-        return self.waiting[: self.width]
-
-    def advance(self, turn: Turn) -> None:
-        """Let those come next who come again after the turn, and those whom it had no room for."""
-        self.waiting = turn.again + turn.rest + self.waiting[self.width :] + turn.blocked
-        # A full turn leaves a rest.
-        width = max(CANDIDATES, self.width // 2) if turn.rest else 2 * self.width
-        self.width = min(width, MOST_CANDIDATES)
 
 
 @dataclass(frozen=True)
@@ -142,24 +119,25 @@ def dispatch_due(
         is_stopping=is_stopping,
     )
     with _closing(lines), switching_seldom():
+        queue = WaitingList()
         for page in _pages(loop):
-            if not _serve(page, loop):
+            queue.fill(page)
+            if not _serve(queue, loop):
                 break
         _speed_up(loop)
     return +loop.moves
 
 
-def _pages(loop: _Loop) -> Iterator[list[int]]:
+def _pages(loop: _Loop) -> Iterator[Mapping[int, str]]:
     served: set[int] = set()
     while page := due_learners(now=loop.clock(), channels=loop.lines, passed_over=served):
         served.update(page)
         yield page
 
 
-def _serve(waiting: list[int], loop: _Loop) -> bool:
+def _serve(queue: WaitingList, loop: _Loop) -> bool:
     """Send the learners all due messages, in turns. Return False if the loop must end."""
-    queue = _Queue(waiting)
-    while queue.waiting:
+    while queue.learners:
         # Opening a connection can take as long as the timeout, so the time is checked after it.
         room = _room(loop)
         if loop.is_over or not room:
@@ -176,7 +154,7 @@ def _serve(waiting: list[int], loop: _Loop) -> bool:
     return True
 
 
-def _send(turn: Turn, queue: _Queue, loop: _Loop) -> Turn | None:
+def _send(turn: Turn, queue: WaitingList, loop: _Loop) -> Turn | None:
     """Hand the claims off and record the answers. Return the next turn if one is claimed by then.
 
     The next turn is claimed meanwhile if that saves time.
@@ -191,7 +169,7 @@ def _send(turn: Turn, queue: _Queue, loop: _Loop) -> Turn | None:
     for flight in sorted(flights, key=lambda each: loop.lines[each.channel].most):
         done = flight.answered()
         _note(flight, done, record_answers(done, clock=loop.clock), loop)
-    queue.waiting[:0] = _again(turn, loop)
+    queue.learners[:0] = _again(turn, loop)
     # Learners who wait for a channel at its limit would else be asked for again and again.
     if turn.blocked and not turn.claims and not turn.moves:
         time.sleep(SECONDS_TO_WAIT)
@@ -216,13 +194,13 @@ def _is_quick(turn: Turn, flights: Sequence[_Flight], loop: _Loop) -> bool:
     )
 
 
-def _claim_meanwhile(flight: _Flight, queue: _Queue, loop: _Loop) -> Recorded | None:
+def _claim_meanwhile(flight: _Flight, queue: WaitingList, loop: _Loop) -> Recorded | None:
     """Decide on the next turn meanwhile, and record and claim in one transaction.
 
     Return None if nothing is written. Then both are done one after the other.
     """
     in_flight = frozenset(claim.delivery.learner_id for claim in flight.claims)
-    candidates = [each for each in queue.next if each not in in_flight]
+    candidates = {pk: name for pk, name in queue.next.items() if pk not in in_flight}
     names = loop.lines.keys() - loop.stopped
     room = {name: number for name in names if (number := _room_of(name, loop))}
     if not candidates or not room:
@@ -248,7 +226,7 @@ def _claim_meanwhile(flight: _Flight, queue: _Queue, loop: _Loop) -> Recorded | 
     return recorded
 
 
-def _claim(candidates: Sequence[int], room: Mapping[str, int], loop: _Loop) -> Turn:
+def _claim(candidates: Mapping[int, str], room: Mapping[str, int], loop: _Loop) -> Turn:
     """Claim at most one message for each of the learners that there is room for."""
     now = loop.clock()
     # Opt-outs kept while the database was down must apply before the first message after it.
@@ -260,19 +238,19 @@ def _claim(candidates: Sequence[int], room: Mapping[str, int], loop: _Loop) -> T
             raise
         if len(candidates) > 1:
             return _claim_singly(candidates, room, loop)
-        _put_off(candidates[0], error, loop)
+        _put_off(next(iter(candidates)), error, loop)
         return Turn()
 
 
-def _claim_singly(candidates: Sequence[int], room: Mapping[str, int], loop: _Loop) -> Turn:
+def _claim_singly(candidates: Mapping[int, str], room: Mapping[str, int], loop: _Loop) -> Turn:
     """Claim for one learner after the other, so that a failing learner blocks no other."""
     left, together = Counter(room), Turn()
-    for place, learner_id in enumerate(candidates):
-        turn = _claim([learner_id], left, loop)
+    for place, (learner_id, name) in enumerate(candidates.items()):
+        turn = _claim({learner_id: name}, left, loop)
         left.subtract(claim.delivery.channel for claim in turn.claims)
         together.add(turn)
         if not left.total():
-            together.rest = list(candidates[place + 1 :])
+            together.rest = list(candidates)[place + 1 :]
             break
     return together
 

@@ -202,7 +202,7 @@ def dispatch(
 def claim(learner_id: int, now: datetime = NOW) -> Turn:
     """Take one turn of the learner, without any hand-off."""
     cache = DispatchCache({"email": memory_channel(MemoryConnection())})
-    return claim_next([learner_id], room={"email": 1}, now=now, cache=cache)
+    return claim_next({learner_id: "email"}, room={"email": 1}, now=now, cache=cache)
 
 
 def mark_evaluated(*enrollments: Enrollment) -> None:

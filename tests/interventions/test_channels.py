@@ -262,7 +262,7 @@ def test_a_message_that_staff_record_as_accepted_is_logged_under_the_same_verb(r
 def test_a_worker_that_dies_before_the_record_has_handed_off_nothing(local: Way) -> None:
     delivery = local.make()
     cache = DispatchCache({local.name: local.channel})
-    turn = claim_next([delivery.learner_id], room={local.name: 1}, now=NOW, cache=cache)
+    turn = claim_next({delivery.learner_id: local.name}, room={local.name: 1}, now=NOW, cache=cache)
     (claim,) = turn.claims
     local.channel.connect().send(claim.message)
     lapsed = claim.lease_until + HOUR

@@ -8,7 +8,8 @@ from django.db import connection
 from interventions.channels import CHANNELS
 from interventions.models import Cadence, Delivery
 from interventions.operations.cache import DispatchCache
-from interventions.operations.claim import claim_next
+from interventions.operations.claim import Turn, claim_next
+from interventions.operations.waiting import CANDIDATES, MOST_CANDIDATES, WaitingList
 from interventions.queries import due
 from interventions.queries.due import due_learners
 from tests.factories import NOW, make_learner
@@ -46,7 +47,7 @@ def test_a_more_important_message_goes_before_the_turn_of_another_course() -> No
 
     found = due_learners(now=NOW, channels=["email"])
 
-    assert found[:2] == [each.learner_id for each in urgent]
+    assert list(found)[:2] == [each.learner_id for each in urgent]
 
 
 def test_a_page_looks_only_at_the_messages_that_are_due_longest(
@@ -110,7 +111,9 @@ def test_a_learner_whose_mailbox_waits_for_room_waits_too() -> None:
     _, later = make_sharers(priorities=(1, 9))
     cache = DispatchCache(CHANNELS)
 
-    turn = claim_next([later.learner_id], room={"email": 0, "task": 1}, now=NOW, cache=cache)
+    turn = claim_next(
+        {later.learner_id: "email"}, room={"email": 0, "task": 1}, now=NOW, cache=cache
+    )
 
     assert not turn.claims
     assert not turn.again
@@ -119,9 +122,65 @@ def test_a_learner_whose_mailbox_waits_for_room_waits_too() -> None:
 
 def test_a_learner_who_stands_in_the_list_twice_takes_no_place_of_another() -> None:
     one, two, three = (make_delivery().learner_id for _ in range(3))
-    cache = DispatchCache(CHANNELS)
+    waiting = WaitingList()
+    waiting.fill({one: "email", two: "email", three: "email"})
+    waiting.advance(Turn(again=[one], rest=[one, two, three]))
 
-    turn = claim_next([one, one, two, three], room={"email": 2}, now=NOW, cache=cache)
+    turn = claim_next(waiting.next, room={"email": 2}, now=NOW, cache=DispatchCache(CHANNELS))
 
     assert [each.delivery.learner_id for each in turn.claims] == [one, two]
     assert turn.rest == [three]
+
+
+def test_no_more_learners_are_locked_than_their_channels_have_room_for() -> None:
+    ids = [make_delivery().learner_id for _ in range(4)]
+    room = {"email": 2, "in_app": 1, "task": 1}
+
+    turn = claim_next(
+        dict.fromkeys(ids, "email"), room=room, now=NOW, cache=DispatchCache(CHANNELS)
+    )
+
+    assert [each.delivery.learner_id for each in turn.claims] == ids[:2]
+    # With the room of all channels, all four would be locked, and two of them for nothing.
+    assert (turn.rest, turn.again) == (ids[2:], [])
+
+
+def test_a_candidate_of_unknown_channel_is_looked_at() -> None:
+    ids = [make_delivery().learner_id for _ in range(2)]
+
+    turn = claim_next(
+        {ids[0]: "task", ids[1]: ""}, room={"email": 2}, now=NOW, cache=DispatchCache(CHANNELS)
+    )
+
+    assert len(turn.claims) + len(turn.rest) == 2
+
+
+def width_after(width: int, *, rest: int) -> int:
+    """Return how many candidates the turn looks at that follows one with such a rest."""
+    waiting = WaitingList(width=width)
+    waiting.advance(Turn(rest=[0] * rest))
+    return waiting.width
+
+
+@pytest.mark.parametrize(
+    ("width", "rest", "after"),
+    [
+        # Most are with other workers, so it looks further.
+        (CANDIDATES, 0, 2 * CANDIDATES),
+        (MOST_CANDIDATES, 0, MOST_CANDIDATES),
+        # It found its learners only in the second half. At half the width it would find none.
+        (128, 30, 128),
+        # The first candidates were free.
+        (128, 120, 64),
+        (CANDIDATES, 24, CANDIDATES),
+        (CANDIDATES, 31, CANDIDATES),
+    ],
+)
+def test_a_turn_looks_as_far_as_other_workers_have_taken(width: int, rest: int, after: int) -> None:
+    assert width_after(width, rest=rest) == after
+
+
+def test_the_next_page_is_looked_at_as_far_as_the_last_one() -> None:
+    waiting = WaitingList(width=128)
+    waiting.fill(dict.fromkeys(range(500), "email"))
+    assert len(waiting.next) == 128
