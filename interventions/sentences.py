@@ -42,9 +42,9 @@ _ENDED = {
 }
 
 _DOUBT = (
-    "It is not sent again by itself, so that no learner gets it twice, unless its category or "
-    "channel says otherwise. Look in the log of the mail server, or ask whoever runs it, for {id}. "
-    "Then say on the page of the message whether it was accepted. Until then, caps count it."
+    "So that no learner gets it twice, it waits for an answer. Look for {id} in the log of the "
+    "mail server, or ask whoever runs it. Then say with the buttons on the page of the message "
+    "whether it was accepted. Until then, caps count it."
 )
 _NEVER = "will not be sent, because the clock of this simulated course stands still."
 

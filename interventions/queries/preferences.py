@@ -1,5 +1,6 @@
 """A learner's preferences, for the learner's own page."""
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -80,7 +81,12 @@ def preferences_of(learner_id: int, *, locale: str, language: str) -> list[Prefe
     categories = Category.objects.prefetch_related("texts")
     found = [_preference(each, wanted, (locale, language)) for each in categories]
     # Each language has an order of its own.
-    return sorted(found, key=lambda each: (each.name.casefold(), each.category.pk))
+    return sorted(found, key=lambda each: (_for_order(each.name), each.category.pk))
+
+
+def _for_order(name: str) -> str:
+    """Return the name with each accent after its letter: ä comes with a, not after z."""
+    return unicodedata.normalize("NFKD", name.casefold())
 
 
 def _preference(category: Category, wanted: set[int], locales: Iterable[str]) -> Preference:

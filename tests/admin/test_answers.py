@@ -132,11 +132,13 @@ def test_the_page_of_a_message_in_doubt_says_what_to_do_and_has_both_answers(
     page = reverse("admin:interventions_delivery_change", args=(delivery.pk,))
     shown = staff.get(page)
     assert "nobody knows whether it was accepted" in shown.text
-    assert "for &lt;1@test&gt;. Then say on the page of the message" in shown.text
+    assert "Look for &lt;1@test&gt; in the log of the mail server" in shown.text
     (pressed,) = (each for each in shown.context["buttons"] if each.text == button)
     press = f"{page.removesuffix('change/')}press/{pressed.action}/"
 
-    assert "1 message chosen." in staff.post(press).text
+    asked = staff.post(press)
+    assert asked.context["answer"].question in asked.text
+    assert "1 message chosen." in asked.text
     assert state_of(delivery)[0] == "in_doubt"
     after = staff.post(press, {"confirmed": "yes"}, follow=True)
 

@@ -86,6 +86,10 @@ def test_learner_chooses_in_the_own_language(client: Client) -> None:
     assert "Hilfe bei schwierigen Teilen" in page
     assert "Lab notes" in page
     assert "Next steps" not in page
+    # An umlaut is sorted with its letter, not after z.
+    Category.objects.filter(pk=delivery.category_id).update(name="Nudges")
+    page = client.get(link(delivery, "preferences")).text
+    assert page.index("Nächste Schritte") < page.index("Nudges")
 
 
 @pytest.mark.django_db
