@@ -37,7 +37,12 @@ class _Rate:
     """An outcome that a learner has or has not, computed from one number."""
 
     tallies: ClassVar[tuple[str, ...]] = ("successes",)
-    families: ClassVar[dict[str, Family]] = {"score, or Boschloo in small arms": RATES}
+    families: ClassVar[dict[str, Family]] = {
+        "score; Boschloo up to 100 an arm or if a cell expects below 5 (Berger-Boos in large)": (
+            RATES
+        ),
+        "score, or Boschloo in small arms": RATES,
+    }
     waits: ClassVar[bool] = True
 
     @staticmethod

@@ -1,19 +1,22 @@
 """What only the page of a report shows: the difference over time, parts of learners, balance."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 from activity.access import COMMAND_LINE, Viewer, for_user
-from activity.models import Course
+from activity.models import Course, Enrollment
 from experiments.metrics.observed import Observed
 from experiments.models import Experiment
 from experiments.protocol import read_protocol
 from experiments.queries.balance import balance_of
 from experiments.queries.groups import BY_COURSE, by_trait, grouped_outcomes, outcomes_over_time
 from experiments.queries.outcomes import aggregates_by_arm
+from experiments.queries.protocols import population_of
 from experiments.queries.search import drawn_parts, entered_parts
 from experiments.queries.snapshots import snapshot_days
 from experiments.queries.states import deviations_of
+from experiments.randomize.hash import bucket_of_many
 from experiments.reporting.baseline import BASELINE, baseline_rows
 from experiments.reporting.details import Details
 from experiments.reporting.looking import moments_over_time
@@ -25,16 +28,41 @@ from experiments.reporting.subgroups import Subgroups, subgroups
 
 # More links would make the page long. All entries are in the admin's list.
 MOST_KEPT = 60
+# Counting more members than this would keep a page waiting.
+MOST_MEMBERS = 50_000
 
 
 def details(
     experiment: Experiment, report: Report, *, as_of: datetime, viewer: Viewer = COMMAND_LINE
 ) -> Details:
     """Return the details of a report. Nine queries, two more for several courses, one per trait,
-    one for strata.
+    one for strata, one for an exclusion layer while it is open.
 
     Courses that the viewer may not see are counted, but not named.
     """
+    found = _details(experiment, report, as_of, viewer)
+    return replace(found, outside=_outside(experiment) if report.is_open else None)
+
+
+def _outside(experiment: Experiment) -> int | None:
+    """Return how many present members lie outside its part of the exclusion layer.
+
+    None without a layer, and if there are too many members to count them on a page.
+    """
+    design = read_protocol(experiment.protocol).design
+    if design.layer is None:
+        return None
+    members = Enrollment.objects.filter(
+        memberships__segment__in=population_of(experiment), memberships__left_at__isnull=True
+    )
+    ids = list(members.values_list("learner_id", flat=True).distinct()[: MOST_MEMBERS + 1])
+    if len(ids) > MOST_MEMBERS:
+        return None
+    buckets = bucket_of_many([str(pk) for pk in ids], seed=design.layer.seed).tolist()
+    return sum(bucket not in design.layer for bucket in buckets)
+
+
+def _details(experiment: Experiment, report: Report, as_of: datetime, viewer: Viewer) -> Details:
     protocol = read_protocol(experiment.protocol)
     analysis, covariates = protocol.analysis, protocol.design.strata
     strata = (

@@ -1,25 +1,28 @@
 """Other running experiments among the members of one: who is in both, and in which arms."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from math import nan
+from typing import Any
 
 from django.db.models import Count
 
 from activity.access import Viewer, for_user
 from experiments.design import ADAPTIVE, SECTION
 from experiments.metrics.definitions import Metric
+from experiments.metrics.observed import Observed
 from experiments.models import Assignment, Experiment, ExperimentStatus
 from experiments.protocol import ExperimentProtocol
 from experiments.queries.groups import GroupBy, grouped_outcomes
 from experiments.randomize.balance import draw_balance
 from experiments.reporting.check import Overlap
-from experiments.stats.comparison import MEANS, RATES
 from experiments.stats.estimate import Estimate
-from experiments.stats.interactions import Part, as_moments, interaction
+from experiments.stats.interactions import Part, interaction
+from experiments.stats.sufficient import Moments
 
+AsMoments = Callable[[Any], Moments]
 _NOT_IN_IT = ""
 _ADAPTS = "the shares of an adaptive draw change, so its arms depend on the day of the draw"
 _IN_SECTIONS = "whole sections are drawn, and learners of one section are alike"
@@ -90,7 +93,8 @@ def _interactions(
 ) -> list[tuple[str, Estimate]]:
     """Return the differences of the effects between the arms of the other experiment."""
     metric = protocol.chosen_metrics()[0]
-    if metric.family not in (RATES, MEANS):
+    as_moments = metric.family.as_moments
+    if as_moments is None:
         return []
     by = GroupBy(_ARM_OF_OTHER, {"other_id": other.pk})
     groups = grouped_outcomes(experiment.pk, metric=metric, by=by, as_of=as_of)
@@ -101,8 +105,8 @@ def _interactions(
         (
             f"in “{named[second]}” than in “{named[first]}”",
             interaction(
-                _part(groups[first], protocol.control, arm, metric),
-                _part(groups[second], protocol.control, arm, metric),
+                _part(groups[first], (protocol.control, arm), metric, as_moments),
+                _part(groups[second], (protocol.control, arm), metric, as_moments),
                 level=protocol.level,
             ),
         )
@@ -111,10 +115,12 @@ def _interactions(
     ]
 
 
-def _part(found: Mapping[str, object], control: str, arm: str, metric: Metric) -> Part:
+def _part(
+    found: Mapping[str, Observed], arms: tuple[str, str], metric: Metric, as_moments: AsMoments
+) -> Part:
     nobody = metric.observe({})
-    sums = [found.get(key, nobody).sums for key in (control, arm)]  # type: ignore[attr-defined]
-    return Part(*map(as_moments, sums))
+    sums = [found.get(key, nobody).sums for key in arms]
+    return Part(*(as_moments(each) for each in sums))
 
 
 _ARM_OF_OTHER = """COALESCE((

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Case, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 
 from activity.access import COMMAND_LINE, Viewer, for_user, named
-from experiments.design import SECTION
+from experiments.design import BUCKETS, SECTION, Design
 from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
 from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus, SectionDraw
@@ -192,7 +192,7 @@ def _facts(
     experiment: Experiment, protocol: ExperimentProtocol, as_of: datetime, viewer: Viewer
 ) -> ExperimentFacts:
     # The protocol counts here. The row may have been edited after the start.
-    promise = protocol.promise or promise_of(experiment)
+    promise, design = protocol.promise or promise_of(experiment), protocol.design
     return ExperimentFacts(
         key=experiment.key,
         name=promise.name,
@@ -204,15 +204,25 @@ def _facts(
         stopped_at=experiment.stopped_at,
         as_of=as_of,
         level=protocol.level,
-        draws_sections=protocol.design.unit == SECTION,
-        is_adaptive=protocol.design.adapting is not None,
+        draws_sections=design.unit == SECTION,
+        is_adaptive=design.adapting is not None,
         cap_percentile=protocol.analysis.cap_percentile,
         smallest_lift=protocol.analysis.smallest_lift,
         expected_learners=protocol.analysis.expected_learners if protocol.promise else None,
         is_corrected=protocol.analysis.correction == HOLM,
+        ends_at=design.end,
+        most_learners=design.most_learners,
+        most_sections=design.most_sections,
+        looks=tuple(map(datetime.fromisoformat, protocol.analysis.looks)),
+        layer_share=_layer_share(design),
         protocol_sha256=experiment.protocol_sha256,
         courses=courses_of(experiment, viewer=viewer, as_of=as_of),
     )
+
+
+def _layer_share(design: Design) -> float | None:
+    layer = design.layer
+    return None if layer is None else 100 * (layer.end - layer.start) / BUCKETS
 
 
 def _population(promise: Promise, experiment: Experiment) -> str:

@@ -1,6 +1,6 @@
 """What a report advises: keep, stop, cannot tell yet, or broken. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import isfinite
 
@@ -29,6 +29,13 @@ class Advice:
 
     decision: Decision
     text: str
+    # The numbers are the last ones, so nothing is decided later.
+    is_final: bool = field(default=False, compare=False)
+
+    @property
+    def badge(self) -> str:
+        """Return the decision in words."""
+        return self.decision.value.removesuffix(" yet") if self.is_final else self.decision.value
 
 
 def advice(report: Report) -> Advice | None:
@@ -37,6 +44,11 @@ def advice(report: Report) -> Advice | None:
     Harm comes first: a guardrail that got worse outweighs a better primary outcome, and also
     numbers that cannot be compared.
     """
+    found = _advice(report)
+    return found and replace(found, is_final=report.is_final)
+
+
+def _advice(report: Report) -> Advice | None:
     if report.is_mismatch:
         return Advice(
             Decision.BROKEN,

@@ -69,6 +69,16 @@ def _counts_too_few(report: Report, row: Row) -> bool:
     return min(result.observed[arm.key].n for arm in (row.arm, row.control)) < TOO_FEW
 
 
+def judgement_text(report: Report, judgement: Judgement) -> str:
+    """Return the judgement in words. Nothing is known “yet” once the numbers are the last ones."""
+    return judgement.value.removesuffix(" yet") if report.is_final else judgement.value
+
+
+def reason_text(report: Report, reason: str) -> str:
+    """Return why something is not known. “Not counted yet” becomes “not counted” at the end."""
+    return reason.replace(" is counted yet", " is counted") if report.is_final else reason
+
+
 def is_withheld(report: Report, row: Row) -> bool:
     """Return whether no comparison of the arm is given, as the report says why."""
     return bool(withheld_reason(report, row))
@@ -106,7 +116,8 @@ def answer_line(report: Report) -> str:
     if report.is_young:
         return first_result_text(report)
     if report.is_mismatch:
-        return "Do not trust its numbers yet: the arms are not as large as intended."
+        yet = "" if report.is_final else " yet"
+        return f"Do not trust its numbers{yet}: the arms are not as large as intended."
     return " ".join(each.found for each in answers(report))
 
 
@@ -126,11 +137,11 @@ def first_result_text(report: Report) -> str:
     return f"The first result comes on {instant_text(at, zone=report.facts.zone)}."
 
 
-def interval_words(row: Row) -> str:
+def interval_words(report: Report, row: Row) -> str:
     """Return the interval of a comparison in words, and what it rules out."""
     difference, figures = row.comparison.difference, row.figures
     if not difference.has_interval:
-        return f"There is no interval: {difference.reason}."
+        return f"There is no interval: {reason_text(report, difference.reason)}."
     level = level_text(difference.level)
     unit = row.figures.unit.points
     return (
@@ -214,11 +225,11 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
     counted = _counted(report, row)
     level = level_text(difference.level)
     if not difference.has_value:
-        return f"{_capital(difference.reason)}."
+        return f"{_capital(reason_text(report, difference.reason))}."
     if judgement is Judgement.WITHHELD:
         return f"{_capital(withheld_reason(report, row))}."
     if judgement is Judgement.UNKNOWN:
-        return f"{counted} are counted, and {difference.reason}."
+        return f"{counted} are counted, and {reason_text(report, difference.reason)}."
     if judgement is Judgement.EARLY:
         return f"{counted} are counted. {_early(report, row)}"
     if judgement is Judgement.HINT:

@@ -28,3 +28,5 @@ class Details:
     standing_out: list[str] = field(default_factory=list)
     # How evenly the arms share the strata; None without strata.
     strata: StrataTable | None = None
+    # How many present members lie outside its part of an exclusion layer; None if not counted.
+    outside: int | None = None

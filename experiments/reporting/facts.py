@@ -56,6 +56,14 @@ class ExperimentFacts:
     # The number of learners in all arms that the plan reckons with; None if it has none.
     expected_learners: int | None = None
 
+    # What ends it by the plan: an instant, numbers, or the last of the looks.
+    ends_at: datetime | None = None
+    most_learners: int | None = None
+    most_sections: int | None = None
+    looks: tuple[datetime, ...] = ()
+    # The percentage of learners in its part of an exclusion layer; None without one.
+    layer_share: float | None = None
+
     @property
     def pools_learners(self) -> bool:
         """Return whether an arm is compared as a whole, learner by learner."""

@@ -14,7 +14,7 @@ from experiments.reporting.text import CSV_COLUMNS, csv_cell, csv_rows
 FILE_COLUMNS = (
     *CSV_COLUMNS, "role", "margin", "margin_p_value", "randomization_p_value", "trusted",
     "arm_sizes_p_value", "corrected_p_value", "any_time_low", "any_time_high", "any_time_p_value",
-    "left", "left_p_value", "lee_lower", "lee_upper", "protocol_sha256",
+    "left", "left_p_value", "lee_lower", "lee_upper", "protocol_sha256", "lee_low", "lee_high",
 )  # fmt: skip
 # What a row says of a comparison. It is empty where no comparison is given.
 _COMPARED = (
@@ -87,7 +87,9 @@ def _of_leavers(report: Report, arm: ArmFacts) -> dict[str, object]:
     left = next(each for each in found.arms if each.arm.key == arm.key)
     values: dict[str, object] = {"left": left.left.successes, "left_p_value": left.p_value}
     if left.bounds and not report.is_mismatch:
-        values |= {"lee_lower": left.bounds.lower, "lee_upper": left.bounds.upper}
+        values |= {
+            f"lee_{name}": getattr(left.bounds, name) for name in ("lower", "upper", "low", "high")
+        }
     return values
 
 

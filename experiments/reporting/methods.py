@@ -7,8 +7,12 @@ from experiments.stats.estimate import Estimate
 
 # The tests and intervals by their names. A name that is not here is shown as it is.
 _PLAIN = {
-    "Boschloo exact": "an exact test for small arms (Boschloo)",
+    "Boschloo exact": "an exact test for small arms or rare outcomes (Boschloo)",
     "inverted Boschloo": "all differences that this test does not rule out (inverted Boschloo)",
+    "Boschloo exact, Berger-Boos": "an exact test for rare outcomes in larger arms (Boschloo, over "
+    "plausible rates only: Berger-Boos)",
+    "inverted Boschloo, Berger-Boos": "all differences that this test does not rule out (inverted "
+    "Boschloo, Berger-Boos)",
     "score": "a test of two shares (score)",
     "Miettinen-Nurminen score": "all differences that this test does not rule out "
     "(Miettinen-Nurminen)",
@@ -30,8 +34,6 @@ _PLAIN = {
     "out",
 }
 
-_NOT_YET = "Not compared yet."
-
 
 def methods(report: Report) -> list[str]:
     """Return each metric's window, test and interval, and when a comparison is withheld."""
@@ -44,7 +46,8 @@ def _method(report: Report, result: MetricResult) -> str:
     differences = [row.comparison.difference for row in rows]
     ways = sorted({_way(each) for each in differences if each.has_interval})
     window = f"counted for exactly {hours_text(result.metric.window)}"
-    none = _NOT_YET if rows else "Its comparison is withheld."
+    not_compared = "Not compared." if report.is_final else "Not compared yet."
+    none = not_compared if rows else "Its comparison is withheld."
     notes = dict.fromkeys(each.note for each in differences if each.note)
     return f"{result.metric.name}: {window}. {' '.join([*(ways or [none]), *notes])}"
 

@@ -1,11 +1,19 @@
 """The parts of a report page, ready to be written into HTML. Pure, no markup."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from math import isfinite
 
 from activity.texts import with_courses
 from common.dates import day_text, instant_text
-from experiments.reporting.answer import Judgement, interval_words, judge, withheld_reason
+from experiments.metrics.definitions import HIGHER
+from experiments.reporting.answer import (
+    Judgement,
+    interval_words,
+    judge,
+    judgement_text,
+    withheld_reason,
+)
 from experiments.reporting.charts import Plot, plotted_rows
 from experiments.reporting.facts import ExperimentFacts, seen_titles
 from experiments.reporting.report import Report, Row
@@ -34,6 +42,9 @@ class OutcomeRow:
     style: str
     badge: str
     levels: str
+    # Which direction is better, in words and on a plot.
+    better: str
+    side: str
     details: str
     plot: Plot | None
 
@@ -80,13 +91,15 @@ def all_counted_text(report: Report) -> str:
 
 def _outcome_row(report: Report, row: Row, plot: Plot | None) -> OutcomeRow:
     judgement = judge(report, row)
-    several = len(report.arms) > 2
+    several, is_higher = len(report.arms) > 2, row.metric.better == HIGHER
     return OutcomeRow(
         name=f"{row.metric.name}: {row.arm.name}" if several else row.metric.name,
         is_primary=row.metric == report.primary.metric,
         style=STYLES[judgement],
-        badge=_badge(row, judgement),
+        badge=_badge(report, row, judgement),
         levels="" if withheld_reason(report, row) else _levels(row),
+        better=f"{'More' if is_higher else 'Less'} is better.",
+        side="right" if is_higher else "left",
         details=_details(report, row),
         plot=plot,
     )
@@ -98,12 +111,12 @@ def _details(report: Report, row: Row) -> str:
         return "No comparison is given, for the same reason as in the primary outcome."
     if reason:
         return f"No comparison is given: {reason}."
-    return f"{interval_words(row)} {section_text(report, row)}".rstrip()
+    return f"{interval_words(report, row)} {section_text(report, row)}".rstrip()
 
 
-def _badge(row: Row, judgement: Judgement) -> str:
+def _badge(report: Report, row: Row, judgement: Judgement) -> str:
     if judgement not in (Judgement.BETTER, Judgement.WORSE):
-        return judgement.value
+        return judgement_text(report, judgement)
     change = row.figures.change_with_unit(row.figures.apart(row.comparison))
     return f"{judgement.value}: {change}"
 
@@ -111,4 +124,8 @@ def _badge(row: Row, judgement: Judgement) -> str:
 def _levels(row: Row) -> str:
     levels = (row.arm.name, row.arm_level), (row.control.name, row.control_level)
     known = [f"{name} {row.figures.level(level)}" for name, level in levels if isfinite(level)]
-    return ", ".join(known)
+    text = ", ".join(known)
+    if not (known and row.metric.family.is_cut):
+        return text
+    days = row.metric.window / timedelta(days=1)
+    return f"{text} (mean time, where longer times count as {days:g} days)"

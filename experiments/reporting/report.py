@@ -193,6 +193,12 @@ class Report:
         return self.facts.is_running and not self.facts.is_over
 
     @property
+    def is_final(self) -> bool:
+        """Return whether these numbers are the last ones: nobody waits to be counted."""
+        waits = any(result.waits for result in self.results)
+        return not self.is_open and (self.facts.is_over or not waits)
+
+    @property
     def is_young(self) -> bool:
         """Return whether learners were drawn, but nothing can be compared yet."""
         levels = (row.comparison.difference for row in self.rows)

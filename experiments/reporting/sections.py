@@ -20,7 +20,7 @@ from experiments.reporting.verdict import balance_text
 from experiments.stats.attrition import Bounds
 from experiments.stats.balance import Balance
 from experiments.stats.comparison import Comparison
-from experiments.stats.estimate import Estimate
+from experiments.stats.estimate import Estimate, unknown
 from experiments.stats.margins import Verdict
 from experiments.stats.units import PERCENT, Unit
 
@@ -209,7 +209,22 @@ def _bounds(report: Report, bounds: Bounds | None) -> str:
     low, high = figures.change(bounds.lower), figures.change_with_unit(bounds.upper)
     return (
         " Among learners who would have stayed in either arm, the effect is estimated to lie "
-        f"between {low} and {high} (Lee's bounds); chance comes on top."
+        f"between {low} and {high} (Lee's bounds{_with_chance(bounds, figures)})."
+    )
+
+
+def _with_chance(bounds: Bounds, figures: Figures) -> str:
+    """Return the limits that hold the effect although the bounds are estimates themselves."""
+    if not (isfinite(bounds.low) and isfinite(bounds.high)):
+        return "; chance comes on top"
+    limits = figures.interval(
+        replace(
+            unknown(bounds.lower, level=bounds.level, reason=""), low=bounds.low, high=bounds.high
+        )
+    )
+    return (
+        f"; with chance, the {level_text(bounds.level)} interval of Imbens and Manski is "
+        f"{limits}{figures.unit.points}"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.stats.adjusted import Rows, adjusted_difference
 from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.interactions import as_moments
 from experiments.stats.margins import Guardrail, Margin, mean_guardrail, rate_guardrail
 from experiments.stats.means import mean_difference, relative_mean
 from experiments.stats.rates import rate_difference, rate_test, relative_rate
@@ -76,6 +77,11 @@ class Family:
     counts_learners: bool = False
     # A learner has a number of any size, so outcomes can be ranked, and large ones cut.
     has_numbers: bool = False
+    # A level is the mean of times that are cut at the end of the window.
+    is_cut: bool = False
+    # The moments of an arm, by which effects in two parts of the learners are compared; None if
+    # they are not.
+    as_moments: Callable[[Any], Moments] | None = None
     # The test alone, for simulations: without intervals, and with fewer permutations.
     test: Callable[[Any, Any], float] | None = None
 
@@ -195,12 +201,12 @@ def _spread_of_mean(moments: Moments) -> float:
 RATES = Family(
     "binary", PERCENT, lambda counts: counts.rate, _compare_rates, _rate_sequence, _guard_rates,
     test=_test_rates, spread=_spread_of_rate, per_section=moments_of_rates,
-    counts_learners=True,
+    counts_learners=True, as_moments=as_moments,
 )  # fmt: skip
 MEANS = Family(
     "mean", PLAIN, lambda moments: moments.average, _compare_means, _mean_sequence, _guard_means,
     test=_test_means, spread=_spread_of_mean, per_section=list,
-    has_numbers=True,
+    has_numbers=True, as_moments=as_moments,
 )  # fmt: skip
 RATIOS = Family(
     "ratio", PERCENT, ratio, _compare_ratios, _by_error(_compare_ratios, _size),
@@ -208,7 +214,7 @@ RATIOS = Family(
 )  # fmt: skip
 TIMES = Family(
     "time", DAYS, _mean_time, _compare_times, _by_error(_compare_times, _size_of_times),
-    per_section=_times_of_sections,
+    per_section=_times_of_sections, is_cut=True,
 )  # fmt: skip
 ADJUSTED = Family(
     "adjusted", PLAIN, _mean_outcome, _compare_adjusted,

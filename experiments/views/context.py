@@ -49,6 +49,7 @@ from experiments.reporting.sections import (
     reach_texts,
     staying_texts,
 )
+from experiments.reporting.stopping import any_time_texts, layer_text, plan_texts
 from experiments.reporting.text import cautions, draw_rows, draw_summary, number_rows
 from experiments.reporting.verdict import balance_text
 
@@ -79,7 +80,9 @@ def report_context(
         "guards_note": guards_note(found),
         "staying": staying_texts(found),
         "reach": list(reach_texts(found)),
-        "cautions": cautions(found),
+        "cautions": [*any_time_texts(found), *cautions(found)],
+        "plan": list(plan_texts(found)),
+        "layer": layer_text(found, outside=more.outside),
         "methods": methods(found),
         "numbers": list(number_rows(found)),
         "draw": list(draw_rows(found)),

@@ -186,7 +186,7 @@ def test_arm_without_learners_has_no_numbers_in_its_sentences() -> None:
     assert third == Answer(
         Judgement.UNKNOWN,
         "It is not known whether learners in “third” differ from those who did not get it.",
-        "No learner of this arm is counted yet.",
+        "No learner of this arm is counted.",
     )
     assert [row.levels for row in outcome_rows(found)] == [
         "nudge 40.0%, control 40.0%",

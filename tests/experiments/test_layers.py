@@ -18,7 +18,7 @@ from experiments.operations import (
     stop_experiment,
 )
 from experiments.protocol import ProtocolError, read_protocol
-from experiments.queries import arms_now
+from experiments.queries import arms_now, details, report
 from experiments.queries.planning import Checked
 from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import assign, make_experiment, make_segment, running_experiment
@@ -68,6 +68,9 @@ def test_the_check_counts_the_members_outside_the_part_of_the_layer(layer: Exclu
 
     drawn = draw_arms(experiment.pk, [each.pk for each in members], now=NOW)
     assert 0 < known.outside == len(members) - len(drawn)
+    found = report(experiment, as_of=NOW)
+    assert found.facts.layer_share == 50
+    assert details(experiment, found, as_of=NOW).outside == known.outside
 
 
 @pytest.mark.parametrize(("start", "end"), [("0.4", "0.6"), ("0", "1"), ("0.1", "0.2")])

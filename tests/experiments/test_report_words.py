@@ -114,7 +114,7 @@ def test_an_outcome_that_nothing_adjusts_says_so_and_why() -> None:
     )
 
     assert methods(constant)[0].endswith(f"(Welch t). {why}")
-    assert interval_words(constant.rows[0]).endswith(why)
+    assert interval_words(constant, constant.rows[0]).endswith(why)
     assert methods(varied)[0].endswith("(Lin's adjustment, HC2).")
 
 

@@ -375,8 +375,8 @@ def test_the_page_names_the_test_and_interval_of_each_metric(
 
     assert (
         "Quiz attempted within 7 days: counted for exactly 7 times 24 hours. Test: an exact "
-        "test for small arms (Boschloo); interval: all differences that this test does not rule "
-        "out (inverted Boschloo)."
+        "test for small arms or rare outcomes (Boschloo); interval: all differences that this test "
+        "does not rule out (inverted Boschloo)."
     ) in page
     assert "whose spreads may differ (permutation and Welch t)." in page
     assert ("Module completed within 7 days: counted for exactly 7 times 24 hours.") in page
