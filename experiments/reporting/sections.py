@@ -22,6 +22,7 @@ from experiments.stats.balance import Balance
 from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate, unknown
 from experiments.stats.margins import Verdict
+from experiments.stats.rates import rate_test
 from experiments.stats.units import PERCENT, Unit
 
 _LEAVERS = (
@@ -133,7 +134,8 @@ def staying_texts(report: Report) -> list[str]:
     control = f"{left.successes:,} of {left.n:,} in “{found.control.name}”"
     return [
         f"{each.left.successes:,} of {each.left.n:,} learners in “{each.arm.name}” left the course "
-        f"within the time that counts, and {control} ({p_text(each.p_value)})."
+        f"within the time that counts, and {control} ({p_text(each.p_value)}; "
+        f"{rate_test(left, each.left)[0]} test)."
         f"{_bounds(report, each.bounds)}"
         for each in found.arms
     ] + [_LEAVERS]
