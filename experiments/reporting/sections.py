@@ -16,6 +16,7 @@ from experiments.reporting.guardrails import (
 )
 from experiments.reporting.report import Report
 from experiments.reporting.small_cells import FEW, is_small
+from experiments.reporting.staying import ArmLeft
 from experiments.reporting.verdict import balance_text
 from experiments.stats.attrition import Bounds
 from experiments.stats.balance import Balance
@@ -23,6 +24,7 @@ from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import Estimate, unknown
 from experiments.stats.margins import Verdict
 from experiments.stats.rates import rate_test
+from experiments.stats.sufficient import Counts
 from experiments.stats.units import PERCENT, Unit
 
 _LEAVERS = (
@@ -134,11 +136,16 @@ def staying_texts(report: Report) -> list[str]:
     control = f"{left.successes:,} of {left.n:,} in “{found.control.name}”"
     return [
         f"{each.left.successes:,} of {each.left.n:,} learners in “{each.arm.name}” left the course "
-        f"within the time that counts, and {control} ({p_text(each.p_value)}; "
-        f"{rate_test(left, each.left)[0]} test)."
+        f"within the time that counts, and {control} ({_left_test(left, each)})."
         f"{_bounds(report, each.bounds)}"
         for each in found.arms
     ] + [_LEAVERS]
+
+
+def _left_test(control: Counts, found: ArmLeft) -> str:
+    if not found.left.n:
+        return p_text(found.p_value)
+    return f"{p_text(found.p_value)}; {rate_test(control, found.left)[0]} test"
 
 
 def reach_texts(report: Report) -> Iterator[str]:

@@ -289,7 +289,7 @@ def test_a_broken_draw_is_an_alarm_above_the_results(viewer: Client, nudge: Expe
     nudge.assignments.update(arm=control)
     text = viewer.get("/reports/nudge/").content.decode()
 
-    assert 0 < text.index("Do not trust this report yet.") < text.index("Nothing can be")
+    assert 0 < text.index("Do not trust this report.") < text.index("Nothing can be")
 
 
 def test_a_draft_explains_that_it_has_not_started(viewer: Client) -> None:
