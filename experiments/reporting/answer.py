@@ -12,6 +12,7 @@ from experiments.reporting.sensitivity import sensitivity_text
 from experiments.reporting.small_cells import FEW
 from experiments.reporting.text import draw_summary
 from experiments.reporting.verdict import Finding, hint_text
+from experiments.stats.adaptive.comparison import NOT_BY_PERIOD
 
 # With fewer learners in an arm, only a huge difference can be told from chance.
 TOO_FEW = 12
@@ -27,6 +28,7 @@ class Judgement(StrEnum):
     NOT_FOUND = "no difference found"
     TOO_FEW = "too few learners"
     UNKNOWN = "not known yet"
+    NOT_COMPARED = "not compared"
     WITHHELD = "withheld"
     UNTRUSTED = "cannot be trusted"
 
@@ -56,6 +58,9 @@ def judge(report: Report, row: Row) -> Judgement:
     finding = row.verdict.finding
     if finding is Finding.NOT_FOUND and _counts_too_few(report, row):
         return Judgement.TOO_FEW
+    if row.comparison.difference.reason == NOT_BY_PERIOD:
+        # More learners would not change it.
+        return Judgement.NOT_COMPARED
     if finding in _JUDGEMENTS:
         return _JUDGEMENTS[finding]
     if _is_early(report, row):
@@ -186,6 +191,7 @@ _FOUND = {
     Judgement.TOO_FEW: "too few learners are counted to tell whether those in “{arm}” differ from "
     "{others}",
     Judgement.UNKNOWN: "it is not known whether learners in “{arm}” differ from {others}",
+    Judgement.NOT_COMPARED: "learners in “{arm}” are not compared with {others}",
     Judgement.WITHHELD: "no comparison of learners in “{arm}” with {others} is given",
     Judgement.UNTRUSTED: "it cannot be said whether learners in “{arm}” differ from {others}",
 }

@@ -3,6 +3,7 @@
 from experiments.reporting.report import MetricResult, Report
 from experiments.reporting.staying import RULE
 from experiments.reporting.text import hours_text
+from experiments.stats.adaptive.comparison import NOT_BY_PERIOD
 from experiments.stats.estimate import Estimate
 
 # The tests and intervals by their names. A name that is not here is shown as it is.
@@ -48,6 +49,8 @@ def _method(report: Report, result: MetricResult) -> str:
     window = f"counted for exactly {hours_text(result.metric.window)}"
     not_compared = "Not compared." if report.is_final else "Not compared yet."
     none = not_compared if rows else "Its comparison is withheld."
+    if any(each.reason == NOT_BY_PERIOD for each in differences):
+        none = f"Not compared: {NOT_BY_PERIOD}."
     notes = dict.fromkeys(each.note for each in differences if each.note)
     return f"{result.metric.name}: {window}. {' '.join([*(ways or [none]), *notes])}"
 

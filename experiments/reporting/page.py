@@ -28,6 +28,7 @@ STYLES = {
     Judgement.NOT_FOUND: "none",
     Judgement.TOO_FEW: "unknown",
     Judgement.UNKNOWN: "unknown",
+    Judgement.NOT_COMPARED: "unknown",
     Judgement.WITHHELD: "unknown",
     Judgement.UNTRUSTED: "unknown",
 }

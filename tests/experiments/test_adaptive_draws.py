@@ -27,7 +27,9 @@ from experiments.queries.planning import protocol_of_draft
 from experiments.randomize.hash import bucket_of, bucket_of_many
 from experiments.randomize.thompson import adapted_shares, arm_seed
 from experiments.reporting.adaptive.text import shares_text
-from experiments.reporting.answer import Judgement, answers
+from experiments.reporting.answer import Judgement, answers, judge
+from experiments.reporting.methods import methods
+from experiments.reporting.page import outcome_rows
 from experiments.reporting.sections import guard_texts
 from experiments.reporting.text import cautions
 from tests.experiments.adaptive_world import (
@@ -302,6 +304,17 @@ def test_report_compares_within_periods(grown: tuple[Experiment, list[Assignment
     assert "The shares have changed once." in shares_text(found)
     assert "0.0% of learners unsubscribed" in guard_texts(found)[0].text
     assert (found.staying, found.reach, found.looking) == (None, None, None)
+
+
+def test_numbers_are_said_to_be_not_compared() -> None:
+    experiment = adaptive(other_outcomes=["quiz_attempts_7d"])
+    enter(experiment, 12, at=NOW)
+    found = report(experiment, as_of=WEEKS_LATER)
+
+    (row,) = found.results[1].rows
+    assert judge(found, row) is Judgement.NOT_COMPARED
+    assert "Not compared: of an adaptive draw, only shares" in methods(found)[1]
+    assert outcome_rows(found)[1].badge == "not compared"
 
 
 def test_list_of_shares_says_them_in_words(
