@@ -21,6 +21,8 @@ WEEKS = 4
 FEWEST_WEEKS = 3
 # Record 76 says on what these were measured.
 MISSED = 50
+# Record 105 says why a shorter silence counts where so many are missing.
+MISSED_SOON = 400
 SHORTEST_SILENCE = 3 * HOUR
 THIN_SHARE = 0.05
 FEWEST_FOR_THIN = 400
@@ -181,12 +183,15 @@ def _silent(history: _History) -> FeedJudgement | None:
         return None
     begin = _full_hour(history.silent_since) + HOUR
     length = min(history.end - begin, WEEK)
-    if length < SHORTEST_SILENCE or history.weeks_before(begin) < FEWEST_WEEKS:
+    if length < HOUR or history.weeks_before(begin) < FEWEST_WEEKS:
         return None
     # From the beginning of the silence, not up to now: so what was usual does not become less as
     # the silence goes on, and only events end it.
     seen, usual = sum(map(_events, history.window(length))), history.usual_from(begin, length)
-    if usual < MISSED or seen >= THIN_SHARE * usual:
+    # Until it is found, conditions are asked about what is missing. Where hundreds of events come
+    # in each hour, one hour without any says enough.
+    missed = MISSED if length >= SHORTEST_SILENCE else MISSED_SOON
+    if usual < missed or seen >= THIN_SHARE * usual:
         return None
     numbers = {"seen": seen, "usual": usual, "hours": int(length / HOUR)}
     return FeedJudgement(FeedStatus.SILENT, history.silent_since, numbers)
