@@ -6,7 +6,7 @@ from math import isnan
 from typing import Any
 
 from experiments.stats.comparison import Comparison, Family
-from experiments.stats.estimate import UNKNOWN, Estimate, unknown
+from experiments.stats.estimate import NOBODY, UNKNOWN, Estimate, unknown
 from experiments.stats.margins import Guardrail, Margin, mean_guardrail_of
 from experiments.stats.randomization import Randomization, randomization_test
 from experiments.stats.sections import Section, SectionComparison, section_difference
@@ -14,6 +14,7 @@ from experiments.stats.sufficient import Moments
 
 NOT_BY_SECTION = "whole sections were drawn, and this kind of outcome cannot be compared by section"
 _NO_RELATIVE = "a relative difference of whole sections is not computed"
+_NOBODY = [NOBODY.format(name) for name in ("the control", "this arm")]
 _NOT_ONCE = "an adjusted difference is not given with each section counted once"
 # Up to this number of sections, the draw alone checks the t distribution.
 FEW_SECTIONS = 40
@@ -124,7 +125,9 @@ def _without_level(
 ) -> Estimate | None:
     """Return why sections with learners have no rate or mean; None if they have."""
     if all(outcomes[arm] for arm in arms) and any(isnan(family.level(wholes[arm])) for arm in arms):
-        return family.compare(wholes[arms[0]], wholes[arms[1]], level)[0]
+        found = family.compare(wholes[arms[0]], wholes[arms[1]], level)[0]
+        # Of arms without learners, the missing sections are the reason.
+        return None if found.reason in _NOBODY else found
     return None
 
 

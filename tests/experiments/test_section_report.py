@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from activity.models import Section
+from experiments.ledger.snapshots import Snapshot
 from experiments.metrics.definitions import METRICS, WEEK
 from experiments.models import Experiment
-from experiments.operations import draw_arms, draw_present_sections
-from experiments.queries import details, report
+from experiments.operations import draw_arms, draw_present_sections, record_snapshot
+from experiments.queries import details, report, verify_experiment
 from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
 from experiments.reporting.section_checks import section_text
 from experiments.reporting.text import cautions
@@ -26,8 +27,9 @@ from experiments.stats.sections import section_difference
 from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.survival import Times
 from tests.experiments.factories import make_experiment, make_segment
-from tests.factories import NOW, act, make_course, make_enrollment
+from tests.factories import NOW, act, make_course, make_enrollment, make_item
 
+DAY = timedelta(days=1)
 # Passed of five learners per section.
 CONTROL, NUDGE = (1, 2, 2, 3), (3, 4, 4, 5)
 
@@ -141,10 +143,14 @@ def test_an_arm_without_sections_has_a_reason() -> None:
 @pytest.fixture
 def experiment(db: None) -> Experiment:
     """Return a running experiment on eight sections of five learners who were all drawn."""
+    return of_eight_sections()
+
+
+def of_eight_sections(**fields: object) -> Experiment:
     course = make_course(live_since=NOW - WEEK)
     found = make_experiment(
         {"control": 0.5, "nudge": 0.5}, segment=make_segment(course), unit="section",
-        method="cluster",
+        method="cluster", **fields,
     )  # fmt: skip
     found = lock_protocol_and_run(found.pk, now=NOW)
     for number in range(8):
@@ -187,6 +193,30 @@ def test_the_report_compares_sections(experiment: Experiment) -> None:
                for text in cautions(found))  # fmt: skip
     more = details(experiment, found, as_of=NOW + WEEK)
     assert (more.over_time, more.subgroups) == ([], [])
+
+
+@pytest.mark.slow
+@pytest.mark.django_db
+def test_times_and_adjusted_outcomes_come_out_of_a_kept_report_again() -> None:
+    others = ["quiz_attempts_7d_adjusted", "module_time_28d"]
+    found = of_eight_sections(other_outcomes=others)
+    attempt(found, "control", CONTROL)
+    attempt(found, "nudge", NUDGE)
+    module = make_item(found.assignments.first().enrollment.course, "module")
+    for place, assignment in enumerate(found.assignments.order_by("pk")):
+        act(assignment.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW - timedelta(hours=1 + place % 3))
+        if place % 3:
+            at = NOW + place * DAY / 4
+            act(assignment.enrollment, "COMPLETE_MODULE", occurred_at=at, item=module)
+    for as_of in (NOW, NOW + WEEK, NOW + 4 * WEEK):
+        said = report(found, as_of=as_of)
+        record_snapshot(found.pk, content=Snapshot.of(said).content(), now=as_of)
+
+    assert verify_experiment(found.key).difference == ""
+    _, adjusted, time = (each.rows[0].comparison.difference for each in said.results)
+    assert adjusted.method in ("CRV3, t of sections", "regression, CRV3, t of sections")
+    assert time.has_interval
+    assert time.df == pytest.approx(7)
 
 
 @pytest.mark.slow
