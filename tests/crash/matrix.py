@@ -46,10 +46,8 @@ class Cell:
     rounds: list[Callable[[], Verdict]] = field(default_factory=list)
 
 
-def all_cells(
-    site: Site, counts: Counter[str], seconds: float, chance: random.Random
-) -> Iterator[Cell]:
-    """Yield the lines of the table. `counts` and `seconds` are those of a worker nobody kills.
+def all_cells(site: Site, counts: Counter[str], chance: random.Random) -> Iterator[Cell]:
+    """Yield the lines of the table. `counts` are those of a worker nobody kills.
 
     Raise MissedError if it has not come to one of the points.
     """
@@ -67,7 +65,7 @@ def all_cells(
     for point in RESTARTED_AT:
         for name, restart in RESTARTS.items():
             yield Cell(point, name, [partial(fail_at, site, point, during=restart)])
-    at_random = partial(kill_at_random, site, chance=chance, seconds=seconds)
+    at_random = partial(kill_at_random, site, chance=chance)
     yield Cell("at a random instant, two workers", NONE.name, [at_random] * TIMES_AT_RANDOM)
     yield Cell("in Celery", "Valkey flushed, then killed", [partial(serve_through, site)])
 

@@ -46,11 +46,9 @@ def main() -> int:
     with connection.cursor() as cursor:
         cursor.execute(points.TRIGGERS)
     site = make_site()
-    counts, seconds = count_points(site)
+    counts = count_points(site)
     chance = random.Random(options.seed)
-    cells = [
-        each for each in all_cells(site, counts, seconds, chance) if options.only in each.point
-    ]
+    cells = [each for each in all_cells(site, counts, chance) if options.only in each.point]
     table = {(cell.point, cell.fault): Verdict() for cell in cells}
     try:
         _run(cells, table, options.kills, chance)
