@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import isfinite
 
 from common.dates import instant_text
-from experiments.reporting.answer import TOO_FEW, Judgement, judge, open_harms
+from experiments.reporting.answer import (
+    TOO_FEW,
+    Judgement,
+    is_within_smallest,
+    judge,
+    open_harms,
+)
 from experiments.reporting.guardrails import GuardrailRow, levels_text, open_harm_text
 from experiments.reporting.report import Report, Row
 from experiments.reporting.sensitivity import needed_text
@@ -168,7 +173,7 @@ def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:
     smallest = report.facts.smallest_lift
     compared = [row for row, _ in judged]
     rows = [row for row in compared if row.comparison.difference.has_interval]
-    if smallest and rows and all(_is_small(row, smallest) for row in rows):
+    if smallest and rows and all(is_within_smallest(report, row) for row in rows):
         return Advice(
             Decision.STOP,
             f"Do without: any difference is smaller than {rows[0].figures.size(smallest)}, the "
@@ -184,7 +189,18 @@ def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:
     return Advice(
         Decision.WAIT,
         "The experiment has ended without an answer. Whatever is simpler may stay; a new "
-        f"experiment {needed_text(report, compared[0])}.",
+        f"experiment {needed_text(report, compared[0])}.{_hints(report)}",
+    )
+
+
+def _hints(report: Report) -> str:
+    """Return why a difference in another outcome does not decide; empty if there is none."""
+    found = (Judgement.BETTER, Judgement.WORSE)
+    if not any(judge(report, row) in found for each in report.results[1:] for row in each.rows):
+        return ""
+    return (
+        f" The plan named one outcome to decide by: “{report.primary.metric.name}”. The others are "
+        "hints for the next experiment."
     )
 
 
@@ -194,11 +210,6 @@ def _when(report: Report) -> str:
         return ""
     at = instant_text(looking.next_at, zone=report.facts.zone)
     return f"The next planned look is on {at}."
-
-
-def _is_small(row: Row, smallest: float) -> bool:
-    limits = row.low, row.high
-    return all(isfinite(each) and abs(each) < smallest for each in limits)
 
 
 def _arms(rows: list[Row]) -> str:

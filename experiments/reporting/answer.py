@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 
 from common.dates import instant_text
 from experiments.metrics.definitions import HIGHER
@@ -26,6 +27,7 @@ class Judgement(StrEnum):
     EARLY = "too early to tell"
     HINT = "no difference after correction"
     NOT_FOUND = "no difference found"
+    NOT_CLEAR = "not clear"
     TOO_FEW = "too few learners"
     UNKNOWN = "not known yet"
     NOT_COMPARED = "not compared"
@@ -58,6 +60,9 @@ def judge(report: Report, row: Row) -> Judgement:
     finding = row.verdict.finding
     if finding is Finding.NOT_FOUND and _counts_too_few(report, row):
         return Judgement.TOO_FEW
+    if finding is Finding.NOT_FOUND and not is_within_smallest(report, row):
+        # "No difference" would be read as "it does nothing".
+        return Judgement.NOT_CLEAR
     if row.comparison.difference.reason == NOT_BY_PERIOD:
         # More learners would not change it.
         return Judgement.NOT_COMPARED
@@ -67,6 +72,17 @@ def judge(report: Report, row: Row) -> Judgement:
         return Judgement.EARLY
     is_higher = finding is Finding.HIGHER
     return Judgement.BETTER if is_higher is (row.metric.better == HIGHER) else Judgement.WORSE
+
+
+def is_within_smallest(report: Report, row: Row) -> bool:
+    """Return whether the whole interval lies within the smallest difference that was to matter.
+
+    The plan names it for the primary outcome only.
+    """
+    smallest = report.facts.smallest_lift
+    if not smallest or row.metric != report.primary.metric:
+        return False
+    return all(isfinite(each) and abs(each) < smallest for each in (row.low, row.high))
 
 
 def _counts_too_few(report: Report, row: Row) -> bool:
@@ -188,6 +204,7 @@ _FOUND = {
     Judgement.EARLY: "it is too early to tell whether learners in “{arm}” differ from {others}",
     Judgement.HINT: "no difference between learners in “{arm}” and {others} stands",
     Judgement.NOT_FOUND: "no difference was found between learners in “{arm}” and {others}",
+    Judgement.NOT_CLEAR: "it is not clear whether learners in “{arm}” differ from {others}",
     Judgement.TOO_FEW: "too few learners are counted to tell whether those in “{arm}” differ from "
     "{others}",
     Judgement.UNKNOWN: "it is not known whether learners in “{arm}” differ from {others}",
@@ -220,6 +237,8 @@ def _levels(report: Report, row: Row) -> str:
 
 
 def _apart(row: Row, judgement: Judgement) -> str:
+    if judgement is Judgement.NOT_CLEAR:
+        return ", which may be chance"
     if judgement not in (Judgement.BETTER, Judgement.WORSE):
         return ""
     apart = row.figures.size(row.figures.apart(row.comparison))
@@ -240,12 +259,12 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
         return f"{counted} are counted. {_early(report, row)}"
     if judgement is Judgement.HINT:
         return f"{counted} are counted. {hint_text(row.corrected_p)}"
-    if judgement in (Judgement.NOT_FOUND, Judgement.TOO_FEW):
+    if judgement in (Judgement.NOT_FOUND, Judgement.NOT_CLEAR, Judgement.TOO_FEW):
         return (
             f"{counted} are counted. With {level} confidence the true difference lies between a "
             f"fall of {figures.bound(difference.low)} and a rise of "
-            f"{figures.bound(difference.high)}. Larger effects do not fit these numbers; it is "
-            f"still possible that there is none. {sensitivity_text(report, row)}".rstrip()
+            f"{figures.bound(difference.high)}; it may also be zero. "
+            f"{sensitivity_text(report, row)}".rstrip()
         )
     return (
         f"{counted} are counted. With {level} confidence the true difference is "

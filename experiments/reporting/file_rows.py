@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from experiments.metrics.observed import Observed
-from experiments.reporting.answer import Judgement
+from experiments.reporting.answer import Judgement, judge
 from experiments.reporting.facts import ArmFacts
 from experiments.reporting.guardrails import GuardrailRow, state_text
 from experiments.reporting.report import MetricResult, Report, Row
@@ -67,6 +67,10 @@ def _of_outcome(report: Report, result: MetricResult, arm: ArmFacts) -> dict[str
 
 def _of_comparison(report: Report, result: MetricResult, row: Row) -> dict[str, object]:
     values: dict[str, object] = {"corrected_p_value": row.corrected_p}
+    judgement = judge(report, row)
+    if judgement in (Judgement.NOT_CLEAR, Judgement.TOO_FEW):
+        # As on the page. The ledger's word is that of the test alone: no difference was found.
+        values["finding"] = judgement.value
     checked = result.checks.get(row.arm.key)
     if checked is not None and checked.randomization is not None:
         values["randomization_p_value"] = checked.randomization.p_value

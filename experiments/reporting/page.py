@@ -26,6 +26,7 @@ STYLES = {
     Judgement.EARLY: "none",
     Judgement.HINT: "none",
     Judgement.NOT_FOUND: "none",
+    Judgement.NOT_CLEAR: "none",
     Judgement.TOO_FEW: "unknown",
     Judgement.UNKNOWN: "unknown",
     Judgement.NOT_COMPARED: "unknown",

@@ -48,7 +48,7 @@ def learner_rows(report: Report) -> list[tuple[str, list[int]]]:
     without = [arm.deliveries.get(NO_MESSAGE, NOTHING).learners for arm in report.arms]
     having = [all_of - none for all_of, none in zip(drawn, without, strict=True)]
     return [
-        ("Learners with any of these messages", having),
+        ("Learners with any of these messages, sent or not", having),
         ("Learners with none of them until now", without),
         ("Learners drawn", drawn),
     ]

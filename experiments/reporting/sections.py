@@ -188,9 +188,10 @@ def _anchored(comparison: Comparison, names: dict[str, str], words: str) -> Iter
     )
     levels = [figures.level(each) for each in (comparison.arm_level, comparison.control_level)]
     yield (
-        f"To check it, counted from the first message or ghost on: {levels[0]} {words} in "
+        f"To check the difference above, counted from the first message or ghost on: {levels[0]} "
+        f"{words} in "
         f"“{names[comparison.arm]}”, against {levels[1]} in “{names[comparison.control]}” "
-        f"({limits}). It leaves out learners for whom no message was due."
+        f"({limits}). It leaves out learners who got neither."
     )
 
 

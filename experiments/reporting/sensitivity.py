@@ -8,19 +8,22 @@ _OF_SUCH = "4 of 5 such experiments"
 
 
 def sensitivity_text(report: Report, row: Row) -> str:
-    """Return which difference so many learners would usually have shown; empty if not known.
+    """Return which difference would usually be noticed among so many learners; empty if not known.
 
-    Without it, "no difference was found" reads as "there is none". The power is that of a rise from
-    the control's rate, where single learners were drawn.
+    Without it, "not clear" reads as "there is no effect". The power is that of a rise from the
+    control's rate, where single learners were drawn.
     """
     rate = _control_rate(report, row)
     if rate is None:
         return ""
-    sizes = (report.primary.observed[each.key].n for each in (row.control, row.arm))
+    sizes = [report.primary.observed[each.key].n for each in (row.control, row.arm)]
     found = detectable_difference(*sizes, baseline=rate, level=report.facts.level)
     if found.reason:
         return f"So few learners show a difference only rarely: {found.reason}."
-    return f"So many learners show a rise of {row.figures.size(found.rise)} in {_OF_SUCH}."
+    return (
+        f"With {sizes[1]:,} and {sizes[0]:,} learners, only a rise of about "
+        f"{row.figures.size(found.rise)} or more would usually be noticed (in {_OF_SUCH})."
+    )
 
 
 def needed_text(report: Report, row: Row) -> str:

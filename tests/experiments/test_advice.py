@@ -134,6 +134,21 @@ def test_a_difference_too_small_to_matter_is_dropped() -> None:
     assert "smaller than 5.0 points, the smallest that was to matter" in found.text
 
 
+def test_other_outcomes_are_hints_where_the_primary_one_gives_no_answer() -> None:
+    report = of((40, 100), (45, 100))
+    better = of((40, 100), (60, 100)).primary
+    other = replace(RATE, key="other")
+    rows = [replace(row, metric=other) for row in better.rows]
+    found = advice(replace(report, results=[report.primary, replace(better, rows=rows)]))
+
+    assert found is not None
+    assert found.text.endswith(
+        "The plan named one outcome to decide by: “Quiz attempted within 7 days”. The others are "
+        "hints for the next experiment."
+    )
+    assert "hints" not in advice(report).text  # type: ignore[union-attr]
+
+
 def test_arm_sizes_that_are_a_surprise_come_before_a_benefit_and_beside_harm() -> None:
     benefit = advice(of((40, 100), (60, 100), drawn=(200, 264)))
     harm = advice(of((40, 100), (60, 100), unsubscribed=(0, 9), drawn=(200, 264)))

@@ -85,15 +85,34 @@ def test_null_says_what_was_ruled_out() -> None:
     found = answer_of((193, 346), (205, 337))
 
     assert found.found == (
-        "No difference was found between learners in “nudge” and those who did not get it: "
-        "205 of 337 learners attempted a quiz within 7 days (60.83%), against 193 of 346 (55.78%)."
+        "It is not clear whether learners in “nudge” differ from those who did not get it: "
+        "205 of 337 learners attempted a quiz within 7 days (60.83%), against 193 of 346 (55.78%), "
+        "which may be chance."
     )
     assert found.how_sure == (
         "337 learners in “nudge” and 346 in “control” (those who did not get it) are counted. "
         "With 95% confidence the true difference lies between a fall of 2.36 points and a rise of "
-        "12.40 points. Larger effects do not fit these numbers; it is still possible that there is "
-        "none. So many learners show a rise of 10.44 points in 4 of 5 such experiments."
+        "12.40 points; it may also be zero. With 337 and 346 learners, only a rise of about "
+        "10.44 points or more would usually be noticed (in 4 of 5 such experiments)."
     )
+
+
+@pytest.mark.parametrize(
+    ("smallest", "judgement", "start"),
+    [
+        (0.05, Judgement.NOT_FOUND, "No difference was found between"),
+        (0.01, Judgement.NOT_CLEAR, "It is not clear whether"),
+        (None, Judgement.NOT_CLEAR, "It is not clear whether"),
+    ],
+)
+def test_no_difference_is_said_only_if_what_is_left_is_too_small_to_matter(
+    smallest: float | None, judgement: Judgement, start: str
+) -> None:
+    found = answer_of((4_000, 10_000), (4_010, 10_000), smallest_lift=smallest)
+
+    assert found.judgement is judgement
+    assert found.found.startswith(start)
+    assert found.found.endswith("which may be chance.") is (judgement is Judgement.NOT_CLEAR)
 
 
 def test_more_of_what_a_course_does_not_want_is_worse() -> None:

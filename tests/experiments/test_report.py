@@ -345,7 +345,7 @@ def test_rows_of_several_arms_name_the_arm() -> None:
     assert [row.name for row in rows[:2]] == [
         "Quiz attempted within 7 days: nudge", "Quiz attempted within 7 days: guide",
     ]  # fmt: skip
-    assert {row.badge for row in rows} == {"no difference found"}
+    assert {row.badge for row in rows} == {"not clear"}
 
 
 @pytest.mark.parametrize(

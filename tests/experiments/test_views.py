@@ -106,8 +106,9 @@ def test_row_of_the_list_loads_its_answer(viewer: Client, nudge: Experiment) -> 
     text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
 
     assert text.strip() == (
-        "No difference was found between learners in “nudge” and those who did not get it: "
-        "9 of 12 learners attempted a quiz within 7 days (75.0%), against 4 of 12 (33.3%). "
+        "It is not clear whether learners in “nudge” differ from those who did not get it: 9 of 12 "
+        "learners attempted a quiz within 7 days (75.0%), against 4 of 12 (33.3%), which may be "
+        "chance. "
         '<span class="quiet">As of Friday 10 October 2025, 13:00 (Europe/London).</span>'
     )
     assert viewer.get("/reports/nudge/answer/")["Location"] == "/reports/nudge/"
@@ -163,13 +164,13 @@ def test_answer_is_kept_in_proportion_to_what_it_took(took: float, kept: float) 
 def test_stopped_experiment_has_an_answer_of_its_own(viewer: Client, nudge: Experiment) -> None:
     nudge.segment.playbook.courses.update(clock_stopped_at=None)
     text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
-    assert text.startswith("So far, no difference was found")
+    assert text.startswith("So far, it is not clear whether")
 
     stop_experiment(nudge.pk, now=utc_now())
     nudge.segment.playbook.courses.update(clock_stopped_at=NOW + timedelta(days=10))
 
     text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
-    assert text.startswith("No difference was found")
+    assert text.startswith("It is not clear whether")
 
 
 def test_row_of_an_unreadable_report_says_why(viewer: Client, nudge: Experiment) -> None:
