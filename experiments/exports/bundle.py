@@ -21,7 +21,7 @@ DIGEST = "protocol.sha256"
 
 _README = """{name}
 as of {as_of}
-{warning}
+{simulated}{warning}
 {rows}: one row per learner drawn, in an order that tells nothing about the learner. There
 are no names, addresses or ids. An empty outcome is not counted yet. A section, a stratum, a
 period or a day that fewer than {fewest} learners of an arm share is empty, and so is an outcome
@@ -82,6 +82,7 @@ class Bundle:
         return _README.format(
             name=facts.name,
             as_of=instant_text(facts.as_of, zone=facts.zone),
+            simulated=f"{facts.simulated_text}\n" if facts.simulated_text else "",
             warning=warning_text(self.report),
             fewest=FEWEST,
             sha256=facts.protocol_sha256,

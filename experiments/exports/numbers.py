@@ -74,12 +74,13 @@ def _is_withheld(report: Report, number: Number) -> bool:
     """Return whether the page gives no such number, so that the file must not give it either.
 
     Counts and levels describe an arm on its own and stay. If learners left one arm only, the
-    guardrails, who left, and the bounds that follow stay too: they are the answer then.
+    guardrails and who left stay too: they are the answer then.
     """
     arm = next((each for each in report.arms if each.key == number.arm), None)
     if number.number in _OF_ONE_ARM or arm is None or not report.withheld_reason(arm):
         return False
-    return report.is_mismatch or number.part not in ("guardrail", "left")
+    is_of_bounds = number.number.startswith("bounds_")
+    return report.is_mismatch or is_of_bounds or number.part not in ("guardrail", "left")
 
 
 def _given(report: Report) -> Iterator[Number]:
@@ -87,6 +88,7 @@ def _given(report: Report) -> Iterator[Number]:
     yield Number(GIVEN, "", "", "is_corrected", report.facts.is_corrected)
     yield Number(GIVEN, "", "", "draws_sections", report.facts.draws_sections)
     yield Number(GIVEN, "", "", "trusted", not report.is_mismatch)
+    yield Number(GIVEN, "", "", "simulated", report.facts.simulated_share)
     for arm in report.arms:
         yield Number(GIVEN, "", arm.key, "withheld", bool(report.withheld_reason(arm)))
         yield Number(GIVEN, "", arm.key, "weight", arm.weight)

@@ -127,8 +127,15 @@ def _doubtful_harm(report: Report) -> Advice | None:
         return None
     changes = "; ".join(_change(row, "perhaps ") for row in harmful)
     is_better = any(judge(report, row) is Judgement.BETTER for row in report.primary.rows)
-    start = "Weigh benefit and harm" if is_better else "No benefit is shown, but harm"
-    return Advice(Decision.WAIT, f"{start}: {changes}.")
+    start = "Weigh benefit and harm" if is_better else "No benefit is shown, and perhaps harm"
+    number = len(report.guardrails)
+    several = (
+        f" This is what one of {number:,} such checks says, and they are not corrected for their "
+        "number."
+        if number > 1 and len(harmful) == 1
+        else ""
+    )
+    return Advice(Decision.WAIT, f"{start}: {changes}.{several}")
 
 
 def _guarded(rows: list[GuardrailRow]) -> str:

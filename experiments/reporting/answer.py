@@ -193,8 +193,12 @@ def _answer(report: Report, row: Row, so_far: bool) -> Answer:
 
 
 def open_harms(report: Report, row: Row) -> list[GuardrailRow]:
-    """Return the guardrails of the arm in which harm is neither shown nor ruled out."""
-    return [each for each in report.guardrails if each.is_open and each.arm.key == row.arm.key]
+    """Return the guardrails of the arm in which harm is neither shown nor ruled out.
+
+    Those that nobody did in either arm are left out: they say how few learners there are.
+    """
+    found = (each for each in report.guardrails if each.arm.key == row.arm.key)
+    return [each for each in found if each.is_open and not each.is_unseen]
 
 
 OTHERS = "those who did not get it"

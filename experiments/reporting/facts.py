@@ -80,6 +80,20 @@ class ExperimentFacts:
         return shared_zone(course.time_zone for course in self.courses)
 
     @property
+    def simulated_share(self) -> float:
+        """Return the share of the courses that are simulated (0..1)."""
+        stopped = [course.stopped_at is not None for course in self.courses]
+        return sum(stopped) / len(stopped) if stopped else 0.0
+
+    @property
+    def simulated_text(self) -> str:
+        """Return that the learners, or some of them, are simulated; empty if none is."""
+        share = self.simulated_share
+        if not share:
+            return ""
+        return f"{'These' if share == 1 else 'Some of these'} learners are simulated."
+
+    @property
     def is_over(self) -> bool:
         """Return whether all courses are simulated and stopped, so that nothing more can happen."""
         return all_clocks_stopped(self.courses)

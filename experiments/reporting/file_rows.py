@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from experiments.metrics.observed import Observed
 from experiments.reporting.answer import Judgement, judge
-from experiments.reporting.facts import ArmFacts
+from experiments.reporting.facts import ArmFacts, ExperimentFacts
 from experiments.reporting.guardrails import GuardrailRow, state_text
 from experiments.reporting.report import MetricResult, Report, Row
 from experiments.reporting.small_cells import REASON, is_small
@@ -15,6 +15,7 @@ FILE_COLUMNS = (
     *CSV_COLUMNS, "role", "margin", "margin_p_value", "randomization_p_value", "trusted",
     "arm_sizes_p_value", "corrected_p_value", "any_time_low", "any_time_high", "any_time_p_value",
     "left", "left_p_value", "lee_lower", "lee_upper", "protocol_sha256", "lee_low", "lee_high",
+    "simulated", "ends_at", "most_learners", "most_sections", "looks",
 )  # fmt: skip
 # What a row says of a comparison. It is empty where no comparison is given.
 _COMPARED = (
@@ -43,8 +44,7 @@ def file_rows(report: Report) -> Iterator[list[str]]:
 
 
 def _cells(report: Report, arm: ArmFacts, values: dict[str, object]) -> list[str]:
-    values |= {
-        "trusted": not report.is_mismatch, "protocol_sha256": report.facts.protocol_sha256,
+    values = {"trusted": not report.is_mismatch} | values | _of_plan(report.facts) | {
         "arm_sizes_p_value": report.balance.p_value,
     }  # fmt: skip
     if report.is_mismatch and not arm.is_control:
@@ -53,14 +53,27 @@ def _cells(report: Report, arm: ArmFacts, values: dict[str, object]) -> list[str
     return [csv_cell(values.get(name, "")) for name in FILE_COLUMNS]
 
 
+def _of_plan(facts: ExperimentFacts) -> dict[str, object]:
+    """Return what the plan said of the end, and whether the learners are simulated."""
+    ends_at = facts.ends_at
+    return {
+        "protocol_sha256": facts.protocol_sha256, "simulated": facts.simulated_share > 0,
+        "ends_at": ends_at.isoformat() if ends_at else "",
+        "most_learners": facts.most_learners or "", "most_sections": facts.most_sections or "",
+        "looks": " ".join(look.isoformat() for look in facts.looks),
+    }  # fmt: skip
+
+
 def _of_outcome(report: Report, result: MetricResult, arm: ArmFacts) -> dict[str, object]:
     """Return what the ledger does not keep of an arm in an outcome."""
     is_primary = result is report.primary
     values: dict[str, object] = {"role": "primary" if is_primary else "outcome"}
     if is_primary:
         values |= _of_leavers(report, arm)
-    if arm.is_control or report.withheld_reason(arm):
+    if arm.is_control:
         return values
+    if report.withheld_reason(arm):
+        return values | {"trusted": False}
     row = next(each for each in result.rows if each.arm.key == arm.key)
     return values | _of_comparison(report, result, row)
 
@@ -90,7 +103,7 @@ def _of_leavers(report: Report, arm: ArmFacts) -> dict[str, object]:
         return {"left": found.control_left.successes}
     left = next(each for each in found.arms if each.arm.key == arm.key)
     values: dict[str, object] = {"left": left.left.successes, "left_p_value": left.p_value}
-    if left.bounds and not report.is_mismatch:
+    if left.bounds and not report.withheld_reason(arm):
         values |= {
             f"lee_{name}": getattr(left.bounds, name) for name in ("lower", "upper", "low", "high")
         }

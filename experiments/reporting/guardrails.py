@@ -44,6 +44,13 @@ class GuardrailRow:
         return self.guardrail.verdict is Verdict.UNKNOWN
 
     @property
+    def is_unseen(self) -> bool:
+        """Return whether no learner did it in either arm, which rules out no harm among few."""
+        if not (self.metric.family.counts_learners and self.guardrail.difference.has_interval):
+            return False
+        return self.is_open and not (self.arm_observed.tally[1] or self.control_observed.tally[1])
+
+    @property
     def figures(self) -> Figures:
         """Return the format of its numbers."""
         return Figures.of_estimates([self.guardrail.difference], self.metric.family.unit)
@@ -127,7 +134,7 @@ def state_text(row: GuardrailRow) -> str:
         case Verdict.HARMFUL:
             return "worse than is accepted" if row.is_beyond_margin else "worse"
         case Verdict.UNKNOWN:
-            return "harm is not ruled out"
+            return "nobody did in either arm" if row.is_unseen else "harm is not ruled out"
 
 
 def open_harm_text(row: GuardrailRow) -> str:
@@ -145,12 +152,23 @@ def guardrail_text(row: GuardrailRow) -> str:
     found, figures = row.guardrail.difference, row.figures
     if not found.has_value:
         return guardrail_levels(row)
+    if row.is_unseen:
+        return f"{guardrail_levels(row)} {_unseen_text(row)}"
     accepted = f"Up to {figures.size(row.guardrail.margin.size)} worse is accepted."
     if not found.has_interval:
         return f"{guardrail_levels(row)} There is no interval: {found.reason}. {accepted}"
     value = figures.change_with_unit(found.value)
     limits = f"{level_text(found.level)} interval {figures.interval(found)}{figures.unit.points}"
     return f"{guardrail_levels(row)} The difference is {value} ({limits}). {accepted}"
+
+
+def _unseen_text(row: GuardrailRow) -> str:
+    found, margin = row.guardrail.difference, row.guardrail.margin
+    worst = row.figures.bound(max(margin.side * found.low, margin.side * found.high))
+    return (
+        f"Nobody did in either arm; with so few learners, up to {worst} more cannot be excluded "
+        f"({level_text(found.level)} interval). {row.figures.size(margin.size)} are accepted."
+    )
 
 
 def guardrail_levels(row: GuardrailRow) -> str:

@@ -29,8 +29,12 @@ class Part:
 def parts_that_stand_out(parts: Sequence[Part], arms: Sequence[ArmFacts]) -> list[str]:
     """Return the parts whose arm sizes do not fit the draw, the worst first, as sentences.
 
-    Return one sentence if no part stands out from the others.
+    Return one sentence if no part stands out from the others. The only course or segment holds all
+    draws, so it is no part of them.
     """
+    parts = [
+        part for part in parts if any(part.drawn.get(arm.key, 0) != arm.assigned for arm in arms)
+    ]
     found = [
         sample_ratio([part.drawn.get(arm.key, 0) for arm in arms], [arm.weight for arm in arms])
         for part in parts

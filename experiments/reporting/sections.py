@@ -71,11 +71,11 @@ def guards_note(report: Report) -> str:
         return ""
     ways = listed(list(dict.fromkeys(each.method for each in known)))
     level, side = level_text(known[0].level), (1 - known[0].level) / 2
-    number = "It is" if len(known) == 1 else f"These {len(known):,} comparisons are"
+    number = f" These {len(known):,} comparisons are not corrected for their number."
     return (
         f"Harm beyond what is accepted is ruled out if the whole {level} interval lies within it "
         f"({ways}), which is a test on one side at p < {side:.3g}. “Worse” means that the interval "
-        f"excludes zero. {number} not corrected for their number."
+        f"excludes zero.{number if len(known) > 1 else ''}"
     )
 
 
@@ -96,8 +96,22 @@ def mismatch_text(report: Report) -> str:
     if not found:
         return ""
     return (
-        f"{found[:1].upper()}{found[1:]}. Something other than the draw affects which learners are "
-        "in them. Until you have found the cause, no arm is compared with the control."
+        f"{found[:1].upper()}{found[1:]}. {_lacking(report)}Something other than the draw affects "
+        "which learners are in them. Until you have found the cause, no arm is compared with the "
+        "control."
+    )
+
+
+def _lacking(report: Report) -> str:
+    """Return which arms have fewer learners than the draw gives; empty where draws do not say."""
+    if not report.balance.is_mismatch or not report.facts.pools_learners:
+        return ""
+    sizes = zip(report.arms, report.balance.expected, strict=True)
+    return "".join(
+        f"“{arm.name}” has too few of the {report.assigned:,} learners drawn: {arm.assigned:,} "
+        f"({arm.assigned / report.assigned:.1%}, intended {expected / report.assigned:.1%}). "
+        for arm, expected in sizes
+        if arm.assigned < expected
     )
 
 
@@ -137,7 +151,7 @@ def staying_texts(report: Report) -> list[str]:
     return [
         f"{each.left.successes:,} of {each.left.n:,} learners in “{each.arm.name}” left the course "
         f"within the time that counts, and {control} ({_left_test(left, each)})."
-        f"{_bounds(report, each.bounds)}"
+        f"{_bounds(report, each)}"
         for each in found.arms
     ] + [_LEAVERS]
 
@@ -211,15 +225,18 @@ def _effect(effect: Estimate, unit: Unit) -> str:
     )
 
 
-def _bounds(report: Report, bounds: Bounds | None) -> str:
+def _bounds(report: Report, found: ArmLeft) -> str:
     """Return what is known of the effect on those who would have stayed in either arm."""
-    if bounds is None or not isfinite(bounds.lower) or report.is_mismatch:
+    bounds = found.bounds
+    # Where no comparison is given, bounds of one would be quoted in its place.
+    if bounds is None or not isfinite(bounds.lower) or report.withheld_reason(found.arm):
         return ""
     figures = Figures(report.primary.metric.family.unit)
     low, high = figures.change(bounds.lower), figures.change_with_unit(bounds.upper)
     return (
         " Among learners who would have stayed in either arm, the effect is estimated to lie "
-        f"between {low} and {high} (Lee's bounds{_with_chance(bounds, figures)})."
+        f"between {low} and {high} (Lee's bounds, if the arm only makes learners leave or only "
+        f"makes them stay{_with_chance(bounds, figures)})."
     )
 
 

@@ -32,9 +32,8 @@ RULE = (
 )
 _LEFT = (
     "{} of {} learners in “{}” left the course within the time that counts, against {} of {} in "
-    "“{}”, so the arm changed which learners stayed. Learners who left are counted and "
-    "nothing is missing, but the difference between all learners as drawn (intention to treat) "
-    "would mix who stayed with what the others did: it is not the effect on learners who stay"
+    "“{}”. Where an arm makes learners leave, its difference in the outcome mixes two things: how "
+    "many left, and what the others did"
 )
 
 

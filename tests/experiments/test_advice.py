@@ -88,7 +88,9 @@ def test_harm_without_a_benefit_is_not_called_a_benefit() -> None:
 
     assert found is not None
     assert found.decision is Decision.WAIT
-    assert found.text.startswith("No benefit is shown, but harm: in “nudge”, 12 of 1,000 learners")
+    assert found.text.startswith(
+        "No benefit is shown, and perhaps harm: in “nudge”, 12 of 1,000 learners"
+    )
 
 
 def test_an_open_experiment_is_left_running() -> None:

@@ -108,7 +108,11 @@ def test_guardrails_say_harm_safety_and_ignorance(experiment: Experiment) -> Non
         "difference is +40.0 points (95% interval +"
     )
     # Nobody complained. With 30 learners, a harm of a point cannot be ruled out.
-    assert state_text(rows["complained_7d"]) == "harm is not ruled out"
+    assert state_text(rows["complained_7d"]) == "nobody did in either arm"
+    assert guardrail_text(rows["complained_7d"]).startswith(
+        "0 of 30 learners marked a message as spam within 7 days (0.0%), against 0 of 30 (0.0%). "
+        "Nobody did in either arm; with so few learners, up to "
+    )
     # UNSUBSCRIBED is no act.
     assert rows["inactive_7d"].arm_level == 1.0
 

@@ -7,7 +7,7 @@ from activity.access import COMMAND_LINE
 from experiments.models import Assignment
 from experiments.queries import details, report, search
 from experiments.queries.search import drawn_parts, entered_parts
-from experiments.reporting.search import Part, parts_that_stand_out
+from experiments.reporting.search import NOTHING, Part, parts_that_stand_out
 from segmentation.models import Playbook, Segment, Transition
 from tests.experiments.factories import assign, make_segment, running_experiment
 from tests.experiments.test_report import arm
@@ -30,6 +30,13 @@ def test_a_fault_of_all_parts_is_said_to_be_one() -> None:
     (text,) = parts_that_stand_out(parts, ARMS)
 
     assert text.startswith("No course, day, segment, cause of entry or source of events stands out")
+
+
+def test_the_only_course_is_no_finding() -> None:
+    everybody = {"control": 90, "nudge": 20}
+    arms = [arm(key, number) for key, number in everybody.items()]
+
+    assert parts_that_stand_out([Part("The course Demo", everybody)], arms) == [NOTHING]
 
 
 def test_at_most_five_parts_are_named() -> None:

@@ -95,7 +95,7 @@ def test_the_bounds_of_lee_have_limits_with_chance() -> None:
     (text, _) = staying_texts(REPORT)
     primary, *_ = file_of(REPORT)
 
-    assert "(Lee's bounds; with chance, the 95% interval of Imbens and Manski is " in text
+    assert "stay; with chance, the 95% interval of Imbens and Manski is " in text
     assert float(primary["lee_low"]) < float(primary["lee_lower"])
     assert float(primary["lee_upper"]) < float(primary["lee_high"])
 

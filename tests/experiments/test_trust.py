@@ -1,11 +1,13 @@
 """What a report withholds is withheld on its page and in each of its files, with one reason."""
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 from experiments.exports.bundle import README, Bundle
 from experiments.exports.notebook.report import report_text
 from experiments.exports.numbers import number_cells
+from experiments.reporting.facts import CourseFacts
 from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
 from experiments.reporting.methods import methods
 from experiments.reporting.page import outcome_rows
@@ -13,6 +15,7 @@ from experiments.reporting.report import Report
 from experiments.reporting.sections import guard_texts, guards_note, reach_texts, staying_texts
 from experiments.reporting.text import number_rows
 from tests.experiments.test_recompute import bundle_of_rows, rows_of, unpack
+from tests.factories import NOW
 
 OF_ONE_ARM = {"drawn", "counted", "total", "rate_or_mean", "learners"}
 
@@ -75,12 +78,13 @@ def test_what_leavers_withhold_is_in_no_file_and_its_reason_is_true(tmp_path: Pa
     bundle = of_arms(40, 40, kindness=6.0)
     primary, *_ = file_of(bundle.report)
 
-    assert (primary["trusted"], primary["finding"], primary["lift"]) == ("true", "withheld", "")
+    assert (primary["trusted"], primary["finding"], primary["lift"]) == ("false", "withheld", "")
     assert primary["any_time_low"] == primary["corrected_p_value"] == ""
-    assert "Learners who left are counted and nothing is missing" in primary["reason"]
-    assert "it is not the effect on learners who stay" in primary["reason"]
-    # Who left, and the bounds that follow, are what is known. The guardrails tell of the harm.
-    assert primary["left"] != primary["lee_lower"] != ""
+    assert primary["reason"].endswith("mixes two things: how many left, and what the others did")
+    # Who left is what is known, and the guardrails tell of the harm. Bounds would be quoted.
+    assert primary["left"] != primary["lee_lower"] == ""
+    assert not any("Lee" in text for text in staying_texts(bundle.report))
+    assert not any("bounds" in name for _, name in numbers_of(bundle.report))
     parts = {part for part, name in numbers_of(bundle.report) if name not in OF_ONE_ARM}
     assert parts == {"guardrail", "left"}
     said = report_text(unpack(bundle, tmp_path))
@@ -101,6 +105,23 @@ def test_a_report_that_can_be_trusted_says_so_in_its_files(tmp_path: Path) -> No
     assert float(other["corrected_p_value"]) == bundle.report.results[1].rows[0].corrected_p
     assert primary["protocol_sha256"] == bundle.report.facts.protocol_sha256
     assert "DO NOT" not in "".join(next(iter(bundle.files()))[1])
+
+
+def test_simulated_learners_are_named_in_every_file(tmp_path: Path) -> None:
+    bundle = of_arms(24, 22, kindness=0.2)
+    course = CourseFacts("Demo", is_live=True, stopped_at=NOW)
+    facts = replace(bundle.report.facts, courses=(course,), looks=(NOW,), most_learners=90)
+    bundle = replace(bundle, report=replace(bundle.report, facts=facts))
+    primary, *_ = file_of(bundle.report)
+
+    assert (primary["simulated"], primary["most_learners"], primary["ends_at"]) == (
+        "true",
+        "90",
+        "",
+    )
+    assert primary["looks"] == NOW.isoformat()
+    assert report_text(unpack(bundle, tmp_path)).startswith("These learners are simulated.\n")
+    assert "\nThese learners are simulated.\n" in (tmp_path / README).read_text()
 
 
 def test_guardrails_say_their_difference_test_and_side() -> None:

@@ -275,8 +275,8 @@ def is_searched(key: Key, data: Data) -> bool:
 
 def report_text(folder: Path) -> str:
     """Return each number of the report beside that from the rows, and whether all agree."""
-    lines = [f"{'':60} {'report':>22} {'from the rows':>22}"]
     apart, data = 0, Data.read(folder)
+    lines = [*simulated_texts(data), f"{'':60} {'report':>22} {'from the rows':>22}"]
     for key, there, here, agrees in beside(data):
         words = " ".join(filter(None, key))
         lines.append(f"{words:60} {there:22.12g} {here:22.12g}{'' if agrees else '  <-- differs'}")
@@ -286,6 +286,13 @@ def report_text(folder: Path) -> str:
         lines.append(f"Not computed, as they need {what} that are hidden: {hidden}.")
     lines.append(f"Numbers that differ: {apart}." if apart else "All numbers agree.")
     return "\n".join([*lines, *withheld_texts(data)])
+
+
+def simulated_texts(data: Data) -> Iterator[str]:
+    """Yield that the learners are simulated, if so."""
+    if data.given("simulated"):
+        some = "These" if data.given("simulated") == 1 else "Some of these"
+        yield f"{some} learners are simulated."
 
 
 def withheld_texts(data: Data) -> Iterator[str]:
