@@ -20,7 +20,8 @@ class HiddenError(ValueError):
 class Place(NamedTuple):
     """An arm, the ids of a section and a stratum or None, and the day of the draw.
 
-    In an adaptive draw the stratum is the period, given by the number of its first draw.
+    In an adaptive draw the stratum is the period, given by the number of its first draw. If
+    whole sections were drawn, it is the block of the section.
     """
 
     arm: str

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 from experiments.design import ADAPTIVE, BLOCKS, HASH, SECTION, Adapting
@@ -162,7 +161,7 @@ class Replay:
         weights = {arm.key: arm.weight for arm in self._protocol.arms}
         multiples = self._design.block_multiples
         blocks = Blocks.of(weights, seed=self._protocol.seed, multiples=multiples)
-        return replace(blocks, multiples=(1,)) if stratum == PRESENT else blocks
+        return blocks.of_sections(stratum)
 
 
 class _Stratum:

@@ -1,7 +1,6 @@
 """Draw whole sections: those present at the start by size, and later ones as they come."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -113,14 +112,12 @@ class _SectionDraws:
         covered = self._within(each for each in sections if each.size > 0)
         sizes = {each.unit: each.size for each in covered}
         by_unit = {each.unit: each for each in covered}
-        # All are drawn at once, so nobody can guess the next arm.
-        smallest = replace(self._blocks, multiples=(1,))
-        self._write([by_unit[unit] for unit in by_size(sizes)], self._strata[PRESENT], smallest)
+        self._write([by_unit[unit] for unit in by_size(sizes)], self._strata[PRESENT])
 
     def later(self, section_ids: Collection[int]) -> None:
         """Draw sections that came later, in the order of their ids."""
         sections = section_sizes(sections=Section.objects.filter(pk__in=section_ids))
-        self._write(self._within(sections), self._strata[LATER], self._blocks)
+        self._write(self._within(sections), self._strata[LATER])
 
     def _within(self, sections: Iterable[SectionSize]) -> list[SectionSize]:
         """Return the sections inside the coverage and the limit, in the order of their ids."""
@@ -137,8 +134,8 @@ class _SectionDraws:
     def _bucket(self, section: SectionSize) -> int:
         return bucket_of(section.unit, seed=self._protocol.seed)
 
-    def _write(self, sections: Sequence[SectionSize], stratum: Stratum, blocks: Blocks) -> None:
-        places = take(stratum, len(sections), blocks)
+    def _write(self, sections: Sequence[SectionSize], stratum: Stratum) -> None:
+        places = take(stratum, len(sections), self._blocks.of_sections(stratum.key))
         rows = [self._row(*pair) for pair in zip(sections, places, strict=True)]
         SectionDraw.objects.bulk_create(rows)
         stratum.save(update_fields=["drawn", "block", "offset"])

@@ -13,7 +13,7 @@ from activity.access import COMMAND_LINE, Viewer, for_user, named
 from experiments.design import BUCKETS, SECTION, Design
 from experiments.metrics.definitions import Metric
 from experiments.metrics.observed import Observed
-from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus, SectionDraw
+from experiments.models import UNSENT, Assignment, Experiment, ExperimentStatus
 from experiments.protocol import (
     HOLM,
     ExperimentProtocol,
@@ -25,6 +25,7 @@ from experiments.queries.groups import BY_DRAWN_SECTION, BY_PERIOD, grouped_outc
 from experiments.queries.looks import looking
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
+from experiments.queries.sections import drawn_sections
 from experiments.queries.share_periods import periods_of
 from experiments.reporting.adaptive.comparison import with_periods
 from experiments.reporting.by_section import DrawnSections, with_sections
@@ -102,7 +103,7 @@ def report(experiment: Experiment, *, as_of: datetime, viewer: Viewer = COMMAND_
         deliveries=deliveries_by_arm(experiment.pk, as_of=as_of),
     )
     if protocol.design.unit == SECTION:
-        return _by_section(experiment, found, guardrails, observed, as_of)
+        return _by_section(experiment, protocol, found, guardrails, observed)
     if protocol.design.adapting is not None:
         return _by_period(experiment, found, guardrails, observed, as_of)
     if not guardrails:
@@ -120,15 +121,15 @@ def report(experiment: Experiment, *, as_of: datetime, viewer: Viewer = COMMAND_
 
 def _by_section(
     experiment: Experiment,
+    protocol: ExperimentProtocol,
     found: Report,
     guardrails: Sequence[tuple[Metric, float]],
     observed: Mapping[str, Mapping[str, Observed]],
-    as_of: datetime,
 ) -> Report:
     """Return the report with sections as the units. One query per metric, and one for the draws."""
+    as_of = found.facts.as_of
     metrics = [*(result.metric for result in found.results), *(each for each, _ in guardrails)]
-    rows = SectionDraw.objects.filter(experiment=experiment, at__lte=as_of).order_by("pk")
-    draws = list(rows.values_list("pk", "arm__key", "stratum"))
+    drawn = drawn_sections(experiment, protocol, as_of=as_of)
     return with_sections(
         found,
         guardrails=guardrails,
@@ -140,7 +141,7 @@ def _by_section(
             for metric in metrics
         },
         drawn=DrawnSections(
-            Counter(arm for _, arm, _ in draws), {str(pk): stratum for pk, _, stratum in draws}
+            Counter(each.arm for each in drawn), {str(each.pk): each.block for each in drawn}
         ),
     )
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 
 from django.db.models import Count, Q, QuerySet
 
 from activity.models import Course, Enrollment, Section
-from experiments.models import Experiment
+from experiments.models import Experiment, SectionDraw
+from experiments.protocol import ExperimentProtocol
 from experiments.queries.protocols import population_of
+from experiments.randomize.blocks import Blocks
 
 _PRESENT = Q(enrollments__withdrew_at__isnull=True)
 
@@ -32,6 +36,44 @@ def section_sizes(
         SectionSize(pk, f"{course}\n{key}", size)
         for pk, course, key, size in counted.values_list("pk", "course__key", "key", "size")
     ]
+
+
+@dataclass(frozen=True)
+class DrawnSection:
+    """A drawn section: the draw, the section, the key of the arm, and the number of its block."""
+
+    pk: int
+    section_id: int
+    arm: str
+    block: int
+
+
+def drawn_sections(
+    experiment: Experiment, protocol: ExperimentProtocol, *, as_of: datetime
+) -> list[DrawnSection]:
+    """Return the sections that were drawn up to the instant. One query.
+
+    The blocks follow from the protocol. Their numbers begin with 1, over both strata.
+    """
+    rows = SectionDraw.objects.filter(experiment=experiment, at__lte=as_of).order_by("pk")
+    draws = list(rows.values_list("pk", "section_id", "arm__key", "stratum__key", "position"))
+    weights = {arm.key: arm.weight for arm in protocol.arms}
+    blocks = Blocks.of(weights, seed=protocol.seed, multiples=protocol.design.block_multiples)
+    last: dict[str, int] = {}
+    for *_, stratum, position in draws:
+        last[stratum] = max(position, last.get(stratum, 0))
+    numbers = {
+        stratum: list(islice(blocks.of_sections(stratum).numbers(stratum), most + 1))
+        for stratum, most in last.items()
+    }
+    known: dict[tuple[str, int], int] = {}
+    return [
+        DrawnSection(
+            pk, section, arm,
+            known.setdefault((stratum, numbers[stratum][position]), len(known) + 1),
+        )
+        for pk, section, arm, stratum, position in draws
+    ]  # fmt: skip
 
 
 def without_section(experiment: Experiment) -> int:

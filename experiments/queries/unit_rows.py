@@ -3,10 +3,10 @@
 # Every value is a bound parameter. The texts put into the SQL are all written in this app.
 # ruff: noqa: S608
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -33,6 +33,7 @@ from experiments.queries.outcome_sql import (
     parameters,
 )
 from experiments.queries.reports import report as make_report
+from experiments.queries.sections import drawn_sections
 
 # The rows that the program holds at a time.
 _BATCH = 2_000
@@ -52,6 +53,12 @@ class Reading:
     plan: Plan
     as_of: datetime
     zone: str
+    # By section the block of its draw, if whole sections were drawn.
+    blocks: Mapping[int, int] = field(default_factory=dict)
+
+    def place(self, arm: str, section: int | None, day: date, stratum: int | None) -> Place:
+        """Return the place of a learner. Whole sections are balanced in blocks of a stratum."""
+        return Place(arm, section, day, self.blocks.get(section or 0, stratum))
 
     @property
     def values(self) -> dict[str, Any]:
@@ -68,7 +75,7 @@ def place_sizes(reading: Reading) -> dict[Place, int]:
     """Return the number of assignments by arm, section, day of the draw and stratum. One query."""
     with connection.cursor() as cursor:
         cursor.execute(_PLACES, reading.values)
-        return {Place(*place): size for *place, size in cursor.fetchall()}
+        return {reading.place(*place): size for *place, size in cursor.fetchall()}
 
 
 def unit_rows(reading: Reading) -> Iterator[Row]:
@@ -93,8 +100,14 @@ def bundle_of(experiment: Experiment, *, as_of: datetime, viewer: Viewer) -> Bun
     found = make_report(experiment, as_of=as_of, viewer=viewer)
     if not all(course.is_seen for course in found.facts.courses):
         raise HiddenError(_UNSEEN)
-    plan = Plan.of(read_protocol(experiment.protocol))
-    reading = Reading(experiment, plan, as_of, found.facts.zone)
+    protocol = read_protocol(experiment.protocol)
+    plan = Plan.of(protocol)
+    blocks = (
+        {each.section_id: each.block for each in drawn_sections(experiment, protocol, as_of=as_of)}
+        if found.facts.draws_sections
+        else {}
+    )
+    reading = Reading(experiment, plan, as_of, found.facts.zone, blocks)
     sizes = place_sizes(reading)
     few = small_arms(sizes)
     if few:
@@ -119,7 +132,7 @@ def _rows(cursor: Any, reading: Reading) -> Iterator[Row]:
             for arm, section, day, stratum, until, drawn_at, anchored_at, *numbers in batch:
                 is_anchored = anchored_at is not None and _has_ended(anchored_at, waits[0], until)
                 yield Row(
-                    Place(arm, section, day, stratum),
+                    reading.place(arm, section, day, stratum),
                     tuple(
                         numbers[part] if _has_ended(drawn_at, wait, until) else None
                         for part, wait in places

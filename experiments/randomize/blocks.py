@@ -5,7 +5,8 @@ follows from the seed, s and i, so every draw is replayed from its stratum and p
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count, repeat
 
 from experiments.randomize.permutation import below, permuted, random_words
 
@@ -42,6 +43,14 @@ class Blocks:
         arms = tuple(arm for arm, times in smallest.items() for _ in range(times))
         return cls(arms, seed, tuple(multiples))
 
+    def of_sections(self, stratum: str) -> "Blocks":
+        """Return the blocks of a stratum of sections.
+
+        The present sections are drawn at once, so nobody can guess the next arm, and their blocks
+        are the smallest.
+        """
+        return replace(self, multiples=(1,)) if stratum == PRESENT else self
+
     def block(self, stratum: str, number: int) -> list[str]:
         """Return the arms of the block in their order.
 
@@ -61,6 +70,11 @@ class Blocks:
                 is_last = position == len(arms)
                 yield arm, Place(number + 1) if is_last else Place(number, position)
             number, offset = number + 1, 0
+
+    def numbers(self, stratum: str) -> Iterator[int]:
+        """Yield the number of its block for each position of the stratum."""
+        for number in count():
+            yield from repeat(number, len(self.block(stratum, number)))
 
 
 def smallest_block(weights: Mapping[str, float]) -> dict[str, int]:
@@ -94,9 +108,6 @@ def by_size(sections: Mapping[str, int]) -> list[str]:
 
 
 def draw_present(sections: Mapping[str, int], blocks: Blocks) -> list[tuple[str, str]]:
-    """Return section and arm, by size: each block of neighbours is balanced.
-
-    Blocks are of the smallest size here: all sections are drawn at once, so nobody can guess.
-    """
-    pairs = Blocks(blocks.smallest, blocks.seed).arms_from(PRESENT, Place())
+    """Return section and arm, by size: each block of neighbours is balanced."""
+    pairs = blocks.of_sections(PRESENT).arms_from(PRESENT, Place())
     return [(key, arm) for key, (arm, _) in zip(by_size(sections), pairs, strict=False)]

@@ -38,9 +38,9 @@ def _by_the_draw(found: Randomization | None, p_value: float) -> str:
         return ""
     ways = f"all {found.draws:,} ways" if found.is_exact else f"{found.draws:,} random ways"
     text = (
-        f"The draw alone, without any model: of {ways} to draw as many sections into the arms, "
+        f"The draw alone, without any model: of {ways} in which it could have come out, "
         f"{found.p_value:.1%} give a difference at least as large (randomization test, "
-        f"{p_text(found.p_value)})."
+        f"{p_text(found.p_value)}). The draw was balanced among sections of similar size."
     )
     if not p_value < found.least:
         return text

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from experiments.randomize.blocks import Blocks, Place, by_size, draw_present, smallest_block
+from experiments.randomize.blocks import (
+    LATER,
+    PRESENT,
+    Blocks,
+    Place,
+    by_size,
+    draw_present,
+    smallest_block,
+)
 from experiments.randomize.permutation import below, permuted, random_words
 
 HALVES = {"control": 0.5, "nudge": 0.5}
@@ -119,3 +127,16 @@ def test_sections_are_paired_by_size() -> None:
         assert list(arms) == by_size(sizes)
         for pair in ("bc", "fe", "da"):
             assert {arms[section] for section in pair} == {"control", "nudge"}
+
+
+def test_each_position_has_the_number_of_its_block() -> None:
+    blocks = Blocks.of({"a": 0.5, "b": 0.5}, seed="s", multiples=(1, 2))
+    sizes = [len(blocks.block(LATER, number)) for number in range(6)]
+
+    found = list(islice(blocks.of_sections(LATER).numbers(LATER), sum(sizes)))
+
+    assert {2, 4} == set(sizes)
+    assert [found.count(number) for number in range(6)] == sizes
+    assert found == sorted(found)
+    # The present sections are drawn in pairs.
+    assert list(islice(blocks.of_sections(PRESENT).numbers(PRESENT), 5)) == [0, 0, 1, 1, 2]

@@ -1,7 +1,7 @@
 """A report on whole sections compares sections, never single learners."""
 
 from datetime import timedelta
-from itertools import combinations
+from itertools import product
 from math import isnan
 
 import numpy as np
@@ -255,14 +255,19 @@ def test_the_draw_alone_and_each_section_once_stand_beside_the_comparison(
     row = found.primary.rows[0]
     checked = found.primary.checks["nudge"]
     assert checked.randomization is not None
-    # Of the sections' numbers 1 2 2 3 and 3 4 4 5, few of the 70 ways are as far apart.
-    numbers = np.array([*CONTROL, *NUDGE])
-    ways = [numbers[list(each)].sum() for each in combinations(range(8), 4)]
-    as_large = sum(bool(abs(2 * way - numbers.sum()) >= 8) for way in ways)
-    assert checked.randomization.p_value == pytest.approx(as_large / 70)
+    # The sections are of one size, so they were drawn two by two in the order of their names. Each
+    # pair can change its arms: 16 ways, and not the 70 of sections that were drawn one by one.
+    draws = experiment.section_draws.order_by("position").values_list("arm__key", "section__key")
+    left = {"control": list(CONTROL), "nudge": list(NUDGE)}
+    numbers = [left[arm].pop(0) for arm, _ in draws]
+    apart = [one - other for one, other in zip(numbers[::2], numbers[1::2], strict=True)]
+    ways = [np.dot(signs, apart) for signs in product((1, -1), repeat=4)]
+    as_large = sum(bool(abs(way) >= sum(NUDGE) - sum(CONTROL)) for way in ways)
+    assert checked.randomization.draws == 16
+    assert checked.randomization.p_value == pytest.approx(as_large / 16)
     text = section_text(found, row)
     assert text.startswith("The p-value is by a t with 7 degrees of freedom, from 8 sections. The ")
-    assert "The draw alone, without any model: of all 70 ways to draw as many" in text
+    assert "The draw alone, without any model: of all 16 ways in which it could have" in text
     assert "intraclass correlation" in text
     assert "Learners counted in a section: 5 to 5 (median 5) in control" in " ".join(
         cautions(found)
@@ -270,5 +275,5 @@ def test_the_draw_alone_and_each_section_once_stand_beside_the_comparison(
     assert "With each section counted once, large or small, the difference is +40.0 points" in text
     place = FILE_COLUMNS.index("randomization_p_value")
     rows = {(each[2], each[4]): each[place] for each in file_rows(found)}
-    assert rows[row.key, "nudge"] == repr(as_large / 70)
+    assert rows[row.key, "nudge"] == repr(as_large / 16)
     assert rows[row.key, "control"] == ""
