@@ -40,8 +40,13 @@ def test_report_on_paper_is_not_cut(live_server, staff_context, course):
     page, faults = visit(staff_context, live_server.url + "/reports/nudge/", PAPER)
     sure = page.locator("details p").first
     assert not sure.is_visible()
+    assert page.locator(".sideways").is_visible()
 
     page.emulate_media(media="print", color_scheme="dark")
+
+    assert not page.locator(".sideways").is_visible()
+    # A note below the table refers to this title.
+    assert page.locator("summary", has_text="How sure is this?").first.is_visible()
 
     assert faults == []
     assert page.evaluate("document.documentElement.scrollWidth") <= PAPER["width"]

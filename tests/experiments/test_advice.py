@@ -128,6 +128,19 @@ def test_an_end_without_an_answer_says_what_a_new_experiment_would_need() -> Non
     )
 
 
+def test_an_end_without_an_answer_says_that_harm_is_not_ruled_out() -> None:
+    found = advice(of((40, 100), (45, 100), unsubscribed=(1, 2)))
+
+    assert found is not None
+    assert found.text.endswith(" Harm is not ruled out either: “Unsubscribed within 7 days”.")
+
+
+def test_what_nobody_did_is_no_open_harm() -> None:
+    assert advice(of((40, 100), (60, 100), unsubscribed=(0, 0))) == Advice(
+        Decision.KEEP, "Keep “nudge”: give it to everybody."
+    )
+
+
 def test_a_difference_too_small_to_matter_is_dropped() -> None:
     found = advice(of((4000, 10_000), (4010, 10_000), smallest_lift=0.05))
 
