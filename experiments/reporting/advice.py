@@ -196,18 +196,15 @@ def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:
     return Advice(
         Decision.WAIT,
         "The experiment has ended without an answer. Whatever is simpler may stay; a new "
-        f"experiment {needed_text(report, compared[0])}.{_open_harm(report, compared)}"
-        f"{_hints(report)}",
+        f"experiment {needed_text(report, compared[0])}.{_open_harm(report)}{_hints(report)}",
     )
 
 
-def _open_harm(report: Report, compared: list[Row]) -> str:
-    """Return that harm is not ruled out either, with its guardrails; empty if it is."""
-    found = [each for row in compared for each in open_harms(report, row)]
-    if not found:
+def _open_harm(report: Report) -> str:
+    """Return that harm is not ruled out either; empty if it is in all guardrails."""
+    if not any(row.is_open for row in report.guardrails):
         return ""
-    names = ", ".join(dict.fromkeys(f"“{each.metric.name}”" for each in found))
-    return f" Harm is not ruled out either: {names}."
+    return " Harm is not ruled out either: see “What must not get worse”."
 
 
 def _hints(report: Report) -> str:

@@ -46,7 +46,7 @@ class GuardrailRow:
     @property
     def is_unseen(self) -> bool:
         """Return whether no learner did it in either arm, which rules out no harm among few."""
-        if not (self.metric.family.counts_learners and self.guardrail.difference.has_interval):
+        if not (self.metric.family.counts_learners and self.guardrail.difference.has_value):
             return False
         return self.is_open and not (self.arm_observed.tally[1] or self.control_observed.tally[1])
 
@@ -152,7 +152,7 @@ def guardrail_text(row: GuardrailRow) -> str:
     found, figures = row.guardrail.difference, row.figures
     if not found.has_value:
         return guardrail_levels(row)
-    if row.is_unseen:
+    if row.is_unseen and found.has_interval:
         return f"{guardrail_levels(row)} {_unseen_text(row)}"
     accepted = f"Up to {figures.size(row.guardrail.margin.size)} worse is accepted."
     if not found.has_interval:

@@ -122,17 +122,17 @@ def test_an_end_without_an_answer_says_what_a_new_experiment_would_need() -> Non
 
     assert found is not None
     # 387.3 by the formula of Fleiss, Levin and Paik, section 4.2, without continuity.
-    assert found.text.endswith(
+    assert (
         "a new experiment would need about 388 learners in each arm to find a rise of 10.0 points "
         "in 4 of 5 such experiments."
-    )
+    ) in found.text
 
 
 def test_an_end_without_an_answer_says_that_harm_is_not_ruled_out() -> None:
     found = advice(of((40, 100), (45, 100), unsubscribed=(1, 2)))
 
     assert found is not None
-    assert found.text.endswith(" Harm is not ruled out either: “Unsubscribed within 7 days”.")
+    assert found.text.endswith(" Harm is not ruled out either: see “What must not get worse”.")
 
 
 def test_what_nobody_did_is_no_open_harm() -> None:
