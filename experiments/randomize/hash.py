@@ -5,6 +5,7 @@ only on its arguments, so a draw can be repeated years later from the seed and t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import repeat
 from typing import Any
 
@@ -15,10 +16,14 @@ BUCKETS = 10_000
 _OFFSET_BASIS = 0x811C9DC5
 _PRIME = 0x01000193
 _MASK = 0xFFFFFFFF
-_FACTOR = np.uint32(_PRIME)
+# An array, because numpy makes one of a number at each operation.
+_FACTOR = np.array(_PRIME, dtype=np.uint32)
 # Small enough that a chunk's columns stay in the processor's cache.
 _CHUNK = 8_192
 _MOST_DIGITS = 10
+# The first five of ten digits have so few values that their hashes are kept.
+_HIGH, _LOW_DIGITS = np.uint32(100_000), 5
+_TEN, _ZERO = np.uint32(10), np.uint32(ord("0"))
 _POWERS = 10 ** np.arange(_MOST_DIGITS - 1, -1, -1, dtype=np.uint32)[:, None]
 
 
@@ -104,9 +109,28 @@ def _unit_counts(texts: Sequence[str], *, total: int) -> NDArray[np.int64]:
 
 def _decimal_hashes(numbers: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Return the FNV-1a hash of each number's decimal text."""
+    high = numbers // _HIGH
+    states = _hashes_of_high()[high]
+    low = numbers - high * _HIGH
+    _add_columns(states, low // _POWERS[-_LOW_DIGITS:] % _TEN + _ZERO, factors=repeat(_FACTOR))
+    found: NDArray[np.int64] = states.astype(np.int64)
+    small = np.flatnonzero(high == 0)
+    if small.size:
+        found[small] = _texts_hashes(numbers[small])
+    return found
+
+
+@cache
+def _hashes_of_high() -> NDArray[np.uint32]:
+    """Return the hash of the text of each number that the digits above the last five can be."""
+    return _texts_hashes(np.arange(_MASK // int(_HIGH) + 1, dtype=np.uint32))
+
+
+def _texts_hashes(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the FNV-1a hash of each number's decimal text, digit by digit."""
     # One row per digit, the first digit of the largest numbers first.
     leading = numbers // _POWERS
-    digits = leading % np.uint32(10) + np.uint32(ord("0"))
+    digits = leading % _TEN + _ZERO
     # Leading zeros are not part of the text, but the number zero has one digit. A digit of 0 and a
     # factor of 1 leave a state as it is, which is faster than a choice of rows.
     leading[-1] = 1
@@ -115,7 +139,7 @@ def _decimal_hashes(numbers: NDArray[np.uint32]) -> NDArray[np.int64]:
     factors = np.where(is_written, _FACTOR, np.uint32(1))
     states = np.full(len(numbers), _OFFSET_BASIS, dtype=np.uint32)
     _add_columns(states, digits, factors=factors)
-    return states.astype(np.int64)
+    return states
 
 
 def _add_columns(

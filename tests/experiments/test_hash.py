@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,13 @@ from experiments.randomize.arms import (
     equal_weights,
     in_namespace,
 )
-from experiments.randomize.hash import bucket_of, bucket_of_many, fnv1a32, hash_share
+from experiments.randomize.hash import (
+    _decimal_hashes,
+    bucket_of,
+    bucket_of_many,
+    fnv1a32,
+    hash_share,
+)
 
 # Any code points, including lone surrogates and characters of two code units.
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=20)
@@ -135,3 +142,12 @@ def test_buckets_are_spread_evenly() -> None:
     counts = [int(((found >= low) & (found < low + 1000)).sum()) for low in range(0, 10_000, 1000)]
     # Nine degrees of freedom: 27.9 is the 0.1 % point of chi-square.
     assert sum((count - 10_000) ** 2 / 10_000 for count in counts) < 27.9
+
+
+def test_hashes_of_numbers_are_those_of_their_texts_at_each_number_of_digits() -> None:
+    edges = [0, 1, 9, 10, 99_999, 100_000, 100_001, 999_999, 1_000_000, 2**31, 2**32 - 1]
+    near = [each + step for each in edges for step in (-1, 0, 1) if 0 <= each + step < 2**32]
+
+    found = _decimal_hashes(np.array(near, dtype=np.uint32))
+
+    assert found.tolist() == [fnv1a32(str(each)) for each in near]
