@@ -146,11 +146,13 @@ def _room_for(candidates: Mapping[int, str], room: Mapping[str, int]) -> int:
     """Return how many learners to lock.
 
     With the room of all channels together, a turn with messages of only one channel would lock and
-    read learners for whom it has no room.
+    read learners for whom it has no room. But learners whose channel has none take places too, and
+    those behind them must not wait.
     """
     wanted = Counter(candidates.values())
-    likely = sum(min(number, wanted[name]) for name, number in room.items()) + wanted[""]
-    return likely or sum(room.values())
+    if not all(room.get(name) for name in wanted):
+        return sum(room.values())
+    return sum(min(number, wanted[name]) for name, number in room.items())
 
 
 def write_decided(work: Decided) -> Turn:

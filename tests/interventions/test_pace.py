@@ -17,6 +17,7 @@ from interventions.channels.memory import ACCEPTED, MemoryConnection, MemoryMess
 from interventions.channels.smtp import Stage
 from interventions.models import ChannelPace, Delivery, Step
 from interventions.operations.pace import LONGEST, give_back, slow_down, take
+from interventions.operations.waiting import CANDIDATES
 from interventions.stages import dispatch as stage
 from interventions.stages.dispatch import dispatch_due
 from tests.factories import NOW
@@ -202,7 +203,7 @@ def test_a_loop_rests_while_all_messages_wait_for_a_limit(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(stage.time, "sleep", rests.append)
     # More than a turn looks at, so that it goes through the list again and again.
-    make_messages(stage.CANDIDATES + 8)
+    make_messages(CANDIDATES + 8)
     limited = channel_of(MemoryConnection(lambda message: ACCEPTED), per_second=lambda: 1)
     # This channel has room all the time, but no message.
     free = memory_channel(MemoryConnection(lambda message: ACCEPTED))

@@ -184,3 +184,16 @@ def test_the_next_page_is_looked_at_as_far_as_the_last_one() -> None:
     waiting = WaitingList(width=128)
     waiting.fill(dict.fromkeys(range(500), "email"))
     assert len(waiting.next) == 128
+
+
+def test_learners_behind_those_whose_channel_has_no_room_are_taken_in_the_same_turn() -> None:
+    waiting = [make_delivery().learner_id for _ in range(2)]
+    free = make_delivery(channel="task").learner_id
+    candidates = dict.fromkeys(waiting, "email") | {free: "task"}
+
+    turn = claim_next(
+        candidates, room={"email": 0, "task": 3}, now=NOW, cache=DispatchCache(CHANNELS)
+    )
+
+    assert [each.delivery.learner_id for each in turn.claims] == [free]
+    assert turn.blocked == waiting
