@@ -380,7 +380,7 @@ def test_pages_of_a_nudge_take_a_fixed_number_of_queries(
         act(each)
     run_stages(NOW)
 
-    for name, most in (("nudge", 23), ("nudge_summary", 33)):
+    for name, most in (("nudge", 23), ("nudge_summary", 34)):
         with django_assert_max_num_queries(most):
             assert staff.get(address(name, key)).status_code == 200
     with django_assert_max_num_queries(35):
