@@ -106,8 +106,10 @@ class Lines:
         return Flight(lambda: [each.result() for each in sending], sending)
 
     def close(self) -> None:
-        """Close all connections, at once, because each waits for a reply of the other side."""
-        for _ in self._each(_close, self._lines):
+        """Close all connections. Several wait at once for the replies of the other side."""
+        first, *others = self._lines
+        first.close()
+        for _ in self._each(_close, others):
             pass
         if self._threads is not None:
             self._threads.shutdown()
