@@ -20,6 +20,7 @@ from experiments.metrics.definitions import (
 )
 from experiments.metrics.earlier import FIRST_FORMAT
 from experiments.randomize.arms import Arms
+from experiments.randomize.blocks import Blocks
 
 LEVEL = 0.95
 FORMAT = 3
@@ -168,6 +169,11 @@ class ExperimentProtocol:
     def draw(self, *, coverage: float) -> Arms:
         """Return the arms' ranges, in which the share `coverage` of all units takes part."""
         return Arms.of({arm.key: arm.weight for arm in self.arms}, coverage=coverage)
+
+    def blocks(self) -> Blocks:
+        """Return the blocks of its draw. Raise ValueError if none fit the weights."""
+        weights = {arm.key: arm.weight for arm in self.arms}
+        return Blocks.of(weights, seed=self.seed, multiples=self.design.block_multiples)
 
     def arms_by(self, shares: Mapping[str, float]) -> Arms:
         """Return the arms' ranges by these shares, in the order of the arms.

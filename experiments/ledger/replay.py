@@ -154,14 +154,9 @@ class Replay:
             return None
         self._positions[stratum].add(position)
         if stratum not in self._strata:
-            self._strata[stratum] = _Stratum(self._blocks(stratum), stratum)
+            blocks = self._protocol.blocks().of_sections(stratum)
+            self._strata[stratum] = _Stratum(blocks, stratum)
         return self._strata[stratum].arm_at(position)
-
-    def _blocks(self, stratum: str) -> Blocks:
-        weights = {arm.key: arm.weight for arm in self._protocol.arms}
-        multiples = self._design.block_multiples
-        blocks = Blocks.of(weights, seed=self._protocol.seed, multiples=multiples)
-        return blocks.of_sections(stratum)
 
 
 class _Stratum:

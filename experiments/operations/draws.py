@@ -20,7 +20,6 @@ from experiments.operations.sections import arms_of_sections, chosen_sections
 from experiments.operations.shares import take_adaptive_places
 from experiments.protocol import ExperimentProtocol, read_protocol
 from experiments.queries.units import Unit, reached_learners, stratum_keys, units_of
-from experiments.randomize.blocks import Blocks
 from experiments.randomize.hash import bucket_of_many
 from experiments.starting import locked_experiment
 
@@ -166,9 +165,7 @@ def _in_blocks(draw: _Draw, units: Sequence[Unit]) -> int:
     """Draw the next places of the units' strata. Return the number of rows."""
     covered = draw.covered(units)[: draw.free]
     strata = stratum_keys([unit for unit, _ in covered], draw.design.strata, now=draw.now)
-    weights = {arm.key: arm.weight for arm in draw.protocol.arms}
-    blocks = Blocks.of(weights, seed=draw.protocol.seed, multiples=draw.design.block_multiples)
-    taken = take_places(draw.experiment.pk, Counter(strata.values()), blocks)
+    taken = take_places(draw.experiment.pk, Counter(strata.values()), draw.protocol.blocks())
     places, arms, rows = {key: iter(found) for key, found in taken.items()}, draw.arm_ids(), []
     for unit, bucket in covered:
         place = next(places[strata[unit.enrollment_id]])

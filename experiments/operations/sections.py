@@ -13,7 +13,7 @@ from experiments.protocol import ExperimentProtocol, read_protocol
 from experiments.queries.designs import courses_in
 from experiments.queries.sections import SectionSize, section_sizes
 from experiments.queries.units import Unit
-from experiments.randomize.blocks import LATER, PRESENT, Blocks, by_size
+from experiments.randomize.blocks import LATER, PRESENT, by_size
 from experiments.randomize.hash import bucket_of
 
 
@@ -99,9 +99,7 @@ class _SectionDraws:
             strata,
             now,
         )
-        weights = {arm.key: arm.weight for arm in protocol.arms}
-        multiples = protocol.design.block_multiples
-        self._blocks = Blocks.of(weights, seed=protocol.seed, multiples=multiples)
+        self._blocks = protocol.blocks()
         self._arms = dict(experiment.arms.values_list("key", "pk"))
 
     def present(self) -> None:

@@ -31,8 +31,8 @@ from experiments.reporting.facts import shared_zone
 from experiments.reporting.planning import TEN_POINTS
 from experiments.reporting.prospects import Prospects
 from experiments.reporting.replays import FEWEST, DrawPlan, Past, Replays, replay
+from experiments.stats.adaptive.comparison import is_compared
 from experiments.stats.adaptive.forecast import Forecast, adapting_forecast
-from experiments.stats.comparison import RATES
 from experiments.stats.designs import SectionDesign, icc_of_history
 from experiments.stats.estimate import Estimate
 from experiments.stats.sections import by_section
@@ -261,7 +261,7 @@ class Checked:
         if self.protocol.design.adapting is None:
             return []
         chosen = self.protocol.chosen_metrics()
-        return [metric.name for metric in chosen if metric.family is not RATES]
+        return [metric.name for metric in chosen if not is_compared(metric.family)]
 
     @cached_property
     def _section_sizes(self) -> list[int]:

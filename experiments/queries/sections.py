@@ -11,7 +11,6 @@ from activity.models import Course, Enrollment, Section
 from experiments.models import Experiment, SectionDraw
 from experiments.protocol import ExperimentProtocol
 from experiments.queries.protocols import population_of
-from experiments.randomize.blocks import Blocks
 
 _PRESENT = Q(enrollments__withdrew_at__isnull=True)
 
@@ -57,8 +56,7 @@ def drawn_sections(
     """
     rows = SectionDraw.objects.filter(experiment=experiment, at__lte=as_of).order_by("pk")
     draws = list(rows.values_list("pk", "section_id", "arm__key", "stratum__key", "position"))
-    weights = {arm.key: arm.weight for arm in protocol.arms}
-    blocks = Blocks.of(weights, seed=protocol.seed, multiples=protocol.design.block_multiples)
+    blocks = protocol.blocks()
     last: dict[str, int] = {}
     for *_, stratum, position in draws:
         last[stratum] = max(position, last.get(stratum, 0))

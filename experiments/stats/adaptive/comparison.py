@@ -40,11 +40,16 @@ def compare_by_period(
     ]
 
 
+def is_compared(family: Family) -> bool:
+    """Return whether an adaptive draw compares this kind of outcome: only rates."""
+    return family is RATES
+
+
 def difference_by_period(
     periods: ByPeriod, pair: tuple[str, str], family: Family, level: float
 ) -> PeriodDifference:
-    """Return the difference of the control and the arm. Outcomes that are no rate have none."""
-    if family is not RATES:
+    """Return the difference of the control and the arm, if the kind of outcome has one."""
+    if not is_compared(family):
         return PeriodDifference(unknown(UNKNOWN, level=level, reason=NOT_BY_PERIOD))
     return period_difference(_pairs(periods, pair), level=level)
 
