@@ -1,6 +1,7 @@
 """Servers that are stopped, killed and started again under the workers."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -29,7 +30,9 @@ def kill_postgres() -> None:
     pid = int((postgres_folder() / "postmaster.pid").read_text().split()[0])
     server = psutil.Process(pid)
     for process in (server, *server.children(recursive=True)):
-        process.kill()
+        # A session ends by itself as soon as it sees that the server is gone.
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs([server], timeout=30)
     postgres.ensure_running(postgres_folder())
 
