@@ -62,12 +62,20 @@ def check_cadence(cadence: Cadence) -> None:
 
 
 def check_steps(cadence: Cadence, steps: Iterable[StepFields]) -> None:
-    """Raise InterventionError if a step does not fit its cadence."""
-    for step in steps:
+    """Raise InterventionError if a step does not fit its cadence. One query.
+
+    Call it in the transaction that saves the cadence. It locks the templates: one that moves to
+    another category between the check and the commit would be sent under the old one.
+    """
+    # Without a join: PostgreSQL looks again only at the row for which it has waited, and where that
+    # row has got another category in the meantime, the join would leave it out.
+    templates = MessageTemplate.objects.select_for_update(no_key=True)
+    wanted = {step.template.pk for step in steps}
+    for template in templates.filter(pk__in=wanted).order_by("pk"):
         # Learners choose categories, so a template must not be sent under another category.
-        if step.template.category_id != cadence.category_id:
+        if template.category_id != cadence.category_id:
             raise InterventionError(
-                f"The template '{step.template}' has the category '{step.template.category}', but "
+                f"The template '{template}' has the category '{template.category}', but "
                 f"the cadence '{cadence}' has '{cadence.category}'. Both must have the same one."
             )
 

@@ -95,7 +95,7 @@ def set_cadence_status(cadence_id: int, status: CadenceStatus) -> Cadence:
             raise InterventionError(f"The cadence '{cadence}' has no steps. Add at least one step.")
         check_cadence(cadence)
         # A template may have moved to another category while the cadence was archived.
-        steps = cadence.steps.select_related("template__category")
+        steps = cadence.steps.select_related("template")
         check_steps(cadence, [StepFields(each.template) for each in steps])
     cadence.save(update_fields=["status"])
     return cadence

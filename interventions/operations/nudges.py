@@ -115,7 +115,8 @@ def save_nudge(save: NudgeSave, *, by: User, now: datetime) -> Nudge:
 
 
 def _locked_or_new(key: UUID, now: datetime) -> Nudge:
-    rows = Nudge.objects.select_for_update(no_key=True, of=("self",)).select_related("segment")
+    # Without the segment: a join would show none where another tab has changed it meanwhile.
+    rows = Nudge.objects.select_for_update(no_key=True)
     nudge = rows.filter(key=key).first()
     if nudge is None:
         Nudge.objects.get_or_create(key=key, defaults={"saved_at": now})

@@ -165,6 +165,20 @@ def test_rules_in_a_list_are_not_cut_off(live_server, staff_context):
         assert rules.evaluate_all(cut_off) == 0
 
 
+def test_long_state_stays_in_its_card_on_a_narrow_screen(live_server, staff_context):
+    make_delivery(make_evaluated(make_live_course()), state="in_doubt", claimed_at=NOW)
+    address = live_server.url + reverse("admin:interventions_delivery_changelist")
+
+    page, faults = visit(staff_context, address, NARROW)
+
+    assert faults == []
+    state = page.locator("#result_list td.field-shown_state span")
+    assert state.inner_text().upper().startswith("IN DOUBT: MAY OR MAY NOT")
+    assert state.evaluate(
+        "s => s.getBoundingClientRect().right <= s.closest('td').getBoundingClientRect().right"
+    )
+
+
 def test_learner_pages_need_no_login_and_fit(live_server, context, enrollments):
     one = enrollments[0]
     token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
