@@ -26,7 +26,8 @@ from experiments.reporting.reasons import reason_text
 from interventions.channels import CHANNELS
 from interventions.models import Channel, ChannelPace
 from interventions.operations.pace import paces
-from interventions.queries.sends_to_come import Send, SendsToCome, sends_to_come
+from interventions.policy.decision import Reason
+from interventions.queries.sends_to_come import EXPIRES, Send, SendsToCome, sends_to_come
 from interventions.views.row_ids import row_id
 
 DAYS = 14
@@ -259,9 +260,17 @@ def _channels(found: SendsToCome, now: datetime, zone: str) -> Iterator[ChannelS
         )
 
 
+# Of what has not happened yet. The other reasons hold now.
+_TO_COME = {
+    Reason.COURSE_OVER: "the course will be over by then",
+    EXPIRES: "they would have to wait too long",
+}
+
+
 def _by_reason(counts: Counter[str], factor: float) -> list[tuple[int, str]]:
     return [
-        (round(number * factor), reason_text(reason)) for reason, number in counts.most_common()
+        (round(number * factor), _TO_COME.get(reason) or reason_text(reason))
+        for reason, number in counts.most_common()
     ]
 
 

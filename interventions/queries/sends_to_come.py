@@ -21,7 +21,7 @@ from interventions.models import (
     Step,
     Trigger,
 )
-from interventions.policy.decision import Defer
+from interventions.policy.decision import Defer, Reason
 from interventions.policy.durations import later
 from interventions.policy.expectation import Candidate, Expectation, expect_in_turn
 from interventions.queries.expected_messages import candidate_of
@@ -253,4 +253,5 @@ def _note(found: SendsToCome, one: Delivery, expected: Expectation, until: datet
     elif expected.end is not None:
         found.unsent[expected.end.reason] += 1
     elif one.expires_at < until:
-        found.unsent[EXPIRES] += 1
+        with_course = one.expires_at == _last_instant(one.run)
+        found.unsent[Reason.COURSE_OVER if with_course else EXPIRES] += 1

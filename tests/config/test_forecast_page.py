@@ -113,6 +113,8 @@ def test_nothing_of_a_segment_goes_out_after_the_course_has_ended() -> None:
     make_run(make_evaluated(course), make_cadence(steps=4), next_position=0, next_at=NOW)
 
     assert instants() == [NOW, NOW + DAY]
+    found = sends_to_come(None, until=UNTIL, now=NOW, viewer=COMMAND_LINE)
+    assert dict(found.unsent) == {"course_over": 2}
 
 
 def test_messages_that_do_not_go_out_are_counted_by_reason() -> None:
@@ -250,6 +252,16 @@ def test_page_shows_the_course_or_all_courses(staff: Client) -> None:
     assert "1 message is expected to go out." in here
     assert "by the clock of Europe/London" in here
     assert ">Physics</a>" not in here
+
+
+def test_page_says_that_a_course_will_be_over(staff: Client) -> None:
+    now = utc_now()
+    course = make_live_course(ends_on=(now + DAY).date())
+    make_run(make_evaluated(course), make_cadence(), next_position=0, next_at=now + 3 * DAY)
+
+    page = staff.get(reverse("forecast"), {"course": course.pk}).text
+
+    assert "<li>1, because the course will be over by then.</li>" in page
 
 
 def test_page_without_messages_says_what_to_do(staff: Client) -> None:
