@@ -47,6 +47,9 @@ def test_a_real_run_gives_the_published_preview(real_run, tmp_path, capsys, as_o
     assert (found["matches"], found["of"], len(found["learners"])) == (54, 368, 54)
 
 
+@pytest.mark.long(
+    "tests/activity/test_oulad_repeats.py::test_a_second_import_changes_nothing_and_says_so"
+)
 @pytest.mark.django_db
 def test_a_real_run_is_not_imported_twice(real_run, shared_data):
     before = Event.objects.count()
@@ -55,6 +58,10 @@ def test_a_real_run_is_not_imported_twice(real_run, shared_data):
     assert Event.objects.count() == before == real_run[0].events
 
 
+@pytest.mark.long(
+    "tests/activity/test_read_models.py::"
+    "test_any_order_repetition_batching_and_lateness_agree_with_rebuild_and_oracle"
+)
 @pytest.mark.django_db
 def test_read_models_of_a_real_run_equal_a_rebuild(real_run):
     def read():

@@ -22,12 +22,16 @@ from common.clock import local_date, local_midnight
 from common.zones import known_zones, periods_by_zone, release
 from interventions.stages.recover import recover
 from tests.factories import NOW, act, make_course, make_enrollment
+from tests.long import longer
 from tests.processes import finish, start_forked
 
 # With the day of a leap year, and each kind of change of clocks several times.
 FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2025, 12, 31)
 FIRST_HOUR = datetime(2024, 1, 1, tzinfo=UTC)
 HOURS = [FIRST_HOUR + timedelta(hours=hour) for hour in range(2 * 8_766)]
+
+# One group of zones in four is looked at by the quicker tests.
+PARTS = 4
 
 _DAYS_OF = f"""
 SELECT array_agg({local_day("hour", "%(zone)s")} - date '0001-01-01' + 1 ORDER BY hour)
@@ -77,8 +81,11 @@ def _groups() -> list[list[list[str]]]:
 
 
 @pytest.mark.slow
-def test_local_day_in_sql_is_zoneinfos_in_every_zone_and_hour(db: None) -> None:
-    for group in _groups():
+@pytest.mark.parametrize(
+    "part", [0, *longer("test_local_day_in_sql_is_zoneinfos_in_every_zone_and_hour", 1, 2, 3)]
+)
+def test_local_day_in_sql_is_zoneinfos_in_every_zone_and_hour(db: None, part: int) -> None:
+    for group in _groups()[part::PARTS]:
         ((days,),) = _fetch(_DAYS_OF, zone=group[0][0], first=HOURS[0], last=HOURS[-1])
         # Days never decrease, so they are equal between two equal ends of the period.
         assert all(0 <= later - one <= 1 for one, later in pairwise(days)), group
@@ -101,10 +108,14 @@ def _near_midnight(zone: zoneinfo.ZoneInfo) -> list[int]:
 
 
 @pytest.mark.slow
-def test_midnight_in_sql_is_the_first_second_of_the_day_in_every_zone(db: None) -> None:
+@pytest.mark.parametrize(
+    "part",
+    [0, *longer("test_midnight_in_sql_is_the_first_second_of_the_day_in_every_zone", 1, 2, 3)],
+)
+def test_midnight_in_sql_is_the_first_second_of_the_day_in_every_zone(db: None, part: int) -> None:
     second = timedelta(seconds=1)
     days = [FIRST_DAY + timedelta(days=day) for day in range((LAST_DAY - FIRST_DAY).days + 1)]
-    for group in _groups():
+    for group in _groups()[part::PARTS]:
         ((midnights,),) = _fetch(_MIDNIGHTS_OF, zone=group[0][0], first=FIRST_DAY, last=LAST_DAY)
         for zones in group:
             for day, at in zip(days, midnights, strict=True):

@@ -88,7 +88,7 @@ def pages():
 @pytest.mark.parametrize(
     ("number", "seeds"),
     [
-        (400, 1),
+        (200, 1),
         *longer("test_mutated_lines_affect_no_other_lines_and_every_page_answers", (800, 2)),
     ],
 )

@@ -24,6 +24,7 @@ from tests.interventions.factories import make_cadence, make_delivery, make_eval
 
 pytestmark = pytest.mark.django_db
 own, staff = test_access.own, test_access.staff
+staff_without_menu = test_access.staff_without_menu
 
 # The models whose rows the addresses name, and for an argument other than the id its field.
 ROWS: dict[str, tuple[type[Model], str]] = {
@@ -132,7 +133,10 @@ def test_page_of_the_other_course_is_not_found(shared: Enrollment, staff: Client
 
 
 @pytest.mark.slow
-def test_own_page_names_nothing_of_the_other_course(shared: Enrollment, staff: Client) -> None:
+def test_own_page_names_nothing_of_the_other_course(
+    shared: Enrollment, staff_without_menu: Client
+) -> None:
+    staff = staff_without_menu
     make_cadence(trigger="manual", segment=Segment.objects.get(name=f"{FOREIGN} segment"))
     for address in addresses(mine=True):
         answer = staff.get(address)
@@ -188,7 +192,8 @@ HOSTILE = {
 
 
 @pytest.mark.slow
-def test_no_address_fails_a_page(own: Course, staff: Client) -> None:
+def test_no_address_fails_a_page(own: Course, staff_without_menu: Client) -> None:
+    staff = staff_without_menu
     # There, the first day of the calendar begins before its first instant.
     Course.objects.update(time_zone="Asia/Tokyo")
     # One of them deletes a nudge.

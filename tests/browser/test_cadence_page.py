@@ -55,6 +55,7 @@ def test_goal_is_built_by_conditions_and_found_again(live_server, staff_context,
     assert faults == []
 
 
+@pytest.mark.long("test_goal_is_built_by_conditions_and_found_again")
 def test_condition_of_a_step_is_added_and_removed_again(live_server, staff_context, cadence):
     page, faults = open_page(staff_context, live_server, cadence)
     page.get_by_role("button", name="Send it only if").press("Enter")
@@ -83,6 +84,9 @@ def test_row_added_to_the_steps_has_its_own_condition(live_server, staff_context
     assert faults == []
 
 
+@pytest.mark.long(
+    "tests/browser/test_admin_axe.py::test_axe_finds_no_fault_in_the_admin_and_every_page_fits"
+)
 def test_axe_finds_no_fault_and_the_page_fits(live_server, staff_context, cadence):
     question = "Does a nudge bring learners who only watch videos to the quiz?"
     experiment = make_experiment(cadence.segment, name=question, start=False)

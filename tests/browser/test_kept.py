@@ -67,6 +67,7 @@ def test_rule_is_saved_after_the_session_has_ended(live_server, staff_with_passw
     assert page.get_by_role("heading", name=KEPT).count() == 0
 
 
+@pytest.mark.long("test_rule_is_saved_after_the_session_has_ended")
 def test_columns_of_an_import_are_kept_and_can_be_dropped(live_server, staff_with_password):
     make_course(title="Biology 2025")
     page = open_page(staff_with_password, live_server, reverse("activity:import"))
@@ -91,6 +92,7 @@ def test_columns_of_an_import_are_kept_and_can_be_dropped(live_server, staff_wit
     assert not Learner.objects.exists()
 
 
+@pytest.mark.long("test_rule_is_saved_after_the_session_has_ended")
 def test_nudge_says_at_once_that_the_session_has_ended(live_server, staff_with_password):
     page = open_page(staff_with_password, live_server, reverse("interventions:new_nudge"))
     end_session()
@@ -135,6 +137,7 @@ def test_another_person_does_not_see_what_was_typed(live_server, staff_with_pass
     assert page.evaluate("sessionStorage.getItem('kept-form')") is None
 
 
+@pytest.mark.long("test_rule_is_saved_after_the_session_has_ended")
 def test_form_of_an_older_login_can_be_sent_again(live_server, staff_with_password):
     make_playbook(make_course())
     page = open_page(staff_with_password, live_server, reverse("segmentation:new-rule"))

@@ -50,6 +50,7 @@ def write(hand, page):
     page.frame_locator("iframe").get_by_text("try the quiz", exact=True).wait_for()
 
 
+@pytest.mark.long("test_nudge_is_made_with_the_keyboard_alone_up_to_the_mail")
 def test_cadence_from_nothing_to_the_first_mail(live_server, staff_context, course):
     page, faults = visit(staff_context, live_server.url)
     hand = Hand(page)
@@ -71,6 +72,7 @@ def test_cadence_from_nothing_to_the_first_mail(live_server, staff_context, cour
     assert hand.clicks <= MOST_CLICKS
 
 
+@pytest.mark.long("test_nudge_is_made_with_the_keyboard_alone_up_to_the_mail")
 def test_half_is_held_back_with_few_more_clicks(live_server, staff_context, course):
     page, faults = visit(staff_context, live_server.url)
     hand = Hand(page)

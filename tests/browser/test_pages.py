@@ -25,6 +25,7 @@ from tests.browser.visits import (
 from tests.factories import NOW, make_course, make_enrollment, make_item
 from tests.interventions.factories import make_delivery, make_evaluated, make_live_course
 from tests.journeys.test_main_path import everybody_acts, make_experiment, run_stages
+from tests.long import longer
 from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segment
 
 pytestmark = IN_BROWSER
@@ -50,46 +51,53 @@ def enrollments(settings):
 
 
 def staff_pages():
-    """Return the addresses that staff look at."""
+    """Return the addresses that staff look at: a few of each kind, and the others."""
     segment = Segment.objects.get()
     message, template = MailboxMessage.objects.first(), MessageTemplate.objects.get()
-    return [
+    few = [
         reverse("home"),
-        reverse("activity:find"),
         reverse("activity:import"),
-        reverse("courses"),
         reverse("course-home", args=(segment.playbook.courses.get().pk,)),
-        reverse("course-items", args=(segment.playbook.courses.get().pk,)),
         reverse("install", args=(segment.playbook.courses.get().pk, "five-segments")),
         reverse("segment", args=(segment.pk,)),
         reverse("before-after", args=(segment.pk,)),
+        reverse("admin:segmentation_segment_changelist"),
+        reverse("forecast"),
+        reverse("cadence-funnel", args=(Cadence.objects.get().pk,)),
+        reverse("admin:interventions_cadence_add"),
+        reverse("segmentation:rule", args=(segment.pk,)),
+        reverse("experiments:report", args=(Experiment.objects.get().key,)),
+        reverse("interventions:mailbox_message", args=(message.pk,)),
+    ]
+    others = [
+        reverse("activity:find"),
+        reverse("courses"),
+        reverse("course-items", args=(segment.playbook.courses.get().pk,)),
         reverse("playbook", args=(segment.playbook_id,)),
         reverse("playbook-import", args=(segment.playbook_id,)),
         reverse("admin:index"),
-        reverse("admin:segmentation_segment_changelist"),
         reverse("admin:segmentation_segment_change", args=(segment.pk,)),
         reverse("admin:interventions_delivery_changelist"),
-        reverse("forecast"),
-        reverse("cadence-funnel", args=(Cadence.objects.get().pk,)),
         reverse("admin:interventions_sitepause_changelist"),
         reverse("admin:activity_course_change", args=(segment.playbook.courses.get().pk,)),
-        reverse("admin:interventions_cadence_add"),
         reverse("admin:interventions_messagetemplate_add"),
         reverse("admin:interventions_messagetemplate_change", args=(template.pk,)),
         reverse("segmentation:new-rule"),
-        reverse("segmentation:rule", args=(segment.pk,)),
         reverse("experiments:report-list"),
-        reverse("experiments:report", args=(Experiment.objects.get().key,)),
         reverse("interventions:deliverability"),
         reverse("interventions:mailbox"),
-        reverse("interventions:mailbox_message", args=(message.pk,)),
     ]
+    return few, others
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [None, *longer("test_staff_pages_open_without_errors_and_fit", *range(PARTS))]
+)
 def test_staff_pages_open_without_errors_and_fit(part, live_server, staff_context, enrollments):
     admin = live_server.url + reverse("admin:index")
-    addresses = [live_server.url + each for each in staff_pages()[part::PARTS]]
+    few, others = staff_pages()
+    chosen = few if part is None else others[part::PARTS]
+    addresses = [live_server.url + each for each in chosen]
     for address, page, faults in visit_in_turn(staff_context, addresses, NARROW):
         assert_fits(page, address)
         assert faults == []
@@ -244,6 +252,7 @@ def assert_a_planted_script_does_not_run(page, faults):
     assert any("Content Security Policy" in fault for fault in faults), page.url
 
 
+@pytest.mark.long("test_staff_pages_open_without_errors_and_fit")
 def test_a_planted_script_runs_on_no_page_of_others(live_server, context, enrollments):
     one = enrollments[0]
     token = make_token(LinkOwner(one.learner_id, one.pk, uuid4()))
@@ -290,7 +299,10 @@ def test_menu_fits_a_window_768_pixels_high(live_server, staff_context):
         assert page.locator("#header-inner a[href$='/add/']").is_visible()
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(
+    "size",
+    [WIDE, *longer("test_all_messages_are_held_from_any_page_with_the_keyboard", NARROW)],
+)
 def test_all_messages_are_held_from_any_page_with_the_keyboard(size, live_server, staff_context):
     page, faults = visit(staff_context, live_server.url + reverse("experiments:report-list"))
     page.set_viewport_size(size)

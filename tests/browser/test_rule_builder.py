@@ -143,6 +143,7 @@ def test_video_only_is_built_from_nothing_by_mouse(live_server, staff_context, p
     assert hand.clicks <= MOST_CLICKS
 
 
+@pytest.mark.long("test_video_only_is_built_from_nothing_by_mouse")
 def test_video_only_is_built_from_nothing_by_keyboard(live_server, staff_context, playbook):
     page, faults = visit(staff_context, live_server.url + reverse("segmentation:new-rule"))
     page.get_by_label("Signal", exact=True).wait_for()

@@ -90,7 +90,9 @@ def test_task_that_cannot_be_confirmed_leaves_room_for_the_next() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="nudgelab-ack-") as folder,
         broker(Path(folder), port) as proxy,
-        app.connection_for_read(url=f"redis://127.0.0.1:{port}/0") as connection,
+        app.connection_for_read(
+            url=f"redis://127.0.0.1:{port}/0", transport_options={"socket_timeout": 1}
+        ) as connection,
     ):
         queue = connection.SimpleQueue("evaluate")
         queue.put("one")

@@ -64,6 +64,9 @@ def test_work_continues_with_a_beat_or_machine_whose_clock_is_an_hour_ahead(
     assert not StageRun.objects.filter(host="web-7", succeeded_at__isnull=False).exists()
 
 
+@pytest.mark.long(
+    "tests/config/test_health.py::test_wrong_clock_of_a_worker_is_a_remark_while_others_do_its_work"
+)
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_health_explains_a_stop_if_the_only_clock_is_eight_seconds_ahead(

@@ -9,6 +9,7 @@ from django.db import OperationalError, connection
 
 from config.running import connection_faults
 from tests import processes
+from tests.long import longer
 
 SSL_OR_GSS = {80877103, 80877104}
 
@@ -57,7 +58,10 @@ def test_database_without_tables_gives_one_sentence() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["migrate", "demo", "serve"])
+@pytest.mark.parametrize(
+    "command",
+    ["migrate", *longer("test_database_that_is_down_gives_one_sentence", "demo", "serve")],
+)
 def test_database_that_is_down_gives_one_sentence(command: str) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

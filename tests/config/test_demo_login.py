@@ -82,6 +82,7 @@ def test_demo_login_does_not_work_in_production_with_the_public_password(
     assert "_auth_user_id" in client.session
 
 
+@pytest.mark.long("test_serve_refuses_it_behind_a_proxy_and_in_production_until_it_has_a_password")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("demo_user")
 def test_serve_refuses_to_open_the_demo_login_to_other_machines() -> None:
@@ -127,6 +128,7 @@ def test_serve_refuses_it_behind_a_proxy_and_in_production_until_it_has_a_passwo
         call_command("serve", port=processes.free_port())
 
 
+@pytest.mark.long("test_demo_login_does_not_work_in_production_with_the_public_password")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("demo_user")
 def test_a_real_web_server_with_production_settings_refuses_the_demo_login(tmp_path) -> None:

@@ -63,6 +63,7 @@ def test_any_handler_gets_records_without_the_token(name: str) -> None:
     assert "no such page: /unsubscribe/[hidden]/" in written.getvalue()
 
 
+@pytest.mark.long("test_any_handler_gets_records_without_the_token")
 @pytest.mark.slow
 def test_a_web_server_at_debug_level_logs_no_token(tmp_path: Path) -> None:
     port = free_port()

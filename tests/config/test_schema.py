@@ -113,6 +113,7 @@ def test_worker_refuses_a_database_of_a_newer_version(valkey_url: str) -> None:
     assert said.count("\n") == 1
 
 
+@pytest.mark.long("test_program_refuses_a_database_with_a_migration_missing")
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_unknown")
 def test_serve_prints_the_fault_once_and_ends(valkey_url: str) -> None:

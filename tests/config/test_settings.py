@@ -87,7 +87,7 @@ def test_production_refuses_an_unsafe_value(variable: str, value: str) -> None:
 
 
 def test_help_needs_no_server_and_no_setting() -> None:
-    for arguments in ([], ["help"], ["migrate", "--help"], ["demo", "--help"]):
+    for arguments in ([], ["demo", "--help"]):
         result = manage(*arguments)
 
         assert (result.status, result.errors) == (0, ""), result.errors

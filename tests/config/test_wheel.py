@@ -61,6 +61,7 @@ def test_wheel_carries_code_and_built_files_and_nothing_of_the_tests(wheel) -> N
     assert not {name for name in names if "node_modules" in name or name.endswith(".pyc")}
 
 
+@pytest.mark.long("test_wheel_carries_code_and_built_files_and_nothing_of_the_tests")
 def test_installed_wheel_finds_its_files_and_works_in_the_folder_of_its_commands(
     wheel, tmp_path
 ) -> None:

@@ -20,6 +20,7 @@ from experiments.stats.joint import JointMoments
 from experiments.stats.means import welch_difference
 from experiments.stats.ratios import ratio_difference
 from experiments.stats.sufficient import Moments
+from tests.examples import examples
 
 NAN = float("nan")
 SEEDS = st.integers(0, 10_000)
@@ -60,7 +61,7 @@ def test_hc2_variance_is_statas_on_mtcars() -> None:
     assert found.value == pytest.approx(-0.06823, abs=5e-6)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(SEEDS, st.integers(12, 25), st.integers(12, 25))
 def test_adjusted_difference_is_the_interacted_regression(seed: int, n0: int, n1: int) -> None:
     control, treatment = draw(seed, n0), draw(seed + 1, n1, 0.5)
@@ -80,7 +81,7 @@ def test_adjusted_difference_is_the_interacted_regression(seed: int, n0: int, n1
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(SEEDS, st.integers(5, 20))
 def test_degrees_of_freedom_are_those_of_the_matrix_written_out(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -93,7 +94,7 @@ def test_degrees_of_freedom_are_those_of_the_matrix_written_out(seed: int, n: in
     assert found.df == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form), rel=1e-8)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(SEEDS, st.integers(12, 40))
 def test_swapping_the_arms_mirrors_the_adjusted_difference(seed: int, n: int) -> None:
     one, other = draw(seed, 15), draw(seed + 1, n, 0.3)
@@ -215,7 +216,7 @@ def joint(arm: Rows) -> JointMoments:
     return JointMoments.from_columns(arm.outcomes, arm.covariates["before"])
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(SEEDS, st.integers(3, 30), st.integers(3, 30))
 def test_cuped_is_the_analysis_of_covariance(seed: int, n0: int, n1: int) -> None:
     control, treatment = draw(seed, n0), draw(seed + 1, n1, 0.5)

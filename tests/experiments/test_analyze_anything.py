@@ -12,6 +12,8 @@ from django.core.management import CommandError, call_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
+
 WORDS = ["0", "1", "2", "7", "1e100", "-1e100", "1e-100", "1e99", "3.5", "", "NA", "yes", "no"]
 PALETTES = st.sampled_from([["0", "1"], ["0", "1", ""], ["0", "1", "2", "9", "60"], ["7"], WORDS])
 WRONG = st.sampled_from(["1_000", "1e200", "-1e308", "1e-308", "inf", "text", "1,5", "\u0661"])
@@ -85,7 +87,7 @@ def unknown_without_reason(found: Any) -> list[Any]:
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(rows=tables(), metrics=st.lists(METRICS, min_size=1, max_size=2), options=OPTIONS)
 def test_every_number_is_known_or_has_a_reason(
     rows: Rows, metrics: list[str], options: list[str]
@@ -103,7 +105,7 @@ def test_every_number_is_known_or_has_a_reason(
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(rows=tables().filter(bool), wrong=WRONG, place=st.sampled_from([3, 4, 5]))
 def test_a_wrong_cell_is_named(rows: Rows, wrong: str, place: int) -> None:
     bad = [*rows[0][:place], wrong, *rows[0][place + 1 :]]

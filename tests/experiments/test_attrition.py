@@ -10,6 +10,7 @@ from scipy import stats as scipy_stats
 
 from experiments.stats.attrition import Arm, lee_bounds, missing_p_value, withholding_reason
 from experiments.stats.sufficient import Counts, Moments
+from tests.examples import examples
 
 NAMES = ("control", "nudge")
 OUTCOMES = st.lists(st.integers(-20, 20).map(float), min_size=2, max_size=25)
@@ -58,7 +59,7 @@ def test_equal_shares_of_missing_outcomes_withhold_one_comparison_in_a_thousand(
     assert withheld <= 9
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(OUTCOMES, st.integers(5, 25), st.integers(1, 4))
 def test_bounds_leave_out_the_highest_or_the_lowest_outcomes(control, size: int, lost: int) -> None:
     # Both arms of 100 learners have `size` outcomes, after `lost` of the treatment are left out.
@@ -80,7 +81,7 @@ def test_a_part_of_an_outcome_is_trimmed() -> None:
     assert found.upper == pytest.approx((3 + 1 + 0.25 * 0) / 2.25 - 1)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(OUTCOMES, OUTCOMES, st.integers(0, 9), st.integers(0, 9))
 def test_swapping_the_arms_mirrors_the_bounds(control, treatment, one: int, other: int) -> None:
     there = lee_bounds(arm(control, one), arm(treatment, other))
@@ -90,7 +91,7 @@ def test_swapping_the_arms_mirrors_the_bounds(control, treatment, one: int, othe
     assert there.reason == back.reason
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(OUTCOMES, OUTCOMES)
 def test_without_missing_outcomes_both_bounds_are_the_difference(control, treatment) -> None:
     found = lee_bounds(arm(control), arm(treatment))

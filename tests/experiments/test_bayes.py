@@ -9,6 +9,7 @@ from experiments.stats.bayes import PRIOR_SPREAD, belief
 from experiments.stats.estimate import UNKNOWN, Estimate, unknown
 from experiments.stats.means import welch_difference
 from experiments.stats.sufficient import Moments
+from tests.examples import examples
 
 
 def estimate(value: float, error: float, *, level: float = 0.95) -> Estimate:
@@ -35,7 +36,7 @@ def test_a_prior_as_wide_as_the_error_halves_the_effect() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.floats(-3, 3), st.floats(0.5, 2), st.floats(0.5, 2), st.sampled_from([0.8, 0.95]))
 def test_posterior_equals_prior_times_likelihood(
     value: float, error: float, prior: float, level: float

@@ -16,6 +16,7 @@ from experiments.randomize.blocks import (
     smallest_block,
 )
 from experiments.randomize.permutation import below, permuted, random_words
+from tests.examples import examples
 
 HALVES = {"control": 0.5, "nudge": 0.5}
 
@@ -59,7 +60,7 @@ def test_weights_without_a_block_are_refused(weights: dict[str, float]) -> None:
         smallest_block(weights)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.text(max_size=8), st.text(max_size=8), st.integers(0, 40), st.integers(1, 9))
 def test_drawing_in_any_portions_gives_the_same_arms(
     seed: str, stratum: str, total: int, portion: int
@@ -76,7 +77,7 @@ def test_drawing_in_any_portions_gives_the_same_arms(
     assert drawn[:total] == at_once
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.text(max_size=8), st.integers(1, 60))
 def test_every_complete_block_is_balanced(seed: str, number: int) -> None:
     blocks = Blocks.of({"a": 0.2, "b": 0.5, "c": 0.3}, seed=seed, multiples=(1, 2))

@@ -14,13 +14,14 @@ from experiments.stats.boschloo import (
 )
 from experiments.stats.rates import EXACT, rate_difference
 from experiments.stats.sufficient import Counts
+from tests.examples import examples
 from tests.experiments.test_rates import counts
 from tests.long import longer
 
 
 @pytest.mark.slow
 @given(counts(most=20), counts(most=20))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_p_value_equals_scipy(control: Counts, treatment: Counts) -> None:
     assume(0 < control.successes + treatment.successes < control.n + treatment.n)
     # scipy has one column per arm. With only 8 points its search stops up to 3 % too low.
@@ -78,7 +79,7 @@ def limits_and_p(x0: int, x1: int, n0: int, n1: int) -> tuple[float, float, floa
 
 @pytest.mark.slow
 @given(st.integers(3, 12), st.integers(3, 12), st.data())
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_mirrored_tables_have_mirrored_limits(n0: int, n1: int, data: st.DataObject) -> None:
     x0, x1 = (data.draw(st.integers(0, n)) for n in (n0, n1))
     found = rate_difference(Counts(x0, n0), Counts(x1, n1))

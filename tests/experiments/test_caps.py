@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from experiments.stats.caps import capped, pooled_cap
 from experiments.stats.sufficient import Frequencies, Moments
+from tests.examples import examples
 
 VALUES = st.lists(st.integers(0, 40).map(float), min_size=1, max_size=40)
 
@@ -30,7 +31,7 @@ def test_one_extreme_player_no_longer_decides() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(VALUES, VALUES, st.sampled_from([1.0, 50.0, 90.0, 99.0, 99.9]))
 def test_caps_equal_those_of_the_rows(one: list[float], other: list[float], percent: float) -> None:
     cap = pooled_cap([counted(one), counted(other)], percentile=percent)

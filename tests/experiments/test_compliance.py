@@ -18,6 +18,7 @@ from experiments.stats.joint import JointMoments
 from experiments.stats.means import welch_difference
 from experiments.stats.sections import Section, section_difference
 from experiments.stats.sufficient import Moments
+from tests.examples import examples
 
 SEEDS = st.integers(0, 10_000)
 
@@ -32,7 +33,7 @@ def sums(arm) -> JointMoments:
     return JointMoments.from_columns(*arm)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(SEEDS, st.integers(10, 40), st.integers(10, 40))
 def test_value_is_that_of_two_stage_least_squares(seed: int, n0: int, n1: int) -> None:
     rng = np.random.default_rng(seed)
@@ -46,7 +47,7 @@ def test_value_is_that_of_two_stage_least_squares(seed: int, n0: int, n1: int) -
     assert found.value == pytest.approx(fit.params[1], rel=1e-9)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(SEEDS, st.integers(10, 40), st.integers(10, 40))
 def test_at_each_limit_the_rest_of_the_outcome_just_differs_by_arm(seed, n0: int, n1: int) -> None:
     rng = np.random.default_rng(seed)
@@ -72,7 +73,7 @@ def test_with_full_exposure_it_is_the_difference_between_the_arms() -> None:
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(SEEDS)
 def test_swapping_the_arms_changes_nothing(seed: int) -> None:
     # The outcome's and the exposure's differences both change their sign.
@@ -126,7 +127,7 @@ def drawn(rng: np.random.Generator, number: int, exposed: float = 0.7) -> list[E
     return found
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(SEEDS, st.integers(3, 8))
 def test_limits_of_sections_solve_the_equation_of_sections(seed: int, number: int) -> None:
     sections = drawn(np.random.default_rng(seed), number)

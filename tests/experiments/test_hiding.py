@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from experiments.exports.hiding import Place, Shown, small_arms
 from experiments.reporting.small_cells import FEWEST
+from tests.examples import examples
 
 DAY = date(2025, 11, 3)
 PLACES = st.builds(
@@ -21,7 +22,7 @@ PLACES = st.builds(
 SIZES = st.dictionaries(PLACES, st.integers(1, 14), max_size=20)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(SIZES)
 def test_every_class_of_rows_has_five_learners_or_is_the_whole_arm(sizes: dict[Place, int]) -> None:
     shown = Shown.of(sizes)

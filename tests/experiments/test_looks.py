@@ -24,6 +24,7 @@ from experiments.stats.looks import (
     power_spending,
     rising_chance,
 )
+from tests.examples import examples
 
 FIFTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 PLAN = [PlannedLook(date(2026, 9, 7 + 7 * number), 40 * number) for number in (1, 2, 3)]
@@ -74,7 +75,7 @@ def test_peeking_at_fixed_alpha_is_as_bad_as_published(looks: int, published: fl
     assert crossing_chance(fractions, [1.959964] * looks) == pytest.approx(published, abs=6e-4)
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(st.floats(0.1, 0.9), st.floats(1.5, 4), st.floats(1.5, 4), st.floats(-1, 3))
 def test_two_looks_equal_one_integral(first: float, one: float, two: float, drift: float) -> None:
     def chance(mean: float, *, is_rise: bool) -> float:
@@ -104,7 +105,7 @@ def test_three_looks_equal_the_multivariate_normal() -> None:
     assert crossing_chance(fractions, critical) == pytest.approx(1 - stays, abs=1e-5)
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 @given(INCREASING, st.sampled_from([0.01, 0.05, 0.1]))
 def test_looks_spend_all_of_alpha_whenever_they_are(fractions: list[float], alpha: float) -> None:
     fractions = [*fractions, 1.0]

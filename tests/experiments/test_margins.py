@@ -13,6 +13,7 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 from experiments.stats.margins import Margin, Verdict, mean_guardrail, rate_guardrail
 from experiments.stats.score import difference_statistic
 from experiments.stats.sufficient import Counts, Moments
+from tests.examples import examples
 
 VALUES = st.lists(st.integers(0, 9).map(float), min_size=2, max_size=25)
 WORSE_UP, WORSE_DOWN = Margin(0.1, higher_is_worse=True), Margin(0.1, higher_is_worse=False)
@@ -50,7 +51,7 @@ def test_a_rate_that_must_not_fall_mirrors_one_that_must_not_rise() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.integers(5, 90), st.integers(5, 90), st.data())
 def test_a_rate_is_within_the_margin_exactly_if_its_test_rejects(n0: int, n1: int, data) -> None:
     control = Counts(data.draw(st.integers(0, n0)), n0)
@@ -78,7 +79,7 @@ def test_likelihood_at_the_margin_is_the_greatest_by_search() -> None:
     assert found.p_value == pytest.approx(scipy_stats.norm.cdf(z), rel=1e-5)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(VALUES, VALUES, st.sampled_from([0.5, 1.0, 3.0]))
 def test_means_are_tested_as_in_statsmodels(control, treatment, size: float) -> None:
     assume(np.var(control) > 0 and np.var(treatment) > 0)

@@ -134,10 +134,13 @@ def test_one_learner_with_sixty_attempts_gives_no_relative_interval() -> None:
 
 
 @pytest.mark.slow
-def test_difference_and_relative_lift_never_disagree() -> None:
+@pytest.mark.parametrize(
+    "pairs", [2_500, *longer("test_difference_and_relative_lift_never_disagree", 10_000)]
+)
+def test_difference_and_relative_lift_never_disagree(pairs: int) -> None:
     rng = np.random.default_rng(20250901)
     known = wider = 0
-    for number in range(10_000):
+    for number in range(pairs):
         mean, sizes = rng.choice([0.1, 0.5, 2.0]), rng.integers(2, 80, 2)
         control, arm = (rng.negative_binomial(1, 1 / (1 + mean), size) for size in sizes)
         one, other = Moments.from_array(control), Moments.from_array(arm)
@@ -153,8 +156,8 @@ def test_difference_and_relative_lift_never_disagree() -> None:
             assert lift.excludes_zero == difference.excludes_zero == difference.is_significant
             assert lift.low >= -1
             wider += difference.excludes_zero < welch.excludes_zero
-    assert known > 1_500
-    assert wider > 10, "the permutation test must widen some intervals"
+    assert known > pairs * 0.15
+    assert wider > pairs * 0.001, "the permutation test must widen some intervals"
 
 
 @pytest.mark.slow

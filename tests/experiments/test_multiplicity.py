@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from experiments.stats.multiplicity import benjamini_hochberg, holm
+from tests.examples import examples
 
 Adjust = Callable[[Sequence[float]], tuple[float, ...]]
 BOTH = pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_an_order_is_kept_and_nan_is_not_counted(adjust: Adjust, name: str) -> N
 
 @BOTH
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(p_values=P_VALUES)
 def test_adjusted_equals_statsmodels(adjust: Adjust, name: str, p_values: list[float]) -> None:
     known = [p for p in p_values if not isnan(p)]

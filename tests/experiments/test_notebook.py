@@ -85,6 +85,7 @@ def test_chapters_share_no_name() -> None:
     assert len(defined) == len(set(defined))
 
 
+@pytest.mark.long("tests/experiments/test_recompute.py::test_every_number_follows_from_the_rows")
 @pytest.mark.slow
 def test_notebook_agrees_with_the_report_in_a_python_of_its_own(tmp_path: Path) -> None:
     random = Random(8)

@@ -10,6 +10,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 from experiments.stats.estimate import UNKNOWN, Estimate, unknown
 from experiments.stats.pooling import pool
+from tests.examples import examples
 
 # Thirteen trials of the BCG vaccine, Colditz et al. (1994), JAMA 271:698, the data set "dat.bcg" of
 # metafor: tuberculosis and no tuberculosis, vaccinated and not.
@@ -50,7 +51,7 @@ def test_the_printed_numbers_of_the_bcg_trials() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(COURSES)
 def test_tau_squared_is_where_the_restricted_likelihood_is_largest(
     courses: list[tuple[float, float]],
@@ -72,7 +73,7 @@ def test_tau_squared_is_where_the_restricted_likelihood_is_largest(
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(COURSES)
 def test_mean_equals_weighted_least_squares_of_statsmodels(
     courses: list[tuple[float, float]],
@@ -91,7 +92,7 @@ def test_mean_equals_weighted_least_squares_of_statsmodels(
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.integers(-40, 40), min_size=3, max_size=9), st.sampled_from([0.5, 5.0]))
 def test_equally_large_courses_equal_statsmodels(values: list[int], error: float) -> None:
     # With equal errors, restricted likelihood and the moments of statsmodels give one tau squared.

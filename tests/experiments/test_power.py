@@ -20,6 +20,7 @@ from experiments.stats.power import (
 )
 from experiments.stats.rates import rate_difference, rate_test
 from experiments.stats.sufficient import Counts
+from tests.examples import examples
 from tests.long import longer
 
 
@@ -128,7 +129,7 @@ def test_detectable_rise_is_found_in_four_of_five_simulated_experiments(
 
 
 @given(st.integers(5, 60), st.integers(5, 60), st.floats(0.05, 0.6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_rise_has_exactly_the_wanted_power(n0: int, n1: int, baseline: float) -> None:
     found = detectable_difference(n0, n1, baseline=baseline)
     if found.reason:
@@ -139,7 +140,7 @@ def test_rise_has_exactly_the_wanted_power(n0: int, n1: int, baseline: float) ->
 
 
 @given(st.integers(5, 60), st.integers(5, 60), st.floats(0, 0.5), st.floats(0, 0.5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_rise_is_found_as_often_as_the_mirrored_fall(
     n0: int, n1: int, baseline: float, rise: float
 ) -> None:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from experiments.stats.quantiles import arm_quantile, quantile, quantile_difference
 from experiments.stats.sufficient import Frequencies, Moments
+from tests.examples import examples
 from tests.long import longer
 
 VALUES = st.lists(st.integers(-9, 9).map(float), min_size=1, max_size=30)
@@ -52,7 +53,7 @@ def test_quantile_equals_the_sorted_rows(values: list[float], share: float) -> N
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(VALUES, SHARES)
 def test_limits_equal_the_binomial_definition(values: list[float], share: float) -> None:
     n, rows = len(values), sorted(values)
@@ -68,7 +69,7 @@ def test_limits_equal_the_binomial_definition(values: list[float], share: float)
 
 
 @pytest.mark.slow
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(
     st.lists(st.integers(-9, 9).map(float), min_size=1, max_size=14),
     st.lists(st.integers(-9, 9).map(float), min_size=1, max_size=14),

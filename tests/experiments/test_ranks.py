@@ -14,6 +14,7 @@ from scipy import stats
 
 from experiments.stats.ranks import EXACT, NORMAL, brunner_munzel, mann_whitney, superiority
 from experiments.stats.sufficient import Frequencies, Moments
+from tests.examples import examples
 from tests.long import longer
 
 VALUES = st.lists(st.integers(-9, 9).map(float), min_size=1, max_size=25)
@@ -42,7 +43,7 @@ def test_superiority_has_the_printed_numbers_of_the_pain_scores() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(VALUES, VALUES)
 def test_mann_whitney_equals_scipy(control: list[float], treatment: list[float]) -> None:
     found = mann_whitney(counted(control), counted(treatment))
@@ -78,7 +79,7 @@ def test_larger_arms_and_ties_use_the_normal_approximation() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(VALUES, VALUES)
 def test_superiority_counts_pairs_and_equals_scipy(
     control: list[float], treatment: list[float]

@@ -23,6 +23,7 @@ from experiments.stats.score import (
     score_statistic,
 )
 from experiments.stats.sufficient import Counts
+from tests.examples import examples
 
 HILLSTROM_NONE = Counts(2262, 21306)
 HILLSTROM_MENS = Counts(3894, 21307)
@@ -155,7 +156,7 @@ def test_a_rate_of_one_does_not_collapse_the_interval() -> None:
 
 @pytest.mark.slow
 @given(counts(most=30), counts(most=30), st.sampled_from([0.8, 0.95, 0.99]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_small_arms_test_and_intervals_never_disagree(
     control: Counts, treatment: Counts, level: float
 ) -> None:
@@ -164,7 +165,7 @@ def test_small_arms_test_and_intervals_never_disagree(
 
 @pytest.mark.slow
 @given(counts(most=5000), counts(least=101, most=5000), st.sampled_from([0.8, 0.95, 0.99]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_large_arms_test_and_intervals_never_disagree(
     control: Counts, treatment: Counts, level: float
 ) -> None:
@@ -193,7 +194,7 @@ def test_interval_and_test_agree_where_newcombe_disagreed() -> None:
 
 @pytest.mark.slow
 @given(counts(most=60), counts(most=60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_swapping_the_arms_mirrors_the_result(control: Counts, treatment: Counts) -> None:
     there = rate_difference(control, treatment)
     back = rate_difference(treatment, control)
@@ -207,7 +208,7 @@ def test_swapping_the_arms_mirrors_the_result(control: Counts, treatment: Counts
 
 @pytest.mark.slow
 @given(counts(most=60), counts(most=60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_counting_the_opposite_outcome_mirrors_the_result(
     control: Counts, treatment: Counts
 ) -> None:

@@ -13,6 +13,7 @@ from experiments.stats.joint import JointMoments
 from experiments.stats.means import welch_difference
 from experiments.stats.ratios import RatioSums, ratio_difference, relative_ratio
 from experiments.stats.sufficient import Moments
+from tests.examples import examples
 from tests.long import longer
 
 # Pairs of passed and scored attempts per learner.
@@ -57,7 +58,7 @@ def test_difference_is_welchs_t_on_residuals(control, treatment, level: float) -
 
 
 @pytest.mark.slow
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(LEARNERS, LEARNERS)
 def test_standard_error_is_the_delta_formula(control, treatment) -> None:
     # Var(R) = (var Y - 2 R cov(Y, D) + R^2 var D) / (n mean(D)^2): Deng, Knoblich and Lu (2018).
@@ -74,7 +75,7 @@ def test_standard_error_is_the_delta_formula(control, treatment) -> None:
     assert found.standard_error == pytest.approx(np.sqrt(variance), rel=1e-9)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.lists(st.integers(0, 9), min_size=2), st.lists(st.integers(0, 9), min_size=2))
 def test_a_ratio_to_the_number_of_learners_is_the_mean(control, treatment) -> None:
     assume(np.var(control) > 0 and np.var(treatment) > 0)
@@ -84,7 +85,7 @@ def test_a_ratio_to_the_number_of_learners_is_the_mean(control, treatment) -> No
     assert (found.low, found.high, found.df) == pytest.approx((welch.low, welch.high, welch.df))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(LEARNERS, LEARNERS)
 def test_swapping_the_arms_mirrors_the_ratio_difference(control, treatment) -> None:
     there, _ = both(control, treatment)
@@ -95,7 +96,7 @@ def test_swapping_the_arms_mirrors_the_ratio_difference(control, treatment) -> N
         assert (there.low, there.p_value) == pytest.approx((-back.high, back.p_value), abs=1e-12)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(LEARNERS, LEARNERS)
 def test_joint_sums_of_parts_add_to_those_of_the_whole(one, other) -> None:
     added, whole = sums_of(one) + sums_of(other), sums_of(one + other)
@@ -106,7 +107,7 @@ def test_joint_sums_of_parts_add_to_those_of_the_whole(one, other) -> None:
     assert sums_of([]) + whole == whole + sums_of([]) == whole
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(LEARNERS)
 def test_joint_sums_from_plain_sums_equal_those_from_columns(learners) -> None:
     rows = np.array(learners)

@@ -19,6 +19,7 @@ from experiments.stats.sections import (
     section_difference,
 )
 from experiments.stats.sufficient import Moments
+from tests.examples import examples
 
 CLASS = st.lists(st.integers(-9, 9), min_size=1, max_size=6)
 ARM = st.lists(CLASS, min_size=2, max_size=5)
@@ -44,7 +45,7 @@ def classes(rng: np.random.Generator, number: int, icc: float = 0.15) -> list[np
     ]
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(ARM, ARM)
 def test_variance_is_the_jackknife_over_sections(control, treatment) -> None:
     found = section_difference(sections_of(control, treatment)).difference
@@ -113,7 +114,7 @@ def test_design_effects_are_the_published_ones(icc, size, variation, effect) -> 
     assert design_effect(icc, size, variation=variation) == pytest.approx(effect)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(ARM, ARM)
 def test_intraclass_correlation_is_the_table_of_variance_written_out(control, treatment) -> None:
     found = intraclass_correlation(sections_of(control, treatment))
@@ -143,7 +144,7 @@ def test_parts_of_a_section_add_to_the_section() -> None:
         assert added.deviations == pytest.approx(moments.deviations)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(ARM, ARM)
 def test_swapping_the_arms_mirrors_the_difference_of_sections(control, treatment) -> None:
     there, back = (
@@ -189,7 +190,7 @@ def test_huge_sections_have_an_answer() -> None:
     assert section_difference(sections).difference.has_interval
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     st.lists(st.integers(0, 9), min_size=3, max_size=4),
     st.lists(st.integers(0, 9), min_size=3, max_size=4),

@@ -21,6 +21,7 @@ from experiments.stats.sequences import (
     sequence_multiplier,
 )
 from experiments.stats.sufficient import Counts, Moments
+from tests.examples import examples
 
 COUNTS = st.builds(
     lambda n, share: Counts(round(n * share), n), st.integers(12, 400), st.floats(0, 1)
@@ -65,7 +66,7 @@ def test_asymptotic_sequence_is_that_of_waudby_smith() -> None:
     assert sequence_multiplier(n / tuned) / sqrt(n) == pytest.approx(expected, rel=1e-12)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(COUNTS, COUNTS, st.sampled_from([0.8, 0.95, 0.99]), st.floats(20, 2_000))
 def test_p_value_agrees_with_the_interval_and_arms_mirror(
     control: Counts, treatment: Counts, level: float, tuned: float

@@ -16,6 +16,7 @@ from experiments.stats.survival import (
     restricted_mean,
     restricted_mean_difference,
 )
+from tests.examples import examples
 
 # Weeks in remission of 42 children with leukemia, Freireich et al. (1963), Blood 21:699, as printed
 # in Klein and Moeschberger (2003), Survival Analysis, section 1.2.
@@ -67,7 +68,7 @@ def test_a_median_that_is_not_reached_has_a_reason() -> None:
     assert median_time(Times()).reason == "no learner of this arm is counted yet"
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(rows=ROWS)
 def test_medians_are_where_the_curve_of_statsmodels_reaches_one_half(rows: Rows) -> None:
     curve = SurvfuncRight(*columns(rows))
@@ -117,7 +118,7 @@ def test_restricted_mean_is_the_printed_one_of_the_leukemia_trial() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(ROWS)
 def test_curve_equals_statsmodels(rows: Rows) -> None:
     assume(any(event for _, event in rows))
@@ -139,7 +140,7 @@ def test_curve_equals_statsmodels(rows: Rows) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(ROWS, ROWS)
 def test_log_rank_equals_statsmodels_and_its_definition(one: Rows, other: Rows) -> None:
     found = log_rank(times_of(one), times_of(other))

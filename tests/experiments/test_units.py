@@ -124,6 +124,7 @@ def test_rows_have_the_numbers_of_the_report(django_assert_num_queries: Any) -> 
     assert in_order != keys
 
 
+@pytest.mark.long("tests/experiments/test_recompute.py::test_every_number_follows_from_the_rows")
 @pytest.mark.slow
 def test_every_number_of_the_report_follows_from_the_file(tmp_path: Path) -> None:
     found = bundle(random_history(1))

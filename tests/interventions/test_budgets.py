@@ -87,13 +87,13 @@ def test_messages_that_go_out_at_once_share_their_queries(monkeypatch: pytest.Mo
     monkeypatch.setattr(cache, "SECONDS_TO_KEEP", 3600.0)
     channel = replace(memory_channel(MemoryConnection()), connections=lambda: 8)
     found = {}
-    for number in (23, 55):
+    for number in (15, 31):
         make_busy(number)
         found[number] = queries_of(
             lambda: dispatch_due(clock=lambda: NOW, channels={"email": channel})
         )
 
-    assert (found[55] - found[23]) / 32 <= 10 / 8
+    assert (found[31] - found[15]) / 16 <= 10 / 8
 
 
 def make_entries(number: int, experiment_of: Cadence, plain: Cadence) -> None:

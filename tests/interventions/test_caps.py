@@ -12,6 +12,7 @@ from common.clock import local_midnight
 from interventions.models import CapWindow
 from interventions.policy.caps import Cap, Counted, Message, Window, covers, eligible_at, horizon
 from interventions.policy.decision import Allow, Defer, Facts, decide
+from tests.examples import examples
 
 MAIL = Message("email", 1, 1)
 LONDON = "Europe/London"
@@ -168,7 +169,7 @@ zones = st.sampled_from(["UTC", LONDON, "America/New_York", "Asia/Kolkata", "Afr
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     each=st.lists(caps, min_size=1, max_size=3),
     quarters=st.lists(st.integers(0, 4 * 24 * 7), max_size=8),
@@ -196,7 +197,7 @@ def test_the_deferred_instant_is_the_earliest_that_keeps_every_cap(
         assert not all(fits(cap, sent, just_before, zone) for cap in each)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(cap=caps, quarters=st.lists(st.integers(0, 4 * 24 * 10), max_size=8), zone=zones)
 def test_messages_before_the_horizon_do_not_matter(
     cap: Cap, quarters: list[int], zone: str

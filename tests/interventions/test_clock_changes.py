@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from interventions.policy.caps import Cap, Counted, Message, Window, eligible_at
 from interventions.policy.durations import later
 from interventions.policy.hours import ClosedHours, open_from
+from tests.examples import examples
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 DAYS_AROUND = 10
@@ -211,7 +212,7 @@ def test_days_later_is_the_same_time_of_day(zone: str, start: str, days: int, en
 
 
 every_change = pytest.mark.parametrize("name", CHANGES)
-few = settings(max_examples=40)
+few = settings(max_examples=examples(40))
 any_time = st.builds(time, st.integers(0, 23), st.integers(0, 59))
 # Minutes from the time that the clock shows at the change: times that it skips or shows twice.
 from_change = st.integers(-90, 90)

@@ -56,7 +56,7 @@ def state_of(enrollment_id: int) -> tuple:
 
 @pytest.mark.parametrize(
     "seed",
-    [*range(4), *longer("test_a_batch_changes_what_one_by_one_would_change", *range(4, 12))],
+    [0, *longer("test_a_batch_changes_what_one_by_one_would_change", *range(1, 8))],
 )
 def test_a_batch_changes_what_one_by_one_would_change(seed: int) -> None:
     enrollments = random_world(Random(seed))

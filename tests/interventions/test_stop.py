@@ -20,6 +20,7 @@ from tests.interventions.factories import (
     make_evaluated,
     make_live_course,
 )
+from tests.long import longer
 from tests.processes import CELERY, SECONDS_TO_FINISH, running, start_forked, wait_until
 
 MESSAGES = 4
@@ -49,7 +50,13 @@ def tell_every_process_of_it(pid: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("tell", [tell_the_worker_alone, tell_every_process_of_it])
+@pytest.mark.parametrize(
+    "tell",
+    [
+        tell_every_process_of_it,
+        *longer("test_a_stop_in_mid_send_leaves_nothing_in_doubt", tell_the_worker_alone),
+    ],
+)
 def test_a_stop_in_mid_send_leaves_nothing_in_doubt(
     tell, valkey_url: str, tmp_path: Path, settings
 ) -> None:

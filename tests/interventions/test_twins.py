@@ -32,6 +32,7 @@ from tests.interventions.factories import (
     make_run,
     make_template,
 )
+from tests.long import longer
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -113,7 +114,13 @@ def outcomes(arm: Any) -> Counter[tuple[Any, ...]]:
 
 @pytest.mark.parametrize(
     ("window", "on_exceed", "capped"),
-    [("calendar_week", "defer", "planned"), ("rolling_days", "drop", "dropped")],
+    [
+        ("rolling_days", "drop", "dropped"),
+        *longer(
+            "test_twins_have_the_same_history_under_two_a_week",
+            ("calendar_week", "defer", "planned"),
+        ),
+    ],
 )
 def test_twins_have_the_same_history_under_two_a_week(
     window: str, on_exceed: str, capped: str

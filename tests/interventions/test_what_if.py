@@ -34,6 +34,7 @@ from tests.interventions.factories import (
     make_run,
     mark_evaluated,
 )
+from tests.long import longer
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -143,8 +144,11 @@ def no_cap() -> Any:
     ("change", "limits_with", "seed"),
     [
         (change_cap, limits_with_cap, 1),
-        (no_cap, limits_with_cap, 2),
-        (change_hours, limits_with_quiet_hours, 3),
+        *longer(
+            "test_replay_says_what_really_running_the_days_gives",
+            (no_cap, limits_with_cap, 2),
+            (change_hours, limits_with_quiet_hours, 3),
+        ),
     ],
 )
 def test_replay_says_what_really_running_the_days_gives(

@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
@@ -14,6 +14,7 @@ from django.test import RequestFactory
 from activity.models import Course, Enrollment, Event, Learner
 from activity.operations.jsonl import import_jsonl
 from activity.simulation.history import course_ends_at
+from config.demo import timetable
 from config.demo.removal import remove_demo
 from config.demo.scenario import COURSE_KEY, EXPERIMENT_KEY
 from config.running.processes import RECORD_NAME
@@ -38,9 +39,11 @@ def log_in(password):
     return authenticate(request, username="demo", password=password)
 
 
-# Two demos show all of it: to play one takes seconds.
+# Two demos show all of it: to play one takes seconds, and less with fewer stops. At noon mail goes
+# out, and at midnight none. tests/journeys/test_demo.py plays one with all stops.
 @pytest.mark.django_db(transaction=True)
-def test_demo_replaces_the_earlier_one_and_leaves_everything_else(capsys, settings):
+def test_demo_replaces_the_earlier_one_and_leaves_everything_else(capsys, settings, monkeypatch):
+    monkeypatch.setattr(timetable, "LONGEST_WAIT", timedelta(hours=24))
     # The test runner would keep mail in memory, and nothing of it would have to be removed.
     settings.EMAIL_BACKEND = "interventions.channels.mailbox.MailboxBackend"
     mine = make_enrollment(make_course(key="mine"), make_learner(email="me@mine.example"))
@@ -51,6 +54,7 @@ def test_demo_replaces_the_earlier_one_and_leaves_everything_else(capsys, settin
     get_user_model().objects.all().delete()
     get_user_model().objects.create_user("demo", password="mine")
 
+    monkeypatch.setattr(timetable, "LONGEST_WAIT", timedelta(hours=12))
     call_command("demo", *SMALL)
 
     printed = capsys.readouterr().out

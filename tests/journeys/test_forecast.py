@@ -41,6 +41,7 @@ def play(instants: set[datetime]) -> None:
         dispatch(at)
 
 
+@pytest.mark.long("tests/journeys/test_prophecies.py::test_what_is_said_comes_true")
 @pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("seed", [3])

@@ -42,6 +42,8 @@ thorough = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+less = settings(thorough, max_examples=examples(15))
+
 shapes = rule_shapes(windows=(1, 2, 7), meant=True)
 MICROSECOND = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
@@ -190,7 +192,7 @@ def test_evaluation_by_due_times_equals_evaluation_of_all_at_every_step(data):
             assert story(driven) == story(pulled)
 
 
-@thorough
+@less
 @given(data=st.data())
 def test_history_imported_ahead_of_the_clock_takes_effect_at_its_instants(data):
     scene = data.draw(scenes())
@@ -205,7 +207,7 @@ def test_history_imported_ahead_of_the_clock_takes_effect_at_its_instants(data):
             assert story(driven)[0] == story(pulled)[0]
 
 
-@thorough
+@less
 @given(data=st.data())
 def test_exclusive_playbook_never_has_a_learner_in_two_segments(data):
     scene = data.draw(scenes(easy_shapes))
@@ -222,7 +224,7 @@ def test_exclusive_playbook_never_has_a_learner_in_two_segments(data):
             assert held.count() <= 1
 
 
-@thorough
+@less
 @given(data=st.data())
 def test_reading_of_a_past_instant_equals_the_live_result(data):
     scene = data.draw(scenes())

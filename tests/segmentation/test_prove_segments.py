@@ -12,9 +12,11 @@ from activity.operations import ingest
 from segmentation.models import Membership, Norms, Playbook, Segment, Transition
 from segmentation.operations import install_playbook, remove_member
 from segmentation.operations.revisions import pull_changed
+from segmentation.proof import generated
 from segmentation.queries import read_signals
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_cast, make_course, make_enrollment, make_event
+from tests.long import longer
 from tests.segmentation.factories import (
     ACTED_TODAY,
     QUIET,
@@ -122,7 +124,15 @@ def test_override_after_the_instant_is_no_difference(proven):
     assert agrees_in_the_past(cast)["agree"]
 
 
-def test_without_courses_a_simulated_one_is_used_and_not_kept():
+@pytest.mark.parametrize(
+    "learners",
+    [
+        6,
+        *longer("test_without_courses_a_simulated_one_is_used_and_not_kept", generated.LEARNERS),
+    ],
+)
+def test_without_courses_a_simulated_one_is_used_and_not_kept(learners, monkeypatch):
+    monkeypatch.setattr(generated, "LEARNERS", learners)
     assert "agree" in run()
     assert not Course.objects.exists()
     assert not Playbook.objects.exists()
