@@ -16,8 +16,10 @@ from experiments.terminal.certification import (
     is_kept,
     with_tables,
 )
+from experiments.terminal.certified import digest_of_inputs, with_seal
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "statistics.md"
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "statistics.md"
 
 
 class Command(BaseCommand):
@@ -44,6 +46,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Measure, print, and with --full write the tables."""
         is_full: bool = options["full"]
+        # Read first: somebody may change the code while it computes for minutes.
+        inputs = digest_of_inputs(ROOT) if is_full and options["page"].is_file() else ""
         promises = full_promises() if is_full else quick_promises()
         found = _checked(promises, is_quiet=options["json"])
         if options["json"]:
@@ -52,7 +56,7 @@ class Command(BaseCommand):
         else:
             self.stdout.write("\n".join(certificate_lines(found, is_full=is_full)))
         if is_full:
-            _write(options["page"], found)
+            _write(options["page"], found, inputs)
         missed = sum(not is_kept(each, is_full=is_full) for each in found)
         if missed:
             raise CommandError(f"{missed} of {len(found)} promises are missed.")
@@ -68,12 +72,12 @@ def _checked(promises: list[Promise], *, is_quiet: bool) -> list[Certificate]:
         return found
 
 
-def _write(page: Path, found: list[Certificate]) -> None:
+def _write(page: Path, found: list[Certificate], inputs: str) -> None:
     # An installed wheel has no documentation.
     if not page.is_file():
         raise CommandError(f"The tables were not written: there is no page {page}.")
     try:
-        text = with_tables(page.read_text(encoding="utf-8"), found)
+        text = with_seal(with_tables(page.read_text(encoding="utf-8"), found), inputs=inputs)
     except ValueError as error:
         raise CommandError(str(error)) from error
     page.write_text(text, encoding="utf-8")
