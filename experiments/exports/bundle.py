@@ -9,8 +9,10 @@ from common.spreadsheets import csv_lines
 from experiments.exports.hiding import Shown
 from experiments.exports.notebook_file import notebook_text
 from experiments.exports.numbers import COLUMNS, number_cells
+from experiments.exports.numbers_book import numbers_book
 from experiments.exports.plan import Plan
 from experiments.exports.rows import CODEBOOK_COLUMNS, Hidden, Row, codebook, row_lines
+from experiments.reporting.advice import line_of
 from experiments.reporting.report import Report
 from experiments.reporting.sections import mismatch_text
 from experiments.reporting.small_cells import FEWEST, small_arms
@@ -22,14 +24,20 @@ DIGEST = "protocol.sha256"
 _README = """{name}
 as of {as_of}
 {simulated}{warning}
+{answer}
 {rows}: one row per learner drawn, in an order that tells nothing about the learner. There
 are no names, addresses or ids. An empty outcome is not counted yet. A section, a stratum, a
 period or a day that fewer than {fewest} learners of an arm share is empty, and so is an outcome
 in which fewer than {fewest} learners of the arm are counted.
-{numbers}: every number of the report, one per line. Those of the part "given" are its
-settings; all others follow from the rows.
-{codebook}: each column of the rows with its meaning, unit, window and missing values.
-{notebook}: computes the numbers again from the rows and prints both side by side. Open it
+{numbers}: the report's numbers on arm sizes, outcomes, guardrails, learners who left,
+learners whom a message reached, and the interval for any time, one per line. Those of the part
+"given" are its settings; all others follow from the rows. Not in it, and not computed again, are
+the parts of learners, the time before the draw, the difference over time, readings by ranks, cut
+numbers or a belief, the messages of each arm, and a test by the draw of which only a sample of
+the possible draws was counted.
+{codebook}: each column of the rows with its meaning, unit, window and missing values. Its
+last lines say which interval of {numbers} to quote, and what the others are for.
+{notebook}: computes these numbers again from the rows and prints both side by side. Open it
 in Jupyter, in the folder with the other files.
 {protocol}: the plan as it was locked at the start. Its sha256, as it was stored then, is in
 {digest}: {sha256}
@@ -57,7 +65,10 @@ class Bundle:
         yield PROTOCOL, [self.protocol]
         yield DIGEST, [f"{self.report.facts.protocol_sha256}  {PROTOCOL}\n"]
         yield NOTEBOOK, [notebook_text()]
-        yield CODEBOOK, csv_lines([CODEBOOK_COLUMNS, *codebook(self.plan)])
+        yield (
+            CODEBOOK,
+            csv_lines([CODEBOOK_COLUMNS, *codebook(self.plan), *numbers_book(self.report)]),
+        )
         settings = {
             "expected_learners": self.plan.expected_learners,
             "hidden_sections": self.shown.hidden_sections,
@@ -84,6 +95,7 @@ class Bundle:
             as_of=instant_text(facts.as_of, zone=facts.zone),
             simulated=f"{facts.simulated_text}\n" if facts.simulated_text else "",
             warning=warning_text(self.report),
+            answer="\n".join(wrap(line_of(self.report), 96)),
             fewest=FEWEST,
             sha256=facts.protocol_sha256,
             rows=ROWS,

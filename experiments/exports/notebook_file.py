@@ -22,9 +22,10 @@ _PACKAGE = f"{__package__}.notebook"
 _MARKS = re.compile(r"  # (?:fmt: skip|type: ignore\S*)$", re.MULTILINE)
 _INTRODUCTION = """# The report, computed again
 
-This notebook computes each number of the report from `rows.csv` and prints it beside that of the
-report in `numbers.csv`. Unpack all files of the zip file into one folder, open the notebook there
-and run all cells. It needs Python 3.11 or later with numpy, scipy and statsmodels.
+This notebook computes each number of `numbers.csv` that is no setting from `rows.csv`, and prints
+both side by side. The README says which numbers of the page are not among them. Unpack all files of
+the zip file into one folder, open the notebook there and run all cells. It needs Python 3.11 or
+later with numpy, scipy and statsmodels.
 
 Numbers agree to nine digits, those of exact tests to five, because such tests search for the worst
 rates in small steps. Another release of numpy may draw other random numbers; then the permutation

@@ -18,6 +18,10 @@ from experiments.reporting.text import hours_text
 
 LEFT, REACHED, ANCHORED = "left", "reached", "from_message"
 _HIDDEN = f"hidden, as fewer than {FEWEST} learners of an arm share it"
+_STRATUM = (
+    "a number of the stratum within which the draw was balanced; where sections were drawn, of the "
+    "block of sections of similar size"
+)
 _BEGINNING = (
     ("unit", "the number of the row; it says nothing about the learner", "number", ""),
     ("arm", "the key of the arm that was drawn", "text", ""),
@@ -25,8 +29,7 @@ _BEGINNING = (
     ("drawn_on", "the local day of the draw", "day", _HIDDEN),
     ("section", "a number of the section, the largest first", "number",
      f"no section, or {_HIDDEN}"),
-    ("stratum", "a number of the stratum within which the draw was balanced", "number",
-     f"not drawn within strata, or {_HIDDEN}"),
+    ("stratum", _STRATUM, "number", f"not drawn within strata, or {_HIDDEN}"),
 )  # fmt: skip
 _OF_ADAPTIVE = (
     ("period", "the number of the period of constant shares in which the learner was drawn, from 1",

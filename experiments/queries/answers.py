@@ -16,7 +16,7 @@ from common.dates import instant_text
 from experiments.models import Experiment
 from experiments.queries.protocols import courses_of
 from experiments.queries.reports import report
-from experiments.reporting.answer import answer_line
+from experiments.reporting.advice import line_of
 from experiments.reporting.facts import clock_among
 
 _TIMES_AS_LONG = 100
@@ -45,7 +45,7 @@ def kept_answer(experiment: Experiment, *, now: datetime, viewer: Viewer) -> Kep
         return kept
     began, as_of = time.monotonic(), clock_among(courses, now=now)
     found = report(experiment, as_of=as_of, viewer=viewer)
-    answer = KeptAnswer(answer_line(found), instant_text(as_of, zone=found.facts.zone))
+    answer = KeptAnswer(line_of(found), instant_text(as_of, zone=found.facts.zone))
     cache.set(key, answer, timeout=seconds_to_keep(time.monotonic() - began))
     return answer
 

@@ -25,7 +25,7 @@ from experiments.queries.groups import BY_DRAWN_SECTION, BY_PERIOD, grouped_outc
 from experiments.queries.looks import looking
 from experiments.queries.outcomes import ArmAggregate, aggregates_by_arm
 from experiments.queries.protocols import courses_of, promise_of
-from experiments.queries.sections import drawn_sections
+from experiments.queries.sections import DrawnSection, drawn_sections
 from experiments.queries.share_periods import periods_of
 from experiments.reporting.adaptive.comparison import with_periods
 from experiments.reporting.by_section import DrawnSections, with_sections
@@ -141,9 +141,19 @@ def _by_section(
             for metric in metrics
         },
         drawn=DrawnSections(
-            Counter(each.arm for each in drawn), {str(each.pk): each.block for each in drawn}
+            Counter(each.arm for each in drawn),
+            {str(each.pk): each.block for each in drawn},
+            _blocks(drawn),
         ),
     )
+
+
+def _blocks(drawn: Sequence[DrawnSection]) -> list[Counter[str]]:
+    """Return how many sections of each block got each arm."""
+    found: dict[int, Counter[str]] = {}
+    for each in drawn:
+        found.setdefault(each.block, Counter())[each.arm] += 1
+    return list(found.values())
 
 
 def _by_period(

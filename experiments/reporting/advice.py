@@ -7,6 +7,7 @@ from common.dates import instant_text
 from experiments.reporting.answer import (
     TOO_FEW,
     Judgement,
+    answer_line,
     is_within_smallest,
     judge,
     open_harms,
@@ -53,6 +54,12 @@ def advice(report: Report) -> Advice | None:
     return found and replace(found, is_final=report.is_final)
 
 
+def line_of(report: Report) -> str:
+    """Return the answer for a list: what was found, and what to do now."""
+    found = advice(report)
+    return answer_line(report) if found is None else f"{answer_line(report)} {found.text}"
+
+
 def _advice(report: Report) -> Advice | None:
     if report.is_mismatch:
         return Advice(
@@ -83,8 +90,7 @@ def _hidden(report: Report) -> Advice | None:
         return None
     return Advice(
         Decision.WAIT,
-        f"There are too few learners for an answer: {FEW} of an arm are counted. Repeat it with "
-        "more learners.",
+        f"Repeat it with more learners: {FEW} of an arm are counted, too few for an answer.",
     )
 
 
@@ -93,8 +99,7 @@ def _withheld(judged: list[tuple[Row, Judgement]]) -> Advice | None:
         return None
     return Advice(
         Decision.BROKEN,
-        "Nothing can be compared, because more learners left one arm than the other. Find out "
-        "first why they left.",
+        "Do not compare the arms. Find out first why more learners left one arm than the other.",
     )
 
 
@@ -127,7 +132,11 @@ def _doubtful_harm(report: Report) -> Advice | None:
         return None
     changes = "; ".join(_change(row, "perhaps ") for row in harmful)
     is_better = any(judge(report, row) is Judgement.BETTER for row in report.primary.rows)
-    start = "Weigh benefit and harm" if is_better else "No benefit is shown, and perhaps harm"
+    start = (
+        "Do not give it to everybody before benefit and harm are weighed"
+        if is_better
+        else "Do not give it to everybody: no benefit is shown, and perhaps harm"
+    )
     number = len(report.guardrails)
     several = (
         f" This is what one of {number:,} such checks says, and they are not corrected for their "
@@ -162,7 +171,8 @@ def _benefit(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice | No
     if not better:
         return None
     best = max(better, key=lambda row: abs(row.lift))
-    text = f"Keep “{best.arm.name}”: give it to everybody."
+    stop = "stop the experiment and " if report.is_open else ""
+    text = f"Keep “{best.arm.name}”: {stop}give it to everybody."
     if len(better) > 1:
         text = f"{text} Learners in {_arms(better)} all did better, and in it most."
     harms = [open_harm_text(row) for row in open_harms(report, best)]
@@ -175,6 +185,13 @@ def _benefit(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice | No
 
 
 def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:
+    if all(judgement is Judgement.NOT_COMPARED for _, judgement in judged):
+        # More learners would not change it.
+        return Advice(
+            Decision.WAIT,
+            "Plan a new experiment: this one draws adaptively, and its primary outcome is not a "
+            "share of learners, so it will never be compared.",
+        )
     if report.is_open:
         return Advice(Decision.WAIT, f"Leave it running. {_when(report)}".strip())
     smallest = report.facts.smallest_lift
@@ -190,13 +207,13 @@ def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:
     if fewest < TOO_FEW:
         return Advice(
             Decision.WAIT,
-            f"There are too few learners for an answer: only {fewest:,} of an arm are counted. "
-            f"A new experiment {needed_text(report, compared[0])}.",
+            f"Repeat it with more learners: only {fewest:,} of an arm are counted, too few for an "
+            f"answer. A new experiment {needed_text(report, compared[0])}.",
         )
     return Advice(
         Decision.WAIT,
-        "The experiment has ended without an answer. Whatever is simpler may stay; a new "
-        f"experiment {needed_text(report, compared[0])}.{_open_harm(report)}{_hints(report)}",
+        "Stay with what is simpler: the experiment has ended without an answer. A new one "
+        f"{needed_text(report, compared[0])}.{_open_harm(report)}{_hints(report)}",
     )
 
 
@@ -219,11 +236,13 @@ def _hints(report: Report) -> str:
 
 
 def _when(report: Report) -> str:
-    looking = report.looking
-    if looking is None or looking.next_at is None:
+    looking, facts = report.looking, report.facts
+    if looking is not None and looking.next_at is not None:
+        at = instant_text(looking.next_at, zone=facts.zone)
+        return f"The next planned look is on {at}."
+    if facts.ends_at is None or facts.ends_at <= facts.as_of:
         return ""
-    at = instant_text(looking.next_at, zone=report.facts.zone)
-    return f"The next planned look is on {at}."
+    return f"It is to end on {instant_text(facts.ends_at, zone=facts.zone)}."
 
 
 def _arms(rows: list[Row]) -> str:

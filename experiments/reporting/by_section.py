@@ -30,6 +30,8 @@ class DrawnSections:
 
     numbers: Mapping[str, int]
     strata: Mapping[str, Hashable] = field(default_factory=dict)
+    # How many sections of each block got each arm, by its key.
+    blocks: Sequence[Mapping[str, int]] = ()
 
 
 def with_sections(
@@ -66,6 +68,7 @@ def with_sections(
     return replace(
         report,
         arms=arms,
+        blocks=[[block.get(arm.key, 0) for arm in arms] for block in drawn.blocks],
         balance=sample_ratio([arm.sections for arm in arms], [arm.weight for arm in arms]),
         results=[
             replace(

@@ -8,19 +8,24 @@ _WEEK = timedelta(days=7)
 
 
 def expected_text(report: Report) -> str:
-    """Return how many learners the plan reckons with, and how many come in a week.
+    """Return how many learners the plan reckons with, and how many were drawn in a mean week.
 
     Return an empty text for a protocol that plans no number.
     """
     expected, drawn = report.facts.expected_learners, report.assigned
     if expected is None:
         return ""
-    text = f"The plan reckons with {expected:,} learners in all; {drawn:,} are drawn"
+    text = f"The plan reckons with {expected:,} learners in all, and {drawn:,} were drawn"
     text += " so far" if report.is_open else ""
     weeks = _weeks(report)
-    if weeks < 1:
+    if weeks < 1 or not drawn:
         return f"{text}."
-    return f"{text}, about {drawn / weeks:,.0f} a week. {_when(report, expected, weeks)}".rstrip()
+    days = "since the start" if report.is_open else "from the start to the last draw"
+    pace = (
+        f"In the {round(weeks, 1):g} weeks {days}, that makes a mean of {drawn / weeks:,.0f} new "
+        "learners per week."
+    )
+    return f"{text}. {pace} {_when(report, expected, weeks)}".rstrip()
 
 
 def _weeks(report: Report) -> float:

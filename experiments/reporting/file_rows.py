@@ -6,7 +6,9 @@ from experiments.metrics.observed import Observed
 from experiments.reporting.answer import Judgement, judge
 from experiments.reporting.facts import ArmFacts, ExperimentFacts
 from experiments.reporting.guardrails import GuardrailRow, state_text
+from experiments.reporting.quoting import quoted
 from experiments.reporting.report import MetricResult, Report, Row
+from experiments.reporting.section_checks import p_of_the_draw
 from experiments.reporting.small_cells import REASON, is_small
 from experiments.reporting.text import CSV_COLUMNS, csv_cell, csv_rows
 
@@ -15,7 +17,8 @@ FILE_COLUMNS = (
     *CSV_COLUMNS, "role", "margin", "margin_p_value", "randomization_p_value", "trusted",
     "arm_sizes_p_value", "corrected_p_value", "any_time_low", "any_time_high", "any_time_p_value",
     "left", "left_p_value", "lee_lower", "lee_upper", "protocol_sha256", "lee_low", "lee_high",
-    "simulated", "ends_at", "most_learners", "most_sections", "looks",
+    "simulated", "ends_at", "most_learners", "most_sections", "looks", "quote",
+    "randomization_corrected_p_value",
 )  # fmt: skip
 # What a row says of a comparison. It is empty where no comparison is given.
 _COMPARED = (
@@ -79,14 +82,18 @@ def _of_outcome(report: Report, result: MetricResult, arm: ArmFacts) -> dict[str
 
 
 def _of_comparison(report: Report, result: MetricResult, row: Row) -> dict[str, object]:
-    values: dict[str, object] = {"corrected_p_value": row.corrected_p}
+    values: dict[str, object] = {
+        "corrected_p_value": row.corrected_p,
+        "quote": quoted(report, row).value,
+    }
     judgement = judge(report, row)
     if judgement in (Judgement.NOT_CLEAR, Judgement.TOO_FEW):
         # As on the page. The ledger's word is that of the test alone: no difference was found.
         values["finding"] = judgement.value
     checked = result.checks.get(row.arm.key)
     if checked is not None and checked.randomization is not None:
-        values["randomization_p_value"] = checked.randomization.p_value
+        plain, corrected = p_of_the_draw(report, row)
+        values |= {"randomization_p_value": plain, "randomization_corrected_p_value": corrected}
     if result is report.primary and report.looking:
         found = report.looking.sequences[row.arm.key]
         names = ("any_time_low", "any_time_high", "any_time_p_value")

@@ -103,9 +103,9 @@ def arrivals(known: Prospects) -> Iterator[str]:
     else:
         listed = ", ".join(f"{each:,}" for each in known.weeks)
         yield (
-            f"In each of the last {len(known.weeks)} weeks {listed} learners entered, "
-            f"{known.entered:,} different ones: about {_about(known.entered / len(known.weeks))} "
-            "a week."
+            f"Learners who entered it in each of the last {len(known.weeks)} weeks, the oldest "
+            f"first: {listed}. Each counted once, these are {learners_text(known.entered)}. "
+            f"New learners expected per week: {_about(known.entered / len(known.weeks))}."
         )
     if known.share < 1:
         yield f"{known.share:.0%} of them take part, by the coverage and the exclusion layer."
@@ -144,7 +144,7 @@ def expected_rows(known: Prospects, *, window: timedelta) -> list[ExpectedRow]:
 
 
 def _about(number: float) -> str:
-    return f"{round(number):,}" if number >= 1 else "less than 1"
+    return f"about {round(number):,}" if number >= 1 else "less than 1"
 
 
 def learners_text(number: int) -> str:

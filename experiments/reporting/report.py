@@ -131,6 +131,8 @@ class Report:
     looking: Looking | None = None
     # Only in a report on an adaptive draw.
     adaptive: Adaptive | None = None
+    # Only if sections were drawn: how many of each block got each arm, in the order of the arms.
+    blocks: Sequence[Sequence[int]] = ()
 
     @property
     def assigned(self) -> int:

@@ -1,10 +1,12 @@
 """What stands beside a comparison of sections: the draw alone, and each section once. Pure."""
 
-from math import isnan
+from collections.abc import Sequence
+from math import factorial, isnan, prod
 
 from experiments.reporting.figures import Figures, level_text, p_text
-from experiments.reporting.report import Report, Row
-from experiments.stats.estimate import Estimate
+from experiments.reporting.report import MetricResult, Report, Row
+from experiments.stats.estimate import UNKNOWN, Estimate
+from experiments.stats.multiplicity import holm
 from experiments.stats.randomization import Randomization
 from experiments.stats.sections import SectionComparison
 from experiments.stats.units import Unit
@@ -19,7 +21,7 @@ def section_text(report: Report, row: Row) -> str:
     unit = row.metric.family.unit
     texts = (
         _by_t(checked.found, row.comparison.difference),
-        _by_the_draw(checked.randomization, row.p_value),
+        _by_the_draw(report, row, checked.randomization),
         _once(checked.found.of_sections, unit),
         _alike(checked.found),
     )
@@ -33,18 +35,84 @@ def _by_t(found: SectionComparison, difference: Estimate) -> str:
     )
 
 
-def _by_the_draw(found: Randomization | None, p_value: float) -> str:
+def is_by_the_draw(report: Report, row: Row) -> bool:
+    """Return whether the sections are so few that only the p-value of the draw is to be quoted."""
+    found = _of_draw(report, row)
+    return found is not None and not found.reason and row.p_value < found.least
+
+
+def p_of_the_draw(report: Report, row: Row) -> tuple[float, float]:
+    """Return the p-value of the randomization test, plain and corrected as those of the table."""
+    found = _of_draw(report, row)
+    if found is None:
+        return UNKNOWN, UNKNOWN
+    family = _family(report, row)
+    if not report.facts.is_corrected:
+        return found.p_value, found.p_value
+    draws = [_of_draw(report, each) for each in family]
+    plain = [UNKNOWN if each is None else each.p_value for each in draws]
+    return found.p_value, holm(plain, planned=len(family))[family.index(row)]
+
+
+def _family(report: Report, row: Row) -> list[Row]:
+    """Return the comparisons that are corrected together: the primary outcome's, or all others."""
+    rows = report.primary.rows
+    if row.metric == report.primary.metric:
+        return rows
+    return [each for result in report.results[1:] for each in result.rows]
+
+
+def _of_draw(report: Report, row: Row) -> Randomization | None:
+    checked = _result(report, row).checks.get(row.arm.key)
+    return checked.randomization if checked is not None else None
+
+
+def _result(report: Report, row: Row) -> MetricResult:
+    return next(each for each in report.results if each.metric == row.metric)
+
+
+def _by_the_draw(report: Report, row: Row, found: Randomization | None) -> str:
     if found is None or found.reason:
         return ""
     ways = f"all {found.draws:,} ways" if found.is_exact else f"{found.draws:,} random ways"
     text = (
-        f"The draw alone, without any model: of {ways} in which it could have come out, "
-        f"{found.p_value:.1%} give a difference at least as large (randomization test, "
-        f"{p_text(found.p_value)}). The draw was balanced among sections of similar size."
+        f"The draw alone, without any model: of {ways} in which these sections could have been "
+        f"drawn, {found.p_value:.1%} give a difference at least as large (randomization test, "
+        f"{p_text(found.p_value)}{_corrected(report, row)})."
     )
-    if not p_value < found.least:
+    if not is_by_the_draw(report, row):
         return text
     return f"{text} So few sections can give no smaller p-value by the draw, so quote this one."
+
+
+def _corrected(report: Report, row: Row) -> str:
+    number = len(_family(report, row))
+    if not report.facts.is_corrected or number < 2:
+        return ""
+    corrected = p_of_the_draw(report, row)[1]
+    return f"; {p_text(corrected)} corrected for {number:,} comparisons"
+
+
+def drawn_text(blocks: Sequence[Sequence[int]]) -> str:
+    """Return how the sections were drawn, from the numbers of each block's sections by arm.
+
+    The possible draws are those that give each arm as many sections of each block as it got.
+    """
+    if not blocks:
+        return ""
+    ways = prod(factorial(sum(each)) // prod(map(factorial, each)) for each in blocks)
+    sizes = sorted({sum(each) for each in blocks})
+    size = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    blocks_are = "1 block" if len(blocks) == 1 else f"{len(blocks):,} blocks"
+    return (
+        "The sections were put in the order of their size, and chance shared the arms out within "
+        f"each block of {size} neighbors in that order: {blocks_are}, so {_about(ways)} draws were "
+        "possible."
+    )
+
+
+def _about(ways: int) -> str:
+    return f"{ways:,}" if ways < 10**9 else f"about 10^{len(str(ways)) - 1}"
 
 
 def _once(found: Estimate, unit: Unit) -> str:

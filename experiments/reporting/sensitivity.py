@@ -1,6 +1,10 @@
 """What an experiment of this size could have found, and what size would find more. Pure."""
 
+from math import isnan
+from statistics import mean
+
 from experiments.reporting.report import Report, Row
+from experiments.stats.designs import SectionDesign, needed_sections
 from experiments.stats.power import detectable_difference, needed_per_arm
 
 # As on the page that checks an experiment: the usual power of 80 %.
@@ -29,13 +33,38 @@ def sensitivity_text(report: Report, row: Row) -> str:
 def needed_text(report: Report, row: Row) -> str:
     """Return what a new experiment would need to find the smallest lift of the plan."""
     units = "sections" if report.facts.draws_sections else "learners"
-    rate, lift = _control_rate(report, row), report.facts.smallest_lift
+    lift = report.facts.smallest_lift
+    if report.facts.draws_sections and lift:
+        return _needed_sections(report, row, lift) or f"would need more {units}"
+    rate = _control_rate(report, row)
     if rate is None or not lift or not 0 < rate + lift < 1:
         return f"would need more {units}"
     number = needed_per_arm(baseline=rate, lift=lift, level=report.facts.level)
     return (
         f"would need about {number:,} learners in each arm to find a rise of "
         f"{row.figures.size(lift)} in {_OF_SUCH}"
+    )
+
+
+def _needed_sections(report: Report, row: Row, lift: float) -> str:
+    """Return the sections that find the lift, by the function of `plan_sample`; empty if unknown.
+
+    The sections are as large and as alike as those of this experiment.
+    """
+    checked, rate = report.primary.checks.get(row.arm.key), row.control_level
+    is_share = row.metric.family.counts_learners and rate > 0 and rate + lift <= 1
+    if not is_share or checked is None or isnan(checked.found.icc):
+        return ""
+    keys = {row.arm.key, row.control.key}
+    parts = report.primary.by_part.values()
+    size = mean(each.n for part in parts for key, each in part.items() if key in keys and each.n)
+    icc = min(max(checked.found.icc, 0.0), 1.0)
+    number = needed_sections(
+        SectionDesign(2, 2, size, icc), baseline=rate, rise=lift, level=report.facts.level
+    )
+    return (
+        f"would need about {number:,} sections of {size:.0f} learners in each arm to find a rise "
+        f"of {row.figures.size(lift)} in {_OF_SUCH} (if learners of a section are as alike as here)"
     )
 
 

@@ -1,7 +1,7 @@
 """The sentences and table cells of a report page, and the rows of its file. Pure, no markup."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import isfinite
 from statistics import median
@@ -11,7 +11,9 @@ from experiments.metrics.outcomes import TALLIES
 from experiments.reporting.adaptive.text import adapting_texts
 from experiments.reporting.facts import ArmFacts, CourseFacts
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
+from experiments.reporting.quoting import Quoted, quoted
 from experiments.reporting.report import MetricResult, Report, Row
+from experiments.reporting.section_checks import drawn_text
 from experiments.reporting.small_cells import FEW, REASON, is_small
 
 CSV_COLUMNS = (
@@ -46,6 +48,8 @@ class NumberRow:
     p_value: str = ""
     corrected: str = ""
     reason: str = ""
+    # Its interval is the one to quote.
+    is_quoted: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,8 @@ def _of_sections(report: Report) -> Iterator[str]:
             "What would compare single learners is left out: who left, whom a message reached, "
             "parts, and the difference over time."
         )
+        if report.blocks:
+            yield drawn_text(report.blocks)
         yield from _section_sizes(report)
 
 
@@ -249,7 +255,8 @@ def _number_row(
     )
     if row is None or report.withheld_reason(arm):
         return cells
-    return _with_difference(cells, row, figures)
+    is_quoted = quoted(report, row) is Quoted.FIXED
+    return replace(_with_difference(cells, row, figures), is_quoted=is_quoted)
 
 
 def _with_difference(cells: NumberRow, row: Row, figures: Figures) -> NumberRow:

@@ -30,6 +30,7 @@ from experiments.reporting.facts import DeliveryCounts, Fate
 from experiments.reporting.figures import level_text
 from experiments.reporting.methods import methods
 from experiments.reporting.page import OutcomeRow, all_counted_text, heading, outcome_rows
+from experiments.reporting.quoting import quote_texts
 from experiments.reporting.readings import reading_texts
 from experiments.reporting.received import (
     ghosts_note,
@@ -85,6 +86,7 @@ def report_context(
         "layer": layer_text(found, outside=more.outside),
         "methods": methods(found),
         "numbers": list(number_rows(found)),
+        "quotes": list(quote_texts(found)),
         "draw": list(draw_rows(found)),
         "level": level_text(found.facts.level),
         "planned": planned_numbers(found),

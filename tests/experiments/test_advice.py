@@ -78,8 +78,9 @@ def test_harm_that_may_be_accepted_is_to_be_weighed() -> None:
     assert found is not None
     assert found.decision is Decision.WAIT
     assert found.text == (
-        "Weigh benefit and harm: in “nudge”, 12 of 1,000 learners unsubscribed within 7 days "
-        "(1.2%), against 0 of 1,000 (0.0%), perhaps by more than the 2.0 points that are accepted."
+        "Do not give it to everybody before benefit and harm are weighed: in “nudge”, 12 of 1,000 "
+        "learners unsubscribed within 7 days (1.2%), against 0 of 1,000 (0.0%), perhaps by more "
+        "than the 2.0 points that are accepted."
     )
 
 
@@ -89,7 +90,7 @@ def test_harm_without_a_benefit_is_not_called_a_benefit() -> None:
     assert found is not None
     assert found.decision is Decision.WAIT
     assert found.text.startswith(
-        "No benefit is shown, and perhaps harm: in “nudge”, 12 of 1,000 learners"
+        "Do not give it to everybody: no benefit is shown, and perhaps harm: in “nudge”, 12 of "
     )
 
 
@@ -103,7 +104,7 @@ def test_an_experiment_of_stopped_courses_is_over() -> None:
     found = advice(of((40, 100), (45, 100), is_running=True, courses=(CLOCK_STOPPED,)))
 
     assert found is not None
-    assert found.text.startswith("The experiment has ended without an answer.")
+    assert found.text.startswith("Stay with what is simpler: the experiment has ended without an")
 
 
 def test_too_few_learners_are_said_to_be_too_few() -> None:
@@ -112,9 +113,8 @@ def test_too_few_learners_are_said_to_be_too_few() -> None:
 
         assert found is not None
         assert found.text.startswith(
-            f"There are too few learners for an answer: {words} of an arm are counted. "
+            f"Repeat it with more learners: {words} of an arm are counted, too few for an answer."
         )
-        assert "more learners." in found.text
 
 
 def test_an_end_without_an_answer_says_what_a_new_experiment_would_need() -> None:
@@ -123,7 +123,7 @@ def test_an_end_without_an_answer_says_what_a_new_experiment_would_need() -> Non
     assert found is not None
     # 387.3 by the formula of Fleiss, Levin and Paik, section 4.2, without continuity.
     assert (
-        "a new experiment would need about 388 learners in each arm to find a rise of 10.0 points "
+        "A new one would need about 388 learners in each arm to find a rise of 10.0 points "
         "in 4 of 5 such experiments."
     ) in found.text
 

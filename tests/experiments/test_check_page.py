@@ -118,7 +118,8 @@ def test_page_says_what_the_plan_could_show(
         text = text_of(viewer, f"{ADDRESS}?lift=40")
 
     assert "40 learners are in it now." in text
-    assert "0, 0, 40, 0 learners entered, 40 different ones: about 10 a week." in text
+    assert "0, 0, 40, 0. Each counted once, these are 40 learners. New learners" in text
+    assert "expected per week: about 10." in text
     # 40 now and ten in each of four weeks.
     assert "No end is planned, so 4 weeks are assumed: about 80 learners until" in text
     assert "With 40 and 40 learners you would see a difference of about" in text

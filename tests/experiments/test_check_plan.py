@@ -65,10 +65,13 @@ def test_entries_are_said_by_week_and_once() -> None:
     text = " ".join(arrivals(USUAL))
 
     assert "100 learners are in it now." in text
-    assert "10, 20, 30, 20 learners entered, 60 different ones: about 15 a week." in text
+    assert "10, 20, 30, 20. Each counted once, these are 60 learners. New learners" in text
+    assert "expected per week: about 15." in text
     outside = " ".join(arrivals(replace(USUAL, share=0.5, outside=48)))
     assert "48 of them are outside its part of the exclusion layer and are left out." in outside
-    assert "less than 1 a week" in " ".join(arrivals(replace(USUAL, weeks=(0, 0, 1, 0), entered=1)))
+    assert "per week: less than 1." in " ".join(
+        arrivals(replace(USUAL, weeks=(0, 0, 1, 0), entered=1))
+    )
 
 
 def test_power_agrees_with_plan_sample() -> None:

@@ -70,8 +70,14 @@ def test_files_describe_each_other(
     assert digest(files["protocol.json"]) == nudge.protocol_sha256
     assert nudge.protocol_sha256 in files["README.txt"]
     rows, book = table(files["rows.csv"]), table(files["codebook.csv"])
-    assert list(rows[0]) == [entry["column"] for entry in book]
-    assert all(entry["meaning"] and entry["unit"] for entry in book)
+    own = [entry for entry in book if entry["role"] != "number"]
+    assert list(rows[0]) == [entry["column"] for entry in own]
+    assert all(entry["meaning"] and entry["unit"] for entry in own)
+    first = book[len(own)]
+    assert first["column"] == "numbers.csv: outcome: low, high"
+    assert first["meaning"].startswith("QUOTE THIS ONE")
+    assert [entry["meaning"].startswith("QUOTE") for entry in book].count(True) == 1
+    assert "It is not clear whether" in " ".join(files["README.txt"].split())
     assert [row["unit"] for row in rows] == [str(number) for number in range(1, 27)]
     assert all(int(row["is_control"]) == (row["arm"] == "control") for row in rows)
     # One of each arm was drawn later, and would be the only one of that day. So the day of the

@@ -65,18 +65,22 @@ def test_a_surprise_is_as_rare_as_a_draw_can_tell(sizes: list[int], words: str) 
         (
             {"expected_learners": 600, "is_running": True},
             (
-                "The plan reckons with 600 learners in all; 415 are drawn so far, about 97 a week. "
-                "At this pace it takes 2 more weeks."
+                "The plan reckons with 600 learners in all, and 415 were drawn so far. In the 4.3 "
+                "weeks since the start, that makes a mean of 97 new learners per week. At this "
+                "pace it takes 2 more weeks."
             ),
         ),
         (
             {"expected_learners": 400, "stopped_at": AS_OF},
             # The last was drawn two weeks after the start, and the end came two weeks later.
-            "The plan reckons with 400 learners in all; 415 are drawn, about 208 a week.",
+            (
+                "The plan reckons with 400 learners in all, and 415 were drawn. In the 2 weeks "
+                "from the start to the last draw, that makes a mean of 208 new learners per week."
+            ),
         ),
         (
             {"expected_learners": 400, "started_at": AS_OF - timedelta(days=1)},
-            "The plan reckons with 400 learners in all; 415 are drawn.",
+            "The plan reckons with 400 learners in all, and 415 were drawn.",
         ),
     ],
 )

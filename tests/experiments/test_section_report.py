@@ -267,7 +267,8 @@ def test_the_draw_alone_and_each_section_once_stand_beside_the_comparison(
     assert checked.randomization.p_value == pytest.approx(as_large / 16)
     text = section_text(found, row)
     assert text.startswith("The p-value is by a t with 7 degrees of freedom, from 8 sections. The ")
-    assert "The draw alone, without any model: of all 16 ways in which it could have" in text
+    assert "The draw alone, without any model: of all 16 ways in which these sections" in text
+    assert "4 blocks, so 16 draws were possible." in " ".join(cautions(found))
     assert "intraclass correlation" in text
     assert "Learners counted in a section: 5 to 5 (median 5) in control" in " ".join(
         cautions(found)

@@ -1,7 +1,7 @@
 """Reading the files.
 
 `rows.csv` has one row per learner, `codebook.csv` says what its columns are, and `numbers.csv` has
-every number of the report. An empty cell is not known.
+the numbers of the report. An empty cell is not known.
 """
 
 import csv
@@ -47,7 +47,9 @@ class Data:
     @classmethod
     def read(cls, folder: Path) -> "Data":
         """Return the content of the folder's files."""
-        rows, book = read_table(folder / "rows.csv"), read_table(folder / "codebook.csv")
+        rows = read_table(folder / "rows.csv")
+        # The last entries are about the numbers, and not about the rows.
+        book = [line for line in read_table(folder / "codebook.csv") if line["role"] != "number"]
         texts = ("arm", "drawn_on")
         numeric = [entry["column"] for entry in book if entry["column"] not in texts]
         return cls(

@@ -1,5 +1,9 @@
 """Whole sections.
 
+The sections were put in the order of their size, and chance shared the arms out within each block
+of neighbors in that order. A block is a stratum of `rows.csv`, and the codebook says how many draws
+were possible.
+
 If sections were drawn, they are the units: learners of one section are alike. The difference is per
 learner, and its variance is the jackknife over sections (CRV3). Beside it stand the difference with
 each section counted once, and the randomization test: the share of all ways to draw as many

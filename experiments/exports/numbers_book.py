@@ -1,0 +1,44 @@
+"""The entries of a codebook on the numbers of a report: which interval to quote. Pure."""
+
+from collections.abc import Iterator
+
+from experiments.reporting.quoting import Quoted, quoted
+from experiments.reporting.report import Report
+from experiments.reporting.section_checks import drawn_text
+
+# Readers of the rows skip entries with this role.
+ROLE = "number"
+_FILE = "numbers.csv"
+_MEANINGS = {
+    ("outcome", "low, high"): "the interval at the end of the experiment",
+    ("any time", "low, high"): "the interval for those who look before the end, however often",
+    ("outcome", "relative_low, relative_high"): "the same interval as a share of the control",
+    ("outcome", "of_sections_low, of_sections_high"): "each section counted once: a check",
+    ("reached", "low, high"): "the effect on those whom a message reached: it judges the message",
+    ("from_message", "low, high"): "from the first message or ghost on: a check",
+    ("left", "bounds_low, bounds_high"): "the effect on those who would have stayed in either arm",
+}
+_PARTS = {Quoted.FIXED: "outcome", Quoted.ANY_TIME: "any time"}
+
+
+def numbers_book(report: Report) -> Iterator[tuple[str, ...]]:
+    """Yield an entry for each kind of interval, the one to quote first, and for the draw.
+
+    The entries stand under the columns of the codebook of rows.
+    """
+    primary = report.primary
+    kinds = {quoted(report, row) for row in primary.rows} - {Quoted.NONE}
+    named = {_PARTS[kind] for kind in kinds}
+    for (part, names), meaning in sorted(
+        _MEANINGS.items(), key=lambda item: not (item[0][0] in named and item[0][1] == "low, high")
+    ):
+        is_quoted = part in named and names == "low, high"
+        words = f"QUOTE THIS ONE of the primary outcome: {meaning}" if is_quoted else meaning
+        outcome = primary.metric.key if is_quoted else ""
+        yield _entry(f"{_FILE}: {part}: {names}", outcome, words)
+    if report.blocks:
+        yield _entry(f"{_FILE}: sections", "", drawn_text(report.blocks))
+
+
+def _entry(name: str, outcome: str, meaning: str) -> tuple[str, ...]:
+    return (name, outcome, ROLE, "", "", "", "", meaning, "", "")

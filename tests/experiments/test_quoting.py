@@ -1,0 +1,102 @@
+"""Which range to quote, and the action that follows each answer."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from experiments.reporting.advice import Decision, advice, line_of
+from experiments.reporting.answer import answer_line
+from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
+from experiments.reporting.looking import Looking
+from experiments.reporting.quoting import Quoted, quote_texts, quoted
+from experiments.reporting.report import Report
+from experiments.reporting.section_checks import drawn_text
+from experiments.reporting.text import number_rows
+from experiments.stats.estimate import Estimate
+from tests.experiments.test_advice import of
+
+WIDE = Estimate(0.2, 0.01, 0.39, 0.04, 0.95, "sequence", "sequence")
+
+
+def looked_at(report: Report) -> Report:
+    looking = Looking(planned=(), made=None, next_at=None, sequences={"nudge": WIDE})
+    return replace(report, looking=looking)
+
+
+@pytest.mark.parametrize(
+    ("report", "decision", "action"),
+    [
+        (of((40, 100), (60, 100)), Decision.KEEP, "Keep “nudge”: give it to everybody."),
+        (of((60, 100), (40, 100)), Decision.STOP, "Stop “nudge”:"),
+        (
+            of((4000, 10_000), (4010, 10_000), smallest_lift=0.05),
+            Decision.STOP,
+            "Do without: any difference is smaller than",
+        ),
+        (of((40, 100), (45, 100)), Decision.WAIT, "Stay with what is simpler:"),
+        (of((2, 6), (3, 6)), Decision.WAIT, "Repeat it with more learners:"),
+        (of((40, 100), (60, 100), drawn=(1000, 1500)), Decision.BROKEN, "Do not use these numbers"),
+        (of((40, 100), (60, 100), (0, 9)), Decision.STOP, "Stop “nudge”: in “nudge”, 9 of 100"),
+        (of((400, 1000), (600, 1000), (0, 12)), Decision.WAIT, "Do not give it to everybody"),
+        (of((40, 100), (45, 100), is_running=True), Decision.WAIT, "Leave it running."),
+    ],
+    ids=["positive", "harmful", "null", "not clear", "too few", "broken", "guardrail", "weigh",
+         "running"],
+)  # fmt: skip
+def test_every_answer_is_followed_by_one_action(
+    report: Report, decision: Decision, action: str
+) -> None:
+    found = advice(report)
+
+    assert found is not None
+    assert found.decision is decision
+    assert found.text.startswith(action)
+    # The list of reports gives both in this order too.
+    assert line_of(report) == f"{answer_line(report)} {found.text}"
+
+
+def test_a_better_arm_of_a_running_experiment_ends_it() -> None:
+    found = advice(looked_at(of((40, 100), (60, 100), is_running=True)))
+
+    assert found is not None
+    assert found.text == "Keep “nudge”: stop the experiment and give it to everybody."
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind"),
+    [({}, Quoted.FIXED), ({"is_running": True}, Quoted.ANY_TIME)],
+    ids=["ended", "running"],
+)
+def test_one_interval_is_to_be_quoted_in_table_text_and_file(
+    facts: dict[str, Any], kind: Quoted
+) -> None:
+    report = looked_at(of((40, 100), (60, 100), **facts))
+    (row,) = report.primary.rows
+    first, others = quote_texts(report)
+    place = FILE_COLUMNS.index("quote")
+
+    assert quoted(report, row) is kind
+    assert [each.is_quoted for each in number_rows(report)] == [False, kind is Quoted.FIXED]
+    assert [each[place] for each in file_rows(report)][:2] == ["", kind.value]
+    known = "+20.0 points (95% interval 6.0 to 33.2 points; p = 0.005)"
+    wide = "+20.0 points (95% interval for any time +1.0 to +39.0 points; p = 0.040)"
+    assert (wide if kind is Quoted.ANY_TIME else known)[:20] in first
+    assert others.startswith("Do not quote the others in its place. ")
+
+
+def test_nothing_is_quoted_where_no_comparison_is_given() -> None:
+    report = of((40, 100), (60, 100), drawn=(1000, 1500))
+
+    assert list(quote_texts(report)) == []
+
+
+def test_the_draw_of_sections_is_one_sentence() -> None:
+    # Four pairs, each of which could have changed its arms.
+    assert drawn_text([[1, 1]] * 4) == (
+        "The sections were put in the order of their size, and chance shared the arms out within "
+        "each block of 2 neighbors in that order: 4 blocks, so 16 draws were possible."
+    )
+    assert "each block of 1 to 4 neighbors in that order: 2 blocks, so 6 draws" in drawn_text(
+        [[2, 2], [1, 0]]
+    )
