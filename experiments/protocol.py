@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -21,9 +21,10 @@ from experiments.metrics.definitions import (
 from experiments.metrics.earlier import FIRST_FORMAT
 from experiments.randomize.arms import Arms
 from experiments.randomize.blocks import Blocks
+from experiments.rules import RULES, unknown_rules
 
 LEVEL = 0.95
-FORMAT = 3
+FORMAT = 4
 # How the p-values of several comparisons are corrected.
 HOLM, UNCORRECTED = "Holm", "none"
 # The learners whom an experiment expects if nothing is known: a few classes.
@@ -128,7 +129,8 @@ def _instant(text: str) -> datetime:
 
 
 _USUAL_ANALYSIS, _USUAL_DESIGN = Analysis(), Design()
-# Protocols of the formats 1 and 2 knew none of it.
+# Protocols of the formats 1 and 2 knew none of it, and those before format 4 no rules.
+_WITH_ANALYSIS = 3
 _EARLIER = Analysis(correction=UNCORRECTED)
 
 
@@ -141,7 +143,8 @@ class ExperimentProtocol:
     differently. Only `chosen_metrics` and `chosen_guardrails` read them, so learners are still
     drawn if a metric is unknown.
 
-    `promise` is None in a protocol of an earlier release.
+    `promise` is None in a protocol of an earlier release. `rules` say when a comparison is
+    withheld. They are empty before format 4.
     """
 
     arms: tuple[ProtocolArm, ...]
@@ -151,6 +154,7 @@ class ExperimentProtocol:
     guardrails: tuple[ProtocolGuardrail, ...] = _GUARDRAILS
     analysis: Analysis = _USUAL_ANALYSIS
     design: Design = _USUAL_DESIGN
+    rules: Mapping[str, Any] = field(default_factory=lambda: dict(RULES))
     level: float = LEVEL
     format: int = FORMAT
 
@@ -183,7 +187,16 @@ class ExperimentProtocol:
         return Arms.of({arm.key: shares[arm.key] for arm in self.arms if arm.key in shares})
 
     def chosen_metrics(self) -> list[Metric]:
-        """Return the metrics in the protocol's order. Raise ProtocolError for an unknown one."""
+        """Return the metrics in the protocol's order. Raise ProtocolError for an unknown one.
+
+        Also raise it for a rule that this release would not apply as it was locked.
+        """
+        unknown = unknown_rules(self.rules)
+        if unknown:
+            raise ProtocolError(
+                "The protocol cannot be read: this release of Nudgelab judges by other rules than "
+                f"were locked ({', '.join(unknown)})."
+            )
         return [_read(definition) for definition in self.metrics]
 
     def chosen_guardrails(self) -> list[tuple[Metric, float]]:
@@ -255,7 +268,7 @@ def read_protocol(text: str) -> ExperimentProtocol:
 
 def _protocol_of(found: dict[str, Any]) -> ExperimentProtocol:
     number = found.setdefault("format", 1)
-    if number not in (1, 2, FORMAT):
+    if number not in range(1, FORMAT + 1):
         raise ProtocolError(
             f"The protocol has format {number}, but this release of Nudgelab knows only 1 to "
             f"{FORMAT}. A later release wrote the protocol."
@@ -265,7 +278,9 @@ def _protocol_of(found: dict[str, Any]) -> ExperimentProtocol:
     metrics = found.pop("metrics")
     if number == 1:
         metrics = [FIRST_FORMAT.get(key, {"key": key}) for key in metrics]
-    parts = _earlier_parts(found) if number < FORMAT else _newest_parts(found)
+    parts = _earlier_parts(found) if number < _WITH_ANALYSIS else _newer_parts(found)
+    if number < FORMAT:
+        parts["rules"] = {}
     return ExperimentProtocol(arms=arms, promise=promise, metrics=tuple(metrics), **parts, **found)
 
 
@@ -275,7 +290,7 @@ def _earlier_parts(found: dict[str, Any]) -> dict[str, Any]:
     return {"guardrails": (), "analysis": _EARLIER, "design": _USUAL_DESIGN}
 
 
-def _newest_parts(found: dict[str, Any]) -> dict[str, Any]:
+def _newer_parts(found: dict[str, Any]) -> dict[str, Any]:
     analysis = dict(found.pop("analysis"))
     for name in ("looks", "subgroups"):
         analysis[name] = tuple(analysis[name])

@@ -14,7 +14,7 @@ from experiments.stats.sufficient import Moments
 
 Floats = NDArray[np.float64]
 
-_METHOD, _PLAIN = "regression, CRV3, t of sections", "CRV3, t of sections"
+METHOD, _PLAIN = "regression, CRV3, t of sections", "CRV3, t of sections"
 # With two sections in an arm, more than 6 % of experiments without an effect look different.
 _FEWEST = 3
 _TOO_FEW = "nothing was adjusted for: an arm has fewer than three sections"
@@ -67,7 +67,7 @@ def adjusted_section_difference(
     if error <= _ROUNDING * float(np.abs(learners.outcomes).max()):
         return unknown(float(value), level=level, reason=EXPLAINED)
     df = section_df(len(arms[0]), len(arms[1]))
-    method = _METHOD if columns else _PLAIN
+    method = METHOD if columns else _PLAIN
     return replace(t_estimate(float(value), error, df, level=level, method=method), note=note)
 
 

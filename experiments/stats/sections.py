@@ -18,7 +18,7 @@ from experiments.stats.sufficient import Moments
 
 Floats = NDArray[np.float64]
 
-_CRV3 = "CRV3, t of sections"
+METHOD = "CRV3, t of sections"
 _MEANS = "Welch t of section means"
 # The difference of section means, as a share of the outcomes, that is a rounding error.
 _ROUNDING = 1e-12
@@ -165,7 +165,7 @@ def _crv3(control: Sequence[Moments], treatment: Sequence[Moments], level: float
         reason = "all sections of an arm have the same mean, so it is not known how they vary"
         return unknown(value, level=level, reason=reason)
     df = section_df(len(control), len(treatment))
-    return t_estimate(value, error, df, level=level, method=_CRV3)
+    return t_estimate(value, error, df, level=level, method=METHOD)
 
 
 def _of_sections(

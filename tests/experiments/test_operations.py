@@ -54,7 +54,7 @@ def test_start_locks_the_protocol_and_its_digest() -> None:
         ("control", 0.5),
         ("nudge", 0.5),
     ]
-    assert protocol["format"] == 3
+    assert protocol["format"] == 4
     assert protocol["metrics"] == [metric_definition(metric) for metric in METRICS]
     assert protocol_text(read_protocol(experiment.protocol)) == experiment.protocol
 
@@ -151,7 +151,7 @@ ARMS = (
 
 def of_format_2(arms: tuple[ProtocolArm, ...]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(protocol_text(ExperimentProtocol(arms, seed="s")))
-    for name in ("guardrails", "analysis", "design"):
+    for name in ("guardrails", "analysis", "design", "rules"):
         del found[name]
     return found | {"format": 2, "method": "hash"}
 
@@ -233,7 +233,7 @@ def test_a_protocol_of_a_later_release_still_draws_and_refuses_its_report() -> N
     with pytest.raises(ProtocolError, match="does not know how the metric"):
         read_protocol(json.dumps(later | {"metrics": ["quiz_attempted_7d"]})).chosen_metrics()
     with pytest.raises(
-        ProtocolError, match="format 9, but this release of Nudgelab knows only 1 to 3"
+        ProtocolError, match="format 9, but this release of Nudgelab knows only 1 to 4"
     ):
         read_protocol(json.dumps(later | {"format": 9}))
 

@@ -114,7 +114,7 @@ def test_a_protocol_of_a_later_release_keeps_no_other_report_waiting(
 ) -> None:
     keep(NOW + WEEK)
     stop_experiment(experiment.pk, now=NOW + WEEK)
-    text = experiment.protocol.replace('"format":3', '"format":9')
+    text = experiment.protocol.replace('"format":4', '"format":9')
     Experiment.objects.filter(pk=experiment.pk).update(protocol=text)
 
     assert keep(NOW + WEEK + DAY) == 0

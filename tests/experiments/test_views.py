@@ -175,10 +175,10 @@ def test_stopped_experiment_has_an_answer_of_its_own(viewer: Client, nudge: Expe
 
 
 def test_row_of_an_unreadable_report_says_why(viewer: Client, nudge: Experiment) -> None:
-    Experiment.objects.update(protocol=nudge.protocol.replace('"format":3', '"format":4'))
+    Experiment.objects.update(protocol=nudge.protocol.replace('"format":4', '"format":5'))
 
     text = viewer.get("/reports/nudge/answer/", headers=HTMX).content.decode()
-    assert "The report cannot be shown. The protocol has format 4" in text
+    assert "The report cannot be shown. The protocol has format 5" in text
 
 
 def test_list_is_limited_to_the_chosen_course(viewer: Client, nudge: Experiment) -> None:
@@ -388,10 +388,10 @@ def test_the_page_names_the_test_and_interval_of_each_metric(
 def test_a_protocol_of_a_later_release_gives_a_sentence(
     viewer: Client, nudge: Experiment, page: str
 ) -> None:
-    Experiment.objects.update(protocol=nudge.protocol.replace('"format":3', '"format":4'))
+    Experiment.objects.update(protocol=nudge.protocol.replace('"format":4', '"format":5'))
     response = viewer.get(page)
 
     assert response.status_code == 409
-    assert "The protocol has format 4, but this release of Nudgelab knows only 1 to 3" in (
+    assert "The protocol has format 5, but this release of Nudgelab knows only 1 to 4" in (
         response.content.decode()
     )
