@@ -11,23 +11,17 @@ from datetime import datetime, timedelta
 from math import isfinite, sqrt
 
 from experiments.metrics.definitions import Metric
+from experiments.reporting.around_kinds import LEVEL, kind_of, moments_of_changes
 from experiments.reporting.figures import Figures, level_text
 from experiments.reporting.small_cells import FEWEST
-from experiments.stats.comparison import RATES, Comparison, compare_arms
+from experiments.stats.comparison import Comparison, compare_arms
 from experiments.stats.estimate import Estimate, unknown
 from experiments.stats.means import mean_difference
-from experiments.stats.paired import (
-    FEWEST_PAIRS,
-    TOO_FEW_PAIRS,
-    PairedCounts,
-    mean_change,
-    rate_change,
-)
+from experiments.stats.paired import FEWEST_PAIRS, TOO_FEW_PAIRS
 from experiments.stats.sufficient import Counts, Moments
 
 # The number of each enrollment before and after its instant.
 Pairs = Mapping[int, tuple[int, int]]
-LEVEL = 0.95
 _UNKNOWN = "not known"
 
 
@@ -106,16 +100,6 @@ def change_of(metric: Metric, pairs: Sequence[tuple[int, int]]) -> Change | None
     """Return the change of the outcome, None for fewer learners than a page may show."""
     if len(pairs) < FEWEST:
         return None
-    counted = Counter(pairs)
-    differences: Counter[float] = Counter()
-    for (earlier, later), times in counted.items():
-        differences[later - earlier] += times
-    moments = Moments.from_frequencies(differences.items())
-    if metric.family is RATES:
-        table = [counted[pair] for pair in ((1, 1), (0, 1), (1, 0), (0, 0))]
-        estimate = rate_change(PairedCounts(*table), level=LEVEL)
-    else:
-        estimate = mean_change(moments, level=LEVEL)
     before, after = (
         Moments.from_frequencies(Counter(pair[at] for pair in pairs).items()) for at in (0, 1)
     )
@@ -124,8 +108,8 @@ def change_of(metric: Metric, pairs: Sequence[tuple[int, int]]) -> Change | None
         len(pairs),
         before.mean,
         after.mean,
-        estimate,
-        moments,
+        kind_of(metric).change(pairs),
+        moments_of_changes(pairs),
         spread_before=sqrt(before.variance),
         spread_after=sqrt(after.variance),
     )
@@ -215,12 +199,11 @@ def by_itself(found: Around, *, days: int) -> str:
         return ""
     figures = found.figures
     moved = figures.change_with_unit(figures.apart(change.comparison))
-    # A rate has its verb among its words.
-    were = "," if found.metric.family is RATES else " there were"
     return (
-        f"In the {days} days before they entered{were} {figures.level(change.before)} "
-        f"{found.metric.words}, and in the {days} days after {figures.level(change.after)}: "
-        f"{moved}{_in_words(change.estimate, figures)}, without a message."
+        f"In the {days} days before they entered{kind_of(found.metric).verb} "
+        f"{figures.level(change.before)} {found.metric.words}, and in the {days} days "
+        f"after {figures.level(change.after)}: {moved}{_in_words(change.estimate, figures)}, "
+        "without a message."
     )
 
 
@@ -295,7 +278,4 @@ def held_out_line(metric: Metric, held_out: Pairs, others: Pairs) -> Line | None
 
 
 def _sums(metric: Metric, pairs: Pairs) -> Counts | Moments:
-    after = Counter(number for _, number in pairs.values())
-    if metric.family is RATES:
-        return Counts(after[1], after.total())
-    return Moments.from_frequencies(after.items())
+    return kind_of(metric).sums(Counter(number for _, number in pairs.values()))

@@ -1,16 +1,12 @@
 """The plot of an outcome before and after: the level of each group with its interval. Pure."""
 
 from functools import lru_cache
-from math import sqrt
 from typing import Any
-
-import scipy
 
 from common.lazy import LazyModule
 from common.plots import ACCENT, GROUND, QUIET, draw
-from experiments.reporting.around import LEVEL, Around, Change
-from experiments.stats.comparison import RATES
-from experiments.stats.estimate import t_quantile
+from experiments.reporting.around import Around, Change
+from experiments.reporting.around_kinds import kind_of
 
 alt: Any = LazyModule("altair")
 
@@ -44,20 +40,9 @@ def _points(name: str, change: Change) -> list[Point]:
         ("before", change.before, change.spread_before),
         ("after", change.after, change.spread_after),
     ):
-        low, high = _limits(change, spread, level)
+        low, high = kind_of(change.metric).limits(change.n, level, spread)
         points.append((name, when, factor * level, factor * low, factor * high))
     return points
-
-
-def _limits(change: Change, spread: float, level: float) -> tuple[float, float]:
-    """Return Wilson's interval of a rate, or that of a mean by Student's t, at least 0."""
-    if change.metric.family is RATES:
-        found = scipy.stats.binomtest(round(level * change.n), change.n).proportion_ci(
-            LEVEL, method="wilson"
-        )
-        return float(found.low), float(found.high)
-    half = t_quantile(change.n - 1, LEVEL) * spread / sqrt(change.n)
-    return max(level - half, 0.0), level + half
 
 
 @lru_cache(maxsize=64)

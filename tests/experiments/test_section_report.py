@@ -1,11 +1,15 @@
 """A report on whole sections compares sections, never single learners."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
 from itertools import product
 from math import isnan
 
 import numpy as np
 import pytest
+from django.core.management import call_command
 
 from activity.models import Section
 from experiments.ledger.snapshots import Snapshot
@@ -13,8 +17,10 @@ from experiments.metrics.definitions import METRICS, WEEK
 from experiments.models import Experiment
 from experiments.operations import draw_arms, draw_present_sections, record_snapshot
 from experiments.queries import details, report, verify_experiment
+from experiments.reporting.advice import advice
 from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
-from experiments.reporting.section_checks import section_text
+from experiments.reporting.section_checks import p_of_the_draw, section_text
+from experiments.reporting.sensitivity import needed_text
 from experiments.reporting.text import cautions
 from experiments.starting import lock_protocol_and_run
 from experiments.stats.adjusted import Rows
@@ -278,3 +284,32 @@ def test_the_draw_alone_and_each_section_once_stand_beside_the_comparison(
     rows = {(each[2], each[4]): each[place] for each in file_rows(found)}
     assert rows[row.key, "nudge"] == repr(as_large / 16)
     assert rows[row.key, "control"] == ""
+    # Two other outcomes are corrected together, by the draw as by the t: once each is doubled.
+    other = found.results[1].rows[0]
+    plain, corrected = p_of_the_draw(found, other)
+    assert corrected == pytest.approx(min(2 * plain, 1))
+    assert "corrected for 2 comparisons)" in section_text(found, other)
+
+
+def test_an_end_without_an_answer_says_how_many_sections_a_new_experiment_needs(
+    experiment: Experiment,
+) -> None:
+    attempt(experiment, "control", CONTROL)
+    attempt(experiment, "nudge", (2, 3, 3, 2))
+    Experiment.objects.update(status="stopped", stopped_at=NOW + WEEK)
+    experiment.refresh_from_db()
+    found = report(experiment, as_of=NOW + WEEK)
+    found = replace(found, facts=replace(found.facts, smallest_lift=0.2))
+
+    text = needed_text(found, found.primary.rows[0])
+
+    # By `plan_sample` with a correlation of 0: learners of a section are no more alike than others.
+    result = StringIO()
+    call_command(
+        "plan_sample", baseline=0.4, lift=0.2, icc=0.0, cluster_size=5.0, json=True, stdout=result
+    )
+    sections = json.loads(result.getvalue())["sections_per_arm"]
+    assert text.startswith(f"would need about {sections} sections of 5 learners in each arm to ")
+    action = advice(found)
+    assert action is not None
+    assert text in action.text
