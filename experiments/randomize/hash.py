@@ -5,7 +5,7 @@ only on its arguments, so a draw can be repeated years later from the seed and t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -20,6 +20,8 @@ _MASK = 0xFFFFFFFF
 _FACTOR = np.array(_PRIME, dtype=np.uint32)
 # Small enough that a chunk's columns stay in the processor's cache.
 _CHUNK = 8_192
+# A character that ends a text where many are joined. No usual id holds it.
+_BREAK = "\0"
 _MOST_DIGITS = 10
 # The first five of ten digits have so few values that their hashes are kept.
 _HIGH, _LOW_DIGITS = np.uint32(100_000), 5
@@ -34,7 +36,7 @@ def bucket_of(unit_id: str, *, seed: str) -> int:
 
 def bucket_of_many(unit_ids: Sequence[str], *, seed: str) -> NDArray[np.int64]:
     """Return for each id the result of `bucket_of`."""
-    start = np.uint32(fnv1a32(seed))
+    start = _state_of(seed)
     if len(unit_ids) <= _CHUNK:
         return _decimal_hashes(_hashes(unit_ids, start=start)) % BUCKETS
     chunks = [
@@ -65,6 +67,12 @@ def fnv1a32(text: str) -> int:
     return value
 
 
+@lru_cache(maxsize=256)
+def _state_of(seed: str) -> np.uint32:
+    """Return the state after the seed, with which each id of its experiment begins."""
+    return np.uint32(fnv1a32(seed))
+
+
 def _code_units(text: str) -> NDArray[np.uint16]:
     # The specification uses JavaScript's charCodeAt, which returns UTF-16 code units. A character
     # beyond the first 65,536 has two of them, and one of such a pair may occur alone.
@@ -73,20 +81,33 @@ def _code_units(text: str) -> NDArray[np.uint16]:
 
 def _hashes(texts: Sequence[str], *, start: np.uint32) -> NDArray[np.uint32]:
     """Return the FNV-1a state of each text, starting from the state of the text before it."""
-    whole = "".join(texts)
     states = np.full(len(texts), start, dtype=np.uint32)
-    if whole.isascii() and len(set(map(len, texts))) == 1:
+    whole = _BREAK.join((*texts, ""))
+    if whole.isascii() and _have_one_length(texts, whole):
         # Usually all ids have one length and are ASCII, where a character is one code unit and one
         # byte. Whole columns are four times as fast as selected rows.
-        characters = np.frombuffer(whole.encode(), np.uint8)
-        columns = characters.reshape(len(texts), -1).T.astype(np.uint32)
+        characters = np.frombuffer(whole.encode(), np.uint8).reshape(len(texts), -1)[:, :-1]
+        columns = list(characters.T.astype(np.uint32, order="C"))
         _add_columns(states, columns, factors=repeat(_FACTOR))
         return states
+    whole = "".join(texts)
     units = _code_units(whole)
     lengths = _unit_counts(texts, total=len(units))
     for rows, column in _columns(units.astype(np.uint32), lengths):
         states[rows] = (states[rows] ^ column) * _FACTOR
     return states
+
+
+def _have_one_length(texts: Sequence[str], whole: str) -> bool:
+    """Return whether the texts have one length. `whole` has a break after each of them.
+
+    It is three times as fast as asking each text: the breaks are where they must be, and there are
+    no others.
+    """
+    if not texts:
+        return False
+    width = len(texts[0])
+    return whole.count(_BREAK) == len(texts) and whole[width :: width + 1] == _BREAK * len(texts)
 
 
 def _columns(
@@ -110,14 +131,22 @@ def _unit_counts(texts: Sequence[str], *, total: int) -> NDArray[np.int64]:
 def _decimal_hashes(numbers: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Return the FNV-1a hash of each number's decimal text."""
     high = numbers // _HIGH
-    states = _hashes_of_high()[high]
-    low = numbers - high * _HIGH
-    _add_columns(states, low // _POWERS[-_LOW_DIGITS:] % _TEN + _ZERO, factors=repeat(_FACTOR))
+    states = _hashes_of_high().take(high)
+    columns = _low_digits().take(numbers - high * _HIGH, axis=1)
+    _add_columns(states, list(columns), factors=repeat(_FACTOR))
     found: NDArray[np.int64] = states.astype(np.int64)
-    small = np.flatnonzero(high == 0)
-    if small.size:
+    if not high.all():
+        small = np.flatnonzero(high == 0)
         found[small] = _texts_hashes(numbers[small])
     return found
+
+
+@cache
+def _low_digits() -> NDArray[np.uint32]:
+    """Return the code units of the last five digits of each number, a row per digit."""
+    low = np.arange(_HIGH, dtype=np.uint32)
+    digits: NDArray[np.uint32] = low // _POWERS[-_LOW_DIGITS:] % _TEN + _ZERO
+    return digits
 
 
 @cache
