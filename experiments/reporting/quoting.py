@@ -82,7 +82,9 @@ def _others(report: Report) -> Iterator[str]:
         yield "“Relative” is the same difference as a share of the control."
     if len(report.results) > 1:
         yield "The other outcomes are hints, as the plan decides by the primary one."
-    if report.reach is not None and any(each.effect for each in report.reach.arms):
+    if report.reach is not None and any(
+        each.effect and each.effect.has_interval for each in report.reach.arms
+    ):
         yield "The effect on those whom a message reached judges the message, not the arm."
     if facts.draws_sections:
         yield "The difference with each section counted once is a check of the one per learner."
