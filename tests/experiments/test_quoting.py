@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
-from experiments.reporting.advice import Decision, advice, line_of
+from experiments.reporting.advice import Advice, Decision, advice, line_of
 from experiments.reporting.answer import answer_line
 from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
 from experiments.reporting.looking import Looking
 from experiments.reporting.quoting import Quoted, quote_texts, quoted
 from experiments.reporting.report import Report
 from experiments.reporting.section_checks import drawn_text
+from experiments.reporting.staying import ArmLeft, Staying
 from experiments.reporting.text import number_rows
-from experiments.stats.estimate import Estimate
+from experiments.reporting.verdict import verdict
+from experiments.stats.adaptive.comparison import NOT_BY_PERIOD
+from experiments.stats.estimate import Estimate, unknown
+from experiments.stats.sufficient import Counts
 from tests.experiments.test_advice import of
 
 WIDE = Estimate(0.2, 0.01, 0.39, 0.04, 0.95, "sequence", "sequence")
@@ -79,9 +83,14 @@ def test_one_interval_is_to_be_quoted_in_table_text_and_file(
     assert quoted(report, row) is kind
     assert [each.is_quoted for each in number_rows(report)] == [False, kind is Quoted.FIXED]
     assert [each[place] for each in file_rows(report)][:2] == ["", kind.value]
-    known = "+20.0 points (95% interval 6.0 to 33.2 points; p = 0.005)"
-    wide = "+20.0 points (95% interval for any time +1.0 to +39.0 points; p = 0.040)"
-    assert (wide if kind is Quoted.ANY_TIME else known)[:20] in first
+    text = {
+        Quoted.FIXED: "Quote this one, which is marked in the table: ",
+        Quoted.ANY_TIME: "Quote this one while it runs: ",
+    }[kind]
+    assert first.startswith(
+        f"{text}“Quiz attempted within 7 days”, “nudge” against “control”: +20.0 points (95% "
+        f"interval {'for any time +1.0 to +39.0' if kind is Quoted.ANY_TIME else ''}"
+    )
     assert others.startswith("Do not quote the others in its place. ")
 
 
@@ -100,3 +109,30 @@ def test_the_draw_of_sections_is_one_sentence() -> None:
     assert "each block of 1 to 4 neighbors in that order: 2 blocks, so 6 draws" in drawn_text(
         [[2, 2], [1, 0]]
     )
+
+
+def test_a_withheld_answer_says_to_find_out_who_left() -> None:
+    report = of((40, 100), (60, 100))
+    (row,) = report.primary.rows
+    left = ArmLeft(row.arm, Counts(30, 100), 0.0001, "30 of 100 learners left", None)
+    withheld = replace(report, staying=Staying(row.control, Counts(1, 100), [left]))
+
+    assert advice(withheld) == Advice(
+        Decision.BROKEN,
+        "Do not compare the arms. Find out first why more learners left one arm than the other.",
+    )
+    assert list(quote_texts(withheld)) == []
+    assert not any(each.is_quoted for each in number_rows(withheld))
+
+
+def test_what_an_adaptive_draw_never_compares_takes_a_new_experiment() -> None:
+    report = of((40, 100), (60, 100), is_running=True, is_adaptive=True)
+    (row,) = report.primary.rows
+    never = unknown(0.2, level=0.95, reason=NOT_BY_PERIOD)
+    comparison = replace(row.comparison, difference=never)
+    text = verdict(comparison, outcome=row.metric.words, figures=row.figures)
+    rows = [replace(row, comparison=comparison, verdict=text)]
+    found = advice(replace(report, results=[replace(report.primary, rows=rows)]))
+
+    assert found is not None
+    assert found.text.startswith("Plan a new experiment: this one draws adaptively")
