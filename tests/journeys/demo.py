@@ -25,7 +25,7 @@ SHARED = 3
 
 def options(seed: int) -> DemoOptions:
     """Return the options of a demo with enough learners for a narrow interval."""
-    return DemoOptions(learners=190, weeks=3, seed=seed)
+    return DemoOptions(learners=250, weeks=3, seed=seed)
 
 
 def metric_of(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
