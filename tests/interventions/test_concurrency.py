@@ -27,6 +27,7 @@ from tests.interventions.factories import (
     make_experiment,
     make_live_course,
 )
+from tests.long import longer
 from tests.processes import (
     finish,
     running,
@@ -276,7 +277,14 @@ for number in count():
 )
 
 
-def test_an_experiment_on_a_playbook_starts_during_ingest_without_a_deadlock() -> None:
+@pytest.mark.parametrize(
+    "starts",
+    [
+        50,
+        *longer("test_an_experiment_on_a_playbook_starts_during_ingest_without_a_deadlock", 150),
+    ],
+)
+def test_an_experiment_on_a_playbook_starts_during_ingest_without_a_deadlock(starts: int) -> None:
     course = make_open_course()
     playbook = make_playbook(course)
     # The segments are in the opposite order of their members, so locking one by one would deadlock.
@@ -293,7 +301,7 @@ def test_an_experiment_on_a_playbook_starts_during_ingest_without_a_deadlock() -
         worker.stdin.write("go\n")
         worker.stdin.flush()
         wait_for_line(worker, "0")
-        for _ in range(150):
+        for _ in range(starts):
             with transaction.atomic():
                 start_experiment(experiment.pk, now=utc_now())
                 assert Transition.objects.filter(starts=True).count() == 40
