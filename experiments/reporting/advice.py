@@ -218,8 +218,8 @@ def _undecided(report: Report, judged: list[tuple[Row, Judgement]]) -> Advice:
 
 
 def _open_harm(report: Report) -> str:
-    """Return that harm is not ruled out either; empty if it is in all guardrails."""
-    if not any(row.is_open for row in report.guardrails):
+    """Return that harm is not ruled out either; empty if it is, or if nobody did any of it."""
+    if not any(row.is_open and not row.is_unseen for row in report.guardrails):
         return ""
     return " Harm is not ruled out either: see “What must not get worse”."
 

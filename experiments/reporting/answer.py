@@ -12,7 +12,7 @@ from experiments.reporting.report import Report, Row
 from experiments.reporting.sensitivity import sensitivity_text
 from experiments.reporting.small_cells import FEW
 from experiments.reporting.text import draw_summary
-from experiments.reporting.verdict import Finding, hint_text
+from experiments.reporting.verdict import Finding
 from experiments.stats.adaptive.comparison import NOT_BY_PERIOD
 
 # With fewer learners in an arm, only a huge difference can be told from chance.
@@ -37,6 +37,7 @@ class Judgement(StrEnum):
 
 _JUDGEMENTS = {
     Finding.HINT: Judgement.HINT,
+    Finding.DRAWN: Judgement.NOT_CLEAR,
     Finding.NOT_FOUND: Judgement.NOT_FOUND,
     Finding.UNKNOWN: Judgement.UNKNOWN,
 }
@@ -173,6 +174,8 @@ def interval_words(report: Report, row: Row) -> str:
 
 
 def _meaning(row: Row) -> str:
+    if row.verdict.hint:
+        return f"It does not hold zero. {row.verdict.hint}"
     if row.comparison.difference.excludes_zero:
         return "It does not hold zero: chance alone would rarely make so large a difference."
     return "It holds zero, so the arms may not differ at all."
@@ -261,8 +264,8 @@ def _how_sure(report: Report, row: Row, judgement: Judgement) -> str:
         return f"{counted} are counted, and {reason_text(report, difference.reason)}."
     if judgement is Judgement.EARLY:
         return f"{counted} are counted. {_early(report, row)}"
-    if judgement is Judgement.HINT:
-        return f"{counted} are counted. {hint_text(row.corrected_p)}"
+    if row.verdict.hint:
+        return f"{counted} are counted. {row.verdict.hint}"
     if judgement in (Judgement.NOT_FOUND, Judgement.NOT_CLEAR, Judgement.TOO_FEW):
         return (
             f"{counted} are counted. With {level} confidence the true difference lies between a "

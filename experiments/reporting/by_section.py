@@ -10,6 +10,7 @@ from experiments.reporting.compared import of_metric
 from experiments.reporting.facts import ArmFacts
 from experiments.reporting.guardrails import GuardrailRow, guardrail_row
 from experiments.reporting.report import MetricResult, Report, metric_results
+from experiments.reporting.section_checks import decided_by_the_draw
 from experiments.reporting.small_cells import without_small
 from experiments.stats.balance import sample_ratio
 from experiments.stats.by_section import (
@@ -65,7 +66,7 @@ def with_sections(
         )
         for metric, whole in zip(metrics, wholes, strict=True)
     ]
-    return replace(
+    found = replace(
         report,
         arms=arms,
         blocks=[[block.get(arm.key, 0) for arm in arms] for block in drawn.blocks],
@@ -90,6 +91,7 @@ def with_sections(
             )
         ],
     )
+    return decided_by_the_draw(found)
 
 
 def _checks(

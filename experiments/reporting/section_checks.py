@@ -1,10 +1,12 @@
 """What stands beside a comparison of sections: the draw alone, and each section once. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import factorial, isnan, prod
 
 from experiments.reporting.figures import Figures, level_text, p_text
 from experiments.reporting.report import MetricResult, Report, Row
+from experiments.reporting.verdict import verdict
 from experiments.stats.estimate import UNKNOWN, Estimate
 from experiments.stats.multiplicity import holm
 from experiments.stats.randomization import Randomization
@@ -52,6 +54,34 @@ def p_of_the_draw(report: Report, row: Row) -> tuple[float, float]:
     draws = [_of_draw(report, each) for each in family]
     plain = [UNKNOWN if each is None else each.p_value for each in draws]
     return found.p_value, holm(plain, planned=len(family))[family.index(row)]
+
+
+def decided_by_the_draw(report: Report) -> Report:
+    """Return the report in which no difference is found that so few sections cannot show.
+
+    A t may call it found with a p-value below all that the draw could give, because 12 sections
+    say little of how sections vary. What is to be quoted decides then, corrected as the others.
+    """
+    return replace(
+        report,
+        results=[
+            replace(result, rows=[_decided(report, row) for row in result.rows])
+            for result in report.results
+        ],
+    )
+
+
+def _decided(report: Report, row: Row) -> Row:
+    if not is_by_the_draw(report, row):
+        return row
+    found = verdict(
+        replace(row.comparison, arm=row.arm.name, control=row.control.name),
+        outcome=row.metric.words,
+        figures=row.figures,
+        corrected_p=row.corrected_p,
+        drawn_p=p_of_the_draw(report, row)[1],
+    )
+    return replace(row, verdict=found)
 
 
 def _family(report: Report, row: Row) -> list[Row]:
@@ -133,9 +163,15 @@ def _alike(found: SectionComparison) -> str:
     if found.icc <= 0:
         return (
             "Learners of one section are no more alike than others (intraclass correlation "
-            f"{found.icc:.2f})."
+            f"{_icc(found.icc)}). Among few sections that is chance at times, and then the "
+            "interval is too narrow."
         )
     return (
-        f"Learners of one section are alike (intraclass correlation {found.icc:.2f}), so the "
+        f"Learners of one section are alike (intraclass correlation {_icc(found.icc)}), so the "
         f"learners tell as much as {1 / found.design_effect:.0%} of them would, drawn one by one."
     )
+
+
+def _icc(value: float) -> str:
+    # 0.00 would read as none, beside what it costs.
+    return f"{value:.2f}" if abs(value) >= 0.01 else f"{value:.3f}"

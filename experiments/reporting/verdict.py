@@ -18,31 +18,53 @@ class Finding(StrEnum):
     HIGHER = "higher"
     LOWER = "lower"
     HINT = "no difference after correction"
+    DRAWN = "not clear by the draw"
     NOT_FOUND = "no difference found"
     UNKNOWN = "not known"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A finding, and the sentences that describe it."""
+    """A finding, the sentences that describe it, and why a difference does not stand."""
 
     finding: Finding
     text: str
+    hint: str = ""
 
 
 def verdict(
-    comparison: Comparison, *, outcome: str, figures: Figures, corrected_p: float | None = None
+    comparison: Comparison,
+    *,
+    outcome: str,
+    figures: Figures,
+    corrected_p: float | None = None,
+    drawn_p: float | None = None,
 ) -> Verdict:
     """Return the verdict of the comparison, with its numbers formatted by `figures`.
 
     `outcome` follows a number: "of learners attempted a quiz" after a rate, "quiz attempts per
-    learner" after a mean. `corrected_p` is the p-value corrected for several comparisons.
+    learner" after a mean. `corrected_p` is the p-value corrected for several comparisons, and
+    `drawn_p` that of the randomization test, where only it is to be quoted.
     """
-    finding = find(comparison, corrected_p=corrected_p)
-    text = _SENTENCES[finding](comparison, figures, outcome)
+    finding, hint = find(comparison, corrected_p=corrected_p), ""
     if finding is Finding.HINT and corrected_p is not None:
-        text = f"{text} {hint_text(corrected_p)}"
-    return Verdict(finding, text)
+        hint = hint_text(corrected_p)
+    elif (
+        drawn_p is not None
+        and comparison.difference.excludes_zero
+        and drawn_p > 1 - comparison.difference.level
+    ):
+        finding, hint = Finding.DRAWN, draw_alone_text(drawn_p)
+    text = _SENTENCES[finding](comparison, figures, outcome)
+    return Verdict(finding, f"{text} {hint}".rstrip(), hint)
+
+
+def draw_alone_text(drawn_p: float) -> str:
+    """Return the sentence on a difference of so few sections that the draw alone can make it."""
+    return (
+        "The draw of so few sections can make such a difference by itself "
+        f"({p_text(drawn_p)} by the draw, with the correction for several comparisons, if any)."
+    )
 
 
 def hint_text(corrected_p: float) -> str:
@@ -156,6 +178,7 @@ _SENTENCES = {
     Finding.HIGHER: _shown,
     Finding.LOWER: _shown,
     Finding.HINT: _hint,
+    Finding.DRAWN: _hint,
     Finding.NOT_FOUND: _not_found,
     Finding.UNKNOWN: _unknown,
 }

@@ -8,6 +8,9 @@ from typing import Any
 from experiments.reporting.figures import Figures
 from experiments.reporting.verdict import Verdict, verdict
 from experiments.stats.balance import APPROXIMATE, Balance, usual_p_value
+from experiments.stats.estimate import UNKNOWN
+from experiments.stats.multiplicity import holm
+from experiments.stats.randomization import Randomization
 from experiments.terminal.analysis import Analysis, Cap, MetricAnalysis
 from experiments.terminal.comparing import ArmResult
 
@@ -38,7 +41,25 @@ def result_verdict(metric: MetricAnalysis, result: ArmResult, figures: Figures) 
     """Return the verdict of one comparison of the metric."""
     words = metric.kind.words(metric.request.columns, metric.outcomes[result.comparison.arm])
     outcome = f"{words} (adjusted)" if "unadjusted" in result.beside else words
-    return verdict(result.comparison, outcome=outcome, figures=figures, corrected_p=result.holm)
+    return verdict(
+        result.comparison,
+        outcome=outcome,
+        figures=figures,
+        corrected_p=result.holm,
+        drawn_p=_deciding_draw(metric, result),
+    )
+
+
+def _deciding_draw(metric: MetricAnalysis, result: ArmResult) -> float | None:
+    """Return the corrected p-value of the draw if sections are so few that only it is to decide."""
+    found = result.beside.get("randomization test")
+    if not isinstance(found, Randomization) or found.reason:
+        return None
+    if not result.comparison.difference.p_value < found.least:
+        return None
+    draws = [each.beside.get("randomization test") for each in metric.results]
+    plain = [each.p_value if isinstance(each, Randomization) else UNKNOWN for each in draws]
+    return holm(plain, planned=len(plain))[metric.results.index(result)]
 
 
 def _sample_ratio(analysis: Analysis) -> dict[str, Any]:

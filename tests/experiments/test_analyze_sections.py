@@ -69,6 +69,27 @@ def test_too_few_sections_give_a_reason(tmp_path: Path, sections: int) -> None:
     assert f"p cannot be below {1 / (sections):.3f}" in text
 
 
+def test_draw_of_six_sections_decides_though_the_t_finds_a_difference(tmp_path: Path) -> None:
+    levels = {"control": (1, 2, 3), "nudge": (7, 8, 9)}
+    rows = table(
+        "arm,s,y",
+        *(
+            f"{arm},{arm}{level},{level + half}"
+            for arm, found in levels.items()
+            for level in found
+            for half in (0, 0.5, 1)
+        ),
+    )
+    found = compared(analyze(tmp_path, rows, "--metric=y", "--cluster=s"))
+
+    # The most extreme of 20 draws, and its opposite.
+    assert found["beside"]["randomization test"]["p_value"] == pytest.approx(0.1)
+    assert found["difference"]["p_value"] < 0.01
+    assert found["finding"] == "not clear by the draw"
+    text = text_of(tmp_path, rows, "--metric=y", "--cluster=s")
+    assert "The draw of so few sections can make such a difference by itself (p = 0.100" in text
+
+
 def test_missing_outcomes_are_compared_by_section_too(tmp_path: Path) -> None:
     # One section without outcomes would be an alarm among single units.
     one = section_rows(10, size=40).replace(",s3,", ",s3,x").splitlines()

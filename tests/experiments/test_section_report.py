@@ -17,11 +17,13 @@ from experiments.metrics.definitions import METRICS, WEEK
 from experiments.models import Experiment
 from experiments.operations import draw_arms, draw_present_sections, record_snapshot
 from experiments.queries import details, report, verify_experiment
-from experiments.reporting.advice import advice
+from experiments.reporting.advice import Decision, advice
+from experiments.reporting.answer import Judgement, answers
 from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
 from experiments.reporting.section_checks import p_of_the_draw, section_text
 from experiments.reporting.sensitivity import needed_text
 from experiments.reporting.text import cautions
+from experiments.reporting.verdict import Finding
 from experiments.starting import lock_protocol_and_run
 from experiments.stats.adjusted import Rows
 from experiments.stats.by_section import compare_sections
@@ -313,3 +315,26 @@ def test_an_end_without_an_answer_says_how_many_sections_a_new_experiment_needs(
     action = advice(found)
     assert action is not None
     assert text in action.text
+
+
+def test_a_difference_that_the_draw_of_so_few_sections_makes_by_itself_is_not_found(
+    experiment: Experiment,
+) -> None:
+    attempt(experiment, "control", CONTROL)
+    attempt(experiment, "nudge", NUDGE)
+
+    found = report(experiment, as_of=NOW + WEEK)
+
+    row = found.primary.rows[0]
+    plain, corrected = p_of_the_draw(found, row)
+    # Two of the 16 draws are the most extreme ones, so no p-value of the draw is below 0.125.
+    assert (row.comparison.difference.excludes_zero, row.corrected_p < 0.05) == (True, True)
+    assert min(plain, corrected) >= 0.125
+    assert row.verdict.finding is Finding.DRAWN
+    assert "The draw of so few sections can make such a difference by itself" in row.verdict.text
+    (answer,) = answers(found)
+    assert answer.judgement is Judgement.NOT_CLEAR
+    assert row.verdict.hint in answer.how_sure
+    told = advice(found)
+    assert told is not None
+    assert told.decision is not Decision.KEEP

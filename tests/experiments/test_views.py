@@ -109,7 +109,7 @@ def test_row_of_the_list_loads_its_answer(viewer: Client, nudge: Experiment) -> 
         "It is not clear whether learners in “nudge” differ from those who did not get it: 9 of 12 "
         "learners attempted a quiz within 7 days (75.0%), against 4 of 12 (33.3%), which may be "
         "chance. Stay with what is simpler: the experiment has ended without an answer. A new one "
-        "would need more learners. Harm is not ruled out either: see “What must not get worse”. "
+        "would need more learners. "
         '<span class="quiet">As of Friday 10 October 2025, 13:00 (Europe/London).</span>'
     )
     assert viewer.get("/reports/nudge/answer/")["Location"] == "/reports/nudge/"
