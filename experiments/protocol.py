@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from common.json_text import canonical_json
-from experiments.design import Design, read_design
+from experiments.design import SECTION, Design, read_design
 from experiments.metrics.definitions import (
     GUARDRAILS,
     METRICS,
@@ -191,7 +191,7 @@ class ExperimentProtocol:
 
         Also raise it for a rule that this release would not apply as it was locked.
         """
-        unknown = unknown_rules(self.rules)
+        unknown = unknown_rules(self.rules, of_sections=self.design.unit == SECTION)
         if unknown:
             raise ProtocolError(
                 "The protocol cannot be read: this release of Nudgelab judges by other rules than "
