@@ -1,6 +1,7 @@
 """Fixtures that every folder of tests may use."""
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Container, Iterator
@@ -31,28 +32,35 @@ hypothesis_settings.register_profile("search", deadline=None)
 hypothesis_settings.load_profile("nudgelab")
 
 
-# What takes seconds by its nature: servers, browsers, real course data, and what starts processes.
-# A page takes as long as several tests of what it shows.
-SLOW_FIXTURES = frozenset(
-    {"celery_processes", "client", "live_server", "shared_data", "transactional_db", "valkey_url"}
-)
+# What is slow by its nature: the database, servers, browsers, real course data, and what starts
+# processes. Whatever serves a page or runs Celery here asks for the database too.
+SLOW_FIXTURES = frozenset({"db", "shared_data", "transactional_db", "valkey_url"})
 # Folders of tests that go through whole pages and whole paths.
-SLOW_FOLDERS = frozenset({"admin", "journeys", "nudges"})
+SLOW_FOLDERS = frozenset({"admin", "browser", "crash", "journeys", "nudges", "zygote"})
+# The line of a file whose tests are all slow.
+ALL_SLOW = re.compile(r"^pytestmark = .*\b(django_db|slow)\b", re.MULTILINE)
 STARTERS = frozenset(
     {"processes", "run_python", "start_command", "start_forked", "start_python", "subprocess"}
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Load no file of slow tests only when they are left out: that takes as long as the rest."""
+    if config.getoption("markexpr") != "not slow":
+        return None
+    if collection_path.is_dir():
+        return collection_path.name in SLOW_FOLDERS or None
+    return ALL_SLOW.search(collection_path.read_text()) is not None or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what commits for others, or asks for or stands in something slow."""
+    """Mark as slow what asks for or stands in something slow."""
     for item in items:
-        database = item.get_closest_marker("django_db")
-        commits = database is not None and database.kwargs.get("transaction", False)
         assert isinstance(item, pytest.Function)
+        marked = any(map(item.get_closest_marker, ("django_db", "long")))
         asks = SLOW_FIXTURES.intersection(item.fixturenames)
         is_there = item.path.parent.name in SLOW_FOLDERS
-        is_slow = is_there or item.get_closest_marker("long") is not None
-        if commits or asks or is_slow or STARTERS.intersection(vars(item.module)):
+        if marked or asks or is_there or STARTERS.intersection(vars(item.module)):
             item.add_marker(pytest.mark.slow)
 
 

@@ -29,28 +29,34 @@ def looked_at(report: Report) -> Report:
 
 
 @pytest.mark.parametrize(
-    ("report", "decision", "action"),
+    ("counts", "facts", "decision", "action"),
     [
-        (of((40, 100), (60, 100)), Decision.KEEP, "Keep “nudge”: give it to everybody."),
-        (of((60, 100), (40, 100)), Decision.STOP, "Stop “nudge”:"),
+        ([(40, 100), (60, 100)], {}, Decision.KEEP, "Keep “nudge”: give it to everybody."),
+        ([(60, 100), (40, 100)], {}, Decision.STOP, "Stop “nudge”:"),
         (
-            of((4000, 10_000), (4010, 10_000), smallest_lift=0.05),
+            [(4000, 10_000), (4010, 10_000)], {"smallest_lift": 0.05},
             Decision.STOP,
             "Do without: any difference is smaller than",
         ),
-        (of((40, 100), (45, 100)), Decision.WAIT, "Stay with what is simpler:"),
-        (of((2, 6), (3, 6)), Decision.WAIT, "Repeat it with more learners:"),
-        (of((40, 100), (60, 100), drawn=(1000, 1500)), Decision.BROKEN, "Do not use these numbers"),
-        (of((40, 100), (60, 100), (0, 9)), Decision.STOP, "Stop “nudge”: in “nudge”, 9 of 100"),
-        (of((400, 1000), (600, 1000), (0, 12)), Decision.WAIT, "Do not give it to everybody"),
-        (of((40, 100), (45, 100), is_running=True), Decision.WAIT, "Leave it running."),
+        ([(40, 100), (45, 100)], {}, Decision.WAIT, "Stay with what is simpler:"),
+        ([(2, 6), (3, 6)], {}, Decision.WAIT, "Repeat it with more learners:"),
+        (
+            [(40, 100), (60, 100)], {"drawn": (1000, 1500)},
+            Decision.BROKEN,
+            "Do not use these numbers",
+        ),
+        ([(40, 100), (60, 100), (0, 9)], {}, Decision.STOP, "Stop “nudge”: in “nudge”, 9 of 100"),
+        ([(400, 1000), (600, 1000), (0, 12)], {}, Decision.WAIT, "Do not give it to everybody"),
+        ([(40, 100), (45, 100)], {"is_running": True}, Decision.WAIT, "Leave it running."),
     ],
     ids=["positive", "harmful", "null", "not clear", "too few", "broken", "guardrail", "weigh",
          "running"],
 )  # fmt: skip
 def test_every_answer_is_followed_by_one_action(
-    report: Report, decision: Decision, action: str
+    counts: list[tuple[int, int]], facts: dict[str, Any], decision: Decision, action: str
 ) -> None:
+    report = of(*counts, **facts)
+
     found = advice(report)
 
     assert found is not None
