@@ -83,8 +83,8 @@ contracts: install
 	.venv/bin/lint-imports --no-cache
 	$(PYTHON) manage.py makemigrations --check --dry-run
 
-# While one works: no test that starts processes or servers, opens a page, reads real data, goes
-# through the admin or a whole path, or takes a quarter of a second.
+# While one works: no test that needs a database, starts processes or servers, opens a page or reads
+# real data. Files without such a test are not loaded.
 test-fast: install
 	$(PYTHON) -m pytest -n auto --dist worksteal --hypothesis-profile quick -m 'not slow'
 

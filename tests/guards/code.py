@@ -2,15 +2,16 @@
 
 import ast
 import subprocess
-from collections.abc import Iterator
 from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("activity", "segmentation", "experiments", "interventions")
 PACKAGES = (*APPS, "common", "config")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Node = TypeVar("Node", bound=ast.AST)
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -30,9 +31,26 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), filename=str(path))
 
 
-def functions(path: Path) -> Iterator[Function]:
-    """Yield every function and method in the file."""
-    return (node for node in ast.walk(parsed(path)) if isinstance(node, Function))
+@cache
+def nodes(path: Path) -> dict[type[ast.AST], list[ast.AST]]:
+    """Return the nodes of the file by their type, each in the order of `ast.walk`.
+
+    Kept, because a dozen guards look at every file, and to walk takes longer than to parse.
+    """
+    found: dict[type[ast.AST], list[ast.AST]] = {}
+    for node in ast.walk(parsed(path)):
+        found.setdefault(type(node), []).append(node)
+    return found
+
+
+def nodes_of(path: Path, kind: type[Node]) -> list[Node]:
+    """Return the nodes of this type in the file."""
+    return [node for node in nodes(path).get(kind, []) if isinstance(node, kind)]
+
+
+def functions(path: Path) -> list[Function]:
+    """Return every function and method in the file."""
+    return [*nodes_of(path, ast.FunctionDef), *nodes_of(path, ast.AsyncFunctionDef)]
 
 
 def body(node: Function) -> list[ast.stmt]:

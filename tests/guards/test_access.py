@@ -13,7 +13,7 @@ from django.test.utils import isolate_apps
 from activity.access import in_courses
 from activity.admin.bases import ScopedRows
 from activity.models import Course, CourseScope, CourseScoped
-from tests.guards.code import APPS, PACKAGES, parsed, python_files
+from tests.guards.code import APPS, PACKAGES, nodes_of, parsed, python_files
 from tests.guards.code import name as file_name
 
 OURS = [model for model in apps.get_models() if model._meta.app_label in PACKAGES]
@@ -128,6 +128,14 @@ def test_row_read_without_a_user_is_found() -> None:
     assert unasked(path, ast.parse("for_user(models.Learner.objects.all(), who)")) == []
 
 
+def links_above(place: int) -> tuple[str, ...]:
+    return tuple(
+        start
+        for upper in APPS[place + 1 :]
+        for start in (f"{upper}.", f"admin:{upper}_", f"{upper}_")
+    )
+
+
 def test_lower_apps_name_no_list_of_an_upper_one() -> None:
     # A link goes from the lower page to the upper list, so the upper app adds it. Named by a
     # string, it would be an import that no contract sees.
@@ -135,10 +143,8 @@ def test_lower_apps_name_no_list_of_an_upper_one() -> None:
         f"{file_name(path)}: {node.value}"
         for place, app in enumerate(APPS)
         for path in python_files(app)
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        for upper in APPS[place + 1 :]
-        if node.value.startswith((f"{upper}.", f"admin:{upper}_", f"{upper}_"))
+        for node in nodes_of(path, ast.Constant)
+        if isinstance(node.value, str) and node.value.startswith(links_above(place))
     ]
 
     assert found == []

@@ -1,6 +1,7 @@
 """`now` is an argument: only the outermost code of the system may read the clock."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from tests.guards.code import (
@@ -11,7 +12,7 @@ from tests.guards.code import (
     lines,
     module_files,
     name,
-    parsed,
+    nodes_of,
     pure_modules,
     python_files,
 )
@@ -24,9 +25,10 @@ CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}
 CHANCE = {"random", "secrets", "uuid4", "uuid1", "urandom", "getrandbits"}
 
 
+@cache
 def read_clocks(path: Path) -> list[str]:
     """Return the calls in the file that read a clock."""
-    calls = [node.func for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
+    calls = [node.func for node in nodes_of(path, ast.Call)]
     called = [ast.unparse(call) for call in calls if isinstance(call, ast.Attribute | ast.Name)]
     clocks = ("datetime", "date", "timezone", "time")
     return [
@@ -41,8 +43,8 @@ def imported(path: Path) -> set[str]:
     """Return the names that the file imports, and the packages from which it does."""
     return {
         alias.name.split(".")[0]
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Import | ast.ImportFrom)
+        for kind in (ast.Import, ast.ImportFrom)
+        for node in nodes_of(path, kind)
         for alias in [*node.names, ast.alias(getattr(node, "module", None) or "")]
     }
 
