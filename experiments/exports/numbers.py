@@ -204,6 +204,7 @@ def _of_guardrail(row: GuardrailRow) -> Iterator[Number]:
         yield from _weighted("guardrail", key, arm, (row.arm_level, row.control_level))
     yield from _estimate("guardrail", key, arm, found.difference)
     yield Number("guardrail", key, arm, "margin_p_value", found.p_value)
+    yield Number("guardrail", key, arm, "corrected_p_value", row.corrected_p)
 
 
 def _of_staying(found: Staying) -> Iterator[Number]:

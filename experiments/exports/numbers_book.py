@@ -18,6 +18,11 @@ _MEANINGS = {
     ("from_message", "low, high"): "from the first message or ghost on: a check",
     ("left", "bounds_low, bounds_high"): "the effect on those who would have stayed in either arm",
 }
+# What is added if the plan names no end.
+_NO_END = {
+    ("outcome", "low, high"): ", if the results did not choose the end",
+    ("any time", "low, high"): ", or let the results choose the end",
+}
 _PARTS = {Quoted.FIXED: "outcome", Quoted.ANY_TIME: "any time"}
 
 
@@ -33,9 +38,15 @@ def numbers_book(report: Report) -> Iterator[tuple[str, ...]]:
         _MEANINGS.items(), key=lambda item: not (item[0][0] in named and item[0][1] == "low, high")
     ):
         is_quoted = part in named and names == "low, high"
-        words = f"QUOTE THIS ONE of the primary outcome: {meaning}" if is_quoted else meaning
+        start = "QUOTE THIS ONE of the primary outcome: " if is_quoted else ""
+        end = "" if report.facts.has_end else _NO_END.get((part, names), "")
+        words = f"{start}{meaning}{end}"
         outcome = primary.metric.key if is_quoted else ""
         yield _entry(f"{_FILE}: {part}: {names}", outcome, words)
+    for row in report.rows:
+        note = row.comparison.difference.note
+        if note and not report.withheld_reason(row.arm):
+            yield _entry(f"{_FILE}: outcome: {row.arm.key}", row.metric.key, note)
     if report.blocks:
         yield _entry(f"{_FILE}: sections", "", drawn_text(report.blocks))
 

@@ -12,6 +12,7 @@ from experiments.reporting.answer import (
     judge,
     open_harms,
 )
+from experiments.reporting.figures import p_text
 from experiments.reporting.guardrails import GuardrailRow, levels_text, open_harm_text
 from experiments.reporting.report import Report, Row
 from experiments.reporting.sensitivity import needed_text
@@ -81,7 +82,7 @@ def _advice(report: Report) -> Advice | None:
     )
     if suspect is not None and found.decision is Decision.STOP:
         return Advice(found.decision, f"{found.text} {suspect.text}")
-    return found
+    return found if found is suspect else replace(found, text=f"{found.text}{_hint_text(report)}")
 
 
 def _hidden(report: Report) -> Advice | None:
@@ -132,19 +133,30 @@ def _doubtful_harm(report: Report) -> Advice | None:
         return None
     changes = "; ".join(_change(row, "perhaps ") for row in harmful)
     is_better = any(judge(report, row) is Judgement.BETTER for row in report.primary.rows)
-    start = (
-        "Do not give it to everybody before benefit and harm are weighed"
-        if is_better
-        else "Do not give it to everybody: no benefit is shown, and perhaps harm"
+    if is_better:
+        start = "Do not give it to everybody before benefit and harm are weighed"
+        return Advice(Decision.WAIT, f"{start}: {changes}.")
+    if report.is_open:
+        # A benefit may still show, and harm is not corrected for looking often.
+        start = "Do not give it to everybody: so far no benefit is shown, but harm is"
+        return Advice(Decision.WAIT, f"{start}: {changes}.")
+    start = f"Stop {_guarded(harmful)}: no benefit is shown, but harm is"
+    return Advice(Decision.STOP, f"{start}: {changes}.")
+
+
+def _hint_text(report: Report) -> str:
+    """Return what shows in a guardrail alone, and how unsure it is; empty if there is none."""
+    hints, number = [row for row in report.guardrails if row.is_hint], len(report.guardrails)
+    if not hints:
+        return ""
+    found = "; ".join(
+        f"in “{row.arm.name}”, {_guard_levels(row)} ({p_text(row.guardrail.difference.p_value)} "
+        f"alone, {p_text(row.corrected_p)} corrected for all {number:,})"
+        for row in hints
     )
-    number = len(report.guardrails)
-    several = (
-        f" This is what one of {number:,} such checks says, and they are not corrected for their "
-        "number."
-        if number > 1 and len(harmful) == 1
-        else ""
-    )
-    return Advice(Decision.WAIT, f"{start}: {changes}.{several}")
+    start = "One" if len(hints) == 1 else f"{len(hints):,}"
+    gives = "gives a hint" if len(hints) == 1 else "give hints"
+    return f" {start} of {number:,} checks of harm {gives}, but no proof: {found}."
 
 
 def _guarded(rows: list[GuardrailRow]) -> str:
@@ -152,17 +164,19 @@ def _guarded(rows: list[GuardrailRow]) -> str:
 
 
 def _change(row: GuardrailRow, how_sure: str) -> str:
-    figures = row.figures
-    levels = levels_text(
+    return (
+        f"in “{row.arm.name}”, {_guard_levels(row)}, {how_sure}by more than the "
+        f"{row.figures.size(row.guardrail.margin.size)} that are accepted"
+    )
+
+
+def _guard_levels(row: GuardrailRow) -> str:
+    return levels_text(
         row.metric,
-        figures,
+        row.figures,
         (row.arm_level, row.arm_observed),
         (row.control_level, row.control_observed),
         is_weighted=row.is_weighted,
-    )
-    return (
-        f"in “{row.arm.name}”, {levels}, {how_sure}by more than the "
-        f"{figures.size(row.guardrail.margin.size)} that are accepted"
     )
 
 

@@ -288,7 +288,7 @@ def _early(report: Report, row: Row) -> str:
     if not wide.has_interval:
         return f"{text}For an interval that allows it, {wide.reason}."
     return (
-        f"{text}The interval that allows it goes from {row.figures.interval(wide)}"
+        f"{text}The interval that allows it goes from {row.figures.showing(wide).interval(wide)}"
         f"{row.figures.unit.points}, and it holds zero."
     )
 

@@ -8,7 +8,7 @@ from experiments.metrics.definitions import LOWER, Metric
 from experiments.metrics.observed import Observed
 from experiments.reporting.compared import of_metric
 from experiments.reporting.facts import ArmFacts
-from experiments.reporting.guardrails import GuardrailRow, guardrail_row
+from experiments.reporting.guardrails import GuardrailRow, corrected_rows, guardrail_row
 from experiments.reporting.report import MetricResult, Report, metric_results
 from experiments.reporting.section_checks import decided_by_the_draw
 from experiments.reporting.small_cells import without_small
@@ -79,17 +79,20 @@ def with_sections(
             )
             for result in metric_results(facts, arms, metrics, wholes, compared)
         ],
-        guardrails=[
-            row
-            for metric, size in guardrails
-            for row in _guardrail_rows(
-                Margin(size, higher_is_worse=metric.better == LOWER),
-                of_metric(metric, arms, observed),
-                _sums(sectioned[metric.key], arms),
-                report=replace(report, arms=arms),
-                metric=metric,
-            )
-        ],
+        guardrails=corrected_rows(
+            [
+                row
+                for metric, size in guardrails
+                for row in _guardrail_rows(
+                    Margin(size, higher_is_worse=metric.better == LOWER),
+                    of_metric(metric, arms, observed),
+                    _sums(sectioned[metric.key], arms),
+                    report=replace(report, arms=arms),
+                    metric=metric,
+                )
+            ],
+            is_corrected=report.facts.is_corrected,
+        ),
     )
     return decided_by_the_draw(found)
 

@@ -65,6 +65,11 @@ class ExperimentFacts:
     layer_share: float | None = None
 
     @property
+    def has_end(self) -> bool:
+        """Return whether the plan says what ends it, so that the results cannot choose the end."""
+        return bool(self.ends_at or self.most_learners or self.most_sections or self.looks)
+
+    @property
     def pools_learners(self) -> bool:
         """Return whether an arm is compared as a whole, learner by learner."""
         return not (self.draws_sections or self.is_adaptive)

@@ -41,6 +41,20 @@ class Figures:
         """Return one format for all estimates, as `of` does for comparisons."""
         return cls(unit, max(_decimals(each, unit) for each in estimates))
 
+    def showing(self, estimate: Estimate) -> "Figures":
+        """Return this format, with more decimals only if it would write a limit other than 0 as 0.
+
+        So a check beside an outcome has the digits of the outcome.
+        """
+        decimals = self.decimals
+        while (
+            decimals < _MOST_DECIMALS
+            and estimate.has_interval
+            and _hides_a_sign(estimate, self.unit.factor * _power(decimals))
+        ):
+            decimals += 1
+        return replace(self, decimals=decimals)
+
     def level(self, value: float) -> str:
         """Return a rate or a mean: `45.2%` or `1.42`."""
         return self._scaled(value, after=self.unit.sign)
@@ -85,8 +99,13 @@ class Figures:
 
     def interval(self, estimate: Estimate) -> str:
         """Return both limits with their signs, rounded outward: `-2.4 to +12.4`."""
-        low, high = -_outward(-estimate.low, self._scale), _outward(estimate.high, self._scale)
-        return f"{self.change(low)} to {self.change(high)}"
+        low, high = self.limits(estimate.low, estimate.high)
+        return f"{low} to {high}"
+
+    def limits(self, low: float, high: float) -> tuple[str, str]:
+        """Return both limits as `interval` writes them."""
+        outward = -_outward(-low, self._scale), _outward(high, self._scale)
+        return self.change(outward[0]), self.change(outward[1])
 
     @property
     def _scale(self) -> int:

@@ -51,7 +51,9 @@ def _cells(report: Report, arm: ArmFacts, values: dict[str, object]) -> list[str
         "arm_sizes_p_value": report.balance.p_value,
     }  # fmt: skip
     if report.is_mismatch and not arm.is_control:
-        values |= dict.fromkeys(_COMPARED, "") | {"margin_p_value": ""}
+        values |= dict.fromkeys(_COMPARED, "") | dict.fromkeys(
+            ("margin_p_value", "corrected_p_value"), ""
+        )
         values |= {"finding": Judgement.UNTRUSTED.value, "reason": report.broken_sizes}
     return [csv_cell(values.get(name, "")) for name in FILE_COLUMNS]
 
@@ -86,6 +88,8 @@ def _of_comparison(report: Report, result: MetricResult, row: Row) -> dict[str, 
         "corrected_p_value": row.corrected_p,
         "quote": quoted(report, row).value,
     }
+    if row.comparison.difference.note:
+        values["reason"] = row.comparison.difference.note
     judgement = judge(report, row)
     if judgement in (Judgement.NOT_CLEAR, Judgement.TOO_FEW):
         # As on the page. The ledger's word is that of the test alone: no difference was found.
@@ -141,4 +145,5 @@ def _difference(row: GuardrailRow) -> dict[str, object]:
         "interval_level": found.level, "method": found.method, "test": found.test,
         "finding": state_text(row), "reason": found.reason,
         "margin": row.guardrail.margin.size, "margin_p_value": row.guardrail.p_value,
+        "corrected_p_value": row.corrected_p,
     }  # fmt: skip

@@ -1,7 +1,7 @@
 """Guardrails of a report: outcomes that must not become worse, each with its margin. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.metrics.definitions import LOWER, Metric
 from experiments.metrics.observed import Observed
@@ -10,6 +10,7 @@ from experiments.reporting.figures import Figures, level_text
 from experiments.reporting.small_cells import hidden, is_small
 from experiments.stats.estimate import UNKNOWN
 from experiments.stats.margins import Guardrail, Margin, Verdict
+from experiments.stats.multiplicity import holm
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,19 @@ class GuardrailRow:
     control_observed: Observed
     # The levels are weighted means, not those of all counted learners.
     is_weighted: bool = False
+    # The p-value of no difference among all guardrails; nan if the protocol corrects none.
+    corrected_p: float = UNKNOWN
 
     @property
     def is_harmful(self) -> bool:
-        """Return whether harm is shown."""
-        return self.guardrail.verdict is Verdict.HARMFUL
+        """Return whether harm is shown, also after the correction that the protocol names."""
+        return self.guardrail.verdict is Verdict.HARMFUL and not self.is_hint
+
+    @property
+    def is_hint(self) -> bool:
+        """Return whether harm shows in this guardrail alone, and not after the correction."""
+        is_seen = self.guardrail.verdict is Verdict.HARMFUL
+        return is_seen and self.corrected_p > 1 - self.guardrail.difference.level
 
     @property
     def is_beyond_margin(self) -> bool:
@@ -41,7 +50,7 @@ class GuardrailRow:
     @property
     def is_open(self) -> bool:
         """Return whether harm is neither shown nor ruled out."""
-        return self.guardrail.verdict is Verdict.UNKNOWN
+        return self.guardrail.verdict is Verdict.UNKNOWN or self.is_hint
 
     @property
     def is_unseen(self) -> bool:
@@ -104,6 +113,18 @@ def guardrail_row(
     )
 
 
+def corrected_rows(rows: Sequence[GuardrailRow], *, is_corrected: bool) -> list[GuardrailRow]:
+    """Return the rows with their p-values corrected for their number by Holm's method.
+
+    A planned guardrail without a p-value counts too. Without a correction in the protocol the rows
+    stay as they are.
+    """
+    if not is_corrected:
+        return list(rows)
+    found = holm([row.guardrail.difference.p_value for row in rows], planned=len(rows))
+    return [replace(row, corrected_p=each) for row, each in zip(rows, found, strict=True)]
+
+
 def levels_text(
     metric: Metric,
     figures: Figures,
@@ -131,6 +152,8 @@ def state_text(row: GuardrailRow) -> str:
     match row.guardrail.verdict:
         case Verdict.SAFE:
             return "no harm beyond what is accepted"
+        case Verdict.HARMFUL if row.is_hint:
+            return "perhaps worse"
         case Verdict.HARMFUL:
             return "worse than is accepted" if row.is_beyond_margin else "worse"
         case Verdict.UNKNOWN:

@@ -20,7 +20,8 @@ def quoted(report: Report, row: Row) -> Quoted:
     """Return which interval of the comparison to quote; none but for the primary outcome.
 
     While an experiment runs and its last look is to come, somebody looks again, so only the
-    interval for any time keeps its promise.
+    interval for any time keeps its promise. At the end of one without a planned end it is the fixed
+    one, unless the results chose the end: only the reader knows that.
     """
     is_given = row.comparison.difference.has_interval and not report.withheld_reason(row.arm)
     if row.metric != report.primary.metric or not is_given:
@@ -50,11 +51,27 @@ def _quote(report: Report, row: Row) -> str:
         found = report.looking.sequences[row.arm.key]
         return (
             f"Quote this one while it runs: {what} ({level_text(found.level)} interval for any "
-            f"time {row.figures.interval(found)}{points}; {p_text(found.p_value)})."
+            f"time {row.figures.showing(found).interval(found)}{points}; {p_text(found.p_value)})."
         )
+    may_be_chosen = not report.facts.has_end and not report.facts.is_adaptive
+    unless = ", unless the results chose the end" if may_be_chosen else ""
     return (
-        f"Quote this one, which is marked in the table: {what} ({level_text(difference.level)} "
-        f"interval {row.figures.interval(difference)}{points}; {_p(report, row)})."
+        f"Quote this one, which is marked in the table{unless}: {what} "
+        f"({level_text(difference.level)} interval {row.figures.interval(difference)}{points}; "
+        f"{_p(report, row)}).{_if_chosen(report, row) if may_be_chosen else ''}"
+    )
+
+
+def _if_chosen(report: Report, row: Row) -> str:
+    """Return what to quote instead if somebody ended the experiment because of its results."""
+    start = " If it was ended because of what this report showed"
+    found = report.looking.sequences.get(row.arm.key) if report.looking else None
+    if found is None or not found.has_interval:
+        return f"{start}, quote no interval: the plan named no end, and this one is too narrow."
+    return (
+        f"{start}, quote the interval for any time in its place: "
+        f"{row.figures.showing(found).interval(found)}{row.figures.unit.points} "
+        f"({p_text(found.p_value)})."
     )
 
 
@@ -76,7 +93,8 @@ def _others(report: Report) -> Iterator[str]:
         yield (
             "The interval of the table is for the end."
             if Quoted.ANY_TIME in kinds
-            else "The interval for any time is for those who look before the end."
+            else "The interval for any time is for those who look before the end"
+            f"{'' if facts.has_end else ', or let the results choose it'}."
         )
     if any(row.comparison.relative.has_value for row in report.primary.rows):
         yield "“Relative” is the same difference as a share of the control."

@@ -7,7 +7,7 @@ from math import isfinite
 from experiments.metrics.definitions import HIGHER
 from experiments.metrics.observed import Observed
 from experiments.reporting.facts import ArmFacts
-from experiments.reporting.figures import Figures, level_text
+from experiments.reporting.figures import level_text
 from experiments.reporting.report import Report
 from experiments.stats.bayes import PRIOR_SPREAD, Belief, belief
 from experiments.stats.comparison import sequences
@@ -79,14 +79,15 @@ def _belief_text(report: Report, reading: Reading) -> str:
     if found is None or not isfinite(found.mean):
         return ""
     metric = report.primary.metric
-    figures = Figures(metric.family.unit)
+    figures = report.primary.rows[0].figures
     better = found.chance_above if metric.better == HIGHER else 1 - found.chance_above
-    about, low = figures.change_with_unit(found.mean), figures.change(found.low)
+    low, high = figures.limits(found.low, found.high)
     return (
         "If effects are usually small (only one in twenty above a fifth of the usual spread "
         f"between learners), the chance that “{reading.arm.name}” is better on “{metric.name}” is "
-        f"{better:.0%}. Its effect is then about {about}, with a chance of "
-        f"{level_text(found.level)} between {low} and {figures.change_with_unit(found.high)}."
+        f"{better:.0%}. Its effect is then about "
+        f"{figures.change_with_unit(found.mean)}, with a chance of "
+        f"{level_text(found.level)} between {low} and {high}{figures.unit.points}."
     )
 
 
@@ -94,7 +95,7 @@ def _pooled_text(report: Report, reading: Reading) -> str:
     found = reading.pooled
     if found is None or not found.mean.has_value:
         return ""
-    figures = Figures.of_estimates([found.mean], report.primary.metric.family.unit)
+    figures = report.primary.rows[0].figures.showing(found.mean)
     left = f" {found.left_out:,} more have too few learners." if found.left_out else ""
     if not found.mean.has_interval:
         return ""
@@ -105,7 +106,5 @@ def _pooled_text(report: Report, reading: Reading) -> str:
     )
     if not isfinite(found.new_low):
         return f"{text} How courses differ is not known: {found.new_reason}."
-    return (
-        f"{text} In another course like these, expect {figures.change(found.new_low)} to "
-        f"{figures.change_with_unit(found.new_high)}."
-    )
+    low, high = figures.limits(found.new_low, found.new_high)
+    return f"{text} In another course like these, expect {low} to {high}{figures.unit.points}."

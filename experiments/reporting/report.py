@@ -17,7 +17,7 @@ from experiments.reporting.facts import (
     first_result_at,
 )
 from experiments.reporting.figures import Figures
-from experiments.reporting.guardrails import GuardrailRow, guardrail_rows
+from experiments.reporting.guardrails import GuardrailRow, corrected_rows, guardrail_rows
 from experiments.reporting.looking import Looking
 from experiments.reporting.reach import Reach, reach
 from experiments.reporting.share_periods import Adaptive
@@ -29,6 +29,13 @@ from experiments.stats.by_section import CheckedSections
 from experiments.stats.comparison import Comparison
 from experiments.stats.estimate import UNKNOWN
 from experiments.stats.multiplicity import holm
+
+# How the note of a comparison begins that is adjusted for nothing.
+_NOTHING = "Nothing was adjusted for"
+_STILL_COUNTS = (
+    "So this is the comparison without adjustment. As the plan named it, it still counts among the "
+    "comparisons that are corrected together."
+)
 
 
 @dataclass(frozen=True)
@@ -251,8 +258,49 @@ def metric_results(
 ) -> list[MetricResult]:
     """Return the results of the metrics, their p-values corrected if the protocol says so."""
     corrected = _corrected(compared) if facts.is_corrected else _plain(compared)
+    compared = _told(compared) if facts.is_corrected else compared
+    figures = _figures(metrics, compared)
+    found = [list(zip(*each, strict=True)) for each in zip(compared, corrected, strict=True)]
+    return [_result(*each, arms) for each in zip(metrics, observed, found, figures, strict=True)]
+
+
+def _told(compared: Sequence[Sequence[Comparison]]) -> list[list[Comparison]]:
+    """Return the comparisons, those that nothing adjusts with a note that they still count.
+
+    What is known before the draw shows only in the data. A correction that followed it would let
+    the data choose the number of comparisons, so the planned number stays.
+    """
+    is_alone = [len(of_one) < 2 for of_one in compared[:1]]
+    is_alone += [sum(map(len, compared[1:])) < 2 for _ in compared[1:]]
     return [
-        _result(*each, arms) for each in zip(metrics, observed, compared, corrected, strict=True)
+        [each if alone else _with_count(each) for each in of_one]
+        for alone, of_one in zip(is_alone, compared, strict=True)
+    ]
+
+
+def _with_count(comparison: Comparison) -> Comparison:
+    found = comparison.difference
+    if not found.note.startswith(_NOTHING):
+        return comparison
+    return replace(comparison, difference=replace(found, note=f"{found.note} {_STILL_COUNTS}"))
+
+
+def _figures(metrics: Sequence[Metric], compared: Sequence[Sequence[Comparison]]) -> list[Figures]:
+    """Return the format of each metric. Outcomes in the same words have the same decimals.
+
+    A mean and the same mean adjusted stand below each other with the same levels.
+    """
+    found = [Figures.of(each) for each in compared]
+    return [
+        replace(
+            own,
+            decimals=max(
+                other.decimals
+                for other, each in zip(found, metrics, strict=True)
+                if each.words == metric.words
+            ),
+        )
+        for own, metric in zip(found, metrics, strict=True)
     ]
 
 
@@ -269,9 +317,10 @@ def with_checks(
     primary outcome from the first message or ghost on.
     """
     level, primary = report.facts.level, report.primary.metric
+    guards = guardrail_rows(guardrails, arms=report.arms, observed=observed, level=level)
     return replace(
         report,
-        guardrails=guardrail_rows(guardrails, arms=report.arms, observed=observed, level=level),
+        guardrails=corrected_rows(guards, is_corrected=report.facts.is_corrected),
         staying=staying(report.arms, observed, level=level),
         reach=reach(primary, report.arms, observed=observed, anchored=anchored, level=level),
     )
@@ -295,20 +344,19 @@ def _corrected(compared: Sequence[Sequence[Comparison]]) -> list[list[float]]:
 def _result(
     metric: Metric,
     observed: Mapping[str, Observed],
-    compared: Sequence[Comparison],
-    corrected: Sequence[float],
+    compared: Sequence[tuple[Comparison, float]],
+    figures: Figures,
     arms: Sequence[ArmFacts],
 ) -> MetricResult:
     control = next(arm for arm in arms if arm.is_control)
     by_key = {arm.key: arm for arm in arms}
-    figures = Figures.of(compared)
     return MetricResult(
         metric,
         observed,
         {arm.key: arm.assigned - observed[arm.key].n for arm in arms},
         [
             _row(metric, (by_key[comparison.arm], control), comparison, figures, p_value)
-            for comparison, p_value in zip(compared, corrected, strict=True)
+            for comparison, p_value in compared
         ],
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import isfinite
 
 from experiments.metrics.observed import Observed
-from experiments.reporting.figures import Figures, level_text, p_text
+from experiments.reporting.figures import level_text, p_text
 from experiments.reporting.report import MetricResult, Report, Row
 from experiments.stats.caps import capped, pooled_cap
 from experiments.stats.means import mean_difference
@@ -62,7 +62,7 @@ def _cut(report: Report, result: MetricResult, row: Row) -> str:
     difference = mean_difference(control, arm, level=report.facts.level)
     if not difference.has_interval:
         return ""
-    figures = Figures.of_estimates([difference], result.metric.family.unit)
+    figures = row.figures.showing(difference)
     return (
         f"{result.metric.name} with numbers above {cap:g} cut to it (percentile {percentile:g} of "
         f"all arms): a difference of {figures.change(difference.value)} "

@@ -11,7 +11,6 @@ from experiments.stats.estimate import UNKNOWN, Estimate
 from experiments.stats.multiplicity import holm
 from experiments.stats.randomization import Randomization
 from experiments.stats.sections import SectionComparison
-from experiments.stats.units import Unit
 
 
 def section_text(report: Report, row: Row) -> str:
@@ -20,11 +19,11 @@ def section_text(report: Report, row: Row) -> str:
     checked = result.checks.get(row.arm.key)
     if checked is None:
         return ""
-    unit = row.metric.family.unit
     texts = (
         _by_t(checked.found, row.comparison.difference),
+        _without_blocks(report.blocks),
         _by_the_draw(report, row, checked.randomization),
-        _once(checked.found.of_sections, unit),
+        _once(checked.found.of_sections, row.figures),
         _alike(checked.found),
     )
     return " ".join(filter(None, texts))
@@ -34,6 +33,17 @@ def _by_t(found: SectionComparison, difference: Estimate) -> str:
     return (
         f"The p-value is by a t with {difference.df:.3g} degrees of freedom, from "
         f"{found.sections:,} sections."
+    )
+
+
+def _without_blocks(blocks: Sequence[Sequence[int]]) -> str:
+    """Return that the t leaves out how the sections were drawn; empty without blocks of several."""
+    if len(blocks) < 2:
+        return ""
+    name = "pair" if max(map(sum, blocks)) == 2 else "block"
+    return (
+        f"It does not use the {name}s of the draw: where sections of a {name} are alike, the "
+        "interval is wider than it need be."
     )
 
 
@@ -145,14 +155,14 @@ def _about(ways: int) -> str:
     return f"{ways:,}" if ways < 10**9 else f"about 10^{len(str(ways)) - 1}"
 
 
-def _once(found: Estimate, unit: Unit) -> str:
+def _once(found: Estimate, figures: Figures) -> str:
     if not found.has_interval:
         return ""
-    figures = Figures.of_estimates([found], unit)
+    figures = figures.showing(found)
     return (
         f"With each section counted once, large or small, the difference is "
         f"{figures.change_with_unit(found.value)} ({level_text(found.level)} interval "
-        f"{figures.interval(found)}{unit.points}; {p_text(found.p_value)})."
+        f"{figures.interval(found)}{figures.unit.points}; {p_text(found.p_value)})."
     )
 
 

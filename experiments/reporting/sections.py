@@ -14,18 +14,18 @@ from experiments.reporting.guardrails import (
     guardrail_text,
     state_text,
 )
-from experiments.reporting.report import Report
+from experiments.reporting.report import MetricResult, Report
 from experiments.reporting.small_cells import FEW, is_small
 from experiments.reporting.staying import ArmLeft
+from experiments.reporting.text import listed
 from experiments.reporting.verdict import balance_text
 from experiments.stats.attrition import Bounds
 from experiments.stats.balance import Balance
 from experiments.stats.comparison import Comparison
-from experiments.stats.estimate import Estimate, unknown
-from experiments.stats.margins import Verdict
+from experiments.stats.estimate import Estimate
 from experiments.stats.rates import rate_test
 from experiments.stats.sufficient import Counts
-from experiments.stats.units import PERCENT, Unit
+from experiments.stats.units import PERCENT
 
 _LEAVERS = (
     "Learners who left count in the arm drawn. What they did within the time counts, before they "
@@ -37,7 +37,6 @@ _QUOTED = (
     "drawn, whether or not a message reached them (intention to treat), so only the arm or chance "
     "explains it. The others below answer other questions."
 )
-_GUARD_STYLES = {Verdict.SAFE: "good", Verdict.HARMFUL: "bad", Verdict.UNKNOWN: "unknown"}
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,23 @@ def guards_note(report: Report) -> str:
         return ""
     ways = listed(list(dict.fromkeys(each.method for each in known)))
     level, side = level_text(known[0].level), (1 - known[0].level) / 2
-    number = f" These {len(known):,} comparisons are not corrected for their number."
     return (
         f"Harm beyond what is accepted is ruled out if the whole {level} interval lies within it "
         f"({ways}), which is a test on one side at p < {side:.3g}. “Worse” means that the interval "
-        f"excludes zero.{number if len(known) > 1 else ''}"
+        f"excludes zero{_number_text(report)}"
+    )
+
+
+def _number_text(report: Report) -> str:
+    """Return how the number of guardrails is taken into account, as the end of a sentence."""
+    number = len(report.guardrails)
+    if number < 2:
+        return "."
+    if not report.facts.is_corrected:
+        return f". These {number:,} comparisons are not corrected for their number."
+    return (
+        f", also with p corrected for all {number:,} guardrails (Holm), and “perhaps worse” that "
+        "it does so only without this correction. Intervals are not corrected."
     )
 
 
@@ -87,7 +98,13 @@ def _guard(report: Report, row: GuardrailRow) -> tuple[str, str, str]:
             Judgement.UNTRUSTED.value,
             f"{guardrail_levels(row)} No comparison is given.",
         )
-    return _GUARD_STYLES[row.guardrail.verdict], state_text(row), guardrail_text(row)
+    return _guard_style(row), state_text(row), guardrail_text(row)
+
+
+def _guard_style(row: GuardrailRow) -> str:
+    if row.is_open:
+        return "unknown"
+    return "bad" if row.is_harmful else "good"
 
 
 def mismatch_text(report: Report) -> str:
@@ -130,11 +147,6 @@ def balance_texts(report: Report) -> list[str]:
     tests = listed(list(dict.fromkeys(balance.test for _, balance in fitting)))
     fits = f"{names[:1].upper()}{names[1:]}: about as many in each arm as intended ({p_values}"
     return [f"{fits}; {tests} test).", *texts]
-
-
-def listed(words: list[str]) -> str:
-    """Return the words as a list in a sentence: `one, two and three`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
 
 
 def staying_texts(report: Report) -> list[str]:
@@ -182,18 +194,20 @@ def reach_texts(report: Report) -> Iterator[str]:
         if each.arm.key in withheld:
             continue
         if each.effect is not None and min(each.reached.successes, control) >= TOO_FEW:
-            yield _effect(each.effect, primary.family.unit)
+            yield _effect(each.effect, report.primary.rows[0].figures)
     names = {arm.key: arm.name for arm in report.arms}
     for comparison in found.anchored:
         if comparison.arm not in withheld:
-            yield from _anchored(comparison, names, primary.words)
+            yield from _anchored(comparison, names, report.primary)
 
 
-def _anchored(comparison: Comparison, names: dict[str, str], words: str) -> Iterator[str]:
+def _anchored(
+    comparison: Comparison, names: dict[str, str], primary: MetricResult
+) -> Iterator[str]:
     if not (isfinite(comparison.arm_level) and isfinite(comparison.control_level)):
         return
-    figures = Figures.of([comparison])
     difference = comparison.difference
+    figures = primary.rows[0].figures.showing(difference)
     limits = (
         f"{level_text(difference.level)} interval {figures.interval(difference)}"
         f"{figures.unit.points}; {p_text(difference.p_value)}"
@@ -203,25 +217,25 @@ def _anchored(comparison: Comparison, names: dict[str, str], words: str) -> Iter
     levels = [figures.level(each) for each in (comparison.arm_level, comparison.control_level)]
     yield (
         f"To check the difference above, counted from the first message or ghost on: {levels[0]} "
-        f"{words} in "
+        f"{primary.metric.words} in "
         f"“{names[comparison.arm]}”, against {levels[1]} in “{names[comparison.control]}” "
         f"({limits}). It leaves out learners who got neither."
     )
 
 
-def _effect(effect: Estimate, unit: Unit) -> str:
+def _effect(effect: Estimate, figures: Figures) -> str:
     """Return the effect on learners whom a message reached because of their arm."""
     if not effect.has_interval:
         return f"The effect on those it reached is not known: {effect.reason}."
-    if unit is PERCENT:
+    if figures.unit is PERCENT:
         # A share cannot change by more than all of it.
         effect = replace(effect, low=max(effect.low, -1.0), high=min(effect.high, 1.0))
-    figures = Figures.of_estimates([effect], unit)
+    figures = figures.showing(effect)
     value = figures.change_with_unit(effect.value)
     return (
         f"To judge the message itself: on those whom it reached, the estimated effect is {value} "
-        f"({level_text(effect.level)} interval {figures.interval(effect)}{unit.points}; effect on "
-        "compliers). This assumes that the arm works only through its messages."
+        f"({level_text(effect.level)} interval {figures.interval(effect)}{figures.unit.points}; "
+        "effect on compliers). This assumes that the arm works only through its messages."
     )
 
 
@@ -231,7 +245,7 @@ def _bounds(report: Report, found: ArmLeft) -> str:
     # Where no comparison is given, bounds of one would be quoted in its place.
     if bounds is None or not isfinite(bounds.lower) or report.withheld_reason(found.arm):
         return ""
-    figures = Figures(report.primary.metric.family.unit)
+    figures = report.primary.rows[0].figures
     low, high = figures.change(bounds.lower), figures.change_with_unit(bounds.upper)
     return (
         " Among learners who would have stayed in either arm, the effect is estimated to lie "
@@ -244,14 +258,10 @@ def _with_chance(bounds: Bounds, figures: Figures) -> str:
     """Return the limits that hold the effect although the bounds are estimates themselves."""
     if not (isfinite(bounds.low) and isfinite(bounds.high)):
         return "; chance comes on top"
-    limits = figures.interval(
-        replace(
-            unknown(bounds.lower, level=bounds.level, reason=""), low=bounds.low, high=bounds.high
-        )
-    )
+    low, high = figures.limits(bounds.low, bounds.high)
     return (
         f"; with chance, the {level_text(bounds.level)} interval of Imbens and Manski is "
-        f"{limits}{figures.unit.points}"
+        f"{low} to {high}{figures.unit.points}"
     )
 
 

@@ -29,13 +29,12 @@ def any_time_texts(report: Report) -> Iterator[str]:
     if report.is_withheld or not report.assigned or report.is_young:
         return
     facts, looking = report.facts, report.looking
-    has_rule = bool(facts.ends_at or facts.most_learners or facts.most_sections or facts.looks)
     if looking is None:
-        if not has_rule and not facts.is_adaptive:
+        if not facts.has_end and not facts.is_adaptive:
             yield f"{_NO_RULE}. {_BY_RESULTS}, and there is no interval for any time by section."
         return
-    if not has_rule:
-        yield f"{_NO_RULE}. {_BY_RESULTS}: then read the interval for any time, which follows."
+    if not facts.has_end:
+        yield f"{_NO_RULE}. {_BY_RESULTS}: then quote the interval for any time, which follows."
     for row in report.primary.rows:
         found = looking.sequences.get(row.arm.key)
         if found is None or not found.has_interval or report.withheld_reason(row.arm):
@@ -43,7 +42,8 @@ def any_time_texts(report: Report) -> Iterator[str]:
         yield (
             f"Interval for any time: however often somebody looks, in {level_text(found.level)} of "
             f"such experiments the true difference of “{row.arm.name}” in “{row.metric.name}” lies "
-            f"within it on all days together. It goes from {row.figures.interval(found)}"
+            f"within it on all days together. It goes from "
+            f"{row.figures.showing(found).interval(found)}"
             f"{row.figures.unit.points} ({p_text(found.p_value)})."
         )
 

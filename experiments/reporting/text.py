@@ -223,6 +223,26 @@ def number_rows(report: Report) -> Iterator[NumberRow]:
             yield _number_row(report, result, arm, (by_arm.get(arm.key), span))
 
 
+def no_relative_texts(report: Report) -> Iterator[str]:
+    """Yield for each reason which outcomes have a difference and no relative one."""
+    found: dict[str, list[str]] = {}
+    for row in report.rows:
+        comparison = row.comparison
+        is_shown = comparison.difference.has_value and not report.withheld_reason(row.arm)
+        if is_shown and not isfinite(comparison.relative.value):
+            found.setdefault(comparison.relative.reason, []).append(f"“{row.metric.name}”")
+    for reason, names in found.items():
+        of_all = (
+            "" if len(names) == len(report.rows) else f" of {listed(list(dict.fromkeys(names)))}"
+        )
+        yield f"No relative difference{of_all}: {reason}."
+
+
+def listed(words: list[str]) -> str:
+    """Return the words as a list in a sentence: `one, two and three`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
 def draw_rows(report: Report) -> Iterator[DrawRow]:
     """Yield the intended and the actual size of each arm."""
     weights = sum(arm.weight for arm in report.arms)

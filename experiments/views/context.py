@@ -51,7 +51,13 @@ from experiments.reporting.sections import (
     staying_texts,
 )
 from experiments.reporting.stopping import any_time_texts, layer_text, plan_texts
-from experiments.reporting.text import cautions, draw_rows, draw_summary, number_rows
+from experiments.reporting.text import (
+    cautions,
+    draw_rows,
+    draw_summary,
+    no_relative_texts,
+    number_rows,
+)
 from experiments.reporting.verdict import balance_text
 
 
@@ -87,6 +93,7 @@ def report_context(
         "methods": methods(found),
         "numbers": list(number_rows(found)),
         "quotes": list(quote_texts(found)),
+        "no_relative": list(no_relative_texts(found)),
         "draw": list(draw_rows(found)),
         "level": level_text(found.facts.level),
         "planned": planned_numbers(found),

@@ -6,7 +6,9 @@ import pytest
 from experiments.metrics.definitions import GUARDRAILS, METRICS
 from experiments.reporting.advice import Advice, Decision, advice
 from experiments.reporting.answer import answers
+from experiments.reporting.guardrails import corrected_rows
 from experiments.reporting.report import Report, build_report, with_checks
+from experiments.reporting.sections import guard_texts, guards_note
 from tests.experiments.test_report import CLOCK_STOPPED, FACTS, arm
 
 RATE, (GUARDRAIL, MARGIN) = METRICS[0], GUARDRAILS[0]
@@ -37,6 +39,9 @@ def of(
         deliveries={},
     )
     return with_checks(report, guardrails=[(GUARDRAIL, MARGIN)], observed=observed, anchored={})
+
+
+SAFE = of((400, 1000), (405, 1000), unsubscribed=(10, 10)).guardrails * 3
 
 
 def test_a_better_arm_is_kept() -> None:
@@ -88,10 +93,51 @@ def test_harm_without_a_benefit_is_not_called_a_benefit() -> None:
     found = advice(of((400, 1000), (405, 1000), unsubscribed=(0, 12)))
 
     assert found is not None
+    assert found.decision is Decision.STOP
+    assert found.text.startswith(
+        "Stop “nudge”: no benefit is shown, but harm is: in “nudge”, 12 of "
+    )
+    assert found.text.endswith("perhaps by more than the 2.0 points that are accepted.")
+
+
+def test_harm_so_far_does_not_end_an_experiment_whose_benefit_may_still_show() -> None:
+    found = advice(of((400, 1000), (405, 1000), unsubscribed=(0, 12), is_running=True))
+
+    assert found is not None
     assert found.decision is Decision.WAIT
     assert found.text.startswith(
-        "Do not give it to everybody: no benefit is shown, and perhaps harm: in “nudge”, 12 of "
+        "Do not give it to everybody: so far no benefit is shown, but harm is: in “nudge”, 12 of "
     )
+
+
+@pytest.mark.parametrize(
+    ("reached", "decision", "action"),
+    [
+        ((405, 1000), Decision.WAIT, "Stay with what is simpler: the experiment has ended "),
+        ((600, 1000), Decision.WATCH, "Keep “nudge”: give it to everybody. But watch what may "),
+    ],
+    ids=["not clear", "better"],
+)
+def test_one_of_several_checks_gives_a_hint_of_harm_and_no_action(
+    reached: tuple[int, int], decision: Decision, action: str
+) -> None:
+    one = of((400, 1000), reached, unsubscribed=(14, 29), is_corrected=True)
+    four = corrected_rows(one.guardrails * 4, is_corrected=True)
+    report = replace(one, guardrails=[four[0], *SAFE])
+    found = advice(report)
+
+    assert (report.guardrails[0].is_hint, one.guardrails[0].is_harmful) == (True, True)
+    assert found is not None
+    assert found.decision is decision
+    assert found.text.startswith(action)
+    assert found.text.endswith(
+        "One of 4 checks of harm gives a hint, but no proof: in “nudge”, 29 of 1,000 learners "
+        "unsubscribed within 7 days (2.9%), against 14 of 1,000 (1.4%) (p = 0.021 alone, p = "
+        "0.083 corrected for all 4)."
+    )
+    first, *_ = guard_texts(report)
+    assert (first.state, first.style) == ("perhaps worse", "unknown")
+    assert "“perhaps worse” that it does so only without this correction" in guards_note(report)
 
 
 def test_an_open_experiment_is_left_running() -> None:

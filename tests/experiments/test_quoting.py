@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from experiments.exports.numbers_book import numbers_book
 from experiments.reporting.advice import Advice, Decision, advice, line_of
 from experiments.reporting.answer import answer_line
 from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
@@ -13,6 +14,7 @@ from experiments.reporting.quoting import Quoted, quote_texts, quoted
 from experiments.reporting.report import Report
 from experiments.reporting.section_checks import drawn_text
 from experiments.reporting.staying import ArmLeft, Staying
+from experiments.reporting.stopping import any_time_texts
 from experiments.reporting.text import number_rows
 from experiments.reporting.verdict import verdict
 from experiments.stats.adaptive.comparison import NOT_BY_PERIOD
@@ -75,7 +77,7 @@ def test_a_better_arm_of_a_running_experiment_ends_it() -> None:
 
 @pytest.mark.parametrize(
     ("facts", "kind"),
-    [({}, Quoted.FIXED), ({"is_running": True}, Quoted.ANY_TIME)],
+    [({"most_learners": 200}, Quoted.FIXED), ({"is_running": True}, Quoted.ANY_TIME)],
     ids=["ended", "running"],
 )
 def test_one_interval_is_to_be_quoted_in_table_text_and_file(
@@ -98,6 +100,33 @@ def test_one_interval_is_to_be_quoted_in_table_text_and_file(
         f"interval {'for any time +1.0 to +39.0' if kind is Quoted.ANY_TIME else ''}"
     )
     assert others.startswith("Do not quote the others in its place. ")
+
+
+def test_without_a_planned_end_mark_caution_and_files_say_when_the_other_interval_holds() -> None:
+    report = looked_at(of((40, 100), (60, 100)))
+    first, others = quote_texts(report)
+    book = [row[7] for row in numbers_book(report)]
+
+    assert first.startswith(
+        "Quote this one, which is marked in the table, unless the results chose the end: “Quiz"
+    )
+    assert first.endswith(
+        " If it was ended because of what this report showed, quote the interval for any time in "
+        "its place: +1.0 to +39.0 points (p = 0.040)."
+    )
+    assert "for those who look before the end, or let the results choose it." in others
+    assert next(iter(any_time_texts(report))).endswith(
+        "If the end was chosen after looking at the results, intervals and p-values above are too "
+        "sure of themselves: then quote the interval for any time, which follows."
+    )
+    assert book[0].endswith("at the end of the experiment, if the results did not choose the end")
+    by_section, _ = quote_texts(replace(report, looking=None))
+    assert by_section.endswith(
+        "quote no interval: the plan named no end, and this one is too narrow."
+    )
+    planned = list(quote_texts(looked_at(of((40, 100), (60, 100), most_learners=200))))
+    assert "unless" not in planned[0]
+    assert "choose" not in " ".join(planned)
 
 
 def test_nothing_is_quoted_where_no_comparison_is_given() -> None:

@@ -274,7 +274,11 @@ def test_the_draw_alone_and_each_section_once_stand_beside_the_comparison(
     assert checked.randomization.draws == 16
     assert checked.randomization.p_value == pytest.approx(as_large / 16)
     text = section_text(found, row)
-    assert text.startswith("The p-value is by a t with 7 degrees of freedom, from 8 sections. The ")
+    assert text.startswith("The p-value is by a t with 7 degrees of freedom, from 8 sections. It ")
+    assert (
+        "It does not use the pairs of the draw: where sections of a pair are alike, the interval "
+        "is wider than it need be."
+    ) in text
     assert "The draw alone, without any model: of all 16 ways in which these sections" in text
     assert "4 blocks, so 16 draws were possible." in " ".join(cautions(found))
     assert "intraclass correlation" in text

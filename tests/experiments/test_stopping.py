@@ -33,7 +33,7 @@ def test_a_plan_without_an_end_sends_readers_to_the_interval_for_any_time() -> N
         "No end, no largest number and no look was planned.",
     ]
     first, second = any_time_texts(REPORT)
-    assert first.endswith("then read the interval for any time, which follows.")
+    assert first.endswith("then quote the interval for any time, which follows.")
     assert f"It goes from {limits} points (p" in second
 
 

@@ -132,4 +132,6 @@ def test_guardrails_say_their_difference_test_and_side() -> None:
         "Harm beyond what is accepted is ruled out if the whole 95% interval lies within it "
         "(inverted Boschloo), which is a test on one side at p < 0.025. "
     )
-    assert guards_note(report).endswith("These 4 comparisons are not corrected for their number.")
+    assert "also with p corrected for all 4 guardrails (Holm)" in guards_note(report)
+    uncorrected = replace(report, facts=replace(report.facts, is_corrected=False))
+    assert guards_note(uncorrected).endswith("4 comparisons are not corrected for their number.")

@@ -51,6 +51,7 @@ def recompute(data: Data) -> dict[Key, float]:
     found.update(of_any_time(data, found))
     for outcome in data.outcomes("guardrail"):
         found.update(of_guardrail(data, outcome))
+    found.update(corrected_guardrails(data, found))
     if data.periods:
         found.update(of_weights(data))
     if "left" in data.columns:
@@ -201,6 +202,21 @@ def of_guardrail(data: Data, outcome: Outcome) -> Iterator[tuple[Key, float]]:
             found = welch(control[0], own[0], level)
         for name, value in found.items():
             yield ("guardrail", key, arm, name), value
+
+
+def corrected_guardrails(data: Data, found: dict[Key, float]) -> Iterator[tuple[Key, float]]:
+    """Yield the p-values of the guardrails, corrected by Holm's method for all of them."""
+    keys = [
+        ("guardrail", outcome.key, arm) for outcome in data.outcomes("guardrail")
+        for arm in data.others
+    ]  # fmt: skip
+    plain = [float(found.get((*key, "p_value"), float("nan"))) for key in keys]
+    if data.given("is_corrected") and keys:
+        # A planned guardrail without a p-value counts like one that finds nothing.
+        values = multipletests([1.0 if np.isnan(p) else p for p in plain], method="holm")[1]
+        for key, before, after in zip(keys, plain, values, strict=True):
+            if not np.isnan(before):
+                yield (*key, "corrected_p_value"), float(after)
 
 
 def of_left(data: Data) -> Iterator[tuple[Key, float]]:

@@ -8,7 +8,7 @@ from experiments.metrics.definitions import LOWER, Metric
 from experiments.metrics.observed import Observed
 from experiments.reporting.compared import of_metric
 from experiments.reporting.facts import ArmFacts
-from experiments.reporting.guardrails import GuardrailRow, guardrail_row
+from experiments.reporting.guardrails import GuardrailRow, corrected_rows, guardrail_row
 from experiments.reporting.report import Report, metric_results
 from experiments.reporting.share_periods import Adaptive, Period
 from experiments.reporting.small_cells import without_small
@@ -63,17 +63,20 @@ def with_periods(
         report,
         balance=_balance(arms, periods, [each.drawn for each in periods]),
         results=[replace(each, by_part=by_period[each.metric.key]) for each in results],
-        guardrails=[
-            row
-            for metric, size in guardrails
-            for row in _guardrail_rows(
-                metric,
-                Margin(size, higher_is_worse=metric.better == LOWER),
-                of_metric(metric, arms, observed),
-                _sums(by_period[metric.key]),
-                report=report,
-            )
-        ],
+        guardrails=corrected_rows(
+            [
+                row
+                for metric, size in guardrails
+                for row in _guardrail_rows(
+                    metric,
+                    Margin(size, higher_is_worse=metric.better == LOWER),
+                    of_metric(metric, arms, observed),
+                    _sums(by_period[metric.key]),
+                    report=report,
+                )
+            ],
+            is_corrected=report.facts.is_corrected,
+        ),
         adaptive=_adaptive(report, by_period[metrics[0].key], periods),
     )
 
