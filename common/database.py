@@ -131,6 +131,12 @@ def wait_shortly(*, milliseconds: int = 500) -> None:
         cursor.execute(f"SET LOCAL lock_timeout = {milliseconds:d}")
 
 
+def session_number() -> int:
+    """Return the number of this database session. No query: the server gave it when it began."""
+    connection.ensure_connection()
+    return int(connection.connection.info.backend_pid)
+
+
 def check_references() -> None:
     """Check foreign keys now and not at the end of the transaction.
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from activity.local_time import day_in_arrays, local_day, zone_arrays
 from activity.local_time import local_midnight_of as midnight
 from activity.read_models import daily_activity_select, progress_select
-from segmentation.norms import NormsValues
 from segmentation.signals.needs import Need
 from segmentation.signals.sources import (
     IS_ASSIGNED,
@@ -56,7 +55,7 @@ def _course(sources: Sources) -> str:
         FROM activity_course c
         CROSS JOIN LATERAL ({zone_arrays("c.time_zone")}) z
         CROSS JOIN LATERAL (SELECT {day_on} AS day_on) x
-        WHERE c.id = {sources.params.bind(sources.subject.course_id, "bigint")}"""
+        WHERE c.id = k.course_id"""
 
 
 def _fact(sources: Sources) -> str:
@@ -64,12 +63,10 @@ def _fact(sources: Sources) -> str:
 
 
 def _scope(sources: Sources) -> str:
-    ids = sources.subject.enrollment_ids
-    only = "" if ids is None else f" AND e.id = ANY({sources.params.bind(ids, 'bigint[]')})"
     traits = ", e.traits" if Need.TRAITS in sources.needs else ""
     # If events are to be left out, the event log is used, because the read models include them.
     past = f"coalesce(e.last_event_at > {sources.as_of}, false)"
-    past = past if sources.subject.left_out is None else "true"
+    past = past if sources.left_out is None else "true"
     return f"""
         SELECT x.*, x.began_at <= {sources.as_of} AND NOT x.over AS in_scope FROM (
             SELECT e.id AS enrollment_id, e.learner_id, e.withdrew_at, e.completed_at,
@@ -79,9 +76,19 @@ def _scope(sources: Sources) -> str:
                 coalesce(e.withdrew_at <= {sources.as_of}, false)
                     OR coalesce(e.completed_at <= {sources.as_of}, false)
                     OR c.day_on > c.ends_on AS over{traits}
-            FROM activity_enrollment e JOIN course c ON c.id = e.course_id
-            WHERE e.course_id = {sources.params.bind(sources.subject.course_id, "bigint")}{only}
+            FROM course c JOIN {_enrollments(sources)}
         ) x"""
+
+
+def _enrollments(sources: Sources) -> str:
+    if sources.is_whole:
+        return "activity_enrollment e ON e.course_id = c.id"
+    if sources.is_single:
+        return "activity_enrollment e ON e.course_id = c.id AND e.id = ANY(k.enrollment_ids)"
+    # PostgreSQL expects ten elements of an array that it does not see, and would compare each
+    # enrollment of a batch with each other one. Of generate_series it expects a thousand.
+    return """generate_series(1, cardinality(k.enrollment_ids)) place ON true
+            JOIN activity_enrollment e ON e.id = k.enrollment_ids[place]"""
 
 
 def _live(_: Sources) -> str:
@@ -94,7 +101,7 @@ def _cut(sources: Sources) -> str:
     It goes back only as far as it has to replace the read models. If events are to be left out, it
     covers the whole log.
     """
-    left_out = sources.subject.left_out
+    left_out = sources.left_out
     which = _but_for(left_out) if left_out else f" AND v.occurred_at >= {sources.log_since()}"
     return f"""
         SELECT v.enrollment_id, v.item_id, v.verb, v.occurred_at, v.count, v.score, v.passed,
@@ -105,17 +112,16 @@ def _cut(sources: Sources) -> str:
 
 
 def _arrivals(sources: Sources) -> str:
-    if sources.subject.left_out is None:
+    if sources.left_out is None:
         return ""
-    course_id = sources.params.bind(sources.subject.course_id, "bigint")
-    return f"""JOIN activity_due u ON u.enrollment_id = l.enrollment_id
-        JOIN activity_course k ON k.id = {course_id}"""
+    return """JOIN activity_due u ON u.enrollment_id = l.enrollment_id
+        JOIN activity_course y ON y.id = k.course_id"""
 
 
 def _but_for(left_out: LeftOut) -> str:
     """Return the condition that leaves out events received since the last evaluation."""
     came = "v.received_at >= least(u.evaluated_at, u.late_since)"
-    late = "v.occurred_at < v.received_at - k.late_after_hours * interval '1 hour'"
+    late = "v.occurred_at < v.received_at - y.late_after_hours * interval '1 hour'"
     which = {LeftOut.ALL: "", LeftOut.LATE: f" AND {late}", LeftOut.FRESH: f" AND NOT {late}"}
     return f"\n            AND NOT ({came}{which[left_out]})"
 
@@ -133,7 +139,7 @@ def _daily(sources: Sources) -> str:
         f"(NOT l.is_past OR a.day < {sources.day()})",
         f"cut WHERE day = {sources.day()}",
     )
-    if sources.subject.left_out:
+    if sources.left_out:
         whole, events = "NOT l.is_past", "cut"
     today = daily_activity_select(f"(SELECT * FROM {events})", dated=True)
     return f"""
@@ -149,15 +155,11 @@ def _daily(sources: Sources) -> str:
 
 def _item(sources: Sources) -> str:
     """Return the items that the signals need, with the columns that the aggregates use."""
-    norms = sources.subject.norms or NormsValues()
-    ids = sources.params.bind(list(norms.module_medians), "bigint[]")
-    known = sources.params.bind(norms.completed_items, "bigint[]")
-    medians = sources.params.bind(list(norms.module_medians.values()), "float8[]")
     return f"""
         SELECT i.id, i.kind = 'module' AS is_module,
             {IS_QUIZ_ASKED} AND u.id IS NOT NULL AS is_quiz,
             {IS_ASSIGNED} AS is_assigned, {IS_OPEN} AS is_open,
-            CASE WHEN i.kind <> 'module' AND i.id = ANY({known})
+            CASE WHEN i.kind <> 'module' AND i.id = ANY(k.completed_items)
                 THEN coalesce(i.due_on, i.assigned_on) END AS owed_on,
             coalesce(q.quizzes, 0) AS quizzes, m.median
         FROM activity_item i JOIN course c ON c.id = i.course_id
@@ -167,7 +169,7 @@ def _item(sources: Sources) -> str:
             FROM activity_item i JOIN course c ON c.id = i.course_id
             WHERE {IS_QUIZ_ASKED} GROUP BY i.parent_id
         ) q ON q.parent_id = i.id
-        LEFT JOIN unnest({ids}, {medians}) AS m(item_id, median) ON m.item_id = i.id
+        LEFT JOIN unnest(k.module_ids, k.module_medians) AS m(item_id, median) ON m.item_id = i.id
         WHERE {" OR ".join(f"({condition})" for condition in sorted(sources.items))}"""
 
 
@@ -178,7 +180,7 @@ def _progress_row(sources: Sources) -> str:
         JOIN activity_progress p ON p.enrollment_id = l.enrollment_id AND {_OF_ITEMS}
         WHERE NOT l.is_past
         UNION ALL
-        {_progress_left_out() if sources.subject.left_out else _progress_past(sources)}"""
+        {_progress_left_out() if sources.left_out else _progress_past(sources)}"""
 
 
 _OF_ITEMS = "p.item_id = ANY(ARRAY(SELECT id FROM item))"

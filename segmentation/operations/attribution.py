@@ -17,18 +17,18 @@ def attribute(definitions: Definitions, batch: Batch) -> Attributed:
     """Return the cause of each transition of the enrollments that received a late event.
 
     The batch is read again without the events received since the last evaluation, or without some
-    of them. A transition that happens nevertheless needs no late event. A course that is not live
-    is not examined.
+    of them. A transition that happens nevertheless needs no late event. Courses that are not live
+    are not examined.
     """
-    live_since = batch.course.live_since
-    if live_since is None or live_since > batch.as_of or not definitions.active:
+    live = _live(batch)
+    if not live.parts or not definitions.active:
         return {}
-    late = _only(batch, _with_late_events(batch))
+    late = live.only(_with_late_events(live))
     moves = read_moves(definitions, late) if late.enrollment_ids else set()
     if not moves:
         return {}
     # From here on the event log is read, so only enrollments with a transition are included.
-    part = _only(late, {enrollment_id for enrollment_id, _ in moves})
+    part = late.only({enrollment_id for enrollment_id, _ in moves})
     by_time, with_fresh, with_late = (
         read_moves(definitions, part, left_out=left_out)
         for left_out in (LeftOut.ALL, LeftOut.LATE, LeftOut.FRESH)
@@ -53,5 +53,7 @@ def _with_late_events(batch: Batch) -> set[int]:
     return set(rows.filter(late_since__isnull=False).values_list("pk", flat=True))
 
 
-def _only(batch: Batch, enrollment_ids: set[int]) -> Batch:
-    return replace(batch, enrollment_ids=sorted(enrollment_ids))
+def _live(batch: Batch) -> Batch:
+    since = ((part, part.course.live_since) for part in batch.parts)
+    parts = [part for part, at in since if at is not None and at <= batch.as_of]
+    return replace(batch, parts=parts)

@@ -1,4 +1,4 @@
-"""Evaluate one batch of claimed enrollments. A failing rule freezes only its own segment."""
+"""Evaluate one batch of courses with the same segments. A failing rule freezes only its segment."""
 
 import logging
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from segmentation.operations.differences import Batch, compile_batch
 log = logging.getLogger(__name__)
 
 
-def decide(definitions: Definitions, batch: Batch) -> tuple[Definitions, Outcome]:
-    """Write entries and leavings. Return the outcome and the definitions that were evaluated.
+def decide(definitions: Definitions, batch: Batch) -> tuple[Definitions, dict[int, Outcome]]:
+    """Write entries and leavings. Return the definitions that were evaluated, and the outcomes.
 
     A segment whose rule fails becomes frozen, with its fault. The other segments are evaluated.
     Raise errors that have another reason than a rule.
@@ -31,7 +31,7 @@ def decide(definitions: Definitions, batch: Batch) -> tuple[Definitions, Outcome
     return decide(definitions.without(faults), batch)
 
 
-def _write(definitions: Definitions, batch: Batch) -> Outcome:
+def _write(definitions: Definitions, batch: Batch) -> dict[int, Outcome]:
     return write_changes(definitions, batch, attribute(definitions, batch))
 
 

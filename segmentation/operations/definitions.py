@@ -1,6 +1,6 @@
-"""The segments of one course as an evaluation uses them: parsed, ranked, with revisions."""
+"""The segments of courses as an evaluation uses them: parsed, ranked, with revisions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from segmentation import rules
@@ -15,8 +15,7 @@ class Definition:
     """One active segment. `rank` orders the segments of all playbooks; the lowest comes first.
 
     Revisions are RulesRevision numbers. `changed` is the segment's own last change. `moved` is the
-    last change that could make anybody enter or leave it. `added` is the addition of its playbook
-    to the course.
+    last change that could make anybody enter or leave it.
     """
 
     rules: SegmentRules
@@ -27,7 +26,6 @@ class Definition:
     activated: int
     changed: int
     moved: int
-    added: int | None
     include_present: bool
 
     @property
@@ -50,10 +48,23 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A playbook that is kept for a course, and the RulesRevision of its addition."""
+
+    course_id: int
+    playbook_id: int
+    added: int | None
+
+
+@dataclass(frozen=True)
 class Definitions:
-    """The segments of a course: active ones, frozen ones, and those that cannot be read."""
+    """The segments of courses with the same playbooks: active ones, frozen ones, unreadable ones.
+
+    `links` are those of all these courses.
+    """
 
     revision: int
+    links: tuple[Link, ...] = ()
     active: tuple[Definition, ...] = ()
     frozen: tuple[int, ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -62,8 +73,8 @@ class Definitions:
         """Return the same definitions with the faulty segments as frozen."""
         faults = tuple(faults)
         ids = {fault.segment_id for fault in faults}
-        return Definitions(
-            revision=self.revision,
+        return replace(
+            self,
             active=tuple(one for one in self.active if one.segment_id not in ids),
             frozen=(*self.frozen, *sorted(ids)),
             faults=(*self.faults, *faults),
@@ -71,29 +82,61 @@ class Definitions:
 
 
 def read_definitions(course_id: int) -> Definitions:
-    """Return the segments that are kept for the course."""
-    # The revision is read first. A change that commits in between is then evaluated once more, as
-    # an edit. In the other order, its number would be recorded for rules that were read before it.
-    found = Definitions(current_revision())
-    links = PlaybookCourse.objects.filter(course_id=course_id)
-    added = dict(links.values_list("playbook_id", "added_revision"))
-    kept = Segment.objects.filter(playbook__in=added, status__in=EVALUATED)
-    ordered = kept.select_related("playbook").order_by("playbook_id", "priority", "key")
-    for rank, segment in enumerate(ordered):
-        found = _add(found, segment, rank=rank, added=added[segment.playbook_id])
+    """Return the segments that are kept for the course. Three queries."""
+    ((_, found),) = definitions_by_courses([course_id])
     return found
 
 
-def _add(found: Definitions, segment: Segment, *, rank: int, added: int | None) -> Definitions:
+def definitions_by_courses(course_ids: Iterable[int]) -> list[tuple[list[int], Definitions]]:
+    """Return the segments that are kept for the courses, once for all courses that keep the same.
+
+    Three queries, for any number of courses.
+    """
+    # The revision is read first. A change that commits in between is then evaluated once more, as
+    # an edit. In the other order, its number would be recorded for rules that were read before it.
+    revision = current_revision()
+    links: dict[int, list[Link]] = {course_id: [] for course_id in course_ids}
+    rows = PlaybookCourse.objects.filter(course_id__in=links).order_by("playbook_id")
+    for row in rows.values_list("course_id", "playbook_id", "added_revision"):
+        links[row[0]].append(Link(*row))
+    segments = _segments(links)
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for course_id, own in links.items():
+        groups.setdefault(tuple(link.playbook_id for link in own), []).append(course_id)
+    return [
+        (
+            courses,
+            _definitions(revision, segments, [one for each in courses for one in links[each]]),
+        )
+        for courses in groups.values()
+    ]
+
+
+def _segments(links: Mapping[int, Sequence[Link]]) -> list[Segment]:
+    playbooks = {link.playbook_id for own in links.values() for link in own}
+    kept = Segment.objects.filter(playbook__in=playbooks, status__in=EVALUATED)
+    return list(kept.select_related("playbook").order_by("playbook_id", "priority", "key"))
+
+
+def _definitions(revision: int, segments: Iterable[Segment], links: Sequence[Link]) -> Definitions:
+    playbooks = {link.playbook_id for link in links}
+    found = Definitions(revision, tuple(links))
+    kept = (segment for segment in segments if segment.playbook_id in playbooks)
+    for rank, segment in enumerate(kept):
+        found = _add(found, segment, rank=rank)
+    return found
+
+
+def _add(found: Definitions, segment: Segment, *, rank: int) -> Definitions:
     if segment.status == SegmentStatus.FROZEN:
         return replace(found, frozen=(*found.frozen, segment.id))
     try:
-        return replace(found, active=(*found.active, _definition(segment, rank, added)))
+        return replace(found, active=(*found.active, _definition(segment, rank)))
     except rules.RuleError as error:
         return found.without([Fault(segment.id, segment.version, str(error))])
 
 
-def _definition(segment: Segment, rank: int, added: int | None) -> Definition:
+def _definition(segment: Segment, rank: int) -> Definition:
     leave_rule = None if segment.leave_rule is None else rules.parse(segment.leave_rule)
     is_exclusive = segment.playbook.mode == PlaybookMode.EXCLUSIVE
     changed = segment.changed_revision or 0
@@ -107,6 +150,5 @@ def _definition(segment: Segment, rank: int, added: int | None) -> Definition:
         changed=changed,
         # In an exclusive playbook, an edit of one segment can change the members of another.
         moved=segment.playbook.changed_revision if is_exclusive else changed,
-        added=added,
         include_present=segment.include_present,
     )

@@ -2,9 +2,9 @@
 
 # Every value is bound; only texts from the compiler are put into the statement.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
@@ -21,8 +21,9 @@ Pair = tuple[int, int]
 
 # Used when no segment is active: members of segments that are not frozen then leave.
 _NOBODY_ASKS = """
-SELECT enrollment_id, false AS in_scope, false AS over, NULL::timestamptz AS next_due
-FROM unnest(%(ids)s::bigint[]) AS one (enrollment_id)
+SELECT course_id, id AS enrollment_id, false AS in_scope, false AS over,
+    NULL::timestamptz AS next_due
+FROM activity_enrollment WHERE id = ANY(%(ids)s::bigint[])
 """
 
 # The result is `difference`: the enrollments that have to enter or leave a segment.
@@ -32,9 +33,9 @@ reading AS MATERIALIZED (
 ), definition AS MATERIALIZED (
     SELECT * FROM unnest(%(segment)s::bigint[], %(playbook)s::bigint[], %(is_exclusive)s::bool[],
         %(rank)s::int[], %(version)s::int[], %(activated)s::bigint[], %(changed)s::bigint[],
-        %(moved)s::bigint[], %(added)s::bigint[], %(include_present)s::bool[])
+        %(moved)s::bigint[], %(include_present)s::bool[])
     AS one (segment_id, playbook_id, is_exclusive, rank, version, activated, changed,
-        moved, added, include_present)
+        moved, include_present)
 ), held AS MATERIALIZED (
     SELECT member.id, member.enrollment_id, member.segment_id, segment.playbook_id, member.version,
         member.segment_id = ANY(%(frozen)s::bigint[]) AS is_frozen
@@ -70,10 +71,19 @@ reading AS MATERIALIZED (
     )
     ORDER BY enrollment_id, playbook_id, rank)
 ), difference AS (
-    SELECT enrollment_id, segment_id, held.id AS membership_id, held.version AS held_version
-    FROM wanted FULL JOIN (SELECT * FROM held WHERE NOT is_frozen) AS held
-        USING (enrollment_id, segment_id)
-    WHERE held.id IS NULL OR wanted.segment_id IS NULL
+    -- Of a FULL JOIN whose one side is null, PostgreSQL expects a single row. It would then compare
+    -- each entry with all enrollments of the batch.
+    SELECT enrollment_id, segment_id, NULL::bigint AS membership_id, NULL::integer AS held_version
+    FROM wanted WHERE NOT EXISTS (
+        SELECT FROM held WHERE NOT held.is_frozen
+            AND held.enrollment_id = wanted.enrollment_id AND held.segment_id = wanted.segment_id
+    )
+    UNION ALL
+    SELECT enrollment_id, segment_id, id, version
+    FROM held WHERE NOT is_frozen AND NOT EXISTS (
+        SELECT FROM wanted
+        WHERE wanted.enrollment_id = held.enrollment_id AND wanted.segment_id = held.segment_id
+    )
 )
 """
 
@@ -90,19 +100,51 @@ _ASSUMED = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
-    """The enrollments of a course to evaluate, and the instant.
+class Part:
+    """The enrollments of one course in a batch.
 
-    `is_silent`: the feed is silent, so passing time alone makes nobody enter or leave. `assumed`
-    and `norms` are used instead of the stored memberships and norms; with them nothing is written.
+    `is_silent`: the feed is silent, so passing time alone makes nobody enter or leave. `norms` are
+    used instead of the stored ones.
     """
 
     course: Course
-    as_of: datetime
     enrollment_ids: list[int]
     is_silent: bool = False
-    assumed: Sequence[Pair] | None = None
     norms: NormsValues | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The enrollments to evaluate, by course, and the instant. The courses keep the same segments.
+
+    Of several courses the norms are read in the statement, and have to be stored. A course without
+    them is left out: its enrollments stay due.
+    `assumed` are used instead of the stored memberships; with them nothing is written.
+    """
+
+    parts: Sequence[Part]
+    as_of: datetime
+    assumed: Sequence[Pair] | None = None
+
+    @property
+    def enrollment_ids(self) -> list[int]:
+        """Return the enrollments of all parts."""
+        return [enrollment_id for part in self.parts for enrollment_id in part.enrollment_ids]
+
+    @property
+    def days(self) -> dict[int, date]:
+        """Return the local day of the instant by course."""
+        return {
+            part.course.id: local_date(self.as_of, part.course.time_zone) for part in self.parts
+        }
+
+    def only(self, enrollment_ids: Container[int]) -> "Batch":
+        """Return the batch with only these of its enrollments."""
+        parts = (
+            replace(part, enrollment_ids=[pk for pk in part.enrollment_ids if pk in enrollment_ids])
+            for part in self.parts
+        )
+        return replace(self, parts=[part for part in parts if part.enrollment_ids])
 
 
 def compile_batch(
@@ -112,8 +154,11 @@ def compile_batch(
     if not active:
         return None
     norms = _norms(active, batch)
-    subject = Subject(batch.course.id, batch.as_of, batch.enrollment_ids, norms, left_out)
-    return compile_rules([one.rules for one in active], subject)
+    subjects = [
+        Subject(part.course.id, batch.as_of, part.enrollment_ids, norms.get(part.course.id))
+        for part in batch.parts
+    ]
+    return compile_rules([one.rules for one in active], subjects, left_out=left_out)
 
 
 def difference_sql(
@@ -134,7 +179,7 @@ def difference_params(
 ) -> dict[str, Any]:
     """Return the parameters of `difference_sql`: the definitions column by column, for unnest."""
     active = definitions.active
-    names = ("rank", "is_exclusive", "version", "activated", "changed", "moved", "added")
+    names = ("rank", "is_exclusive", "version", "activated", "changed", "moved")
     columns: dict[str, Any] = {
         name: [getattr(one, name) for one in active] for name in (*names, "include_present")
     }
@@ -176,13 +221,15 @@ def _candidates(one: Definition, reading: Reading) -> str:
     ))"""
 
 
-def _norms(active: Sequence[Definition], batch: Batch) -> NormsValues | None:
+def _norms(active: Sequence[Definition], batch: Batch) -> Mapping[int, NormsValues | date]:
+    """Return the norms of the day by course, of several courses the day. Empty if not needed."""
     if not needs_norms(active):
-        return None
-    if batch.norms is not None:
-        return batch.norms
-    day = local_date(batch.as_of, batch.course.time_zone)
-    return ensure_norms(batch.course.id, day, now=batch.as_of)
+        return {}
+    if len(batch.parts) > 1:
+        return batch.days
+    (part,) = batch.parts
+    pk = part.course.id
+    return {pk: part.norms or ensure_norms(pk, batch.days[pk], now=batch.as_of)}
 
 
 def needs_norms(active: Sequence[Definition]) -> bool:

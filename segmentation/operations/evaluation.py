@@ -1,9 +1,10 @@
-"""Evaluate enrollments of a course, one batch per transaction."""
+"""Evaluate enrollments of any number of courses, one batch per transaction."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from time import monotonic
 
 from django.db import connection, transaction
@@ -14,16 +15,23 @@ from activity.queries import FeedHealth
 from common.database import check_references, is_held, is_outage
 from common.tally import note
 from segmentation.operations.batches import decide
-from segmentation.operations.definitions import read_definitions
-from segmentation.operations.differences import Batch
-from segmentation.operations.evaluation_days import Tally, note_evaluations
+from segmentation.operations.changes import Outcome
+from segmentation.operations.definitions import Definitions, definitions_by_courses
+from segmentation.operations.differences import Batch, Part, needs_norms
+from segmentation.operations.evaluation_days import Tally, clock_of, note_evaluations
+from segmentation.operations.norms import store_norms
 from segmentation.operations.segments import freeze_segment
+from segmentation.queries import courses_with_norms
 
 log = logging.getLogger(__name__)
 
 FeedHealthOf = Callable[..., FeedHealth]
-# A function that locks the Due rows of enrollments in the open transaction and returns their ids.
-Claim = Callable[[], list[int]]
+# The enrollments to evaluate by course.
+Work = Mapping[Course, Sequence[int]]
+# A function that locks Due rows of these enrollments and returns the ids of those that it got.
+Claim = Callable[[Sequence[int]], list[int]]
+# A batch that fails is tried again in so many parts.
+_PARTS = 8
 
 # work_mem: a few hash tables over a batch of enrollments must fit into memory.
 # jit: compiling such statements takes more time than it saves.
@@ -53,76 +61,160 @@ class EvaluationCounts:
 class BatchError(Exception):
     """A batch could not be evaluated because of one of its enrollments."""
 
-    def __init__(self, enrollment_ids: Sequence[int]) -> None:
-        super().__init__(f"{len(enrollment_ids)} enrollments could not be evaluated")
-        self.enrollment_ids = enrollment_ids
+    def __init__(self, work: Work) -> None:
+        super().__init__(f"{sum(map(len, work.values()))} enrollments could not be evaluated")
+        self.work = work
+
+
+class _MissingNormsError(Exception):
+    """Courses lack the norms of their day."""
+
+    def __init__(self, days: Mapping[int, date]) -> None:
+        super().__init__(f"norms are missing: {days}")
+        self.days = days
 
 
 def evaluate_batch(
-    course: Course, claim: Claim, *, now: datetime, health: FeedHealthOf
+    work: Work, claim: Claim, *, now: datetime, health: FeedHealthOf
 ) -> EvaluationCounts:
-    """Evaluate the enrollments of the course that `claim` locks, in one transaction.
+    """Evaluate those of the enrollments that `claim` locks, in one transaction.
 
     Raise BatchError if the evaluation of one of them fails. Then nothing of the batch is written.
     """
     begun = monotonic()
-    counts = _in_one_transaction(course, claim, now=now, health=health)
-    if counts.evaluated:
-        tally = Tally(batches=1, seconds=monotonic() - begun, **asdict(counts))
-        note_evaluations(course, tally, as_of=_clock_of(course, now))
-    return counts
+    try:
+        outcomes = _in_one_transaction(work, claim, now=now, health=health)
+    except _MissingNormsError as missing:
+        # Before anything is locked: another worker would otherwise wait for this whole batch.
+        store_norms(missing.days, now=now)
+        outcomes = _in_one_transaction(work, claim, now=now, health=health, is_again=True)
+    counts = {
+        course: EvaluationCounts(len(one.due_at), one.entered, one.left)
+        for course, one in outcomes.items()
+    }
+    note_evaluations(_tallies(counts, monotonic() - begun), now=now)
+    return sum(counts.values(), EvaluationCounts())
 
 
-def _clock_of(course: Course, now: datetime) -> datetime:
-    # A course with a stopped clock is always evaluated as of the end of its simulation.
-    return course.clock_stopped_at or now
+def _tallies(counts: Mapping[Course, EvaluationCounts], seconds: float) -> dict[Course, Tally]:
+    evaluated = sum(each.evaluated for each in counts.values())
+    return {
+        course: Tally(batches=1, seconds=seconds * each.evaluated / evaluated, **vars(each))
+        for course, each in counts.items()
+        if each.evaluated
+    }
 
 
 def _in_one_transaction(
-    course: Course, claim: Claim, *, now: datetime, health: FeedHealthOf
-) -> EvaluationCounts:
-    as_of = _clock_of(course, now)
+    work: Work, claim: Claim, *, now: datetime, health: FeedHealthOf, is_again: bool = False
+) -> dict[Course, Outcome]:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_SETTINGS)
-        ids = claim()
-        if not ids:
-            return EvaluationCounts()
-        is_silent = health(course, now=as_of).status != "ok"
-        batch = Batch(course=course, as_of=as_of, enrollment_ids=ids, is_silent=is_silent)
+        claimed = _claimed(work, claim)
+        if not claimed:
+            return {}
+        parts = [
+            Part(
+                course=course,
+                enrollment_ids=ids,
+                is_silent=health(course, now=clock_of(course, now)).status != "ok",
+            )
+            for course, ids in claimed.items()
+        ]
         try:
-            counts = _evaluate_claimed(batch, now=now)
+            outcomes = _evaluate_claimed(parts, now=now, is_again=is_again)
             check_references()
-            return counts
+            return outcomes
+        except _MissingNormsError:
+            raise
         except Exception as error:
             # If another transaction holds a row of one enrollment, only that enrollment is delayed.
             if is_outage(error) and not is_held(error):
                 raise
-            raise BatchError(ids) from error
+            raise BatchError(claimed) from error
 
 
-def _evaluate_claimed(batch: Batch, *, now: datetime) -> EvaluationCounts:
+def _claimed(work: Work, claim: Claim) -> dict[Course, list[int]]:
+    claimed = set(claim([pk for ids in work.values() for pk in ids]))
+    kept = {course: sorted(claimed.intersection(ids)) for course, ids in work.items()}
+    return {course: ids for course, ids in kept.items() if ids}
+
+
+def _evaluate_claimed(
+    parts: Sequence[Part], *, now: datetime, is_again: bool
+) -> dict[Course, Outcome]:
     # From here on, every statement sees all data that was committed before the rows were locked.
     # Signals read in the claiming statement itself would be older than the locks.
-    definitions, outcome = decide(read_definitions(batch.course.id), batch)
+    by_course = {part.course.pk: part for part in parts}
+    outcomes: dict[Course, Outcome] = {}
+    for course_ids, definitions in definitions_by_courses(by_course):
+        for batch in _batches([by_course[course_id] for course_id in course_ids], now):
+            if not is_again:
+                _require_norms(definitions, batch)
+            found = _evaluate(definitions, batch, now=now)
+            outcomes |= {part.course: found[part.course.pk] for part in batch.parts}
+    return outcomes
+
+
+def _require_norms(definitions: Definitions, batch: Batch) -> None:
+    if needs_norms(definitions.active):
+        missing = batch.days.keys() - courses_with_norms(batch.days)
+        if missing:
+            raise _MissingNormsError({pk: batch.days[pk] for pk in missing})
+
+
+def _batches(parts: Sequence[Part], now: datetime) -> Iterator[Batch]:
+    """Yield the parts as batches of one instant each."""
+    instants: dict[datetime, list[Part]] = {}
+    for part in parts:
+        instants.setdefault(clock_of(part.course, now), []).append(part)
+    for as_of, together in instants.items():
+        yield Batch(parts=together, as_of=as_of)
+
+
+def _evaluate(definitions: Definitions, batch: Batch, *, now: datetime) -> dict[int, Outcome]:
+    definitions, outcomes = decide(definitions, batch)
     for fault in definitions.faults:
         freeze_segment(fault.segment_id, version=fault.version, error=fault.error, now=now)
-    is_stopped = batch.course.clock_stopped_at is not None
+    due_at = {
+        enrollment_id: None if part.course.clock_stopped_at is not None else at
+        for part in batch.parts
+        for enrollment_id, at in outcomes[part.course.pk].due_at.items()
+    }
     push_due(
-        list(outcome.due_at),
-        [None if is_stopped else at for at in outcome.due_at.values()],
+        list(due_at),
+        list(due_at.values()),
         evaluated_at=batch.as_of,
         rules_revision=definitions.revision,
     )
-    return EvaluationCounts(len(outcome.due_at), outcome.entered, outcome.left)
+    return outcomes
 
 
-def put_off(failure: BatchError, course: Course, *, now: datetime) -> None:
-    """Delay the evaluation of the failed batch's one enrollment, and store the error for staff."""
+def divided(failure: BatchError, *, now: datetime) -> list[Work]:
+    """Return the parts in which the failed batch is to be tried again.
+
+    A single enrollment is delayed, with the error for staff.
+    """
+    pairs = [(course, pk) for course, ids in failure.work.items() for pk in ids]
+    if len(pairs) == 1:
+        _put_off(failure, *pairs[0], now=now)
+        return []
+    size = math.ceil(len(pairs) / _PARTS)
+    return [_together(pairs[start : start + size]) for start in range(0, len(pairs), size)]
+
+
+def _together(pairs: Collection[tuple[Course, int]]) -> Work:
+    work: dict[Course, list[int]] = {}
+    for course, pk in pairs:
+        work.setdefault(course, []).append(pk)
+    return work
+
+
+def _put_off(failure: BatchError, course: Course, enrollment_id: int, *, now: datetime) -> None:
     cause = failure.__cause__
     error = f"{type(cause).__name__}: {cause}"
-    fail_due(failure.enrollment_ids, now=now, error=error)
-    tally = Tally(failed=len(failure.enrollment_ids), error=error)
-    note_evaluations(course, tally, as_of=_clock_of(course, now))
-    note("enrollments put off", type(cause).__name__, count=len(failure.enrollment_ids))
-    log.error("Enrollment %s failed", failure.enrollment_ids[0], exc_info=cause)
+    fail_due([enrollment_id], now=now, error=error)
+    note_evaluations({course: Tally(failed=1, error=error)}, now=now)
+    note("enrollments put off", type(cause).__name__)
+    log.error("Enrollment %s failed", enrollment_id, exc_info=cause)

@@ -15,6 +15,7 @@ from segmentation.norms import NormsValues
 from segmentation.operations.definitions import Definitions, read_definitions
 from segmentation.operations.differences import (
     Batch,
+    Part,
     compile_batch,
     difference_params,
     difference_sql,
@@ -100,13 +101,9 @@ class _Walk:
 
     def _evaluate(self, held: set[int], at: datetime) -> tuple[Change, datetime | None]:
         pk = self.enrollment.pk
-        batch = Batch(
-            course=self.enrollment.course,
-            as_of=at,
-            enrollment_ids=[pk],
-            assumed=[(pk, segment_id) for segment_id in sorted(held)],
-            norms=self._norms(at),
-        )
+        part = Part(course=self.enrollment.course, enrollment_ids=[pk], norms=self._norms(at))
+        assumed = [(pk, segment_id) for segment_id in sorted(held)]
+        batch = Batch(parts=[part], as_of=at, assumed=assumed)
         reading = compile_batch(self.definitions.active, batch)
         sql = difference_sql(self.definitions, reading, is_assumed=True)
         with connection.cursor() as cursor:

@@ -1,6 +1,5 @@
 """Evaluate every enrollment of courses at one instant, whether it is due or not."""
 
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from segmentation.operations.errors import SegmentationError
 from segmentation.operations.evaluation import (
     BatchError,
     EvaluationCounts,
+    Work,
+    divided,
     evaluate_batch,
-    put_off,
 )
 from segmentation.operations.norms import renew_norms
 from segmentation.operations.revisions import pull_changed
@@ -86,16 +86,17 @@ def _evaluate(
     renew_norms(now=as_of, course_id=course.id)
     pull_changed(now=as_of, course_id=course.id)
     ids = list(course.enrollments.order_by("pk").values_list("pk", flat=True))
-    waiting = deque(_parts(ids, batch_size))
+    starts = range(0, len(ids), batch_size)
+    waiting: deque[Work] = deque({course: ids[start : start + batch_size]} for start in starts)
     total = EvaluationCounts()
     while waiting:
-        part = waiting.popleft()
+        work = waiting.popleft()
         try:
             counts = evaluate_batch(
-                course, partial(_wait_for, part, as_of=as_of), now=as_of, health=feed_health
+                work, partial(_wait_for, as_of=as_of), now=as_of, health=feed_health
             )
         except BatchError as failure:
-            waiting.extendleft(reversed(_retried(failure, course, as_of=as_of)))
+            waiting.extend(divided(failure, now=as_of))
             continue
         on_batch(counts.evaluated)
         total += counts
@@ -112,19 +113,6 @@ def _wait_for(enrollment_ids: Sequence[int], *, as_of: datetime) -> list[int]:
     # Read under the lock: meanwhile another evaluation may have evaluated them as of its own now.
     instants = rows.values_list("pk", "evaluated_at")
     return [pk for pk, at in instants if at is None or at <= as_of]
-
-
-def _retried(failure: BatchError, course: Course, *, as_of: datetime) -> list[list[int]]:
-    """Return the parts to try instead of the batch. A single failing enrollment is delayed."""
-    ids = list(failure.enrollment_ids)
-    if len(ids) == 1:
-        put_off(failure, course, now=as_of)
-        return []
-    return _parts(ids, math.ceil(len(ids) / 8))
-
-
-def _parts(ids: list[int], size: int) -> list[list[int]]:
-    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 def _members(courses: Sequence[Course]) -> dict[str, int]:

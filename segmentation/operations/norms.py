@@ -1,7 +1,7 @@
 """Store a course's norms, one row per day, and renew them when its past has changed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
@@ -12,7 +12,7 @@ from common.clock import local_date
 from segmentation.models import Norms
 from segmentation.norms import NORMS, NormsValues
 from segmentation.operations.revisions import note_norms
-from segmentation.queries import compute_norms, stored_norms
+from segmentation.queries import compute_norms, courses_with_norms, stored_norms
 
 # If another worker was first, its row is kept. A row of an earlier release that lacks a norm is
 # replaced.
@@ -46,6 +46,16 @@ def ensure_norms(course_id: int, day: date, *, now: datetime) -> NormsValues:
         figures = json.dumps(values.to_json())
         cursor.execute(_KEEP, [course_id, day, figures, now, list(NORMS)])
     return stored_norms(course_id, day) or values
+
+
+def store_norms(days: Mapping[int, date], *, now: datetime) -> None:
+    """Store the missing norms of the courses, each of its day. One query if none is missing.
+
+    Each course has a transaction of its own, if no other one is open.
+    """
+    for course_id in sorted(days.keys() - courses_with_norms(days)):
+        with transaction.atomic():
+            ensure_norms(course_id, days[course_id], now=now)
 
 
 def renew_norms(*, now: datetime, course_id: int | None = None) -> None:

@@ -12,7 +12,7 @@ from segmentation.queries.members import (
     segment_size,
     segment_sizes,
 )
-from segmentation.queries.norms import compute_norms, norms_for, stored_norms
+from segmentation.queries.norms import compute_norms, courses_with_norms, norms_for, stored_norms
 from segmentation.queries.outbox import enrollments_to_react, oldest_waiting, open_transitions
 from segmentation.queries.playbooks import (
     clock_of_playbook,
@@ -36,6 +36,7 @@ __all__ = [
     "compute_norms",
     "count_rule",
     "courses_of_playbook",
+    "courses_with_norms",
     "current_segment_ids",
     "enrollments_to_react",
     "entries_by_rule",

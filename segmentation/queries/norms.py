@@ -1,6 +1,7 @@
 """The norms of a course on one day: stored ones, and ones computed now."""
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
 
 from django.db.models import QuerySet
@@ -8,7 +9,7 @@ from django.db.models import QuerySet
 from activity.models import Course
 from common.clock import local_date
 from segmentation.models import Norms
-from segmentation.norms import NormsValues, compile_norms, read_norms
+from segmentation.norms import NORMS, NormsValues, compile_norms, read_norms
 from segmentation.queries.statements import fetched
 from segmentation.signals import Need
 
@@ -36,6 +37,15 @@ def stored_norms(
     rows = Norms.objects.all() if among is None else among
     stored = rows.filter(course_id=course_id, day=day).first()
     return None if stored is None else read_norms(stored.figures)
+
+
+def courses_with_norms(days: Mapping[int, date]) -> set[int]:
+    """Return the courses that have stored all norms of the day given for them. One query."""
+    rows = Norms.objects.filter(
+        course_id__in=days, day__in=set(days.values()), figures__has_keys=list(NORMS)
+    )
+    stored = rows.values_list("course_id", "day")
+    return {course_id for course_id, day in stored if days[course_id] == day}
 
 
 def norms_needed(course: Course, needs: frozenset[Need], *, as_of: datetime) -> NormsValues | None:

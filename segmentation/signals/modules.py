@@ -54,15 +54,11 @@ def _last_completion(sources: Sources) -> str:
 
 
 def _pace_percentile(_: SignalRef, sources: Sources) -> Compiled:
-    norms, (pace, pace_before) = sources.norms, sources.pace()
-    if not norms.has_ranks:
-        return Compiled("NULL::float8")
-    paces = sources.params.bind(norms.paces, "float8[]")
-    # width_bucket counts the bounds at or below a value. On the negated paces, it counts the paces
-    # at or above the learner's own.
-    negated = sources.params.bind([-pace for pace in reversed(norms.paces)], "float8[]")
-    total = sources.params.bind(len(norms.paces), "float8")
-    below = f"({total} - width_bucket(-{pace}, {negated}))"
+    paces, (pace, pace_before) = sources.norm("paces"), sources.pace()
+    # Without ranks the array is null, and so is the result. width_bucket counts the bounds at or
+    # below a value. Paces are rounded to billionths, so those below are the ones below half of one.
+    total = f"cardinality({paces})::float8"
+    below = f"width_bucket({pace} - 5e-10::float8, {paces})::float8"
     ties = f"(width_bucket({pace}, {paces}) - {below})"
     # The norms contain the learner's own pace from the beginning of the day, which is not counted.
     others = f"({ties} - CASE WHEN {pace_before} = {pace} THEN 1 ELSE 0 END)"

@@ -23,7 +23,7 @@ def _owed(window: int | None, sources: Sources) -> _Owed:
     """Return the activities owed over the last N days before the course's grace (None: all)."""
     last = "c.day_on - c.grace_days"
     owed_on = "coalesce(i.due_on, i.assigned_on)"
-    known = sources.params.bind(sources.norms.completed_items, "bigint[]")
+    known = sources.norm("completed_items")
     within = f"i.kind <> 'module' AND i.id = ANY({known}) AND {owed_on} <= {last}"
     counted = "p.owed_on >= p.enrolled_on AND p.first_completed_at IS NOT NULL"
     counted += f" AND p.owed_on <= {sources.fact(last)}"

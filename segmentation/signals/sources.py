@@ -2,6 +2,7 @@
 
 Aliases have the same meaning in every part of every statement:
 
+    k  `part`: a course, the instant, and what is given about it; the rest is read for one row of it
     c  `course`: the course, its local day and instants; one row
     s  `scope`: the enrollments, one row each; `live`, alias l, has those in scope
     a  a day of an enrollment, from DailyActivity; d has its aggregates, one row per enrollment
@@ -19,7 +20,7 @@ Other letters are used only within one table expression.
 # ruff: noqa: S608
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from activity.local_time import local_midnight_of as midnight
@@ -49,14 +50,16 @@ class LeftOut(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """The course, the instant and the enrollments of a reading (None: all of the course)."""
+    """A course of a reading, the instant, and the enrollments (None: all of the course).
+
+    `norms` are those of the course's day, None if no signal needs them. If several courses are read
+    together, it is the day whose stored norms are used.
+    """
 
     course_id: int
     as_of: datetime
     enrollment_ids: list[int] | None
-    # None if no signal needs norms.
-    norms: NormsValues | None
-    left_out: LeftOut | None = None
+    norms: NormsValues | date | None = None
 
 
 @dataclass
@@ -78,10 +81,15 @@ class Columns:
 class Sources:
     """The sources that the signals of one statement read, collected while they are compiled.
 
-    `facts` are values of the course. `daily` and `progress` are aggregates per enrollment.
+    `is_whole`: all enrollments of a course are read, and not only those that are given.
+    `is_single`: one course is read, and the plan can go by what is given. `facts` are values of the
+    course. `daily` and `progress` are aggregates per enrollment. Nothing here depends
+    on the courses and instants that are read, so one text serves all of them.
     """
 
-    subject: Subject
+    is_whole: bool = True
+    is_single: bool = True
+    left_out: LeftOut | None = None
     params: Params = field(default_factory=Params)
     facts: Columns = field(default_factory=lambda: Columns("f"))
     daily: Columns = field(default_factory=lambda: Columns("d"))
@@ -103,7 +111,7 @@ class Sources:
 
     @property
     def as_of(self) -> str:
-        return self.params.bind(self.subject.as_of, "timestamptz")
+        return "k.as_of"
 
     def days(self, window: int) -> str:
         return self.params.bind(window, "int")
@@ -167,13 +175,10 @@ class Sources:
         # The enrollment's traits replace the learner's, which may come from a later course.
         return f"(t.traits || s.traits) -> {self.params.bind(key, 'text')}"
 
-    @property
-    def norms(self) -> NormsValues:
-        """Return the course's norms of the day."""
+    def norm(self, name: str) -> str:
+        """Return SQL for a norm of the course's day, a column of `part`."""
         self._check(Need.NORMS)
-        if self.subject.norms is None:
-            raise UndeclaredNeedError("the norms of the day were not read")
-        return self.subject.norms
+        return f"k.{name}"
 
     def _check(self, need: Need) -> None:
         if need not in self.granted:

@@ -1,8 +1,7 @@
 """The evaluate stage: update the segments for the enrollments that are due."""
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -10,13 +9,14 @@ from time import monotonic
 from activity.models import Course
 from activity.operations import claim_due
 from activity.queries import due_enrollments, feed_health
-from common.database import passing_over_held, wait_shortly
+from common.database import passing_over_held, session_number, wait_shortly
 from segmentation.operations.evaluation import (
     BatchError,
     EvaluationCounts,
     FeedHealthOf,
+    Work,
+    divided,
     evaluate_batch,
-    put_off,
 )
 from segmentation.operations.norms import renew_norms
 from segmentation.operations.revisions import pull_changed
@@ -40,69 +40,52 @@ def evaluate_due(
         renew_norms(now=now, course_id=course_id)
     with passing_over_held():
         pull_changed(now=now, course_id=course_id)
-    due = due_enrollments(now=now, course_id=course_id)
-    work = [
-        CourseWork(course, due[course.id], now=now, largest=batch_size, health=health)
-        for course in Course.objects.filter(id__in=due).order_by("id")
-    ]
+    waiting = deque(_shared(_due(now=now, course_id=course_id), size=batch_size))
+    # Workers that begin at the same time take up different batches.
+    waiting.rotate(-session_number())
     total = EvaluationCounts()
-    # The first course changes every second. So with more courses than the time allows, no course
-    # always comes last.
-    waiting = deque(work)
-    waiting.rotate(-int(now.timestamp()))
-    # One batch per course in turn: a course of a million must not delay the others.
     while waiting and monotonic() < deadline:
-        one = waiting.popleft()
-        total += one.evaluate_batch()
-        if not one.is_done:
-            waiting.append(one)
+        try:
+            total += evaluate_batch(
+                waiting.popleft(), partial(_claim, now=now), now=now, health=health
+            )
+        except BatchError as failure:
+            # At the end: an enrollment that fails must not delay the courses that wait.
+            waiting.extend(divided(failure, now=now))
     with passing_over_held():
         decide_entries(now=now, course_id=course_id)
     return total
 
 
-@dataclass
-class CourseWork:
-    """The evaluation of one course. A batch that fails is tried again in smaller parts."""
+def _due(*, now: datetime, course_id: int | None) -> Work:
+    """Return the due enrollments by course, the longest waiting first."""
+    due = due_enrollments(now=now, course_id=course_id)
+    courses = deque(Course.objects.filter(id__in=due).order_by("id"))
+    # The first course changes every second. So with more courses than the time allows, no course
+    # always comes last.
+    courses.rotate(-int(now.timestamp()))
+    return {course: due[course.id] for course in courses}
 
-    course: Course
-    # The enrollments that were due, the longest waiting first.
-    due: list[int]
-    now: datetime = field(kw_only=True)
-    largest: int = field(kw_only=True)
-    health: FeedHealthOf = field(kw_only=True)
-    _begun: int = 0
-    _limit: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._limit = self.largest
+def _shared(due: Work, *, size: int) -> Iterator[Work]:
+    """Yield batches of at most `size` enrollments. Courses take turns: one of a million must not
+    delay the others, and courses of a few enrollments share a batch.
+    """
+    waiting = deque((course, ids, 0) for course, ids in due.items())
+    while waiting:
+        batch: dict[Course, Sequence[int]] = {}
+        room = size
+        for _ in range(len(waiting)):
+            course, ids, begun = waiting.popleft()
+            batch[course] = ids[begun : begun + room]
+            if begun + room < len(ids):
+                waiting.append((course, ids, begun + room))
+            room -= len(batch[course])
+            if not room:
+                break
+        yield batch
 
-    @property
-    def is_done(self) -> bool:
-        """Return whether all enrollments that were due have been handled."""
-        return self._begun >= len(self.due)
 
-    def evaluate_batch(self) -> EvaluationCounts:
-        """Evaluate the next batch. Delay a single enrollment whose evaluation fails."""
-        following = self.due[self._begun : self._begun + self._limit]
-        try:
-            counts = evaluate_batch(
-                self.course, partial(self._claim, following), now=self.now, health=self.health
-            )
-        except BatchError as failure:
-            self._split(failure)
-            return EvaluationCounts()
-        self._begun += len(following)
-        self._limit = min(self._limit * 2, self.largest)
-        return counts
-
-    def _claim(self, enrollment_ids: Sequence[int]) -> list[int]:
-        wait_shortly()
-        return claim_due(enrollment_ids, now=self.now)
-
-    def _split(self, failure: BatchError) -> None:
-        # The next turn starts at the same enrollment, so smaller batches isolate the failing one.
-        if len(failure.enrollment_ids) > 1:
-            self._limit = max(1, len(failure.enrollment_ids) // 8)
-            return
-        put_off(failure, self.course, now=self.now)
+def _claim(enrollment_ids: Sequence[int], *, now: datetime) -> list[int]:
+    wait_shortly()
+    return claim_due(enrollment_ids, now=now)

@@ -1,5 +1,6 @@
 """The compiled readings against plain Python, for any history, rule and instant."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activity.models import Enrollment
-from segmentation.compiler import SegmentRules, compile_reading
+from segmentation.compiler import SegmentRules, compile_reading, compile_rules
+from segmentation.operations import ensure_norms
 from segmentation.queries import norms_for, read_signals
 from segmentation.rules import conditions, evaluate, parse
-from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef, Window
+from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef, Subject, Window
 from tests.examples import examples
 from tests.segmentation.histories import instants, worlds
 from tests.segmentation.reference import LearnerReading, completed_by_somebody, paces
@@ -112,6 +114,31 @@ def test_a_rule_means_the_same_in_sql_and_in_python(data):
         wanted = evaluate(rule, signals) if row["in_scope"] else False
         assert row["rule_1"] is wanted
         assert row["leave_1"] is wanted
+
+
+@many
+@given(data=st.data())
+def test_courses_are_read_by_one_statement_as_each_of_them_alone(data):
+    rules = [SegmentRules(1, parse(data.draw(rule_shapes(windows=WINDOWS))))]
+    subjects = [subject(data.draw(worlds()), data) for _ in range(3)]
+    one_text = compile_rules(rules, subjects[:2]).sql
+    together = compile_rules(rules, subjects)
+    assert together.sql == one_text
+    alone = [run(compile_rules(rules, [with_norms(each)])) for each in subjects]
+    assert run(together) == {pk: row for each in alone for pk, row in each.items()}
+
+
+def subject(world, data):
+    """Return the enrollments of the world at an instant of its own, with the norms of its day."""
+    as_of = data.draw(instants(world.course.time_zone))
+    ids = list(world.course.enrollments.order_by("pk").values_list("pk", flat=True))
+    day = world.local_day(as_of)
+    ensure_norms(world.course.pk, day, now=as_of)
+    return Subject(world.course.pk, as_of, ids, day)
+
+
+def with_norms(subject):
+    return replace(subject, norms=norms_for(subject.course_id, subject.norms))
 
 
 @many

@@ -7,12 +7,21 @@ from django.db import connection
 
 from activity.models import DueCause
 from activity.operations import pull_due
-from activity.queries import feed_health
-from segmentation.models import PlaybookCourse
+from activity.queries import FeedHealth, feed_health
+from segmentation.models import Norms, PlaybookCourse
 from segmentation.operations.revisions import next_revision, note_change, pull_changed
 from segmentation.stages.evaluate import evaluate_due
-from tests.factories import NOW, make_course, make_enrollment
-from tests.segmentation.factories import QUIET, due_at, make_playbook, make_segment
+from tests.factories import NOW, act, make_course, make_enrollment
+from tests.segmentation.factories import (
+    QUIET,
+    bring_up_to_date,
+    due_at,
+    make_playbook,
+    make_segment,
+    members,
+    names,
+    where,
+)
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -43,8 +52,8 @@ def test_another_course_begins_each_second():
     assert set(first) == {each.course_id for each in enrollments}
 
 
-def test_batches_grow_again_after_a_failure():
-    course = make_course()
+def test_failing_enrollment_is_found_in_eighths_after_the_other_courses():
+    course, other = make_course(), make_course()
     make_segment(make_playbook(course), QUIET)
     everybody = [make_enrollment(course, due_at=NOW - HOUR) for _ in range(30)]
     with connection.cursor() as cursor:
@@ -52,11 +61,92 @@ def test_batches_grow_again_after_a_failure():
             "ALTER TABLE segmentation_membership"
             f" ADD CONSTRAINT refused CHECK (enrollment_id <> {everybody[0].id}) NOT VALID"
         )
+    alone = make_enrollment(other, due_at=NOW)
     turns = Turns()
 
-    assert evaluate_due(now=NOW, health=turns).evaluated == 29
-    # Batches of 30, 3 and 1 fail, and the one is delayed. Then come 2, 4, 8 and the other 15.
-    assert len(turns.courses) == 7
+    assert evaluate_due(now=NOW, health=turns, batch_size=30).evaluated == 30
+    assert due_at(alone) is None or due_at(alone) > NOW
+    # A batch of 30 fails, then one of 4 of its eight parts, and at last one of its four.
+    assert sorted(turns.courses) == [course.id] * 13 + [other.id]
+    assert turns.courses.index(other.id) <= 1
+
+
+def test_courses_share_a_batch_and_a_large_one_takes_turns():
+    small = [make_enrollment(make_course(), due_at=NOW) for _ in range(3)]
+    large = make_course()
+    for _ in range(7):
+        make_enrollment(large, due_at=NOW)
+    turns = Turns()
+
+    assert evaluate_due(now=NOW, health=turns, batch_size=4).evaluated == 10
+    # Ten enrollments in batches of four: the large course in at most three, each small one in one.
+    assert turns.courses.count(large.id) in (2, 3)
+    assert sorted(set(turns.courses)) == sorted([*(one.course_id for one in small), large.id])
+    assert len(turns.courses) <= 6
+
+
+@pytest.mark.parametrize("number", [2, 12])
+def test_courses_with_the_same_playbook_cost_no_statement_each(number, django_assert_num_queries):
+    courses = [make_course() for _ in range(number)]
+    segment = make_segment(make_playbook(*courses), QUIET)
+    everybody = [make_enrollment(course, due_at=NOW) for course in courses]
+    bring_up_to_date()
+    for one in everybody:
+        act(one, occurred_at=NOW + HOUR)
+
+    with django_assert_num_queries(24):
+        assert evaluate_due(now=NOW + HOUR).left == number
+    assert members(segment) == set()
+
+
+def test_one_batch_holds_courses_with_other_playbooks_zones_clocks_and_feeds():
+    zoned, stopped, quiet, bare = (
+        make_course(time_zone="Pacific/Auckland"),
+        make_course(clock_stopped_at=NOW - timedelta(days=26)),
+        make_course(),
+        make_course(),
+    )
+    shared = make_segment(make_playbook(zoned, stopped, quiet), QUIET)
+    own = make_segment(make_playbook(zoned), where("active_days", "=", 0, window=1))
+    everybody = [make_enrollment(course, due_at=NOW) for course in (zoned, stopped, quiet, bare)]
+    act(everybody[0], occurred_at=NOW)
+    act(everybody[2], occurred_at=NOW)
+    bring_up_to_date()
+    later = NOW + timedelta(days=9)
+    pull_due(names(everybody), at=later, cause=DueCause.TIME)
+
+    counts = evaluate_due(now=later, health=lambda course, now: silence(course, quiet, now))
+
+    assert counts.evaluated == 4
+    assert members(own) == {everybody[0].id}
+    assert members(shared) == {everybody[0].id}, "the others: stopped too early, and silent"
+    assert due_at(everybody[1]) is None
+    assert due_at(everybody[2]) <= later + timedelta(minutes=15)
+
+
+def test_course_whose_norms_are_deleted_meanwhile_waits_with_its_members():
+    courses = [make_course(), make_course()]
+    segment = make_segment(make_playbook(*courses), where("activities_overdue", "=", 0))
+    everybody = [make_enrollment(course, due_at=NOW) for course in courses]
+    bring_up_to_date()
+    assert members(segment) == names(everybody)
+    pull_due(names(everybody), at=NOW + HOUR)
+
+    def renewal(execute, sql, params, many, context):
+        # Late data of one course delete its norms after this evaluation has looked for them.
+        if "reading AS MATERIALIZED" in sql:
+            Norms.objects.filter(course=courses[0]).delete()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(renewal):
+        assert evaluate_due(now=NOW + HOUR).evaluated == 1
+    assert members(segment) == names(everybody)
+    assert [due_at(one) == NOW + HOUR for one in everybody] == [True, False]
+    assert evaluate_due(now=NOW + HOUR).evaluated == 1
+
+
+def silence(course, quiet, now):
+    return FeedHealth(status="silent", since=now) if course == quiet else FeedHealth()
 
 
 def test_later_change_made_meanwhile_is_kept():
