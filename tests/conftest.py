@@ -54,7 +54,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what asks for or stands in something slow."""
+    """Mark as long what is left out of a sample, and as slow what asks for something slow."""
+    mark_unsampled(items)
     for item in items:
         assert isinstance(item, pytest.Function)
         marked = any(map(item.get_closest_marker, ("django_db", "long")))
@@ -62,6 +63,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_there = item.path.parent.name in SLOW_FOLDERS
         if marked or asks or is_there or STARTERS.intersection(vars(item.module)):
             item.add_marker(pytest.mark.slow)
+
+
+def mark_unsampled(items: list[pytest.Item]) -> None:
+    """Mark as long the parameters of sampled tests that `make test` does not take.
+
+    Those that it takes are the quicker ones for the others.
+    """
+    tables: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sampled") and not item.get_closest_marker("long"):
+            tables.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for test, table in tables.items():
+        sample = table[0].get_closest_marker("sampled")
+        assert sample is not None
+        names = [item.nodeid.partition("[")[2].removesuffix("]") for item in table]
+        taken = sample.args if isinstance(sample.args[0], str) else names[:: sample.args[0]]
+        # A single parameter may have been asked for on the command line.
+        if len(table) > len(taken) and (unknown := set(taken) - set(names)):
+            raise pytest.UsageError(f"{test} has no parameters {unknown}")
+        for item, name in zip(table, names, strict=True):
+            if name not in taken:
+                item.add_marker("long")
 
 
 PARTS = ("workers", "beat")

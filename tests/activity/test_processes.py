@@ -175,6 +175,7 @@ def test_an_ingest_killed_before_its_commit_leaves_nothing_half_done(tmp_path):
 
 
 @pytest.mark.parametrize("milliseconds", [0, 2, 4, 8, 16])
+@pytest.mark.sampled(2)
 def test_an_ingest_killed_at_any_moment_leaves_whole_batches(tmp_path, milliseconds):
     events = make_events(*make_learners(), 3_000)
     batches = [events[start : start + 300] for start in range(0, 3_000, 300)]

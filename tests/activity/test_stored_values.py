@@ -82,6 +82,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize(("name", "change"), FORMS.items(), ids=FORMS)
+@pytest.mark.sampled(2)
 def test_form_with_a_date_out_of_range_says_so(staff, name, change):
     course = make_course()
     rows = {"enrollment": make_enrollment(course), "item": make_item(course)}

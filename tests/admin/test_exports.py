@@ -68,6 +68,7 @@ def test_lists_that_staff_ask_for_have_the_button() -> None:
 
 
 @pytest.mark.parametrize("label", LISTS)
+@pytest.mark.sampled(3)
 def test_download_needs_the_right_to_view_and_the_right_to_download(
     client: Client, label: str
 ) -> None:

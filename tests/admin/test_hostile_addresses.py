@@ -129,6 +129,7 @@ def list_queries(client, model, part):
 
 @in_parts
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
+@pytest.mark.sampled(3)
 def test_list_answers_any_query(staff_without_menu, model, part):
     queries = list_queries(staff_without_menu, model, part)
 
@@ -158,6 +159,7 @@ def test_page_of_an_object_answers_any_address(staff, part):
 
 @in_parts
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
+@pytest.mark.sampled(3)
 def test_form_begins_with_any_value(staff_without_menu, model, part):
     pairs = [(field.name, value) for field in model._meta.get_fields() for value in VALUES]
     addresses = [

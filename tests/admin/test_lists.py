@@ -63,6 +63,7 @@ def test_model_is_in_the_admin(model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
+@pytest.mark.sampled(3)
 def test_list_and_the_counts_of_its_filters_read_a_page_not_a_table(staff, model):
     make_enrollment()
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
@@ -75,6 +76,7 @@ def test_list_and_the_counts_of_its_filters_read_a_page_not_a_table(staff, model
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
+@pytest.mark.sampled(3)
 def test_search_reads_a_page_not_a_table(staff, model):
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     with CaptureQueriesContext(connection) as context:
@@ -92,6 +94,7 @@ def test_learner_page_loads_no_list_of_related_rows(staff):
 
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
+@pytest.mark.sampled(3)
 def test_anonymous_visitor_is_sent_to_the_login(client, db, model):
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     response = client.get(url)

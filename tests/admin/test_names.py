@@ -72,6 +72,7 @@ def test_each_kind_of_row_carries_the_courses_loaded_with_it() -> None:
 @pytest.mark.parametrize(
     "model", [Run, Delivery, Assignment, DeliveryOutcome, DailyActivity, Progress, Due]
 )
+@pytest.mark.sampled(2)
 def test_row_of_an_enrollment_names_the_learner(model: Any) -> None:
     populate("Ant")
 
@@ -159,6 +160,7 @@ def test_chosen_segment_carries_its_course_on_the_page_of_a_cadence(staff: Clien
     ["segmentation_segment", "segmentation_playbook", "interventions_cadence",
      "interventions_step", "experiments_experiment", "experiments_arm"],
 )  # fmt: skip
+@pytest.mark.sampled(2)
 def test_longer_list_takes_no_more_queries_for_its_names(staff: Client, table: str) -> None:
     address = reverse(f"admin:{table}_changelist")
     make_named("Biology 0")

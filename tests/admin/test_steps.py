@@ -99,6 +99,7 @@ def test_new_steps_are_numbered_in_the_order_of_their_rows(three_steps):
     ],
     ids=["two change places", "the first goes last", "one more", "one between", "one less"],
 )
+@pytest.mark.sampled(2)
 def test_steps_go_out_in_the_order_of_their_rows(staff, three_steps, delays, changed, expected):
     template, form, cadence = three_steps
     rows = step_rows(template, *delays, stored=list(cadence.steps.all()), **changed)

@@ -99,6 +99,7 @@ FORMS = (
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("address", FORMS)
+@pytest.mark.sampled(3)
 def test_too_long_a_text_is_answered_with_the_limit_after_it_was_read_to_its_end(
     typist: Client, address: str
 ) -> None:

@@ -9,6 +9,7 @@ from django.test import Client, RequestFactory
 
 from config.pages.navigation import GROUPS
 from config.pages.site import Site
+from tests.examples import some
 
 
 @pytest.mark.slow
@@ -21,7 +22,10 @@ def test_every_entry_of_the_menu_opens_a_page(admin_client: Client) -> None:
             assert title in page
     links = set(re.findall(r'<a [^>]*?href="(/[^"]*)"', page))
     assert len(links) > 20
-    answers = {link: admin_client.get(link, follow=True).status_code for link in links}
+    answers = {
+        link: admin_client.get(link, follow=True).status_code
+        for link in some(sorted(links), one_in=2)
+    }
     assert {link for link, status in answers.items() if status != 200} == set()
 
 

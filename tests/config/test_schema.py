@@ -93,6 +93,7 @@ def refused(command: list[str], valkey_url: str) -> tuple[int, str]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_missing")
 @pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.sampled(2)
 def test_program_refuses_a_database_with_a_migration_missing(program: str, valkey_url: str) -> None:
     command, status = PROGRAMS[program]
 

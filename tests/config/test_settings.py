@@ -55,6 +55,7 @@ def test_production_starts_and_passes_the_deployment_check() -> None:
 
 
 @pytest.mark.parametrize("missing", REQUIRED)
+@pytest.mark.sampled(3)
 def test_production_does_not_start_without(missing: str) -> None:
     environment = {name: value for name, value in PRODUCTION.items() if name != missing}
 

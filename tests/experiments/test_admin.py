@@ -180,6 +180,7 @@ def test_a_wrong_arm_is_refused_at_its_field(
 
 
 @pytest.mark.parametrize("coverage", ["50", "100", "1.5", "-1"])
+@pytest.mark.sampled(2)
 def test_coverage_outside_zero_to_one_is_refused_with_a_sentence(
     staff: Client, coverage: str
 ) -> None:

@@ -40,6 +40,7 @@ def named(promise: Promise) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("promise", quick_promises(), ids=named)
+@pytest.mark.sampled(2)
 def test_few_runs_show_no_gross_fault(promise: Promise) -> None:
     assert promise.check().is_possible
 

@@ -42,6 +42,7 @@ def copy(tmp_path: Path) -> Path:
         "experiments/management/commands/certify_statistics.py",
     ],
 )
+@pytest.mark.sampled(3)
 def test_changed_byte_of_an_input_breaks_the_seal(copy: Path, name: str) -> None:
     before = digest_of_inputs(copy)
     page = with_seal(PAGE, inputs=before)

@@ -135,6 +135,7 @@ def test_power_grows_with_the_square_root_of_the_design_effect() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arms", [(5, 5), (3, 7), (2, 12)], ids=str)
+@pytest.mark.sampled(3)
 def test_detectable_effect_of_sections_is_found_in_four_of_five_experiments(
     arms: tuple[int, int],
 ) -> None:

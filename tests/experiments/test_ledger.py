@@ -127,6 +127,7 @@ def swap(row: Assignment | SectionDraw) -> None:
 
 
 @pytest.mark.parametrize("is_sealed", [True, False], ids=["sealed", "not sealed"])
+@pytest.mark.sampled("by_hash-sealed", "by_section-sealed", "in_blocks-not sealed")
 def test_a_swapped_arm_is_named(sealed: Experiment, is_sealed: bool) -> None:
     row = Assignment.objects.filter(entry__isnull=not is_sealed).order_by("pk")[0]
     before = row.arm.key
@@ -185,6 +186,7 @@ def test_an_edited_protocol_is_named(sealed: Experiment) -> None:
     ],
     ids=str,
 )
+@pytest.mark.sampled(3)
 def test_a_changed_entry_is_named(
     sealed: Experiment, change: dict[str, Any], sentence: str
 ) -> None:

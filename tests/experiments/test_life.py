@@ -34,6 +34,7 @@ def brought_to(status: ExperimentStatus) -> Experiment:
 
 @pytest.mark.parametrize("before", ORDER)
 @pytest.mark.parametrize("after", ORDER)
+@pytest.mark.sampled(2)
 def test_the_database_knows_the_order(before: ExperimentStatus, after: ExperimentStatus) -> None:
     experiment = brought_to(before)
     assert experiment.status == before

@@ -47,6 +47,7 @@ def test_the_mice_have_the_published_significance_level() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.sampled(3)
 def test_p_value_equals_that_of_all_permutations(seed: int) -> None:
     rng = np.random.default_rng(seed)
     control, treatment = rng.negative_binomial(1, 0.2, 9), 2 + rng.negative_binomial(1, 0.2, 6)
@@ -55,6 +56,7 @@ def test_p_value_equals_that_of_all_permutations(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.sampled(2)
 def test_limits_are_the_outermost_shifts_that_are_not_rejected(seed: int) -> None:
     rng = np.random.default_rng(100 + seed)
     control, treatment = rng.normal(0, 1, 7), rng.normal(1, 2, 6)

@@ -182,6 +182,7 @@ def test_numbers_of_any_size_have_an_interval(courses: list[tuple[float, float]]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("tau", "least"), [(0.0, 0.95), (0.1, 0.87), (0.3, 0.9)])
+@pytest.mark.sampled(3)
 def test_intervals_hold_the_mean_and_a_new_course(tau: float, least: float) -> None:
     # 400 sets of six courses of 50 to 800 learners, with errors of 0.28 to 0.07. The interval of a
     # new course is known to be short if tau is not above the errors.

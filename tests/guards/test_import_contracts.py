@@ -135,6 +135,7 @@ FIRST = {contract: (contract, file, line) for contract, file, line in reversed(P
         ),
     ],
 )
+@pytest.mark.sampled(2)
 def test_planted_violation_breaks_the_contract(
     copy: Path, lint: Linter, contract: str, file: str, line: str
 ) -> None:

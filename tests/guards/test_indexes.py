@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache
 from importlib import import_module
 
 import pytest
@@ -37,9 +38,15 @@ def later_migrations() -> Iterator[tuple[str, str]]:
                 yield app, path.stem
 
 
+@cache
+def loader() -> MigrationLoader:
+    """Return what has loaded all migrations, once for all of them."""
+    return MigrationLoader(None)
+
+
 def indexed_before(app: str, name: str) -> set[Column]:
     """Return the columns that have an index before the migration."""
-    state = MigrationLoader(None).project_state((app, name), at_end=False)
+    state = loader().project_state((app, name), at_end=False)
     return {
         (model.name_lower, field)
         for (label, _), model in state.models.items()

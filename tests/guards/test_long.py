@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.guards.code import ROOT, functions, name, parsed, python_files
 
 MARK = "pytest.mark.long"
@@ -69,3 +71,19 @@ def test_with_more(seed): ...
     found = sorted(marks(ast.parse(planted)), key=lambda mark: mark.lineno)
 
     assert [names_a_quicker_test(mark, here) for mark in found] == [True, False, False, False]
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_sample_takes_one_in_so_many(number: int, request: pytest.FixtureRequest) -> None:
+    is_long = request.node.get_closest_marker("long") is not None
+
+    assert is_long == (number == 1)
+
+
+@pytest.mark.sampled("one", "three")
+@pytest.mark.parametrize("name", ["one", "two", "three"])
+def test_a_sample_takes_those_that_it_names(name: str, request: pytest.FixtureRequest) -> None:
+    is_long = request.node.get_closest_marker("long") is not None
+
+    assert is_long == (name == "two")

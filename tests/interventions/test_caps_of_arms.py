@@ -155,6 +155,7 @@ def test_start_is_refused_if_an_arm_receives_nothing() -> None:
         (1, "calendar_week", 1),
     ],
 )
+@pytest.mark.sampled(2)
 def test_start_is_refused_if_a_cap_for_everybody_makes_the_arms_equal(
     limit: int, window: str, length: int
 ) -> None:

@@ -237,6 +237,7 @@ def instant(name: str, minutes: int) -> datetime:
 @every_change
 @few
 @given(begins=any_time | from_change, ends=any_time | from_change, minutes=near)
+@pytest.mark.sampled(3)
 def test_quiet_hours_are_those_of_the_reading_by_minutes(
     name: str, begins: time | int, ends: time | int, minutes: int
 ) -> None:
@@ -262,6 +263,7 @@ def test_quiet_hours_are_those_of_the_reading_by_minutes(
     ago=st.lists(st.integers(0, 20 * 60), min_size=1, max_size=3),
     minutes=near,
 )
+@pytest.mark.sampled(3)
 def test_caps_open_at_the_minute_of_the_reading_by_minutes(
     name: str, window: Window, limit: int, length: int, ago: list[int], minutes: int
 ) -> None:

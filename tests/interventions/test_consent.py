@@ -196,6 +196,7 @@ ANY_BODY = {
 
 
 @pytest.mark.parametrize("body", ANY_BODY)
+@pytest.mark.sampled(2)
 def test_the_token_alone_unsubscribes_whatever_the_body_is(strict: Client, body: str) -> None:
     content, content_type = ANY_BODY[body]
 

@@ -115,6 +115,7 @@ def test_an_endpoint_keeps_the_reason_for_which_it_was_switched_off(http_sink: H
 
 
 @pytest.mark.parametrize("url", BAD_URLS[4:])
+@pytest.mark.sampled(3)
 def test_an_endpoint_that_no_request_can_reach_holds_up_only_itself(
     http_sink: HttpSink, url: str
 ) -> None:

@@ -66,6 +66,7 @@ def no_server(_: Enrollment) -> None:
 @pytest.mark.parametrize("waits_for", [quiet_hours, cap, no_server])
 @pytest.mark.parametrize("reaches", [True, False], ids=["goal reached", "goal not reached"])
 @pytest.mark.parametrize("ghost", [False, True], ids=["treated", "ghost"])
+@pytest.mark.sampled(2)
 def test_a_message_that_waited_goes_out_only_without_its_goal(
     waits_for: Callable[[Enrollment], None], reaches: bool, ghost: bool
 ) -> None:

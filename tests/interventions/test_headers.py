@@ -41,6 +41,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.sampled(2)
 def test_names_in_headers_are_encoded_in_short_words_and_come_back(settings, name: str) -> None:
     category = make_category()
     words = "For {{ learner.name | default: 'you' }}"
@@ -74,6 +75,7 @@ def decoded(value: str) -> str:
 
 
 @pytest.mark.parametrize("break_", ["\r\n", "\n", "\r", "\x0b", "\u2028", "\x85"], ids=repr)
+@pytest.mark.sampled(3)
 def test_no_name_and_no_subject_starts_another_header(settings, break_: str) -> None:
     evil = f"Bo{break_}Bcc: all@example.org{break_}{break_}<b>body</b>"
     template = make_template(

@@ -346,6 +346,7 @@ def test_origins_are_kept_as_browsers_send_them(typed: str, origins: list[str]) 
         "*",
     ],
 )
+@pytest.mark.sampled(3)
 def test_an_origin_that_is_none_is_refused(typed: str) -> None:
     with pytest.raises(InterventionError, match="is not the address of a site"):
         checked_origins([typed])

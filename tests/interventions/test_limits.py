@@ -64,6 +64,7 @@ def test_a_second_message_in_one_loop_is_held_by_the_used_up_cap() -> None:
         (0, "rolling_days", 3_650, False),
     ],
 )
+@pytest.mark.sampled(2)
 def test_a_cap_that_counts_more_than_the_ledger_keeps_is_refused(
     settings: Any,
     admin_client: Client,
@@ -161,6 +162,7 @@ def test_a_ghost_uses_up_the_cap_of_the_same_turn() -> None:
         ("failed", False),
     ],
 )
+@pytest.mark.sampled(2)
 def test_messages_that_the_learner_got_or_may_have_got_count(state: str, counts: bool) -> None:
     save_cap("one", limit=1, window="rolling_days", length=1)
     enrollment = make_evaluated()

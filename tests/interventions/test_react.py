@@ -67,6 +67,7 @@ def test_entering_a_segment_starts_its_cadence_once() -> None:
     ids=["roster", "edit", "never live", "live later", "simulated", "before live", "leaving"],
 )
 @pytest.mark.parametrize("is_busy", [False, True], ids=["idle", "busy"])
+@pytest.mark.sampled(2)
 def test_transitions_that_must_not_start_runs_or_draws_do_not(
     course: dict, transition: dict, is_busy: bool
 ) -> None:

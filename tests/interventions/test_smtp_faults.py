@@ -94,6 +94,10 @@ OTHERS = [
     ],
     ids=lambda value: str(value).replace(" ", "_"),
 )
+@pytest.mark.sampled(
+    "connect-hang_up", "MAIL-451_later", "RCPT-530_log_in_first", "DATA-hang_up", "body-hang_up",
+    "end-hang_up", "end-hang", "end-421_closing",
+)  # fmt: skip
 def test_after_a_fault_every_message_goes_out_once_or_was_seen_past_its_body(
     sink: FaultySmtp, stage: str, fault: str
 ) -> None:
@@ -119,6 +123,7 @@ def test_after_a_fault_every_message_goes_out_once_or_was_seen_past_its_body(
     [HANG_UP, *longer("test_after_an_error_of_the_connection_a_beat_tries_one_message", HANG)],
 )
 @pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.sampled(3)
 def test_after_an_error_of_the_connection_a_beat_tries_one_message(
     sink: FaultySmtp, stage: str, fault: str
 ) -> None:

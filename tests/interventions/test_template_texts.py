@@ -55,6 +55,7 @@ MAILS = [
 
 
 @pytest.mark.parametrize("key", MAILS)
+@pytest.mark.sampled(3)
 def test_every_shipped_text_leads_somewhere_and_names_the_learner(key: str) -> None:
     texts = shipped_texts(key)
     check_texts(texts)

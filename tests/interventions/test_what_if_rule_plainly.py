@@ -157,6 +157,7 @@ CASES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.sampled(2)
 def test_replay_says_what_a_plain_reading_of_each_learner_and_day_says(name: str) -> None:
     saved, typed, earlier = CASES[name]
     rng = Random(name)

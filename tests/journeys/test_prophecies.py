@@ -45,7 +45,8 @@ from tests.segmentation.factories import ACTED_TODAY, make_playbook, make_segmen
 
 # The clocks of Brussels are set back in the night after.
 START = datetime(2025, 10, 25, 15, 7, tzinfo=UTC)
-STEP = timedelta(minutes=20)
+# Stages run at each of these steps, and at each instant that was said.
+STEP, USUAL_STEP = timedelta(hours=2), timedelta(minutes=20)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ZONES = ("", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "Australia/Lord_Howe")
 CAPS = (
@@ -107,8 +108,8 @@ def spoil(draw: random.Random, enrollment: Enrollment) -> None:
         pause_learner(learner.pk, paused=True, now=START - HOUR)
 
 
-def drive(until: datetime, instants: set[datetime]) -> None:
-    ticks = {START + STEP * n for n in range(int((until - START) / STEP))}
+def drive(until: datetime, instants: set[datetime], *, step: timedelta) -> None:
+    ticks = {START + step * n for n in range(int((until - START) / step))}
     for at in sorted(ticks | {each for each in instants if each < until}):
         Due.objects.update(due_at=None)
         plan_due(now=at)
@@ -135,8 +136,11 @@ def kept(waiting: Waiting, until: datetime) -> str:
 
 @pytest.mark.slow
 @pytest.mark.django_db
-@pytest.mark.parametrize("seed", [0, *longer("test_what_is_said_comes_true", 1)])
-def test_what_is_said_comes_true(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "step"),
+    [(0, STEP), *longer("test_what_is_said_comes_true", (0, USUAL_STEP), (1, USUAL_STEP))],
+)
+def test_what_is_said_comes_true(seed: int, step: timedelta) -> None:
     draw = random.Random(seed)
     course = make_live_course(
         time_zone="Europe/Brussels", ends_on="2025-12-31", live_since=START - 30 * DAY
@@ -164,7 +168,7 @@ def test_what_is_said_comes_true(seed: int) -> None:
     ]
     until = START + 5 * DAY
 
-    drive(until, {each.expectation.at for each in said if each.expectation.at})
+    drive(until, {each.expectation.at for each in said if each.expectation.at}, step=step)
 
     wrong = [
         f"{each.delivery.learner} {each.delivery.priority} {each.delivery.send_at}: {fault}"
@@ -177,8 +181,11 @@ def test_what_is_said_comes_true(seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.django_db
-@pytest.mark.parametrize("seed", [1, *longer("test_forecast_of_a_nudge_comes_true", 5)])
-def test_forecast_of_a_nudge_comes_true(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "step"),
+    [(1, STEP), *longer("test_forecast_of_a_nudge_comes_true", (1, USUAL_STEP), (5, USUAL_STEP))],
+)
+def test_forecast_of_a_nudge_comes_true(seed: int, step: timedelta) -> None:
     draw = random.Random(seed)
     course = make_live_course(
         time_zone="Europe/Brussels", ends_on="2025-12-31", live_since=START - 30 * DAY
@@ -217,7 +224,7 @@ def test_forecast_of_a_nudge_comes_true(seed: int) -> None:
     Nudge.objects.create(key=key, saved_at=START, version=1)
     create_nudge(key, version=1, fields=fields, viewer=COMMAND_LINE, now=START)
 
-    drive(START + 9 * DAY, {found.first_at} if found.first_at else set())
+    drive(START + 9 * DAY, {found.first_at} if found.first_at else set(), step=step)
 
     sent = Delivery.objects.filter(run__cadence__nudge__key=key, state="handed_off")
     assert found.reached == sent.count() > 0

@@ -16,6 +16,7 @@ from activity.models import Event
 from experiments.models import Assignment, DeliveryOutcome
 from experiments.reporting.report import Report
 from tests.journeys.same_arms import MEAN, METHODS, RATE, SEED, Size, run
+from tests.long import longer
 
 pytestmark = pytest.mark.django_db
 
@@ -77,8 +78,12 @@ def everybody_was_treated_as_drawn() -> None:
     assert fates.count() == drawn == learners
 
 
-def test_equal_arms_look_different_rarely_and_a_biased_feed_is_found() -> None:
-    world = run(Size(courses=8, sections=6, learners=72))
+@pytest.mark.parametrize(
+    "courses",
+    [4, *longer("test_equal_arms_look_different_rarely_and_a_biased_feed_is_found", 8)],
+)
+def test_equal_arms_look_different_rarely_and_a_biased_feed_is_found(courses: int) -> None:
+    world = run(Size(courses=courses, sections=6, learners=72))
     everybody_was_treated_as_drawn()
     assert len(world.enrollments) == Assignment.objects.count()
 
@@ -89,7 +94,7 @@ def test_equal_arms_look_different_rarely_and_a_biased_feed_is_found() -> None:
     biased = shares(world.reports())
 
     assert [name for name, each in fair.items() if not each.is_met] == []
-    assert fair["all, a rate"].experiments == 24
+    assert fair["all, a rate"].experiments == 3 * courses
     # Of means nothing is said where every control has 0.
     assert not biased["all, a rate"].is_met
 

@@ -169,6 +169,7 @@ def test_two_evaluators_evaluate_everybody_once():
 
 
 @pytest.mark.parametrize("batches", [1, 3, 7])
+@pytest.mark.sampled(3)
 def test_evaluator_killed_at_work_leaves_no_partial_changes(batches):
     segment = make_roster(100)
     evaluator = start_python(EVALUATE_SLOWLY, NOW.isoformat())

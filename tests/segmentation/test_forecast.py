@@ -47,6 +47,7 @@ def foreseen(enrollment: Enrollment) -> list[tuple[Any, str, int]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ana", "bo", "cy"])
 @pytest.mark.parametrize("is_up_to_date", [True, False])
+@pytest.mark.sampled("True-ana", "False-bo", "True-cy")
 def test_five_segments_change_as_foreseen(name: str, is_up_to_date: bool) -> None:
     cast = make_cast(ends_on=(NOW + timedelta(days=12)).date())
     playbook = install_playbook("five-segments", now=NOW)

@@ -125,14 +125,18 @@ def test_override_after_the_instant_is_no_difference(proven):
 
 
 @pytest.mark.parametrize(
-    "learners",
+    ("learners", "days"),
     [
-        6,
-        *longer("test_without_courses_a_simulated_one_is_used_and_not_kept", generated.LEARNERS),
+        (6, 10),
+        *longer(
+            "test_without_courses_a_simulated_one_is_used_and_not_kept",
+            (generated.LEARNERS, generated.DAYS),
+        ),
     ],
 )
-def test_without_courses_a_simulated_one_is_used_and_not_kept(learners, monkeypatch):
+def test_without_courses_a_simulated_one_is_used_and_not_kept(learners, days, monkeypatch):
     monkeypatch.setattr(generated, "LEARNERS", learners)
+    monkeypatch.setattr(generated, "DAYS", days)
     assert "agree" in run()
     assert not Course.objects.exists()
     assert not Playbook.objects.exists()

@@ -80,6 +80,7 @@ def test_no_column_of_an_argument_can_be_that_of_another_signal():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.sampled(3)
 def test_trait_of_any_name_can_be_used_stored_and_exported(name, tmp_path):
     wales = make_enrollment(learner=make_learner(traits={name: "Wales"}))
     kent = make_enrollment(wales.course, make_learner(traits={name: "Kent"}))

@@ -18,6 +18,7 @@ SUMMER = {"starts_on": date(2025, 6, 1), "ends_on": date(2025, 8, 31)}
 
 @pytest.mark.parametrize("zone", ["CET", "Europe/Brussels", "MET"])
 @pytest.mark.slow
+@pytest.mark.sampled(3)
 def test_login_after_local_midnight_counts_for_that_day(zone):
     course = make_course(time_zone=zone, **SUMMER)
     enrollment = make_enrollment(course)

@@ -87,6 +87,7 @@ def test_a_forked_process_finds_what_a_started_one_finds() -> None:
 
 
 @pytest.mark.parametrize("code", ENDS.values(), ids=ENDS)
+@pytest.mark.sampled(2)
 def test_a_forked_process_ends_like_a_started_one(code: str) -> None:
     started, forked = both("-c", code)
 

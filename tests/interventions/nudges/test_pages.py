@@ -200,6 +200,7 @@ def test_those_already_in_get_it_if_asked(staff, segment):
         ({"name": "x" * 201}, "at most 200 characters"),
     ],
 )
+@pytest.mark.sampled(2)
 def test_bad_input_gets_a_sentence_and_nothing_typed_is_lost(staff, segment, changed, sentence):
     key = uuid4()
     page = text_of(post(staff, segment, key=key, hypothesis="Keep me", **changed))

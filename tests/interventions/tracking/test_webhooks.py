@@ -107,6 +107,7 @@ STATES = {"delivered": "delivered", "hard": "bounced", "complained": "complained
 
 @pytest.mark.slow
 @pytest.mark.parametrize("provider", WRITERS)
+@pytest.mark.sampled(3)
 def test_each_report_lands_once_and_acts_as_it_must(provider: str) -> None:
     course = make_live_course()
     kinds = [kind for kind in KINDS if (provider, kind) not in SILENT]
