@@ -8,7 +8,7 @@ from common.dates import instant_text
 from common.spreadsheets import csv_lines
 from experiments.exports.hiding import Shown
 from experiments.exports.notebook_file import notebook_text
-from experiments.exports.numbers import COLUMNS, number_cells
+from experiments.exports.numbers import COLUMNS, GIVEN, number_cells
 from experiments.exports.numbers_book import numbers_book
 from experiments.exports.plan import Plan
 from experiments.exports.rows import CODEBOOK_COLUMNS, Hidden, Row, codebook, row_lines
@@ -16,6 +16,7 @@ from experiments.reporting.advice import line_of
 from experiments.reporting.report import Report
 from experiments.reporting.sections import mismatch_text
 from experiments.reporting.small_cells import FEWEST, small_arms
+from experiments.reporting.text import listed
 
 ROWS, NUMBERS, CODEBOOK = "rows.csv", "numbers.csv", "codebook.csv"
 PROTOCOL, README, NOTEBOOK = "protocol.json", "README.txt", "report.ipynb"
@@ -25,16 +26,12 @@ _README = """{name}
 as of {as_of}
 {simulated}{warning}
 {answer}
+
 {rows}: one row per learner drawn, in an order that tells nothing about the learner. There
 are no names, addresses or ids. An empty outcome is not counted yet. A section, a stratum, a
 period or a day that fewer than {fewest} learners of an arm share is empty, and so is an outcome
 in which fewer than {fewest} learners of the arm are counted.
-{numbers}: the report's numbers on arm sizes, outcomes, guardrails, learners who left,
-learners whom a message reached, and the interval for any time, one per line. Those of the part
-"given" are its settings; all others follow from the rows. Not in it, and not computed again, are
-the parts of learners, the time before the draw, the difference over time, readings by ranks, cut
-numbers or a belief, the messages of each arm, and a test by the draw of which only a sample of
-the possible draws was counted.
+{computed}
 {codebook}: each column of the rows with its meaning, unit, window and missing values. Its
 last lines say which interval of {numbers} to quote, and what the others are for.
 {notebook}: computes these numbers again from the rows and prints both side by side. Open it
@@ -47,6 +44,34 @@ Keep the files as you keep other data on learners. Whoever knows a learner very 
 still recognize an unusual row. Do not join files of several days to find out which learner
 was added.
 """
+
+
+# The parts of the numbers that are computed again, each in the words of the README.
+COMPUTED = {
+    "arms": "arm sizes",
+    "outcome": "outcomes",
+    "any time": "the interval for any time",
+    "guardrail": "guardrails",
+    "left": "learners who left",
+    "reached": "learners whom a message reached",
+    "from_message": "outcomes from the first message or ghost on",
+    "period": "the periods of an adaptive draw",
+}
+# What else the page has numbers of.
+NOT_COMPUTED = (
+    "parts of learners",
+    "the time before the draw",
+    "the difference over time",
+    "the curves of times",
+    "readings by ranks, cut numbers, a belief or other courses",
+    "the messages of each arm",
+    "new learners per week",
+    "the shares of an adaptive draw over time",
+    "how alike learners of a section are and how large sections are",
+    "tests by the draw of which only a sample of the possible draws was counted",
+    "tests by the draw corrected for several comparisons",
+    "what a new experiment would need or find",
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +123,7 @@ class Bundle:
             answer="\n".join(wrap(line_of(self.report), 96)),
             fewest=FEWEST,
             sha256=facts.protocol_sha256,
+            computed=_computed_text(),
             rows=ROWS,
             numbers=NUMBERS,
             codebook=CODEBOOK,
@@ -105,6 +131,17 @@ class Bundle:
             digest=DIGEST,
             notebook=NOTEBOOK,
         )
+
+
+def _computed_text() -> str:
+    """Return which numbers of the page are in the file of numbers, in lines of a text file."""
+    text = (
+        f"{NUMBERS}: the report's numbers on {listed(list(COMPUTED.values()))}, one per line, as "
+        f'far as the report has them. Those of the part "{GIVEN}" are its settings; all others '
+        "follow from the rows. Not in it, and not computed again, are "
+        f"{listed(list(NOT_COMPUTED))}."
+    )
+    return "\n".join(wrap(text, 96))
 
 
 def warning_text(report: Report) -> str:

@@ -150,8 +150,8 @@ def _hint_text(report: Report) -> str:
     if not hints:
         return ""
     found = "; ".join(
-        f"in “{row.arm.name}”, {_guard_levels(row)} ({p_text(row.guardrail.difference.p_value)} "
-        f"alone, {p_text(row.corrected_p)} corrected for all {number:,})"
+        f"in “{row.arm.name}”, {_guard_levels(row)}: {p_text(row.guardrail.difference.p_value)} "
+        f"alone, {p_text(row.corrected_p)} corrected for all {number:,}"
         for row in hints
     )
     start = "One" if len(hints) == 1 else f"{len(hints):,}"

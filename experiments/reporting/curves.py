@@ -47,7 +47,8 @@ def over_time_svg(moments: Sequence[Moment], *, factor: int, width: int) -> str:
 def event_curves(result: MetricResult, report: Report) -> tuple[Step, ...]:
     """Return the share of learners with the event by day and arm; empty for other outcomes.
 
-    It is one minus the Kaplan-Meier curve.
+    It is one minus the Kaplan-Meier curve. It is empty if nobody has the event: a flat line has no
+    scale, and says less than the table.
     """
     steps: list[Step] = []
     for arm in report.arms:
@@ -58,7 +59,7 @@ def event_curves(result: MetricResult, report: Report) -> tuple[Step, ...]:
         last = sums.times.counted[-1][0]
         ends = [(0.0, 0.0), *found, (last, found[-1][1] if found else 0.0)]
         steps += [(arm.name, time, share) for time, share in ends]
-    return tuple(steps)
+    return tuple(steps) if any(share for _, _, share in steps) else ()
 
 
 def curves_text(result: MetricResult, report: Report) -> str:

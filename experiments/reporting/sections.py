@@ -50,9 +50,9 @@ class GuardText:
 
 
 def guard_texts(report: Report) -> list[GuardText]:
-    """Return each guardrail of each arm, those that got worse first."""
+    """Return each guardrail of each arm, those that got or may have got worse first."""
     several = len(report.arms) > 2
-    rows = sorted(report.guardrails, key=lambda row: not row.is_harmful)
+    rows = sorted(report.guardrails, key=lambda row: (not row.is_harmful, not row.is_hint))
     return [
         GuardText(
             f"{row.metric.name}: {row.arm.name}" if several else row.metric.name,

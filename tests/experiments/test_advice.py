@@ -123,17 +123,17 @@ def test_one_of_several_checks_gives_a_hint_of_harm_and_no_action(
 ) -> None:
     one = of((400, 1000), reached, unsubscribed=(14, 29), is_corrected=True)
     four = corrected_rows(one.guardrails * 4, is_corrected=True)
-    report = replace(one, guardrails=[four[0], *SAFE])
+    report = replace(one, guardrails=[*SAFE, four[0]])
     found = advice(report)
 
-    assert (report.guardrails[0].is_hint, one.guardrails[0].is_harmful) == (True, True)
+    assert (report.guardrails[-1].is_hint, one.guardrails[0].is_harmful) == (True, True)
     assert found is not None
     assert found.decision is decision
     assert found.text.startswith(action)
     assert found.text.endswith(
         "One of 4 checks of harm gives a hint, but no proof: in “nudge”, 29 of 1,000 learners "
-        "unsubscribed within 7 days (2.9%), against 14 of 1,000 (1.4%) (p = 0.021 alone, p = "
-        "0.083 corrected for all 4)."
+        "unsubscribed within 7 days (2.9%), against 14 of 1,000 (1.4%): p = 0.021 alone, p = "
+        "0.083 corrected for all 4."
     )
     first, *_ = guard_texts(report)
     assert (first.state, first.style) == ("perhaps worse", "unknown")

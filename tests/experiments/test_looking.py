@@ -253,5 +253,8 @@ def test_one_day_has_no_curve_over_time() -> None:
         )
         == ""
     )
+    # Nobody completed a module, so a curve would be a flat line without a scale.
+    assert TIME_TO.key in {result.metric.key for result in found.results}
+    assert not any(event_curves(result, found) for result in found.results)
     assert mismatch_text(found) == ""
     assert staying_texts(found) == ["No learner left the course before being counted."]
