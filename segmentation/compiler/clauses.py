@@ -50,8 +50,9 @@ def _course(sources: Sources) -> str:
     day_on = local_day(sources.as_of, "c.time_zone")
     over_at = midnight("(c.ends_on + 1)", "c.time_zone")
     return f"""
-        SELECT c.id, c.time_zone, c.ends_on, c.grace_days, x.day_on, {starts_at} AS starts_at,
-            {next_day_at} AS next_day_at, {over_at} AS over_at, z.ends, z.offsets
+        SELECT c.id, c.time_zone, c.starts_on, c.ends_on, c.grace_days, x.day_on,
+            {starts_at} AS starts_at, {next_day_at} AS next_day_at, {over_at} AS over_at,
+            z.ends, z.offsets
         FROM activity_course c
         CROSS JOIN LATERAL ({zone_arrays("c.time_zone")}) z
         CROSS JOIN LATERAL (SELECT {day_on} AS day_on) x

@@ -11,6 +11,7 @@ _USUAL: dict[SignalKind, tuple[str, Any]] = {
     SignalKind.CHANGE: ("<", 0),
     SignalKind.RATE: ("<", 0.5),
     SignalKind.DAYS: (">=", 7),
+    SignalKind.NUMBER: (">=", 1),
     SignalKind.TRAIT: ("=", ""),
 }
 _USUAL_WINDOW = 7

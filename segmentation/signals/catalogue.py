@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from segmentation.signals.activity import ACTIVITY
+from segmentation.signals.consistency import CONSISTENCY
 from segmentation.signals.context import CONTEXT
 from segmentation.signals.modules import COMPLETED, MODULE
 from segmentation.signals.needs import Need
@@ -13,6 +14,7 @@ from segmentation.signals.types import SignalRef, Window
 # In the order in which people choose them.
 GROUPS = {
     "Activity": ACTIVITY,
+    "Consistency": CONSISTENCY,
     "Quizzes": QUIZ,
     "Modules and activities": COMPLETED + OWED + MODULE,
     "About the learner": CONTEXT,

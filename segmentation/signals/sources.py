@@ -145,17 +145,23 @@ class Sources:
         """
         return self.since(max(self.touch_reach, 1))
 
-    def sum_of_day(self, expression: str, window: int | None, *, skip: int = 0) -> str:
-        """Return the aggregate of daily rows over the last N days, or over the N before `skip`."""
+    def sum_of_day(
+        self, expression: str, window: int | None, *, skip: int = 0, where: str = ""
+    ) -> str:
+        """Return the aggregate of daily rows over the last N days, or over the N before `skip`.
+
+        Only rows that meet the condition `where` count.
+        """
         self._check(Need.DAILY)
         oldest = None if window is None else window + skip
         self.reach = None if None in (oldest, self.reach) else max(oldest or 0, self.reach or 0)
-        if oldest is None:
-            return f"d.{self.daily.add(expression)}"
-        within = f"a.day > {self.day()} - {self.days(oldest)}"
+        within = [where] if where else []
+        if oldest is not None:
+            within.append(f"a.day > {self.day()} - {self.days(oldest)}")
         if skip:
-            within += f" AND a.day <= {self.day()} - {self.days(skip)}"
-        return f"d.{self.daily.add(f'{expression} FILTER (WHERE {within})')}"
+            within.append(f"a.day <= {self.day()} - {self.days(skip)}")
+        only = f" FILTER (WHERE {' AND '.join(within)})" if within else ""
+        return f"d.{self.daily.add(f'{expression}{only}')}"
 
     def of_progress(self, aggregate: str, *, items: str) -> str:
         """Return the aggregate over the Progress rows of the items that meet the condition."""

@@ -22,6 +22,7 @@ MAX_WINDOW = 366
 class SignalKind(StrEnum):
     """The kind of a signal's value. `change` is a difference of counts and may be negative.
 
+    A `number` is not negative and need not be whole, such as a quotient that may be above 1.
     A `trait` is a text, a number, true or false, or a list of them, and is compared by its type.
     """
 
@@ -29,6 +30,7 @@ class SignalKind(StrEnum):
     CHANGE = "change"
     RATE = "rate"
     DAYS = "days"
+    NUMBER = "number"
     TRAIT = "trait"
 
 

@@ -6,12 +6,15 @@ It is written from the definitions and not from the compiler, so that faults are
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import pairwise
+from math import sqrt
 from zoneinfo import ZoneInfo
 
 from activity.models import Course, Enrollment, Item
 from common.clock import local_midnight
 
 HOUR = 3600.0
+ONE_DAY = timedelta(days=1)
 # How far ahead a counted quiz may be due, and how long after its due day a module is open.
 QUIZ_AHEAD = timedelta(days=7)
 OPEN_AFTER_DUE = timedelta(days=14)
@@ -244,6 +247,42 @@ class LearnerReading:
                 spent = completed_at - min(self.touches(module, self.acts))
                 found[module.pk] = max(spent.total_seconds(), HOUR)
         return found
+
+    def active_on(self, window: int | None) -> set[date]:
+        return {self.world.local_day(act.occurred_at) for act in self.last(window)}
+
+    def streak_days(self, _):
+        active, length = self.active_on(None), 0
+        newest = self.day if self.day in active else self.day - ONE_DAY
+        while newest - length * ONE_DAY in active:
+            length += 1
+        return length
+
+    def longest_gap_days(self, window):
+        longest = length = 0
+        enrolled_on = self.world.local_day(self.enrollment.enrolled_at)
+        first_day = max(
+            self.day - timedelta(days=window - 1), enrolled_on, self.world.course.starts_on
+        )
+        for number in range((self.day - first_day).days + 1):
+            is_active = first_day + number * ONE_DAY in self.active_on(window)
+            length = 0 if is_active else length + 1
+            longest = max(longest, length)
+        return longest
+
+    def gap_deviation(self, window):
+        days = sorted(self.active_on(window))
+        gaps = [(later - earlier).days for earlier, later in pairwise(days)]
+        if len(gaps) < 2:
+            return None
+        # The textbook's n sum(x^2) - (sum x)^2 over n (n - 1).
+        above = len(gaps) * sum(gap * gap for gap in gaps) - sum(gaps) ** 2
+        return sqrt(above / (len(gaps) * (len(gaps) - 1)))
+
+    def resource_to_assessment_ratio(self, window):
+        attempts = self.total(["ATTEMPT_QUIZ"], window)
+        used = self.total(["PLAY_VIDEO", "DOWNLOAD_RESOURCE"], window)
+        return used / attempts if attempts else None
 
     def trait(self, _, key):
         learner, own = self.enrollment.learner.traits, self.enrollment.traits

@@ -59,6 +59,7 @@ def values_for(signal: Signal):
             st.integers(0, 30 * 86_400 * 10**6).map(lambda micros: micros / 10**6 / 86_400.0),
             st.sampled_from((0.0, 1.0, 7.0, 14.0)),
         ),
+        SignalKind.NUMBER: st.sampled_from((0.0, 0.5, 2 / 3, 1.0, 3.0, 12.5)),
         SignalKind.TRAIT: traits,
     }
     return st.one_of(st.none(), by_kind[signal.kind])

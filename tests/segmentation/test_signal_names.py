@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from segmentation.models import Membership
 from segmentation.rules import conditions, evaluate, find_ref, parse, to_json
 from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef, Window, usual_refs
+from segmentation.signals.consistency import CONSISTENCY
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_cast, make_enrollment, make_learner
 from tests.segmentation.factories import make_playbook, make_segment, members, where
@@ -108,8 +109,10 @@ def exported(course, path):
         return list(csv.DictReader(file))
 
 
+# Signals that came after their names had become JSON.
+LATER = {signal.name for signal in CONSISTENCY}
 OLD = {
-    **{ref.column: ref.identity for ref in usual_refs()},
+    **{ref.column: ref.identity for ref in usual_refs() if ref.signal.name not in LATER},
     "quiz_attempts_change_3": '{"field":"quiz_attempts_change","window":3}',
     "quiz_attempts_366": '{"field":"quiz_attempts","window":366}',
     "trait_region": '{"field":"trait","key":"region"}',
