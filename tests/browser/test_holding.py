@@ -54,6 +54,7 @@ def by_keyboard(page):
     yield keys.steps
 
 
+@pytest.mark.sampled("by_keyboard")
 @pytest.mark.parametrize("work", [by_mouse, by_keyboard])
 def test_messages_are_held_and_released(work, live_server, staff_context, entering):
     page, faults = visit(staff_context, live_server.url)

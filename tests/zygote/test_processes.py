@@ -165,6 +165,7 @@ print(settings.EMAIL_HOST, settings.DATABASES["default"]["OPTIONS"].get("applica
 """
 
 
+@pytest.mark.long("test_a_forked_process_finds_what_a_started_one_finds")
 def test_each_process_has_the_settings_that_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "MOST_SERVERS", 1)
     for number in range(2):
@@ -176,6 +177,7 @@ def test_each_process_has_the_settings_that_it_asks_for(monkeypatch: pytest.Monk
     assert "example.org" not in run_python(SHOW)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONHASHSEED", "LC_ALL", "TZ"])
 def test_what_is_read_at_the_start_of_python_needs_a_start(name: str) -> None:
     env = {name: {"PYTHONPATH": "/elsewhere", "PYTHONHASHSEED": "7"}.get(name, "C")}
@@ -185,6 +187,7 @@ def test_what_is_read_at_the_start_of_python_needs_a_start(name: str) -> None:
     assert finish(process).output == f"{env[name]}\n"
 
 
+@pytest.mark.long("test_each_is_a_process_of_its_own_that_can_be_killed")
 def test_a_process_outlives_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "MOST_SERVERS", 1)
     process = start_python("print('up', flush=True); print(input())", env={"EMAIL_HOST": "a"})
@@ -210,6 +213,7 @@ input()
 """
 
 
+@pytest.mark.long("test_servers_are_shared_by_the_tests")
 def test_servers_end_with_a_killed_client() -> None:
     client = start_command(sys.executable, "-c", START_AND_WAIT)
     with running(client):
