@@ -39,10 +39,13 @@ def longest_wait():
 
 @pytest.fixture(scope="module")
 def demo(django_db_setup, django_db_blocker):
-    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timetable, "LONGEST_WAIT", longest_wait())
+    with django_db_blocker.unblock():
         # The test runner would replace it by a backend that keeps mail in memory.
-        with override_settings(EMAIL_BACKEND="interventions.channels.mailbox.MailboxBackend"):
+        with (
+            override_settings(EMAIL_BACKEND="interventions.channels.mailbox.MailboxBackend"),
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(timetable, "LONGEST_WAIT", longest_wait())
             played = Demo(options(SHARED))
         yield played
         # Tables are emptied for the next test, as after any test that commits.
