@@ -39,7 +39,9 @@ def quote_texts(report: Report) -> Iterator[str]:
     if not texts:
         return
     yield from texts
-    yield f"Do not quote the others in its place. {' '.join(_others(report))}"
+    others = list(_others(report))
+    if others:
+        yield f"Do not quote the others in its place. {' '.join(others)}"
 
 
 def _quote(report: Report, row: Row) -> str:

@@ -13,7 +13,10 @@ from experiments.stats.sections import Section, SectionComparison, section_diffe
 from experiments.stats.sufficient import Moments
 
 NOT_BY_SECTION = "whole sections were drawn, and this kind of outcome cannot be compared by section"
-_NO_RELATIVE = "a relative difference of whole sections is not computed"
+_NO_RELATIVE = (
+    "for whole sections only the difference is computed by leaving out each section, and a share "
+    "of the control would need such an error of its own"
+)
 _NOBODY = [NOBODY.format(name) for name in ("the control", "this arm")]
 _NOT_ONCE = "an adjusted difference is not given with each section counted once"
 # Up to this number of sections, the draw alone checks the t distribution.

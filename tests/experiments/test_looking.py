@@ -243,13 +243,13 @@ def test_the_curves_escape_names_and_have_a_step_per_event() -> None:
 
 def test_one_day_has_no_curve_over_time() -> None:
     experiment = started()
-    drawn(experiment, "control", 3, 1)
-    drawn(experiment, "nudge", 3, 1)
-    found = report(experiment, as_of=NOW + WEEK)
+    drawn(experiment, "control", 6, 1)
+    drawn(experiment, "nudge", 6, 1)
+    found = report(experiment, as_of=NOW + 4 * WEEK)
 
     assert (
         over_time_svg(
-            details(experiment, found, as_of=NOW + WEEK).over_time, factor=100, width=WIDE
+            details(experiment, found, as_of=NOW + 4 * WEEK).over_time, factor=100, width=WIDE
         )
         == ""
     )

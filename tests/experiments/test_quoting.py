@@ -125,6 +125,12 @@ def test_without_a_planned_end_mark_caution_and_files_say_when_the_other_interva
         "quote no interval: the plan named no end, and this one is too narrow."
     )
     planned = list(quote_texts(looked_at(of((40, 100), (60, 100), most_learners=200))))
+    alone = of((40, 100), (60, 100), most_learners=200, is_adaptive=True)
+    unrelated = unknown(float("nan"), level=0.95, reason="")
+    never = replace(alone.primary.rows[0].comparison, relative=unrelated)
+    rows = [replace(alone.primary.rows[0], comparison=never)]
+    # Without another range there is none to warn of.
+    assert len(list(quote_texts(replace(alone, results=[replace(alone.primary, rows=rows)])))) == 1
     assert "unless" not in planned[0]
     assert "choose" not in " ".join(planned)
 
