@@ -4,7 +4,7 @@ Every function saves what it returns. Whatever is not named gets a value that fi
 which runs from 2025-09-01 to 2025-10-26 in London, over a clock change on its last night.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -93,6 +93,13 @@ def act(enrollment: Enrollment, verb: str = "LOGIN", **fields: Any) -> Event:
     result = ingest([event], now=event["occurred_at"])
     assert result.stored == 1, result.rejected
     return Event.objects.get(source=event["source"], source_id=event["source_id"])
+
+
+def all_act(enrollments: Iterable[Enrollment], verb: str, *, at: datetime, **fields: Any) -> None:
+    """Ingest one event of each at this instant, as one batch, which takes a tenth of the time."""
+    events = [make_event(each, verb, occurred_at=at, **fields) for each in enrollments]
+    result = ingest(events, now=at)
+    assert result.stored == len(events), result.rejected
 
 
 def hold_feed(course: Course, *, since: datetime) -> None:

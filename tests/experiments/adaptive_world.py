@@ -10,7 +10,7 @@ from experiments.models import Assignment, Experiment
 from experiments.operations import draw_arms
 from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import HALVES, make_experiment, make_segment
-from tests.factories import NOW, act, make_course, make_enrollment
+from tests.factories import NOW, all_act, make_course, make_enrollment
 
 WEEKS_LATER = NOW + timedelta(days=8)
 
@@ -48,9 +48,12 @@ def enter(experiment: Experiment, number: int, *, at: datetime) -> list[Assignme
 
 def attempt(rows: list[Assignment], *, arm: str = "nudge") -> None:
     """Let each learner of the arm attempt a quiz an hour after the draw."""
+    by_instant: dict[datetime, list[Enrollment]] = {}
     for row in rows:
         if row.arm.key == arm:
-            act(row.enrollment, "ATTEMPT_QUIZ", occurred_at=row.assigned_at + timedelta(hours=1))
+            by_instant.setdefault(row.assigned_at, []).append(row.enrollment)
+    for at, enrollments in by_instant.items():
+        all_act(enrollments, "ATTEMPT_QUIZ", at=at + timedelta(hours=1))
 
 
 def grow(**fields: Any) -> tuple[Experiment, list[Assignment]]:

@@ -19,7 +19,7 @@ from experiments.starting import lock_protocol_and_run
 from segmentation.models import Membership, Segment, Transition
 from tests.experiments import test_views
 from tests.experiments.factories import assign, make_experiment, make_segment, running_experiment
-from tests.factories import NOW, act, make_course, make_enrollment, make_item
+from tests.factories import NOW, all_act, make_course, make_enrollment, make_item
 
 pytestmark = pytest.mark.django_db
 viewer = test_views.viewer
@@ -69,10 +69,9 @@ def members(segment: Segment, course: Course) -> list[Enrollment]:
     quiz, at = make_item(course, "quiz"), NOW - timedelta(days=10)
     # Draws follow from the unit keys, so these are always the same.
     found = [make_enrollment(course, unit_key=UUID(int=number)) for number in range(40)]
-    for number, each in enumerate(found):
+    for each in found:
         enter(segment, each, at)
-        if number % 2:
-            act(each, "ATTEMPT_QUIZ", occurred_at=at + timedelta(days=1), item=quiz)
+    all_act(found[1::2], "ATTEMPT_QUIZ", at=at + timedelta(days=1), item=quiz)
     return found
 
 

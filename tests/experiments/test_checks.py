@@ -24,7 +24,7 @@ from experiments.stats.margins import Verdict
 from experiments.stats.sufficient import Counts
 from tests.experiments.factories import assign, running_experiment
 from tests.experiments.test_report import FACTS, arm
-from tests.factories import NOW, act, make_enrollment
+from tests.factories import NOW, act, all_act, make_enrollment
 
 AS_OF = NOW + 2 * WEEK
 HOUR = timedelta(hours=1)
@@ -93,10 +93,9 @@ def handed(assignment: Assignment, outcome: str, at: Any = NOW + HOUR) -> None:
 
 @pytest.mark.slow
 def test_guardrails_say_harm_safety_and_ignorance(experiment: Experiment) -> None:
-    for each in drawn(experiment, "nudge", 30)[:12]:
-        act(each.enrollment, "UNSUBSCRIBED", occurred_at=NOW + HOUR)
-    for each in drawn(experiment, "control", 30):
-        act(each.enrollment, "LOGIN", occurred_at=NOW + HOUR)
+    nudged, controls = drawn(experiment, "nudge", 30), drawn(experiment, "control", 30)
+    all_act([each.enrollment for each in nudged[:12]], "UNSUBSCRIBED", at=NOW + HOUR)
+    all_act([each.enrollment for each in controls], "LOGIN", at=NOW + HOUR)
 
     rows = {row.metric.key: row for row in report(experiment, as_of=AS_OF).guardrails}
 
@@ -129,8 +128,8 @@ def test_an_empty_arm_has_guardrails_without_numbers(experiment: Experiment) -> 
 def test_learners_who_leave_one_arm_withhold_its_comparison(experiment: Experiment) -> None:
     drawn(experiment, "control", 40)
     drawn(experiment, "nudge", 20)
-    for each in drawn(experiment, "nudge", 20, withdrew_at=NOW + 24 * HOUR):
-        act(each.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + HOUR)
+    leaving = drawn(experiment, "nudge", 20, withdrew_at=NOW + 24 * HOUR)
+    all_act([each.enrollment for each in leaving], "ATTEMPT_QUIZ", at=NOW + HOUR)
 
     found = report(experiment, as_of=AS_OF)
 
@@ -170,8 +169,8 @@ def test_equal_leaving_withholds_nothing(experiment: Experiment) -> None:
 
 @pytest.mark.slow
 def test_the_effect_on_the_reached_divides_by_the_share_reached(experiment: Experiment) -> None:
-    for each in drawn(experiment, "control", 40)[:8]:
-        act(each.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + 2 * HOUR)
+    controls = drawn(experiment, "control", 40)
+    all_act([each.enrollment for each in controls[:8]], "ATTEMPT_QUIZ", at=NOW + 2 * HOUR)
     for place, each in enumerate(drawn(experiment, "nudge", 40)):
         if place < 20:
             handed(each, "handed_off")

@@ -23,7 +23,7 @@ from experiments.reporting.sections import (
 )
 from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import assign, make_experiment, make_segment
-from tests.factories import NOW, act, make_course, make_enrollment, make_item
+from tests.factories import NOW, act, all_act, make_course, make_enrollment, make_item
 
 pytestmark = pytest.mark.django_db
 
@@ -51,10 +51,9 @@ def drawn(
     assert experiment.segment is not None
     course = experiment.segment.playbook.courses.get()
     found = [make_enrollment(course, **fields) for _ in range(n)]
-    for place, enrollment in enumerate(found):
+    for enrollment in found:
         assign(experiment, arm, at, enrollment)
-        if place < reached:
-            act(enrollment, "ATTEMPT_QUIZ", occurred_at=at + HOUR)
+    all_act(found[:reached], "ATTEMPT_QUIZ", at=at + HOUR)
     return found
 
 

@@ -35,7 +35,7 @@ from experiments.stats.sections import section_difference
 from experiments.stats.sufficient import Counts, Moments
 from experiments.stats.survival import Times
 from tests.experiments.factories import make_experiment, make_segment
-from tests.factories import NOW, act, make_course, make_enrollment, make_item
+from tests.factories import NOW, act, all_act, make_course, make_enrollment, make_item
 
 DAY = timedelta(days=1)
 # Passed of five learners per section.
@@ -175,8 +175,8 @@ def attempt(experiment: Experiment, arm: str, numbers: tuple[int, ...]) -> None:
     """Let so many learners of each section of the arm attempt a quiz."""
     draws = experiment.section_draws.filter(arm__key=arm).order_by("position")
     for draw, number in zip(draws, numbers, strict=True):
-        for assignment in draw.assignments.order_by("pk")[:number]:
-            act(assignment.enrollment, "ATTEMPT_QUIZ", occurred_at=NOW + timedelta(hours=1))
+        first = draw.assignments.order_by("pk").select_related("enrollment")[:number]
+        all_act([each.enrollment for each in first], "ATTEMPT_QUIZ", at=NOW + timedelta(hours=1))
 
 
 @pytest.mark.slow

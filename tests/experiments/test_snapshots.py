@@ -23,7 +23,7 @@ from experiments.queries.snapshots import snapshot_days, snapshot_fault
 from experiments.reporting.text import CSV_COLUMNS
 from experiments.starting import lock_protocol_and_run
 from tests.experiments.factories import assign, make_experiment, make_segment
-from tests.factories import NOW, act, make_course, make_enrollment
+from tests.factories import NOW, act, all_act, make_course, make_enrollment
 
 pytestmark = pytest.mark.django_db
 
@@ -164,8 +164,7 @@ def test_verifying_draws_again_and_computes_the_numbers_again() -> None:
     lock_protocol_and_run(found.pk, now=NOW)
     learners = [make_enrollment(course) for _ in range(20)]
     draw_arms(found.pk, [each.pk for each in learners], now=NOW)
-    for each in learners[:7]:
-        act(each, "ATTEMPT_QUIZ", occurred_at=NOW + DAY)
+    all_act(learners[:7], "ATTEMPT_QUIZ", at=NOW + DAY)
     keep(NOW + WEEK)
 
     sound = verify_experiment("drawn")
