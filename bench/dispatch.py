@@ -15,7 +15,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from typing import Any
 
 from django.conf import settings
 
+from bench.checkouts import checked_out
 from config.running.startup import prepare
 
 prepare(default_settings="config.settings.test")
@@ -120,19 +120,6 @@ def run_world(folder: Path, port: int, work: str, number: int) -> Any:
         command, cwd=folder, env=env, check=True, stdout=subprocess.PIPE, text=True
     )
     return json.loads(said.stdout)
-
-
-@contextmanager
-def checked_out(commit: str) -> Iterator[Path]:
-    """Check out the commit into a temporary folder for the duration of the block."""
-    with tempfile.TemporaryDirectory() as folder:
-        git = ["git", "-C", str(ROOT), "worktree"]
-        place = Path(folder, commit)
-        subprocess.run([*git, "add", "--quiet", "--detach", str(place), commit], check=True)
-        try:
-            yield place
-        finally:
-            subprocess.run([*git, "remove", "--force", str(place)], check=True)
 
 
 @contextmanager

@@ -5,15 +5,17 @@ these are timed: reading the five sets, in turns with DuckDB, which computes the
 raw files with the same number of threads (the sets are checked to be equal); reading the sets of a
 past day; the full evaluation, whose time beyond reading is the time of the writes; one more
 simulated hour; and 1,000 enrollments with a new event. With --million, the runs are repeated up to
-a million enrollments, and all are evaluated.
+a million enrollments, and all are evaluated. With --beside, an earlier commit is then checked out
+into a temporary folder, and its own benchmark runs on its own server with the same data.
 
-    python -m bench.evaluate [--keep] [--million] [--json]
+    python -m bench.evaluate [--keep] [--million] [--beside COMMIT] [--json]
 """
 
 import argparse
 import json
 import os
 import random
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +40,7 @@ from django.db import connection, transaction  # noqa: E402
 from activity.importing.oulad import ImportOptions, import_runs, known_runs  # noqa: E402
 from activity.models import Course, Due, DueCause, Enrollment  # noqa: E402
 from activity.operations import ingest, pull_course  # noqa: E402
+from bench.checkouts import checked_out, without_ours  # noqa: E402
 from bench.duckdb_five_segments import five_segments  # noqa: E402
 from bench.replicate import replicate  # noqa: E402
 from common.clock import local_date  # noqa: E402
@@ -67,6 +70,8 @@ RIVAL_NAMES = {
     "VC": "veterans",
 }
 MILLION = 1_000_000
+# For the most enrollments, against the commit before they were evaluated together.
+AIM_BESIDE = 0.15
 Sets = dict[str, set[tuple[str, int]]]
 
 
@@ -80,6 +85,8 @@ class Row:
     rival_seconds: float | None = None
     aim: float | None = None
     note: str = ""
+    # How many enrollments it is about, where that matters.
+    count: int = 0
 
     @property
     def ratio(self) -> float | None:
@@ -99,6 +106,8 @@ class Bench:
     pool: ThreadPoolExecutor
     workers: int
     rows: list[Row] = field(default_factory=list)
+    # The work with the most enrollments.
+    largest: str = ""
 
     def add(self, work: str, seconds: float, **more: Any) -> Row:
         row = Row(work, seconds, **more)
@@ -114,16 +123,18 @@ def main() -> int:
     bench = Bench(options.data, pool, options.workers)
     with _own_database(options), _shut_down(bench):
         _load(options.data)
-        measure_evaluation(bench)
+        full = measure_evaluation(bench)
         if options.million:
-            measure_million(bench, options.million)
+            measure_million(bench, options.million, full)
+    if options.beside:
+        _measure_beside(bench, options)
     if options.json:
         print(json.dumps([vars(row) | {"ratio": row.ratio} for row in bench.rows]))
     return 0 if all(row.is_met for row in bench.rows) else 1
 
 
-def measure_evaluation(bench: Bench) -> None:
-    """Measure the rows for the original OULAD data."""
+def measure_evaluation(bench: Bench) -> Row:
+    """Measure the rows for the original OULAD data. Return the row of the full evaluation."""
     count = Enrollment.objects.count()
     reading, rival = _reading_against_rival(bench)
     bench.add(
@@ -134,7 +145,7 @@ def measure_evaluation(bench: Bench) -> None:
     seconds, counts = _full_evaluation(bench)
     assert counts.evaluated == count, counts
     bench.add("  their writes", seconds - reading, note=f"{counts.entered:,} memberships")
-    full = bench.add("full evaluation, read and written", seconds).seconds
+    full = bench.add("full evaluation, read and written", seconds, count=count)
     hours = {"one more hour, in the evening": AS_OF + HOUR}
     noon = AS_OF + timedelta(hours=14, minutes=30)
     _evaluate(bench, noon)
@@ -147,7 +158,8 @@ def measure_evaluation(bench: Bench) -> None:
     for where, ids in _samples().items():
         work = f"{CHANGED:,} changed, {where}"
         seconds = median(_changed(bench, ids, noon + HOUR) for _ in range(ROUNDS))
-        bench.add(work, seconds, rival="full evaluation", rival_seconds=full, aim=1 / 20)
+        bench.add(work, seconds, rival=full.work, rival_seconds=full.seconds, aim=1 / 20)
+    return full
 
 
 def _full_evaluation(bench: Bench) -> tuple[float, EvaluationCounts]:
@@ -167,7 +179,7 @@ def _changed(bench: Bench, enrollment_ids: Sequence[int], now: datetime) -> floa
     return seconds
 
 
-def measure_million(bench: Bench, enrollments: int) -> None:
+def measure_million(bench: Bench, enrollments: int, full: Row) -> None:
     """Repeat the runs up to this number of enrollments, and evaluate all for the first time."""
     replicate(enrollments)
     count = Enrollment.objects.count()
@@ -176,7 +188,38 @@ def measure_million(bench: Bench, enrollments: int) -> None:
     seconds, counts = _timed(lambda: _evaluate_all(bench, AS_OF))
     assert counts.evaluated == count, counts
     note = f"{counts.entered:,} memberships; the aim is under 30 s"
-    bench.add(f"{count:,} enrollments, read and written", seconds, note=note)
+    # A tenth more than the work grew by.
+    aim = 1.1 * count / full.count
+    bench.largest = f"{count:,} enrollments, read and written"
+    bench.add(
+        bench.largest, seconds, rival=full.work, rival_seconds=full.seconds, aim=aim, note=note
+    )
+
+
+def _measure_beside(bench: Bench, options: argparse.Namespace) -> None:
+    """Run the benchmark of the earlier commit, and compare the rows that both have."""
+    own = {row.work: row.seconds for row in bench.rows}
+    command = [sys.executable, "-m", "bench.evaluate", "--json", "--data", options.data.resolve()]
+    if options.million:
+        command += ["--million", str(options.million)]
+    with checked_out(options.beside) as folder:
+        try:
+            # No check: an aim of its own that it misses is no fault.
+            run = subprocess.run(
+                command, cwd=folder, stdout=subprocess.PIPE, env=without_ours(), check=False
+            )
+        finally:
+            stop = [sys.executable, "-c", "from config import embedded; embedded.stop()"]
+            subprocess.run(stop, cwd=folder, capture_output=True, check=False)
+    for row in json.loads(run.stdout):
+        if row["work"] in own:
+            bench.add(
+                f"{row['work']}, against {options.beside}",
+                own[row["work"]],
+                rival=options.beside,
+                rival_seconds=row["seconds"],
+                aim=AIM_BESIDE if row["work"] == bench.largest else None,
+            )
 
 
 def _reading_against_rival(bench: Bench) -> tuple[float, float]:
@@ -351,6 +394,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--million", nargs="?", type=int, const=MILLION, help="also this number (default: 1000000)"
     )
+    parser.add_argument("--beside", metavar="COMMIT", help="an earlier commit to measure too")
     parser.add_argument("--json", action="store_true", help="print JSON as well")
     return parser.parse_args()
 
