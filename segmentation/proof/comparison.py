@@ -1,7 +1,7 @@
 """Compare SQL, Python and evaluation driven by Due. All changes are rolled back."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,12 +15,16 @@ from activity.queries import wrong_day
 from segmentation.models import PlaybookCourse, Segment, Transition
 from segmentation.operations.definitions import Definition, read_definitions
 from segmentation.proof.generated import Generated, generate_course
+from segmentation.proof.signals import compare_signals
 from segmentation.queries import match_rule, read_signals
 from segmentation.rules import Group, evaluate
+from segmentation.signals import SignalRef
 from segmentation.stages.evaluate import evaluate_due
 
 STEP = timedelta(hours=6)
 STEPS = 8
+# Signals of generated courses are computed in plain Python at each instant of this number.
+SIGNALS_EVERY = 5
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class Proof:
-    """The number of comparisons until the first difference, and the difference if there is one."""
+    """The number of comparisons until the first difference, and the difference if there is one.
+
+    `cases` are generated: a random rule with one learner's history.
+    """
 
     instants: int = 0
     comparisons: int = 0
+    cases: int = 0
     difference: Difference | None = None
 
     def __add__(self, other: "Proof") -> "Proof":
         return Proof(
             self.instants + other.instants,
             self.comparisons + other.comparisons,
+            self.cases + other.cases,
             self.difference or other.difference,
         )
 
@@ -100,12 +109,20 @@ def _unanswered(course: Course) -> set[int]:
 
 
 def prove_generated(seed: int) -> Proof:
-    """Compare throughout a simulated course, with every shipped playbook."""
+    """Compare throughout a simulated course, with every shipped playbook and random rules.
+
+    Events come late and twice, and clocks change in most of the zones.
+    """
     with transaction.atomic():
         generated: Generated = generate_course(seed)
-        proof = _drive(generated.course, generated.instants, before=generated.tell)
+        proof = _drive(
+            generated.course,
+            generated.instants,
+            before=generated.tell,
+            signals_at=generated.instants[::SIGNALS_EVERY],
+        )
         transaction.set_rollback(True)
-    return proof
+    return proof + Proof(cases=generated.cases)
 
 
 def _drive(
@@ -113,8 +130,12 @@ def _drive(
     instants: Iterable[datetime],
     *,
     before: Callable[[datetime], None] = lambda now: None,
+    signals_at: Container[datetime] = (),
 ) -> Proof:
-    """Evaluate and compare at each instant in turn, until there is a difference."""
+    """Evaluate and compare at each instant in turn, until there is a difference.
+
+    At some instants also the signals are compared with plain Python.
+    """
     proof = Proof()
     for now in instants:
         before(now)
@@ -122,6 +143,8 @@ def _drive(
         proof += _compare_readings(course, now)
         if proof.difference is None:
             proof += Proof(difference=_compare_with_everybody(course, now))
+        if proof.difference is None and now in signals_at:
+            proof += Proof(difference=_compare_signals(course, now))
         if proof.difference is not None:
             break
     return proof
@@ -143,16 +166,34 @@ def _misdated(course: Course, as_of: datetime) -> Difference | None:
     )
 
 
+def _compare_signals(course: Course, as_of: datetime) -> Difference | None:
+    found = compare_signals(course, _refs(read_definitions(course.id).active), as_of=as_of)
+    if found is None:
+        return None
+    enrollment = Enrollment.objects.select_related("learner").get(id=found.enrollment_id)
+    return Difference(
+        course=course.key,
+        learner=enrollment.learner.external_id,
+        segment="",
+        as_of=as_of.isoformat(),
+        what=str(found),
+    )
+
+
+def _refs(active: Iterable[Definition]) -> list[SignalRef]:
+    return list({part.ref: None for one in active for part in one.rules.conditions()})
+
+
 def _compare_readings(course: Course, as_of: datetime) -> Proof:
     """Compare the rules in SQL with the rules in Python on the same signals."""
     active = read_definitions(course.id).active
-    refs = list({part.ref: None for one in active for part in one.rules.conditions()})
-    rows = list(read_signals(course, refs, as_of=as_of))
+    rows = list(read_signals(course, _refs(active), as_of=as_of))
     proof = Proof(instants=1)
     for one in active:
         for rule in filter(None, (one.rules.rule, one.rules.leave_rule)):
             python = {row.enrollment_id for row in rows if evaluate(rule, row.signals) is True}
-            proof += Proof(0, len(rows), _first(course, one, (rule, python), as_of))
+            found = _first(course, one, (rule, python), as_of)
+            proof += Proof(comparisons=len(rows), difference=found)
     return proof
 
 

@@ -14,6 +14,7 @@ from activity.models import Course, Enrollment
 from activity.operations import ingest
 from common.clock import local_date, local_midnight
 from interventions.models import Delivery
+from segmentation.proof.plain import Act, LearnerReading, World
 from segmentation.rules import conditions, evaluate, parse
 from tests.factories import make_enrollment, make_event, make_item
 from tests.interventions.factories import make_cadence
@@ -31,7 +32,6 @@ from tests.interventions.test_what_if_rule import (
     numbers,
 )
 from tests.segmentation.factories import make_playbook, make_segment, where
-from tests.segmentation.reference import Act, LearnerReading, World
 
 pytestmark = pytest.mark.django_db
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from activity.operations import ingest
 from common.clock import local_midnight
+from segmentation.proof.plain import Act, World
 from tests.factories import make_course, make_enrollment, make_event, make_item, make_learner
-from tests.segmentation.reference import Act, World
 from tests.segmentation.rule_strategies import trait_sets
 
 # A course over the night on which the clocks go back, in zones with special cases: in Havana

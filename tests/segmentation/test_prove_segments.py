@@ -1,11 +1,14 @@
 """The command that compares SQL, Python and evaluation driven by Due."""
 
 import json
+import operator
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from activity.models import Course, Due, Event, Learner
 from activity.operations import ingest
@@ -14,6 +17,8 @@ from segmentation.operations import install_playbook, remove_member
 from segmentation.operations.revisions import pull_changed
 from segmentation.proof import generated
 from segmentation.queries import read_signals
+from segmentation.rules import OPERATORS
+from segmentation.signals import SIGNALS_BY_NAME
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_cast, make_course, make_enrollment, make_event
 from tests.long import longer
@@ -52,6 +57,7 @@ def test_on_a_live_course_they_agree_and_nothing_is_kept():
         "agree": True,
         "instants": 8,
         "comparisons": 8 * 5 * 3,
+        "cases": 0,
         "difference": None,
     }
     assert everything() == before
@@ -125,21 +131,74 @@ def test_override_after_the_instant_is_no_difference(proven):
 
 
 @pytest.mark.parametrize(
-    ("learners", "days"),
+    ("learners", "days", "rules"),
     [
-        (6, 10),
+        (4, 5, 6),
         *longer(
             "test_without_courses_a_simulated_one_is_used_and_not_kept",
-            (generated.LEARNERS, generated.DAYS),
+            (generated.LEARNERS, generated.DAYS, generated.RULES),
         ),
     ],
 )
-def test_without_courses_a_simulated_one_is_used_and_not_kept(learners, days, monkeypatch):
-    monkeypatch.setattr(generated, "LEARNERS", learners)
-    monkeypatch.setattr(generated, "DAYS", days)
+def test_without_courses_a_simulated_one_is_used_and_not_kept(learners, days, rules, monkeypatch):
+    simulate_fewer(monkeypatch, learners, days, rules)
     assert "agree" in run()
     assert not Course.objects.exists()
     assert not Playbook.objects.exists()
+
+
+def simulate_fewer(monkeypatch, learners, days, rules):
+    monkeypatch.setattr(generated, "LEARNERS", learners)
+    monkeypatch.setattr(generated, "DAYS", days)
+    monkeypatch.setattr(generated, "RULES", rules)
+
+
+def test_further_courses_are_simulated_until_there_are_enough_cases(monkeypatch):
+    simulate_fewer(monkeypatch, 3, 2, 2)
+    said = json.loads(run("--cases", "20", "--json"))
+    assert said["agree"]
+    assert said["cases"] >= 20
+    assert said["instants"] > 4, "one course has four instants"
+
+
+def plant_in_an_operator(monkeypatch):
+    wrong = replace(OPERATORS[">="], python=operator.gt)
+    monkeypatch.setitem(OPERATORS, ">=", wrong)
+
+
+def plant_in_a_signal(monkeypatch):
+    signal = SIGNALS_BY_NAME["active_days"]
+
+    def one_day_more(ref, sources):
+        return signal_sql(replace(ref, window=ref.window + 1), sources)
+
+    signal_sql = signal.sql
+    monkeypatch.setitem(vars(signal), "sql", one_day_more)
+
+
+def plant_in_a_zone(_):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE activity_zoneperiod SET utc_offset = utc_offset - interval '5 hours'"
+            " WHERE zone = 'Pacific/Auckland'"
+        )
+
+
+@pytest.mark.parametrize(
+    ("plant", "says"),
+    [
+        (plant_in_an_operator, "the rule is true in"),
+        (plant_in_a_signal, 'the signal {"field":"active_days"'),
+        (plant_in_a_zone, "the signal "),
+    ],
+    ids=["operator", "signal", "zone"],
+)
+def test_a_planted_fault_is_found(plant, says, monkeypatch):
+    simulate_fewer(monkeypatch, 4, 6, 12)
+    plant(monkeypatch)
+    with pytest.raises(CommandError) as found:
+        run("--generated", "--seed", "1")
+    assert says in str(found.value)
 
 
 def test_an_unclear_instant_is_refused():
@@ -167,7 +226,7 @@ def test_of_all_courses_those_without_an_active_segment_are_named_and_the_others
 
 def test_without_an_active_segment_the_json_is_still_json():
     said = json.loads(run("--course", make_course().key, "--as-of", NOW.isoformat(), "--json"))
-    assert said == {"agree": True, "instants": 0, "comparisons": 0, "difference": None}
+    assert said == {"agree": True, "instants": 0, "comparisons": 0, "cases": 0, "difference": None}
 
 
 def test_export_without_signals_has_only_the_learners():

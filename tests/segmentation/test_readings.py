@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from activity.models import Enrollment
 from segmentation.compiler import SegmentRules, compile_reading, compile_rules
 from segmentation.operations import ensure_norms
+from segmentation.proof.plain import LearnerReading, completed_by_somebody, paces
 from segmentation.queries import norms_for, read_signals
 from segmentation.rules import conditions, evaluate, parse
 from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef, Subject, Window
 from tests.examples import examples
 from tests.segmentation.histories import instants, worlds
-from tests.segmentation.reference import LearnerReading, completed_by_somebody, paces
 from tests.segmentation.rule_strategies import NAMES, rule_shapes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -29,11 +30,17 @@ class Command(BaseCommand):
         parser.add_argument("--as-of", metavar="T", help="ISO 8601 with an offset; default: now")
         parser.add_argument("--generated", action="store_true", help="use a simulated course")
         parser.add_argument("--seed", type=int, default=1, help="seed of the simulated course")
+        parser.add_argument(
+            "--cases",
+            type=int,
+            metavar="N",
+            help="simulate further courses until so many random rules with a history are compared",
+        )
         parser.add_argument("--json", action="store_true", help="print only JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Compare and print the result."""
-        proof, idle = _prove(options)
+        proof, idle = self._prove(options)
         if options["json"]:
             self.stdout.write(json.dumps({"agree": proof.difference is None, **asdict(proof)}))
         if proof.difference is not None:
@@ -45,14 +52,26 @@ class Command(BaseCommand):
         if proof.instants:
             self.stdout.write(_sentence(proof))
 
+    def _prove(self, options: dict[str, Any]) -> tuple[Proof, list[Course]]:
+        """Return the result, and the courses in which there was nothing to compare."""
+        key = options["course"]
+        courses = [find_course(key)] if key else list(every_course())
+        if options["generated"] or options["cases"] or not courses:
+            return self._prove_generated(options["seed"], options["cases"] or 1), []
+        return _prove_live(courses, options["as_of"])
 
-def _prove(options: dict[str, Any]) -> tuple[Proof, list[Course]]:
-    """Return the result, and the courses in which there was nothing to compare."""
-    key = options["course"]
-    courses = [find_course(key)] if key else list(every_course())
-    if options["generated"] or not courses:
-        return prove_generated(options["seed"]), []
-    as_of = read_instant(options["as_of"]) if options["as_of"] else utc_now()
+    def _prove_generated(self, seed: int, wanted: int) -> Proof:
+        proof = Proof()
+        for number in count(seed):
+            proof += prove_generated(number)
+            if proof.difference is not None or proof.cases >= wanted:
+                return proof
+            self.stderr.write(f"{proof.cases:,} of {wanted:,} cases agree ...")
+        raise AssertionError("count() ends never")
+
+
+def _prove_live(courses: list[Course], instant: str | None) -> tuple[Proof, list[Course]]:
+    as_of = read_instant(instant) if instant else utc_now()
     proof, idle = Proof(), []
     for course in courses:
         found = prove_course(course, as_of=as_of)
@@ -67,9 +86,10 @@ def _prove(options: dict[str, Any]) -> tuple[Proof, list[Course]]:
 def _sentence(proof: Proof) -> str:
     found = proof.difference
     if found is None:
+        cases = f" in {proof.cases:,} generated cases" if proof.cases else ""
         return (
             f"SQL, Python and evaluation driven by due times agree: {proof.comparisons:,}"
-            f" comparisons at {proof.instants:,} instants."
+            f" comparisons at {proof.instants:,} instants{cases}."
         )
     # A wrong day affects every segment.
     segment = f", segment '{found.segment}'" if found.segment else ""

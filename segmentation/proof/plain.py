@@ -1,6 +1,6 @@
-"""A reference of the signals for one learner from a list of acts: slow, plain, without SQL.
+"""Every signal of one learner from a list of acts: slow, plain, without SQL. Pure.
 
-It is written from the definitions and not from the compiler, so that faults are found.
+It is written from the definitions and not from the compiler, so that the proof finds faults.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from activity.models import Course, Enrollment, Item
 from common.clock import local_midnight
+from segmentation.signals import SignalRef, SignalValue
 
 HOUR = 3600.0
 ONE_DAY = timedelta(days=1)
@@ -45,12 +46,28 @@ class World:
     course: Course
     items: Sequence[Item]
     acts: Sequence[Act] = field(default_factory=list)
+    _norms: dict[date, "PlainNorms"] = field(default_factory=dict, compare=False)
 
     def local_day(self, instant: datetime) -> date:
         return instant.astimezone(ZoneInfo(self.course.time_zone)).date()
 
+    def norms(self, day: date) -> "PlainNorms":
+        """Return the norms of the day, computed once."""
+        if day not in self._norms:
+            self._norms[day] = PlainNorms(completed_by_somebody(self, day), *paces(self, day))
+        return self._norms[day]
+
     def modules(self, day: date) -> list[Item]:
         return [item for item in self.items if item.kind == "module" and is_assigned(item, day)]
+
+
+@dataclass(frozen=True)
+class PlainNorms:
+    """The activities that somebody had completed, and the medians and paces of learners."""
+
+    completed: set[int]
+    medians: dict[int, float]
+    paces: dict[Enrollment, float]
 
 
 def is_assigned(item: Item, day: date) -> bool:
@@ -79,6 +96,11 @@ class LearnerReading:
         ]
         starts_at = local_midnight(world.course.starts_on, world.course.time_zone)
         self.began_at = max(enrollment.enrolled_at, starts_at)
+
+    def value(self, ref: SignalRef) -> SignalValue:
+        """Return the signal."""
+        found: SignalValue = getattr(self, ref.signal.name)(ref.window, *ref.args)
+        return found
 
     def last(self, window: int | None, *, skip: int = 0) -> list[Act]:
         """Return the acts of the last N days, or of the N days before the last `skip` days."""
@@ -113,32 +135,32 @@ class LearnerReading:
             if act.verb == "ATTEMPT_QUIZ" and act.score is not None
         ]
 
-    def active_days(self, window):
+    def active_days(self, window: int) -> SignalValue:
         return len({self.world.local_day(act.occurred_at) for act in self.last(window)})
 
-    def logins(self, window):
+    def logins(self, window: int) -> SignalValue:
         return self.total(["LOGIN"], window)
 
-    def content_views(self, window):
+    def content_views(self, window: int) -> SignalValue:
         return self.total(VIEWS, window)
 
-    def video_plays(self, window):
+    def video_plays(self, window: int) -> SignalValue:
         return self.total(["PLAY_VIDEO"], window)
 
-    def downloads(self, window):
+    def downloads(self, window: int) -> SignalValue:
         return self.total(["DOWNLOAD_RESOURCE"], window)
 
-    def assignments_started(self, window):
+    def assignments_started(self, window: int) -> SignalValue:
         return self.total(["START_ASSIGNMENT"], window)
 
-    def quiz_attempts(self, window):
+    def quiz_attempts(self, window: int) -> SignalValue:
         return self.total(["ATTEMPT_QUIZ"], window)
 
-    def quiz_attempts_change(self, window):
+    def quiz_attempts_change(self, window: int) -> SignalValue:
         attempts = ["ATTEMPT_QUIZ"]
         return self.total(attempts, window) - self.total(attempts, window, skip=window)
 
-    def quiz_attempt_rate(self, window):
+    def quiz_attempt_rate(self, window: int) -> SignalValue:
         recent = self.last(window)
         offered = [
             item
@@ -152,24 +174,24 @@ class LearnerReading:
         attempted = {act.item.pk for act in recent if act.verb == "ATTEMPT_QUIZ" and act.item}
         return self.share([item.pk in attempted for item in offered])
 
-    def quiz_pass_rate(self, window):
+    def quiz_pass_rate(self, window: int | None) -> SignalValue:
         mark = float(self.world.course.pass_mark)
         return self.share([score >= mark for score in self.scored(window)])
 
-    def average_score(self, window):
+    def average_score(self, window: int | None) -> SignalValue:
         scores = self.scored(window)
         # In millionths, as scores are stored. Sums of floats would depend on the order.
         total = sum(round(score * 10**6) for score in scores) / 10**6
         return total / len(scores) if scores else None
 
-    def modules_completed(self, window):
+    def modules_completed(self, window: int | None) -> SignalValue:
         found = [self.completed_at(item) for item in self.world.items if item.kind == "module"]
         days = [self.world.local_day(at) for at in found if at is not None]
         if window is None:
             return len(days)
         return sum(day > self.day - timedelta(days=window) for day in days)
 
-    def completion_rate(self, _):
+    def completion_rate(self, _: int | None) -> SignalValue:
         modules = self.world.modules(self.day)
         return self.share([self.completed_at(module) is not None for module in modules])
 
@@ -178,7 +200,7 @@ class LearnerReading:
         last = self.day - timedelta(days=self.world.course.grace_days)
         first_day = date.min if window is None else last - timedelta(days=window - 1)
         enrolled_on = self.world.local_day(self.enrollment.enrolled_at)
-        known = completed_by_somebody(self.world, self.day)
+        known = self.world.norms(self.day).completed
         return [
             item
             for item in self.world.items
@@ -188,30 +210,30 @@ class LearnerReading:
             and item.pk in known
         ]
 
-    def activities_completed_rate(self, window):
+    def activities_completed_rate(self, window: int | None) -> SignalValue:
         return self.share([self.completed_at(item) is not None for item in self.owed(window)])
 
-    def activities_overdue(self, _):
+    def activities_overdue(self, _: int | None) -> SignalValue:
         return sum(self.completed_at(item) is None for item in self.owed(None))
 
-    def days_since_activity(self, _):
+    def days_since_activity(self, _: int | None) -> SignalValue:
         return self.days_since([act.occurred_at for act in self.acts])
 
-    def days_since_quiz_attempt(self, _):
+    def days_since_quiz_attempt(self, _: int | None) -> SignalValue:
         return self.days_since([act.occurred_at for act in self.acts if act.verb == "ATTEMPT_QUIZ"])
 
-    def days_since_completion(self, _):
+    def days_since_completion(self, _: int | None) -> SignalValue:
         found = [self.completed_at(item) for item in self.world.items if item.kind == "module"]
         return self.days_since([at for at in found if at is not None])
 
-    def modules_open(self, _):
+    def modules_open(self, _: int | None) -> SignalValue:
         return sum(
             self.completed_at(module) is None
             and (module.due_on is None or self.day <= module.due_on + OPEN_AFTER_DUE)
             for module in self.world.modules(self.day)
         )
 
-    def modules_stalled(self, window):
+    def modules_stalled(self, window: int) -> SignalValue:
         return sum(
             self.completed_at(module) is None
             and bool(self.touches(module, self.acts))
@@ -219,8 +241,9 @@ class LearnerReading:
             for module in self.world.modules(self.day)
         )
 
-    def pace_percentile(self, _):
-        medians, by_learner = paces(self.world, self.day)
+    def pace_percentile(self, _: int | None) -> SignalValue:
+        norms = self.world.norms(self.day)
+        medians, by_learner = norms.medians, norms.paces
         own, all_paces = self.pace(medians), list(by_learner.values())
         if own is None or not all_paces:
             return None
@@ -251,14 +274,14 @@ class LearnerReading:
     def active_on(self, window: int | None) -> set[date]:
         return {self.world.local_day(act.occurred_at) for act in self.last(window)}
 
-    def streak_days(self, _):
+    def streak_days(self, _: int | None) -> SignalValue:
         active, length = self.active_on(None), 0
         newest = self.day if self.day in active else self.day - ONE_DAY
         while newest - length * ONE_DAY in active:
             length += 1
         return length
 
-    def longest_gap_days(self, window):
+    def longest_gap_days(self, window: int) -> SignalValue:
         longest = length = 0
         enrolled_on = self.world.local_day(self.enrollment.enrolled_at)
         first_day = max(
@@ -270,7 +293,7 @@ class LearnerReading:
             longest = max(longest, length)
         return longest
 
-    def gap_deviation(self, window):
+    def gap_deviation(self, window: int) -> SignalValue:
         days = sorted(self.active_on(window))
         gaps = [(later - earlier).days for earlier, later in pairwise(days)]
         if len(gaps) < 2:
@@ -279,12 +302,12 @@ class LearnerReading:
         above = len(gaps) * sum(gap * gap for gap in gaps) - sum(gaps) ** 2
         return sqrt(above / (len(gaps) * (len(gaps) - 1)))
 
-    def resource_to_assessment_ratio(self, window):
+    def resource_to_assessment_ratio(self, window: int) -> SignalValue:
         attempts = self.total(["ATTEMPT_QUIZ"], window)
         used = self.total(["PLAY_VIDEO", "DOWNLOAD_RESOURCE"], window)
         return used / attempts if attempts else None
 
-    def trait(self, _, key):
+    def trait(self, _: int | None, key: str) -> SignalValue:
         learner, own = self.enrollment.learner.traits, self.enrollment.traits
         value = own[key] if key in own else learner.get(key)
         return None if value == [] else value
