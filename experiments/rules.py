@@ -16,6 +16,7 @@ RULES: Mapping[str, Any] = {
     "arm_sizes_surprise_if_p_below": SURPRISE,
     "arm_sizes_test": "exact multinomial, valid at any time",
     "withheld_if_p_of_leavers_below": ALARM,
+    "harm_shows_if": "p of the guardrail, corrected for all guardrails where p is corrected",
     OF_WHOLE_SECTIONS: {
         "difference": OF_SECTIONS,
         "adjusted_difference": METHOD,
