@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +39,7 @@ from django.db import connection, transaction  # noqa: E402
 from activity.importing.oulad import ImportOptions, import_runs, known_runs  # noqa: E402
 from activity.models import Course, Due, DueCause, Enrollment  # noqa: E402
 from activity.operations import ingest, pull_course  # noqa: E402
-from bench.checkouts import checked_out, without_ours  # noqa: E402
+from bench.checkouts import rows_of  # noqa: E402
 from bench.duckdb_five_segments import five_segments  # noqa: E402
 from bench.replicate import replicate  # noqa: E402
 from common.clock import local_date  # noqa: E402
@@ -199,19 +198,10 @@ def measure_million(bench: Bench, enrollments: int, full: Row) -> None:
 def _measure_beside(bench: Bench, options: argparse.Namespace) -> None:
     """Run the benchmark of the earlier commit, and compare the rows that both have."""
     own = {row.work: row.seconds for row in bench.rows}
-    command = [sys.executable, "-m", "bench.evaluate", "--json", "--data", options.data.resolve()]
+    arguments = ["--data", str(options.data.resolve())]
     if options.million:
-        command += ["--million", str(options.million)]
-    with checked_out(options.beside) as folder:
-        try:
-            # No check: an aim of its own that it misses is no fault.
-            run = subprocess.run(
-                command, cwd=folder, stdout=subprocess.PIPE, env=without_ours(), check=False
-            )
-        finally:
-            stop = [sys.executable, "-c", "from config import embedded; embedded.stop()"]
-            subprocess.run(stop, cwd=folder, capture_output=True, check=False)
-    for row in json.loads(run.stdout):
+        arguments += ["--million", str(options.million)]
+    for row in rows_of(options.beside, "bench.evaluate", *arguments):
         if row["work"] in own:
             bench.add(
                 f"{row['work']}, against {options.beside}",

@@ -154,11 +154,11 @@ def simulate_fewer(monkeypatch, learners, days, rules):
 
 
 def test_further_courses_are_simulated_until_there_are_enough_cases(monkeypatch):
-    simulate_fewer(monkeypatch, 3, 2, 2)
-    said = json.loads(run("--cases", "20", "--json"))
+    simulate_fewer(monkeypatch, 2, 1, 2)
+    said = json.loads(run("--cases", "8", "--json"))
     assert said["agree"]
-    assert said["cases"] >= 20
-    assert said["instants"] > 4, "one course has four instants"
+    assert said["cases"] >= 8
+    assert said["instants"] > 2, "one course has two instants"
 
 
 def plant_in_an_operator(monkeypatch):
