@@ -2,7 +2,7 @@
 # dkimpy 1.1.8: a signature with its default headers covers List-Unsubscribe but not
 # List-Unsubscribe-Post. RFC 8058 (section 4) asks that both are covered, or a mailbox should not
 # offer one-click unsubscribe. Both headers are in the mail and the signature is valid, so nothing
-# tells the sender. The list of defaults knows seven other List headers.
+# tells the sender. The list of defaults knows six other List headers.
 # Result: by default h= has list-unsubscribe only; with the header added to the defaults it has both.
 set -euo pipefail
 folder=$(mktemp -d)

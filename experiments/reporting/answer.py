@@ -1,5 +1,6 @@
 """The answer of a report in two sentences that a reader can repeat correctly. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
@@ -188,11 +189,26 @@ def _answer(report: Report, row: Row, so_far: bool) -> Answer:
     if so_far:
         sentence = f"So far, {sentence}"
     how_sure = _how_sure(report, row, judgement)
-    harms = open_harms(report, row) if judgement is Judgement.BETTER else []
-    if harms:
-        names = ", ".join(f"“{each.metric.name}”" for each in harms)
-        how_sure = f"{how_sure} Harm is not ruled out in {names}."
+    if judgement is Judgement.BETTER:
+        how_sure = f"{how_sure}{_harm_text(report, row)}"
     return Answer(judgement, _capital(sentence), how_sure)
+
+
+def _harm_text(report: Report, row: Row) -> str:
+    """Return in which guardrails of the arm harm is not ruled out, and why, as sentences."""
+    shown = open_harms(report, row)
+    own = (each for each in report.guardrails if each.arm.key == row.arm.key)
+    unseen = [each for each in own if each.is_unseen]
+    text = f" Harm is not ruled out in {_names(shown)}." if shown else ""
+    if not unseen:
+        return text
+    return (
+        f"{text} So few learners do not rule it out in {_names(unseen)} either, which nobody did."
+    )
+
+
+def _names(rows: Sequence[GuardrailRow]) -> str:
+    return ", ".join(f"“{each.metric.name}”" for each in rows)
 
 
 def open_harms(report: Report, row: Row) -> list[GuardrailRow]:

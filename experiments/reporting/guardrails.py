@@ -157,7 +157,10 @@ def state_text(row: GuardrailRow) -> str:
         case Verdict.HARMFUL:
             return "worse than is accepted" if row.is_beyond_margin else "worse"
         case Verdict.UNKNOWN:
-            return "nobody did in either arm" if row.is_unseen else "harm is not ruled out"
+            return UNSEEN if row.is_unseen else "harm is not ruled out"
+
+
+UNSEEN = "nobody did in either arm, too few learners to rule it out"
 
 
 def open_harm_text(row: GuardrailRow) -> str:

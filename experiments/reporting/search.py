@@ -13,8 +13,8 @@ MOST_SHOWN = 5
 # A part below this p-value, corrected for all parts that are looked at, stands out.
 STANDS_OUT = 0.01
 NOTHING = (
-    "No course, day, segment, cause of entry or source of events stands out: the fault lies in all "
-    "of them alike."
+    "No course, day, segment, cause of entry or source of events stands out. So the fault may lie "
+    "in all of them alike, or in something that is not looked at here."
 )
 
 

@@ -66,6 +66,30 @@ def p_of_the_draw(report: Report, row: Row) -> tuple[float, float]:
     return found.p_value, holm(plain, planned=len(family))[family.index(row)]
 
 
+def never_found_texts(report: Report) -> list[str]:
+    """Return which outcomes can never count as found, because so few draws were possible."""
+    primary, others = report.results[0].rows, [r for e in report.results[1:] for r in e.rows]
+    told = (_never_found(report, rows) for rows in (primary, others))
+    return [text for text in told if text]
+
+
+def _never_found(report: Report, rows: Sequence[Row]) -> str:
+    draws = [each for row in rows if (each := _of_draw(report, row)) and not each.reason]
+    if not draws:
+        return ""
+    number = len(rows) if report.facts.is_corrected else 1
+    # The smallest of Holm's p-values is the smallest p times the number of comparisons.
+    least = min(each.least for each in draws) * number
+    if least <= 1 - report.facts.level:
+        return ""
+    names = ", ".join(dict.fromkeys(f"“{row.metric.name}”" for row in rows))
+    among = f" among {number:,} comparisons" if number > 1 else ""
+    return (
+        f"The possible draws of so few sections give no p below {least:.2g}{among}, so no "
+        f"difference can count as found here in {names}, however large it is."
+    )
+
+
 def decided_by_the_draw(report: Report) -> Report:
     """Return the report in which no difference is found that so few sections cannot show.
 

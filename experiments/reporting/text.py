@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import isfinite
 from statistics import median
+from typing import Any
 
 from common.dates import instant_text
 from experiments.metrics.outcomes import TALLIES
@@ -13,7 +14,7 @@ from experiments.reporting.facts import ArmFacts, CourseFacts
 from experiments.reporting.figures import MISSING, Figures, level_text, p_text, percent_change
 from experiments.reporting.quoting import Quoted, quoted
 from experiments.reporting.report import MetricResult, Report, Row
-from experiments.reporting.section_checks import drawn_text
+from experiments.reporting.section_checks import drawn_text, is_by_the_draw, p_of_the_draw
 from experiments.reporting.small_cells import FEW, REASON, is_small
 
 CSV_COLUMNS = (
@@ -276,7 +277,12 @@ def _number_row(
     if row is None or report.withheld_reason(arm):
         return cells
     is_quoted = quoted(report, row) is Quoted.FIXED
-    return replace(_with_difference(cells, row, figures), is_quoted=is_quoted)
+    words: dict[str, Any] = {"is_quoted": is_quoted}
+    if row.comparison.difference.has_interval and is_by_the_draw(report, row):
+        # What decides stands in the table, and not what is not to be quoted.
+        plain, corrected = map(_plain_p, p_of_the_draw(report, row))
+        words |= {"p_value": f"{plain} (draw)", "corrected": f"{corrected} (draw)"}
+    return replace(_with_difference(cells, row, figures), **words)
 
 
 def _with_difference(cells: NumberRow, row: Row, figures: Figures) -> NumberRow:

@@ -40,6 +40,7 @@ from experiments.reporting.received import (
 )
 from experiments.reporting.report import Report
 from experiments.reporting.robust import robust_texts
+from experiments.reporting.section_checks import never_found_texts
 from experiments.reporting.sections import (
     balance_texts,
     before_rows,
@@ -94,6 +95,7 @@ def report_context(
         "numbers": list(number_rows(found)),
         "quotes": list(quote_texts(found)),
         "no_relative": list(no_relative_texts(found)),
+        "never_found": [] if found.is_withheld else never_found_texts(found),
         "draw": list(draw_rows(found)),
         "level": level_text(found.facts.level),
         "planned": planned_numbers(found),

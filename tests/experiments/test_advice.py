@@ -63,6 +63,17 @@ def test_a_better_arm_whose_harm_is_not_ruled_out_is_to_be_watched() -> None:
     assert answer.how_sure.endswith("Harm is not ruled out in “Unsubscribed within 7 days”.")
 
 
+def test_harm_that_nobody_met_among_few_learners_is_named_apart() -> None:
+    (answer,) = answers(of((40, 100), (60, 100)))
+
+    assert answer.how_sure.endswith(
+        "So few learners do not rule it out in “Unsubscribed within 7 days” either, which nobody "
+        "did."
+    )
+    (answer,) = answers(of((400, 1000), (600, 1000)))
+    assert "rule it out" not in answer.how_sure
+
+
 def test_a_worse_arm_is_stopped() -> None:
     assert advice(of((60, 100), (40, 100))) == Advice(
         Decision.STOP, "Stop “nudge”: its learners do worse."

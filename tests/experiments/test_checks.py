@@ -14,7 +14,7 @@ from experiments.models import Arm, Assignment, DeliveryOutcome, Experiment
 from experiments.operations import record_delivery_outcome
 from experiments.queries import report
 from experiments.reporting.answer import Judgement, answers, judge
-from experiments.reporting.guardrails import guardrail_text, state_text
+from experiments.reporting.guardrails import UNSEEN, guardrail_text, state_text
 from experiments.reporting.report import Report, build_report
 from experiments.reporting.sections import reach_texts
 from experiments.reporting.text import CSV_COLUMNS, csv_rows
@@ -107,7 +107,7 @@ def test_guardrails_say_harm_safety_and_ignorance(experiment: Experiment) -> Non
         "difference is +40.0 points (95% interval +"
     )
     # Nobody complained. With 30 learners, a harm of a point cannot be ruled out.
-    assert state_text(rows["complained_7d"]) == "nobody did in either arm"
+    assert state_text(rows["complained_7d"]) == UNSEEN
     assert guardrail_text(rows["complained_7d"]).startswith(
         "0 of 30 learners marked a message as spam within 7 days (0.0%), against 0 of 30 (0.0%). "
         "Nobody did in either arm; with so few learners, up to "

@@ -20,9 +20,9 @@ from experiments.queries import details, report, verify_experiment
 from experiments.reporting.advice import Decision, advice
 from experiments.reporting.answer import Judgement, answers
 from experiments.reporting.file_rows import FILE_COLUMNS, file_rows
-from experiments.reporting.section_checks import p_of_the_draw, section_text
+from experiments.reporting.section_checks import never_found_texts, p_of_the_draw, section_text
 from experiments.reporting.sensitivity import needed_text
-from experiments.reporting.text import cautions
+from experiments.reporting.text import cautions, number_rows
 from experiments.reporting.verdict import Finding
 from experiments.starting import lock_protocol_and_run
 from experiments.stats.adjusted import Rows
@@ -336,6 +336,11 @@ def test_a_difference_that_the_draw_of_so_few_sections_makes_by_itself_is_not_fo
     assert min(plain, corrected) >= 0.125
     assert row.verdict.finding is Finding.DRAWN
     assert "The draw of so few sections can make such a difference by itself" in row.verdict.text
+    shown = next(each for each in number_rows(found) if each.interval)
+    assert (shown.p_value, shown.corrected) == ("0.125 (draw)", "0.125 (draw)")
+    of_primary, of_others = never_found_texts(found)
+    assert "no p below 0.12, so no difference can count as found here in “Quiz" in of_primary
+    assert "no p below 0.25 among 2 comparisons" in of_others
     (answer,) = answers(found)
     assert answer.judgement is Judgement.NOT_CLEAR
     assert row.verdict.hint in answer.how_sure
