@@ -14,6 +14,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
+from hypothesis.internal.conjecture import providers
 from pytest_django import DjangoDbBlocker
 
 from config.embedded import valkey
@@ -30,6 +31,15 @@ hypothesis_settings.register_profile("nudgelab", deadline=None, derandomize=True
 hypothesis_settings.register_profile("quick", deadline=None, derandomize=True, max_examples=40)
 hypothesis_settings.register_profile("search", deadline=None)
 hypothesis_settings.load_profile("nudgelab")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep hypothesis from parsing all loaded files for numbers that occur in them.
+
+    That takes each worker some eight seconds. CI, with all examples, does it.
+    """
+    if config.getoption("--hypothesis-profile") == "quick":
+        providers.is_local_module_file = lambda path: False
 
 
 # What is slow by its nature: the database, servers, browsers, real course data, and what starts

@@ -38,6 +38,7 @@ def test_process_with_another_clock_uses_it_everywhere() -> None:
     assert all(3600 <= one < 3660 for one in ahead), ahead
 
 
+@pytest.mark.long("tests/config/test_stages.py::test_stage_does_not_run_with_a_wrong_clock")
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_work_continues_with_a_beat_or_machine_whose_clock_is_an_hour_ahead(

@@ -267,6 +267,7 @@ def answers(port: int) -> bool:
     return True
 
 
+@pytest.mark.long("test_two_processes_at_once_apply_every_opt_out")
 @pytest.mark.slow
 def test_an_opt_out_while_the_database_is_down_is_applied(
     own_database: Path, folder: Path, tmp_path: Path
