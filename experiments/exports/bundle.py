@@ -70,6 +70,7 @@ NOT_COMPUTED = (
     "how alike learners of a section are and how large sections are",
     "tests by the draw of which only a sample of the possible draws was counted",
     "tests by the draw corrected for several comparisons",
+    "the smallest p that the draws of so few sections can give",
     "what a new experiment would need or find",
 )
 

@@ -30,6 +30,7 @@ OF_THE_PAGE: dict[str, tuple[str, ...]] = {
         "period",
         "how alike learners of a section are and how large sections are",
     ),
+    "never_found": ("the smallest p that the draws of so few sections can give",),
     "draw_summary": ("arms",),
     "draw": ("arms",),
     "balance": ("arms",),
