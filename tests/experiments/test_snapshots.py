@@ -209,6 +209,29 @@ def test_columns_of_later_releases_are_not_compared() -> None:
     assert rows_difference(gone, [today]) == "the column luck is no longer computed"
 
 
+@pytest.mark.parametrize(
+    ("old", "now", "is_same"),
+    [
+        # The last digits of a limit, as two processors found them.
+        ("-0.07121277893343352", "-0.07121277893341414", True),
+        ("0.0", "1.4e-17", True),
+        ("-0.07121277893343352", "-0.07121277823343352", False),
+        ("0.25", "", False),
+        ("nan", "0.25", False),
+        ("higher", "lower", False),
+    ],
+)
+def test_the_last_digits_of_another_processor_are_no_edit(
+    old: str, now: str, *, is_same: bool
+) -> None:
+    place = {name: at for at, name in enumerate(CSV_COLUMNS)}
+    today = ["m" if name == "metric" else "a" for name in CSV_COLUMNS]
+    kept = Snapshot("x", "2025", (), ("metric", "arm", "low"), (("m", "a", old),), {}, {}, {})
+    today[place["low"]] = now
+
+    assert (rows_difference(kept, [today]) == "") is is_same
+
+
 def test_a_withheld_comparison_is_no_fault_of_the_ledger() -> None:
     columns = ("metric", "arm", "lift", "finding")
     kept = Snapshot("x", "2025", (), columns, (("m", "a", "", "withheld"),), {}, {}, {})
