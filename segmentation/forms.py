@@ -11,6 +11,7 @@ from activity.models import Course
 from common.forms import JSONTextField
 from segmentation.models import Override, Playbook, Segment
 from segmentation.operations import SegmentationError, check_kept
+from segmentation.queries import known_names
 from segmentation.rules import RuleError, canonical_rule
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class RuleField(JSONTextField):
         """Return the rule as it is stored, None for none. Raise ValidationError with the path."""
         data = super().clean(value)
         try:
-            return None if data is None else canonical_rule(data)
+            return None if data is None else canonical_rule(data, known_names())
         except RuleError as error:
             raise ValidationError(str(error)) from None
 

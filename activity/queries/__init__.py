@@ -11,6 +11,7 @@ from activity.queries.feeds import FeedHealth, feed_health, holds_at, number_hel
 from activity.queries.imports import RunningImport, running_imports, telling_progress
 from activity.queries.learners import FoundLearners, find_learners, learner_ids
 from activity.queries.queue import due_enrollments, oldest_due
+from activity.queries.verbs import known_verbs
 
 __all__ = [
     "FeedHealth",
@@ -23,6 +24,7 @@ __all__ = [
     "find_learners",
     "holds_at",
     "in_scope",
+    "known_verbs",
     "learner_ids",
     "number_held",
     "oldest_due",

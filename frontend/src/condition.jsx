@@ -103,20 +103,39 @@ export function Select(props) {
   );
 }
 
-export function SignalSelector(props) {
+function Argument({ argument, props }) {
   const { rule, path, context, disabled } = props;
-  const signal = signalOf(rule);
+  const { name, label, offers } = argument;
+  return (
+    <input
+      type="text" aria-label={label} placeholder={label} disabled={disabled}
+      list={offers && `known-${offers}`} value={rule[name] ?? ""}
+      onChange={(event) => context.set(path, name, event.target.value)} {...faulty(props, name)}
+    />
+  );
+}
+
+// Without filters all events count, so they are out of the way until somebody wants them.
+function Filters({ filters, props }) {
+  const isUsed = filters.some((each) => props.rule[each.name]);
+  const [isOpen, setIsOpen] = useState(isUsed);
+  if (!filters.length) return null;
+  return (
+    <details className="filters" open={isOpen || isUsed} onToggle={(event) => setIsOpen(event.currentTarget.open)}>
+      <summary>Only some of them</summary>
+      {filters.map((each) => <Argument key={each.name} argument={each} props={props} />)}
+    </details>
+  );
+}
+
+export function SignalSelector(props) {
+  const signal = signalOf(props.rule);
   return (
     <>
       <Select {...props} faultKey="field" />
-      {signal?.args.map((name) => (
-        <input
-          key={name} type="text" aria-label="Name of the trait" placeholder="name" list="known-traits" disabled={disabled}
-          value={rule[name] ?? ""} onChange={(event) => context.set(path, name, event.target.value)}
-          {...faulty(props, name)}
-        />
-      ))}
+      {signal?.args.filter((each) => each.required).map((each) => <Argument key={each.name} argument={each} props={props} />)}
       {signal && signal.window !== "none" && <WindowEditor {...props} />}
+      <Filters filters={(signal?.args ?? []).filter((each) => !each.required)} props={props} />
     </>
   );
 }

@@ -14,6 +14,11 @@ export function signalOf(rule) {
   return signals.get(rule.field);
 }
 
+// The keys of all signals' arguments.
+function argumentNames() {
+  return new Set([...signals.values()].flatMap((signal) => signal.args.map((each) => each.name)));
+}
+
 export function operatorOf(rule) {
   return signalOf(rule)?.operators.find((each) => each.name === rule.operator);
 }
@@ -35,8 +40,9 @@ function tidyCondition(rule) {
   const kept = { ...rule };
   if (signal.window === "none") delete kept.window;
   if (signal.window === "required" && kept.window === undefined) kept.window = 7;
-  for (const name of ["key"]) if (!signal.args.includes(name)) delete kept[name];
-  for (const name of signal.args) kept[name] ??= "";
+  const own = signal.args.map((each) => each.name);
+  for (const name of argumentNames()) if (!own.includes(name)) delete kept[name];
+  for (const { name, required } of signal.args) if (required) kept[name] ??= "";
   kept.value = fittingValue(kept.value, operatorOf(kept)?.takes);
   return kept;
 }
@@ -62,6 +68,7 @@ export function plain(part) {
   }
   const { id, path, valueSource, ...kept } = part;
   if (operatorOf(part)?.takes === "nothing") delete kept.value;
+  for (const { name, required } of signalOf(part)?.args ?? []) if (!required && !kept[name]) delete kept[name];
   return kept;
 }
 

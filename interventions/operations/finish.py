@@ -15,7 +15,7 @@ from interventions.models import Delivery, DeliveryState
 from interventions.operations.claim import Claim
 from interventions.operations.ledger import Change, Move, move, move_all
 from interventions.operations.pace import LONGEST
-from segmentation.signals import SIGNALS, Need
+from segmentation.queries import reads_log
 
 MAX_ATTEMPTS = 6
 # After refusals of the message: 1 minute, 4, 16, then every hour.
@@ -97,9 +97,9 @@ def write_sent_events(deliveries: Mapping[Delivery, str], *, now: datetime) -> N
 
 def locks_due_rows() -> bool:
     """Return whether a recorded hand-off makes its enrollment due, which locks the Due row."""
-    # If no signal reads the log, quiet events avoid an evaluation after each message, for which
+    # If no rule reads the log, quiet events avoid an evaluation after each message, for which
     # the learner's next message would wait.
-    return any(Need.LOG in signal.needs for signal in SIGNALS)
+    return reads_log()
 
 
 def retry_at(attempts: int, *, now: datetime) -> datetime:

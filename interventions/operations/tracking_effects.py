@@ -12,7 +12,7 @@ from interventions.operations.tracking_log import Reported, logged, noes_of, noe
 from interventions.queries.tracking import follows_of
 from interventions.tracking.machines import Follow, at_once, is_too_soon
 from interventions.tracking.states import next_states
-from segmentation.signals import SIGNALS, Need
+from segmentation.queries import reads_log
 
 BY_PROVIDER = "by_provider"
 
@@ -26,9 +26,8 @@ def act_on(events: Sequence[TrackingEvent], *, now: datetime) -> set[int]:
     reported = _with_messages(events)
     done = {event.pk for each in reported for event in each.events}
     _tell_machines(reported)
-    is_read = any(Need.LOG in signal.needs for signal in SIGNALS)
     # First, because Due rows are locked before deliveries.
-    append_message_events([*logged(reported)], now=now, is_read=is_read)
+    append_message_events([*logged(reported)], now=now, is_read=reads_log())
     unknown = [event for event in events if event.pk not in done]
     keep_noes_of_messages([*noes_of(reported), *noes_of_strangers(unknown)])
     _move(reported, now)

@@ -154,6 +154,22 @@ def _daily(sources: Sources) -> str:
         ) a GROUP BY a.enrollment_id"""
 
 
+def _log(sources: Sources) -> str:
+    """Return the aggregates of single events. The log is the same for every instant."""
+    reach, left_out = sources.log_reach, sources.left_out
+    recent = "" if reach is None else f" AND v.occurred_at >= {sources.since(reach)}"
+    items = """
+        LEFT JOIN activity_item i ON i.id = v.item_id
+        LEFT JOIN activity_item h ON h.id = i.parent_id AND h.kind = 'module'"""
+    return f"""
+        SELECT {indent(["v.enrollment_id", *sources.log.select()])}
+        FROM live l JOIN activity_event v ON v.enrollment_id = l.enrollment_id
+        {_arrivals(sources)}{items if sources.names_items else ""}
+        WHERE v.verb IN ({", ".join(sorted(sources.verbs))})
+            AND v.occurred_at <= {sources.as_of}{recent}{_but_for(left_out) if left_out else ""}
+        GROUP BY v.enrollment_id"""
+
+
 def _item(sources: Sources) -> str:
     """Return the items that the signals need, with the columns that the aggregates use."""
     return f"""
@@ -259,13 +275,15 @@ def _pace(sources: Sources) -> str:
 
 _ITEMS = frozenset({Need.PROGRESS, Need.PACE})
 _ACTS = _ITEMS | {Need.DAILY}
+_LIVE = _ACTS | {Need.LOG}
 _PARTS = (
     _Part("course AS MATERIALIZED", _course),
     _Part("fact AS MATERIALIZED", _fact),
     _Part("scope AS MATERIALIZED", _scope),
-    _Part("live AS", _live, _ACTS),
+    _Part("live AS", _live, _LIVE),
     _Part("cut AS", _cut, _ACTS),
     _Part("item AS MATERIALIZED", _item, _ITEMS),
+    _Part("log AS", _log, frozenset({Need.LOG})),
     _Part("daily AS", _daily, frozenset({Need.DAILY})),
     # MATERIALIZED: the planner expects few rows and would otherwise join the items by a loop.
     _Part("progress_row AS MATERIALIZED", _progress_row, _ITEMS),
@@ -276,6 +294,7 @@ _PARTS = (
 # The join for each need of an enrollment's row.
 _JOINS = {
     Need.DAILY: "LEFT JOIN daily d ON d.enrollment_id = s.enrollment_id",
+    Need.LOG: "LEFT JOIN log b ON b.enrollment_id = s.enrollment_id",
     Need.PROGRESS: "LEFT JOIN progress g ON g.enrollment_id = s.enrollment_id",
     Need.PACE: "LEFT JOIN pace w ON w.enrollment_id = s.enrollment_id",
     Need.TRAITS: "LEFT JOIN activity_learner t ON t.id = s.learner_id",

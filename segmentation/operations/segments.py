@@ -12,6 +12,7 @@ from segmentation import rules
 from segmentation.models import Freeze, Segment, SegmentStatus, SegmentVersion
 from segmentation.operations.errors import SegmentationError
 from segmentation.operations.revisions import note_change
+from segmentation.queries import known_names
 
 EVALUATED = (SegmentStatus.ACTIVE, SegmentStatus.FROZEN)
 
@@ -153,9 +154,11 @@ def _note_edit(segment: Segment, *, include_present: bool, now: datetime) -> Non
 
 def _checked(fields: SegmentFields) -> dict[str, Any]:
     """Return the values to save, with the rules in their canonical form."""
-    leave_rule = None if fields.leave_rule is None else rules.canonical_rule(fields.leave_rule)
+    known, leave_rule = known_names(), fields.leave_rule
+    if leave_rule is not None:
+        leave_rule = rules.canonical_rule(leave_rule, known)
     values = {name: getattr(fields, name) for name in fields.__dataclass_fields__}
-    return values | {"rule": rules.canonical_rule(fields.rule), "leave_rule": leave_rule}
+    return values | {"rule": rules.canonical_rule(fields.rule, known), "leave_rule": leave_rule}
 
 
 def _keep_version(segment: Segment, *, now: datetime, by: User | None) -> None:

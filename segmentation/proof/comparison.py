@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from random import Random
 
 from django.db import transaction
 from django.db.models import Max, Q
@@ -15,6 +16,7 @@ from activity.queries import wrong_day
 from segmentation.models import PlaybookCourse, Segment, Transition
 from segmentation.operations.definitions import Definition, read_definitions
 from segmentation.proof.generated import Generated, generate_course
+from segmentation.proof.random_rules import random_refs
 from segmentation.proof.signals import compare_signals
 from segmentation.queries import match_rule, read_signals
 from segmentation.rules import Group, evaluate
@@ -167,7 +169,10 @@ def _misdated(course: Course, as_of: datetime) -> Difference | None:
 
 
 def _compare_signals(course: Course, as_of: datetime) -> Difference | None:
-    found = compare_signals(course, _refs(read_definitions(course.id).active), as_of=as_of)
+    # Besides the signals of the rules every signal once, so that a fault in any of them is found.
+    asked = _refs(read_definitions(course.id).active)
+    more = random_refs(Random(as_of.isoformat()))  # noqa: S311 (not for secrets)
+    found = compare_signals(course, list(dict.fromkeys([*asked, *more])), as_of=as_of)
     if found is None:
         return None
     enrollment = Enrollment.objects.select_related("learner").get(id=found.enrollment_id)

@@ -40,6 +40,7 @@ ZONES = (
 LATE_SHARE = 0.1
 LATEST = timedelta(days=3)
 REPEATED_SHARE = 0.05
+EXTRA_SHARE = 0.1
 SAVERS = {
     "course": save_course,
     "section": save_section,
@@ -115,8 +116,22 @@ def _arrivals(world: World, chance: Random) -> Iterator[tuple[datetime, dict[str
         at = named["occurred_at"]
         late = chance.random() < LATE_SHARE
         yield at + chance.random() * LATEST if late else at, named
+        if chance.random() < EXTRA_SHARE:
+            yield at, _extra(named, chance)
         if chance.random() < REPEATED_SHARE:
             yield at + chance.random() * LATEST, dict(named)
+
+
+def _extra(event: Mapping[str, Any], chance: Random) -> dict[str, Any]:
+    """Return a purchase, or an event of a message, at the instant of the event."""
+    verb = chance.choice(("PURCHASE", "PURCHASE", "EMAIL_SENT", "EMAIL_OPENED", "EMAIL_CLICKED"))
+    extra = {**event, "verb": verb, "source_id": f"{event['source_id']} {verb}"}
+    for name in ("count", "score", "passed"):
+        extra.pop(name, None)
+    if verb == "PURCHASE":
+        extra["value"] = chance.choice((9.99, 20, -2.5))
+        extra["properties"] = chance.choice(({}, {"plan": "gift"}, {"cart": {"size": 2}}))
+    return extra
 
 
 def _roster(world: World) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from activity.models import Course, Enrollment, Item
 from common.clock import local_midnight
+from segmentation.proof.log import Act, LogReading
 from segmentation.signals import SignalRef, SignalValue
 
 HOUR = 3600.0
@@ -25,18 +26,6 @@ COMPLETING = {
     "assignment": "SUBMIT_ASSIGNMENT",
 }
 VIEWS = ("VIEW_MODULE", "VIEW_ITEM", "PLAY_VIDEO", "DOWNLOAD_RESOURCE")
-
-
-@dataclass(frozen=True)
-class Act:
-    """Something a learner did."""
-
-    enrollment: Enrollment
-    verb: str
-    occurred_at: datetime
-    item: Item | None = None
-    count: int = 1
-    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,15 +74,17 @@ def first(instants: Sequence[datetime]) -> datetime | None:
     return min(instants, default=None)
 
 
-class LearnerReading:
+class LearnerReading(LogReading):
     """One enrollment's acts up to an instant, and every signal of them."""
 
     def __init__(self, world: World, enrollment: Enrollment, as_of: datetime) -> None:
         self.world, self.enrollment, self.as_of = world, enrollment, as_of
         self.day = world.local_day(as_of)
-        self.acts = [
+        self.local_day = world.local_day
+        self.log = [
             act for act in world.acts if act.enrollment == enrollment and act.occurred_at <= as_of
         ]
+        self.acts = [act for act in self.log if act.is_act]
         starts_at = local_midnight(world.course.starts_on, world.course.time_zone)
         self.began_at = max(enrollment.enrolled_at, starts_at)
 

@@ -5,7 +5,8 @@ from random import Random
 from typing import Any
 
 from segmentation.rules.operators import OPERATORS, Operator, Takes
-from segmentation.signals import SIGNALS, Signal, SignalKind, Window
+from segmentation.rules.refs import read_ref
+from segmentation.signals import SIGNALS, Signal, SignalKind, SignalRef, Window
 
 _DEEPEST = 2
 _WINDOWS = (1, 2, 3, 7, 14, 30)
@@ -16,8 +17,20 @@ _VALUES: dict[SignalKind, tuple[float, ...]] = {
     SignalKind.RATE: (0, 0.25, 1 / 3, 0.5, 0.6, 0.85, 1),
     SignalKind.DAYS: (0, 0.5, 1, 1.25, 2, 3, 7),
     SignalKind.NUMBER: (0, 0.5, 1, 1.5, 2.5, 4),
+    SignalKind.AMOUNT: (-2.5, 0, 0, 9.99, 20),
 }
 _KEYS = ("region", "plan", "age")
+_VERBS = ("ATTEMPT_QUIZ", "COMPLETE_MODULE", "VIEW_ITEM", "PURCHASE", "EMAIL_SENT", "LOGIN")
+_ARGUMENTS = {
+    "key": _KEYS,
+    "verb": _VERBS,
+    "without": _VERBS,
+    "item": ("module-1", "quiz-1", "video-2"),
+    "kind": ("quiz", "video"),
+    "topic": ("Reading data", "Chance"),
+    "property": ("plan", "cart.size"),
+    "equals": ("gift", "2"),
+}
 _TRAITS: tuple[Any, ...] = ("a", "b", "premium", 1, 30)
 
 
@@ -36,18 +49,22 @@ def random_rule(chance: Random, *, depth: int = 0) -> dict[str, Any]:
         "rules": [
             random_rule(chance, depth=depth + 1)
             if depth < _DEEPEST and chance.random() < 0.3
-            else _condition(chance)
+            else _condition(chance.choice(SIGNALS), chance)
             for _ in range(chance.choice((1, 2, 2, 3)))
         ],
     }
 
 
-def _condition(chance: Random) -> dict[str, Any]:
-    signal = chance.choice(SIGNALS)
+def random_refs(chance: Random) -> list[SignalRef]:
+    """Return every signal once, with a random window and random arguments."""
+    return [read_ref(_condition(signal, chance), "") for signal in SIGNALS]
+
+
+def _condition(signal: Signal, chance: Random) -> dict[str, Any]:
     suitable = [each for each in OPERATORS.values() if each.suits(text=signal.is_trait)]
     operator = chance.choice(suitable)
     condition: dict[str, Any] = {"field": signal.name, "operator": operator.symbol}
-    condition |= {name: chance.choice(_KEYS) for name in signal.args}
+    condition |= _arguments(signal, chance)
     window = _window(signal, chance)
     if window is not None:
         condition["window"] = window
@@ -55,6 +72,16 @@ def _condition(chance: Random) -> dict[str, Any]:
         most = window if signal.within_window else None
         condition["value"] = _value(_values(signal, most), operator, chance)
     return condition
+
+
+def _arguments(signal: Signal, chance: Random) -> dict[str, str]:
+    found = {
+        each.key: chance.choice(_ARGUMENTS[each.key])
+        for each in signal.args
+        if each.required or chance.random() < 0.4
+    }
+    alone = [each.key for each in signal.args if each.together and each.together not in found]
+    return {key: text for key, text in found.items() if key not in alone}
 
 
 def _window(signal: Signal, chance: Random) -> int | None:

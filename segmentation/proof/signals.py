@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from activity.models import Course, Enrollment, Event
-from segmentation.proof.plain import Act, LearnerReading, World
+from segmentation.proof.log import Act
+from segmentation.proof.plain import LearnerReading, World
 from segmentation.queries import read_signals
 from segmentation.signals import SignalRef, SignalValue
 
@@ -52,7 +53,9 @@ def _stored(course: Course) -> World:
             item=event.item,
             count=event.count,
             score=None if event.score is None else float(event.score),
+            value=event.value,
+            properties=event.properties,
         )
-        for event in events.select_related("enrollment__learner", "item")
+        for event in events.select_related("enrollment__learner", "item__parent")
     ]
     return World(course, list(course.items.select_related("parent")), acts)

@@ -12,6 +12,7 @@ from segmentation.queries.members import (
     segment_size,
     segment_sizes,
 )
+from segmentation.queries.names import known_names, reads_log
 from segmentation.queries.norms import compute_norms, courses_with_norms, norms_for, stored_norms
 from segmentation.queries.outbox import enrollments_to_react, oldest_waiting, open_transitions
 from segmentation.queries.playbooks import (
@@ -48,6 +49,7 @@ __all__ = [
     "flows_of",
     "freezes_of",
     "held_surges",
+    "known_names",
     "locales_of_playbook",
     "match_rule",
     "norms_for",
@@ -57,6 +59,7 @@ __all__ = [
     "people_in_segment",
     "preview",
     "read_signals",
+    "reads_log",
     "replay_rule",
     "segment_size",
     "segment_sizes",

@@ -25,7 +25,7 @@ def describe(identity: str, value: SignalValue) -> str:
 def heading(ref: SignalRef) -> str:
     """Return the name of the signal for a column: "Content views in the last 14 days"."""
     window = f" {in_window(ref.window)}" if ref.signal.window is not Window.NONE else ""
-    text = f"{' '.join((ref.signal.label, *ref.args))}{window}"
+    text = f"{ref.signal.label} {ref.words}".rstrip() + window
     return text[:1].upper() + text[1:]
 
 
@@ -39,9 +39,10 @@ def figure(ref: SignalRef, value: SignalValue) -> str:
 
 
 def _unknown(ref: SignalRef) -> str:
-    when, arg = in_window(ref.window), " ".join(ref.args)
+    when, arg = in_window(ref.window), ref.words
     window = f" {when}" if ref.signal.window is not Window.NONE else ""
-    unknown = f"the {' '.join((ref.signal.label, *ref.args))}{window} is unknown"
+    label = f"{ref.signal.label} {ref.words}".rstrip()
+    unknown = f"the {label}{window} is unknown"
     # Stored values may be of an earlier release, in which the signal could be unknown.
     why = ref.signal.unknown.format(when=when, arg=arg)
     return f"{unknown}: {why}" if why else unknown
@@ -52,7 +53,7 @@ def _known(ref: SignalRef, value: Any) -> str:
         amount=_amount(ref.signal, value),
         when=in_window(ref.window),
         days=in_days(ref.window),
-        arg=" ".join(ref.args),
+        arg=ref.words,
     )
 
 

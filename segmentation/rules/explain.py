@@ -38,10 +38,10 @@ def _condition(condition: Condition) -> str:
     words = {
         "when": in_window(condition.ref.window),
         "days": in_days(condition.ref.window),
-        "arg": " ".join(condition.ref.args),
+        "arg": condition.ref.words,
     }
     if condition.comparison.takes is Takes.NOTHING:
-        label = " ".join((signal.label, *condition.ref.args))
+        label = f"{signal.label} {condition.ref.words}".rstrip()
         window = f" {words['when']}" if signal.window is not Window.NONE else ""
         return f"the {label}{window} {_english(condition)}"
     return signal.sentence.format(amount=_amount(condition), **words)

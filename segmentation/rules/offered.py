@@ -3,7 +3,7 @@
 from typing import Any
 
 from segmentation.rules.operators import OPERATORS, Operator, Takes
-from segmentation.signals import GROUPS, Signal, SignalKind, Window
+from segmentation.signals import GROUPS, Argument, Signal, SignalKind, Window
 
 # The usual first condition of each kind of signal: operator and value.
 _USUAL: dict[SignalKind, tuple[str, Any]] = {
@@ -12,6 +12,7 @@ _USUAL: dict[SignalKind, tuple[str, Any]] = {
     SignalKind.RATE: ("<", 0.5),
     SignalKind.DAYS: (">=", 7),
     SignalKind.NUMBER: (">=", 1),
+    SignalKind.AMOUNT: (">=", 1),
     SignalKind.TRAIT: ("=", ""),
 }
 _USUAL_WINDOW = 7
@@ -34,12 +35,21 @@ def _signal(signal: Signal) -> dict[str, Any]:
         "help": signal.help,
         "kind": signal.kind.value,
         "window": signal.window.value,
-        "args": list(signal.args),
+        "args": [_argument(each) for each in signal.args],
         "unit": _unit(signal),
         "operators": [
             _operator(each, signal) for each in OPERATORS.values() if _fits(each, signal)
         ],
         "defaults": {"operator": operator, "value": value, "window": window},
+    }
+
+
+def _argument(argument: Argument) -> dict[str, Any]:
+    return {
+        "name": argument.key,
+        "label": argument.label,
+        "offers": argument.offers,
+        "required": argument.required,
     }
 
 

@@ -124,7 +124,9 @@ def _group(data: Mapping[str, object], path: str, depth: int) -> Group:
 
 def _condition(data: Mapping[str, object], path: str) -> Condition:
     ref = read_ref(data, path)
-    refuse_unknown_keys(data, path, _CONDITION_KEYS | _DROPPED | set(ref.signal.args))
+    refuse_unknown_keys(
+        data, path, _CONDITION_KEYS | _DROPPED | {each.key for each in ref.signal.args}
+    )
     if data.get("valueSource", "value") != "value":
         raise RuleError(join(path, "valueSource"), "must be 'value'")
     operator = _operator(require(data, "operator", path), ref.signal, join(path, "operator"))

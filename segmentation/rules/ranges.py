@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from segmentation.rules.types import Condition, Group, Operand, RuleError
 from segmentation.signals import SignalKind
 
+_OF_ANY_SIGN = (SignalKind.CHANGE, SignalKind.AMOUNT, SignalKind.TRAIT)
+
 
 def check_ranges(rule: Group) -> Group:
     """Return the rule. Raise RuleError, with the path, for a value that its signal cannot have."""
@@ -40,7 +42,7 @@ def _places(condition: Condition, path: str) -> Iterator[tuple[str, Operand]]:
 
 def _fault(condition: Condition, operand: Operand) -> str | None:
     signal = condition.signal
-    if isinstance(operand, str) or signal.kind in (SignalKind.CHANGE, SignalKind.TRAIT):
+    if isinstance(operand, str) or signal.kind in _OF_ANY_SIGN:
         return None
     if signal.kind is SignalKind.RATE:
         return None if 0 <= operand <= 1 else _no_rate(operand)

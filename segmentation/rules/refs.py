@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from segmentation.rules.faults import closest, join, read_text, require, show
 from segmentation.rules.types import RuleError
-from segmentation.signals import MAX_WINDOW, SIGNALS_BY_NAME, Signal, SignalRef, Window
+from segmentation.signals import MAX_WINDOW, SIGNALS_BY_NAME, Argument, Signal, SignalRef, Window
 
 
 def read_ref(data: Mapping[str, object], path: str) -> SignalRef:
@@ -14,7 +14,7 @@ def read_ref(data: Mapping[str, object], path: str) -> SignalRef:
     return SignalRef(
         signal=signal,
         window=_window(data.get("window"), signal, join(path, "window")),
-        args=tuple(read_text(require(data, name, path), join(path, name)) for name in signal.args),
+        args=tuple(_argument(data, each, path) for each in signal.args),
     )
 
 
@@ -32,6 +32,23 @@ def _signal(name: object, path: str) -> Signal:
     if signal is None:
         raise RuleError(path, f"{show(name)} is not a signal{closest(name, SIGNALS_BY_NAME)}")
     return signal
+
+
+def _argument(data: Mapping[str, object], argument: Argument, path: str) -> str:
+    """Return the text of the argument, or an empty text for a filter that is not used."""
+    where = join(path, argument.key)
+    # The rule builder writes an empty text for a filter that is not used.
+    if not argument.required and data.get(argument.key) in (None, ""):
+        if argument.together and data.get(argument.together) not in (None, ""):
+            raise RuleError(where, f"is missing: '{argument.together}' needs it")
+        return ""
+    text = read_text(require(data, argument.key, path), where)
+    levels = text.split(".") if argument.levels else []
+    if argument.levels and len(levels) > argument.levels:
+        raise RuleError(where, f"has {len(levels)} levels, at most {argument.levels} are allowed")
+    if argument.levels and not all(levels):
+        raise RuleError(where, "has an empty name between its dots")
+    return text
 
 
 def _window(window: object, signal: Signal, path: str) -> int | None:

@@ -1,5 +1,6 @@
 """The signals that rules can use: one row per signal with its texts, needs and SQL. Pure."""
 
+from segmentation.signals.arguments import Argument
 from segmentation.signals.catalogue import (
     GROUPS,
     SIGNALS,
@@ -24,6 +25,7 @@ __all__ = [
     "MAX_WINDOW",
     "SIGNALS",
     "SIGNALS_BY_NAME",
+    "Argument",
     "Compiled",
     "LeftOut",
     "Need",

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from segmentation.signals.activity import ACTIVITY
 from segmentation.signals.consistency import CONSISTENCY
 from segmentation.signals.context import CONTEXT
+from segmentation.signals.log import EVENTS, MESSAGES
 from segmentation.signals.modules import COMPLETED, MODULE
 from segmentation.signals.needs import Need
 from segmentation.signals.owed import OWED
@@ -17,6 +18,8 @@ GROUPS = {
     "Consistency": CONSISTENCY,
     "Quizzes": QUIZ,
     "Modules and activities": COMPLETED + OWED + MODULE,
+    "Messages": MESSAGES,
+    "Any events": EVENTS,
     "About the learner": CONTEXT,
 }
 SIGNALS = tuple(signal for signals in GROUPS.values() for signal in signals)

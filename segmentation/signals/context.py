@@ -1,12 +1,13 @@
 """Signals of the learner's traits. Pure."""
 
+from segmentation.signals.arguments import TRAIT
 from segmentation.signals.needs import Need
 from segmentation.signals.sources import Sources
 from segmentation.signals.types import Compiled, Signal, SignalKind, SignalRef, Window
 
 
 def _trait(ref: SignalRef, sources: Sources) -> Compiled:
-    value = sources.trait(ref.args[0])
+    value = sources.trait(ref.argument(TRAIT))
     # A null and an empty list are unknown.
     return Compiled(f"nullif(nullif({value}, 'null'::jsonb), '[]'::jsonb)", daily=False)
 
@@ -18,7 +19,7 @@ CONTEXT = (
         window=Window.NONE,
         label="trait",
         sentence="trait {arg} {amount}",
-        args=("key",),
+        args=(TRAIT,),
         help="A trait of the enrollment, such as earlier attempts, or of the learner, such as the "
         "region, if the enrollment has none. A list is compared by its members, a number as a "
         "number. Unknown if neither has it.",

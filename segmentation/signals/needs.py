@@ -7,7 +7,7 @@ class Need(StrEnum):
     """One source of signals. The compiler reads the sources that the signals declare.
 
     `norms` are the course's norms of the day. `pace` is the learner's own pace relative to them.
-    `log` are single events, including those of sent messages.
+    `log` are single events, including those of sent messages. They are read for any instant alike.
     """
 
     DAILY = "daily"

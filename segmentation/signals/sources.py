@@ -10,7 +10,7 @@ Aliases have the same meaning in every part of every statement:
     p  an enrollment's Progress on an item, with the columns of `item`; g has its aggregates
     w  `pace`: an enrollment's pace now and when the day began
     t  a learner, from activity_learner
-    v  an event, from activity_event
+    v  an event, from activity_event; b has the aggregates of the log, one row per enrollment
     r  the reading: s with the columns of the signals, s0, s1 and so on
 
 Other letters are used only within one table expression.
@@ -83,7 +83,7 @@ class Sources:
 
     `is_whole`: all enrollments of a course are read, and not only those that are given.
     `is_single`: one course is read, and the plan can go by what is given. `facts` are values of the
-    course. `daily` and `progress` are aggregates per enrollment. Nothing here depends
+    course. `daily`, `progress` and `log` are aggregates per enrollment. Nothing here depends
     on the courses and instants that are read, so one text serves all of them.
     """
 
@@ -94,6 +94,12 @@ class Sources:
     facts: Columns = field(default_factory=lambda: Columns("f"))
     daily: Columns = field(default_factory=lambda: Columns("d"))
     progress: Columns = field(default_factory=lambda: Columns("g"))
+    log: Columns = field(default_factory=lambda: Columns("b"))
+    # The verbs of the log that are needed, as bound texts, and for how many days back. None: all.
+    verbs: set[str] = field(default_factory=set)
+    log_reach: int | None = 0
+    # Whether the items of the events are needed.
+    names_items: bool = False
     # For how many days back the daily rows are needed. None: all of them.
     reach: int | None = 0
     # For how many days back the last touch of an item is needed. 0: not at all.
@@ -168,6 +174,24 @@ class Sources:
         self._check(Need.PROGRESS)
         self.items.add(items)
         return f"g.{self.progress.add(aggregate)}"
+
+    def of_log(self, aggregate: str, window: int | None, *, verb: str, where: str = "") -> str:
+        """Return the aggregate over the events with the verb of the last N days (None: of all).
+
+        Only events that meet the condition `where` count. It may name the item i of the event and
+        the module h of that item.
+        """
+        self._check(Need.LOG)
+        bound = self.params.bind(verb, "text")
+        self.verbs.add(bound)
+        reach = (window, self.log_reach)
+        self.log_reach = None if None in reach else max(each or 0 for each in reach)
+        self.names_items |= "i." in where
+        within = [f"v.verb = {bound}"]
+        within += [] if window is None else [f"v.occurred_at >= {self.since(window)}"]
+        within += [where] if where else []
+        only = f"FILTER (WHERE {' AND '.join(within)})"
+        return f"b.{self.log.add(f'{aggregate} {only}')}"
 
     def pace(self) -> tuple[str, str]:
         """Return SQL for the learner's pace now, and for the pace when the day began."""

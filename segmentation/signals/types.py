@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from common.json_text import canonical_json
+from segmentation.signals.arguments import Argument
 from segmentation.signals.needs import Need
 from segmentation.signals.sources import Sources
 
@@ -23,6 +24,7 @@ class SignalKind(StrEnum):
     """The kind of a signal's value. `change` is a difference of counts and may be negative.
 
     A `number` is not negative and need not be whole, such as a quotient that may be above 1.
+    An `amount` may be any number, such as a sum of payments and refunds.
     A `trait` is a text, a number, true or false, or a list of them, and is compared by its type.
     """
 
@@ -31,6 +33,7 @@ class SignalKind(StrEnum):
     RATE = "rate"
     DAYS = "days"
     NUMBER = "number"
+    AMOUNT = "amount"
     TRAIT = "trait"
 
 
@@ -69,7 +72,7 @@ class Signal:
     `sentence` is a clause about the learner with `{amount}` ("at least 3 modules") and, if there is
     a window, `{when}` ("in the last 7 days") or `{days}` ("7 days"). `label` names the signal.
     `unit` is singular and plural, for signals whose clause names what is counted. `args` are
-    further required keys of a condition. `within_window` means that the value counts days of the
+    further keys of a condition. `within_window` means that the value counts days of the
     window and cannot exceed it. `unknown` is a clause, with `{when}` or `{arg}`, that says why the
     value is unknown; a signal that is always known has none. `sql` compiles the signal; `needs` are
     the sources that it reads.
@@ -84,7 +87,7 @@ class Signal:
     needs: frozenset[Need]
     sql: Callable[["SignalRef", Sources], Compiled]
     unit: tuple[str, str] | None = None
-    args: tuple[str, ...] = ()
+    args: tuple[Argument, ...] = ()
     within_window: bool = False
     unknown: str = ""
 
@@ -95,7 +98,10 @@ class Signal:
 
 @dataclass(frozen=True)
 class SignalRef:
-    """One signal in a rule, with its window (None: all, or no window) and its arguments."""
+    """One signal in a rule, with its window (None: all, or no window) and its arguments.
+
+    `args` has a text for each argument of the signal. It is empty for a filter that is not used.
+    """
 
     signal: Signal
     window: int | None = None
@@ -104,7 +110,7 @@ class SignalRef:
     @property
     def shape(self) -> dict[str, object]:
         """Return the keys of a condition that name it: field, arguments, and window if any."""
-        arguments = dict(zip(self.signal.args, self.args, strict=True))
+        arguments = {argument.key: text for argument, text in self.arguments}
         window = {} if self.window is None else {"window": self.window}
         return {"field": self.signal.name, **arguments, **window}
 
@@ -112,6 +118,20 @@ class SignalRef:
     def identity(self) -> str:
         """Return its shape as canonical JSON, the key of its value in readings and memberships."""
         return canonical_json(self.shape)
+
+    @property
+    def arguments(self) -> list[tuple[Argument, str]]:
+        """Return the arguments that are given, with their texts."""
+        return [pair for pair in zip(self.signal.args, self.args, strict=True) if pair[1]]
+
+    def argument(self, argument: Argument) -> str:
+        """Return the text of the argument, which is empty if it is a filter that is not used."""
+        return dict(self.arguments).get(argument, "")
+
+    @property
+    def words(self) -> str:
+        """Return the arguments as a part of a sentence: "PURCHASE about 'algebra'"."""
+        return " ".join(argument.words.format(text) for argument, text in self.arguments)
 
     def compile(self, sources: Sources) -> Compiled:
         """Return its SQL, and add what it reads to `sources`."""
@@ -123,13 +143,18 @@ class SignalRef:
         """Return its unique column name in exports: active_days_7, trait_region."""
         parts = [self.signal.name]
         if self.args:
-            # A colon separates the arguments, so a colon inside an argument is escaped.
-            parts.append(":".join(re.sub("[%:]", _escaped, each) for each in self.args))
+            parts.append(":".join(_in_column(*each) for each in self.arguments))
         if self.window is not None:
             parts.append(str(self.window))
         elif self.signal.window is Window.OPTIONAL:
             parts.append("all")
         return "_".join(parts)
+
+
+def _in_column(argument: Argument, text: str) -> str:
+    # A colon separates the arguments, so a colon inside an argument is escaped.
+    escaped = re.sub("[%:]", _escaped, text)
+    return escaped if argument.required else f"{argument.key}={escaped}"
 
 
 def _escaped(found: re.Match[str]) -> str:

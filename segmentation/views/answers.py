@@ -17,7 +17,7 @@ from common.dates import instant_text
 from segmentation.admin.preview import LARGEST_COURSE, LONGEST_SECONDS, TOO_MUCH
 from segmentation.models import Segment
 from segmentation.operations.segments import EVALUATED
-from segmentation.queries import RuleCount, count_rule
+from segmentation.queries import RuleCount, count_rule, known_names
 from segmentation.rules import (
     Combinator,
     Condition,
@@ -99,7 +99,7 @@ def _read(text: str, name: str, answer: Answer) -> Group | None:
     answer.faults[name] = []
     if not text.strip():
         return None
-    found = find_faults(text)
+    found = find_faults(text, known_names())
     for fault in found.faults:
         at, key = split_place(fault.path)
         words = {"at": at, "key": key, "place": fault.path, "sentence": sentence(fault)}

@@ -9,10 +9,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from activity.access import Viewer, for_user
-from activity.models import Course, Enrollment
+from activity.models import Course, Enrollment, Item
 from segmentation.models import Playbook, Segment
 from segmentation.operations import Typed
-from segmentation.queries import courses_of_playbook
+from segmentation.queries import courses_of_playbook, known_names
 from segmentation.rules import canonical_rule, find_faults, sentence
 
 # The rest is counted by the command preview_rule.
@@ -20,6 +20,7 @@ MOST_COURSES = 50
 MOST_NAMES = 3
 # Traits come from a roster, so a few learners show the names of nearly all.
 MOST_SAMPLED = 200
+MOST_ITEMS = 500
 
 
 class RuleText(forms.CharField):
@@ -32,7 +33,7 @@ class RuleText(forms.CharField):
         text = super().clean(value)
         if not text:
             return None
-        found = find_faults(text)
+        found = find_faults(text, known_names())
         if found.faults:
             raise ValidationError([_placed(fault.path, sentence(fault)) for fault in found.faults])
         return canonical_rule(found.data)
@@ -94,6 +95,19 @@ def known_traits(courses: Sequence[Course], *, viewer: Viewer) -> set[str]:
     rows = for_user(Enrollment.objects.all(), viewer).filter(course__in=courses[:1])
     sample = rows.order_by("pk").values_list("traits", "learner__traits")[:MOST_SAMPLED]
     return {name for pair in sample for traits in pair for name in traits or {}}
+
+
+def offered_names(courses: Sequence[Course], *, viewer: Viewer) -> dict[str, list[str]]:
+    """Return what is suggested for the arguments of a condition, by what they offer."""
+    items = for_user(Item.objects.all(), viewer).filter(course__in=courses[:1])
+    named = items.order_by("position", "pk").values_list("key", "topic")[:MOST_ITEMS]
+    keys, topics = zip(*named, strict=True) if named else ((), ())
+    return {
+        **{offers: sorted(names) for offers, names in known_names().items()},
+        "traits": sorted(known_traits(courses, viewer=viewer)),
+        "items": list(keys),
+        "topics": sorted(set(topics) - {""}),
+    }
 
 
 def read_id(text: str) -> int | None:

@@ -18,7 +18,7 @@ from segmentation.rules import in_english
 from segmentation.views.answers import answer_for
 from segmentation.views.bundle import MISSING, builder_data, bundle_address
 from segmentation.views.confirming import MOST_MEMBERS
-from segmentation.views.rule_form import RuleForm, known_traits, offered_courses, offered_playbooks
+from segmentation.views.rule_form import RuleForm, offered_courses, offered_names, offered_playbooks
 
 # A longer list of choices is no help, and the page of a playbook links to it.
 MOST_PLAYBOOKS = 100
@@ -40,7 +40,7 @@ def page_context(request: HttpRequest, segment: Segment, form: RuleForm) -> dict
         "courses": offered.courses,
         "course": request.POST.get("course", str(chosen.pk) if chosen else ""),
         "kept_for": offered.kept_for,
-        "traits": sorted(known_traits(offered.courses, viewer=request.user)),
+        "names": list(offered_names(offered.courses, viewer=request.user).items()),
         "may_change": may_change,
         "may_send": may_send(request.user),
         "sentences": _sentences(segment),

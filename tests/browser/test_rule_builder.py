@@ -213,6 +213,32 @@ def test_another_signal_leaves_nothing_of_the_one_before(live_server, staff_cont
     assert faults == []
 
 
+def test_events_are_filtered_only_by_what_is_typed(live_server, staff_context, playbook):
+    page, faults = visit(staff_context, live_server.url + reverse("segmentation:new-rule"))
+    signal, rule = page.get_by_label("Signal", exact=True), page.locator("#id_rule")
+    signal.select_option(label="events")
+    page.get_by_label("Verb of the events", exact=True).fill("PLAY_VIDE")
+    page.get_by_text("did you mean 'PLAY_VIDEO'?").wait_for()
+    page.get_by_label("Verb of the events", exact=True).fill("PLAY_VIDEO")
+    page.get_by_text("1 of 2 learners.", exact=True).wait_for()
+    counted = {
+        "field": "event_count",
+        "verb": "PLAY_VIDEO",
+        "window": 7,
+        "operator": ">=",
+        "value": 1,
+    }
+    assert json.loads(rule.input_value())["rules"] == [counted]
+
+    page.get_by_text("Only some of them").click()
+    page.get_by_label("Kind of item", exact=True).fill("quiz")
+    page.get_by_text("0 of 2 learners.", exact=True).wait_for()
+    assert json.loads(rule.input_value())["rules"] == [counted | {"kind": "quiz"}]
+    assert_accessible(page, "with filters")
+    assert sticks_out(page) <= 0
+    assert faults == []
+
+
 def test_stored_rule_is_shown_and_its_text_is_edited_beside(live_server, staff_context, playbook):
     rule = {"combinator": "or", "not": True, "rules": [ACTED_TODAY, where("modules_open", "null")]}
     segment = make_segment(playbook, rule, leave_rule=ACTED_TODAY, active=False)

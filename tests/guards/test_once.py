@@ -9,7 +9,7 @@ from tests.guards.code import PACKAGES, name, python_files
 # Code that only these files may contain. All others call it.
 HOMES = {
     "canonical JSON": (r"sort_keys=True", {"common/json_text.py", "activity/payloads.py"}),
-    "canonical rule": (r"to_json\(check_ranges\(", {"segmentation/rules/canonical.py"}),
+    "canonical rule": (r"to_json\(check_", {"segmentation/rules/canonical.py"}),
     "without NUL": (r"""replace\(["']\\(0|x00)""", {"common/stored_text.py"}),
     "kinds of JSON": (r"""["']an object["']""", {"common/json_text.py"}),
     "back-off": (r"\*\* ?(before|failures|attempts)\b|\bpower\(", {"common/back_off.py"}),

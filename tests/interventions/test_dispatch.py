@@ -1,6 +1,6 @@
 """One message goes out and is recorded once, and messages that must not go out do not."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain, repeat
 
 import pytest
@@ -13,6 +13,7 @@ from interventions.models import Delivery, DeliveryState
 from interventions.operations import suppress
 from interventions.stages.dispatch import dispatch_due
 from segmentation.models import Segment
+from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_learner
 from tests.interventions.factories import (
     arm_of,
@@ -29,6 +30,7 @@ from tests.interventions.factories import (
     make_transition,
     mark_evaluated,
 )
+from tests.segmentation.factories import make_playbook, make_segment, members, where
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +38,25 @@ pytestmark = pytest.mark.django_db
 def state_of(delivery: Delivery) -> tuple[str, str]:
     delivery.refresh_from_db()
     return delivery.state, delivery.reason
+
+
+@pytest.mark.parametrize(
+    ("field", "due_at"), [("messages_sent", NOW), ("logins", None)], ids=["read", "unread"]
+)
+def test_a_hand_off_is_evaluated_at_once_only_if_a_rule_reads_messages(
+    field: str, due_at: datetime | None
+) -> None:
+    delivery = make_delivery()
+    playbook = make_playbook(delivery.enrollment.course)
+    segment = make_segment(playbook, where(field, ">=", 1, window=7))
+    evaluate_due(now=NOW - timedelta(minutes=1))
+    mark_evaluated(delivery.enrollment)
+
+    dispatch()
+
+    assert Due.objects.get(pk=delivery.enrollment_id).due_at == due_at
+    evaluate_due(now=NOW)
+    assert len(members(segment)) == (due_at is not None)
 
 
 def test_a_due_message_goes_out_once_and_is_recorded() -> None:

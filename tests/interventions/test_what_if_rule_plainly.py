@@ -14,7 +14,8 @@ from activity.models import Course, Enrollment
 from activity.operations import ingest
 from common.clock import local_date, local_midnight
 from interventions.models import Delivery
-from segmentation.proof.plain import Act, LearnerReading, World
+from segmentation.proof.log import Act
+from segmentation.proof.plain import LearnerReading, World
 from segmentation.rules import conditions, evaluate, parse
 from tests.factories import make_enrollment, make_event, make_item
 from tests.interventions.factories import make_cadence

@@ -1,12 +1,16 @@
 """Random courses: dated items, and acts at edge cases, stored in any order of arrival."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 from hypothesis import strategies as st
 
 from activity.operations import ingest
 from common.clock import local_midnight
-from segmentation.proof.plain import Act, World
+from segmentation.proof.log import Act
+from segmentation.proof.plain import World
 from tests.factories import make_course, make_enrollment, make_event, make_item, make_learner
 from tests.segmentation.rule_strategies import trait_sets
 
@@ -24,6 +28,13 @@ VERBS = {
     "video": ("PLAY_VIDEO", "ATTEMPT_QUIZ"),
     "page": ("VIEW_ITEM", "COMPLETE_ITEM", "DOWNLOAD_RESOURCE"),
 }
+VALUES = (None, Decimal("9.99"), Decimal("0.1"), Decimal("0.2"), Decimal(-20))
+PROPERTIES: tuple[dict[str, Any], ...] = (
+    {},
+    {"plan": "gift"},
+    {"plan": None, "cart": {"size": 2, "of": ["gift", True]}},
+    {"plan": ["gift"]},
+)
 dates = st.one_of(
     st.none(), st.integers(-3, LENGTH).map(lambda days: STARTS_ON + timedelta(days=days))
 )
@@ -60,8 +71,14 @@ def worlds(draw):
         for _ in range(draw(st.integers(1, 3)))
     ]
     acts = [_act(draw, items, learners, zone) for _ in range(draw(st.integers(0, 25)))]
-    _store(acts, draw)
-    return World(course, items, acts)
+    # Two mails in between, which are not acts.
+    later = [
+        replace(act, verb=verb, occurred_at=act.occurred_at + MICROSECOND, count=1, score=None)
+        for act, verb in zip(acts, ("EMAIL_SENT", "EMAIL_OPENED"), strict=False)
+    ]
+    events = acts + [replace(mail, value=None, properties={}) for mail in later]
+    _store(events, draw)
+    return World(course, items, events)
 
 
 def _items(draw, course):
@@ -81,17 +98,20 @@ def _items(draw, course):
 def _act(draw, items, learners, zone):
     item = draw(st.sampled_from([None, *items, *items]))
     # An attempt need not name its quiz.
-    verb = draw(st.sampled_from(VERBS[item.kind] if item else ("LOGIN", "ATTEMPT_QUIZ")))
+    verbs = VERBS[item.kind] if item else ("LOGIN", "ATTEMPT_QUIZ", "PURCHASE", "PURCHASE")
+    verb = draw(st.sampled_from(verbs))
     score = None
     if verb == "ATTEMPT_QUIZ":
         score = draw(st.sampled_from((None, 0.0, 0.333333, 0.5, 0.75, 1.0)))
     count = 1 if score is not None else draw(st.sampled_from((1, 1, 3)))
     learner = draw(st.sampled_from(learners))
-    return Act(learner, verb, draw(instants(zone)), item, count, score)
+    value = draw(st.sampled_from(VALUES)) if verb == "PURCHASE" else None
+    properties = draw(st.sampled_from(PROPERTIES))
+    return Act(learner, verb, draw(instants(zone)), item, count, score, value, properties)
 
 
 def _store(acts, draw):
-    """Ingest the acts in any order, with two mails in between, which are not acts."""
+    """Ingest the events in any order."""
     events = [
         make_event(
             act.enrollment,
@@ -100,14 +120,10 @@ def _store(acts, draw):
             occurred_at=act.occurred_at,
             count=act.count,
             score=act.score,
+            value=None if act.value is None else float(act.value),
+            properties=act.properties,
         )
         for act in acts
-    ]
-    events += [
-        make_event(
-            act.enrollment, "EMAIL_SENT", item=act.item, occurred_at=act.occurred_at + MICROSECOND
-        )
-        for act in acts[:2]
     ]
     now = datetime.combine(STARTS_ON, datetime.min.time()).astimezone() + timedelta(days=60)
     result = ingest(draw(st.permutations(events)), now=now)

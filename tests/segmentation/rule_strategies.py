@@ -59,6 +59,7 @@ def values_for(signal: Signal):
             st.integers(0, 30 * 86_400 * 10**6).map(lambda micros: micros / 10**6 / 86_400.0),
             st.sampled_from((0.0, 1.0, 7.0, 14.0)),
         ),
+        SignalKind.AMOUNT: st.sampled_from((-20.0, 0.0, 0.3, 9.99, 29.97)),
         SignalKind.NUMBER: st.sampled_from((0.0, 0.5, 2 / 3, 1.0, 3.0, 12.5)),
         SignalKind.TRAIT: traits,
     }
@@ -67,7 +68,7 @@ def values_for(signal: Signal):
 
 def _meant(signal: Signal):
     """Return a strategy of the signal's numbers over any window."""
-    if signal.kind is SignalKind.CHANGE:
+    if signal.kind in (SignalKind.CHANGE, SignalKind.AMOUNT):
         return NUMBERS
     if signal.kind is SignalKind.RATE:
         return st.floats(0, 1)
@@ -95,13 +96,37 @@ def _operands(signal: Signal, symbol: str, meant: bool):
     }[takes]
 
 
+# What the random courses have.
+ARGUMENTS = {
+    "verb": ("LOGIN", "ATTEMPT_QUIZ", "PURCHASE", "VIEW_ITEM", "EMAIL_SENT"),
+    "without": ("COMPLETE_MODULE", "VIEW_ITEM", "ATTEMPT_QUIZ"),
+    "kind": ("quiz", "page", "module"),
+    "property": ("plan", "cart.size", "cart.of.0", "cart.of.-1", "cart.of", "plan.x"),
+    "equals": ("gift", "2", "true"),
+}
+
+
+@st.composite
+def arguments(draw, signal: Signal):
+    """Return the arguments of a condition: those that are required, and some filters."""
+    found = {
+        each.key: draw(st.sampled_from(ARGUMENTS.get(each.key, NAMES)) | names)
+        for each in signal.args
+        if each.required or draw(st.booleans())
+    }
+    if "property" in found:
+        found["property"] = draw(st.sampled_from(ARGUMENTS["property"]))
+    alone = [each.key for each in signal.args if each.together and each.together not in found]
+    return {key: text for key, text in found.items() if key not in alone}
+
+
 @st.composite
 def condition_shapes(draw, signals=SIGNALS, windows=(1, 2, 7, 14), meant=False):
     signal = draw(st.sampled_from(signals))
     suitable = [entry for entry in OPERATORS.values() if signal.is_trait or entry.suits(text=False)]
     entry = draw(st.sampled_from(suitable))
     shape = {"field": signal.name, "operator": entry.symbol}
-    shape |= {argument: draw(names) for argument in signal.args}
+    shape |= draw(arguments(signal))
     window = draw(
         st.sampled_from((*windows, None) if signal.window is Window.OPTIONAL else windows)
     )

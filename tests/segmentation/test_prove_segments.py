@@ -5,6 +5,7 @@ import operator
 from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
+from random import Random
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -16,9 +17,11 @@ from segmentation.models import Membership, Norms, Playbook, Segment, Transition
 from segmentation.operations import install_playbook, remove_member
 from segmentation.operations.revisions import pull_changed
 from segmentation.proof import generated
+from segmentation.proof.random_rules import random_refs
+from segmentation.proof.signals import compare_signals
 from segmentation.queries import read_signals
 from segmentation.rules import OPERATORS
-from segmentation.signals import SIGNALS_BY_NAME
+from segmentation.signals import SIGNALS, SIGNALS_BY_NAME
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_cast, make_course, make_enrollment, make_event
 from tests.long import longer
@@ -182,6 +185,30 @@ def plant_in_a_zone(_):
             "UPDATE activity_zoneperiod SET utc_offset = utc_offset - interval '5 hours'"
             " WHERE zone = 'Pacific/Auckland'"
         )
+
+
+def test_a_planted_fault_in_any_signal_is_found(monkeypatch):
+    simulate_fewer(monkeypatch, 12, 14, 1)
+    course = generated.generate_course(1)
+    now = course.instants[-4]
+    course.tell(now)
+    refs = [ref for seed in range(3) for ref in random_refs(Random(seed))]
+    assert compare_signals(course.course, refs, as_of=now) is None
+
+    missed = []
+    for signal in SIGNALS:
+        of_signal = [ref for ref in refs if ref.signal is signal]
+        sql = signal.sql
+
+        def unknown(ref, sources, sql=sql):
+            compiled = sql(ref, sources)
+            return replace(compiled, sql=f"nullif({compiled.sql}, {compiled.sql})")
+
+        with monkeypatch.context() as planted:
+            planted.setitem(vars(signal), "sql", unknown)
+            if compare_signals(course.course, of_signal, as_of=now) is None:
+                missed.append(signal.name)
+    assert missed == []
 
 
 @pytest.mark.parametrize(

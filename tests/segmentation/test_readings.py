@@ -22,6 +22,18 @@ from tests.segmentation.rule_strategies import NAMES, rule_shapes
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 NUMBERS = tuple(signal for signal in SIGNALS if not signal.is_trait)
+# For each number of arguments: a verb, then filters, or a verb that must not follow.
+VARIANTS = {
+    0: ((),),
+    2: (("ATTEMPT_QUIZ", "VIEW_ITEM"), ("VIEW_ITEM", "COMPLETE_ITEM"), ("LOGIN", "LOGIN")),
+    6: (
+        ("PURCHASE", "", "", "", "", ""),
+        ("VIEW_ITEM", "", "page", "", "", ""),
+        ("PURCHASE", "", "", "", "plan", "gift"),
+        ("ATTEMPT_QUIZ", "", "", "", "cart.size", "2"),
+        ("LOGIN", "", "", "", "cart.of.0", "gift"),
+    ),
+}
 WINDOWS = (1, 2, 7, 14)
 many = settings(
     max_examples=examples(25),
@@ -39,7 +51,8 @@ def refs():
             Window.OPTIONAL: (*WINDOWS, None),
             Window.REQUIRED: WINDOWS,
         }[signal.window]
-        yield from (SignalRef(signal, window) for window in windows)
+        for arguments in VARIANTS[len(signal.args)]:
+            yield from (SignalRef(signal, window, arguments) for window in windows)
 
 
 def expected_signals(world, enrollment, as_of, wanted):

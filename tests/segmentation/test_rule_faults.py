@@ -56,7 +56,7 @@ def offered(name):
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 def test_each_signal_offers_exactly_the_operators_that_the_parser_accepts(signal):
     found = offered(signal.name)
-    more = dict.fromkeys(found["args"], "x")
+    more = {each["name"]: "x" for each in found["args"]}
     more |= {} if found["window"] == "none" else {"window": 7}
 
     accepted = {
@@ -74,7 +74,7 @@ def test_first_condition_of_each_signal_is_a_rule(signal):
     usual = offered(signal.name)["defaults"]
     more = {} if usual["window"] is None else {"window": usual["window"]}
     # A trait has no usual name and value: these are typed.
-    more |= dict.fromkeys(signal.args, "region")
+    more |= {each.key: "region" for each in signal.args if each.required}
     value = "x" if usual["value"] == "" else usual["value"]
 
     assert is_read(where(signal.name, usual["operator"], value, **more))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from segmentation.models import Membership
 from segmentation.rules import conditions, evaluate, find_ref, parse, to_json
-from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, SignalRef, Window, usual_refs
+from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, Argument, SignalRef, Window, usual_refs
 from segmentation.signals.consistency import CONSISTENCY
+from segmentation.signals.log import MESSAGES
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_cast, make_enrollment, make_learner
 from tests.segmentation.factories import make_playbook, make_segment, members, where
@@ -22,7 +23,12 @@ from tests.segmentation.rule_strategies import NAMES, names
 
 TRAIT = SIGNALS_BY_NAME["trait"]
 # Like future signals with several arguments. A window may follow them.
-TWO = replace(TRAIT, name="two", args=("playbook", "segment"), window=Window.OPTIONAL)
+TWO = replace(
+    TRAIT,
+    name="two",
+    args=(Argument("playbook", "Playbook"), Argument("segment", "Segment")),
+    window=Window.OPTIONAL,
+)
 RESERVED = {"field", "window", "operator", "value", "valueSource", "id", "path", "rules", "not"}
 
 
@@ -35,6 +41,13 @@ RESERVED = {"field", "window", "operator", "value", "valueSource", "id", "path",
         ("trait", None, ("region",), '{"field":"trait","key":"region"}', "trait_region"),
         ("trait", None, ("imd-band",), '{"field":"trait","key":"imd-band"}', "trait_imd-band"),
         ("trait", None, ("región",), '{"field":"trait","key":"región"}', "trait_región"),
+        (
+            "event_count",
+            7,
+            ("PURCHASE", "", "quiz", "a:b", "", ""),
+            '{"field":"event_count","kind":"quiz","topic":"a:b","verb":"PURCHASE","window":7}',
+            "event_count_PURCHASE:kind=quiz:topic=a%3Ab_7",
+        ),
         ("trait", None, ('a"b%:',), '{"field":"trait","key":"a\\"b%:"}', 'trait_a"b%25%3A'),
     ],
 )
@@ -66,7 +79,7 @@ def test_column_separates_arguments_unambiguously():
 
 
 def test_no_argument_is_named_like_a_key_of_the_rule_builder():
-    assert not RESERVED & {argument for signal in SIGNALS for argument in signal.args}
+    assert not RESERVED & {argument.key for signal in SIGNALS for argument in signal.args}
 
 
 def test_no_column_of_an_argument_can_be_that_of_another_signal():
@@ -110,7 +123,7 @@ def exported(course, path):
 
 
 # Signals that came after their names had become JSON.
-LATER = {signal.name for signal in CONSISTENCY}
+LATER = {signal.name for signal in CONSISTENCY + MESSAGES}
 OLD = {
     **{ref.column: ref.identity for ref in usual_refs() if ref.signal.name not in LATER},
     "quiz_attempts_change_3": '{"field":"quiz_attempts_change","window":3}',

@@ -24,13 +24,16 @@ TABLES = {
     Need.PROGRESS: "progress g",
     Need.PACE: "pace w",
     Need.TRAITS: "activity_learner",
+    Need.LOG: "log b",
 }
 DECLARED = [(signal, need) for signal in SIGNALS for need in sorted(signal.needs)]
 
 
 def ref(signal):
     window = 7 if signal.window is Window.REQUIRED else None
-    return SignalRef(signal, window, tuple("region" for _ in signal.args))
+    return SignalRef(
+        signal, window, tuple("region" if each.required else "" for each in signal.args)
+    )
 
 
 def statement(signal, norms=NORMS):
