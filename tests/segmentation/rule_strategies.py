@@ -110,12 +110,11 @@ ARGUMENTS = {
 def arguments(draw, signal: Signal):
     """Return the arguments of a condition: those that are required, and some filters."""
     found = {
-        each.key: draw(st.sampled_from(ARGUMENTS.get(each.key, NAMES)) | names)
+        # Only known verbs and kinds can be saved.
+        each.key: draw(st.sampled_from(ARGUMENTS[each.key]) if each.key in ARGUMENTS else names)
         for each in signal.args
         if each.required or draw(st.booleans())
     }
-    if "property" in found:
-        found["property"] = draw(st.sampled_from(ARGUMENTS["property"]))
     alone = [each.key for each in signal.args if each.together and each.together not in found]
     return {key: text for key, text in found.items() if key not in alone}
 
