@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from experiments.exports.numbers import report_numbers
 from experiments.reporting.quoting import Quoted, quoted
 from experiments.reporting.report import Report
 from experiments.reporting.section_checks import drawn_text
@@ -31,24 +32,39 @@ def numbers_book(report: Report) -> Iterator[tuple[str, ...]]:
 
     The entries stand under the columns of the codebook of rows.
     """
-    primary = report.primary
+    primary, given = report.primary, {(each.part, each.number) for each in report_numbers(report)}
     kinds = {quoted(report, row) for row in primary.rows} - {Quoted.NONE}
     named = {_PARTS[kind] for kind in kinds}
     for (part, names), meaning in sorted(
         _MEANINGS.items(), key=lambda item: not (item[0][0] in named and item[0][1] == "low, high")
     ):
+        # Of a withheld comparison the file has no interval.
+        if (part, names.split(",")[0]) not in given:
+            continue
         is_quoted = part in named and names == "low, high"
         start = "QUOTE THIS ONE of the primary outcome: " if is_quoted else ""
         end = "" if report.facts.has_end else _NO_END.get((part, names), "")
         words = f"{start}{meaning}{end}"
         outcome = primary.metric.key if is_quoted else ""
         yield _entry(f"{_FILE}: {part}: {names}", outcome, words)
+    for reason, arms in _withheld(report).items():
+        yield _entry(f"{_FILE}: {arms}", "", f"no difference and no interval are given: {reason}")
     for row in report.rows:
         note = row.comparison.difference.note
         if note and not report.withheld_reason(row.arm):
             yield _entry(f"{_FILE}: outcome: {row.arm.key}", row.metric.key, note)
     if report.blocks:
         yield _entry(f"{_FILE}: sections", "", drawn_text(report.blocks))
+
+
+def _withheld(report: Report) -> dict[str, str]:
+    """Return the arms whose comparison is withheld, by the reason."""
+    found: dict[str, list[str]] = {}
+    for arm in report.arms:
+        reason = report.withheld_reason(arm)
+        if reason:
+            found.setdefault(reason, []).append(arm.key)
+    return {reason: ", ".join(arms) for reason, arms in found.items()}
 
 
 def _entry(name: str, outcome: str, meaning: str) -> tuple[str, ...]:

@@ -342,9 +342,17 @@ def _before_row(report: Report, row: BaselineRow) -> BeforeRow:
         row.name,
         [f"{row.means[arm.key]:.2f}" if isfinite(row.means[arm.key]) else MISSING
          for arm in report.arms],
-        f"{farthest:+z.2f}" if known else MISSING,
+        f"{farthest:+z.2f}" if known else _NOBODY if _is_zero(row) else MISSING,
         row.is_notable,
     )  # fmt: skip
+
+
+# A row of zeros would else look like a fault of the report.
+_NOBODY = "nobody did any in these 7 days"
+
+
+def _is_zero(row: BaselineRow) -> bool:
+    return all(each == 0 for each in row.means.values() if isfinite(each))
 
 
 def _lower(text: str) -> str:

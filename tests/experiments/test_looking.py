@@ -207,7 +207,7 @@ def test_the_time_before_the_draw_counts_only_those_enrolled_so_long() -> None:
     assert acts.means == ["1.50", "3.50"]
     # 2 apart, with a variance of 0.3 in each arm.
     assert (acts.apart, acts.is_notable) == (f"{2 / 0.3**0.5:+.2f}", True)
-    assert rows["Quiz attempts in the 7 days before"].apart == "-"
+    assert rows["Quiz attempts in the 7 days before"].apart == "nobody did any in these 7 days"
 
 
 @pytest.mark.slow

@@ -163,6 +163,12 @@ def test_a_withheld_answer_says_to_find_out_who_left() -> None:
         "Do not compare the arms. Find out first why more learners left one arm than the other.",
     )
     assert list(quote_texts(withheld)) == []
+    named = {row[0] for row in numbers_book(report)}
+    book = {row[0]: row[7] for row in numbers_book(withheld)}
+    assert "numbers.csv: outcome: low, high" in named
+    # The comparison of who left stays, because it is the answer.
+    assert set(book) == {"numbers.csv: nudge"}
+    assert book["numbers.csv: nudge"].startswith("no difference and no interval are given: ")
     assert not any(each.is_quoted for each in number_rows(withheld))
 
 
