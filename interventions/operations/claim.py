@@ -40,13 +40,15 @@ TOO_OLD = "too_old"
 class Claim:
     """A message that only this worker may hand off, until its lease ends.
 
-    `delivery` is the row as the claim wrote it, with its run. The channel sends `message`.
+    `delivery` is the row as the claim wrote it, with its run. The channel sends `message`. If
+    `is_read`, a rule in force reads that it was sent. Then recording it locks the Due row.
     """
 
     delivery: Delivery
     lease_until: datetime
     channel: Channel
     message: Any
+    is_read: bool
 
 
 @dataclass
@@ -324,4 +326,5 @@ def _proceed(delivery: Delivery, each: _Learner, context: MessageContext, work: 
     values |= {"token": uuid4(), "lease_until": work.now + LEASE}
     work.changes.append(Change(delivery, Move(DeliveryState.CLAIMED), values))
     work.sent.append(SentRow(delivery.pk, channel.show(message), draft.text.locale))
-    work.turn.claims.append(Claim(delivery, values["lease_until"], channel, message))
+    is_read = work.cache.reads_log
+    work.turn.claims.append(Claim(delivery, values["lease_until"], channel, message, is_read))

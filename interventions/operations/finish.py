@@ -15,7 +15,6 @@ from interventions.models import Delivery, DeliveryState
 from interventions.operations.claim import Claim
 from interventions.operations.ledger import Change, Move, move, move_all
 from interventions.operations.pace import LONGEST
-from segmentation.queries import reads_log
 
 MAX_ATTEMPTS = 6
 # After refusals of the message: 1 minute, 4, 16, then every hour.
@@ -56,7 +55,11 @@ def write_answers(done: Sequence[Done], *, now: datetime) -> list[str | None]:
     channels' own rows come last.
     """
     handed_off = [each.claim for each in done if _is_handed_off(each)]
-    write_sent_events({each.delivery: each.channel.verb for each in handed_off}, now=now)
+    # If no rule reads the log, quiet events avoid an evaluation after each message, for which the
+    # learner's next message would wait.
+    is_read = any(each.is_read for each in handed_off)
+    verbs = {each.delivery: each.channel.verb for each in handed_off}
+    write_sent_events(verbs, now=now, is_read=is_read)
     changes = [_change(each, now) for each in done]
     moved = {delivery.pk for delivery in move_all(changes, now=now)}
     recorded = [
@@ -86,20 +89,16 @@ def release_claims(claims: Sequence[Claim], *, now: datetime, reason: str) -> No
     move_all([_given_back(_copied(claim.delivery), to) for claim in claims], now=now)
 
 
-def write_sent_events(deliveries: Mapping[Delivery, str], *, now: datetime) -> None:
-    """Write hand-offs with their verbs to the event log. The same message counts only once."""
+def write_sent_events(deliveries: Mapping[Delivery, str], *, now: datetime, is_read: bool) -> None:
+    """Write hand-offs with their verbs to the event log. The same message counts only once.
+
+    If a rule reads them (`is_read`), the enrollments become due, which locks their Due rows.
+    """
     events = [
         MessageEvent(each.enrollment_id, verb, each.message_id, occurred_at=now, properties={})
         for each, verb in deliveries.items()
     ]
-    append_message_events(events, now=now, is_read=locks_due_rows())
-
-
-def locks_due_rows() -> bool:
-    """Return whether a recorded hand-off makes its enrollment due, which locks the Due row."""
-    # If no rule reads the log, quiet events avoid an evaluation after each message, for which
-    # the learner's next message would wait.
-    return reads_log()
+    append_message_events(events, now=now, is_read=is_read)
 
 
 def retry_at(attempts: int, *, now: datetime) -> datetime:

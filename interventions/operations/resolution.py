@@ -9,6 +9,7 @@ from interventions.models import Delivery, DeliveryState, RunStatus
 from interventions.operations.errors import InterventionError
 from interventions.operations.finish import write_sent_events
 from interventions.operations.ledger import Move, move
+from segmentation.queries import reads_log
 
 BY_STAFF = "by_staff"
 
@@ -21,7 +22,8 @@ def resolve_in_doubt(delivery_id: int, *, accepted: bool, now: datetime) -> None
     """
     found = Delivery.objects.get(pk=delivery_id)
     if accepted:
-        write_sent_events({found: CHANNELS[found.channel].verb}, now=now)
+        verbs = {found: CHANNELS[found.channel].verb}
+        write_sent_events(verbs, now=now, is_read=reads_log())
     delivery = _lock(delivery_id, DeliveryState.IN_DOUBT)
     if delivery is None:
         raise InterventionError("The message is no longer in doubt.")

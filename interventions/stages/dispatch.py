@@ -31,7 +31,7 @@ from interventions.operations.claim import (
     decide_next,
     postpone,
 )
-from interventions.operations.finish import Done, locks_due_rows, release_claims
+from interventions.operations.finish import Done, release_claims
 from interventions.operations.kept_noes import apply_kept_noes
 from interventions.operations.next_turn import Recorded, is_stopped_by, record_and_claim
 from interventions.operations.noes import hear
@@ -190,7 +190,7 @@ def _is_quick(turn: Turn, flights: Sequence[_Flight], loop: _Loop) -> bool:
         and all(loop.lines[each].is_settled for each in loop.lines.keys() - loop.stopped)
         and not any(channel.per_second() for channel in loop.cache.channels.values())
         # Due rows come before the deliveries that the next turn has locked.
-        and not locks_due_rows()
+        and not any(claim.is_read for claim in flights[0].claims)
     )
 
 
