@@ -61,7 +61,7 @@ class Row:
 def main() -> int:
     """Measure, print, and return 1 if an aim is missed."""
     options = _options()
-    with _sink() as port, _sink(FAR_MILLISECONDS) as far:
+    with sink() as port, sink(FAR_MILLISECONDS) as far:
         rows = [*_measured(ROOT, port, options), _far(far)]
         if options.beside:
             with checked_out(options.beside) as folder:
@@ -123,7 +123,7 @@ def run_world(folder: Path, port: int, work: str, number: int) -> Any:
 
 
 @contextmanager
-def _sink(milliseconds: int = 0) -> Iterator[int]:
+def sink(milliseconds: int = 0) -> Iterator[int]:
     command = [sys.executable, str(SINK), str(milliseconds)]
     sink = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert sink.stdout is not None

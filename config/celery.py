@@ -1,4 +1,4 @@
-"""The Celery app and its beat. There is one entry per stage, and no stage calls the next."""
+"""The Celery app and its beat. There is one entry per stage. A run may wake the next stage."""
 
 import warnings
 from typing import Any
@@ -13,6 +13,7 @@ from common import stopping
 from config.running.beat import SECONDS_BETWEEN_BEATS
 from config.running.broker import free_unconfirmed_tasks
 from config.running.startup import PRODUCTION_SETTINGS, prepare, refuse_other_schema, wait_for_rows
+from config.running.wakes import start_listening
 from config.running.workers import STAGES
 
 # The default is production: a server without configured settings must not use the local ones, whose
@@ -77,8 +78,9 @@ def _begin_worker(**about: Any) -> None:
 
 @beat_init.connect
 def _begin_beat(**about: Any) -> None:
-    # The beat itself needs no database, but a beat of another version may know other stages.
+    # The beat goes on without a database, but a beat of another version may know other stages.
     refuse_other_schema(waits=True)
+    start_listening()
 
 
 @worker_shutting_down.connect

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from activity.models import Due, DueCause, Enrollment
 from common.back_off import OF_A_FAILED_ROW
 from common.stored_text import storable_text
+from common.waking import wake_after_commit
 
 BATCH_SIZE = 5_000
 LEAST_LATE = timedelta(hours=1)
@@ -78,6 +79,7 @@ def pull_due(
     ids = sorted(set(enrollment_ids))
     with connection.cursor() as cursor:
         cursor.execute(PULL, {"ids": ids, "at": at, "cause": int(cause)})
+    wake_after_commit("evaluate")
 
 
 def note_late(oldest: Mapping[int, datetime], *, now: datetime) -> None:

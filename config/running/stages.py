@@ -16,6 +16,7 @@ from common import stopping
 from common.clock import Clock, utc_now
 from common.stored_text import storable_text
 from common.tally import in_words, reasons, tally
+from config.running.wakes import wake_next
 from config.running.workers import STAGES
 
 # With a larger difference, a worker would send messages too early or find due work too late.
@@ -102,6 +103,8 @@ def run_stage(
         _end_badly(at, error)
         raise
     _execute(_END, at, counts=json.dumps(counts), error="")
+    if any(counts.values()):
+        wake_next(stage)
 
 
 @contextmanager
