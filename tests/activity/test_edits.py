@@ -151,7 +151,9 @@ def test_a_learner_is_changed_and_pulled_in_one_transaction(change):
     assert due_of(enrollment) == (NOW, DueCause.EDIT)
     statements = [query["sql"] for query in captured.captured_queries]
     assert statements.count("COMMIT") == 1
-    assert statements[-1] == "COMMIT"
+    # Only the evaluation is woken afterwards.
+    assert statements[-2] == "COMMIT"
+    assert "pg_notify" in statements[-1]
 
 
 @committed
