@@ -38,7 +38,9 @@ class LogReading:
 
     log: list[Act]
     day: date
+    as_of: datetime
     local_day: Callable[[datetime], date]
+    days_since: Callable[[Sequence[datetime]], float]
 
     def events(self, verb: str, window: int | None) -> list[Act]:
         """Return the events with the verb in the last N days, acts or not."""
@@ -64,6 +66,14 @@ class LogReading:
     def event_sum(self, window: int | None, verb: str, *filters: str) -> SignalValue:
         found = [event for event in self.events(verb, window) if fits(event, filters)]
         return float(sum((event.value for event in found if event.value is not None), Decimal(0)))
+
+    def days_since_event(self, _: int | None, verb: str, *filters: str) -> SignalValue:
+        found = [event.occurred_at for event in self.events(verb, None) if fits(event, filters)]
+        return self.days_since(found)
+
+    def days_since_first_event(self, _: int | None, verb: str, *filters: str) -> SignalValue:
+        found = [event.occurred_at for event in self.events(verb, None) if fits(event, filters)]
+        return (self.as_of - min(found)).total_seconds() / 86_400 if found else None
 
     def sequence(self, window: int, verb: str, without: str) -> SignalValue:
         found = self.events(verb, window)

@@ -11,7 +11,7 @@ from segmentation.signals.arguments import (
     WITHOUT,
 )
 from segmentation.signals.needs import Need
-from segmentation.signals.shared import Compile
+from segmentation.signals.shared import Compile, exact_days
 from segmentation.signals.sources import Sources
 from segmentation.signals.types import Compiled, Signal, SignalKind, SignalRef, Window
 
@@ -59,6 +59,19 @@ def _sum(ref: SignalRef, sources: Sources) -> Compiled:
     total = sources.of_log("sum(v.value)", ref.window, verb=ref.argument(VERB), where=where)
     # Values are decimals. Their sum is rounded once, so it does not depend on the order of events.
     return Compiled(f"coalesce({total}, 0)::float8")
+
+
+def _since_last(ref: SignalRef, sources: Sources) -> Compiled:
+    return exact_days(f"greatest({_instant('max', ref, sources)}, s.began_at)", sources)
+
+
+def _since_first(ref: SignalRef, sources: Sources) -> Compiled:
+    return exact_days(_instant("min", ref, sources), sources)
+
+
+def _instant(aggregate: str, ref: SignalRef, sources: Sources) -> str:
+    where = _filters(ref, sources)
+    return sources.of_log(f"{aggregate}(v.occurred_at)", None, verb=ref.argument(VERB), where=where)
 
 
 def _sequence(ref: SignalRef, sources: Sources) -> Compiled:
@@ -133,6 +146,31 @@ EVENTS = (
         "paid. 0 without such an event. The same filters can be given as for events.",
         needs=LOG,
         sql=_sum,
+    ),
+    Signal(
+        name="days_since_event",
+        kind=SignalKind.DAYS,
+        window=Window.NONE,
+        label="days since the last event",
+        sentence="the last event {arg} was {amount} ago",
+        args=EVENT,
+        help="Exact 24-hour days since the latest of: the last event with the verb, the "
+        "enrollment, the course start. The same filters can be given as for events.",
+        needs=LOG,
+        sql=_since_last,
+    ),
+    Signal(
+        name="days_since_first_event",
+        kind=SignalKind.DAYS,
+        window=Window.NONE,
+        label="days since the first event",
+        sentence="the first event {arg} was {amount} ago",
+        args=EVENT,
+        help="Exact 24-hour days since the first event with the verb. Unknown without one. The "
+        "same filters can be given as for events.",
+        unknown="there is no event {arg} yet",
+        needs=LOG,
+        sql=_since_first,
     ),
     Signal(
         name="sequence",

@@ -33,9 +33,13 @@ def days_since(latest: Callable[[Sources], str]) -> Compile:
     """
 
     def compiled(_: SignalRef, sources: Sources) -> Compiled:
-        anchor = f"greatest({latest(sources)}, s.began_at)"
-        # Seconds first, then days: the same two roundings as total_seconds() / 86400 in Python.
-        days = f"extract(epoch FROM {sources.as_of} - {anchor})::float8 / 86400"
-        return Compiled(days, daily=False, anchor=anchor)
+        return exact_days(f"greatest({latest(sources)}, s.began_at)", sources)
 
     return compiled
+
+
+def exact_days(anchor: str, sources: Sources) -> Compiled:
+    """Return the 24-hour days since the instant, or null if that is null."""
+    # Seconds first, then days: the same two roundings as total_seconds() / 86400 in Python.
+    days = f"extract(epoch FROM {sources.as_of} - {anchor})::float8 / 86400"
+    return Compiled(days, daily=False, anchor=anchor)

@@ -72,6 +72,20 @@ def test_values_are_added_as_decimals(learner):
     assert read(learner, "event_sum", None, "LOGIN", *NO_FILTER) == 0
 
 
+def test_days_since_the_first_and_the_last_event_are_exact(learner, course):
+    learner.enrolled_at = ago(days=20)
+    learner.save(update_fields=["enrolled_at"])
+    quiz = make_item(course, "quiz")
+    first, last = "days_since_first_event", "days_since_event"
+    assert read(learner, first, None, "VIEW_ITEM", *NO_FILTER) is None
+    for days, item in ((9, None), (6, quiz), (2, None)):
+        act(learner, "VIEW_ITEM", item=item, occurred_at=ago(days=days, hours=12))
+    assert read(learner, first, None, "VIEW_ITEM", *NO_FILTER) == 9.5
+    assert read(learner, last, None, "VIEW_ITEM", *NO_FILTER) == 2.5
+    assert read(learner, last, None, "VIEW_ITEM", "", "quiz", "", "", "") == 6.5
+    assert read(learner, last, None, "PURCHASE", *NO_FILTER) == 20
+
+
 def test_a_sequence_ends_with_the_verb_that_must_not_follow(learner):
     def attempts():
         return read(learner, "sequence", 7, "ATTEMPT_QUIZ", "COMPLETE_MODULE")
