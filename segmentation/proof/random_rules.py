@@ -78,7 +78,7 @@ def _arguments(signal: Signal, chance: Random) -> dict[str, str]:
     found = {
         each.key: chance.choice(_ARGUMENTS[each.key])
         for each in signal.args
-        if each.required or chance.random() < 0.4
+        if each.required or chance.random() < 0.2
     }
     alone = [each.key for each in signal.args if each.together and each.together not in found]
     return {key: text for key, text in found.items() if key not in alone}

@@ -192,7 +192,7 @@ def test_a_planted_fault_in_any_signal_is_found(monkeypatch):
     course = generated.generate_course(1)
     now = course.instants[-4]
     course.tell(now)
-    refs = [ref for seed in range(8) for ref in random_refs(Random(seed))]
+    refs = [ref for seed in range(12) for ref in random_refs(Random(seed))]
     assert compare_signals(course.course, refs, as_of=now) is None
 
     missed = []
