@@ -265,6 +265,9 @@ class LearnerReading(LogReading):
     def active_on(self, window: int | None) -> set[date]:
         return {self.world.local_day(act.occurred_at) for act in self.last(window)}
 
+    def days_enrolled(self, _: int | None) -> SignalValue:
+        return self.days_since([])
+
     def streak_days(self, _: int | None) -> SignalValue:
         active, length = self.active_on(None), 0
         newest = self.day if self.day in active else self.day - ONE_DAY

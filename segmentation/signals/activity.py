@@ -1,6 +1,6 @@
 """Signals of general activity. Pure."""
 
-from segmentation.signals.shared import DAILY, days_since, sum_of
+from segmentation.signals.shared import DAILY, days_since, exact_days, sum_of
 from segmentation.signals.sources import Sources
 from segmentation.signals.types import Compiled, Signal, SignalKind, SignalRef, Window
 
@@ -13,6 +13,21 @@ def _active_days(ref: SignalRef, sources: Sources) -> Compiled:
 def _last_act(sources: Sources) -> str:
     return sources.sum_of_day("max(a.last_act_at)", None)
 
+
+def _enrolled(_: SignalRef, sources: Sources) -> Compiled:
+    return exact_days("s.began_at", sources)
+
+
+ENROLLED = Signal(
+    name="days_enrolled",
+    kind=SignalKind.DAYS,
+    window=Window.NONE,
+    label="days since the beginning",
+    sentence="began {amount} ago",
+    help="Exact 24-hour days since the later of the enrollment and the course start.",
+    needs=frozenset(),
+    sql=_enrolled,
+)
 
 ACTIVITY = (
     Signal(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from segmentation.signals.activity import ACTIVITY
+from segmentation.signals.activity import ACTIVITY, ENROLLED
 from segmentation.signals.consistency import CONSISTENCY
 from segmentation.signals.context import CONTEXT
 from segmentation.signals.log import EVENTS, MESSAGES
@@ -20,7 +20,7 @@ GROUPS = {
     "Modules and activities": COMPLETED + OWED + MODULE,
     "Messages": MESSAGES,
     "Any events": EVENTS,
-    "About the learner": CONTEXT,
+    "About the learner": (ENROLLED, *CONTEXT),
 }
 SIGNALS = tuple(signal for signals in GROUPS.values() for signal in signals)
 SIGNALS_BY_NAME = {signal.name: signal for signal in SIGNALS}

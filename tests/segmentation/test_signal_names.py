@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from segmentation.models import Membership
 from segmentation.rules import conditions, evaluate, find_ref, parse, to_json
 from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, Argument, SignalRef, Window, usual_refs
+from segmentation.signals.activity import ENROLLED
 from segmentation.signals.consistency import CONSISTENCY
 from segmentation.signals.log import MESSAGES
 from segmentation.stages.evaluate import evaluate_due
@@ -123,7 +124,7 @@ def exported(course, path):
 
 
 # Signals that came after their names had become JSON.
-LATER = {signal.name for signal in CONSISTENCY + MESSAGES}
+LATER = {signal.name for signal in (*CONSISTENCY, *MESSAGES, ENROLLED)}
 OLD = {
     **{ref.column: ref.identity for ref in usual_refs() if ref.signal.name not in LATER},
     "quiz_attempts_change_3": '{"field":"quiz_attempts_change","window":3}',
