@@ -6,7 +6,7 @@ from segmentation.rules.describe import describe, figure, heading
 from segmentation.rules.evaluate import evaluate
 from segmentation.rules.explain import explain
 from segmentation.rules.finding import find_faults, sentence, split_place
-from segmentation.rules.known import Known
+from segmentation.rules.known import NOTHING_KNOWN, AskedNames, Known
 from segmentation.rules.offered import offered_signals
 from segmentation.rules.operators import OPERATORS, Operator
 from segmentation.rules.parse import MAX_CONDITIONS, MAX_DEPTH, parse, parse_text
@@ -19,7 +19,9 @@ from segmentation.rules.verdicts import Verdict, verdicts
 __all__ = [
     "MAX_CONDITIONS",
     "MAX_DEPTH",
+    "NOTHING_KNOWN",
     "OPERATORS",
+    "AskedNames",
     "Combinator",
     "Condition",
     "Group",

@@ -17,11 +17,13 @@ from common.dates import instant_text
 from segmentation.admin.preview import LARGEST_COURSE, LONGEST_SECONDS, TOO_MUCH
 from segmentation.models import Segment
 from segmentation.operations.segments import EVALUATED
-from segmentation.queries import RuleCount, count_rule, known_names
+from segmentation.queries import RuleCount, count_rule
 from segmentation.rules import (
+    NOTHING_KNOWN,
     Combinator,
     Condition,
     Group,
+    Known,
     canonical_rule,
     conditions,
     explain,
@@ -34,7 +36,7 @@ from segmentation.rules import (
 )
 from segmentation.signals import SignalRef
 from segmentation.views.people import ShownLearner, examples_of, moves_of
-from segmentation.views.rule_form import offered_courses, read_id
+from segmentation.views.rule_form import names_for, offered_courses, read_id
 
 Staff = User | AnonymousUser
 NAMES = ("rule", "leave_rule")
@@ -72,7 +74,8 @@ class Answer:
 def answer_for(typed: QueryDict, segment: Segment, viewer: Staff) -> Answer:
     """Return the answer to what was typed, for a segment that may be unsaved."""
     answer = Answer()
-    rules = {name: _read(typed.get(name, ""), name, answer) for name in NAMES}
+    known = names_for(segment, viewer) if any(typed.get(name) for name in NAMES) else NOTHING_KNOWN
+    rules = {name: _read(typed.get(name, ""), name, answer, known) for name in NAMES}
     offered = offered_courses(segment, viewer).courses
     course = _course(typed.get("course", ""), offered)
     answer.courses = [{"value": str(one.pk), "text": str(one)} for one in offered]
@@ -94,12 +97,12 @@ def _course(text: str, offered: list[Course]) -> Course | None:
     return next(iter(chosen or offered), None)
 
 
-def _read(text: str, name: str, answer: Answer) -> Group | None:
+def _read(text: str, name: str, answer: Answer, known: Known) -> Group | None:
     """Note the faults of one rule, or its sentence. Return the rule."""
     answer.faults[name] = []
     if not text.strip():
         return None
-    found = find_faults(text, known_names())
+    found = find_faults(text, known)
     for fault in found.faults:
         at, key = split_place(fault.path)
         words = {"at": at, "key": key, "place": fault.path, "sentence": sentence(fault)}

@@ -2,18 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from activity.access import Viewer, for_user
 from activity.models import Course, Enrollment, Item
 from segmentation.models import Playbook, Segment
 from segmentation.operations import Typed
 from segmentation.queries import courses_of_playbook, known_names
-from segmentation.rules import canonical_rule, find_faults, sentence
+from segmentation.rules import (
+    NOTHING_KNOWN,
+    AskedNames,
+    Known,
+    canonical_rule,
+    find_faults,
+    sentence,
+)
 
 # The rest is counted by the command preview_rule.
 MOST_COURSES = 50
@@ -27,13 +35,14 @@ class RuleText(forms.CharField):
     """The JSON of a rule. Every fault is shown, each with its place."""
 
     widget = forms.Textarea(attrs={"rows": 12, "spellcheck": "false", "class": "code"})
+    known: Known = NOTHING_KNOWN
 
     def clean(self, value: Any) -> Any:
         """Return the rule as it is stored, None for none."""
         text = super().clean(value)
         if not text:
             return None
-        found = find_faults(text, known_names())
+        found = find_faults(text, self.known)
         if found.faults:
             raise ValidationError([_placed(fault.path, sentence(fault)) for fault in found.faults])
         return canonical_rule(found.data)
@@ -51,6 +60,12 @@ class RuleForm(forms.Form):
     rule = RuleText()
     leave_rule = RuleText(required=False)
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, known: Known = NOTHING_KNOWN, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, RuleText):
+                field.known = known
 
     def typed(self, *, activate: bool, include_present: bool) -> Typed:
         """Return what was typed, for the operation that saves it."""
@@ -95,6 +110,43 @@ def known_traits(courses: Sequence[Course], *, viewer: Viewer) -> set[str]:
     rows = for_user(Enrollment.objects.all(), viewer).filter(course__in=courses[:1])
     sample = rows.order_by("pk").values_list("traits", "learner__traits")[:MOST_SAMPLED]
     return {name for pair in sample for traits in pair for name in traits or {}}
+
+
+def names_for(segment: Segment, viewer: Viewer) -> Known:
+    """Return the names that rules of the segment may use.
+
+    Traits, items and topics are those of the playbook's courses. Of a playbook without courses, and
+    of courses without learners or items, they are not known yet.
+    """
+    offered = offered_courses(segment, viewer)
+    if not offered.are_kept:
+        return known_names()
+    courses = offered.courses
+    has = {"traits": _has_trait, "items": _has_item, "topics": _has_topic}
+    asked = {
+        name: AskedNames(
+            partial(found, courses, viewer),
+            lambda name=name: offered_names(courses, viewer=viewer)[name],  # type: ignore[misc]
+        )
+        for name, found in has.items()
+    }
+    return {**known_names(), **asked}
+
+
+def _has_trait(courses: Sequence[Course], viewer: Viewer, name: str) -> bool:
+    rows = for_user(Enrollment.objects.all(), viewer).filter(course__in=courses)
+    of_learner = Q(traits__has_key=name) | Q(learner__traits__has_key=name)
+    return rows.filter(of_learner).exists() or not rows.exists()
+
+
+def _has_item(courses: Sequence[Course], viewer: Viewer, key: str) -> bool:
+    rows = for_user(Item.objects.all(), viewer).filter(course__in=courses)
+    return rows.filter(key=key).exists() or not rows.exists()
+
+
+def _has_topic(courses: Sequence[Course], viewer: Viewer, topic: str) -> bool:
+    rows = for_user(Item.objects.all(), viewer).filter(course__in=courses)
+    return rows.filter(topic=topic).exists() or not rows.exclude(topic="").exists()
 
 
 def offered_names(courses: Sequence[Course], *, viewer: Viewer) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ from segmentation import operations
 from segmentation.admin.words import user_of
 from segmentation.models import Playbook, Segment
 from segmentation.views.confirming import Confirmation, confirmation, requested
-from segmentation.views.rule_form import RuleForm, offered_playbooks, read_id
+from segmentation.views.rule_form import RuleForm, names_for, offered_playbooks, read_id
 from segmentation.views.rule_page import conflict_with, page_context, right_to_save
 
 ACTIONS = ("save", "activate", "activate_present", "archive", "count")
@@ -71,7 +71,7 @@ def _usual_playbook(request: HttpRequest, offered: QuerySet[Playbook]) -> Playbo
 def _page(request: HttpRequest, segment: Segment) -> HttpResponse:
     if request.method != "POST":
         return _shown(request, segment, RuleForm(initial=_stored(segment)))
-    form = RuleForm(request.POST)
+    form = RuleForm(request.POST, known=names_for(segment, request.user))
     action, is_confirmed = requested(request.POST)
     if action == "count" or action not in ACTIONS or not _is_valid(form, action):
         return _shown(request, segment, form)
