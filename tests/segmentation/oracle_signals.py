@@ -341,6 +341,10 @@ class RunOracle:
                 found = self._values(query, default, students, {"day": day, "n": n})
                 yield name, None if n == EVER else n, found
 
+    def close(self) -> None:
+        """Give back the memory of the tables."""
+        self.sql.close()
+
     def first_unit(self) -> int:
         """Return the unit that a filter names."""
         (unit,) = self.sql.execute("SELECT min(unit) FROM unit").fetchall()[0]

@@ -4,7 +4,7 @@ Twenty rules over these signals match the same learners.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from contextlib import closing
 from math import isclose
 from random import Random
 from typing import Any
@@ -133,9 +133,9 @@ def matches(rule: Mapping[str, Any], named: Named, student: int) -> bool:
 def test_signals_are_those_of_the_oracle(run, days, data):
     call_command("import_oulad", data, "--runs", run, "--until-day", str(days[-1]), "--json")
     course = Course.objects.get(key=run)
-    oracle = RunOracle(data, run, DAY_0[run.split("_")[1]])
-    for day in days:
-        named = expected(oracle, day)
+    with closing(RunOracle(data, run, DAY_0[run.split("_")[1]])) as oracle:
+        by_day = {day: expected(oracle, day) for day in days}
+    for day, named in by_day.items():
         ours = found(course, list(named), day)
         for ref, theirs in named.items():
             assert differences(ours[ref], theirs) == [], (ref.identity, day)
@@ -157,7 +157,6 @@ def check_rules(course: Course, named: Named, day: int) -> None:
 
 
 def test_the_oracle_has_every_signal_that_the_data_can_show(data):
-    oracle = RunOracle(data, RUNS[0], DAY_0["2013J"])
-    asked = {ref.signal.name for ref in expected(oracle, 60)}
+    with closing(RunOracle(data, RUNS[0], DAY_0["2013J"])) as oracle:
+        asked = {ref.signal.name for ref in expected(oracle, 60)}
     assert {signal.name for signal in SIGNALS} - asked == NEVER | {"event_sum"}
-    assert oracle.day_0 + timedelta(days=oracle.ends_on) > oracle.day_0
