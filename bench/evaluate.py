@@ -120,8 +120,8 @@ def main() -> int:
     options = _options()
     pool = ThreadPoolExecutor(options.workers)
     bench = Bench(options.data, pool, options.workers)
-    with _own_database(options), _shut_down(bench):
-        _load(options.data)
+    with own_database(options), shut_down(bench):
+        load(options.data)
         full = measure_evaluation(bench)
         if options.million:
             measure_million(bench, options.million, full)
@@ -139,7 +139,7 @@ def measure_evaluation(bench: Bench) -> Row:
     bench.add(
         f"five sets of {count:,} enrollments", reading, rival="DuckDB", rival_seconds=rival, aim=1.5
     )
-    past = median(_timed(lambda: _read_sets(bench, as_of=PAST))[0] for _ in range(ROUNDS))
+    past = median(timed(lambda: _read_sets(bench, as_of=PAST))[0] for _ in range(ROUNDS))
     bench.add("  the same of ten days before", past, rival="now", rival_seconds=reading, aim=3.0)
     seconds, counts = _full_evaluation(bench)
     assert counts.evaluated == count, counts
@@ -147,11 +147,11 @@ def measure_evaluation(bench: Bench) -> Row:
     full = bench.add("full evaluation, read and written", seconds, count=count)
     hours = {"one more hour, in the evening": AS_OF + HOUR}
     noon = AS_OF + timedelta(hours=14, minutes=30)
-    _evaluate(bench, noon)
+    evaluate(bench, noon)
     hours["one more hour, at noon of the next day"] = noon + HOUR
     for work, now in hours.items():
         due = Due.objects.filter(due_at__lte=now).count()
-        seconds, counts = _timed(lambda now=now: _evaluate(bench, now))
+        seconds, counts = timed(lambda now=now: evaluate(bench, now))
         note = f"{due:,} were due"
         bench.add(work, seconds, rival="DuckDB", rival_seconds=rival, aim=0.2, note=note)
     for where, ids in _samples().items():
@@ -165,15 +165,15 @@ def _full_evaluation(bench: Bench) -> tuple[float, EvaluationCounts]:
     """Return the median seconds of a first evaluation of all enrollments, and its counts."""
     rounds = []
     for _ in range(FULL_ROUNDS):
-        _forget()
-        rounds.append(_timed(lambda: _evaluate(bench, AS_OF)))
+        forget()
+        rounds.append(timed(lambda: evaluate(bench, AS_OF)))
     return median(seconds for seconds, _ in rounds), rounds[-1][1]
 
 
 def _changed(bench: Bench, enrollment_ids: Sequence[int], now: datetime) -> float:
     """Return the seconds that it takes to evaluate the enrollments after a new event for each."""
     _act(enrollment_ids, now)
-    seconds, counts = _timed(lambda: _evaluate(bench, now))
+    seconds, counts = timed(lambda: evaluate(bench, now))
     assert counts.evaluated == CHANGED, counts
     return seconds
 
@@ -184,7 +184,7 @@ def measure_million(bench: Bench, enrollments: int, full: Row) -> None:
     count = Enrollment.objects.count()
     for course_id in Course.objects.values_list("id", flat=True):
         pull_course(course_id, at=AS_OF, cause=DueCause.TIME)
-    seconds, counts = _timed(lambda: _evaluate_all(bench, AS_OF))
+    seconds, counts = timed(lambda: _evaluate_all(bench, AS_OF))
     assert counts.evaluated == count, counts
     note = f"{counts.entered:,} memberships; the aim is under 30 s"
     # A tenth more than the work grew by.
@@ -216,9 +216,9 @@ def _reading_against_rival(bench: Bench) -> tuple[float, float]:
     """Return the median seconds of both, run in turns, after checking that the sets are equal."""
     ours, theirs = [], []
     for _ in range(ROUNDS):
-        seconds, read = _timed(lambda: _read_sets(bench))
+        seconds, read = timed(lambda: _read_sets(bench))
         ours.append(seconds)
-        seconds, expected = _timed(lambda: five_segments(bench.data, DAY, bench.workers))
+        seconds, expected = timed(lambda: five_segments(bench.data, DAY, bench.workers))
         theirs.append(seconds)
         for name, key in RIVAL_NAMES.items():
             assert read[key] == expected[name], f"{key} differs from DuckDB's"
@@ -262,7 +262,7 @@ def _read_course(
     return {key: students or [] for key, students in zip(rules, row, strict=True)}
 
 
-def _evaluate(bench: Bench, now: datetime) -> EvaluationCounts:
+def evaluate(bench: Bench, now: datetime) -> EvaluationCounts:
     """Evaluate the due enrollments with as many workers as DuckDB has threads."""
     work = partial(evaluate_due, now=now, budget_seconds=3600)
     return sum(bench.pool.map(lambda _: work(), range(bench.workers)), EvaluationCounts())
@@ -271,7 +271,7 @@ def _evaluate(bench: Bench, now: datetime) -> EvaluationCounts:
 def _evaluate_all(bench: Bench, now: datetime) -> EvaluationCounts:
     """Evaluate until nothing is due, because one call handles at most a million enrollments."""
     total = EvaluationCounts()
-    while (counts := _evaluate(bench, now)).evaluated:
+    while (counts := evaluate(bench, now)).evaluated:
         total += counts
     return total
 
@@ -303,23 +303,23 @@ def _act(enrollment_ids: Sequence[int], now: datetime) -> None:
     assert ingest(events, now=now).stored == len(enrollment_ids)
 
 
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     begun = perf_counter()
     result = work()
     return perf_counter() - begun, result
 
 
-def _load(data: Path) -> None:
+def load(data: Path) -> None:
     """Import missing runs, install the playbook, and reset the results of an earlier benchmark."""
     runs = [run for run in known_runs(data) if not Course.objects.filter(key=run).exists()]
     options = ImportOptions(AS_OF, day0=DAY_0, until_day=DAY)
     for number, done in enumerate(import_runs(data, runs=runs, options=options), start=1):
         print(f"imported {done.run}, {number} of {len(runs)}", file=sys.stderr)
     install_playbook("five-segments", now=AS_OF)
-    _forget()
+    forget()
 
 
-def _forget() -> None:
+def forget() -> None:
     """Undo the evaluations and events of an earlier benchmark on the same database."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -350,7 +350,7 @@ def _line(row: Row) -> str:
 
 
 @contextmanager
-def _shut_down(bench: Bench) -> Iterator[None]:
+def shut_down(bench: Bench) -> Iterator[None]:
     """Close the workers' connections at the end, so that the database can be dropped."""
     try:
         yield
@@ -360,7 +360,7 @@ def _shut_down(bench: Bench) -> Iterator[None]:
 
 
 @contextmanager
-def _own_database(options: argparse.Namespace) -> Iterator[None]:
+def own_database(options: argparse.Namespace) -> Iterator[None]:
     name = connection.settings_dict["NAME"]
     connection.settings_dict["TEST"]["NAME"] = DATABASE
     # With serialize=True, Django would read the whole database into memory first.
