@@ -70,8 +70,13 @@ def sentence(fault: RuleError) -> str:
         if fault.reason.startswith(begin):
             return words
     if fault.reason.startswith(_VERBS):
-        return f"{subject} {fault.reason}."
-    return f"{fault.reason[:1].upper()}{fault.reason[1:]}."
+        return _ended(f"{subject} {fault.reason}")
+    return _ended(f"{fault.reason[:1].upper()}{fault.reason[1:]}")
+
+
+def _ended(text: str) -> str:
+    # A suggestion ends with its question mark.
+    return text if text.endswith("?") else f"{text}."
 
 
 def _faults(data: object, path: str, depth: int, known: Known) -> Iterator[RuleError]:

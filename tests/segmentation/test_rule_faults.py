@@ -89,6 +89,8 @@ def test_first_condition_of_each_signal_is_a_rule(signal):
          "The number of days must be a whole number."),
         ("rules[1].rules[0].field", "'x' is not a signal", "'x' is not a signal."),
         ("rules[0].colour", "is not a known key here", "“colour” is not a known key here."),
+        ("rules[0].field", "'x' is not a signal; did you mean 'y'?",
+         "'x' is not a signal; did you mean 'y'?"),
         ("", "has 201 conditions, at most 200 are allowed",
          "The rule has 201 conditions, at most 200 are allowed."),
     ],
