@@ -45,11 +45,13 @@ def heard(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[W
     found, until = Wakes(), threading.Event()
     listening = threading.Thread(target=hear, args=(found, until))
     listening.start()
-    # A listener that begins does not know what was told before.
-    assert wait_until(lambda: found.take(time.monotonic()) == set(STAGES))
-    yield found
-    until.set()
-    listening.join()
+    try:
+        # A listener that begins does not know what was told before.
+        assert hears(found, *STAGES)
+        yield found
+    finally:
+        until.set()
+        listening.join()
 
 
 def hear(found: Wakes, until: threading.Event) -> None:
@@ -57,8 +59,15 @@ def hear(found: Wakes, until: threading.Event) -> None:
     connection.close()
 
 
-def hears(found: Wakes, stage: str) -> bool:
-    return wait_until(lambda: stage in found.take(time.monotonic() + 60))
+def hears(found: Wakes, *stages: str) -> bool:
+    """Wait until exactly these were heard, one after the other."""
+    heard: set[str] = set()
+
+    def is_all() -> bool:
+        heard.update(found.take(time.monotonic() + 60))
+        return heard == set(stages)
+
+    return wait_until(is_all)
 
 
 @pytest.mark.slow
@@ -70,7 +79,7 @@ def test_only_a_commit_wakes_and_a_lost_connection_is_replaced(heard: Wakes) -> 
     with transaction.atomic():
         wake_after_commit("react")
         assert heard.take(time.monotonic() + 60) == set()
-    assert wait_until(lambda: heard.take(time.monotonic() + 60) == {"react"})
+    assert hears(heard, "react")
 
     with connection.cursor() as cursor:
         cursor.execute(
@@ -79,7 +88,7 @@ def test_only_a_commit_wakes_and_a_lost_connection_is_replaced(heard: Wakes) -> 
         )
         assert cursor.rowcount == 1
     # All stages: what was told in between is not known.
-    assert hears(heard, "recover")
+    assert hears(heard, *STAGES)
     wake("dispatch")
     assert hears(heard, "dispatch")
 
@@ -90,7 +99,7 @@ def test_a_run_with_results_wakes_the_next_stage_and_one_without_does_not(heard:
     run_stage("evaluate", lambda: {"evaluated": 0}, host="here")
     run_stage("recover", lambda: 3, host="here")
     run_stage("plan", lambda: 2, host="here")
-    assert wait_until(lambda: heard.take(time.monotonic() + 60) == {"dispatch"})
+    assert hears(heard, "dispatch")
 
 
 @pytest.mark.slow
