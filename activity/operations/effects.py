@@ -21,7 +21,7 @@ Row = TypeVar("Row", bound=Model)
 # The columns on which signals depend, and the columns on which the read models depend.
 SIGNALS: dict[type[Model], tuple[str, ...]] = {
     Course: ("starts_on", "ends_on", "time_zone", "pass_mark", "grace_days", "clock_stopped_at"),
-    Item: ("kind", "parent_id", "assigned_on", "due_on", "topic"),
+    Item: ("key", "kind", "parent_id", "assigned_on", "due_on", "topic"),
     Learner: ("traits",),
     Enrollment: ("section_id", "enrolled_at", "withdrew_at", "completed_at", "traits"),
 }

@@ -6,12 +6,14 @@ import pytest
 from django.db import connection
 
 from activity.models import Verb
+from activity.operations import save_edited
 from segmentation.models import Segment
 from segmentation.operations import SegmentFields, create_segment
 from segmentation.queries import known_names, reads_log
 from segmentation.rules import RuleError, describe, explain, find_faults, parse, sentence
-from tests.factories import act, make_item
-from tests.segmentation.factories import make_playbook, make_segment, where
+from segmentation.stages.evaluate import evaluate_due
+from tests.factories import NOW, act, make_item
+from tests.segmentation.factories import make_playbook, make_segment, members, where
 from tests.segmentation.test_signals import ago, course, learner, read
 
 __all__ = ["course", "learner"]
@@ -194,3 +196,20 @@ def test_only_rules_in_force_that_read_events_make_messages_count(course):
     }
     make_segment(playbook, where("logins", ">=", 1, window=7), leave_rule=nested)
     assert reads_log()
+
+
+@pytest.mark.parametrize(("argument", "text"), [("item", "q2"), ("topic", "logic")])
+def test_an_edited_item_counts_by_what_it_is_now(course, learner, argument, text):
+    quiz = make_item(course, "quiz", key="q1", topic="algebra")
+    act(learner, "VIEW_ITEM", item=quiz, occurred_at=ago(days=1))
+    rule = where("event_count", ">=", 1, verb="VIEW_ITEM", **{argument: text})
+    segment = make_segment(make_playbook(course), rule)
+    evaluate_due(now=NOW)
+    assert members(segment) == set()
+
+    field = "key" if argument == "item" else "topic"
+    setattr(quiz, field, text)
+    save_edited(quiz, now=NOW)
+    evaluate_due(now=NOW)
+
+    assert members(segment) == {learner.pk}
