@@ -34,6 +34,11 @@ def module_seconds(row: str) -> str:
     return f"greatest({spent}::float8, 3600)"
 
 
+def microseconds(instant: str) -> str:
+    """Return SQL for the whole microseconds of the epoch at the instant."""
+    return f"(extract(epoch FROM {instant}) * 1000000)::bigint"
+
+
 def median_of(array: str) -> str:
     """Return SQL for the median of a sorted array, equal to percentile_cont to the last bit.
 

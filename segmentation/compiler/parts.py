@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from segmentation.norms import NormsValues
@@ -26,6 +27,7 @@ class _Norm:
     type: str
     value: Callable[[NormsValues], Any]
     stored: str
+    need: Need = Need.NORMS
 
 
 _NORMS = (
@@ -55,7 +57,18 @@ _NORMS = (
         "CASE WHEN 2 * (width_bucket(p.middle, p.paces)"
         f" - width_bucket(p.middle - {_NEARLY}, p.paces)) <= cardinality(p.paces) THEN p.paces END",
     ),
+    *(
+        _Norm(
+            name,
+            "bigint[]",
+            attrgetter(name),
+            f"translate(n.figures ->> '{name}', '[]', '{{}}')::bigint[]",
+            Need.SCORES,
+        )
+        for name in ("recency_cuts", "frequency_cuts")
+    ),
 )
+_NORMS_NEEDS = {each.need for each in _NORMS}
 _STORED = """JOIN segmentation_norms n ON n.course_id = u.course_id AND n.day = u.norms_on
         CROSS JOIN LATERAL (
             SELECT x.paces, x.paces[cardinality(x.paces) / 2 + 1] AS middle
@@ -91,15 +104,16 @@ def _one(subject: Subject, sources: Sources) -> str:
 def _values(norms: Any, sources: Sources) -> NormsValues:
     if isinstance(norms, NormsValues):
         return norms
-    if Need.NORMS in sources.needs:
+    if _NORMS_NEEDS & sources.needs:
         raise UndeclaredNeedError("the norms of the day were not read")
     return NormsValues()
 
 
 def _several(subjects: Sequence[Subject], sources: Sources) -> str:
-    is_stored = Need.NORMS in sources.needs
+    is_stored = bool(_NORMS_NEEDS & sources.needs)
     columns = [
-        f"{each.stored if is_stored else f'NULL::{each.type}'} AS {each.name}" for each in _NORMS
+        f"{each.stored if each.need in sources.needs else f'NULL::{each.type}'} AS {each.name}"
+        for each in _NORMS
     ]
     # OFFSET 0: each row is made once, and not again wherever a column of it is used.
     return f"""(

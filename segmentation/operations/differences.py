@@ -12,10 +12,10 @@ from django.db import connection
 from activity.models import Course
 from common.clock import local_date
 from segmentation.compiler import Reading, compile_rules
-from segmentation.norms import NormsValues
+from segmentation.norms import NormsValues, norms_of
 from segmentation.operations.definitions import Definition, Definitions
 from segmentation.operations.norms import ensure_norms
-from segmentation.signals import LeftOut, Need, Subject
+from segmentation.signals import LeftOut, Subject
 
 Pair = tuple[int, int]
 
@@ -223,18 +223,19 @@ def _candidates(one: Definition, reading: Reading) -> str:
 
 def _norms(active: Sequence[Definition], batch: Batch) -> Mapping[int, NormsValues | date]:
     """Return the norms of the day by course, of several courses the day. Empty if not needed."""
-    if not needs_norms(active):
+    names = norms_needed_by(active)
+    if not names:
         return {}
     if len(batch.parts) > 1:
         return batch.days
     (part,) = batch.parts
     pk = part.course.id
-    return {pk: part.norms or ensure_norms(pk, batch.days[pk], now=batch.as_of)}
+    return {pk: part.norms or ensure_norms(pk, batch.days[pk], names, now=batch.as_of)}
 
 
-def needs_norms(active: Sequence[Definition]) -> bool:
-    """Return whether a rule needs the course's norms."""
-    return any(Need.NORMS in one.rules.needs() for one in active)
+def norms_needed_by(active: Sequence[Definition]) -> tuple[str, ...]:
+    """Return the names of the course's norms that the rules need."""
+    return norms_of({need for one in active for need in one.rules.needs()})
 
 
 def quoted(name: str) -> str:

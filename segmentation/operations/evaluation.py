@@ -17,7 +17,7 @@ from common.tally import note
 from segmentation.operations.batches import decide
 from segmentation.operations.changes import Outcome
 from segmentation.operations.definitions import Definitions, definitions_by_courses
-from segmentation.operations.differences import Batch, Part, needs_norms
+from segmentation.operations.differences import Batch, Part, norms_needed_by
 from segmentation.operations.evaluation_days import Tally, clock_of, note_evaluations
 from segmentation.operations.norms import store_norms
 from segmentation.operations.segments import freeze_segment
@@ -69,9 +69,9 @@ class BatchError(Exception):
 class _MissingNormsError(Exception):
     """Courses lack the norms of their day."""
 
-    def __init__(self, days: Mapping[int, date]) -> None:
+    def __init__(self, days: Mapping[int, date], names: Sequence[str]) -> None:
         super().__init__(f"norms are missing: {days}")
-        self.days = days
+        self.days, self.names = days, names
 
 
 def evaluate_batch(
@@ -86,7 +86,7 @@ def evaluate_batch(
         outcomes = _in_one_transaction(work, claim, now=now, health=health)
     except _MissingNormsError as missing:
         # Before anything is locked: another worker would otherwise wait for this whole batch.
-        store_norms(missing.days, now=now)
+        store_norms(missing.days, missing.names, now=now)
         outcomes = _in_one_transaction(work, claim, now=now, health=health, is_again=True)
     counts = {
         course: EvaluationCounts(len(one.due_at), one.entered, one.left)
@@ -158,10 +158,11 @@ def _evaluate_claimed(
 
 
 def _require_norms(definitions: Definitions, batch: Batch) -> None:
-    if needs_norms(definitions.active):
-        missing = batch.days.keys() - courses_with_norms(batch.days)
+    names = norms_needed_by(definitions.active)
+    if names:
+        missing = batch.days.keys() - courses_with_norms(batch.days, names)
         if missing:
-            raise _MissingNormsError({pk: batch.days[pk] for pk in missing})
+            raise _MissingNormsError({pk: batch.days[pk] for pk in missing}, names)
 
 
 def _batches(parts: Sequence[Part], now: datetime) -> Iterator[Batch]:

@@ -19,7 +19,7 @@ from segmentation.operations.differences import (
     compile_batch,
     difference_params,
     difference_sql,
-    needs_norms,
+    norms_needed_by,
 )
 from segmentation.queries import current_segment_ids, norms_for
 from segmentation.signals import SignalValue
@@ -118,10 +118,14 @@ class _Walk:
         return change, next_due
 
     def _norms(self, at: datetime) -> NormsValues | None:
-        if not needs_norms(self.definitions.active):
+        if not self._names:
             return None
         day = local_date(at, self.enrollment.course.time_zone)
         return self._norms_today if day == self._today else self._norms_later
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return norms_needed_by(self.definitions.active)
 
     @cached_property
     def _today(self) -> Any:
@@ -129,7 +133,7 @@ class _Walk:
 
     @cached_property
     def _norms_today(self) -> NormsValues:
-        return norms_for(self.enrollment.course_id, self._today)
+        return norms_for(self.enrollment.course_id, self._today, self._names)
 
     @cached_property
     def _norms_later(self) -> NormsValues:
@@ -137,4 +141,4 @@ class _Walk:
         if course_enrollments[: MOST_TO_COMPUTE + 1].count() > MOST_TO_COMPUTE:
             return self._norms_today
         # Nothing happens until then, so each later day has the same events before its midnight.
-        return norms_for(self.enrollment.course_id, self._today + timedelta(days=1))
+        return norms_for(self.enrollment.course_id, self._today + timedelta(days=1), self._names)

@@ -1,7 +1,7 @@
 """Store a course's norms, one row per day, and renew them when its past has changed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
@@ -14,13 +14,13 @@ from segmentation.norms import NORMS, NormsValues
 from segmentation.operations.revisions import note_norms
 from segmentation.queries import compute_norms, courses_with_norms, stored_norms
 
-# If another worker was first, its row is kept. A row of an earlier release that lacks a norm is
-# replaced.
+# If another worker was first, its norms are kept. Norms that the row lacks are added: rules that
+# came later need others, and so does a later release.
 _KEEP = """
 INSERT INTO segmentation_norms AS kept (course_id, day, figures, computed_at)
 VALUES (%s, %s, %s::jsonb, %s)
 ON CONFLICT (course_id, day) DO UPDATE
-SET figures = excluded.figures, computed_at = excluded.computed_at
+SET figures = excluded.figures || kept.figures, computed_at = excluded.computed_at
 WHERE NOT kept.figures ?& %s::text[]
 """
 
@@ -28,34 +28,37 @@ WHERE NOT kept.figures ?& %s::text[]
 _LOCK_SPACE = 20_251
 
 
-def ensure_norms(course_id: int, day: date, *, now: datetime) -> NormsValues:
+def ensure_norms(
+    course_id: int, day: date, names: Collection[str] = NORMS, *, now: datetime
+) -> NormsValues:
     """Return the course's norms of the day. Compute and store them if they are not stored yet.
 
     They use the events before the beginning of the day. If a rule needs norms, every enrollment is
     due at that midnight at the latest, so nothing needs to be pulled.
     """
-    stored = stored_norms(course_id, day)
+    stored = stored_norms(course_id, day, names)
     if stored is not None:
         return stored
     # The shared lock prevents a renewal until the row is committed. Otherwise norms from an older
     # reading could be stored after the renewal and stay.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", _key(course_id))
-    values = compute_norms(course_id, day)
+    values = compute_norms(course_id, day, names)
     with connection.cursor() as cursor:
-        figures = json.dumps(values.to_json())
-        cursor.execute(_KEEP, [course_id, day, figures, now, list(NORMS)])
-    return stored_norms(course_id, day) or values
+        kept = values.to_json()
+        figures = json.dumps({name: kept[name] for name in names})
+        cursor.execute(_KEEP, [course_id, day, figures, now, list(names)])
+    return stored_norms(course_id, day, names) or values
 
 
-def store_norms(days: Mapping[int, date], *, now: datetime) -> None:
+def store_norms(days: Mapping[int, date], names: Collection[str], *, now: datetime) -> None:
     """Store the missing norms of the courses, each of its day. One query if none is missing.
 
     Each course has a transaction of its own, if no other one is open.
     """
-    for course_id in sorted(days.keys() - courses_with_norms(days)):
+    for course_id in sorted(days.keys() - courses_with_norms(days, names)):
         with transaction.atomic():
-            ensure_norms(course_id, days[course_id], now=now)
+            ensure_norms(course_id, days[course_id], names, now=now)
 
 
 def renew_norms(*, now: datetime, course_id: int | None = None) -> None:
@@ -82,12 +85,13 @@ def _renew(course: Course, *, now: datetime) -> int | None:
             return None
     changes = list(PastChange.objects.filter(course=course))
     today = local_date(course.clock_stopped_at or now, course.time_zone)
-    # After an upgrade, today's row may lack a new norm. `stored_norms` then returns None.
-    is_measured = Norms.objects.filter(course=course, day=today).exists()
-    before = stored_norms(course.pk, today)
+    used = Norms.objects.filter(course=course, day=today).values_list("figures", flat=True).first()
+    # Only those that an evaluation has used. A later release may know others.
+    names = [name for name in NORMS if name in (used or {})]
+    before = stored_norms(course.pk, today, names)
     _forget(course, changes)
     # Return if no evaluation has used the norms of today, or if they have not changed.
-    if not is_measured or ensure_norms(course.pk, today, now=now) == before:
+    if not names or ensure_norms(course.pk, today, names, now=now) == before:
         return None
     if _is_fresh(course, changes, now=now):
         note_norms(course.pk)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from math import sqrt
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from activity.models import Course, Enrollment, Item
@@ -43,7 +44,8 @@ class World:
     def norms(self, day: date) -> "PlainNorms":
         """Return the norms of the day, computed once."""
         if day not in self._norms:
-            self._norms[day] = PlainNorms(completed_by_somebody(self, day), *paces(self, day))
+            completed = completed_by_somebody(self, day)
+            self._norms[day] = PlainNorms(completed, *paces(self, day), *lives(self, day))
         return self._norms[day]
 
     def modules(self, day: date) -> list[Item]:
@@ -52,11 +54,13 @@ class World:
 
 @dataclass(frozen=True)
 class PlainNorms:
-    """The activities that somebody had completed, and the medians and paces of learners."""
+    """What somebody had completed, the medians and paces, and the last acts and their numbers."""
 
     completed: set[int]
     medians: dict[int, float]
     paces: dict[Enrollment, float]
+    last_acts: list[datetime]
+    numbers: list[int]
 
 
 def is_assigned(item: Item, day: date) -> bool:
@@ -265,6 +269,14 @@ class LearnerReading(LogReading):
     def active_on(self, window: int | None) -> set[date]:
         return {self.world.local_day(act.occurred_at) for act in self.last(window)}
 
+    def recency_score(self, _: int | None) -> SignalValue:
+        last = max((act.occurred_at for act in self.acts), default=None)
+        return score(last, self.world.norms(self.day).last_acts)
+
+    def frequency_score(self, _: int | None) -> SignalValue:
+        number = sum(act.count for act in self.acts)
+        return score(number or None, self.world.norms(self.day).numbers)
+
     def days_enrolled(self, _: int | None) -> SignalValue:
         return self.days_since([])
 
@@ -331,6 +343,25 @@ def completed_by_somebody(world: World, day: date) -> set[int]:
         for reading in readings_before(world, day)
         if reading.completed_at(item) is not None
     }
+
+
+def lives(world: World, day: date) -> tuple[list[datetime], list[int]]:
+    """Return the last act and the number of acts of each learner who acted before the day."""
+    found = [reading.acts for reading in readings_before(world, day) if reading.acts]
+    return (
+        [max(act.occurred_at for act in acts) for acts in found],
+        [sum(act.count for act in acts) for acts in found],
+    )
+
+
+def score(own: Any, others: Sequence[Any]) -> int | None:
+    """Return the fifth of a value: 1, and one more for each cut below it."""
+    if not others:
+        return None
+    ordered, number = sorted(others), len(others)
+    # The smallest value that is not below one, two, three and four fifths of all.
+    cuts = [ordered[-(-fifth * number // 5) - 1] for fifth in (1, 2, 3, 4)]
+    return 1 if own is None else 1 + sum(own > cut for cut in cuts)
 
 
 def paces(world: World, day: date) -> tuple[dict[int, float], dict[Enrollment, float]]:

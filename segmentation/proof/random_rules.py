@@ -17,6 +17,7 @@ _VALUES: dict[SignalKind, tuple[float, ...]] = {
     SignalKind.RATE: (0, 0.25, 1 / 3, 0.5, 0.6, 0.85, 1),
     SignalKind.DAYS: (0, 0.5, 1, 1.25, 2, 3, 7),
     SignalKind.NUMBER: (0, 0.5, 1, 1.5, 2.5, 4),
+    SignalKind.SCORE: (1, 2, 3, 4, 5),
     SignalKind.AMOUNT: (-2.5, 0, 0, 9.99, 20),
 }
 _KEYS = ("region", "plan", "age")

@@ -13,6 +13,7 @@ _USUAL: dict[SignalKind, tuple[str, Any]] = {
     SignalKind.DAYS: (">=", 7),
     SignalKind.NUMBER: (">=", 1),
     SignalKind.AMOUNT: (">=", 1),
+    SignalKind.SCORE: (">=", 4),
     SignalKind.TRAIT: ("=", ""),
 }
 _USUAL_WINDOW = 7

@@ -46,6 +46,8 @@ def _fault(condition: Condition, operand: Operand) -> str | None:
         return None
     if signal.kind is SignalKind.RATE:
         return None if 0 <= operand <= 1 else _no_rate(operand)
+    if signal.kind is SignalKind.SCORE:
+        return None if 1 <= operand <= 5 else f"must be a score from 1 to 5, is {operand}"
     if signal.within_window and condition.ref.window is not None and operand > condition.ref.window:
         return f"must be from 0 to {condition.ref.window}, the days of the window, is {operand}"
     return f"cannot be below 0, is {operand}" if operand < 0 else None

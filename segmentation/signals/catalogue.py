@@ -10,6 +10,7 @@ from segmentation.signals.modules import COMPLETED, MODULE
 from segmentation.signals.needs import Need
 from segmentation.signals.owed import OWED
 from segmentation.signals.quizzes import QUIZ
+from segmentation.signals.scores import FIFTHS
 from segmentation.signals.types import SignalRef, Window
 
 # In the order in which people choose them.
@@ -18,6 +19,7 @@ GROUPS = {
     "Consistency": CONSISTENCY,
     "Quizzes": QUIZ,
     "Modules and activities": COMPLETED + OWED + MODULE,
+    "Fifths of the course": FIFTHS,
     "Messages": MESSAGES,
     "Any events": EVENTS,
     "About the learner": (ENROLLED, *CONTEXT),

@@ -6,7 +6,8 @@ from enum import StrEnum
 class Need(StrEnum):
     """One source of signals. The compiler reads the sources that the signals declare.
 
-    `norms` are the course's norms of the day. `pace` is the learner's own pace relative to them.
+    `norms` are the course's norms of the day, and `scores` those of them that divide its learners
+    into fifths. `pace` is the learner's own pace relative to them.
     `log` are single events, including those of sent messages. They are read for any instant alike.
     """
 
@@ -14,6 +15,7 @@ class Need(StrEnum):
     PROGRESS = "progress"
     PACE = "pace"
     NORMS = "norms"
+    SCORES = "scores"
     TRAITS = "traits"
     LOG = "log"
 

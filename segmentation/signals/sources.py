@@ -205,9 +205,9 @@ class Sources:
         # The enrollment's traits replace the learner's, which may come from a later course.
         return f"(t.traits || s.traits) -> {self.params.bind(key, 'text')}"
 
-    def norm(self, name: str) -> str:
+    def norm(self, name: str, need: Need = Need.NORMS) -> str:
         """Return SQL for a norm of the course's day, a column of `part`."""
-        self._check(Need.NORMS)
+        self._check(need)
         return f"k.{name}"
 
     def _check(self, need: Need) -> None:

@@ -24,7 +24,7 @@ class SignalKind(StrEnum):
     """The kind of a signal's value. `change` is a difference of counts and may be negative.
 
     A `number` is not negative and need not be whole, such as a quotient that may be above 1.
-    An `amount` may be any number, such as a sum of payments and refunds.
+    An `amount` may be any number, such as a sum of payments and refunds. A `score` is 1 to 5.
     A `trait` is a text, a number, true or false, or a list of them, and is compared by its type.
     """
 
@@ -34,6 +34,7 @@ class SignalKind(StrEnum):
     DAYS = "days"
     NUMBER = "number"
     AMOUNT = "amount"
+    SCORE = "score"
     TRAIT = "trait"
 
 

@@ -59,6 +59,7 @@ def values_for(signal: Signal):
             st.integers(0, 30 * 86_400 * 10**6).map(lambda micros: micros / 10**6 / 86_400.0),
             st.sampled_from((0.0, 1.0, 7.0, 14.0)),
         ),
+        SignalKind.SCORE: st.integers(1, 5),
         SignalKind.AMOUNT: st.sampled_from((-20.0, 0.0, 0.3, 9.99, 29.97)),
         SignalKind.NUMBER: st.sampled_from((0.0, 0.5, 2 / 3, 1.0, 3.0, 12.5)),
         SignalKind.TRAIT: traits,
@@ -72,6 +73,8 @@ def _meant(signal: Signal):
         return NUMBERS
     if signal.kind is SignalKind.RATE:
         return st.floats(0, 1)
+    if signal.kind is SignalKind.SCORE:
+        return st.integers(1, 5)
     most = 1 if signal.within_window else 20
     return st.integers(0, most) | st.floats(0, most)
 

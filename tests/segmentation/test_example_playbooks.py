@@ -19,6 +19,20 @@ pytestmark = pytest.mark.django_db
 # Per segment: how its rule reads, then what its member did and what its neighbor did, each as
 # (verb, days ago, more). Both enrolled 60 days ago, unless "enrolled" says otherwise.
 FAMILIES = {
+    "recency-frequency": {
+        "champions": (
+            "Recency score at least 4 of 5 and frequency score at least 4 of 5",
+            [("LOGIN", day) for day in range(1, 9)],
+            [("LOGIN", day) for day in range(30, 38)],
+        ),
+        "were-active": (
+            "",
+            [("LOGIN", day) for day in range(30, 38)],
+            [("LOGIN", 1)],
+        ),
+        "promising": ("", [("LOGIN", 1)], [("LOGIN", 30)]),
+        "lost": ("", [("LOGIN", 30)], [("LOGIN", day) for day in range(1, 9)]),
+    },
     "lifecycle": {
         "returned": (
             (

@@ -4,7 +4,7 @@ import pytest
 
 from activity.models import Event
 from segmentation.models import Membership, Norms, Playbook, Segment
-from segmentation.norms import NormsValues
+from segmentation.norms import NormsValues, norms_of
 from segmentation.queries import (
     compute_norms,
     current_segment_ids,
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db
 PLAYED = parse({"field": "video_plays", "window": 30, "operator": ">=", "value": 1})
 FAST = parse({"field": "pace_percentile", "operator": "<", "value": 0.5})
 DAY = NOW.date()
+USUAL = norms_of({Need.NORMS})
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_norms_are_read_only_if_a_rule_needs_them(cast, django_assert_num_querie
 
 
 def test_stored_norms_are_read_in_place_of_computing_them(cast, django_assert_num_queries):
-    computed = compute_norms(cast.course.pk, DAY)
+    computed = compute_norms(cast.course.pk, DAY, USUAL)
     first, second = (module.pk for module in cast.modules)
     quizzes = [quiz.pk for quiz in cast.quizzes]
     assert computed == NormsValues({first: 7200.0, second: 7200.0}, [1.0], quizzes)
@@ -81,7 +82,7 @@ def test_stored_norms_are_read_in_place_of_computing_them(cast, django_assert_nu
         computed_at=NOW,
     )
     with django_assert_num_queries(1):
-        stored = norms_for(cast.course.pk, DAY)
+        stored = norms_for(cast.course.pk, DAY, USUAL)
     assert stored == NormsValues({first: 3600.0}, [1.0, 1.5, 2.0, 2.0], quizzes[:1])
     with django_assert_num_queries(2):
         (row,) = read_signals(
@@ -117,7 +118,7 @@ def test_empty_list_of_enrollments_needs_no_query_per_course(django_assert_num_q
 
 
 def test_signals_come_in_enrollment_order_in_one_query(cast, django_assert_num_queries):
-    refs = [ref for ref in usual_refs() if Need.NORMS not in ref.signal.needs]
+    refs = [ref for ref in usual_refs() if not {Need.NORMS, Need.SCORES} & ref.signal.needs]
     with django_assert_num_queries(1):
         rows = list(read_signals(cast.course, refs, as_of=NOW))
     assert [row.enrollment_id for row in rows] == [cast.ana.pk, cast.bo.pk, cast.cy.pk]

@@ -18,7 +18,7 @@ from segmentation.signals import SIGNALS
 from tests.segmentation.factories import where
 from tests.segmentation.rule_strategies import rule_shapes
 
-VALUES = {"one": 1, "two": [0, 1], "many": ["Wales"], "nothing": None}
+VALUES = {"one": 1, "two": [1, 1], "many": ["Wales"], "nothing": None}
 
 
 def is_read(data):

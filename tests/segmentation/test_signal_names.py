@@ -17,6 +17,7 @@ from segmentation.signals import SIGNALS, SIGNALS_BY_NAME, Argument, SignalRef, 
 from segmentation.signals.activity import ENROLLED
 from segmentation.signals.consistency import CONSISTENCY
 from segmentation.signals.log import MESSAGES
+from segmentation.signals.scores import FIFTHS
 from segmentation.stages.evaluate import evaluate_due
 from tests.factories import NOW, make_cast, make_enrollment, make_learner
 from tests.segmentation.factories import make_playbook, make_segment, members, where
@@ -124,7 +125,7 @@ def exported(course, path):
 
 
 # Signals that came after their names had become JSON.
-LATER = {signal.name for signal in (*CONSISTENCY, *MESSAGES, ENROLLED)}
+LATER = {signal.name for signal in (*CONSISTENCY, *MESSAGES, *FIFTHS, ENROLLED)}
 OLD = {
     **{ref.column: ref.identity for ref in usual_refs() if ref.signal.name not in LATER},
     "quiz_attempts_change_3": '{"field":"quiz_attempts_change","window":3}',

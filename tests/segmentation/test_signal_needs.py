@@ -18,7 +18,7 @@ from segmentation.signals import (
 )
 from tests.factories import NOW, make_cast
 
-NORMS = NormsValues({1: 3600.0}, [0.5, 1.0, 1.5], [2])
+NORMS = NormsValues({1: 3600.0}, [0.5, 1.0, 1.5], [2], [1, 2, 3, 4], [1, 2, 3, 4])
 TABLES = {
     Need.DAILY: "activity_dailyactivity",
     Need.PROGRESS: "progress g",
@@ -26,6 +26,7 @@ TABLES = {
     Need.TRAITS: "activity_learner",
     Need.LOG: "log b",
 }
+OF_PART = {Need.NORMS, Need.SCORES}
 DECLARED = [(signal, need) for signal in SIGNALS for need in sorted(signal.needs)]
 
 
@@ -52,12 +53,12 @@ def test_undeclared_need_is_an_error(signal, need):
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 def test_the_statement_reads_what_the_row_declares_and_nothing_else(signal):
     sql = statement(signal)
-    assert {need for need, table in TABLES.items() if table in sql} == signal.needs - {Need.NORMS}
+    assert {need for need, table in TABLES.items() if table in sql} == signal.needs - OF_PART
     assert ("activity_progress" in sql) is bool(signal.needs & {Need.PROGRESS, Need.PACE})
 
 
 @pytest.mark.parametrize(
-    "signal", [signal for signal in SIGNALS if Need.NORMS in signal.needs], ids=lambda one: one.name
+    "signal", [signal for signal in SIGNALS if OF_PART & signal.needs], ids=lambda one: one.name
 )
 def test_norms_that_were_not_read_are_an_error(signal):
     with pytest.raises(UndeclaredNeedError, match="norms"):

@@ -361,7 +361,8 @@ def test_a_trait_of_the_enrollment_is_read_before_the_learners():
 
 def test_each_signal_that_can_be_unknown_says_why(learner):
     # Nothing is known of a learner without acts, in a course without items.
-    refs = [*usual_refs(), ref("trait", None, "region")]
+    first = ref("days_since_first_event", None, "PURCHASE", "", "", "", "", "")
+    refs = [*usual_refs(), ref("trait", None, "region"), first]
     (row,) = read_signals(learner.course, refs, as_of=NOW, enrollment_ids=[learner.pk])
 
     unknown = {each.signal.name for each in refs if row.signals[each.identity] is None}
