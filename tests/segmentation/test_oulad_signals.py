@@ -86,9 +86,9 @@ def random_rule(named: Named, chance: Random) -> dict[str, Any]:
     for ref in chance.sample(sorted(named, key=lambda ref: ref.identity), k=chance.choice((2, 3))):
         known = sorted(value for value in named[ref].values() if value is not None)
         value = chance.choice(known) if known else 0
-        if ref.signal.kind is SignalKind.DAYS:
-            # Not at the very instant, where the last bit of a float would decide.
-            value += 0.01
+        if value != int(value) or ref.signal.kind is SignalKind.DAYS:
+            # Not at the very value, where the last bit of a float would decide.
+            value += 0.0037
         operator = chance.choice((">=", "<", "<=", ">"))
         rules.append(ref.shape | {"operator": operator, "value": value})
     return {

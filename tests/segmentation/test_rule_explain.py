@@ -96,5 +96,6 @@ def test_a_rule_reads_as_english(shape, english):
 @given(rule_shapes())
 def test_every_rule_can_be_explained(shape):
     english = explain(parse(shape))
-    assert "{" not in english
+    # A name in the rule may have braces of its own.
+    assert not [place for place in ("{amount}", "{when}", "{days}", "{arg}") if place in english]
     assert "None" not in english
