@@ -1,10 +1,10 @@
 """What 1, 5, 25 and 100 active segments cost, on every OULAD enrollment at day 60.
 
 Their rules are random, with up to three conditions or groups each, over all signals. One full
-evaluation of each number is timed, with its writes, by as many workers as in bench.evaluate, whose
-database it uses. Each further segment must cost less than the first one.
+evaluation of each number is timed, with its writes, by as many workers as in bench.evaluate. Each
+further segment must cost less than the first one.
 
-    python -m bench.segments [--keep] [--data FOLDER] [--plot FILE.svg] [--json]
+    python -m bench.segments [--data FOLDER] [--plot FILE.svg] [--json]
 """
 
 import argparse
@@ -124,10 +124,10 @@ def _options() -> argparse.Namespace:
     shared = os.environ.get("NUDGELAB_SHARED_DATA", "../shared/data")
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path(shared) / "oulad", help="OULAD's folder")
-    parser.add_argument("--keep", action="store_true", help="keep the imported data, and use it")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
-    parser.set_defaults(million=None)
+    # Its segments must not stay in the database that bench.evaluate may keep.
+    parser.set_defaults(keep=False, million=None)
     return parser.parse_args()
 
 
